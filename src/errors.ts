@@ -1,0 +1,82 @@
+/**
+ * Every error that Piko throws on purpose carries one of these codes. `docs/errors.md` lists each with its cause and
+ * cure, and a test fails when one is missing there.
+ */
+export const ERROR_CODES = [
+  'CONFIG_INVALID',
+  'DATABASE_UNREACHABLE',
+  'DATABASE_UNSUPPORTED',
+  'DURATION_INVALID',
+  'HTTP_LISTEN_FAILED',
+  'JOB_DUPLICATE',
+  'JOB_INVALID',
+  'JOB_LOAD_FAILED',
+  'JOB_UNKNOWN',
+  'JOBS_NOT_FOUND',
+  'MIGRATION_FAILED',
+  'NODE_TOO_OLD',
+  'OFFLOAD_FAILED',
+  'RESOURCE_FAILED',
+  'RUN_CANCELLED',
+  'RUN_FAILED',
+  'RUN_TIMEOUT',
+  'RUN_UNKNOWN',
+  'SCHEDULE_INVALID',
+  'SCHEMA_NEWER',
+  'SETTINGS_INVALID',
+  'SINK_FAILED',
+  'SINK_MODEL_UNKNOWN',
+  'SINK_ROW_INVALID',
+  'STOPPED',
+  'USAGE',
+  'WINDOW_BUSY',
+  'WINDOW_UNKNOWN',
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/**
+ * An error that a person or a program can act on.
+ *
+ * @property code    stable, one of {@link ERROR_CODES}; match on this, never on the message
+ * @property details the offending values as data (JSON-safe), for `--json` and for logs
+ */
+export class PikoError extends Error {
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = 'PikoError'
+    this.code = code
+    this.details = Object.freeze({ ...options.details })
+  }
+}
+
+/** True for a {@link PikoError}, also for one of another copy of this package or one revived from a worker thread. */
+export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
+  return (
+    error instanceof Error && error.name === 'PikoError' && 'code' in error && (code === undefined || error.code === code)
+  )
+}
+
+/** Anything may be thrown in JavaScript; what is not an `Error` becomes one that shows the thrown value. */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  return new Error(`a value that is no Error was thrown: ${describe(thrown)}`, { cause: thrown })
+}
+
+/** A short, safe text of any value for an error message. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}…` : value)
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
+  if (typeof value === 'object' && value !== null) {
+    try {
+      const text = JSON.stringify(value) ?? String(value)
+      return text.length > 120 ? `${text.slice(0, 117)}…` : text
+    } catch {
+      return Object.prototype.toString.call(value)
+    }
+  }
+  return String(value)
+}

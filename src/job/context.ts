@@ -1,0 +1,64 @@
+import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
+import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
+import { type Window } from '../time/window.ts'
+
+/** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
+export interface Logger {
+  trace(message: string): void
+  trace(fields: object, message?: string): void
+  debug(message: string): void
+  debug(fields: object, message?: string): void
+  info(message: string): void
+  info(fields: object, message?: string): void
+  warn(message: string): void
+  warn(fields: object, message?: string): void
+  error(message: string): void
+  error(fields: object, message?: string): void
+}
+
+/** How `ctx.map` fans out. */
+export interface MapOptions {
+  /** Calls under way at once. Default 8. */
+  readonly concurrency?: number
+}
+
+/**
+ * What a handler receives.
+ *
+ * @typeParam R resources by name, @typeParam C parsed config, @typeParam S sinks by name,
+ * @typeParam W the window: `Window` for a job with windows, else `undefined`
+ */
+export interface JobContext<
+  R extends ResourceMap = Record<never, never>,
+  C = Record<string, unknown>,
+  S extends SinkMap = Record<never, never>,
+  W extends Window | undefined = Window | undefined,
+> {
+  readonly runId: number
+  readonly jobId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** Grows with every claim of a run, and from one run of a window to the next: refuse a write that carries a smaller one. */
+  readonly fence: number
+  /** The tick for a scheduled run, else when the run was asked for. */
+  readonly scheduledTime: Date
+  /** The data interval `[start, end)` in UTC. */
+  readonly window: W
+  /** The job's config with the run's overrides, parsed by the spec's schema. */
+  readonly config: C
+  /** What the caller of `app.run` passed. */
+  readonly input: unknown
+  readonly resources: BorrowedOf<R>
+  readonly sinks: SinkWriters<S>
+  /** Joins timeout, cancel, lost lease and shutdown; `signal.reason` says which. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Tells how far the run has come; kept in memory and shown by `app.progressOf(runId)` and the log at debug level. */
+  progress(done: number, total?: number, message?: string): void
+  /** Calls `fn` for every item, at most `concurrency` at once, and settles them all: order is kept, nothing is thrown. */
+  map<T, U>(
+    items: Iterable<T> | AsyncIterable<T>,
+    fn: (item: T, index: number) => Promise<U> | U,
+    options?: MapOptions,
+  ): Promise<PromiseSettledResult<U>[]>
+}

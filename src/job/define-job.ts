@@ -1,0 +1,186 @@
+import { z } from 'zod'
+import { describe, PikoError } from '../errors.ts'
+import { type ResourceMap } from '../resource/resource.ts'
+import { type SinkMap } from '../sink/sink.ts'
+import { durationMs } from '../time/duration.ts'
+import { Schedule } from '../time/schedule.ts'
+import {
+  type AnyJobSpec,
+  type InstantInput,
+  type JobDefinition,
+  type JobHandler,
+  type JobPolicy,
+  type JobSpec,
+  type RetryPolicy,
+  type ScheduleSpec,
+  type WindowPolicy,
+  type WindowsSpec,
+} from './spec.ts'
+
+/** Types a spec that is used apart from its handler: `@job(spec)` with `ContextOf<typeof spec>`. */
+export function jobSpec<
+  const R extends ResourceMap = Record<never, never>,
+  C extends z.ZodType = z.ZodType<Record<string, unknown>>,
+  const S extends SinkMap = Record<never, never>,
+  const W extends WindowsSpec | undefined = undefined,
+>(spec: JobSpec<R, C, S, W>): JobSpec<R, C, S, W> {
+  return spec
+}
+
+/**
+ * A job from a spec and a handler; everything about `ctx` is inferred from the spec.
+ *
+ * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`
+ * @example
+ * export const hello = defineJob({ id: 'hello', cron: '* * * * *' }, async (ctx) => ctx.log.info('hello'))
+ */
+export function defineJob<
+  const R extends ResourceMap = Record<never, never>,
+  C extends z.ZodType = z.ZodType<Record<string, unknown>>,
+  const S extends SinkMap = Record<never, never>,
+  const W extends WindowsSpec | undefined = undefined,
+  Out = unknown,
+>(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
+  if (typeof handler !== 'function') {
+    throw invalid(spec, `its handler is ${describe(handler)}; expected a function (ctx, resources) => …`)
+  }
+  return Object.freeze({
+    kind: 'piko.job',
+    id: spec.id,
+    description: spec.description,
+    spec: Object.freeze({ ...spec }),
+    policy: policyOf(spec),
+    handler: handler as JobDefinition['handler'],
+  })
+}
+
+export function isJobDefinition(value: unknown): value is JobDefinition {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'piko.job'
+}
+
+const JOB_ID = /^[\w.:/-]{1,128}$/
+const OPTIONS: Readonly<Record<keyof JobSpec, true>> = {
+  id: true,
+  description: true,
+  cron: true,
+  every: true,
+  at: true,
+  timezone: true,
+  windows: true,
+  config: true,
+  resources: true,
+  sinks: true,
+  retry: true,
+  timeout: true,
+  misfireGraceTime: true,
+  overlap: true,
+  concurrency: true,
+  priority: true,
+}
+
+function policyOf(spec: AnyJobSpec): JobPolicy {
+  if (typeof spec.id !== 'string' || !JOB_ID.test(spec.id)) {
+    throw invalid(spec, 'its id must be 1 to 128 letters, digits or any of _ - . : /')
+  }
+  for (const option of Object.keys(spec)) {
+    if (!Object.hasOwn(OPTIONS, option)) {
+      throw invalid(spec, `unknown option "${option}"; the options are ${Object.keys(OPTIONS).join(', ')}`)
+    }
+  }
+  oneOf(spec, 'overlap', spec.overlap, ['allow', 'skip'])
+  if (spec.config !== undefined && !('safeParse' in (spec.config as object))) {
+    throw invalid(spec, `config is ${describe(spec.config)}; expected a zod schema`)
+  }
+  const windows = windowPolicy(spec)
+  const schedule = scheduleSpec(spec, windows)
+  if (schedule) Schedule.of(schedule, spec.id)
+  const concurrency = atLeastOne(spec, 'concurrency', spec.concurrency)
+  const limits = [concurrency, windows?.parallel].filter((limit) => limit !== undefined)
+  return Object.freeze({
+    schedule,
+    windows,
+    retry: retryPolicy(spec),
+    timeoutMs: spec.timeout === undefined ? undefined : durationMs(spec.timeout, `timeout of job "${spec.id}"`),
+    misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
+    overlap: spec.overlap ?? 'allow',
+    concurrency: limits.length > 0 ? Math.min(...limits) : undefined,
+    priority: integer(spec, 'priority', spec.priority) ?? 0,
+  })
+}
+
+function scheduleSpec(spec: AnyJobSpec, windows: WindowPolicy | undefined): ScheduleSpec | undefined {
+  const given = (['cron', 'every', 'at'] as const).filter((kind) => spec[kind] !== undefined)
+  if (given.length > 1) throw invalid(spec, `it has ${given.join(' and ')}; expected at most one of cron, every, at`)
+  if (windows && (spec.at !== undefined || given.length === 0)) {
+    throw invalid(spec, 'its windows need a schedule whose ticks end them: cron or every')
+  }
+  if (spec.timezone !== undefined && spec.cron === undefined) {
+    throw invalid(spec, `timezone ${describe(spec.timezone)} has no effect without cron`)
+  }
+  if (spec.cron !== undefined) return { kind: 'cron', cron: spec.cron, timezone: spec.timezone ?? 'UTC' }
+  if (spec.at !== undefined) return { kind: 'at', at: instant(spec, 'at', spec.at).toISOString() }
+  if (spec.every === undefined) return undefined
+  const everyMs = durationMs(spec.every, `every of job "${spec.id}"`)
+  return { kind: 'every', everyMs, anchor: (windows?.start ?? new Date(0)).toISOString() }
+}
+
+function windowPolicy(spec: AnyJobSpec): WindowPolicy | undefined {
+  const windows = spec.windows as WindowsSpec | undefined
+  if (windows === undefined) return undefined
+  const start = instant(spec, 'windows.start', windows.start)
+  const end = windows.end === undefined ? undefined : instant(spec, 'windows.end', windows.end)
+  if (end && end <= start) throw invalid(spec, `windows.end ${end.toISOString()} is not after windows.start ${start.toISOString()}`)
+  oneOf(spec, 'windows.catchUp', windows.catchUp, ['all', 'latest', 'none'])
+  return Object.freeze({
+    start,
+    end,
+    catchUp: windows.catchUp ?? 'all',
+    parallel: atLeastOne(spec, 'windows.parallel', windows.parallel) ?? 1,
+  })
+}
+
+function retryPolicy(spec: AnyJobSpec): RetryPolicy {
+  const retry = spec.retry ?? { limit: 0 }
+  const limit = integer(spec, 'retry.limit', retry.limit)
+  if (limit === undefined || limit < 0) throw invalid(spec, `retry.limit is ${describe(retry.limit)}; expected 0 or more`)
+  oneOf(spec, 'retry.backoff', retry.backoff, ['fixed', 'exponential'])
+  return Object.freeze({
+    limit,
+    backoff: retry.backoff ?? 'exponential',
+    baseMs: durationMs(retry.base ?? '1s', `retry.base of job "${spec.id}"`),
+    maxMs: durationMs(retry.max ?? '5m', `retry.max of job "${spec.id}"`),
+    jitter: retry.jitter ?? true,
+  })
+}
+
+const ZONED = /(?:Z|[+-]\d{2}:?\d{2})$/
+
+function instant(spec: AnyJobSpec, option: string, value: InstantInput): Date {
+  const date = value instanceof Date ? value : typeof value === 'string' && ZONED.test(value) ? new Date(value) : undefined
+  if (!date || Number.isNaN(date.getTime())) {
+    throw invalid(spec, `${option} is ${describe(value)}; expected a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"`)
+  }
+  return date
+}
+
+function integer(spec: AnyJobSpec, option: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (!Number.isSafeInteger(value)) throw invalid(spec, `${option} is ${describe(value)}; expected a whole number`)
+  return value as number
+}
+
+function atLeastOne(spec: AnyJobSpec, option: string, value: unknown): number | undefined {
+  const number = integer(spec, option, value)
+  if (number !== undefined && number < 1) throw invalid(spec, `${option} is ${number}; expected 1 or more`)
+  return number
+}
+
+function oneOf(spec: AnyJobSpec, option: string, value: unknown, allowed: readonly string[]): void {
+  if (value !== undefined && !allowed.includes(value as string)) {
+    throw invalid(spec, `${option} is ${describe(value)}; expected one of ${allowed.join(', ')}`)
+  }
+}
+
+function invalid(spec: AnyJobSpec, problem: string): PikoError {
+  return new PikoError('JOB_INVALID', `job ${describe(spec.id)}: ${problem}`, { details: { jobId: spec.id } })
+}

@@ -1,0 +1,124 @@
+import { type Window } from '../time/window.ts'
+import { retryDelayMs } from './retry.ts'
+import { type RetryPolicy } from './spec.ts'
+
+/** `docs/lifecycle.md` has the diagram. */
+export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
+
+/** Why a run exists. */
+export type RunKind = 'scheduled' | 'manual' | 'backfill' | 'dependency'
+
+export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
+
+/** An error as it is stored: enough to show and to search, bounded in size. */
+export interface RunError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly stack?: string
+}
+
+/** One execution request of a job, as stored. */
+export interface Run {
+  readonly id: number
+  readonly jobId: string
+  readonly state: RunState
+  readonly kind: RunKind
+  readonly priority: number
+  readonly runAt: Date
+  readonly tick: Date | undefined
+  readonly window: Window | undefined
+  /** Attempts begun; an attempt that a shutdown or a lost node ended is taken back. */
+  readonly attempt: number
+  readonly nodeId: string | undefined
+  readonly fence: number
+  /** Overrides of the job's config for this run. */
+  readonly config: unknown
+  readonly input: unknown
+  /** What the handler returned (JSON). */
+  readonly output: unknown
+  readonly error: RunError | undefined
+  /** Why a tick was skipped. */
+  readonly reason: string | undefined
+  readonly createdAt: Date
+  readonly startedAt: Date | undefined
+  readonly finishedAt: Date | undefined
+}
+
+/** A run that this node holds. */
+export interface Claim {
+  readonly runId: number
+  readonly jobId: string
+  readonly kind: RunKind
+  readonly attempt: number
+  readonly fence: number
+  readonly runAt: Date
+  readonly tick: Date | undefined
+  readonly window: Window | undefined
+  readonly windowId: number | undefined
+  readonly config: unknown
+  readonly input: unknown
+}
+
+/** How an attempt ended. */
+export type Outcome =
+  | { readonly kind: 'success'; readonly output?: unknown }
+  | { readonly kind: 'failure'; readonly error: Error }
+  | { readonly kind: 'timeout'; readonly error: Error }
+  | { readonly kind: 'cancelled'; readonly error: Error }
+  /** The process shuts down: not the handler's failure. */
+  | { readonly kind: 'interrupted' }
+
+/** What is written about it. */
+export type Transition =
+  | { readonly to: 'succeeded'; readonly output?: unknown }
+  | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
+  /** `counted: false` takes the attempt back. */
+  | { readonly to: 'queued'; readonly delayMs: number; readonly counted: boolean; readonly error?: RunError }
+
+/**
+ * The one place that decides what an outcome leads to. Pure.
+ *
+ * @param run    the attempt that ended
+ * @param random in [0, 1), for the jitter
+ */
+export function settle(run: { readonly attempt: number }, outcome: Outcome, policy: RetryPolicy, random: number): Transition {
+  switch (outcome.kind) {
+    case 'success':
+      return { to: 'succeeded', output: outcome.output }
+    case 'cancelled':
+      return { to: 'cancelled', error: runError(outcome.error) }
+    case 'interrupted':
+      return { to: 'queued', delayMs: 0, counted: false }
+    case 'failure':
+    case 'timeout': {
+      const error = runError(outcome.error)
+      const delayMs = retryDelayMs(policy, run.attempt, random)
+      return delayMs === undefined ? { to: 'failed', error } : { to: 'queued', delayMs, counted: true, error }
+    }
+  }
+}
+
+const LONGEST_MESSAGE = 2_000
+const LONGEST_STACK = 8_000
+
+/** What is kept of an error, cut to what a row should hold. The chain of causes is part of the stack text. */
+export function runError(error: Error): RunError {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return {
+    name: error.name.slice(0, 200),
+    message: error.message.slice(0, LONGEST_MESSAGE),
+    ...(code !== undefined && { code: code.slice(0, 200) }),
+    ...(error.stack !== undefined && { stack: stackWithCauses(error).slice(0, LONGEST_STACK) }),
+  }
+}
+
+function stackWithCauses(error: Error): string {
+  const parts: string[] = []
+  let current: unknown = error
+  for (let depth = 0; current instanceof Error && depth < 8; depth++) {
+    parts.push(current.stack ?? `${current.name}: ${current.message}`)
+    current = current.cause
+  }
+  return parts.join('\nCaused by: ')
+}

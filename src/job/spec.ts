@@ -1,0 +1,137 @@
+import type { z } from 'zod'
+import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
+import { type SinkMap } from '../sink/sink.ts'
+import { type Duration } from '../time/duration.ts'
+import { type Window } from '../time/window.ts'
+import { type JobContext } from './context.ts'
+
+/** An instant: a `Date`, or an ISO 8601 text with a zone (`2026-01-01T00:00:00Z`). */
+export type InstantInput = Date | string
+
+/** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
+export interface WindowsSpec {
+  /** Start of the first window. With `every` it also sets the phase. */
+  readonly start: InstantInput
+  /** End of the last window; without it the timeline goes on. */
+  readonly end?: InstantInput
+  /**
+   * Which windows that were missed (before the first start, or while no node ran) are run:
+   * `'all'` of them, only the `'latest'`, or `'none'`. Default `'all'`. Those that are not run are recorded as skipped.
+   */
+  readonly catchUp?: 'all' | 'latest' | 'none'
+  /** Windows under way at once, over all nodes. Default 1. */
+  readonly parallel?: number
+}
+
+/** When and how a failed attempt is tried again. */
+export interface RetrySpec {
+  /** Retries after the first attempt. Default 0. */
+  readonly limit: number
+  /** `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
+  readonly backoff?: 'fixed' | 'exponential'
+  /** Delay before the first retry. Default `'1s'`. */
+  readonly base?: Duration
+  /** Longest delay. Default `'5m'`. */
+  readonly max?: Duration
+  /** Draw the delay evenly from [half, whole]. Default true. */
+  readonly jitter?: boolean
+}
+
+/** What a developer writes about a job. Exactly one of `cron`, `every`, `at`, or none for a job that is only run by hand. */
+export interface JobSpec<
+  R extends ResourceMap = Record<never, never>,
+  C extends z.ZodType = z.ZodType<Record<string, unknown>>,
+  S extends SinkMap = Record<never, never>,
+  W extends WindowsSpec | undefined = WindowsSpec | undefined,
+> {
+  /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
+  readonly id: string
+  readonly description?: string
+  /** Five or six fields (seconds first), as croner reads them. */
+  readonly cron?: string
+  /** A fixed rate. Its phase hangs on the epoch, or on `windows.start`; never on when a process started. */
+  readonly every?: Duration
+  /** Once, at this instant. */
+  readonly at?: InstantInput
+  /** IANA time zone of `cron`. Default `'UTC'`. */
+  readonly timezone?: string
+  readonly windows?: W
+  /** Checks and types `ctx.config`. */
+  readonly config?: C
+  readonly resources?: R
+  readonly sinks?: S
+  readonly retry?: RetrySpec
+  /** Longest time of one attempt, from before its resources are borrowed. Default: none. */
+  readonly timeout?: Duration
+  /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
+  readonly misfireGraceTime?: Duration
+  /** `'skip'`: a tick is skipped while an earlier run of the job is queued or running. Default `'allow'`. */
+  readonly overlap?: 'allow' | 'skip'
+  /** Runs of this job under way at once, over all nodes. Default: no limit (for windows see `windows.parallel`). */
+  readonly concurrency?: number
+  /** Smaller runs first. Default 0. */
+  readonly priority?: number
+}
+
+/** The window in `ctx`, from the `windows` option. */
+export type WindowOf<W> = [W] extends [WindowsSpec] ? Window : undefined
+
+/** The context that a handler of this spec receives. */
+export type ContextOf<Spec> =
+  Spec extends JobSpec<infer R, infer C, infer S, infer W> ? JobContext<R, z.output<C>, S, WindowOf<W>> : never
+
+/** The handler of a job. The second argument holds the borrowed resources, as `ctx.resources` does. */
+export type JobHandler<R extends ResourceMap, C extends z.ZodType, S extends SinkMap, W extends WindowsSpec | undefined, Out> = (
+  ctx: JobContext<R, z.output<C>, S, WindowOf<W>>,
+  resources: BorrowedOf<R>,
+) => Promise<Out> | Out
+
+// Erased types: the registry and the engine hold jobs of every shape.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+export type AnyJobSpec = JobSpec<any, any, any, any>
+export type AnyJobContext = JobContext<any, any, any, any>
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
+/** A registered handler with its options, immutable, as the engine sees it. All durations in milliseconds. */
+export interface JobDefinition {
+  readonly kind: 'piko.job'
+  readonly id: string
+  readonly description: string | undefined
+  readonly spec: AnyJobSpec
+  readonly policy: JobPolicy
+  readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
+}
+
+export type ScheduleSpec =
+  | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string }
+  /** `anchor`: an instant on the grid, ISO 8601. */
+  | { readonly kind: 'every'; readonly everyMs: number; readonly anchor: string }
+  | { readonly kind: 'at'; readonly at: string }
+
+export interface WindowPolicy {
+  readonly start: Date
+  readonly end: Date | undefined
+  readonly catchUp: 'all' | 'latest' | 'none'
+  readonly parallel: number
+}
+
+export interface RetryPolicy {
+  readonly limit: number
+  readonly backoff: 'fixed' | 'exponential'
+  readonly baseMs: number
+  readonly maxMs: number
+  readonly jitter: boolean
+}
+
+/** A spec's options with every default filled in and every text parsed. */
+export interface JobPolicy {
+  readonly schedule: ScheduleSpec | undefined
+  readonly windows: WindowPolicy | undefined
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number | undefined
+  readonly misfireGraceMs: number
+  readonly overlap: 'allow' | 'skip'
+  /** The smaller of `concurrency` and `windows.parallel`; undefined: no limit. */
+  readonly concurrency: number | undefined
+  readonly priority: number
+}

@@ -1,0 +1,69 @@
+import { type Outcome, type RunState } from '../job/run.ts'
+
+/** Everything that the engine tells the world. `docs/events.md` lists each event with its payload. */
+export interface EventMap {
+  'node.started': { nodeId: string; jobs: number }
+  'node.stopped': { nodeId: string }
+  'leader.changed': { isLeader: boolean; epoch: number | undefined }
+  'tick.skipped': { jobId: string; tick: Date; reason: string }
+  'runs.planned': { jobId: string; count: number }
+  'runs.recovered': { count: number; nodeIds: readonly string[] }
+  'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
+  'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
+  /** The end of an attempt, after it is stored. `state` is the run's new state; `queued` means that it will be tried again. */
+  'run.settled': {
+    runId: number
+    jobId: string
+    attempt: number
+    outcome: Outcome['kind']
+    state: RunState
+    durationMs: number
+    error: Error | undefined
+    retryInMs: number | undefined
+  }
+  /** This node's claim was no longer valid when the attempt ended: nothing was written. */
+  'run.lost': { runId: number; jobId: string; fence: number }
+  /** A step of one of the engine's loops failed; the loop goes on after a pause. */
+  'loop.failed': { loop: string; error: Error; retryInMs: number }
+}
+
+export type EventName = keyof EventMap
+
+type Listener<N extends EventName> = (payload: EventMap[N]) => void
+type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
+
+/**
+ * Typed, synchronous events. Listeners observe: they can't fail or delay what they watch, so an error in one is
+ * reported as a warning of the process and goes no further.
+ */
+export class Events {
+  readonly #listeners = new Map<EventName, Set<Listener<never>>>()
+  readonly #any = new Set<AnyListener>()
+
+  /** Returns the function that takes the listener off again. */
+  on<N extends EventName>(name: N, listener: Listener<N>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, listeners)
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  /** Listens to every event. */
+  onAny(listener: AnyListener): () => void {
+    this.#any.add(listener)
+    return () => this.#any.delete(listener)
+  }
+
+  emit<N extends EventName>(name: N, payload: EventMap[N]): void {
+    for (const listener of this.#listeners.get(name) ?? []) observe(() => (listener as Listener<N>)(payload))
+    for (const listener of this.#any) observe(() => listener(name, payload))
+  }
+}
+
+function observe(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error), 'PikoListenerWarning')
+  }
+}
