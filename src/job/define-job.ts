@@ -1,9 +1,9 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { durationMs } from '../time/duration.ts'
-import { Schedule } from '../time/schedule.ts'
+import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 import {
   type AnyJobSpec,
   type InstantInput,
@@ -12,7 +12,6 @@ import {
   type JobPolicy,
   type JobSpec,
   type RetryPolicy,
-  type ScheduleSpec,
   type WindowPolicy,
   type WindowsSpec,
 } from './spec.ts'

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { type Duration } from '../time/duration.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type JobContext } from './context.ts'
 
@@ -101,12 +102,6 @@ export interface JobDefinition {
   readonly policy: JobPolicy
   readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
 }
-
-export type ScheduleSpec =
-  | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string }
-  /** `anchor`: an instant on the grid, ISO 8601. */
-  | { readonly kind: 'every'; readonly everyMs: number; readonly anchor: string }
-  | { readonly kind: 'at'; readonly at: string }
 
 export interface WindowPolicy {
   readonly start: Date

@@ -1,0 +1,5 @@
+DROP TABLE IF EXISTS piko_lock;
+DROP TABLE IF EXISTS piko_node;
+DROP TABLE IF EXISTS piko_window;
+DROP TABLE IF EXISTS piko_run;
+DROP TABLE IF EXISTS piko_job;

@@ -1,0 +1,94 @@
+import { type ColumnType, type Generated } from 'kysely'
+import { type RunKind, type RunState } from '../job/run.ts'
+
+/** A stored instant: read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the clock. */
+type Instant = ColumnType<Date | string, Date | string, Date | string>
+type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
+
+/** JSON as text: MariaDB has no binary JSON type, and nothing in the store queries into it. */
+type JsonText = string | null
+
+export interface JobTable {
+  id: string
+  description: string | null
+  /** `ScheduleSpec` as JSON, null for a job that is only run by hand. */
+  schedule: JsonText
+  /** `{ start, end, catchUp, parallel }` as JSON, null without windows. */
+  windows: JsonText
+  is_paused: Generated<number>
+  /** The tick that is planned next. */
+  next_tick: NullableInstant
+  /** When the planner looks at the job next; null: never. */
+  plan_at: NullableInstant
+  /** End of the last planned window. */
+  window_cursor: NullableInstant
+  created_at: Instant
+  updated_at: Instant
+}
+
+export interface RunTable {
+  id: Generated<number>
+  job_id: string
+  state: RunState
+  kind: RunKind
+  priority: number
+  run_at: Instant
+  /** Unique with job_id: a tick fires or is skipped once. Null for runs that no schedule asked for. */
+  tick: NullableInstant
+  window_id: number | null
+  window_start: NullableInstant
+  window_end: NullableInstant
+  attempt: Generated<number>
+  node_id: string | null
+  /** `id · 65536 + claims`: grows with each claim of a run and from one run to the next; unique over all claims. */
+  fence: Generated<number>
+  config: JsonText
+  input: JsonText
+  output: JsonText
+  error: JsonText
+  reason: string | null
+  created_at: Instant
+  started_at: NullableInstant
+  finished_at: NullableInstant
+}
+
+export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
+
+export interface WindowTable {
+  id: Generated<number>
+  job_id: string
+  start_at: Instant
+  end_at: Instant
+  /** `pending`: planned and not settled; its run tells whether it is queued or running. */
+  state: WindowState
+  /** The run that owns the window; only that run settles it. */
+  run_id: number | null
+  fence: number | null
+  updated_at: Instant
+}
+
+export interface NodeTable {
+  /** A UUID per boot. */
+  id: string
+  host: string
+  pid: number
+  started_at: Instant
+  heartbeat_at: Instant
+  expires_at: Instant
+}
+
+export interface LockTable {
+  name: string
+  owner: string | null
+  /** Grows when the owner changes, never on renewal. */
+  fence: Generated<number>
+  expires_at: Instant
+}
+
+export interface Tables {
+  piko_job: JobTable
+  piko_run: RunTable
+  piko_window: WindowTable
+  piko_node: NodeTable
+  piko_lock: LockTable
+}
