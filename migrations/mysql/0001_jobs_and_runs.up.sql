@@ -21,12 +21,11 @@ CREATE TABLE piko_run (
   priority SMALLINT NOT NULL DEFAULT 0,
   run_at DATETIME(3) NOT NULL,
   tick DATETIME(3) NULL,
-  window_id BIGINT NULL,
   window_start DATETIME(3) NULL,
   window_end DATETIME(3) NULL,
   attempt INT NOT NULL DEFAULT 0,
   node_id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  fence BIGINT NOT NULL DEFAULT 0,
+  claims INT NOT NULL DEFAULT 0,
   config TEXT NULL,
   input MEDIUMTEXT NULL,
   output MEDIUMTEXT NULL,
@@ -51,7 +50,8 @@ CREATE TABLE piko_window (
   updated_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY window_start (job_id, start_at),
-  KEY window_state (job_id, state, start_at)
+  KEY window_state (job_id, state, start_at),
+  KEY window_run (run_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 CREATE TABLE piko_node (

@@ -21,12 +21,11 @@ CREATE TABLE piko_run (
   priority INTEGER NOT NULL DEFAULT 0,
   run_at TEXT NOT NULL,
   tick TEXT,
-  window_id INTEGER,
   window_start TEXT,
   window_end TEXT,
   attempt INTEGER NOT NULL DEFAULT 0,
   node_id TEXT,
-  fence INTEGER NOT NULL DEFAULT 0,
+  claims INTEGER NOT NULL DEFAULT 0,
   config TEXT,
   input TEXT,
   output TEXT,
@@ -55,6 +54,8 @@ CREATE TABLE piko_window (
 CREATE UNIQUE INDEX window_start ON piko_window (job_id, start_at);
 
 CREATE INDEX window_state ON piko_window (job_id, state, start_at);
+
+CREATE INDEX window_run ON piko_window (run_id);
 
 CREATE TABLE piko_node (
   id TEXT NOT NULL PRIMARY KEY,

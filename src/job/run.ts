@@ -55,7 +55,6 @@ export interface Claim {
   readonly runAt: Date
   readonly tick: Date | undefined
   readonly window: Window | undefined
-  readonly windowId: number | undefined
   readonly config: unknown
   readonly input: unknown
 }

@@ -35,13 +35,12 @@ export interface RunTable {
   run_at: Instant
   /** Unique with job_id: a tick fires or is skipped once. Null for runs that no schedule asked for. */
   tick: NullableInstant
-  window_id: number | null
   window_start: NullableInstant
   window_end: NullableInstant
   attempt: Generated<number>
   node_id: string | null
-  /** `id · 65536 + claims`: grows with each claim of a run and from one run to the next; unique over all claims. */
-  fence: Generated<number>
+  /** How often the run was claimed; its fence is `id · 65536 + claims` (see `fence.ts`). */
+  claims: Generated<number>
   config: JsonText
   input: JsonText
   output: JsonText
@@ -61,7 +60,7 @@ export interface WindowTable {
   end_at: Instant
   /** `pending`: planned and not settled; its run tells whether it is queued or running. */
   state: WindowState
-  /** The run that owns the window; only that run settles it. */
+  /** The run that owns the window; only that run settles it. Null for a skipped window. */
   run_id: number | null
   fence: number | null
   updated_at: Instant

@@ -1,0 +1,70 @@
+import { sql } from 'kysely'
+import { type Database } from './database.ts'
+
+/**
+ * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it; the fence grows when the
+ * owner changes and never on renewal, so renewing can't make a healthy owner look stale.
+ */
+export class LockStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Takes a lock that is free or expired. Returns its fence, or undefined when somebody else holds it. */
+  async acquire(name: string, owner: string, ttlMs: number): Promise<number | undefined> {
+    const { db, dialect } = this.#database
+    const taken = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ owner, fence: sql`fence + 1`, expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', '=', name)
+        .where((eb) => eb.or([eb('owner', 'is', null), eb('expires_at', '<', dialect.now())]))
+        .executeTakeFirstOrThrow(),
+    )
+    const row = await db.selectFrom('piko_lock').select(['owner', 'fence']).where('name', '=', name).executeTakeFirst()
+    if (!row && (await this.#create(name))) return this.acquire(name, owner, ttlMs)
+    return taken.numUpdatedRows > 0n && row?.owner === owner ? row.fence : undefined
+  }
+
+  /** False when the lock was lost meanwhile. */
+  async renew(name: string, owner: string, fence: number, ttlMs: number): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', '=', name)
+        .where('owner', '=', owner)
+        .where('fence', '=', fence)
+        .where('expires_at', '>=', dialect.now())
+        .executeTakeFirstOrThrow(),
+    )
+    return numUpdatedRows > 0n
+  }
+
+  async release(name: string, owner: string, fence: number): Promise<void> {
+    const { db } = this.#database
+    await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ owner: null })
+        .where('name', '=', name)
+        .where('owner', '=', owner)
+        .where('fence', '=', fence)
+        .execute(),
+    )
+  }
+
+  /** Inserts the free lock's row; another node that does the same at this moment is as good. */
+  async #create(name: string): Promise<true> {
+    const { db, dialect } = this.#database
+    try {
+      await db.insertInto('piko_lock').values({ name, owner: null, expires_at: dialect.now() }).execute()
+    } catch (error) {
+      if (!dialect.isDuplicate(error)) throw error
+    }
+    return true
+  }
+}

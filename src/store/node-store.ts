@@ -1,0 +1,55 @@
+import { type Database } from './database.ts'
+
+export interface NodeRow {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+}
+
+/** The nodes and their leases, on the database's clock. Every run that a node claimed hangs on its row. */
+export class NodeStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async register(node: NodeRow, leaseMs: number): Promise<void> {
+    const { db, dialect } = this.#database
+    await this.#database.retry(() =>
+      db
+        .insertInto('piko_node')
+        .values({ ...node, started_at: dialect.now(), heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+        .execute(),
+    )
+  }
+
+  /** Renews a lease. False when it had expired or was taken away: what the node claimed is no longer its own. */
+  async renew(nodeId: string, leaseMs: number): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_node')
+        .set({ heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+        .where('id', '=', nodeId)
+        .where('expires_at', '>=', dialect.now())
+        .executeTakeFirstOrThrow(),
+    )
+    return numUpdatedRows > 0n
+  }
+
+  async remove(nodeIds: readonly string[]): Promise<void> {
+    if (nodeIds.length === 0) return
+    await this.#database.retry(() => this.#database.db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
+  }
+
+  /** Nodes whose lease has run out. */
+  async expired(): Promise<NodeRow[]> {
+    const { db, dialect } = this.#database
+    return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
+  }
+
+  async list(): Promise<NodeRow[]> {
+    return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
+  }
+}

@@ -1,0 +1,72 @@
+import { type Selectable } from 'kysely'
+import { type Claim, type Run, type RunError } from '../job/run.ts'
+import { type Window } from '../time/window.ts'
+import { type Dialect } from './dialect.ts'
+import { fenceOf } from './fence.ts'
+import { fromJson } from './json.ts'
+import { type RunTable } from './tables.ts'
+
+export const CLAIM_COLUMNS = [
+  'id',
+  'job_id',
+  'kind',
+  'run_at',
+  'tick',
+  'window_start',
+  'window_end',
+  'attempt',
+  'claims',
+  'config',
+  'input',
+] as const
+
+type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
+
+/** The claim that the row's next `attempt` and `claims` will be. */
+export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
+  return {
+    runId: row.id,
+    jobId: row.job_id,
+    kind: row.kind,
+    attempt: row.attempt + 1,
+    fence: fenceOf(row.id, row.claims + 1),
+    runAt: dialect.date(row.run_at),
+    tick: optionalDate(row.tick, dialect),
+    window: windowOf(row, dialect),
+    config: fromJson(row.config),
+    input: fromJson(row.input),
+  }
+}
+
+export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
+  return {
+    id: row.id,
+    jobId: row.job_id,
+    state: row.state,
+    kind: row.kind,
+    priority: row.priority,
+    runAt: dialect.date(row.run_at),
+    tick: optionalDate(row.tick, dialect),
+    window: windowOf(row, dialect),
+    attempt: row.attempt,
+    nodeId: row.node_id ?? undefined,
+    fence: fenceOf(row.id, row.claims),
+    config: fromJson(row.config),
+    input: fromJson(row.input),
+    output: fromJson(row.output),
+    error: fromJson(row.error) as RunError | undefined,
+    reason: row.reason ?? undefined,
+    createdAt: dialect.date(row.created_at),
+    startedAt: optionalDate(row.started_at, dialect),
+    finishedAt: optionalDate(row.finished_at, dialect),
+  }
+}
+
+export function optionalDate(value: Date | string | null, dialect: Dialect): Date | undefined {
+  return value === null ? undefined : dialect.date(value)
+}
+
+function windowOf(row: Pick<Selectable<RunTable>, 'window_start' | 'window_end'>, dialect: Dialect): Window | undefined {
+  if (row.window_start === null || row.window_end === null) return undefined
+  return { start: dialect.date(row.window_start), end: dialect.date(row.window_end) }
+}

@@ -1,0 +1,372 @@
+import { type Insertable, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
+import { type Window } from '../time/window.ts'
+import { type Database } from './database.ts'
+import { insertRuns } from './insert-rows.ts'
+import { toJson } from './json.ts'
+import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
+import { FENCE_FACTOR } from './fence.ts'
+import { type RunTable, type Tables, type WindowState } from './tables.ts'
+
+/** A run to be stored. */
+export interface NewRun {
+  readonly jobId: string
+  readonly kind: RunKind
+  readonly priority: number
+  /** Default: now, on the database's clock. */
+  readonly runAt?: Date | undefined
+  readonly tick?: Date | undefined
+  readonly window?: Window | undefined
+  readonly config?: unknown
+  readonly input?: unknown
+  /** Set for a tick that does not run: the row is stored as `skipped`. */
+  readonly skipped?: string | undefined
+}
+
+export interface ClaimRequest {
+  readonly nodeId: string
+  readonly limit: number
+  /** Claim only these jobs, or all but these. */
+  readonly jobs: { readonly only: readonly string[] } | { readonly except: readonly string[] }
+  /** Runs under way at once over all nodes, for the jobs that have such a limit. */
+  readonly limits: ReadonlyMap<string, number>
+}
+
+export interface ClaimResult {
+  readonly claims: readonly Claim[]
+  /** Jobs of which due runs were left in the queue because their limit is reached. */
+  readonly saturated: readonly string[]
+}
+
+/** The end of a claim: what `settle` decided about it. */
+export interface Finish {
+  readonly claim: Claim
+  readonly transition: Transition
+}
+
+export interface RunFilter {
+  readonly jobId?: string
+  readonly state?: RunState
+  /** Default 100. Newest first. */
+  readonly limit?: number
+}
+
+/**
+ * The queue and the history, one narrow table. Every change of a claimed run is guarded by its fence.
+ *
+ * Order of locks, in every transaction: runs, then job rows, then windows.
+ */
+export class RunStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Stores runs in one statement; returns their ids in order. */
+  async enqueue(runs: readonly NewRun[]): Promise<number[]> {
+    const { db, dialect } = this.#database
+    return this.#database.retry(() => insertRuns(db, dialect, runs.map((run) => this.row(run))))
+  }
+
+  /** The row of a new run. */
+  row(run: NewRun): Insertable<RunTable> {
+    const { dialect } = this.#database
+    const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
+    return {
+      job_id: run.jobId,
+      state: run.skipped === undefined ? 'queued' : 'skipped',
+      kind: run.kind,
+      priority: run.priority,
+      run_at: run.runAt ? dialect.instant(run.runAt) : dialect.now(),
+      tick: instant(run.tick),
+      window_start: instant(run.window?.start),
+      window_end: instant(run.window?.end),
+      config: toJson(run.config, 'config'),
+      input: toJson(run.input, 'input'),
+      reason: run.skipped ?? null,
+      created_at: dialect.now(),
+      finished_at: run.skipped === undefined ? null : dialect.now(),
+    }
+  }
+
+  /**
+   * Takes due runs for a node, smallest priority first, then the longest due.
+   *
+   * The candidates are read by `run_queue (state, priority, run_at, id)`, whose order is the claim's: no filesort, so
+   * only what is taken is locked. A job with a limit is locked by its row while its running runs are counted: two nodes
+   * can't both take the last place, and there is no counter that a crash could leave wrong.
+   */
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      let candidates = trx
+        .selectFrom('piko_run')
+        .select(CLAIM_COLUMNS)
+        .where('state', '=', 'queued')
+        .where('run_at', '<=', dialect.now())
+        .orderBy('priority')
+        .orderBy('run_at')
+        .orderBy('id')
+        .limit(request.limit)
+        .modifyEnd(dialect.forUpdateSkipLocked)
+      if ('only' in request.jobs) candidates = candidates.where('job_id', 'in', nonEmpty(request.jobs.only))
+      else if (request.jobs.except.length > 0) candidates = candidates.where('job_id', 'not in', request.jobs.except)
+      const rows = await candidates.execute()
+      const { admitted, saturated } = await admit(trx, dialect.forUpdate, rows, request.limits)
+      if (admitted.length === 0) return { claims: [], saturated }
+      await trx
+        .updateTable('piko_run')
+        .set({
+          state: 'running',
+          node_id: request.nodeId,
+          attempt: sql`attempt + 1`,
+          claims: sql`claims + 1`,
+          started_at: dialect.now(),
+        })
+        .where(
+          'id',
+          'in',
+          admitted.map((row) => row.id),
+        )
+        .execute()
+      return { claims: admitted.map((row) => claimOf(row, dialect)), saturated }
+    })
+  }
+
+  /** When the next queued run that is not due yet will be; undefined when there is none. */
+  async nextDue(): Promise<Date | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_run')
+      .select((eb) => eb.fn.min('run_at').as('run_at'))
+      .where('state', '=', 'queued')
+      .where('run_at', '>', dialect.now())
+      .executeTakeFirst()
+    return row?.run_at ? dialect.date(row.run_at) : undefined
+  }
+
+  /**
+   * Stores how claims ended, all in one transaction, with the windows that they own.
+   *
+   * @returns the claims that were no longer valid; nothing was written for them
+   */
+  async finish(nodeId: string, finishes: readonly Finish[]): Promise<Claim[]> {
+    if (finishes.length === 0) return []
+    return this.#database.transaction(async (trx) => {
+      const changed = await this.#settleRuns(trx, nodeId, finishes)
+      const lost = changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes)
+      await this.#settleWindows(
+        trx,
+        finishes.filter(({ claim }) => !lost.has(claim.runId)),
+      )
+      return finishes.map(({ claim }) => claim).filter((claim) => lost.has(claim.runId))
+    })
+  }
+
+  async #settleRuns(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
+    const plain = finishes.filter(({ transition }) => transition.to === 'succeeded' && transition.output === undefined)
+    const others = finishes.filter((finish) => !plain.includes(finish))
+    let changed = 0
+    if (plain.length > 0) {
+      const { dialect } = this.#database
+      const { numUpdatedRows } = await held(trx, nodeId, plain)
+        .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
+        .executeTakeFirstOrThrow()
+      changed += Number(numUpdatedRows)
+    }
+    for (const finish of others) {
+      const { numUpdatedRows } = await held(trx, nodeId, [finish])
+        .set(this.#changes(finish.transition))
+        .executeTakeFirstOrThrow()
+      changed += Number(numUpdatedRows)
+    }
+    return changed
+  }
+
+  #changes(transition: Transition): RunChanges {
+    const { dialect } = this.#database
+    switch (transition.to) {
+      case 'succeeded':
+        return { state: 'succeeded', error: null, output: toJson(transition.output, 'output'), finished_at: dialect.now() }
+      case 'failed':
+      case 'cancelled':
+        return { state: transition.to, error: toJson(transition.error, 'error'), finished_at: dialect.now() }
+      case 'queued':
+        return {
+          state: 'queued',
+          node_id: null,
+          run_at: transition.delayMs > 0 ? dialect.nowPlus(transition.delayMs) : dialect.now(),
+          ...(!transition.counted && { attempt: sql<number>`attempt - 1` }),
+          ...(transition.error && { error: toJson(transition.error, 'error') }),
+        }
+    }
+  }
+
+  /** Which of the claims do not stand in their rows as this node left them. */
+  async #lostOf(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<Set<number>> {
+    const rows = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'claims', 'node_id', 'state'])
+      .where(
+        'id',
+        'in',
+        finishes.map(({ claim }) => claim.runId),
+      )
+      .execute()
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    const lost = new Set<number>()
+    for (const { claim, transition } of finishes) {
+      const row = byId.get(claim.runId)
+      const owner = transition.to === 'queued' ? null : nodeId
+      const fence = row ? row.id * FENCE_FACTOR + row.claims : undefined
+      if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.runId)
+    }
+    return lost
+  }
+
+  async #settleWindows(trx: Transaction<Tables>, finishes: readonly Finish[]): Promise<void> {
+    const byState = Map.groupBy(
+      finishes.filter(({ claim, transition }) => claim.window && transition.to !== 'queued'),
+      ({ transition }) => transition.to as WindowState,
+    )
+    for (const [state, settled] of byState) {
+      await trx
+        .updateTable('piko_window')
+        .set({ state, fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`, updated_at: this.#database.dialect.now() })
+        .where(
+          'run_id',
+          'in',
+          settled.map(({ claim }) => claim.runId),
+        )
+        .execute()
+    }
+  }
+
+  /** Gives runs that no live node holds back to the queue; the attempt is not counted. Returns how many, and whose. */
+  async recover(): Promise<{ count: number; nodeIds: string[] }> {
+    const { db, dialect } = this.#database
+    const orphans = await db
+      .selectFrom('piko_run')
+      .leftJoin('piko_node', 'piko_node.id', 'piko_run.node_id')
+      .select(['piko_run.id', 'piko_run.node_id', 'piko_run.claims'])
+      .where('piko_run.state', '=', 'running')
+      .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
+      .limit(1_000)
+      .execute()
+    let count = 0
+    const byNode = Map.groupBy(orphans, (row) => row.node_id)
+    for (const [nodeId, rows] of byNode) {
+      if (nodeId === null) continue
+      const { numUpdatedRows } = await this.#database.retry(() =>
+        guarded(db, nodeId, rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims })))
+          .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
+          .executeTakeFirstOrThrow(),
+      )
+      count += Number(numUpdatedRows)
+    }
+    return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
+  }
+
+  async find(runId: number): Promise<Run | undefined> {
+    return (await this.findAll([runId]))[0]
+  }
+
+  async findAll(runIds: readonly number[]): Promise<Run[]> {
+    if (runIds.length === 0) return []
+    const { db, dialect } = this.#database
+    const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', runIds).execute()
+    return rows.map((row) => runOf(row, dialect))
+  }
+
+  async list(filter: RunFilter = {}): Promise<Run[]> {
+    const { db, dialect } = this.#database
+    let query = db.selectFrom('piko_run').selectAll().orderBy('id', 'desc').limit(filter.limit ?? 100)
+    if (filter.jobId !== undefined) query = query.where('job_id', '=', filter.jobId)
+    if (filter.state !== undefined) query = query.where('state', '=', filter.state)
+    return (await query.execute()).map((row) => runOf(row, dialect))
+  }
+
+  /** Runs by state, of one job or of all. */
+  async count(jobId?: string): Promise<Record<RunState, number>> {
+    let query = this.#database.db
+      .selectFrom('piko_run')
+      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+      .groupBy('state')
+    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    const counts: Record<RunState, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0 }
+    for (const row of await query.execute()) counts[row.state] = Number(row.count)
+    return counts
+  }
+}
+
+interface RunChanges {
+  state: RunState
+  node_id?: null
+  run_at?: RawBuilder<Date>
+  attempt?: RawBuilder<number>
+  error?: string | null
+  output?: string | null
+  finished_at?: RawBuilder<Date>
+}
+
+/** An update of running runs that this node still holds by these very claims. */
+function held(db: Kysely<Tables>, nodeId: string, finishes: readonly Finish[]) {
+  return guarded(
+    db,
+    nodeId,
+    finishes.map(({ claim }) => claim),
+  )
+}
+
+function guarded(db: Kysely<Tables>, nodeId: string, claims: readonly { runId: number; fence: number }[]) {
+  return db
+    .updateTable('piko_run')
+    .where(
+      'id',
+      'in',
+      claims.map((claim) => claim.runId),
+    )
+    .where(
+      sql<number>`id * ${sql.lit(FENCE_FACTOR)} + claims`,
+      'in',
+      claims.map((claim) => claim.fence),
+    )
+    .where('node_id', '=', nodeId)
+    .where('state', '=', 'running')
+}
+
+/** Leaves out candidates beyond their job's limit. */
+async function admit<T extends { id: number; job_id: string }>(
+  trx: Transaction<Tables>,
+  forUpdate: RawBuilder<unknown>,
+  candidates: readonly T[],
+  limits: ReadonlyMap<string, number>,
+): Promise<{ admitted: T[]; saturated: string[] }> {
+  const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
+  if (limited.length === 0) return { admitted: [...candidates], saturated: [] }
+  await trx.selectFrom('piko_job').select('id').where('id', 'in', limited).orderBy('id').modifyEnd(forUpdate).execute()
+  const running = await trx
+    .selectFrom('piko_run')
+    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
+    .where('state', '=', 'running')
+    .where('job_id', 'in', limited)
+    .groupBy('job_id')
+    .execute()
+  const free = new Map(limited.map((id) => [id, limits.get(id) ?? 0]))
+  for (const row of running) free.set(row.job_id, (free.get(row.job_id) ?? 0) - Number(row.count))
+  const saturated = new Set<string>()
+  const admitted = candidates.filter((row) => {
+    const places = free.get(row.job_id)
+    if (places === undefined) return true
+    if (places <= 0) saturated.add(row.job_id)
+    else free.set(row.job_id, places - 1)
+    return places > 0
+  })
+  return { admitted, saturated: [...saturated] }
+}
+
+/** `IN ()` is no SQL; an id that no job can have stands for the empty list. */
+function nonEmpty(ids: readonly string[]): readonly string[] {
+  return ids.length > 0 ? ids : ['']
+}
