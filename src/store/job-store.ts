@@ -1,0 +1,280 @@
+import { type Selectable, type Transaction } from 'kysely'
+import { type Window } from '../time/window.ts'
+import { type Database } from './database.ts'
+import { insertRuns } from './insert-rows.ts'
+import { optionalDate } from './run-row.ts'
+import { type NewRun, type RunStore } from './run-store.ts'
+import { type JobTable, type Tables } from './tables.ts'
+
+/** A job as registered: what the code says of its time. */
+export interface JobRegistration {
+  readonly id: string
+  readonly description: string | undefined
+  /** `ScheduleSpec` as JSON; null for a job that is only run by hand. */
+  readonly schedule: string | null
+  /** The windows option as JSON. */
+  readonly windows: string | null
+  /** Where planning begins, for a job that is new or whose schedule has changed. */
+  readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
+}
+
+export interface JobRow {
+  readonly id: string
+  readonly description: string | undefined
+  readonly schedule: string | null
+  readonly windows: string | null
+  readonly isPaused: boolean
+  readonly nextTick: Date | undefined
+  readonly planAt: Date | undefined
+  readonly windowCursor: Date | undefined
+}
+
+/** A job that is due for planning, with what its decision needs. */
+export interface DueJob {
+  readonly id: string
+  readonly nextTick: Date
+  readonly windowCursor: Date | undefined
+  /** Windows planned and not settled. */
+  readonly pending: number
+  /** A run of the job is queued or running. */
+  readonly isActive: boolean
+}
+
+/** What the planner decided about a due job. */
+export interface PlanDecision {
+  readonly jobId: string
+  /** Runs to queue and ticks to record as skipped. */
+  readonly runs: readonly NewRun[]
+  /** Windows that are not run, with no run of their own. */
+  readonly skippedWindows: readonly Window[]
+  readonly nextTick: Date | undefined
+  readonly planAt: Date | undefined
+  readonly windowCursor: Date | undefined
+}
+
+/** Registration and the planner's cursors. */
+export class JobStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  /**
+   * Writes what the code says about its jobs. A pause survives; a job whose schedule is unchanged keeps its cursors, so
+   * that what was missed meanwhile is seen; a changed schedule goes on where the old one's windows end.
+   */
+  async register(registrations: readonly JobRegistration[]): Promise<void> {
+    if (registrations.length === 0) return
+    const { dialect } = this.#database
+    await this.#database.transaction(async (trx) => {
+      const rows = await trx
+        .selectFrom('piko_job')
+        .selectAll()
+        .where(
+          'id',
+          'in',
+          registrations.map((job) => job.id),
+        )
+        .execute()
+      const known = new Map(rows.map((row) => [row.id, row]))
+      const added = registrations.filter((job) => !known.has(job.id))
+      if (added.length > 0) {
+        const insert = trx.insertInto('piko_job').values(
+          added.map((job) => ({
+            id: job.id,
+            description: job.description?.slice(0, 500) ?? null,
+            schedule: job.schedule,
+            windows: job.windows,
+            next_tick: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
+            plan_at: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
+            window_cursor: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
+            created_at: dialect.now(),
+            updated_at: dialect.now(),
+          })),
+        )
+        // Another node that starts with the same jobs at this moment has written the same rows.
+        await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+      }
+      for (const job of registrations) await this.#change(trx, job, known.get(job.id))
+    })
+  }
+
+  async #change(trx: Transaction<Tables>, job: JobRegistration, row: Selectable<JobTable> | undefined): Promise<void> {
+    if (!row) return
+    const { dialect } = this.#database
+    const isRescheduled = row.schedule !== job.schedule || row.windows !== job.windows
+    if (!isRescheduled && row.description === (job.description ?? null)) return
+    const cursor = optionalDate(row.window_cursor, dialect) ?? job.begin.windowCursor
+    const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
+    await trx
+      .updateTable('piko_job')
+      .set({
+        description: job.description?.slice(0, 500) ?? null,
+        updated_at: dialect.now(),
+        ...(isRescheduled && {
+          schedule: job.schedule,
+          windows: job.windows,
+          next_tick: nextTick,
+          plan_at: nextTick,
+          window_cursor: job.windows !== null && cursor ? dialect.instant(cursor) : null,
+        }),
+      })
+      .where('id', '=', job.id)
+      .execute()
+  }
+
+  /**
+   * One pass of planning, in one transaction: reads and locks due jobs, lets `decide` say what is to happen, and writes
+   * runs, windows and cursors together. Two planners at once are harmless: a job's row is locked by one of them, and the
+   * tick is unique besides.
+   *
+   * @param until   jobs whose `plan_at` is not after this are due
+   * @param decide  pure; may be called again when the transaction is retried
+   * @returns the number of due jobs
+   */
+  async plan(until: Date, limit: number, decide: (jobs: readonly DueJob[]) => readonly PlanDecision[]): Promise<number> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const rows = await trx
+        .selectFrom('piko_job')
+        .select(['id', 'next_tick', 'window_cursor'])
+        .where('plan_at', '<=', dialect.instant(until))
+        .where('is_paused', '=', 0)
+        .orderBy('plan_at')
+        .limit(limit)
+        .modifyEnd(dialect.forUpdateSkipLocked)
+        .execute()
+      if (rows.length === 0) return 0
+      const ids = rows.map((row) => row.id)
+      const [pending, active] = [await pendingWindows(trx, ids), await activeJobs(trx, ids)]
+      const decisions = decide(
+        rows.flatMap((row) => {
+          const nextTick = optionalDate(row.next_tick, dialect)
+          if (!nextTick) return []
+          return {
+            id: row.id,
+            nextTick,
+            windowCursor: optionalDate(row.window_cursor, dialect),
+            pending: pending.get(row.id) ?? 0,
+            isActive: active.has(row.id),
+          }
+        }),
+      )
+      await this.#writePlan(trx, decisions)
+      return rows.length
+    })
+  }
+
+  async #writePlan(trx: Transaction<Tables>, decisions: readonly PlanDecision[]): Promise<void> {
+    const { dialect } = this.#database
+    const runs = decisions.flatMap((decision) => decision.runs)
+    const runIds: number[] = []
+    for (const chunk of chunksOf(runs, 1_000)) {
+      runIds.push(
+        ...(await insertRuns(
+          trx,
+          dialect,
+          chunk.map((run) => this.#runs.row(run)),
+        )),
+      )
+    }
+    const windows = [
+      ...runs.flatMap((run, index) =>
+        run.window ? { job_id: run.jobId, window: run.window, state: 'pending' as const, run_id: runIds[index] ?? null } : [],
+      ),
+      ...decisions.flatMap((decision) =>
+        decision.skippedWindows.map((window) => ({ job_id: decision.jobId, window, state: 'skipped' as const, run_id: null })),
+      ),
+    ]
+    for (const chunk of chunksOf(windows, 1_000)) {
+      await trx
+        .insertInto('piko_window')
+        .values(
+          chunk.map(({ window, ...row }) => ({
+            ...row,
+            start_at: dialect.instant(window.start),
+            end_at: dialect.instant(window.end),
+            updated_at: dialect.now(),
+          })),
+        )
+        .execute()
+    }
+    const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
+    for (const decision of decisions) {
+      await trx
+        .updateTable('piko_job')
+        .set({
+          next_tick: instant(decision.nextTick),
+          plan_at: instant(decision.planAt),
+          window_cursor: instant(decision.windowCursor),
+        })
+        .where('id', '=', decision.jobId)
+        .execute()
+    }
+  }
+
+  /** When the next job is due for planning. */
+  async nextPlanAt(): Promise<Date | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_job')
+      .select('plan_at')
+      .where('plan_at', 'is not', null)
+      .where('is_paused', '=', 0)
+      .orderBy('plan_at')
+      .limit(1)
+      .executeTakeFirst()
+    return row ? optionalDate(row.plan_at, dialect) : undefined
+  }
+
+  async find(jobId: string): Promise<JobRow | undefined> {
+    return (await this.list([jobId]))[0]
+  }
+
+  /** All jobs that the database knows, or those named, by id. */
+  async list(jobIds?: readonly string[]): Promise<JobRow[]> {
+    const { db, dialect } = this.#database
+    if (jobIds?.length === 0) return []
+    let query = db.selectFrom('piko_job').selectAll().orderBy('id')
+    if (jobIds) query = query.where('id', 'in', jobIds)
+    return (await query.execute()).map((row) => ({
+      id: row.id,
+      description: row.description ?? undefined,
+      schedule: row.schedule,
+      windows: row.windows,
+      isPaused: row.is_paused !== 0,
+      nextTick: optionalDate(row.next_tick, dialect),
+      planAt: optionalDate(row.plan_at, dialect),
+      windowCursor: optionalDate(row.window_cursor, dialect),
+    }))
+  }
+}
+
+async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await trx
+    .selectFrom('piko_window')
+    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
+    .where('job_id', 'in', jobIds)
+    .where('state', '=', 'pending')
+    .groupBy('job_id')
+    .execute()
+  return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
+}
+
+async function activeJobs(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Set<string>> {
+  const rows = await trx
+    .selectFrom('piko_run')
+    .select('job_id')
+    .distinct()
+    .where('state', 'in', ['queued', 'running'])
+    .where('job_id', 'in', jobIds)
+    .execute()
+  return new Set(rows.map((row) => row.job_id))
+}
+
+function* chunksOf<T>(items: readonly T[], size: number): Generator<T[]> {
+  for (let index = 0; index < items.length; index += size) yield items.slice(index, index + size)
+}

@@ -1,0 +1,148 @@
+import { type Run, type RunState } from '../job/run.ts'
+import { PikoError } from '../errors.ts'
+import { type Window } from '../time/window.ts'
+import { type Database } from './database.ts'
+import { insertRuns } from './insert-rows.ts'
+import { type NewRun, type RunStore } from './run-store.ts'
+import { type WindowState } from './tables.ts'
+
+/** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
+export interface LedgerWindow extends Window {
+  readonly jobId: string
+  readonly state: Exclude<WindowState, 'pending'> | 'queued' | 'running'
+  readonly runId: number | undefined
+  readonly attempt: number | undefined
+  readonly error: string | undefined
+}
+
+export interface LedgerSummary {
+  readonly jobId: string
+  readonly counts: Readonly<Record<WindowState, number>>
+  /** Start of the first window in the ledger. */
+  readonly start: Date | undefined
+  /** End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. */
+  readonly watermark: Date | undefined
+  /** End of the last window in the ledger. */
+  readonly end: Date | undefined
+}
+
+export interface WindowFilter {
+  readonly state?: WindowState
+  /** Default 100. Oldest first. */
+  readonly limit?: number
+}
+
+const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped']
+
+/** The ledger: per job, the state of every window. */
+export class WindowStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  /**
+   * Where a job's ledger stands. The watermark is found, not kept: the first window that has not succeeded, by the index
+   * (job_id, state, start_at), is one read per state whatever the length of the ledger, and can't be left behind by two
+   * nodes that finish neighbouring windows at the same moment.
+   */
+  async summary(jobId: string): Promise<LedgerSummary> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_window')
+      .select((eb) => [
+        'state',
+        eb.fn.countAll<number>().as('count'),
+        eb.fn.min('start_at').as('start'),
+        eb.fn.max('end_at').as('end'),
+      ])
+      .where('job_id', '=', jobId)
+      .groupBy('state')
+      .execute()
+    const counts: Record<WindowState, number> = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0 }
+    for (const row of rows) counts[row.state] = Number(row.count)
+    const starts = rows.map((row) => dialect.date(row.start))
+    const ends = rows.map((row) => dialect.date(row.end))
+    const holes = rows.filter((row) => UNSETTLED.includes(row.state)).map((row) => dialect.date(row.start))
+    const end = extreme(ends, Math.max)
+    return { jobId, counts, start: extreme(starts, Math.min), watermark: extreme(holes, Math.min) ?? end, end }
+  }
+
+  async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
+    const { db, dialect } = this.#database
+    let query = db
+      .selectFrom('piko_window')
+      .leftJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
+      .select(['piko_window.start_at', 'piko_window.end_at', 'piko_window.state', 'piko_window.run_id'])
+      .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
+      .where('piko_window.job_id', '=', jobId)
+      .orderBy('piko_window.start_at')
+      .limit(filter.limit ?? 100)
+    if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
+    return (await query.execute()).map((row) => ({
+      jobId,
+      start: dialect.date(row.start_at),
+      end: dialect.date(row.end_at),
+      state: row.state === 'pending' ? pendingState(row.run_state) : row.state,
+      runId: row.run_id ?? undefined,
+      attempt: row.attempt ?? undefined,
+      error: row.error ? (JSON.parse(row.error) as { message: string }).message : undefined,
+    }))
+  }
+
+  /**
+   * Queues a run of one window outside the schedule. The window belongs to the new run from then on, and counts as
+   * pending until that run is settled.
+   *
+   * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
+   */
+  async enqueue(run: NewRun & { readonly window: Window }): Promise<number> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const start_at = dialect.instant(run.window.start)
+      const values = {
+        job_id: run.jobId,
+        start_at,
+        end_at: dialect.instant(run.window.end),
+        state: 'skipped' as const,
+        updated_at: dialect.now(),
+      }
+      // Made first when it is absent: locking a row that isn't there would lock the gap around it.
+      const insert = trx.insertInto('piko_window').values(values)
+      await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+      const row = await trx
+        .selectFrom('piko_window')
+        .select(['id', 'state', 'run_id'])
+        .where('job_id', '=', run.jobId)
+        .where('start_at', '=', start_at)
+        .modifyEnd(dialect.forUpdate)
+        .executeTakeFirstOrThrow()
+      if (row.state === 'pending') {
+        throw new PikoError(
+          'WINDOW_BUSY',
+          `window ${run.window.start.toISOString()} of job "${run.jobId}" already has run ${row.run_id}; wait until it is settled`,
+          { details: { jobId: run.jobId, start: run.window.start.toISOString(), runId: row.run_id } },
+        )
+      }
+      const [runId] = await insertRuns(trx, dialect, [this.#runs.row(run)])
+      if (runId === undefined) throw new Error('the run was inserted without an id')
+      await trx
+        .updateTable('piko_window')
+        .set({ state: 'pending', run_id: runId, end_at: values.end_at, updated_at: dialect.now() })
+        .where('id', '=', row.id)
+        .execute()
+      return runId
+    })
+  }
+}
+
+function pendingState(state: RunState | null): Run['state'] & ('queued' | 'running') {
+  return state === 'running' ? 'running' : 'queued'
+}
+
+function extreme(dates: readonly Date[], pick: (...values: number[]) => number): Date | undefined {
+  return dates.length > 0 ? new Date(pick(...dates.map((date) => date.getTime()))) : undefined
+}
