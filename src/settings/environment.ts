@@ -1,0 +1,26 @@
+import { envName, FORMATS } from './keys.ts'
+import { type SettingsProblem } from './problem.ts'
+import { type Reading, type SourceContent } from './reading.ts'
+import { unknownVariable } from './suggest.ts'
+
+/** The variable that names the settings file. */
+export const PATH_VARIABLE = 'PIKO_SETTINGS_PATH'
+
+/** Variables of the tests and benchmarks of Piko itself. */
+const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
+
+/** What the `PIKO_…` variables say. One that is empty counts as not set; values of unknown ones are never shown. */
+export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
+  const readings: Reading[] = []
+  const problems: SettingsProblem[] = []
+  const keys = new Map([...FORMATS].map(([key, format]) => [envName(key), { key, format }]))
+  for (const [name, raw] of Object.entries(env)) {
+    const text = raw?.trim() ?? ''
+    if (text === '' || !name.startsWith('PIKO_') || name === PATH_VARIABLE || FOREIGN.test(name)) continue
+    const origin = `environment variable ${name}`
+    const known = keys.get(name)
+    if (known) readings.push({ key: known.key, value: known.format.fromEnv(text), origin })
+    else problems.push({ key: name, value: undefined, origin: 'environment', expected: unknownVariable(name) })
+  }
+  return { readings, problems }
+}

@@ -1,0 +1,159 @@
+import { durationMs, type Duration } from '../time/duration.ts'
+import { inspectDsn } from './dsn.ts'
+import { LOG_LEVELS, logLevelOf } from './log-level.ts'
+
+/** What one key accepts. `T` is the type of its value in the file. */
+export interface KeyFormat<T> {
+  readonly default: T
+  /** What the key means; the units and limits that a reader needs. */
+  readonly doc: string
+  /** Never printed whole. */
+  readonly isSecret: boolean
+  /** What an environment variable's text stands for, or the text itself when it stands for nothing valid. */
+  readonly fromEnv: (text: string) => unknown
+  /** What is expected instead of `value`; undefined when the value is fine. */
+  readonly complaint: (value: unknown) => string | undefined
+}
+
+interface Range {
+  readonly min: number
+  readonly max: number
+}
+
+export function text(fallback: string, doc: string): KeyFormat<string> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: (value) => value,
+    complaint: (value) => (typeof value === 'string' && value.trim() !== '' ? undefined : 'expected a text, not empty'),
+  }
+}
+
+export function flag(fallback: boolean, doc: string): KeyFormat<boolean> {
+  const words: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false }
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: (value) => words[value.toLowerCase()] ?? value,
+    complaint: (value) => (typeof value === 'boolean' ? undefined : 'expected true or false'),
+  }
+}
+
+export function integer(fallback: number, { min, max }: Range, doc: string): KeyFormat<number> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: integerFromEnv,
+    complaint: (value) =>
+      isIntegerIn(value, { min, max }) ? undefined : `expected a whole number from ${min} to ${max}`,
+  }
+}
+
+/** A length of time with its unit, between `min` and `max`. */
+export function duration(fallback: Duration, range: DurationRange, doc: string): KeyFormat<string> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: (value) => value,
+    complaint: (value) =>
+      typeof value === 'string' && isDurationIn(value, range)
+        ? undefined
+        : `expected a duration with its unit (ms, s, m, h, d) from ${range.min} to ${range.max}, such as "${fallback}"`,
+  }
+}
+
+/** A duration that the original wrote as a number of seconds; both forms are accepted. */
+export function durationOrSeconds(fallback: Duration, range: DurationRange, doc: string): KeyFormat<string | number> {
+  const { complaint } = duration(fallback, range, doc)
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: integerFromEnv,
+    complaint: (value) => {
+      const found = complaint(Number.isInteger(value) ? `${value as number}s` : value)
+      return found === undefined ? undefined : `${found}, or whole seconds`
+    },
+  }
+}
+
+interface DurationRange {
+  readonly min: Duration
+  readonly max: Duration
+}
+
+export function list(fallback: readonly string[], doc: string): KeyFormat<readonly string[]> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: splitList,
+    complaint: (value) =>
+      Array.isArray(value) && value.every((item) => typeof item === 'string' && item.trim() !== '')
+        ? undefined
+        : 'expected an array of texts, none empty',
+  }
+}
+
+export function logLevel(fallback: string, doc: string): KeyFormat<string> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: (value) => value,
+    complaint: (value) =>
+      typeof value === 'string' && logLevelOf(value) !== undefined
+        ? undefined
+        : `expected one of ${LOG_LEVELS.join(', ')}`,
+  }
+}
+
+/** A DSN, or empty. */
+export function optionalDsn(doc: string): KeyFormat<string> {
+  return {
+    default: '',
+    doc,
+    isSecret: true,
+    fromEnv: (value) => value,
+    complaint: (value) => {
+      if (value === '') return undefined
+      if (typeof value !== 'string') return 'expected a text such as "mysql://user:password@host:3306/database", or ""'
+      const found = inspectDsn(value)
+      return 'dsn' in found ? undefined : found.complaint
+    },
+  }
+}
+
+function integerFromEnv(value: string): unknown {
+  return /^[+-]?\d+$/.test(value) ? Number(value) : value
+}
+
+function isIntegerIn(value: unknown, { min, max }: Range): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+}
+
+function isDurationIn(value: string, { min, max }: DurationRange): boolean {
+  try {
+    const ms = durationMs(value)
+    return ms >= durationMs(min) && ms <= durationMs(max)
+  } catch {
+    return false
+  }
+}
+
+/** Splits at commas, but not at those inside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
+function splitList(value: string): string[] {
+  const items = ['']
+  let depth = 0
+  for (const char of value) {
+    if (char === '{') depth += 1
+    if (char === '}') depth = Math.max(0, depth - 1)
+    if (char === ',' && depth === 0) items.push('')
+    else items[items.length - 1] += char
+  }
+  return items.map((item) => item.trim()).filter((item) => item !== '')
+}

@@ -1,0 +1,92 @@
+import {
+  duration,
+  durationOrSeconds,
+  flag,
+  integer,
+  type KeyFormat,
+  list,
+  logLevel,
+  optionalDsn,
+  text,
+} from './format.ts'
+
+/** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` follow it. */
+export const KEYS = {
+  piko: {
+    name: text('piko', 'Name of this installation in logs and on the dashboard.'),
+    jobs: list([], 'Glob patterns of the modules that define jobs, such as "jobs/**/*.ts".'),
+    log_level: logLevel('info', 'Least level that is logged: trace, debug, info, warn, error, fatal or silent.'),
+    log_json: flag(false, 'Log one JSON object a line instead of lines for people.'),
+    concurrency: integer(100, { min: 1, max: 100_000 }, 'Runs under way at once in this node.'),
+    poll_interval: duration('1s', { min: '10ms', max: '1m' }, 'Longest pause between two looks for work.'),
+    lease: duration(
+      '15s',
+      { min: '2s', max: '10m' },
+      'A node that does not renew its lease for so long is taken for dead.',
+    ),
+    shutdown_timeout: duration(
+      '30s',
+      { min: '0s', max: '1d' },
+      'Time for the runs under way to end when the node stops.',
+    ),
+    auto_migrate: flag(true, 'Bring the database schema up to date at start.'),
+  },
+  mysql: {
+    dsn: optionalDsn('MySQL or MariaDB server, mysql://user:password@host:3306/database; empty: embedded SQLite.'),
+    pool_size: integer(10, { min: 2, max: 1_000 }, 'Connections of this node at most.'),
+    pool_recycle: durationOrSeconds(
+      '1h',
+      { min: '1s', max: '7d' },
+      'A connection older than this is replaced. A bare number means seconds here.',
+    ),
+    connect_timeout: duration('10s', { min: '100ms', max: '10m' }, 'Longest wait for a new connection.'),
+  },
+  sqlite: {
+    path: text(
+      '.piko/piko.db',
+      'File of the embedded database, relative to the working directory; used when mysql.dsn is empty.',
+    ),
+  },
+  offload: {
+    threads: integer(
+      0,
+      { min: 0, max: 1_024 },
+      'Worker threads for offloaded calls; 0: one less than the CPUs, at least 1.',
+    ),
+  },
+  http: {
+    enabled: flag(true, 'Serve the dashboard, the API, health and metrics.'),
+    host: text('127.0.0.1', 'Address to listen on; "0.0.0.0" for every interface.'),
+    port: integer(9464, { min: 0, max: 65_535 }, 'Port to listen on; 0: any free one.'),
+  },
+} as const
+
+type Keys = typeof KEYS
+
+/** The settings as the file has them, before durations and names are parsed. */
+export type RawSettings = {
+  readonly [S in keyof Keys]: {
+    readonly [K in keyof Keys[S]]: Keys[S][K] extends KeyFormat<infer T> ? T : never
+  }
+}
+
+/** Any part of the settings, in the names of the file. */
+export type SettingsOverrides = {
+  readonly [S in keyof RawSettings]?:
+    { readonly [K in keyof RawSettings[S]]?: RawSettings[S][K] | undefined } | undefined
+}
+
+/** `KEYS` by full name (`mysql.dsn`), in their order. */
+export const FORMATS: ReadonlyMap<string, KeyFormat<unknown>> = new Map(
+  Object.entries(KEYS).flatMap(([section, keys]) =>
+    Object.entries<KeyFormat<unknown>>(keys).map(([key, format]) => [`${section}.${key}`, format] as const),
+  ),
+)
+
+/** The environment variable of a key: `piko.log_level` → `PIKO_LOG_LEVEL`, `mysql.dsn` → `PIKO_MYSQL__DSN`. */
+export function envName(key: string): string {
+  return `PIKO_${key
+    .replace(/^piko\./, '')
+    .replace('.', '__')
+    .toUpperCase()}`
+}

@@ -1,0 +1,38 @@
+import { describe, PikoError } from '../errors.ts'
+import { maskSecret, maskText } from './mask.ts'
+
+/** One thing that is wrong with the settings. */
+export interface SettingsProblem {
+  /** `mysql.pool_size`, the name of an unknown variable, or the path of a file that cannot be read. */
+  readonly key: string
+  /** The offending value as it may be printed; undefined when there is none to show. */
+  readonly value: string | undefined
+  /** `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
+  readonly origin: string
+  /** What is wrong, or what is expected instead. */
+  readonly expected: string
+}
+
+/** One error for all problems; `details.problems` has them as data. */
+export function settingsError(problems: readonly SettingsProblem[]): PikoError {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+  const lines = problems.map(({ key, value, origin, expected }) => {
+    return `  ${key}${value === undefined ? '' : ` = ${value}`} (${origin}): ${expected}`
+  })
+  return new PikoError('SETTINGS_INVALID', [`the settings have ${count}:`, ...lines].join('\n'), {
+    details: { problems: problems.map((problem) => ({ ...problem })) },
+  })
+}
+
+/** A value as a message may show it. Tables are not shown: what they hold could be a secret. */
+export function showValue(value: unknown, isSecret: boolean): string {
+  if (isSecret) return JSON.stringify(maskSecret(value))
+  if (typeof value === 'string') return describe(maskText(value))
+  if (value instanceof Date) return 'a date'
+  if (Array.isArray(value)) {
+    const items: readonly unknown[] = value
+    if (items.some((item) => typeof item === 'object')) return 'an array of tables or arrays'
+    return describe(items.map((item) => (typeof item === 'string' ? maskText(item) : item)))
+  }
+  return typeof value === 'object' && value !== null ? 'a table' : describe(value)
+}

@@ -1,0 +1,80 @@
+import { availableParallelism } from 'node:os'
+import { inspect } from 'node:util'
+import { durationMs } from '../time/duration.ts'
+import { type RawSettings } from './keys.ts'
+import { maskDsn } from './mask.ts'
+import { type LogLevel, logLevelOf } from './log-level.ts'
+
+/** The settings of one process, complete and checked. Durations are in milliseconds. */
+export interface Settings {
+  readonly piko: {
+    readonly name: string
+    /** Globs, relative to the working directory. */
+    readonly jobs: readonly string[]
+    readonly logLevel: LogLevel
+    readonly logJson: boolean
+    /** Runs under way at once in this node. */
+    readonly concurrency: number
+    /** Longest pause between two looks for work. */
+    readonly pollIntervalMs: number
+    /** A node that does not renew its lease for so long is taken for dead. */
+    readonly leaseMs: number
+    /** Deadline of a drain. */
+    readonly shutdownTimeoutMs: number
+    readonly autoMigrate: boolean
+  }
+  readonly mysql: {
+    /** A secret; masked when this object is logged or made JSON. Empty: embedded SQLite. */
+    readonly dsn: string
+    readonly poolSize: number
+    readonly poolRecycleMs: number
+    readonly connectTimeoutMs: number
+  }
+  readonly sqlite: {
+    /** Relative to the working directory. */
+    readonly path: string
+  }
+  readonly offload: {
+    /** At least 1: `0` of the file is resolved. */
+    readonly threads: number
+  }
+  readonly http: {
+    readonly enabled: boolean
+    readonly host: string
+    /** 0: any free port. */
+    readonly port: number
+  }
+}
+
+/** Parses checked values into what the program works with. */
+export function toSettings({ piko, mysql, sqlite, offload, http }: RawSettings): Settings {
+  const recycle = mysql.pool_recycle
+  return {
+    piko: {
+      name: piko.name,
+      jobs: [...piko.jobs],
+      logLevel: logLevelOf(piko.log_level) ?? 'info',
+      logJson: piko.log_json,
+      concurrency: piko.concurrency,
+      pollIntervalMs: durationMs(piko.poll_interval, 'piko.poll_interval'),
+      leaseMs: durationMs(piko.lease, 'piko.lease'),
+      shutdownTimeoutMs: durationMs(piko.shutdown_timeout, 'piko.shutdown_timeout'),
+      autoMigrate: piko.auto_migrate,
+    },
+    mysql: hideDsn({
+      dsn: mysql.dsn,
+      poolSize: mysql.pool_size,
+      poolRecycleMs: typeof recycle === 'number' ? recycle * 1_000 : durationMs(recycle, 'mysql.pool_recycle'),
+      connectTimeoutMs: durationMs(mysql.connect_timeout, 'mysql.connect_timeout'),
+    }),
+    sqlite: { path: sqlite.path },
+    offload: { threads: offload.threads === 0 ? Math.max(1, availableParallelism() - 1) : offload.threads },
+    http: { enabled: http.enabled, host: http.host, port: http.port },
+  }
+}
+
+/** Settings find their way into logs and error reports; there the password must not follow. */
+function hideDsn(mysql: Settings['mysql']): Settings['mysql'] {
+  const masked = (): Settings['mysql'] => ({ ...mysql, dsn: maskDsn(mysql.dsn) })
+  return Object.defineProperties(mysql, { toJSON: { value: masked }, [inspect.custom]: { value: masked } })
+}

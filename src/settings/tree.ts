@@ -1,0 +1,35 @@
+import { FORMATS, KEYS } from './keys.ts'
+import { type SettingsProblem } from './problem.ts'
+import { type Reading, type SourceContent } from './reading.ts'
+import { unknownKey } from './suggest.ts'
+
+/** What a tree of sections (the parsed file, or overrides) says. Values of unknown keys are never shown: secrets. */
+export function readTree(tree: Readonly<Record<string, unknown>>, origin: string): SourceContent {
+  const readings: Reading[] = []
+  const problems: SettingsProblem[] = []
+  const reject = (key: string, expected: string): void => {
+    problems.push({ key, value: undefined, origin, expected })
+  }
+  for (const [section, content] of Object.entries(tree)) {
+    if (content === undefined) continue
+    if (!isTable(content)) {
+      reject(section, Object.hasOwn(KEYS, section) ? `expected a table, [${section}]` : unknownKey(section))
+      continue
+    }
+    if (Object.keys(content).length === 0 && !Object.hasOwn(KEYS, section)) {
+      reject(section, `no such section; expected one of ${Object.keys(KEYS).join(', ')}`)
+    }
+    for (const [name, value] of Object.entries(content)) {
+      const key = `${section}.${name}`
+      if (value === undefined) continue
+      if (FORMATS.has(key)) readings.push({ key, value, origin })
+      else reject(key, unknownKey(key))
+    }
+  }
+  return { readings, problems }
+}
+
+/** True for a table of TOML: an object that is no array and no date. */
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+}
