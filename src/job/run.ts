@@ -62,7 +62,8 @@ export interface Claim {
 /** How an attempt ended. */
 export type Outcome =
   | { readonly kind: 'success'; readonly output?: unknown }
-  | { readonly kind: 'failure'; readonly error: Error }
+  /** `isPermanent`: trying again can't help, such as a config that its schema refuses. */
+  | { readonly kind: 'failure'; readonly error: Error; readonly isPermanent?: boolean }
   | { readonly kind: 'timeout'; readonly error: Error }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /** The process shuts down: not the handler's failure. */
@@ -92,7 +93,8 @@ export function settle(run: { readonly attempt: number }, outcome: Outcome, poli
     case 'failure':
     case 'timeout': {
       const error = runError(outcome.error)
-      const delayMs = retryDelayMs(policy, run.attempt, random)
+      const isPermanent = outcome.kind === 'failure' && outcome.isPermanent === true
+      const delayMs = isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
       return delayMs === undefined ? { to: 'failed', error } : { to: 'queued', delayMs, counted: true, error }
     }
   }

@@ -1,4 +1,4 @@
-import { type RawBuilder } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 
 /**
  * What MySQL and SQLite do not share. Everything else of the store is one code path.
@@ -23,4 +23,89 @@ export interface Dialect {
   isRetryable(error: unknown): boolean
   /** True for a duplicate key. */
   isDuplicate(error: unknown): boolean
+}
+
+/** A clock that stands in for the database's, in tests. */
+export interface DatabaseClock {
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+const DEADLOCK = 1213
+const LOCK_WAIT_TIMEOUT = 1205
+const DUPLICATE_ENTRY = 1062
+const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
+
+export function mysqlDialect(clock?: DatabaseClock): Dialect {
+  // A bound Date arrives as a string literal; the cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
+  const reading = (ms: number): RawBuilder<Date> => sql<Date>`CAST(${new Date(ms)} AS DATETIME(3))`
+  return {
+    name: 'mysql',
+    now: () => (clock ? reading(clock.now()) : sql<Date>`UTC_TIMESTAMP(3)`),
+    nowPlus: (ms) =>
+      clock
+        ? reading(clock.now() + Math.round(ms))
+        : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${Math.round(ms) * 1_000} MICROSECOND)`,
+    instant: valid,
+    date: (value) => (value instanceof Date ? value : parse(value)),
+    forUpdateSkipLocked: sql` FOR UPDATE SKIP LOCKED`,
+    forUpdate: sql` FOR UPDATE`,
+    isRetryable: (error) => hasCode(error, 'errno', (errno) => errno === DEADLOCK || errno === LOCK_WAIT_TIMEOUT),
+    isDuplicate: (error) =>
+      hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
+  }
+}
+
+const SQLITE_BUSY = 5
+const SQLITE_LOCKED = 6
+const SQLITE_DUPLICATE = new Set([1555 /* primary key */, 2067 /* unique */, 2579 /* rowid */])
+const SQLITE_NOW = '%Y-%m-%dT%H:%M:%fZ'
+
+export function sqliteDialect(clock?: DatabaseClock): Dialect {
+  const reading = (ms: number): RawBuilder<Date> => sql<Date>`${new Date(ms).toISOString()}`
+  return {
+    name: 'sqlite',
+    now: () => (clock ? reading(clock.now()) : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now')`),
+    nowPlus: (ms) =>
+      clock
+        ? reading(clock.now() + Math.round(ms))
+        : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now', ${`${(Math.round(ms) / 1_000).toFixed(3)} seconds`})`,
+    instant: (date) => valid(date).toISOString(),
+    date: (value) => (value instanceof Date ? value : parse(value)),
+    forUpdateSkipLocked: sql``,
+    forUpdate: sql``,
+    // The low byte is the primary code; the rest says which kind of busy (recovery, snapshot, shared cache).
+    isRetryable: (error) =>
+      hasCode(error, 'errcode', (code) => (code & 0xff) === SQLITE_BUSY || (code & 0xff) === SQLITE_LOCKED),
+    isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
+  }
+}
+
+function valid(date: Date): Date {
+  if (Number.isNaN(date.getTime())) throw new RangeError('an instant to store is an invalid Date')
+  return date
+}
+
+/** ISO text, or what people type into a row by hand: `2026-01-31 12:00:00` is read as UTC, never as local time. */
+function parse(text: string): Date {
+  const iso = text.replace(' ', 'T')
+  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/i.test(iso)
+  const date = new Date(hasZone || !iso.includes('T') ? iso : `${iso}Z`)
+  if (Number.isNaN(date.getTime())) {
+    throw new RangeError(
+      `a stored instant is ${JSON.stringify(text)}; expected ISO 8601 in UTC, as 2026-01-31T12:00:00.000Z`,
+    )
+  }
+  return date
+}
+
+/** Looks through causes: an error may be wrapped on its way out of a transaction, which is doomed all the same. */
+function hasCode(error: unknown, key: 'errno' | 'errcode', matches: (code: number) => boolean): boolean {
+  let current = error
+  for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
+    const code: unknown = key in current ? (current as unknown as Record<string, unknown>)[key] : undefined
+    if (typeof code === 'number' && matches(code)) return true
+    current = current.cause
+  }
+  return false
 }

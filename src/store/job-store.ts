@@ -118,7 +118,8 @@ export class JobStore {
           schedule: job.schedule,
           windows: job.windows,
           next_tick: nextTick,
-          plan_at: nextTick,
+          // With windows the planner finds the next tick from the cursor that was kept.
+          plan_at: job.windows === null ? nextTick : dialect.now(),
           window_cursor: job.windows !== null && cursor ? dialect.instant(cursor) : null,
         }),
       })

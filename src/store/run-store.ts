@@ -134,18 +134,6 @@ export class RunStore {
     })
   }
 
-  /** When the next queued run that is not due yet will be; undefined when there is none. */
-  async nextDue(): Promise<Date | undefined> {
-    const { db, dialect } = this.#database
-    const row = await db
-      .selectFrom('piko_run')
-      .select((eb) => eb.fn.min('run_at').as('run_at'))
-      .where('state', '=', 'queued')
-      .where('run_at', '>', dialect.now())
-      .executeTakeFirst()
-    return row?.run_at ? dialect.date(row.run_at) : undefined
-  }
-
   /**
    * Stores how claims ended, all in one transaction, with the windows that they own.
    *

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { toError } from '../errors.ts'
+import { type Claim, type Transition } from '../job/run.ts'
+import { type Finish, type RunStore } from '../store/run-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { Batcher } from './batcher.ts'
+
+interface Item extends Finish {
+  readonly nodeId: string
+}
+
+const RETRY_MS = 200
+
+/**
+ * Writes the ends of runs, many a statement, guarded by their fences. While the database does not answer it keeps trying:
+ * if the node's lease ends meanwhile, another node runs the work again and the late write is refused.
+ */
+export class Completer {
+  readonly #runs: RunStore
+  readonly #events: Events
+  readonly #batcher: Batcher<Item, boolean>
+  #isAbandoned = false
+
+  constructor(runs: RunStore, events: Events) {
+    this.#runs = runs
+    this.#events = events
+    this.#batcher = new Batcher((items) => this.#write(items))
+  }
+
+  /** False when the claim was no longer valid; nothing is written then. */
+  finish(nodeId: string, claim: Claim, transition: Transition): Promise<boolean> {
+    return this.#batcher.add({ nodeId, claim, transition })
+  }
+
+  /** Gives up on a database that does not answer, at the end of a shutdown. */
+  abandon(): void {
+    this.#isAbandoned = true
+  }
+
+  async #write(items: readonly Item[]): Promise<boolean[]> {
+    const lost = new Set<Claim>()
+    for (const [nodeId, finishes] of Map.groupBy(items, (item) => item.nodeId)) {
+      for (const claim of await this.#persist(nodeId, finishes)) lost.add(claim)
+    }
+    return items.map((item) => !lost.has(item.claim))
+  }
+
+  async #persist(nodeId: string, finishes: readonly Finish[]): Promise<readonly Claim[]> {
+    for (;;) {
+      try {
+        return await this.#runs.finish(nodeId, finishes)
+      } catch (thrown) {
+        if (this.#isAbandoned) throw thrown
+        this.#events.emit('loop.failed', { loop: 'completer', error: toError(thrown), retryInMs: RETRY_MS })
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+}

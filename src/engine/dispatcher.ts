@@ -1,0 +1,147 @@
+import { type JobRegistry } from '../job/registry.ts'
+import { type Claim } from '../job/run.ts'
+import { type RunStore } from '../store/run-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { Loop } from './loop.ts'
+
+const LARGEST_CLAIM = 500
+const FIRST_IDLE_MS = 20
+/** How long a job whose limit was reached is left out of claims, unless one of its runs ends here first. */
+const SATURATED_MS = 250
+/** How long a job that this node's code does not know is left out. */
+const UNKNOWN_MS = 60_000
+/** Times of planned runs that are remembered. */
+const MOST_HINTS = 1_000
+
+export interface DispatcherOptions {
+  readonly slots: number
+  readonly pollMs: number
+  /** Claim only the registry's jobs instead of learning which ones are not in it: for a node made for one job. */
+  readonly onlyRegistered: boolean
+}
+
+/**
+ * Claims due runs for the free slots of this node and hands them over. It looks again at once after a full claim or when a
+ * slot gets free, when a planned run becomes due, and else with a pause that doubles up to the poll interval.
+ */
+export class Dispatcher {
+  readonly loop: Loop
+  readonly #runs: RunStore
+  readonly #registry: JobRegistry
+  readonly #options: DispatcherOptions
+  readonly #nodeId: () => string
+  readonly #execute: (claim: Claim) => Promise<void>
+  readonly #clock: Clock
+  readonly #limits: ReadonlyMap<string, number>
+  readonly #leftOut = new Map<string, number>()
+  readonly #hints = new Set<number>()
+  readonly #executing = new Set<Promise<void>>()
+  #idleMs = FIRST_IDLE_MS
+  #isDraining = false
+
+  /** @param execute must not reject; it resolves when the run's end is stored */
+  constructor(
+    parts: { runs: RunStore; registry: JobRegistry; clock: Clock; events: Events; nodeId: () => string },
+    options: DispatcherOptions,
+    execute: (claim: Claim) => Promise<void>,
+  ) {
+    this.#runs = parts.runs
+    this.#registry = parts.registry
+    this.#clock = parts.clock
+    this.#nodeId = parts.nodeId
+    this.#options = options
+    this.#execute = execute
+    this.loop = new Loop('dispatcher', () => this.#step(), parts.clock, parts.events)
+    this.#limits = new Map(
+      [...parts.registry].flatMap((job) => (job.policy.concurrency === undefined ? [] : [[job.id, job.policy.concurrency] as const])),
+    )
+  }
+
+  get active(): number {
+    return this.#executing.size
+  }
+
+  get slots(): number {
+    return this.#options.slots
+  }
+
+  /** There is new work: look at once. */
+  wake(): void {
+    this.#idleMs = FIRST_IDLE_MS
+    this.loop.wake()
+  }
+
+  /** Runs will be due at these times: look then. */
+  expect(times: readonly Date[]): void {
+    const now = this.#clock.now()
+    let isSooner = false
+    for (const time of times) {
+      if (time.getTime() <= now) isSooner = true
+      else if (this.#hints.size < MOST_HINTS) {
+        this.#hints.add(time.getTime())
+        isSooner = true
+      }
+    }
+    if (isSooner) this.wake()
+  }
+
+  /** Stops claiming. */
+  async stop(): Promise<void> {
+    this.#isDraining = true
+    await this.loop.stop()
+  }
+
+  /** Resolves when nothing is executing. */
+  async idle(): Promise<void> {
+    while (this.#executing.size > 0) await Promise.allSettled(this.#executing)
+  }
+
+  async #step(): Promise<number> {
+    const free = this.#options.slots - this.#executing.size
+    if (free <= 0 || this.#isDraining) return Infinity
+    const limit = Math.min(free, LARGEST_CLAIM)
+    const { claims, saturated } = await this.#runs.claim({
+      nodeId: this.#nodeId(),
+      limit,
+      jobs: this.#options.onlyRegistered ? { only: this.#registry.ids } : { except: this.#exceptions() },
+      limits: this.#limits,
+    })
+    for (const jobId of saturated) this.#leftOut.set(jobId, this.#clock.now() + SATURATED_MS)
+    for (const claim of claims) this.#start(claim)
+    if (claims.length + (saturated.length > 0 ? 1 : 0) > 0) {
+      this.#idleMs = FIRST_IDLE_MS
+      // Behind what was left in the queue other jobs may be due; and a full claim hints at more of the same.
+      return claims.length === limit || saturated.length > 0 ? 0 : FIRST_IDLE_MS
+    }
+    this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
+    return this.#untilNextHint(this.#idleMs)
+  }
+
+  #start(claim: Claim): void {
+    if (!this.#registry.find(claim.jobId)) this.#leftOut.set(claim.jobId, this.#clock.now() + UNKNOWN_MS)
+    const execution = this.#execute(claim).finally(() => {
+      this.#executing.delete(execution)
+      if (this.#registry.find(claim.jobId)) this.#leftOut.delete(claim.jobId)
+      this.loop.wake()
+    })
+    this.#executing.add(execution)
+  }
+
+  #exceptions(): string[] {
+    const now = this.#clock.now()
+    for (const [jobId, until] of this.#leftOut) if (until <= now) this.#leftOut.delete(jobId)
+    return [...this.#leftOut.keys()]
+  }
+
+  #untilNextHint(delayMs: number): number {
+    const now = this.#clock.now()
+    let soonest = now + delayMs
+    for (const time of this.#hints) {
+      if (time <= now) this.#hints.delete(time)
+      else soonest = Math.min(soonest, time)
+    }
+    for (const until of this.#leftOut.values()) soonest = Math.min(soonest, until)
+    return Math.max(1, soonest - now)
+  }
+}

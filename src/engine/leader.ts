@@ -1,0 +1,71 @@
+import { type LockStore } from '../store/lock-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { Loop } from './loop.ts'
+
+const LOCK = 'leader'
+
+/**
+ * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends by its own
+ * clock, counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
+ */
+export class Leader {
+  readonly loop: Loop
+  readonly #locks: LockStore
+  readonly #owner: string
+  readonly #ttlMs: number
+  readonly #clock: Clock
+  readonly #events: Events
+  #epoch: number | undefined
+  #trustedUntil = 0
+  #wasLeader = false
+
+  constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
+    this.#locks = locks
+    this.#owner = owner
+    this.#ttlMs = ttlMs
+    this.#clock = clock
+    this.#events = events
+    this.loop = new Loop('leader', () => this.#step(), clock, events)
+  }
+
+  get isLeader(): boolean {
+    return this.#epoch !== undefined && this.#clock.now() < this.#trustedUntil
+  }
+
+  /** The fence of the lease: grows with every change of leader. */
+  get epoch(): number | undefined {
+    return this.isLeader ? this.#epoch : undefined
+  }
+
+  /** One attempt to take or to keep the lease, so that a lone node leads as soon as it has started. */
+  async start(): Promise<void> {
+    await this.#step()
+    this.loop.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.loop.stop()
+    const epoch = this.#epoch
+    this.#epoch = undefined
+    this.#report()
+    if (epoch !== undefined) await this.#locks.release(LOCK, this.#owner, epoch)
+  }
+
+  async #step(): Promise<number> {
+    const sentAt = this.#clock.now()
+    if (this.#epoch !== undefined && !(await this.#locks.renew(LOCK, this.#owner, this.#epoch, this.#ttlMs))) {
+      this.#epoch = undefined
+    }
+    this.#epoch ??= await this.#locks.acquire(LOCK, this.#owner, this.#ttlMs)
+    if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#ttlMs * 0.8
+    this.#report()
+    return this.#ttlMs / 3
+  }
+
+  #report(): void {
+    if (this.isLeader === this.#wasLeader) return
+    this.#wasLeader = this.isLeader
+    this.#events.emit('leader.changed', { isLeader: this.isLeader, epoch: this.epoch })
+  }
+}

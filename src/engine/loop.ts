@@ -1,0 +1,83 @@
+import { toError } from '../errors.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5_000
+
+/**
+ * Repeats a step until it is stopped. The step says when it wants to be called again; `wake` makes that now. An error
+ * never ends a loop: it is reported and the loop goes on after a pause that doubles up to 5 s.
+ */
+export class Loop {
+  readonly name: string
+  readonly #step: () => Promise<number>
+  readonly #clock: Clock
+  readonly #events: Events
+  #stopping = new AbortController()
+  #pause = new AbortController()
+  #isWoken = false
+  #failures = 0
+  #running: Promise<void> | undefined
+
+  /** @param step returns milliseconds until its next call; `Infinity` waits for `wake` */
+  constructor(name: string, step: () => Promise<number>, clock: Clock, events: Events) {
+    this.name = name
+    this.#step = step
+    this.#clock = clock
+    this.#events = events
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined && !this.#stopping.signal.aborted
+  }
+
+  /** Consecutive failures; 0 when the last step went well. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  start(): void {
+    if (this.#running) return
+    this.#stopping = new AbortController()
+    this.#running = this.#run()
+  }
+
+  /** Makes the next step start at once, also when one is under way. */
+  wake(): void {
+    this.#isWoken = true
+    this.#pause.abort()
+  }
+
+  /** Resolves when the step under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#pause.abort()
+    await this.#running
+    this.#running = undefined
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      this.#isWoken = false
+      const delayMs = await this.#attempt()
+      if (this.#isWoken || this.#stopping.signal.aborted || delayMs <= 0) continue
+      this.#pause = new AbortController()
+      await this.#clock.sleep(delayMs, this.#pause.signal)
+    }
+  }
+
+  async #attempt(): Promise<number> {
+    try {
+      const delayMs = await this.#step()
+      this.#failures = 0
+      return delayMs
+    } catch (thrown) {
+      const retryInMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
+      this.#failures += 1
+      this.#isWoken = false
+      this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs })
+      return retryInMs
+    }
+  }
+}

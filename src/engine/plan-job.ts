@@ -1,0 +1,110 @@
+import { type JobDefinition, type WindowPolicy } from '../job/spec.ts'
+import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
+import { type NewRun } from '../store/run-store.ts'
+import { Schedule } from '../time/schedule.ts'
+import { Timeline, type Window } from '../time/window.ts'
+
+/** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
+const LARGEST_STEP = 500
+/** Windows of one job that wait in the queue at most; more are planned as these are settled. */
+const MOST_PENDING = 1_000
+const FULL_QUEUE_PAUSE_MS = 250
+
+/** Where planning begins for a job that is new. */
+export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
+  const { schedule: spec, windows } = job.policy
+  const begin = spec ? beginOf(Schedule.of(spec, job.id), windows, spec.kind === 'at' ? new Date(0) : now, now) : {}
+  return {
+    id: job.id,
+    description: job.description,
+    schedule: spec ? JSON.stringify(spec) : null,
+    windows: windows ? JSON.stringify(windows) : null,
+    begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
+  }
+}
+
+interface Begin {
+  readonly nextTick?: Date | undefined
+  readonly windowCursor?: Date | undefined
+}
+
+function beginOf(schedule: Schedule, windows: WindowPolicy | undefined, after: Date, now: Date): Begin {
+  if (!windows) return { nextTick: schedule.next(after) }
+  const timeline = new Timeline(schedule, windows)
+  const windowCursor = firstCursor(timeline, windows, now)
+  return { windowCursor, nextTick: timeline.windowFrom(windowCursor)?.end }
+}
+
+function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date {
+  switch (windows.catchUp) {
+    case 'all':
+      return windows.start
+    case 'latest':
+      return timeline.latestBefore(now)?.start ?? windows.start
+    case 'none':
+      return timeline.latestBefore(now)?.end ?? windows.start
+  }
+}
+
+/**
+ * What is to happen for a job that is due. Pure.
+ *
+ * @param now   the planner's clock
+ * @param until how far ahead runs are planned; they start at their tick, not before
+ */
+export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
+  const { schedule: spec, windows } = job.policy
+  if (!spec) return { jobId: due.id, runs: [], skippedWindows: [], nextTick: undefined, planAt: undefined, windowCursor: undefined }
+  const schedule = Schedule.of(spec, job.id)
+  return windows ? planWindows(job, new Timeline(schedule, windows), windows, due, now, until) : planTicks(job, schedule, due, now, until)
+}
+
+function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
+  const { misfireGraceMs, overlap, priority } = job.policy
+  // Whether an earlier run is still active is known at the tick, not before.
+  const horizon = overlap === 'skip' ? now : until
+  const runs: NewRun[] = []
+  let isActive = due.isActive
+  let tick: Date | undefined = due.nextTick
+  while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
+    const skipped = now.getTime() - tick.getTime() > misfireGraceMs ? 'misfire' : overlap === 'skip' && isActive ? 'overlap' : undefined
+    runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: tick, tick, skipped })
+    isActive ||= skipped === undefined
+    tick = schedule.next(tick)
+  }
+  return { jobId: job.id, runs, skippedWindows: [], nextTick: tick, planAt: tick, windowCursor: undefined }
+}
+
+function planWindows(
+  job: JobDefinition,
+  timeline: Timeline,
+  windows: WindowPolicy,
+  due: DueJob,
+  now: Date,
+  until: Date,
+): PlanDecision {
+  const runs: NewRun[] = []
+  const skippedWindows: Window[] = []
+  const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
+  const room = MOST_PENDING - due.pending
+  let cursor = due.windowCursor ?? windows.start
+  let next = timeline.windowFrom(cursor)
+  while (next && next.end <= until && runs.length < room && runs.length + skippedWindows.length < LARGEST_STEP) {
+    const isSkipped =
+      (latest !== undefined && next.end < latest.end) ||
+      (windows.catchUp === 'none' && now.getTime() - next.end.getTime() > job.policy.misfireGraceMs)
+    if (isSkipped) skippedWindows.push(next)
+    else runs.push({ jobId: job.id, kind: 'scheduled', priority: job.policy.priority, runAt: next.end, tick: next.end, window: next })
+    cursor = next.end
+    next = timeline.windowFrom(cursor)
+  }
+  const isFull = next !== undefined && next.end <= until && runs.length >= room
+  return {
+    jobId: job.id,
+    runs,
+    skippedWindows,
+    nextTick: next?.end,
+    planAt: isFull ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : next?.end,
+    windowCursor: cursor,
+  }
+}

@@ -1,0 +1,92 @@
+import { type JobRegistry } from '../job/registry.ts'
+import { type DueJob, type JobStore, type PlanDecision } from '../store/job-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { type Leader } from './leader.ts'
+import { Loop } from './loop.ts'
+import { planJob } from './plan-job.ts'
+
+const JOBS_PER_PASS = 500
+/** A job that this node's code does not know is looked at again after this. */
+const UNKNOWN_JOB_PAUSE_MS = 10_000
+
+/** Turns due ticks into runs, on the leader, many jobs a transaction. */
+export class Planner {
+  readonly loop: Loop
+  readonly #jobs: JobStore
+  readonly #registry: JobRegistry
+  readonly #leader: Leader
+  readonly #pollMs: number
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #onPlanned: (runAts: readonly Date[]) => void
+
+  /** @param onPlanned gets the times at which the planned runs are due */
+  constructor(
+    parts: { jobs: JobStore; registry: JobRegistry; leader: Leader; clock: Clock; events: Events },
+    pollMs: number,
+    onPlanned: (runAts: readonly Date[]) => void,
+  ) {
+    this.#jobs = parts.jobs
+    this.#registry = parts.registry
+    this.#leader = parts.leader
+    this.#clock = parts.clock
+    this.#events = parts.events
+    this.#pollMs = pollMs
+    this.#onPlanned = onPlanned
+    this.loop = new Loop('planner', () => this.#step(), parts.clock, parts.events)
+    parts.events.on('leader.changed', ({ isLeader }) => {
+      if (isLeader) this.loop.wake()
+    })
+  }
+
+  async #step(): Promise<number> {
+    if (!this.#leader.isLeader) return this.#pollMs
+    const count = await this.runOnce()
+    if (count === JOBS_PER_PASS) return 0
+    const next = await this.#jobs.nextPlanAt()
+    return next ? Math.min(this.#pollMs, Math.max(5, next.getTime() - this.#clock.now())) : this.#pollMs
+  }
+
+  /** One pass; returns how many jobs were due. */
+  async runOnce(): Promise<number> {
+    const now = new Date(this.#clock.now())
+    const until = new Date(now.getTime() + this.#pollMs * 1.5)
+    let decisions: readonly PlanDecision[] = []
+    const count = await this.#jobs.plan(until, JOBS_PER_PASS, (jobs) => {
+      decisions = jobs.map((due) => this.#decide(due, now, until))
+      return decisions
+    })
+    this.#report(decisions)
+    return count
+  }
+
+  #decide(due: DueJob, now: Date, until: Date): PlanDecision {
+    const job = this.#registry.find(due.id)
+    if (job) return planJob(job, due, now, until)
+    return {
+      jobId: due.id,
+      runs: [],
+      skippedWindows: [],
+      nextTick: due.nextTick,
+      planAt: new Date(now.getTime() + UNKNOWN_JOB_PAUSE_MS),
+      windowCursor: due.windowCursor,
+    }
+  }
+
+  #report(decisions: readonly PlanDecision[]): void {
+    const runAts: Date[] = []
+    for (const { jobId, runs } of decisions) {
+      let planned = 0
+      for (const run of runs) {
+        if (run.skipped !== undefined && run.tick) this.#events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
+        else {
+          planned += 1
+          if (run.runAt) runAts.push(run.runAt)
+        }
+      }
+      if (planned > 0) this.#events.emit('runs.planned', { jobId, count: planned })
+    }
+    if (runAts.length > 0) this.#onPlanned(runAts)
+  }
+}

@@ -1,0 +1,140 @@
+import { type Dialect as KyselyDialect, Kysely, MysqlDialect, sql, type Transaction } from 'kysely'
+import { PikoError } from '../errors.ts'
+import { type SqlDatabase } from '../sink/sql.ts'
+import { retryContention } from './contention.ts'
+import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
+import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
+import { sqlDatabase } from './sql-executor.ts'
+import { NodeSqliteDialect, openSqlite } from './sqlite-driver.ts'
+import { type Tables } from './tables.ts'
+
+export interface OpenOptions {
+  /** A MySQL 8.0+ or MariaDB 10.6+ server. Goes before `sqlitePath`. */
+  readonly mysql?: MysqlOptions | undefined
+  /** Default: `.piko/piko.db`. The folder is made. */
+  readonly sqlitePath?: string | undefined
+  /** Stands in for the database's clock, in tests. */
+  readonly clock?: DatabaseClock | undefined
+}
+
+/** The open store database: one pool of MySQL connections in READ COMMITTED, or one SQLite file. */
+export interface Database {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+  /** Plain SQL on the same connections, for sinks. */
+  readonly sql: SqlDatabase
+  /** For messages; without the password. */
+  readonly location: string
+  /**
+   * One transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when
+   * it rejects. A deadlock, a lock timeout or a busy file runs the whole of `fn` again, at most 8 times with random
+   * waits; `fn` therefore must not have effects outside of the database.
+   */
+  transaction<T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T>
+  /** The same repetition for one statement. */
+  retry<T>(fn: () => Promise<T>): Promise<T>
+  /** Waits for running statements. Closing twice is harmless. */
+  close(): Promise<void>
+}
+
+const DEFAULT_SQLITE_PATH = '.piko/piko.db'
+
+/**
+ * Opens the database and makes one round trip to it.
+ *
+ * @throws PikoError `DATABASE_UNREACHABLE` when it does not answer, `DATABASE_UNSUPPORTED` when the server is too old
+ */
+export async function openDatabase(options: OpenOptions): Promise<Database> {
+  return options.mysql ? openMysql(options.mysql, options.clock) : openFile(options.sqlitePath, options.clock)
+}
+
+async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined): Promise<Database> {
+  const { host, port, database } = options
+  const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
+  const pool = new MysqlPool(options)
+  const opened = assemble(new MysqlDialect({ pool }), mysqlDialect(clock), location)
+  try {
+    const { rows } = await sql<{ version: string }>`SELECT VERSION() AS version`.execute(opened.db)
+    requireVersion(rows[0]?.version ?? '', location)
+    return opened
+  } catch (error) {
+    await opened.close()
+    if (error instanceof PikoError) throw error
+    throw unreachable(`MySQL at ${location}`, error, mysqlAdvice(error, options))
+  }
+}
+
+async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undefined): Promise<Database> {
+  const opened = assemble(new NodeSqliteDialect(async () => openSqlite(path)), sqliteDialect(clock), path)
+  try {
+    await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
+    return opened
+  } catch (error) {
+    await opened.close()
+    throw unreachable(`SQLite file ${path}`, error, 'check the path, its permissions and that it is a SQLite database')
+  }
+}
+
+function assemble(kysely: KyselyDialect, dialect: Dialect, location: string): Database {
+  const db = new Kysely<Tables>({ dialect: kysely })
+  return {
+    db,
+    dialect,
+    sql: sqlDatabase(db, dialect.name),
+    location,
+    transaction: (fn) => retryContention(dialect, () => db.transaction().execute(fn)),
+    retry: (fn) => retryContention(dialect, fn),
+    close: () => db.destroy(),
+  }
+}
+
+const OLDEST = { MySQL: [8, 0], MariaDB: [10, 6] } as const
+
+/** MariaDB says so in its version text; everything else counts as MySQL. */
+function requireVersion(text: string, location: string): void {
+  const flavour = /mariadb/i.test(text) ? 'MariaDB' : 'MySQL'
+  // An old replication trick puts 5.5.5- before MariaDB's version.
+  const [, major = 0, minor = 0] = (/^(?:5\.5\.5-)?(\d+)\.(\d+)/.exec(text) ?? []).map(Number)
+  const [oldestMajor, oldestMinor] = OLDEST[flavour]
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
+  throw new PikoError(
+    'DATABASE_UNSUPPORTED',
+    `${location} is ${flavour} ${text}; expected MySQL 8.0 or MariaDB 10.6 at least; upgrade the server`,
+    { details: { location, version: text } },
+  )
+}
+
+function mysqlAdvice(error: unknown, options: MysqlOptions): string {
+  switch (codeOf(error)) {
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_DBACCESS_DENIED_ERROR':
+      return `check the DSN's user "${options.user}", its password and its grants`
+    case 'ER_BAD_DB_ERROR':
+      return `create it: CREATE DATABASE \`${options.database}\` CHARACTER SET utf8mb4`
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `check the host name in the DSN`
+    case 'ER_CON_COUNT_ERROR':
+      return `raise the server's max_connections or lower pool_size`
+    default:
+      return 'check that the server runs and that host and port of the DSN are right'
+  }
+}
+
+function unreachable(what: string, error: unknown, advice: string): PikoError {
+  const reason = reasonOf(error)
+  return new PikoError('DATABASE_UNREACHABLE', `cannot open ${what}: ${reason}; ${advice}`, {
+    cause: error,
+    details: { location: what, reason },
+  })
+}
+
+/** A host with several addresses fails with an `AggregateError` whose own message is empty. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
+  return error instanceof Error ? error.message || codeOf(error) || error.name : String(error)
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,48 @@
+import { CompiledQuery, type Kysely } from 'kysely'
+import { describe } from '../errors.ts'
+import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
+import { type Dialect } from './dialect.ts'
+import { type Tables } from './tables.ts'
+
+/**
+ * Plain SQL on the store's own connections. A transaction is run once: only its caller knows whether it may be
+ * repeated after a deadlock.
+ */
+export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect['name']): SqlDatabase {
+  return {
+    ...sqlExecutor(db, dialect),
+    transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect))),
+  }
+}
+
+/** Plain SQL on one Kysely connection or transaction. */
+export function sqlExecutor(db: Kysely<Tables>, dialect: Dialect['name']): SqlExecutor {
+  return {
+    dialect,
+    async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
+      const result = await db.executeQuery<T>(CompiledQuery.raw(text, params.map(bindable)))
+      return result.rows
+    },
+    async exec(text, params = []) {
+      const result = await db.executeQuery(CompiledQuery.raw(text, params.map(bindable)))
+      return { changes: Number(result.numAffectedRows ?? 0n) }
+    },
+  }
+}
+
+/** mysql2 would turn `undefined` into NULL and an object into `key = value` pairs; both hide a mistake. */
+function bindable(value: SqlValue | undefined, index: number): SqlValue {
+  switch (typeof value) {
+    case 'string':
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return value
+    default:
+      if (value === null || value instanceof Date) return value
+      if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      throw new TypeError(
+        `SQL parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
+      )
+  }
+}

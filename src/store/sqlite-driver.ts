@@ -1,0 +1,186 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  type SqliteDatabase,
+  SqliteDialect,
+  type SqliteDialectConfig,
+  SqliteDriver,
+  type SqliteStatement,
+} from 'kysely'
+import { describe } from '../errors.ts'
+
+const CACHED_STATEMENTS = 200
+
+/**
+ * How long a statement waits for another process's write, in milliseconds. The wait blocks the event loop, so it is
+ * short; `retryContention` goes on from there without blocking.
+ */
+const BUSY_TIMEOUT_MS = 1_000
+
+/**
+ * Kysely's SQLite dialect over `node:sqlite`. One connection; Kysely hands it to one query or transaction at a time.
+ * Every transaction begins as `IMMEDIATE`: it takes the write lock first, so it can never fail half-way because
+ * another process wrote in between.
+ */
+export class NodeSqliteDialect extends SqliteDialect {
+  readonly #config: SqliteDialectConfig
+
+  constructor(database: () => Promise<SqliteDatabase>) {
+    const config = { database }
+    super(config)
+    this.#config = config
+  }
+
+  override createDriver(): Driver {
+    return new ImmediateDriver(this.#config)
+  }
+}
+
+class ImmediateDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
+    } catch (error) {
+      // After some failures (a full disk) SQLite has rolled back by itself; the first error is the one to tell.
+      if (!(error instanceof Error && error.message.includes('no transaction is active'))) throw error
+    }
+  }
+}
+
+/**
+ * Opens or makes the file, with its folder.
+ *
+ * WAL with `synchronous=NORMAL`: a commit survives a crash of the process; a power cut may lose the last commits, but
+ * never corrupts the file.
+ *
+ * @param path a file, or `:memory:`
+ */
+export function openSqlite(path: string): SqliteDatabase {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+  const database = new (nodeSqlite().DatabaseSync)(path)
+  try {
+    // First, so that the switch to WAL waits too when several processes make the file at once.
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    database.exec('PRAGMA journal_mode = WAL')
+    database.exec('PRAGMA synchronous = NORMAL')
+    database.exec('PRAGMA foreign_keys = ON')
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return new CachingDatabase(database)
+}
+
+/** `node:sqlite` announces itself as experimental when it is first loaded; that one warning is left out. */
+function nodeSqlite(): typeof import('node:sqlite') {
+  const original = Object.getOwnPropertyDescriptor(process, 'emitWarning')
+  const emitWarning: (...args: unknown[]) => void = process.emitWarning.bind(process)
+  process.emitWarning = (...args: unknown[]) => {
+    if (!String(args[0]).includes('SQLite is an experimental feature')) emitWarning(...args)
+  }
+  try {
+    return process.getBuiltinModule('node:sqlite')
+  } finally {
+    if (original) Object.defineProperty(process, 'emitWarning', original)
+    else delete (process as Partial<NodeJS.Process>).emitWarning
+  }
+}
+
+/** Keeps the last {@link CACHED_STATEMENTS} prepared statements by their text, least recently used first. */
+class CachingDatabase implements SqliteDatabase {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, SqliteStatement>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  prepare(text: string): SqliteStatement {
+    const known = this.#statements.get(text)
+    if (known) this.#statements.delete(text)
+    const prepared = known ?? new BoundStatement(this.#database.prepare(text), returnsRows(text))
+    this.#statements.set(text, prepared)
+    if (this.#statements.size > CACHED_STATEMENTS) {
+      const [oldest] = this.#statements.keys()
+      if (oldest !== undefined) this.#statements.delete(oldest)
+    }
+    return prepared
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#database.close()
+  }
+}
+
+class BoundStatement implements SqliteStatement {
+  readonly reader: boolean
+  readonly #statement: StatementSync
+
+  constructor(statement: StatementSync, reader: boolean) {
+    this.#statement = statement
+    this.reader = reader
+  }
+
+  all(parameters: readonly unknown[]): unknown[] {
+    return this.#statement.all(...parameters.map(bound))
+  }
+
+  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    return this.#statement.run(...parameters.map(bound))
+  }
+
+  iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
+    return this.#statement.iterate(...parameters.map(bound))
+  }
+}
+
+function bound(value: unknown, index: number): SQLInputValue {
+  switch (typeof value) {
+    case 'string':
+    case 'number':
+    case 'bigint':
+      return value
+    case 'boolean':
+      return value ? 1 : 0
+    default:
+      if (value === null || value instanceof Uint8Array) return value
+      if (value instanceof Date) return value.toISOString()
+      // node:sqlite would read an object as a set of named parameters.
+      throw new TypeError(
+        `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
+      )
+  }
+}
+
+/**
+ * Whether a statement answers with rows, by its text: `StatementSync.columns()` is missing before Node 22.16. Read are
+ * the first keyword outside of parentheses (after `WITH`: the one after the common table expressions) and `RETURNING`.
+ */
+export function returnsRows(text: string): boolean {
+  const bare = text.replace(/--[^\n]*|\/\*[^]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`/g, ' ')
+  let depth = 0
+  let verb: string | undefined
+  for (const [token] of bare.matchAll(/[()]|[a-z_]\w*/gi)) {
+    const word = token.toLowerCase()
+    if (word === '(') depth++
+    else if (word === ')') depth--
+    else if (depth === 0 && word === 'returning') return true
+    else if (depth === 0 && verb === undefined && VERBS.has(word)) verb = word
+  }
+  return verb !== undefined && READING.has(verb)
+}
+
+const READING = new Set(['select', 'values', 'pragma', 'explain'])
+const VERBS = new Set([
+  ...READING,
+  ...['insert', 'replace', 'update', 'delete', 'create', 'drop', 'alter', 'begin', 'commit', 'rollback', 'savepoint'],
+])
