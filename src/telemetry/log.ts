@@ -1,0 +1,149 @@
+import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
+import { type Logger } from '../job/context.ts'
+import { formatMs } from '../time/duration.ts'
+import { type EventMap, type Events } from './events.ts'
+import { prettyPrinter } from './pretty.ts'
+import { DEEPEST, redactFields, redactText } from './redact.ts'
+
+/** The process's logger. Everything below it takes the smaller {@link Logger}. */
+export type AppLogger = PinoLogger
+
+export interface LoggerOptions {
+  /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
+  readonly level: string
+  /** One JSON object a line (`time` in ISO 8601 UTC, `level` as text); else short lines for people, in local time. */
+  readonly json: boolean
+  /** The field `name` of JSON lines. */
+  readonly name: string
+  /** Default: standard error, written synchronously, so that standard output holds only what a command prints. */
+  readonly stream?: DestinationStream
+  /** Colour the lines for people. Default: when standard error is a terminal and `NO_COLOR` is unset. */
+  readonly colour?: boolean
+}
+
+/**
+ * Makes the logger of a process. Values of secret keys and passwords in connection strings never reach the stream, and
+ * errors under `err` are written with their chain of causes.
+ */
+export function createLogger(options: LoggerOptions): AppLogger {
+  const stream = options.stream ?? destination({ fd: 2, sync: true })
+  return pino(
+    {
+      level: options.level,
+      base: options.json ? { name: options.name } : {},
+      timestamp: stdTimeFunctions.isoTime,
+      depthLimit: DEEPEST,
+      formatters: { level: (label) => ({ level: label }), log: redactFields },
+      // `redactFields` has made data of errors; pino's own would take that data for an error again.
+      serializers: { err: (error: unknown) => error },
+      hooks: { streamWrite: redactText },
+    },
+    options.json ? stream : prettyStream(stream, options.colour ?? isColourWanted()),
+  )
+}
+
+/** pino-pretty's own stream hands lines on in a later turn, and loses the last ones when the process exits. */
+function prettyStream(stream: DestinationStream, colour: boolean): DestinationStream {
+  const print = prettyPrinter({ colour })
+  return { write: (line) => stream.write(print(line)) }
+}
+
+function isColourWanted(): boolean {
+  return process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === ''
+}
+
+/** The logger of one attempt: `ctx.log`. Each line carries `run_id`, `job_id` and `attempt`. */
+export function runLogger(base: AppLogger, run: { runId: number; jobId: string; attempt: number }): Logger {
+  return base.child({ run_id: run.runId, job_id: run.jobId, attempt: run.attempt })
+}
+
+/**
+ * Writes events as lines, the one place that gives them words and levels. JSON lines name the event in `piko_event`.
+ *
+ * @returns the function that ends it
+ */
+export function logEvents(events: Events, log: Logger): () => void {
+  const subscriptions = [
+    events.on('node.started', ({ nodeId, jobs }) => {
+      log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${count(jobs, 'job')}`)
+    }),
+    events.on('node.stopped', ({ nodeId }) =>
+      log.info({ piko_event: 'node.stopped', node_id: nodeId }, 'node stopped'),
+    ),
+    events.on('leader.changed', ({ isLeader, epoch }) => {
+      const words = isLeader
+        ? 'this node is the leader now; it plans ticks'
+        : 'this node follows; another node plans ticks'
+      log.info({ piko_event: 'leader.changed', epoch }, words)
+    }),
+    events.on('tick.skipped', ({ jobId, tick, reason }) => {
+      log.info(
+        { piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason },
+        'tick skipped; it is not run',
+      )
+    }),
+    events.on('runs.planned', ({ jobId, count: planned }) => {
+      log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${count(planned, 'run')} planned`)
+    }),
+    events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
+      const words = `${count(recovered, 'run')} of lost nodes queued again; the next free node runs them`
+      log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)
+    }),
+    events.on('run.started', ({ runId, jobId, attempt, latenessMs }) => {
+      const fields = { piko_event: 'run.started', run_id: runId, job_id: jobId, attempt, lateness_ms: latenessMs }
+      log.debug(fields, 'run started')
+    }),
+    events.on('run.progress', ({ runId, jobId, done, total, message }) => {
+      log.debug({ piko_event: 'run.progress', run_id: runId, job_id: jobId, done, total }, message ?? 'run goes on')
+    }),
+    events.on('run.settled', (payload) => settled(log, payload)),
+    events.on('run.lost', ({ runId, jobId, fence }) => {
+      const words = "run lost: this node's claim was no longer valid, so nothing was written; another node owns the run"
+      log.warn({ piko_event: 'run.lost', run_id: runId, job_id: jobId, fence }, words)
+    }),
+    events.on('loop.failed', ({ loop, error, retryInMs }) => {
+      log.error(
+        { piko_event: 'loop.failed', loop, err: error },
+        `${loop} failed; it is tried again in ${formatMs(retryInMs)}`,
+      )
+    }),
+  ]
+  return () => {
+    for (const unsubscribe of subscriptions) unsubscribe()
+  }
+}
+
+const ENDED = {
+  success: 'run succeeded',
+  failure: 'run failed',
+  timeout: 'run timed out',
+  cancelled: 'run was cancelled',
+  interrupted: 'run was interrupted by the stop of this node',
+} as const satisfies Record<EventMap['run.settled']['outcome'], string>
+
+function settled(log: Logger, payload: EventMap['run.settled']): void {
+  const { runId, jobId, attempt, outcome, state, durationMs, error, retryInMs } = payload
+  const fields = {
+    piko_event: 'run.settled',
+    run_id: runId,
+    job_id: jobId,
+    attempt,
+    duration_ms: Math.round(durationMs),
+  }
+  if (outcome === 'success') {
+    log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
+  } else if (outcome === 'interrupted') {
+    log.info(fields, `${ENDED.interrupted}; it is queued again`)
+  } else if (state === 'queued') {
+    const next = retryInMs ? `it is tried again in ${formatMs(retryInMs)}` : 'it is tried again at once'
+    log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}`)
+  } else if (outcome === 'cancelled') {
+    log.info({ ...fields, reason: error?.message }, ENDED.cancelled)
+  } else {
+    log.error({ ...fields, err: error }, `${ENDED[outcome]}; it is not tried again`)
+  }
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
+}

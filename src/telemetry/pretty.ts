@@ -1,0 +1,67 @@
+import { prettyFactory } from 'pino-pretty'
+
+const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
+const CONTROL = /(?![\n\t])\p{Cc}/gu
+const BARE_VALUE = /^[^\s"=]+$/
+
+/**
+ * Makes the function that turns a JSON line into a line for people:
+ * `14:03:07.123 WARN: run failed; it is tried again in 2.0s run_id=7 job_id=sync_orders err="Error: reset by peer"`.
+ * The stack, with those of the causes, follows from level error up.
+ */
+export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
+  return prettyFactory({
+    colorize: options.colour,
+    customColors: { message: 'reset' },
+    useOnlyCustomProps: false,
+    // Fields like any other here; pino-pretty would show them in a prefix of its own.
+    ignore: 'name,pid,hostname,caller',
+    translateTime: 'SYS:HH:MM:ss.l',
+    customPrettifiers: { time: String },
+    hideObject: true,
+    messageFormat: (log, _messageKey, _levelLabel, { colors }) => {
+      const error = isLoggedError(log['err']) ? log['err'] : isLoggedError(log['error']) ? log['error'] : undefined
+      const message = typeof log['msg'] === 'string' ? log['msg'].replace(CONTROL, '') : ''
+      const fields = [...fieldsOf(log), ...(error ? [`err=${JSON.stringify(summaryOf(error))}`] : [])].join(' ')
+      const stack = error && isSevere(log['level']) ? `\n${indent(stackOf(error))}` : ''
+      return [message, colors.gray(fields)].filter((part) => part !== '').join(' ') + stack
+    },
+  })
+}
+
+interface LoggedError {
+  readonly type: string
+  readonly message: string
+  readonly stack?: string
+  readonly cause?: LoggedError
+}
+
+function isLoggedError(value: unknown): value is LoggedError {
+  return typeof value === 'object' && value !== null && 'type' in value && 'message' in value
+}
+
+function isSevere(level: unknown): boolean {
+  return level === 'error' || level === 'fatal'
+}
+
+function fieldsOf(log: Record<string, unknown>): string[] {
+  return Object.entries(log)
+    .filter(([key, value]) => !OWN_KEYS.has(key) || ((key === 'err' || key === 'error') && !isLoggedError(value)))
+    .map(
+      ([key, value]) => `${key}=${typeof value === 'string' && BARE_VALUE.test(value) ? value : JSON.stringify(value)}`,
+    )
+}
+
+function summaryOf(error: LoggedError): string {
+  const own = `${error.type}: ${error.message}`
+  return error.cause ? `${own} (caused by ${summaryOf(error.cause)})` : own
+}
+
+function stackOf(error: LoggedError): string {
+  const own = (error.stack ?? `${error.type}: ${error.message}`).replace(CONTROL, '')
+  return error.cause ? `${own}\nCaused by: ${stackOf(error.cause)}` : own
+}
+
+function indent(text: string): string {
+  return text.replace(/^/gm, '    ')
+}
