@@ -1,0 +1,13 @@
+import { type FastifyInstance } from 'fastify'
+
+export interface MetricsSource {
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+/** `/metrics`: the text format of Prometheus. `docs/events.md` lists what is in it. */
+export function metricsRoutes(server: FastifyInstance, source: MetricsSource): void {
+  server.get('/metrics', async (_request, reply) => {
+    const { contentType, body } = await source.metrics()
+    return reply.header('content-type', contentType).send(body)
+  })
+}

@@ -1,0 +1,120 @@
+import { type Socket } from 'node:net'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { isPikoError, PikoError, toError } from '../errors.ts'
+import { type Logger } from '../job/context.ts'
+import { healthRoutes, type HealthSource } from './health.ts'
+import { metricsRoutes, type MetricsSource } from './metrics.ts'
+
+/** What the server shows; it owns none of it. */
+export interface HttpDeps extends HealthSource, MetricsSource {
+  /** Told of every answer with status 500. */
+  readonly logger?: Logger
+}
+
+/** The body of every answer that is an error. */
+interface ErrorBody {
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+const REQUEST_TIMEOUT_MS = 10_000
+const ANSWER_TIMEOUT_MS = 10_000
+const KEEP_ALIVE_MS = 5_000
+
+/**
+ * Builds the server with every route, not yet listening. An answer that takes longer than ten
+ * seconds becomes a 503, a request that does not arrive is ended; `close()` ends idle connections at once and waits for the answers under way.
+ */
+export function buildServer(deps: HttpDeps): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    handlerTimeout: ANSWER_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    // While it closes the server still answers what it has accepted: a last scrape is worth more than a 503.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
+  })
+  server.addHook('onRequest', async (_request, reply) => {
+    void reply.header('cache-control', 'no-store')
+  })
+  server.setErrorHandler((error, request, reply) => answerError(deps, toError(error), request, reply))
+  server.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(errorBody('NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`)),
+  )
+  healthRoutes(server, deps)
+  metricsRoutes(server, deps)
+  return server
+}
+
+/**
+ * Starts to listen.
+ *
+ * @param port 0 takes any free port
+ * @returns the server's address, such as `http://127.0.0.1:8080`
+ * @throws PikoError `HTTP_LISTEN_FAILED`
+ */
+export async function listen(server: FastifyInstance, options: { host: string; port: number }): Promise<string> {
+  const { host, port } = options
+  try {
+    return await server.listen({ host, port })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    throw new PikoError('HTTP_LISTEN_FAILED', `cannot listen on ${host}:${port}: ${reasonOf(code, error)}`, {
+      cause: error,
+      details: { host, port, reason: code },
+    })
+  }
+}
+
+function reasonOf(code: string, error: unknown): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'the port is in use; set [http] port (PIKO_HTTP__PORT) to a free one, or 0 for any'
+    case 'EACCES':
+      return 'this user may not open the port; set [http] port (PIKO_HTTP__PORT) to one above 1023'
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'the host is no address of this machine; set [http] host (PIKO_HTTP__HOST), for instance to 0.0.0.0 for all'
+    default:
+      return `${toError(error).message}; set [http] host and port (PIKO_HTTP__HOST, PIKO_HTTP__PORT)`
+  }
+}
+
+function errorBody(code: string, message: string): ErrorBody {
+  return { error: { code, message } }
+}
+
+/** What failed inside goes to the log: the endpoints have no authentication. */
+function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const declared = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+  const status = declared >= 400 ? declared : 500
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'REQUEST_INVALID'
+  void reply.code(status).header('cache-control', 'no-store')
+  if (status < 500) return reply.send(errorBody(code, error.message))
+  deps.logger?.error(
+    { err: error, method: request.method, url: request.url },
+    'a request failed; it was answered with an error',
+  )
+  const shown = isPikoError(error) || status !== 500 ? code : 'INTERNAL'
+  return reply.send(errorBody(shown, "the server could not answer; this node's log says why"))
+}
+
+/** For what is no HTTP request at all or does not arrive in time; there is no request object to answer by. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const status = isLate ? '408 Request Timeout' : '400 Bad Request'
+  const body = JSON.stringify(
+    isLate
+      ? errorBody('REQUEST_TIMEOUT', `the request did not arrive within ${REQUEST_TIMEOUT_MS / 1_000} s`)
+      : errorBody('REQUEST_INVALID', 'this is no HTTP request'),
+  )
+  const head = [`HTTP/1.1 ${status}`, 'content-type: application/json; charset=utf-8', 'cache-control: no-store']
+  socket.end(`${head.join('\r\n')}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)
+}

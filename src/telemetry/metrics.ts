@@ -1,0 +1,164 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { type EventMap, type Events } from './events.ts'
+
+/** What is read when the metrics are rendered. Each is called once a scrape and must be cheap. */
+export interface MetricSources {
+  /** Runs under way on this node. */
+  active(): number
+  /** Runs that this node takes at once. */
+  slots(): number
+  /** `waiting`: runs that queue for the resource. */
+  resources(): readonly { name: string; size: number; active: number; waiting: number }[]
+  /** The worker threads of `offload`, where it is used. */
+  readonly offload?: () => { readonly threads: number; readonly queued: number }
+}
+
+const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
+const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
+
+/**
+ * The metrics of one app, in the text format of Prometheus; `docs/events.md` lists them. Each app has its own registry:
+ * two apps in one process never mix their figures.
+ */
+export class Metrics {
+  readonly #host: string
+  readonly #registry = new Registry()
+  readonly #process = processRegistry()
+  readonly #runs: Counter<'job_id' | 'status'>
+  readonly #durations: Histogram<'job_id'>
+  readonly #lateness: Histogram
+  readonly #leader: Gauge<'host'>
+  readonly #skipped: Counter<'job_id' | 'reason'>
+  readonly #loopFailures: Counter<'loop'>
+
+  constructor(options: { readonly host: string; readonly nodeId: string; readonly sources: MetricSources }) {
+    const registers = [this.#registry]
+    this.#host = options.host
+    this.#runs = new Counter({
+      name: 'piko_job_run_total',
+      help: 'Attempts that ended and ticks that were skipped, by job and how they ended.',
+      labelNames: ['job_id', 'status'],
+      registers,
+    })
+    this.#durations = new Histogram({
+      name: 'piko_job_duration_seconds',
+      help: 'How long attempts took, however they ended.',
+      labelNames: ['job_id'],
+      buckets: DURATION_BUCKETS_S,
+      registers,
+    })
+    this.#lateness = new Histogram({
+      name: 'piko_run_lateness_seconds',
+      help: 'Time from when a run was due to when its attempt began.',
+      buckets: LATENESS_BUCKETS_S,
+      registers,
+    })
+    this.#leader = new Gauge({
+      name: 'piko_leader_status',
+      help: '1 while this node is the leader, else 0.',
+      labelNames: ['host'],
+      registers,
+    })
+    this.#leader.set({ host: this.#host }, 0)
+    this.#skipped = new Counter({
+      name: 'piko_tick_skipped_total',
+      help: 'Ticks that were not run, by job and reason.',
+      labelNames: ['job_id', 'reason'],
+      registers,
+    })
+    this.#loopFailures = new Counter({
+      name: 'piko_loop_failed_total',
+      help: 'Failed steps of the loops of the engine.',
+      labelNames: ['loop'],
+      registers,
+    })
+    new Gauge({
+      name: 'piko_node_info',
+      help: 'Always 1; its labels name this node.',
+      labelNames: ['host', 'node_id'],
+      registers,
+    }).set({ host: options.host, node_id: options.nodeId }, 1)
+    registerSources(options.sources, registers)
+  }
+
+  /** Counts what the events tell. Returns the function that ends it. */
+  observe(events: Events): () => void {
+    const subscriptions = [
+      events.on('leader.changed', ({ isLeader }) => this.#leader.set({ host: this.#host }, isLeader ? 1 : 0)),
+      events.on('node.stopped', () => this.#leader.set({ host: this.#host }, 0)),
+      events.on('tick.skipped', ({ jobId, reason }) => {
+        this.#skipped.inc({ job_id: jobId, reason })
+        this.#runs.inc({ job_id: jobId, status: 'skipped' })
+      }),
+      events.on('run.started', ({ latenessMs }) => this.#lateness.observe(latenessMs / 1_000)),
+      events.on('run.settled', (payload) => {
+        this.#runs.inc({ job_id: payload.jobId, status: statusOf(payload) })
+        this.#durations.observe({ job_id: payload.jobId }, payload.durationMs / 1_000)
+      }),
+      events.on('run.lost', ({ jobId }) => this.#runs.inc({ job_id: jobId, status: 'lost' })),
+      events.on('loop.failed', ({ loop }) => this.#loopFailures.inc({ loop })),
+    ]
+    return () => {
+      for (const unsubscribe of subscriptions) unsubscribe()
+    }
+  }
+
+  /** The answer to a scrape: this app's metrics and those of the Node process. */
+  async render(): Promise<{ contentType: string; body: string }> {
+    const own = await this.#registry.metrics()
+    return { contentType: this.#registry.contentType, body: `${own}\n${await this.#process.metrics()}` }
+  }
+}
+
+/** `queued` again is a retry, unless a stop of the node took the attempt back. */
+function statusOf({ outcome, state }: EventMap['run.settled']): string {
+  if (state !== 'queued') return state
+  return outcome === 'interrupted' ? 'interrupted' : 'retried'
+}
+
+function registerSources(sources: MetricSources, registers: Registry[]): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  const perResource = (name: string, help: string, field: 'size' | 'active' | 'waiting'): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['resource'],
+      registers,
+      collect() {
+        for (const resource of sources.resources()) this.set({ resource: resource.name }, resource[field])
+      },
+    })
+  }
+  gauge('piko_runs_active', 'Runs under way on this node.', () => sources.active())
+  gauge('piko_slots', 'Runs that this node takes at once.', () => sources.slots())
+  perResource('piko_resource_active', 'Runs that hold the resource.', 'active')
+  perResource('piko_resource_waiting', 'Runs that wait for the resource.', 'waiting')
+  perResource('piko_resource_size', 'Runs that can hold the resource at once.', 'size')
+  const { offload } = sources
+  if (!offload) return
+  gauge('piko_offload_threads', 'Worker threads of offload.', () => offload().threads)
+  gauge('piko_offload_queue', 'Calls that wait for a worker thread of offload.', () => offload().queued)
+}
+
+let processMetrics: Registry | undefined
+
+/**
+ * The metrics of the Node process, made once and shared by its apps: prom-client has no way to stop its event loop
+ * monitor and its observer of garbage collections again. Neither keeps the process alive.
+ */
+function processRegistry(): Registry {
+  if (!processMetrics) {
+    processMetrics = new Registry()
+    collectDefaultMetrics({ register: processMetrics })
+  }
+  return processMetrics
+}
