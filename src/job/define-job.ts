@@ -54,7 +54,10 @@ export function defineJob<
 }
 
 export function isJobDefinition(value: unknown): value is JobDefinition {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'piko.job'
+  // Asked of anything that a module exports: no getter may run.
+  return (
+    typeof value === 'object' && value !== null && Object.getOwnPropertyDescriptor(value, 'kind')?.value === 'piko.job'
+  )
 }
 
 const JOB_ID = /^[\w.:/-]{1,128}$/

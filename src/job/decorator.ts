@@ -1,0 +1,155 @@
+import type { z } from 'zod'
+import { describe, PikoError } from '../errors.ts'
+import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
+import { type SinkMap } from '../sink/sink.ts'
+import { type JobContext } from './context.ts'
+import { type AnyJobSpec, type JobSpec, type WindowOf, type WindowsSpec } from './spec.ts'
+
+/**
+ * What `@job(spec)` evaluates to. The first form is the TC39 method decorator, the second the legacy one
+ * (`experimentalDecorators`); either fits an instance method or a static one. `Handler` stands in parameter position
+ * of a function type, so that a method that asks for more than the spec gives is refused.
+ */
+export interface JobDecorator<Handler> {
+  (method: Handler, context: MethodContext): void
+  <M extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
+}
+
+/** The part of TypeScript's `ClassMethodDecoratorContext` that a public method of any class has. */
+interface MethodContext {
+  readonly kind: 'method'
+  readonly private: false
+  readonly static: boolean
+  readonly name: string | symbol
+  readonly metadata?: object
+  addInitializer(initializer: () => void): void
+}
+
+/** A method that may be decorated with a spec of these types. */
+export type JobMethod<
+  R extends ResourceMap,
+  C extends z.ZodType,
+  S extends SinkMap,
+  W extends WindowsSpec | undefined,
+> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>>, resources: BorrowedOf<R>) => unknown
+
+/**
+ * Makes a method a job; see `defineJob` for the same without a class. One method may carry several jobs. When other
+ * decorators replace the method, `@job` must be the outermost.
+ *
+ * A decorator checks the method and cannot infer its parameters: write `ctx: ContextOf<typeof spec>`, or
+ * `ctx: JobContext` when nothing of the spec is needed.
+ *
+ * @throws PikoError `JOB_INVALID` when it decorates anything but a public method; the spec itself is checked when the
+ * class is registered, so that the message can name class and method
+ */
+export function job<
+  const R extends ResourceMap = Record<never, never>,
+  C extends z.ZodType = z.ZodType<Record<string, unknown>>,
+  const S extends SinkMap = Record<never, never>,
+  const W extends WindowsSpec | undefined = undefined,
+>(spec: JobSpec<R, C, S, W>): JobDecorator<JobMethod<R, C, S, W>> {
+  if (typeof spec !== 'object' || spec === null) {
+    throw new PikoError(
+      'JOB_INVALID',
+      `@job got ${describe(spec)}; expected a spec, such as @job({ id: 'ping', every: '10s' })`,
+    )
+  }
+  return (target: unknown, context: unknown, descriptor?: PropertyDescriptor): void => {
+    if (isTc39(context)) decorateTc39(spec, target, context)
+    else decorateLegacy(spec, target, context, descriptor)
+  }
+}
+
+// Registered symbols, so that the mark is seen by every copy of this package in a process.
+const SPECS = Symbol.for('piko.job')
+const DECORATED = Symbol.for('piko.job.methods')
+
+/** The specs that decorate this very function, in source order. */
+export function specsOn(value: unknown): readonly AnyJobSpec[] {
+  return typeof value === 'function' ? (ownValue<readonly AnyJobSpec[]>(value, SPECS) ?? []) : []
+}
+
+/**
+ * The methods that were decorated on a class or a prototype, as far as the toolchain let us note them there: all in
+ * legacy mode, in TC39 mode only their presence. Who finds no job where this tells of one must not stay silent.
+ */
+export function decoratedOn(home: object): readonly (readonly [name: string | symbol, method: unknown])[] {
+  return ownValue<[string | symbol, unknown][]>(home, DECORATED) ?? []
+}
+
+/** True for a class whose TC39 metadata, where a toolchain keeps it, tells of a job. */
+export function isMarkedInMetadata(home: object): boolean {
+  const key = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
+  const metadata = ownValue<object>(home, key)
+  return metadata !== undefined && ownValue<true>(metadata, SPECS) === true
+}
+
+export function replacedByDecorator(className: string, name: string | symbol): PikoError {
+  return new PikoError(
+    'JOB_INVALID',
+    `${className}.${String(name)}: another decorator replaced the method after @job saw it; write @job above the others`,
+    { details: { class: className, method: String(name) } },
+  )
+}
+
+/** Value of an own data property; a getter is never invoked. */
+export function ownValue<T>(object: object, key: PropertyKey): T | undefined {
+  return Object.getOwnPropertyDescriptor(object, key)?.value as T | undefined
+}
+
+function isTc39(context: unknown): context is MethodContext {
+  return typeof context === 'object' && context !== null && 'kind' in context && 'addInitializer' in context
+}
+
+function decorateTc39(spec: AnyJobSpec, method: unknown, context: MethodContext): void {
+  const kind: string = context.kind
+  if (kind !== 'method' || typeof method !== 'function') throw notAMethod(spec, context.name, `a ${kind}`)
+  if (context.private as boolean) throw notAMethod(spec, context.name, 'a private method')
+  mark(method, spec)
+  if (context.metadata) hidden(context.metadata, SPECS, true)
+  // Runs for a static method when its class is defined, else when an instance is made: `this` is the class or the instance.
+  context.addInitializer(function (this: unknown) {
+    const receiver = this as object
+    if (!isOnChain(receiver, context.name, method)) {
+      const owner = (context.static ? receiver : receiver.constructor) as { readonly name: string }
+      throw replacedByDecorator(owner.name, context.name)
+    }
+  })
+}
+
+function decorateLegacy(
+  spec: AnyJobSpec,
+  home: unknown,
+  name: unknown,
+  descriptor: PropertyDescriptor | undefined,
+): void {
+  if (typeof name !== 'string' && typeof name !== 'symbol') throw notAMethod(spec, undefined, describe(home))
+  const method: unknown = descriptor?.value
+  if (typeof method !== 'function') throw notAMethod(spec, name, descriptor ? 'an accessor' : 'a field')
+  mark(method, spec)
+  hidden(home as object, DECORATED, [...decoratedOn(home as object), [name, method]])
+}
+
+// Decorators apply from the innermost outwards: the newest spec goes first.
+function mark(method: object, spec: AnyJobSpec): void {
+  hidden(method, SPECS, [spec, ...specsOn(method)])
+}
+
+function isOnChain(start: object, name: string | symbol, method: unknown): boolean {
+  for (let home: object | null = start; home; home = Object.getPrototypeOf(home) as object | null) {
+    if (ownValue(home, name) === method) return true
+  }
+  return false
+}
+
+function hidden(object: object, key: symbol, value: unknown): void {
+  Object.defineProperty(object, key, { value, configurable: true })
+}
+
+function notAMethod(spec: AnyJobSpec, name: string | symbol | undefined, what: string): PikoError {
+  const on = name === undefined ? what : `"${String(name)}", ${what}`
+  return new PikoError('JOB_INVALID', `job ${describe(spec.id)}: @job stands on ${on}; expected a public method`, {
+    details: { jobId: spec.id },
+  })
+}

@@ -1,0 +1,78 @@
+import { describe, PikoError } from '../errors.ts'
+import { isJobDefinition } from './define-job.ts'
+import { ownValue } from './decorator.ts'
+import { carriesJobs, isClass } from './jobs-of.ts'
+import { type JobDefinition } from './spec.ts'
+
+/** The exports of a file, with the name that messages give it. */
+export interface JobModule {
+  readonly kind: 'piko.module'
+  readonly file: string
+  readonly exports: object
+}
+
+/**
+ * Where jobs come from: a definition, a class with `@job` methods or an instance of one, a module namespace
+ * (`import * as orders from './orders.ts'`), a {@link JobModule}, or an array of these.
+ */
+export type JobSource = object
+
+/** A definition, or a class or instance to look into, and where it was met. */
+export type FoundSource =
+  | { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string }
+  | { readonly kind: 'holder'; readonly holder: object; readonly file: string | undefined }
+
+/**
+ * Every definition, class and instance of the sources, in order. Of a module only what carries jobs is taken.
+ *
+ * @throws PikoError `JOB_INVALID` for a source that is none of these
+ */
+export function findSources(sources: readonly unknown[]): FoundSource[] {
+  return sources.flatMap((source, index) => findSource(source, `source ${index + 1}`))
+}
+
+function findSource(source: unknown, position: string): FoundSource[] {
+  if (Array.isArray(source)) return source.flatMap((item, index) => findSource(item, `${position}[${index}]`))
+  if (isJobDefinition(source)) return [{ kind: 'definition', definition: source, origin: position }]
+  if (isModule(source)) return findExports(source.exports, source.file)
+  if (isNamespace(source)) return findExports(source, undefined)
+  if (isClass(source) || (typeof source === 'object' && source !== null)) {
+    return [{ kind: 'holder', holder: source, file: undefined }]
+  }
+  throw new PikoError(
+    'JOB_INVALID',
+    `${position} is ${describe(source)}; expected a job definition, a class or an instance with @job methods, or a module of these`,
+  )
+}
+
+function findExports(namespace: object, file: string | undefined): FoundSource[] {
+  return Object.entries(namespace).flatMap(([name, value]: [string, unknown]) => findExport(name, value, file))
+}
+
+function findExport(name: string, value: unknown, file: string | undefined): FoundSource[] {
+  if (isJobDefinition(value)) {
+    return [{ kind: 'definition', definition: value, origin: `export "${name}"${inFile(file)}` }]
+  }
+  if (Array.isArray(value)) return value.flatMap((item, index) => findExport(`${name}[${index}]`, item, file))
+  if (carriesJobs(value)) return [{ kind: 'holder', holder: value, file }]
+  // A CommonJS module reached by `import` has its exports here, and not always as names of their own.
+  if ((name === 'default' || name === 'module.exports') && isPlainObject(value)) return findExports(value, file)
+  return []
+}
+
+export function inFile(file: string | undefined): string {
+  return file === undefined ? '' : ` in ${file}`
+}
+
+function isModule(value: unknown): value is JobModule {
+  return typeof value === 'object' && value !== null && ownValue(value, 'kind') === 'piko.module'
+}
+
+function isNamespace(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  return ownValue(value, Symbol.toStringTag) === 'Module' || ownValue(value, '__esModule') === true
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}

@@ -1,0 +1,156 @@
+import { describe, isPikoError, PikoError, toError } from '../errors.ts'
+import { decoratedOn, isMarkedInMetadata, ownValue, replacedByDecorator, specsOn } from './decorator.ts'
+import { defineJob } from './define-job.ts'
+import { type AnyJobSpec, type JobDefinition } from './spec.ts'
+
+/** A class, whatever its constructor takes. */
+export type JobClass = abstract new (...args: never[]) => object
+
+/** One job of a class, not yet bound to a receiver. */
+export interface DecoratedJob {
+  readonly class: JobClass
+  readonly isStatic: boolean
+  readonly name: string | symbol
+  readonly spec: AnyJobSpec
+  /** What runs: the most derived method of this name. */
+  readonly method: unknown
+}
+
+/**
+ * The jobs of a class: of an instance of it, which is made with `new Class()`, and of its static methods. An instance
+ * stands for its class where the constructor needs arguments.
+ *
+ * A subclass has its parents' jobs too. Where it overrides the method without `@job`, the parent's spec stays and the
+ * override runs; with `@job`, its specs replace the parent's.
+ *
+ * @throws PikoError `JOB_INVALID` when there is no job, or the class can't be constructed; and what `defineJob` throws,
+ * with class and method in the message
+ */
+export function jobsOf(source: object): JobDefinition[] {
+  const jobs = decoratedJobs(source)
+  const instance = isClass(source) && jobs.some((job) => !job.isStatic) ? construct(source) : source
+  return jobs.map((job) => bindJob(job, job.isStatic ? job.class : instance))
+}
+
+/** @throws PikoError `JOB_INVALID` when there is none */
+export function decoratedJobs(source: object): DecoratedJob[] {
+  const owner = classOf(source)
+  const jobs = [...findJobs(owner, owner, true), ...findJobs(owner, prototypeOf(source), false)]
+  if (jobs.length > 0) return jobs
+  throw new PikoError('JOB_INVALID', `class ${nameOf(owner)} has no method with @job`, {
+    details: { class: nameOf(owner) },
+  })
+}
+
+/** True for a class or an instance with a `@job` method, also where the job itself got lost. Runs no code of the value. */
+export function carriesJobs(value: unknown): value is object {
+  const isObject = typeof value === 'object' && value !== null
+  if (!isObject && !isClass(value)) return false
+  const homes = [...chain(prototypeOf(value)), ...(isClass(value) ? chain(value) : [])]
+  return homes.some((home) => isMarked(home) || isMarkedInMetadata(home))
+}
+
+export function isClass(value: unknown): value is JobClass {
+  return typeof value === 'function' && typeof ownValue(value, 'prototype') === 'object'
+}
+
+/** @throws PikoError `JOB_INVALID` */
+export function construct(owner: JobClass): object {
+  const remedy = 'register an instance instead, for example `new Piko({ jobs: [new …] })` or an exported instance'
+  const details = { class: nameOf(owner) }
+  if (owner.length > 0) {
+    throw new PikoError('JOB_INVALID', `class ${nameOf(owner)}: its constructor needs arguments; ${remedy}`, {
+      details,
+    })
+  }
+  try {
+    return new (owner as new () => object)()
+  } catch (thrown) {
+    if (isPikoError(thrown)) throw thrown
+    const cause = toError(thrown)
+    throw new PikoError('JOB_INVALID', `class ${nameOf(owner)}: its constructor threw "${cause.message}"; ${remedy}`, {
+      cause,
+      details,
+    })
+  }
+}
+
+/** The definition of a decorated job whose method is called on `receiver`. */
+export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
+  if (typeof job.method !== 'function') {
+    throw new PikoError(
+      'JOB_INVALID',
+      `${labelOf(job)}: a subclass overrides the job with something that is no method`,
+      {
+        details: { class: nameOf(job.class), method: String(job.name), jobId: job.spec.id },
+      },
+    )
+  }
+  // Looked up at each call, as a method call is: an instance may have bound or wrapped it.
+  const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
+  try {
+    return defineJob(job.spec, (ctx, resources) => methods[job.name]?.(ctx, resources))
+  } catch (error) {
+    if (!isPikoError(error)) throw error
+    throw new PikoError(error.code, `${labelOf(job)}: ${error.message}`, {
+      cause: error,
+      details: { ...error.details, class: nameOf(job.class), method: String(job.name) },
+    })
+  }
+}
+
+/** `OrderJobs.sync` */
+export function labelOf(job: DecoratedJob): string {
+  return `${nameOf(job.class)}.${String(job.name)}`
+}
+
+export function classOf(source: object): JobClass {
+  if (isClass(source)) return source
+  const owner = chain(prototypeOf(source))
+    .map((home) => ownValue(home, 'constructor'))
+    .find(isClass)
+  if (owner) return owner
+  throw new PikoError('JOB_INVALID', `${describe(source)} is no class and no instance of one`)
+}
+
+function findJobs(owner: JobClass, start: object | null, isStatic: boolean): DecoratedJob[] {
+  const found = new Map<string | symbol, { specs: readonly AnyJobSpec[]; method: unknown }>()
+  for (const home of chain(start).toReversed()) {
+    for (const [name, method] of decoratedOn(home)) {
+      if (ownValue(home, name) !== method) throw replacedByDecorator(nameOf(owner), name)
+    }
+    for (const name of Reflect.ownKeys(home)) {
+      const method: unknown = ownValue(home, name)
+      const specs = specsOn(method)
+      if (specs.length > 0) found.set(name, { specs, method })
+      else if (found.has(name)) found.set(name, { specs: found.get(name)?.specs ?? [], method })
+    }
+  }
+  return [...found].flatMap(([name, { specs, method }]) =>
+    specs.map((spec) => ({ class: owner, isStatic, name, spec, method })),
+  )
+}
+
+function isMarked(home: object): boolean {
+  return decoratedOn(home).length > 0 || Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
+}
+
+/** An object and what it inherits from, up to what every class or object has. */
+function chain(start: object | null): object[] {
+  const homes: object[] = []
+  let home = start
+  while (home && home !== Object.prototype && home !== Function.prototype) {
+    homes.push(home)
+    home = Object.getPrototypeOf(home) as object | null
+  }
+  return homes
+}
+
+function prototypeOf(source: object): object | null {
+  return isClass(source) ? (source.prototype as object) : (Object.getPrototypeOf(source) as object | null)
+}
+
+function nameOf(owner: JobClass): string {
+  const name: unknown = ownValue(owner, 'name')
+  return typeof name === 'string' && name !== '' ? name : '(anonymous)'
+}

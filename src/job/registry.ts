@@ -1,0 +1,149 @@
+import { closest, distance } from 'fastest-levenshtein'
+import { PikoError } from '../errors.ts'
+import { findSources, inFile, type FoundSource, type JobSource } from './job-source.ts'
+import {
+  bindJob,
+  classOf,
+  construct,
+  decoratedJobs,
+  isClass,
+  labelOf,
+  type DecoratedJob,
+  type JobClass,
+} from './jobs-of.ts'
+import { type JobDefinition } from './spec.ts'
+
+/** The jobs of a process by id, immutable, in the order of their sources. */
+export class JobRegistry implements Iterable<JobDefinition> {
+  readonly #jobs: ReadonlyMap<string, JobDefinition>
+
+  private constructor(jobs: ReadonlyMap<string, JobDefinition>) {
+    this.#jobs = jobs
+  }
+
+  /**
+   * Every job of the sources. A class is constructed once; an instance of it among the sources stands for it.
+   *
+   * What is reached twice counts once: the same definition, the same class, and a job that a subclass inherits from a
+   * class that is a source too (it then belongs to the subclass).
+   *
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, and what `defineJob` throws
+   */
+  static of(...sources: readonly JobSource[]): JobRegistry {
+    const found = findSources(sources)
+    const instances = instancesOf(found)
+    const candidates = new Map<string, Candidate>()
+    for (const candidate of found.flatMap((source) => candidatesOf(source, instances))) {
+      const id = candidate.kind === 'definition' ? candidate.definition.id : candidate.job.spec.id
+      const known = candidates.get(id)
+      candidates.set(id, known ? pick(id, known, candidate) : candidate)
+    }
+    const jobs = new Map<string, JobDefinition>()
+    for (const [id, candidate] of candidates) {
+      jobs.set(id, candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances))
+    }
+    return new JobRegistry(jobs)
+  }
+
+  /** @throws PikoError `JOB_UNKNOWN` */
+  get(id: string): JobDefinition {
+    const job = this.#jobs.get(id)
+    if (!job) throw unknown(id, this.ids)
+    return job
+  }
+
+  find(id: string): JobDefinition | undefined {
+    return this.#jobs.get(id)
+  }
+
+  get ids(): string[] {
+    return [...this.#jobs.keys()]
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  [Symbol.iterator](): Iterator<JobDefinition> {
+    return this.#jobs.values()
+  }
+}
+
+type Candidate =
+  { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string } | MethodCandidate
+
+interface MethodCandidate {
+  readonly kind: 'method'
+  readonly job: DecoratedJob
+  /** Undefined until the class must be constructed. */
+  readonly instance: object | undefined
+  readonly origin: string
+}
+
+function instancesOf(found: readonly FoundSource[]): Map<JobClass, object> {
+  const instances = new Map<JobClass, object>()
+  for (const source of found) {
+    if (source.kind === 'holder' && !isClass(source.holder)) instances.set(classOf(source.holder), source.holder)
+  }
+  return instances
+}
+
+function candidatesOf(source: FoundSource, instances: ReadonlyMap<JobClass, object>): Candidate[] {
+  if (source.kind === 'definition') return [source]
+  return decoratedJobs(source.holder).map((job) => ({
+    kind: 'method',
+    job,
+    instance: isClass(source.holder) ? instances.get(source.holder) : source.holder,
+    origin: `${labelOf(job)}${inFile(source.file)}`,
+  }))
+}
+
+/** The one of two candidates of an id that stays. */
+function pick(id: string, a: Candidate, b: Candidate): Candidate {
+  if (a.kind === 'definition' && b.kind === 'definition') {
+    if (a.definition === b.definition) return a
+  } else if (a.kind === 'method' && b.kind === 'method') {
+    const isSame = a.job.spec === b.job.spec && a.job.method === b.job.method
+    if (isSame && a.job.class === b.job.class && (a.job.isStatic || a.instance === b.instance)) return a
+    if (isSame && isSubclass(b.job.class, a.job.class)) return b
+    if (isSame && isSubclass(a.job.class, b.job.class)) return a
+  }
+  throw new PikoError(
+    'JOB_DUPLICATE',
+    `job "${id}" is defined twice, by ${a.origin} and by ${b.origin}; ids must be unique`,
+    {
+      details: { jobId: id, origins: [a.origin, b.origin] },
+    },
+  )
+}
+
+function isSubclass(derived: JobClass, base: JobClass): boolean {
+  return Object.prototype.isPrototypeOf.call(base, derived)
+}
+
+function bind({ job, instance }: MethodCandidate, instances: Map<JobClass, object>): JobDefinition {
+  if (job.isStatic) return bindJob(job, job.class)
+  const receiver = instance ?? instances.get(job.class) ?? construct(job.class)
+  instances.set(job.class, receiver)
+  return bindJob(job, receiver)
+}
+
+const LISTED = 20
+
+function unknown(id: string, ids: readonly string[]): PikoError {
+  return new PikoError('JOB_UNKNOWN', `no job has the id "${id}"${suggestion(id, ids)}; ${list(ids)}`, {
+    details: { jobId: id },
+  })
+}
+
+function suggestion(id: string, ids: readonly string[]): string {
+  if (ids.length === 0) return ''
+  const nearest = closest(id, ids)
+  return distance(id, nearest) <= Math.max(2, id.length / 3) ? `, did you mean "${nearest}"?` : ''
+}
+
+function list(ids: readonly string[]): string {
+  if (ids.length === 0) return 'no job is registered'
+  const more = ids.length > LISTED ? ` and ${ids.length - LISTED} more` : ''
+  return `the jobs are ${ids.slice(0, LISTED).join(', ')}${more}`
+}
