@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   'RUN_UNKNOWN',
   'SCHEDULE_INVALID',
   'SCHEMA_NEWER',
+  'SCHEMA_OLDER',
   'SETTINGS_INVALID',
   'SINK_FAILED',
   'SINK_MODEL_UNKNOWN',
@@ -57,7 +58,10 @@ export class PikoError extends Error {
 /** True for a {@link PikoError}, also for one of another copy of this package or one revived from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
-    error instanceof Error && error.name === 'PikoError' && 'code' in error && (code === undefined || error.code === code)
+    error instanceof Error &&
+    error.name === 'PikoError' &&
+    'code' in error &&
+    (code === undefined || error.code === code)
   )
 }
 

@@ -30,11 +30,11 @@ export interface Database {
    * it rejects. A deadlock, a lock timeout or a busy file runs the whole of `fn` again, at most 8 times with random
    * waits; `fn` therefore must not have effects outside of the database.
    */
-  transaction<T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T>
+  readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** The same repetition for one statement. */
-  retry<T>(fn: () => Promise<T>): Promise<T>
+  readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
   /** Waits for running statements. Closing twice is harmless. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 const DEFAULT_SQLITE_PATH = '.piko/piko.db'

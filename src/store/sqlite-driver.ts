@@ -82,7 +82,7 @@ export function openSqlite(path: string): SqliteDatabase {
 /** `node:sqlite` announces itself as experimental when it is first loaded; that one warning is left out. */
 function nodeSqlite(): typeof import('node:sqlite') {
   const original = Object.getOwnPropertyDescriptor(process, 'emitWarning')
-  const emitWarning: (...args: unknown[]) => void = process.emitWarning.bind(process)
+  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void
   process.emitWarning = (...args: unknown[]) => {
     if (!String(args[0]).includes('SQLite is an experimental feature')) emitWarning(...args)
   }

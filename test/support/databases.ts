@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createConnection } from 'mysql2/promise'
+import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { type Database, openDatabase, type OpenOptions } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import './mysql-global-setup.ts'
+
+/** A fresh, empty database on the shared server. */
+export async function createMysqlDatabase(): Promise<{
+  options: NonNullable<OpenOptions['mysql']>
+  dsn: string
+  drop: () => Promise<void>
+}> {
+  const server = inject('mysqlDsn').replace(/\/$/, '')
+  const name = `piko_test_${process.pid}_${randomBytes(4).toString('hex')}`
+  const admin = async (statement: string): Promise<void> => {
+    const connection = await createConnection(server)
+    await connection.query(statement)
+    await connection.end()
+  }
+  await admin(`CREATE DATABASE ${name} CHARACTER SET utf8mb4`)
+  const url = new URL(`${server}/${name}`)
+  return {
+    options: {
+      host: url.hostname,
+      port: Number(url.port || 3306),
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+      database: name,
+      poolSize: 10,
+      poolRecycleMs: 3_600_000,
+      connectTimeoutMs: 5_000,
+    },
+    dsn: url.href,
+    drop: () => admin(`DROP DATABASE IF EXISTS ${name}`),
+  }
+}
+
+/** The path of a SQLite file, not yet made, in a folder of its own. */
+export function createSqliteFile(): { path: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'piko-sqlite-'))
+  return { path: join(folder, 'piko.db'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+export interface TestStore {
+  readonly name: 'sqlite' | 'mysql'
+  /** How to open this store in another process. Known once the suite runs. */
+  readonly options: OpenOptions
+  /**
+   * Opens the store's database, migrated; each call on the same data with a pool of its own. Closed after the suite.
+   */
+  open(options?: Pick<OpenOptions, 'clock'>): Promise<Database>
+  /** Deletes every row, for a test that needs to begin with nothing. */
+  empty(): Promise<void>
+}
+
+/** Runs one suite on every store, so that none can differ. The tables are migrated once per suite. */
+export function describeEachStore(suite: (store: TestStore) => void): void {
+  for (const name of ['sqlite', 'mysql'] as const) {
+    describe(`on ${name}`, () => {
+      const store = new SuiteStore(name)
+      beforeAll(() => store.create())
+      afterAll(() => store.destroy())
+      suite(store)
+    })
+  }
+}
+
+class SuiteStore implements TestStore {
+  readonly name: 'sqlite' | 'mysql'
+  #options: OpenOptions | undefined
+  #remove: () => void | Promise<void> = () => {}
+  readonly #opened: Database[] = []
+
+  constructor(name: 'sqlite' | 'mysql') {
+    this.name = name
+  }
+
+  get options(): OpenOptions {
+    if (!this.#options) throw new Error('the store is there only while its tests run')
+    return this.#options
+  }
+
+  async create(): Promise<void> {
+    if (this.name === 'mysql') {
+      const { options, drop } = await createMysqlDatabase()
+      this.#options = { mysql: options }
+      this.#remove = drop
+    } else {
+      const { path, remove } = createSqliteFile()
+      this.#options = { sqlitePath: path }
+      this.#remove = remove
+    }
+    await migrate(await this.open(), { direction: 'up' })
+  }
+
+  async open(options: Pick<OpenOptions, 'clock'> = {}): Promise<Database> {
+    const database = await openDatabase({ ...this.options, ...options })
+    this.#opened.push(database)
+    return database
+  }
+
+  async empty(): Promise<void> {
+    const [database] = this.#opened
+    if (!database) throw new Error('the store is there only while its tests run')
+    const tables = await database.db.introspection.getTables()
+    for (const { name } of tables) {
+      if (name.startsWith('piko_') && !name.startsWith('piko_migration')) await database.sql.exec(`DELETE FROM ${name}`)
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.#opened.map((database) => database.close()))
+    await this.#remove()
+  }
+}

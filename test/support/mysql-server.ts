@@ -1,0 +1,253 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { createConnection } from 'mysql2/promise'
+
+const run = promisify(execFile)
+
+export interface MysqlServer {
+  /** `mysql://user:password@host:port`, no database; the user may create databases. */
+  readonly dsn: string
+  /** Ends the server and removes its files. */
+  stop(): Promise<void>
+  /** SIGKILL: as a crash. The data stay for `restart`. */
+  kill(): Promise<void>
+  /** Starts a killed server again on the same port and data; kills it first when it still runs. */
+  restart(): Promise<void>
+}
+
+const USER = 'piko_test'
+const PASSWORD = 'piko-test-secret'
+const START_DEADLINE_MS = 60_000
+const STOP_DEADLINE_MS = 15_000
+
+const HOW_TO = `The tests need a MySQL or MariaDB server. Do one of these:
+  1. set PIKO_TEST_MYSQL_DSN=mysql://user:password@host:port to a server whose user may create databases;
+  2. put mysqld or mariadbd on the PATH: a private server is then started and removed by the tests;
+  3. run the tests as root on Debian or Ubuntu: mariadb-server is then installed with apt-get.`
+
+/**
+ * The server of `PIKO_TEST_MYSQL_DSN`, or else a private one: `mariadbd` or `mysqld` in a temporary folder on a free
+ * loopback port, with durable commits. It ends with this process, also on SIGINT and SIGTERM.
+ */
+export async function startMysqlServer(): Promise<MysqlServer> {
+  const dsn = process.env['PIKO_TEST_MYSQL_DSN']
+  return dsn ? givenServer(dsn) : PrivateServer.start(findServer() ?? (await installServer()))
+}
+
+async function givenServer(dsn: string): Promise<MysqlServer> {
+  const connection = await createConnection(dsn.replace(/^mysql\+\w+:/, 'mysql:')).catch((error: unknown) => {
+    throw new Error(`PIKO_TEST_MYSQL_DSN is set, but its server does not answer.\n${HOW_TO}`, { cause: error })
+  })
+  await connection.end()
+  const notOurs = (): Promise<never> =>
+    Promise.reject(new Error('this test kills its server; unset PIKO_TEST_MYSQL_DSN so that it gets a private one'))
+  return { dsn, stop: async () => {}, kill: notOurs, restart: notOurs }
+}
+
+class PrivateServer implements MysqlServer {
+  readonly dsn: string
+  readonly #program: string
+  readonly #folder: string
+  readonly #port: number
+  #process: ChildProcess | undefined
+  #removeHooks = (): void => {}
+
+  static async start(program: string): Promise<PrivateServer> {
+    const server = new PrivateServer(program, mkdtempSync(join(tmpdir(), 'piko-mysql-')), await freePort())
+    server.#hookProcessEnd()
+    try {
+      await server.#initialise()
+      await server.#launch()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    return server
+  }
+
+  private constructor(program: string, folder: string, port: number) {
+    this.#program = program
+    this.#folder = folder
+    this.#port = port
+    this.dsn = `mysql://${USER}:${PASSWORD}@127.0.0.1:${port}`
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#process
+    if (child && isRunning(child)) {
+      child.kill('SIGTERM')
+      const killer = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS)
+      await once(child, 'exit')
+      clearTimeout(killer)
+    }
+    this.#removeHooks()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process
+    if (!child || !isRunning(child)) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.#launch()
+  }
+
+  get #data(): string {
+    return join(this.#folder, 'data')
+  }
+
+  get #log(): string {
+    return join(this.#folder, 'server.log')
+  }
+
+  async #initialise(): Promise<void> {
+    // A user of our own: root may be bound to the local socket, and a password lets tests look for leaks of it.
+    writeFileSync(
+      join(this.#folder, 'init.sql'),
+      `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\nGRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\n`,
+    )
+    const installer = findProgram('mariadb-install-db')
+    const [program, args] =
+      (await isMariadb(this.#program)) && installer
+        ? [installer, ['--no-defaults', '--skip-test-db', '--auth-root-authentication-method=normal']]
+        : [this.#program, ['--no-defaults', '--initialize-insecure']]
+    await run(program, [...args, `--datadir=${this.#data}`, ...asUser()], { cwd: this.#folder })
+  }
+
+  async #launch(): Promise<void> {
+    const log = openSync(this.#log, 'a')
+    const child = spawn(
+      this.#program,
+      [
+        '--no-defaults',
+        ...asUser(),
+        `--datadir=${this.#data}`,
+        `--port=${this.#port}`,
+        '--bind-address=127.0.0.1',
+        `--socket=${join(this.#folder, 's.sock')}`,
+        `--pid-file=${join(this.#folder, 'server.pid')}`,
+        `--init-file=${join(this.#folder, 'init.sql')}`,
+        '--skip-name-resolve',
+        '--skip-log-bin',
+        '--innodb-buffer-pool-size=64M',
+        '--innodb-flush-log-at-trx-commit=1',
+        '--max-connections=300',
+        ...((await isMariadb(this.#program)) ? [] : ['--mysqlx=OFF']),
+      ],
+      { cwd: this.#folder, stdio: ['ignore', log, log] },
+    )
+    this.#process = child
+    let failure: Error | undefined
+    child.on('error', (error) => (failure = error))
+    const deadline = Date.now() + START_DEADLINE_MS
+    while (!(await answers(this.dsn))) {
+      if (failure || !isRunning(child) || Date.now() > deadline) {
+        throw new Error(`${this.#program} did not start; its log ends with:\n${tail(this.#log)}`, { cause: failure })
+      }
+      await sleep(50)
+    }
+  }
+
+  /** The server is our child but would outlive us. Its data are thrown away, so it may end as in a crash. */
+  #hookProcessEnd(): void {
+    const end = (): void => {
+      this.#process?.kill('SIGKILL')
+      rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+    }
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    const onSignal = (signal: NodeJS.Signals): void => {
+      end()
+      this.#removeHooks()
+      // Others who listen decide themselves how the process ends; without them the signal does what it always does.
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+    }
+    process.once('exit', end)
+    for (const signal of signals) process.once(signal, onSignal)
+    this.#removeHooks = () => {
+      process.off('exit', end)
+      for (const signal of signals) process.off(signal, onSignal)
+    }
+  }
+}
+
+const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
+
+/** A server refuses to run as root unless told so. */
+const asUser = (): string[] => (process.getuid?.() === 0 ? ['--user=root'] : [])
+
+async function isMariadb(program: string): Promise<boolean> {
+  return (await run(program, ['--no-defaults', '--version'])).stdout.includes('MariaDB')
+}
+
+async function answers(dsn: string): Promise<boolean> {
+  try {
+    const connection = await createConnection(dsn)
+    await connection.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function tail(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(-20).join('\n') : '(no log)'
+}
+
+function findServer(): string | undefined {
+  return findProgram('mariadbd') ?? findProgram('mysqld')
+}
+
+function findProgram(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec']
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const POLICY = '/usr/sbin/policy-rc.d'
+
+async function installServer(): Promise<string> {
+  if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(HOW_TO)
+  // Debian's own switch against starting a service that was just installed.
+  const policy = !existsSync(POLICY)
+  if (policy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, maxBuffer: 64 * 1024 * 1024 }
+    await run('apt-get', ['update'], options)
+    await run('apt-get', ['install', '-y', '--no-install-recommends', 'mariadb-server'], options)
+  } catch (error) {
+    throw new Error(`apt-get could not install mariadb-server.\n${HOW_TO}`, { cause: error })
+  } finally {
+    if (policy) rmSync(POLICY, { force: true })
+  }
+  const program = findServer()
+  if (!program) throw new Error(`mariadb-server was installed, but there is no mariadbd.\n${HOW_TO}`)
+  return program
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free loopback port')
+  return address.port
+}

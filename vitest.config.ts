@@ -1,0 +1,40 @@
+import { fileURLToPath } from 'node:url'
+import { transform } from 'esbuild'
+import { defineConfig, type Plugin } from 'vitest/config'
+
+/** Vite's own TypeScript transform leaves decorators as they are, and Node cannot run them yet. */
+function lowerDecorators(): Plugin {
+  const ours = /\/(?:src|test|examples)\/[^?]*\.ts$/
+  const decorator = /^\s*@\w/m
+  return {
+    name: 'piko:lower-decorators',
+    enforce: 'pre',
+    async transform(code, id) {
+      if (!ours.test(id) || !decorator.test(code)) return undefined
+      const result = await transform(code, { loader: 'ts', target: 'es2022', sourcefile: id, sourcemap: true })
+      return { code: result.code, map: result.map }
+    },
+  }
+}
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  plugins: [lowerDecorators()],
+  resolve: {
+    // The package's own name means its sources, as in tsconfig's customConditions; Vite resolves no self-references.
+    alias: [
+      { find: /^piko$/, replacement: source('src/index.ts') },
+      { find: /^piko\/testing$/, replacement: source('src/testing/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/fixtures/**'],
+    globalSetup: ['test/support/mysql-global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+})
