@@ -1,0 +1,124 @@
+import { describe, ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../errors.ts'
+
+/** An error as plain data that structured clone always accepts. */
+export type TransferredError =
+  | {
+      readonly kind: 'error'
+      /** The nearest built-in class, which is what the other side can rebuild. */
+      readonly base: string
+      readonly name: string
+      readonly message: string
+      readonly stack: string | undefined
+      readonly code: string | number | undefined
+      readonly cause: TransferredError | undefined
+      readonly errors: readonly TransferredError[] | undefined
+      readonly props: Readonly<Record<string, unknown>>
+    }
+  /** Something thrown that is no `Error`. */
+  | { readonly kind: 'value'; readonly value: unknown }
+
+type ErrorData = Extract<TransferredError, { kind: 'error' }>
+
+/** Causes and parts nested deeper than this are left behind; so is an error that contains itself. */
+const DEEPEST = 16
+
+const BASES: Readonly<Record<string, new (message: string) => Error>> = {
+  TypeError,
+  RangeError,
+  SyntaxError,
+  ReferenceError,
+  URIError,
+  EvalError,
+}
+
+const OWN_FIELDS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors'])
+
+/**
+ * Turns what was thrown into data: name, message, stack, code, causes, the parts of an `AggregateError` and those own
+ * enumerable properties that can be cloned.
+ */
+export function serialiseError(thrown: unknown): TransferredError {
+  return serialise(thrown, [])
+}
+
+/**
+ * The other direction. A `PikoError` and the built-in classes come back as such; an error of any other class comes back
+ * as its nearest built-in class with the same `name`. What was no `Error` comes back as it was thrown.
+ */
+export function reviveError(data: TransferredError): unknown {
+  if (data.kind === 'value') return data.value
+  const cause = data.cause === undefined ? undefined : { cause: reviveError(data.cause) }
+  const error = instance(data, cause)
+  hide(error, 'stack', data.stack)
+  if (error.name !== data.name) hide(error, 'name', data.name)
+  if (cause !== undefined && !('cause' in error)) hide(error, 'cause', cause.cause)
+  if (data.code !== undefined && !('code' in error)) Object.assign(error, { code: data.code })
+  for (const [key, value] of Object.entries(data.props)) {
+    if (!(key in error)) Object.assign(error, { [key]: value })
+  }
+  return error
+}
+
+function serialise(thrown: unknown, ancestors: readonly unknown[]): TransferredError {
+  if (!(thrown instanceof Error)) return { kind: 'value', value: cloneable(thrown) ? thrown : describe(thrown) }
+  const path = [...ancestors, thrown]
+  const nested = (inner: unknown): TransferredError[] =>
+    path.length >= DEEPEST || path.includes(inner) ? [] : [serialise(inner, path)]
+  const { code, cause, errors } = thrown as { code?: unknown; cause?: unknown; errors?: unknown }
+  return {
+    kind: 'error',
+    base: baseOf(thrown),
+    name: String(thrown.name),
+    message: String(thrown.message),
+    stack: typeof thrown.stack === 'string' ? thrown.stack : undefined,
+    code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
+    cause: cause === undefined ? undefined : nested(cause)[0],
+    errors: thrown instanceof AggregateError && Array.isArray(errors) ? errors.flatMap(nested) : undefined,
+    props: cloneableProps(thrown),
+  }
+}
+
+function baseOf(error: Error): string {
+  if (isPikoError(error)) return 'PikoError'
+  if (error instanceof AggregateError) return 'AggregateError'
+  if (error instanceof DOMException) return 'DOMException'
+  return Object.entries(BASES).find(([, base]) => error instanceof base)?.[0] ?? 'Error'
+}
+
+function instance(data: ErrorData, cause: { cause: unknown } | undefined): Error {
+  if (data.base === 'PikoError' && isErrorCode(data.code)) {
+    const { details } = data.props
+    return new PikoError(data.code, data.message, {
+      ...cause,
+      ...(typeof details === 'object' && { details: details as Record<string, unknown> }),
+    })
+  }
+  if (data.base === 'AggregateError') return new AggregateError((data.errors ?? []).map(reviveError), data.message)
+  if (data.base === 'DOMException') return new DOMException(data.message, data.name)
+  return new (BASES[data.base] ?? Error)(data.message)
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return ERROR_CODES.some((known) => known === code)
+}
+
+function cloneableProps(error: Error): Record<string, unknown> {
+  const entries = Object.keys(error)
+    .filter((key) => !OWN_FIELDS.has(key))
+    .map((key) => [key, (error as unknown as Record<string, unknown>)[key]] as const)
+  return Object.fromEntries(entries.filter(([, value]) => cloneable(value)))
+}
+
+function cloneable(value: unknown): boolean {
+  try {
+    structuredClone(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Sets an own property that does not show up when the error is printed or spread, as the engine's own do not. */
+function hide(error: Error, key: 'name' | 'stack' | 'cause', value: unknown): void {
+  Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false })
+}

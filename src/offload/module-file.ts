@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, PikoError } from '../errors.ts'
+
+/** What stands in for a missing file, best first: TypeScript and what it compiles to, in both directions. */
+const STAND_INS: Readonly<Record<string, readonly string[]>> = {
+  '.ts': ['.js', '.mjs', '.mts', '.cjs', '.cts'],
+  '.mts': ['.mjs', '.js', '.ts'],
+  '.cts': ['.cjs', '.js', '.ts'],
+  '.js': ['.ts', '.mjs', '.mts', '.cjs', '.cts'],
+  '.mjs': ['.mts', '.js', '.ts'],
+  '.cjs': ['.cts', '.js', '.ts'],
+  '': ['.ts', '.js', '.mts', '.mjs', '.cts', '.cjs'],
+}
+
+const NEXT_STEP = "name it as new URL('./parse.ts', import.meta.url)"
+
+/**
+ * The module's URL as a `file:` URL.
+ *
+ * @throws PikoError `OFFLOAD_FAILED` when it is anything else
+ */
+export function moduleUrl(module: URL | string): URL {
+  const url = URL.parse(String(module))
+  if (url?.protocol === 'file:') return url
+  throw new PikoError(
+    'OFFLOAD_FAILED',
+    `the module to offload is ${describe(String(module))}; expected a file: URL, ${NEXT_STEP}`,
+    { details: { module: String(module) } },
+  )
+}
+
+/**
+ * The file to load: the one named, else its compiled or its source form. One spelling thus serves development, where
+ * `parse.ts` is there, and the built package, where only `parse.js` is.
+ *
+ * @throws PikoError `OFFLOAD_FAILED` with the paths that were tried
+ */
+export function moduleFile(url: URL): URL {
+  const extension = extname(url.pathname)
+  const stem = url.pathname.slice(0, url.pathname.length - extension.length)
+  const candidates = [url, ...(STAND_INS[extension] ?? []).map((other) => withPath(url, stem + other))]
+  const found = candidates.find((candidate) => existsSync(candidate))
+  if (found !== undefined) return found
+  const tried = candidates.map((candidate) => fileURLToPath(candidate))
+  throw new PikoError(
+    'OFFLOAD_FAILED',
+    `the module to offload was not found; tried ${tried.join(', ')}; ${NEXT_STEP}`,
+    {
+      details: { tried },
+    },
+  )
+}
+
+function withPath(url: URL, pathname: string): URL {
+  const other = new URL(url)
+  other.pathname = pathname
+  return other
+}

@@ -1,0 +1,93 @@
+import { availableParallelism } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
+import { type ResourceLimits, type Transferable } from 'node:worker_threads'
+import { describe, PikoError } from '../errors.ts'
+import { type OffloadStats, ThreadPool, type ThreadPoolOptions } from './thread-pool.ts'
+import { type OffloadReply, type OffloadTask } from './worker.ts'
+
+export interface OffloadOptions {
+  /** Calls that run at once, each in a thread of its own. Default: the processors available less one, at least 1. */
+  readonly threads?: number
+  /** A thread that has had no call for this long ends; the next call starts one (tens of ms). Default 60,000. */
+  readonly idleTimeoutMs?: number
+  /** Memory limits of each thread; a thread that exceeds them ends and its call fails. Default: Node's. */
+  readonly resourceLimits?: ResourceLimits
+}
+
+/**
+ * Threads that open with the first call and may open again after they were closed.
+ *
+ * *Closed* until a call comes, then *open*, then *closing* until the calls under way have ended, then *closed* again.
+ * While it is closing, calls are refused.
+ */
+export class OffloadPool {
+  #options: ThreadPoolOptions
+  #threads: ThreadPool | undefined
+  /** Pools of an earlier configuration that still have calls under way. */
+  readonly #retired = new Set<ThreadPool>()
+
+  /** @throws PikoError `SETTINGS_INVALID` */
+  constructor(options: OffloadOptions = {}) {
+    this.#options = withDefaults(options)
+  }
+
+  /**
+   * Replaces all options; what is not named gets its default. Calls made from now on run by them, calls already made keep
+   * their threads, so for a moment there may be more threads than either configuration allows.
+   *
+   * @throws PikoError `SETTINGS_INVALID`
+   */
+  configure(options: OffloadOptions): void {
+    const next = withDefaults(options)
+    if (isDeepStrictEqual(next, this.#options)) return
+    this.#options = next
+    if (this.#threads === undefined) return
+    const old = this.#threads
+    this.#threads = undefined
+    this.#retired.add(old)
+    void old.close().finally(() => this.#retired.delete(old))
+  }
+
+  get stats(): OffloadStats {
+    const pools = [...this.#retired, ...(this.#threads === undefined ? [] : [this.#threads])]
+    const sum = (count: (stats: OffloadStats) => number): number =>
+      pools.reduce((total, pool) => total + count(pool.stats), 0)
+    return {
+      threads: this.#options.threads,
+      running: sum((stats) => stats.running),
+      waiting: sum((stats) => stats.waiting),
+    }
+  }
+
+  /** @internal See {@link ThreadPool.run}. */
+  run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
+    this.#threads ??= new ThreadPool(this.#options)
+    return this.#threads.run(task, transfer, signal)
+  }
+
+  /**
+   * Waits for the calls under way, then ends the threads; a call after that opens the pool again. May be called again
+   * while it waits, with a signal that is more impatient.
+   *
+   * @param signal when it aborts, the calls under way are ended at once and reject with its reason
+   */
+  async close(signal?: AbortSignal): Promise<void> {
+    const open = this.#threads
+    const closing = [...this.#retired].map((pool) => pool.close(signal))
+    await Promise.all([...closing, open?.close(signal)])
+    if (this.#threads === open) this.#threads = undefined
+  }
+}
+
+function withDefaults(options: OffloadOptions): ThreadPoolOptions {
+  const { threads = Math.max(1, availableParallelism() - 1), idleTimeoutMs = 60_000, resourceLimits } = options
+  if (!Number.isInteger(threads) || threads < 1) throw invalid('threads', threads, 'a whole number from 1')
+  if (!(idleTimeoutMs >= 0)) throw invalid('idleTimeoutMs', idleTimeoutMs, 'milliseconds from 0')
+  return { threads, idleTimeoutMs, resourceLimits }
+}
+
+function invalid(option: string, value: unknown, expected: string): PikoError {
+  return new PikoError('SETTINGS_INVALID', `offload option ${option} is ${describe(value)}; expected ${expected}`, {
+    details: { option, value },
+  })
+}

@@ -1,0 +1,102 @@
+import { defaultPool } from './default-pool.ts'
+import { reviveError } from './error-transfer.ts'
+import { moduleFile, moduleUrl } from './module-file.ts'
+import { type Movable, type Moved, transferList } from './move.ts'
+import { type OffloadPool } from './offload-pool.ts'
+import { callSignal } from './signal.ts'
+
+type AnyFunction = (...args: never[]) => unknown
+
+/** Names that a handle can't offer: `$with` is its own, and the others are read by the language behind one's back. */
+type Reserved = '$with' | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
+
+type Landed<T> = T extends Moved<infer V> ? V : T
+
+/** The exported functions of module `M`, each as one that runs in another thread. Other exports are left out. */
+export type Offloaded<M> = {
+  readonly [K in keyof M as M[K] extends AnyFunction ? (K extends Reserved ? never : K) : never]: M[K] extends (
+    ...args: infer Args
+  ) => infer Result
+    ? (...args: Args) => Promise<Landed<Awaited<Result>>>
+    : never
+}
+
+export interface OffloadCallOptions {
+  /** Ends the call when it aborts, as the run's own signal does. */
+  readonly signal?: AbortSignal
+  /** Buffers (or views of them) in the arguments to hand over instead of copying; they are empty here afterwards. */
+  readonly transfer?: readonly Movable[]
+}
+
+/** What {@link offload} returns. */
+export type OffloadHandle<M> = Offloaded<M> & {
+  /** The same functions, called with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
+  readonly $with: (options: OffloadCallOptions) => Offloaded<M>
+}
+
+/**
+ * Runs the functions of a module in worker threads, so that parsing and crunching don't stop the event loop.
+ *
+ * Nothing is loaded before the first call. A TypeScript module needs no flag; in a build, where only `parse.js` is there,
+ * `./parse.ts` finds it. Arguments and results are copied by structured clone: plain data, typed arrays, dates, maps and
+ * sets; no functions, and class instances lose their class. Leave an argument unchanged until the call has ended. When all
+ * threads are busy, calls wait in the order they were made; await them, or bound them with `ctx.map`.
+ *
+ * Inside a run, calls end with the run: its signal applies by itself. A thread keeps a module's state between calls.
+ *
+ * @example
+ * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
+ * const rows = await parsing.parse(bytes)
+ *
+ * @param options.pool threads of one's own; default: the process's, see `configureOffload`
+ * @throws PikoError `OFFLOAD_FAILED`: at once when `module` is no `file:` URL; from a call when the module or the export
+ *   is missing or the thread died. What the function throws reaches the caller with its name, message, code and causes.
+ */
+export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
+  const url = moduleUrl(module)
+  const pool = options.pool ?? defaultPool
+  let file: string | undefined
+  const callable = (callOptions: OffloadCallOptions) => (name: string) =>
+    async function offloaded(...args: unknown[]): Promise<unknown> {
+      const site = callSite(offloaded)
+      file ??= moduleFile(url).href
+      const transfer = transferList(callOptions.transfer ?? [])
+      const reply = await pool.run({ module: file, name, args }, transfer, callSignal(callOptions.signal))
+      if (reply.ok) return reply.value
+      throw withSite(reviveError(reply.error), file, site)
+    }
+
+  const $with = (callOptions: OffloadCallOptions): unknown => functions({}, callable(callOptions))
+  return functions({ $with }, callable({})) as OffloadHandle<M>
+}
+
+/**
+ * An object on which every name is a function, made once. What is on `target`, or on every object, stays what it is; the
+ * names that `await` and `JSON.stringify` look for are absent.
+ */
+function functions(target: object, make: (name: string) => unknown): unknown {
+  const made = new Map<string, unknown>()
+  return new Proxy(target, {
+    get(_, key) {
+      if (typeof key === 'symbol' || key in target) return Reflect.get(target, key) as unknown
+      if (key === 'then' || key === 'toJSON') return undefined
+      if (!made.has(key)) made.set(key, make(key))
+      return made.get(key)
+    },
+  })
+}
+
+/** Where a call was made. The text of the stack is put together when it is first read, so a call that succeeds is spared it. */
+function callSite(above: AnyFunction): { readonly stack?: string } {
+  const site = {}
+  Error.captureStackTrace(site, above)
+  return site
+}
+
+/** Adds the caller's frames: the stack that comes back from the thread ends at its entry. */
+function withSite(thrown: unknown, file: string, site: { readonly stack?: string }): unknown {
+  if (!(thrown instanceof Error) || thrown.stack === undefined) return thrown
+  const frames = site.stack?.split('\n').slice(1) ?? []
+  thrown.stack = [thrown.stack, `    at offload (${file})`, ...frames].join('\n')
+  return thrown
+}

@@ -1,0 +1,27 @@
+import { basename } from 'node:path'
+import { PikoError } from '../errors.ts'
+import { type OffloadTask } from './worker.ts'
+
+/**
+ * What a caller is told when the thread itself failed, rather than the function in it: an exit, an uncaught error, no more
+ * memory, or data that can't be copied between threads.
+ */
+export function threadError(task: OffloadTask, cause: unknown): PikoError {
+  const what = `${task.name}() of ${basename(task.module)}`
+  const { code, reason } = describeCause(cause)
+  const details = { module: task.module, name: task.name }
+  if (reason.startsWith('DataCloneError')) {
+    const message = `an argument or the result of ${what} can't go from thread to thread: ${reason}; pass plain data`
+    return new PikoError('OFFLOAD_FAILED', message, { cause, details })
+  }
+  const hint = code === 'ERR_WORKER_OUT_OF_MEMORY' ? '; raise resourceLimits or offload smaller pieces' : ''
+  return new PikoError('OFFLOAD_FAILED', `the thread that ran ${what} ended: ${reason}${hint}`, { cause, details })
+}
+
+function describeCause(cause: unknown): { code: string | undefined; reason: string } {
+  if (!(cause instanceof Error)) return { code: undefined, reason: String(cause) }
+  const { code, name, message, stack }: NodeJS.ErrnoException = cause
+  // A DOMException that crosses threads as an uncaught error keeps its name and message in the stack only.
+  const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`
+  return { code: typeof code === 'string' ? code : undefined, reason: reason.replace(/\.$/, '') }
+}

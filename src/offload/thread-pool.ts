@@ -1,0 +1,148 @@
+import { type ResourceLimits, type Transferable } from 'node:worker_threads'
+import { type Piscina } from 'piscina'
+import { PikoError } from '../errors.ts'
+import { OffloadCall } from './offload-call.ts'
+import { threadError } from './thread-error.ts'
+import { type OffloadReply, type OffloadTask } from './worker.ts'
+
+export interface ThreadPoolOptions {
+  readonly threads: number
+  readonly idleTimeoutMs: number
+  readonly resourceLimits: ResourceLimits | undefined
+}
+
+/** How many threads may run, how many calls do, and how many wait for one. */
+export interface OffloadStats {
+  readonly threads: number
+  readonly running: number
+  readonly waiting: number
+}
+
+/**
+ * Threads with a line in front of them.
+ *
+ * A call *waits* (in the order of arrival), *runs* (at most one per thread) and is *settled*. A waiting call costs an
+ * entry in a set: its arguments are copied, or its buffers handed over, only when a thread takes it. Threads start on
+ * demand and end when they have been idle for a while. Once `close` was called, no further call is taken.
+ */
+export class ThreadPool {
+  readonly #options: ThreadPoolOptions
+  readonly #waiting = new Set<OffloadCall>()
+  readonly #running = new Set<OffloadCall>()
+  #piscina: Promise<Piscina> | undefined
+  #closing = false
+  #lastError: unknown
+
+  constructor(options: ThreadPoolOptions) {
+    this.#options = options
+  }
+
+  get stats(): OffloadStats {
+    return { threads: this.#options.threads, running: this.#running.size, waiting: this.#waiting.size }
+  }
+
+  /**
+   * @throws PikoError `STOPPED` once the pool closes, `OFFLOAD_FAILED` when the thread dies; the signal's reason when it
+   *   aborts: a waiting call leaves the line, the thread of a running one is ended
+   */
+  async run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
+    if (this.#closing) throw new PikoError('STOPPED', `${task.name}() was called while the offload threads are closing`)
+    signal?.throwIfAborted()
+    const call = new OffloadCall(task, transfer)
+    const onAbort = (): void => this.#end(call, signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#waiting.add(call)
+    this.#dispatch()
+    try {
+      return await call.settled
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /**
+   * Waits for the calls under way, then ends the threads.
+   *
+   * @param signal when it aborts, the calls under way are ended at once and reject with its reason
+   */
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#closing = true
+    const calls = [...this.#waiting, ...this.#running]
+    const endAll = (): void => calls.forEach((call) => this.#end(call, signal?.reason))
+    if (signal?.aborted) endAll()
+    signal?.addEventListener('abort', endAll, { once: true })
+    await Promise.allSettled(calls.map((call) => call.settled))
+    signal?.removeEventListener('abort', endAll)
+    await (await this.#piscina)?.destroy()
+  }
+
+  #dispatch(): void {
+    for (const call of this.#waiting) {
+      if (this.#running.size >= this.#options.threads) return
+      this.#waiting.delete(call)
+      this.#running.add(call)
+      void this.#execute(call)
+    }
+  }
+
+  async #execute(call: OffloadCall): Promise<void> {
+    try {
+      const piscina = await (this.#piscina ??= this.#open())
+      const reply: unknown = await piscina.run(call.task, { transferList: [...call.transfer], signal: call.signal })
+      call.complete(reply as OffloadReply)
+    } catch (error) {
+      // After an abort the caller has the reason already.
+      call.end(threadError(call.task, error))
+    } finally {
+      this.#running.delete(call)
+      this.#dispatch()
+    }
+  }
+
+  #end(call: OffloadCall, reason: unknown): void {
+    this.#waiting.delete(call)
+    call.end(reason)
+  }
+
+  async #open(): Promise<Piscina> {
+    // Loaded here because it costs some 20 ms, and most processes never offload anything.
+    const { Piscina } = await import('piscina')
+    const { threads, idleTimeoutMs, resourceLimits } = this.#options
+    const piscina = new Piscina({
+      filename: workerEntry.href,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: idleTimeoutMs,
+      // A thread that blocks between calls would stop what a module has going in the background: sockets, timers.
+      atomics: 'disabled',
+      recordTiming: false,
+      ...(resourceLimits !== undefined && { resourceLimits }),
+      ...(needsLoader && { execArgv: [...process.execArgv, '--import', import.meta.resolve('tsx')] }),
+    })
+    piscina.on('error', (error) => this.#threadFailed(error))
+    piscina.on('workerDestroy', () => setImmediate(() => this.#checkStranded(piscina)))
+    return piscina
+  }
+
+  /** A thread failed between two calls, or while it started. */
+  #threadFailed(error: unknown): void {
+    this.#lastError = error
+    if (this.#running.size > 0) return
+    process.emitWarning(`an idle offload thread ended: ${String(error)}`, 'PikoOffloadWarning')
+  }
+
+  /**
+   * A thread that dies before it is ready takes no call with it, and the library starts no other: calls that were meant
+   * for it would stay for ever. They are failed here; the next call tries a new thread.
+   */
+  #checkStranded(piscina: Piscina): void {
+    if (piscina.threads.length > 0) return
+    for (const call of this.#running) this.#end(call, threadError(call.task, this.#lastError ?? 'it did not start'))
+  }
+}
+
+const workerEntry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+
+// From source on a Node that can't read TypeScript by itself. Otherwise no `execArgv` is passed: the thread then inherits
+// the process's options (`--conditions`, `--import`), also those that Node refuses when they are listed for a thread.
+const needsLoader = workerEntry.pathname.endsWith('.ts') && process.features.typescript === false

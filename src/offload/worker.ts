@@ -1,0 +1,71 @@
+import { basename } from 'node:path'
+import { PikoError } from '../errors.ts'
+import { serialiseError, type TransferredError } from './error-transfer.ts'
+import { isMoved, type Moved } from './move.ts'
+
+/** One call, as it travels to the thread. */
+export interface OffloadTask {
+  /** A `file:` URL. */
+  readonly module: string
+  /** The name of the exported function. */
+  readonly name: string
+  readonly args: readonly unknown[]
+}
+
+/** What travels back. An error goes as data: thrown, it would lose its code, its cause and its class. */
+export type OffloadReply =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: TransferredError }
+
+type Callable = (...args: readonly unknown[]) => unknown
+
+/** The thread's entry: calls one exported function of one module. */
+export default async function perform(task: OffloadTask): Promise<OffloadReply> {
+  try {
+    const fn = exportedFunction(await load(task.module), task)
+    const result = await fn(...task.args)
+    return isMoved(result) ? await handOver(result) : { ok: true, value: result }
+  } catch (error) {
+    return { ok: false, error: serialiseError(error) }
+  }
+}
+
+async function load(module: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    if (/\.[cm]?tsx?$/.test(new URL(module).pathname)) await enableTypeScript()
+    return (await import(module)) as Record<string, unknown>
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new PikoError('OFFLOAD_FAILED', `the module ${module} can't be loaded in a thread: ${reason}`, {
+      cause,
+      details: { module },
+    })
+  }
+}
+
+let typeScript: Promise<void> | undefined
+
+/** Once per thread: the thread is ours, so the loader serves the module's own imports as well. */
+function enableTypeScript(): Promise<void> {
+  typeScript ??= import('tsx/esm/api').then(({ register }) => void register())
+  return typeScript
+}
+
+function exportedFunction(exports: Readonly<Record<string, unknown>>, { module, name }: OffloadTask): Callable {
+  const found = Object.hasOwn(exports, name) ? exports[name] : undefined
+  if (typeof found === 'function') return found as Callable
+  const names = Object.keys(exports).filter((key) => typeof exports[key] === 'function')
+  const offered = names.length === 0 ? 'no function' : names.join(', ')
+  throw new PikoError(
+    'OFFLOAD_FAILED',
+    `${basename(module)} has no exported function ${JSON.stringify(name)}; it exports ${offered}`,
+    { details: { module, name, exports: names } },
+  )
+}
+
+async function handOver(result: Moved<unknown>): Promise<OffloadReply> {
+  // Only a thread that moves something pays for loading the library once more.
+  const piscina = await import('piscina')
+  const reply: OffloadReply = { ok: true, value: result.value }
+  const movable = { [piscina.transferableSymbol]: result.transfer, [piscina.valueSymbol]: reply }
+  return piscina.move(movable) as unknown as OffloadReply
+}
