@@ -1,0 +1,89 @@
+import { describe, PikoError } from '../errors.ts'
+import { Resource, type ResourceClass, type ResourceContext } from './resource.ts'
+
+/**
+ * A resource without a class.
+ *
+ * @typeParam T what a run borrows
+ * @typeParam O what `open` returns and the other functions receive: a pool, a client
+ */
+export interface ResourceDefinition<T, O = undefined> {
+  /** For messages and metrics. */
+  readonly name: string
+  /** At most this many are borrowed at once; others queue, first in first out. Default: no limit. */
+  readonly size?: number
+  /** Called once per process before the first use; when it fails, the next use calls it again. */
+  open?(): Promise<O> | O
+  /** Once per borrowing run: yields the borrowed value exactly once. See {@link Resource}. */
+  acquire(ctx: ResourceContext, opened: O): AsyncGenerator<T, void, void>
+  /** Optional readiness check; throws or rejects when the resource can't serve. What it returns is awaited and dropped. */
+  check?(opened: O): unknown
+  /** Called once at stop, after every borrower has returned; not when `open` never succeeded. What it returns is awaited. */
+  close?(opened: O): unknown
+}
+
+/**
+ * A {@link Resource} class from functions; all types are inferred.
+ *
+ * @throws PikoError `RESOURCE_FAILED` when the name, the size or `acquire` is not usable
+ * @example
+ * const Warehouse = defineResource({
+ *   name: 'warehouse',
+ *   size: 50,
+ *   open: async () => createPool(dsn),
+ *   acquire: async function* (ctx, pool) {
+ *     const connection = await pool.getConnection()
+ *     try { yield connection } finally { connection.release() }
+ *   },
+ *   close: (pool) => pool.end(),
+ * })
+ */
+export function defineResource<T, O = undefined>(definition: ResourceDefinition<T, O>): ResourceClass<T> {
+  const { name, size = Infinity } = definition
+  if (typeof name !== 'string' || name === '') throw invalid(name, `its name is ${describe(name)}; expected a text`)
+  const { acquire } = definition as { readonly acquire: unknown }
+  if (typeof acquire !== 'function') {
+    throw invalid(name, `acquire is ${describe(acquire)}; expected an async generator function`)
+  }
+  assertSize(name, size)
+
+  class DefinedResource extends Resource<T> {
+    static override readonly size = size
+    #opened: Promise<O> | undefined
+
+    override async *acquire(ctx: ResourceContext): AsyncGenerator<T, void, void> {
+      yield* definition.acquire(ctx, await this.#open())
+    }
+
+    override async check(): Promise<void> {
+      if (definition.check) await definition.check(await this.#open())
+    }
+
+    override async close(): Promise<void> {
+      if (!this.#opened) return
+      const [opened] = await Promise.allSettled([this.#opened])
+      if (opened.status === 'fulfilled') await definition.close?.(opened.value)
+    }
+
+    #open(): Promise<O> {
+      if (this.#opened) return this.#opened
+      // Without `open`, O is its default: undefined.
+      const opened = (async () => (await definition.open?.()) as O)()
+      this.#opened = opened
+      opened.catch(() => (this.#opened = undefined))
+      return opened
+    }
+  }
+  Object.defineProperty(DefinedResource, 'name', { value: name })
+  return DefinedResource
+}
+
+/** @throws PikoError `RESOURCE_FAILED` */
+export function assertSize(name: string, size: unknown): void {
+  if (size === Infinity || (Number.isSafeInteger(size) && (size as number) >= 1)) return
+  throw invalid(name, `its size is ${describe(size)}; expected a whole number from 1 on, or Infinity`)
+}
+
+function invalid(name: unknown, problem: string): PikoError {
+  return new PikoError('RESOURCE_FAILED', `resource ${typeof name === 'string' ? name : describe(name)}: ${problem}`)
+}

@@ -1,0 +1,96 @@
+import { toError } from '../errors.ts'
+
+interface Waiter {
+  readonly count: number
+  grant(): void
+  refuse(error: Error): void
+}
+
+/**
+ * Counts slots. Who finds none free queues, first in first out: a later, smaller request never overtakes an earlier one.
+ */
+export class Semaphore {
+  readonly size: number
+  #active = 0
+  // A set keeps the order of arrival and lets a waiter leave from anywhere at once.
+  readonly #waiters = new Set<Waiter>()
+  readonly #whenIdle: (() => void)[] = []
+
+  /** @param size slots; `Infinity` for no limit */
+  constructor(size: number) {
+    this.size = size
+  }
+
+  /** Slots taken. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Requests in the queue. */
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  /**
+   * Takes `count` slots at once, or waits until that many are free.
+   *
+   * @throws the signal's reason when it aborts first; the waiter has then left the queue
+   */
+  async acquire(signal?: AbortSignal, count = 1): Promise<void> {
+    if (count > this.size) throw new RangeError(`${count} slots were asked for, of ${this.size}`)
+    if (signal?.aborted) throw toError(signal.reason)
+    if (this.#waiters.size === 0 && this.#active + count <= this.size) {
+      this.#active += count
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiters.delete(waiter)
+        reject(toError(signal?.reason))
+        // Those behind may need fewer slots than the one that left.
+        this.#grant()
+      }
+      const settled = (settle: () => void): void => {
+        signal?.removeEventListener('abort', leave)
+        settle()
+      }
+      const waiter: Waiter = {
+        count,
+        grant: () => settled(resolve),
+        refuse: (error) => settled(() => reject(error)),
+      }
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  /** Gives `count` slots back and lets the next waiters in. */
+  release(count = 1): void {
+    if (count > this.#active) throw new RangeError(`${count} slots were given back, but only ${this.#active} are taken`)
+    this.#active -= count
+    this.#grant()
+    if (this.#active > 0) return
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
+  }
+
+  /** Resolves when no slot is taken. */
+  async idle(): Promise<void> {
+    if (this.#active > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
+  }
+
+  /** Sends every waiter away with this error. Slots that are taken stay taken. */
+  refuseWaiting(error: Error): void {
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter.refuse(error)
+  }
+
+  #grant(): void {
+    for (const waiter of this.#waiters) {
+      if (this.#active + waiter.count > this.size) return
+      this.#waiters.delete(waiter)
+      this.#active += waiter.count
+      waiter.grant()
+    }
+  }
+}

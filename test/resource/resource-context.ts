@@ -1,0 +1,26 @@
+import { type Logger } from '../../src/job/context.ts'
+import { type ResourceContext } from '../../src/resource/resource.ts'
+
+/** What a run's log received: the messages of level error. */
+export class MemoryLog implements Logger {
+  readonly errors: string[] = []
+  trace(): void {}
+  debug(): void {}
+  info(): void {}
+  warn(): void {}
+  error(fields: object | string, message?: string): void {
+    this.errors.push(typeof fields === 'string' ? fields : (message ?? ''))
+  }
+}
+
+export function resourceContext(context: Partial<ResourceContext> = {}): ResourceContext {
+  return {
+    runId: 1,
+    jobId: 'job',
+    attempt: 1,
+    fence: 65_537,
+    signal: new AbortController().signal,
+    log: new MemoryLog(),
+    ...context,
+  }
+}
