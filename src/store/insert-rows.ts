@@ -1,6 +1,6 @@
-import { type Insertable, type Kysely, sql } from 'kysely'
+import { type InsertObject, type Kysely, sql } from 'kysely'
 import { type Dialect } from './dialect.ts'
-import { type RunTable, type Tables } from './tables.ts'
+import { type Tables } from './tables.ts'
 
 /**
  * Inserts runs in one statement and returns their ids in the order of the rows.
@@ -11,7 +11,7 @@ import { type RunTable, type Tables } from './tables.ts'
 export async function insertRuns(
   db: Kysely<Tables>,
   dialect: Dialect,
-  rows: readonly Insertable<RunTable>[],
+  rows: readonly InsertObject<Tables, 'piko_run'>[],
 ): Promise<number[]> {
   if (rows.length === 0) return []
   const insert = db.insertInto('piko_run').values(rows)

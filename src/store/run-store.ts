@@ -1,4 +1,4 @@
-import { type Insertable, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type InsertObject, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
@@ -6,7 +6,7 @@ import { insertRuns } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
-import { type RunTable, type Tables, type WindowState } from './tables.ts'
+import { type Tables, type WindowState } from './tables.ts'
 
 /** A run to be stored. */
 export interface NewRun {
@@ -70,7 +70,7 @@ export class RunStore {
   }
 
   /** The row of a new run. */
-  row(run: NewRun): Insertable<RunTable> {
+  row(run: NewRun): InsertObject<Tables, 'piko_run'> {
     const { dialect } = this.#database
     const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
     return {

@@ -1,0 +1,261 @@
+import { hostname } from 'node:os'
+import { isPikoError, PikoError, toError } from '../errors.ts'
+import { type JobSource } from '../job/job-source.ts'
+import { JobRegistry } from '../job/registry.ts'
+import { type Run } from '../job/run.ts'
+import { defaultPool } from '../offload/default-pool.ts'
+import { ResourcePool } from '../resource/resource-pool.ts'
+import { type SettingsOverrides } from '../settings/keys.ts'
+import { loadSettings } from '../settings/load.ts'
+import { type Settings } from '../settings/settings.ts'
+import { SinkPool } from '../sink/sink-pool.ts'
+import { type SqlDatabase } from '../sink/sql.ts'
+import { type JobRow } from '../store/job-store.ts'
+import { type Store } from '../store/store.ts'
+import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
+import { type RunFilter } from '../store/run-store.ts'
+import { Events } from '../telemetry/events.ts'
+import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import { Client, type RunOptions } from './client.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { discoverJobs } from './discover.ts'
+import { Node } from './node.ts'
+import { openStore } from './open-store.ts'
+
+export interface PikoOptions {
+  /** Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. */
+  readonly jobs?: JobSource
+  /** Go before environment and file, in the shape of `settings.toml`. */
+  readonly settings?: SettingsOverrides
+  /** Default: made from the settings. */
+  readonly logger?: AppLogger
+  /** Whether this node may lead and plan ticks. Default true. */
+  readonly plan?: boolean
+  /** Whether this node executes runs; without it the app only asks and reads. Default true. */
+  readonly execute?: boolean
+  /** Execute runs of these jobs alone. */
+  readonly only?: readonly string[]
+  /** For tests. */
+  readonly clock?: Clock
+}
+
+/** Whether the process can do its work, part by part. */
+export interface Health {
+  readonly started: boolean
+  readonly stopping: boolean
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message?: string }>>
+}
+
+/**
+ * The application: settings, store, jobs and the node that executes them.
+ *
+ * new → `start()` → running → `stop()` → stopped. A stopped app is not started again; make another one.
+ */
+export class Piko {
+  readonly events = new Events()
+  readonly settings: Settings
+  readonly log: AppLogger
+  readonly #options: PikoOptions
+  readonly #clock: Clock
+  readonly #resources = new ResourcePool()
+  readonly #metrics: Metrics
+  #started: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+  #running: Running | undefined
+
+  /** @throws PikoError `SETTINGS_INVALID` */
+  constructor(options: PikoOptions = {}) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.settings = loadSettings(options.settings ? { overrides: options.settings } : {}).settings
+    const { name, logLevel, logJson } = this.settings.piko
+    this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
+    this.#metrics = new Metrics({
+      host: hostname(),
+      sources: {
+        active: () => this.#running?.node?.active ?? 0,
+        slots: () => this.#running?.node?.slots ?? 0,
+        resources: () => this.#resources.stats(),
+      },
+    })
+  }
+
+  /**
+   * Opens the store (migrating it if `[piko] auto_migrate` is on), registers the jobs and begins to plan and execute.
+   * When anything fails, what was opened is closed again before the error is thrown.
+   *
+   * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
+   */
+  start(): Promise<void> {
+    if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
+    return (this.#started ??= this.#start())
+  }
+
+  async #start(): Promise<void> {
+    const cleanup = new AsyncDisposableStack()
+    try {
+      this.#running = await this.#open(cleanup)
+    } catch (error) {
+      await cleanup.disposeAsync()
+      throw error
+    }
+  }
+
+  async #open(cleanup: AsyncDisposableStack): Promise<Running> {
+    const { events, settings, log } = this
+    const registry = await this.#registry()
+    cleanup.defer(logEvents(events, log))
+    cleanup.defer(this.#metrics.observe(events))
+    cleanup.defer(() => this.#metrics.close())
+    const store = await openStore(settings)
+    cleanup.defer(() => store.database.close())
+    await store.prepare(settings.piko.autoMigrate)
+    defaultPool.configure({ threads: settings.offload.threads })
+    cleanup.defer(() => defaultPool.close())
+    cleanup.defer(() => this.#resources.close())
+    const sinks = new SinkPool({ sql: store.database.sql, log })
+    cleanup.defer(() => sinks.close())
+    const node = new Node(
+      { store, registry, resources: this.#resources, sinks, events, clock: this.#clock, runLog: (claim) => runLogger(log, claim) },
+      {
+        slots: settings.piko.concurrency,
+        pollMs: settings.piko.pollIntervalMs,
+        leaseMs: settings.piko.leaseMs,
+        shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
+        plan: this.#options.plan ?? true,
+        execute: this.#options.execute ?? true,
+        onlyRegistered: this.#options.only !== undefined,
+      },
+    )
+    cleanup.defer(() => node.stop())
+    const client = new Client({ registry, ...store, waiter: node.waiter }, (runAts) => node.expect(runAts))
+    await node.start()
+    return { registry, store, node, client, cleanup: cleanup.move() }
+  }
+
+  async #registry(): Promise<JobRegistry> {
+    const { jobs, only } = this.#options
+    const registry =
+      jobs === undefined
+        ? JobRegistry.of(await discoverJobs(this.settings.piko.jobs, process.cwd()))
+        : JobRegistry.of(jobs)
+    return only ? JobRegistry.of(only.map((id) => registry.get(id))) : registry
+  }
+
+  /**
+   * Claims nothing more, lets runs end until the deadline (`[piko] shutdown_timeout`), gives the rest back to the queue
+   * uncounted, and closes everything in reverse order. Resolves also after a failed start.
+   */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await this.#started
+    } catch {
+      return // The failed start has closed what it had opened, and its caller has the error.
+    }
+    await this.#running?.cleanup.disposeAsync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /** The registered jobs. */
+  get registry(): JobRegistry {
+    return this.#ready().registry
+  }
+
+  /** Piko's own database as plain SQL. */
+  get sql(): SqlDatabase {
+    return this.#ready().store.database.sql
+  }
+
+  /** Where the store is, without its password. */
+  get storeLocation(): string {
+    return this.#ready().store.database.location
+  }
+
+  /**
+   * Asks for one run of a job.
+   *
+   * @returns the run as queued, or with `wait: true` as it succeeded
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
+   * @example
+   * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
+   */
+  async run(jobId: string, options: RunOptions = {}): Promise<Run> {
+    return this.#ready().client.run(jobId, options)
+  }
+
+  /** Resolves with a run once it is settled, whatever its end. */
+  async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
+    return this.#ready().client.waitFor(runId, signal)
+  }
+
+  /** One run, or undefined. */
+  async findRun(runId: number): Promise<Run | undefined> {
+    return this.#ready().store.runs.find(runId)
+  }
+
+  /** Runs, newest first; 100 unless the filter says otherwise. */
+  async runs(filter: RunFilter = {}): Promise<Run[]> {
+    return this.#ready().store.runs.list(filter)
+  }
+
+  /** All jobs that the database knows. */
+  async jobs(): Promise<JobRow[]> {
+    return this.#ready().store.jobs.list()
+  }
+
+  /** Windows of a job's ledger, oldest first; 100 unless the filter says otherwise. */
+  async windows(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
+    return this.#ready().store.windows.list(jobId, filter)
+  }
+
+  /** Counts, bounds and watermark of a job's ledger. */
+  async ledger(jobId: string): Promise<LedgerSummary> {
+    return this.#ready().store.windows.summary(jobId)
+  }
+
+  /** For `/healthz` and `/readyz`. */
+  async health(): Promise<Health> {
+    const running = this.#running
+    const checks: Record<string, { ok: boolean; message?: string }> = running?.node.checks() ?? {}
+    if (running) {
+      checks['database'] = await passes(() => running.store.ping())
+      checks['resources'] = await passes(() => this.#resources.check())
+    }
+    return { started: running !== undefined, stopping: this.#stopped !== undefined, checks }
+  }
+
+  /** For `/metrics`. */
+  metrics(): Promise<{ contentType: string; body: string }> {
+    return this.#metrics.render()
+  }
+
+  #ready(): Running {
+    if (this.#running && !this.#stopped) return this.#running
+    throw new PikoError('STOPPED', this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first')
+  }
+}
+
+interface Running {
+  readonly registry: JobRegistry
+  readonly store: Store
+  readonly node: Node
+  readonly client: Client
+  readonly cleanup: AsyncDisposableStack
+}
+
+async function passes(check: () => Promise<void>): Promise<{ ok: boolean; message?: string }> {
+  try {
+    await check()
+    return { ok: true }
+  } catch (error) {
+    return { ok: false, message: isPikoError(error) ? error.message : toError(error).message }
+  }
+}

@@ -1,0 +1,141 @@
+import { describe, PikoError } from '../errors.ts'
+import { type JobRegistry } from '../job/registry.ts'
+import { type Run } from '../job/run.ts'
+import { type JobDefinition } from '../job/spec.ts'
+import { type JobStore } from '../store/job-store.ts'
+import { toJson } from '../store/json.ts'
+import { type NewRun, type RunStore } from '../store/run-store.ts'
+import { type WindowStore } from '../store/window-store.ts'
+import { Schedule } from '../time/schedule.ts'
+import { Timeline, type Window } from '../time/window.ts'
+import { Batcher } from './batcher.ts'
+import { parseConfig } from './run-config.ts'
+import { type RunWaiter } from './run-waiter.ts'
+
+/** How `app.run` asks for a run. */
+export interface RunOptions {
+  /** Overrides of the job's config; checked here and again when the run starts. */
+  readonly config?: unknown
+  /** Any JSON value, handed to the handler as `ctx.input`. */
+  readonly input?: unknown
+  /** Run this window again: its start, an instant on the grid of the job's windows. Required for a job with windows. */
+  readonly window?: Date | string
+  /** Not before this instant. Default: now. */
+  readonly runAt?: Date
+  /** Smaller runs first. Default: the job's. */
+  readonly priority?: number
+  /** Resolve only when the run is settled. */
+  readonly wait?: boolean
+  /** Ends the waiting, not the run. */
+  readonly signal?: AbortSignal
+}
+
+/** A run that did not succeed, for those who waited for it. */
+export class RunFailedError extends PikoError {
+  readonly run: Run
+
+  constructor(run: Run) {
+    const why = run.error ? `: ${run.error.name}: ${run.error.message}` : ''
+    super('RUN_FAILED', `run ${run.id} of job "${run.jobId}" ${run.state} after ${run.attempt} attempts${why}`, {
+      details: { runId: run.id, jobId: run.jobId, state: run.state, error: run.error },
+    })
+    this.run = run
+  }
+}
+
+/** Asks for runs: checks the request, stores it, and waits for the end if that is wanted. */
+export class Client {
+  readonly #registry: JobRegistry
+  readonly #runs: RunStore
+  readonly #jobs: JobStore
+  readonly #windows: WindowStore
+  readonly #waiter: RunWaiter
+  readonly #batcher: Batcher<NewRun, number>
+  readonly #reads: Batcher<number, Run | undefined>
+
+  /** @param onEnqueued gets the times at which stored runs are due */
+  constructor(
+    parts: { registry: JobRegistry; runs: RunStore; jobs: JobStore; windows: WindowStore; waiter: RunWaiter },
+    onEnqueued: (runAts: readonly Date[]) => void,
+  ) {
+    this.#registry = parts.registry
+    this.#runs = parts.runs
+    this.#jobs = parts.jobs
+    this.#windows = parts.windows
+    this.#waiter = parts.waiter
+    this.#batcher = new Batcher(async (runs) => {
+      const ids = await this.#runs.enqueue(runs)
+      onEnqueued(runs.map((run) => run.runAt ?? new Date(0)))
+      return ids
+    })
+    this.#reads = new Batcher(async (ids) => {
+      const found = new Map((await this.#runs.findAll(ids)).map((run) => [run.id, run]))
+      return ids.map((id) => found.get(id))
+    })
+  }
+
+  /**
+   * @returns the run as queued, or with `wait` as it succeeded
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `USAGE`; with `wait` also
+   * {@link RunFailedError}
+   */
+  async run(jobId: string, options: RunOptions = {}): Promise<Run> {
+    const job = this.#registry.get(jobId)
+    parseConfig(job, options.config)
+    toJson(options.input, 'input')
+    const run: NewRun = {
+      jobId,
+      kind: 'manual',
+      priority: options.priority ?? job.policy.priority,
+      runAt: options.runAt,
+      config: options.config,
+      input: options.input,
+    }
+    const window = await this.#windowOf(job, options.window)
+    const runId = window ? await this.#windows.enqueue({ ...run, window }) : await this.#batcher.add(run)
+    if (!options.wait) return this.#find(runId)
+    const settled = await this.#waiter.wait(runId, options.signal)
+    if (settled.state !== 'succeeded') throw new RunFailedError(settled)
+    return settled
+  }
+
+  /** Resolves with the run once it is settled, whatever its end. */
+  async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
+    await this.#find(runId)
+    return this.#waiter.wait(runId, signal)
+  }
+
+  /** Resolves when no request is on its way to the database. */
+  idle(): Promise<void> {
+    return this.#batcher.idle()
+  }
+
+  async #find(runId: number): Promise<Run> {
+    const run = await this.#reads.add(runId)
+    if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
+    return run
+  }
+
+  async #windowOf(job: JobDefinition, start: Date | string | undefined): Promise<Window | undefined> {
+    const { windows, schedule } = job.policy
+    if (!windows || !schedule) {
+      if (start === undefined) return undefined
+      throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; leave out the window ${describe(start)}`)
+    }
+    const cursor = (await this.#jobs.find(job.id))?.windowCursor
+    const known = `the ledger knows those from ${windows.start.toISOString()} to ${cursor?.toISOString() ?? 'none yet'}`
+    if (start === undefined) {
+      throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
+    }
+    const date = new Date(start)
+    const window = Number.isNaN(date.getTime())
+      ? undefined
+      : new Timeline(Schedule.of(schedule, job.id), windows).startingAt(date)
+    if (!window || !cursor || window.end > cursor) {
+      throw new PikoError('WINDOW_UNKNOWN', `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`, {
+        details: { jobId: job.id, start: String(start) },
+      })
+    }
+    return window
+  }
+}

@@ -1,0 +1,212 @@
+import { PikoError, toError } from '../errors.ts'
+import { type JobRegistry } from '../job/registry.ts'
+import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
+import { type JobDefinition } from '../job/spec.ts'
+import { type Logger } from '../job/context.ts'
+import { withOffloadSignal } from '../offload/signal.ts'
+import { type ResourceMap } from '../resource/resource.ts'
+import { type ResourcePool } from '../resource/resource-pool.ts'
+import { type SinkMap } from '../sink/sink.ts'
+import { type SinkPool } from '../sink/sink-pool.ts'
+import { type SqlDatabase } from '../sink/sql.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { type Completer } from './completer.ts'
+import { Deadlines } from './deadlines.ts'
+import { parseConfig } from './run-config.ts'
+import { RunContext } from './run-context.ts'
+
+/** After its signal aborted, a handler has this long to come to an end; then the run is given up and its slot is free. */
+const GRACE_MS = 5_000
+
+export interface ExecutorParts {
+  readonly registry: JobRegistry
+  readonly resources: ResourcePool
+  readonly sinks: SinkPool
+  readonly sql: SqlDatabase
+  readonly completer: Completer
+  readonly events: Events
+  readonly clock: Clock
+  readonly nodeId: () => string
+  readonly runLog: (claim: Claim) => Logger
+  /** In [0, 1), for the retry's jitter. */
+  readonly random: () => number
+}
+
+/** An attempt under way, and the one signal that ends it early. */
+interface Attempt {
+  readonly claim: Claim
+  readonly nodeId: string
+  readonly abort: AbortController
+}
+
+/** Executes claims: one pipeline from the definition to the stored outcome. */
+export class Executor {
+  readonly #parts: ExecutorParts
+  readonly #attempts = new Map<number, Attempt>()
+  readonly #deadlines: Deadlines
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts
+    this.#deadlines = new Deadlines(parts.clock)
+  }
+
+  /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. */
+  abortAll(reason: PikoError): void {
+    for (const attempt of this.#attempts.values()) attempt.abort.abort(reason)
+  }
+
+  /** Never rejects; resolves when the end of the attempt is stored or refused. */
+  async execute(claim: Claim): Promise<void> {
+    const { registry, clock, events } = this.#parts
+    const job = registry.find(claim.jobId)
+    const attempt: Attempt = { claim, nodeId: this.#parts.nodeId(), abort: new AbortController() }
+    if (!job) {
+      await this.#store(attempt, { to: 'queued', delayMs: 0, counted: false })
+      return
+    }
+    this.#attempts.set(claim.runId, attempt)
+    const startedAt = clock.now()
+    const { runId, jobId } = claim
+    events.emit('run.started', { runId, jobId, attempt: claim.attempt, latenessMs: Math.max(0, startedAt - claim.runAt.getTime()) })
+    const outcome = await this.#attempt(attempt, job)
+    this.#attempts.delete(runId)
+    const transition = settle(claim, outcome, job.policy.retry, this.#parts.random())
+    // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
+    const isStored = !hasLostLease(attempt.abort.signal) && (await this.#store(attempt, transition))
+    if (!isStored) {
+      events.emit('run.lost', { runId, jobId, fence: claim.fence })
+      return
+    }
+    events.emit('run.settled', {
+      runId,
+      jobId,
+      attempt: claim.attempt,
+      outcome: outcome.kind,
+      state: transition.to,
+      durationMs: clock.now() - startedAt,
+      error: 'error' in outcome ? outcome.error : undefined,
+      retryInMs: transition.to === 'queued' && transition.counted ? transition.delayMs : undefined,
+    })
+  }
+
+  async #store(attempt: Attempt, transition: Transition): Promise<boolean> {
+    try {
+      return await this.#parts.completer.finish(attempt.nodeId, attempt.claim, transition)
+    } catch {
+      // The completer has reported why, and has given up only because the process ends: the lease does the rest.
+      return false
+    }
+  }
+
+  /** The attempt itself, and whatever ends it first. */
+  async #attempt(attempt: Attempt, job: JobDefinition): Promise<Outcome> {
+    const { signal } = attempt.abort
+    const { timeoutMs } = job.policy
+    const cancelDeadline =
+      timeoutMs === undefined
+        ? undefined
+        : this.#deadlines.add(timeoutMs, () =>
+            attempt.abort.abort(new PikoError('RUN_TIMEOUT', `run ${attempt.claim.runId} of job "${job.id}" took longer than its timeout of ${timeoutMs} ms`)),
+          )
+    try {
+      return await this.#orGivenUp(attempt, this.#pipeline(attempt, job))
+    } catch (thrown) {
+      return outcomeOf(signal, toError(thrown))
+    } finally {
+      cancelDeadline?.()
+    }
+  }
+
+  /** Waits for the pipeline, but after an abort no longer than the grace time. */
+  async #orGivenUp(attempt: Attempt, pipeline: Promise<Outcome>): Promise<Outcome> {
+    const { signal } = attempt.abort
+    let takeBack: (() => void) | undefined
+    const givenUp = new Promise<never>((_, reject) => {
+      const onAbort = (): void => {
+        takeBack = this.#deadlines.add(GRACE_MS, () => reject(toError(signal.reason)))
+      }
+      if (signal.aborted) onAbort()
+      else signal.addEventListener('abort', onAbort, { once: true })
+    })
+    try {
+      return await Promise.race([pipeline, givenUp])
+    } finally {
+      takeBack?.()
+    }
+  }
+
+  async #pipeline(attempt: Attempt, job: JobDefinition): Promise<Outcome> {
+    const { claim, abort } = attempt
+    const { signal } = abort
+    const { resources, sinks, events, runLog, sql } = this.#parts
+    const { runId, jobId, fence, window } = claim
+    let config: unknown
+    try {
+      config = parseConfig(job, claim.config)
+    } catch (error) {
+      return { kind: 'failure', error: toError(error), isPermanent: true }
+    }
+    const log = runLog(claim)
+    const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
+    const borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+    try {
+      const runSinks = await sinks.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
+      try {
+        const context = new RunContext({
+          claim,
+          config,
+          resources: borrowed.values,
+          sinks: runSinks.writers,
+          signal,
+          log,
+          onProgress: (done, total, message) => events.emit('run.progress', { runId, jobId, done, total, message }),
+        })
+        const output = await withOffloadSignal(signal, () => job.handler(context, borrowed.values))
+        signal.throwIfAborted()
+        await runSinks.flush()
+        signal.throwIfAborted()
+        await borrowed.release({ ok: true })
+        return { kind: 'success', output }
+      } catch (error) {
+        await runSinks.discard()
+        throw error
+      }
+    } catch (thrown) {
+      await this.#returnAfter(borrowed, toError(thrown), log)
+      throw thrown
+    }
+  }
+
+  /** The failure of the run stands; what returning its resources adds to it goes to the log. */
+  async #returnAfter(
+    borrowed: Awaited<ReturnType<ResourcePool['borrow']>>,
+    error: Error,
+    log: Logger,
+  ): Promise<void> {
+    try {
+      await borrowed.release({ ok: false, error })
+    } catch (failure) {
+      if (failure !== error) log.error({ err: failure }, 'returning the resources of a failed run failed as well')
+    }
+  }
+}
+
+function hasLostLease(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof PikoError && signal.reason.code === 'LEASE_LOST'
+}
+
+/** An abort explains whatever the handler threw after it. */
+function outcomeOf(signal: AbortSignal, error: Error): Outcome {
+  if (!signal.aborted) return { kind: 'failure', error }
+  const reason = toError(signal.reason)
+  switch (reason instanceof PikoError ? reason.code : undefined) {
+    case 'RUN_TIMEOUT':
+      return { kind: 'timeout', error: reason }
+    case 'STOPPED':
+    case 'LEASE_LOST':
+      return { kind: 'interrupted' }
+    default:
+      return { kind: 'cancelled', error: reason }
+  }
+}

@@ -1,0 +1,27 @@
+import { describe, PikoError } from '../errors.ts'
+import { type JobDefinition } from '../job/spec.ts'
+
+/**
+ * A run's config: the overrides of the run, parsed by the job's schema, which fills in the defaults.
+ *
+ * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
+ */
+export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
+  const schema = job.spec.config as JobConfigSchema | undefined
+  if (!schema) return overrides ?? {}
+  const result = schema.safeParse(overrides ?? {})
+  if (result.success) return result.data
+  const problems = result.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'config'}: ${issue.message}`)
+  throw new PikoError(
+    'CONFIG_INVALID',
+    `the config ${describe(overrides ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
+    { details: { jobId: job.id, problems } },
+  )
+}
+
+/** The part of a zod schema that is used here. */
+interface JobConfigSchema {
+  safeParse(value: unknown):
+    | { readonly success: true; readonly data: unknown }
+    | { readonly success: false; readonly error: { readonly issues: readonly { path: readonly PropertyKey[]; message: string }[] } }
+}

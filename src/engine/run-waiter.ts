@@ -1,0 +1,94 @@
+import { PikoError } from '../errors.ts'
+import { type Run, TERMINAL_STATES } from '../job/run.ts'
+import { type RunStore } from '../store/run-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { Loop } from './loop.ts'
+
+interface Waiter {
+  readonly resolve: (run: Run) => void
+  readonly reject: (error: unknown) => void
+}
+
+const LARGEST_READ = 500
+
+/**
+ * Waits for runs to settle, wherever they are executed: this node's own ends are known at once, those of other nodes are
+ * found by one shared poll. Any number of waiters costs one query per poll and 500 runs.
+ */
+export class RunWaiter {
+  readonly loop: Loop
+  readonly #runs: RunStore
+  readonly #pollMs: number
+  readonly #clock: Clock
+  readonly #waiters = new Map<number, Waiter[]>()
+  readonly #settledHere = new Set<number>()
+  #nextPollAt = 0
+
+  constructor(runs: RunStore, pollMs: number, clock: Clock, events: Events) {
+    this.#runs = runs
+    this.#pollMs = pollMs
+    this.#clock = clock
+    this.loop = new Loop('waiter', () => this.#step(), clock, events)
+    events.on('run.settled', ({ runId, state }) => {
+      if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
+      this.#settledHere.add(runId)
+      this.loop.wake()
+    })
+  }
+
+  /** Resolves with the run once it is settled, whatever its end. */
+  wait(runId: number, signal?: AbortSignal): Promise<Run> {
+    return new Promise<Run>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason as Error)
+        return
+      }
+      const waiter: Waiter = { resolve, reject }
+      this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), waiter])
+      signal?.addEventListener(
+        'abort',
+        () => {
+          this.#remove(runId, waiter)
+          reject(signal.reason as Error)
+        },
+        { once: true },
+      )
+      // It may have been settled before this call: the first poll sees it.
+      this.#nextPollAt = Math.min(this.#nextPollAt, this.#clock.now() + Math.min(50, this.#pollMs))
+      this.loop.wake()
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.loop.stop()
+    for (const [runId, waiters] of this.#waiters) {
+      const error = new PikoError('STOPPED', `Piko stopped before run ${runId} was settled; the run stays in the queue`)
+      for (const waiter of waiters) waiter.reject(error)
+    }
+    this.#waiters.clear()
+  }
+
+  async #step(): Promise<number> {
+    if (this.#waiters.size === 0) return Infinity
+    const now = this.#clock.now()
+    const isPoll = now >= this.#nextPollAt
+    if (isPoll) this.#nextPollAt = now + this.#pollMs
+    const ids = [...(isPoll ? this.#waiters.keys() : this.#settledHere)]
+    this.#settledHere.clear()
+    for (let from = 0; from < ids.length; from += LARGEST_READ) {
+      for (const run of await this.#runs.findAll(ids.slice(from, from + LARGEST_READ))) {
+        if (!TERMINAL_STATES.has(run.state)) continue
+        for (const waiter of this.#waiters.get(run.id) ?? []) waiter.resolve(run)
+        this.#waiters.delete(run.id)
+      }
+    }
+    return this.#waiters.size === 0 ? Infinity : Math.max(1, this.#nextPollAt - this.#clock.now())
+  }
+
+  #remove(runId: number, waiter: Waiter): void {
+    const others = (this.#waiters.get(runId) ?? []).filter((other) => other !== waiter)
+    if (others.length > 0) this.#waiters.set(runId, others)
+    else this.#waiters.delete(runId)
+  }
+}
