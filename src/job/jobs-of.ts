@@ -35,7 +35,7 @@ export function jobsOf(source: object): JobDefinition[] {
 /** @throws PikoError `JOB_INVALID` when there is none */
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
-  const jobs = [...findJobs(owner, owner, true), ...findJobs(owner, prototypeOf(source), false)]
+  const jobs = [...findJobs(owner, prototypeOf(source), false), ...findJobs(owner, owner, true)]
   if (jobs.length > 0) return jobs
   throw new PikoError('JOB_INVALID', `class ${nameOf(owner)} has no method with @job`, {
     details: { class: nameOf(owner) },

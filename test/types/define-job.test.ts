@@ -101,8 +101,8 @@ describe('defineJob accepts', () => {
 
 describe('defineJob refuses', () => {
   it('a handler that asks for a resource that the spec lacks', () => {
-    const spec = jobSpec({ id: 'a', resources: { db: Warehouse } })
-    const handler = async (ctx: ContextOf<typeof spec>) => ctx.resources.db.query('select 1')
+    const _spec = jobSpec({ id: 'a', resources: { db: Warehouse } })
+    const handler = async (ctx: ContextOf<typeof _spec>) => ctx.resources.db.query('select 1')
     // @ts-expect-error the spec has no resource db
     defineJob({ id: 'b', resources: { token: Token } }, handler)
   })
@@ -135,7 +135,7 @@ describe('defineJob refuses', () => {
 
 describe('ContextOf', () => {
   it('recovers everything from a spec', () => {
-    const spec = jobSpec({
+    const _spec = jobSpec({
       id: 'a',
       every: '1h',
       windows: { start: '2026-01-01T00:00:00Z', catchUp: 'latest' },
@@ -143,7 +143,7 @@ describe('ContextOf', () => {
       resources: { db: Warehouse },
       sinks: { orders: OrdersSink },
     })
-    type Context = ContextOf<typeof spec>
+    type Context = ContextOf<typeof _spec>
     expectTypeOf<Context['resources']>().toEqualTypeOf<{ readonly db: Connection }>()
     expectTypeOf<Context['config']>().toEqualTypeOf<{ shop: string; days?: number | undefined }>()
     expectTypeOf<Context['window']>().toEqualTypeOf<Window>()
@@ -151,18 +151,18 @@ describe('ContextOf', () => {
   })
 
   it('has no window where the spec has none', () => {
-    const spec = jobSpec({ id: 'a', every: '1h' })
-    expectTypeOf<ContextOf<typeof spec>['window']>().toEqualTypeOf<undefined>()
+    const _spec = jobSpec({ id: 'a', every: '1h' })
+    expectTypeOf<ContextOf<typeof _spec>['window']>().toEqualTypeOf<undefined>()
   })
 
   it('is assignable to the plain JobContext', () => {
-    const spec = jobSpec({
+    const _spec = jobSpec({
       id: 'a',
       every: '1h',
       config,
       resources: { db: Warehouse },
       windows: { start: new Date(0) },
     })
-    expectTypeOf<ContextOf<typeof spec>>().toExtend<JobContext>()
+    expectTypeOf<ContextOf<typeof _spec>>().toExtend<JobContext>()
   })
 })
