@@ -117,7 +117,15 @@ export class Piko {
     const sinks = new SinkPool({ sql: store.database.sql, log })
     cleanup.defer(() => sinks.close())
     const node = new Node(
-      { store, registry, resources: this.#resources, sinks, events, clock: this.#clock, runLog: (claim) => runLogger(log, claim) },
+      {
+        store,
+        registry,
+        resources: this.#resources,
+        sinks,
+        events,
+        clock: this.#clock,
+        runLog: (claim) => runLogger(log, claim),
+      },
       {
         slots: settings.piko.concurrency,
         pollMs: settings.piko.pollIntervalMs,
@@ -239,7 +247,10 @@ export class Piko {
 
   #ready(): Running {
     if (this.#running && !this.#stopped) return this.#running
-    throw new PikoError('STOPPED', this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first')
+    throw new PikoError(
+      'STOPPED',
+      this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first',
+    )
   }
 }
 

@@ -132,9 +132,13 @@ export class Client {
       ? undefined
       : new Timeline(Schedule.of(schedule, job.id), windows).startingAt(date)
     if (!window || !cursor || window.end > cursor) {
-      throw new PikoError('WINDOW_UNKNOWN', `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`, {
-        details: { jobId: job.id, start: String(start) },
-      })
+      throw new PikoError(
+        'WINDOW_UNKNOWN',
+        `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`,
+        {
+          details: { jobId: job.id, start: String(start) },
+        },
+      )
     }
     return window
   }

@@ -54,7 +54,9 @@ export class Dispatcher {
     this.#execute = execute
     this.loop = new Loop('dispatcher', () => this.#step(), parts.clock, parts.events)
     this.#limits = new Map(
-      [...parts.registry].flatMap((job) => (job.policy.concurrency === undefined ? [] : [[job.id, job.policy.concurrency] as const])),
+      [...parts.registry].flatMap((job) =>
+        job.policy.concurrency === undefined ? [] : [[job.id, job.policy.concurrency] as const],
+      ),
     )
   }
 

@@ -68,7 +68,12 @@ export class Executor {
     this.#attempts.set(claim.runId, attempt)
     const startedAt = clock.now()
     const { runId, jobId } = claim
-    events.emit('run.started', { runId, jobId, attempt: claim.attempt, latenessMs: Math.max(0, startedAt - claim.runAt.getTime()) })
+    events.emit('run.started', {
+      runId,
+      jobId,
+      attempt: claim.attempt,
+      latenessMs: Math.max(0, startedAt - claim.runAt.getTime()),
+    })
     const outcome = await this.#attempt(attempt, job)
     this.#attempts.delete(runId)
     const transition = settle(claim, outcome, job.policy.retry, this.#parts.random())
@@ -107,7 +112,12 @@ export class Executor {
       timeoutMs === undefined
         ? undefined
         : this.#deadlines.add(timeoutMs, () =>
-            attempt.abort.abort(new PikoError('RUN_TIMEOUT', `run ${attempt.claim.runId} of job "${job.id}" took longer than its timeout of ${timeoutMs} ms`)),
+            attempt.abort.abort(
+              new PikoError(
+                'RUN_TIMEOUT',
+                `run ${attempt.claim.runId} of job "${job.id}" took longer than its timeout of ${timeoutMs} ms`,
+              ),
+            ),
           )
     try {
       return await this.#orGivenUp(attempt, this.#pipeline(attempt, job))
@@ -179,11 +189,7 @@ export class Executor {
   }
 
   /** The failure of the run stands; what returning its resources adds to it goes to the log. */
-  async #returnAfter(
-    borrowed: Awaited<ReturnType<ResourcePool['borrow']>>,
-    error: Error,
-    log: Logger,
-  ): Promise<void> {
+  async #returnAfter(borrowed: Awaited<ReturnType<ResourcePool['borrow']>>, error: Error, log: Logger): Promise<void> {
     try {
       await borrowed.release({ ok: false, error })
     } catch (failure) {

@@ -48,7 +48,9 @@ export class NodeLease {
   async #step(): Promise<number> {
     if (!(await this.#nodes.renew(this.#id, this.#leaseMs))) {
       const lost = this.#id
-      this.#onLost(new PikoError('LEASE_LOST', `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`))
+      this.#onLost(
+        new PikoError('LEASE_LOST', `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`),
+      )
       this.#events.emit('node.stopped', { nodeId: lost })
       this.#id = crypto.randomUUID()
       await this.#register()

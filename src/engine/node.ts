@@ -62,11 +62,19 @@ export class Node {
     this.#options = options
     this.#completer = new Completer(store.runs, events)
     const nodeId = (): string => this.#lease.id
-    this.#executor = new Executor({ ...parts, sql: store.database.sql, completer: this.#completer, nodeId, random: Math.random })
+    this.#executor = new Executor({
+      ...parts,
+      sql: store.database.sql,
+      completer: this.#completer,
+      nodeId,
+      random: Math.random,
+    })
     this.#lease = new NodeLease(store.nodes, leaseMs, (reason) => this.#executor.abortAll(reason), clock, events)
     this.#leader = new Leader(store.locks, this.#lease.id, leaseMs, clock, events)
-    this.#dispatcher = new Dispatcher({ runs: store.runs, registry, clock, events, nodeId }, { slots, pollMs, onlyRegistered }, (claim) =>
-      this.#executor.execute(claim),
+    this.#dispatcher = new Dispatcher(
+      { runs: store.runs, registry, clock, events, nodeId },
+      { slots, pollMs, onlyRegistered },
+      (claim) => this.#executor.execute(claim),
     )
     this.#planner = new Planner({ jobs: store.jobs, registry, leader: this.#leader, clock, events }, pollMs, (runAts) =>
       this.expect(runAts),
@@ -130,7 +138,9 @@ export class Node {
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
     await Promise.race([idle, this.#after(shutdownTimeoutMs - giveBackMs, idle)])
     if (this.#dispatcher.active === 0) return
-    this.#executor.abortAll(new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'))
+    this.#executor.abortAll(
+      new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'),
+    )
     await Promise.race([idle, clock.sleep(giveBackMs)])
     this.#completer.abandon()
   }
@@ -149,7 +159,10 @@ export class Node {
     return Object.fromEntries(
       loops.map((loop) => {
         if (!loop.isRunning) return [loop.name, { ok: false, message: 'stopped' }]
-        return [loop.name, loop.failures > 2 ? { ok: false, message: `failed ${loop.failures} times in a row` } : { ok: true }]
+        return [
+          loop.name,
+          loop.failures > 2 ? { ok: false, message: `failed ${loop.failures} times in a row` } : { ok: true },
+        ]
       }),
     )
   }

@@ -54,9 +54,19 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { schedule: spec, windows } = job.policy
-  if (!spec) return { jobId: due.id, runs: [], skippedWindows: [], nextTick: undefined, planAt: undefined, windowCursor: undefined }
+  if (!spec)
+    return {
+      jobId: due.id,
+      runs: [],
+      skippedWindows: [],
+      nextTick: undefined,
+      planAt: undefined,
+      windowCursor: undefined,
+    }
   const schedule = Schedule.of(spec, job.id)
-  return windows ? planWindows(job, new Timeline(schedule, windows), windows, due, now, until) : planTicks(job, schedule, due, now, until)
+  return windows
+    ? planWindows(job, new Timeline(schedule, windows), windows, due, now, until)
+    : planTicks(job, schedule, due, now, until)
 }
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
@@ -67,7 +77,12 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
   let isActive = due.isActive
   let tick: Date | undefined = due.nextTick
   while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
-    const skipped = now.getTime() - tick.getTime() > misfireGraceMs ? 'misfire' : overlap === 'skip' && isActive ? 'overlap' : undefined
+    const skipped =
+      now.getTime() - tick.getTime() > misfireGraceMs
+        ? 'misfire'
+        : overlap === 'skip' && isActive
+          ? 'overlap'
+          : undefined
     runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: tick, tick, skipped })
     isActive ||= skipped === undefined
     tick = schedule.next(tick)
@@ -94,7 +109,15 @@ function planWindows(
       (latest !== undefined && next.end < latest.end) ||
       (windows.catchUp === 'none' && now.getTime() - next.end.getTime() > job.policy.misfireGraceMs)
     if (isSkipped) skippedWindows.push(next)
-    else runs.push({ jobId: job.id, kind: 'scheduled', priority: job.policy.priority, runAt: next.end, tick: next.end, window: next })
+    else
+      runs.push({
+        jobId: job.id,
+        kind: 'scheduled',
+        priority: job.policy.priority,
+        runAt: next.end,
+        tick: next.end,
+        window: next,
+      })
     cursor = next.end
     next = timeline.windowFrom(cursor)
   }

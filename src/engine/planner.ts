@@ -79,7 +79,8 @@ export class Planner {
     for (const { jobId, runs } of decisions) {
       let planned = 0
       for (const run of runs) {
-        if (run.skipped !== undefined && run.tick) this.#events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
+        if (run.skipped !== undefined && run.tick)
+          this.#events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
         else {
           planned += 1
           if (run.runAt) runAts.push(run.runAt)

@@ -14,7 +14,14 @@ export class Recovery {
   readonly #events: Events
   readonly #onRecovered: () => void
 
-  constructor(runs: RunStore, nodes: NodeStore, leaseMs: number, onRecovered: () => void, clock: Clock, events: Events) {
+  constructor(
+    runs: RunStore,
+    nodes: NodeStore,
+    leaseMs: number,
+    onRecovered: () => void,
+    clock: Clock,
+    events: Events,
+  ) {
     this.#runs = runs
     this.#nodes = nodes
     this.#intervalMs = leaseMs / 3

@@ -11,7 +11,9 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
   if (!schema) return overrides ?? {}
   const result = schema.safeParse(overrides ?? {})
   if (result.success) return result.data
-  const problems = result.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'config'}: ${issue.message}`)
+  const problems = result.error.issues.map(
+    (issue) => `${issue.path.map(String).join('.') || 'config'}: ${issue.message}`,
+  )
   throw new PikoError(
     'CONFIG_INVALID',
     `the config ${describe(overrides ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
@@ -21,7 +23,12 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
 
 /** The part of a zod schema that is used here. */
 interface JobConfigSchema {
-  safeParse(value: unknown):
+  safeParse(
+    value: unknown,
+  ):
     | { readonly success: true; readonly data: unknown }
-    | { readonly success: false; readonly error: { readonly issues: readonly { path: readonly PropertyKey[]; message: string }[] } }
+    | {
+        readonly success: false
+        readonly error: { readonly issues: readonly { path: readonly PropertyKey[]; message: string }[] }
+      }
 }

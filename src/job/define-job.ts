@@ -131,7 +131,8 @@ function windowPolicy(spec: AnyJobSpec): WindowPolicy | undefined {
   if (windows === undefined) return undefined
   const start = instant(spec, 'windows.start', windows.start)
   const end = windows.end === undefined ? undefined : instant(spec, 'windows.end', windows.end)
-  if (end && end <= start) throw invalid(spec, `windows.end ${end.toISOString()} is not after windows.start ${start.toISOString()}`)
+  if (end && end <= start)
+    throw invalid(spec, `windows.end ${end.toISOString()} is not after windows.start ${start.toISOString()}`)
   oneOf(spec, 'windows.catchUp', windows.catchUp, ['all', 'latest', 'none'])
   return Object.freeze({
     start,
@@ -144,7 +145,8 @@ function windowPolicy(spec: AnyJobSpec): WindowPolicy | undefined {
 function retryPolicy(spec: AnyJobSpec): RetryPolicy {
   const retry = spec.retry ?? { limit: 0 }
   const limit = integer(spec, 'retry.limit', retry.limit)
-  if (limit === undefined || limit < 0) throw invalid(spec, `retry.limit is ${describe(retry.limit)}; expected 0 or more`)
+  if (limit === undefined || limit < 0)
+    throw invalid(spec, `retry.limit is ${describe(retry.limit)}; expected 0 or more`)
   oneOf(spec, 'retry.backoff', retry.backoff, ['fixed', 'exponential'])
   return Object.freeze({
     limit,
@@ -158,9 +160,13 @@ function retryPolicy(spec: AnyJobSpec): RetryPolicy {
 const ZONED = /(?:Z|[+-]\d{2}:?\d{2})$/
 
 function instant(spec: AnyJobSpec, option: string, value: InstantInput): Date {
-  const date = value instanceof Date ? value : typeof value === 'string' && ZONED.test(value) ? new Date(value) : undefined
+  const date =
+    value instanceof Date ? value : typeof value === 'string' && ZONED.test(value) ? new Date(value) : undefined
   if (!date || Number.isNaN(date.getTime())) {
-    throw invalid(spec, `${option} is ${describe(value)}; expected a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"`)
+    throw invalid(
+      spec,
+      `${option} is ${describe(value)}; expected a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"`,
+    )
   }
   return date
 }

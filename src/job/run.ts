@@ -82,7 +82,12 @@ export type Transition =
  * @param run    the attempt that ended
  * @param random in [0, 1), for the jitter
  */
-export function settle(run: { readonly attempt: number }, outcome: Outcome, policy: RetryPolicy, random: number): Transition {
+export function settle(
+  run: { readonly attempt: number },
+  outcome: Outcome,
+  policy: RetryPolicy,
+  random: number,
+): Transition {
   switch (outcome.kind) {
     case 'success':
       return { to: 'succeeded', output: outcome.output }

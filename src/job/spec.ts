@@ -82,10 +82,13 @@ export type ContextOf<Spec> =
   Spec extends JobSpec<infer R, infer C, infer S, infer W> ? JobContext<R, z.output<C>, S, WindowOf<W>> : never
 
 /** The handler of a job. The second argument holds the borrowed resources, as `ctx.resources` does. */
-export type JobHandler<R extends ResourceMap, C extends z.ZodType, S extends SinkMap, W extends WindowsSpec | undefined, Out> = (
-  ctx: JobContext<R, z.output<C>, S, WindowOf<W>>,
-  resources: BorrowedOf<R>,
-) => Promise<Out> | Out
+export type JobHandler<
+  R extends ResourceMap,
+  C extends z.ZodType,
+  S extends SinkMap,
+  W extends WindowsSpec | undefined,
+  Out,
+> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
 // Erased types: the registry and the engine hold jobs of every shape.
 /* eslint-disable @typescript-eslint/no-explicit-any */

@@ -136,7 +136,11 @@ export class JobStore {
    * @param decide  pure; may be called again when the transaction is retried
    * @returns the number of due jobs
    */
-  async plan(until: Date, limit: number, decide: (jobs: readonly DueJob[]) => readonly PlanDecision[]): Promise<number> {
+  async plan(
+    until: Date,
+    limit: number,
+    decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
+  ): Promise<number> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
       const rows = await trx
@@ -184,10 +188,17 @@ export class JobStore {
     }
     const windows = [
       ...runs.flatMap((run, index) =>
-        run.window ? { job_id: run.jobId, window: run.window, state: 'pending' as const, run_id: runIds[index] ?? null } : [],
+        run.window
+          ? { job_id: run.jobId, window: run.window, state: 'pending' as const, run_id: runIds[index] ?? null }
+          : [],
       ),
       ...decisions.flatMap((decision) =>
-        decision.skippedWindows.map((window) => ({ job_id: decision.jobId, window, state: 'skipped' as const, run_id: null })),
+        decision.skippedWindows.map((window) => ({
+          job_id: decision.jobId,
+          window,
+          state: 'skipped' as const,
+          run_id: null,
+        })),
       ),
     ]
     for (const chunk of chunksOf(windows, 1_000)) {

@@ -19,7 +19,12 @@ export class NodeStore {
     await this.#database.retry(() =>
       db
         .insertInto('piko_node')
-        .values({ ...node, started_at: dialect.now(), heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+        .values({
+          ...node,
+          started_at: dialect.now(),
+          heartbeat_at: dialect.now(),
+          expires_at: dialect.nowPlus(leaseMs),
+        })
         .execute(),
     )
   }

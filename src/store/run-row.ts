@@ -66,7 +66,10 @@ export function optionalDate(value: Date | string | null, dialect: Dialect): Dat
   return value === null ? undefined : dialect.date(value)
 }
 
-function windowOf(row: Pick<Selectable<RunTable>, 'window_start' | 'window_end'>, dialect: Dialect): Window | undefined {
+function windowOf(
+  row: Pick<Selectable<RunTable>, 'window_start' | 'window_end'>,
+  dialect: Dialect,
+): Window | undefined {
   if (row.window_start === null || row.window_end === null) return undefined
   return { start: dialect.date(row.window_start), end: dialect.date(row.window_end) }
 }

@@ -66,7 +66,13 @@ export class RunStore {
   /** Stores runs in one statement; returns their ids in order. */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { db, dialect } = this.#database
-    return this.#database.retry(() => insertRuns(db, dialect, runs.map((run) => this.row(run))))
+    return this.#database.retry(() =>
+      insertRuns(
+        db,
+        dialect,
+        runs.map((run) => this.row(run)),
+      ),
+    )
   }
 
   /** The row of a new run. */
@@ -176,7 +182,12 @@ export class RunStore {
     const { dialect } = this.#database
     switch (transition.to) {
       case 'succeeded':
-        return { state: 'succeeded', error: null, output: toJson(transition.output, 'output'), finished_at: dialect.now() }
+        return {
+          state: 'succeeded',
+          error: null,
+          output: toJson(transition.output, 'output'),
+          finished_at: dialect.now(),
+        }
       case 'failed':
       case 'cancelled':
         return { state: transition.to, error: toJson(transition.error, 'error'), finished_at: dialect.now() }
@@ -221,7 +232,11 @@ export class RunStore {
     for (const [state, settled] of byState) {
       await trx
         .updateTable('piko_window')
-        .set({ state, fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`, updated_at: this.#database.dialect.now() })
+        .set({
+          state,
+          fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`,
+          updated_at: this.#database.dialect.now(),
+        })
         .where(
           'run_id',
           'in',
@@ -247,7 +262,11 @@ export class RunStore {
     for (const [nodeId, rows] of byNode) {
       if (nodeId === null) continue
       const { numUpdatedRows } = await this.#database.retry(() =>
-        guarded(db, nodeId, rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims })))
+        guarded(
+          db,
+          nodeId,
+          rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims })),
+        )
           .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
           .executeTakeFirstOrThrow(),
       )
@@ -269,7 +288,11 @@ export class RunStore {
 
   async list(filter: RunFilter = {}): Promise<Run[]> {
     const { db, dialect } = this.#database
-    let query = db.selectFrom('piko_run').selectAll().orderBy('id', 'desc').limit(filter.limit ?? 100)
+    let query = db
+      .selectFrom('piko_run')
+      .selectAll()
+      .orderBy('id', 'desc')
+      .limit(filter.limit ?? 100)
     if (filter.jobId !== undefined) query = query.where('job_id', '=', filter.jobId)
     if (filter.state !== undefined) query = query.where('state', '=', filter.state)
     return (await query.execute()).map((row) => runOf(row, dialect))
@@ -282,7 +305,14 @@ export class RunStore {
       .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
       .groupBy('state')
     if (jobId !== undefined) query = query.where('job_id', '=', jobId)
-    const counts: Record<RunState, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0 }
+    const counts: Record<RunState, number> = {
+      queued: 0,
+      running: 0,
+      succeeded: 0,
+      failed: 0,
+      cancelled: 0,
+      skipped: 0,
+    }
     for (const row of await query.execute()) counts[row.state] = Number(row.count)
     return counts
   }
