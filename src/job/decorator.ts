@@ -61,9 +61,16 @@ export function job<
   }
 }
 
-// Registered symbols, so that the mark is seen by every copy of this package in a process.
+/** A method that `@job` saw, on a class. */
+interface Sighting {
+  readonly isStatic: boolean
+  readonly name: string | symbol
+  readonly method: unknown
+}
+
+// Registered symbols, so that the marks are seen by every copy of this package in a process.
 const SPECS = Symbol.for('piko.job')
-const DECORATED = Symbol.for('piko.job.methods')
+const SEEN = Symbol.for('piko.job.methods')
 
 /** The specs that decorate this very function, in source order. */
 export function specsOn(value: unknown): readonly AnyJobSpec[] {
@@ -71,26 +78,21 @@ export function specsOn(value: unknown): readonly AnyJobSpec[] {
 }
 
 /**
- * The methods that were decorated on a class or a prototype, as far as the toolchain let us note them there: all in
- * legacy mode, in TC39 mode only their presence. Who finds no job where this tells of one must not stay silent.
+ * The methods of a class that `@job` saw. Complete in legacy mode; in TC39 mode as far as the toolchain keeps metadata,
+ * so that it serves to find a lost job, never to find the jobs.
  */
-export function decoratedOn(home: object): readonly (readonly [name: string | symbol, method: unknown])[] {
-  return ownValue<[string | symbol, unknown][]>(home, DECORATED) ?? []
-}
-
-/** True for a class whose TC39 metadata, where a toolchain keeps it, tells of a job. */
-export function isMarkedInMetadata(home: object): boolean {
+export function seenOn(owner: object): readonly Sighting[] {
   const key = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
-  const metadata = ownValue<object>(home, key)
-  return metadata !== undefined && ownValue<true>(metadata, SPECS) === true
+  const metadata = ownValue<object>(owner, key)
+  return ownValue<Sighting[]>(owner, SEEN) ?? (metadata && ownValue<Sighting[]>(metadata, SEEN)) ?? []
 }
 
-export function replacedByDecorator(className: string, name: string | symbol): PikoError {
-  return new PikoError(
-    'JOB_INVALID',
-    `${className}.${String(name)}: another decorator replaced the method after @job saw it; write @job above the others`,
-    { details: { class: className, method: String(name) } },
-  )
+/** @throws PikoError `JOB_INVALID` when a method of the class is no longer the one that `@job` saw */
+export function checkSeen(owner: { readonly name: string; readonly prototype: unknown }): void {
+  for (const { isStatic, name, method } of seenOn(owner)) {
+    const home = isStatic ? owner : (owner.prototype as object)
+    if (ownValue(home, name) !== method) throw replacedByDecorator(owner.name, name)
+  }
 }
 
 /** Value of an own data property; a getter is never invoked. */
@@ -107,7 +109,7 @@ function decorateTc39(spec: AnyJobSpec, method: unknown, context: MethodContext)
   if (kind !== 'method' || typeof method !== 'function') throw notAMethod(spec, context.name, `a ${kind}`)
   if (context.private as boolean) throw notAMethod(spec, context.name, 'a private method')
   mark(method, spec)
-  if (context.metadata) hidden(context.metadata, SPECS, true)
+  if (context.metadata) see(context.metadata, { isStatic: context.static, name: context.name, method })
   // Runs for a static method when its class is defined, else when an instance is made: `this` is the class or the instance.
   context.addInitializer(function (this: unknown) {
     const receiver = this as object
@@ -128,12 +130,17 @@ function decorateLegacy(
   const method: unknown = descriptor?.value
   if (typeof method !== 'function') throw notAMethod(spec, name, descriptor ? 'an accessor' : 'a field')
   mark(method, spec)
-  hidden(home as object, DECORATED, [...decoratedOn(home as object), [name, method]])
+  const isStatic = typeof home === 'function'
+  see(isStatic ? home : (home as object).constructor, { isStatic, name, method })
 }
 
 // Decorators apply from the innermost outwards: the newest spec goes first.
 function mark(method: object, spec: AnyJobSpec): void {
   hidden(method, SPECS, [spec, ...specsOn(method)])
+}
+
+function see(holder: object, sighting: Sighting): void {
+  hidden(holder, SEEN, [...(ownValue<Sighting[]>(holder, SEEN) ?? []), sighting])
 }
 
 function isOnChain(start: object, name: string | symbol, method: unknown): boolean {
@@ -145,6 +152,14 @@ function isOnChain(start: object, name: string | symbol, method: unknown): boole
 
 function hidden(object: object, key: symbol, value: unknown): void {
   Object.defineProperty(object, key, { value, configurable: true })
+}
+
+function replacedByDecorator(className: string, name: string | symbol): PikoError {
+  return new PikoError(
+    'JOB_INVALID',
+    `${className}.${String(name)}: another decorator replaced the method after @job saw it; write @job above the others`,
+    { details: { class: className, method: String(name) } },
+  )
 }
 
 function notAMethod(spec: AnyJobSpec, name: string | symbol | undefined, what: string): PikoError {

@@ -1,5 +1,5 @@
 import { describe, isPikoError, PikoError, toError } from '../errors.ts'
-import { decoratedOn, isMarkedInMetadata, ownValue, replacedByDecorator, specsOn } from './decorator.ts'
+import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
 import { defineJob } from './define-job.ts'
 import { type AnyJobSpec, type JobDefinition } from './spec.ts'
 
@@ -35,6 +35,7 @@ export function jobsOf(source: object): JobDefinition[] {
 /** @throws PikoError `JOB_INVALID` when there is none */
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
+  for (const home of chain(owner)) if (isClass(home)) checkSeen(home)
   const jobs = [...findJobs(owner, prototypeOf(source), false), ...findJobs(owner, owner, true)]
   if (jobs.length > 0) return jobs
   throw new PikoError('JOB_INVALID', `class ${nameOf(owner)} has no method with @job`, {
@@ -44,10 +45,10 @@ export function decoratedJobs(source: object): DecoratedJob[] {
 
 /** True for a class or an instance with a `@job` method, also where the job itself got lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
-  const isObject = typeof value === 'object' && value !== null
-  if (!isObject && !isClass(value)) return false
-  const homes = [...chain(prototypeOf(value)), ...(isClass(value) ? chain(value) : [])]
-  return homes.some((home) => isMarked(home) || isMarkedInMetadata(home))
+  if (!isClass(value)) return typeof value === 'object' && value !== null && chain(prototypeOf(value)).some(holdsJob)
+  return [...chain(value.prototype as object), ...chain(value)].some(
+    (home) => holdsJob(home) || seenOn(home).length > 0,
+  )
 }
 
 export function isClass(value: unknown): value is JobClass {
@@ -116,9 +117,6 @@ export function classOf(source: object): JobClass {
 function findJobs(owner: JobClass, start: object | null, isStatic: boolean): DecoratedJob[] {
   const found = new Map<string | symbol, { specs: readonly AnyJobSpec[]; method: unknown }>()
   for (const home of chain(start).toReversed()) {
-    for (const [name, method] of decoratedOn(home)) {
-      if (ownValue(home, name) !== method) throw replacedByDecorator(nameOf(owner), name)
-    }
     for (const name of Reflect.ownKeys(home)) {
       const method: unknown = ownValue(home, name)
       const specs = specsOn(method)
@@ -131,8 +129,8 @@ function findJobs(owner: JobClass, start: object | null, isStatic: boolean): Dec
   )
 }
 
-function isMarked(home: object): boolean {
-  return decoratedOn(home).length > 0 || Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
+function holdsJob(home: object): boolean {
+  return Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
 }
 
 /** An object and what it inherits from, up to what every class or object has. */

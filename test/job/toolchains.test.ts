@@ -141,7 +141,7 @@ describe.each([
        import { OrderJobs, PingJobs, RefundJobs } from './jobs.ts'
        import { report } from './report.ts'
        it('registers the same jobs', async () => {
-         expect(Object.hasOwn(OrderJobs.prototype, Symbol.for('piko.job.methods'))).toBe(true)
+         expect(Object.hasOwn(OrderJobs, Symbol.for('piko.job.methods'))).toBe(true)
          expect([await report(OrderJobs, PingJobs), await report(RefundJobs)]).toEqual(${JSON.stringify(expected)})
        })`,
     )
