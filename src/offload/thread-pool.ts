@@ -141,8 +141,10 @@ export class ThreadPool {
   }
 }
 
-const workerEntry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+// A loader may hang a query on the URL; the path tells source from build.
+const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
+const workerEntry = new URL(isSource ? './worker.ts' : './worker.js', import.meta.url)
 
 // From source on a Node that can't read TypeScript by itself. Otherwise no `execArgv` is passed: the thread then inherits
 // the process's options (`--conditions`, `--import`), also those that Node refuses when they are listed for a thread.
-const needsLoader = workerEntry.pathname.endsWith('.ts') && process.features.typescript === false
+const needsLoader = isSource && process.features.typescript === false

@@ -1,0 +1,67 @@
+import { move } from '../../../src/offload/move.ts'
+import { PikoError } from '../../../src/errors.ts'
+
+/** Counts in shared memory until its thread is ended. */
+export function spin(counter: Int32Array): never {
+  for (;;) {
+    Atomics.add(counter, 0, 1)
+    Atomics.notify(counter, 0)
+  }
+}
+
+/** Says that it runs (`gate[0]` counts up), then holds its thread until `gate[1]` is opened. */
+export function hold<T>(gate: Int32Array, result: T): T {
+  Atomics.add(gate, 0, 1)
+  Atomics.notify(gate, 0)
+  Atomics.wait(gate, 1, 0)
+  return result
+}
+
+export function length(bytes: Uint8Array): number {
+  return bytes.byteLength
+}
+
+export function fill(length: number) {
+  const bytes = new Uint8Array(length).fill(7)
+  return move(bytes)
+}
+
+export function exit(code: number): never {
+  process.exit(code)
+}
+
+export function throwLater(): Promise<never> {
+  setTimeout(() => {
+    throw new RangeError('from a timer')
+  })
+  return new Promise(() => {})
+}
+
+export function devour(): number {
+  const kept: number[][] = []
+  for (;;) kept.push(Array.from({ length: 10_000 }, Math.random))
+}
+
+export class RowError extends Error {
+  override readonly name = 'RowError'
+  readonly code = 'BAD_ROW'
+  readonly row = { line: 7 }
+  readonly report = () => this.row
+}
+
+export function failWithCause(): never {
+  throw new RowError('row 7 is bad', { cause: new SyntaxError('no comma', { cause: new RangeError('column 3') }) })
+}
+
+export function failTogether(): Promise<never> {
+  return Promise.any([Promise.reject(new TypeError('first')), Promise.reject(new RowError('second'))])
+}
+
+export function failAsPiko(): never {
+  throw new PikoError('RUN_FAILED', 'no', { details: { shop: 'eu' } })
+}
+
+export function throwText(): never {
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- that it may be done is what the test is about
+  throw 'plain text'
+}

@@ -1,0 +1,5 @@
+/** An enum, so that only a real TypeScript loader can run it, not one that strips types. */
+export enum Unit {
+  Metre = 'm',
+  Second = 's',
+}
