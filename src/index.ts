@@ -1,11 +1,61 @@
-export { isPikoError, PikoError, type ErrorCode } from './errors.ts'
+export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts'
+
 export { type JobContext, type Logger, type MapOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
-export { type ContextOf, type JobDefinition, type JobSpec } from './job/spec.ts'
-export { Resource, type ResourceContext } from './resource/resource.ts'
-export { Sink } from './sink/sink.ts'
+export { type Run, type RunError, type RunKind, type RunState } from './job/run.ts'
+export {
+  type ContextOf,
+  type InstantInput,
+  type JobDefinition,
+  type JobHandler,
+  type JobSpec,
+  type RetrySpec,
+  type WindowsSpec,
+} from './job/spec.ts'
+
+export { defineResource } from './resource/define-resource.ts'
+export {
+  type BorrowedOf,
+  Resource,
+  type ResourceClass,
+  type ResourceContext,
+  type ResourceMap,
+} from './resource/resource.ts'
+
+export { defineSink } from './sink/define-sink.ts'
+export { on } from './sink/on.ts'
+export {
+  type RowModel,
+  type RowOf,
+  Sink,
+  type SinkBatch,
+  type SinkClass,
+  type SinkEnv,
+  type SinkMap,
+  type SinkScope,
+  type SinkWriter,
+} from './sink/sink.ts'
+export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sink/sql.ts'
+
+export { type Duration } from './time/duration.ts'
 export { type Window } from './time/window.ts'
+
+export { closeOffload, configureOffload } from './offload/default-pool.ts'
+export { move } from './offload/move.ts'
+export { offload, type Offloaded } from './offload/offload.ts'
+export { type OffloadOptions } from './offload/offload-pool.ts'
+
+export { loadSettings } from './settings/load.ts'
+export { type Settings } from './settings/settings.ts'
+export { type RunFilter } from './store/run-store.ts'
+export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/window-store.ts'
+export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
+
+export { type Health, Piko, type PikoOptions } from './engine/app.ts'
+export { RunFailedError, type RunOptions } from './engine/client.ts'
+
+export { serveHttp } from './http/serve.ts'

@@ -107,7 +107,6 @@ export class Piko {
     const registry = await this.#registry()
     cleanup.defer(logEvents(events, log))
     cleanup.defer(this.#metrics.observe(events))
-    cleanup.defer(() => this.#metrics.close())
     const store = await openStore(settings)
     cleanup.defer(() => store.database.close())
     await store.prepare(settings.piko.autoMigrate)

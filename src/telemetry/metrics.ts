@@ -31,7 +31,7 @@ export class Metrics {
   readonly #skipped: Counter<'job_id' | 'reason'>
   readonly #loopFailures: Counter<'loop'>
 
-  constructor(options: { readonly host: string; readonly nodeId: string; readonly sources: MetricSources }) {
+  constructor(options: { readonly host: string; readonly sources: MetricSources }) {
     const registers = [this.#registry]
     this.#host = options.host
     this.#runs = new Counter({
@@ -72,12 +72,6 @@ export class Metrics {
       labelNames: ['loop'],
       registers,
     })
-    new Gauge({
-      name: 'piko_node_info',
-      help: 'Always 1; its labels name this node.',
-      labelNames: ['host', 'node_id'],
-      registers,
-    }).set({ host: options.host, node_id: options.nodeId }, 1)
     registerSources(options.sources, registers)
   }
 
