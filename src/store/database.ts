@@ -4,6 +4,7 @@ import { type SqlDatabase } from '../sink/sql.ts'
 import { retryContention } from './contention.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
+import { requireServerVersion } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
 import { NodeSqliteDialect, openSqlite } from './sqlite-driver.ts'
 import { type Tables } from './tables.ts'
@@ -55,7 +56,7 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const opened = assemble(new MysqlDialect({ pool }), mysqlDialect(clock), location)
   try {
     const { rows } = await sql<{ version: string }>`SELECT VERSION() AS version`.execute(opened.db)
-    requireVersion(rows[0]?.version ?? '', location)
+    requireServerVersion(rows[0]?.version ?? '', location)
     return opened
   } catch (error) {
     await opened.close()
@@ -86,22 +87,6 @@ function assemble(kysely: KyselyDialect, dialect: Dialect, location: string): Da
     retry: (fn) => retryContention(dialect, fn),
     close: () => db.destroy(),
   }
-}
-
-const OLDEST = { MySQL: [8, 0], MariaDB: [10, 6] } as const
-
-/** MariaDB says so in its version text; everything else counts as MySQL. */
-function requireVersion(text: string, location: string): void {
-  const flavour = /mariadb/i.test(text) ? 'MariaDB' : 'MySQL'
-  // An old replication trick puts 5.5.5- before MariaDB's version.
-  const [, major = 0, minor = 0] = (/^(?:5\.5\.5-)?(\d+)\.(\d+)/.exec(text) ?? []).map(Number)
-  const [oldestMajor, oldestMinor] = OLDEST[flavour]
-  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
-  throw new PikoError(
-    'DATABASE_UNSUPPORTED',
-    `${location} is ${flavour} ${text}; expected MySQL 8.0 or MariaDB 10.6 at least; upgrade the server`,
-    { details: { location, version: text } },
-  )
 }
 
 function mysqlAdvice(error: unknown, options: MysqlOptions): string {

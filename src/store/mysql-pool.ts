@@ -13,7 +13,7 @@ export interface MysqlOptions {
   readonly poolSize: number
   /** A connection older than this is replaced when it is next needed, or closed when it idles; 0 or less: never. */
   readonly poolRecycleMs: number
-  /** For the TCP connection and the handshake. */
+  /** For the TCP connection with the handshake, and for each statement that sets the session up. */
   readonly connectTimeoutMs: number
   /** Query parameters of the DSN: `charset`, `unix_socket`, `ssl`, `ssl_ca`. */
   readonly params?: Readonly<Record<string, string>>
@@ -39,12 +39,14 @@ const CLOSE_DEADLINE_MS = 5_000
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
   readonly #recycleMs: number
+  readonly #setUpTimeoutMs: number
   /** When each open connection was made, on the monotonic clock. */
   readonly #born = new Map<PoolConnection, number>()
 
   /** @throws PikoError `SETTINGS_INVALID` for a parameter of the DSN that is unknown */
   constructor(options: MysqlOptions) {
     this.#recycleMs = options.poolRecycleMs > 0 ? options.poolRecycleMs : Number.POSITIVE_INFINITY
+    this.#setUpTimeoutMs = options.connectTimeoutMs
     this.#pool = createPool(poolOptions(options))
   }
 
@@ -85,7 +87,8 @@ export class MysqlPool implements KyselyPool {
     const run = (index: number): void => {
       const statement = SESSION[index]
       if (statement === undefined) return callback(null, connection)
-      connection.query(statement, (error) => {
+      // Bounded: a server that is stuck may well accept connections.
+      connection.query({ sql: statement, timeout: this.#setUpTimeoutMs }, (error) => {
         if (!error) return run(index + 1)
         this.#born.delete(connection)
         connection.destroy()

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import { requireServerVersion } from '../../src/store/server-version.ts'
+
+it.each(['8.0.36', '8.4.5-commercial', '9.4.0', '10.6.1-MariaDB', '11.8.2-MariaDB-log', '5.5.5-10.11.6-MariaDB'])(
+  'takes server version %s',
+  (version) => {
+    requireServerVersion(version, 'db:3306/piko')
+  },
+)
+
+it.each(['5.7.44-log', '10.5.27-MariaDB', '5.5.5-10.4.2-MariaDB', '5.5.68-MariaDB', ''])(
+  'refuses server version %j',
+  (version) => {
+    expect(() => {
+      requireServerVersion(version, 'db:3306/piko')
+    }).toThrow(expect.objectContaining({ code: 'DATABASE_UNSUPPORTED' }))
+  },
+)
