@@ -8,6 +8,7 @@ import { ResourcePool } from '../resource/resource-pool.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
+import { ExitStack } from '../service/exit-stack.ts'
 import { SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
 import { type JobRow } from '../store/job-store.ts'
@@ -93,16 +94,16 @@ export class Piko {
   }
 
   async #start(): Promise<void> {
-    const cleanup = new AsyncDisposableStack()
+    const cleanup = new ExitStack()
     try {
       this.#running = await this.#open(cleanup)
     } catch (error) {
-      await cleanup.disposeAsync()
+      await cleanup.close()
       throw error
     }
   }
 
-  async #open(cleanup: AsyncDisposableStack): Promise<Running> {
+  async #open(cleanup: ExitStack): Promise<Running> {
     const { events, settings, log } = this
     const registry = await this.#registry()
     cleanup.defer(logEvents(events, log))
@@ -138,7 +139,7 @@ export class Piko {
     cleanup.defer(() => node.stop())
     const client = new Client({ registry, ...store, waiter: node.waiter }, (runAts) => node.expect(runAts))
     await node.start()
-    return { registry, store, node, client, cleanup: cleanup.move() }
+    return { registry, store, node, client, cleanup }
   }
 
   async #registry(): Promise<JobRegistry> {
@@ -164,7 +165,7 @@ export class Piko {
     } catch {
       return // The failed start has closed what it had opened, and its caller has the error.
     }
-    await this.#running?.cleanup.disposeAsync()
+    await this.#running?.cleanup.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -258,7 +259,7 @@ interface Running {
   readonly store: Store
   readonly node: Node
   readonly client: Client
-  readonly cleanup: AsyncDisposableStack
+  readonly cleanup: ExitStack
 }
 
 async function passes(check: () => Promise<void>): Promise<{ ok: boolean; message?: string }> {

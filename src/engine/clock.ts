@@ -1,19 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** Time is passed in: tests move a manual clock, production reads the system's. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Resolves after `ms`, or at once when the signal aborts; never rejects. */
+  /** Resolves after `ms` (`Infinity`: never), or at once when the signal aborts; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
+
+/** A timer of Node's takes no more, some 25 days; with more it would fire after 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(ms, signal) {
     if (signal?.aborted) return
+    let leftMs = ms
     try {
-      await sleep(ms, undefined, signal ? { signal } : undefined)
+      do {
+        await sleep(Math.min(leftMs, LONGEST_TIMER_MS), undefined, signal ? { signal } : undefined)
+        leftMs -= LONGEST_TIMER_MS
+      } while (leftMs > 0)
     } catch {
       // Only the signal makes the timer reject: an abort is the awaited end of this sleep.
     }
