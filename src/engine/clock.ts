@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
 /** Time is passed in: tests move a manual clock, production reads the system's. */
 export interface Clock {
   /** Milliseconds since the epoch. */
