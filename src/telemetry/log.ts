@@ -3,7 +3,7 @@ import { type Logger } from '../job/context.ts'
 import { formatMs } from '../time/duration.ts'
 import { type EventMap, type Events } from './events.ts'
 import { prettyPrinter } from './pretty.ts'
-import { DEEPEST, redactFields, redactText } from './redact.ts'
+import { redactFields, redactText } from './redact.ts'
 
 /** The process's logger. Everything below it takes the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
@@ -32,7 +32,6 @@ export function createLogger(options: LoggerOptions): AppLogger {
       level: options.level,
       base: options.json ? { name: options.name } : {},
       timestamp: stdTimeFunctions.isoTime,
-      depthLimit: DEEPEST,
       formatters: { level: (label) => ({ level: label }), log: redactFields },
       // `redactFields` has made data of errors; pino's own would take that data for an error again.
       serializers: { err: (error: unknown) => error },

@@ -1,0 +1,260 @@
+import { spawnSync } from 'node:child_process'
+import { PassThrough } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { PikoError } from '../../src/errors.ts'
+import { type EventMap, type EventName, Events } from '../../src/telemetry/events.ts'
+import { createLogger, logEvents, runLogger } from '../../src/telemetry/log.ts'
+
+function capture(options: { level?: string; json?: boolean; colour?: boolean } = {}) {
+  const stream = new PassThrough({ encoding: 'utf8' })
+  const { level = 'trace', json = true, colour = false } = options
+  const log = createLogger({ level, json, name: 'piko', stream, colour })
+  const text = (): string => (stream.read() as string | null) ?? ''
+  const lines = (): Record<string, unknown>[] =>
+    text()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { log, text, lines }
+}
+
+describe('JSON lines', () => {
+  it('carry an ISO time, the level as text, the name and the fields', () => {
+    const { log, lines } = capture()
+    log.warn({ rows: 3 }, 'slow')
+    const [line] = lines()
+    expect(line).toMatchObject({ level: 'warn', name: 'piko', rows: 3, msg: 'slow' })
+    expect(new Date(String(line?.['time'])).toISOString()).toBe(line?.['time'])
+  })
+
+  it("carry the run's id, the job's id and the attempt in a run's log", () => {
+    const { log, lines } = capture()
+    runLogger(log, { runId: 7, jobId: 'sync', attempt: 2 }).info('page read')
+    expect(lines()[0]).toMatchObject({ run_id: 7, job_id: 'sync', attempt: 2, msg: 'page read' })
+  })
+
+  it('leave out what is below the level', () => {
+    const { log, lines } = capture({ level: 'info' })
+    log.debug('no')
+    log.info('yes')
+    expect(lines().map((line) => line['msg'])).toEqual(['yes'])
+  })
+
+  it('hold an error with its chain of causes', () => {
+    const { log, lines } = capture()
+    const root = Object.assign(new TypeError('reset'), { code: 'ECONNRESET', sql: 'insert 1000 rows' })
+    log.error(
+      { err: new PikoError('SINK_FAILED', 'no write', { cause: root, details: { table: 'orders' } }) },
+      'failed',
+    )
+    const err = lines()[0]?.['err']
+    expect(err).toMatchObject({
+      type: 'PikoError',
+      code: 'SINK_FAILED',
+      message: 'no write',
+      details: { table: 'orders' },
+      stack: expect.stringContaining('log.test') as string,
+      cause: { type: 'TypeError', code: 'ECONNRESET', message: 'reset' },
+    })
+    expect(JSON.stringify(err)).not.toContain('insert')
+  })
+
+  it('hold an error that is its own cause', () => {
+    const { log, lines } = capture()
+    const error = new Error('round')
+    error.cause = error
+    log.error(error)
+    expect(lines()[0]).toMatchObject({ msg: 'round', err: { message: 'round', cause: { message: 'round' } } })
+  })
+
+  it('hold a cause that is no error as its text, once', () => {
+    const { log, lines } = capture()
+    log.error(new Error('outer', { cause: 'plain text' }))
+    const { cause } = lines()[0]?.['err'] as { cause: unknown }
+    expect(cause).toEqual({ type: 'string', message: '"plain text"' })
+  })
+
+  it('never hold a secret', () => {
+    const { log, text } = capture()
+    const dsn = 'mysql://root:hunter2@db:3306/piko'
+    log.info({
+      password: 'hunter2',
+      headers: { Authorization: 'hunter2' },
+      config: { api: { clientSecret: 'hunter2' } },
+    })
+    log.info(`connects to ${dsn}`)
+    log.info({ url: dsn, list: [{ token: 'hunter2' }] }, 'url %s', dsn)
+    log.error({ err: new Error(`no route to ${dsn}`, { cause: new Error(dsn) }) }, 'failed')
+    log.error(new Error(dsn))
+    log.child({ target: dsn }).info('child')
+    expect(text()).not.toContain('hunter2')
+  })
+
+  it('hold an object that contains itself', () => {
+    const { log, lines } = capture()
+    const fields: Record<string, unknown> = { a: 1 }
+    fields['self'] = fields
+    log.info(fields, 'round')
+    expect(lines()[0]).toMatchObject({ a: 1, msg: 'round' })
+  })
+
+  it('do not change the objects that are logged', () => {
+    const { log } = capture()
+    const fields = { db: { password: 'x' } }
+    log.info(fields)
+    expect(fields).toEqual({ db: { password: 'x' } })
+  })
+})
+
+describe('lines for people', () => {
+  it('are short: time, level, message and fields on one line', () => {
+    const { log, text } = capture({ json: false })
+    runLogger(log, { runId: 7, jobId: 'sync', attempt: 1 }).info(
+      { rows: 3, shop: 'Berlin Mitte', name: 'x' },
+      'page read',
+    )
+    expect(text()).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{3} INFO: page read run_id=7 job_id=sync attempt=1 rows=3 shop="Berlin Mitte" name=x\n$/,
+    )
+  })
+
+  it('show the chain of causes, and the stacks from level error up', () => {
+    const { log, text } = capture({ json: false })
+    const error = new Error('outer', { cause: new TypeError('inner') })
+    log.warn({ err: error }, 'again')
+    expect(text()).toMatch(/^\S+ WARN: again err="Error: outer \(caused by TypeError: inner\)"\n$/)
+    log.error({ err: error }, 'over')
+    expect(text()).toMatch(
+      /^\S+ ERROR: over err=.*\n {4}Error: outer\n {8}at [^]*\n {4}Caused by: TypeError: inner\n {8}at /,
+    )
+  })
+
+  it('never hold a secret or an escape sequence of a message', () => {
+    const { log, text } = capture({ json: false })
+    log.info({ password: 'hunter2' }, 'mysql://root:hunter2@db/x \u001b[2Jgone')
+    expect(text()).toMatch(/INFO: mysql:\/\/root:\[redacted\]@db\/x \[2Jgone password=\[redacted\]\n$/)
+  })
+
+  it('have colours only when asked for', () => {
+    const plain = capture({ json: false })
+    plain.log.warn({ a: 1 }, 'x')
+
+    expect(plain.text()).not.toMatch(/\u001b/)
+    const coloured = capture({ json: false, colour: true })
+    coloured.log.warn({ a: 1 }, 'x')
+    expect(coloured.text()).toContain('\u001b[33mWARN')
+  })
+})
+
+describe('without a stream', () => {
+  it.each([true, false])('lines go to standard error, also those just before the exit (json: %s)', (json) => {
+    const module = new URL('../../src/telemetry/log.ts', import.meta.url).href
+    const program = `const { createLogger } = await import(${JSON.stringify(module)})
+      createLogger({ level: 'info', json: ${json}, name: 'piko' }).info('last words')
+      process.exit(0)`
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const cwd = fileURLToPath(new URL('../..', import.meta.url))
+    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd })
+    expect(stderr).toContain('last words')
+
+    expect(stderr).not.toMatch(/\u001b/)
+    expect(stdout).toBe('')
+  })
+})
+
+const settled = {
+  runId: 7,
+  jobId: 'sync',
+  attempt: 1,
+  outcome: 'success',
+  state: 'succeeded',
+  durationMs: 1_234,
+  error: undefined,
+  retryInMs: undefined,
+} as const satisfies EventMap['run.settled']
+
+/** One of each, so that a new event without a line shows. */
+const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
+  'node.started': { nodeId: 'n1', jobs: 2 },
+  'node.stopped': { nodeId: 'n1' },
+  'leader.changed': { isLeader: true, epoch: 3 },
+  'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
+  'runs.planned': { jobId: 'sync', count: 1 },
+  'runs.recovered': { count: 2, nodeIds: ['n0'] },
+  'run.started': { runId: 7, jobId: 'sync', attempt: 1, latenessMs: 5 },
+  'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
+  'run.settled': settled,
+  'run.lost': { runId: 7, jobId: 'sync', fence: 4 },
+  'loop.failed': { loop: 'planner', error: new Error('gone'), retryInMs: 1_000 },
+}
+
+describe('logEvents', () => {
+  function emitted<N extends EventName>(name: N, payload: EventMap[N]) {
+    const { log, lines } = capture()
+    const events = new Events()
+    logEvents(events, log)
+    events.emit(name, payload)
+    return lines()
+  }
+
+  it.each(Object.keys(SAMPLES) as EventName[])('writes one line for %s, with its name and a message', (name) => {
+    const [line, ...more] = emitted(name, SAMPLES[name])
+    expect(line).toMatchObject({ piko_event: name, msg: expect.stringMatching(/\w/) as string })
+    expect(more).toEqual([])
+  })
+
+  it.each([
+    ['info', 'run succeeded in 1.2s', {}],
+    ['warn', 'run failed; it is tried again in 2.0s', { outcome: 'failure', state: 'queued', retryInMs: 2_000 }],
+    ['warn', 'run timed out; it is tried again at once', { outcome: 'timeout', state: 'queued', retryInMs: 0 }],
+    ['error', 'run failed; it is not tried again', { outcome: 'failure', state: 'failed' }],
+    ['error', 'run timed out; it is not tried again', { outcome: 'timeout', state: 'failed' }],
+    ['info', 'run was cancelled', { outcome: 'cancelled', state: 'cancelled' }],
+    [
+      'info',
+      'run was interrupted by the stop of this node; it is queued again',
+      { outcome: 'interrupted', state: 'queued' },
+    ],
+  ] as const)('says at level %s: %s', (level, msg, change) => {
+    const [line] = emitted('run.settled', { ...settled, ...change })
+    expect(line).toMatchObject({ level, msg, run_id: 7, job_id: 'sync', attempt: 1, duration_ms: 1_234 })
+  })
+
+  it('shows the error of a failed run', () => {
+    const [line] = emitted('run.settled', {
+      ...settled,
+      outcome: 'failure',
+      state: 'failed',
+      error: new Error('no db'),
+    })
+    expect(line).toMatchObject({ err: { message: 'no db' } })
+  })
+
+  it('says of a lost run that nothing was written', () => {
+    const [line] = emitted('run.lost', SAMPLES['run.lost'])
+    expect(line).toMatchObject({
+      level: 'warn',
+      msg: expect.stringContaining('nothing was written') as string,
+      fence: 4,
+    })
+  })
+
+  it('says which loop failed and when it goes on', () => {
+    const [line] = emitted('loop.failed', SAMPLES['loop.failed'])
+    expect(line).toMatchObject({
+      level: 'error',
+      msg: 'planner failed; it is tried again in 1.0s',
+      err: { message: 'gone' },
+    })
+  })
+
+  it('ends when it is told to', () => {
+    const { log, lines } = capture()
+    const events = new Events()
+    const end = logEvents(events, log)
+    end()
+    for (const name of Object.keys(SAMPLES) as EventName[]) events.emit(name, SAMPLES[name])
+    expect(lines()).toEqual([])
+  })
+})

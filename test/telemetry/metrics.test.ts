@@ -1,0 +1,144 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { type EventMap, Events } from '../../src/telemetry/events.ts'
+import { type MetricSources, Metrics } from '../../src/telemetry/metrics.ts'
+
+const sources: MetricSources = { active: () => 2, slots: () => 16, resources: () => [] }
+
+function build(change: Partial<MetricSources> = {}) {
+  const metrics = new Metrics({ host: 'h1', sources: { ...sources, ...change } })
+  const events = new Events()
+  const end = metrics.observe(events)
+  const samples = async (prefix: string): Promise<string[]> =>
+    (await metrics.render()).body.split('\n').filter((line) => line.startsWith(prefix))
+  return { metrics, events, end, samples }
+}
+
+const settled: EventMap['run.settled'] = {
+  runId: 1,
+  jobId: 'sync',
+  attempt: 1,
+  outcome: 'success',
+  state: 'succeeded',
+  durationMs: 700,
+  error: undefined,
+  retryInMs: undefined,
+}
+
+describe('Metrics', () => {
+  it.each([
+    ['succeeded', { outcome: 'success', state: 'succeeded' }],
+    ['failed', { outcome: 'failure', state: 'failed' }],
+    ['failed', { outcome: 'timeout', state: 'failed' }],
+    ['retried', { outcome: 'failure', state: 'queued' }],
+    ['retried', { outcome: 'timeout', state: 'queued' }],
+    ['cancelled', { outcome: 'cancelled', state: 'cancelled' }],
+    ['interrupted', { outcome: 'interrupted', state: 'queued' }],
+  ] as const)('counts an attempt as %s when it ended with %j', async (status, change) => {
+    const { events, samples } = build()
+    events.emit('run.settled', { ...settled, ...change })
+    expect(await samples('piko_job_run_total{')).toEqual([`piko_job_run_total{job_id="sync",status="${status}"} 1`])
+  })
+
+  it('counts skipped ticks by reason and lost runs', async () => {
+    const { events, samples } = build()
+    events.emit('tick.skipped', { jobId: 'sync', tick: new Date(0), reason: 'overlap' })
+    events.emit('run.lost', { runId: 1, jobId: 'sync', fence: 3 })
+    expect(await samples('piko_tick_skipped_total{')).toEqual([
+      'piko_tick_skipped_total{job_id="sync",reason="overlap"} 1',
+    ])
+    expect(await samples('piko_job_run_total{')).toEqual([
+      'piko_job_run_total{job_id="sync",status="skipped"} 1',
+      'piko_job_run_total{job_id="sync",status="lost"} 1',
+    ])
+  })
+
+  it('sorts durations and latenesses into buckets of seconds', async () => {
+    const { events, samples } = build()
+    events.emit('run.started', { runId: 1, jobId: 'sync', attempt: 1, latenessMs: 40 })
+    events.emit('run.settled', settled)
+    expect(await samples('piko_job_duration_seconds_bucket')).toEqual(
+      expect.arrayContaining([
+        'piko_job_duration_seconds_bucket{le="0.5",job_id="sync"} 0',
+        'piko_job_duration_seconds_bucket{le="1",job_id="sync"} 1',
+      ]),
+    )
+    expect(await samples('piko_job_duration_seconds_sum')).toEqual(['piko_job_duration_seconds_sum{job_id="sync"} 0.7'])
+    expect(await samples('piko_run_lateness_seconds_sum')).toEqual(['piko_run_lateness_seconds_sum 0.04'])
+  })
+
+  it('shows who leads, also after the node stopped', async () => {
+    const { events, samples } = build()
+    expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
+    events.emit('leader.changed', { isLeader: true, epoch: 1 })
+    expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 1'])
+    events.emit('node.stopped', { nodeId: 'n1' })
+    expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
+  })
+
+  it('reads runs, slots, resources and offload when it is scraped', async () => {
+    let active = 0
+    const { samples } = build({
+      active: () => active,
+      resources: () => [
+        { name: 'Warehouse', size: 5, active, waiting: 4 },
+        { name: 'Cache', size: Infinity, active: 0, waiting: 0 },
+      ],
+      offload: () => ({ threads: 2, queued: 9 }),
+    })
+    active = 3
+    expect(await samples('piko_runs_active')).toEqual(['piko_runs_active 3'])
+    expect(await samples('piko_slots')).toEqual(['piko_slots 16'])
+    expect(await samples('piko_resource_')).toEqual([
+      'piko_resource_active{resource="Warehouse"} 3',
+      'piko_resource_active{resource="Cache"} 0',
+      'piko_resource_waiting{resource="Warehouse"} 4',
+      'piko_resource_waiting{resource="Cache"} 0',
+      'piko_resource_size{resource="Warehouse"} 5',
+      'piko_resource_size{resource="Cache"} +Inf',
+    ])
+    expect(await samples('piko_offload_')).toEqual(['piko_offload_threads 2', 'piko_offload_queue 9'])
+  })
+
+  it('counts failures of the loops', async () => {
+    const { events, samples } = build()
+    events.emit('loop.failed', { loop: 'planner', error: new Error('x'), retryInMs: 1 })
+    expect(await samples('piko_loop_failed_total{')).toEqual(['piko_loop_failed_total{loop="planner"} 1'])
+  })
+
+  it('keeps two apps in one process apart, and has the metrics of the process in both', async () => {
+    const [one, two] = [build(), build()]
+    one.events.emit('run.settled', settled)
+    expect(await one.samples('piko_job_run_total{')).toHaveLength(1)
+    expect(await two.samples('piko_job_run_total{')).toEqual([])
+    for (const app of [one, two]) expect(await app.samples('process_cpu_seconds_total ')).toHaveLength(1)
+  })
+
+  it('counts nothing more when it is told to end', async () => {
+    const { events, end, samples } = build()
+    end()
+    events.emit('run.settled', settled)
+    expect(await samples('piko_job_run_total{')).toEqual([])
+  })
+
+  it('answers in the text format of Prometheus, each metric named once', async () => {
+    const { contentType, body } = await build().metrics.render()
+    expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/)
+    const names = [...body.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1])
+    expect(names.length).toBeGreaterThan(20)
+    expect(new Set(names).size).toBe(names.length)
+    expect(body.endsWith('\n')).toBe(true)
+  })
+
+  it('does not keep the process alive', () => {
+    const module = new URL('../../src/telemetry/metrics.ts', import.meta.url).href
+    const program = `const { Metrics } = await import(${JSON.stringify(module)})
+      const sources = { active: () => 0, slots: () => 1, resources: () => [] }
+      await new Metrics({ host: 'h', sources }).render()`
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const cwd = fileURLToPath(new URL('../..', import.meta.url))
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd, timeout: 15_000 })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+})
