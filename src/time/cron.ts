@@ -32,7 +32,7 @@ export class CronTicks implements Ticks {
         {
           option: 'cron',
           value: expression,
-          expected: 'a day that the calendar has, but this one never comes',
+          expected: 'a date that comes at least once',
           hint: 'correct its day of month, month and weekday',
         },
         jobId,

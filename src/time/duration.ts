@@ -31,8 +31,10 @@ export function durationMs(text: string, what = 'duration'): number {
 
 /** A short text for people: `850ms`, `12.3s`, `4m 05s`, `2h 03m`. */
 export function formatMs(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)}ms`
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)}s`
+  // Rounded first, so that no unit is ever full: 59.98 s is a minute, not 60.0 s.
+  if (Math.round(ms) < 1_000) return `${Math.round(ms)}ms`
+  const tenths = Math.round(ms / 100)
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`
   const pad = (value: number): string => String(value).padStart(2, '0')
   const seconds = Math.round(ms / 1_000)
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`
