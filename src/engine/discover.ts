@@ -1,0 +1,50 @@
+import { relative, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { glob } from 'tinyglobby'
+import { PikoError, toError } from '../errors.ts'
+import { type JobModule } from '../job/job-source.ts'
+import { loadTypeScript } from './typescript-loader.ts'
+
+/**
+ * Imports every JavaScript or TypeScript file that the globs match, sorted by path, as sources for `JobRegistry.of`. A
+ * file without jobs is fine.
+ *
+ * TypeScript runs as it is, decorators of either standard included, with `cwd`'s `tsconfig.json`.
+ *
+ * @param globs relative to `cwd`; `!` in front excludes. `node_modules` and declaration files are never matched.
+ * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported
+ */
+export async function discoverJobs(globs: readonly string[], cwd: string): Promise<JobModule[]> {
+  const matches = await glob([...globs], { cwd, absolute: true, ignore: ['**/node_modules/**', '**/*.d.{ts,mts,cts}'] })
+  const files = matches.filter((file) => IMPORTABLE.test(file)).sort()
+  if (files.length === 0) {
+    throw new PikoError('JOBS_NOT_FOUND', `no file matches ${globs.map((one) => `"${one}"`).join(', ')} in ${cwd}`, {
+      details: { globs, cwd },
+    })
+  }
+  if (files.some((file) => TYPESCRIPT.test(file))) await loadTypeScript(cwd)
+  const modules: JobModule[] = []
+  for (const file of files) modules.push(await load(file, relative(cwd, file).replaceAll(sep, '/')))
+  return modules
+}
+
+const IMPORTABLE = /\.[cm]?[jt]sx?$/
+const TYPESCRIPT = /\.[cm]?tsx?$/
+
+async function load(path: string, file: string): Promise<JobModule> {
+  try {
+    return { kind: 'piko.module', file, exports: (await import(pathToFileURL(path).href)) as object }
+  } catch (thrown) {
+    const cause = toError(thrown)
+    throw new PikoError('JOB_LOAD_FAILED', `${file} can't be imported: ${cause.message}${hint(file, cause)}`, {
+      cause,
+      details: { file },
+    })
+  }
+}
+
+// What Node says about an `@`: compilers leave decorators in when their target is ESNext.
+function hint(file: string, cause: Error): string {
+  if (!(cause instanceof SyntaxError) || cause.message !== 'Invalid or unexpected token') return ''
+  return TYPESCRIPT.test(file) ? '' : '; if it has decorators, compile it for ES2023 or older, Node has none of its own'
+}

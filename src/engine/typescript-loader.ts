@@ -1,0 +1,57 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+let registration: Promise<void> | undefined
+
+/**
+ * From here on this process imports TypeScript, with the `tsconfig.json` found from `cwd` upwards. Node's own type
+ * stripping is not enough: it takes no decorators. Does nothing where a loader is there already.
+ */
+export async function loadTypeScript(cwd: string): Promise<void> {
+  if (hasLoader()) return
+  registration ??= register(cwd)
+  await registration
+}
+
+async function register(cwd: string): Promise<void> {
+  const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')])
+  const tsconfig = process.env['TSX_TSCONFIG_PATH'] ?? findTsconfig(cwd)
+  if (tsconfig === undefined) {
+    cjs.register()
+    esm.register()
+    return
+  }
+  // The CommonJS half takes its tsconfig from the environment only, and reads it when it is registered.
+  const before = process.env['TSX_TSCONFIG_PATH']
+  process.env['TSX_TSCONFIG_PATH'] = tsconfig
+  try {
+    cjs.register()
+    esm.register({ tsconfig })
+  } finally {
+    if (before === undefined) delete process.env['TSX_TSCONFIG_PATH']
+    else process.env['TSX_TSCONFIG_PATH'] = before
+  }
+}
+
+const LOADER = /(?:^|[/\\@"'\s])(?:tsx|ts-node|swc-node|oxc-node|esbuild-register|jiti)(?:$|[/\\@"'\s.])/
+
+function hasLoader(): boolean {
+  // Vite's module runner (and so Vitest) sees to the imports of what it runs.
+  if ('env' in import.meta) return true
+  const options = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
+  return options.some((option, index) => {
+    const [flag = '', value] = option.split('=', 2)
+    return (
+      /^(?:-r|--(?:import|require|loader|experimental-loader))$/.test(flag) &&
+      LOADER.test(value ?? options[index + 1] ?? '')
+    )
+  })
+}
+
+function findTsconfig(start: string): string | undefined {
+  for (let folder = start; ; folder = dirname(folder)) {
+    const file = join(folder, 'tsconfig.json')
+    if (existsSync(file)) return file
+    if (folder === dirname(folder)) return undefined
+  }
+}

@@ -1,0 +1,178 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { discoverJobs } from '../../src/engine/discover.ts'
+import { JobRegistry } from '../../src/job/registry.ts'
+import { rejected, thrown } from '../support/thrown.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const run = promisify(execFile)
+
+let project: string
+beforeEach(async () => {
+  await mkdir(join(root, '.piko'), { recursive: true })
+  project = await mkdtemp(join(root, '.piko', 'discover-'))
+})
+afterEach(() => rm(project, { recursive: true, force: true }))
+
+async function write(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    const file = join(project, name)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, text)
+  }
+}
+
+const plain = (id: string): string => `import { defineJob } from 'piko'
+export const found = defineJob({ id: '${id}' }, () => '${id}')
+`
+const decorated = `import { job, type JobContext } from 'piko'
+import { greeting } from './lib/greeting'
+enum Shop { Eu = 'eu' }
+export class Jobs {
+  constructor(private readonly shop = Shop.Eu) {}
+  @job({ id: 'decorated' })
+  async run(ctx: JobContext) { return greeting(this.shop, ctx.attempt) }
+}
+`
+const greeting = `export const greeting = (shop: string, attempt: number) => \`hello \${shop} \${attempt}\`
+`
+
+/** As a process of its own finds them, without any loader but Piko's. */
+async function found(globs: readonly string[], nodeArgs: readonly string[] = [], cwd = project): Promise<unknown> {
+  const print = join(root, 'test/fixtures/discover/print.ts')
+  const { stdout } = await run(process.execPath, ['--conditions=piko-source', ...nodeArgs, print, project, ...globs], {
+    cwd,
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
+  return JSON.parse(stdout)
+}
+
+describe('discoverJobs in a process of its own', { timeout: 60_000 }, () => {
+  beforeEach(async () => {
+    await mkdir(join(project, 'node_modules'))
+    await symlink(root, join(project, 'node_modules/piko'), 'dir')
+  })
+
+  it.each([
+    ['"type": "module"', '{ "type": "module" }'],
+    ['"type": "commonjs"', '{ "type": "commonjs" }'],
+    ['no "type"', '{}'],
+  ])('imports decorated TypeScript of a package with %s, in either decorator standard', async (_type, packageJson) => {
+    await write({ 'package.json': packageJson, 'jobs/orders.ts': decorated, 'jobs/lib/greeting.ts': greeting })
+    for (const experimentalDecorators of [false, true]) {
+      await write({ 'tsconfig.json': JSON.stringify({ compilerOptions: { experimentalDecorators } }) })
+      expect(await found(['jobs/*.ts'])).toMatchObject({
+        files: ['jobs/orders.ts'],
+        jobs: [['decorated', 'hello eu 1']],
+      })
+    }
+  })
+
+  // A legacy decorator's second argument is the method's name, a TC39 decorator's the context.
+  const shapes = {
+    'tsconfig.json': '{ "compilerOptions": { "experimentalDecorators": true } }',
+    'jobs/orders.ts': `import { defineJob } from 'piko'
+      const shapes: string[] = []
+      const shape = (...args: any[]): any => void shapes.push(typeof args[1])
+      class Any { @shape method() {} }
+      export const found = defineJob({ id: 'shapes' }, () => shapes.join())`,
+  }
+
+  it.each(['{ "type": "module" }', '{}'])(
+    "lowers decorators as the project's tsconfig.json says, in a package %s",
+    async (packageJson) => {
+      await write({ ...shapes, 'package.json': packageJson })
+      expect(await found(['jobs/*.ts'])).toMatchObject({ jobs: [['shapes', 'string']] })
+    },
+  )
+
+  it('leaves a loader that is there alone', async () => {
+    await write({ ...shapes, 'package.json': '{}' })
+    // Started elsewhere, tsx has read another tsconfig.json.
+    expect(await found(['jobs/*.ts'], ['--import', 'tsx'], root)).toMatchObject({ jobs: [['shapes', 'object']] })
+  })
+
+  it('imports JavaScript of every kind', async () => {
+    await write({
+      'package.json': '{}',
+      'jobs/a.mjs': plain('esm'),
+      'jobs/b.cjs': `const { defineJob } = require('piko')
+        const make = (id) => defineJob({ id }, () => id)
+        module.exports = { [['found'][0]]: make('cjs') }`,
+      'jobs/c.mts': plain('mts'),
+    })
+    expect(await found(['jobs/*'])).toMatchObject({
+      files: ['jobs/a.mjs', 'jobs/b.cjs', 'jobs/c.mts'],
+      jobs: [
+        ['esm', 'esm'],
+        ['cjs', 'cjs'],
+        ['mts', 'mts'],
+      ],
+    })
+  })
+})
+
+describe('discoverJobs', () => {
+  it('imports what the globs match, sorted by path, each file once', async () => {
+    await write({
+      'jobs/b.js': plain('b'),
+      'jobs/a/z.js': plain('z'),
+      'jobs/a.js': plain('a'),
+      'jobs/helper.js': 'export const helper = 1',
+      'jobs/skipped.js': 'throw new Error("imported")',
+      'jobs/types.d.ts': 'export {}',
+      'jobs/query.sql': 'select 1',
+      'jobs/node_modules/other/jobs.js': 'throw new Error("imported")',
+    })
+    const modules = await discoverJobs(['jobs/b.js', 'jobs/**', '!**/skipped.js'], project)
+    expect(modules.map((module) => module.file)).toEqual(['jobs/a.js', 'jobs/a/z.js', 'jobs/b.js', 'jobs/helper.js'])
+    expect(JobRegistry.of(modules).ids).toEqual(['a', 'z', 'b'])
+  })
+
+  it('names the files of a duplicate id', async () => {
+    await write({ 'jobs/a.js': plain('same'), 'jobs/b.js': plain('same') })
+    const modules = await discoverJobs(['jobs/*.js'], project)
+    expect(thrown(() => JobRegistry.of(modules)).message).toBe(
+      'job "same" is defined twice, by export "found" in jobs/a.js and by export "found" in jobs/b.js; ids must be unique',
+    )
+  })
+
+  it('takes a definition that another file exports again once', async () => {
+    await write({ 'jobs/a.js': plain('same'), 'jobs/index.js': `export * from './a.js'` })
+    expect(JobRegistry.of(await discoverJobs(['jobs/*.js'], project)).ids).toEqual(['same'])
+  })
+
+  it('says which globs found nothing, and where', async () => {
+    const error = await rejected(discoverJobs(['jobs/*.ts', 'more/*.ts'], project))
+    expect(error.code).toBe('JOBS_NOT_FOUND')
+    expect(error.message).toBe(`no file matches "jobs/*.ts", "more/*.ts" in ${project}`)
+  })
+
+  it('keeps the error of a file that fails on import', async () => {
+    await write({ 'jobs/broken.js': 'const rate = 1\nthrow new TypeError("no rate")' })
+    const error = await rejected(discoverJobs(['jobs/*.js'], project))
+    expect(error.code).toBe('JOB_LOAD_FAILED')
+    expect(error.message).toBe("jobs/broken.js can't be imported: no rate")
+    expect(error.details).toEqual({ file: 'jobs/broken.js' })
+    expect(error.cause).toBeInstanceOf(TypeError)
+    expect((error.cause as Error).stack).toMatch(/broken\.js:2/)
+  })
+
+  it('keeps the message of a spec that is wrong', async () => {
+    await write({ 'jobs/wrong.js': plain('two words') })
+    const error = await rejected(discoverJobs(['jobs/*.js'], project))
+    expect(error.message).toMatch(/^jobs\/wrong\.js can't be imported: job "two words": its id must be/)
+  })
+})
+
+it('a file whose compiler left its decorators in is told how to compile it', { timeout: 60_000 }, async () => {
+  await write({
+    'package.json': '{ "type": "module" }',
+    'jobs/orders.js': 'export class Jobs { @(() => {}) run() {} }',
+  })
+  await expect(found(['jobs/*.js'])).rejects.toThrow('if it has decorators, compile it for ES2023 or older')
+})
