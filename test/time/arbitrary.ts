@@ -42,9 +42,14 @@ const place = fc.constantFrom(...ZONES).chain((timezone) =>
   }),
 )
 
+interface Case {
+  readonly spec: ScheduleSpec
+  readonly at: number
+}
+
 const cronCase = fc
   .record({ cron: fc.constantFrom(...CRONS), place })
-  .map(({ cron, place: { timezone, at } }) => ({ spec: { kind: 'cron', cron, timezone }, at }))
+  .map(({ cron, place: { timezone, at } }): Case => ({ spec: { kind: 'cron', cron, timezone }, at }))
 
 const everyCase = fc
   .record({
@@ -52,7 +57,7 @@ const everyCase = fc
     anchor: fc.integer({ min: -2e12, max: 4e12 }).map((ms) => new Date(ms).toISOString()),
     at: fc.integer({ min: -2e12, max: 4e12 }),
   })
-  .map(({ everyMs, anchor, at }) => ({ spec: { kind: 'every', everyMs, anchor }, at }))
+  .map(({ everyMs, anchor, at }): Case => ({ spec: { kind: 'every', everyMs, anchor }, at }))
 
 /** A schedule that always fires again, and an instant (epoch ms) that may be on a tick. */
 export const endlessCase = fc.oneof({ weight: 4, arbitrary: cronCase }, { weight: 1, arbitrary: everyCase })
