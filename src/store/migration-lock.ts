@@ -78,13 +78,14 @@ export class MigrationLock {
     })
   }
 
+  /** Never rejects: when the database is gone, the lease runs out by itself. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
     await this.#renewal
     const { db, retry } = this.#database
     await retry(() =>
       sql`UPDATE piko_migration_lock SET owner = NULL WHERE id = 1 AND owner = ${this.#owner}`.execute(db),
-    )
+    ).catch(() => {})
   }
 
   async #renew(): Promise<void> {
