@@ -172,16 +172,6 @@ export class Piko {
     await this.stop()
   }
 
-  /** True from the call of `stop()` on. */
-  get isStopping(): boolean {
-    return this.#stopped !== undefined
-  }
-
-  /** True from the call of `stop()` on. */
-  get isStopping(): boolean {
-    return this.#stopped !== undefined
-  }
-
   /** The registered jobs. */
   get registry(): JobRegistry {
     return this.#ready().registry
