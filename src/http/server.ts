@@ -30,9 +30,6 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     handlerTimeout: ANSWER_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    forceCloseConnections: 'idle',
-    // While it closes the server still answers what it has accepted: a last scrape is worth more than a 503.
-    return503OnClosing: false,
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   })

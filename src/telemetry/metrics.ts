@@ -79,7 +79,6 @@ export class Metrics {
   observe(events: Events): () => void {
     const subscriptions = [
       events.on('leader.changed', ({ isLeader }) => this.#leader.set({ host: this.#host }, isLeader ? 1 : 0)),
-      events.on('node.stopped', () => this.#leader.set({ host: this.#host }, 0)),
       events.on('tick.skipped', ({ jobId, reason }) => {
         this.#skipped.inc({ job_id: jobId, reason })
         this.#runs.inc({ job_id: jobId, status: 'skipped' })

@@ -68,12 +68,14 @@ describe('Metrics', () => {
     expect(await samples('piko_run_lateness_seconds_sum')).toEqual(['piko_run_lateness_seconds_sum 0.04'])
   })
 
-  it('shows who leads, also after the node stopped', async () => {
+  it('shows who leads, also after the node took a new id', async () => {
     const { events, samples } = build()
     expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
     events.emit('leader.changed', { isLeader: true, epoch: 1 })
     expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 1'])
     events.emit('node.stopped', { nodeId: 'n1' })
+    expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 1'])
+    events.emit('leader.changed', { isLeader: false, epoch: undefined })
     expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
   })
 
