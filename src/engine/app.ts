@@ -172,6 +172,11 @@ export class Piko {
     await this.stop()
   }
 
+  /** True from the call of `stop()` on. */
+  get isStopping(): boolean {
+    return this.#stopped !== undefined
+  }
+
   /** The registered jobs. */
   get registry(): JobRegistry {
     return this.#ready().registry

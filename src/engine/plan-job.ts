@@ -102,7 +102,8 @@ function planWindows(
   const skippedWindows: Window[] = []
   const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
   const room = MOST_PENDING - due.pending
-  let cursor = due.windowCursor ?? windows.start
+  // The start may have been moved past what an earlier one left.
+  let cursor = due.windowCursor && due.windowCursor > windows.start ? due.windowCursor : windows.start
   let next = timeline.windowFrom(cursor)
   while (next && next.end <= until && runs.length < room && runs.length + skippedWindows.length < LARGEST_STEP) {
     const isSkipped =

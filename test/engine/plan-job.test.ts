@@ -138,4 +138,10 @@ describe('a job with windows', () => {
     }
     expect(expected.getTime()).toBeGreaterThan(t('2026-04-01T00:00:00Z').getTime())
   })
+
+  it('goes on from a start that was moved past the cursor', () => {
+    const plan = planJob(daily({ start: '2026-03-08T00:00:00Z' }), due({ windowCursor: t('2026-03-03T00:00:00Z') }), NOW, NOW)
+    expect(plan.runs.map((run) => run.window?.start)).toEqual([t('2026-03-08T00:00:00Z'), t('2026-03-09T00:00:00Z')])
+    expect(plan.planAt).toEqual(t('2026-03-11T00:00:00Z'))
+  })
 })
