@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// Must run on Node 18 up to the import of main.ts: an old Node is told so, in place of a syntax error somewhere inside.
+import { exitCodeOf } from './exit-code.ts'
+import { nodeTooOld } from './node-version.ts'
+import { printError } from './print-error.ts'
+
+const args = process.argv.slice(2)
+const tooOld = nodeTooOld(process.versions.node)
+if (tooOld) {
+  printError(tooOld, { json: args.includes('--json') })
+  process.exitCode = exitCodeOf(tooOld)
+} else {
+  const { main } = await import('./main.ts')
+  await main(args)
+}

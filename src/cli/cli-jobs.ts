@@ -1,0 +1,42 @@
+import { Option } from 'commander'
+import { discoverJobs } from '../engine/discover.ts'
+import { isPikoError, PikoError } from '../errors.ts'
+import { JobRegistry } from '../job/registry.ts'
+import { type Settings } from '../settings/settings.ts'
+
+const ENDINGS = '{ts,mts,js,mjs}'
+const DEFAULT_GLOBS = [`jobs/**/*.${ENDINGS}`, `src/jobs/**/*.${ENDINGS}`, `jobs.${ENDINGS}`]
+
+export function jobsOption(): Option {
+  const fallback = '[piko] jobs, else jobs.ts, jobs/**/*.ts and src/jobs/**/*.ts (or .mts, .js, .mjs)'
+  return new Option('--jobs <glob...>', `files that define jobs; default: ${fallback}`)
+}
+
+/**
+ * The jobs of the project. A directory with one `jobs.ts` needs no settings.
+ *
+ * @param asked the globs of `--jobs`
+ * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
+ */
+export async function cliJobs({ piko }: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
+  const globs = asked ?? (piko.jobs.length > 0 ? piko.jobs : DEFAULT_GLOBS)
+  const modules = await discoverJobs(globs, process.cwd()).catch((error: unknown) => {
+    if (isPikoError(error, 'JOBS_NOT_FOUND')) throw notFound(`${error.message}`, error.details)
+    throw error
+  })
+  const registry = JobRegistry.of(modules)
+  if (registry.size > 0) return registry
+  const files = modules.map(({ file }) => file)
+  throw notFound(`no job is exported by ${files.slice(0, 10).join(', ')}${files.length > 10 ? ' …' : ''}`, {
+    globs,
+    files,
+  })
+}
+
+function notFound(problem: string, details: Readonly<Record<string, unknown>>): PikoError {
+  const advice =
+    "export one, such as `export const hello = defineJob({ id: 'hello', every: '10s' }, () => {})` in jobs.ts"
+  return new PikoError('JOBS_NOT_FOUND', `${problem}; ${advice}, or name the files with [piko] jobs or --jobs`, {
+    details: { ...details },
+  })
+}

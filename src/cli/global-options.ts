@@ -1,0 +1,23 @@
+import { type Command } from 'commander'
+
+/** Options of every command. */
+export interface GlobalOptions {
+  readonly json: boolean
+  readonly settings: string | undefined
+}
+
+export function addGlobalOptions(program: Command): void {
+  program
+    .option('--json', 'write one line of JSON to standard output, and errors as JSON to standard error')
+    .option('--settings <file>', 'settings file; default: PIKO_SETTINGS_PATH, else settings.toml if there is one')
+}
+
+export function globalOptions(command: Command): GlobalOptions {
+  const { json = false, settings } = command.optsWithGlobals<{ json?: boolean; settings?: string }>()
+  return { json, settings }
+}
+
+/** The end of a help text. */
+export function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
+}

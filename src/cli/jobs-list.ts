@@ -1,0 +1,98 @@
+import { type Command } from 'commander'
+import { Piko } from '../engine/app.ts'
+import { systemClock } from '../engine/clock.ts'
+import { registrationOf } from '../engine/plan-job.ts'
+import { type JobDefinition } from '../job/spec.ts'
+import { type JobRow } from '../store/job-store.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
+import { cliJobs, jobsOption } from './cli-jobs.ts'
+import { cliSettings, readOnly } from './cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { instantText, printResult } from './print-result.ts'
+import { scheduleText } from './schedule-text.ts'
+import { styleFor } from './style.ts'
+import { type Column, table } from './table.ts'
+
+/** `new`: no node has started with it yet. `no code`: the database knows it, the project's files don't. */
+type JobState = 'active' | 'paused' | 'new' | 'no code'
+
+interface ListedJob {
+  readonly id: string
+  readonly schedule: ScheduleSpec | null
+  readonly nextTick: Date | null
+  readonly windows: unknown
+  readonly state: JobState
+  readonly description: string | null
+}
+
+export function addJobs(program: Command): void {
+  const jobs = program.command('jobs').summary('look at the jobs').description('Looks at the jobs.')
+  jobs.addHelpText('after', examples(['piko jobs list']))
+  jobs
+    .command('list')
+    .description(
+      'Lists the jobs of the project and of the database. Changes nothing. ' +
+        'States: active, paused, new (no node has started with it yet), no code (in the database only).',
+    )
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples(['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\'']),
+    )
+    .action((options: { jobs?: string[] }, command: Command) => list(options, globalOptions(command)))
+}
+
+async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const rows = await readJobs(readOnly(settings))
+  const stored = new Map(rows.map((row) => [row.id, row]))
+  const now = new Date(systemClock.now())
+  const jobs = [
+    ...[...registry].map((job) => known(job, stored.get(job.id), now)),
+    ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
+  ].sort((a, b) => (a.id < b.id ? -1 : 1))
+  printResult(globals.json, { jobs }, () => table(columns(), jobs))
+}
+
+async function readJobs(settings: ReturnType<typeof readOnly>): Promise<JobRow[]> {
+  const app = new Piko({ jobs: [], execute: false, settings })
+  try {
+    await app.start()
+    return await app.jobs()
+  } finally {
+    await app.stop()
+  }
+}
+
+function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
+  const { schedule = null, windows = null } = job.policy
+  const nextTick = row ? row.nextTick : registrationOf(job, now).begin.nextTick
+  const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
+  return { id: job.id, schedule, nextTick: nextTick ?? null, windows, state, description: job.description ?? null }
+}
+
+function orphan(row: JobRow): ListedJob {
+  return {
+    id: row.id,
+    schedule: row.schedule === null ? null : (JSON.parse(row.schedule) as ScheduleSpec),
+    nextTick: row.nextTick ?? null,
+    windows: row.windows === null ? null : JSON.parse(row.windows),
+    state: 'no code',
+    description: row.description ?? null,
+  }
+}
+
+function columns(): Column<ListedJob>[] {
+  const { green, yellow, cyan, gray } = styleFor(process.stdout)
+  const colours = { active: green, paused: yellow, new: cyan, 'no code': gray } as const
+  return [
+    { title: 'job', cell: ({ id }) => id },
+    { title: 'schedule', cell: ({ schedule }) => scheduleText(schedule ?? undefined) },
+    { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
+    { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },
+    { title: 'windows', cell: ({ windows }) => (windows === null ? '-' : 'yes') },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => colours[state](text) },
+    { title: 'description', cell: ({ description }) => description ?? '' },
+  ]
+}

@@ -1,0 +1,35 @@
+import { CommanderError } from 'commander'
+import { toError } from '../errors.ts'
+import { exitCodeOf } from './exit-code.ts'
+import { leave } from './leave.ts'
+import { printError } from './print-error.ts'
+import { createProgram } from './program.ts'
+import { InterruptedError, signalExitCode } from './stop-signals.ts'
+import { usageError } from './usage-error.ts'
+
+/** Runs one command; the process ends by itself with its exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  process.stdout.on('error', endOnClosedPipe)
+  process.exitCode = await execute(args)
+  leave()
+}
+
+async function execute(args: readonly string[]): Promise<number> {
+  const json = args.includes('--json')
+  const program = createProgram({ json })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
+    const error = thrown instanceof CommanderError ? usageError(thrown, program, args) : toError(thrown)
+    printError(error, { json })
+    return error instanceof InterruptedError ? signalExitCode(error.signal) : exitCodeOf(error)
+  }
+}
+
+/** `piko windows … | head` reads no further: that is no failure. */
+function endOnClosedPipe(error: Error): void {
+  if ('code' in error && error.code === 'EPIPE') process.exit()
+  throw error
+}

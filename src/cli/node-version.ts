@@ -1,0 +1,21 @@
+import { PikoError } from '../errors.ts'
+
+/** As `engines` of package.json; a test compares them. */
+export const OLDEST_NODE = '22.13.0'
+
+/**
+ * The error for a Node that is too old, else undefined. This file and all that it imports run on Node 18.
+ *
+ * @param version as in `process.versions.node`
+ */
+export function nodeTooOld(version: string): PikoError | undefined {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_NODE.split('.').map(Number)
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined
+  return new PikoError(
+    'NODE_TOO_OLD',
+    `this is Node ${version}; expected ${OLDEST_NODE} or newer; upgrade it, or give this project its own: ` +
+      'npm install --save-dev node@24 (npx and npm scripts use that one)',
+    { details: { found: version, expected: `>=${OLDEST_NODE}` } },
+  )
+}

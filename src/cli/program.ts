@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { addGlobalOptions, examples } from './global-options.ts'
+import { addJobs } from './jobs-list.ts'
+import { addMigrate } from './migrate.ts'
+import { addRun } from './run.ts'
+import { addStart } from './start.ts'
+import { addWindows } from './windows.ts'
+
+const EXIT_CODES = `
+Exit codes:
+  0  done
+  1  the work failed: a run that did not succeed, or an unexpected error
+  2  it could not begin: wrong usage, settings or jobs, the schema, a database that can't be reached
+  Each error has a code, such as JOB_UNKNOWN; docs/errors.md says what to do about it.`
+
+/**
+ * The command line, with every command. It throws where commander would exit, and prints no errors.
+ *
+ * @param json keeps help for a missing command off standard error
+ */
+export function createProgram({ json }: { json: boolean }): Command {
+  const program = new Command('piko')
+    .description('A data-oriented job orchestrator.')
+    .version(version(), '--version', 'show the version')
+    .exitOverride()
+    .configureOutput({ outputError: () => {}, ...(json && { writeErr: () => {} }) })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      examples(['piko start', 'piko jobs list', 'piko run hello', 'piko windows sync_orders', 'piko migrate status']),
+    )
+    .addHelpText('after', EXIT_CODES)
+  addGlobalOptions(program)
+  for (const add of [addStart, addRun, addJobs, addWindows, addMigrate]) add(program)
+  return program
+}
+
+/** Two levels up from `src/cli` and from `dist/cli` alike. */
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

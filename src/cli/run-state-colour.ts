@@ -1,0 +1,18 @@
+import { type RunState } from '../job/run.ts'
+import { type Style } from './style.ts'
+
+export function runStateColour(style: Style, state: RunState): (text: string) => string {
+  switch (state) {
+    case 'succeeded':
+      return style.green
+    case 'failed':
+      return style.red
+    case 'running':
+      return style.cyan
+    case 'cancelled':
+    case 'skipped':
+      return style.yellow
+    case 'queued':
+      return style.gray
+  }
+}

@@ -1,0 +1,135 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { Piko } from '../engine/app.ts'
+import { RunFailedError, type RunOptions } from '../engine/client.ts'
+import { type Run } from '../job/run.ts'
+import { formatMs } from '../time/duration.ts'
+import { toError } from '../errors.ts'
+import { cliJobs, jobsOption } from './cli-jobs.ts'
+import { cliSettings } from './cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { instantText, printResult } from './print-result.ts'
+import { showProgress } from './progress-bar.ts'
+import { runStateColour } from './run-state-colour.ts'
+import { InterruptedError, stopSignals } from './stop-signals.ts'
+import { styleFor } from './style.ts'
+
+interface RunCommandOptions {
+  readonly config?: unknown
+  readonly input?: unknown
+  readonly window?: string
+  readonly wait: boolean
+  readonly jobs?: string[]
+}
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .summary('run a job once, now')
+    .description(
+      'Queues one run of a job, takes part in executing it, waits for its end and prints it. ' +
+        'Exits with 1 when the run did not succeed. Runs of the same job that wait in the queue are executed too.',
+    )
+    .argument('<job>', 'id of the job')
+    .option('--config <json>', "overrides of the job's config", parseJson)
+    .option('--input <json>', 'value of ctx.input', parseJson)
+    .option('--window <start>', 'start of the window to run again; for a job with windows')
+    .option('--no-wait', 'only queue it, for the nodes that are running')
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko run hello',
+        `piko run sync_orders --config '{"shop":"us"}'`,
+        'piko run sync_orders --window 2026-01-01T00:00:00Z',
+        `piko run import_file --input '"orders.csv"' --no-wait`,
+        'piko run hello --json | jq .output',
+      ]),
+    )
+    .action((jobId: string, options: RunCommandOptions, command: Command) =>
+      run(jobId, options, globalOptions(command)),
+    )
+}
+
+async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
+  const registry = await cliJobs(cliSettings(globals), options.jobs)
+  const app = new Piko({ jobs: [...registry], only: [jobId], plan: false, execute: options.wait })
+  try {
+    await app.start()
+    const queued = await app.run(jobId, requestOf(options))
+    const ended = options.wait ? await watch(app, queued) : queued
+    printResult(globals.json, dataOf(ended), () => textOf(ended))
+    if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
+  } finally {
+    await app.stop()
+  }
+}
+
+function requestOf({ config, input, window }: RunCommandOptions): RunOptions {
+  return {
+    ...(config !== undefined && { config }),
+    ...(input !== undefined && { input }),
+    ...(window !== undefined && { window }),
+  }
+}
+
+/** A signal ends the waiting; the stop of the app that follows gives the run back to the queue if it does not end. */
+async function watch(app: Piko, queued: Run): Promise<Run> {
+  const hideProgress = showProgress(app.events, queued.id)
+  const signals = stopSignals()
+  const waiting = new AbortController()
+  void signals.first.then((signal) => {
+    const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
+    waiting.abort(new InterruptedError(signal, message, { runId: queued.id }))
+  })
+  try {
+    return await app.waitFor(queued.id, waiting.signal)
+  } finally {
+    hideProgress()
+  }
+}
+
+function durationMs({ startedAt, finishedAt }: Run): number | undefined {
+  return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
+}
+
+function dataOf(run: Run): object {
+  return {
+    id: run.id,
+    jobId: run.jobId,
+    state: run.state,
+    attempt: run.attempt,
+    durationMs: durationMs(run) ?? null,
+    window: run.window ?? null,
+    config: run.config ?? null,
+    input: run.input ?? null,
+    output: run.output ?? null,
+    error: run.error ?? null,
+    createdAt: run.createdAt,
+    startedAt: run.startedAt ?? null,
+    finishedAt: run.finishedAt ?? null,
+  }
+}
+
+function textOf(run: Run): string {
+  const style = styleFor(process.stdout)
+  const duration = durationMs(run)
+  const lines: [string, string | undefined][] = [
+    ['run', String(run.id)],
+    ['job', run.jobId],
+    ['state', runStateColour(style, run.state)(run.state)],
+    ['window', run.window && `${instantText(run.window.start)} to ${instantText(run.window.end)}`],
+    ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
+    ['duration', duration === undefined ? undefined : formatMs(duration)],
+    ['output', run.output === undefined ? undefined : JSON.stringify(run.output)],
+    ['error', run.error && `${run.error.name}: ${run.error.message}`],
+  ]
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`])).join('\n')
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw new InvalidArgumentError(`expected JSON: ${toError(error).message}`)
+  }
+}

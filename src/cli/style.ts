@@ -1,0 +1,10 @@
+import { type WriteStream } from 'node:tty'
+import picocolors from 'picocolors'
+
+export type Style = ReturnType<typeof picocolors.createColors>
+
+/** Colours on a terminal only; picocolors by itself would also colour what CI captures. */
+export function styleFor(stream: Pick<WriteStream, 'isTTY'>): Style {
+  const { NO_COLOR = '', TERM } = process.env
+  return picocolors.createColors(stream.isTTY === true && NO_COLOR === '' && TERM !== 'dumb')
+}

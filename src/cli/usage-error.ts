@@ -1,0 +1,25 @@
+import { type Command, type CommanderError } from 'commander'
+import { PikoError } from '../errors.ts'
+
+/** commander's refusal of a command line as one of Piko's errors. */
+export function usageError(error: CommanderError, program: Command, args: readonly string[]): PikoError {
+  const command = commandOf(program, args)
+  const isIncomplete = error.code === 'commander.help'
+  const problem = isIncomplete
+    ? `${command} needs a command`
+    : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
+}
+
+/** `piko migrate up`: as much of the command line as names commands. */
+function commandOf(program: Command, args: readonly string[]): string {
+  const path = [program.name()]
+  let command = program
+  for (const arg of args) {
+    const sub = command.commands.find((candidate) => candidate.name() === arg)
+    if (!sub) continue
+    command = sub
+    path.push(arg)
+  }
+  return path.join(' ')
+}

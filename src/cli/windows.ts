@@ -1,0 +1,127 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { Piko } from '../engine/app.ts'
+import { PikoError } from '../errors.ts'
+import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
+import { cliSettings, readOnly } from './cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { instantText, printResult } from './print-result.ts'
+import { runStateColour } from './run-state-colour.ts'
+import { styleFor } from './style.ts'
+import { type Column, table } from './table.ts'
+
+const HOLES = ['failed', 'skipped', 'cancelled', 'pending'] as const
+const STATES = ['succeeded', ...HOLES] as const
+
+interface WindowsOptions {
+  readonly state?: NonNullable<WindowFilter['state']>
+  readonly limit: number
+}
+
+export function addWindows(program: Command): void {
+  program
+    .command('windows')
+    .summary("show a job's windows")
+    .description(
+      "Shows a job's ledger: how many windows are in which state, the watermark (the end of the unbroken succeeded " +
+        'prefix), the first hole behind it, and the windows, oldest first. Changes nothing.',
+    )
+    .argument('<job>', 'id of a job with windows')
+    .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
+    .option('--limit <count>', 'windows to show at most', parseLimit, 100)
+    .addHelpText(
+      'after',
+      examples([
+        'piko windows sync_orders',
+        'piko windows sync_orders --state failed --limit 10',
+        'piko windows sync_orders --json | jq .watermark',
+      ]),
+    )
+    .action((jobId: string, options: WindowsOptions, command: Command) =>
+      windows(jobId, options, globalOptions(command)),
+    )
+}
+
+async function windows(jobId: string, filter: WindowsOptions, globals: GlobalOptions): Promise<void> {
+  const app = new Piko({ jobs: [], execute: false, settings: readOnly(cliSettings(globals)) })
+  try {
+    await app.start()
+    await requireWindows(app, jobId)
+    const ledger = await app.ledger(jobId)
+    const firstHole = await findFirstHole(app, jobId)
+    const shown = await app.windows(jobId, filter)
+    printResult(globals.json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown))
+  } finally {
+    await app.stop()
+  }
+}
+
+async function requireWindows(app: Piko, jobId: string): Promise<void> {
+  const jobs = await app.jobs()
+  const job = jobs.find(({ id }) => id === jobId)
+  const details = { jobId, location: app.storeLocation }
+  if (!job) {
+    const ids = jobs.filter((row) => row.windows !== null).map(({ id }) => id)
+    const known =
+      ids.length > 0 ? `jobs with windows are ${ids.join(', ')}` : 'it knows jobs once a node has started with them'
+    throw new PikoError('JOB_UNKNOWN', `the database knows no job "${jobId}"; ${known}`, { details })
+  }
+  if (job.windows === null) {
+    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; they come with its option windows`, {
+      details,
+    })
+  }
+}
+
+async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | undefined> {
+  const firsts = await Promise.all(HOLES.map((state) => app.windows(jobId, { state, limit: 1 })))
+  return firsts.flat().sort((a, b) => a.start.getTime() - b.start.getTime())[0]
+}
+
+function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, shown: readonly LedgerWindow[]): object {
+  return {
+    job: ledger.jobId,
+    counts: ledger.counts,
+    start: ledger.start ?? null,
+    watermark: ledger.watermark ?? null,
+    end: ledger.end ?? null,
+    firstHole: firstHole ? { start: firstHole.start, end: firstHole.end, state: firstHole.state } : null,
+    windows: shown.map(({ start, end, state, runId, attempt, error }) => ({
+      start,
+      end,
+      state,
+      runId: runId ?? null,
+      attempt: attempt ?? null,
+      error: error ?? null,
+    })),
+  }
+}
+
+function textOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, shown: readonly LedgerWindow[]): string {
+  const summary = summaryOf(ledger, firstHole)
+  return shown.length === 0 ? summary : `${summary}\n\n${table(columns(), shown)}`
+}
+
+function summaryOf({ jobId, counts, watermark }: LedgerSummary, firstHole: LedgerWindow | undefined): string {
+  const total = STATES.reduce((sum, state) => sum + counts[state], 0)
+  if (total === 0) return `${jobId}: no windows yet`
+  const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
+  const hole = firstHole ? `first hole ${instantText(firstHole.start)} (${firstHole.state})` : 'no hole'
+  return `${jobId}: ${total} windows (${parts.join(', ')}); watermark ${instantText(watermark)}; ${hole}`
+}
+
+function columns(): Column<LedgerWindow>[] {
+  const style = styleFor(process.stdout)
+  return [
+    { title: 'start', cell: ({ start }) => instantText(start) },
+    { title: 'end', cell: ({ end }) => instantText(end) },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
+    { title: 'run', cell: ({ runId }) => (runId === undefined ? '-' : String(runId)) },
+    { title: 'attempt', cell: ({ attempt }) => (attempt === undefined ? '-' : String(attempt)) },
+    { title: 'error', cell: ({ error }) => error ?? '' },
+  ]
+}
+
+function parseLimit(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected a whole number from 1 to 999999')
+}
