@@ -21,8 +21,8 @@ const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
 
 /**
- * Builds the server with every route, not yet listening. An answer that takes longer than ten
- * seconds becomes a 503, a request that does not arrive is ended; `close()` ends idle connections at once and waits for the answers under way.
+ * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503, a
+ * request that does not arrive is ended; `close()` ends idle connections at once and waits for the answers under way.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server = fastify({
