@@ -1,0 +1,141 @@
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const run = promisify(execFile)
+
+const JOBS = `
+import { job, type JobContext } from 'piko'
+
+export class Pings {
+  @job({ id: 'ping', cron: '* * * * * *' })
+  async ping(ctx: JobContext) {
+    ctx.log.info('pong')
+  }
+}
+`
+
+/** What is packed, unpacked into an empty project elsewhere; only the dependencies are this repository's. */
+describe('the packed package in an empty project', () => {
+  let folder: string
+  const piko = (): string => join(folder, 'node_modules/piko')
+
+  beforeAll(async () => {
+    if (!existsSync(join(root, 'dist/index.js')))
+      throw new Error('dist/ is missing: run "npm run build" first, as "npm test" does')
+    folder = mkdtempSync(join(tmpdir(), 'piko-package-'))
+    const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+      cwd: root,
+    })
+    const [packed] = JSON.parse(stdout) as [{ filename: string }]
+    mkdirSync(piko(), { recursive: true })
+    execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', piko(), '--strip-components=1'])
+    symlinkSync(join(root, 'node_modules'), join(piko(), 'node_modules'))
+  }, 60_000)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const project = (name: string, files: Record<string, string>): string => {
+    const path = join(folder, name)
+    mkdirSync(path)
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text)
+    return path
+  }
+
+  const start = (cwd: string): { stop: () => Promise<number | null>; url: Promise<string> } => {
+    const child = spawn(process.execPath, [join(piko(), 'dist/cli/bin.js'), 'start'], {
+      cwd,
+      env: { ...process.env, NODE_OPTIONS: '', PIKO_HTTP__PORT: '0', PIKO_LOG_JSON: 'true' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const exit = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    const url = new Promise<string>((resolve, reject) => {
+      let output = ''
+      const read = (chunk: Buffer): void => {
+        output += chunk.toString()
+        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(output)
+        if (found) resolve(found[0])
+      }
+      child.stdout.on('data', read)
+      child.stderr.on('data', read)
+      child.once('exit', (code) => reject(new Error(`piko start exited with ${code}: ${output}`)))
+    })
+    return {
+      url,
+      stop: async () => {
+        child.kill('SIGTERM')
+        return exit
+      },
+    }
+  }
+
+  it.each([
+    ['standard decorators in an ES module package', { 'package.json': '{ "type": "module" }', 'tsconfig.json': '{}' }],
+    [
+      'experimentalDecorators',
+      {
+        'package.json': '{ "type": "module" }',
+        'tsconfig.json': '{ "compilerOptions": { "experimentalDecorators": true } }',
+      },
+    ],
+    ['a CommonJS package without a tsconfig', { 'package.json': '{}' }],
+  ])(
+    'fires a decorated job each second and counts it: %s',
+    async (name, files) => {
+      const cwd = project(name.replaceAll(' ', '-'), { ...files, 'jobs.ts': JOBS })
+      const node = start(cwd)
+      const url = await node.url
+      await vi.waitFor(
+        async () => {
+          const metrics = await (await fetch(`${url}/metrics`)).text()
+          const count = /^piko_job_run_total\{job_id="ping",status="succeeded"\} (\d+)$/m.exec(metrics)?.[1]
+          expect(Number(count)).toBeGreaterThanOrEqual(2)
+        },
+        { timeout: 15_000, interval: 100 },
+      )
+      expect((await fetch(`${url}/readyz`)).status).toBe(200)
+      expect(await node.stop()).toBe(0)
+    },
+    30_000,
+  )
+
+  it('has types for the user’s compiler in both decorator modes', async () => {
+    const tsconfig = (experimentalDecorators: boolean): string =>
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          target: 'es2022',
+          module: 'nodenext',
+          skipLibCheck: false,
+          types: ['node'],
+          typeRoots: [join(root, 'node_modules/@types')],
+          experimentalDecorators,
+        },
+        files: ['jobs.ts'],
+      })
+    for (const legacy of [false, true]) {
+      const cwd = project(`types-${legacy}`, {
+        'package.json': '{ "type": "module" }',
+        'tsconfig.json': tsconfig(legacy),
+        'jobs.ts': JOBS,
+      })
+      const { stdout } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', cwd]).catch(
+        (error: unknown) => error as { stdout: string },
+      )
+      expect(stdout).toBe('')
+    }
+  }, 120_000)
+
+  it('ships the migrations, and no test', async () => {
+    expect(existsSync(join(piko(), 'migrations/sqlite/0001_jobs_and_runs.up.sql'))).toBe(true)
+    expect(existsSync(join(piko(), 'settings.example.toml'))).toBe(true)
+    expect(existsSync(join(piko(), 'test'))).toBe(false)
+  })
+})
