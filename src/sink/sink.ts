@@ -7,7 +7,12 @@ import { type SqlDatabase } from './sql.ts'
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type RowModel<T = any> = z.ZodType<T> | (abstract new (...args: never[]) => T)
 
-export type RowOf<M> = M extends z.ZodType<infer T> ? T : M extends abstract new (...args: never[]) => infer T ? T : never
+/** What a handler receives for a model: what the schema puts out, or the class's instances. */
+export type RowOf<M> =
+  M extends z.ZodType<infer T> ? T : M extends abstract new (...args: never[]) => infer T ? T : never
+
+/** What is written for a model: what the schema takes in, so that fields with a default may be left out. */
+export type RowInputOf<M> = M extends z.ZodType ? z.input<M> : RowOf<M>
 
 /** What a sink gets once per process, before its first run. */
 export interface SinkEnv {
@@ -44,13 +49,13 @@ export abstract class Sink {
   /** Rows per delivered batch. Default 1,000. */
   static readonly batchSize: number = 1_000
 
-  /** Called once per process before the first run writes; create tables here. */
+  /** Called once per process before the first run; create tables here. When it fails, the next run calls it again. */
   open?(env: SinkEnv): Promise<void>
 
   /** Called at the end of a successful attempt of a window that wrote no row at all: clear what earlier runs left. */
   clear?(scope: SinkScope): Promise<void>
 
-  /** Called once at stop. */
+  /** Called once at stop, also when `open` failed. */
   close?(): Promise<void>
 }
 
@@ -65,12 +70,14 @@ export type SinkMap = Readonly<Record<string, SinkClass>>
 /** A run's end of a sink. */
 export interface SinkWriter {
   /**
-   * Checks and buffers one row or many. Waits while a full batch is being delivered (back-pressure).
+   * Checks and buffers one row or many (rows that are arrays themselves: always many). Waits while a full batch is being
+   * delivered and the next one is full (back-pressure). A wrong row keeps all rows of its call out.
    *
    * @throws PikoError `SINK_MODEL_UNKNOWN` when the sink has no `@on(model)`, `SINK_ROW_INVALID` with the row's index,
-   * `SINK_FAILED` when an earlier delivery of this run failed
+   * `SINK_FAILED` when an earlier delivery of this run failed, `STOPPED` when the attempt is over
+   * @throws the reason of the run's signal once it has aborted
    */
-  write<M extends RowModel>(model: M, rows: RowOf<M> | readonly RowOf<M>[]): Promise<void>
+  write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
 }
 
 export type SinkWriters<S extends SinkMap> = { readonly [K in keyof S]: SinkWriter }

@@ -97,6 +97,27 @@ describe('defineResource', () => {
     await release({ ok: true })
   })
 
+  it('closes nothing when opening fails while it stops', async () => {
+    let refuse = (_error: Error): void => {}
+    const opening = new Promise<never>((_resolve, reject) => (refuse = reject))
+    let closed = 0
+    const Db = defineResource({
+      name: 'db',
+      open: () => opening,
+      acquire: async function* (_ctx, opened) {
+        yield opened
+      },
+      close: () => void closed++,
+    })
+    const db = new Db()
+    const acquiring = db.acquire(resourceContext()).next()
+    const closing = db.close?.()
+    refuse(new Error('refused'))
+    await expect(acquiring).rejects.toThrow('refused')
+    await closing
+    expect(closed).toBe(0)
+  })
+
   it('shows the generator how the run ended', async () => {
     const ends: string[] = []
     const Transaction = defineResource({

@@ -170,6 +170,16 @@ describe('ResourcePool.borrow', () => {
     expect(pool.stats().map(({ active }) => active)).toEqual([0, 0, 0])
   })
 
+  it('frees the slots of those that it never came to', async () => {
+    const pool = new ResourcePool()
+    const acquiring = (): void => {
+      throw new Error('refused')
+    }
+    const map = { a: noted([], 'a', { acquiring }), b: noted([], 'b', { size: 1 }) }
+    await expect(pool.borrow(map, resourceContext())).rejects.toThrow('refused')
+    expect(pool.stats()).toMatchObject([{ active: 0 }, { active: 0 }])
+  })
+
   it('logs what fails on the way back, and keeps the first error', async () => {
     const events: string[] = []
     const log = new MemoryLog()
@@ -469,6 +479,11 @@ describe('ResourcePool.close', () => {
     controller.abort()
     await closing
     expect(events).toEqual(['+a', 'close a'])
+
+    const late = new ResourcePool()
+    await late.borrow({ b: noted(events, 'b') }, resourceContext())
+    await late.close(AbortSignal.abort())
+    expect(events.slice(2)).toEqual(['+b', 'close b'])
   })
 
   it('closes every resource although some fail, and tells which', async () => {

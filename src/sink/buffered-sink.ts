@@ -1,0 +1,190 @@
+import { describe, PikoError, toError } from '../errors.ts'
+import { checkRows } from './check-rows.ts'
+import { type Route, type Routes } from './routes.ts'
+import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
+
+/** A sink of the process with what is known about its class. */
+export interface SinkTarget {
+  readonly name: string
+  readonly sink: Sink
+  readonly routes: Routes
+  readonly batchSize: number
+}
+
+interface Buffer {
+  readonly route: Route
+  rows: unknown[]
+  /** Of the next batch. */
+  index: number
+}
+
+/**
+ * One run's end of one sink: checks rows, gathers them by model and delivers full batches, one at a time. In memory are at
+ * most the batch in delivery and one batch per model.
+ *
+ * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
+ */
+export class BufferedSink implements SinkWriter {
+  readonly #target: SinkTarget
+  readonly #scope: SinkScope
+  readonly #buffers = new Map<RowModel, Buffer>()
+  #state: 'writing' | 'over' | 'discarded' = 'writing'
+  #hasRows = false
+  /** The writes under way, in the order of their calls; never rejects. */
+  #turn: Promise<void> = Promise.resolve()
+  #turns = 0
+  /** The delivery under way; never rejects. */
+  #delivery: Promise<void> | undefined
+  #failure: PikoError | undefined
+  #flushed: Promise<void> | undefined
+
+  constructor(target: SinkTarget, scope: SinkScope) {
+    this.#target = target
+    this.#scope = scope
+  }
+
+  write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void> {
+    // The run reports a failed delivery, an abort or its end by itself: a write that nobody awaited must not end the whole
+    // process with them. A wrong row is reported to the writer alone.
+    try {
+      const added = this.#accept(model, Array.isArray(rows) ? rows : [rows])
+      added?.catch(() => {})
+      return added ?? Promise.resolve()
+    } catch (error) {
+      const refused = Promise.reject<void>(toError(error))
+      if (this.#failure || this.#scope.signal.aborted || this.#state === 'discarded') refused.catch(() => {})
+      return refused
+    }
+  }
+
+  /**
+   * Delivers what is left, after the writes under way. A run with a window that wrote no row has its window cleared.
+   *
+   * @throws PikoError `SINK_FAILED` when any delivery of the run failed
+   * @throws the reason of the run's signal once it has aborted
+   */
+  flush(): Promise<void> {
+    if (this.#state === 'writing') this.#state = 'over'
+    return (this.#flushed ??= this.#inTurn(() => this.#flush()))
+  }
+
+  /** Drops what is not delivered and waits for the delivery under way; what that one throws no longer matters. */
+  async discard(): Promise<void> {
+    this.#state = 'discarded'
+    this.#buffers.clear()
+    await this.#delivery
+  }
+
+  /** Undefined when the rows are buffered already. */
+  #accept(model: RowModel, rows: readonly unknown[]): Promise<void> | undefined {
+    if (this.#state === 'over') throw this.#isOver()
+    this.#assertUsable()
+    const route = this.#routeOf(model)
+    const checked = checkRows(this.#target.name, route, rows)
+    if (checked.length === 0) return undefined
+    this.#hasRows = true
+    const buffer = this.#bufferOf(route)
+    // Most writes only add to a batch: they wait for nobody.
+    if (this.#turns === 0 && buffer.rows.length + checked.length < this.#target.batchSize) {
+      for (const row of checked) buffer.rows.push(row)
+      return undefined
+    }
+    return this.#inTurn(() => this.#add(buffer, checked))
+  }
+
+  async #add(buffer: Buffer, rows: readonly unknown[]): Promise<void> {
+    const { batchSize } = this.#target
+    for (const row of rows) {
+      this.#assertUsable()
+      buffer.rows.push(row)
+      if (buffer.rows.length >= batchSize) await this.#startDelivery(buffer)
+    }
+  }
+
+  async #flush(): Promise<void> {
+    for (const buffer of this.#buffers.values()) if (buffer.rows.length > 0) await this.#startDelivery(buffer)
+    await this.#delivery
+    this.#assertUsable()
+    const { sink } = this.#target
+    if (this.#hasRows || this.#scope.window === undefined || !sink.clear) return
+    try {
+      await sink.clear(this.#scope)
+    } catch (error) {
+      throw (this.#failure = this.#failed('could not clear its window', error))
+    }
+  }
+
+  /** Waits for the delivery before this one, not for this one. */
+  async #startDelivery(buffer: Buffer): Promise<void> {
+    await this.#delivery
+    this.#assertUsable()
+    const { rows, route, index } = buffer
+    buffer.rows = []
+    buffer.index++
+    this.#delivery = this.#deliver(route, rows, index)
+  }
+
+  async #deliver({ modelName, method }: Route, rows: unknown[], index: number): Promise<void> {
+    const { jobId, runId, window } = this.#scope
+    const part = window ? window.start.toISOString() : `run:${runId}`
+    const batch: SinkBatch = { ...this.#scope, index, key: `${jobId}/${part}/${modelName}/${index}` }
+    const { sink } = this.#target
+    try {
+      await (sink as unknown as Record<string | symbol, (rows: unknown[], batch: SinkBatch) => unknown>)[method]?.(
+        rows,
+        batch,
+      )
+    } catch (error) {
+      this.#failure = this.#failed(`failed to deliver batch ${index} of ${modelName} (${rows.length} rows)`, error)
+      this.#buffers.clear()
+    } finally {
+      this.#delivery = undefined
+    }
+  }
+
+  #assertUsable(): void {
+    if (this.#failure) throw this.#failure
+    if (this.#scope.signal.aborted) throw toError(this.#scope.signal.reason)
+    if (this.#state === 'discarded') throw this.#isOver()
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turns++
+    const done = this.#turn.then(work).finally(() => this.#turns--)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  #bufferOf(route: Route): Buffer {
+    const buffer = this.#buffers.get(route.model) ?? { route, rows: [], index: 0 }
+    this.#buffers.set(route.model, buffer)
+    return buffer
+  }
+
+  #routeOf(model: RowModel): Route {
+    const { routes, name } = this.#target
+    const route = routes.get(model)
+    if (route) return route
+    const known = [...routes.values()].map(({ modelName }) => modelName).join(', ') || 'no model at all'
+    const given = typeof model === 'function' ? model.name : 'this schema'
+    throw new PikoError(
+      'SINK_MODEL_UNKNOWN',
+      `sink ${name} has no @on(${given}); it takes ${known}. A model is known by identity: write the very class or schema of @on`,
+      { details: { sink: name, model: describe(given) } },
+    )
+  }
+
+  #isOver(): PikoError {
+    const { runId, attempt } = this.#scope
+    return new PikoError(
+      'STOPPED',
+      `sink ${this.#target.name}: attempt ${attempt} of run ${runId} is over; await every write in the handler`,
+    )
+  }
+
+  #failed(what: string, thrown: unknown): PikoError {
+    const cause = toError(thrown)
+    const { name } = this.#target
+    return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${cause.message}`, { cause, details: { sink: name } })
+  }
+}

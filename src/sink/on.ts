@@ -1,0 +1,91 @@
+import { describe, PikoError } from '../errors.ts'
+import { type RowModel, type RowOf, type SinkBatch } from './sink.ts'
+
+/** Receives the checked rows of one model, at most `batchSize` at once; the next batch waits until it resolves. */
+export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown
+
+/** A method decorator in both of its standards: first TC39, then `experimentalDecorators`. */
+export interface OnDecorator<Handler> {
+  (method: Handler, context: MethodContext): void
+  <M extends Handler>(prototype: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
+}
+
+/** The part of TypeScript's `ClassMethodDecoratorContext` that a public instance method of any class has. */
+interface MethodContext {
+  readonly kind: 'method'
+  readonly private: false
+  readonly static: boolean
+  readonly name: string | symbol
+}
+
+/**
+ * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy
+ * (`experimentalDecorators`) decorator. Next to decorators that replace the method it must stand first.
+ *
+ * A subclass inherits the marked methods of its parent. It overrides one by a method of the same name (without a mark: for
+ * the same models) or by marking another method for the same model.
+ *
+ * @throws PikoError `SINK_FAILED` when it stands on anything but an instance method, or the model is none
+ * @example
+ * class Orders extends Sink {
+ *   @on(Order)
+ *   async orders(rows: Order[], batch: SinkBatch) { await table.replace(batch, rows) }
+ * }
+ */
+export function on<M extends RowModel>(model: M): OnDecorator<RowHandler<M>> {
+  if (!isRowModel(model)) throw misplaced(`its model is ${describe(model)}; expected a zod schema or a class`)
+  return (target: unknown, context: unknown, descriptor?: unknown): void => {
+    if (isTc39Context(context)) {
+      if (context.kind !== 'method' || context.static || context.private) {
+        throw misplaced(
+          `it stands on the ${kindOf(context)} ${String(context.name)}; expected a public instance method`,
+        )
+      }
+      mark(target as object, model)
+      return
+    }
+    const method = (descriptor as PropertyDescriptor | undefined)?.value as unknown
+    if (typeof method !== 'function' || typeof target === 'function') {
+      throw misplaced(`it stands on ${String(context)}; expected a public instance method`)
+    }
+    mark(method, model)
+  }
+}
+
+/** A zod schema (known by its shape, so that any copy of zod will do) or a class. */
+export function isRowModel(value: unknown): value is RowModel {
+  return typeof value === 'function' || isSchema(value)
+}
+
+export function isSchema(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'safeParse' in value && typeof value.safeParse === 'function'
+}
+
+// The mark is on the function itself: this needs neither Symbol.metadata, which Node lacks, nor an instance, and is found
+// in a class that another copy of this package decorated.
+const MODELS = Symbol.for('piko.on')
+
+/** Marks a handler for one more model. */
+export function mark(method: object, model: RowModel): void {
+  Object.defineProperty(method, MODELS, { value: [...markedModels(method), model], configurable: true })
+}
+
+/** The models of a marked method; none for any other value. */
+export function markedModels(method: unknown): readonly RowModel[] {
+  if (typeof method !== 'function') return []
+  return (method as { [MODELS]?: readonly RowModel[] })[MODELS] ?? []
+}
+
+function isTc39Context(
+  value: unknown,
+): value is DecoratorContext & { readonly static?: boolean; readonly private?: boolean } {
+  return typeof value === 'object' && value !== null && 'kind' in value
+}
+
+function kindOf(context: { readonly kind: string; readonly static?: boolean; readonly private?: boolean }): string {
+  return [context.private && 'private', context.static && 'static', context.kind].filter(Boolean).join(' ')
+}
+
+function misplaced(problem: string): PikoError {
+  return new PikoError('SINK_FAILED', `@on: ${problem}`)
+}

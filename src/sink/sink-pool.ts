@@ -1,0 +1,144 @@
+import { describe, PikoError, toError } from '../errors.ts'
+import { BufferedSink, type SinkTarget } from './buffered-sink.ts'
+import { assertBatchSize } from './define-sink.ts'
+import { routesOf } from './routes.ts'
+import { type SinkClass, type SinkEnv, type SinkMap, type SinkScope, type SinkWriter } from './sink.ts'
+
+/** The sinks of one attempt. */
+export interface RunSinks {
+  /** By the names of the sink map. */
+  readonly writers: Readonly<Record<string, SinkWriter>>
+  /**
+   * At the end of a successful handler: delivers what is left, sink by sink in the map's order.
+   *
+   * @throws PikoError `SINK_FAILED`; the sinks after the one that failed are not flushed: call `discard`
+   */
+  readonly flush: () => Promise<void>
+  /** After a failure: drops what is not delivered and waits for the deliveries under way. Never rejects. */
+  readonly discard: () => Promise<void>
+}
+
+interface OwnedSink extends SinkTarget {
+  /** Undefined until the first run, and again after a failure. */
+  opened: Promise<void> | undefined
+}
+
+/**
+ * Owns the process's sinks: one instance per class, made and opened for the first run that has it.
+ *
+ * open → `close()` → closed.
+ */
+export class SinkPool {
+  readonly #env: SinkEnv
+  readonly #sinks = new Map<SinkClass, OwnedSink>()
+  #closed: Promise<void> | undefined
+
+  constructor(env: SinkEnv) {
+    this.#env = env
+  }
+
+  /**
+   * Opens the sinks of one attempt. Two names for the same class share one buffer.
+   *
+   * @throws PikoError `SINK_FAILED` when a sink can't be made or opened; the next run tries again
+   * @throws PikoError `STOPPED` once {@link close} was called
+   * @throws the reason of `scope.signal` when it aborts first
+   */
+  async forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
+    if (this.#closed) throw new PikoError('STOPPED', 'the sinks are closed: the process is stopping')
+    const buffers = new Map<OwnedSink, BufferedSink>()
+    const writers: [string, SinkWriter][] = []
+    for (const [key, sinkClass] of Object.entries(map)) {
+      const owned = this.#sinkOf(key, sinkClass)
+      const buffer = buffers.get(owned) ?? new BufferedSink(owned, scope)
+      buffers.set(owned, buffer)
+      writers.push([key, buffer])
+    }
+    for (const owned of buffers.keys()) await orAborted(this.#open(owned), scope.signal)
+    return {
+      writers: Object.freeze(Object.fromEntries(writers)),
+      flush: async () => {
+        for (const buffer of buffers.values()) await buffer.flush()
+      },
+      discard: async () => {
+        await Promise.all([...buffers.values()].map((buffer) => buffer.discard()))
+      },
+    }
+  }
+
+  /**
+   * Closes every sink that was made, the newest first; one that fails does not keep the others from it.
+   *
+   * @throws PikoError `SINK_FAILED` when sinks failed to close
+   */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close())
+  }
+
+  #sinkOf(key: string, sinkClass: SinkClass): OwnedSink {
+    const made = this.#sinks.get(sinkClass)
+    if (made) return made
+    if (typeof sinkClass !== 'function') {
+      throw new PikoError(
+        'SINK_FAILED',
+        `sink ${key} is ${describe(sinkClass)}; expected a subclass of Sink, or one that defineSink made`,
+      )
+    }
+    const name = sinkClass.name || key
+    const { batchSize } = sinkClass
+    assertBatchSize(name, batchSize)
+    const routes = routesOf(sinkClass)
+    try {
+      const owned = { name, sink: new sinkClass(), routes, batchSize, opened: undefined }
+      this.#sinks.set(sinkClass, owned)
+      return owned
+    } catch (error) {
+      throw failed(name, 'could not be made', error)
+    }
+  }
+
+  #open(owned: OwnedSink): Promise<void> {
+    if (owned.opened) return owned.opened
+    const opened = (async () => owned.sink.open?.(this.#env))().catch((error: unknown) => {
+      owned.opened = undefined
+      throw failed(owned.name, 'could not be opened', error)
+    })
+    return (owned.opened = opened)
+  }
+
+  async #close(): Promise<void> {
+    const failures: Error[] = []
+    for (const { name, sink, opened } of [...this.#sinks.values()].reverse()) {
+      await Promise.allSettled([opened])
+      try {
+        await sink.close?.()
+      } catch (error) {
+        failures.push(failed(name, 'failed to close', error))
+      }
+    }
+    const [first] = failures
+    if (!first) return
+    if (failures.length === 1) throw first
+    const messages = failures.map(({ message }) => message).join('; ')
+    throw new PikoError('SINK_FAILED', messages, { cause: new AggregateError(failures, messages) })
+  }
+}
+
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let leave = (): void => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    leave = () => reject(toError(signal.reason))
+    if (signal.aborted) leave()
+    else signal.addEventListener('abort', leave, { once: true })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+function failed(name: string, what: string, thrown: unknown): PikoError {
+  const cause = toError(thrown)
+  return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${cause.message}`, { cause, details: { sink: name } })
+}

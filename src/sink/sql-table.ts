@@ -1,0 +1,246 @@
+import { describe, PikoError } from '../errors.ts'
+import { transactionPastDeadlock } from './deadlock.ts'
+import { type SinkBatch, type SinkScope } from './sink.ts'
+import { type SqlDatabase, type SqlExecutor, type SqlValue } from './sql.ts'
+import { onConflict, quoted, quotedTable, toSqlValue } from './sql-text.ts'
+
+export interface SqlTableOptions<Row extends object> {
+  /** `orders`, or with its schema `sales.orders`. */
+  readonly name: string
+  /** The row's properties that are stored: a list when the columns have the same names, else `{ property: 'column' }`. */
+  readonly columns: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
+  /** Column that the start of the run's window goes to. `null`: the table has none. Default `'window_start'`. */
+  readonly windowColumn?: string | null
+  /** Column (NOT NULL, 64 bits) that the run's fence goes to; it keeps an overtaken run from writing. Default: none. */
+  readonly fenceColumn?: string
+  /** Rows per INSERT statement; fewer where the databases' limit of parameters asks for it. Default and most: 1,000. */
+  readonly chunkSize?: number
+}
+
+export interface SqlTableTarget {
+  /** Where the table is. Default: the database that Piko itself runs on. */
+  readonly on?: SqlDatabase
+}
+
+const MOST_ROWS = 1_000
+/** SQLite takes 32,766 parameters a statement, MySQL 65,535. */
+const MOST_PARAMETERS = 30_000
+
+/**
+ * A table that a sink writes to, with the SQL of MySQL and SQLite. Every call is one transaction, which is
+ * repeated after a deadlock. The table belongs to one
+ * job and one model: {@link replace} and {@link clear} delete whatever it holds of a window.
+ *
+ * With `fenceColumn`, rows of a newer run of the window are neither deleted nor mixed with: the older run fails with
+ * `SINK_FAILED`. Have an index that begins with the window column and the fence column.
+ *
+ * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are refused.
+ */
+export class SqlTable<Row extends object> {
+  readonly #name: string
+  readonly #properties: readonly string[]
+  readonly #columns: readonly string[]
+  readonly #windowColumn: string | null
+  readonly #fenceColumn: string | undefined
+  readonly #chunkSize: number
+
+  /** @throws PikoError `SINK_FAILED` for a name that is no identifier, a column given twice, a wrong chunk size */
+  constructor({
+    name,
+    columns,
+    windowColumn = 'window_start',
+    fenceColumn,
+    chunkSize = MOST_ROWS,
+  }: SqlTableOptions<Row>) {
+    const pairs: [string, unknown][] = isList(columns)
+      ? columns.map((column) => [column, column])
+      : Object.entries(columns)
+    this.#name = name
+    this.#properties = pairs.map(([property]) => property)
+    this.#columns = pairs.map(([, column]) => column as string)
+    this.#windowColumn = windowColumn
+    this.#fenceColumn = fenceColumn
+    this.#chunkSize = chunkSize
+    const filled = [windowColumn, fenceColumn].filter((column) => typeof column === 'string')
+    quotedTable('mysql', name)
+    for (const column of [...this.#columns, ...filled]) quoted('mysql', column, `column of table ${name}`)
+    if (pairs.length === 0) throw this.#wrong('it has no columns')
+    const twice = [...this.#columns, ...filled].find((column, index, all) => all.indexOf(column) !== index)
+    if (twice !== undefined) {
+      throw this.#wrong(
+        `column ${twice} is given twice; the window and fence columns are filled from the run and not listed in columns`,
+      )
+    }
+    if (!Number.isSafeInteger(chunkSize) || chunkSize < 1 || chunkSize > MOST_ROWS) {
+      throw this.#wrong(`its chunkSize is ${describe(chunkSize)}; expected a whole number from 1 to ${MOST_ROWS}`)
+    }
+  }
+
+  /**
+   * Makes the batches of an attempt the whole content of its window: the first one deletes what earlier runs left.
+   *
+   * @throws PikoError `JOB_INVALID` for a run without a window: `insert` or `upsert` instead
+   * @throws PikoError `SINK_FAILED` when a newer run has written the window (with `fenceColumn`)
+   */
+  async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
+    const window = this.#windowOf(batch, 'replace')
+    const values = this.#valuesOf(batch, rows)
+    await transactionPastDeadlock(on, async (trx) => {
+      await this.#refuseStale(trx, batch)
+      if (batch.index === 0) await this.#delete(trx, window, batch, '<=')
+      await this.#insert(trx, batch, values)
+      // An older run may have inserted between the delete and the first insert: two runs that reach this point see each other.
+      if (batch.index === 0 && this.#fenceColumn !== undefined) await this.#delete(trx, window, batch, '<')
+      await this.#refuseStale(trx, batch, 'locking')
+    })
+  }
+
+  /** Deletes what earlier runs left of the window. Throws as {@link replace} does. */
+  async clear(scope: SinkScope, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
+    const window = this.#windowOf(scope, 'clear')
+    await transactionPastDeadlock(on, async (trx) => {
+      await this.#delete(trx, window, scope, '<=')
+      await this.#refuseStale(trx, scope, 'locking')
+    })
+  }
+
+  /**
+   * Adds rows. A repeated attempt adds them again: rather `replace` or `upsert` when the run may be retried.
+   *
+   * @throws PikoError `SINK_FAILED` when a newer run has written the window (with `fenceColumn`)
+   */
+  async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
+    const values = this.#valuesOf(batch, rows)
+    await transactionPastDeadlock(on, async (trx) => {
+      await this.#insert(trx, batch, values)
+      await this.#refuseStale(trx, batch, 'locking')
+    })
+  }
+
+  /**
+   * Adds rows and overwrites those that are there. With `fenceColumn`, a row that a newer run wrote stays as it is.
+   *
+   * @param keyColumns the columns of the primary key or of a unique index (MySQL takes any that matches)
+   */
+  async upsert(
+    batch: SinkBatch,
+    rows: readonly Row[],
+    keyColumns: readonly string[],
+    { on = batch.sql }: SqlTableTarget = {},
+  ): Promise<void> {
+    const written = this.#written(batch)
+    const unknown = keyColumns.find((column) => !written.includes(column))
+    if (unknown !== undefined || keyColumns.length === 0) {
+      throw this.#wrong(`upsert got the key columns ${describe(keyColumns)}; expected some of ${written.join(', ')}`)
+    }
+    const values = this.#valuesOf(batch, rows)
+    await transactionPastDeadlock(on, (trx) =>
+      this.#insert(trx, batch, values, onConflict(trx.dialect, written, keyColumns, this.#fenceColumn)),
+    )
+  }
+
+  async #insert(trx: SqlExecutor, batch: SinkBatch, values: readonly SqlValue[], clause = ''): Promise<void> {
+    const written = this.#written(batch)
+    const width = written.length
+    const columns = written.map((column) => quoted(trx.dialect, column)).join(', ')
+    const row = `(${written.map(() => '?').join(', ')})`
+    const step = Math.max(1, Math.min(this.#chunkSize, Math.floor(MOST_PARAMETERS / width))) * width
+    for (let from = 0; from < values.length; from += step) {
+      const part = values.slice(from, from + step)
+      const rows = Array.from({ length: part.length / width }, () => row).join(', ')
+      await trx.exec(`INSERT INTO ${quotedTable(trx.dialect, this.#name)} (${columns}) VALUES ${rows}${clause}`, part)
+    }
+  }
+
+  async #delete(trx: SqlExecutor, window: WindowKey, { fence }: SinkScope, older: '<=' | '<'): Promise<void> {
+    const { dialect } = trx
+    const where = `${quoted(dialect, window.column)} = ?`
+    const fenced = this.#fenceColumn === undefined ? '' : ` AND ${quoted(dialect, this.#fenceColumn)} ${older} ?`
+    await trx.exec(`DELETE FROM ${quotedTable(dialect, this.#name)} WHERE ${where}${fenced}`, [
+      window.start,
+      ...(fenced === '' ? [] : [fence]),
+    ])
+  }
+
+  /** The locking form sees, and waits for, rows that another transaction has not committed yet. */
+  async #refuseStale(trx: SqlExecutor, scope: SinkScope, locking?: 'locking'): Promise<void> {
+    const { dialect } = trx
+    if (this.#fenceColumn === undefined || this.#windowColumn === null || scope.window === undefined) return
+    const fence = quoted(dialect, this.#fenceColumn)
+    const newer = await trx.query<{ fence: unknown }>(
+      `SELECT ${fence} AS fence FROM ${quotedTable(dialect, this.#name)} WHERE ${quoted(dialect, this.#windowColumn)} = ?` +
+        ` AND ${fence} > ? LIMIT 1${locking && dialect === 'mysql' ? ' FOR UPDATE' : ''}`,
+      [scope.window.start, scope.fence],
+    )
+    const [row] = newer
+    if (!row) return
+    throw new PikoError(
+      'SINK_FAILED',
+      `table ${this.#name}: run ${scope.runId} with fence ${scope.fence} is stale, for the window of ` +
+        `${scope.window.start.toISOString()} holds rows of fence ${String(row.fence)}; nothing was written`,
+      { details: { table: this.#name, fence: scope.fence, newerFence: String(row.fence) } },
+    )
+  }
+
+  /** The columns of an INSERT, in the order of {@link #valuesOf}. */
+  #written({ window }: SinkScope): string[] {
+    return [
+      ...this.#columns,
+      ...(window !== undefined && this.#windowColumn !== null ? [this.#windowColumn] : []),
+      ...(this.#fenceColumn === undefined ? [] : [this.#fenceColumn]),
+    ]
+  }
+
+  #valuesOf({ window, fence }: SinkScope, rows: readonly Row[]): SqlValue[] {
+    const filled = [
+      ...(window !== undefined && this.#windowColumn !== null ? [window.start] : []),
+      ...(this.#fenceColumn === undefined ? [] : [fence]),
+    ]
+    const values: SqlValue[] = []
+    for (const [index, row] of rows.entries()) {
+      for (const property of this.#properties) {
+        values.push(
+          toSqlValue(
+            (row as Record<string, unknown>)[property],
+            () => `${property} of row ${index} for table ${this.#name}`,
+          ),
+        )
+      }
+      for (const value of filled) values.push(value)
+    }
+    return values
+  }
+
+  #windowOf({ window, jobId }: SinkScope, what: string): WindowKey {
+    if (this.#windowColumn === null)
+      throw this.#wrong(`${what} needs a windowColumn, but it is null; use insert or upsert`)
+    if (window !== undefined) return { column: this.#windowColumn, start: window.start }
+    throw new PikoError(
+      'JOB_INVALID',
+      `table ${this.#name}: ${what} needs a window, but the run of job "${jobId}" has none; give the job windows, or use insert or upsert`,
+      { details: { jobId, table: this.#name } },
+    )
+  }
+
+  #wrong(problem: string): PikoError {
+    return new PikoError('SINK_FAILED', `table ${this.#name}: ${problem}`, { details: { table: this.#name } })
+  }
+}
+
+interface WindowKey {
+  readonly column: string
+  readonly start: Date
+}
+
+/**
+ * @throws PikoError as {@link SqlTable} does
+ * @example
+ * const orders = sqlTable<Order>({ name: 'orders', columns: ['id', 'total'], fenceColumn: 'fence' })
+ */
+export function sqlTable<Row extends object>(options: SqlTableOptions<Row>): SqlTable<Row> {
+  return new SqlTable(options)
+}
+
+function isList(columns: object): columns is readonly string[] {
+  return Array.isArray(columns)
+}

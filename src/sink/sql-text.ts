@@ -1,0 +1,92 @@
+import { describe, PikoError } from '../errors.ts'
+import { type SqlExecutor, type SqlValue } from './sql.ts'
+
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_$]{0,63}$/
+const QUOTE = { mysql: '`', sqlite: '"' } as const
+
+/**
+ * An identifier in the dialect's quotes.
+ *
+ * @throws PikoError `SINK_FAILED` for anything but letters, digits, `_` and `$`, at most 64, not beginning with a digit
+ */
+export function quoted(dialect: SqlExecutor['dialect'], name: string, what = 'identifier'): string {
+  if (typeof name === 'string' && IDENTIFIER.test(name)) return `${QUOTE[dialect]}${name}${QUOTE[dialect]}`
+  throw new PikoError('SINK_FAILED', `${what} ${describe(name)} is no plain SQL name; expected letters, digits, _ or $`)
+}
+
+/** As {@link quoted}, for a table with or without its schema. */
+export function quotedTable(dialect: SqlExecutor['dialect'], name: string): string {
+  const parts = String(name).split('.')
+  if (parts.length > 2) return quoted(dialect, name, 'table')
+  return parts.map((part) => quoted(dialect, part, 'table')).join('.')
+}
+
+/**
+ * The end of an INSERT that overwrites rows with the same key; with a fence column only those with no greater fence.
+ *
+ * @param columns of the INSERT; the fence column is the last
+ */
+export function onConflict(
+  dialect: SqlExecutor['dialect'],
+  columns: readonly string[],
+  keyColumns: readonly string[],
+  fenceColumn: string | undefined,
+): string {
+  const quote = (column: string): string => quoted(dialect, column)
+  const fence = fenceColumn === undefined ? undefined : quote(fenceColumn)
+  const keys = keyColumns.map(quote)
+  const changed = columns.map(quote).filter((column) => !keys.includes(column))
+  if (dialect === 'mysql') {
+    // MySQL assigns from left to right: the fence, which all are guarded by, must be the last.
+    const value = (column: string): string =>
+      fence === undefined ? `VALUES(${column})` : `IF(VALUES(${fence}) >= ${fence}, VALUES(${column}), ${column})`
+    const sets = changed.map((column) => `${column} = ${value(column)}`)
+    // With nothing to change, the key is set to itself: unlike INSERT IGNORE this hides no other error.
+    return ` ON DUPLICATE KEY UPDATE ${sets.join(', ') || `${keys[0]} = ${keys[0]}`}`
+  }
+  if (changed.length === 0) return ` ON CONFLICT (${keys.join(', ')}) DO NOTHING`
+  const sets = changed.map((column) => `${column} = excluded.${column}`).join(', ')
+  const guard = fence === undefined ? '' : ` WHERE excluded.${fence} >= ${fence}`
+  return ` ON CONFLICT (${keys.join(', ')}) DO UPDATE SET ${sets}${guard}`
+}
+
+/**
+ * What is bound for a property of a row: `undefined` as NULL, plain objects and arrays as JSON text.
+ *
+ * @param what names the value in the error message
+ * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, an instance of any other class
+ */
+export function toSqlValue(value: unknown, what: () => string): SqlValue {
+  switch (typeof value) {
+    case 'undefined':
+      return null
+    case 'string':
+    case 'bigint':
+    case 'boolean':
+      return value
+    case 'number':
+      if (Number.isFinite(value)) return value
+      break
+    case 'object':
+      if (value === null || value instanceof Uint8Array) return value
+      if (isPlain(value)) return JSON.stringify(value)
+      if (value instanceof Date && !Number.isNaN(value.getTime())) return value
+      break
+    default:
+      break
+  }
+  throw new PikoError(
+    'SINK_ROW_INVALID',
+    `${what()} is ${shown(value)}; expected a finite number, a text, a date, bytes, a plain object, an array or null`,
+  )
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
+}
+
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return describe(value)
+  return value instanceof Date ? 'an invalid date' : `an instance of ${value.constructor.name}`
+}
