@@ -78,6 +78,7 @@ export class Piko {
         active: () => this.#running?.node?.active ?? 0,
         slots: () => this.#running?.node?.slots ?? 0,
         resources: () => this.#resources.stats(),
+        offload: () => ({ threads: defaultPool.stats.threads, queued: defaultPool.stats.waiting }),
       },
     })
   }

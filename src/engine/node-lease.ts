@@ -51,9 +51,9 @@ export class NodeLease {
       this.#onLost(
         new PikoError('LEASE_LOST', `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`),
       )
-      this.#events.emit('node.stopped', { nodeId: lost })
       this.#id = crypto.randomUUID()
       await this.#register()
+      this.#events.emit('node.lost', { nodeId: lost, newNodeId: this.#id })
     }
     return this.#leaseMs / 3
   }

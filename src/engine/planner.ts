@@ -76,7 +76,8 @@ export class Planner {
 
   #report(decisions: readonly PlanDecision[]): void {
     const runAts: Date[] = []
-    for (const { jobId, runs } of decisions) {
+    for (const { jobId, runs, skippedWindows } of decisions) {
+      if (skippedWindows.length > 0) this.#events.emit('windows.skipped', { jobId, count: skippedWindows.length })
       let planned = 0
       for (const run of runs) {
         if (run.skipped !== undefined && run.tick)

@@ -4,9 +4,13 @@ import { type Outcome, type RunState } from '../job/run.ts'
 export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
+  /** The node did not renew its lease in time: what it claimed is no longer its own. It goes on under a new id. */
+  'node.lost': { nodeId: string; newNodeId: string }
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
+  /** Windows that catch-up leaves out; each is recorded in the ledger as skipped. */
+  'windows.skipped': { jobId: string; count: number }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }

@@ -69,6 +69,10 @@ export function logEvents(events: Events, log: Logger): () => void {
     events.on('node.stopped', ({ nodeId }) =>
       log.info({ piko_event: 'node.stopped', node_id: nodeId }, 'node stopped'),
     ),
+    events.on('node.lost', ({ nodeId, newNodeId }) => {
+      const words = 'node lost its lease; its runs here are ended without being written, and it goes on under a new id'
+      log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)
+    }),
     events.on('leader.changed', ({ isLeader, epoch }) => {
       const words = isLeader
         ? 'this node is the leader now; it plans ticks'
@@ -83,6 +87,12 @@ export function logEvents(events: Events, log: Logger): () => void {
     }),
     events.on('runs.planned', ({ jobId, count: planned }) => {
       log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${count(planned, 'run')} planned`)
+    }),
+    events.on('windows.skipped', ({ jobId, count: skipped }) => {
+      log.info(
+        { piko_event: 'windows.skipped', job_id: jobId },
+        `${count(skipped, 'missed window')} skipped by catch-up`,
+      )
     }),
     events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
       const words = `${count(recovered, 'run')} of lost nodes queued again; the next free node runs them`

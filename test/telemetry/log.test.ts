@@ -178,9 +178,11 @@ const settled = {
 const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'node.started': { nodeId: 'n1', jobs: 2 },
   'node.stopped': { nodeId: 'n1' },
+  'node.lost': { nodeId: 'n1', newNodeId: 'n2' },
   'leader.changed': { isLeader: true, epoch: 3 },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },
+  'windows.skipped': { jobId: 'sync', count: 3 },
   'runs.recovered': { count: 2, nodeIds: ['n0'] },
   'run.started': { runId: 7, jobId: 'sync', attempt: 1, latenessMs: 5 },
   'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
