@@ -40,6 +40,9 @@ export function defineJob<
   const W extends WindowsSpec | undefined = undefined,
   Out = unknown,
 >(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
+  if (typeof spec !== 'object' || spec === null) {
+    throw new PikoError('JOB_INVALID', `a job's spec is ${describe(spec)}; expected an object such as { id: 'hello' }`)
+  }
   if (typeof handler !== 'function') {
     throw invalid(spec, `its handler is ${describe(handler)}; expected a function (ctx, resources) => …`)
   }
@@ -90,7 +93,7 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     }
   }
   oneOf(spec, 'overlap', spec.overlap, ['allow', 'skip'])
-  if (spec.config !== undefined && !('safeParse' in (spec.config as object))) {
+  if (spec.config !== undefined && !isSchema(spec.config)) {
     throw invalid(spec, `config is ${describe(spec.config)}; expected a zod schema`)
   }
   const windows = windowPolicy(spec)
@@ -108,6 +111,10 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     concurrency: limits.length > 0 ? Math.min(...limits) : undefined,
     priority: integer(spec, 'priority', spec.priority) ?? 0,
   })
+}
+
+function isSchema(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'safeParse' in value
 }
 
 function scheduleSpec(spec: AnyJobSpec, windows: WindowPolicy | undefined): ScheduleSpec | undefined {

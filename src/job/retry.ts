@@ -10,6 +10,8 @@ import { type RetryPolicy } from './spec.ts'
  */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number | undefined {
   if (attempt > policy.limit) return undefined
-  const whole = Math.min(policy.maxMs, policy.backoff === 'fixed' ? policy.baseMs : policy.baseMs * 2 ** (attempt - 1))
+  // 2^60 ms is longer than any limit; an unbounded power would become Infinity, and NaN with a base of 0.
+  const factor = policy.backoff === 'fixed' ? 1 : 2 ** Math.min(attempt - 1, 60)
+  const whole = Math.min(policy.maxMs, policy.baseMs * factor)
   return Math.round(policy.jitter ? whole / 2 + (whole / 2) * random : whole)
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { Resource, Sink } from '../../src/index.ts'
+import { Resource } from '../../src/resource/resource.ts'
+import { Sink } from '../../src/sink/sink.ts'
 
 export interface Connection {
   query(sql: string): Promise<number>
