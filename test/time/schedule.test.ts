@@ -119,15 +119,21 @@ describe('a cron schedule', () => {
   })
 
   it.each(['UTC', 'Europe/Berlin'])('ends where the years 1000 and 2999 begin, in both directions (%s)', (timezone) => {
-    const daily = cron('0 12 * * *', timezone)
-    const first = daily.next(new Date(-8.64e15))
-    const last = daily.previous(new Date(8.64e15))
+    const hourly = cron('0 * * * *', timezone)
+    const first = hourly.next(new Date(-8.64e15))
+    const last = hourly.previous(new Date(8.64e15))
     expect(first?.getUTCFullYear()).toBe(1000)
     expect(last?.getUTCFullYear()).toBe(2998)
-    expect(daily.previous(first ?? new Date(0))).toBeUndefined()
-    expect(daily.next(last ?? new Date(0))).toBeUndefined()
-    expect(daily.previous(new Date(-8.64e15))).toBeUndefined()
-    expect(daily.next(new Date(8.64e15))).toBeUndefined()
+    expect(hourly.previous(first ?? new Date(0))).toBeUndefined()
+    expect(hourly.next(last ?? new Date(0))).toBeUndefined()
+    expect(hourly.previous(new Date(-8.64e15))).toBeUndefined()
+    expect(hourly.next(new Date(8.64e15))).toBeUndefined()
+  })
+
+  it('counts a tick at its very first instant in both directions', () => {
+    const hourly = cron('0 * * * *')
+    expect(iso(hourly.next(new Date('0900-01-01T00:00:00Z')))).toBe('1000-01-01T00:00:00.000Z')
+    expect(iso(hourly.previous(new Date('1000-01-01T01:00:00Z')))).toBe('1000-01-01T00:00:00.000Z')
   })
 })
 
