@@ -213,7 +213,7 @@ describe('the windows of any timeline', () => {
         // Fewer than were asked for: the whole timeline is covered.
         if (windows.length < 8) expect(edge).toBe(end?.getTime())
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 
@@ -227,7 +227,7 @@ describe('the windows of any timeline', () => {
         const ticks = schedule.upcoming(new Date(at), 30).map((tick) => tick.getTime())
         expect(boundaries.filter((boundary) => boundary < end)).toEqual(ticks.filter((tick) => tick < end))
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 })
