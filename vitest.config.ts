@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url'
 import { transform } from 'esbuild'
 import { defineConfig, type Plugin } from 'vitest/config'
 
@@ -17,17 +16,10 @@ function lowerDecorators(): Plugin {
   }
 }
 
-const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-
 export default defineConfig({
   plugins: [lowerDecorators()],
-  resolve: {
-    // The package's own name means its sources, as in tsconfig's customConditions; Vite resolves no self-references.
-    alias: [
-      { find: /^piko$/, replacement: source('src/index.ts') },
-      { find: /^piko\/testing$/, replacement: source('src/testing/index.ts') },
-    ],
-  },
+  // The package's own name means its sources, as in tsconfig's customConditions; the rest are Vite's defaults.
+  ssr: { resolve: { conditions: ['piko-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/fixtures/**'],

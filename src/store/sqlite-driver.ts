@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+// A whole `import type`: with inline types the import itself stays, and would load the module with its warning.
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import {
   CompiledQuery,
   type DatabaseConnection,

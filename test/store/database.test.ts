@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { type Insertable, sql } from 'kysely'
 import { createServer as createMysqlServer } from 'mysql2'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -406,6 +408,18 @@ describe('on SQLite', () => {
     const database = await open()
     expect(await database.sql.query('PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }])
     expect(await database.sql.query('PRAGMA synchronous')).toEqual([{ synchronous: 1 }])
+  })
+
+  it('is loaded without the warning that it is experimental, and other warnings are left alone', async () => {
+    const program = `
+      import { openDatabase } from './src/store/database.ts'
+      process.emitWarning('before')
+      await (await openDatabase({ sqlitePath: ':memory:' })).close()
+      process.emitWarning('after')`
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const { stderr } = await promisify(execFile)(process.execPath, args)
+    expect(stderr).toMatch(/Warning: before[^]*Warning: after/)
+    expect(stderr).not.toContain('ExperimentalWarning')
   })
 
   it('keeps working over more statements than it keeps prepared', async () => {
