@@ -1,4 +1,4 @@
-import { on, Sink, type SinkBatch, type SinkEnv, type SinkScope } from 'piko'
+import { on, Sink, type SinkBatch, type SinkEnv, type SinkScope, sqlTable } from 'piko'
 import { z } from 'zod'
 
 /** A row of the table; what does not fit fails the run and is never written. */
@@ -10,56 +10,47 @@ export const Day = z.object({
   wind: z.number().min(0),
   weather: z.string().min(1).max(20),
 })
+type Day = z.infer<typeof Day>
 
 // Types that MySQL and SQLite both understand.
-const TABLE = `
+const DDL = `
   CREATE TABLE IF NOT EXISTS weather_day (
     window_start DATETIME(3) NOT NULL,
+    fence BIGINT NOT NULL,
     day DATE NOT NULL,
     precipitation DECIMAL(6, 1) NOT NULL,
     temp_max DECIMAL(6, 1) NOT NULL,
     temp_min DECIMAL(6, 1) NOT NULL,
     wind DECIMAL(6, 1) NOT NULL,
     weather VARCHAR(20) NOT NULL,
-    fence BIGINT NOT NULL,
-    PRIMARY KEY (window_start, day)
+    PRIMARY KEY (window_start, fence, day)
   )`
 
-/**
- * Replaces a window's rows in one transaction, so that a run may be repeated at any time: what an earlier run wrote has
- * a smaller fence and goes. A run that lost its window meanwhile has the smaller fence itself, deletes nothing, and
- * fails on the primary key.
- */
+const table = sqlTable<Day>({
+  name: 'weather_day',
+  columns: {
+    day: 'day',
+    precipitation: 'precipitation',
+    tempMax: 'temp_max',
+    tempMin: 'temp_min',
+    wind: 'wind',
+    weather: 'weather',
+  },
+  fenceColumn: 'fence',
+})
+
+/** Makes a run's rows the whole content of its window, so that a run may be repeated at any time. */
 export class WeatherSink extends Sink {
   override async open({ sql }: SinkEnv): Promise<void> {
-    await sql.exec(TABLE)
+    await sql.exec(DDL)
   }
 
   @on(Day)
-  async days(rows: z.infer<typeof Day>[], { sql, window, fence, index }: SinkBatch): Promise<void> {
-    const start = window?.start ?? null
-    const values = rows.flatMap((row) => [
-      start,
-      row.day,
-      row.precipitation,
-      row.tempMax,
-      row.tempMin,
-      row.wind,
-      row.weather,
-      fence,
-    ])
-    await sql.transaction(async (trx) => {
-      if (index === 0) await trx.exec('DELETE FROM weather_day WHERE window_start = ? AND fence < ?', [start, fence])
-      await trx.exec(
-        `INSERT INTO weather_day (window_start, day, precipitation, temp_max, temp_min, wind, weather, fence)
-         VALUES ${rows.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
-        values,
-      )
-    })
+  async days(rows: Day[], batch: SinkBatch): Promise<void> {
+    await table.replace(batch, rows)
   }
 
-  /** A window without a row. */
-  override async clear({ sql, window, fence }: SinkScope): Promise<void> {
-    await sql.exec('DELETE FROM weather_day WHERE window_start = ? AND fence < ?', [window?.start ?? null, fence])
+  override async clear(scope: SinkScope): Promise<void> {
+    await table.clear(scope)
   }
 }
