@@ -76,12 +76,13 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}…` : value)
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
   if (typeof value === 'object' && value !== null) {
+    const fallback = Object.prototype.toString.call(value)
     try {
-      const text = JSON.stringify(value) ?? String(value)
+      const text = (JSON.stringify(value) as string | undefined) ?? fallback
       return text.length > 120 ? `${text.slice(0, 117)}…` : text
     } catch {
-      return Object.prototype.toString.call(value)
+      return fallback
     }
   }
-  return String(value)
+  return String(value as Exclude<typeof value, object>)
 }

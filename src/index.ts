@@ -39,7 +39,7 @@ export {
   type SinkScope,
   type SinkWriter,
 } from './sink/sink.ts'
-export { SqlTable, type SqlTableOptions } from './sink/sql-table.ts'
+export { SqlTable, sqlTable, type SqlTableOptions } from './sink/sql-table.ts'
 export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sink/sql.ts'
 
 export { type Duration } from './time/duration.ts'

@@ -28,7 +28,8 @@ export class ExitStack {
         errors.push(toError(error))
       }
     }
-    if (errors.length === 1) throw errors[0]
+    const [first] = errors
+    if (first && errors.length === 1) throw first
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} things failed to close`)
   }
 }

@@ -1,0 +1,2 @@
+export { ManualClock } from './manual-clock.ts'
+export { startTestApp, type TestAppOptions } from './test-app.ts'

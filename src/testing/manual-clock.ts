@@ -1,0 +1,51 @@
+import { type Clock } from '../engine/clock.ts'
+
+interface Sleeper {
+  readonly until: number
+  readonly wake: () => void
+}
+
+/** A clock that stands still until a test moves it. */
+export class ManualClock implements Clock {
+  #now: number
+  readonly #sleepers = new Set<Sleeper>()
+
+  /** @param start an instant; default 2026-01-01T00:00:00Z */
+  constructor(start: Date | string = '2026-01-01T00:00:00Z') {
+    this.#now = new Date(start).getTime()
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  /** Sleeps that have not ended. */
+  get sleeping(): number {
+    return this.#sleepers.size
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted || ms <= 0) {
+        resolve()
+        return
+      }
+      const sleeper: Sleeper = {
+        until: this.#now + ms,
+        wake: () => {
+          this.#sleepers.delete(sleeper)
+          resolve()
+        },
+      }
+      this.#sleepers.add(sleeper)
+      signal?.addEventListener('abort', sleeper.wake, { once: true })
+    })
+  }
+
+  /** Lets time pass; sleeps that are over by then end, the earliest first. */
+  advance(ms: number): void {
+    this.#now += ms
+    const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)
+    for (const sleeper of due.sort((a, b) => a.until - b.until)) sleeper.wake()
+  }
+}

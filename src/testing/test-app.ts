@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Piko, type PikoOptions } from '../engine/app.ts'
+
+export interface TestAppOptions extends PikoOptions {
+  readonly jobs: NonNullable<PikoOptions['jobs']>
+}
+
+/**
+ * Starts an app for a test: on an embedded store in a folder of its own, silent, with short polls. `stop()` (or
+ * `await using`) ends it and removes the folder.
+ *
+ * @example
+ * await using app = await startTestApp({ jobs: [syncOrders] })
+ * const run = await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
+ * expect(run.output).toEqual({ rows: 3 })
+ */
+export async function startTestApp(options: TestAppOptions): Promise<Piko> {
+  const folder = await mkdtemp(join(tmpdir(), 'piko-test-'))
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  const { piko, ...sections } = options.settings ?? {}
+  const app = new TestApp(
+    {
+      ...options,
+      settings: {
+        sqlite: { path: join(folder, 'piko.db') },
+        ...sections,
+        piko: { log_level: 'silent', poll_interval: '50ms', ...piko },
+      },
+    },
+    remove,
+  )
+  try {
+    await app.start()
+  } catch (error) {
+    await remove()
+    throw error
+  }
+  return app
+}
+
+class TestApp extends Piko {
+  readonly #remove: () => Promise<void>
+
+  constructor(options: PikoOptions, remove: () => Promise<void>) {
+    super(options)
+    this.#remove = remove
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop()
+    await this.#remove()
+  }
+}

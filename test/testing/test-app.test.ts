@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { ManualClock, startTestApp } from 'piko/testing'
+import { defineJob } from 'piko'
+import { expect, it } from 'vitest'
+import { z } from 'zod'
+
+const add = defineJob(
+  { id: 'add', config: z.object({ a: z.number(), b: z.number().default(1) }) },
+  ({ config }) => config.a + config.b,
+)
+
+it('a test app runs a job and leaves nothing behind', async () => {
+  let folder: string
+  {
+    await using app = await startTestApp({ jobs: add })
+    folder = dirname(app.storeLocation)
+    expect(await app.run('add', { config: { a: 2 }, wait: true })).toMatchObject({
+      state: 'succeeded',
+      output: 3,
+      attempt: 1,
+    })
+    expect(existsSync(folder)).toBe(true)
+  }
+  expect(existsSync(folder)).toBe(false)
+})
+
+it('a manual clock ends the sleeps that are over, the earliest first, and no others', async () => {
+  const clock = new ManualClock('2026-03-01T00:00:00Z')
+  const woken: string[] = []
+  const abort = new AbortController()
+  const sleeps = [
+    clock.sleep(20).then(() => woken.push('b')),
+    clock.sleep(10).then(() => woken.push('a')),
+    clock.sleep(Infinity, abort.signal).then(() => woken.push('aborted')),
+  ]
+  clock.advance(9)
+  expect(clock.sleeping).toBe(3)
+  clock.advance(11)
+  await Promise.all(sleeps.slice(0, 2))
+  expect([woken, clock.now()]).toEqual([['a', 'b'], Date.parse('2026-03-01T00:00:00.020Z')])
+  abort.abort()
+  await sleeps[2]
+  expect([woken, clock.sleeping]).toEqual([['a', 'b', 'aborted'], 0])
+})
