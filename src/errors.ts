@@ -84,5 +84,5 @@ export function describe(value: unknown): string {
       return fallback
     }
   }
-  return String(value as Exclude<typeof value, object>)
+  return String(value)
 }
