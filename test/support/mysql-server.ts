@@ -121,7 +121,9 @@ class PrivateServer implements MysqlServer {
       (await isMariadb(this.#program)) && installer
         ? [installer, ['--no-defaults', '--skip-test-db', '--auth-root-authentication-method=normal']]
         : [this.#program, ['--no-defaults', '--initialize-insecure']]
-    await run(program, [...args, `--datadir=${this.#data}`, ...asUser()], { cwd: this.#folder })
+    const installing = run(program, [...args, `--datadir=${this.#data}`, ...asUser()], { cwd: this.#folder })
+    this.#process = installing.child
+    await installing
   }
 
   async #launch(): Promise<void> {
