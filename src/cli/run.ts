@@ -10,7 +10,7 @@ import { examples, type GlobalOptions, globalOptions } from './global-options.ts
 import { instantText, printResult } from './print-result.ts'
 import { showProgress } from './progress-bar.ts'
 import { runStateColour } from './run-state-colour.ts'
-import { InterruptedError, stopSignals } from './stop-signals.ts'
+import { InterruptedError, type StopSignal, stopSignals } from './stop-signals.ts'
 import { styleFor } from './style.ts'
 
 interface RunCommandOptions {
@@ -53,14 +53,16 @@ export function addRun(program: Command): void {
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
   const registry = await cliJobs(cliSettings(globals), options.jobs)
   const app = new Piko({ jobs: [...registry], only: [jobId], plan: false, execute: options.wait })
+  const signals = stopSignals()
   try {
     await app.start()
     const queued = await app.run(jobId, requestOf(options))
-    const ended = options.wait ? await watch(app, queued) : queued
+    const ended = options.wait ? await watch(app, queued, signals.first) : queued
     printResult(globals.json, dataOf(ended), () => textOf(ended))
     if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
   } finally {
     await app.stop()
+    signals.release()
   }
 }
 
@@ -73,11 +75,10 @@ function requestOf({ config, input, window }: RunCommandOptions): RunOptions {
 }
 
 /** A signal ends the waiting; the stop of the app that follows gives the run back to the queue if it does not end. */
-async function watch(app: Piko, queued: Run): Promise<Run> {
+async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>): Promise<Run> {
   const hideProgress = showProgress(app.events, queued.id)
-  const signals = stopSignals()
   const waiting = new AbortController()
-  void signals.first.then((signal) => {
+  void signalled.then((signal) => {
     const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
     waiting.abort(new InterruptedError(signal, message, { runId: queued.id }))
   })

@@ -1,0 +1,115 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type Readable } from 'node:stream'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { onTestFinished, vi } from 'vitest'
+
+// Every command is a process that loads all its sources, seconds on a busy machine.
+vi.setConfig({ testTimeout: 90_000 })
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const BIN = join(ROOT, 'src/cli/bin.ts')
+
+export interface CliResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The error that a command reported with `--json`: the last line of standard error. */
+export function errorOf({ stderr }: CliResult): { code: string; message: string; details: Record<string, unknown> } {
+  const last = stderr.trimEnd().split('\n').at(-1) ?? ''
+  return (JSON.parse(last) as { error: ReturnType<typeof errorOf> }).error
+}
+
+/** A user's project in a folder of its own, removed after the test. `piko` is this repository. */
+export class Project {
+  readonly folder = mkdtempSync(join(tmpdir(), 'piko-cli-'))
+
+  constructor(files: Readonly<Record<string, string>> = {}) {
+    mkdirSync(join(this.folder, 'node_modules'))
+    symlinkSync(ROOT, join(this.folder, 'node_modules/piko'), 'dir')
+    for (const [file, text] of Object.entries(files)) this.write(file, text)
+    onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }))
+  }
+
+  write(file: string, text: string): void {
+    mkdirSync(dirname(join(this.folder, file)), { recursive: true })
+    writeFileSync(join(this.folder, file), text)
+  }
+
+  has(file: string): boolean {
+    return existsSync(join(this.folder, file))
+  }
+
+  /** Runs the real command line to its end. */
+  async piko(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+    return this.start(args, env).ended
+  }
+
+  /** Starts the real command line; it is killed after the test if it still runs. */
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|NODE_OPTIONS|VITEST)/.test(name))
+    const child = spawn(process.execPath, ['--conditions=piko-source', '--import', LOADER, BIN, ...args], {
+      cwd: this.folder,
+      env: { ...Object.fromEntries(inherited), PIKO_HTTP__PORT: '0', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return new CliProcess(child)
+  }
+}
+
+export class CliProcess {
+  readonly ended: Promise<CliResult>
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>
+  #stdout = ''
+  #stderr = ''
+
+  constructor(child: ChildProcessByStdio<null, Readable, Readable>) {
+    this.#child = child
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
+    this.ended = once(child, 'close').then(([code]) => ({
+      code: code as number | null,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    }))
+  }
+
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  kill(signal: 'SIGINT' | 'SIGTERM'): void {
+    this.#child.kill(signal)
+  }
+
+  /** The line that `piko start --json` writes when everything runs. */
+  async started(): Promise<{ url: string; jobs: string[]; store: string }> {
+    const line = await until(() => {
+      if (this.#child.exitCode !== null) throw new Error(`piko ended with ${this.#child.exitCode}: ${this.#stderr}`)
+      return this.#stdout.includes('\n') && this.#stdout
+    })
+    return JSON.parse(line) as { url: string; jobs: string[]; store: string }
+  }
+}
+
+/** Asks again and again, for 60 seconds at most, until the answer is neither false nor undefined. */
+export async function until<T>(
+  ask: () => T | Promise<T>,
+  everyMs = 50,
+): Promise<Exclude<Awaited<T>, false | undefined>> {
+  const deadline = Date.now() + 60_000
+  for (;;) {
+    const answer = await ask()
+    if (answer !== false && answer !== undefined) return answer as Exclude<Awaited<T>, false | undefined>
+    if (Date.now() > deadline) throw new Error(`waited in vain for: ${String(ask)}`)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}

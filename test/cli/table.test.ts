@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { table } from '../../src/cli/table.ts'
+
+it('aligns columns by what is seen, not by what colours add', () => {
+  const rows = [
+    { id: 'a', state: 'ok' },
+    { id: 'long', state: 'failed' },
+  ]
+  const text = table<(typeof rows)[number]>(
+    [
+      { title: 'state', cell: ({ state }) => state, paint: (shown) => `\u001b[31m${shown}\u001b[39m` },
+      { title: 'id', cell: ({ id }) => id },
+    ],
+    rows,
+  )
+  expect(text).toBe('STATE   ID\n\u001b[31mok    \u001b[39m  a\n\u001b[31mfailed\u001b[39m  long')
+})
+
+it('lets no control character of a cell through, and cuts what is too long', () => {
+  const text = table([{ title: 'error', cell: (row: string) => row }], ['two\nlines\u001b[2J', 'x'.repeat(200)])
+  expect(text).toBe(`ERROR\ntwo lines [2J\n${'x'.repeat(99)}…`)
+})
