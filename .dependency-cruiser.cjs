@@ -16,8 +16,18 @@ const onlyIn = (library, folder) => ({
 
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: 'index-is-imported-by-nobody', severity: 'error', from: { path: '^src' }, to: { path: '^src/index\\.ts$' } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'index-is-imported-by-nobody',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { path: '^src/index\\.ts$' },
+    },
     layer('errors\\.ts', '(?!errors)', 'errors know nothing'),
     layer('time/', 'job|resource|sink|service|settings|store|telemetry|offload|engine|http|cli|testing', 'pure'),
     layer('(job|resource|sink|service)/', 'settings|store|telemetry|offload|engine|http|cli|testing', 'no I/O'),

@@ -23,9 +23,7 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
 
 /** The part of a zod schema that is used here. */
 interface JobConfigSchema {
-  safeParse(
-    value: unknown,
-  ):
+  safeParse(value: unknown):
     | { readonly success: true; readonly data: unknown }
     | {
         readonly success: false

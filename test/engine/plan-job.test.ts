@@ -32,7 +32,14 @@ describe('a job without windows', () => {
   it('plans the ticks up to the horizon, each to start at its instant', () => {
     const plan = planJob(job({ every: '1s', priority: 4 }), due(), NOW, seconds(2))
     expect(plan.runs).toEqual(
-      [0, 1, 2].map((n) => ({ jobId: 'a', kind: 'scheduled', priority: 4, runAt: seconds(n), tick: seconds(n), skipped: undefined })),
+      [0, 1, 2].map((n) => ({
+        jobId: 'a',
+        kind: 'scheduled',
+        priority: 4,
+        runAt: seconds(n),
+        tick: seconds(n),
+        skipped: undefined,
+      })),
     )
     expect(plan).toMatchObject({ nextTick: seconds(3), planAt: seconds(3) })
   })
@@ -50,16 +57,24 @@ describe('a job without windows', () => {
   it('fires once at its instant, and is done', () => {
     const once = job({ at: '2026-03-10T12:00:00Z' })
     expect(registrationOf(once, seconds(60)).begin.nextTick).toEqual(NOW)
-    expect(planJob(once, due(), NOW, NOW)).toMatchObject({ runs: [{ tick: NOW }], nextTick: undefined, planAt: undefined })
+    expect(planJob(once, due(), NOW, NOW)).toMatchObject({
+      runs: [{ tick: NOW }],
+      nextTick: undefined,
+      planAt: undefined,
+    })
   })
 
   it('skips ticks while an earlier run is active, when its overlap says so, and decides not before the tick', () => {
     const spec = job({ every: '1s', overlap: 'skip' })
-    expect(planJob(spec, due({ isActive: true }), NOW, seconds(2)).runs).toMatchObject([{ tick: NOW, skipped: 'overlap' }])
+    expect(planJob(spec, due({ isActive: true }), NOW, seconds(2)).runs).toMatchObject([
+      { tick: NOW, skipped: 'overlap' },
+    ])
     const two = planJob(spec, due({ nextTick: seconds(-1) }), NOW, seconds(2))
     expect(two.runs.map((run) => run.skipped)).toEqual([undefined, 'overlap'])
     expect(two.planAt).toEqual(seconds(1))
-    expect(planJob(job({ every: '1s' }), due({ isActive: true }), NOW, NOW).runs).toMatchObject([{ skipped: undefined }])
+    expect(planJob(job({ every: '1s' }), due({ isActive: true }), NOW, NOW).runs).toMatchObject([
+      { skipped: undefined },
+    ])
   })
 
   it('takes a long backlog in steps', () => {
@@ -82,11 +97,20 @@ describe('a job with windows', () => {
       tick: t('2026-03-02T00:00:00Z'),
       window: { start: t('2026-03-01T00:00:00Z'), end: t('2026-03-02T00:00:00Z') },
     })
-    expect(plan).toMatchObject({ windowCursor: t('2026-03-10T00:00:00Z'), nextTick: t('2026-03-11T00:00:00Z'), planAt: t('2026-03-11T00:00:00Z') })
+    expect(plan).toMatchObject({
+      windowCursor: t('2026-03-10T00:00:00Z'),
+      nextTick: t('2026-03-11T00:00:00Z'),
+      planAt: t('2026-03-11T00:00:00Z'),
+    })
   })
 
   it('ends at the end', () => {
-    const plan = planJob(daily({ end: '2026-03-03T12:00:00Z' }), due({ windowCursor: t('2026-03-02T00:00:00Z') }), NOW, NOW)
+    const plan = planJob(
+      daily({ end: '2026-03-03T12:00:00Z' }),
+      due({ windowCursor: t('2026-03-02T00:00:00Z') }),
+      NOW,
+      NOW,
+    )
     expect(plan.runs.map((run) => run.window)).toEqual([
       { start: t('2026-03-02T00:00:00Z'), end: t('2026-03-03T00:00:00Z') },
       { start: t('2026-03-03T00:00:00Z'), end: t('2026-03-03T12:00:00Z') },
@@ -98,7 +122,9 @@ describe('a job with windows', () => {
     const spec = daily({ catchUp: 'latest' })
     expect(registrationOf(spec, NOW).begin.windowCursor).toEqual(t('2026-03-09T00:00:00Z'))
     const plan = planJob(spec, due({ windowCursor: t('2026-03-06T00:00:00Z') }), NOW, NOW)
-    expect(plan.skippedWindows.map((window) => window.start)).toEqual([6, 7, 8].map((day) => t(`2026-03-0${day}T00:00:00Z`)))
+    expect(plan.skippedWindows.map((window) => window.start)).toEqual(
+      [6, 7, 8].map((day) => t(`2026-03-0${day}T00:00:00Z`)),
+    )
     expect(plan.runs).toMatchObject([{ window: { start: t('2026-03-09T00:00:00Z') } }])
   })
 
@@ -140,7 +166,12 @@ describe('a job with windows', () => {
   })
 
   it('goes on from a start that was moved past the cursor', () => {
-    const plan = planJob(daily({ start: '2026-03-08T00:00:00Z' }), due({ windowCursor: t('2026-03-03T00:00:00Z') }), NOW, NOW)
+    const plan = planJob(
+      daily({ start: '2026-03-08T00:00:00Z' }),
+      due({ windowCursor: t('2026-03-03T00:00:00Z') }),
+      NOW,
+      NOW,
+    )
     expect(plan.runs.map((run) => run.window?.start)).toEqual([t('2026-03-08T00:00:00Z'), t('2026-03-09T00:00:00Z')])
     expect(plan.planAt).toEqual(t('2026-03-11T00:00:00Z'))
   })
