@@ -106,7 +106,11 @@ class SuiteStore implements TestStore {
   async empty(): Promise<void> {
     const [database] = this.#opened
     if (!database) throw new Error('the store is there only while its tests run')
-    const tables = await database.db.introspection.getTables()
+    const tables = await database.sql.query<{ name: string }>(
+      this.name === 'mysql'
+        ? 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()'
+        : `SELECT name FROM sqlite_schema WHERE type = 'table'`,
+    )
     for (const { name } of tables) {
       if (name.startsWith('piko_') && !name.startsWith('piko_migration')) await database.sql.exec(`DELETE FROM ${name}`)
     }

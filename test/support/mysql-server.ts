@@ -110,6 +110,11 @@ class PrivateServer implements MysqlServer {
     return join(this.#folder, 'server.log')
   }
 
+  /** Temporary files go here too: a server that starts deletes those that it finds, also of a running one. */
+  get #place(): { cwd: string; env: NodeJS.ProcessEnv } {
+    return { cwd: this.#folder, env: { ...process.env, TMPDIR: this.#folder } }
+  }
+
   async #initialise(): Promise<void> {
     // A user of our own: root may be bound to the local socket, and a password lets tests look for leaks of it.
     writeFileSync(
@@ -121,7 +126,7 @@ class PrivateServer implements MysqlServer {
       (await isMariadb(this.#program)) && installer
         ? [installer, ['--no-defaults', '--skip-test-db', '--auth-root-authentication-method=normal']]
         : [this.#program, ['--no-defaults', '--initialize-insecure']]
-    const installing = run(program, [...args, `--datadir=${this.#data}`, ...asUser()], { cwd: this.#folder })
+    const installing = run(program, [...args, `--datadir=${this.#data}`, ...asUser()], this.#place)
     this.#process = installing.child
     await installing
   }
@@ -146,7 +151,7 @@ class PrivateServer implements MysqlServer {
         '--max-connections=300',
         ...((await isMariadb(this.#program)) ? [] : ['--mysqlx=OFF']),
       ],
-      { cwd: this.#folder, stdio: ['ignore', log, log] },
+      { ...this.#place, stdio: ['ignore', log, log] },
     )
     this.#process = child
     let failure: Error | undefined
