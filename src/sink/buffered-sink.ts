@@ -44,14 +44,11 @@ export class BufferedSink implements SinkWriter {
   }
 
   write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void> {
-    // The run reports a failed delivery, an abort or its end by itself: a write that nobody awaited must not end the whole
-    // process with them. A wrong row is reported to the writer alone.
     try {
-      const added = this.#accept(model, Array.isArray(rows) ? rows : [rows])
-      added?.catch(() => {})
-      return added ?? Promise.resolve()
+      return this.#accept(model, Array.isArray(rows) ? rows : [rows]) ?? Promise.resolve()
     } catch (error) {
       const refused = Promise.reject<void>(toError(error))
+      // The run itself reports these; a write that nobody awaited must not end the whole process with them.
       if (this.#failure || this.#scope.signal.aborted || this.#state === 'discarded') refused.catch(() => {})
       return refused
     }
@@ -151,6 +148,7 @@ export class BufferedSink implements SinkWriter {
   #inTurn(work: () => Promise<void>): Promise<void> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
+    // This also keeps a write that nobody awaited from ending the process: all that can fail in here, the run reports.
     this.#turn = done.catch(() => {})
     return done
   }

@@ -148,6 +148,14 @@ describe('BufferedSink.write', () => {
     await flushed
   })
 
+  it('keeps the order of the calls, also of calls that nobody awaited', async () => {
+    const { sink, deliveries } = bench({ batchSize: 3 })
+    void sink.write(Row, rowsFrom(1, 4))
+    void sink.write(Row, { id: 5 })
+    await sink.flush()
+    expect(deliveries.map(({ rows }) => rows)).toEqual([rowsFrom(1, 3), rowsFrom(4, 2)])
+  })
+
   it('holds no more than the batch in delivery and one more, however many write at once', async () => {
     const { sink, deliveries, begun } = bench({ byHand: true })
     const all = Promise.all(Array.from({ length: 20 }, (_, id) => sink.write(Row, { id })))
