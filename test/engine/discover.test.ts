@@ -163,10 +163,12 @@ describe('discoverJobs', () => {
     expect((error.cause as Error).stack).toMatch(/broken\.js:2/)
   })
 
-  it('keeps the message of a spec that is wrong', async () => {
+  it('keeps code and message of a spec that is wrong, and names the file', async () => {
     await write({ 'jobs/wrong.js': plain('two words') })
     const error = await rejected(discoverJobs(['jobs/*.js'], project))
-    expect(error.message).toMatch(/^jobs\/wrong\.js can't be imported: job "two words": its id must be/)
+    expect(error.code).toBe('JOB_INVALID')
+    expect(error.message).toMatch(/^jobs\/wrong\.js: job "two words": its id must be/)
+    expect(error.details).toEqual({ jobId: 'two words', file: 'jobs/wrong.js' })
   })
 })
 
