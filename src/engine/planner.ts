@@ -1,5 +1,5 @@
 import { type JobRegistry } from '../job/registry.ts'
-import { type DueJob, type JobStore, type PlanDecision } from '../store/job-store.ts'
+import { type DueJob, type JobStore, type PlanDecision, type PlanResult } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
@@ -42,23 +42,23 @@ export class Planner {
 
   async #step(): Promise<number> {
     if (!this.#leader.isLeader) return this.#pollMs
-    const count = await this.runOnce()
-    if (count === JOBS_PER_PASS) return 0
+    const { due, written } = await this.runOnce()
+    // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
+    const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
+    if (due === JOBS_PER_PASS && hasWritten) return 0
     const next = await this.#jobs.nextPlanAt()
     return next ? Math.min(this.#pollMs, Math.max(5, next.getTime() - this.#clock.now())) : this.#pollMs
   }
 
-  /** One pass; returns how many jobs were due. */
-  async runOnce(): Promise<number> {
+  /** One pass. */
+  async runOnce(): Promise<PlanResult> {
     const now = new Date(this.#clock.now())
     const until = new Date(now.getTime() + this.#pollMs * 1.5)
-    let decisions: readonly PlanDecision[] = []
-    const count = await this.#jobs.plan(until, JOBS_PER_PASS, (jobs) => {
-      decisions = jobs.map((due) => this.#decide(due, now, until))
-      return decisions
-    })
-    this.#report(decisions)
-    return count
+    const result = await this.#jobs.plan(until, JOBS_PER_PASS, (jobs) =>
+      jobs.map((due) => this.#decide(due, now, until)),
+    )
+    this.#report(result.written)
+    return result
   }
 
   #decide(due: DueJob, now: Date, until: Date): PlanDecision {

@@ -1,10 +1,11 @@
-import { type Selectable, type Transaction } from 'kysely'
+import { type Kysely, type Selectable, type Transaction } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { insertRuns } from './insert-rows.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type JobTable, type Tables } from './tables.ts'
+import { withoutPlanned } from './without-planned.ts'
 
 /** A job as registered: what the code says of its time. */
 export interface JobRegistration {
@@ -32,7 +33,7 @@ export interface JobRow {
 /** A job that is due for planning, with what its decision needs. */
 export interface DueJob {
   readonly id: string
-  readonly nextTick: Date
+  readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
   /** Windows planned and not settled. */
   readonly pending: number
@@ -50,6 +51,14 @@ export interface PlanDecision {
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined
   readonly windowCursor: Date | undefined
+}
+
+/** What one pass of planning did. */
+export interface PlanResult {
+  /** Jobs that were due. */
+  readonly due: number
+  /** The decisions as written, without what had been planned before. */
+  readonly written: readonly PlanDecision[]
 }
 
 /** Registration and the planner's cursors. */
@@ -132,44 +141,79 @@ export class JobStore {
    * runs, windows and cursors together. Two planners at once are harmless: a job's row is locked by one of them, and the
    * tick is unique besides.
    *
+   * When something was planned before (somebody has set a cursor back, or given windows to a job whose ticks have fired),
+   * the pass is repeated job by job, and what exists is passed over: the other jobs go on, and the cursor moves forward
+   * again.
+   *
    * @param until   jobs whose `plan_at` is not after this are due
    * @param decide  pure; may be called again when the transaction is retried
-   * @returns the number of due jobs
    */
   async plan(
     until: Date,
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
-  ): Promise<number> {
+  ): Promise<PlanResult> {
+    try {
+      return await this.#database.transaction(async (trx) => {
+        const rows = await this.#lockDue(trx, until, limit)
+        const written = decide(await this.#describeDue(trx, rows))
+        await this.#writePlan(trx, written)
+        return { due: rows.length, written }
+      })
+    } catch (error) {
+      if (!this.#database.dialect.isDuplicate(error)) throw error
+      return this.#planOneByOne(until, limit, decide)
+    }
+  }
+
+  async #planOneByOne(
+    until: Date,
+    limit: number,
+    decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
+  ): Promise<PlanResult> {
+    const { db, dialect } = this.#database
+    const jobs = await dueJobs(db, dialect.instant(until), limit).execute()
+    const written: PlanDecision[] = []
+    const failures: unknown[] = []
+    for (const { id } of jobs) {
+      try {
+        written.push(
+          ...(await this.#database.transaction(async (trx) => {
+            const decisions = decide(await this.#describeDue(trx, await this.#lockDue(trx, until, 1, id)))
+            const left = await Promise.all(decisions.map((decision) => withoutPlanned(trx, dialect, decision)))
+            await this.#writePlan(trx, left)
+            return left
+          })),
+        )
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+    return { due: jobs.length, written }
+  }
+
+  #lockDue(trx: Transaction<Tables>, until: Date, limit: number, jobId?: string): Promise<DueRow[]> {
     const { dialect } = this.#database
-    return this.#database.transaction(async (trx) => {
-      const rows = await trx
-        .selectFrom('piko_job')
-        .select(['id', 'next_tick', 'window_cursor'])
-        .where('plan_at', '<=', dialect.instant(until))
-        .where('is_paused', '=', 0)
-        .orderBy('plan_at')
-        .limit(limit)
-        .modifyEnd(dialect.forUpdateSkipLocked)
-        .execute()
-      if (rows.length === 0) return 0
-      const ids = rows.map((row) => row.id)
-      const [pending, active] = [await pendingWindows(trx, ids), await activeJobs(trx, ids)]
-      const decisions = decide(
-        rows.flatMap((row) => {
-          const nextTick = optionalDate(row.next_tick, dialect)
-          if (!nextTick) return []
-          return {
-            id: row.id,
-            nextTick,
-            windowCursor: optionalDate(row.window_cursor, dialect),
-            pending: pending.get(row.id) ?? 0,
-            isActive: active.has(row.id),
-          }
-        }),
-      )
-      await this.#writePlan(trx, decisions)
-      return rows.length
+    const query = dueJobs(trx, dialect.instant(until), limit).modifyEnd(dialect.forUpdateSkipLocked)
+    return (jobId === undefined ? query : query.where('id', '=', jobId)).execute()
+  }
+
+  async #describeDue(trx: Transaction<Tables>, rows: readonly DueRow[]): Promise<DueJob[]> {
+    if (rows.length === 0) return []
+    const { dialect } = this.#database
+    const ids = rows.map((row) => row.id)
+    const [pending, active] = [await pendingWindows(trx, ids), await activeJobs(trx, ids)]
+    return rows.map((row) => {
+      const windowCursor = optionalDate(row.window_cursor, dialect)
+      return {
+        id: row.id,
+        // A job with windows goes by its cursor; one without a next tick is due for the last time, to be told so.
+        nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
+        windowCursor,
+        pending: pending.get(row.id) ?? 0,
+        isActive: active.has(row.id),
+      }
     })
   }
 
@@ -263,6 +307,18 @@ export class JobStore {
       windowCursor: optionalDate(row.window_cursor, dialect),
     }))
   }
+}
+
+type DueRow = Pick<Selectable<JobTable>, 'id' | 'next_tick' | 'window_cursor'>
+
+function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number) {
+  return db
+    .selectFrom('piko_job')
+    .select(['id', 'next_tick', 'window_cursor'])
+    .where('plan_at', '<=', until)
+    .where('is_paused', '=', 0)
+    .orderBy('plan_at')
+    .limit(limit)
 }
 
 async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Claim } from '../../src/job/run.ts'
+import { type NewRun } from '../../src/store/run-store.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../../src/store/job-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { type Window } from '../../src/time/window.ts'
@@ -108,7 +109,7 @@ describeEachStore((fixture) => {
       ])
       await store.database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', '=', 'paused').execute()
       const seen: string[] = []
-      const count = await store.jobs.plan(at(0), 10, (jobs) =>
+      const { due: count } = await store.jobs.plan(at(0), 10, (jobs) =>
         jobs.map((due) => {
           seen.push(due.id)
           return keep(due, {
@@ -125,30 +126,120 @@ describeEachStore((fixture) => {
       ])
     })
 
-    it('leaves nothing behind when a part of it fails', async () => {
-      await planDays(2)
-      await store.database.db
+    const makeDue = (): Promise<unknown> =>
+      store.database.db
         .updateTable('piko_job')
         .set({ plan_at: store.database.dialect.instant(at(0)) })
         .execute()
+
+    const windowRun = (index: number): NewRun => ({
+      jobId: 'a',
+      kind: 'scheduled',
+      priority: 0,
+      runAt: at(0),
+      tick: day(index).end,
+      window: day(index),
+    })
+
+    it('leaves nothing behind when a part of it fails', async () => {
+      await planDays(2)
+      await makeDue()
       const again = store.jobs.plan(at(0), 10, (jobs) =>
         jobs.map((due) =>
-          keep(due, {
-            runs: [2, 1].map((index) => ({
-              jobId: 'a',
-              kind: 'scheduled',
-              priority: 0,
-              tick: day(index).end,
-              window: day(index),
-            })),
-            windowCursor: day(2).end,
-          }),
+          keep(due, { runs: [windowRun(2), { ...windowRun(3), input: 1n }], windowCursor: day(3).end }),
         ),
       )
-      await expect(again).rejects.toSatisfy((error) => store.database.dialect.isDuplicate(error))
+      await expect(again).rejects.toMatchObject({ code: 'USAGE' })
       expect(await store.runs.count('a')).toMatchObject({ queued: 2 })
       expect(await store.windows.list('a')).toHaveLength(2)
       expect(await store.jobs.find('a')).toMatchObject({ windowCursor: day(1).end })
+    })
+
+    it('passes over what was planned before, for a cursor that was set back', async () => {
+      await planDays(3)
+      const [first] = await claim(1)
+      await store.runs.finish(NODE, [{ claim: first as Claim, transition: { to: 'succeeded' } }])
+      await makeDue()
+      const { due, written } = await store.jobs.plan(at(0), 10, (jobs) =>
+        jobs.map((job) =>
+          keep(job, {
+            runs: [1, 2, 3].map(windowRun),
+            skippedWindows: [day(0), day(4)],
+            windowCursor: day(4).end,
+            planAt: undefined,
+          }),
+        ),
+      )
+      expect([due, written]).toMatchObject([1, [{ runs: [{ window: day(3) }], skippedWindows: [day(4)] }]])
+      expect((await store.windows.list('a')).map((window) => window.state)).toEqual([
+        'succeeded',
+        'queued',
+        'queued',
+        'queued',
+        'skipped',
+      ])
+      expect(await store.jobs.find('a')).toMatchObject({ windowCursor: day(4).end, planAt: undefined })
+    })
+
+    it('plans the other jobs when one plans a tick a second time', async () => {
+      const begin = { nextTick: at(0), windowCursor: undefined }
+      await store.jobs.register(['a', 'b', 'c'].map((id) => registration(id, { begin })))
+      await store.runs.enqueue([{ jobId: 'b', kind: 'scheduled', priority: 0, tick: at(0) }])
+      const { written } = await store.jobs.plan(at(0), 10, (jobs) =>
+        jobs.map((due) =>
+          keep(due, {
+            runs: [0, 60].map((ms) => ({ jobId: due.id, kind: 'scheduled', priority: 0, tick: at(ms) })),
+            planAt: at(120),
+          }),
+        ),
+      )
+      expect(new Map(written.map(({ jobId, runs }) => [jobId, runs.length]))).toEqual(
+        new Map([
+          ['a', 2],
+          ['b', 1],
+          ['c', 2],
+        ]),
+      )
+      for (const id of ['a', 'b', 'c']) {
+        const runs = await store.runs.list({ jobId: id })
+        expect(runs.map((run) => run.tick?.getTime()).sort()).toEqual([at(0).getTime(), at(60).getTime()])
+        expect(await store.jobs.find(id)).toMatchObject({ planAt: at(120) })
+      }
+    })
+
+    it('plans the windows of a job whose ticks fired before it had windows', async () => {
+      await store.jobs.register([registration('a', { begin: { nextTick: at(0), windowCursor: at(0) } })])
+      await store.runs.enqueue([{ jobId: 'a', kind: 'scheduled', priority: 0, tick: day(0).end }])
+      await store.jobs.plan(at(0), 10, (jobs) =>
+        jobs.map((due) => keep(due, { runs: [0, 1].map(windowRun), windowCursor: day(1).end, planAt: undefined })),
+      )
+      const runs = await store.runs.list({ jobId: 'a' })
+      expect(runs.flatMap((run) => (run.window ? [[run.window, run.tick, run.runAt]] : []))).toEqual([
+        [day(1), day(1).end, at(0)],
+        [day(0), undefined, at(0)],
+      ])
+      expect(await store.windows.summary('a')).toMatchObject({ counts: { pending: 2 } })
+    })
+
+    it('lets a job go on from its cursor, and one with neither tick nor cursor rest', async () => {
+      await store.jobs.register([
+        registration('cursor', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } }),
+        registration('nothing', { begin: { nextTick: at(0), windowCursor: undefined } }),
+      ])
+      await store.database.db.updateTable('piko_job').set({ next_tick: null }).execute()
+      const seen: DueJob[] = []
+      await store.jobs.plan(at(0), 10, (jobs) => {
+        seen.push(...jobs)
+        return jobs.map((due) => keep(due))
+      })
+      const ticks = new Map(seen.map((due) => [due.id, due.nextTick]))
+      expect(ticks).toEqual(
+        new Map([
+          ['cursor', at(0)],
+          ['nothing', undefined],
+        ]),
+      )
+      expect(await store.jobs.find('nothing')).toMatchObject({ planAt: undefined })
     })
 
     it('lets two planners at the same moment plan each tick once', async () => {
