@@ -1,5 +1,4 @@
 import { type Command } from 'commander'
-import { Piko } from '../engine/app.ts'
 import { systemClock } from '../engine/clock.ts'
 import { registrationOf } from '../engine/plan-job.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -56,6 +55,7 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
 }
 
 async function readJobs(settings: ReturnType<typeof readOnly>): Promise<JobRow[]> {
+  const { Piko } = await import('../engine/app.ts')
   const app = new Piko({ jobs: [], execute: false, settings })
   try {
     await app.start()

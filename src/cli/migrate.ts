@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { openSettingsDatabase } from '../engine/open-store.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type Database } from '../store/database.ts'
-import { migrate, migrationStatus, type MigrationStatus } from '../store/migrate.ts'
+import { type MigrationStatus } from '../store/migrate.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { instantText, printResult } from './print-result.ts'
@@ -46,6 +45,7 @@ function addDirection(parent: Command, direction: Direction, description: string
 
 async function move(direction: Direction, to: number | undefined, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
+  const { migrate, migrationStatus } = await import('../store/migrate.ts')
   await withDatabase(direction === 'up' ? settings : looking(settings), async (database) => {
     const { applied } = await migrate(database, { direction, to })
     const { current, latest } = await migrationStatus(database)
@@ -56,6 +56,7 @@ async function move(direction: Direction, to: number | undefined, globals: Globa
 }
 
 async function status(globals: GlobalOptions): Promise<void> {
+  const { migrationStatus } = await import('../store/migrate.ts')
   await withDatabase(looking(cliSettings(globals)), async (database) => {
     const found = await migrationStatus(database)
     printResult(globals.json, found, () => statusText(found))
@@ -80,6 +81,7 @@ function looking(settings: Settings): Settings {
 }
 
 async function withDatabase(settings: Settings, use: (database: Database) => Promise<void>): Promise<void> {
+  const { openSettingsDatabase } = await import('../engine/open-store.ts')
   const database = await openSettingsDatabase(settings)
   try {
     await use(database)

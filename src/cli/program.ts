@@ -15,7 +15,7 @@ Exit codes:
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says what to do about it.`
 
 /**
- * The command line, with every command. It throws where commander would exit, and prints no errors.
+ * The command line, with every command. Commands import the engine when they need it: help and refusals come at once. It throws where commander would exit, and prints no errors.
  *
  * @param json keeps help for a missing command off standard error
  */

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { Piko } from '../engine/app.ts'
+import { type Piko } from '../engine/app.ts'
 import { RunFailedError, type RunOptions } from '../engine/client.ts'
 import { type Run } from '../job/run.ts'
 import { formatMs } from '../time/duration.ts'
@@ -52,6 +52,7 @@ export function addRun(program: Command): void {
 
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
   const registry = await cliJobs(cliSettings(globals), options.jobs)
+  const { Piko } = await import('../engine/app.ts')
   const app = new Piko({ jobs: [...registry], only: [jobId], plan: false, execute: options.wait })
   const signals = stopSignals()
   try {

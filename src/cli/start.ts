@@ -1,6 +1,5 @@
 import { type Command } from 'commander'
-import { Piko } from '../engine/app.ts'
-import { serveHttp } from '../http/serve.ts'
+import { type Piko } from '../engine/app.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -37,6 +36,7 @@ export function addStart(program: Command): void {
 async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, jobs)
+  const [{ Piko }, { serveHttp }] = await Promise.all([import('../engine/app.ts'), import('../http/serve.ts')])
   const app = new Piko({ jobs: [...registry] })
   const signals = stopSignals()
   // First: a port that is taken stops the start before the database is touched, and probes see `starting`.

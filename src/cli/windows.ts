@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { Piko } from '../engine/app.ts'
+import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
@@ -42,7 +42,9 @@ export function addWindows(program: Command): void {
 }
 
 async function windows(jobId: string, filter: WindowsOptions, globals: GlobalOptions): Promise<void> {
-  const app = new Piko({ jobs: [], execute: false, settings: readOnly(cliSettings(globals)) })
+  const settings = readOnly(cliSettings(globals))
+  const { Piko } = await import('../engine/app.ts')
+  const app = new Piko({ jobs: [], execute: false, settings })
   try {
     await app.start()
     await requireWindows(app, jobId)

@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
-import { PikoError, toError } from '../errors.ts'
+import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type JobModule } from '../job/job-source.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 
@@ -12,7 +12,8 @@ import { loadTypeScript } from './typescript-loader.ts'
  * TypeScript runs as it is, decorators of either standard included, with `cwd`'s `tsconfig.json`.
  *
  * @param globs relative to `cwd`; `!` in front excludes. `node_modules` and declaration files are never matched.
- * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported
+ * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported,
+ * `JOB_INVALID` and `SCHEDULE_INVALID` with the file's name when a job that it defines is wrong
  */
 export async function discoverJobs(globs: readonly string[], cwd: string): Promise<JobModule[]> {
   const matches = await glob([...globs], { cwd, absolute: true, ignore: ['**/node_modules/**', '**/*.d.{ts,mts,cts}'] })
@@ -36,6 +37,8 @@ async function load(path: string, file: string): Promise<JobModule> {
     return { kind: 'piko.module', file, exports: (await import(pathToFileURL(path).href)) as object }
   } catch (thrown) {
     const cause = toError(thrown)
+    if (isPikoError(cause))
+      throw new PikoError(cause.code, `${file}: ${cause.message}`, { cause, details: { ...cause.details, file } })
     throw new PikoError('JOB_LOAD_FAILED', `${file} can't be imported: ${cause.message}${hint(file, cause)}`, {
       cause,
       details: { file },

@@ -1,0 +1,188 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { errorOf, Project, until } from './project.ts'
+
+const HELLO = `
+import { defineJob } from 'piko'
+export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})
+`
+
+describe('piko start', () => {
+  it('runs what is in jobs.ts without any settings, counts it in /metrics, and ends with 0 on SIGTERM', async () => {
+    const project = new Project({
+      'jobs.ts': `${HELLO}
+export const daily = defineJob(
+  { id: 'daily', every: '1d', windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-04T00:00:00Z' } },
+  (ctx) => {
+    if (ctx.window.start.getUTCDate() === 2) throw new Error('no data')
+  },
+)`,
+    })
+    const piko = project.start(['start', '--json'])
+    const { url, jobs, store } = await piko.started()
+    expect({ jobs, store }).toEqual({ jobs: ['daily', 'hello'], store: '.piko/piko.db' })
+    const metric = async (pattern: RegExp): Promise<boolean> =>
+      pattern.test(await (await fetch(`${url}/metrics`)).text())
+    await until(() => metric(/^piko_job_run_total\{job_id="hello",status="succeeded"\} [1-9]/m))
+    await until(() => metric(/^piko_job_run_total\{job_id="daily",status="succeeded"\} 2/m))
+    await until(() => metric(/^piko_job_run_total\{job_id="daily",status="failed"\} 1/m))
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+    piko.kill('SIGTERM')
+    const { code, stdout, stderr } = await piko.ended
+    expect(code).toBe(0)
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+    expect(stderr).toContain('node stopped')
+    expect(stderr).not.toMatch(/ExperimentalWarning|keeps the process alive/)
+
+    const windows = await project.piko(['windows', 'daily', '--state', 'succeeded', '--json'])
+    expect(JSON.parse(windows.stdout)).toMatchObject({
+      job: 'daily',
+      counts: { succeeded: 2, failed: 1, pending: 0 },
+      watermark: '2026-01-02T00:00:00.000Z',
+      firstHole: { start: '2026-01-02T00:00:00.000Z', state: 'failed' },
+      windows: [
+        { start: '2026-01-01T00:00:00.000Z', end: '2026-01-02T00:00:00.000Z', state: 'succeeded', attempt: 1 },
+        { start: '2026-01-03T00:00:00.000Z' },
+      ],
+    })
+    const text = (await project.piko(['windows', 'daily'])).stdout
+    expect(text).toContain(
+      'daily: 3 windows (2 succeeded, 1 failed); watermark 2026-01-02T00:00:00Z; first hole 2026-01-02T00:00:00Z (failed)',
+    )
+    expect(text).toMatch(/^2026-01-02T00:00:00Z {2}2026-01-03T00:00:00Z {2}failed +\d+ +1 +no data$/m)
+  })
+
+  it('lets a run end before it leaves, and leaves at once on the second signal', async () => {
+    const project = new Project({
+      'jobs/slow.ts': `
+import { writeFileSync } from 'node:fs'
+import { defineJob } from 'piko'
+export const slow = defineJob({ id: 'slow', at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d' }, async () => {
+  writeFileSync('begun', '')
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  writeFileSync('done', '')
+})
+export const endless = defineJob({ id: 'endless' }, async () => {
+  writeFileSync('endless', '')
+  await new Promise((resolve) => setTimeout(resolve, 600_000))
+})`,
+    })
+    const piko = project.start(['start', '--no-http'])
+    await until(() => project.has('begun'))
+    piko.kill('SIGINT')
+    expect((await piko.ended).code).toBe(0)
+    expect(project.has('done')).toBe(true)
+
+    await project.piko(['run', 'endless', '--no-wait'])
+    const again = project.start(['start', '--no-http', '--json'])
+    await until(() => project.has('endless'))
+    let code: number | null | undefined
+    void again.ended.then((result) => (code = result.code))
+    await until(() => {
+      again.kill('SIGINT')
+      return code
+    }, 200)
+    expect(code).toBe(130)
+  })
+})
+
+describe('a start that can not be', () => {
+  interface Case {
+    readonly files?: Record<string, string>
+    readonly env?: Record<string, string>
+    readonly code: string
+    readonly says: RegExp
+  }
+
+  const cases: Record<string, Case> = {
+    'wrong settings': {
+      files: { 'jobs.ts': HELLO, 'settings.toml': '[piko]\nconcurency = 3\nlease = 15' },
+      code: 'SETTINGS_INVALID',
+      says: /2 problems.*piko\.concurrency.*piko\.lease = 15/s,
+    },
+    'no jobs': { code: 'JOBS_NOT_FOUND', says: /jobs\.\{ts.*export one/s },
+    'a file without jobs': {
+      files: { 'jobs.ts': 'export const a = 1' },
+      code: 'JOBS_NOT_FOUND',
+      says: /exported by jobs\.ts/,
+    },
+    'a file that throws': {
+      files: { 'jobs.ts': 'throw new Error("nope")' },
+      code: 'JOB_LOAD_FAILED',
+      says: /jobs\.ts.*nope/,
+    },
+    'one id for two jobs': {
+      files: { 'jobs/a.ts': HELLO, 'jobs/b.ts': HELLO },
+      code: 'JOB_DUPLICATE',
+      says: /"hello" is defined twice.*jobs\/a\.ts.*jobs\/b\.ts/,
+    },
+    'a cron that can not be read': {
+      files: { 'jobs.ts': HELLO.replace('* * * * * *', '61 * * * *') },
+      code: 'SCHEDULE_INVALID',
+      says: /jobs\.ts: job "hello": cron is "61 \* \* \* \*"/,
+    },
+    'a database that is not there': {
+      files: { 'jobs.ts': HELLO },
+      env: { PIKO_MYSQL__DSN: 'mysql://piko:sesame@127.0.0.1:9/piko' },
+      code: 'DATABASE_UNREACHABLE',
+      says: /127\.0\.0\.1:9/,
+    },
+  }
+
+  it.each(Object.entries(cases))(
+    'says one thing about %s, exits with 2 and leaves nothing behind',
+    async (_name, wrong) => {
+      const project = new Project(wrong.files)
+      const result = await project.piko(['start', '--json'], wrong.env)
+      expect(errorOf(result).code).toBe(wrong.code)
+      expect(errorOf(result).message).toMatch(wrong.says)
+      expect(result.code).toBe(2)
+      expect(result.stdout).toBe('')
+      expect(result.stderr.trimEnd().split('\n')).toHaveLength(1)
+      expect(result.stderr).not.toContain('sesame')
+      expect(project.has('.piko')).toBe(false)
+    },
+  )
+
+  it('is one on a port that is taken, before the database is made', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    try {
+      const port = String((other.address() as AddressInfo).port)
+      const project = new Project({ 'jobs.ts': HELLO })
+      const result = await project.piko(['start'], { PIKO_HTTP__PORT: port })
+      expect(result.code).toBe(2)
+      expect(result.stderr).toMatch(
+        new RegExp(`^error HTTP_LISTEN_FAILED: cannot listen on 127.0.0.1:${port}: the port is in use`),
+      )
+      expect(project.has('.piko')).toBe(false)
+    } finally {
+      other.close()
+    }
+  })
+
+  it('is one on a schema of a newer program, which it does not touch', async () => {
+    const project = new Project({ 'jobs.ts': HELLO })
+    const database = await openDatabase({ sqlitePath: join(project.folder, '.piko/piko.db') })
+    await migrate(database, { direction: 'up' })
+    await database.sql.exec(
+      "INSERT INTO piko_migration (version, name, direction, steps_done, is_step_open, applied_at) VALUES (99, '0099_later', 'up', 1, 0, '2026-01-01 00:00:00.000')",
+    )
+    const rows = async () => [
+      await database.sql.query('SELECT * FROM piko_migration'),
+      await database.sql.query('SELECT * FROM piko_job'),
+    ]
+    const before = await rows()
+    for (const command of [['start'], ['run', 'hello'], ['migrate', 'up']]) {
+      const result = await project.piko([...command, '--json'])
+      expect(result.code).toBe(2)
+      expect(errorOf(result)).toMatchObject({ code: 'SCHEMA_NEWER', details: { current: 99 } })
+    }
+    expect(await rows()).toEqual(before)
+    await database.close()
+  })
+})
