@@ -29,6 +29,7 @@ export {
 export { defineSink } from './sink/define-sink.ts'
 export { on } from './sink/on.ts'
 export {
+  type RowInputOf,
   type RowModel,
   type RowOf,
   Sink,
@@ -39,7 +40,7 @@ export {
   type SinkScope,
   type SinkWriter,
 } from './sink/sink.ts'
-export { SqlTable, sqlTable, type SqlTableOptions } from './sink/sql-table.ts'
+export { SqlTable, sqlTable, type SqlTableOptions, type SqlTableTarget } from './sink/sql-table.ts'
 export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sink/sql.ts'
 
 export { type Duration } from './time/duration.ts'

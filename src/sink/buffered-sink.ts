@@ -29,7 +29,6 @@ export class BufferedSink implements SinkWriter {
   readonly #scope: SinkScope
   readonly #buffers = new Map<RowModel, Buffer>()
   #state: 'writing' | 'over' | 'discarded' = 'writing'
-  #hasRows = false
   /** The writes under way, in the order of their calls; never rejects. */
   #turn: Promise<void> = Promise.resolve()
   #turns = 0
@@ -55,7 +54,7 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Delivers what is left, after the writes under way. A run with a window that wrote no row has its window cleared.
+   * Delivers what is left, after the writes under way. A model that got no row has its window cleared.
    *
    * @throws PikoError `SINK_FAILED` when any delivery of the run failed
    * @throws the reason of the run's signal once it has aborted
@@ -79,7 +78,6 @@ export class BufferedSink implements SinkWriter {
     const route = this.#routeOf(model)
     const checked = checkRows(this.#target.name, route, rows)
     if (checked.length === 0) return undefined
-    this.#hasRows = true
     const buffer = this.#bufferOf(route)
     // Most writes only add to a batch: they wait for nobody.
     if (this.#turns === 0 && buffer.rows.length + checked.length < this.#target.batchSize) {
@@ -103,9 +101,10 @@ export class BufferedSink implements SinkWriter {
     await this.#delivery
     this.#assertUsable()
     const { sink } = this.#target
-    if (this.#hasRows || this.#scope.window === undefined || !sink.clear) return
+    if (this.#scope.window === undefined || !sink.clear) return
     try {
-      await sink.clear(this.#scope)
+      for (const model of this.#target.routes.keys())
+        if (!this.#buffers.has(model)) await sink.clear(this.#scope, model)
     } catch (error) {
       throw (this.#failure = this.#failed('could not clear its window', error))
     }

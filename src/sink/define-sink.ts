@@ -11,7 +11,7 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
   /** Pairs of a model and what receives its rows. */
   readonly on: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
   open?(env: SinkEnv): unknown
-  clear?(scope: SinkScope): unknown
+  clear?(scope: SinkScope, model: RowModel): unknown
   close?(): unknown
 }
 
@@ -55,7 +55,7 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
   }
   const { open, clear, close } = definition as Record<'open' | 'clear' | 'close', unknown>
   if (open !== undefined) define('open', (env: SinkEnv) => definition.open?.(env))
-  if (clear !== undefined) define('clear', (scope: SinkScope) => definition.clear?.(scope))
+  if (clear !== undefined) define('clear', (scope: SinkScope, model: RowModel) => definition.clear?.(scope, model))
   if (close !== undefined) define('close', () => definition.close?.())
   return DefinedSink
 }

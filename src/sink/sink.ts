@@ -52,8 +52,11 @@ export abstract class Sink {
   /** Called once per process before the first run; create tables here. When it fails, the next run calls it again. */
   open?(env: SinkEnv): Promise<void>
 
-  /** Called at the end of a successful attempt of a window that wrote no row at all: clear what earlier runs left. */
-  clear?(scope: SinkScope): Promise<void>
+  /**
+   * Called at the end of a successful attempt of a window, once for each model of this sink that it wrote no row of: clear
+   * what earlier runs of the window left.
+   */
+  clear?(scope: SinkScope, model: RowModel): Promise<void>
 
   /** Called once at stop, also when `open` failed. */
   close?(): Promise<void>

@@ -5,7 +5,7 @@ const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 type Unit = keyof typeof UNIT_MS
 
 /** A length of time with its unit: `'250ms'`, `'10s'`, `'1.5h'`, `'1d'`. A day is 24 hours. */
-export type Duration = `${number}${Unit}`
+export type Duration = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
 
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/

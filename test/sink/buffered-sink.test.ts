@@ -33,7 +33,7 @@ interface BenchOptions {
 /** A sink whose deliveries a test finishes by hand, or which finish at once. */
 function bench({ batchSize = 2, byHand = false, scope = {}, onClear = () => {} }: BenchOptions = {}) {
   const deliveries: Delivery[] = []
-  const cleared: SinkScope[] = []
+  const cleared: (SinkScope & { readonly model: string })[] = []
   const waiters: (() => void)[] = []
   const deliver = (model: Delivery['model'], rows: readonly unknown[], batch: SinkBatch): Promise<void> => {
     const { promise, resolve, reject } = settleable()
@@ -48,8 +48,8 @@ function bench({ batchSize = 2, byHand = false, scope = {}, onClear = () => {} }
       [Row, (rows, batch) => deliver('Row', rows, batch)],
       [Note, (rows, batch) => deliver('Note', rows, batch)],
     ],
-    clear: (cleaned) => {
-      cleared.push(cleaned)
+    clear: (cleaned, model) => {
+      cleared.push({ ...cleaned, model: model === Row ? 'Row' : 'Note' })
       onClear()
     },
   })
@@ -277,20 +277,23 @@ describe('BufferedSink.flush', () => {
     expect(deliveries.map(({ rows }) => rows.length)).toEqual([2, 2, 1])
   })
 
-  it('clears the window of a run that wrote nothing, and of no other', async () => {
+  it('clears the window of each model that the run wrote no row of, and of no other', async () => {
     const empty = bench({ scope: { window: hourOf(2) } })
     await empty.sink.write(Row, [])
     const flushed = empty.sink.flush()
     expect(empty.sink.flush()).toBe(flushed)
     await flushed
-    expect(empty.cleared).toMatchObject([{ window: hourOf(2), jobId: 'orders' }])
+    expect(empty.cleared).toMatchObject([
+      { window: hourOf(2), jobId: 'orders', model: 'Row' },
+      { window: hourOf(2), jobId: 'orders', model: 'Note' },
+    ])
 
     const windowless = bench()
     await windowless.sink.flush()
     const written = bench({ scope: { window: hourOf(2) } })
     await written.sink.write(Note, new Note('a'))
     await written.sink.flush()
-    expect([windowless.cleared, written.cleared]).toEqual([[], []])
+    expect([windowless.cleared, written.cleared]).toMatchObject([[], [{ model: 'Row' }]])
   })
 
   it('fails when the window cannot be cleared', async () => {

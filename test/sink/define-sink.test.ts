@@ -34,7 +34,7 @@ describe('defineSink', () => {
         [Refund, (rows, { key }) => void calls.push([key, rows])],
       ],
       open: ({ log }) => log.info(`${calls.push('open')}`),
-      clear: ({ window }) => calls.push(['clear', window?.start.toISOString()]),
+      clear: ({ window }, model) => calls.push(['clear', model, window?.start.toISOString()]),
       close: () => calls.push('close'),
     })
     const { sql, log } = sinkScope()
@@ -50,7 +50,8 @@ describe('defineSink', () => {
       'open',
       ['orders/run:12/Order/0', [10, 20]],
       ['orders/run:12/Refund/0', [{ order: 1, reason: 'none' }]],
-      ['clear', '2026-01-01T03:00:00.000Z'],
+      ['clear', Order, '2026-01-01T03:00:00.000Z'],
+      ['clear', Refund, '2026-01-01T03:00:00.000Z'],
       'close',
     ])
   })

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
@@ -196,7 +197,8 @@ describeEachStore((store) => {
     })
 
     // Statements 1 to 3 delete, insert and delete again; 4 is the commit.
-    it.skipIf(store.name === 'sqlite').each([1, 2, 3, 4])(
+    // SQLite has one writer: the older run has no moment between the newer one's statements.
+    it.each(store.name === 'mysql' ? [1, 2, 3, 4] : [])(
       'leaves no mixture when an older run writes before statement %i of the newer one',
       async (when) => {
         const other = (await store.open()).sql
@@ -259,6 +261,8 @@ async function lockWait(sql: SqlDatabase): Promise<void> {
       "SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
     )
     if (Number(row?.['n']) > 0) return
+    // The server renews what this table shows only when nobody has read it for 100 ms.
+    await setTimeout(150)
   }
   throw new Error('no transaction waits for a lock, and the older run did not end either')
 }
