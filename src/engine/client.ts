@@ -1,9 +1,9 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Run } from '../job/run.ts'
-import { type JobDefinition } from '../job/spec.ts'
+import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { type JobStore } from '../store/job-store.ts'
-import { toJson } from '../store/json.ts'
+import { MOST_CONFIG_BYTES, MOST_INPUT_BYTES, toJson } from '../store/json.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { Schedule } from '../time/schedule.ts'
@@ -18,7 +18,10 @@ export interface RunOptions {
   readonly config?: unknown
   /** Any JSON value, handed to the handler as `ctx.input`. */
   readonly input?: unknown
-  /** Run this window again: its start, an instant on the grid of the job's windows. Required for a job with windows. */
+  /**
+   * Run this window again: its start, an instant on the grid of the job's windows, as a text with its zone. Required for a
+   * job with windows.
+   */
   readonly window?: Date | string
   /** Not before this instant. Default: now. */
   readonly runAt?: Date
@@ -36,7 +39,8 @@ export class RunFailedError extends PikoError {
 
   constructor(run: Run) {
     const why = run.error ? `: ${run.error.name}: ${run.error.message}` : ''
-    super('RUN_FAILED', `run ${run.id} of job "${run.jobId}" ${run.state} after ${run.attempt} attempts${why}`, {
+    const attempts = run.attempt === 1 ? '1 attempt' : `${run.attempt} attempts`
+    super('RUN_FAILED', `run ${run.id} of job "${run.jobId}" ${run.state} after ${attempts}${why}`, {
       details: { runId: run.id, jobId: run.jobId, state: run.state, error: run.error },
     })
     this.run = run
@@ -52,6 +56,7 @@ export class Client {
   readonly #waiter: RunWaiter
   readonly #batcher: Batcher<NewRun, number>
   readonly #reads: Batcher<number, Run | undefined>
+  readonly #onEnqueued: (runAts: readonly Date[]) => void
 
   /** @param onEnqueued gets the times at which stored runs are due */
   constructor(
@@ -63,9 +68,10 @@ export class Client {
     this.#jobs = parts.jobs
     this.#windows = parts.windows
     this.#waiter = parts.waiter
+    this.#onEnqueued = onEnqueued
     this.#batcher = new Batcher(async (runs) => {
       const ids = await this.#runs.enqueue(runs)
-      onEnqueued(runs.map((run) => run.runAt ?? new Date(0)))
+      onEnqueued(runs.map(dueAt))
       return ids
     })
     this.#reads = new Batcher(async (ids) => {
@@ -82,7 +88,7 @@ export class Client {
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
     const job = this.#registry.get(jobId)
     parseConfig(job, options.config)
-    toJson(options.input, 'input')
+    assertStorable(options)
     const run: NewRun = {
       jobId,
       kind: 'manual',
@@ -92,7 +98,7 @@ export class Client {
       input: options.input,
     }
     const window = await this.#windowOf(job, options.window)
-    const runId = window ? await this.#windows.enqueue({ ...run, window }) : await this.#batcher.add(run)
+    const runId = window ? await this.#enqueueWindow({ ...run, window }) : await this.#batcher.add(run)
     if (!options.wait) return this.#find(runId)
     const settled = await this.#waiter.wait(runId, options.signal)
     if (settled.state !== 'succeeded') throw new RunFailedError(settled)
@@ -108,6 +114,12 @@ export class Client {
   /** Resolves when no request is on its way to the database. */
   idle(): Promise<void> {
     return this.#batcher.idle()
+  }
+
+  async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {
+    const runId = await this.#windows.enqueue(run)
+    this.#onEnqueued([dueAt(run)])
+    return runId
   }
 
   async #find(runId: number): Promise<Run> {
@@ -127,7 +139,7 @@ export class Client {
     if (start === undefined) {
       throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
     }
-    const date = new Date(start)
+    const date = instantOf(start)
     const window = Number.isNaN(date.getTime())
       ? undefined
       : new Timeline(Schedule.of(schedule, job.id), windows).startingAt(date)
@@ -142,4 +154,37 @@ export class Client {
     }
     return window
   }
+}
+
+/** A text without a zone would be another window on a machine with another local time. */
+function instantOf(start: Date | string): Date {
+  if (typeof start === 'string' && /^\d{4}-\d\d-\d\d[T ][\d:.]+$/i.test(start)) {
+    throw new PikoError(
+      'WINDOW_UNKNOWN',
+      `the window's start ${describe(start)} has no zone; write it with one: "${start}Z"`,
+    )
+  }
+  return new Date(start)
+}
+
+function dueAt(run: NewRun): Date {
+  return run.runAt ?? new Date(0)
+}
+
+/** Requests are stored many at once: one that the database would refuse must not take the others with it. */
+function assertStorable({ config, input, priority, runAt }: RunOptions): void {
+  toJson(config, 'config', MOST_CONFIG_BYTES)
+  toJson(input, 'input', MOST_INPUT_BYTES)
+  if (priority !== undefined && !isPriority(priority)) {
+    throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
+  }
+  if (runAt !== undefined && !isInstant(runAt)) {
+    throw new PikoError('USAGE', `runAt is ${describe(runAt)}; expected a Date up to the year 9999`)
+  }
+}
+
+const LAST_INSTANT_MS = Date.UTC(9999, 11, 31)
+
+function isInstant(value: unknown): boolean {
+  return value instanceof Date && value.getTime() >= 0 && value.getTime() <= LAST_INSTANT_MS
 }

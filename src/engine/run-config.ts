@@ -8,7 +8,7 @@ import { type JobDefinition } from '../job/spec.ts'
  */
 export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
   const schema = job.spec.config as JobConfigSchema | undefined
-  if (!schema) return overrides ?? {}
+  if (!schema) return plainConfig(job, overrides ?? {})
   const result = schema.safeParse(overrides ?? {})
   if (result.success) return result.data
   const problems = result.error.issues.map(
@@ -19,6 +19,13 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
     `the config ${describe(overrides ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
     { details: { jobId: job.id, problems } },
   )
+}
+
+function plainConfig(job: JobDefinition, config: unknown): unknown {
+  if (typeof config === 'object' && !Array.isArray(config)) return config
+  throw new PikoError('CONFIG_INVALID', `the config of job "${job.id}" is ${describe(config)}; expected an object`, {
+    details: { jobId: job.id },
+  })
 }
 
 /** The part of a zod schema that is used here. */

@@ -7,6 +7,7 @@ import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 import {
   type AnyJobSpec,
   type InstantInput,
+  isPriority,
   type JobDefinition,
   type JobHandler,
   type JobPolicy,
@@ -109,7 +110,7 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
     overlap: spec.overlap ?? 'allow',
     concurrency: limits.length > 0 ? Math.min(...limits) : undefined,
-    priority: integer(spec, 'priority', spec.priority) ?? 0,
+    priority: priority(spec),
   })
 }
 
@@ -182,6 +183,12 @@ function integer(spec: AnyJobSpec, option: string, value: unknown): number | und
   if (value === undefined) return undefined
   if (!Number.isSafeInteger(value)) throw invalid(spec, `${option} is ${describe(value)}; expected a whole number`)
   return value as number
+}
+
+function priority(spec: AnyJobSpec): number {
+  const value = spec.priority ?? 0
+  if (isPriority(value)) return value
+  throw invalid(spec, `priority is ${describe(value)}; expected a whole number from -32768 to 32767`)
 }
 
 function atLeastOne(spec: AnyJobSpec, option: string, value: unknown): number | undefined {

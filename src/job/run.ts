@@ -1,3 +1,4 @@
+import { describe } from '../errors.ts'
 import { type Window } from '../time/window.ts'
 import { retryDelayMs } from './retry.ts'
 import { type RetryPolicy } from './spec.ts'
@@ -112,11 +113,16 @@ const LONGEST_STACK = 8_000
 export function runError(error: Error): RunError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return {
-    name: error.name.slice(0, 200),
-    message: error.message.slice(0, LONGEST_MESSAGE),
+    name: textOf(error.name).slice(0, 200),
+    message: textOf(error.message).slice(0, LONGEST_MESSAGE),
     ...(code !== undefined && { code: code.slice(0, 200) }),
     ...(error.stack !== undefined && { stack: stackWithCauses(error).slice(0, LONGEST_STACK) }),
   }
+}
+
+/** Some libraries put objects where an error has its message. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : describe(value)
 }
 
 function stackWithCauses(error: Error): string {

@@ -70,8 +70,13 @@ export interface JobSpec<
   readonly overlap?: 'allow' | 'skip'
   /** Runs of this job under way at once, over all nodes. Default: no limit (for windows see `windows.parallel`). */
   readonly concurrency?: number
-  /** Smaller runs first. Default 0. */
+  /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
+}
+
+/** What the database keeps. */
+export function isPriority(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= -32_768 && (value as number) <= 32_767
 }
 
 /** The window in `ctx`, from the `windows` option. */

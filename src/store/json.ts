@@ -1,12 +1,18 @@
 import { describe, PikoError } from '../errors.ts'
 
+/** What the columns and one statement of any server's default settings hold, with room for its escapes. */
+export const MOST_CONFIG_BYTES = 60_000
+export const MOST_INPUT_BYTES = 1_000_000
+export const MOST_OUTPUT_BYTES = 1_000_000
+
 /**
  * JSON text of a value that a row keeps; undefined becomes null.
  *
  * @param what names the value in the error
- * @throws PikoError `USAGE` for a value that JSON can't hold
+ * @param mostBytes of the text in UTF-8
+ * @throws PikoError `USAGE` for a value that JSON can't hold, or one that is too large
  */
-export function toJson(value: unknown, what: string): string | null {
+export function toJson(value: unknown, what: string, mostBytes = Infinity): string | null {
   if (value === undefined) return null
   let text: string | undefined
   try {
@@ -15,9 +21,25 @@ export function toJson(value: unknown, what: string): string | null {
     throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`, { cause })
   }
   if (text === undefined) throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`)
+  // A character takes 3 bytes at most: most texts need no count.
+  if (text.length * 3 > mostBytes && Buffer.byteLength(text) > mostBytes) {
+    throw new PikoError(
+      'USAGE',
+      `${what} is ${Buffer.byteLength(text)} bytes of JSON; at most ${mostBytes} are stored: keep the data elsewhere and hand over where`,
+    )
+  }
   return text
 }
 
+/**
+ * The value of a stored text. One that people wrote into a row by hand and that is no JSON is returned as it is: it must
+ * not keep the rows around it from being read.
+ */
 export function fromJson(text: string | null): unknown {
-  return text === null ? undefined : (JSON.parse(text) as unknown)
+  if (text === null) return undefined
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
 }

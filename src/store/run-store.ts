@@ -63,16 +63,16 @@ export class RunStore {
     this.#database = database
   }
 
-  /** Stores runs in one statement; returns their ids in order. */
+  /** Stores runs, all or none, in one statement unless it would be too long; returns their ids in order. */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { db, dialect } = this.#database
-    return this.#database.retry(() =>
-      insertRuns(
-        db,
-        dialect,
-        runs.map((run) => this.row(run)),
-      ),
-    )
+    const [first = [], ...others] = statementsOf(runs.map((run) => this.row(run)))
+    if (others.length === 0) return this.#database.retry(() => insertRuns(db, dialect, first))
+    return this.#database.transaction(async (trx) => {
+      const ids: number[] = []
+      for (const rows of [first, ...others]) ids.push(...(await insertRuns(trx, dialect, rows)))
+      return ids
+    })
   }
 
   /** The row of a new run. */
@@ -152,9 +152,9 @@ export class RunStore {
       const lost = changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes)
       await this.#settleWindows(
         trx,
-        finishes.filter(({ claim }) => !lost.has(claim.runId)),
+        finishes.filter(({ claim }) => !lost.has(claim.fence)),
       )
-      return finishes.map(({ claim }) => claim).filter((claim) => lost.has(claim.runId))
+      return finishes.map(({ claim }) => claim).filter((claim) => lost.has(claim.fence))
     })
   }
 
@@ -202,7 +202,7 @@ export class RunStore {
     }
   }
 
-  /** Which of the claims do not stand in their rows as this node left them. */
+  /** The fences of those claims that do not stand in their rows as this node left them. */
   async #lostOf(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<Set<number>> {
     const rows = await trx
       .selectFrom('piko_run')
@@ -219,7 +219,7 @@ export class RunStore {
       const row = byId.get(claim.runId)
       const owner = transition.to === 'queued' ? null : nodeId
       const fence = row ? row.id * FENCE_FACTOR + row.claims : undefined
-      if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.runId)
+      if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
     }
     return lost
   }
@@ -316,6 +316,27 @@ export class RunStore {
     for (const row of await query.execute()) counts[row.state] = Number(row.count)
     return counts
   }
+}
+
+/** A server takes statements up to its `max_allowed_packet`, 4 MB and more. */
+const MOST_CHARACTERS = 500_000
+
+function statementsOf<T extends { config?: unknown; input?: unknown }>(rows: readonly T[]): T[][] {
+  const statements: T[][] = []
+  let characters = Infinity
+  for (const row of rows) {
+    const length = [row.config, row.input].reduce<number>(
+      (sum, text) => sum + (typeof text === 'string' ? text.length : 0),
+      0,
+    )
+    characters += length
+    if (characters > MOST_CHARACTERS) {
+      statements.push([])
+      characters = length
+    }
+    statements.at(-1)?.push(row)
+  }
+  return statements
 }
 
 interface RunChanges {

@@ -3,6 +3,7 @@ import { PikoError } from '../errors.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { insertRuns } from './insert-rows.ts'
+import { fromJson } from './json.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type WindowState } from './tables.ts'
 
@@ -89,7 +90,7 @@ export class WindowStore {
       state: row.state === 'pending' ? pendingState(row.run_state) : row.state,
       runId: row.run_id ?? undefined,
       attempt: row.attempt ?? undefined,
-      error: row.error ? (JSON.parse(row.error) as { message: string }).message : undefined,
+      error: messageOf(fromJson(row.error)),
     }))
   }
 
@@ -141,6 +142,10 @@ export class WindowStore {
 
 function pendingState(state: RunState | null): Run['state'] & ('queued' | 'running') {
   return state === 'running' ? 'running' : 'queued'
+}
+
+function messageOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : undefined
 }
 
 function extreme(dates: readonly Date[], pick: (...values: number[]) => number): Date | undefined {

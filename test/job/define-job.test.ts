@@ -154,7 +154,7 @@ describe('defineJob refuses', () => {
     ],
     [{ id: 'a', concurrency: 0 }, 'job "a": concurrency is 0; expected 1 or more'],
     [{ id: 'a', concurrency: 1.5 }, 'job "a": concurrency is 1.5; expected a whole number'],
-    [{ id: 'a', priority: '1' }, 'job "a": priority is "1"; expected a whole number'],
+    [{ id: 'a', priority: '1' }, 'job "a": priority is "1"; expected a whole number from -32768 to 32767'],
     [{ id: 'a', retry: { limit: -1 } }, 'job "a": retry.limit is -1; expected 0 or more'],
     [{ id: 'a', retry: {} }, 'job "a": retry.limit is undefined; expected 0 or more'],
     [{ id: 'a', retry: { limit: '3' } }, 'job "a": retry.limit is "3"; expected a whole number'],
