@@ -21,7 +21,8 @@ export class Deadlines {
     this.#timer ??= setInterval(() => this.#sweep(), RESOLUTION_MS).unref()
     return () => {
       bucket.delete(expire)
-      if (bucket.size === 0) this.#buckets.delete(key)
+      // The bucket's time may be over, and another one have taken its place.
+      if (bucket.size === 0 && this.#buckets.get(key) === bucket) this.#buckets.delete(key)
       this.#rest()
     }
   }

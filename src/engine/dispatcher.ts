@@ -31,7 +31,7 @@ export class Dispatcher {
   readonly #registry: JobRegistry
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
-  readonly #execute: (claim: Claim) => Promise<void>
+  readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, number>
   readonly #leftOut = new Map<string, number>()
@@ -44,7 +44,7 @@ export class Dispatcher {
   constructor(
     parts: { runs: RunStore; registry: JobRegistry; clock: Clock; events: Events; nodeId: () => string },
     options: DispatcherOptions,
-    execute: (claim: Claim) => Promise<void>,
+    execute: (claim: Claim, nodeId: string) => Promise<void>,
   ) {
     this.#runs = parts.runs
     this.#registry = parts.registry
@@ -103,14 +103,15 @@ export class Dispatcher {
     const free = this.#options.slots - this.#executing.size
     if (free <= 0 || this.#isDraining) return Infinity
     const limit = Math.min(free, LARGEST_CLAIM)
+    const nodeId = this.#nodeId()
     const { claims, saturated } = await this.#runs.claim({
-      nodeId: this.#nodeId(),
+      nodeId,
       limit,
       jobs: this.#options.onlyRegistered ? { only: this.#registry.ids } : { except: this.#exceptions() },
       limits: this.#limits,
     })
     for (const jobId of saturated) this.#leftOut.set(jobId, this.#clock.now() + SATURATED_MS)
-    for (const claim of claims) this.#start(claim)
+    for (const claim of claims) this.#start(claim, nodeId)
     if (claims.length + (saturated.length > 0 ? 1 : 0) > 0) {
       this.#idleMs = FIRST_IDLE_MS
       // Behind what was left in the queue other jobs may be due; and a full claim hints at more of the same.
@@ -120,9 +121,9 @@ export class Dispatcher {
     return this.#untilNextHint(this.#idleMs)
   }
 
-  #start(claim: Claim): void {
+  #start(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.set(claim.jobId, this.#clock.now() + UNKNOWN_MS)
-    const execution = this.#execute(claim).finally(() => {
+    const execution = this.#execute(claim, nodeId).finally(() => {
       this.#executing.delete(execution)
       if (this.#registry.find(claim.jobId)) this.#leftOut.delete(claim.jobId)
       this.loop.wake()

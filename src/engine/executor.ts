@@ -9,15 +9,13 @@ import { type ResourcePool } from '../resource/resource-pool.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
+import { MOST_OUTPUT_BYTES, toJson } from '../store/json.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Completer } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { parseConfig } from './run-config.ts'
 import { RunContext } from './run-context.ts'
-
-/** After its signal aborted, a handler has this long to come to an end; then the run is given up and its slot is free. */
-const GRACE_MS = 5_000
 
 export interface ExecutorParts {
   readonly registry: JobRegistry
@@ -31,6 +29,8 @@ export interface ExecutorParts {
   readonly runLog: (claim: Claim) => Logger
   /** In [0, 1), for the retry's jitter. */
   readonly random: () => number
+  /** After its signal aborted, a handler has this long to come to an end; then the run is given up and its slot is free. */
+  readonly graceMs: number
 }
 
 /** An attempt under way, and the one signal that ends it early. */
@@ -43,7 +43,8 @@ interface Attempt {
 /** Executes claims: one pipeline from the definition to the stored outcome. */
 export class Executor {
   readonly #parts: ExecutorParts
-  readonly #attempts = new Map<number, Attempt>()
+  // By attempt, not by run: a run whose lease was lost may be back here while its earlier attempt still comes to its end.
+  readonly #attempts = new Set<Attempt>()
   readonly #deadlines: Deadlines
 
   constructor(parts: ExecutorParts) {
@@ -53,21 +54,30 @@ export class Executor {
 
   /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. */
   abortAll(reason: PikoError): void {
-    for (const attempt of this.#attempts.values()) attempt.abort.abort(reason)
+    for (const attempt of this.#attempts) attempt.abort.abort(reason)
   }
 
-  /** Never rejects; resolves when the end of the attempt is stored or refused. */
-  async execute(claim: Claim): Promise<void> {
+  /**
+   * Never rejects; resolves when the end of the attempt is stored or refused.
+   *
+   * @param nodeId under which the run was claimed
+   */
+  async execute(claim: Claim, nodeId: string): Promise<void> {
     const { registry, clock, events } = this.#parts
     const job = registry.find(claim.jobId)
-    const attempt: Attempt = { claim, nodeId: this.#parts.nodeId(), abort: new AbortController() }
+    const attempt: Attempt = { claim, nodeId, abort: new AbortController() }
+    const { runId, jobId } = claim
+    if (nodeId !== this.#parts.nodeId()) {
+      // The lease was lost while the claim was under way: the run is no longer this node's.
+      events.emit('run.lost', { runId, jobId, fence: claim.fence })
+      return
+    }
     if (!job) {
       await this.#store(attempt, { to: 'queued', delayMs: 0, counted: false })
       return
     }
-    this.#attempts.set(claim.runId, attempt)
+    this.#attempts.add(attempt)
     const startedAt = clock.now()
-    const { runId, jobId } = claim
     events.emit('run.started', {
       runId,
       jobId,
@@ -75,7 +85,7 @@ export class Executor {
       latenessMs: Math.max(0, startedAt - claim.runAt.getTime()),
     })
     const outcome = await this.#attempt(attempt, job)
-    this.#attempts.delete(runId)
+    this.#attempts.delete(attempt)
     const transition = settle(claim, outcome, job.policy.retry, this.#parts.random())
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     const isStored = !hasLostLease(attempt.abort.signal) && (await this.#store(attempt, transition))
@@ -134,7 +144,7 @@ export class Executor {
     let takeBack: (() => void) | undefined
     const givenUp = new Promise<never>((_, reject) => {
       const onAbort = (): void => {
-        takeBack = this.#deadlines.add(GRACE_MS, () => reject(toError(signal.reason)))
+        takeBack = this.#deadlines.add(this.#parts.graceMs, () => reject(toError(signal.reason)))
       }
       if (signal.aborted) onAbort()
       else signal.addEventListener('abort', onAbort, { once: true })
@@ -174,6 +184,8 @@ export class Executor {
         })
         const output = await withOffloadSignal(signal, () => job.handler(context, borrowed.values))
         signal.throwIfAborted()
+        // An output that can't be stored fails the run before anything of it is written, and with it only.
+        toJson(output, 'output', MOST_OUTPUT_BYTES)
         await runSinks.flush()
         signal.throwIfAborted()
         await borrowed.release({ ok: true })

@@ -53,14 +53,21 @@ export class Leader {
   }
 
   async #step(): Promise<number> {
+    try {
+      await this.#takeOrKeep()
+    } finally {
+      this.#report()
+    }
+    return this.#ttlMs / 3
+  }
+
+  async #takeOrKeep(): Promise<void> {
     const sentAt = this.#clock.now()
     if (this.#epoch !== undefined && !(await this.#locks.renew(LOCK, this.#owner, this.#epoch, this.#ttlMs))) {
       this.#epoch = undefined
     }
     this.#epoch ??= await this.#locks.acquire(LOCK, this.#owner, this.#ttlMs)
     if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#ttlMs * 0.8
-    this.#report()
-    return this.#ttlMs / 3
   }
 
   #report(): void {

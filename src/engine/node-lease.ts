@@ -10,6 +10,8 @@ import { Loop } from './loop.ts'
  * node: the old id never comes back, so nothing that was claimed under it can be finished any more.
  */
 export class NodeLease {
+  // Of every app in this process.
+  static readonly #ownIds = new Set<string>()
   readonly loop: Loop
   readonly #nodes: NodeStore
   readonly #leaseMs: number
@@ -17,7 +19,12 @@ export class NodeLease {
   readonly #onLost: (reason: PikoError) => void
   #id = crypto.randomUUID() as string
 
-  /** @param onLost called before the node takes its new id */
+  /** Whether a node of this process has the id. */
+  static isOwn(nodeId: string): boolean {
+    return NodeLease.#ownIds.has(nodeId)
+  }
+
+  /** @param onLost called, more than once perhaps, before the node takes its new id */
   constructor(nodes: NodeStore, leaseMs: number, onLost: (reason: PikoError) => void, clock: Clock, events: Events) {
     this.#nodes = nodes
     this.#leaseMs = leaseMs
@@ -32,29 +39,39 @@ export class NodeLease {
   }
 
   async start(): Promise<void> {
-    await this.#register()
+    await this.#register(this.#id)
     this.loop.start()
   }
 
   async stop(): Promise<void> {
     await this.loop.stop()
+    NodeLease.#ownIds.delete(this.#id)
     await this.#nodes.remove([this.#id])
   }
 
-  async #register(): Promise<void> {
-    await this.#nodes.register({ id: this.#id, host: hostname(), pid: process.pid }, this.#leaseMs)
+  async #replace(): Promise<void> {
+    const lost = this.#id
+    const reason = new PikoError(
+      'LEASE_LOST',
+      `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`,
+    )
+    this.#onLost(reason)
+    const id = crypto.randomUUID()
+    await this.#register(id)
+    // What was claimed meanwhile hangs on the old row as well.
+    this.#onLost(reason)
+    NodeLease.#ownIds.delete(lost)
+    this.#id = id
+    this.#events.emit('node.lost', { nodeId: lost, newNodeId: id })
+  }
+
+  async #register(id: string): Promise<void> {
+    NodeLease.#ownIds.add(id)
+    await this.#nodes.register({ id, host: hostname(), pid: process.pid }, this.#leaseMs)
   }
 
   async #step(): Promise<number> {
-    if (!(await this.#nodes.renew(this.#id, this.#leaseMs))) {
-      const lost = this.#id
-      this.#onLost(
-        new PikoError('LEASE_LOST', `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`),
-      )
-      this.#id = crypto.randomUUID()
-      await this.#register()
-      this.#events.emit('node.lost', { nodeId: lost, newNodeId: this.#id })
-    }
+    if (!(await this.#nodes.renew(this.#id, this.#leaseMs))) await this.#replace()
     return this.#leaseMs / 3
   }
 }

@@ -3,6 +3,7 @@ import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type ResourcePool } from '../resource/resource-pool.ts'
+import { ExitStack } from '../service/exit-stack.ts'
 import { type SinkPool } from '../sink/sink-pool.ts'
 import { type Store } from '../store/store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -36,7 +37,11 @@ export interface NodeOptions {
   readonly plan: boolean
   readonly execute: boolean
   readonly onlyRegistered: boolean
+  /** See {@link ExecutorParts.graceMs}. Default 5,000. */
+  readonly graceMs?: number | undefined
 }
+
+const GRACE_MS = 5_000
 
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
 const GIVE_BACK_SHARE = 0.2
@@ -68,13 +73,14 @@ export class Node {
       completer: this.#completer,
       nodeId,
       random: Math.random,
+      graceMs: options.graceMs ?? GRACE_MS,
     })
     this.#lease = new NodeLease(store.nodes, leaseMs, (reason) => this.#executor.abortAll(reason), clock, events)
     this.#leader = new Leader(store.locks, this.#lease.id, leaseMs, clock, events)
     this.#dispatcher = new Dispatcher(
       { runs: store.runs, registry, clock, events, nodeId },
       { slots, pollMs, onlyRegistered },
-      (claim) => this.#executor.execute(claim),
+      (claim, claimedBy) => this.#executor.execute(claim, claimedBy),
     )
     this.#planner = new Planner({ jobs: store.jobs, registry, leader: this.#leader, clock, events }, pollMs, (runAts) =>
       this.expect(runAts),
@@ -119,20 +125,26 @@ export class Node {
     this.#dispatcher.expect(runAts)
   }
 
+  /** Every part is stopped, also when the database does not answer: what fails then is thrown at the end. */
   async stop(): Promise<void> {
-    await this.#planner.loop.stop()
-    await this.#dispatcher.stop()
-    if (this.#isStarted) await this.#drain()
-    await this.waiter.stop()
-    await this.#recovery.loop.stop()
-    if (!this.#isStarted) return
-    if (this.#options.plan) await this.#leader.stop()
-    await this.#lease.stop()
-    this.#parts.events.emit('node.stopped', { nodeId: this.#lease.id })
+    const { plan } = this.#options
+    const parts = new ExitStack()
+    // The last one is stopped first.
+    if (this.#isStarted) {
+      parts.defer(() => this.#parts.events.emit('node.stopped', { nodeId: this.#lease.id }))
+      parts.defer(() => this.#lease.stop())
+    }
+    parts.defer(() => this.#recovery.loop.stop())
+    parts.defer(() => this.waiter.stop())
+    if (this.#isStarted) parts.defer(() => this.#drain())
+    // Before the runs have ended: another node is to plan meanwhile.
+    if (this.#isStarted && plan) parts.defer(() => this.#leader.stop())
+    parts.defer(() => this.#planner.loop.stop())
+    parts.defer(() => this.#dispatcher.stop())
+    await parts.close()
   }
 
   async #drain(): Promise<void> {
-    const { clock } = this.#parts
     const { shutdownTimeoutMs } = this.#options
     const idle = this.#dispatcher.idle()
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
@@ -141,7 +153,7 @@ export class Node {
     this.#executor.abortAll(
       new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'),
     )
-    await Promise.race([idle, clock.sleep(giveBackMs)])
+    await Promise.race([idle, this.#after(giveBackMs, idle)])
     this.#completer.abandon()
   }
 

@@ -4,6 +4,7 @@ import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { Loop } from './loop.ts'
+import { NodeLease } from './node-lease.ts'
 
 /** Gives the runs of nodes whose lease has run out back to the queue. Any node may do it; the fence keeps it exact. */
 export class Recovery {
@@ -57,8 +58,8 @@ export class Recovery {
 }
 
 function isAlive(node: NodeRow): boolean {
-  // Called before this process registers: a row with its own id is of an earlier one (in containers it is always 1).
-  if (node.pid === process.pid) return false
+  // A row with this process's pid may be of an earlier process: in containers the pid is always 1.
+  if (node.pid === process.pid) return NodeLease.isOwn(node.id)
   try {
     process.kill(node.pid, 0)
     return true
