@@ -39,6 +39,8 @@ export interface PikoOptions {
   readonly only?: readonly string[]
   /** For tests. */
   readonly clock?: Clock
+  /** For tests: how long a handler may go on after its signal has aborted, before its run is given up. Default 5,000. */
+  readonly graceMs?: number
 }
 
 /** Whether the process can do its work, part by part. */
@@ -47,6 +49,9 @@ export interface Health {
   readonly stopping: boolean
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message?: string }>>
 }
+
+/** For loans that were on their way back when the last run ended. */
+const LATE_RETURN_MS = 1_000
 
 /**
  * The application: settings, store, jobs and the node that executes them.
@@ -64,6 +69,7 @@ export class Piko {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
+  #takesRequests = false
 
   /** @throws PikoError `SETTINGS_INVALID` */
   constructor(options: PikoOptions = {}) {
@@ -89,17 +95,22 @@ export class Piko {
    *
    * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
    */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
-    return (this.#started ??= this.#start())
+    await (this.#started ??= this.#start())
   }
 
   async #start(): Promise<void> {
     const cleanup = new ExitStack()
     try {
       this.#running = await this.#open(cleanup)
+      this.#takesRequests = true
     } catch (error) {
-      await cleanup.close()
+      try {
+        await cleanup.close()
+      } catch (failure) {
+        this.log.error({ err: failure }, 'closing what had been opened before the start failed has failed as well')
+      }
       throw error
     }
   }
@@ -114,7 +125,7 @@ export class Piko {
     await store.prepare(settings.piko.autoMigrate)
     defaultPool.configure({ threads: settings.offload.threads })
     cleanup.defer(() => defaultPool.close())
-    cleanup.defer(() => this.#resources.close())
+    cleanup.defer(() => this.#closeResources())
     const sinks = new SinkPool({ sql: store.database.sql, log })
     cleanup.defer(() => sinks.close())
     const node = new Node(
@@ -135,10 +146,16 @@ export class Piko {
         plan: this.#options.plan ?? true,
         execute: this.#options.execute ?? true,
         onlyRegistered: this.#options.only !== undefined,
+        graceMs: this.#options.graceMs,
       },
     )
-    cleanup.defer(() => node.stop())
     const client = new Client({ registry, ...store, waiter: node.waiter }, (runAts) => node.expect(runAts))
+    // After the node has stopped: until then handlers that come to their end may ask for runs.
+    cleanup.defer(() => {
+      this.#takesRequests = false
+      return client.idle()
+    })
+    cleanup.defer(() => node.stop())
     await node.start()
     return { registry, store, node, client, cleanup }
   }
@@ -154,7 +171,8 @@ export class Piko {
 
   /**
    * Claims nothing more, lets runs end until the deadline (`[piko] shutdown_timeout`), gives the rest back to the queue
-   * uncounted, and closes everything in reverse order. Resolves also after a failed start.
+   * uncounted, and closes everything in reverse order. Until the last run has ended the app takes requests. Resolves also
+   * after a failed start.
    */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#stop())
@@ -167,6 +185,17 @@ export class Piko {
       return // The failed start has closed what it had opened, and its caller has the error.
     }
     await this.#running?.cleanup.close()
+  }
+
+  /** A handler that goes on after all deadlines must not keep the process: what it has borrowed is closed under it. */
+  async #closeResources(): Promise<void> {
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
+    try {
+      await this.#resources.close(deadline.signal)
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -252,7 +281,7 @@ export class Piko {
   }
 
   #ready(): Running {
-    if (this.#running && !this.#stopped) return this.#running
+    if (this.#running && this.#takesRequests) return this.#running
     throw new PikoError(
       'STOPPED',
       this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first',

@@ -7,7 +7,7 @@ import { Loop } from './loop.ts'
 
 interface Waiter {
   readonly resolve: (run: Run) => void
-  readonly reject: (error: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
 const LARGEST_READ = 500
@@ -24,6 +24,7 @@ export class RunWaiter {
   readonly #waiters = new Map<number, Waiter[]>()
   readonly #settledHere = new Set<number>()
   #nextPollAt = 0
+  #isStopped = false
 
   constructor(runs: RunStore, pollMs: number, clock: Clock, events: Events) {
     this.#runs = runs
@@ -44,16 +45,25 @@ export class RunWaiter {
         reject(signal.reason as Error)
         return
       }
-      const waiter: Waiter = { resolve, reject }
+      if (this.#isStopped) {
+        reject(stopped(runId))
+        return
+      }
+      const leave = (): void => {
+        this.#remove(runId, waiter)
+        waiter.reject(signal?.reason as Error)
+      }
+      // A signal may live much longer than one run.
+      const settled = (settle: () => void): void => {
+        signal?.removeEventListener('abort', leave)
+        settle()
+      }
+      const waiter: Waiter = {
+        resolve: (run) => settled(() => resolve(run)),
+        reject: (error) => settled(() => reject(error)),
+      }
       this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), waiter])
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.#remove(runId, waiter)
-          reject(signal.reason as Error)
-        },
-        { once: true },
-      )
+      signal?.addEventListener('abort', leave, { once: true })
       // It may have been settled before this call: the first poll sees it.
       this.#nextPollAt = Math.min(this.#nextPollAt, this.#clock.now() + Math.min(50, this.#pollMs))
       this.loop.wake()
@@ -61,10 +71,10 @@ export class RunWaiter {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     await this.loop.stop()
     for (const [runId, waiters] of this.#waiters) {
-      const error = new PikoError('STOPPED', `Piko stopped before run ${runId} was settled; the run stays in the queue`)
-      for (const waiter of waiters) waiter.reject(error)
+      for (const waiter of waiters) waiter.reject(stopped(runId))
     }
     this.#waiters.clear()
   }
@@ -91,4 +101,8 @@ export class RunWaiter {
     if (others.length > 0) this.#waiters.set(runId, others)
     else this.#waiters.delete(runId)
   }
+}
+
+function stopped(runId: number): PikoError {
+  return new PikoError('STOPPED', `Piko stopped before run ${runId} was settled; the run stays in the queue`)
 }
