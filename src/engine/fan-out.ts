@@ -3,7 +3,7 @@ import { describe, PikoError } from '../errors.ts'
 /**
  * Calls `fn` for every item, at most `concurrency` at once, and settles them all in order. Items are drawn as places get
  * free, so an endless source is never read ahead. When the signal aborts no further item is drawn and the promise rejects
- * with its reason, after the calls under way have ended.
+ * with its reason, after the calls under way have ended; so it does when the source of the items fails.
  *
  * @throws PikoError `USAGE` for a concurrency below 1
  */
@@ -19,17 +19,22 @@ export async function fanOut<T, U>(
   const results: PromiseSettledResult<U>[] = []
   const underWay = new Set<Promise<void>>()
   let index = 0
-  for await (const item of items) {
-    if (signal.aborted) break
-    const place = index++
-    const call: Promise<void> = settleOne(() => fn(item, place)).then((result) => {
-      results[place] = result
-      underWay.delete(call)
-    })
-    underWay.add(call)
-    if (underWay.size >= concurrency) await Promise.race(underWay)
+  signal.throwIfAborted()
+  try {
+    for await (const item of items) {
+      if (signal.aborted) break
+      const place = index++
+      const call: Promise<void> = settleOne(() => fn(item, place)).then((result) => {
+        results[place] = result
+        underWay.delete(call)
+      })
+      underWay.add(call)
+      if (underWay.size >= concurrency) await Promise.race(underWay)
+      if (signal.aborted) break
+    }
+  } finally {
+    await Promise.all(underWay)
   }
-  await Promise.all(underWay)
   signal.throwIfAborted()
   return results
 }
