@@ -1,0 +1,345 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { type Piko } from '../../src/engine/app.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type WindowsSpec } from '../../src/job/spec.ts'
+import { type Database } from '../../src/store/database.ts'
+import { type LedgerWindow } from '../../src/store/window-store.ts'
+import { type Window } from '../../src/time/window.ts'
+import { eventually, Gate, Headcount, nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { rejected } from '../support/thrown.ts'
+
+const START = new Date('2025-01-01T00:00:00Z')
+const minute = (count: number): Date => new Date(START.getTime() + count * 60_000)
+const shortPause = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A job whose windows are so many minutes of a time that is long over. */
+function minutes(count: number, handler: (window: Window) => unknown, windows: Partial<WindowsSpec> = {}) {
+  return defineJob(
+    { id: 'sync', every: '1m', windows: { start: START, end: minute(count), ...windows } as WindowsSpec },
+    (ctx) => handler(ctx.window),
+  )
+}
+
+async function settledLedger(app: Piko, count: number): Promise<LedgerWindow[]> {
+  return eventually(async () => {
+    const windows = await app.windows('sync', { limit: 1_000 })
+    expect(windows.filter(({ state }) => state !== 'queued' && state !== 'running')).toHaveLength(count)
+    return windows
+  })
+}
+
+function expectTiles(windows: readonly Window[], from: Date, count: number): void {
+  expect(windows.map(({ start, end }) => ({ start, end }))).toEqual(
+    Array.from({ length: count }, (_, index) => ({
+      start: new Date(from.getTime() + index * 60_000),
+      end: new Date(from.getTime() + (index + 1) * 60_000),
+    })),
+  )
+}
+
+describeEachStore((store) => {
+  let database: Database
+
+  beforeEach(async () => {
+    database ??= await store.open()
+    await store.empty()
+  })
+
+  const setBack = async (columns: { window_cursor: Date }): Promise<void> => {
+    const instant = database.dialect.instant(columns.window_cursor)
+    await database.db
+      .updateTable('piko_job')
+      .set({ window_cursor: instant, next_tick: instant, plan_at: instant })
+      .execute()
+  }
+
+  describe('catch-up', () => {
+    it('runs all windows, at most as many at once as may, and goes on past one that fails', async () => {
+      const inside = new Headcount()
+      let isMended = false
+      const app = await startApp(
+        store.options,
+        minutes(
+          60,
+          async ({ start }) => {
+            inside.enter()
+            await shortPause()
+            inside.leave()
+            if (start.getTime() === minute(20).getTime() && !isMended) throw new Error('no data yet')
+          },
+          { parallel: 5 },
+        ),
+      )
+      const windows = await settledLedger(app, 60)
+      expectTiles(windows, START, 60)
+      expect(inside.most).toBe(5)
+      expect(windows.filter(({ state }) => state !== 'succeeded')).toMatchObject([
+        { start: minute(20), state: 'failed', error: 'no data yet' },
+      ])
+      expect(await app.ledger('sync')).toMatchObject({
+        counts: { succeeded: 59, failed: 1 },
+        start: START,
+        watermark: minute(20),
+        end: minute(60),
+      })
+
+      isMended = true
+      const run = await app.run('sync', { window: minute(20), wait: true })
+      expect(run).toMatchObject({ kind: 'manual', window: { start: minute(20), end: minute(21) } })
+      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 60 }, watermark: minute(60) })
+      expect(await app.windows('sync', { state: 'failed' })).toEqual([])
+    })
+
+    it('runs the oldest windows first', async () => {
+      const order: Date[] = []
+      const app = await startApp(
+        store.options,
+        minutes(12, ({ start }) => void order.push(start)),
+      )
+      await settledLedger(app, 12)
+      expect(order).toEqual(Array.from({ length: 12 }, (_, index) => minute(index)))
+    })
+
+    it('of the latest runs one window, and records those that are missed later as skipped', async () => {
+      const app = await startApp(
+        store.options,
+        minutes(10, () => {}, { catchUp: 'latest' }),
+      )
+      expectTiles(await settledLedger(app, 1), minute(9), 1)
+      await setBack({ window_cursor: minute(4) })
+      const windows = await settledLedger(app, 6)
+      expectTiles(windows, minute(4), 6)
+      expect(windows.map(({ state }) => state)).toEqual([...Array.from({ length: 5 }, () => 'skipped'), 'succeeded'])
+      expect(await app.runs()).toHaveLength(1)
+    })
+
+    it('of none runs nothing that is over, records what is missed later, and runs such a window when asked', async () => {
+      const app = await startApp(
+        store.options,
+        minutes(10, () => {}, { catchUp: 'none' }),
+      )
+      expect((await app.jobs())[0]).toMatchObject({ windowCursor: minute(10), planAt: undefined })
+      await setBack({ window_cursor: minute(7) })
+      const windows = await settledLedger(app, 3)
+      expect(windows.map(({ state }) => state)).toEqual(['skipped', 'skipped', 'skipped'])
+      expect(await app.runs()).toEqual([])
+      await app.run('sync', { window: minute(7), wait: true })
+      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 1, skipped: 2 }, watermark: minute(8) })
+    })
+
+    it('ends at the end of the windows, the last of which may be shorter', async () => {
+      const app = await startApp(
+        store.options,
+        minutes(0, () => {}, { end: '2025-01-01T00:02:30Z' }),
+      )
+      const windows = await settledLedger(app, 3)
+      expect(windows.map(({ end }) => end.toISOString())).toEqual([
+        '2025-01-01T00:01:00.000Z',
+        '2025-01-01T00:02:00.000Z',
+        '2025-01-01T00:02:30.000Z',
+      ])
+      expect((await app.jobs())[0]).toMatchObject({ planAt: undefined, nextTick: undefined })
+    })
+
+    it('goes on with the windows that come, each run as soon as it is over', async () => {
+      const start = new Date(Math.floor(Date.now() / 200) * 200 - 600)
+      const ends: number[] = []
+      const app = await startApp(
+        store.options,
+        defineJob({ id: 'sync', every: '200ms', windows: { start } }, ({ window }) => {
+          ends.push(Date.now() - window.end.getTime())
+        }),
+      )
+      await eventually(() => expect(ends.length).toBeGreaterThanOrEqual(6))
+      const windows = await app.windows('sync')
+      expect(windows[0]?.start).toEqual(start)
+      for (const [index, window] of windows.entries()) {
+        expect(window.end.getTime() - window.start.getTime()).toBe(200)
+        if (index > 0) expect(window.start).toEqual(windows[index - 1]?.end)
+      }
+      expect(Math.min(...ends)).toBeGreaterThanOrEqual(-2)
+    })
+  })
+
+  describe('many windows', () => {
+    it('are each run once after a restart in the middle, without gap or double', async () => {
+      const done: Date[] = []
+      const gate = new Gate()
+      const handler = async ({ start }: Window): Promise<void> => {
+        await shortPause()
+        if (start >= minute(15)) await gate.pass()
+        done.push(start)
+      }
+      const job = minutes(40, handler, { parallel: 3 })
+      const first = await startApp(store.options, job)
+      await eventually(() => expect(done.length).toBeGreaterThanOrEqual(15))
+      const stopping = first.stop()
+      gate.open()
+      await stopping
+      const before = done.length
+      expect(before).toBeLessThan(40)
+      const second = await startApp(store.options, job)
+      const windows = await settledLedger(second, 40)
+      expectTiles(windows, START, 40)
+      expect(windows.every(({ state, attempt }) => state === 'succeeded' && attempt === 1)).toBe(true)
+      expect(done.map(Number).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 40 }, (_, index) => Number(minute(index))),
+      )
+    })
+
+    it('are shared by two apps, and no more run at once than may over both', async () => {
+      const inside = new Headcount()
+      const done: Date[] = []
+      const by = new Set<number>()
+      const job = (app: number) =>
+        minutes(
+          40,
+          async ({ start }) => {
+            inside.enter()
+            await shortPause(10)
+            inside.leave()
+            done.push(start)
+            by.add(app)
+          },
+          { parallel: 4 },
+        )
+      const settings = { piko: { concurrency: 2 } }
+      const apps = await Promise.all([1, 2].map((app) => startApp(store.options, job(app), { settings })))
+      expectTiles(await settledLedger(apps[0]!, 40), START, 40)
+      expect(done.map(Number).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 40 }, (_, index) => Number(minute(index))),
+      )
+      expect(inside.most).toBe(4)
+      expect(by).toEqual(new Set([1, 2]))
+    })
+
+    it('that a cursor set back by hand meets again are not run again, and other jobs go on', async () => {
+      const ran: string[] = []
+      const app = await startApp(store.options, [
+        minutes(12, ({ start }) => void ran.push(start.toISOString())),
+        defineJob({ id: 'other', every: '100ms' }, () => {}),
+      ])
+      await settledLedger(app, 12)
+      const instant = database.dialect.instant(minute(3))
+      await database.db
+        .updateTable('piko_job')
+        .set({ window_cursor: instant, next_tick: instant, plan_at: instant })
+        .where('id', '=', 'sync')
+        .execute()
+      const others = (await app.runs({ jobId: 'other', state: 'succeeded' })).length
+      await eventually(async () => {
+        const sync = (await app.jobs()).find((job) => job.id === 'sync')
+        expect(sync).toMatchObject({ windowCursor: minute(12), planAt: undefined })
+        expect((await app.runs({ jobId: 'other', state: 'succeeded' })).length).toBeGreaterThan(others + 1)
+      })
+      expect(await app.windows('sync')).toHaveLength(12)
+      expect(ran).toHaveLength(12)
+    })
+
+    it('of a job whose ticks had fired before it was given windows are run all the same', async () => {
+      const start = new Date(Math.floor(Date.now() / 200) * 200)
+      const plain = await startApp(
+        store.options,
+        defineJob({ id: 'sync', every: '200ms' }, () => {}),
+      )
+      await eventually(async () =>
+        expect((await plain.runs({ jobId: 'sync', state: 'succeeded' })).length).toBeGreaterThanOrEqual(3),
+      )
+      await plain.stop()
+      const end = new Date(start.getTime() + 600)
+      const app = await startApp(
+        store.options,
+        defineJob({ id: 'sync', every: '200ms', windows: { start, end } }, () => {}),
+      )
+      await settledLedger(app, 3)
+      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 3 }, watermark: end })
+    })
+
+    it('that are all planned let the planner rest after a change of the job', async () => {
+      const first = await startApp(
+        store.options,
+        minutes(5, () => {}, { catchUp: 'none' }),
+      )
+      await first.stop()
+      const app = await startApp(
+        store.options,
+        minutes(5, () => {}, { catchUp: 'none', parallel: 2 }),
+      )
+      await eventually(async () => expect((await app.jobs())[0]).toMatchObject({ planAt: undefined }))
+    })
+  })
+
+  describe('a window that is asked for', () => {
+    it('is known by its start, as a Date or as a text with its zone', async () => {
+      const app = await startApp(
+        store.options,
+        minutes(3, ({ start }) => start.toISOString()),
+      )
+      await settledLedger(app, 3)
+      for (const window of [minute(1), '2025-01-01T00:01:00Z', '2025-01-01T01:01:00+01:00']) {
+        const run = await app.run('sync', { window, wait: true })
+        expect(run.output).toBe('2025-01-01T00:01:00.000Z')
+      }
+    })
+
+    it('is refused while a run of it is queued or running', async () => {
+      const gate = new Gate()
+      const app = await startApp(
+        store.options,
+        minutes(2, () => gate.pass()),
+      )
+      const { runId } = await nextEvent(app, 'run.started')
+      const error = await rejected(app.run('sync', { window: START }))
+      expect([error.code, error.message]).toEqual([
+        'WINDOW_BUSY',
+        `window 2025-01-01T00:00:00.000Z of job "sync" already has run ${runId}; wait until it is settled`,
+      ])
+      gate.open()
+      await settledLedger(app, 2)
+      await app.run('sync', { window: START, wait: true })
+    })
+
+    it('is started at once', async () => {
+      const app = await startApp(
+        store.options,
+        minutes(1, () => {}),
+        { settings: { piko: { poll_interval: '30s' } } },
+      )
+      await settledLedger(app, 1)
+      const startedAt = Date.now()
+      await app.run('sync', { window: START, wait: true })
+      expect(Date.now() - startedAt).toBeLessThan(5_000)
+    })
+
+    it('is refused with what is known when there is no such window', async () => {
+      const app = await startApp(store.options, [
+        minutes(3, () => {}),
+        defineJob({ id: 'plain' }, () => {}),
+        defineJob({ id: 'live', every: '1d', windows: { start: new Date(Date.now() - 36 * 3_600_000) } }, () => {}),
+      ])
+      await settledLedger(app, 3)
+      const known = 'the ledger knows those from 2025-01-01T00:00:00.000Z to 2025-01-01T00:03:00.000Z'
+      const message = async (jobId: string, window?: Date | string): Promise<string> => {
+        const error = await rejected(app.run(jobId, window === undefined ? {} : { window }))
+        expect(error.code).toBe('WINDOW_UNKNOWN')
+        return error.message
+      }
+      const none = 'no window of job "sync" that is over starts at'
+      expect(await message('sync', '2025-01-01T00:00:30Z')).toBe(`${none} "2025-01-01T00:00:30Z"; ${known}`)
+      expect(await message('sync', minute(3))).toBe(`${none} "2025-01-01T00:03:00.000Z"; ${known}`)
+      expect(await message('sync', minute(-1))).toBe(`${none} "2024-12-31T23:59:00.000Z"; ${known}`)
+      expect(await message('sync', 'yesterday')).toBe(`${none} "yesterday"; ${known}`)
+      expect(await message('sync')).toBe(`job "sync" runs by window; say which by its start (${known})`)
+      expect(await message('sync', '2025-01-01T00:01:00')).toBe(
+        'the window\'s start "2025-01-01T00:01:00" has no zone; write it with one: "2025-01-01T00:01:00Z"',
+      )
+      expect(await message('plain', minute(1))).toBe(
+        'job "plain" has no windows; leave out the window "2025-01-01T00:01:00.000Z"',
+      )
+      const [notOver] = (await app.windows('live')).slice(-1)
+      expect(await message('live', notOver!.end)).toContain('no window of job "live" that is over starts at')
+      expect(await app.runs({ jobId: 'plain' })).toEqual([])
+    })
+  })
+})
