@@ -1,0 +1,83 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { toError } from '../errors.ts'
+import { type ServiceClock } from './clock.ts'
+
+/** A background task under way. */
+export interface TaskInfo {
+  readonly name: string
+  readonly kind: 'task' | 'timer' | 'crontab'
+  /** For how long it has been running. */
+  readonly runningMs: number
+}
+
+interface Running {
+  readonly name: string
+  readonly kind: TaskInfo['kind']
+  readonly sinceMs: number
+  readonly ended: Promise<void>
+}
+
+/** The background tasks of one life of a service, from its start to its stop. */
+export class BackgroundTasks {
+  readonly #signal: AbortSignal
+  readonly #clock: ServiceClock
+  readonly #failed: (error: Error) => void
+  readonly #running = new Set<Running>()
+  #isAbandoned = false
+
+  /** @param failed is told of every error that is not the abort itself */
+  constructor(signal: AbortSignal, clock: ServiceClock, failed: (error: Error) => void) {
+    this.#signal = signal
+    this.#clock = clock
+    this.#failed = failed
+  }
+
+  get running(): readonly TaskInfo[] {
+    const nowMs = this.#clock.monotonic()
+    return [...this.#running].map(({ name, kind, sinceMs }) => ({ name, kind, runningMs: nowMs - sinceMs }))
+  }
+
+  /** Begins in the next turn of the event loop, so that a start that awaits nothing is over before its tasks begin. */
+  launch(name: string, kind: TaskInfo['kind'], body: (signal: AbortSignal) => unknown): void {
+    const task: Running = {
+      name,
+      kind,
+      sinceMs: this.#clock.monotonic(),
+      ended: this.#run(body).finally(() => this.#running.delete(task)),
+    }
+    this.#running.add(task)
+  }
+
+  /**
+   * Waits for the tasks, which the signal has told to end, for at most `graceMs`.
+   *
+   * @returns the names of those that go on; what they throw later is dropped
+   */
+  async settle(graceMs: number): Promise<readonly string[]> {
+    if (this.#running.size > 0) {
+      const ended = new AbortController()
+      const all = Promise.all([...this.#running].map((task) => task.ended)).then(() => ended.abort())
+      await Promise.race([all, this.#clock.sleep(graceMs, ended.signal)])
+    }
+    this.#isAbandoned = true
+    return [...this.#running].map((task) => task.name)
+  }
+
+  async #run(body: (signal: AbortSignal) => unknown): Promise<void> {
+    await nextTurn()
+    if (this.#signal.aborted) return
+    try {
+      await body(this.#signal)
+    } catch (thrown) {
+      if (this.#isAbandoned || isCancellation(thrown, this.#signal)) return
+      this.#failed(toError(thrown))
+    }
+  }
+}
+
+/** True for what code throws because the signal aborted it: the signal's reason, or an `AbortError`. */
+export function isCancellation(thrown: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false
+  if (thrown === signal.reason) return true
+  return thrown instanceof Error && (thrown.name === 'AbortError' || thrown.cause === signal.reason)
+}

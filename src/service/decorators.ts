@@ -1,0 +1,122 @@
+import { PikoError } from '../errors.ts'
+import { type Duration } from '../time/duration.ts'
+import { type Schedule } from '../time/schedule.ts'
+import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions } from './timer.ts'
+
+/** A method that runs in the background: it receives the signal of this life of the service. */
+export type BackgroundMethod = (signal: AbortSignal) => unknown
+
+/** The part of TypeScript's `ClassMethodDecoratorContext` that a method of any class has. */
+interface MethodContext {
+  readonly kind: 'method'
+  readonly static: boolean
+  readonly name: string | symbol
+  readonly access: { get(instance: object): unknown }
+  addInitializer(initializer: (this: object) => void): void
+}
+
+/** The first form is the TC39 method decorator, the second the legacy one (`experimentalDecorators`). */
+export interface BackgroundDecorator {
+  (method: BackgroundMethod, context: MethodContext): void
+  <M extends BackgroundMethod>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
+}
+
+type Trigger =
+  | { readonly kind: 'task' }
+  | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly immediate: boolean }
+  | { readonly kind: 'crontab'; readonly expression: string; readonly schedule: Schedule }
+
+/** What a decorator said of a method. */
+export interface Declared {
+  readonly name: string
+  readonly trigger: Trigger
+  readonly method: (service: object) => BackgroundMethod
+}
+
+/**
+ * Runs the method in the background from every start of the service on. When it throws, the service crashes; when it
+ * returns, that is that. At stop the signal tells it to end, and it is awaited.
+ *
+ * Inherited methods count, and an override without the decorator still is the task.
+ *
+ * @throws PikoError `SERVICE_INVALID` when it decorates anything but a method of instances
+ */
+export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
+
+/**
+ * Calls the method once per interval, first after exactly one interval, at `start + n · interval` whatever a run takes.
+ * Runs never overlap; ticks that pass meanwhile are skipped and counted, see `Service.timerStats`. When the method
+ * throws, the service crashes.
+ *
+ * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
+ */
+export function timer(every: Duration, options: TimerOptions = {}): BackgroundDecorator {
+  const intervalMs = intervalOf(every, '@timer')
+  return decorator('timer', { kind: 'timer', every, intervalMs, immediate: options.immediate ?? false })
+}
+
+/**
+ * Calls the method at the ticks of a cron expression: five fields, or six with the second first. Runs never overlap;
+ * ticks that pass meanwhile are skipped and counted. When the method throws, the service crashes.
+ *
+ * @throws PikoError `SCHEDULE_INVALID`, `SERVICE_INVALID`
+ */
+export function crontab(expression: string, options: CrontabOptions = {}): BackgroundDecorator {
+  return decorator('crontab', { kind: 'crontab', expression, schedule: crontabSchedule(expression, options) })
+}
+
+/** What the decorators said of this service's methods, those of the base classes first; one entry per name. */
+export function declaredOn(service: object): readonly Declared[] {
+  const byName = new Map<string, Declared>()
+  const homes: object[] = []
+  for (let home: object | null = service; home; home = Object.getPrototypeOf(home) as object | null) homes.push(home)
+  for (const home of homes.reverse()) {
+    for (const declared of ownDeclared(home)) byName.set(declared.name, declared)
+  }
+  return [...byName.values()]
+}
+
+// A registered symbol, so that the marks are seen by every copy of this package in a process.
+const DECLARED = Symbol.for('piko.service.background')
+
+function decorator(word: string, trigger: Trigger): BackgroundDecorator {
+  return (target: unknown, context: unknown, descriptor?: PropertyDescriptor): void => {
+    if (isTc39(context)) {
+      const { access } = context
+      if ((context.kind as string) !== 'method') throw notAMethod(word, context.name, `a ${String(context.kind)}`)
+      if (context.static) throw notAMethod(word, context.name, 'a static method')
+      const name = String(context.name)
+      // Runs for each new instance, before its fields: `this` is the instance.
+      context.addInitializer(function (this: object) {
+        declare(this, { name, trigger, method: (service) => access.get(service) as BackgroundMethod })
+      })
+      return
+    }
+    const key = context as string | symbol
+    if (typeof target === 'function') throw notAMethod(word, key, 'a static method')
+    if (typeof descriptor?.value !== 'function') throw notAMethod(word, key, descriptor ? 'an accessor' : 'a field')
+    declare(target as object, {
+      name: String(key),
+      trigger,
+      method: (service) => (service as Record<string | symbol, BackgroundMethod>)[key] as BackgroundMethod,
+    })
+  }
+}
+
+function isTc39(context: unknown): context is MethodContext {
+  return typeof context === 'object' && context !== null && 'kind' in context && 'addInitializer' in context
+}
+
+function ownDeclared(home: object): readonly Declared[] {
+  return (Object.getOwnPropertyDescriptor(home, DECLARED)?.value as readonly Declared[] | undefined) ?? []
+}
+
+function declare(home: object, declared: Declared): void {
+  Object.defineProperty(home, DECLARED, { value: [...ownDeclared(home), declared], configurable: true })
+}
+
+function notAMethod(word: string, name: string | symbol | undefined, what: string): PikoError {
+  return new PikoError('SERVICE_INVALID', `@${word} stands on "${String(name)}", ${what}; expected a method`, {
+    details: { decorator: word, method: String(name) },
+  })
+}

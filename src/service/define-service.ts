@@ -1,0 +1,86 @@
+import { type Logger } from '../job/context.ts'
+import { type Duration } from '../time/duration.ts'
+import { Service, type ServiceOptions } from './service.ts'
+import { type CrontabOptions, type TimerOptions } from './timer.ts'
+
+/** What the functions of {@link defineService} receive. */
+export interface ServiceContext {
+  readonly signal: AbortSignal
+  readonly log: Logger
+  readonly service: Service
+  /** Returns early when the service stops or crashes; true when the time has passed. */
+  sleep(time: Duration | number): Promise<boolean>
+  /** Called at stop, in reverse order. */
+  defer(callback: () => unknown): void
+}
+
+type ServiceFunction = (ctx: ServiceContext) => unknown
+
+export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
+  readonly name: string
+  /** Awaited before the children start. */
+  readonly start?: ServiceFunction
+  /** Runs in the background from each start on; when it throws, the service crashes. */
+  readonly run?: ServiceFunction
+  /** Awaited before the children stop. */
+  readonly stop?: ServiceFunction
+  readonly children?: readonly Service[]
+  /** By name: `{ expire: { every: '1m', run: (ctx) => … } }`; see `@timer`. */
+  readonly timers?: Readonly<Record<string, TimerOptions & { readonly every: Duration; readonly run: ServiceFunction }>>
+  /** By name: `{ report: { cron: '0 6 * * *', timezone: 'Europe/Berlin', run: (ctx) => … } }`; see `@crontab`. */
+  readonly crontabs?: Readonly<
+    Record<string, CrontabOptions & { readonly cron: string; readonly run: ServiceFunction }>
+  >
+}
+
+/**
+ * A {@link Service} without a class.
+ *
+ * @example
+ * const cache = defineService({
+ *   name: 'cache',
+ *   start: async ({ defer }) => defer(await openCache()),
+ *   timers: { expire: { every: '1s', run: () => dropExpired() } },
+ * })
+ */
+export function defineService(definition: ServiceDefinition): Service {
+  return new DefinedService(definition)
+}
+
+class DefinedService extends Service {
+  readonly #definition: ServiceDefinition
+
+  constructor(definition: ServiceDefinition) {
+    super(definition)
+    this.#definition = definition
+    for (const child of definition.children ?? []) this.addChild(child)
+  }
+
+  protected override async onStart(): Promise<void> {
+    const { start, run, timers = {}, crontabs = {} } = this.#definition
+    const context = this.#context()
+    await start?.(context)
+    if (this.shouldStop) return
+    if (run) this.addTask(() => run(context), 'run')
+    for (const [name, timer] of Object.entries(timers)) {
+      this.addTimer(timer.every, () => timer.run(context), { ...timer, name })
+    }
+    for (const [name, crontab] of Object.entries(crontabs)) {
+      this.addCrontab(crontab.cron, () => crontab.run(context), { ...crontab, name })
+    }
+  }
+
+  protected override async onStop(): Promise<void> {
+    await this.#definition.stop?.(this.#context())
+  }
+
+  #context(): ServiceContext {
+    return {
+      signal: this.signal,
+      log: this.log,
+      service: this,
+      sleep: (time) => this.sleep(time),
+      defer: (callback) => this.defer(callback),
+    }
+  }
+}

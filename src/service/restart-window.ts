@@ -1,0 +1,28 @@
+/** Allows at most `limit` restarts in any span of `overMs`. */
+export class RestartWindow {
+  readonly #limit: number
+  readonly #overMs: number
+  #restarts: number[] = []
+
+  constructor(limit: number, overMs: number) {
+    this.#limit = limit
+    this.#overMs = overMs
+  }
+
+  /** Restarts of the last `overMs`. */
+  count(nowMs: number): number {
+    this.#restarts = this.#restarts.filter((at) => nowMs - at < this.#overMs)
+    return this.#restarts.length
+  }
+
+  /** Counts a restart, unless that would be one too many. */
+  take(nowMs: number): boolean {
+    if (this.count(nowMs) >= this.#limit) return false
+    this.#restarts.push(nowMs)
+    return true
+  }
+
+  clear(): void {
+    this.#restarts = []
+  }
+}

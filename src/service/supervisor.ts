@@ -1,0 +1,252 @@
+import { PikoError, toError } from '../errors.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { serviceInvalid } from './invalid.ts'
+import { RestartWindow } from './restart-window.ts'
+import { Service, type ServiceOptions } from './service.ts'
+
+/** What is done when a child crashes. */
+export const STRATEGIES = [
+  /** The child is restarted. */
+  'one-for-one',
+  /** All children are stopped in reverse and started in order. */
+  'one-for-all',
+  /** The child and those added after it are stopped in reverse and started in order. */
+  'rest-for-one',
+  /** The child is stopped and stays so. */
+  'forfeit-one-for-one',
+  /** All children are stopped and stay so. */
+  'forfeit-one-for-all',
+  /** The supervisor crashes, as any other parent. */
+  'crashing',
+] as const
+
+export type Strategy = (typeof STRATEGIES)[number]
+
+/** Waiting before a restart: `base`, then twice as long for each restart still in the window, at most `max`. */
+export interface RestartBackoff {
+  /** Default `'100ms'`. */
+  readonly base?: Duration
+  /** Default `'30s'`. */
+  readonly max?: Duration
+  /** Draws each delay evenly from [half, whole]. Default true. */
+  readonly jitter?: boolean
+}
+
+/**
+ * A fresh instance in place of the child that crashed, which has been stopped.
+ *
+ * @param index its place among the children
+ */
+export type Replacement = (crashed: Service, index: number, error: Error) => Service | Promise<Service>
+
+export interface SupervisorOptions extends ServiceOptions {
+  /** Default `'one-for-one'`. */
+  readonly strategy?: Strategy
+  /** At most this many restarts within `over`; one of a group counts once. Default 3. */
+  readonly maxRestarts?: number
+  /** The sliding window. Default `'1m'`. */
+  readonly over?: Duration
+  readonly backoff?: RestartBackoff
+  /** Default: the same instance is started again. */
+  readonly replacement?: Replacement
+  /** In [0, 1), for the jitter. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+interface Crash {
+  readonly child: Service
+  readonly reason: Error
+}
+
+/**
+ * Answers for its children: when one crashes while it runs, it is restarted by the strategy. A restart that fails counts
+ * as the next crash. When the restarts of the window are used up, the supervisor itself crashes (`SERVICE_CRASHED`, with
+ * the last crash as its cause), and its parent answers for it.
+ *
+ * A child that can't start in the first place makes the supervisor's start fail. What crashes while the supervisor stops
+ * is not restarted. A child that was stopped on purpose stays stopped, also when its group is restarted.
+ *
+ * With the one-for-one strategies, each crash is answered on its own; with the others, one after another.
+ */
+export class Supervisor extends Service {
+  readonly #strategy: Strategy
+  readonly #window: RestartWindow
+  readonly #maxRestarts: number
+  readonly #over: Duration
+  readonly #backoff: { readonly baseMs: number; readonly maxMs: number; readonly jitter: boolean }
+  readonly #replacement: Replacement | undefined
+  readonly #random: () => number
+  readonly #early: Crash[] = []
+  #lane: Promise<void> = Promise.resolve()
+
+  /** @throws PikoError `SERVICE_INVALID`, `DURATION_INVALID` */
+  constructor(children: readonly Service[] = [], options: SupervisorOptions = {}) {
+    super(options)
+    const { strategy = 'one-for-one', maxRestarts = 3, over = '1m', backoff = {} } = options
+    if (!STRATEGIES.includes(strategy)) {
+      throw serviceInvalid(
+        this.name,
+        `strategy is ${JSON.stringify(strategy)}; expected one of ${STRATEGIES.join(', ')}`,
+      )
+    }
+    if (maxRestarts !== Infinity && !(Number.isSafeInteger(maxRestarts) && maxRestarts >= 0)) {
+      throw serviceInvalid(this.name, `maxRestarts is ${maxRestarts}; expected a whole number from 0 on, or Infinity`)
+    }
+    this.#strategy = strategy
+    this.#maxRestarts = maxRestarts
+    this.#over = over
+    this.#window = new RestartWindow(maxRestarts, durationMs(over, 'over'))
+    this.#backoff = {
+      baseMs: durationMs(backoff.base ?? '100ms', 'backoff.base'),
+      maxMs: durationMs(backoff.max ?? '30s', 'backoff.max'),
+      jitter: backoff.jitter ?? true,
+    }
+    this.#replacement = options.replacement
+    this.#random = options.random ?? Math.random
+    for (const child of children) this.addChild(child)
+  }
+
+  override get kind(): 'supervisor' {
+    return 'supervisor'
+  }
+
+  get strategy(): Strategy {
+    return this.#strategy
+  }
+
+  protected override onStart(): unknown {
+    this.#window.clear()
+    this.#early.length = 0
+    this.#lane = Promise.resolve()
+    return undefined
+  }
+
+  protected override onStarted(): unknown {
+    for (const crash of this.#early.splice(0)) this.#answer(crash)
+    return undefined
+  }
+
+  protected override onChildCrash(child: Service, reason: Error): void {
+    if (this.#strategy === 'crashing') {
+      super.onChildCrash(child, reason)
+    } else if (this.state === 'starting') {
+      // Its siblings are being started just now: they are waited for.
+      this.#early.push({ child, reason })
+    } else if (this.isRunning) {
+      this.#answer({ child, reason })
+    }
+  }
+
+  #answer(crash: Crash): void {
+    const name = `restart ${crash.child.name}`
+    if (this.#strategy === 'one-for-one' || this.#strategy === 'forfeit-one-for-one') {
+      this.addTask((signal) => this.#handle(crash, signal), name)
+      return
+    }
+    const before = this.#lane
+    const turn = Promise.withResolvers<void>()
+    this.#lane = turn.promise
+    this.addTask(async (signal) => {
+      await before
+      try {
+        await this.#handle(crash, signal)
+      } finally {
+        turn.resolve()
+      }
+    }, name)
+  }
+
+  async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
+    // An earlier answer, to the crash of another in its group, may have restarted it already.
+    if (signal.aborted || child.state !== 'crashed') return
+    switch (this.#strategy) {
+      case 'one-for-one':
+        return this.#restart([child], child, reason, signal)
+      case 'one-for-all':
+        return this.#restart(this.children, child, reason, signal)
+      case 'rest-for-one':
+        return this.#restart(this.children.slice(this.children.indexOf(child)), child, reason, signal)
+      case 'forfeit-one-for-one':
+        return stopAll([child])
+      case 'forfeit-one-for-all':
+        return stopAll(this.children)
+      case 'crashing':
+        return undefined
+    }
+  }
+
+  async #restart(members: readonly Service[], child: Service, crash: Error, signal: AbortSignal): Promise<void> {
+    let group = members.filter((member) => member.state !== 'stopped' && member.state !== 'init')
+    let crashed = child
+    let reason = crash
+    for (;;) {
+      const delayMs = this.#delayMs()
+      if (!this.#window.take(this.clock.monotonic())) return this.#escalate(crashed, reason)
+      await stopAll(group)
+      await this.clock.sleep(delayMs, signal)
+      if (signal.aborted) return
+      group = group.filter((member) => member.parent === this)
+      const failure = await this.#startAll(group, crashed, reason, signal)
+      if (signal.aborted || failure === undefined) return
+      group = failure.group
+      crashed = failure.child
+      reason = failure.reason
+    }
+  }
+
+  /** @returns the one that could not be started, and the group with those that were replaced */
+  async #startAll(
+    group: readonly Service[],
+    crashed: Service,
+    reason: Error,
+    signal: AbortSignal,
+  ): Promise<(Crash & { readonly group: Service[] }) | undefined> {
+    const started = [...group]
+    for (const [index, member] of group.entries()) {
+      if (signal.aborted) return undefined
+      let child = member
+      try {
+        if (member === crashed) child = started[index] = await this.#successorOf(member, reason)
+        if (signal.aborted) return undefined
+        await child.restart()
+      } catch (thrown) {
+        return { child, reason: toError(thrown), group: started }
+      }
+    }
+    return undefined
+  }
+
+  async #successorOf(child: Service, reason: Error): Promise<Service> {
+    if (!this.#replacement) return child
+    const successor = await this.#replacement(child, this.children.indexOf(child), reason)
+    if (successor !== child) this.replaceChild(child, successor)
+    return successor
+  }
+
+  #delayMs(): number {
+    const { baseMs, maxMs, jitter } = this.#backoff
+    // 2^60 ms is longer than any limit; an unbounded power would become Infinity, and NaN with a base of 0.
+    const factor = 2 ** Math.min(this.#window.count(this.clock.monotonic()), 60)
+    const whole = Math.min(maxMs, baseMs * factor)
+    return jitter ? whole / 2 + (whole / 2) * this.#random() : whole
+  }
+
+  #escalate(child: Service, cause: Error): void {
+    const times = `${this.#maxRestarts} ${this.#maxRestarts === 1 ? 'restart' : 'restarts'}`
+    this.crash(
+      new PikoError(
+        'SERVICE_CRASHED',
+        `service ${JSON.stringify(child.path)} crashed again after ${times} within ${this.#over}: ${cause.message}`,
+        {
+          cause,
+          details: { service: child.path, supervisor: this.path, maxRestarts: this.#maxRestarts, over: this.#over },
+        },
+      ),
+    )
+  }
+}
+
+/** In reverse order. What fails is seen by the observers; the others are stopped all the same. */
+async function stopAll(group: readonly Service[]): Promise<void> {
+  for (const member of [...group].reverse()) await member.stop().catch(() => undefined)
+}

@@ -1,0 +1,164 @@
+import { describe } from '../errors.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { Schedule } from '../time/schedule.ts'
+import { type ServiceClock } from './clock.ts'
+
+export interface TimerOptions {
+  /** Also fires at once when the service starts. Default false: first after exactly one interval. */
+  readonly immediate?: boolean
+}
+
+export interface CrontabOptions {
+  /** An IANA name. Default `'UTC'`. */
+  readonly timezone?: string
+}
+
+/** What a timer or crontab has done since the service was started last. */
+export interface TimerStats {
+  readonly name: string
+  /** `'1s'`, or the cron expression. */
+  readonly schedule: string
+  readonly fired: number
+  /** Ticks that did not fire because they were over when their turn came. */
+  readonly skipped: number
+  /** How late the last tick fired. */
+  readonly lastDriftMs: number
+  readonly maxDriftMs: number
+}
+
+/** Counts for {@link TimerStats}. */
+export class TimerRecord {
+  readonly name: string
+  readonly schedule: string
+  #fired = 0
+  #skipped = 0
+  #lastDriftMs = 0
+  #maxDriftMs = 0
+
+  constructor(name: string, schedule: string) {
+    this.name = name
+    this.schedule = schedule
+  }
+
+  fired(driftMs: number): void {
+    this.#fired += 1
+    this.#lastDriftMs = driftMs
+    this.#maxDriftMs = Math.max(this.#maxDriftMs, driftMs)
+  }
+
+  skipped(count: number): void {
+    this.#skipped += count
+  }
+
+  get stats(): TimerStats {
+    const { name, schedule } = this
+    return {
+      name,
+      schedule,
+      fired: this.#fired,
+      skipped: this.#skipped,
+      lastDriftMs: this.#lastDriftMs,
+      maxDriftMs: this.#maxDriftMs,
+    }
+  }
+}
+
+/** What carries a timer out. */
+export interface TimerRun {
+  readonly clock: ServiceClock
+  readonly signal: AbortSignal
+  readonly record: TimerRecord
+  readonly fire: (signal: AbortSignal) => unknown
+  readonly skipped: (count: number) => void
+}
+
+/**
+ * Fires at `start + n · interval` of the monotonic clock until the signal aborts. The phase is fixed: neither a late
+ * wake-up nor a long run moves the ticks after it. A run is awaited before the next; ticks that are over by then are
+ * skipped, never made up for.
+ */
+export async function runTimer(intervalMs: number, startMs: number, immediate: boolean, run: TimerRun): Promise<void> {
+  const { clock, signal } = run
+  let tick = immediate ? 0 : 1
+  for (;;) {
+    const dueMs = startMs + tick * intervalMs
+    for (let waitMs = dueMs - clock.monotonic(); waitMs > 0; waitMs = dueMs - clock.monotonic()) {
+      await clock.sleep(waitMs, signal)
+      if (signal.aborted) return
+    }
+    run.record.fired(clock.monotonic() - dueMs)
+    await run.fire(signal)
+    if (signal.aborted) return
+    const next = Math.max(tick + 1, Math.ceil((clock.monotonic() - startMs) / intervalMs))
+    if (next > tick + 1) skip(run, next - tick - 1)
+    tick = next
+  }
+}
+
+/** No sleep is longer, so that a clock that was set is noticed within this time. */
+const LONGEST_SLEEP_MS = 30_000
+
+/** A clock set back by more than this begins anew; by less, no tick fires twice. */
+const SET_BACK_MS = 60_000
+
+/** Skipped ticks are counted up to here: after a jump of years nobody needs the number. */
+const MOST_COUNTED = 10_000
+
+/**
+ * Fires at the ticks of a cron expression on the wall clock until the signal aborts or no tick is left. When the clock
+ * jumps over several ticks, one fires and the others are skipped.
+ */
+export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<void> {
+  const { clock, signal } = run
+  let base = clock.now()
+  for (;;) {
+    const due = schedule.next(new Date(base))?.getTime()
+    if (due === undefined) return
+    const nowMs = clock.now()
+    if (nowMs < base - SET_BACK_MS) {
+      base = nowMs
+    } else if (nowMs < due) {
+      await clock.sleep(Math.min(due - nowMs, LONGEST_SLEEP_MS), signal)
+      if (signal.aborted) return
+    } else {
+      run.record.fired(nowMs - due)
+      await run.fire(signal)
+      if (signal.aborted) return
+      const missed = missedTicks(schedule, due, clock.now())
+      base = missed.last
+      if (missed.count > 0) skip(run, missed.count)
+    }
+  }
+}
+
+/** The ticks after `due` that are over, and the last of them. */
+function missedTicks(schedule: Schedule, due: number, nowMs: number): { count: number; last: number } {
+  let last = due
+  for (let count = 0; count < MOST_COUNTED; count++) {
+    const tick = schedule.next(new Date(last))?.getTime() ?? Infinity
+    if (tick >= nowMs) return { count, last }
+    last = tick
+  }
+  return { count: MOST_COUNTED, last: nowMs - 1 }
+}
+
+function skip(run: TimerRun, count: number): void {
+  run.record.skipped(count)
+  run.skipped(count)
+}
+
+/**
+ * A length of time above 0.
+ *
+ * @throws PikoError `DURATION_INVALID`; `RangeError` for 0 or no number
+ */
+export function intervalOf(interval: Duration | number, what: string): number {
+  const ms = typeof interval === 'number' ? interval : durationMs(interval, what)
+  if (Number.isFinite(ms) && ms > 0) return ms
+  throw new RangeError(`${what} is ${describe(interval)}; expected a length of time above 0, such as "1s"`)
+}
+
+/** @throws PikoError `SCHEDULE_INVALID` */
+export function crontabSchedule(expression: string, options: CrontabOptions = {}): Schedule {
+  return Schedule.of({ kind: 'cron', cron: expression, timezone: options.timezone ?? 'UTC' })
+}

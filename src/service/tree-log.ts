@@ -1,0 +1,72 @@
+import { type Logger } from '../job/context.ts'
+import { type ServiceObserver } from './observer.ts'
+import { type Service } from './service.ts'
+
+/**
+ * Where a service stands in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a child of
+ * that: one dash per level.
+ */
+export function treePrefix(service: Service): string {
+  return `[^${'-'.repeat(service.depth)}${service.name}]: `
+}
+
+type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+
+/** Puts the service's place in the tree before each message. */
+export class TreeLogger implements Logger {
+  readonly #service: Service
+  readonly #target: () => Logger | undefined
+
+  constructor(service: Service, target: () => Logger | undefined) {
+    this.#service = service
+    this.#target = target
+  }
+
+  trace(fields: object | string, message?: string): void {
+    this.#write('trace', fields, message)
+  }
+
+  debug(fields: object | string, message?: string): void {
+    this.#write('debug', fields, message)
+  }
+
+  info(fields: object | string, message?: string): void {
+    this.#write('info', fields, message)
+  }
+
+  warn(fields: object | string, message?: string): void {
+    this.#write('warn', fields, message)
+  }
+
+  error(fields: object | string, message?: string): void {
+    this.#write('error', fields, message)
+  }
+
+  #write(level: Level, fields: object | string, message = ''): void {
+    const target = this.#target()
+    const prefix = treePrefix(this.#service)
+    if (typeof fields === 'string') target?.[level](prefix + fields)
+    else target?.[level](fields, prefix + message)
+  }
+}
+
+/** Logs the life of a service tree through each service's own `log`. */
+export const lifeLog: ServiceObserver = {
+  stateChanged(service, _from, to, reason) {
+    if (to === 'starting') service.log.info('Starting...')
+    else if (to === 'running') service.log.debug('Started')
+    else if (to === 'stopping') service.log.info('Stopping...')
+    else if (to === 'stopped') service.log.debug('Stopped')
+    else if (to === 'crashed') service.log.error({ err: reason }, `Crashed: ${reason?.message}`)
+  },
+  restarted(service, reason) {
+    const why = reason ? ` after ${reason.name}: ${reason.message}` : ''
+    service.log.warn(`Restarted${why} (restart ${service.restarts})`)
+  },
+  taskStuck(service, task, waitedMs) {
+    service.log.warn(`Task ${task} did not end within ${Math.round(waitedMs)} ms of the stop; going on without it`)
+  },
+  timerSkipped(service, timer, skipped) {
+    service.log.warn(`Timer ${timer} skipped ${skipped} ${skipped === 1 ? 'tick' : 'ticks'}`)
+  },
+}
