@@ -1,33 +1,45 @@
-import { Presets, SingleBar } from 'cli-progress'
-import { type Events } from '../telemetry/events.ts'
+import { MultiBar, Presets, type SingleBar } from 'cli-progress'
+import { type EventMap } from '../telemetry/events.ts'
 
-/**
- * Shows a run's `ctx.progress` as a bar on standard error, if that is a terminal. Without a total only the count moves.
- *
- * @returns the function that takes it away again
- */
-export function showProgress(events: Events, runId: number): () => void {
-  if (!process.stderr.isTTY) return () => {}
-  let bar: SingleBar | undefined
-  const unsubscribe = events.on('run.progress', ({ runId: of, done, total, message = '' }) => {
-    if (of !== runId) return
-    if (!bar) {
-      bar = newBar(total !== undefined)
-      bar.start(total ?? 0, done, { message })
+type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
+
+/** A bar on a terminal that appears with the first progress; log lines go above it. */
+export class ProgressBar {
+  readonly #terminal: NodeJS.WritableStream
+  #bars: MultiBar | undefined
+  #bar: SingleBar | undefined
+
+  /** @param terminal standard error, so that the bar is no part of what a command prints */
+  constructor(terminal: NodeJS.WritableStream = process.stderr) {
+    this.#terminal = terminal
+  }
+
+  /** Without a total only the count moves. */
+  show({ done, total, message = '' }: Progress): void {
+    this.#bars ??= newBars(this.#terminal, total !== undefined)
+    this.#bar ??= this.#bars.create(total ?? 0, done, { message })
+    if (total !== undefined) this.#bar.setTotal(total)
+    this.#bar.update(done, { message })
+  }
+
+  /** A line of the log, as its stream. */
+  write(line: string): void {
+    if (!this.#bars) {
+      this.#terminal.write(line)
+      return
     }
-    if (total !== undefined) bar.setTotal(total)
-    bar.update(done, { message })
-  })
-  return () => {
-    unsubscribe()
-    bar?.stop()
+    this.#bars.log(line)
+    this.#bars.update()
+  }
+
+  hide(): void {
+    this.#bars?.stop()
+    this.#bars = undefined
+    this.#bar = undefined
   }
 }
 
-function newBar(hasTotal: boolean): SingleBar {
+function newBars(stream: NodeJS.WritableStream, hasTotal: boolean): MultiBar {
   const format = hasTotal ? '{bar} {percentage}% {value}/{total} {message}' : '{value} done {message}'
-  return new SingleBar(
-    { format, stream: process.stderr, clearOnComplete: true, gracefulExit: false },
-    Presets.shades_classic,
-  )
+  return new MultiBar({ format, stream, clearOnComplete: true, gracefulExit: false }, Presets.shades_classic)
 }

@@ -2,13 +2,15 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { RunFailedError, type RunOptions } from '../engine/client.ts'
 import { type Run } from '../job/run.ts'
+import { type Settings } from '../settings/settings.ts'
+import { type AppLogger } from '../telemetry/log.ts'
 import { formatMs } from '../time/duration.ts'
 import { toError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { instantText, printResult } from './print-result.ts'
-import { showProgress } from './progress-bar.ts'
+import { ProgressBar } from './progress-bar.ts'
 import { runStateColour } from './run-state-colour.ts'
 import { InterruptedError, type StopSignal, stopSignals } from './stop-signals.ts'
 import { styleFor } from './style.ts'
@@ -51,14 +53,22 @@ export function addRun(program: Command): void {
 }
 
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
-  const registry = await cliJobs(cliSettings(globals), options.jobs)
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
   const { Piko } = await import('../engine/app.ts')
-  const app = new Piko({ jobs: [...registry], only: [jobId], plan: false, execute: options.wait })
+  const bar = process.stderr.isTTY && !globals.json ? new ProgressBar() : undefined
+  const app = new Piko({
+    jobs: [...registry],
+    only: [jobId],
+    plan: false,
+    execute: options.wait,
+    ...(bar && { logger: await loggerAbove(bar, settings) }),
+  })
   const signals = stopSignals()
   try {
     await app.start()
     const queued = await app.run(jobId, requestOf(options))
-    const ended = options.wait ? await watch(app, queued, signals.first) : queued
+    const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
     printResult(globals.json, dataOf(ended), () => textOf(ended))
     if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
   } finally {
@@ -75,9 +85,21 @@ function requestOf({ config, input, window }: RunCommandOptions): RunOptions {
   }
 }
 
+async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLogger> {
+  const { createLogger } = await import('../telemetry/log.ts')
+  return createLogger({ level: piko.logLevel, json: piko.logJson, name: piko.name, stream: bar })
+}
+
 /** A signal ends the waiting; the stop of the app that follows gives the run back to the queue if it does not end. */
-async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>): Promise<Run> {
-  const hideProgress = showProgress(app.events, queued.id)
+async function watch(
+  app: Piko,
+  queued: Run,
+  signalled: Promise<StopSignal>,
+  bar: ProgressBar | undefined,
+): Promise<Run> {
+  const unsubscribe = app.events.on('run.progress', (progress) => {
+    if (progress.runId === queued.id) bar?.show(progress)
+  })
   const waiting = new AbortController()
   void signalled.then((signal) => {
     const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
@@ -86,7 +108,8 @@ async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>): Pr
   try {
     return await app.waitFor(queued.id, waiting.signal)
   } finally {
-    hideProgress()
+    unsubscribe()
+    bar?.hide()
   }
 }
 
