@@ -5,11 +5,14 @@ import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/database.ts'
 import { type EventMap, type EventName } from '../../src/telemetry/events.ts'
 
-export type AppOptions = Omit<PikoOptions, 'jobs'>
+export interface AppOptions extends Omit<PikoOptions, 'jobs'> {
+  /** The test expects that stopping the app fails. */
+  readonly stopMayFail?: boolean
+}
 
 /** The settings that name a test store. */
-export function storeSettings({ mysql, sqlitePath = '' }: OpenOptions): SettingsOverrides {
-  if (!mysql) return { sqlite: { path: sqlitePath } }
+export function storeSettings({ mysql, sqlitePath }: OpenOptions): SettingsOverrides {
+  if (!mysql) return sqlitePath === undefined ? {} : { sqlite: { path: sqlitePath } }
   const { user, password, host, port, database } = mysql
   return {
     mysql: { dsn: `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}/${database}` },
@@ -29,8 +32,13 @@ export function testSettings(store: OpenOptions, more: SettingsOverrides = {}): 
 
 /** An app on a store, not started; it is stopped when the test has ended. */
 export function makeApp(store: OpenOptions, jobs: JobSource, options: AppOptions = {}): Piko {
-  const app = new Piko({ ...options, jobs, settings: testSettings(store, options.settings) })
-  onTestFinished(() => app.stop().catch(() => {}))
+  const { stopMayFail = false, ...pikoOptions } = options
+  const app = new Piko({ ...pikoOptions, jobs, settings: testSettings(store, options.settings) })
+  onTestFinished(async () => {
+    await app.stop().catch((error: unknown) => {
+      if (!stopMayFail) throw error
+    })
+  })
   return app
 }
 

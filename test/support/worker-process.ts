@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { createInterface } from 'node:readline'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { type WorkerOrder } from '../fixtures/engine/worker-order.ts'
+import { eventually } from './app.ts'
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const SCRIPT = fileURLToPath(new URL('../fixtures/engine/worker.ts', import.meta.url))
+
+/** An app in a process of its own, which a test can kill. */
+export class WorkerProcess {
+  readonly lines: string[] = []
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+  #stderr = ''
+
+  constructor(order: WorkerOrder) {
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name)),
+    )
+    const flags = ['--conditions=piko-source', '--import', TSX]
+    this.#child = spawn(process.execPath, [...flags, SCRIPT, JSON.stringify(order)], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#ended = once(this.#child, 'close')
+    onTestFinished(() => void this.#child.kill('SIGKILL'))
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
+    createInterface(this.#child.stdout!).on('line', (line) => this.lines.push(line))
+  }
+
+  /** Resolves once that many lines begin so. */
+  async told(beginning: string, count = 1): Promise<void> {
+    await eventually(() => {
+      const found = this.lines.filter((line) => line.startsWith(beginning)).length
+      if (found < count)
+        throw new Error(`"${beginning}" was told ${found} times:\n${this.lines.join('\n')}\n${this.#stderr}`)
+    }, 15_000)
+  }
+
+  /** SIGKILL, as a crash. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+
+  /** Its exit code, or the signal that ended it. */
+  async end(): Promise<{ code: number | NodeJS.Signals | null; stderr: string }> {
+    await this.#ended
+    return { code: this.#child.exitCode ?? this.#child.signalCode, stderr: this.#stderr }
+  }
+}
