@@ -299,12 +299,12 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /** Resolves when it has stopped, at once if it has; rejects with the reason when it crashes. */
-  waitUntilStopped(): Promise<void> {
-    if (this.#state === 'stopped') return Promise.resolve()
-    if (this.#state === 'crashed') return Promise.reject(this.#crashReason)
+  async waitUntilStopped(): Promise<void> {
+    if (this.#state === 'stopped') return
+    if (this.#state === 'crashed') throw this.#crashReason
     const waiter = Promise.withResolvers<void>()
     this.#waiters.push(waiter)
-    return waiter.promise
+    await waiter.promise
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,50 @@
+import { constants } from 'node:os'
+
+export type StopSignal = 'SIGINT' | 'SIGTERM'
+
+/** npm and npx send on what the terminal has already sent to the whole process group: that is one Ctrl-C, not two. */
+const ECHO_MS = 500
+
+/** Listens to SIGINT and SIGTERM, which then no longer end the process by themselves, and to SIGUSR2. */
+export class ProcessSignals {
+  readonly #first = Promise.withResolvers<StopSignal>()
+  readonly #second = Promise.withResolvers<StopSignal>()
+  readonly #report: () => void
+  #asked: { readonly signal: StopSignal; readonly atMs: number } | undefined
+
+  /** @param report called on each SIGUSR2 */
+  constructor(report: () => void) {
+    this.#report = report
+    process.on('SIGINT', this.#onStop).on('SIGTERM', this.#onStop)
+    if (process.platform !== 'win32') process.on('SIGUSR2', this.#report)
+  }
+
+  get first(): Promise<StopSignal> {
+    return this.#first.promise
+  }
+
+  /** The signal that asks again. */
+  get second(): Promise<StopSignal> {
+    return this.#second.promise
+  }
+
+  /** Gives the signals their usual meaning again. */
+  release(): void {
+    process.off('SIGINT', this.#onStop).off('SIGTERM', this.#onStop).off('SIGUSR2', this.#report)
+  }
+
+  readonly #onStop = (signal: StopSignal): void => {
+    const nowMs = performance.now()
+    if (this.#asked === undefined) {
+      this.#asked = { signal, atMs: nowMs }
+      this.#first.resolve(signal)
+    } else if (signal !== this.#asked.signal || nowMs - this.#asked.atMs > ECHO_MS) {
+      this.#second.resolve(signal)
+    }
+  }
+}
+
+/** What a shell expects of a process that a signal ended: 130 and 143. */
+export function signalExitCode(signal: StopSignal): number {
+  return 128 + constants.signals[signal]
+}

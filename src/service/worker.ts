@@ -1,0 +1,98 @@
+import { inspect } from 'node:util'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { consoleLog } from './console-log.ts'
+import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
+import { Service, type ServiceOptions } from './service.ts'
+import { serviceReport, unstopped } from './service-report.ts'
+import { lifeLog } from './tree-log.ts'
+
+export interface WorkerOptions extends ServiceOptions {
+  /** How long a stop may take before the process ends all the same. Default `'30s'`. */
+  readonly stopDeadline?: Duration
+  /** Where errors and reports go. Default: standard error. */
+  readonly print?: (text: string) => void
+}
+
+type End =
+  | { readonly kind: 'signal'; readonly signal: StopSignal }
+  | { readonly kind: 'crash'; readonly error: unknown }
+  | { readonly kind: 'stopped' }
+
+/**
+ * The root of a process: runs services until a signal, a crash or a stop.
+ *
+ * - SIGINT and SIGTERM stop the tree within the deadline; a second one ends the process at once. The same signal within
+ *   half a second counts as one: npm passes on what the terminal has sent already.
+ * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
+ *
+ * Exit codes: 0 after a clean stop; 1 after a crash, and when something failed while stopping; 130 (SIGINT) or 143
+ * (SIGTERM) when the second signal came, or the deadline passed.
+ */
+export class Worker extends Service {
+  readonly #deadlineMs: number
+  readonly #print: (text: string) => void
+
+  /** The log's default is lines on standard output. */
+  constructor(services: readonly Service[], options: WorkerOptions = {}) {
+    super({ log: consoleLog(process.stdout, options.clock), ...options })
+    this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
+    this.#print = options.print ?? ((text) => void process.stderr.write(`${text}\n`))
+    for (const service of services) this.addChild(service)
+    this.observe(lifeLog)
+  }
+
+  override get kind(): 'worker' {
+    return 'worker'
+  }
+
+  /**
+   * Starts the services and resolves when they have stopped, with the exit code. Never rejects. The process's signal
+   * listeners are gone by then. After a forced end, services may still be at work: leave with `process.exit`.
+   */
+  async run(): Promise<number> {
+    const signals = new ProcessSignals(() => this.#print(serviceReport(this)))
+    try {
+      return await Promise.race([signals.second.then(signalExitCode), this.#live(signals)])
+    } finally {
+      signals.release()
+    }
+  }
+
+  async #live(signals: ProcessSignals): Promise<number> {
+    const started = this.start()
+    const end = await this.#end(started, signals)
+    if (end.kind === 'crash') this.#print(inspect(end.error))
+    const stopped = Promise.allSettled([this.stop(), started]).then(([stop]) => stop)
+    const result = await this.#withinDeadline(stopped)
+    if (result === undefined) {
+      this.#print(`not stopped within ${this.#deadlineMs} ms: ${unstopped(this).join(', ')}`)
+      return end.kind === 'signal' ? signalExitCode(end.signal) : 1
+    }
+    if (result.status === 'fulfilled') return end.kind === 'crash' ? 1 : 0
+    this.#print(inspect(result.reason))
+    return 1
+  }
+
+  async #end(started: Promise<void>, signals: ProcessSignals): Promise<End> {
+    const signal = signals.first.then((name): End => ({ kind: 'signal', signal: name }))
+    const life = started
+      .then(() => this.waitUntilStopped())
+      .then(
+        (): End => ({ kind: 'stopped' }),
+        (error: unknown): End => ({ kind: 'crash', error }),
+      )
+    return Promise.race([signal, life])
+  }
+
+  /** @returns undefined when the deadline has passed first */
+  async #withinDeadline<T>(work: Promise<T>): Promise<T | undefined> {
+    const done = new AbortController()
+    const deadline = this.clock.sleep(this.#deadlineMs, done.signal).then(() => undefined)
+    return Promise.race([work, deadline]).finally(() => done.abort())
+  }
+}
+
+/** Runs the services as the whole of this process and leaves with the exit code; see {@link Worker}. */
+export async function runWorker(services: readonly Service[], options: WorkerOptions = {}): Promise<never> {
+  process.exit(await new Worker(services, options).run())
+}

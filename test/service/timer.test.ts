@@ -1,0 +1,201 @@
+import { describe, expect, it } from 'vitest'
+import { crontab, timer } from '../../src/service/decorators.ts'
+import { Service } from '../../src/service/service.ts'
+import { ManualServiceClock, quiet } from '../support/service-clock.ts'
+
+class Ticking extends Service {
+  readonly fired: number[] = []
+  /** How long each run takes, by its number; else no time. */
+  readonly takes: Record<number, number> = {}
+
+  async tick(): Promise<void> {
+    const run = this.fired.push(this.clock.monotonic())
+    const ms = this.takes[run]
+    if (ms !== undefined) await this.sleep(ms)
+  }
+}
+
+class EverySecond extends Ticking {
+  @timer('1s')
+  override tick(): Promise<void> {
+    return super.tick()
+  }
+}
+
+describe('@timer', () => {
+  it('fires first after exactly one interval, then at a fixed phase whatever a run takes', async () => {
+    const clock = new ManualServiceClock()
+    const service = new EverySecond({ clock })
+    Object.assign(service.takes, { 1: 300, 2: 999 })
+    await service.start()
+    await clock.pass(999)
+    expect(service.fired).toEqual([])
+    await clock.pass(4_001, 1)
+    expect(service.fired).toEqual([1_000, 2_000, 3_000, 4_000, 5_000])
+    expect(service.timerStats).toEqual([
+      { name: 'tick', schedule: '1s', fired: 5, skipped: 0, lastDriftMs: 0, maxDriftMs: 0 },
+    ])
+    await service.stop()
+  })
+
+  it('fires at the start too when it is immediate', async () => {
+    const clock = new ManualServiceClock()
+    class Immediate extends Ticking {
+      @timer('1s', { immediate: true })
+      override tick(): Promise<void> {
+        return super.tick()
+      }
+    }
+    const service = new Immediate({ clock })
+    await service.start()
+    await clock.pass(2_000, 500)
+    expect(service.fired).toEqual([0, 1_000, 2_000])
+    await service.stop()
+  })
+
+  it('never overlaps: ticks that pass while it runs are skipped, counted and told, and the phase stays', async () => {
+    const clock = new ManualServiceClock()
+    const service = new EverySecond({ clock })
+    service.takes[1] = 2_500
+    const skips: unknown[] = []
+    service.observe({ timerSkipped: (...skip) => skips.push(skip) })
+    await service.start()
+    await clock.pass(5_000, 100)
+    expect(service.fired).toEqual([1_000, 4_000, 5_000])
+    expect(skips).toEqual([[service, 'tick', 2]])
+    expect(service.timerStats[0]).toMatchObject({ fired: 3, skipped: 2 })
+    await service.stop()
+  })
+
+  it('measures how late it wakes up, and a late wake-up does not move the phase', async () => {
+    const clock = new ManualServiceClock()
+    const service = new EverySecond({ clock })
+    await service.start()
+    await clock.pass(1_400)
+    await clock.pass(600)
+    expect(service.fired).toEqual([1_400, 2_000])
+    expect(service.timerStats[0]).toMatchObject({ skipped: 0, lastDriftMs: 0, maxDriftMs: 400 })
+    await clock.pass(3_250)
+    expect(service.fired).toEqual([1_400, 2_000, 5_250])
+    expect(service.timerStats[0]).toMatchObject({ skipped: 2, lastDriftMs: 2_250, maxDriftMs: 2_250 })
+    await clock.pass(750)
+    expect(service.fired.at(-1)).toBe(6_000)
+    await service.stop()
+  })
+
+  it('crashes the service when it throws, and begins anew with a restart', async () => {
+    const clock = new ManualServiceClock()
+    let isBroken = true
+    class Failing extends Ticking {
+      @timer('1s')
+      override async tick(): Promise<void> {
+        await super.tick()
+        if (isBroken) throw new Error('tick broke')
+      }
+    }
+    const service = new Failing({ clock })
+    await service.start()
+    await clock.pass(1_000)
+    expect([service.state, service.crashReason?.message]).toEqual(['crashed', 'tick broke'])
+    isBroken = false
+    await clock.pass(500)
+    await service.restart()
+    await clock.pass(1_000)
+    expect(service.fired).toEqual([1_000, 2_500])
+    expect(service.timerStats).toMatchObject([{ fired: 1 }])
+    await service.stop()
+  })
+
+  it('refuses an interval of no time at the decoration', () => {
+    expect(() => timer('0s')).toThrow('@timer is "0s"; expected a length of time above 0')
+    expect(() => timer('soon' as '1s')).toThrow('@timer is "soon"')
+  })
+
+  it('wakes up on time by the real clock', async () => {
+    const service = new (class extends Ticking {
+      @timer('20ms')
+      override tick(): Promise<void> {
+        return super.tick()
+      }
+    })()
+    const before = performance.now()
+    await service.start()
+    await expect.poll(() => service.fired.length, { timeout: 5_000, interval: 5 }).toBeGreaterThanOrEqual(5)
+    await service.stop()
+    const [first = 0] = service.fired
+    expect(first - before).toBeGreaterThanOrEqual(20)
+    expect(service.timerStats[0]?.lastDriftMs).toBeGreaterThanOrEqual(0)
+  })
+})
+
+class Crontabs extends Service {
+  readonly fired: string[] = []
+
+  @crontab('*/10 * * * *')
+  async onTenth(): Promise<void> {
+    this.fired.push(new Date(this.clock.now()).toISOString().slice(0, 19))
+  }
+}
+
+describe('@crontab', () => {
+  it('fires at each tick of the wall clock', async () => {
+    const clock = new ManualServiceClock('2026-03-01T11:55:30Z')
+    const service = new Crontabs({ clock })
+    await service.start()
+    await clock.pass(30 * 60_000, 30_000)
+    expect(service.fired).toEqual(['2026-03-01T12:00:00', '2026-03-01T12:10:00', '2026-03-01T12:20:00'])
+    expect(service.timerStats).toMatchObject([{ name: 'onTenth', schedule: '*/10 * * * *', fired: 3, skipped: 0 }])
+    await service.stop()
+  })
+
+  it('goes by its time zone', async () => {
+    const fired: string[] = []
+    const clock = new ManualServiceClock('2026-07-01T03:59:00Z')
+    class Morning extends Service {
+      @crontab('0 6 * * *', { timezone: 'Europe/Berlin' })
+      wake(): void {
+        fired.push(new Date(this.clock.now()).toISOString())
+      }
+    }
+    const service = new Morning({ clock })
+    await service.start()
+    await clock.pass(60_000, 30_000)
+    expect(fired).toEqual(['2026-07-01T04:00:00.000Z'])
+    await service.stop()
+  })
+
+  it('fires once and skips the rest when the clock is set forward', async () => {
+    const clock = new ManualServiceClock('2026-03-01T12:05:00Z')
+    const service = new Crontabs({ clock })
+    const skips: unknown[] = []
+    service.observe({ timerSkipped: (_service, name, count) => skips.push([name, count]) })
+    await service.start()
+    await quiet()
+    clock.setForward(60 * 60_000)
+    await clock.pass(30_000)
+    expect(service.fired).toEqual(['2026-03-01T13:05:30'])
+    expect(skips).toEqual([['onTenth', 5]])
+    await clock.pass(5 * 60_000, 30_000)
+    expect(service.fired.at(-1)).toBe('2026-03-01T13:10:00')
+    await service.stop()
+  })
+
+  it('begins anew when the clock is set back far, and fires nothing twice when it is set back a little', async () => {
+    const clock = new ManualServiceClock('2026-03-01T11:59:30Z')
+    const service = new Crontabs({ clock })
+    await service.start()
+    await clock.pass(30_000)
+    clock.setForward(-5_000)
+    await clock.pass(30_000)
+    expect(service.fired).toEqual(['2026-03-01T12:00:00'])
+    clock.setForward(-3_600_000)
+    await clock.pass(10 * 60_000, 5_000)
+    expect(service.fired).toEqual(['2026-03-01T12:00:00', '2026-03-01T11:10:00'])
+    await service.stop()
+  })
+
+  it('refuses a wrong expression at the decoration', () => {
+    expect(() => crontab('every day')).toThrow(/cron is "every day"/)
+    expect(() => crontab('* * * * *', { timezone: 'Moon' })).toThrow(/timezone is "Moon"/)
+  })
+})

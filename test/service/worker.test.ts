@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Service } from '../../src/service/service.ts'
+import { Worker } from '../../src/service/worker.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/service/worker.ts', import.meta.url))
+
+class Program {
+  readonly #child: ChildProcess
+  stdout = ''
+  stderr = ''
+  readonly exit: Promise<number | string>
+
+  constructor(what: string, env: Record<string, string> = {}) {
+    this.#child = spawn(process.execPath, ['--import', 'tsx', fixture, what], {
+      cwd: root,
+      env: { ...process.env, NODE_OPTIONS: '', ...env },
+    })
+    this.#child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()))
+    this.#child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()))
+    this.exit = once(this.#child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
+    running.add(this)
+    void this.exit.then(() => running.delete(this))
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  async says(text: string, where: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    await expect.poll(() => this[where], { timeout: 15_000, interval: 10 }).toContain(text)
+  }
+
+  /** Without the time, which begins each line of the log. */
+  get log(): string[] {
+    return this.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/^\d{4}-\S+Z /, ''))
+  }
+}
+
+const running = new Set<Program>()
+afterEach(async () => {
+  for (const program of running) program.kill('SIGKILL')
+  await Promise.all([...running].map((program) => program.exit))
+})
+
+describe('a process', { timeout: 40_000 }, () => {
+  it('stops in order on SIGTERM, exits with 0 and logs the tree', async () => {
+    const program = new Program('run')
+    await program.says('READY')
+    await program.says('expired')
+    program.kill('SIGTERM')
+    expect(await program.exit).toBe(0)
+    expect(program.log.filter((line) => !line.includes('expired') && line !== 'READY')).toEqual([
+      'INFO [^Worker]: Starting...',
+      'INFO [^-App]: Starting...',
+      'INFO [^--Cache "a"]: Starting...',
+      'INFO [^--Guard]: Starting...',
+      'INFO [^---Listener]: Starting...',
+      'INFO [^Worker]: Stopping...',
+      'INFO [^-App]: Stopping...',
+      'STOPPING',
+      'INFO [^--Guard]: Stopping...',
+      'INFO [^---Listener]: Stopping...',
+      'INFO [^--Cache "a"]: Stopping...',
+      'INFO [^--Cache "a"]: warm ended',
+    ])
+    expect(program.stderr).toBe('')
+  })
+
+  it('exits with 0 on SIGINT too', async () => {
+    const program = new Program('run')
+    await program.says('READY')
+    program.kill('SIGINT')
+    expect(await program.exit).toBe(0)
+  })
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('exits at once on a second signal (%s: %i)', async (signal, code) => {
+    const program = new Program('hang')
+    await program.says('READY')
+    program.kill(signal === 'SIGTERM' ? 'SIGINT' : 'SIGTERM')
+    await program.says('STOPPING')
+    const before = performance.now()
+    program.kill(signal)
+    expect(await program.exit).toBe(code)
+    expect(performance.now() - before).toBeLessThan(3_000)
+  })
+
+  it('exits when the deadline has passed, and says what has not stopped', async () => {
+    const program = new Program('hang', { DEADLINE: '1' })
+    await program.says('READY')
+    program.kill('SIGTERM')
+    expect(await program.exit).toBe(143)
+    expect(program.stderr).toContain(
+      'not stopped within 200 ms: Worker (stopping), Worker/App (stopping), Worker/App/Cache "a" (running), Worker/App/Guard (running)',
+    )
+  })
+
+  it('exits with 1 and the original error after a crash', async () => {
+    const program = new Program('crash')
+    expect(await program.exit).toBe(1)
+    expect(program.stderr).toMatch(/TypeError: the original error\n +at .*fixtures\/service\/worker\.ts/)
+    expect(program.log).toContain('INFO [^---Listener]: Stopping...')
+  })
+
+  it('exits with 1 and the whole chain of causes when a supervisor gives up', async () => {
+    const program = new Program('escalate')
+    expect(await program.exit).toBe(1)
+    expect(program.stderr).toContain('crashed again after 1 restart within 1m: crash 2')
+    expect(program.stderr).toContain('RangeError: crash 2')
+    expect(program.stdout).toContain('[^---Listener]: Restarted after RangeError: crash 1 (restart 1)')
+  })
+
+  it('exits with 1 when the start fails, and when something fails at stop', async () => {
+    const failing = new Program('fail')
+    expect(await failing.exit).toBe(1)
+    expect(failing.stderr).toContain('Error: no start today')
+    const leaving = new Program('fail-stop')
+    await leaving.says('READY')
+    leaving.kill('SIGTERM')
+    expect(await leaving.exit).toBe(1)
+    expect(leaving.stderr).toContain('Error: could not flush')
+  })
+
+  it('prints services, tasks, timers and active handles on SIGUSR2, and goes on', async () => {
+    const program = new Program('run')
+    await program.says('READY')
+    await program.says('expired')
+    program.kill('SIGUSR2')
+    await program.says('active:', 'stderr')
+    expect(program.stderr).toMatch(
+      new RegExp(
+        [
+          '^Worker: running',
+          '  App: running',
+          '    Cache "a": running',
+          '      - timer expire, for \\S+',
+          '      - task warm, for \\S+',
+          '      - expire \\(1s\\): fired \\d+, skipped \\d+, at most \\S+ late',
+          '    Guard: running',
+          '      Listener: running',
+          'active: .*TCPServerWrap.*',
+        ].join('\n'),
+      ),
+    )
+    program.kill('SIGTERM')
+    expect(await program.exit).toBe(0)
+  })
+})
+
+describe('run', () => {
+  it('resolves with 0 when the worker is stopped by code, and gives the signals back', async () => {
+    const before = ['SIGINT', 'SIGTERM', 'SIGUSR2'].map((signal) => process.listenerCount(signal))
+    const worker = new Worker([], { log: silent })
+    const code = worker.run()
+    await expect.poll(() => worker.isRunning).toBe(true)
+    await worker.stop()
+    expect(await code).toBe(0)
+    expect(['SIGINT', 'SIGTERM', 'SIGUSR2'].map((signal) => process.listenerCount(signal))).toEqual(before)
+  })
+})
+
+it('200 start/stop cycles leave no listener and no handle behind', async () => {
+  class Busy extends Service {
+    protected override onStart(): void {
+      this.addTimer('1h', () => undefined)
+      this.addCrontab('0 0 1 1 *', () => undefined)
+      this.addTask(async () => void (await this.sleep('1h')))
+    }
+  }
+  const handles = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
+  const count = (): number => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
+  const worker = new Worker([new Busy(), new Busy()], { log: silent })
+  const cycle = async (): Promise<void> => {
+    const code = worker.run()
+    await expect.poll(() => worker.isRunning, { interval: 1 }).toBe(true)
+    await worker.stop()
+    expect(await code).toBe(0)
+  }
+  await cycle()
+  const before = { handles: handles().length, listeners: count() }
+  for (let run = 0; run < 200; run++) await cycle()
+  expect({ handles: handles().length, listeners: count() }).toEqual(before)
+})
+
+const nothing = (): void => undefined
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }

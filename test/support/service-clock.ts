@@ -1,0 +1,44 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { type ServiceClock } from '../../src/service/clock.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+
+/** A manual clock whose wall time may be set apart from its monotonic one. */
+export class ManualServiceClock implements ServiceClock {
+  readonly #monotonic = new ManualClock('1970-01-01T00:00:00Z')
+  #offsetMs: number
+
+  constructor(start = '2026-01-01T00:00:00Z') {
+    this.#offsetMs = Date.parse(start)
+  }
+
+  now(): number {
+    return this.#monotonic.now() + this.#offsetMs
+  }
+
+  monotonic(): number {
+    return this.#monotonic.now()
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#monotonic.sleep(ms, signal)
+  }
+
+  /** Sets the wall clock forward, or back with a negative number; nobody wakes up. */
+  setForward(ms: number): void {
+    this.#offsetMs += ms
+  }
+
+  /** Lets time pass in steps, and after each everything happen that follows from it. */
+  async pass(ms: number, stepMs = ms): Promise<void> {
+    await quiet()
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      this.#monotonic.advance(Math.min(stepMs, ms - passed))
+      await quiet()
+    }
+  }
+}
+
+/** Everything that can go on without time passing has gone on. */
+export async function quiet(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await turn()
+}
