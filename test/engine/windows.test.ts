@@ -15,9 +15,8 @@ const shortPause = (ms = 5): Promise<void> => new Promise((resolve) => setTimeou
 
 /** A job whose windows are so many minutes of a time that is long over. */
 function minutes(count: number, handler: (window: Window) => unknown, windows: Partial<WindowsSpec> = {}) {
-  return defineJob(
-    { id: 'sync', every: '1m', windows: { start: START, end: minute(count), ...windows } },
-    (ctx) => handler(ctx.window),
+  return defineJob({ id: 'sync', every: '1m', windows: { start: START, end: minute(count), ...windows } }, (ctx) =>
+    handler(ctx.window),
   )
 }
 

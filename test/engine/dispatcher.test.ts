@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { systemClock } from '../../src/engine/clock.ts'
+import { Dispatcher, type DispatcherOptions } from '../../src/engine/dispatcher.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { JobRegistry } from '../../src/job/registry.ts'
+import { type Claim } from '../../src/job/run.ts'
+import { type NewRun } from '../../src/store/run-store.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { Events } from '../../src/telemetry/events.ts'
+import { eventually, Headcount } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const NODE = '00000000-0000-4000-8000-000000000001'
+const HOUR = 3_600_000
+const AT_ONCE = [new Date(0)]
+
+describeEachStore((fixture) => {
+  let store: Store
+  const dispatchers: Dispatcher[] = []
+
+  beforeEach(async () => {
+    store ??= storeOn(await fixture.open())
+    await fixture.empty()
+  })
+
+  afterEach(() => Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.stop())))
+
+  const startDispatcher = (
+    execute: (claim: Claim, nodeId: string) => Promise<void>,
+    options: Partial<DispatcherOptions> & { nodeId?: () => string } = {},
+  ): Dispatcher => {
+    const { nodeId = () => NODE, ...rest } = options
+    const registry = JobRegistry.of(['a', 'b'].map((id) => defineJob({ id }, () => {})))
+    const parts = { runs: store.runs, registry, clock: systemClock, events: new Events(), nodeId }
+    const dispatcher = new Dispatcher(parts, { slots: 10, pollMs: HOUR, onlyRegistered: false, ...rest }, execute)
+    dispatchers.push(dispatcher)
+    dispatcher.loop.start()
+    return dispatcher
+  }
+
+  const enqueue = (count: number, run: Partial<NewRun> = {}): Promise<number[]> =>
+    store.runs.enqueue(Array.from({ length: count }, () => ({ jobId: 'a', kind: 'manual', priority: 0, ...run })))
+
+  const finish = async (claim: Claim): Promise<void> => {
+    await store.runs.finish(NODE, [{ claim, transition: { to: 'succeeded' } }])
+  }
+
+  it(
+    'misses no enqueue, at whatever moment it comes, and never has more under way than slots',
+    { timeout: 30_000 },
+    async () => {
+      const inside = new Headcount()
+      let done = 0
+      const dispatcher = startDispatcher(
+        async (claim) => {
+          inside.enter()
+          await finish(claim)
+          inside.leave()
+          done++
+        },
+        { slots: 3 },
+      )
+      let asked = 0
+      for (let round = 0; round < 40; round++) {
+        const count = 1 + (round % 5)
+        asked += count
+        for (let hop = 0; hop < round % 6; hop++) await new Promise(setImmediate)
+        await enqueue(count)
+        dispatcher.expect(AT_ONCE)
+        // With an hour to the next poll, a wake-up that is lost leaves runs behind.
+        if (round % 3 === 0) await eventually(() => expect(done).toBe(asked), 3_000)
+      }
+      await eventually(() => expect(done).toBe(asked), 3_000)
+      expect(inside.most).toBe(3)
+      expect(dispatcher.active).toBe(0)
+    },
+  )
+
+  it('looks again when a planned run becomes due', async () => {
+    const started: number[] = []
+    const dispatcher = startDispatcher(async (claim) => {
+      started.push(Date.now())
+      await finish(claim)
+    })
+    const runAt = new Date(Date.now() + 300)
+    await enqueue(1, { runAt })
+    dispatcher.expect([runAt])
+    await eventually(() => expect(started).toHaveLength(1), 3_000)
+    expect(started[0]! - runAt.getTime()).toBeGreaterThanOrEqual(-2)
+  })
+
+  it('executes what a claim that was under way at the stop has taken', async () => {
+    for (let round = 0; round < 12; round++) {
+      const dispatcher = startDispatcher(finish, { slots: 5 })
+      await enqueue(20)
+      dispatcher.expect(AT_ONCE)
+      for (let hop = 0; hop < round; hop++) await new Promise(setImmediate)
+      await dispatcher.stop()
+      await dispatcher.idle()
+      expect(dispatcher.active).toBe(0)
+      expect(await store.runs.count()).toMatchObject({ running: 0 })
+      dispatcher.wake()
+      await enqueue(1)
+      expect(await store.runs.count()).toMatchObject({ running: 0 })
+    }
+  })
+
+  it('hands over the id under which it claimed, whatever the node is called by then', async () => {
+    const ids = [NODE, '00000000-0000-4000-8000-000000000002']
+    const seen: string[] = []
+    startDispatcher(
+      async (claim, nodeId) => {
+        seen.push(nodeId)
+        await finish(claim)
+      },
+      { nodeId: () => (ids.length > 1 ? ids.shift()! : ids[0]!) },
+    )
+    const [id] = await enqueue(1)
+    await eventually(() => expect(seen.length).toBe(1))
+    expect((await store.runs.find(id!))?.nodeId).toBe(seen[0])
+  })
+
+  it('claims only what it was made for, where it was made for some jobs', async () => {
+    const seen: string[] = []
+    startDispatcher(
+      async (claim) => {
+        seen.push(claim.jobId)
+        await finish(claim)
+      },
+      { onlyRegistered: true, pollMs: 20 },
+    )
+    await enqueue(1, { jobId: 'unknown', priority: -1 })
+    await enqueue(1, { jobId: 'b' })
+    await eventually(() => expect(seen).toEqual(['b']))
+    const [unknown] = await store.runs.list({ jobId: 'unknown' })
+    expect(unknown).toMatchObject({ state: 'queued', attempt: 0 })
+    expect(unknown!.fence % 65_536).toBe(0)
+  })
+})

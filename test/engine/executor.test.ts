@@ -1,0 +1,73 @@
+import { beforeEach, expect, it } from 'vitest'
+import { systemClock } from '../../src/engine/clock.ts'
+import { Completer } from '../../src/engine/completer.ts'
+import { Executor } from '../../src/engine/executor.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { JobRegistry } from '../../src/job/registry.ts'
+import { type Claim } from '../../src/job/run.ts'
+import { ResourcePool } from '../../src/resource/resource-pool.ts'
+import { SinkPool } from '../../src/sink/sink-pool.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { type EventName, Events } from '../../src/telemetry/events.ts'
+import { createLogger } from '../../src/telemetry/log.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const NODE = '00000000-0000-4000-8000-000000000001'
+const OTHER = '00000000-0000-4000-8000-000000000002'
+
+describeEachStore((fixture) => {
+  let store: Store
+  let told: EventName[]
+  let calls: number
+  let executor: Executor
+
+  beforeEach(async () => {
+    store ??= storeOn(await fixture.open())
+    await fixture.empty()
+    const log = createLogger({ level: 'silent', json: true, name: 'test' })
+    const events = new Events()
+    told = []
+    calls = 0
+    events.onAny((name) => told.push(name))
+    executor = new Executor({
+      registry: JobRegistry.of(defineJob({ id: 'a' }, () => void calls++)),
+      resources: new ResourcePool(),
+      sinks: new SinkPool({ sql: store.database.sql, log }),
+      sql: store.database.sql,
+      completer: new Completer(store.runs, events),
+      events,
+      clock: systemClock,
+      nodeId: () => NODE,
+      runLog: () => log,
+      random: () => 0,
+      graceMs: 100,
+    })
+  })
+
+  const claimOne = async (jobId: string, nodeId: string): Promise<Claim> => {
+    await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
+    const { claims } = await store.runs.claim({ nodeId, limit: 1, jobs: { except: [] }, limits: new Map() })
+    return claims[0]!
+  }
+
+  it('executes a claim and stores its end', async () => {
+    const claim = await claimOne('a', NODE)
+    await executor.execute(claim, NODE)
+    expect([calls, told]).toEqual([1, ['run.started', 'run.settled']])
+    expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'succeeded', attempt: 1 })
+  })
+
+  it('does not begin a claim whose node lost its lease while it was under way', async () => {
+    const claim = await claimOne('a', OTHER)
+    await executor.execute(claim, OTHER)
+    expect([calls, told]).toEqual([0, ['run.lost']])
+    expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'running', nodeId: OTHER })
+  })
+
+  it('gives the run of an unknown job back uncounted', async () => {
+    const claim = await claimOne('unknown', NODE)
+    await executor.execute(claim, NODE)
+    expect([calls, told]).toEqual([0, []])
+    expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined })
+  })
+})

@@ -1,0 +1,134 @@
+import { getEventListeners } from 'node:events'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { systemClock } from '../../src/engine/clock.ts'
+import { RunWaiter } from '../../src/engine/run-waiter.ts'
+import { type Run } from '../../src/job/run.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { Events } from '../../src/telemetry/events.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { rejected } from '../support/thrown.ts'
+
+const NODE = '00000000-0000-4000-8000-000000000001'
+const HOUR = 3_600_000
+
+describeEachStore((fixture) => {
+  let store: Store
+  let events: Events
+  const waiters: RunWaiter[] = []
+
+  beforeEach(async () => {
+    store ??= storeOn(await fixture.open())
+    await fixture.empty()
+    events = new Events()
+  })
+
+  afterEach(() => Promise.all(waiters.splice(0).map((waiter) => waiter.stop())))
+
+  const startWaiter = (pollMs: number): RunWaiter => {
+    const waiter = new RunWaiter(store.runs, pollMs, systemClock, events)
+    waiters.push(waiter)
+    waiter.loop.start()
+    return waiter
+  }
+
+  const enqueue = async (): Promise<number> => {
+    const [id] = await store.runs.enqueue([{ jobId: 'a', kind: 'manual', priority: 0 }])
+    return id!
+  }
+
+  /** Ends all queued runs in the database, and says so where `isHere`. */
+  const settleAll = async ({ isHere }: { isHere: boolean }): Promise<void> => {
+    const { claims } = await store.runs.claim({ nodeId: NODE, limit: 100, jobs: { except: [] }, limits: new Map() })
+    await store.runs.finish(
+      NODE,
+      claims.map((claim) => ({ claim, transition: { to: 'succeeded' } })),
+    )
+    if (!isHere) return
+    for (const { runId } of claims) {
+      events.emit('run.settled', {
+        runId,
+        jobId: 'a',
+        attempt: 1,
+        outcome: 'success',
+        state: 'succeeded',
+        durationMs: 1,
+        error: undefined,
+        retryInMs: undefined,
+      })
+    }
+  }
+
+  it('finds a run that was settled between the request and the waiting', async () => {
+    const waiter = startWaiter(HOUR)
+    const id = await enqueue()
+    await settleAll({ isHere: true })
+    expect(await waiter.wait(id)).toMatchObject({ id, state: 'succeeded' })
+  })
+
+  it('finds a run that another node has settled at its next poll', async () => {
+    const waiter = startWaiter(30)
+    const [one, two] = [await enqueue(), await enqueue()]
+    const waiting = Promise.all([waiter.wait(one), waiter.wait(two), waiter.wait(one)])
+    await settleAll({ isHere: false })
+    expect((await waiting).map((run) => run.id)).toEqual([one, two, one])
+  })
+
+  it('misses no end that this node tells, at whatever moment it comes', { timeout: 30_000 }, async () => {
+    // With an hour to the next poll, one wake-up that is lost is one test that never ends.
+    const waiter = startWaiter(HOUR)
+    const hops = async (count: number): Promise<void> => {
+      for (let hop = 0; hop < count; hop++) await (hop % 2 ? Promise.resolve() : new Promise(setImmediate))
+    }
+    for (let round = 0; round < 60; round++) {
+      const ids = await Promise.all([enqueue(), enqueue()])
+      const waiting: Promise<Run>[] = ids.map(async (id, index) => {
+        await hops((round * (index + 1)) % 7)
+        return waiter.wait(id)
+      })
+      await hops(round % 11)
+      await settleAll({ isHere: true })
+      expect((await Promise.all(waiting)).map((run) => run.state)).toEqual(['succeeded', 'succeeded'])
+    }
+  })
+
+  it('leaves out a run that only goes back to the queue', async () => {
+    const waiter = startWaiter(HOUR)
+    const id = await enqueue()
+    let isSettled = false
+    const waiting = waiter.wait(id).then(() => (isSettled = true))
+    const settled = { jobId: 'a', attempt: 1, outcome: 'failure', durationMs: 1, error: undefined } as const
+    events.emit('run.settled', { ...settled, runId: id, state: 'queued', retryInMs: 1 })
+    await waiter.wait(id, AbortSignal.timeout(150)).catch(() => undefined)
+    expect(isSettled).toBe(false)
+    await settleAll({ isHere: true })
+    await waiting
+  })
+
+  it('ends with the reason of its signal, and leaves no listener on it', async () => {
+    const waiter = startWaiter(20)
+    const controller = new AbortController()
+    const { signal } = controller
+    const done = await enqueue()
+    const waiting = waiter.wait(done, signal)
+    await settleAll({ isHere: false })
+    await waiting
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    const open = waiter.wait(await enqueue(), signal)
+    controller.abort(new Error('enough'))
+    await expect(open).rejects.toThrow('enough')
+    await expect(waiter.wait(done, signal)).rejects.toThrow('enough')
+  })
+
+  it('sends everybody away when it stops, and who comes later', async () => {
+    const waiter = startWaiter(HOUR)
+    const id = await enqueue()
+    const early = rejected(waiter.wait(id))
+    await waiter.stop()
+    for (const error of [await early, await rejected(waiter.wait(id))]) {
+      expect([error.code, error.message]).toEqual([
+        'STOPPED',
+        `Piko stopped before run ${id} was settled; the run stays in the queue`,
+      ])
+    }
+  })
+})
