@@ -4,12 +4,10 @@ import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Run } from '../job/run.ts'
 import { defaultPool } from '../offload/default-pool.ts'
-import { ResourcePool } from '../resource/resource-pool.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
-import { SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
@@ -21,8 +19,14 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { Client, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { discoverJobs } from './discover.ts'
+import { CpuPoolService } from './cpu-pool-service.ts'
 import { Node } from './node.ts'
-import { openStore } from './open-store.ts'
+import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
+import { ResourcesService } from './resources-service.ts'
+import { serviceEvents } from './service-events.ts'
+import { SinksService } from './sinks-service.ts'
+import { StoreService } from './store-service.ts'
+import { treeChecks } from './tree-checks.ts'
 
 export interface PikoOptions {
   /** Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. */
@@ -31,6 +35,11 @@ export interface PikoOptions {
   readonly settings?: SettingsOverrides
   /** Default: made from the settings. */
   readonly logger?: AppLogger
+  /**
+   * Services of your own: started before any run and stopped after the last, supervised as Piko's own are. A run borrows
+   * one by naming its class among the job's resources.
+   */
+  readonly services?: readonly ServiceSource[]
   /** Whether this node may lead and plan ticks. Default true. */
   readonly plan?: boolean
   /** Whether this node executes runs; without it the app only asks and reads. Default true. */
@@ -39,7 +48,7 @@ export interface PikoOptions {
   readonly only?: readonly string[]
   /** For tests. */
   readonly clock?: Clock
-  /** For tests: how long a handler may go on after its signal has aborted, before its run is given up. Default 5,000. */
+  /** How long a handler may go on after its signal has aborted, before its run is given up. Default 5,000. */
   readonly graceMs?: number
 }
 
@@ -50,8 +59,7 @@ export interface Health {
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message?: string }>>
 }
 
-/** For loans that were on their way back when the last run ended. */
-const LATE_RETURN_MS = 1_000
+const DEFAULT_GRACE_MS = 5_000
 
 /**
  * The application: settings, store, jobs and the node that executes them.
@@ -64,12 +72,12 @@ export class Piko {
   readonly log: AppLogger
   readonly #options: PikoOptions
   readonly #clock: Clock
-  readonly #resources = new ResourcePool()
+  readonly #resources = new ResourcesService()
   readonly #metrics: Metrics
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
-  #takesRequests = false
+  #isReady = false
 
   /** @throws PikoError `SETTINGS_INVALID` */
   constructor(options: PikoOptions = {}) {
@@ -81,8 +89,8 @@ export class Piko {
     this.#metrics = new Metrics({
       host: hostname(),
       sources: {
-        active: () => this.#running?.node?.active ?? 0,
-        slots: () => this.#running?.node?.slots ?? 0,
+        active: () => this.#running?.node.active ?? 0,
+        slots: () => this.#running?.node.slots ?? 0,
         resources: () => this.#resources.stats(),
         offload: () => ({ threads: defaultPool.stats.threads, queued: defaultPool.stats.waiting }),
       },
@@ -103,36 +111,32 @@ export class Piko {
   async #start(): Promise<void> {
     const cleanup = new ExitStack()
     try {
-      this.#running = await this.#open(cleanup)
-      this.#takesRequests = true
+      const running = await this.#build(cleanup)
+      this.#running = running
+      await running.root.start()
+      this.#isReady = true
     } catch (error) {
-      try {
-        await cleanup.close()
-      } catch (failure) {
-        this.log.error({ err: failure }, 'closing what had been opened before the start failed has failed as well')
-      }
+      await cleanup.close()
       throw error
+    }
+    if (this.#options.execute ?? true) {
+      this.events.emit('node.started', { nodeId: this.#running.node.id, jobs: this.#running.registry.size })
     }
   }
 
-  async #open(cleanup: ExitStack): Promise<Running> {
+  async #build(cleanup: ExitStack): Promise<Running> {
     const { events, settings, log } = this
     const registry = await this.#registry()
     cleanup.defer(logEvents(events, log))
     cleanup.defer(this.#metrics.observe(events))
-    const store = await openStore(settings)
-    cleanup.defer(() => store.database.close())
-    await store.prepare(settings.piko.autoMigrate)
-    defaultPool.configure({ threads: settings.offload.threads })
-    cleanup.defer(() => defaultPool.close())
-    cleanup.defer(() => this.#closeResources())
-    const sinks = new SinkPool({ sql: store.database.sql, log })
-    cleanup.defer(() => sinks.close())
+    const store = new StoreService(settings)
+    const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
+    const users = (this.#options.services ?? []).map(serviceOf)
     const node = new Node(
       {
         store,
         registry,
-        resources: this.#resources,
+        resources: this.#resources.lend(users),
         sinks,
         events,
         clock: this.#clock,
@@ -146,18 +150,15 @@ export class Piko {
         plan: this.#options.plan ?? true,
         execute: this.#options.execute ?? true,
         onlyRegistered: this.#options.only !== undefined,
-        graceMs: this.#options.graceMs,
+        graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
       },
     )
-    const client = new Client({ registry, ...store, waiter: node.waiter }, (runAts) => node.expect(runAts))
-    // After the node has stopped: until then handlers that come to their end may ask for runs.
-    cleanup.defer(() => {
-      this.#takesRequests = false
-      return client.idle()
-    })
-    cleanup.defer(() => node.stop())
-    await node.start()
-    return { registry, store, node, client, cleanup }
+    const root = new PikoService(
+      [store, new CpuPoolService(settings.offload.threads), this.#resources, sinks, ...users, ...node.services],
+      { log },
+    )
+    root.observe(serviceEvents(events))
+    return { registry, store: store.store, node, client: node.client, root, cleanup }
   }
 
   async #registry(): Promise<JobRegistry> {
@@ -184,18 +185,21 @@ export class Piko {
     } catch {
       return // The failed start has closed what it had opened, and its caller has the error.
     }
-    await this.#running?.cleanup.close()
+    if (!this.#running) return
+    const { root, node, cleanup } = this.#running
+    cleanup.defer(() => {
+      this.#isReady = false
+      if (this.#options.execute ?? true) this.events.emit('node.stopped', { nodeId: node.id })
+    })
+    cleanup.defer(() => root.stop())
+    await cleanup.close()
   }
 
-  /** A handler that goes on after all deadlines must not keep the process: what it has borrowed is closed under it. */
-  async #closeResources(): Promise<void> {
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
-    try {
-      await this.#resources.close(deadline.signal)
-    } finally {
-      clearTimeout(timer)
-    }
+  /** The tree of services, the app's own and those of `services`; its root is started and stopped by this app. */
+  get services(): PikoService {
+    const { root } = this.#running ?? {}
+    if (root) return root
+    throw new PikoError('STOPPED', 'this app is not started; call start() first')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -267,12 +271,12 @@ export class Piko {
   /** For `/healthz` and `/readyz`. */
   async health(): Promise<Health> {
     const running = this.#running
-    const checks: Record<string, { ok: boolean; message?: string }> = running?.node.checks() ?? {}
-    if (running) {
+    const checks: Record<string, { ok: boolean; message?: string }> = running ? treeChecks(running.root) : {}
+    if (running && this.#isReady) {
       checks['database'] = await passes(() => running.store.ping())
-      checks['resources'] = await passes(() => this.#resources.check())
+      checks['resources in use'] = await passes(() => this.#resources.check())
     }
-    return { started: running !== undefined, stopping: this.#stopped !== undefined, checks }
+    return { started: this.#isReady, stopping: this.#stopped !== undefined, checks }
   }
 
   /** For `/metrics`. */
@@ -281,7 +285,7 @@ export class Piko {
   }
 
   #ready(): Running {
-    if (this.#running && this.#takesRequests) return this.#running
+    if (this.#running && this.#isReady) return this.#running
     throw new PikoError(
       'STOPPED',
       this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first',
@@ -294,6 +298,7 @@ interface Running {
   readonly store: Store
   readonly node: Node
   readonly client: Client
+  readonly root: PikoService
   readonly cleanup: ExitStack
 }
 

@@ -2,6 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Run } from '../job/run.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
+import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
 import { MOST_CONFIG_BYTES, MOST_INPUT_BYTES, toJson } from '../store/json.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
@@ -48,7 +49,7 @@ export class RunFailedError extends PikoError {
 }
 
 /** Asks for runs: checks the request, stores it, and waits for the end if that is wanted. */
-export class Client {
+export class Client extends Service {
   readonly #registry: JobRegistry
   readonly #runs: RunStore
   readonly #jobs: JobStore
@@ -63,6 +64,7 @@ export class Client {
     parts: { registry: JobRegistry; runs: RunStore; jobs: JobStore; windows: WindowStore; waiter: RunWaiter },
     onEnqueued: (runAts: readonly Date[]) => void,
   ) {
+    super({ name: 'client' })
     this.#registry = parts.registry
     this.#runs = parts.runs
     this.#jobs = parts.jobs
@@ -111,8 +113,8 @@ export class Client {
     return this.#waiter.wait(runId, signal)
   }
 
-  /** Resolves when no request is on its way to the database. */
-  idle(): Promise<void> {
+  /** Requests under way are stored before the store closes. */
+  protected override onStop(): Promise<void> {
     return this.#batcher.idle()
   }
 

@@ -3,7 +3,8 @@ import { type Claim } from '../job/run.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { Loop } from './loop.ts'
+import { type Executor } from './executor.ts'
+import { LoopService } from './loop-service.ts'
 
 const LARGEST_CLAIM = 500
 const FIRST_IDLE_MS = 20
@@ -25,34 +26,36 @@ export interface DispatcherOptions {
  * Claims due runs for the free slots of this node and hands them over. It looks again at once after a full claim or when a
  * slot gets free, when a planned run becomes due, and else with a pause that doubles up to the poll interval.
  */
-export class Dispatcher {
-  readonly loop: Loop
+export class Dispatcher extends LoopService {
   readonly #runs: RunStore
   readonly #registry: JobRegistry
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
-  readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
+  readonly #executor: Executor
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, number>
   readonly #leftOut = new Map<string, number>()
   readonly #hints = new Set<number>()
-  readonly #executing = new Set<Promise<void>>()
   #idleMs = FIRST_IDLE_MS
-  #isDraining = false
 
-  /** @param execute must not reject; it resolves when the run's end is stored */
   constructor(
-    parts: { runs: RunStore; registry: JobRegistry; clock: Clock; events: Events; nodeId: () => string },
+    parts: {
+      runs: RunStore
+      registry: JobRegistry
+      executor: Executor
+      clock: Clock
+      events: Events
+      nodeId: () => string
+    },
     options: DispatcherOptions,
-    execute: (claim: Claim, nodeId: string) => Promise<void>,
   ) {
+    super('dispatcher', parts.clock, parts.events)
     this.#runs = parts.runs
     this.#registry = parts.registry
     this.#clock = parts.clock
     this.#nodeId = parts.nodeId
     this.#options = options
-    this.#execute = execute
-    this.loop = new Loop('dispatcher', () => this.#step(), parts.clock, parts.events)
+    this.#executor = parts.executor
     this.#limits = new Map(
       [...parts.registry].flatMap((job) =>
         job.policy.concurrency === undefined ? [] : [[job.id, job.policy.concurrency] as const],
@@ -60,18 +63,10 @@ export class Dispatcher {
     )
   }
 
-  get active(): number {
-    return this.#executing.size
-  }
-
-  get slots(): number {
-    return this.#options.slots
-  }
-
   /** There is new work: look at once. */
-  wake(): void {
+  override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
-    this.loop.wake()
+    super.wake()
   }
 
   /** Runs will be due at these times: look then. */
@@ -88,20 +83,9 @@ export class Dispatcher {
     if (isSooner) this.wake()
   }
 
-  /** Stops claiming. */
-  async stop(): Promise<void> {
-    this.#isDraining = true
-    await this.loop.stop()
-  }
-
-  /** Resolves when nothing is executing. */
-  async idle(): Promise<void> {
-    while (this.#executing.size > 0) await Promise.allSettled(this.#executing)
-  }
-
-  async #step(): Promise<number> {
-    const free = this.#options.slots - this.#executing.size
-    if (free <= 0 || this.#isDraining) return Infinity
+  protected override async step(): Promise<number> {
+    const free = this.#options.slots - this.#executor.active
+    if (free <= 0) return Infinity
     const limit = Math.min(free, LARGEST_CLAIM)
     const nodeId = this.#nodeId()
     const { claims, saturated } = await this.#runs.claim({
@@ -123,12 +107,10 @@ export class Dispatcher {
 
   #start(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.set(claim.jobId, this.#clock.now() + UNKNOWN_MS)
-    const execution = this.#execute(claim, nodeId).finally(() => {
-      this.#executing.delete(execution)
+    void this.#executor.take(claim, nodeId).then(() => {
       if (this.#registry.find(claim.jobId)) this.#leftOut.delete(claim.jobId)
-      this.loop.wake()
+      super.wake()
     })
-    this.#executing.add(execution)
   }
 
   #exceptions(): string[] {

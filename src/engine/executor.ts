@@ -6,6 +6,7 @@ import { type Logger } from '../job/context.ts'
 import { withOffloadSignal } from '../offload/signal.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type ResourcePool } from '../resource/resource-pool.ts'
+import { Service } from '../service/service.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
@@ -19,14 +20,15 @@ import { RunContext } from './run-context.ts'
 
 export interface ExecutorParts {
   readonly registry: JobRegistry
-  readonly resources: ResourcePool
-  readonly sinks: SinkPool
+  readonly borrow: ResourcePool['borrow']
+  readonly sinksFor: SinkPool['forRun']
   readonly sql: SqlDatabase
   readonly completer: Completer
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
   readonly runLog: (claim: Claim) => Logger
+  readonly shutdownTimeoutMs: number
   /** In [0, 1), for the retry's jitter. */
   readonly random: () => number
   /** After its signal aborted, a handler has this long to come to an end; then the run is given up and its slot is free. */
@@ -40,14 +42,19 @@ interface Attempt {
   readonly abort: AbortController
 }
 
-/** Executes claims: one pipeline from the definition to the stored outcome. */
-export class Executor {
+/** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
+const GIVE_BACK_SHARE = 0.2
+
+/** Executes claims: one pipeline from the definition to the stored outcome. A stop drains it. */
+export class Executor extends Service {
   readonly #parts: ExecutorParts
   // By attempt, not by run: a run whose lease was lost may be back here while its earlier attempt still comes to its end.
   readonly #attempts = new Set<Attempt>()
+  readonly #executing = new Map<number, Promise<void>>()
   readonly #deadlines: Deadlines
 
   constructor(parts: ExecutorParts) {
+    super({ name: 'executor' })
     this.#parts = parts
     this.#deadlines = new Deadlines(parts.clock)
   }
@@ -57,12 +64,54 @@ export class Executor {
     for (const attempt of this.#attempts) attempt.abort.abort(reason)
   }
 
+  /** Runs under way. */
+  get active(): number {
+    return this.#executing.size
+  }
+
+  /** The fences of the claims under way, until their ends are stored. */
+  get held(): ReadonlySet<number> {
+    return new Set(this.#executing.keys())
+  }
+
   /**
-   * Never rejects; resolves when the end of the attempt is stored or refused.
+   * Executes a claim. Never rejects; resolves when the end of the attempt is stored or refused.
    *
    * @param nodeId under which the run was claimed
    */
-  async execute(claim: Claim, nodeId: string): Promise<void> {
+  take(claim: Claim, nodeId: string): Promise<void> {
+    const execution = this.#execute(claim, nodeId).finally(() => this.#executing.delete(claim.fence))
+    this.#executing.set(claim.fence, execution)
+    return execution
+  }
+
+  /**
+   * Lets runs end until the deadline, then gives the rest back to the queue, uncounted. After a crash the runs go on:
+   * they need nothing that a restart would make anew.
+   */
+  protected override async onStop(): Promise<void> {
+    if (this.crashReason) return
+    const { shutdownTimeoutMs, completer } = this.#parts
+    const idle = this.#idle()
+    const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
+    await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)
+    if (this.active === 0) return
+    this.abortAll(new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'))
+    await this.#atMost(giveBackMs, idle)
+    completer.abandon()
+  }
+
+  async #idle(): Promise<void> {
+    while (this.active > 0) await Promise.allSettled(this.#executing.values())
+  }
+
+  /** Waits `ms` at most, and leaves no timer behind when `work` ends first. */
+  async #atMost(ms: number, work: Promise<void>): Promise<void> {
+    const done = new AbortController()
+    await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])
+  }
+
+  async #execute(claim: Claim, nodeId: string): Promise<void> {
     const { registry, clock, events } = this.#parts
     const job = registry.find(claim.jobId)
     const attempt: Attempt = { claim, nodeId, abort: new AbortController() }
@@ -159,7 +208,7 @@ export class Executor {
   async #pipeline(attempt: Attempt, job: JobDefinition): Promise<Outcome> {
     const { claim, abort } = attempt
     const { signal } = abort
-    const { resources, sinks, events, runLog, sql } = this.#parts
+    const { borrow, sinksFor, events, runLog, sql } = this.#parts
     const { runId, jobId, fence, window } = claim
     let config: unknown
     try {
@@ -169,9 +218,9 @@ export class Executor {
     }
     const log = runLog(claim)
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
-    const borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+    const borrowed = await borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
     try {
-      const runSinks = await sinks.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
+      const runSinks = await sinksFor((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
       try {
         const context = new RunContext({
           claim,

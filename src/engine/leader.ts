@@ -1,7 +1,7 @@
 import { type LockStore } from '../store/lock-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { Loop } from './loop.ts'
+import { LoopService } from './loop-service.ts'
 
 const LOCK = 'leader'
 
@@ -9,8 +9,7 @@ const LOCK = 'leader'
  * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends by its own
  * clock, counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
  */
-export class Leader {
-  readonly loop: Loop
+export class Leader extends LoopService {
   readonly #locks: LockStore
   readonly #owner: string
   readonly #ttlMs: number
@@ -21,12 +20,12 @@ export class Leader {
   #wasLeader = false
 
   constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
+    super('leader', clock, events)
     this.#locks = locks
     this.#owner = owner
     this.#ttlMs = ttlMs
     this.#clock = clock
     this.#events = events
-    this.loop = new Loop('leader', () => this.#step(), clock, events)
   }
 
   get isLeader(): boolean {
@@ -39,20 +38,22 @@ export class Leader {
   }
 
   /** One attempt to take or to keep the lease, so that a lone node leads as soon as it has started. */
-  async start(): Promise<void> {
-    await this.#step()
-    this.loop.start()
+  protected override async onStart(): Promise<void> {
+    await this.step()
+    await super.onStart()
   }
 
-  async stop(): Promise<void> {
-    await this.loop.stop()
+  /** After a crash the lease is kept: it is renewed when the service is back, or it ends by itself. */
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (this.crashReason) return
     const epoch = this.#epoch
     this.#epoch = undefined
     this.#report()
     if (epoch !== undefined) await this.#locks.release(LOCK, this.#owner, epoch)
   }
 
-  async #step(): Promise<number> {
+  protected override async step(): Promise<number> {
     try {
       await this.#takeOrKeep()
     } finally {

@@ -3,16 +3,15 @@ import { PikoError } from '../errors.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { Loop } from './loop.ts'
+import { LoopService } from './loop-service.ts'
 
 /**
  * This process's row and its lease. A node that finds its lease lost gives up what it has claimed and goes on as a new
  * node: the old id never comes back, so nothing that was claimed under it can be finished any more.
  */
-export class NodeLease {
+export class NodeLease extends LoopService {
   // Of every app in this process.
   static readonly #ownIds = new Set<string>()
-  readonly loop: Loop
   readonly #nodes: NodeStore
   readonly #leaseMs: number
   readonly #events: Events
@@ -26,25 +25,27 @@ export class NodeLease {
 
   /** @param onLost called, more than once perhaps, before the node takes its new id */
   constructor(nodes: NodeStore, leaseMs: number, onLost: (reason: PikoError) => void, clock: Clock, events: Events) {
+    super('heartbeat', clock, events)
     this.#nodes = nodes
     this.#leaseMs = leaseMs
     this.#onLost = onLost
     this.#events = events
-    this.loop = new Loop('heartbeat', () => this.#step(), clock, events)
   }
 
   /** A UUID per boot, and a new one after a lost lease. */
-  get id(): string {
+  get nodeId(): string {
     return this.#id
   }
 
-  async start(): Promise<void> {
-    await this.#register(this.#id)
-    this.loop.start()
+  protected override async onStart(): Promise<void> {
+    if (!NodeLease.isOwn(this.#id)) await this.#register(this.#id)
+    await super.onStart()
   }
 
-  async stop(): Promise<void> {
-    await this.loop.stop()
+  /** After a crash the row stays: the lease is renewed when the service is back, or it ends by itself. */
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (this.crashReason) return
     NodeLease.#ownIds.delete(this.#id)
     await this.#nodes.remove([this.#id])
   }
@@ -70,7 +71,7 @@ export class NodeLease {
     await this.#nodes.register({ id, host: hostname(), pid: process.pid }, this.#leaseMs)
   }
 
-  async #step(): Promise<number> {
+  protected override async step(): Promise<number> {
     if (!(await this.#nodes.renew(this.#id, this.#leaseMs))) await this.#replace()
     return this.#leaseMs / 3
   }

@@ -1,7 +1,6 @@
 import { parseDsn } from '../settings/dsn.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type Database, openDatabase } from '../store/database.ts'
-import { type Store, storeOn } from '../store/store.ts'
 
 /**
  * Opens the database that the settings name: `[mysql] dsn`, else the file `[sqlite] path`.
@@ -12,8 +11,4 @@ export function openSettingsDatabase({ mysql, sqlite }: Settings): Promise<Datab
   if (mysql.dsn === '') return openDatabase({ sqlitePath: sqlite.path })
   const { dsn, poolSize, poolRecycleMs, connectTimeoutMs } = mysql
   return openDatabase({ mysql: { ...parseDsn(dsn), poolSize, poolRecycleMs, connectTimeoutMs } })
-}
-
-export async function openStore(settings: Settings): Promise<Store> {
-  return storeOn(await openSettingsDatabase(settings))
 }

@@ -3,7 +3,7 @@ import { type DueJob, type JobStore, type PlanDecision, type PlanResult } from '
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
-import { Loop } from './loop.ts'
+import { LoopService } from './loop-service.ts'
 import { planJob } from './plan-job.ts'
 
 const JOBS_PER_PASS = 500
@@ -11,8 +11,7 @@ const JOBS_PER_PASS = 500
 const UNKNOWN_JOB_PAUSE_MS = 10_000
 
 /** Turns due ticks into runs, on the leader, many jobs a transaction. */
-export class Planner {
-  readonly loop: Loop
+export class Planner extends LoopService {
   readonly #jobs: JobStore
   readonly #registry: JobRegistry
   readonly #leader: Leader
@@ -27,6 +26,7 @@ export class Planner {
     pollMs: number,
     onPlanned: (runAts: readonly Date[]) => void,
   ) {
+    super('planner', parts.clock, parts.events)
     this.#jobs = parts.jobs
     this.#registry = parts.registry
     this.#leader = parts.leader
@@ -34,13 +34,12 @@ export class Planner {
     this.#events = parts.events
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
-    this.loop = new Loop('planner', () => this.#step(), parts.clock, parts.events)
     parts.events.on('leader.changed', ({ isLeader }) => {
-      if (isLeader) this.loop.wake()
+      if (isLeader) this.wake()
     })
   }
 
-  async #step(): Promise<number> {
+  protected override async step(): Promise<number> {
     if (!this.#leader.isLeader) return this.#pollMs
     const { due, written } = await this.runOnce()
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.

@@ -3,57 +3,72 @@ import { type NodeRow, type NodeStore } from '../store/node-store.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { Loop } from './loop.ts'
+import { LoopService } from './loop-service.ts'
 import { NodeLease } from './node-lease.ts'
 
-/** Gives the runs of nodes whose lease has run out back to the queue. Any node may do it; the fence keeps it exact. */
-export class Recovery {
-  readonly loop: Loop
-  readonly #runs: RunStore
-  readonly #nodes: NodeStore
-  readonly #intervalMs: number
-  readonly #events: Events
-  readonly #onRecovered: () => void
+export interface RecoveryParts {
+  readonly runs: RunStore
+  readonly nodes: NodeStore
+  /** This node's id. */
+  readonly nodeId: () => string
+  /** The fences of the claims that this node holds. */
+  readonly held: () => ReadonlySet<number>
+  /** Runs are in the queue again. */
+  readonly onRecovered: () => void
+  /** The store is a file of this machine. */
+  readonly isEmbedded: boolean
+  readonly clock: Clock
+  readonly events: Events
+}
 
-  constructor(
-    runs: RunStore,
-    nodes: NodeStore,
-    leaseMs: number,
-    onRecovered: () => void,
-    clock: Clock,
-    events: Events,
-  ) {
-    this.#runs = runs
-    this.#nodes = nodes
+/**
+ * Gives runs that nobody executes back to the queue: those of nodes whose lease has run out, which any node may do, and
+ * those that this node claimed and knows nothing of, because the answer of the claim was lost. The fence keeps it exact.
+ */
+export class Recovery extends LoopService {
+  readonly #parts: RecoveryParts
+  readonly #intervalMs: number
+
+  constructor(parts: RecoveryParts, leaseMs: number) {
+    super('recovery', parts.clock, parts.events)
+    this.#parts = parts
     this.#intervalMs = leaseMs / 3
-    this.#onRecovered = onRecovered
-    this.#events = events
-    this.loop = new Loop('recovery', () => this.#step(), clock, events)
+  }
+
+  /** What a node that died at this moment left behind is taken up before this node begins to work. */
+  protected override async onStart(): Promise<void> {
+    if (this.#parts.isEmbedded) await this.#removeDeadLocalNodes()
+    await this.#recoverOrphans()
+    await super.onStart()
   }
 
   /**
    * For the embedded store, whose nodes all live on this machine: the row of a process that no longer exists is removed
    * at once instead of when its lease ends, so that a killed process is picked up again without a wait.
    */
-  async removeDeadLocalNodes(): Promise<void> {
-    const dead = (await this.#nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
-    await this.#nodes.remove(dead.map((node) => node.id))
+  async #removeDeadLocalNodes(): Promise<void> {
+    const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
+    await this.#parts.nodes.remove(dead.map((node) => node.id))
   }
 
-  async runOnce(): Promise<number> {
-    const expired = await this.#nodes.expired()
-    const { count, nodeIds } = await this.#runs.recover()
+  protected override async step(): Promise<number> {
+    const { runs, nodeId, held, onRecovered } = this.#parts
+    const given = await runs.recoverUnheld(nodeId(), held(), this.#intervalMs)
+    if (given > 0) onRecovered()
+    return (await this.#recoverOrphans()) + given > 0 ? 0 : this.#intervalMs
+  }
+
+  async #recoverOrphans(): Promise<number> {
+    const { runs, nodes, events, onRecovered } = this.#parts
+    const expired = await nodes.expired()
+    const { count, nodeIds } = await runs.recover()
     // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
-    await this.#nodes.remove(expired.map((node) => node.id))
+    await nodes.remove(expired.map((node) => node.id))
     if (count > 0) {
-      this.#events.emit('runs.recovered', { count, nodeIds })
-      this.#onRecovered()
+      events.emit('runs.recovered', { count, nodeIds })
+      onRecovered()
     }
     return count
-  }
-
-  async #step(): Promise<number> {
-    return (await this.runOnce()) > 0 ? 0 : this.#intervalMs
   }
 }
 

@@ -3,7 +3,7 @@ import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { Loop } from './loop.ts'
+import { LoopService } from './loop-service.ts'
 
 interface Waiter {
   readonly resolve: (run: Run) => void
@@ -16,8 +16,7 @@ const LARGEST_READ = 500
  * Waits for runs to settle, wherever they are executed: this node's own ends are known at once, those of other nodes are
  * found by one shared poll. Any number of waiters costs one query per poll and 500 runs.
  */
-export class RunWaiter {
-  readonly loop: Loop
+export class RunWaiter extends LoopService {
   readonly #runs: RunStore
   readonly #pollMs: number
   readonly #clock: Clock
@@ -27,14 +26,14 @@ export class RunWaiter {
   #isStopped = false
 
   constructor(runs: RunStore, pollMs: number, clock: Clock, events: Events) {
+    super('waiter', clock, events)
     this.#runs = runs
     this.#pollMs = pollMs
     this.#clock = clock
-    this.loop = new Loop('waiter', () => this.#step(), clock, events)
     events.on('run.settled', ({ runId, state }) => {
       if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
       this.#settledHere.add(runId)
-      this.loop.wake()
+      this.wake()
     })
   }
 
@@ -66,20 +65,26 @@ export class RunWaiter {
       signal?.addEventListener('abort', leave, { once: true })
       // It may have been settled before this call: the first poll sees it.
       this.#nextPollAt = Math.min(this.#nextPollAt, this.#clock.now() + Math.min(50, this.#pollMs))
-      this.loop.wake()
+      this.wake()
     })
   }
 
-  async stop(): Promise<void> {
+  protected override async onStart(): Promise<void> {
+    this.#isStopped = false
+    await super.onStart()
+  }
+
+  protected override async onStop(): Promise<void> {
+    if (this.crashReason) return super.onStop() as Promise<void>
     this.#isStopped = true
-    await this.loop.stop()
+    await super.onStop()
     for (const [runId, waiters] of this.#waiters) {
       for (const waiter of waiters) waiter.reject(stopped(runId))
     }
     this.#waiters.clear()
   }
 
-  async #step(): Promise<number> {
+  protected override async step(): Promise<number> {
     if (this.#waiters.size === 0) return Infinity
     const now = this.#clock.now()
     const isPoll = now >= this.#nextPollAt

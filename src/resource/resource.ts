@@ -1,4 +1,5 @@
 import { type Logger } from '../job/context.ts'
+import { type Service } from '../service/service.ts'
 
 /** What a resource knows about the run that borrows it. */
 export interface ResourceContext {
@@ -37,11 +38,18 @@ export interface ResourceClass<T = unknown> {
   readonly name: string
 }
 
+/** A class of services; a run that names it borrows the app's running instance. */
+export type ServiceClass<S extends Service = Service> = abstract new (...args: never[]) => S
+
 // `any` is what makes a map of differently typed classes inferable; the values are recovered by `BorrowedOf`.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type ResourceMap = Readonly<Record<string, ResourceClass<any>>>
+export type ResourceMap = Readonly<Record<string, ResourceClass<any> | ServiceClass>>
 
-/** The values that a run borrows: `{ db: Warehouse }` → `{ db: PoolConnection }`. */
+/** The values that a run borrows: `{ db: Warehouse, cache: Cache }` → `{ db: PoolConnection, cache: Cache }`. */
 export type BorrowedOf<R extends ResourceMap> = {
-  readonly [K in keyof R]: R[K] extends new () => Resource<infer T> ? T : never
+  readonly [K in keyof R]: R[K] extends new () => Resource<infer T>
+    ? T
+    : R[K] extends ServiceClass
+      ? InstanceType<R[K]>
+      : never
 }

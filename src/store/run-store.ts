@@ -261,18 +261,38 @@ export class RunStore {
     const byNode = Map.groupBy(orphans, (row) => row.node_id)
     for (const [nodeId, rows] of byNode) {
       if (nodeId === null) continue
-      const { numUpdatedRows } = await this.#database.retry(() =>
-        guarded(
-          db,
-          nodeId,
-          rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims })),
-        )
-          .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
-          .executeTakeFirstOrThrow(),
-      )
+      const held = rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
+      const { numUpdatedRows } = await this.#database.retry(() => this.#giveBack(nodeId, held))
       count += Number(numUpdatedRows)
     }
     return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
+  }
+
+  /**
+   * Gives back what the database says a node holds and the node knows nothing of: claims that were committed and whose
+   * answer was lost. Claims younger than `ageMs` are left alone, their answer may be on its way.
+   */
+  async recoverUnheld(nodeId: string, held: ReadonlySet<number>, ageMs: number): Promise<number> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_run')
+      .select(['id', 'claims'])
+      .where('state', '=', 'running')
+      .where('node_id', '=', nodeId)
+      .where('started_at', '<', dialect.nowPlus(-ageMs))
+      .execute()
+    const unheld = rows
+      .map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
+      .filter(({ fence }) => !held.has(fence))
+    if (unheld.length === 0) return 0
+    const { numUpdatedRows } = await this.#database.retry(() => this.#giveBack(nodeId, unheld))
+    return Number(numUpdatedRows)
+  }
+
+  #giveBack(nodeId: string, claims: readonly { runId: number; fence: number }[]) {
+    return guarded(this.#database.db, nodeId, claims)
+      .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
+      .executeTakeFirstOrThrow()
   }
 
   async find(runId: number): Promise<Run | undefined> {

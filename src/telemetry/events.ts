@@ -27,6 +27,14 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended: nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
+  /** A service of the tree crashed; its supervisor answers. `service` is its path: `Piko/planner`. */
+  'service.crashed': { service: string; error: Error }
+  /** A service runs again; `restarts` counts since the start of the process. */
+  'service.restarted': { service: string; restarts: number }
+  /** A background task of a service did not end in time when it stopped; the stop went on without it. */
+  'service.stuck': { service: string; task: string; waitedMs: number }
+  /** The event loop did not turn for a while; `culprit` is the function that held it, where it was seen. */
+  'loop.blocked': { blockedMs: number; culprit: string | undefined; stack: readonly string[] }
   /** A step of one of the engine's loops failed; the loop goes on after a pause. */
   'loop.failed': { loop: string; error: Error; retryInMs: number }
 }

@@ -110,6 +110,20 @@ export function logEvents(events: Events, log: Logger): () => void {
       const words = "run lost: this node's claim was no longer valid, so nothing was written; another node owns the run"
       log.warn({ piko_event: 'run.lost', run_id: runId, job_id: jobId, fence }, words)
     }),
+    events.on('service.crashed', ({ service, error }) => {
+      log.error({ piko_event: 'service.crashed', service, err: error }, `service ${service} crashed`)
+    }),
+    events.on('service.restarted', ({ service, restarts }) => {
+      log.warn({ piko_event: 'service.restarted', service, restarts }, `service ${service} runs again`)
+    }),
+    events.on('service.stuck', ({ service, task, waitedMs }) => {
+      const words = `task ${task} of ${service} did not end within ${formatMs(waitedMs)}; the stop goes on without it`
+      log.warn({ piko_event: 'service.stuck', service, task }, words)
+    }),
+    events.on('loop.blocked', ({ blockedMs, culprit, stack }) => {
+      const words = `the event loop was blocked for ${formatMs(blockedMs)}${culprit ? ` by ${culprit}` : ''}`
+      log.warn({ piko_event: 'loop.blocked', blocked_ms: Math.round(blockedMs), stack }, words)
+    }),
     events.on('loop.failed', ({ loop, error, retryInMs }) => {
       log.error(
         { piko_event: 'loop.failed', loop, err: error },

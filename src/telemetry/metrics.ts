@@ -14,6 +14,7 @@ export interface MetricSources {
 }
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
+const BLOCKED_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 
 /**
@@ -30,6 +31,9 @@ export class Metrics {
   readonly #leader: Gauge<'host'>
   readonly #skipped: Counter<'job_id' | 'reason'>
   readonly #loopFailures: Counter<'loop'>
+  readonly #restarts: Counter<'service'>
+  readonly #crashes: Counter<'service'>
+  readonly #blocked: Histogram
 
   constructor(options: { readonly host: string; readonly sources: MetricSources }) {
     const registers = [this.#registry]
@@ -72,6 +76,24 @@ export class Metrics {
       labelNames: ['loop'],
       registers,
     })
+    this.#crashes = new Counter({
+      name: 'piko_service_crashed_total',
+      help: 'Crashes of services of this process, by their place in the tree.',
+      labelNames: ['service'],
+      registers,
+    })
+    this.#restarts = new Counter({
+      name: 'piko_service_restarted_total',
+      help: 'Restarts of services of this process, by their place in the tree.',
+      labelNames: ['service'],
+      registers,
+    })
+    this.#blocked = new Histogram({
+      name: 'piko_event_loop_blocked_seconds',
+      help: 'Spans in which the event loop did not turn, from the threshold on.',
+      buckets: BLOCKED_BUCKETS_S,
+      registers,
+    })
     registerSources(options.sources, registers)
   }
 
@@ -89,6 +111,9 @@ export class Metrics {
         this.#durations.observe({ job_id: payload.jobId }, payload.durationMs / 1_000)
       }),
       events.on('run.lost', ({ jobId }) => this.#runs.inc({ job_id: jobId, status: 'lost' })),
+      events.on('service.crashed', ({ service }) => this.#crashes.inc({ service })),
+      events.on('service.restarted', ({ service }) => this.#restarts.inc({ service })),
+      events.on('loop.blocked', ({ blockedMs }) => this.#blocked.observe(blockedMs / 1_000)),
       events.on('loop.failed', ({ loop }) => this.#loopFailures.inc({ loop })),
     ]
     return () => {

@@ -1,0 +1,30 @@
+import { Service } from '../service/service.ts'
+import { type SinkEnv, type SinkMap, type SinkScope } from '../sink/sink.ts'
+import { type RunSinks, SinkPool } from '../sink/sink-pool.ts'
+
+/** The process's sinks. After a crash new ones serve; runs under way write to the old ones, which are closed at stop. */
+export class SinksService extends Service {
+  readonly #env: SinkEnv
+  #pool: SinkPool
+  readonly #retired: SinkPool[] = []
+
+  constructor(env: SinkEnv) {
+    super({ name: 'sinks' })
+    this.#env = env
+    this.#pool = new SinkPool(env)
+  }
+
+  forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
+    return this.#pool.forRun(map, scope)
+  }
+
+  protected override async onStop(): Promise<void> {
+    const pools = [...this.#retired.splice(0), this.#pool]
+    this.#pool = new SinkPool(this.#env)
+    if (this.crashReason) {
+      this.#retired.push(...pools)
+      return
+    }
+    for (const pool of pools.reverse()) await pool.close()
+  }
+}

@@ -1,0 +1,28 @@
+import { type Service } from '../service/service.ts'
+import { LoopService } from './loop-service.ts'
+
+/** A loop that failed so often in a row is not ready. */
+const MOST_FAILURES = 2
+
+/** Readiness, service by service, from the tree below the root: `{ store: { ok: true }, … }`. */
+export function treeChecks(root: Service): Record<string, { ok: boolean; message?: string }> {
+  const checks: Record<string, { ok: boolean; message?: string }> = {}
+  const add = (service: Service): void => {
+    const key = service.name in checks ? `${service.name} ${service.id}` : service.name
+    checks[key] = checkOf(service)
+    for (const child of service.children) add(child)
+  }
+  for (const child of root.children) add(child)
+  return checks
+}
+
+function checkOf(service: Service): { ok: boolean; message?: string } {
+  if (!service.isRunning) {
+    const { crashReason } = service
+    return { ok: false, message: crashReason ? `${service.state}: ${crashReason.message}` : service.state }
+  }
+  if (service instanceof LoopService && service.failures > MOST_FAILURES) {
+    return { ok: false, message: `failed ${service.failures} times in a row` }
+  }
+  return { ok: true }
+}

@@ -1,0 +1,74 @@
+import { type Transaction } from 'kysely'
+import { PikoError } from '../errors.ts'
+import { type SqlDatabase } from '../sink/sql.ts'
+import { type Database } from './database.ts'
+import { type Tables } from './tables.ts'
+
+/**
+ * A database that can be closed and opened again under those who hold it: the store's service is restarted, and nobody
+ * above it has to know. Transactions and plain SQL wait while it is being opened; single queries fail meanwhile.
+ */
+export class ReopenableDatabase implements Database {
+  readonly #openDatabase: () => Promise<Database>
+  #opening: Promise<Database> | undefined
+  #current: Database | undefined
+  readonly sql: SqlDatabase
+
+  constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {
+    this.#openDatabase = open
+    this.sql = {
+      dialect: dialectName,
+      query: async (sql, params) => (await this.#opened()).sql.query(sql, params),
+      exec: async (sql, params) => (await this.#opened()).sql.exec(sql, params),
+      transaction: async (fn) => (await this.#opened()).sql.transaction(fn),
+    }
+  }
+
+  /** @throws as `openDatabase` does */
+  async open(): Promise<void> {
+    this.#opening = this.#openDatabase()
+    try {
+      this.#current = await this.#opening
+    } catch (error) {
+      this.#opening = undefined
+      throw error
+    }
+  }
+
+  /** Closes it. Harmless when it is closed. */
+  async close(): Promise<void> {
+    const current = this.#current
+    this.#current = undefined
+    this.#opening = undefined
+    await current?.close()
+  }
+
+  get db(): Database['db'] {
+    return this.#open.db
+  }
+
+  get dialect(): Database['dialect'] {
+    return this.#open.dialect
+  }
+
+  get location(): string {
+    return this.#open.location
+  }
+
+  async transaction<T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    return (await this.#opened()).transaction(fn)
+  }
+
+  async retry<T>(fn: () => Promise<T>): Promise<T> {
+    return (await this.#opened()).retry(fn)
+  }
+
+  get #open(): Database {
+    if (this.#current) return this.#current
+    throw new PikoError('DATABASE_UNREACHABLE', 'the store is not open: it is starting, restarting or stopped')
+  }
+
+  async #opened(): Promise<Database> {
+    return this.#current ?? (await this.#opening) ?? this.#open
+  }
+}
