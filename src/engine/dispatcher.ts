@@ -31,7 +31,7 @@ export class Dispatcher extends LoopService {
   readonly #registry: JobRegistry
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
-  readonly #executor: Executor
+  readonly #executor: Pick<Executor, 'active' | 'take'>
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, number>
   readonly #leftOut = new Map<string, number>()
@@ -42,7 +42,7 @@ export class Dispatcher extends LoopService {
     parts: {
       runs: RunStore
       registry: JobRegistry
-      executor: Executor
+      executor: Pick<Executor, 'active' | 'take'>
       clock: Clock
       events: Events
       nodeId: () => string

@@ -81,7 +81,7 @@ function assemble(kysely: KyselyDialect, dialect: Dialect, location: string): Da
   return {
     db,
     dialect,
-    sql: sqlDatabase(db, dialect.name),
+    sql: sqlDatabase(db, dialect),
     location,
     transaction: (fn) => retryContention(dialect, () => db.transaction().execute(fn)),
     retry: (fn) => retryContention(dialect, fn),

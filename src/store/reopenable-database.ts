@@ -35,14 +35,6 @@ export class ReopenableDatabase implements Database {
     }
   }
 
-  /** Closes it. Harmless when it is closed. */
-  async close(): Promise<void> {
-    const current = this.#current
-    this.#current = undefined
-    this.#opening = undefined
-    await current?.close()
-  }
-
   get db(): Database['db'] {
     return this.#open.db
   }
@@ -55,12 +47,17 @@ export class ReopenableDatabase implements Database {
     return this.#open.location
   }
 
-  async transaction<T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
-    return (await this.#opened()).transaction(fn)
-  }
+  // Fields, so that they may be destructured as those of any database.
+  readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
+    (await this.#opened()).transaction(fn)
 
-  async retry<T>(fn: () => Promise<T>): Promise<T> {
-    return (await this.#opened()).retry(fn)
+  readonly retry = async <T>(fn: () => Promise<T>): Promise<T> => (await this.#opened()).retry(fn)
+
+  readonly close = async (): Promise<void> => {
+    const current = this.#current
+    this.#current = undefined
+    this.#opening = undefined
+    await current?.close()
   }
 
   get #open(): Database {

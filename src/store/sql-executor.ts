@@ -1,17 +1,21 @@
 import { CompiledQuery, type Kysely } from 'kysely'
 import { describe } from '../errors.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
+import { retryContention } from './contention.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
 /**
- * Plain SQL on the store's own connections. A transaction is run once: only its caller knows whether it may be
- * repeated after a deadlock.
+ * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
+ * file; a transaction is run once: only its caller knows whether it may be repeated.
  */
-export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect['name']): SqlDatabase {
+export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect): SqlDatabase {
+  const single = sqlExecutor(db, dialect.name)
   return {
-    ...sqlExecutor(db, dialect),
-    transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect))),
+    dialect: dialect.name,
+    query: (text, params) => retryContention(dialect, () => single.query(text, params)),
+    exec: (text, params) => retryContention(dialect, () => single.exec(text, params)),
+    transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect.name))),
   }
 }
 

@@ -14,6 +14,30 @@ const NODE = '00000000-0000-4000-8000-000000000001'
 const HOUR = 3_600_000
 const AT_ONCE = [new Date(0)]
 
+/** Takes claims as the executor does. */
+class Hands {
+  readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(execute: (claim: Claim, nodeId: string) => Promise<void>) {
+    this.#execute = execute
+  }
+
+  get active(): number {
+    return this.#underWay.size
+  }
+
+  take(claim: Claim, nodeId: string): Promise<void> {
+    const execution = this.#execute(claim, nodeId).finally(() => this.#underWay.delete(execution))
+    this.#underWay.add(execution)
+    return execution
+  }
+
+  async idle(): Promise<void> {
+    while (this.active > 0) await Promise.allSettled(this.#underWay)
+  }
+}
+
 describeEachStore((fixture) => {
   let store: Store
   const dispatchers: Dispatcher[] = []
@@ -25,17 +49,18 @@ describeEachStore((fixture) => {
 
   afterEach(() => Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.stop())))
 
-  const startDispatcher = (
+  const startDispatcher = async (
     execute: (claim: Claim, nodeId: string) => Promise<void>,
     options: Partial<DispatcherOptions> & { nodeId?: () => string } = {},
-  ): Dispatcher => {
+  ): Promise<{ dispatcher: Dispatcher; hands: Hands }> => {
     const { nodeId = () => NODE, ...rest } = options
     const registry = JobRegistry.of(['a', 'b'].map((id) => defineJob({ id }, () => {})))
-    const parts = { runs: store.runs, registry, clock: systemClock, events: new Events(), nodeId }
-    const dispatcher = new Dispatcher(parts, { slots: 10, pollMs: HOUR, onlyRegistered: false, ...rest }, execute)
+    const hands = new Hands(execute)
+    const parts = { runs: store.runs, registry, executor: hands, clock: systemClock, events: new Events(), nodeId }
+    const dispatcher = new Dispatcher(parts, { slots: 10, pollMs: HOUR, onlyRegistered: false, ...rest })
     dispatchers.push(dispatcher)
-    dispatcher.loop.start()
-    return dispatcher
+    await dispatcher.start()
+    return { dispatcher, hands }
   }
 
   const enqueue = (count: number, run: Partial<NewRun> = {}): Promise<number[]> =>
@@ -51,7 +76,7 @@ describeEachStore((fixture) => {
     async () => {
       const inside = new Headcount()
       let done = 0
-      const dispatcher = startDispatcher(
+      const { dispatcher, hands } = await startDispatcher(
         async (claim) => {
           inside.enter()
           await finish(claim)
@@ -72,13 +97,13 @@ describeEachStore((fixture) => {
       }
       await eventually(() => expect(done).toBe(asked), 3_000)
       expect(inside.most).toBe(3)
-      expect(dispatcher.active).toBe(0)
+      expect(hands.active).toBe(0)
     },
   )
 
   it('looks again when a planned run becomes due', async () => {
     const started: number[] = []
-    const dispatcher = startDispatcher(async (claim) => {
+    const { dispatcher } = await startDispatcher(async (claim) => {
       started.push(Date.now())
       await finish(claim)
     })
@@ -91,13 +116,13 @@ describeEachStore((fixture) => {
 
   it('executes what a claim that was under way at the stop has taken', async () => {
     for (let round = 0; round < 12; round++) {
-      const dispatcher = startDispatcher(finish, { slots: 5 })
+      const { dispatcher, hands } = await startDispatcher(finish, { slots: 5 })
       await enqueue(20)
       dispatcher.expect(AT_ONCE)
       for (let hop = 0; hop < round; hop++) await new Promise(setImmediate)
       await dispatcher.stop()
-      await dispatcher.idle()
-      expect(dispatcher.active).toBe(0)
+      await hands.idle()
+      expect(hands.active).toBe(0)
       expect(await store.runs.count()).toMatchObject({ running: 0 })
       dispatcher.wake()
       await enqueue(1)

@@ -29,10 +29,12 @@ describeEachStore((fixture) => {
     told = []
     calls = 0
     events.onAny((name) => told.push(name))
+    const resources = new ResourcePool()
+    const sinks = new SinkPool({ sql: store.database.sql, log })
     executor = new Executor({
       registry: JobRegistry.of(defineJob({ id: 'a' }, () => void calls++)),
-      resources: new ResourcePool(),
-      sinks: new SinkPool({ sql: store.database.sql, log }),
+      borrow: (map, ctx) => resources.borrow(map, ctx),
+      sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
       completer: new Completer(store.runs, events),
       events,
@@ -41,6 +43,7 @@ describeEachStore((fixture) => {
       runLog: () => log,
       random: () => 0,
       graceMs: 100,
+      shutdownTimeoutMs: 1_000,
     })
   })
 
@@ -52,21 +55,21 @@ describeEachStore((fixture) => {
 
   it('executes a claim and stores its end', async () => {
     const claim = await claimOne('a', NODE)
-    await executor.execute(claim, NODE)
+    await executor.take(claim, NODE)
     expect([calls, told]).toEqual([1, ['run.started', 'run.settled']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'succeeded', attempt: 1 })
   })
 
   it('does not begin a claim whose node lost its lease while it was under way', async () => {
     const claim = await claimOne('a', OTHER)
-    await executor.execute(claim, OTHER)
+    await executor.take(claim, OTHER)
     expect([calls, told]).toEqual([0, ['run.lost']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'running', nodeId: OTHER })
   })
 
   it('gives the run of an unknown job back uncounted', async () => {
     const claim = await claimOne('unknown', NODE)
-    await executor.execute(claim, NODE)
+    await executor.take(claim, NODE)
     expect([calls, told]).toEqual([0, []])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined })
   })

@@ -24,10 +24,10 @@ describeEachStore((fixture) => {
 
   afterEach(() => Promise.all(waiters.splice(0).map((waiter) => waiter.stop())))
 
-  const startWaiter = (pollMs: number): RunWaiter => {
+  const startWaiter = async (pollMs: number): Promise<RunWaiter> => {
     const waiter = new RunWaiter(store.runs, pollMs, systemClock, events)
     waiters.push(waiter)
-    waiter.loop.start()
+    await waiter.start()
     return waiter
   }
 
@@ -59,14 +59,14 @@ describeEachStore((fixture) => {
   }
 
   it('finds a run that was settled between the request and the waiting', async () => {
-    const waiter = startWaiter(HOUR)
+    const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     await settleAll({ isHere: true })
     expect(await waiter.wait(id)).toMatchObject({ id, state: 'succeeded' })
   })
 
   it('finds a run that another node has settled at its next poll', async () => {
-    const waiter = startWaiter(30)
+    const waiter = await startWaiter(30)
     const [one, two] = [await enqueue(), await enqueue()]
     const waiting = Promise.all([waiter.wait(one), waiter.wait(two), waiter.wait(one)])
     await settleAll({ isHere: false })
@@ -75,7 +75,7 @@ describeEachStore((fixture) => {
 
   it('misses no end that this node tells, at whatever moment it comes', { timeout: 30_000 }, async () => {
     // With an hour to the next poll, one wake-up that is lost is one test that never ends.
-    const waiter = startWaiter(HOUR)
+    const waiter = await startWaiter(HOUR)
     const hops = async (count: number): Promise<void> => {
       for (let hop = 0; hop < count; hop++) await (hop % 2 ? Promise.resolve() : new Promise(setImmediate))
     }
@@ -92,7 +92,7 @@ describeEachStore((fixture) => {
   })
 
   it('leaves out a run that only goes back to the queue', async () => {
-    const waiter = startWaiter(HOUR)
+    const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     let isSettled = false
     const waiting = waiter.wait(id).then(() => (isSettled = true))
@@ -105,7 +105,7 @@ describeEachStore((fixture) => {
   })
 
   it('ends with the reason of its signal, and leaves no listener on it', async () => {
-    const waiter = startWaiter(20)
+    const waiter = await startWaiter(20)
     const controller = new AbortController()
     const { signal } = controller
     const done = await enqueue()
@@ -120,7 +120,7 @@ describeEachStore((fixture) => {
   })
 
   it('sends everybody away when it stops, and who comes later', async () => {
-    const waiter = startWaiter(HOUR)
+    const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     const early = rejected(waiter.wait(id))
     await waiter.stop()

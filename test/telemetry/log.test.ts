@@ -188,6 +188,10 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
   'run.settled': settled,
   'run.lost': { runId: 7, jobId: 'sync', fence: 4 },
+  'service.crashed': { service: 'Piko/planner', error: new Error('gone') },
+  'service.restarted': { service: 'Piko/planner', restarts: 1 },
+  'service.stuck': { service: 'Piko/cache', task: 'refresh', waitedMs: 5_000 },
+  'loop.blocked': { blockedMs: 3_000, culprit: 'parse (jobs.ts:3:5)', stack: ['parse (jobs.ts:3:5)'] },
   'loop.failed': { loop: 'planner', error: new Error('gone'), retryInMs: 1_000 },
 }
 
