@@ -9,9 +9,9 @@ export interface ServiceContext {
   readonly log: Logger
   readonly service: Service
   /** Returns early when the service stops or crashes; true when the time has passed. */
-  sleep(time: Duration | number): Promise<boolean>
+  readonly sleep: (time: Duration | number) => Promise<boolean>
   /** Called at stop, in reverse order. */
-  defer(callback: () => unknown): void
+  readonly defer: (callback: () => unknown) => void
 }
 
 type ServiceFunction = (ctx: ServiceContext) => unknown

@@ -301,7 +301,7 @@ export abstract class Service implements AsyncDisposable {
   /** Resolves when it has stopped, at once if it has; rejects with the reason when it crashes. */
   async waitUntilStopped(): Promise<void> {
     if (this.#state === 'stopped') return
-    if (this.#state === 'crashed') throw this.#crashReason
+    if (this.#state === 'crashed') throw toError(this.#crashReason)
     const waiter = Promise.withResolvers<void>()
     this.#waiters.push(waiter)
     await waiter.promise

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { consoleLog } from './console-log.ts'
+import { type ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { serviceReport, unstopped } from './service-report.ts'
@@ -9,6 +10,8 @@ import { lifeLog } from './tree-log.ts'
 export interface WorkerOptions extends ServiceOptions {
   /** How long a stop may take before the process ends all the same. Default `'30s'`. */
   readonly stopDeadline?: Duration
+  /** Tells the life of the tree. Default: one log line at each start, stop and crash. */
+  readonly lifeLog?: ServiceObserver
   /** Where errors and reports go. Default: standard error. */
   readonly print?: (text: string) => void
 }
@@ -38,7 +41,7 @@ export class Worker extends Service {
     this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
     this.#print = options.print ?? ((text) => void process.stderr.write(`${text}\n`))
     for (const service of services) this.addChild(service)
-    this.observe(lifeLog)
+    this.observe(options.lifeLog ?? lifeLog)
   }
 
   override get kind(): 'worker' {

@@ -62,6 +62,10 @@ it('a private method may be a task', async () => {
     #hidden(): void {
       ran = true
     }
+
+    hide(): void {
+      this.#hidden()
+    }
   }
   const service = new Private()
   await service.start()

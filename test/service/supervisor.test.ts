@@ -36,7 +36,7 @@ function child(supervisor: Supervisor, name: string): Service {
   return found
 }
 
-const EXPECTED: readonly [Strategy, string, readonly string[], readonly string[]][] = [
+const EXPECTED: readonly (readonly [Strategy, string, readonly string[], readonly string[]])[] = [
   ['one-for-one', 'A', [...stopped('A'), ...restarted('A')], ['A1', 'B0', 'C0']],
   ['one-for-one', 'B', [...stopped('B'), ...restarted('B')], ['A0', 'B1', 'C0']],
   ['one-for-one', 'C', [...stopped('C'), ...restarted('C')], ['A0', 'B0', 'C1']],

@@ -1,12 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Service } from '../../src/service/service.ts'
 import { Worker } from '../../src/service/worker.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const fixture = fileURLToPath(new URL('../fixtures/service/worker.ts', import.meta.url))
+const cycles = fileURLToPath(new URL('../fixtures/service/cycles.ts', import.meta.url))
 
 class Program {
   readonly #child: ChildProcess
@@ -94,6 +96,17 @@ describe('a process', { timeout: 40_000 }, () => {
     expect(performance.now() - before).toBeLessThan(3_000)
   })
 
+  it('takes the same signal for one within half a second, and for a second one later', async () => {
+    const program = new Program('hang')
+    await program.says('READY')
+    program.kill('SIGTERM')
+    await program.says('STOPPING')
+    const before = performance.now()
+    while ((await Promise.race([program.exit, delay(50)])) === undefined) program.kill('SIGTERM')
+    expect(await program.exit).toBe(143)
+    expect(performance.now() - before).toBeGreaterThan(400)
+  })
+
   it('exits when the deadline has passed, and says what has not stopped', async () => {
     const program = new Program('hang', { DEADLINE: '1' })
     await program.says('READY')
@@ -168,28 +181,25 @@ describe('run', () => {
   })
 })
 
-it('200 start/stop cycles leave no listener and no handle behind', async () => {
-  class Busy extends Service {
-    protected override onStart(): void {
-      this.addTimer('1h', () => undefined)
-      this.addCrontab('0 0 1 1 *', () => undefined)
-      this.addTask(async () => void (await this.sleep('1h')))
+it(
+  '200 start/stop cycles leave no listener, timer or memory behind, and the process ends by itself',
+  { timeout: 60_000 },
+  async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', '--import', 'tsx', cycles], {
+      cwd: root,
+      env: { ...process.env, NODE_OPTIONS: '' },
+      timeout: 50_000,
+    })
+    interface Left {
+      readonly listeners: number
+      readonly active: string[]
+      readonly heap: number
     }
-  }
-  const handles = (): string[] => process.getActiveResourcesInfo().filter((name) => name !== 'Immediate')
-  const count = (): number => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
-  const worker = new Worker([new Busy(), new Busy()], { log: silent })
-  const cycle = async (): Promise<void> => {
-    const code = worker.run()
-    await expect.poll(() => worker.isRunning, { interval: 1 }).toBe(true)
-    await worker.stop()
-    expect(await code).toBe(0)
-  }
-  await cycle()
-  const before = { handles: handles().length, listeners: count() }
-  for (let run = 0; run < 200; run++) await cycle()
-  expect({ handles: handles().length, listeners: count() }).toEqual(before)
-})
+    const { before, after } = JSON.parse(stdout) as { before: Left; after: Left }
+    expect([after.listeners, after.active]).toEqual([before.listeners, []])
+    expect(after.heap - before.heap).toBeLessThan(2_000_000)
+  },
+)
 
 const nothing = (): void => undefined
 const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }

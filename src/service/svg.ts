@@ -1,0 +1,11 @@
+/**
+ * An SVG document of a Graphviz text; see `toDot`.
+ *
+ * @throws when Graphviz can't read the text
+ */
+export async function toSvg(dot: string): Promise<string> {
+  // Loaded here because Graphviz is a megabyte of WebAssembly, and few processes draw anything.
+  const { instance } = await import('@viz-js/viz')
+  const viz = await instance()
+  return viz.renderString(dot, { format: 'svg' })
+}

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { type Blocked, Watchdog } from '../../src/service/watchdog.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/service/blocking.ts', import.meta.url))
+const source = readFileSync(fixture, 'utf8').split('\n')
+const run = promisify(execFile)
+
+/** Ends by itself: the watchdog was not stopped, and keeps no process alive. */
+async function blocked(what: string, loader: readonly string[]): Promise<Blocked[]> {
+  const { stdout } = await run(process.execPath, [...loader, fixture, what], {
+    cwd: root,
+    env: { ...process.env, NODE_OPTIONS: '' },
+    timeout: 20_000,
+  })
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Blocked]))
+}
+
+describe.each([
+  ['under tsx', ['--import', 'tsx']],
+  ["on Node's own type stripping", []],
+])('%s', { timeout: 30_000 }, (_name, loader) => {
+  it('names the function that blocks the event loop, its file and line, and for how long', async () => {
+    const reports = await blocked('js', loader)
+    expect(reports).toHaveLength(1)
+    const [{ blockedMs = 0, culprit } = {}] = reports
+    expect(blockedMs).toBeGreaterThan(900)
+    expect(blockedMs).toBeLessThan(2_500)
+    expect(culprit).toMatchObject({ functionName: 'parseHugeFile', file: fixture })
+    expect(source[(culprit?.line ?? 0) - 1]).toContain('while (performance.now() < untilMs)')
+  })
+})
+
+it('blames the caller, not the part of Node that takes so long', { timeout: 30_000 }, async () => {
+  const [report] = await blocked('native', [])
+  expect(report?.culprit).toMatchObject({ functionName: 'hashSlowly', file: fixture })
+  expect(report?.stack.map((frame) => frame.functionName)).toContain('pbkdf2Sync')
+})
+
+it('says nothing of what is shorter than the threshold', { timeout: 30_000 }, async () => {
+  expect(await blocked('short', [])).toEqual([])
+})
+
+it('reports in this process too, again after a restart, and logs where', { timeout: 40_000 }, async () => {
+  const lines: string[] = []
+  const nothing = (): void => undefined
+  const log = {
+    ...{ trace: nothing, debug: nothing, info: nothing, error: nothing },
+    warn: (text: object | string) => void lines.push(text as string),
+  }
+  function spinOnPurpose(ms: number): void {
+    const until = performance.now() + ms
+    while (performance.now() < until);
+  }
+  const watchdog = new Watchdog({ threshold: '100ms', log })
+  for (const life of [1, 2]) {
+    await watchdog.restart()
+    // The first blocks may come before the thread is up.
+    await expect
+      .poll(
+        () => {
+          spinOnPurpose(700)
+          return lines.length
+        },
+        { interval: 100, timeout: 15_000 },
+      )
+      .toBeGreaterThanOrEqual(life)
+    expect(lines.at(-1)).toMatch(
+      /^\[\^Watchdog\]: event loop blocked for \d+ ms by spinOnPurpose \(.*watchdog\.test\.ts:\d+:\d+\)$/,
+    )
+    lines.length = life
+  }
+  await watchdog.stop()
+})
+
+it('refuses a threshold of no time', () => {
+  expect(() => new Watchdog({ threshold: '0ms' })).toThrow('threshold is "0ms"; expected a length of time above 0')
+})
