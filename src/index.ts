@@ -60,4 +60,4 @@ export { type EventMap, type EventName, type Events } from './telemetry/events.t
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
 export { RunFailedError, type RunOptions } from './engine/client.ts'
 
-export { serveHttp } from './http/serve.ts'
+export { HttpService } from './http/http-service.ts'

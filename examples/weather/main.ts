@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { isPikoError, Piko, serveHttp } from 'piko'
+import { HttpService, isPikoError, Piko } from 'piko'
 import { catchUp } from './catch-up.ts'
 import { monthlyMeans } from './chart.ts'
 import { STATION_VARIABLE, weather, WeatherJobs } from './jobs.ts'
@@ -40,9 +40,10 @@ async function main(): Promise<number> {
       process.env[STATION_VARIABLE] = station.url
     }
     const app = cleanup.use(new Piko({ jobs: WeatherJobs }))
+    const http = options.serve ? app.addService(new HttpService(app, app.settings.http), { first: true }) : undefined
     const summary = await fetchAll(app, file)
     print(options.json ? JSON.stringify(summary) : report(summary))
-    if (options.serve) await serve(app, cleanup)
+    if (http) await serve(http)
     return summary.windows.succeeded === TOTAL && summary.mismatches.length === 0 ? 0 : 1
   } catch (error) {
     if (interrupted.signal.aborted) {
@@ -97,9 +98,7 @@ async function retryFailed(app: Piko): Promise<void> {
   await Promise.all(failed.map(({ start }) => app.run(weather.id, { window: start })))
 }
 
-async function serve(app: Piko, cleanup: AsyncDisposableStack): Promise<void> {
-  const server = await serveHttp(app, app.settings.http)
-  cleanup.defer(() => server.close())
-  say(`\nserving until Ctrl-C:\n  ${server.url}/metrics\n  ${server.url}/readyz\n  ${server.url}/healthz`)
+async function serve({ url }: HttpService): Promise<void> {
+  say(`\nserving until Ctrl-C:\n  ${url}/metrics\n  ${url}/readyz\n  ${url}/healthz\n  ${url}/graph`)
   if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort')
 }

@@ -4,7 +4,8 @@ import { exitCodeOf } from './exit-code.ts'
 import { leave } from './leave.ts'
 import { printError } from './print-error.ts'
 import { createProgram } from './program.ts'
-import { InterruptedError, signalExitCode } from './stop-signals.ts'
+import { signalExitCode } from '../service/process-signals.ts'
+import { InterruptedError } from './stop-signals.ts'
 import { usageError } from './usage-error.ts'
 
 /** Runs one command; the process ends by itself with its exit code. */

@@ -12,7 +12,8 @@ import { examples, type GlobalOptions, globalOptions } from './global-options.ts
 import { instantText, printResult } from './print-result.ts'
 import { ProgressBar } from './progress-bar.ts'
 import { runStateColour } from './run-state-colour.ts'
-import { InterruptedError, type StopSignal, stopSignals } from './stop-signals.ts'
+import { type StopSignal } from '../service/process-signals.ts'
+import { InterruptedError, stopSignals } from './stop-signals.ts'
 import { styleFor } from './style.ts'
 
 interface RunCommandOptions {

@@ -3,7 +3,6 @@ import { type Piko } from '../engine/app.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
-import { stopSignals } from './stop-signals.ts'
 
 interface StartOptions {
   readonly http: boolean
@@ -36,25 +35,26 @@ export function addStart(program: Command): void {
 async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, jobs)
-  const [{ Piko }, { serveHttp }] = await Promise.all([import('../engine/app.ts'), import('../http/serve.ts')])
+  const [{ Piko }, { HttpService }, { AppWorker }] = await Promise.all([
+    import('../engine/app.ts'),
+    import('../http/http-service.ts'),
+    import('./app-worker.ts'),
+  ])
   const app = new Piko({ jobs: [...registry] })
-  const signals = stopSignals()
   // First: a port that is taken stops the start before the database is touched, and probes see `starting`.
-  const server = http && settings.http.enabled ? await serveHttp(app, settings.http) : undefined
-  try {
-    await app.start()
+  const server =
+    http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
+  const worker = new AppWorker(app, settings, () => {
     app.log.info(
       { url: server?.url, store: app.storeLocation },
-      server ? `listening on ${server.url}` : 'started without HTTP',
+      server?.url ? `listening on ${server.url}` : 'started without HTTP',
     )
     if (globals.json) printStarted(app, server?.url)
-    const signal = await signals.first
-    app.log.info(`${signal}: stopping; runs under way may end; a second signal stops at once`)
-  } finally {
-    await app.stop()
-    await server?.close()
-    signals.release()
-  }
+  })
+  const code = await worker.run()
+  if (worker.startError !== undefined) throw worker.startError
+  // The first signal was answered; what is left is what a second one, the deadline or a crash has cut short.
+  if (code !== 0) process.exit(code)
 }
 
 function printStarted(app: Piko, url: string | undefined): void {

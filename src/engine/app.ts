@@ -8,6 +8,7 @@ import { type SettingsOverrides } from '../settings/keys.ts'
 import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
+import { type Service } from '../service/service.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
@@ -77,6 +78,8 @@ export class Piko {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
+  readonly #first: Service[] = []
+  readonly #added: Service[] = []
   #isReady = false
 
   /** @throws PikoError `SETTINGS_INVALID` */
@@ -101,19 +104,20 @@ export class Piko {
    * Opens the store (migrating it if `[piko] auto_migrate` is on), registers the jobs and begins to plan and execute.
    * When anything fails, what was opened is closed again before the error is thrown.
    *
+   * @param options.under the service that its tree becomes a part of, such as a `Worker`
    * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
    */
-  async start(): Promise<void> {
+  async start(options: { readonly under?: Service } = {}): Promise<void> {
     if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
-    await (this.#started ??= this.#start())
+    await (this.#started ??= this.#start(options.under))
   }
 
-  async #start(): Promise<void> {
+  async #start(under: Service | undefined): Promise<void> {
     const cleanup = new ExitStack()
     try {
       const running = await this.#build(cleanup)
       this.#running = running
-      await running.root.start()
+      await (under ? under.startChild(running.root) : running.root.start())
       this.#isReady = true
     } catch (error) {
       await cleanup.close()
@@ -131,7 +135,7 @@ export class Piko {
     cleanup.defer(this.#metrics.observe(events))
     const store = new StoreService(settings)
     const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
-    const users = (this.#options.services ?? []).map(serviceOf)
+    const users = [...(this.#options.services ?? []).map(serviceOf), ...this.#added]
     const node = new Node(
       {
         store,
@@ -154,10 +158,18 @@ export class Piko {
       },
     )
     const root = new PikoService(
-      [store, new CpuPoolService(settings.offload.threads), this.#resources, sinks, ...users, ...node.services],
+      [
+        ...this.#first,
+        store,
+        new CpuPoolService(settings.offload.threads),
+        this.#resources,
+        sinks,
+        ...users,
+        ...node.services,
+      ],
       { log },
     )
-    root.observe(serviceEvents(events))
+    root.observe(serviceEvents(events, () => this.#isReady))
     return { registry, store: store.store, node, client: node.client, root, cleanup }
   }
 
@@ -206,9 +218,27 @@ export class Piko {
     await this.stop()
   }
 
-  /** True from the call of `stop()` on. */
+  /**
+   * Adds a service of your own, as the option `services` does.
+   *
+   * @param options.first start it before everything else, and stop it last
+   * @throws PikoError `SERVICE_INVALID` when the app has been started
+   */
+  addService<S extends Service>(service: S, options: { readonly first?: boolean } = {}): S {
+    if (this.#started) {
+      throw new PikoError(
+        'SERVICE_INVALID',
+        `addService(${service.name}) was called after start(); add services before`,
+      )
+    }
+    const list = options.first ? this.#first : this.#added
+    list.push(service)
+    return service
+  }
+
+  /** True while it stops, and after. */
   get isStopping(): boolean {
-    return this.#stopped !== undefined
+    return this.#stopped !== undefined || this.#running?.root.shouldStop === true
   }
 
   /** The registered jobs. */

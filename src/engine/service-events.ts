@@ -1,11 +1,15 @@
 import { type ServiceObserver } from '../service/observer.ts'
 import { type Events } from '../telemetry/events.ts'
 
-/** Tells the app's events what happens in its tree of services. */
-export function serviceEvents(events: Events): ServiceObserver {
+/**
+ * Tells the app's events what happens in its tree of services.
+ *
+ * @param isUp false while the app starts: a crash is then the error of `start()`
+ */
+export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
-      if (to === 'crashed' && reason) events.emit('service.crashed', { service: service.path, error: reason })
+      if (to === 'crashed' && reason && isUp()) events.emit('service.crashed', { service: service.path, error: reason })
     },
     restarted(service) {
       events.emit('service.restarted', { service: service.path, restarts: service.restarts })

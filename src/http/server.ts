@@ -2,11 +2,12 @@ import { type Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
+import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
 
 /** What the server shows; it owns none of it. */
-export interface HttpDeps extends HealthSource, MetricsSource {
+export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   /** Told of every answer with status 500. */
   readonly logger?: Logger
 }
@@ -42,6 +43,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   )
   healthRoutes(server, deps)
   metricsRoutes(server, deps)
+  graphRoutes(server, deps)
   return server
 }
 

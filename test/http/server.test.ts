@@ -8,6 +8,7 @@ import { PikoError } from '../../src/errors.ts'
 import { type Health } from '../../src/http/health.ts'
 import { buildServer, type HttpDeps, listen } from '../../src/http/server.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
+import { defineService } from '../../src/service/define-service.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
 const healthy: Health = { started: true, stopping: false, checks: { database: { ok: true } } }
@@ -22,7 +23,13 @@ function build(change: Partial<HttpDeps> = {}): FastifyInstance {
     host: 'h',
     sources: { active: () => 3, slots: () => 8, resources: () => [] },
   })
-  const deps = { isStopping: () => false, health: () => healthy, metrics: () => metrics.render(), ...change }
+  const deps = {
+    services: () => defineService({ name: 'app' }),
+    isStopping: () => false,
+    health: () => healthy,
+    metrics: () => metrics.render(),
+    ...change,
+  }
   const server = buildServer(deps)
   open.push(server)
   return server

@@ -1,0 +1,47 @@
+import { type Piko } from '../engine/app.ts'
+import { Worker } from '../service/worker.ts'
+import { type Settings } from '../settings/settings.ts'
+
+/** What is left of a stop when the runs have ended or were given back. */
+const CLOSING_MS = 5_000
+
+/** The process of `piko start`: the app's tree of services under a worker, which answers signals and crashes. */
+export class AppWorker extends Worker {
+  readonly #app: Piko
+  readonly #onUp: () => void
+  #startError: unknown
+  #isUp = false
+
+  constructor(app: Piko, { piko }: Settings, onUp: () => void) {
+    super([], {
+      name: piko.name,
+      log: app.log,
+      // What crashes while it runs is told by the app's events.
+      lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
+      stopDeadline: `${piko.shutdownTimeoutMs + CLOSING_MS}ms`,
+      // A failed start is the command's error, in one line.
+      print: (text) => {
+        if (this.#isUp) process.stderr.write(`${text}\n`)
+      },
+    })
+    this.#app = app
+    this.#onUp = onUp
+  }
+
+  /** Why the app could not be started. */
+  get startError(): unknown {
+    return this.#startError
+  }
+
+  protected override async onStarted(): Promise<void> {
+    this.defer(() => this.#app.stop())
+    try {
+      await this.#app.start({ under: this })
+    } catch (error) {
+      if (!this.shouldStop) this.#startError = error
+      throw error
+    }
+    this.#isUp = true
+    this.#onUp()
+  }
+}

@@ -1,0 +1,39 @@
+import { Service } from '../service/service.ts'
+import { type ServedApp } from './served-app.ts'
+import { buildServer, listen } from './server.ts'
+
+/**
+ * Health, metrics and the graph of an app over HTTP, as a service. Add it to the app before anything else, so that probes are
+ * answered from the start on and until everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
+ */
+export class HttpService extends Service {
+  readonly #app: ServedApp
+  readonly #at: { host: string; port: number }
+  #url: string | undefined
+
+  /** @param at port 0 takes any free port, and keeps it over restarts */
+  constructor(app: ServedApp, at: { host: string; port: number }) {
+    super({ name: 'http' })
+    this.#app = app
+    this.#at = at
+  }
+
+  /** Such as `http://127.0.0.1:9464`; undefined before the first start. */
+  get url(): string | undefined {
+    return this.#url
+  }
+
+  protected override async onStart(): Promise<void> {
+    const app = this.#app
+    const server = buildServer({
+      logger: app.log,
+      isStopping: () => app.isStopping,
+      health: () => app.health(),
+      metrics: () => app.metrics(),
+      services: () => app.services,
+    })
+    this.defer(() => server.close())
+    const port = this.#url === undefined ? this.#at.port : Number(new URL(this.#url).port)
+    this.#url = await listen(server, { host: this.#at.host, port })
+  }
+}

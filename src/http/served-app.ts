@@ -1,0 +1,13 @@
+import { type Logger } from '../job/context.ts'
+import { type Service } from '../service/service.ts'
+import { type Health } from './health.ts'
+
+/** What is served of an app; a `Piko` fits. */
+export interface ServedApp {
+  readonly log: Logger
+  readonly isStopping: boolean
+  /** The root of its services. */
+  readonly services: Service
+  health(): Promise<Health>
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>
+}
