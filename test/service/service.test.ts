@@ -241,6 +241,19 @@ describe('a crash', () => {
     expect([p, ...p.children].map((service) => service.state)).toEqual(['stopped', 'stopped', 'stopped'])
   })
 
+  it('stays the reason when cleaning up after it fails too', async () => {
+    class Broken extends Service {
+      protected override onStop(): void {
+        throw new Error('while cleaning up')
+      }
+    }
+    const p = new Broken()
+    await p.start()
+    p.crash(new Error('at first'))
+    await expect(p.stop()).rejects.toThrow('while cleaning up')
+    expect([p.state, p.crashReason?.message]).toEqual(['stopped', 'at first'])
+  })
+
   it('is ignored before the start and after the stop', async () => {
     const p = new Plain()
     p.crash(new Error('x'))
@@ -294,7 +307,7 @@ describe('stop', () => {
     const restart = p.restart()
     await p.stop()
     await expect(restart).rejects.toMatchObject({ code: 'STOPPED' })
-    expect(p.state).toBe('stopped')
+    expect([p.state, p.restarts]).toEqual(['stopped', 0])
   })
 
   it('may be called by an observer of it', async () => {

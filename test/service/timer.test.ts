@@ -185,12 +185,29 @@ describe('@crontab', () => {
     const service = new Crontabs({ clock })
     await service.start()
     await clock.pass(30_000)
-    clock.setForward(-5_000)
-    await clock.pass(30_000)
+    clock.setForward(-45_000)
+    await clock.pass(90_000, 15_000)
     expect(service.fired).toEqual(['2026-03-01T12:00:00'])
     clock.setForward(-3_600_000)
     await clock.pass(10 * 60_000, 5_000)
     expect(service.fired).toEqual(['2026-03-01T12:00:00', '2026-03-01T11:10:00'])
+    await service.stop()
+  })
+
+  it('never overlaps: a tick that comes as a run ends fires, those before are skipped', async () => {
+    const clock = new ManualServiceClock('2026-03-01T11:59:30Z')
+    class Slow extends Crontabs {
+      @crontab('*/10 * * * *')
+      override async onTenth(): Promise<void> {
+        await super.onTenth()
+        if (this.fired.length === 1) await this.sleep('30m')
+      }
+    }
+    const service = new Slow({ clock })
+    await service.start()
+    await clock.pass(31 * 60_000, 30_000)
+    expect(service.fired).toEqual(['2026-03-01T12:00:00', '2026-03-01T12:30:00'])
+    expect(service.timerStats).toMatchObject([{ fired: 2, skipped: 2 }])
     await service.stop()
   })
 
