@@ -53,7 +53,7 @@ export class Recovery extends LoopService {
 
   protected override async step(): Promise<number> {
     const { runs, nodeId, held, onRecovered } = this.#parts
-    const given = await runs.recoverUnheld(nodeId(), held(), this.#intervalMs)
+    const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs)
     if (given > 0) onRecovered()
     return (await this.#recoverOrphans()) + given > 0 ? 0 : this.#intervalMs
   }

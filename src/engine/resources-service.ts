@@ -71,11 +71,20 @@ export class ResourcesService extends Service {
       return
     }
     // A handler that goes on after all deadlines must not keep the process: what it has borrowed is closed under it.
-    const deadline = AbortSignal.timeout(LATE_RETURN_MS)
-    await this.#pool.close(deadline)
-    await Promise.race([
-      Promise.all(this.#retired),
-      new Promise((resolve) => deadline.addEventListener('abort', resolve)),
-    ])
+    // Not `AbortSignal.timeout`, which lets a process end that waits for nothing else.
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
+    try {
+      await this.#pool.close(deadline.signal)
+      await untilAborted(Promise.all(this.#retired), deadline.signal)
+    } finally {
+      clearTimeout(timer)
+    }
   }
+}
+
+async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  await Promise.race([work, aborted])
 }

@@ -272,7 +272,7 @@ export class RunStore {
    * Gives back what the database says a node holds and the node knows nothing of: claims that were committed and whose
    * answer was lost. Claims younger than `ageMs` are left alone, their answer may be on its way.
    */
-  async recoverUnheld(nodeId: string, held: ReadonlySet<number>, ageMs: number): Promise<number> {
+  async recoverUnheld(nodeId: string, held: () => ReadonlySet<number>, ageMs: number): Promise<number> {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_run')
@@ -281,9 +281,12 @@ export class RunStore {
       .where('node_id', '=', nodeId)
       .where('started_at', '<', dialect.nowPlus(-ageMs))
       .execute()
+    if (rows.length === 0) return 0
+    // Asked for now and not before: after a blocked event loop the answer of an old claim arrives while this one is awaited.
+    const fences = held()
     const unheld = rows
       .map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
-      .filter(({ fence }) => !held.has(fence))
+      .filter(({ fence }) => !fences.has(fence))
     if (unheld.length === 0) return 0
     const { numUpdatedRows } = await this.#database.retry(() => this.#giveBack(nodeId, unheld))
     return Number(numUpdatedRows)

@@ -233,6 +233,25 @@ describeEachStore((fixture) => {
     expect(await store.nodes.renew(OTHER, 1_000)).toBe(true)
   })
 
+  it('gives back what a node claimed long ago and does not hold, uncounted', async () => {
+    await store.nodes.register({ id: NODE, host: 'h', pid: 1 }, 60_000)
+    await store.runs.enqueue([manual('a'), manual('a'), manual('a'), manual('a')])
+    const held = await claimOne({ limit: 1 })
+    const lost = await claimOne({ limit: 1 })
+    const others = await claimOne({ limit: 1, nodeId: OTHER })
+    now += 1_000
+    const young = await claimOne({ limit: 1 })
+    const fences = new Set<number>()
+    const recovery = store.runs.recoverUnheld(NODE, () => fences, 500)
+    // The answer of this claim arrives while recovery reads.
+    fences.add(held.fence)
+    expect(await recovery).toBe(1)
+    const states = await Promise.all([held, lost, others, young].map(async ({ runId }) => store.runs.find(runId)))
+    expect(states.map((run) => run?.state)).toEqual(['running', 'queued', 'running', 'running'])
+    expect(states[1]).toMatchObject({ attempt: 0, nodeId: undefined })
+    expect(await store.runs.finish(NODE, [{ claim: lost, transition: succeeded }])).toEqual([lost])
+  })
+
   it('refuses a second run of the same tick', async () => {
     const tick = new Date(now)
     await store.runs.enqueue([manual('a', { kind: 'scheduled', tick })])
