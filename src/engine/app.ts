@@ -28,6 +28,7 @@ import { serviceEvents } from './service-events.ts'
 import { SinksService } from './sinks-service.ts'
 import { StoreService } from './store-service.ts'
 import { treeChecks } from './tree-checks.ts'
+import { watchdog } from './watchdog.ts'
 
 export interface PikoOptions {
   /** Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. */
@@ -130,6 +131,7 @@ export class Piko {
 
   async #build(cleanup: ExitStack): Promise<Running> {
     const { events, settings, log } = this
+    const executes = this.#options.execute ?? true
     const registry = await this.#registry()
     cleanup.defer(logEvents(events, log))
     cleanup.defer(this.#metrics.observe(events))
@@ -152,14 +154,17 @@ export class Piko {
         leaseMs: settings.piko.leaseMs,
         shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
         plan: this.#options.plan ?? true,
-        execute: this.#options.execute ?? true,
+        execute: executes,
         onlyRegistered: this.#options.only !== undefined,
         graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
       },
     )
+    const { blockThresholdMs } = settings.piko
+    const watchdogs = executes && blockThresholdMs > 0 ? [watchdog(blockThresholdMs, events)] : []
     const root = new PikoService(
       [
         ...this.#first,
+        ...watchdogs,
         store,
         new CpuPoolService(settings.offload.threads),
         this.#resources,

@@ -22,7 +22,7 @@ export const STRATEGIES = [
 
 export type Strategy = (typeof STRATEGIES)[number]
 
-/** Waiting before a restart: `base`, then twice as long for each restart still in the window, at most `max`. */
+/** Waiting before a restart: `base`, then twice as long for each restart of that child still in the window, at most `max`. */
 export interface RestartBackoff {
   /** Default `'100ms'`. */
   readonly base?: Duration
@@ -71,6 +71,8 @@ interface Crash {
 export class Supervisor extends Service {
   readonly #strategy: Strategy
   readonly #window: RestartWindow
+  /** Per place among the children: a replacement goes on where the crashed one was. */
+  readonly #windows = new Map<number, RestartWindow>()
   readonly #maxRestarts: number
   readonly #over: Duration
   readonly #backoff: { readonly baseMs: number; readonly maxMs: number; readonly jitter: boolean }
@@ -116,6 +118,7 @@ export class Supervisor extends Service {
 
   protected override onStart(): unknown {
     this.#window.clear()
+    this.#windows.clear()
     this.#early.length = 0
     this.#lane = Promise.resolve()
     return undefined
@@ -180,8 +183,11 @@ export class Supervisor extends Service {
     let crashed = child
     let reason = crash
     for (;;) {
-      const delayMs = this.#delayMs()
-      if (!this.#window.take(this.clock.monotonic())) return this.#escalate(crashed, reason)
+      const nowMs = this.clock.monotonic()
+      const own = this.#windowOf(crashed)
+      const delayMs = this.#delayMs(own.count(nowMs))
+      if (!this.#window.take(nowMs)) return this.#escalate(crashed, reason)
+      own.take(nowMs)
       await stopAll(group)
       await this.clock.sleep(delayMs, signal)
       if (signal.aborted) return
@@ -223,10 +229,18 @@ export class Supervisor extends Service {
     return successor
   }
 
-  #delayMs(): number {
+  #windowOf(child: Service): RestartWindow {
+    const index = this.children.indexOf(child)
+    const window = this.#windows.get(index) ?? new RestartWindow(Infinity, durationMs(this.#over, 'over'))
+    this.#windows.set(index, window)
+    return window
+  }
+
+  /** @param restarts of the child that are still in the window */
+  #delayMs(restarts: number): number {
     const { baseMs, maxMs, jitter } = this.#backoff
     // 2^60 ms is longer than any limit; an unbounded power would become Infinity, and NaN with a base of 0.
-    const factor = 2 ** Math.min(this.#window.count(this.clock.monotonic()), 60)
+    const factor = 2 ** Math.min(restarts, 60)
     const whole = Math.min(maxMs, baseMs * factor)
     return jitter ? whole / 2 + (whole / 2) * this.#random() : whole
   }

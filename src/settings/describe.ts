@@ -18,6 +18,7 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'piko.poll_interval': exactDuration(piko.pollIntervalMs),
     'piko.lease': exactDuration(piko.leaseMs),
     'piko.shutdown_timeout': exactDuration(piko.shutdownTimeoutMs),
+    'piko.block_threshold': exactDuration(piko.blockThresholdMs),
     'piko.auto_migrate': piko.autoMigrate,
     'mysql.dsn': maskDsn(mysql.dsn),
     'mysql.pool_size': mysql.poolSize,

@@ -13,7 +13,7 @@ import {
 /** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` follow it. */
 export const KEYS = {
   piko: {
-    name: text('piko', 'Name of this installation in logs and on the dashboard.'),
+    name: text('piko', 'Name of this installation in the log.'),
     jobs: list([], 'Glob patterns of the modules that define jobs, such as "jobs/**/*.ts".'),
     log_level: logLevel('info', 'Least level that is logged: trace, debug, info, warn, error, fatal or silent.'),
     log_json: flag(false, 'Log one JSON object a line instead of lines for people.'),
@@ -28,6 +28,11 @@ export const KEYS = {
       '30s',
       { min: '0s', max: '1d' },
       'Time for the runs under way to end when the node stops.',
+    ),
+    block_threshold: duration(
+      '500ms',
+      { min: '0s', max: '10m' },
+      'A block of the event loop is reported from this length on, with the function that blocks; 0s: never.',
     ),
     auto_migrate: flag(true, 'Bring the database schema up to date at start.'),
   },
@@ -55,7 +60,7 @@ export const KEYS = {
     ),
   },
   http: {
-    enabled: flag(true, 'Serve the dashboard, the API, health and metrics.'),
+    enabled: flag(true, 'Serve health, metrics and the graph of services.'),
     host: text('127.0.0.1', 'Address to listen on; "0.0.0.0" for every interface.'),
     port: integer(9464, { min: 0, max: 65_535 }, 'Port to listen on; 0: any free one.'),
   },

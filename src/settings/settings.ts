@@ -21,6 +21,8 @@ export interface Settings {
     readonly leaseMs: number
     /** Deadline of a drain. */
     readonly shutdownTimeoutMs: number
+    /** 0: blocks of the event loop are not watched for. */
+    readonly blockThresholdMs: number
     readonly autoMigrate: boolean
   }
   readonly mysql: {
@@ -59,6 +61,7 @@ export function toSettings({ piko, mysql, sqlite, offload, http }: RawSettings):
       pollIntervalMs: durationMs(piko.poll_interval, 'piko.poll_interval'),
       leaseMs: durationMs(piko.lease, 'piko.lease'),
       shutdownTimeoutMs: durationMs(piko.shutdown_timeout, 'piko.shutdown_timeout'),
+      blockThresholdMs: durationMs(piko.block_threshold, 'piko.block_threshold'),
       autoMigrate: piko.auto_migrate,
     },
     mysql: hideDsn({

@@ -53,6 +53,7 @@ describe('sources', () => {
         pollIntervalMs: 1_000,
         leaseMs: 15_000,
         shutdownTimeoutMs: 30_000,
+        blockThresholdMs: 500,
         autoMigrate: true,
       },
       mysql: { dsn: '', poolSize: 10, poolRecycleMs: 3_600_000, connectTimeoutMs: 10_000 },

@@ -1,0 +1,16 @@
+import { type StackFrame, Watchdog } from '../service/watchdog.ts'
+import { type Events } from '../telemetry/events.ts'
+
+/** Tells the app's events what blocks the event loop. */
+export function watchdog(thresholdMs: number, events: Events): Watchdog {
+  return new Watchdog({
+    name: 'watchdog',
+    threshold: `${thresholdMs}ms`,
+    onBlocked: ({ blockedMs, culprit, stack }) =>
+      events.emit('loop.blocked', { blockedMs, culprit: culprit && frameText(culprit), stack: stack.map(frameText) }),
+  })
+}
+
+function frameText({ functionName, file, line, column }: StackFrame): string {
+  return `${functionName} (${file}:${line}:${column})`
+}

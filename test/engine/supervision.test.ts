@@ -1,0 +1,100 @@
+import { defineJob } from 'piko'
+import { Service } from 'piko/service'
+import { describe, expect, it } from 'vitest'
+import { eventually, recordEvents, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+describeEachStore((fixture) => {
+  describe('a service that crashes while runs are in flight', () => {
+    it('comes back, whichever it is; no run is lost or done twice', { timeout: 60_000 }, async () => {
+      const executions = new Map<number, number>()
+      const work = defineJob({ id: 'work' }, async (ctx) => {
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        executions.set(ctx.runId, (executions.get(ctx.runId) ?? 0) + 1)
+      })
+      const app = await startApp(fixture.options, work)
+      const restarted = recordEvents(app, 'service.restarted')
+      const ids: number[] = []
+      const enqueue = async (): Promise<void> => {
+        const runs = await Promise.allSettled(Array.from({ length: 10 }, () => app.run('work')))
+        for (const run of runs) if (run.status === 'fulfilled') ids.push(run.value.id)
+      }
+      const names = app.services.children.map((service) => service.name)
+      expect(names).toEqual([
+        'store',
+        'cpu-pool',
+        'resources',
+        'sinks',
+        'heartbeat',
+        'recovery',
+        'waiter',
+        'client',
+        'executor',
+        'registration',
+        'leader',
+        'planner',
+        'dispatcher',
+      ])
+      for (const service of app.services.children) {
+        await enqueue()
+        service.crash(new Error(`injected into ${service.name}`))
+        expect((await app.health()).checks[service.name]).toMatchObject({ ok: false })
+        await eventually(() => expect(restarted.at(-1)?.service).toBe(`Piko/${service.name}`), 10_000)
+        expect(service.isRunning).toBe(true)
+        const { checks } = await app.health()
+        expect(Object.values(checks).every((check) => check.ok)).toBe(true)
+        await enqueue()
+      }
+      const runs = await Promise.all(ids.map((id) => app.waitFor(id)))
+      expect(runs.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
+      expect(ids.length).toBeGreaterThanOrEqual(names.length * 10)
+      expect([...executions.values()].every((count) => count === 1)).toBe(true)
+      expect(await app.runs({ state: 'running' })).toEqual([])
+      const { body } = await app.metrics()
+      for (const name of names) {
+        expect(body).toContain(`piko_service_restarted_total{service="Piko/${name}"} 1`)
+        expect(body).toContain(`piko_service_crashed_total{service="Piko/${name}"} 1`)
+      }
+    })
+  })
+})
+
+describe('a service of the user’s', () => {
+  class Cache extends Service {
+    readonly views = new Map<string, number>()
+    closed = 0
+
+    add(page: string): number {
+      const views = (this.views.get(page) ?? 0) + 1
+      this.views.set(page, views)
+      return views
+    }
+
+    protected override onStopped(): void {
+      this.closed += 1
+    }
+  }
+
+  const count = defineJob({ id: 'count', resources: { cache: Cache } }, ({ resources, input }) =>
+    resources.cache.add(String(input)),
+  )
+
+  it('is started before runs, borrowed by its class, restarted after a crash, and stopped after the last run', async () => {
+    const app = await startApp({}, count, { services: [Cache] })
+    const cache = app.services.children.find((service) => service instanceof Cache) as Cache
+    expect((await app.run('count', { input: '/a', wait: true })).output).toBe(1)
+    expect((await app.run('count', { input: '/a', wait: true })).output).toBe(2)
+    cache.crash(new Error('injected'))
+    await eventually(() => expect(cache).toMatchObject({ isRunning: true, restarts: 1 }))
+    expect((await app.run('count', { input: '/a', wait: true })).output).toBe(3)
+    const last = app.run('count', { input: '/a' })
+    await last
+    await app.stop()
+    expect(cache).toMatchObject({ state: 'stopped', closed: 2 })
+  })
+
+  it('that the app does not have fails the run and says what is missing', async () => {
+    const app = await startApp({}, count)
+    await expect(app.run('count', { wait: true })).rejects.toThrow(/service Cache can't be borrowed.*services: \[…\]/)
+  })
+})
