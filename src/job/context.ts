@@ -50,10 +50,10 @@ export interface JobContext<
   readonly input: unknown
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
-  /** Joins timeout, cancel, lost lease and shutdown; `signal.reason` says which. */
+  /** Joins timeout, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `LEASE_LOST` or `STOPPED`. */
   readonly signal: AbortSignal
   readonly log: Logger
-  /** Tells how far the run has come; kept in memory and shown by `app.progressOf(runId)` and the log at debug level. */
+  /** Tells how far the run has come: the event `run.progress`, and a line in the log at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
   /** Calls `fn` for every item, at most `concurrency` at once, and settles them all: order is kept, nothing is thrown. */
   map<T, U>(
