@@ -1,5 +1,6 @@
 import { describe, PikoError, toError } from '../errors.ts'
 import { checkRows } from './check-rows.ts'
+import { RefusedWrite } from './refused-write.ts'
 import { type Route, type Routes } from './routes.ts'
 import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
 
@@ -35,7 +36,10 @@ export class BufferedSink implements SinkWriter {
   /** The delivery under way; never rejects. */
   #delivery: Promise<void> | undefined
   #failure: PikoError | undefined
+  /** Why writes were refused whose callers have not looked at it: nobody else knows of the lost rows. */
+  readonly #unseen = new Set<Error>()
   #flushed: Promise<void> | undefined
+  #isFlushed = false
 
   constructor(target: SinkTarget, scope: SinkScope) {
     this.#target = target
@@ -46,10 +50,10 @@ export class BufferedSink implements SinkWriter {
     try {
       return this.#accept(model, Array.isArray(rows) ? rows : [rows]) ?? Promise.resolve()
     } catch (error) {
-      const refused = Promise.reject<void>(toError(error))
-      // The run itself reports these; a write that nobody awaited must not end the whole process with them.
-      if (this.#failure || this.#scope.signal.aborted || this.#state === 'discarded') refused.catch(() => {})
-      return refused
+      const refusal = toError(error)
+      this.#unseen.add(refusal)
+      if (this.#isFlushed) setImmediate(() => this.#tellIfUnseen(refusal))
+      return new RefusedWrite(refusal, () => this.#unseen.delete(refusal))
     }
   }
 
@@ -57,6 +61,7 @@ export class BufferedSink implements SinkWriter {
    * Delivers what is left, after the writes under way. A model that got no row has its window cleared.
    *
    * @throws PikoError `SINK_FAILED` when any delivery of the run failed
+   * @throws why a write was refused, when nobody awaited that write
    * @throws the reason of the run's signal once it has aborted
    */
   flush(): Promise<void> {
@@ -97,17 +102,34 @@ export class BufferedSink implements SinkWriter {
   }
 
   async #flush(): Promise<void> {
+    this.#assertUsable()
+    this.#assertAllSeen()
     for (const buffer of this.#buffers.values()) if (buffer.rows.length > 0) await this.#startDelivery(buffer)
     await this.#delivery
     this.#assertUsable()
-    const { sink } = this.#target
+    this.#assertAllSeen()
+    await this.#clear()
+    this.#isFlushed = true
+  }
+
+  async #clear(): Promise<void> {
+    const { sink, routes } = this.#target
     if (this.#scope.window === undefined || !sink.clear) return
     try {
-      for (const model of this.#target.routes.keys())
-        if (!this.#buffers.has(model)) await sink.clear(this.#scope, model)
+      for (const model of routes.keys()) if (!this.#buffers.has(model)) await sink.clear(this.#scope, model)
     } catch (error) {
       throw (this.#failure = this.#failed('could not clear its window', error))
     }
+  }
+
+  /** The run has succeeded without this write: too late to fail it. */
+  #tellIfUnseen(refusal: Error): void {
+    if (this.#unseen.has(refusal)) this.#scope.log.error({ err: refusal }, 'rows were written too late and are lost')
+  }
+
+  #assertAllSeen(): void {
+    const [first] = this.#unseen
+    if (first) throw first
   }
 
   /** Waits for the delivery before this one, not for this one. */

@@ -74,7 +74,8 @@ export type SinkMap = Readonly<Record<string, SinkClass>>
 export interface SinkWriter {
   /**
    * Checks and buffers one row or many (rows that are arrays themselves: always many). Waits while a full batch is being
-   * delivered and the next one is full (back-pressure). A wrong row keeps all rows of its call out.
+   * delivered and the next one is full (back-pressure). A wrong row keeps all rows of its call out; when nobody awaits
+   * the promise, the error of a refused call fails the run at its end.
    *
    * @throws PikoError `SINK_MODEL_UNKNOWN` when the sink has no `@on(model)`, `SINK_ROW_INVALID` with the row's index,
    * `SINK_FAILED` when an earlier delivery of this run failed, `STOPPED` when the attempt is over

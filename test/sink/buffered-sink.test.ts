@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { PikoError } from '../../src/errors.ts'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
 import { routesOf } from '../../src/sink/routes.ts'
 import { type SinkBatch, type SinkScope } from '../../src/sink/sink.ts'
+import { MemoryLog } from '../resource/resource-context.ts'
 import { hourOf, sinkScope } from './sink-scope.ts'
 
 const Row = z.object({ id: z.int() }).meta({ id: 'Row' })
@@ -83,6 +84,15 @@ function settleable(): {
 const rowsFrom = (first: number, count: number): { id: number }[] =>
   Array.from({ length: count }, (_, index) => ({ id: first + index }))
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Counts the rejections that would end the process, until the test is over. */
+function countUnhandled(): () => number {
+  let count = 0
+  const onUnhandled = (): void => void count++
+  process.on('unhandledRejection', onUnhandled)
+  onTestFinished(() => void process.off('unhandledRejection', onUnhandled))
+  return () => count
+}
 
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
   let pending = true
@@ -230,6 +240,93 @@ describe('BufferedSink.write', () => {
       message: expect.stringContaining('sink target has no @on(Date); it takes Row, Note.') as unknown,
     })
     await expect(sink.write(Row.clone(), { id: 1 })).rejects.toThrow('sink target has no @on(this schema)')
+  })
+})
+
+describe('a refused write', () => {
+  const wrong = { id: 'three' as unknown as number }
+
+  it('that nobody awaited fails the run at its end as what it is, and never the process', async () => {
+    const count = countUnhandled()
+    const { sink, deliveries } = bench()
+    void sink.write(Row, { id: 1 })
+    void sink.write(Row, wrong)
+    void sink.write(Date, new Date())
+    await settled()
+    await expect(sink.flush()).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
+    void sink.write(Row, { id: 2 })
+    await settled()
+    expect([count(), deliveries]).toEqual([0, []])
+  })
+
+  it.each([
+    ['awaits', async (write: Promise<void>) => void (await write.catch(() => {}))],
+    [
+      'tries',
+      async (write: Promise<void>) => {
+        try {
+          await write
+        } catch {
+          // What the handler says to it.
+        }
+      },
+    ],
+    ['gathers', async (write: Promise<void>) => void (await Promise.allSettled([write]))],
+    [
+      'awaits later',
+      async (write: Promise<void>) => {
+        await settled()
+        await expect(write).rejects.toBeInstanceOf(PikoError)
+      },
+    ],
+  ])('that the handler %s is the matter of the handler', async (_how, look) => {
+    const count = countUnhandled()
+    const { sink, deliveries } = bench()
+    await look(sink.write(Row, wrong))
+    await sink.write(Row, { id: 1 })
+    await sink.flush()
+    await settled()
+    expect(deliveries.map(({ rows }) => rows)).toEqual([[{ id: 1 }]])
+    expect(count()).toBe(0)
+  })
+
+  it('that was seen does not hide another that was not', async () => {
+    const { sink } = bench()
+    void sink.write(Row, wrong)
+    await expect(sink.write(Row, wrong)).rejects.toThrow(PikoError)
+    await expect(sink.flush()).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
+  })
+
+  it('that comes during the flush fails it as well', async () => {
+    const { sink, begun } = bench({ byHand: true })
+    await sink.write(Row, { id: 1 })
+    const flushed = sink.flush()
+    const delivery = await begun(1)
+    void sink.write(Row, { id: 2 })
+    delivery.finish()
+    await expect(flushed).rejects.toMatchObject({ code: 'STOPPED' })
+  })
+
+  it('that comes after the flush, too late to fail it, is logged unless somebody awaits it', async () => {
+    const count = countUnhandled()
+    const log = new MemoryLog()
+    const { sink } = bench({ scope: { log } })
+    await sink.flush()
+    await expect(sink.write(Row, { id: 1 })).rejects.toMatchObject({ code: 'STOPPED' })
+    await settled()
+    expect(log.errors).toEqual([])
+    void sink.write(Row, { id: 1 })
+    await settled()
+    expect(log.errors).toEqual(['rows were written too late and are lost'])
+    expect(count()).toBe(0)
+  })
+
+  it('leaves promises that were derived from it to their owner', async () => {
+    const { sink } = bench()
+    const derived = sink.write(Row, wrong).finally(() => {})
+    expect(derived.constructor).toBe(Promise)
+    await expect(derived).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
+    await sink.flush()
   })
 })
 
