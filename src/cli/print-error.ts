@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { isPikoError } from '../errors.ts'
-import { redactText } from '../telemetry/redact.ts'
+import { redactText } from '../job/redact.ts'
 import { styleFor } from './style.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { type FastifyInstance } from 'fastify'
 import { toError } from '../errors.ts'
-import { redactText } from '../telemetry/redact.ts'
+import { redactText } from '../job/redact.ts'
 
 export interface Check {
   readonly ok: boolean

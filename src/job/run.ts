@@ -1,5 +1,6 @@
 import { describe } from '../errors.ts'
 import { type Window } from '../time/window.ts'
+import { redactText } from './redact.ts'
 import { retryDelayMs } from './retry.ts'
 import { type RetryPolicy } from './spec.ts'
 
@@ -108,16 +109,25 @@ export function settle(
 
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
+/** Secrets are hidden before a text is cut: half a connection string is no longer known for one. */
+const LONGEST_SEARCHED = 100_000
 
-/** What is kept of an error, cut to what a row should hold. The chain of causes is part of the stack text. */
+/**
+ * What is kept of an error, without secrets and cut to what a row should hold. The chain of causes is part of the stack
+ * text.
+ */
 export function runError(error: Error): RunError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return {
     name: textOf(error.name).slice(0, 200),
-    message: textOf(error.message).slice(0, LONGEST_MESSAGE),
+    message: storable(textOf(error.message), LONGEST_MESSAGE),
     ...(code !== undefined && { code: code.slice(0, 200) }),
-    ...(error.stack !== undefined && { stack: stackWithCauses(error).slice(0, LONGEST_STACK) }),
+    ...(error.stack !== undefined && { stack: storable(stackWithCauses(error), LONGEST_STACK) }),
   }
+}
+
+function storable(text: string, longest: number): string {
+  return redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)
 }
 
 /** Some libraries put objects where an error has its message. */

@@ -1,9 +1,10 @@
 import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
 import { type Logger } from '../job/context.ts'
+import { redactText } from '../job/redact.ts'
 import { formatMs } from '../time/duration.ts'
 import { type EventMap, type Events } from './events.ts'
 import { prettyPrinter } from './pretty.ts'
-import { redactFields, redactText } from './redact.ts'
+import { redactFields } from './redact.ts'
 
 /** The process's logger. Everything below it takes the smaller {@link Logger}. */
 export type AppLogger = PinoLogger

@@ -1,6 +1,5 @@
 import { describe, toError } from '../errors.ts'
-
-const HIDDEN = '[redacted]'
+import { HIDDEN } from '../job/redact.ts'
 
 // What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
 // the JSON of it, would not end; the limits make the cost of a line independent of what is logged.
@@ -11,18 +10,6 @@ const LONGEST_CAUSE_CHAIN = 8
 const MOST_AGGREGATED = 5
 
 const SECRET_KEY = /(?:password|passwd|token|secret|dsn|authorization|api_?key)$/i
-// Quantifiers are bounded and the scheme is not matched: a long line without spaces must not cost quadratic time.
-// `host:3306/path` is no credential, so a port that ends the authority is left alone.
-const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$))[^\s"]{1,256}@/g
-const ASSIGNED_SECRET = /((?:password|passwd|secret|token|api_?key)=)[^\s&"',;)\\]+/gi
-
-/**
- * The text without the passwords of connection strings (`mysql://user:password@host`) and the values of
- * `password=…`, `token=…` and the like. Works on plain text and on a line of JSON.
- */
-export function redactText(text: string): string {
-  return text.replace(URL_PASSWORD, `$1${HIDDEN}@`).replace(ASSIGNED_SECRET, `$1${HIDDEN}`)
-}
 
 /**
  * A copy of a log line's fields in which the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …) are

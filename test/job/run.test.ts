@@ -103,6 +103,14 @@ describe('runError', () => {
     expect(runError(loop).stack?.match(/Caused by/g)).toHaveLength(7)
   })
 
+  it('keeps no secret of the message, the stack and the causes, also where the row is cut', () => {
+    const dsn = 'mysql://u:s3cr3t@h/db'
+    const error = new Error(`cannot reach ${dsn}`, { cause: new Error(`refused: ${dsn}`) })
+    expect(runError(error).message).toBe('cannot reach mysql://u:[redacted]@h/db')
+    const atTheCut = new Error(`${' '.repeat(2_000 - 'mysql://u:s3cr3t'.length)}${dsn}`)
+    expect(JSON.stringify([runError(error), runError(atTheCut)])).not.toContain('s3cr')
+  })
+
   it('cuts what is too long for a row', () => {
     const long = Object.assign(new Error('x'.repeat(100_000)), { code: 'c'.repeat(1_000), name: 'n'.repeat(1_000) })
     const kept = runError(long)
