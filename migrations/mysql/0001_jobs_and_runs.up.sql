@@ -6,6 +6,7 @@ CREATE TABLE piko_job (
   is_paused TINYINT NOT NULL DEFAULT 0,
   next_tick DATETIME(3) NULL,
   plan_at DATETIME(3) NULL,
+  ledger_start DATETIME(3) NULL,
   window_cursor DATETIME(3) NULL,
   created_at DATETIME(3) NOT NULL,
   updated_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3),
@@ -36,7 +37,8 @@ CREATE TABLE piko_run (
   finished_at DATETIME(3) NULL,
   PRIMARY KEY (id),
   UNIQUE KEY run_tick (job_id, tick),
-  KEY run_queue (state, priority, run_at, id)
+  KEY run_queue (state, priority, run_at, id),
+  KEY run_job (job_id, state)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 CREATE TABLE piko_window (

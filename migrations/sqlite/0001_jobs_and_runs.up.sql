@@ -6,6 +6,7 @@ CREATE TABLE piko_job (
   is_paused INTEGER NOT NULL DEFAULT 0,
   next_tick TEXT,
   plan_at TEXT,
+  ledger_start TEXT,
   window_cursor TEXT,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL
@@ -39,6 +40,8 @@ CREATE TABLE piko_run (
 CREATE UNIQUE INDEX run_tick ON piko_run (job_id, tick);
 
 CREATE INDEX run_queue ON piko_run (state, priority, run_at, id);
+
+CREATE INDEX run_job ON piko_run (job_id, state);
 
 CREATE TABLE piko_window (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

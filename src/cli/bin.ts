@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Must run on Node 18 up to the import of main.ts: an old Node is told so, in place of a syntax error somewhere inside.
 import { exitCodeOf } from './exit-code.ts'
-import { nodeTooOld } from './node-version.ts'
+import { nodeTooOld } from '../node-version.ts'
 import { printError } from './print-error.ts'
 
 const args = process.argv.slice(2)

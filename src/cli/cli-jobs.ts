@@ -1,11 +1,9 @@
 import { Option } from 'commander'
 import { discoverJobs } from '../engine/discover.ts'
+import { jobGlobs } from '../engine/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Settings } from '../settings/settings.ts'
-
-const ENDINGS = '{ts,mts,js,mjs}'
-const DEFAULT_GLOBS = [`jobs/**/*.${ENDINGS}`, `src/jobs/**/*.${ENDINGS}`, `jobs.${ENDINGS}`]
 
 export function jobsOption(): Option {
   const fallback = '[piko] jobs, else jobs.ts, jobs/**/*.ts and src/jobs/**/*.ts (or .mts, .js, .mjs)'
@@ -18,8 +16,8 @@ export function jobsOption(): Option {
  * @param asked the globs of `--jobs`
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
  */
-export async function cliJobs({ piko }: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
-  const globs = asked ?? (piko.jobs.length > 0 ? piko.jobs : DEFAULT_GLOBS)
+export async function cliJobs(settings: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
+  const globs = asked ?? jobGlobs(settings)
   const modules = await discoverJobs(globs, process.cwd()).catch((error: unknown) => {
     if (isPikoError(error, 'JOBS_NOT_FOUND')) throw notFound(`${error.message}`, error.details)
     throw error

@@ -3,6 +3,7 @@ import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Run } from '../job/run.ts'
+import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { loadSettings } from '../settings/load.ts'
@@ -20,6 +21,7 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { Client, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { discoverJobs } from './discover.ts'
+import { jobGlobs } from './job-globs.ts'
 import { CpuPoolService } from './cpu-pool-service.ts'
 import { Node } from './node.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
@@ -31,7 +33,10 @@ import { treeChecks } from './tree-checks.ts'
 import { watchdog } from './watchdog.ts'
 
 export interface PikoOptions {
-  /** Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. */
+  /**
+   * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names, else `jobs.ts`
+   * and what is in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs) of the working directory.
+   */
   readonly jobs?: JobSource
   /** Go before environment and file, in the shape of `settings.toml`. */
   readonly settings?: SettingsOverrides
@@ -83,8 +88,10 @@ export class Piko {
   readonly #added: Service[] = []
   #isReady = false
 
-  /** @throws PikoError `SETTINGS_INVALID` */
+  /** @throws PikoError `SETTINGS_INVALID`, `NODE_TOO_OLD` */
   constructor(options: PikoOptions = {}) {
+    const tooOld = nodeTooOld(process.versions.node)
+    if (tooOld) throw tooOld
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.settings = loadSettings(options.settings ? { overrides: options.settings } : {}).settings
@@ -182,7 +189,7 @@ export class Piko {
     const { jobs, only } = this.#options
     const registry =
       jobs === undefined
-        ? JobRegistry.of(await discoverJobs(this.settings.piko.jobs, process.cwd()))
+        ? JobRegistry.of(await discoverJobs(jobGlobs(this.settings), process.cwd()))
         : JobRegistry.of(jobs)
     return only ? JobRegistry.of(only.map((id) => registry.get(id))) : registry
   }

@@ -10,8 +10,8 @@ const LARGEST_CLAIM = 500
 const FIRST_IDLE_MS = 20
 /** How long a job whose limit was reached is left out of claims, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** How long a job that this node's code does not know is left out. */
-const UNKNOWN_MS = 60_000
+/** A job that this node's code does not know is left out for good: its code never changes while it runs. */
+const UNKNOWN_MS = Infinity
 /** Times of planned runs that are remembered. */
 const MOST_HINTS = 1_000
 

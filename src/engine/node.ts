@@ -82,6 +82,7 @@ export class Node {
       {
         runs: store.runs,
         nodes: store.nodes,
+        locks: store.locks,
         nodeId,
         held: () => executor.held,
         onRecovered: () => dispatcher.wake(),

@@ -20,6 +20,11 @@ export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
     schedule: spec ? JSON.stringify(spec) : null,
     windows: windows ? JSON.stringify(windows) : null,
     begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
+    ...(spec &&
+      windows && {
+        isBoundary: (instant: Date) =>
+          new Timeline(Schedule.of(spec, job.id), windows).startingAt(instant) !== undefined,
+      }),
   }
 }
 

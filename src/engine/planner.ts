@@ -53,8 +53,11 @@ export class Planner extends LoopService {
   async runOnce(): Promise<PlanResult> {
     const now = new Date(this.#clock.now())
     const until = new Date(now.getTime() + this.#pollMs * 1.5)
-    const result = await this.#jobs.plan(until, JOBS_PER_PASS, (jobs) =>
-      jobs.map((due) => this.#decide(due, now, until)),
+    const result = await this.#jobs.plan(
+      until,
+      JOBS_PER_PASS,
+      (jobs) => jobs.map((due) => this.#decide(due, now, until)),
+      (jobId) => this.#registry.find(jobId)?.policy.overlap === 'skip',
     )
     this.#report(result.written)
     return result

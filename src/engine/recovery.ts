@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { type LockStore } from '../store/lock-store.ts'
 import { type NodeRow, type NodeStore } from '../store/node-store.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -9,6 +10,7 @@ import { NodeLease } from './node-lease.ts'
 export interface RecoveryParts {
   readonly runs: RunStore
   readonly nodes: NodeStore
+  readonly locks: LockStore
   /** This node's id. */
   readonly nodeId: () => string
   /** The fences of the claims that this node holds. */
@@ -43,12 +45,14 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all live on this machine: the row of a process that no longer exists is removed
-   * at once instead of when its lease ends, so that a killed process is picked up again without a wait.
+   * For the embedded store, whose nodes all live on this machine: the row of a process that no longer exists is removed,
+   * and its lead is over, at once instead of when its lease ends, so that a killed process is picked up again without a wait.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
-    await this.#parts.nodes.remove(dead.map((node) => node.id))
+    const ids = dead.map((node) => node.id)
+    await this.#parts.locks.releaseAll(ids)
+    await this.#parts.nodes.remove(ids)
   }
 
   protected override async step(): Promise<number> {

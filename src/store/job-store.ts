@@ -1,6 +1,7 @@
-import { type Kysely, type Selectable, type Transaction } from 'kysely'
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
 import { insertRuns } from './insert-rows.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
@@ -17,6 +18,8 @@ export interface JobRegistration {
   readonly windows: string | null
   /** Where planning begins, for a job that is new or whose schedule has changed. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
+  /** Whether a window starts at this instant. */
+  readonly isBoundary?: (instant: Date) => boolean
 }
 
 export interface JobRow {
@@ -99,6 +102,7 @@ export class JobStore {
             windows: job.windows,
             next_tick: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
             plan_at: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
+            ledger_start: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
             window_cursor: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
             created_at: dialect.now(),
             updated_at: dialect.now(),
@@ -116,7 +120,9 @@ export class JobStore {
     const { dialect } = this.#database
     const isRescheduled = row.schedule !== job.schedule || row.windows !== job.windows
     if (!isRescheduled && row.description === (job.description ?? null)) return
-    const cursor = optionalDate(row.window_cursor, dialect) ?? job.begin.windowCursor
+    const ledger = ledgerOf(job, row, dialect)
+    const instant = (date: Date | undefined): Date | string | null =>
+      date && job.windows !== null ? dialect.instant(date) : null
     const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
     await trx
       .updateTable('piko_job')
@@ -129,7 +135,8 @@ export class JobStore {
           next_tick: nextTick,
           // With windows the planner finds the next tick from the cursor that was kept.
           plan_at: job.windows === null ? nextTick : dialect.now(),
-          window_cursor: job.windows !== null && cursor ? dialect.instant(cursor) : null,
+          ledger_start: instant(ledger.start),
+          window_cursor: instant(ledger.cursor),
         }),
       })
       .where('id', '=', job.id)
@@ -147,22 +154,24 @@ export class JobStore {
    *
    * @param until   jobs whose `plan_at` is not after this are due
    * @param decide  pure; may be called again when the transaction is retried
+   * @param asksActive the jobs for which `isActive` matters; for the others it is false
    */
   async plan(
     until: Date,
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
+    asksActive: (jobId: string) => boolean = () => true,
   ): Promise<PlanResult> {
     try {
       return await this.#database.transaction(async (trx) => {
         const rows = await this.#lockDue(trx, until, limit)
-        const written = decide(await this.#describeDue(trx, rows))
+        const written = decide(await this.#describeDue(trx, rows, asksActive))
         await this.#writePlan(trx, written)
         return { due: rows.length, written }
       })
     } catch (error) {
       if (!this.#database.dialect.isDuplicate(error)) throw error
-      return this.#planOneByOne(until, limit, decide)
+      return this.#planOneByOne(until, limit, decide, asksActive)
     }
   }
 
@@ -170,6 +179,7 @@ export class JobStore {
     until: Date,
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
+    asksActive: (jobId: string) => boolean,
   ): Promise<PlanResult> {
     const { db, dialect } = this.#database
     const jobs = await dueJobs(db, dialect.instant(until), limit).execute()
@@ -179,7 +189,7 @@ export class JobStore {
       try {
         written.push(
           ...(await this.#database.transaction(async (trx) => {
-            const decisions = decide(await this.#describeDue(trx, await this.#lockDue(trx, until, 1, id)))
+            const decisions = decide(await this.#describeDue(trx, await this.#lockDue(trx, until, 1, id), asksActive))
             const left = await Promise.all(decisions.map((decision) => withoutPlanned(trx, dialect, decision)))
             await this.#writePlan(trx, left)
             return left
@@ -199,11 +209,19 @@ export class JobStore {
     return (jobId === undefined ? query : query.where('id', '=', jobId)).execute()
   }
 
-  async #describeDue(trx: Transaction<Tables>, rows: readonly DueRow[]): Promise<DueJob[]> {
+  async #describeDue(
+    trx: Transaction<Tables>,
+    rows: readonly DueRow[],
+    asksActive: (jobId: string) => boolean,
+  ): Promise<DueJob[]> {
     if (rows.length === 0) return []
     const { dialect } = this.#database
     const ids = rows.map((row) => row.id)
-    const [pending, active] = [await pendingWindows(trx, ids), await activeJobs(trx, ids)]
+    const pending = await pendingWindows(
+      trx,
+      rows.flatMap((row) => (row.window_cursor === null ? [] : row.id)),
+    )
+    const active = await activeJobs(trx, ids.filter(asksActive))
     return rows.map((row) => {
       const windowCursor = optionalDate(row.window_cursor, dialect)
       return {
@@ -266,6 +284,7 @@ export class JobStore {
           next_tick: instant(decision.nextTick),
           plan_at: instant(decision.planAt),
           window_cursor: instant(decision.windowCursor),
+          ...earlierLedger(decision, dialect),
         })
         .where('id', '=', decision.jobId)
         .execute()
@@ -321,7 +340,34 @@ function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number) {
     .limit(limit)
 }
 
+/** The ledger begins where the first window was planned, also when somebody has set the cursor back. */
+function earlierLedger({ runs, skippedWindows }: PlanDecision, dialect: Dialect) {
+  const starts = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows].map((window) => window.start.getTime())
+  if (starts.length === 0) return {}
+  const first = dialect.instant(new Date(Math.min(...starts)))
+  return { ledger_start: sql<Date>`CASE WHEN ledger_start < ${first} THEN ledger_start ELSE ${first} END` }
+}
+
+/**
+ * Where a rescheduled job's ledger begins and goes on. Windows go on where the old ones end. When the first window was moved
+ * to an earlier start that the old windows continue, the planner goes back to it and passes over what exists.
+ */
+function ledgerOf(
+  job: JobRegistration,
+  row: Selectable<JobTable>,
+  dialect: Dialect,
+): { start: Date | undefined; cursor: Date | undefined } {
+  const start = optionalDate(row.ledger_start, dialect)
+  const cursor = optionalDate(row.window_cursor, dialect)
+  const begin = job.begin.windowCursor
+  if (!start || !cursor) return { start: begin, cursor: begin }
+  const isExtended =
+    begin !== undefined && begin < start && row.schedule === job.schedule && job.isBoundary?.(start) === true
+  return isExtended ? { start: begin, cursor: begin } : { start, cursor }
+}
+
 async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
+  if (jobIds.length === 0) return new Map()
   const rows = await trx
     .selectFrom('piko_window')
     .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
@@ -332,7 +378,9 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
 }
 
+/** By the index (job_id, state). */
 async function activeJobs(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Set<string>> {
+  if (jobIds.length === 0) return new Set()
   const rows = await trx
     .selectFrom('piko_run')
     .select('job_id')

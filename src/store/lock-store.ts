@@ -57,6 +57,15 @@ export class LockStore {
     )
   }
 
+  /** Frees what owners hold that are known to be dead. */
+  async releaseAll(owners: readonly string[]): Promise<void> {
+    if (owners.length === 0) return
+    const { db } = this.#database
+    await this.#database.retry(() =>
+      db.updateTable('piko_lock').set({ owner: null }).where('owner', 'in', owners).execute(),
+    )
+  }
+
   /** Inserts the free lock's row; another node that does the same at this moment is as good. */
   async #create(name: string): Promise<true> {
     const { db, dialect } = this.#database

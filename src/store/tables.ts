@@ -20,6 +20,8 @@ export interface JobTable {
   next_tick: NullableInstant
   /** When the planner looks at the job next; null: never. */
   plan_at: NullableInstant
+  /** Start of the first planned window: the unbroken prefix is counted from here. */
+  ledger_start: NullableInstant
   /** End of the last planned window. */
   window_cursor: NullableInstant
   created_at: Instant

@@ -4,6 +4,7 @@ import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
+import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type WindowState } from './tables.ts'
 
@@ -19,7 +20,7 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
-  /** Start of the first window in the ledger. */
+  /** Start of the first window that was planned. A window before it, run by hand, is in the ledger and not in the prefix. */
   readonly start: Date | undefined
   /** End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. */
   readonly watermark: Date | undefined
@@ -54,22 +55,49 @@ export class WindowStore {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_window')
-      .select((eb) => [
-        'state',
-        eb.fn.countAll<number>().as('count'),
-        eb.fn.min('start_at').as('start'),
-        eb.fn.max('end_at').as('end'),
-      ])
+      .select((eb) => ['state', eb.fn.countAll<number>().as('count'), eb.fn.max('end_at').as('end')])
       .where('job_id', '=', jobId)
       .groupBy('state')
       .execute()
     const counts: Record<WindowState, number> = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0 }
     for (const row of rows) counts[row.state] = Number(row.count)
-    const starts = rows.map((row) => dialect.date(row.start))
-    const ends = rows.map((row) => dialect.date(row.end))
-    const holes = rows.filter((row) => UNSETTLED.includes(row.state)).map((row) => dialect.date(row.start))
-    const end = extreme(ends, Math.max)
-    return { jobId, counts, start: extreme(starts, Math.min), watermark: extreme(holes, Math.min) ?? end, end }
+    const end = extreme(
+      rows.map((row) => dialect.date(row.end)),
+      Math.max,
+    )
+    const { start, cursor } = await this.#bounds(jobId)
+    if (!start || !cursor) return { jobId, counts, start, watermark: undefined, end }
+    // Behind the cursor nothing is planned: also while the planner has gone back to an earlier start.
+    const hole = await this.#firstHole(jobId, start)
+    return { jobId, counts, start, watermark: hole && hole < cursor ? hole : cursor, end }
+  }
+
+  async #bounds(jobId: string): Promise<{ start?: Date | undefined; cursor?: Date | undefined }> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_job')
+      .select(['ledger_start', 'window_cursor'])
+      .where('id', '=', jobId)
+      .executeTakeFirst()
+    if (!row) return {}
+    return { start: optionalDate(row.ledger_start, dialect), cursor: optionalDate(row.window_cursor, dialect) }
+  }
+
+  /** Start of the first window from `start` on that has not succeeded. */
+  async #firstHole(jobId: string, start: Date): Promise<Date | undefined> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_window')
+      .select((eb) => ['state', eb.fn.min('start_at').as('start')])
+      .where('job_id', '=', jobId)
+      .where('state', 'in', UNSETTLED)
+      .where('start_at', '>=', dialect.instant(start))
+      .groupBy('state')
+      .execute()
+    return extreme(
+      rows.map((row) => dialect.date(row.start)),
+      Math.min,
+    )
   }
 
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {

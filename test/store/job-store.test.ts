@@ -338,6 +338,41 @@ describeEachStore((fixture) => {
       expect(await store.runs.count('a')).toMatchObject({ queued: 1 })
     })
 
+    it('counts the unbroken prefix from the first planned window: one before it, run by hand, moves nothing', async () => {
+      await planDays(2)
+      const earlier = { start: at(-5 * DAY), end: at(-4 * DAY) }
+      await store.windows.enqueue({ jobId: 'a', kind: 'manual', priority: 0, window: earlier })
+      const claims = await claim(3)
+      await store.runs.finish(
+        NODE,
+        claims.map((one) => ({ claim: one, transition: { to: 'succeeded' } })),
+      )
+      expect(await store.windows.summary('a')).toMatchObject({
+        start: at(0),
+        watermark: day(1).end,
+        counts: { succeeded: 3 },
+      })
+    })
+
+    it('goes back to an earlier start that its windows continue, and has no watermark beyond what is planned again', async () => {
+      await planDays(2)
+      const claims = await claim(2)
+      await store.runs.finish(
+        NODE,
+        claims.map((one) => ({ claim: one, transition: { to: 'succeeded' } })),
+      )
+      const moved = (isBoundary: boolean): JobRegistration =>
+        registration('a', {
+          windows: `{"moved":${isBoundary}}`,
+          begin: { nextTick: at(-2 * DAY), windowCursor: at(-3 * DAY) },
+          isBoundary: () => isBoundary,
+        })
+      await store.jobs.register([moved(false)])
+      expect(await store.windows.summary('a')).toMatchObject({ start: at(0), watermark: day(1).end })
+      await store.jobs.register([moved(true)])
+      expect(await store.windows.summary('a')).toMatchObject({ start: at(-3 * DAY), watermark: at(-3 * DAY) })
+    })
+
     it('records skipped windows, which are holes', async () => {
       await store.jobs.register([registration('a', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } })])
       await store.jobs.plan(at(0), 10, (jobs) =>

@@ -1,4 +1,4 @@
-import { PikoError } from '../errors.ts'
+import { PikoError } from './errors.ts'
 
 /** As `engines` of package.json; a test compares them. */
 export const OLDEST_NODE = '22.13.0'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { exitCodeOf } from '../../src/cli/exit-code.ts'
-import { nodeTooOld, OLDEST_NODE } from '../../src/cli/node-version.ts'
+import { exitCodeOf } from '../src/cli/exit-code.ts'
+import { nodeTooOld, OLDEST_NODE } from '../src/node-version.ts'
 
 it.each(['22.13.0', '22.13.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(
   'takes Node %s',
@@ -22,7 +22,7 @@ it.each(['18.20.4', '20.20.2', '21.99.0', '22.0.0', '22.12.9'])(
 )
 
 it('expects what package.json promises', () => {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   const { engines } = JSON.parse(manifest) as { engines: { node: string } }
   expect(`${engines.node}.0`).toBe(`>=${OLDEST_NODE}`)
 })
