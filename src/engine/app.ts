@@ -136,6 +136,15 @@ export class Piko {
     }
   }
 
+  /** The tree of services that `start()` would run, with nothing started, opened or connected. */
+  async tree(): Promise<Service> {
+    if (this.#running) return this.#running.root
+    const cleanup = new ExitStack()
+    const { root } = await this.#build(cleanup)
+    await cleanup.close()
+    return root
+  }
+
   async #build(cleanup: ExitStack): Promise<Running> {
     const { events, settings, log } = this
     const executes = this.#options.execute ?? true
