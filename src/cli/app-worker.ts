@@ -1,11 +1,13 @@
 import { type Piko } from '../engine/app.ts'
+import { redactText } from '../job/redact.ts'
 import { Worker } from '../service/worker.ts'
 import { type Settings } from '../settings/settings.ts'
+import { catchStrayErrors } from './stray-errors.ts'
 
 /** What is left of a stop when the runs have ended or were given back. */
 const CLOSING_MS = 5_000
 
-/** The process of `piko start`: the app's tree of services under a worker, which answers signals and crashes. */
+/** The process of `piko start`: the app's tree of services under a worker, which answers signals, crashes and stray errors. */
 export class AppWorker extends Worker {
   readonly #app: Piko
   readonly #onUp: () => void
@@ -21,7 +23,7 @@ export class AppWorker extends Worker {
       stopDeadline: `${piko.shutdownTimeoutMs + CLOSING_MS}ms`,
       // A failed start is the command's error, in one line.
       print: (text) => {
-        if (this.#isUp) process.stderr.write(`${text}\n`)
+        if (this.#isUp) process.stderr.write(`${redactText(text)}\n`)
       },
     })
     this.#app = app
@@ -31,6 +33,15 @@ export class AppWorker extends Worker {
   /** Why the app could not be started. */
   get startError(): unknown {
     return this.#startError
+  }
+
+  override async run(): Promise<number> {
+    const release = catchStrayErrors(this.#app.log, (error) => this.crash(error))
+    try {
+      return await super.run()
+    } finally {
+      release()
+    }
   }
 
   protected override async onStarted(): Promise<void> {

@@ -90,6 +90,76 @@ export const endless = defineJob({ id: 'endless' }, async () => {
   })
 })
 
+describe('an error that reaches nobody', () => {
+  const SINK = `
+const Row = z.object({ id: z.int() })
+const Rows = defineSink({ name: 'rows', on: [[Row, () => {}]] })`
+  const once = "at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d'"
+
+  it('is logged when it is a rejection, and the node goes on', async () => {
+    const project = new Project({
+      'jobs.ts': `
+import { defineJob, defineSink } from 'piko'
+import { z } from '${import.meta.resolve('zod')}'
+${SINK}
+export const careless = defineJob({ id: 'careless', ${once} }, () => {
+  void Promise.reject(new Error('nobody waits for mysql://u:s3cr3t@h/db'))
+})
+export const forgetful = defineJob({ id: 'forgetful', ${once}, sinks: { rows: Rows } }, (ctx) => {
+  void ctx.sinks.rows.write(Row, { id: 'one' })
+})
+export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
+    })
+    const piko = project.start(['start', '--json'], { PIKO_LOG_JSON: 'true' })
+    const { url } = await piko.started()
+    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text()
+    await until(async () => /"careless",status="succeeded"\} 1/.test(await metrics()))
+    await until(async () => /"forgetful",status="failed"\} 1/.test(await metrics()))
+    await until(() => piko.stderr.includes('unhandled rejection'))
+    const count = async (): Promise<number> =>
+      Number(/"hello",status="succeeded"\} (\d+)/.exec(await metrics())?.[1] ?? 0)
+    const before = await count()
+    await until(async () => (await count()) > before)
+    piko.kill('SIGTERM')
+    const { code, stderr } = await piko.ended
+    expect(code).toBe(0)
+    const errors = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { level: string; msg: string; job_id?: string; err: object })
+      .filter(({ level }) => level === 'error')
+    expect(errors.toSorted((a, b) => (a.job_id ?? '').localeCompare(b.job_id ?? ''))).toMatchObject([
+      {
+        msg: 'unhandled rejection; it belongs to a handler that did not await it; the node goes on',
+        err: { message: 'nobody waits for mysql://u:[redacted]@h/db' },
+      },
+      { job_id: 'forgetful', msg: 'run failed; it is not tried again', err: { code: 'SINK_ROW_INVALID' } },
+    ])
+    expect(stderr).not.toContain('s3cr3t')
+  })
+
+  it('is logged when it is an exception; the node lets its runs end and exits with 1', async () => {
+    const project = new Project({
+      'jobs.ts': `
+import { writeFileSync } from 'node:fs'
+import { defineJob } from 'piko'
+export const slow = defineJob({ id: 'slow', ${once} }, async () => {
+  setTimeout(() => { throw new Error('thrown at mysql://u:s3cr3t@h/db') }, 100)
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  writeFileSync('done', '')
+})`,
+    })
+    const { code, stderr } = await project.piko(['start', '--no-http'])
+    expect(code).toBe(1)
+    expect(project.has('done')).toBe(true)
+    expect(stderr).toContain('uncaught exception; the node lets its runs end and exits with 1')
+    expect(stderr).toContain('thrown at mysql://u:[redacted]@h/db')
+    expect(stderr).toContain('run succeeded')
+    expect(stderr).toContain('node stopped')
+    expect(stderr).not.toContain('s3cr3t')
+  })
+})
+
 describe('a start that can not be', () => {
   interface Case {
     readonly files?: Record<string, string>
