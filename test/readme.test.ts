@@ -1,73 +1,87 @@
-import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import ts from 'typescript'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { compilerComplaints, Snippets } from './support/snippets.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const run = promisify(execFile)
-/** Each TypeScript block, under the file name in the line above it. */
-const blocks = readFileSync(join(root, 'README.md'), 'utf8').matchAll(
-  /(?:`([\w/.-]+\.ts)`:\n\n)?^```ts\n([\s\S]*?)^```$/gm,
-)
-const snippets = [...blocks].map(([, name, code]) => ({ name, code: code as string }))
+const readme = new Snippets('README.md')
+const jobs = new Snippets('docs/jobs.md')
+const services = new Snippets('docs/services.md')
+
+afterAll(() => {
+  for (const page of [readme, jobs, services]) page.remove()
+})
+
+describe('the README, docs/jobs.md and docs/services.md', () => {
+  it('name the file of every snippet', () => {
+    expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
+    for (const { names } of [jobs, services]) {
+      expect(names).not.toContain('unnamed.ts')
+      expect(new Set(names).size).toBe(names.length)
+    }
+  })
+
+  it('show snippets that compile under strict TypeScript', () => {
+    expect(compilerComplaints([...readme.files, ...jobs.files, ...services.files])).toEqual([])
+  }, 120_000)
+})
 
 describe('the README', () => {
-  let folder: string
-  const files: string[] = []
-
-  beforeAll(() => {
-    // Inside the repository and outside of node_modules, so that 'piko' means this package.
-    mkdirSync(join(root, '.piko'), { recursive: true })
-    folder = mkdtempSync(join(root, '.piko/readme-'))
-    for (const { name = 'unnamed.ts', code } of snippets) {
-      const file = join(folder, name)
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, code)
-      files.push(file)
-    }
-  })
-
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-  const node = (...args: string[]) =>
-    run(process.execPath, ['--conditions=piko-source', '--import', 'tsx', ...args], {
-      cwd: folder,
-      env: { ...process.env, PIKO_LOG_LEVEL: 'warn' },
-      timeout: 30_000,
-    })
-
-  it('names the file of every snippet', () => {
-    expect(snippets.map(({ name }) => name)).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-  })
-
-  it('shows snippets that compile under strict TypeScript', () => {
-    const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
-      config: { compilerOptions: object }
-    }
-    const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
-    const problems = ts.getPreEmitDiagnostics(ts.createProgram(files, { ...options, noEmit: true }))
-    expect(
-      problems.map(
-        (problem) => `${problem.file?.fileName}: ${ts.flattenDiagnosticMessageText(problem.messageText, '\n')}`,
-      ),
-    ).toEqual([])
-  }, 120_000)
-
   it('shows a job that the command line runs', async () => {
-    const { stdout } = await node(join(root, 'src/cli/bin.ts'), 'run', 'hello', '--json')
+    const bin = fileURLToPath(new URL('../src/cli/bin.ts', import.meta.url))
+    const stdout = await readme.run(bin, 'run', 'hello', '--json')
     expect(JSON.parse(stdout)).toMatchObject({ jobId: 'hello', state: 'succeeded' })
   })
 
   it('shows a program whose windows are each written once', async () => {
-    const { stdout } = await node('readings.ts')
+    const stdout = await readme.run('readings.ts')
     expect(stdout).toContain('days: 31')
     expect(stdout).toContain('mean: 16')
   })
 
   it('shows a call in a worker thread', async () => {
-    expect((await node('count.ts')).stdout.trim()).toBe('5')
+    expect((await readme.run('count.ts')).trim()).toBe('5')
   })
 })
+
+describe('docs/jobs.md', () => {
+  it('shows a program that asks for runs, waits for them and reads the ledger', async () => {
+    expect((await jobs.run('main.ts')).trimEnd().split('\n')).toEqual([
+      'succeeded { written: 2 }',
+      '{ rows: 3 }',
+      '2026-01-08T02:00:00.000Z 0 2026-01-01T02:00:00.000Z',
+      'failed TypeError',
+      'Float64Array(2) [ 2, 4 ]',
+    ])
+  })
+
+  it('shows tests that pass', async () => {
+    expect(await jobs.run('--test', '--test-reporter=tap', 'jobs.test.ts')).toMatch(/^# pass 2$/m)
+  })
+})
+
+describe('docs/services.md', () => {
+  it('shows a worker that restarts what crashes and stops cleanly', async () => {
+    const stdout = await services.run('worker.ts')
+    expect(stdout).toContain('INFO [^--Feed]: Starting...')
+    expect(stdout).toContain('(restart 2)')
+    expect(stdout.trimEnd()).toMatch(/INFO \[\^-Cache\]: Stopping\.\.\.$/)
+  })
+
+  it('shows a graph of services', async () => {
+    const stdout = await services.run('graph.ts')
+    expect(stdout).toContain(`[ 'feeds init 0', 'Feed init 0' ]`)
+    expect(stdout.trimEnd()).toMatch(/true$/)
+  })
+
+  it('shows an app with a service that a run borrows, in the order of its tree', async () => {
+    expect((await services.run('app.ts')).trimEnd().split('\n')).toEqual(['42', treeOrder().join(' '), 'true'])
+  })
+})
+
+/** The table of Piko's own services, without the HTTP server, which `piko start` adds. */
+function treeOrder(): string[] {
+  const page = readFileSync(new URL('../docs/services.md', import.meta.url), 'utf8')
+  const table = page.slice(page.indexOf('In the order of their start'))
+  const names = [...table.matchAll(/^\| (?:`([\w-]+)`|(_yours_)) /gm)].map(([, name]) => name ?? 'Cache')
+  return names.filter((name) => name !== 'http')
+}

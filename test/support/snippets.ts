@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const execute = promisify(execFile)
+
+/** The TypeScript blocks of a page as files of their own, each under the name in the line above it. */
+export class Snippets {
+  readonly names: readonly string[]
+  readonly files: readonly string[]
+  readonly #folder: string
+
+  /** @param page from the root of the repository, such as `docs/jobs.md` */
+  constructor(page: string) {
+    const blocks = readFileSync(join(root, page), 'utf8').matchAll(
+      /(?:`([\w/.-]+\.ts)`:\n\n)?^```ts\n([\s\S]*?)^```$/gm,
+    )
+    const snippets = [...blocks].map(([, name = 'unnamed.ts', code = '']) => ({ name, code }))
+    // Inside the repository and outside of node_modules, so that 'piko' means this package.
+    mkdirSync(join(root, '.piko'), { recursive: true })
+    this.#folder = mkdtempSync(join(root, '.piko/snippets-'))
+    this.names = snippets.map(({ name }) => name)
+    this.files = snippets.map(({ name, code }) => {
+      const file = join(this.#folder, name)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, code)
+      return file
+    })
+  }
+
+  /** Runs a file in the folder of the snippets as `npx tsx` does; rejects unless it ends with 0. */
+  async run(...args: readonly string[]): Promise<string> {
+    const { stdout } = await execute(process.execPath, ['--conditions=piko-source', '--import', 'tsx', ...args], {
+      cwd: this.#folder,
+      env: { ...process.env, PIKO_LOG_LEVEL: 'warn' },
+      timeout: 30_000,
+    })
+    return stdout
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** What the compiler says of the files, with the options of this repository. */
+export function compilerComplaints(files: readonly string[]): string[] {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
+    config: { compilerOptions: object }
+  }
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram(files, { ...options, noEmit: true }))
+    .map(({ file, start = 0, messageText }) => {
+      const at = file ? `${file.fileName}:${file.getLineAndCharacterOfPosition(start).line + 1}` : ''
+      return `${at}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+    })
+}
