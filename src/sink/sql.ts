@@ -14,6 +14,12 @@ export interface SqlExecutor {
 
 /** A database that sinks write to: the store's own, or any other through an adapter. */
 export interface SqlDatabase extends SqlExecutor {
-  /** Commits when `fn` resolves and rolls back when it rejects. */
+  /**
+   * Commits when `fn` resolves and rolls back when it rejects. Inside of it use `trx`: on MySQL other calls of the database
+   * take a connection of their own and are no part of the transaction; SQLite has one connection only, which the transaction
+   * holds.
+   *
+   * @throws PikoError `USAGE` from calls of the database inside of `fn` that go past `trx`, on SQLite
+   */
   transaction<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
 }

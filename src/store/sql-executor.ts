@@ -3,19 +3,42 @@ import { describe } from '../errors.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
 import { retryContention } from './contention.ts'
 import { type Dialect } from './dialect.ts'
+import { OwnTransaction } from './own-transaction.ts'
 import { type Tables } from './tables.ts'
 
 /**
  * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
  * file; a transaction is run once: only its caller knows whether it may be repeated.
+ *
+ * @throws PikoError `USAGE` on SQLite, for a call from inside a transaction of this database that goes past its `trx`
  */
 export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect): SqlDatabase {
   const single = sqlExecutor(db, dialect.name)
-  return {
+  const plain: SqlDatabase = {
     dialect: dialect.name,
     query: (text, params) => retryContention(dialect, () => single.query(text, params)),
     exec: (text, params) => retryContention(dialect, () => single.exec(text, params)),
     transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect.name))),
+  }
+  return dialect.name === 'sqlite' ? guarded(plain) : plain
+}
+
+function guarded(plain: SqlDatabase): SqlDatabase {
+  const own = new OwnTransaction()
+  return {
+    dialect: plain.dialect,
+    async query(text, params) {
+      own.assertOutside('sql.query')
+      return plain.query(text, params)
+    },
+    async exec(text, params) {
+      own.assertOutside('sql.exec')
+      return plain.exec(text, params)
+    },
+    async transaction(fn) {
+      own.assertOutside('sql.transaction')
+      return plain.transaction((trx) => own.enter(() => fn(trx)))
+    },
   }
 }
 
