@@ -72,7 +72,7 @@ describe('SinkPool.forRun', () => {
   it('waits for no open longer than the run’s signal says', async () => {
     const Orders = defineSink({ name: 'orders', on: [[Order, () => {}]], open: () => new Promise(() => {}) })
     const controller = new AbortController()
-    const reason = new PikoError('RUN_CANCELLED', 'cancelled')
+    const reason = new PikoError('RUN_TIMEOUT', 'too slow')
     const run = newPool().forRun({ orders: Orders }, sinkScope({ signal: controller.signal }))
     controller.abort(reason)
     await expect(run).rejects.toBe(reason)
