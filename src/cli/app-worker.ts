@@ -1,5 +1,6 @@
 import { type Piko } from '../engine/app.ts'
 import { redactText } from '../job/redact.ts'
+import { toError } from '../errors.ts'
 import { Worker } from '../service/worker.ts'
 import { type Settings } from '../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
@@ -11,7 +12,7 @@ const CLOSING_MS = 5_000
 export class AppWorker extends Worker {
   readonly #app: Piko
   readonly #onUp: () => void
-  #startError: unknown
+  #startError: Error | undefined
   #isUp = false
 
   constructor(app: Piko, { piko }: Settings, onUp: () => void) {
@@ -31,7 +32,7 @@ export class AppWorker extends Worker {
   }
 
   /** Why the app could not be started. */
-  get startError(): unknown {
+  get startError(): Error | undefined {
     return this.#startError
   }
 
@@ -49,7 +50,7 @@ export class AppWorker extends Worker {
     try {
       await this.#app.start({ under: this })
     } catch (error) {
-      if (!this.shouldStop) this.#startError = error
+      if (!this.shouldStop) this.#startError = toError(error)
       throw error
     }
     this.#isUp = true

@@ -44,7 +44,7 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
   const format = globals.json ? 'json' : options.format
   const address = options.url ?? (options.running ? `http://${settings.http.host}:${settings.http.port}` : undefined)
   const text = address === undefined ? await drawn(settings, options.jobs, format) : await asked(address, format)
-  if (format === 'json') printResult(true, JSON.parse(text), () => text)
+  if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
   else process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 

@@ -133,7 +133,7 @@ describeEachStore((fixture) => {
   it('hands over the id under which it claimed, whatever the node is called by then', async () => {
     const ids = [NODE, '00000000-0000-4000-8000-000000000002']
     const seen: string[] = []
-    startDispatcher(
+    await startDispatcher(
       async (claim, nodeId) => {
         seen.push(nodeId)
         await finish(claim)
@@ -147,7 +147,7 @@ describeEachStore((fixture) => {
 
   it('claims only what it was made for, where it was made for some jobs', async () => {
     const seen: string[] = []
-    startDispatcher(
+    await startDispatcher(
       async (claim) => {
         seen.push(claim.jobId)
         await finish(claim)

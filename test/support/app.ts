@@ -24,7 +24,14 @@ export function testSettings(store: OpenOptions, more: SettingsOverrides = {}): 
   const { sqlite, mysql } = storeSettings(store)
   return {
     ...more,
-    piko: { log_level: 'silent', poll_interval: '50ms', lease: '2s', shutdown_timeout: '5s', block_threshold: '0s', ...more.piko },
+    piko: {
+      log_level: 'silent',
+      poll_interval: '50ms',
+      lease: '2s',
+      shutdown_timeout: '5s',
+      block_threshold: '0s',
+      ...more.piko,
+    },
     sqlite: { ...sqlite, ...more.sqlite },
     mysql: { ...mysql, ...more.mysql },
   }
