@@ -40,6 +40,8 @@ interface Attempt {
   readonly claim: Claim
   readonly nodeId: string
   readonly abort: AbortController
+  /** The handler went on after the grace time, and was left alone. */
+  isGivenUp: boolean
 }
 
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
@@ -114,7 +116,7 @@ export class Executor extends Service {
   async #execute(claim: Claim, nodeId: string): Promise<void> {
     const { registry, clock, events } = this.#parts
     const job = registry.find(claim.jobId)
-    const attempt: Attempt = { claim, nodeId, abort: new AbortController() }
+    const attempt: Attempt = { claim, nodeId, abort: new AbortController(), isGivenUp: false }
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
@@ -151,6 +153,7 @@ export class Executor extends Service {
       durationMs: clock.now() - startedAt,
       error: 'error' in outcome ? outcome.error : undefined,
       retryInMs: transition.to === 'queued' && transition.counted ? transition.delayMs : undefined,
+      isGivenUp: attempt.isGivenUp,
     })
   }
 
@@ -193,7 +196,10 @@ export class Executor extends Service {
     let takeBack: (() => void) | undefined
     const givenUp = new Promise<never>((_, reject) => {
       const onAbort = (): void => {
-        takeBack = this.#deadlines.add(this.#parts.graceMs, () => reject(toError(signal.reason)))
+        takeBack = this.#deadlines.add(this.#parts.graceMs, () => {
+          attempt.isGivenUp = true
+          reject(toError(signal.reason))
+        })
       }
       if (signal.aborted) onAbort()
       else signal.addEventListener('abort', onAbort, { once: true })

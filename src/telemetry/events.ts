@@ -14,7 +14,10 @@ export interface EventMap {
   'runs.recovered': { count: number; nodeIds: readonly string[] }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
-  /** The end of an attempt, after it is stored. `state` is the run's new state; `queued` means that it will be tried again. */
+  /**
+   * The end of an attempt, after it is stored. `state` is the run's new state; `queued` means that it will be tried again.
+   * `isGivenUp`: its handler did not end within the grace time after its signal aborted, and still runs.
+   */
   'run.settled': {
     runId: number
     jobId: string
@@ -24,6 +27,7 @@ export interface EventMap {
     durationMs: number
     error: Error | undefined
     retryInMs: number | undefined
+    isGivenUp: boolean
   }
   /** This node's claim was no longer valid when the attempt ended: nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }

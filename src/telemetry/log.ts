@@ -77,7 +77,7 @@ export function logEvents(events: Events, log: Logger): () => void {
     events.on('leader.changed', ({ isLeader, epoch }) => {
       const words = isLeader
         ? 'this node is the leader now; it plans ticks'
-        : 'this node follows; another node plans ticks'
+        : 'this node no longer leads; another node may plan ticks'
       log.info({ piko_event: 'leader.changed', epoch }, words)
     }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
@@ -146,25 +146,30 @@ const ENDED = {
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
-  const { runId, jobId, attempt, outcome, state, durationMs, error, retryInMs } = payload
+  const { runId, jobId, attempt, outcome, state, durationMs, error, retryInMs, isGivenUp } = payload
   const fields = {
     piko_event: 'run.settled',
     run_id: runId,
     job_id: jobId,
     attempt,
+    outcome,
+    state,
     duration_ms: Math.round(durationMs),
+    ...(isGivenUp && { is_given_up: true }),
   }
+  // The slot is free, the work is not over: what the handler holds and does is out of Piko's hands.
+  const stillRuns = isGivenUp ? '; its handler did not end on ctx.signal and still runs' : ''
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {
-    log.info(fields, `${ENDED.interrupted}; it is queued again`)
+    log[isGivenUp ? 'warn' : 'info'](fields, `${ENDED.interrupted}; it is queued again${stillRuns}`)
   } else if (state === 'queued') {
     const next = retryInMs ? `it is tried again in ${formatMs(retryInMs)}` : 'it is tried again at once'
-    log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}`)
+    log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}${stillRuns}`)
   } else if (outcome === 'cancelled') {
-    log.info({ ...fields, reason: error?.message }, ENDED.cancelled)
+    log[isGivenUp ? 'warn' : 'info']({ ...fields, reason: error?.message }, `${ENDED.cancelled}${stillRuns}`)
   } else {
-    log.error({ ...fields, err: error }, `${ENDED[outcome]}; it is not tried again`)
+    log.error({ ...fields, err: error }, `${ENDED[outcome]}; it is not tried again${stillRuns}`)
   }
 }
 

@@ -340,11 +340,16 @@ describeEachStore((store) => {
         ],
         { graceMs: 100, settings: { piko: { concurrency: 1 } } },
       )
+      const ends = recordEvents(app, 'run.settled')
       const failed = rejected(app.run('stuck', { wait: true }))
       const next = app.run('next', { wait: true })
       const { run } = (await failed) as RunFailedError
       expect(run).toMatchObject({ state: 'failed', error: { code: 'RUN_TIMEOUT' } })
       expect(await next).toMatchObject({ output: 'has the slot' })
+      expect(ends).toMatchObject([
+        { jobId: 'stuck', outcome: 'timeout', isGivenUp: true },
+        { jobId: 'next', isGivenUp: false },
+      ])
       const settled = recordEvents(app, 'run.settled')
       stuck.open()
       await over.pass()

@@ -54,6 +54,7 @@ describeEachStore((fixture) => {
         durationMs: 1,
         error: undefined,
         retryInMs: undefined,
+        isGivenUp: false,
       })
     }
   }
@@ -96,7 +97,7 @@ describeEachStore((fixture) => {
     const id = await enqueue()
     let isSettled = false
     const waiting = waiter.wait(id).then(() => (isSettled = true))
-    const settled = { jobId: 'a', attempt: 1, outcome: 'failure', durationMs: 1, error: undefined } as const
+    const settled = { jobId: 'a', attempt: 1, outcome: 'failure', durationMs: 1, error: undefined, isGivenUp: false } as const
     events.emit('run.settled', { ...settled, runId: id, state: 'queued', retryInMs: 1 })
     await waiter.wait(id, AbortSignal.timeout(150)).catch(() => undefined)
     expect(isSettled).toBe(false)

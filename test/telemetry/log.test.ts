@@ -172,6 +172,7 @@ const settled = {
   durationMs: 1_234,
   error: undefined,
   retryInMs: undefined,
+  isGivenUp: false,
 } as const satisfies EventMap['run.settled']
 
 /** One of each, so that a new event without a line shows. */
@@ -216,6 +217,16 @@ describe('logEvents', () => {
     ['warn', 'run timed out; it is tried again at once', { outcome: 'timeout', state: 'queued', retryInMs: 0 }],
     ['error', 'run failed; it is not tried again', { outcome: 'failure', state: 'failed' }],
     ['error', 'run timed out; it is not tried again', { outcome: 'timeout', state: 'failed' }],
+    [
+      'error',
+      'run timed out; it is not tried again; its handler did not end on ctx.signal and still runs',
+      { outcome: 'timeout', state: 'failed', isGivenUp: true },
+    ],
+    [
+      'warn',
+      'run was interrupted by the stop of this node; it is queued again; its handler did not end on ctx.signal and still runs',
+      { outcome: 'interrupted', state: 'queued', isGivenUp: true },
+    ],
     ['info', 'run was cancelled', { outcome: 'cancelled', state: 'cancelled' }],
     [
       'info',
@@ -224,7 +235,22 @@ describe('logEvents', () => {
     ],
   ] as const)('says at level %s: %s', (level, msg, change) => {
     const [line] = emitted('run.settled', { ...settled, ...change })
-    expect(line).toMatchObject({ level, msg, run_id: 7, job_id: 'sync', attempt: 1, duration_ms: 1_234 })
+    const { outcome, state } = { ...settled, ...change }
+    expect(line).toMatchObject({
+      level,
+      msg,
+      run_id: 7,
+      job_id: 'sync',
+      attempt: 1,
+      duration_ms: 1_234,
+      outcome,
+      state,
+    })
+  })
+
+  it('claims of no other node that it plans ticks', () => {
+    const [line] = emitted('leader.changed', { isLeader: false, epoch: undefined })
+    expect(line).toMatchObject({ level: 'info', msg: 'this node no longer leads; another node may plan ticks' })
   })
 
   it('shows the error of a failed run', () => {

@@ -24,6 +24,7 @@ const settled: EventMap['run.settled'] = {
   durationMs: 700,
   error: undefined,
   retryInMs: undefined,
+  isGivenUp: false,
 }
 
 describe('Metrics', () => {
