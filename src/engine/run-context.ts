@@ -1,4 +1,4 @@
-import { type JobContext, type Logger, type MapOptions } from '../job/context.ts'
+import { type JobContext, type Logger } from '../job/context.ts'
 import { type Claim } from '../job/run.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
@@ -30,7 +30,9 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
   readonly sinks: JobContext<ResourceMap, unknown, SinkMap>['sinks']
   readonly signal: AbortSignal
   readonly log: Logger
+  // Bound: handlers destructure their context.
   readonly progress: JobContext['progress']
+  readonly map: JobContext['map']
 
   constructor(parts: RunContextParts) {
     const { claim } = parts
@@ -46,14 +48,7 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
     this.sinks = parts.sinks as this['sinks']
     this.signal = parts.signal
     this.log = parts.log
+    this.map = (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? 8, parts.signal)
     this.progress = (done, total, message) => parts.onProgress(done, total, message)
-  }
-
-  map<T, U>(
-    items: Iterable<T> | AsyncIterable<T>,
-    fn: (item: T, index: number) => Promise<U> | U,
-    options: MapOptions = {},
-  ): Promise<PromiseSettledResult<U>[]> {
-    return fanOut(items, fn, options.concurrency ?? 8, this.signal)
   }
 }

@@ -55,7 +55,10 @@ export interface JobContext<
   readonly log: Logger
   /** Tells how far the run has come: the event `run.progress`, and a line in the log at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
-  /** Calls `fn` for every item, at most `concurrency` at once, and settles them all: order is kept, nothing is thrown. */
+  /**
+   * Calls `fn` for every item, at most `concurrency` at once, and settles them all: order is kept, and what `fn` throws is a
+   * result. Rejects when the run's signal aborts or the source of the items fails.
+   */
   map<T, U>(
     items: Iterable<T> | AsyncIterable<T>,
     fn: (item: T, index: number) => Promise<U> | U,
