@@ -1,10 +1,12 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { systemClock } from '../../src/engine/clock.ts'
+import { type Clock, systemClock } from '../../src/engine/clock.ts'
 import { RunWaiter } from '../../src/engine/run-waiter.ts'
 import { type Run } from '../../src/job/run.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { Events } from '../../src/telemetry/events.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { eventually } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
@@ -24,8 +26,8 @@ describeEachStore((fixture) => {
 
   afterEach(() => Promise.all(waiters.splice(0).map((waiter) => waiter.stop())))
 
-  const startWaiter = async (pollMs: number): Promise<RunWaiter> => {
-    const waiter = new RunWaiter(store.runs, pollMs, systemClock, events)
+  const startWaiter = async (pollMs: number, clock: Clock = systemClock): Promise<RunWaiter> => {
+    const waiter = new RunWaiter(store.runs, pollMs, clock, events)
     waiters.push(waiter)
     await waiter.start()
     return waiter
@@ -36,8 +38,13 @@ describeEachStore((fixture) => {
     return id!
   }
 
-  /** Ends all queued runs in the database, and says so where `isHere`. */
-  const settleAll = async ({ isHere }: { isHere: boolean }): Promise<void> => {
+  /** Lets a number of turns of the event loop and of its microtasks pass. */
+  const hops = async (count: number): Promise<void> => {
+    for (let hop = 0; hop < count; hop++) await (hop % 2 ? Promise.resolve() : new Promise(setImmediate))
+  }
+
+  /** Ends all queued runs in the database, and says so where `isHere`, one by one. */
+  const settleAll = async ({ isHere, pause = 0 }: { isHere: boolean; pause?: number }): Promise<void> => {
     const { claims } = await store.runs.claim({ nodeId: NODE, limit: 100, jobs: { except: [] }, limits: new Map() })
     await store.runs.finish(
       NODE,
@@ -45,6 +52,7 @@ describeEachStore((fixture) => {
     )
     if (!isHere) return
     for (const { runId } of claims) {
+      await hops(pause)
       events.emit('run.settled', {
         runId,
         jobId: 'a',
@@ -77,18 +85,29 @@ describeEachStore((fixture) => {
   it('misses no end that this node tells, at whatever moment it comes', { timeout: 30_000 }, async () => {
     // With an hour to the next poll, one wake-up that is lost is one test that never ends.
     const waiter = await startWaiter(HOUR)
-    const hops = async (count: number): Promise<void> => {
-      for (let hop = 0; hop < count; hop++) await (hop % 2 ? Promise.resolve() : new Promise(setImmediate))
-    }
     for (let round = 0; round < 60; round++) {
-      const ids = await Promise.all([enqueue(), enqueue()])
+      const ids = await Promise.all([enqueue(), enqueue(), enqueue()])
       const waiting: Promise<Run>[] = ids.map(async (id, index) => {
         await hops((round * (index + 1)) % 7)
         return waiter.wait(id)
       })
       await hops(round % 11)
       await settleAll({ isHere: true })
-      expect((await Promise.all(waiting)).map((run) => run.state)).toEqual(['succeeded', 'succeeded'])
+      expect((await Promise.all(waiting)).map((run) => run.id)).toEqual(ids)
+    }
+  })
+
+  it('misses no end that comes while it reads the one before', { timeout: 30_000 }, async () => {
+    const clock = new ManualClock()
+    const waiter = await startWaiter(HOUR, clock)
+    for (let round = 0; round < 20; round++) {
+      const ids = await Promise.all([enqueue(), enqueue(), enqueue()])
+      const waiting = Promise.all(ids.map((id) => waiter.wait(id)))
+      // The poll that looks for what had ended before is over; from here on the clock stands still.
+      clock.advance(60)
+      await eventually(() => expect(clock.sleeping).toBe(1))
+      await settleAll({ isHere: true, pause: round % 7 })
+      expect((await waiting).map((run) => run.id)).toEqual(ids)
     }
   })
 
@@ -97,7 +116,14 @@ describeEachStore((fixture) => {
     const id = await enqueue()
     let isSettled = false
     const waiting = waiter.wait(id).then(() => (isSettled = true))
-    const settled = { jobId: 'a', attempt: 1, outcome: 'failure', durationMs: 1, error: undefined, isGivenUp: false } as const
+    const settled = {
+      jobId: 'a',
+      attempt: 1,
+      outcome: 'failure',
+      durationMs: 1,
+      error: undefined,
+      isGivenUp: false,
+    } as const
     events.emit('run.settled', { ...settled, runId: id, state: 'queued', retryInMs: 1 })
     await waiter.wait(id, AbortSignal.timeout(150)).catch(() => undefined)
     expect(isSettled).toBe(false)

@@ -158,7 +158,10 @@ describeEachStore((store) => {
       const ticks = recordEvents(second, 'runs.planned')
       const leads = nextEvent(second, 'leader.changed', ({ isLeader }) => isLeader)
       const stopping = first.stop()
+      const stoppedAt = Date.now()
       await leads
+      // Not because the first one's time to drain, or its lease, had run out.
+      expect(Date.now() - stoppedAt).toBeLessThan(8_000)
       await eventually(() => expect(ticks.length).toBeGreaterThanOrEqual(2))
       gate.open()
       await stopping

@@ -299,18 +299,6 @@ describeEachStore((store) => {
       await app.run('sync', { window: START, wait: true })
     })
 
-    it('is started at once', async () => {
-      const app = await startApp(
-        store.options,
-        minutes(1, () => {}),
-        { settings: { piko: { poll_interval: '30s' } } },
-      )
-      await settledLedger(app, 1)
-      const startedAt = Date.now()
-      await app.run('sync', { window: START, wait: true })
-      expect(Date.now() - startedAt).toBeLessThan(5_000)
-    })
-
     it('is refused with what is known when there is no such window', async () => {
       const app = await startApp(store.options, [
         minutes(3, () => {}),

@@ -1,0 +1,46 @@
+import { beforeEach, expect, it } from 'vitest'
+import { Client } from '../../src/engine/client.ts'
+import { systemClock } from '../../src/engine/clock.ts'
+import { RunWaiter } from '../../src/engine/run-waiter.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { JobRegistry } from '../../src/job/registry.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { Events } from '../../src/telemetry/events.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const START = new Date('2025-01-01T00:00:00Z')
+const END = new Date('2025-01-03T00:00:00Z')
+
+describeEachStore((fixture) => {
+  let store: Store
+  let client: Client
+  let told: (readonly Date[])[]
+
+  beforeEach(async () => {
+    store ??= storeOn(await fixture.open())
+    await fixture.empty()
+    told = []
+    const registry = JobRegistry.of([
+      defineJob({ id: 'plain' }, () => {}),
+      defineJob({ id: 'daily', every: '1d', windows: { start: START, end: END } }, () => {}),
+    ])
+    const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
+    client = new Client({ registry, ...store, waiter }, (runAts) => told.push(runAts))
+    const begin = { nextTick: undefined, windowCursor: END }
+    await store.jobs.register([{ id: 'daily', description: undefined, schedule: '{}', windows: '{}', begin }])
+  })
+
+  it('tells when the runs that it stored are due, so that they need not wait for a poll', async () => {
+    const later = new Date(Date.now() + 60_000)
+    await Promise.all([client.run('plain'), client.run('plain', { runAt: later })])
+    expect(told).toEqual([[new Date(0), later]])
+    await client.run('daily', { window: START })
+    expect(told.slice(1)).toEqual([[new Date(0)]])
+  })
+
+  it('stores what is asked for at the same moment together, in the order of the calls', async () => {
+    const runs = await Promise.all(Array.from({ length: 700 }, (_, input) => client.run('plain', { input })))
+    expect(runs.map((run) => run.input)).toEqual(Array.from({ length: 700 }, (_, input) => input))
+    expect(told.map((runAts) => runAts.length)).toEqual([500, 200])
+  })
+})
