@@ -79,8 +79,12 @@ export class JobStore {
    * that what was missed meanwhile is seen; a changed schedule goes on where the old one's windows end.
    */
   async register(registrations: readonly JobRegistration[]): Promise<void> {
-    if (registrations.length === 0) return
     const { dialect } = this.#database
+    // A statement takes 32,766 parameters on SQLite.
+    for (const chunk of chunksOf(registrations, 1_000)) await this.#registerChunk(chunk, dialect)
+  }
+
+  async #registerChunk(registrations: readonly JobRegistration[], dialect: Dialect): Promise<void> {
     await this.#database.transaction(async (trx) => {
       const rows = await trx
         .selectFrom('piko_job')

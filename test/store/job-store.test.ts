@@ -92,6 +92,13 @@ describeEachStore((fixture) => {
       expect(await store.jobs.find('a')).toMatchObject({ nextTick: at(7), planAt: at(0), windowCursor: at(0) })
     })
 
+    it('takes thousands of jobs', async () => {
+      const jobs = Array.from({ length: 5_000 }, (_, index) => registration(`job-${index}`))
+      await store.jobs.register(jobs)
+      await store.jobs.register(jobs)
+      expect(await store.jobs.list()).toHaveLength(5_000)
+    })
+
     it('survives many nodes that register the same jobs at the same moment', async () => {
       const jobs = Array.from({ length: 20 }, (_, index) => registration(`job-${index}`))
       await Promise.all(Array.from({ length: 6 }, () => store.jobs.register(jobs)))
