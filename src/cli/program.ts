@@ -18,12 +18,12 @@ Exit codes:
 /**
  * The command line, with every command. Commands import the engine when they need it: help and refusals come at once. It throws where commander would exit, and prints no errors.
  *
- * @param json keeps help for a missing command off standard error
+ * @param json keeps help for a missing command off standard error, and makes JSON of the version
  */
 export function createProgram({ json }: { json: boolean }): Command {
   const program = new Command('piko')
     .description('A data-oriented job orchestrator.')
-    .version(version(), '--version', 'show the version')
+    .version(json ? JSON.stringify({ version: version() }) : version(), '--version', 'show the version')
     .exitOverride()
     .configureOutput({ outputError: () => {}, ...(json && { writeErr: () => {} }) })
     .configureHelp({ showGlobalOptions: true })

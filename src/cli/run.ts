@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { RunFailedError, type RunOptions } from '../engine/client.ts'
-import { type Run } from '../job/run.ts'
+import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
 import { formatMs } from '../time/duration.ts'
-import { toError } from '../errors.ts'
+import { PikoError, toError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -91,27 +91,51 @@ async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLog
   return createLogger({ level: piko.logLevel, json: piko.logJson, name: piko.name, stream: bar })
 }
 
-/** A signal ends the waiting; the stop of the app that follows gives the run back to the queue if it does not end. */
+/**
+ * Waits for the end of the run. A signal stops the app, which lets a run under way end or gives it back to the queue.
+ *
+ * @throws InterruptedError when the app has stopped before the run came to its end here
+ */
 async function watch(
   app: Piko,
   queued: Run,
   signalled: Promise<StopSignal>,
   bar: ProgressBar | undefined,
 ): Promise<Run> {
-  const unsubscribe = app.events.on('run.progress', (progress) => {
-    if (progress.runId === queued.id) bar?.show(progress)
-  })
-  const waiting = new AbortController()
+  const ended = Promise.withResolvers<Run>()
+  const subscriptions = [
+    app.events.on('run.progress', (progress) => {
+      if (progress.runId === queued.id) bar?.show(progress)
+    }),
+    // Read at once: a stop that waits for nothing else closes the store next.
+    app.events.on('run.settled', ({ runId, state }) => {
+      if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(found(app, runId))
+    }),
+  ]
+  let isSignalled = false
   void signalled.then((signal) => {
+    isSignalled = true
+    ;(bar ?? process.stderr).write(`${signal}: waiting for the run under way; a second signal stops at once\n`)
     const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
-    waiting.abort(new InterruptedError(signal, message, { runId: queued.id }))
+    const interrupted = (): void => ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
+    void app.stop().then(interrupted, interrupted)
+  })
+  void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
+    // A stop ends the waiting before it has ended itself.
+    if (!isSignalled) ended.reject(error)
   })
   try {
-    return await app.waitFor(queued.id, waiting.signal)
+    return await ended.promise
   } finally {
-    unsubscribe()
+    for (const unsubscribe of subscriptions) unsubscribe()
     bar?.hide()
   }
+}
+
+async function found(app: Piko, runId: number): Promise<Run> {
+  const run = await app.findRun(runId)
+  if (!run) throw new PikoError('RUN_UNKNOWN', `run ${runId} is gone`, { details: { runId } })
+  return run
 }
 
 function durationMs({ startedAt, finishedAt }: Run): number | undefined {

@@ -51,7 +51,7 @@ async function windows(jobId: string, filter: WindowsOptions, globals: GlobalOpt
     const ledger = await app.ledger(jobId)
     const firstHole = await findFirstHole(app, jobId)
     const shown = await app.windows(jobId, filter)
-    printResult(globals.json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown))
+    printResult(globals.json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown, filter.state))
   } finally {
     await app.stop()
   }
@@ -98,17 +98,30 @@ function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, show
   }
 }
 
-function textOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, shown: readonly LedgerWindow[]): string {
+function textOf(
+  ledger: LedgerSummary,
+  firstHole: LedgerWindow | undefined,
+  shown: readonly LedgerWindow[],
+  state: WindowsOptions['state'],
+): string {
   const summary = summaryOf(ledger, firstHole)
-  return shown.length === 0 ? summary : `${summary}\n\n${table(columns(), shown)}`
+  if (shown.length === 0) return summary
+  const more = total(ledger, state) - shown.length
+  return `${summary}\n\n${table(columns(), shown)}${more > 0 ? `\n… and ${more} more; --limit shows them` : ''}`
 }
 
-function summaryOf({ jobId, counts, watermark }: LedgerSummary, firstHole: LedgerWindow | undefined): string {
-  const total = STATES.reduce((sum, state) => sum + counts[state], 0)
-  if (total === 0) return `${jobId}: no windows yet`
+/** Of one state or of all. */
+function total({ counts }: LedgerSummary, state?: WindowsOptions['state']): number {
+  return state ? counts[state] : STATES.reduce((sum, each) => sum + counts[each], 0)
+}
+
+function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
+  const { jobId, counts, watermark } = ledger
+  const all = total(ledger)
+  if (all === 0) return `${jobId}: no windows yet`
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
   const hole = firstHole ? `first hole ${instantText(firstHole.start)} (${firstHole.state})` : 'no hole'
-  return `${jobId}: ${total} windows (${parts.join(', ')}); watermark ${instantText(watermark)}; ${hole}`
+  return `${jobId}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')}); watermark ${instantText(watermark)}; ${hole}`
 }
 
 function columns(): Column<LedgerWindow>[] {

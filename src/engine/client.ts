@@ -137,15 +137,19 @@ export class Client extends Service {
       throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; leave out the window ${describe(start)}`)
     }
     const cursor = (await this.#jobs.find(job.id))?.windowCursor
-    const known = `the ledger knows those from ${windows.start.toISOString()} to ${cursor?.toISOString() ?? 'none yet'}`
+    // A node that plans writes the cursor when it starts; `piko run` does not.
+    const known = cursor
+      ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
+      : `no node has planned job "${job.id}" yet: start one with piko start`
     if (start === undefined) {
       throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
     }
     const date = instantOf(start)
+    if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
     const window = Number.isNaN(date.getTime())
       ? undefined
       : new Timeline(Schedule.of(schedule, job.id), windows).startingAt(date)
-    if (!window || !cursor || window.end > cursor) {
+    if (!window || window.end > cursor) {
       throw new PikoError(
         'WINDOW_UNKNOWN',
         `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`,

@@ -74,10 +74,12 @@ describe('the command line', () => {
       stdout: '',
       stderr: expect.stringMatching(/^error USAGE: [^\n]+\n$/) as string,
     })
+    const asJson = await project.piko(['--version', '--json'])
     const version = await project.piko(['--version'])
     const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string
     }
     expect(version).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' })
+    expect(asJson).toEqual({ code: 0, stdout: `{"version":"${manifest.version}"}\n`, stderr: '' })
   })
 })

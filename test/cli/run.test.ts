@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { errorOf, Project, until } from './project.ts'
 
 const JOBS = `
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { defineJob } from 'piko'
 import { z } from 'zod'
 export const copy = defineJob({ id: 'copy', config: z.object({ shop: z.string().default('eu') }) }, (ctx) => {
@@ -10,6 +10,11 @@ export const copy = defineJob({ id: 'copy', config: z.object({ shop: z.string().
   return { shop: ctx.config.shop, input: ctx.input }
 })
 export const broken = defineJob({ id: 'broken' }, () => { throw new Error('the shop is closed') })
+export const gated = defineJob({ id: 'gated' }, async () => {
+  writeFileSync('gated', '')
+  while (!existsSync('open')) await new Promise((resolve) => setTimeout(resolve, 20))
+  return 'through'
+})
 export const endless = defineJob({ id: 'endless' }, (ctx) => new Promise((_, reject) => {
   writeFileSync('begun', '')
   ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
@@ -90,5 +95,30 @@ describe('piko run', () => {
     const result = await piko.ended
     expect(result.code).toBe(143)
     expect(errorOf(result)).toMatchObject({ code: 'STOPPED', details: { signal: 'SIGTERM', runId: 1 } })
+  })
+
+  it('waits at a signal for the run under way, says so at once, and ends as the run does', async () => {
+    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const piko = project.start(['run', 'gated', '--json'])
+    await until(() => project.has('gated'))
+    piko.kill('SIGINT')
+    await until(() => piko.stderr.includes('SIGINT: waiting for the run under way; a second signal stops at once\n'))
+    project.write('open', '')
+    const { code, stdout } = await piko.ended
+    expect(JSON.parse(stdout)).toMatchObject({ id: 1, state: 'succeeded', output: 'through' })
+    expect(code).toBe(0)
+  })
+
+  it('says of a window that no node has planned yet how to get it planned', async () => {
+    const project = new Project({
+      'jobs.ts': `
+import { defineJob } from 'piko'
+export const daily = defineJob({ id: 'daily', every: '1d', windows: { start: '2026-01-01T00:00:00Z' } }, () => {})`,
+    })
+    const result = await project.piko(['run', 'daily', '--window', '2026-01-01T00:00:00Z', '--json'])
+    expect(errorOf(result)).toMatchObject({
+      code: 'WINDOW_UNKNOWN',
+      message: 'no node has planned job "daily" yet: start one with piko start',
+    })
   })
 })

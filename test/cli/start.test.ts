@@ -20,16 +20,21 @@ export const daily = defineJob(
   (ctx) => {
     if (ctx.window.start.getUTCDate() === 2) throw new Error('no data')
   },
+)
+export const once = defineJob(
+  { id: 'once', every: '1d', windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-02T00:00:00Z' } },
+  () => {},
 )`,
     })
     const piko = project.start(['start', '--json'])
     const { url, jobs, store } = await piko.started()
-    expect({ jobs, store }).toEqual({ jobs: ['daily', 'hello'], store: '.piko/piko.db' })
+    expect({ jobs, store }).toEqual({ jobs: ['daily', 'hello', 'once'], store: '.piko/piko.db' })
     const metric = async (pattern: RegExp): Promise<boolean> =>
       pattern.test(await (await fetch(`${url}/metrics`)).text())
     await until(() => metric(/^piko_job_run_total\{job_id="hello",status="succeeded"\} [1-9]/m))
     await until(() => metric(/^piko_job_run_total\{job_id="daily",status="succeeded"\} 2/m))
     await until(() => metric(/^piko_job_run_total\{job_id="daily",status="failed"\} 1/m))
+    await until(() => metric(/^piko_job_run_total\{job_id="once",status="succeeded"\} 1/m))
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     piko.kill('SIGTERM')
     const { code, stdout, stderr } = await piko.ended
@@ -54,6 +59,12 @@ export const daily = defineJob(
       'daily: 3 windows (2 succeeded, 1 failed); watermark 2026-01-02T00:00:00Z; first hole 2026-01-02T00:00:00Z (failed)',
     )
     expect(text).toMatch(/^2026-01-02T00:00:00Z {2}2026-01-03T00:00:00Z {2}failed +\d+ +1 +no data$/m)
+    expect(text).not.toContain('more')
+    expect((await project.piko(['windows', 'once'])).stdout).toContain('once: 1 window (1 succeeded); watermark')
+    expect((await project.piko(['windows', 'daily', '--limit', '1'])).stdout).toMatch(
+      /\n… and 2 more; --limit shows them\n$/,
+    )
+    expect((await project.piko(['windows', 'daily', '--limit', '1', '--state', 'failed'])).stdout).not.toContain('more')
   })
 
   it('lets a run end before it leaves, and leaves at once on the second signal', async () => {
