@@ -1,7 +1,7 @@
-import { defineJob } from 'piko'
+import { defineJob, HttpService } from 'piko'
 import { Service } from 'piko/service'
 import { describe, expect, it } from 'vitest'
-import { eventually, recordEvents, startApp } from '../support/app.ts'
+import { eventually, makeApp, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 describeEachStore((fixture) => {
@@ -12,7 +12,10 @@ describeEachStore((fixture) => {
         await new Promise((resolve) => setTimeout(resolve, 30))
         executions.set(ctx.runId, (executions.get(ctx.runId) ?? 0) + 1)
       })
-      const app = await startApp(fixture.options, work)
+      const app = makeApp(fixture.options, work)
+      const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
+      await app.start()
+      const readiness = async (): Promise<number> => (await fetch(`${http.url}/readyz`)).status
       const restarted = recordEvents(app, 'service.restarted')
       const ids: number[] = []
       const enqueue = async (): Promise<void> => {
@@ -21,6 +24,7 @@ describeEachStore((fixture) => {
       }
       const names = app.services.children.map((service) => service.name)
       expect(names).toEqual([
+        'http',
         'store',
         'cpu-pool',
         'resources',
@@ -39,10 +43,12 @@ describeEachStore((fixture) => {
         await enqueue()
         service.crash(new Error(`injected into ${service.name}`))
         expect((await app.health()).checks[service.name]).toMatchObject({ ok: false })
+        if (service !== http) expect(await readiness()).toBe(503)
         await eventually(() => expect(restarted.at(-1)?.service).toBe(`Piko/${service.name}`), 10_000)
         expect(service.isRunning).toBe(true)
         const { checks } = await app.health()
         expect(Object.values(checks).every((check) => check.ok)).toBe(true)
+        expect(await readiness()).toBe(200)
         await enqueue()
       }
       const runs = await Promise.all(ids.map((id) => app.waitFor(id)))

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, type ExecFileOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -237,8 +237,8 @@ async function installServer(): Promise<string> {
   if (policy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, maxBuffer: 64 * 1024 * 1024 }
-    await run('apt-get', ['update'], options)
-    await run('apt-get', ['install', '-y', '--no-install-recommends', 'mariadb-server'], options)
+    await aptGet(['update'], options)
+    await aptGet(['install', '-y', '--no-install-recommends', 'mariadb-server'], options)
   } catch (error) {
     throw new Error(`apt-get could not install mariadb-server.\n${HOW_TO}`, { cause: error })
   } finally {
@@ -247,6 +247,22 @@ async function installServer(): Promise<string> {
   const program = findServer()
   if (!program) throw new Error(`mariadb-server was installed, but there is no mariadbd.\n${HOW_TO}`)
   return program
+}
+
+/** Waits for another apt-get to finish, for up to five minutes: a fresh machine often updates itself. */
+async function aptGet(args: readonly string[], options: ExecFileOptions): Promise<void> {
+  for (const deadline = Date.now() + 300_000; ;) {
+    try {
+      await run('apt-get', args, options)
+      return
+    } catch (error) {
+      const isLocked = /Could not get lock|Unable to (?:lock|acquire)/.test(
+        String((error as { stderr?: string }).stderr),
+      )
+      if (!isLocked || Date.now() > deadline) throw error
+      await sleep(1_000)
+    }
+  }
 }
 
 async function freePort(): Promise<number> {
