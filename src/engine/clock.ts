@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { processClock } from '../service/clock.ts'
 
 /** Time is passed in: tests move a manual clock, production reads the system's. */
 export interface Clock {
@@ -8,21 +8,5 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** A timer of Node's takes no more, some 25 days; with more it would fire after 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  async sleep(ms, signal) {
-    if (signal?.aborted) return
-    let leftMs = ms
-    try {
-      do {
-        await sleep(Math.min(leftMs, LONGEST_TIMER_MS), undefined, signal ? { signal } : undefined)
-        leftMs -= LONGEST_TIMER_MS
-      } while (leftMs > 0)
-    } catch {
-      // Only the signal makes the timer reject: an abort is the awaited end of this sleep.
-    }
-  },
-}
+/** The machine's time, the same that services have. */
+export const systemClock: Clock = processClock
