@@ -99,7 +99,7 @@ export class Node {
     this.client = new Client({ registry, runs: store.runs, jobs: store.jobs, windows: store.windows, waiter }, expect)
     const leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events)
     const planning = [
-      new Registration(store.jobs, registry, clock),
+      new Registration(store.jobs, registry),
       leader,
       new Planner({ jobs: store.jobs, registry, leader, clock, events }, pollMs, expect).dependsOn(leader),
     ]

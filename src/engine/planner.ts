@@ -1,5 +1,5 @@
 import { type JobRegistry } from '../job/registry.ts'
-import { type DueJob, type JobStore, type PlanDecision, type PlanResult } from '../store/job-store.ts'
+import { type Agenda, type DueJob, type JobStore, type PlanDecision, type PlanResult } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
@@ -10,13 +10,15 @@ const JOBS_PER_PASS = 500
 /** A job that this node's code does not know is looked at again after this. */
 const UNKNOWN_JOB_PAUSE_MS = 10_000
 
+/** How far ahead is planned, in poll intervals: a pass that is late by half of one leaves no tick late. */
+const AHEAD = 1.5
+
 /** Turns due ticks into runs, on the leader, many jobs a transaction. */
 export class Planner extends LoopService {
   readonly #jobs: JobStore
   readonly #registry: JobRegistry
   readonly #leader: Leader
   readonly #pollMs: number
-  readonly #clock: Clock
   readonly #events: Events
   readonly #onPlanned: (runAts: readonly Date[]) => void
 
@@ -30,7 +32,6 @@ export class Planner extends LoopService {
     this.#jobs = parts.jobs
     this.#registry = parts.registry
     this.#leader = parts.leader
-    this.#clock = parts.clock
     this.#events = parts.events
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
@@ -41,18 +42,22 @@ export class Planner extends LoopService {
 
   protected override async step(): Promise<number> {
     if (!this.#leader.isLeader) return this.#pollMs
-    const { due, written } = await this.runOnce()
+    const agenda = await this.#jobs.agenda()
+    const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
+    if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
+    const { due, written } = await this.#plan(agenda.now, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
     const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
     if (due === JOBS_PER_PASS && hasWritten) return 0
-    const next = await this.#jobs.nextPlanAt()
-    return next ? Math.min(this.#pollMs, Math.max(5, next.getTime() - this.#clock.now())) : this.#pollMs
+    return this.#pauseUntil(await this.#jobs.agenda())
   }
 
-  /** One pass. */
-  async runOnce(): Promise<PlanResult> {
-    const now = new Date(this.#clock.now())
-    const until = new Date(now.getTime() + this.#pollMs * 1.5)
+  #pauseUntil({ now, nextPlanAt }: Agenda): number {
+    return nextPlanAt ? Math.min(this.#pollMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : this.#pollMs
+  }
+
+  /** One pass. Every instant is the database's: the clocks of two nodes differ. */
+  async #plan(now: Date, until: Date): Promise<PlanResult> {
     const result = await this.#jobs.plan(
       until,
       JOBS_PER_PASS,

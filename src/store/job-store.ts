@@ -64,6 +64,13 @@ export interface PlanResult {
   readonly written: readonly PlanDecision[]
 }
 
+export interface Agenda {
+  /** The database's clock, by which everything is planned: the nodes' own clocks differ. */
+  readonly now: Date
+  /** When the next job is due for planning. */
+  readonly nextPlanAt: Date | undefined
+}
+
 /** Registration and the planner's cursors. */
 export class JobStore {
   readonly #database: Database
@@ -295,18 +302,22 @@ export class JobStore {
     }
   }
 
-  /** When the next job is due for planning. */
-  async nextPlanAt(): Promise<Date | undefined> {
+  async agenda(): Promise<Agenda> {
     const { db, dialect } = this.#database
     const row = await db
-      .selectFrom('piko_job')
-      .select('plan_at')
-      .where('plan_at', 'is not', null)
-      .where('is_paused', '=', 0)
-      .orderBy('plan_at')
-      .limit(1)
-      .executeTakeFirst()
-    return row ? optionalDate(row.plan_at, dialect) : undefined
+      .selectNoFrom((eb) => [
+        dialect.now().as('now'),
+        eb
+          .selectFrom('piko_job')
+          .select('plan_at')
+          .where('plan_at', 'is not', null)
+          .where('is_paused', '=', 0)
+          .orderBy('plan_at')
+          .limit(1)
+          .as('plan_at'),
+      ])
+      .executeTakeFirstOrThrow()
+    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect) }
   }
 
   async find(jobId: string): Promise<JobRow | undefined> {
