@@ -1,0 +1,40 @@
+import { beforeEach, expect, it } from 'vitest'
+import { type Clock, systemClock } from '../../src/engine/clock.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type Database } from '../../src/store/database.ts'
+import { nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const HOUR_MS = 3_600_000
+
+function aheadBy(ms: number): Clock {
+  return { now: () => systemClock.now() + ms, sleep: (delayMs, signal) => systemClock.sleep(delayMs, signal) }
+}
+
+describeEachStore((store) => {
+  let database: Database
+
+  beforeEach(async () => {
+    database ??= await store.open()
+    await store.empty()
+  })
+
+  it.each([
+    ['ahead', HOUR_MS],
+    ['behind', -HOUR_MS],
+  ])('a node whose clock is an hour %s plans the ticks and windows of the present', async (_, skewMs) => {
+    const start = new Date(Math.floor(Date.now() / 1_000) * 1_000)
+    const tick = defineJob({ id: 'tick', every: '1s' }, () => {})
+    const window = defineJob({ id: 'window', every: '1s', windows: { start } }, () => {})
+    const app = await startApp(store.options, [tick, window], { clock: aheadBy(skewMs) })
+
+    await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'window')
+    await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'tick')
+
+    const planned = await database.db.selectFrom('piko_run').select(['job_id', 'tick']).execute()
+    expect(new Set(planned.map((run) => run.job_id))).toEqual(new Set(['tick', 'window']))
+    for (const run of planned) {
+      expect(Math.abs(database.dialect.date(run.tick!).getTime() - Date.now())).toBeLessThan(60_000)
+    }
+  })
+})
