@@ -1,5 +1,6 @@
 export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts'
 
+export { type Attempt } from './job/attempt.ts'
 export { type JobContext, type Logger, type MapOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
@@ -53,11 +54,14 @@ export { type OffloadOptions } from './offload/offload-pool.ts'
 
 export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
+export { type EnqueueTransaction, type KyselyTransaction, type Mysql2Connection } from './store/enqueue-in.ts'
+export { type CancelFilter, type CancelResult } from './store/cancel-store.ts'
+export { type ReplayFilter, type ReplayResult } from './store/replay-store.ts'
 export { type RunFilter } from './store/run-store.ts'
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/window-store.ts'
 export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
-export { RunFailedError, type RunOptions } from './engine/client.ts'
+export { type EnqueueOptions, RunFailedError, type RunOptions } from './engine/client.ts'
 
 export { HttpService } from './http/http-service.ts'

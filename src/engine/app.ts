@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
+import { type Attempt } from '../job/attempt.ts'
 import { type Run } from '../job/run.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
@@ -11,14 +12,16 @@ import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import { type Service } from '../service/service.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
+import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
+import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RunFilter } from '../store/run-store.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { type Client, type RunOptions } from './client.ts'
+import { type Client, type EnqueueOptions, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { discoverJobs } from './discover.ts'
 import { jobGlobs } from './job-globs.ts'
@@ -289,6 +292,21 @@ export class Piko {
     return this.#ready().client.run(jobId, options)
   }
 
+  /**
+   * Stores one run and returns its id. With `trx` it becomes part of the caller's own transaction: the run exists if and only
+   * if that transaction commits, and is found by the next look for work (`[piko] poll_interval` at most).
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @example
+   * await app.sql.transaction(async (trx) => {
+   *   await trx.exec('INSERT INTO orders (id) VALUES (?)', [id])
+   *   await app.enqueue('ship_order', { input: { id }, trx })
+   * })
+   */
+  async enqueue(jobId: string, options: EnqueueOptions = {}): Promise<number> {
+    return this.#ready().client.enqueue(jobId, options)
+  }
+
   /** Resolves with a run once it is settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     return this.#ready().client.waitFor(runId, signal)
@@ -302,6 +320,55 @@ export class Piko {
   /** Runs, newest first; 100 unless the filter says otherwise. */
   async runs(filter: RunFilter = {}): Promise<Run[]> {
     return this.#ready().store.runs.list(filter)
+  }
+
+  /**
+   * Cancels one run, wherever it is. A queued run is `cancelled` at once; a running one is returned with `cancelRequestedAt`: its
+   * node aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, and it is not tried again. A run that has ended is returned
+   * unchanged.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  async cancel(runId: number): Promise<Run> {
+    return this.#ready().node.control.cancel(runId)
+  }
+
+  /**
+   * Cancels all runs that fit and have not ended.
+   *
+   * @returns how many queued runs it ended, and how many running ones it asked to end
+   * @throws PikoError `USAGE` for a filter that names no runs
+   * @example
+   * await app.cancelAll({ jobId: 'sync_orders', state: 'queued' })
+   */
+  async cancelAll(filter: CancelFilter): Promise<CancelResult> {
+    return this.#ready().node.control.cancelAll(filter)
+  }
+
+  /**
+   * Puts failed (or cancelled) runs back into the queue, as if they had never run; their windows are pending again. A run whose
+   * window has been run again since is left as it is.
+   *
+   * @throws PikoError `USAGE` for a filter that names no runs
+   * @example
+   * const { count } = await app.replay({ jobId: 'sync_orders', since: new Date('2026-01-01T00:00:00Z') })
+   */
+  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    return this.#ready().node.control.replay(filter)
+  }
+
+  /** What `replay` would do now. */
+  async previewReplay(filter: ReplayFilter): Promise<ReplayResult> {
+    return this.#ready().node.control.previewReplay(filter)
+  }
+
+  /**
+   * The attempts of a run, oldest first, with their errors; those before a replay too.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  async attempts(runId: number): Promise<Attempt[]> {
+    return this.#ready().node.control.attempts(runId)
   }
 
   /** All jobs that the database knows. */

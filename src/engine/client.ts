@@ -5,7 +5,9 @@ import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
 import { MOST_CONFIG_BYTES, MOST_INPUT_BYTES, toJson } from '../store/json.ts'
+import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
+import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { Schedule } from '../time/schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
@@ -34,6 +36,16 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
+/** How `app.enqueue` asks for a run. */
+export interface EnqueueOptions extends Omit<RunOptions, 'wait' | 'signal' | 'window'> {
+  /**
+   * Store the run inside of this transaction, so that it exists if and only if the transaction commits: the `trx` of
+   * `app.sql.transaction` or `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on the database that
+   * Piko runs on.
+   */
+  readonly trx?: EnqueueTransaction
+}
+
 /** A run that did not succeed, for those who waited for it. */
 export class RunFailedError extends PikoError {
   readonly run: Run
@@ -58,17 +70,21 @@ export class Client extends Service {
   readonly #batcher: Batcher<NewRun, number>
   readonly #reads: Batcher<number, Run | undefined>
   readonly #onEnqueued: (runAts: readonly Date[]) => void
+  readonly #enqueueIn: Store['enqueueIn']
+  readonly #assertOutside: (what: string) => void
 
   /** @param onEnqueued gets the times at which stored runs are due */
   constructor(
-    parts: { registry: JobRegistry; runs: RunStore; jobs: JobStore; windows: WindowStore; waiter: RunWaiter },
+    parts: { registry: JobRegistry; store: Store; waiter: RunWaiter },
     onEnqueued: (runAts: readonly Date[]) => void,
   ) {
     super({ name: 'client' })
     this.#registry = parts.registry
-    this.#runs = parts.runs
-    this.#jobs = parts.jobs
-    this.#windows = parts.windows
+    this.#runs = parts.store.runs
+    this.#jobs = parts.store.jobs
+    this.#windows = parts.store.windows
+    this.#enqueueIn = parts.store.enqueueIn
+    this.#assertOutside = parts.store.database.assertOutside
     this.#waiter = parts.waiter
     this.#onEnqueued = onEnqueued
     this.#batcher = new Batcher(async (runs) => {
@@ -88,23 +104,25 @@ export class Client extends Service {
    * {@link RunFailedError}
    */
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
-    const job = this.#registry.get(jobId)
-    parseConfig(job, options.config)
-    assertStorable(options)
-    const run: NewRun = {
-      jobId,
-      kind: 'manual',
-      priority: options.priority ?? job.policy.priority,
-      runAt: options.runAt,
-      config: options.config,
-      input: options.input,
-    }
-    const window = await this.#windowOf(job, options.window)
-    const runId = window ? await this.#enqueueWindow({ ...run, window }) : await this.#batcher.add(run)
+    this.#assertOutside('app.run')
+    const run = this.#newRun(jobId, options)
+    const window = await this.#windowOf(this.#registry.get(jobId), options.window)
+    const runId = window ? await this.#enqueueWindow({ ...run, window }) : await this.#store(run)
     if (!options.wait) return this.#find(runId)
     const settled = await this.#waiter.wait(runId, options.signal)
     if (settled.state !== 'succeeded') throw new RunFailedError(settled)
     return settled
+  }
+
+  /**
+   * Stores a run and returns its id, without reading it back.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   */
+  async enqueue(jobId: string, { trx, ...options }: EnqueueOptions = {}): Promise<number> {
+    const run = this.#newRun(jobId, options)
+    await this.#windowOf(this.#registry.get(jobId), undefined)
+    return trx ? this.#enqueueIn(trx, run) : this.#store(run)
   }
 
   /** Resolves with the run once it is settled, whatever its end. */
@@ -116,6 +134,25 @@ export class Client extends Service {
   /** Requests under way are stored before the store closes. */
   protected override onStop(): Promise<void> {
     return this.#batcher.idle()
+  }
+
+  #newRun(jobId: string, options: RunOptions): NewRun {
+    const job = this.#registry.get(jobId)
+    parseConfig(job, options.config)
+    assertStorable(options)
+    return {
+      jobId,
+      kind: 'manual',
+      priority: options.priority ?? job.policy.priority,
+      runAt: options.runAt,
+      config: options.config,
+      input: options.input,
+    }
+  }
+
+  #store(run: NewRun): Promise<number> {
+    this.#assertOutside('app.enqueue without trx')
+    return this.#batcher.add(run)
   }
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {

@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toError } from '../errors.ts'
 import { type Claim, type Transition } from '../job/run.ts'
-import { type Finish, type RunStore } from '../store/run-store.ts'
+import { type Finish, type FinishResult, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Batcher } from './batcher.ts'
 
 interface Item extends Finish {
   readonly nodeId: string
 }
+
+/**
+ * `cancelled`: the run was to be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer
+ * valid; nothing was written.
+ */
+export type Stored = 'stored' | 'cancelled' | 'lost'
 
 const RETRY_MS = 200
 
@@ -18,7 +24,7 @@ const RETRY_MS = 200
 export class Completer {
   readonly #runs: RunStore
   readonly #events: Events
-  readonly #batcher: Batcher<Item, boolean>
+  readonly #batcher: Batcher<Item, Stored>
   #isAbandoned = false
 
   constructor(runs: RunStore, events: Events) {
@@ -27,8 +33,7 @@ export class Completer {
     this.#batcher = new Batcher((items) => this.#write(items))
   }
 
-  /** False when the claim was no longer valid; nothing is written then. */
-  finish(nodeId: string, claim: Claim, transition: Transition): Promise<boolean> {
+  finish(nodeId: string, claim: Claim, transition: Transition): Promise<Stored> {
     return this.#batcher.add({ nodeId, claim, transition })
   }
 
@@ -37,15 +42,17 @@ export class Completer {
     this.#isAbandoned = true
   }
 
-  async #write(items: readonly Item[]): Promise<boolean[]> {
-    const lost = new Set<Claim>()
+  async #write(items: readonly Item[]): Promise<Stored[]> {
+    const others = new Map<Claim, Stored>()
     for (const [nodeId, finishes] of Map.groupBy(items, (item) => item.nodeId)) {
-      for (const claim of await this.#persist(nodeId, finishes)) lost.add(claim)
+      const { lost, cancelled } = await this.#persist(nodeId, finishes)
+      for (const claim of lost) others.set(claim, 'lost')
+      for (const claim of cancelled) others.set(claim, 'cancelled')
     }
-    return items.map((item) => !lost.has(item.claim))
+    return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  async #persist(nodeId: string, finishes: readonly Finish[]): Promise<readonly Claim[]> {
+  async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     for (;;) {
       try {
         return await this.#runs.finish(nodeId, finishes)

@@ -1,5 +1,6 @@
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
+import { cancelledError, runCancelled } from '../job/attempt.ts'
 import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type Logger } from '../job/context.ts'
@@ -9,11 +10,11 @@ import { type ResourcePool } from '../resource/resource-pool.ts'
 import { Service } from '../service/service.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { type SinkPool } from '../sink/sink-pool.ts'
-import { type SqlDatabase } from '../sink/sql.ts'
+import { type SqlDatabase, type SqlExecutor } from '../sink/sql.ts'
 import { MOST_OUTPUT_BYTES, toJson } from '../store/json.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { type Completer } from './completer.ts'
+import { type Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { parseConfig } from './run-config.ts'
 import { RunContext } from './run-context.ts'
@@ -24,6 +25,13 @@ export interface ExecutorParts {
   readonly sinksFor: SinkPool['forRun']
   readonly sql: SqlDatabase
   readonly completer: Completer
+  /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
+  readonly commit: <T>(
+    nodeId: string,
+    claim: Claim,
+    fn: (trx: SqlExecutor) => Promise<T>,
+    isWanted: () => void,
+  ) => Promise<T>
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
@@ -42,6 +50,8 @@ interface Attempt {
   readonly abort: AbortController
   /** The handler went on after the grace time, and was left alone. */
   isGivenUp: boolean
+  /** `'done'`: the handler has ended the run by `ctx.commit`, and nothing that follows changes that. */
+  commit: 'none' | 'begun' | 'done'
 }
 
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
@@ -64,6 +74,19 @@ export class Executor extends Service {
   /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. */
   abortAll(reason: PikoError): void {
     for (const attempt of this.#attempts) attempt.abort.abort(reason)
+  }
+
+  /** Ends those attempts under way that have these fences: somebody cancelled their runs. */
+  cancel(fences: readonly number[]): void {
+    const wanted = new Set(fences)
+    for (const { claim, abort } of this.#attempts) {
+      if (wanted.has(claim.fence)) abort.abort(runCancelled(claim.runId))
+    }
+  }
+
+  /** The runs whose handlers are under way and have no reason to end yet. */
+  get cancellable(): number[] {
+    return [...this.#attempts].filter(({ abort }) => !abort.signal.aborted).map(({ claim }) => claim.runId)
   }
 
   /** Runs under way. */
@@ -116,7 +139,7 @@ export class Executor extends Service {
   async #execute(claim: Claim, nodeId: string): Promise<void> {
     const { registry, clock, events } = this.#parts
     const job = registry.find(claim.jobId)
-    const attempt: Attempt = { claim, nodeId, abort: new AbortController(), isGivenUp: false }
+    const attempt: Attempt = { claim, nodeId, abort: new AbortController(), isGivenUp: false, commit: 'none' }
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
@@ -135,34 +158,42 @@ export class Executor extends Service {
       attempt: claim.attempt,
       latenessMs: Math.max(0, startedAt - claim.runAt.getTime()),
     })
-    const outcome = await this.#attempt(attempt, job)
+    let outcome = await this.#attempt(attempt, job)
     this.#attempts.delete(attempt)
-    const transition = settle(claim, outcome, job.policy.retry, this.#parts.random())
+    const isCommitted = attempt.commit === 'done'
+    let transition: Transition = isCommitted
+      ? { to: 'succeeded' }
+      : settle(claim, outcome, job.policy.retry, this.#parts.random())
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
-    const isStored = !hasLostLease(attempt.abort.signal) && (await this.#store(attempt, transition))
-    if (!isStored) {
+    const isLost = !isCommitted && hasLostLease(attempt.abort.signal)
+    const stored = isCommitted ? 'stored' : isLost ? 'lost' : await this.#store(attempt, transition)
+    if (stored === 'lost') {
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       return
+    }
+    if (stored === 'cancelled') {
+      outcome = { kind: 'cancelled', error: runCancelled(runId) }
+      transition = { to: 'cancelled', error: cancelledError() }
     }
     events.emit('run.settled', {
       runId,
       jobId,
       attempt: claim.attempt,
-      outcome: outcome.kind,
+      outcome: isCommitted ? 'success' : outcome.kind,
       state: transition.to,
       durationMs: clock.now() - startedAt,
-      error: 'error' in outcome ? outcome.error : undefined,
+      error: !isCommitted && 'error' in outcome ? outcome.error : undefined,
       retryInMs: transition.to === 'queued' && transition.counted ? transition.delayMs : undefined,
       isGivenUp: attempt.isGivenUp,
     })
   }
 
-  async #store(attempt: Attempt, transition: Transition): Promise<boolean> {
+  async #store(attempt: Attempt, transition: Transition): Promise<Stored> {
     try {
       return await this.#parts.completer.finish(attempt.nodeId, attempt.claim, transition)
     } catch {
       // The completer has reported why, and has given up only because the process ends: the lease does the rest.
-      return false
+      return 'lost'
     }
   }
 
@@ -235,6 +266,7 @@ export class Executor extends Service {
           sinks: runSinks.writers,
           signal,
           log,
+          commit: (fn) => this.#commit(attempt, fn, () => runSinks.flush()),
           onProgress: (done, total, message) => events.emit('run.progress', { runId, jobId, done, total, message }),
         })
         const output = await withOffloadSignal(signal, () => job.handler(context, borrowed.values))
@@ -247,11 +279,33 @@ export class Executor extends Service {
         return { kind: 'success', output }
       } catch (error) {
         await runSinks.discard()
+        if (attempt.commit === 'done')
+          log.error({ err: error }, 'the handler failed after ctx.commit; the run has succeeded')
         throw error
       }
     } catch (thrown) {
       await this.#returnAfter(borrowed, toError(thrown), log)
       throw thrown
+    }
+  }
+
+  async #commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>, flush: () => Promise<void>): Promise<T> {
+    const { claim, nodeId, abort } = attempt
+    if (attempt.commit !== 'none') {
+      throw new PikoError(
+        'USAGE',
+        `run ${claim.runId} of job "${claim.jobId}" called ctx.commit twice; it ends the run`,
+      )
+    }
+    attempt.commit = 'begun'
+    try {
+      abort.signal.throwIfAborted()
+      await flush()
+      const value = await this.#parts.commit(nodeId, claim, fn, () => abort.signal.throwIfAborted())
+      attempt.commit = 'done'
+      return value
+    } finally {
+      if (attempt.commit === 'begun') attempt.commit = 'none'
     }
   }
 

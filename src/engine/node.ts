@@ -3,6 +3,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
 import { type Events } from '../telemetry/events.ts'
+import { Cancellation } from './cancellation.ts'
 import { Client } from './client.ts'
 import { type Clock } from './clock.ts'
 import { Completer } from './completer.ts'
@@ -14,6 +15,7 @@ import { Planner } from './planner.ts'
 import { Recovery } from './recovery.ts'
 import { Registration } from './registration.ts'
 import { type ResourcesService } from './resources-service.ts'
+import { RunControl } from './run-control.ts'
 import { RunWaiter } from './run-waiter.ts'
 import { type SinksService } from './sinks-service.ts'
 import { type StoreService } from './store-service.ts'
@@ -42,7 +44,7 @@ export interface NodeOptions {
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → waiter → client → executor → registration → leader → planner → dispatcher
+ * heartbeat → recovery → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -50,6 +52,7 @@ export interface NodeOptions {
 export class Node {
   readonly services: readonly Service[]
   readonly client: Client
+  readonly control: RunControl
   readonly #lease: NodeLease
   readonly #executor: Executor
   readonly #options: NodeOptions
@@ -65,6 +68,7 @@ export class Node {
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
       completer: new Completer(store.runs, events),
+      commit: store.commit,
       events,
       clock,
       nodeId,
@@ -96,7 +100,13 @@ export class Node {
     this.#options = options
     this.#executor = executor
     this.#lease = new NodeLease(store.nodes, leaseMs, (reason) => executor.abortAll(reason), clock, events)
-    this.client = new Client({ registry, runs: store.runs, jobs: store.jobs, windows: store.windows, waiter }, expect)
+    this.client = new Client({ registry, store, waiter }, expect)
+    const cancellation = new Cancellation(store.cancels, executor, clock, events)
+    this.control = new RunControl(
+      store,
+      () => cancellation.wake(),
+      () => dispatcher.wake(),
+    )
     const leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events)
     const planning = [
       new Registration(store.jobs, registry),
@@ -107,7 +117,8 @@ export class Node {
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),
       waiter,
       this.client.dependsOn(waiter),
-      ...(options.execute ? [executor.dependsOn(parts.store, resources, sinks)] : []),
+      // Before the executor: a run can be cancelled until the last one has ended.
+      ...(options.execute ? [cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),
       ...(options.execute && options.plan ? planning : []),
       ...(options.execute ? [dispatcher.dependsOn(executor, this.#lease)] : []),
     ]

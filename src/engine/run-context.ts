@@ -13,6 +13,7 @@ export interface RunContextParts {
   readonly sinks: Readonly<Record<string, unknown>>
   readonly signal: AbortSignal
   readonly log: Logger
+  readonly commit: JobContext['commit']
   readonly onProgress: (done: number, total: number | undefined, message: string | undefined) => void
 }
 
@@ -33,6 +34,7 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
   // Bound: handlers destructure their context.
   readonly progress: JobContext['progress']
   readonly map: JobContext['map']
+  readonly commit: JobContext['commit']
 
   constructor(parts: RunContextParts) {
     const { claim } = parts
@@ -49,6 +51,7 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
     this.signal = parts.signal
     this.log = parts.log
     this.map = (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? 8, parts.signal)
+    this.commit = parts.commit
     this.progress = (done, total, message) => parts.onProgress(done, total, message)
   }
 }

@@ -1,5 +1,6 @@
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
+import { type SqlExecutor } from '../sink/sql.ts'
 import { type Window } from '../time/window.ts'
 
 /** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
@@ -53,6 +54,18 @@ export interface JobContext<
   /** Joins timeout, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `LEASE_LOST` or `STOPPED`. */
   readonly signal: AbortSignal
   readonly log: Logger
+  /**
+   * Ends the run: what `fn` writes through `trx`, the run's success and its window's state are one transaction on the
+   * database that Piko runs on, so that they happen together, once. Sinks are flushed before. A claim that was overtaken
+   * is refused and all of it rolled back. `fn` is run again after a deadlock: let it write through `trx` alone.
+   *
+   * What follows in the handler can't fail the run any more; what it throws goes to the log.
+   *
+   * @returns what `fn` returned (any JSON value up to 1 MB), which is the run's output
+   * @throws PikoError `LEASE_LOST` when the run is no longer this node's, `USAGE` for a second commit of a run
+   * @throws the reason of `signal` when it has aborted, and whatever `fn` throws
+   */
+  commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /** Tells how far the run has come: the event `run.progress`, and a line in the log at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
   /**

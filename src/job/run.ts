@@ -45,6 +45,8 @@ export interface Run {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
+  /** When somebody asked to cancel it. A run that came to another end first has it too. */
+  readonly cancelRequestedAt: Date | undefined
 }
 
 /** A run that this node holds. */

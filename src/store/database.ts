@@ -4,6 +4,7 @@ import { type SqlDatabase } from '../sink/sql.ts'
 import { retryContention } from './contention.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
+import { OwnTransaction } from './own-transaction.ts'
 import { requireServerVersion } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
 import { NodeSqliteDialect, openSqlite } from './sqlite-driver.ts'
@@ -34,6 +35,10 @@ export interface Database {
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** The same repetition for one statement. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
+  /** Runs the body of a transaction that is the user's, so that calls past its `trx` are refused where they would wait for ever. */
+  readonly enter: <T>(body: () => Promise<T>) => Promise<T>
+  /** @throws PikoError `USAGE` inside of such a body, on a database with one connection */
+  readonly assertOutside: (what: string) => void
   /** Waits for running statements. Closing twice is harmless. */
   readonly close: () => Promise<void>
 }
@@ -78,10 +83,13 @@ async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undef
 
 function assemble(kysely: KyselyDialect, dialect: Dialect, location: string): Database {
   const db = new Kysely<Tables>({ dialect: kysely })
+  const own = dialect.name === 'sqlite' ? new OwnTransaction() : undefined
   return {
     db,
     dialect,
-    sql: sqlDatabase(db, dialect),
+    sql: sqlDatabase(db, dialect, own),
+    enter: (body) => (own ? own.enter(body) : body()),
+    assertOutside: (what) => own?.assertOutside(what),
     location,
     transaction: (fn) => retryContention(dialect, () => db.transaction().execute(fn)),
     retry: (fn) => retryContention(dialect, fn),

@@ -23,7 +23,7 @@ export class OwnTransaction {
     if (!this.#inside.getStore()?.isOpen) return
     throw new PikoError(
       'USAGE',
-      `${what} inside of sql.transaction would wait for its own transaction: SQLite has one connection; use the trx that the function is given`,
+      `${what} inside of a transaction would wait for its own transaction: SQLite has one connection; use the trx that the function is given`,
     )
   }
 }

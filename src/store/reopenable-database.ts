@@ -51,6 +51,10 @@ export class ReopenableDatabase implements Database {
   readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
     (await this.#opened()).transaction(fn)
 
+  readonly enter = async <T>(body: () => Promise<T>): Promise<T> => (await this.#opened()).enter(body)
+
+  readonly assertOutside = (what: string): void => this.#current?.assertOutside(what)
+
   readonly retry = async <T>(fn: () => Promise<T>): Promise<T> => (await this.#opened()).retry(fn)
 
   readonly close = async (): Promise<void> => {

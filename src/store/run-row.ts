@@ -59,6 +59,7 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
     createdAt: dialect.date(row.created_at),
     startedAt: optionalDate(row.started_at, dialect),
     finishedAt: optionalDate(row.finished_at, dialect),
+    cancelRequestedAt: optionalDate(row.cancel_requested_at, dialect),
   }
 }
 

@@ -1,11 +1,15 @@
 import { type InsertObject, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { cancelledError } from '../job/attempt.ts'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
+import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
 import { insertRuns } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
+import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
 
 /** A run to be stored. */
@@ -36,6 +40,13 @@ export interface ClaimResult {
   readonly claims: readonly Claim[]
   /** Jobs of which due runs were left in the queue because their limit is reached. */
   readonly saturated: readonly string[]
+}
+
+export interface FinishResult {
+  /** Claims that were no longer valid; nothing was written for them. */
+  readonly lost: readonly Claim[]
+  /** Claims whose runs were to be queued again, and were cancelled because somebody had asked for it. */
+  readonly cancelled: readonly Claim[]
 }
 
 /** The end of a claim: what `settle` decided about it. */
@@ -143,22 +154,39 @@ export class RunStore {
   /**
    * Stores how claims ended, all in one transaction, with the windows that they own.
    *
-   * @returns the claims that were no longer valid; nothing was written for them
+   * A run that is to be queued again and that somebody wants cancelled is cancelled instead.
    */
-  async finish(nodeId: string, finishes: readonly Finish[]): Promise<Claim[]> {
-    if (finishes.length === 0) return []
+  async finish(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
+    if (finishes.length === 0) return { lost: [], cancelled: [] }
+    const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
-      const changed = await this.#settleRuns(trx, nodeId, finishes)
-      const lost = changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes)
-      await this.#settleWindows(
+      const cancelled = new Set<number>()
+      const changed = await this.#settleRuns(trx, nodeId, finishes, cancelled)
+      const lost = changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes, cancelled)
+      const written = finishes.filter(({ claim }) => !lost.has(claim.fence))
+      await settleWindows(
         trx,
-        finishes.filter(({ claim }) => !lost.has(claim.fence)),
+        dialect,
+        written.map(({ claim, transition }) =>
+          cancelled.has(claim.fence)
+            ? { claim, transition: { to: 'cancelled', error: cancelledError() } }
+            : { claim, transition },
+        ),
       )
-      return finishes.map(({ claim }) => claim).filter((claim) => lost.has(claim.fence))
+      const ends = written.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
+      await recordAttempts(trx, dialect, ends)
+      const claimsOf = (fences: ReadonlySet<number>): Claim[] =>
+        finishes.map(({ claim }) => claim).filter((claim) => fences.has(claim.fence))
+      return { lost: claimsOf(lost), cancelled: claimsOf(cancelled) }
     })
   }
 
-  async #settleRuns(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
+  async #settleRuns(
+    trx: Transaction<Tables>,
+    nodeId: string,
+    finishes: readonly Finish[],
+    cancelled: Set<number>,
+  ): Promise<number> {
     const plain = finishes.filter(({ transition }) => transition.to === 'succeeded' && transition.output === undefined)
     const others = finishes.filter((finish) => !plain.includes(finish))
     let changed = 0
@@ -170,12 +198,27 @@ export class RunStore {
       changed += Number(numUpdatedRows)
     }
     for (const finish of others) {
+      const isRequeued = finish.transition.to === 'queued'
       const { numUpdatedRows } = await held(trx, nodeId, [finish])
         .set(this.#changes(finish.transition))
+        .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
         .executeTakeFirstOrThrow()
       changed += Number(numUpdatedRows)
+      if (isRequeued && numUpdatedRows === 0n && (await this.#cancelInstead(trx, nodeId, finish))) {
+        cancelled.add(finish.claim.fence)
+        changed += 1
+      }
     }
     return changed
+  }
+
+  /** Not queued again: either somebody wants the run cancelled, or the claim is no longer valid. */
+  async #cancelInstead(trx: Transaction<Tables>, nodeId: string, finish: Finish): Promise<boolean> {
+    const { numUpdatedRows } = await held(trx, nodeId, [finish])
+      .set(this.#changes({ to: 'cancelled', error: cancelledError() }))
+      .where('cancel_requested_at', 'is not', null)
+      .executeTakeFirstOrThrow()
+    return numUpdatedRows > 0n
   }
 
   #changes(transition: Transition): RunChanges {
@@ -202,8 +245,13 @@ export class RunStore {
     }
   }
 
-  /** The fences of those claims that do not stand in their rows as this node left them. */
-  async #lostOf(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<Set<number>> {
+  /** The fences of those claims that do not stand in their rows as this node left them; adds to `cancelled`. */
+  async #lostOf(
+    trx: Transaction<Tables>,
+    nodeId: string,
+    finishes: readonly Finish[],
+    cancelled: Set<number>,
+  ): Promise<Set<number>> {
     const rows = await trx
       .selectFrom('piko_run')
       .select(['id', 'claims', 'node_id', 'state'])
@@ -219,34 +267,17 @@ export class RunStore {
       const row = byId.get(claim.runId)
       const owner = transition.to === 'queued' ? null : nodeId
       const fence = row ? row.id * FENCE_FACTOR + row.claims : undefined
-      if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
+      // Queued by this node and then cancelled, or cancelled in place of being queued.
+      if (transition.to === 'queued' && row?.state === 'cancelled' && fence === claim.fence) cancelled.add(claim.fence)
+      else if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
     }
     return lost
   }
 
-  async #settleWindows(trx: Transaction<Tables>, finishes: readonly Finish[]): Promise<void> {
-    const byState = Map.groupBy(
-      finishes.filter(({ claim, transition }) => claim.window && transition.to !== 'queued'),
-      ({ transition }) => transition.to as WindowState,
-    )
-    for (const [state, settled] of byState) {
-      await trx
-        .updateTable('piko_window')
-        .set({
-          state,
-          fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`,
-          updated_at: this.#database.dialect.now(),
-        })
-        .where(
-          'run_id',
-          'in',
-          settled.map(({ claim }) => claim.runId),
-        )
-        .execute()
-    }
-  }
-
-  /** Gives runs that no live node holds back to the queue; the attempt is not counted. Returns how many, and whose. */
+  /**
+   * Gives runs that no live node holds back to the queue, or ends those that somebody wants cancelled; the attempt is not
+   * counted. Returns how many, and whose.
+   */
   async recover(): Promise<{ count: number; nodeIds: string[] }> {
     const { db, dialect } = this.#database
     const orphans = await db
@@ -262,8 +293,7 @@ export class RunStore {
     for (const [nodeId, rows] of byNode) {
       if (nodeId === null) continue
       const held = rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
-      const { numUpdatedRows } = await this.#database.retry(() => this.#giveBack(nodeId, held))
-      count += Number(numUpdatedRows)
+      count += await giveBack(this.#database, nodeId, held)
     }
     return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
   }
@@ -288,14 +318,7 @@ export class RunStore {
       .map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
       .filter(({ fence }) => !fences.has(fence))
     if (unheld.length === 0) return 0
-    const { numUpdatedRows } = await this.#database.retry(() => this.#giveBack(nodeId, unheld))
-    return Number(numUpdatedRows)
-  }
-
-  #giveBack(nodeId: string, claims: readonly { runId: number; fence: number }[]) {
-    return guarded(this.#database.db, nodeId, claims)
-      .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
-      .executeTakeFirstOrThrow()
+    return giveBack(this.#database, nodeId, unheld)
   }
 
   async find(runId: number): Promise<Run | undefined> {
@@ -372,6 +395,33 @@ interface RunChanges {
   finished_at?: RawBuilder<Date>
 }
 
+/** The windows of claims that have ended. */
+export async function settleWindows(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  finishes: readonly Finish[],
+): Promise<void> {
+  const byState = Map.groupBy(
+    finishes.filter(({ claim, transition }) => claim.window && transition.to !== 'queued'),
+    ({ transition }) => transition.to as WindowState,
+  )
+  for (const [state, settled] of byState) {
+    await trx
+      .updateTable('piko_window')
+      .set({
+        state,
+        fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`,
+        updated_at: dialect.now(),
+      })
+      .where(
+        'run_id',
+        'in',
+        settled.map(({ claim }) => claim.runId),
+      )
+      .execute()
+  }
+}
+
 /** An update of running runs that this node still holds by these very claims. */
 function held(db: Kysely<Tables>, nodeId: string, finishes: readonly Finish[]) {
   return guarded(
@@ -381,7 +431,8 @@ function held(db: Kysely<Tables>, nodeId: string, finishes: readonly Finish[]) {
   )
 }
 
-function guarded(db: Kysely<Tables>, nodeId: string, claims: readonly { runId: number; fence: number }[]) {
+/** An update of running runs that a node still holds by claims with these fences. */
+export function guarded(db: Kysely<Tables>, nodeId: string, claims: readonly { runId: number; fence: number }[]) {
   return db
     .updateTable('piko_run')
     .where(

@@ -3,16 +3,17 @@ import { describe } from '../errors.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
 import { retryContention } from './contention.ts'
 import { type Dialect } from './dialect.ts'
-import { OwnTransaction } from './own-transaction.ts'
+import { type OwnTransaction } from './own-transaction.ts'
 import { type Tables } from './tables.ts'
 
 /**
  * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
  * file; a transaction is run once: only its caller knows whether it may be repeated.
  *
+ * @param own on a database with one connection
  * @throws PikoError `USAGE` on SQLite, for a call from inside a transaction of this database that goes past its `trx`
  */
-export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect): SqlDatabase {
+export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect, own: OwnTransaction | undefined): SqlDatabase {
   const single = sqlExecutor(db, dialect.name)
   const plain: SqlDatabase = {
     dialect: dialect.name,
@@ -20,11 +21,10 @@ export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect): SqlDatabase {
     exec: (text, params) => retryContention(dialect, () => single.exec(text, params)),
     transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect.name))),
   }
-  return dialect.name === 'sqlite' ? guarded(plain) : plain
+  return own ? guarded(plain, own) : plain
 }
 
-function guarded(plain: SqlDatabase): SqlDatabase {
-  const own = new OwnTransaction()
+function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
   return {
     dialect: plain.dialect,
     async query(text, params) {

@@ -1,10 +1,17 @@
 import { sql } from 'kysely'
+import { type Claim } from '../job/run.ts'
+import { type SqlExecutor } from '../sink/sql.ts'
+import { AttemptStore } from './attempt-store.ts'
+import { CancelStore } from './cancel-store.ts'
+import { commitRun } from './commit-run.ts'
 import { type Database } from './database.ts'
+import { enqueueIn, type EnqueueTransaction } from './enqueue-in.ts'
 import { JobStore } from './job-store.ts'
 import { LockStore } from './lock-store.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { NodeStore } from './node-store.ts'
-import { RunStore } from './run-store.ts'
+import { ReplayStore } from './replay-store.ts'
+import { type NewRun, RunStore } from './run-store.ts'
 import { WindowStore } from './window-store.ts'
 
 /** The open store: one class per table family over one database. */
@@ -15,6 +22,18 @@ export interface Store {
   readonly windows: WindowStore
   readonly nodes: NodeStore
   readonly locks: LockStore
+  readonly cancels: CancelStore
+  readonly replays: ReplayStore
+  readonly attempts: AttemptStore
+  /** See `commitRun`. */
+  readonly commit: <T>(
+    nodeId: string,
+    claim: Claim,
+    fn: (trx: SqlExecutor) => Promise<T>,
+    isWanted: () => void,
+  ) => Promise<T>
+  /** See `enqueueIn`. */
+  readonly enqueueIn: (trx: EnqueueTransaction, run: NewRun) => Promise<number>
   /** Brings the schema up to date, or checks that it is. */
   prepare(autoMigrate: boolean): Promise<void>
   /** One round trip. */
@@ -30,6 +49,11 @@ export function storeOn(database: Database): Store {
     windows: new WindowStore(database, runs),
     nodes: new NodeStore(database),
     locks: new LockStore(database),
+    cancels: new CancelStore(database),
+    replays: new ReplayStore(database),
+    attempts: new AttemptStore(database),
+    commit: (nodeId, claim, fn, isWanted) => commitRun(database, nodeId, claim, fn, isWanted),
+    enqueueIn: (trx, run) => enqueueIn(database, runs, trx, run),
     async prepare(autoMigrate) {
       if (autoMigrate) await migrate(database, { direction: 'up' })
       await assertSchema(database)

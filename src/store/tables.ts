@@ -1,4 +1,5 @@
 import { type ColumnType, type Generated } from 'kysely'
+import { type AttemptOutcome } from '../job/attempt.ts'
 import { type RunKind, type RunState } from '../job/run.ts'
 
 /** A stored instant: read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the clock. */
@@ -51,6 +52,20 @@ export interface RunTable {
   created_at: Instant
   started_at: NullableInstant
   finished_at: NullableInstant
+  /** Set when a cancel was asked for: its node ends the attempt, and the run is not queued again. */
+  cancel_requested_at: NullableInstant
+}
+
+export interface AttemptTable {
+  run_id: number
+  /** Of the attempt's claim: attempts that were not counted share their number with the next. */
+  fence: number
+  attempt: number
+  node_id: string | null
+  started_at: NullableInstant
+  finished_at: NullableInstant
+  outcome: AttemptOutcome
+  error: JsonText
 }
 
 export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
@@ -89,6 +104,7 @@ export interface LockTable {
 export interface Tables {
   piko_job: JobTable
   piko_run: RunTable
+  piko_attempt: AttemptTable
   piko_window: WindowTable
   piko_node: NodeTable
   piko_lock: LockTable

@@ -37,6 +37,7 @@ describeEachStore((fixture) => {
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
       completer: new Completer(store.runs, events),
+      commit: store.commit,
       events,
       clock: systemClock,
       nodeId: () => NODE,

@@ -13,6 +13,7 @@ export class TcpProxy {
   #requests: ProxyMode = 'pass'
   #answers: ProxyMode = 'pass'
   #isRefusing = false
+  #loses: { readonly text: string; readonly resolve: () => void; client: Socket | undefined } | undefined
 
   /** Listens on a free port of loopback. */
   static async start(target: { host: string; port: number }): Promise<TcpProxy> {
@@ -54,6 +55,16 @@ export class TcpProxy {
     this.#answers = 'swallow'
   }
 
+  /**
+   * Cuts the connection on which a request that holds `text` comes next, once the server has answered: the request is done,
+   * and nobody learns of it. Resolves then.
+   */
+  loseAnswerTo(text: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#loses = { text: text.toLowerCase(), resolve, client: undefined }
+    return promise
+  }
+
   /** Swallows what the clients ask. */
   swallowRequests(): void {
     this.#requests = 'swallow'
@@ -92,8 +103,9 @@ export class TcpProxy {
     const upstream = connect(this.#target.port, this.#target.host)
     const pair = { client, upstream }
     this.#pairs.add(pair)
+    client.on('data', (bytes: Buffer) => this.#awaitLoss(client, bytes))
     this.#pipe(client, upstream, () => this.#requests)
-    this.#pipe(upstream, client, () => this.#answers)
+    this.#pipe(upstream, client, () => (this.#isLost(client) ? 'swallow' : this.#answers))
     const forget = (): void => {
       this.#pairs.delete(pair)
       client.destroy()
@@ -101,6 +113,20 @@ export class TcpProxy {
     }
     client.on('close', forget)
     upstream.on('close', forget)
+  }
+
+  #awaitLoss(client: Socket, bytes: Buffer): void {
+    const loses = this.#loses
+    if (loses && !loses.client && bytes.toString('latin1').toLowerCase().includes(loses.text)) loses.client = client
+  }
+
+  #isLost(client: Socket): boolean {
+    if (this.#loses?.client !== client) return false
+    const { resolve } = this.#loses
+    this.#loses = undefined
+    client.resetAndDestroy()
+    resolve()
+    return true
   }
 
   #pipe(from: Socket, to: Socket, mode: () => ProxyMode): void {

@@ -1,0 +1,1 @@
+ALTER TABLE piko_run DROP COLUMN cancel_requested_at;

@@ -1,0 +1,1 @@
+ALTER TABLE piko_run ADD COLUMN cancel_requested_at DATETIME(3) NULL;

@@ -1,0 +1,74 @@
+import { describe, PikoError } from '../errors.ts'
+import { type Attempt } from '../job/attempt.ts'
+import { type Run } from '../job/run.ts'
+import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
+import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
+import { type Store } from '../store/store.ts'
+
+/** What people do to runs that exist: cancel, replay, look at their attempts. */
+export class RunControl {
+  readonly #store: Store
+  readonly #onCancelled: () => void
+  readonly #onReplayed: () => void
+
+  /**
+   * @param onCancelled runs of this node may be meant
+   * @param onReplayed  runs are in the queue again
+   */
+  constructor(store: Store, onCancelled: () => void, onReplayed: () => void) {
+    this.#store = store
+    this.#onCancelled = onCancelled
+    this.#onReplayed = onReplayed
+  }
+
+  /** @throws PikoError `RUN_UNKNOWN` */
+  async cancel(runId: number): Promise<Run> {
+    await this.#find(runId)
+    await this.cancelAll({ ids: [runId] })
+    return this.#find(runId)
+  }
+
+  async cancelAll(filter: CancelFilter): Promise<CancelResult> {
+    assertChosen(filter, 'cancelAll')
+    const result = await this.#store.cancels.request(filter)
+    if (result.requested > 0) this.#onCancelled()
+    return result
+  }
+
+  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    assertChosen(filter, 'replay')
+    const result = await this.#store.replays.replay(filter)
+    if (result.count > 0) this.#onReplayed()
+    return result
+  }
+
+  async previewReplay(filter: ReplayFilter): Promise<ReplayResult> {
+    assertChosen(filter, 'previewReplay')
+    return this.#store.replays.preview(filter)
+  }
+
+  /** @throws PikoError `RUN_UNKNOWN` */
+  async attempts(runId: number): Promise<Attempt[]> {
+    return this.#store.attempts.list(await this.#find(runId))
+  }
+
+  async #find(runId: number): Promise<Run> {
+    const run = await this.#store.runs.find(runId)
+    if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
+    return run
+  }
+}
+
+/** An empty filter is a filter that somebody forgot to fill, not the wish to change every run there is. */
+function assertChosen(filter: CancelFilter | ReplayFilter, what: string): void {
+  const { ids, jobId, state } = filter
+  if (ids === undefined && jobId === undefined && state === undefined) {
+    throw new PikoError('USAGE', `app.${what}(${describe(filter)}) names no runs; give ids, jobId or state`)
+  }
+  if (ids?.some((id) => !Number.isSafeInteger(id))) {
+    throw new PikoError('USAGE', `app.${what}: ids are ${describe(ids)}; expected the numbers of runs`)
+  }
+  if ('since' in filter && filter.since !== undefined && Number.isNaN(filter.since.getTime())) {
+    throw new PikoError('USAGE', `app.${what}: since is an invalid Date`)
+  }
+}

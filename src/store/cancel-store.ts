@@ -1,0 +1,166 @@
+import { sql, type Transaction } from 'kysely'
+import { cancelledError } from '../job/attempt.ts'
+import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
+import { FENCE_FACTOR, fenceOf } from './fence.ts'
+import { toJson } from './json.ts'
+import { type Tables } from './tables.ts'
+
+/** Which runs to cancel: all that fit and have not ended. */
+export interface CancelFilter {
+  readonly ids?: readonly number[]
+  readonly jobId?: string
+  /** Default: both. */
+  readonly state?: 'queued' | 'running'
+}
+
+export interface CancelResult {
+  /** Runs that were queued and are cancelled now. */
+  readonly cancelled: number
+  /** Running runs whose nodes end them within two seconds. */
+  readonly requested: number
+}
+
+/** Runs of one transaction: what it locks, claims leave aside. */
+const BATCH = 500
+
+/** Nodes ask for so many of their runs in one query. */
+const LARGEST_ASK = 10_000
+
+/**
+ * Asks for the end of runs. A queued run ends at once, and its window with it; a running one gets a mark that its node finds,
+ * and that keeps it from being queued again, whatever becomes of the attempt.
+ *
+ * Order of locks: runs by id, then windows. A claim that commits first makes the run running; one that comes later does not
+ * find it in the queue.
+ */
+export class CancelStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Runs that have ended, or are unknown, are left as they are. Those queued after the call are too. */
+  async request(filter: CancelFilter): Promise<CancelResult> {
+    let cancelled = 0
+    let requested = 0
+    for await (const ids of this.#batches(filter)) {
+      const batch = await this.#database.transaction((trx) => this.#cancel(trx, ids, filter.state))
+      cancelled += batch.cancelled
+      requested += batch.requested
+    }
+    return { cancelled, requested }
+  }
+
+  /** The fences of those of a node's runs that somebody wants cancelled; by primary key. */
+  async requested(runIds: readonly number[]): Promise<number[]> {
+    const fences: number[] = []
+    for (let from = 0; from < runIds.length; from += LARGEST_ASK) {
+      const rows = await this.#database.db
+        .selectFrom('piko_run')
+        .select(['id', 'claims'])
+        .where('id', 'in', runIds.slice(from, from + LARGEST_ASK))
+        .where('state', '=', 'running')
+        .where('cancel_requested_at', 'is not', null)
+        .execute()
+      fences.push(...rows.map((row) => fenceOf(row.id, row.claims)))
+    }
+    return fences
+  }
+
+  async *#batches({ ids, jobId, state }: CancelFilter): AsyncGenerator<number[]> {
+    const { db } = this.#database
+    const { last } = await db
+      .selectFrom('piko_run')
+      .select((eb) => eb.fn.max('id').as('last'))
+      .executeTakeFirstOrThrow()
+    for (let after = 0; ; ) {
+      let query = db
+        .selectFrom('piko_run')
+        .select('id')
+        .where('state', 'in', state ? [state] : ['queued', 'running'])
+        .where('id', '>', after)
+        .where('id', '<=', last ?? 0)
+        .orderBy('id')
+        .limit(BATCH)
+      if (ids) query = query.where('id', 'in', ids.length > 0 ? ids : [0])
+      if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+      const found = (await query.execute()).map((row) => row.id)
+      if (found.length > 0) yield found
+      if (found.length < BATCH) return
+      after = found.at(-1) ?? after
+    }
+  }
+
+  async #cancel(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    state: CancelFilter['state'],
+  ): Promise<CancelResult> {
+    const { dialect } = this.#database
+    const rows = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'state', 'window_start', 'cancel_requested_at'])
+      .where('id', 'in', ids)
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const queued = state === 'running' ? [] : rows.filter((row) => row.state === 'queued')
+    const running = state === 'queued' ? [] : rows.filter((row) => row.state === 'running')
+    if (queued.length > 0) await cancelQueued(trx, dialect, queued)
+    const unmarked = running.filter((row) => row.cancel_requested_at === null).map((row) => row.id)
+    if (unmarked.length > 0) {
+      await trx
+        .updateTable('piko_run')
+        .set({ cancel_requested_at: dialect.now() })
+        .where('id', 'in', unmarked)
+        .execute()
+    }
+    return { cancelled: queued.length, requested: running.length }
+  }
+}
+
+async function cancelQueued(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  rows: readonly { id: number; window_start: Date | string | null }[],
+): Promise<void> {
+  await trx
+    .updateTable('piko_run')
+    .set({
+      state: 'cancelled',
+      error: toJson(cancelledError(), 'error'),
+      cancel_requested_at: dialect.now(),
+      finished_at: dialect.now(),
+    })
+    .where(
+      'id',
+      'in',
+      rows.map((row) => row.id),
+    )
+    .execute()
+  await cancelWindows(
+    trx,
+    dialect,
+    rows.filter((row) => row.window_start !== null).map((row) => row.id),
+  )
+}
+
+/** Settles the windows that cancelled runs own. */
+export async function cancelWindows(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  runIds: readonly number[],
+): Promise<void> {
+  if (runIds.length === 0) return
+  await trx
+    .updateTable('piko_window')
+    .set({
+      state: 'cancelled',
+      fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
+      updated_at: dialect.now(),
+    })
+    .where('run_id', 'in', runIds)
+    .execute()
+}

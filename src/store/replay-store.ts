@@ -1,0 +1,161 @@
+import { type Transaction } from 'kysely'
+import { type Database } from './database.ts'
+import { recordLastAttempts } from './attempt-store.ts'
+import { type Tables } from './tables.ts'
+
+/** Which ended runs go back to the queue. */
+export interface ReplayFilter {
+  readonly ids?: readonly number[]
+  readonly jobId?: string
+  /** Default: both for `ids`, else `failed`. */
+  readonly state?: 'failed' | 'cancelled'
+  /** Only runs that ended at this instant or later. */
+  readonly since?: Date
+}
+
+export interface ReplayResult {
+  /** Runs that are queued again. */
+  readonly count: number
+  /** Runs left as they are because a later run has taken over their window. */
+  readonly superseded: number
+}
+
+/** Runs of one transaction. */
+const BATCH = 200
+
+/**
+ * The dead letter: failed and cancelled runs stay where they ended, and go back to the queue as if they had never run. Only
+ * their fences keep growing, so that a late write of an earlier attempt is refused as ever.
+ *
+ * Order of locks: runs by id, then windows.
+ */
+export class ReplayStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** In small transactions by primary key; what an interruption leaves out, the same call does when it is made again. */
+  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    let count = 0
+    let superseded = 0
+    const last = await this.#lastId()
+    for (let after = 0; ; ) {
+      const found = await this.#matching(filter, last)
+        .select('id')
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(BATCH)
+        .execute()
+      const ids = found.map((row) => row.id)
+      if (ids.length > 0) {
+        const batch = await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter)))
+        count += batch.count
+        superseded += batch.superseded
+      }
+      if (ids.length < BATCH) return { count, superseded }
+      after = ids.at(-1) ?? after
+    }
+  }
+
+  /** What `replay` would do now. */
+  async preview(filter: ReplayFilter): Promise<ReplayResult> {
+    const row = await this.#matching(filter, await this.#lastId())
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow()
+    const stale = await this.#matching(filter, await this.#lastId())
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('window_start', 'is not', null)
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
+          ),
+        ),
+      )
+      .executeTakeFirstOrThrow()
+    const superseded = Number(stale.count)
+    return { count: Number(row.count) - superseded, superseded }
+  }
+
+  async #lastId(): Promise<number> {
+    const { last } = await this.#database.db
+      .selectFrom('piko_run')
+      .select((eb) => eb.fn.max('id').as('last'))
+      .executeTakeFirstOrThrow()
+    return last ?? 0
+  }
+
+  #matching(filter: ReplayFilter, last: number) {
+    const { ids, jobId, since } = filter
+    const { db, dialect } = this.#database
+    let query = db.selectFrom('piko_run').where('state', 'in', statesOf(filter)).where('piko_run.id', '<=', last)
+    if (ids) query = query.where('piko_run.id', 'in', ids.length > 0 ? ids : [0])
+    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    if (since) query = query.where('finished_at', '>=', dialect.instant(since))
+    return query
+  }
+
+  async #requeue(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    states: readonly ('failed' | 'cancelled')[],
+  ): Promise<ReplayResult> {
+    const { dialect } = this.#database
+    const rows = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'window_start'])
+      .where('id', 'in', ids)
+      .where('state', 'in', states)
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const windowed = rows.filter((row) => row.window_start !== null).map((row) => row.id)
+    const owned = await this.#ownedWindows(trx, windowed)
+    const replayed = rows.filter((row) => row.window_start === null || owned.has(row.id)).map((row) => row.id)
+    if (replayed.length === 0) return { count: 0, superseded: rows.length }
+    await recordLastAttempts(trx, dialect, replayed)
+    await trx
+      .updateTable('piko_run')
+      .set({
+        state: 'queued',
+        run_at: dialect.now(),
+        attempt: 0,
+        node_id: null,
+        error: null,
+        output: null,
+        started_at: null,
+        finished_at: null,
+        cancel_requested_at: null,
+      })
+      .where('id', 'in', replayed)
+      .execute()
+    if (owned.size > 0) {
+      await trx
+        .updateTable('piko_window')
+        .set({ state: 'pending', updated_at: dialect.now() })
+        .where('id', 'in', [...owned.values()])
+        .execute()
+    }
+    return { count: replayed.length, superseded: rows.length - replayed.length }
+  }
+
+  /** Window ids by run: of those runs that still own theirs. */
+  async #ownedWindows(trx: Transaction<Tables>, runIds: readonly number[]): Promise<Map<number, number>> {
+    if (runIds.length === 0) return new Map()
+    const rows = await trx
+      .selectFrom('piko_window')
+      .select(['id', 'run_id'])
+      .where('run_id', 'in', runIds)
+      .orderBy('id')
+      .modifyEnd(this.#database.dialect.forUpdate)
+      .execute()
+    return new Map(rows.flatMap((row) => (row.run_id === null ? [] : [[row.run_id, row.id] as const])))
+  }
+}
+
+function statesOf({ ids, state }: ReplayFilter): readonly ('failed' | 'cancelled')[] {
+  if (state) return [state]
+  return ids ? ['failed', 'cancelled'] : ['failed']
+}

@@ -1,0 +1,121 @@
+import { type Connection, createConnection } from 'mysql2/promise'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { createMysqlDatabase } from '../support/databases.ts'
+import { check } from './checker.ts'
+import { TARGET_TABLES } from './tables.ts'
+
+const FENCE = 65_536
+
+/** What a cluster leaves behind when all went well: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks. */
+const HEALTHY = [
+  ...[
+    [1, 'plain', 'NULL'],
+    [2, 'limited', 'NULL'],
+    [3, 'committed', 'NULL'],
+    [4, 'sunk', 'NULL'],
+    [5, 'ticking', `'2026-01-01 00:00:00.000'`],
+    [6, 'ticking', `'2026-01-01 00:00:00.500'`],
+  ].map(
+    ([id, job, tick]) =>
+      `INSERT INTO piko_run (id, job_id, state, kind, run_at, tick, claims, created_at)
+       VALUES (${id}, '${job}', 'succeeded', 'manual', NOW(3), ${tick}, 1, NOW(3))`,
+  ),
+  ...[
+    [3, 'committed'],
+    [4, 'sunk'],
+  ].map(
+    ([id, job]) =>
+      `INSERT INTO piko_window (job_id, start_at, end_at, state, run_id, fence, updated_at)
+       VALUES ('${job}', '2026-01-01', '2026-01-02', 'succeeded', ${id}, ${Number(id) * FENCE + 1}, NOW(3))`,
+  ),
+  'INSERT INTO chaos_accepted VALUES (1), (2)',
+  'INSERT INTO chaos_plain VALUES (1, 1)',
+  `INSERT INTO chaos_committed VALUES ('2026-01-01', 3, ${3 * FENCE + 1})`,
+  `INSERT INTO chaos_sunk VALUES ${[0, 1, 2].map((item) => `('2026-01-01', ${4 * FENCE + 1}, ${item})`).join()}`,
+  `INSERT INTO chaos_limited VALUES (2, ${2 * FENCE + 1}, '2026-01-01 00:00:00', '2026-01-01 00:00:01')`,
+]
+
+/** Something that went wrong, and the claim of the checker that must break. */
+const WRONGS: readonly (readonly [what: string, sql: string, claim: RegExp])[] = [
+  ['an accepted run is gone', 'INSERT INTO chaos_accepted VALUES (999)', /accepted run has succeeded/],
+  ['a run has had no effect', 'DELETE FROM chaos_plain', /plain run has had its effect/],
+  ['a run failed', `UPDATE piko_run SET state = 'failed' WHERE id = 1`, /no run failed/],
+  ['a run is running still', `UPDATE piko_run SET state = 'running' WHERE id = 6`, /no run is stuck/],
+  ['an effect is doubled', 'INSERT INTO chaos_committed SELECT * FROM chaos_committed', /exactly one effect/],
+  ['an effect is missing', 'DELETE FROM chaos_committed', /exactly one effect/],
+  ['an effect is of another claim', 'UPDATE chaos_committed SET fence = fence + 1', /exactly one effect/],
+  [
+    'an effect without its window',
+    `UPDATE piko_window SET state = 'pending' WHERE job_id = 'committed'`,
+    /that has not succeeded has no/,
+  ],
+  ['a sunk row is doubled', 'INSERT INTO chaos_sunk SELECT * FROM chaos_sunk LIMIT 1', /rows of one claim/],
+  ['a sunk row is of a zombie', 'UPDATE chaos_sunk SET fence = fence - 1 WHERE item = 1', /rows of one claim/],
+  [
+    'a gap between windows',
+    `INSERT INTO piko_window (job_id, start_at, end_at, state, updated_at)
+     VALUES ('sunk', '2026-01-03', '2026-01-04', 'pending', NOW(3))`,
+    /windows tile/,
+  ],
+  ['a window is left', `UPDATE piko_window SET state = 'pending' WHERE job_id = 'sunk'`, /planned window/],
+  ['a tick is missing', `UPDATE piko_run SET tick = '2026-01-01 00:00:05' WHERE id = 6`, /no tick is missing/],
+  ['a window was finished by an old claim', 'UPDATE piko_run SET claims = 2 WHERE id IN (3, 4)', /those of their last/],
+  [
+    'too many at once',
+    `INSERT INTO chaos_limited SELECT run_id, l.fence + item + 1, started_at, ended_at FROM chaos_limited l, chaos_sunk`,
+    /were under way at once/,
+  ],
+  ['a limited run ended twice', 'INSERT INTO chaos_limited SELECT * FROM chaos_limited', /exactly one end/],
+]
+
+describe('the checker of the chaos suite', () => {
+  let database: Awaited<ReturnType<typeof createMysqlDatabase>>
+  let connection: Connection
+
+  beforeAll(async () => {
+    database = await createMysqlDatabase()
+    const opened = await openDatabase({ mysql: database.options })
+    await migrate(opened, { direction: 'up' })
+    await opened.close()
+    connection = await createConnection({ uri: database.dsn, timezone: 'Z' })
+    for (const table of TARGET_TABLES) await connection.query(table)
+  })
+  afterAll(async () => {
+    await connection.end()
+    await database.drop()
+  })
+  beforeEach(async () => {
+    const tables = ['piko_run', 'piko_window', 'accepted', 'plain', 'committed', 'sunk', 'limited']
+    for (const table of tables) {
+      await connection.query(`DELETE FROM ${table.startsWith('piko') ? table : `chaos_${table}`}`)
+    }
+    for (const statement of HEALTHY) await connection.query(statement)
+  })
+
+  it('finds nothing wrong where nothing is', async () => {
+    expect((await check(connection, 6)).filter(({ ok }) => !ok)).toEqual([])
+  })
+
+  it('proves nothing by looking at nothing', async () => {
+    await connection.query('DELETE FROM chaos_accepted')
+    expect((await check(connection, 6)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
+      ok: false,
+    })
+  })
+
+  it.each(WRONGS)('finds that %s', async (_, statement, claim) => {
+    await connection.query(statement)
+    const broken = (await check(connection, 6)).filter(({ ok }) => !ok)
+    expect(broken.map((proof) => proof.claim).join('\n')).toMatch(claim)
+  })
+
+  // The last one: the table does not get its key back.
+  it('finds that a tick ran twice', async () => {
+    await connection.query('ALTER TABLE piko_run DROP INDEX run_tick')
+    await connection.query(`UPDATE piko_run SET tick = '2026-01-01' WHERE job_id = 'ticking'`)
+    const proof = (await check(connection, 6)).find(({ claim }) => claim === 'ticks are unique')
+    expect(proof).toMatchObject({ ok: false })
+  })
+})

@@ -1,0 +1,150 @@
+import { type Connection, type RowDataPacket } from 'mysql2/promise'
+import { ITEMS_A_WINDOW, LIMIT } from './tables.ts'
+
+/** One thing that must hold, and what was found. */
+export interface Proof {
+  readonly claim: string
+  readonly ok: boolean
+  /** How much was looked at, or the first offenders. */
+  readonly found: string
+}
+
+/** Must equal the store's factor: the checker shares no code with what it checks. */
+const FENCE_FACTOR = 65_536
+
+/**
+ * Looks at the database and the target tables, at nothing else.
+ *
+ * @param lastRunId runs up to this one have had their time; later ones may be under way
+ */
+export async function check(database: Connection, lastRunId: number): Promise<Proof[]> {
+  const rows = async (sql: string, params: readonly (number | string)[] = []): Promise<RowDataPacket[]> =>
+    (await database.query<RowDataPacket[]>(sql, [...params]))[0]
+  const none = async (claim: string, total: string, sql: string, params: readonly (number | string)[] = []) => {
+    const offenders = await rows(`${sql} LIMIT 5`, params)
+    const [counted] = await rows(total)
+    const count = Number(Object.values(counted ?? {})[0])
+    return {
+      claim,
+      // A rule about nothing proves nothing.
+      ok: offenders.length === 0 && count > 0,
+      found: offenders.length > 0 ? JSON.stringify(offenders) : `${count} looked at`,
+    }
+  }
+  const windowsOf = (jobId: string): string => `SELECT COUNT(*) FROM piko_window WHERE job_id = '${jobId}'`
+
+  return [
+    await none(
+      'every accepted run has succeeded',
+      'SELECT COUNT(*) FROM chaos_accepted',
+      `SELECT a.run_id, r.state FROM chaos_accepted a LEFT JOIN piko_run r ON r.id = a.run_id
+       WHERE r.state IS NULL OR r.state <> 'succeeded'`,
+    ),
+    await none(
+      'every succeeded plain run has had its effect',
+      `SELECT COUNT(*) FROM piko_run WHERE job_id = 'plain' AND state = 'succeeded'`,
+      `SELECT r.id FROM piko_run r LEFT JOIN chaos_plain p ON p.run_id = r.id
+       WHERE r.job_id = 'plain' AND r.state = 'succeeded' AND p.run_id IS NULL`,
+    ),
+    await none(
+      'no run failed or was cancelled',
+      'SELECT COUNT(*) FROM piko_run',
+      `SELECT id, job_id, state, LEFT(error, 300) AS error FROM piko_run WHERE state IN ('failed', 'cancelled')`,
+    ),
+    await none(
+      'no run is stuck',
+      'SELECT COUNT(*) FROM piko_run',
+      `SELECT id, job_id, state, node_id FROM piko_run WHERE id <= ? AND state IN ('queued', 'running')`,
+      [lastRunId],
+    ),
+    await none(
+      'a committed window has exactly one effect, written by the claim that finished it',
+      windowsOf('committed'),
+      `SELECT w.start_at, COUNT(c.run_id) AS effects, MIN(c.fence) AS fence, MAX(w.fence) AS expected
+       FROM piko_window w LEFT JOIN chaos_committed c ON c.window_start = w.start_at
+       WHERE w.job_id = 'committed' AND w.state = 'succeeded'
+       GROUP BY w.start_at HAVING effects <> 1 OR fence <> expected`,
+    ),
+    await none(
+      'a window that has not succeeded has no committed effect',
+      'SELECT COUNT(*) FROM chaos_committed',
+      `SELECT c.window_start, w.state FROM chaos_committed c
+       LEFT JOIN piko_window w ON w.job_id = 'committed' AND w.start_at = c.window_start
+       WHERE w.state IS NULL OR w.state <> 'succeeded'`,
+    ),
+    await none(
+      'a sunk window holds the rows of one claim, the one that finished it, each once',
+      windowsOf('sunk'),
+      `SELECT w.start_at, COUNT(s.item) AS items, COUNT(DISTINCT s.item) AS kinds, MIN(s.fence) AS lowest,
+         MAX(s.fence) AS highest, MAX(w.fence) AS expected
+       FROM piko_window w LEFT JOIN chaos_sunk s ON s.window_start = w.start_at
+       WHERE w.job_id = 'sunk' AND w.state = 'succeeded'
+       GROUP BY w.start_at
+       HAVING items <> ${ITEMS_A_WINDOW} OR kinds <> ${ITEMS_A_WINDOW} OR lowest <> expected OR highest <> expected`,
+    ),
+    await none(
+      'windows tile: each begins where the one before it ends',
+      'SELECT COUNT(*) FROM piko_window',
+      `SELECT * FROM (
+         SELECT job_id, start_at, LAG(end_at) OVER (PARTITION BY job_id ORDER BY start_at) AS previous_end
+         FROM piko_window) w
+       WHERE previous_end IS NOT NULL AND previous_end <> start_at`,
+    ),
+    await none(
+      'every planned window whose run had its time has succeeded',
+      'SELECT COUNT(*) FROM piko_window',
+      `SELECT job_id, start_at, state FROM piko_window WHERE run_id <= ? AND state <> 'succeeded'`,
+      [lastRunId],
+    ),
+    await none(
+      'ticks are unique',
+      'SELECT COUNT(*) FROM piko_run WHERE tick IS NOT NULL',
+      `SELECT job_id, tick, COUNT(*) AS runs FROM piko_run WHERE tick IS NOT NULL GROUP BY job_id, tick HAVING runs > 1`,
+    ),
+    await none(
+      'no tick is missing between the first and the last',
+      `SELECT COUNT(*) FROM piko_run WHERE job_id = 'ticking'`,
+      `SELECT * FROM (
+         SELECT tick, LAG(tick) OVER (ORDER BY tick) AS previous FROM piko_run WHERE job_id = 'ticking') t
+       WHERE TIMESTAMPDIFF(MICROSECOND, previous, tick) > 500000`,
+    ),
+    await none(
+      'fences of finished runs are those of their last claims',
+      'SELECT COUNT(*) FROM piko_window WHERE fence IS NOT NULL',
+      `SELECT w.job_id, w.start_at, w.fence, r.claims FROM piko_window w JOIN piko_run r ON r.id = w.run_id
+       WHERE w.state = 'succeeded' AND w.fence <> r.id * ${FENCE_FACTOR} + r.claims`,
+    ),
+    concurrency(
+      await rows(
+        'SELECT run_id, started_at, ended_at FROM chaos_limited WHERE ended_at IS NOT NULL ORDER BY started_at',
+      ),
+    ),
+    await none(
+      'a limited run has exactly one end',
+      'SELECT COUNT(*) FROM chaos_limited',
+      `SELECT r.id, COUNT(l.ended_at) AS ends FROM piko_run r LEFT JOIN chaos_limited l ON l.run_id = r.id
+       WHERE r.job_id = 'limited' AND r.state = 'succeeded' GROUP BY r.id HAVING ends <> 1`,
+    ),
+  ]
+}
+
+/** By the target table's own times: how many were between their beginning and their end at once. */
+function concurrency(rows: readonly RowDataPacket[]): Proof {
+  const edges = rows.flatMap((row) => [
+    { at: (row['started_at'] as Date).getTime(), change: 1 },
+    { at: (row['ended_at'] as Date).getTime(), change: -1 },
+  ])
+  // At the same millisecond an end comes first: the times are cut, not rounded.
+  edges.sort((a, b) => a.at - b.at || a.change - b.change)
+  let now = 0
+  let most = 0
+  for (const { change } of edges) {
+    now += change
+    most = Math.max(most, now)
+  }
+  return {
+    claim: `at most ${LIMIT} runs of the limited job were under way at once`,
+    ok: rows.length > 0 && most <= LIMIT,
+    found: `${rows.length} looked at, ${most} at most`,
+  }
+}

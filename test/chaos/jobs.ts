@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Pool } from 'mysql2/promise'
+import { defineJob, defineSink, sqlTable } from 'piko'
+import { z } from 'zod'
+import { ITEMS_A_WINDOW, LIMIT } from './tables.ts'
+
+const Item = z.object({ item: z.int() })
+const items = sqlTable<z.infer<typeof Item>>({ name: 'chaos_sunk', columns: ['item'], fenceColumn: 'fence' })
+const Items = defineSink({
+  name: 'items',
+  on: [[Item, (rows, batch) => items.replace(batch, rows)]],
+  clear: (scope) => items.clear(scope),
+})
+
+/** Failures of the database are part of the game: they must not use up the attempts. */
+const retry = { limit: 10_000, base: '100ms', max: '1s' } as const
+
+/**
+ * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit, ticks.
+ *
+ * @param pool             past Piko, to the same database
+ * @param windowsStart     of the two jobs with windows
+ * @param commitsOutside   sabotage: the effect is written outside of the transaction of `ctx.commit`
+ */
+export function chaosJobs({
+  pool,
+  windowsStart,
+  commitsOutside = false,
+}: {
+  pool: Pool
+  windowsStart: string
+  commitsOutside?: boolean
+}) {
+  const work = (signal: AbortSignal): Promise<void> => sleep(50 + 250 * Math.random(), undefined, { signal })
+  const committed = defineJob(
+    { id: 'committed', every: '1s', windows: { start: windowsStart, parallel: 4 }, retry },
+    async (ctx) => {
+      await work(ctx.signal)
+      await ctx.commit(async (trx) => {
+        const values = [ctx.window.start, ctx.runId, ctx.fence] as const
+        const insert = 'INSERT INTO chaos_committed (window_start, run_id, fence) VALUES (?, ?, ?)'
+        if (commitsOutside) await pool.query(insert, [...values])
+        else await trx.exec(insert, values)
+      })
+    },
+  )
+  const sunk = defineJob(
+    { id: 'sunk', every: '1s', windows: { start: windowsStart, parallel: 4 }, sinks: { items: Items }, retry },
+    async (ctx) => {
+      await work(ctx.signal)
+      await ctx.sinks.items.write(
+        Item,
+        Array.from({ length: ITEMS_A_WINDOW }, (_, item) => ({ item })),
+      )
+    },
+  )
+  const plain = defineJob({ id: 'plain', retry }, async (ctx) => {
+    await work(ctx.signal)
+    await pool.query('INSERT INTO chaos_plain (run_id, attempt) VALUES (?, ?)', [ctx.runId, ctx.attempt])
+  })
+  const limited = defineJob({ id: 'limited', concurrency: LIMIT, retry }, async (ctx) => {
+    await pool.query('INSERT INTO chaos_limited (run_id, fence, started_at) VALUES (?, ?, NOW(3))', [
+      ctx.runId,
+      ctx.fence,
+    ])
+    await work(ctx.signal)
+    // In the fenced transaction: an overtaken run leaves no end, and its time does not count.
+    await ctx.commit(async (trx) => {
+      await trx.exec('UPDATE chaos_limited SET ended_at = NOW(3) WHERE run_id = ? AND fence = ?', [
+        ctx.runId,
+        ctx.fence,
+      ])
+    })
+  })
+  const ticking = defineJob({ id: 'ticking', every: '500ms', misfireGraceTime: '10m', retry }, () => {})
+  return [committed, sunk, plain, limited, ticking]
+}

@@ -1,0 +1,20 @@
+/** What the handlers of the chaos suite write. No table has a unique key: a doubled effect must be able to show. */
+export const TARGET_TABLES = [
+  `CREATE TABLE chaos_accepted (run_id BIGINT NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
+  `CREATE TABLE chaos_plain (run_id BIGINT NOT NULL, attempt INT NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
+  `CREATE TABLE chaos_committed (
+     window_start DATETIME(3) NOT NULL, run_id BIGINT NOT NULL, fence BIGINT NOT NULL, KEY (window_start)
+   ) ENGINE=InnoDB`,
+  `CREATE TABLE chaos_sunk (
+     window_start DATETIME(3) NOT NULL, fence BIGINT NOT NULL, item INT NOT NULL, KEY (window_start, fence)
+   ) ENGINE=InnoDB`,
+  `CREATE TABLE chaos_limited (
+     run_id BIGINT NOT NULL, fence BIGINT NOT NULL, started_at DATETIME(3) NOT NULL, ended_at DATETIME(3) NULL,
+     KEY (run_id, fence)
+   ) ENGINE=InnoDB`,
+]
+
+/** Rows that a run of the job `sunk` writes for its window. */
+export const ITEMS_A_WINDOW = 3
+/** Runs of the job `limited` under way at once. */
+export const LIMIT = 3
