@@ -5,6 +5,7 @@ import { addGraph } from './graph.ts'
 import { addJobs } from './jobs-list.ts'
 import { addMigrate } from './migrate.ts'
 import { addRun } from './run.ts'
+import { addRuns } from './runs.ts'
 import { addStart } from './start.ts'
 import { addWindows } from './windows.ts'
 
@@ -33,7 +34,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     )
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  for (const add of [addStart, addRun, addJobs, addWindows, addMigrate, addGraph]) add(program)
+  for (const add of [addStart, addRun, addRuns, addJobs, addWindows, addMigrate, addGraph]) add(program)
   return program
 }
 

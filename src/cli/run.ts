@@ -4,17 +4,15 @@ import { RunFailedError, type RunOptions } from '../engine/client.ts'
 import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
-import { formatMs } from '../time/duration.ts'
 import { PikoError, toError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
-import { instantText, printResult } from './print-result.ts'
+import { printResult } from './print-result.ts'
 import { ProgressBar } from './progress-bar.ts'
-import { runStateColour } from './run-state-colour.ts'
+import { runData, runText } from './run-text.ts'
 import { type StopSignal } from '../service/process-signals.ts'
 import { InterruptedError, stopSignals } from './stop-signals.ts'
-import { styleFor } from './style.ts'
 
 interface RunCommandOptions {
   readonly config?: unknown
@@ -70,7 +68,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     await app.start()
     const queued = await app.run(jobId, requestOf(options))
     const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
-    printResult(globals.json, dataOf(ended), () => textOf(ended))
+    printResult(globals.json, runData(ended), () => runText(ended))
     if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
   } finally {
     await app.stop()
@@ -136,44 +134,6 @@ async function found(app: Piko, runId: number): Promise<Run> {
   const run = await app.findRun(runId)
   if (!run) throw new PikoError('RUN_UNKNOWN', `run ${runId} is gone`, { details: { runId } })
   return run
-}
-
-function durationMs({ startedAt, finishedAt }: Run): number | undefined {
-  return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
-}
-
-function dataOf(run: Run): object {
-  return {
-    id: run.id,
-    jobId: run.jobId,
-    state: run.state,
-    attempt: run.attempt,
-    durationMs: durationMs(run) ?? null,
-    window: run.window ?? null,
-    config: run.config ?? null,
-    input: run.input ?? null,
-    output: run.output ?? null,
-    error: run.error ?? null,
-    createdAt: run.createdAt,
-    startedAt: run.startedAt ?? null,
-    finishedAt: run.finishedAt ?? null,
-  }
-}
-
-function textOf(run: Run): string {
-  const style = styleFor(process.stdout)
-  const duration = durationMs(run)
-  const lines: [string, string | undefined][] = [
-    ['run', String(run.id)],
-    ['job', run.jobId],
-    ['state', runStateColour(style, run.state)(run.state)],
-    ['window', run.window && `${instantText(run.window.start)} to ${instantText(run.window.end)}`],
-    ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
-    ['duration', duration === undefined ? undefined : formatMs(duration)],
-    ['output', run.output === undefined ? undefined : JSON.stringify(run.output)],
-    ['error', run.error && `${run.error.name}: ${run.error.message}`],
-  ]
-  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`])).join('\n')
 }
 
 function parseJson(text: string): unknown {

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'
 import { styleFor } from './style.ts'
@@ -134,9 +135,4 @@ function columns(): Column<LedgerWindow>[] {
     { title: 'attempt', cell: ({ attempt }) => (attempt === undefined ? '-' : String(attempt)) },
     { title: 'error', cell: ({ error }) => error ?? '' },
   ]
-}
-
-function parseLimit(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('expected a whole number from 1 to 999999')
 }

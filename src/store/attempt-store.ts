@@ -34,12 +34,7 @@ export class AttemptStore {
   /** The attempts of a run, oldest first; the one that has no row here is read from the run. */
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
-    const rows = await db
-      .selectFrom('piko_attempt')
-      .selectAll()
-      .where('run_id', '=', run.id)
-      .orderBy('fence')
-      .execute()
+    const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
     const recorded = rows.map((row) => ({
       attempt: row.attempt,
       fence: row.fence,

@@ -75,7 +75,7 @@ export class CancelStore {
       .selectFrom('piko_run')
       .select((eb) => eb.fn.max('id').as('last'))
       .executeTakeFirstOrThrow()
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       let query = db
         .selectFrom('piko_run')
         .select('id')
@@ -93,11 +93,7 @@ export class CancelStore {
     }
   }
 
-  async #cancel(
-    trx: Transaction<Tables>,
-    ids: readonly number[],
-    state: CancelFilter['state'],
-  ): Promise<CancelResult> {
+  async #cancel(trx: Transaction<Tables>, ids: readonly number[], state: CancelFilter['state']): Promise<CancelResult> {
     const { dialect } = this.#database
     const rows = await trx
       .selectFrom('piko_run')

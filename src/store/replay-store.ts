@@ -41,7 +41,7 @@ export class ReplayStore {
     let count = 0
     let superseded = 0
     const last = await this.#lastId()
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const found = await this.#matching(filter, last)
         .select('id')
         .where('id', '>', after)

@@ -162,7 +162,8 @@ export class RunStore {
     return this.#database.transaction(async (trx) => {
       const cancelled = new Set<number>()
       const changed = await this.#settleRuns(trx, nodeId, finishes, cancelled)
-      const lost = changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes, cancelled)
+      const lost =
+        changed === finishes.length ? new Set<number>() : await this.#lostOf(trx, nodeId, finishes, cancelled)
       const written = finishes.filter(({ claim }) => !lost.has(claim.fence))
       await settleWindows(
         trx,

@@ -218,7 +218,7 @@ describeEachStore((fixture) => {
       const older = await claimOne()
       await requeue(runId)
       const newer = await claimOne()
-      const lost = await store.runs.finish(nodeId, [
+      const { lost } = await store.runs.finish(nodeId, [
         { claim: older, transition: { to: 'failed', error: { name: 'Error', message: 'late' } } },
         { claim: newer, transition: { to: 'succeeded', output: 'newer' } },
       ])

@@ -33,6 +33,7 @@ describeEachStore((fixture) => {
         'recovery',
         'waiter',
         'client',
+        'cancellation',
         'executor',
         'registration',
         'leader',

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { type Claim, type Transition } from '../../src/job/run.ts'
 import { fenceOf } from '../../src/store/fence.ts'
-import { type ClaimRequest, type NewRun } from '../../src/store/run-store.ts'
+import { type ClaimRequest, type Finish, type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { describeEachStore } from '../support/databases.ts'
 
@@ -34,6 +34,8 @@ describeEachStore((fixture) => {
 
   const claimOne = async (options: Partial<ClaimRequest> = {}): Promise<Claim> =>
     only((await store.runs.claim(request(options))).claims)
+  const refused = async (finishes: readonly Finish[]): Promise<readonly Claim[]> =>
+    (await store.runs.finish(NODE, finishes)).lost
 
   it('returns the ids of a batch in the order of its runs', async () => {
     const ids = await store.runs.enqueue([
@@ -139,7 +141,7 @@ describeEachStore((fixture) => {
     const [id] = await store.runs.enqueue([manual('a')])
     const claim = await claimOne()
     now += 1_500
-    expect(await store.runs.finish(NODE, [{ claim, transition: { to: 'succeeded', output: { rows: 3 } } }])).toEqual([])
+    expect(await refused([{ claim, transition: { to: 'succeeded', output: { rows: 3 } } }])).toEqual([])
     const run = await store.runs.find(id as number)
     expect(run).toMatchObject({ state: 'succeeded', output: { rows: 3 }, nodeId: NODE, error: undefined })
     expect(run?.finishedAt?.getTime()).toBe(now)
@@ -185,7 +187,7 @@ describeEachStore((fixture) => {
     await store.nodes.register({ id: NODE, host: 'h', pid: 1 }, 60_000)
     const third = await claimOne({ limit: 1 })
     expect(third.runId).toBe(good.runId)
-    const lost = await store.runs.finish(NODE, [
+    const lost = await refused([
       { claim: stale, transition: succeeded },
       { claim: third, transition: succeeded },
     ])
@@ -200,11 +202,9 @@ describeEachStore((fixture) => {
     await store.runs.recover()
     const newer = await claimOne()
     expect(
-      await store.runs.finish(NODE, [
-        { claim: older, transition: { to: 'failed', error: { name: 'E', message: 'late' } } },
-      ]),
+      await refused([{ claim: older, transition: { to: 'failed', error: { name: 'E', message: 'late' } } }]),
     ).toEqual([older])
-    expect(await store.runs.finish(NODE, [{ claim: newer, transition: succeeded }])).toEqual([])
+    expect(await refused([{ claim: newer, transition: succeeded }])).toEqual([])
     expect(await store.runs.find(older.runId)).toMatchObject({ state: 'succeeded' })
   })
 
@@ -212,7 +212,7 @@ describeEachStore((fixture) => {
     await store.runs.enqueue([manual('a')])
     const claim = await claimOne()
     await store.runs.finish(NODE, [{ claim, transition: succeeded }])
-    expect(await store.runs.finish(NODE, [{ claim, transition: succeeded }])).toEqual([])
+    expect(await refused([{ claim, transition: succeeded }])).toEqual([])
   })
 
   it('recovers the runs of expired and of vanished nodes, uncounted, and no others', async () => {
@@ -249,7 +249,7 @@ describeEachStore((fixture) => {
     const states = await Promise.all([held, lost, others, young].map(async ({ runId }) => store.runs.find(runId)))
     expect(states.map((run) => run?.state)).toEqual(['running', 'queued', 'running', 'running'])
     expect(states[1]).toMatchObject({ attempt: 0, nodeId: undefined })
-    expect(await store.runs.finish(NODE, [{ claim: lost, transition: succeeded }])).toEqual([lost])
+    expect(await refused([{ claim: lost, transition: succeeded }])).toEqual([lost])
   })
 
   it('refuses a second run of the same tick', async () => {
