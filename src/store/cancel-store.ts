@@ -69,28 +69,42 @@ export class CancelStore {
     return fences
   }
 
-  async *#batches({ ids, jobId, state }: CancelFilter): AsyncGenerator<number[]> {
+  async *#batches(filter: CancelFilter): AsyncGenerator<number[]> {
     const { db } = this.#database
     const { last } = await db
       .selectFrom('piko_run')
       .select((eb) => eb.fn.max('id').as('last'))
       .executeTakeFirstOrThrow()
     for (let after = 0; ;) {
-      let query = db
-        .selectFrom('piko_run')
-        .select('id')
-        .where('state', 'in', state ? [state] : ['queued', 'running'])
-        .where('id', '>', after)
-        .where('id', '<=', last ?? 0)
-        .orderBy('id')
-        .limit(BATCH)
-      if (ids) query = query.where('id', 'in', ids.length > 0 ? ids : [0])
-      if (jobId !== undefined) query = query.where('job_id', '=', jobId)
-      const found = (await query.execute()).map((row) => row.id)
+      const found = (await this.#batch(filter, after, last ?? 0).execute()).map((row) => row.id)
       if (found.length > 0) yield found
       if (found.length < BATCH) return
       after = found.at(-1) ?? after
     }
+  }
+
+  /**
+   * Each state is read by `run_job (job_id, state)`, which ends in the id: nothing is sorted but the few that are read. Both in
+   * one statement, so that a run that goes from one state to the other meanwhile is not overlooked.
+   */
+  #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {
+    const { db } = this.#database
+    const inState = (one: 'queued' | 'running') => {
+      let query = db
+        .selectFrom('piko_run')
+        .select('id')
+        .where('state', '=', one)
+        .where('id', '>', after)
+        .where('id', '<=', last)
+        .orderBy('id')
+        .limit(BATCH)
+      if (ids) query = query.where('id', 'in', ids.length > 0 ? ids : [0])
+      if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+      return query
+    }
+    if (state) return inState(state)
+    const from = (one: 'queued' | 'running') => db.selectFrom(inState(one).as(one)).select('id')
+    return from('queued').unionAll(from('running')).orderBy('id').limit(BATCH)
   }
 
   async #cancel(trx: Transaction<Tables>, ids: readonly number[], state: CancelFilter['state']): Promise<CancelResult> {
