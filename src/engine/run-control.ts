@@ -23,12 +23,14 @@ export class RunControl {
 
   /** @throws PikoError `RUN_UNKNOWN` */
   async cancel(runId: number): Promise<Run> {
+    this.#store.database.assertOutside('app.cancel')
     await this.#find(runId)
     await this.cancelAll({ ids: [runId] })
     return this.#find(runId)
   }
 
   async cancelAll(filter: CancelFilter): Promise<CancelResult> {
+    this.#store.database.assertOutside('app.cancelAll')
     assertChosen(filter, 'cancelAll')
     const result = await this.#store.cancels.request(filter)
     if (result.requested > 0) this.#onCancelled()
@@ -36,6 +38,7 @@ export class RunControl {
   }
 
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    this.#store.database.assertOutside('app.replay')
     assertChosen(filter, 'replay')
     const result = await this.#store.replays.replay(filter)
     if (result.count > 0) this.#onReplayed()

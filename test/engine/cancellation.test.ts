@@ -1,8 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { Cancellation } from '../../src/engine/cancellation.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Run } from '../../src/job/run.ts'
 import { type Database } from '../../src/store/database.ts'
+import { fenceOf } from '../../src/store/fence.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
+import { Events } from '../../src/telemetry/events.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { eventually, Gate, nextEvent, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
@@ -25,6 +29,42 @@ describeEachStore((fixture) => {
         throw error
       })
     })
+
+  it('a node asks once a second for all of its runs at once, and not at all without any', async () => {
+    const clock = new ManualClock()
+    const asked: (readonly number[])[] = []
+    const cancelled: number[] = []
+    const executor = { cancellable: [] as number[], cancel: (fences: readonly number[]) => cancelled.push(...fences) }
+    const requested = (ids: readonly number[]): Promise<number[]> => {
+      asked.push(ids)
+      return store.cancels.requested(ids)
+    }
+    const cancellation = new Cancellation({ requested }, executor, clock, new Events())
+    await cancellation.start()
+    const asleep = () => eventually(() => expect(clock.sleeping).toBe(1))
+    await asleep()
+    expect(asked).toEqual([])
+    const ids = await store.runs.enqueue(
+      Array.from({ length: 300 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })),
+    )
+    await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 300, jobs: { except: [] }, limits: new Map() })
+    await store.cancels.request({ ids: [ids[7]!, ids[299]!] })
+    executor.cancellable = ids
+    clock.advance(999)
+    await asleep()
+    expect(asked).toEqual([])
+    clock.advance(1)
+    await eventually(() => expect(cancelled).toEqual([fenceOf(ids[7]!, 1), fenceOf(ids[299]!, 1)]))
+    expect(asked).toEqual([ids])
+    await cancellation.stop()
+  })
+
+  it('is refused where it would wait for ever: past the trx of a transaction on the only connection', async () => {
+    const app = await startApp(fixture.options, [], { execute: false })
+    const inside = app.sql.transaction(() => app.cancelAll({ jobId: 'a' }))
+    if (fixture.name === 'sqlite') expect(await rejected(inside)).toMatchObject({ code: 'USAGE' })
+    else expect(await inside).toEqual({ cancelled: 0, requested: 0 })
+  })
 
   describe('app.cancel', () => {
     it('reaches a handler on another node within two seconds, and the run ends as cancelled', async () => {
