@@ -61,7 +61,6 @@ export class CancelStore {
         .selectFrom('piko_run')
         .select(['id', 'claims'])
         .where('id', 'in', runIds.slice(from, from + LARGEST_ASK))
-        .where('state', '=', 'running')
         .where('cancel_requested_at', 'is not', null)
         .execute()
       fences.push(...rows.map((row) => fenceOf(row.id, row.claims)))

@@ -20,20 +20,21 @@ export async function giveBack(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
+    // By primary key alone: an index on the state would lock rows of others, and in another order.
     const found = await trx
       .selectFrom('piko_run')
-      .select(['id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
+      .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
       .where(
         'id',
         'in',
         claims.map(({ runId }) => runId),
       )
-      .where('node_id', '=', nodeId)
-      .where('state', '=', 'running')
       .orderBy('id')
       .modifyEnd(dialect.forUpdate)
       .execute()
-    const rows = found.filter((row) => fences.has(fenceOf(row.id, row.claims)))
+    const rows = found.filter(
+      (row) => row.state === 'running' && row.node_id === nodeId && fences.has(fenceOf(row.id, row.claims)),
+    )
     const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
     const queued = rows.filter((row) => row.cancel_requested_at === null)
     if (queued.length > 0) {

@@ -103,14 +103,15 @@ export class ReplayStore {
     states: readonly ('failed' | 'cancelled')[],
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
-    const rows = await trx
+    // By primary key alone: an index on the state would lock rows of others, and in another order.
+    const found = await trx
       .selectFrom('piko_run')
-      .select(['id', 'window_start'])
+      .select(['id', 'state', 'window_start'])
       .where('id', 'in', ids)
-      .where('state', 'in', states)
       .orderBy('id')
       .modifyEnd(dialect.forUpdate)
       .execute()
+    const rows = found.filter((row) => states.some((state) => state === row.state))
     const windowed = rows.filter((row) => row.window_start !== null).map((row) => row.id)
     const owned = await this.#ownedWindows(trx, windowed)
     const replayed = rows.filter((row) => row.window_start === null || owned.has(row.id)).map((row) => row.id)
