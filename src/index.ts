@@ -54,6 +54,7 @@ export { type OffloadOptions } from './offload/offload-pool.ts'
 
 export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
+export { type ConfigVersion } from './store/config-store.ts'
 export { type EnqueueTransaction, type KyselyTransaction, type Mysql2Connection } from './store/enqueue-in.ts'
 export { type CancelFilter, type CancelResult } from './store/cancel-store.ts'
 export { type ReplayFilter, type ReplayResult } from './store/replay-store.ts'
@@ -62,6 +63,7 @@ export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './stor
 export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
+export { type Configs } from './engine/configs.ts'
 export { type EnqueueOptions, RunFailedError, type RunOptions } from './engine/client.ts'
 
 export { HttpService } from './http/http-service.ts'

@@ -6,6 +6,7 @@ const CANNOT_WORK = 2
 /** `docs/errors.md` explains each; a test compares them. */
 export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   CONFIG_INVALID: CANNOT_WORK,
+  CONFIG_UNKNOWN: CANNOT_WORK,
   DATABASE_UNREACHABLE: CANNOT_WORK,
   DATABASE_UNSUPPORTED: CANNOT_WORK,
   DURATION_INVALID: CANNOT_WORK,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addGlobalOptions, examples } from './global-options.ts'
+import { addConfig } from './config.ts'
 import { addGraph } from './graph.ts'
 import { addJobs } from './jobs-list.ts'
 import { addMigrate } from './migrate.ts'
@@ -34,7 +35,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     )
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  for (const add of [addStart, addRun, addRuns, addJobs, addWindows, addMigrate, addGraph]) add(program)
+  for (const add of [addStart, addRun, addRuns, addJobs, addConfig, addWindows, addMigrate, addGraph]) add(program)
   return program
 }
 

@@ -23,6 +23,7 @@ import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry
 import { Metrics } from '../telemetry/metrics.ts'
 import { type Client, type EnqueueOptions, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { type Configs } from './configs.ts'
 import { discoverJobs } from './discover.ts'
 import { jobGlobs } from './job-globs.ts'
 import { CpuPoolService } from './cpu-pool-service.ts'
@@ -165,6 +166,7 @@ export class Piko {
         sinks,
         events,
         clock: this.#clock,
+        testClock: this.#options.clock,
         runLog: (claim) => runLogger(log, claim),
       },
       {
@@ -310,6 +312,11 @@ export class Piko {
   /** Resolves with a run once it is settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     return this.#ready().client.waitFor(runId, signal)
+  }
+
+  /** Configuration of jobs at run time. */
+  get configs(): Configs {
+    return this.#ready().node.configs
   }
 
   /** One run, or undefined. */

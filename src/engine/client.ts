@@ -5,6 +5,7 @@ import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
 import { MOST_CONFIG_BYTES, MOST_INPUT_BYTES, toJson } from '../store/json.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
 import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Store } from '../store/store.ts'
@@ -12,7 +13,7 @@ import { type WindowStore } from '../store/window-store.ts'
 import { Schedule } from '../time/schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 import { Batcher } from './batcher.ts'
-import { parseConfig } from './run-config.ts'
+import { mergeConfig, parseConfig } from './run-config.ts'
 import { type RunWaiter } from './run-waiter.ts'
 
 /** How `app.run` asks for a run. */
@@ -67,6 +68,7 @@ export class Client extends Service {
   readonly #jobs: JobStore
   readonly #windows: WindowStore
   readonly #waiter: RunWaiter
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #batcher: Batcher<NewRun, number>
   readonly #reads: Batcher<number, Run | undefined>
   readonly #onEnqueued: (runAts: readonly Date[]) => void
@@ -75,7 +77,12 @@ export class Client extends Service {
 
   /** @param onEnqueued gets the times at which stored runs are due */
   constructor(
-    parts: { registry: JobRegistry; store: Store; waiter: RunWaiter },
+    parts: {
+      registry: JobRegistry
+      store: Store
+      waiter: RunWaiter
+      savedConfig: (jobId: string) => ConfigVersion | undefined
+    },
     onEnqueued: (runAts: readonly Date[]) => void,
   ) {
     super({ name: 'client' })
@@ -86,6 +93,7 @@ export class Client extends Service {
     this.#enqueueIn = parts.store.enqueueIn
     this.#assertOutside = parts.store.database.assertOutside
     this.#waiter = parts.waiter
+    this.#savedConfig = parts.savedConfig
     this.#onEnqueued = onEnqueued
     this.#batcher = new Batcher(async (runs) => {
       const ids = await this.#runs.enqueue(runs)
@@ -138,7 +146,7 @@ export class Client extends Service {
 
   #newRun(jobId: string, options: RunOptions): NewRun {
     const job = this.#registry.get(jobId)
-    parseConfig(job, options.config)
+    parseConfig(job, mergeConfig(this.#savedConfig(jobId)?.config, options.config))
     assertStorable(options)
     return {
       jobId,

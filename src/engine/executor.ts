@@ -12,11 +12,12 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase, type SqlExecutor } from '../sink/sql.ts'
 import { MOST_OUTPUT_BYTES, toJson } from '../store/json.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
-import { parseConfig } from './run-config.ts'
+import { mergeConfig, parseConfig } from './run-config.ts'
 import { RunContext } from './run-context.ts'
 
 export interface ExecutorParts {
@@ -35,6 +36,8 @@ export interface ExecutorParts {
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
+  /** The config that was saved for a job and is in force. */
+  readonly savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly shutdownTimeoutMs: number
   /** In [0, 1), for the retry's jitter. */
@@ -247,11 +250,12 @@ export class Executor extends Service {
     const { signal } = abort
     const { borrow, sinksFor, events, runLog, sql } = this.#parts
     const { runId, jobId, fence, window } = claim
+    const saved = this.#parts.savedConfig(jobId)
     let config: unknown
     try {
-      config = parseConfig(job, claim.config)
+      config = parseConfig(job, mergeConfig(saved?.config, claim.config))
     } catch (error) {
-      return { kind: 'failure', error: toError(error), isPermanent: true }
+      return { kind: 'failure', error: withVersion(toError(error), saved), isPermanent: true }
     }
     const log = runLog(claim)
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
@@ -317,6 +321,13 @@ export class Executor extends Service {
       if (failure !== error) log.error({ err: failure }, 'returning the resources of a failed run failed as well')
     }
   }
+}
+
+/** The schema of newer code may refuse what was saved for an older one. */
+function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
+  if (!saved || !(error instanceof PikoError)) return error
+  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko config history ${saved.jobId})`
+  return new PikoError(error.code, message, { details: { ...error.details, version: saved.version } })
 }
 
 function hasLostLease(signal: AbortSignal): boolean {

@@ -2,11 +2,15 @@ import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
+import { type Agenda } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Cancellation } from './cancellation.ts'
 import { Client } from './client.ts'
 import { type Clock } from './clock.ts'
 import { Completer } from './completer.ts'
+import { ConfigWatcher } from './config-watcher.ts'
+import { Configs } from './configs.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Executor } from './executor.ts'
 import { Leader } from './leader.ts'
@@ -27,6 +31,8 @@ export interface NodeParts {
   readonly sinks: SinksService
   readonly events: Events
   readonly clock: Clock
+  /** What is planned goes by this clock. Default: the database's. */
+  readonly testClock: Clock | undefined
   readonly runLog: (claim: Claim) => Logger
 }
 
@@ -41,10 +47,13 @@ export interface NodeOptions {
   readonly graceMs: number
 }
 
+/** A new config is looked for every so many polls. */
+const CONFIG_POLLS = 2
+
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
+ * heartbeat → recovery → config watcher → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -52,6 +61,7 @@ export interface NodeOptions {
 export class Node {
   readonly services: readonly Service[]
   readonly client: Client
+  readonly configs: Configs
   readonly control: RunControl
   readonly #lease: NodeLease
   readonly #executor: Executor
@@ -62,6 +72,9 @@ export class Node {
     const { store } = parts.store
     const { leaseMs, pollMs, slots, onlyRegistered, graceMs, shutdownTimeoutMs } = options
     const nodeId = (): string => this.#lease.nodeId
+    const watcher = new ConfigWatcher(store.configs, pollMs * CONFIG_POLLS, clock, events)
+    const savedConfig = (jobId: string): ConfigVersion | undefined => watcher.inForce(jobId)
+    this.configs = new Configs(registry, store.configs, watcher)
     const executor = new Executor({
       registry,
       borrow: (map, ctx) => resources.borrow(map, ctx),
@@ -69,6 +82,7 @@ export class Node {
       sql: store.database.sql,
       completer: new Completer(store.runs, events),
       commit: store.commit,
+      savedConfig,
       events,
       clock,
       nodeId,
@@ -100,7 +114,7 @@ export class Node {
     this.#options = options
     this.#executor = executor
     this.#lease = new NodeLease(store.nodes, leaseMs, (reason) => executor.abortAll(reason), clock, events)
-    this.client = new Client({ registry, store, waiter }, expect)
+    this.client = new Client({ registry, store, waiter, savedConfig }, expect)
     const cancellation = new Cancellation(store.cancels, executor, clock, events)
     this.control = new RunControl(
       store,
@@ -108,13 +122,19 @@ export class Node {
       () => dispatcher.wake(),
     )
     const leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events)
+    // A test's clock says what is planned, else the database's: those of two nodes differ.
+    const agenda = async (): Promise<Agenda> => {
+      const { now, nextPlanAt } = await store.jobs.agenda()
+      return { now: parts.testClock ? new Date(parts.testClock.now()) : now, nextPlanAt }
+    }
     const planning = [
-      new Registration(store.jobs, registry),
+      new Registration(store.jobs, registry, agenda),
       leader,
-      new Planner({ jobs: store.jobs, registry, leader, clock, events }, pollMs, expect).dependsOn(leader),
+      new Planner({ jobs: store.jobs, agenda, registry, leader, clock, events }, pollMs, expect).dependsOn(leader),
     ]
     this.services = [
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),
+      watcher,
       waiter,
       this.client.dependsOn(waiter),
       // Before the executor: a run can be cancelled until the last one has ended.

@@ -16,6 +16,7 @@ const AHEAD = 1.5
 /** Turns due ticks into runs, on the leader, many jobs a transaction. */
 export class Planner extends LoopService {
   readonly #jobs: JobStore
+  readonly #agenda: () => Promise<Agenda>
   readonly #registry: JobRegistry
   readonly #leader: Leader
   readonly #pollMs: number
@@ -24,12 +25,20 @@ export class Planner extends LoopService {
 
   /** @param onPlanned gets the times at which the planned runs are due */
   constructor(
-    parts: { jobs: JobStore; registry: JobRegistry; leader: Leader; clock: Clock; events: Events },
+    parts: {
+      jobs: JobStore
+      agenda: () => Promise<Agenda>
+      registry: JobRegistry
+      leader: Leader
+      clock: Clock
+      events: Events
+    },
     pollMs: number,
     onPlanned: (runAts: readonly Date[]) => void,
   ) {
     super('planner', parts.clock, parts.events)
     this.#jobs = parts.jobs
+    this.#agenda = parts.agenda
     this.#registry = parts.registry
     this.#leader = parts.leader
     this.#events = parts.events
@@ -42,14 +51,14 @@ export class Planner extends LoopService {
 
   protected override async step(): Promise<number> {
     if (!this.#leader.isLeader) return this.#pollMs
-    const agenda = await this.#jobs.agenda()
+    const agenda = await this.#agenda()
     const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
     const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
     if (due === JOBS_PER_PASS && hasWritten) return 0
-    return this.#pauseUntil(await this.#jobs.agenda())
+    return this.#pauseUntil(await this.#agenda())
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {

@@ -28,6 +28,18 @@ function plainConfig(job: JobDefinition, config: unknown): unknown {
   })
 }
 
+/**
+ * The config of a run before it is parsed: what was saved for the job, and over it, key by key, what the run was asked with.
+ */
+export function mergeConfig(saved: unknown, overrides: unknown): unknown {
+  if (saved === undefined) return overrides
+  return isRecord(saved) && (overrides === undefined || isRecord(overrides)) ? { ...saved, ...overrides } : overrides
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** The part of a zod schema that is used here. */
 interface JobConfigSchema {
   safeParse(value: unknown):

@@ -3,6 +3,7 @@ import { type Claim } from '../job/run.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { AttemptStore } from './attempt-store.ts'
 import { CancelStore } from './cancel-store.ts'
+import { ConfigStore } from './config-store.ts'
 import { commitRun } from './commit-run.ts'
 import { type Database } from './database.ts'
 import { enqueueIn, type EnqueueTransaction } from './enqueue-in.ts'
@@ -19,6 +20,7 @@ export interface Store {
   readonly database: Database
   readonly runs: RunStore
   readonly jobs: JobStore
+  readonly configs: ConfigStore
   readonly windows: WindowStore
   readonly nodes: NodeStore
   readonly locks: LockStore
@@ -46,6 +48,7 @@ export function storeOn(database: Database): Store {
     database,
     runs,
     jobs: new JobStore(database, runs),
+    configs: new ConfigStore(database),
     windows: new WindowStore(database, runs),
     nodes: new NodeStore(database),
     locks: new LockStore(database),

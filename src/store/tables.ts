@@ -29,6 +29,16 @@ export interface JobTable {
   updated_at: Instant
 }
 
+export interface JobConfigTable {
+  id: Generated<number>
+  job_id: string
+  version: number
+  /** JSON. */
+  config: string
+  effective_from: Instant
+  created_at: Instant
+}
+
 export interface RunTable {
   id: Generated<number>
   job_id: string
@@ -103,6 +113,7 @@ export interface LockTable {
 
 export interface Tables {
   piko_job: JobTable
+  piko_job_config: JobConfigTable
   piko_run: RunTable
   piko_attempt: AttemptTable
   piko_window: WindowTable

@@ -7,6 +7,8 @@ export interface EventMap {
   /** The node did not renew its lease in time: what it claimed is no longer its own. It goes on under a new id. */
   'node.lost': { nodeId: string; newNodeId: string }
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
+  /** This node knows a new version of a job's config; it is in force from `effectiveFrom` on. */
+  'config.changed': { jobId: string; version: number; effectiveFrom: Date }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
   /** Windows that catch-up leaves out; each is recorded in the ledger as skipped. */

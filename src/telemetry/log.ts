@@ -80,6 +80,15 @@ export function logEvents(events: Events, log: Logger): () => void {
         : 'this node no longer leads; another node may plan ticks'
       log.info({ piko_event: 'leader.changed', epoch }, words)
     }),
+    events.on('config.changed', ({ jobId, version, effectiveFrom }) => {
+      const fields = {
+        piko_event: 'config.changed',
+        job_id: jobId,
+        version,
+        effective_from: effectiveFrom.toISOString(),
+      }
+      log.info(fields, `a new version of the config of job ${jobId} is known`)
+    }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
       log.info(
         { piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason },

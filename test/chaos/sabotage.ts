@@ -11,6 +11,8 @@ for (const method of ['query', 'execute']) {
   Connection.prototype[method] = function (sql, ...rest) {
     const rewrite = (text: string): string =>
       plan.rewrites.reduce((current, [pattern, replacement]) => current.replace(pattern, replacement), text)
-    return send.call(this, typeof sql === 'string' ? rewrite(sql) : { ...sql, sql: rewrite(sql.sql) }, ...rest)
+    // A pool hands over commands that it has begun, which must stay the objects that they are.
+    if (typeof sql !== 'string') sql.sql = rewrite(sql.sql)
+    return send.call(this, typeof sql === 'string' ? rewrite(sql) : sql, ...rest)
   }
 }

@@ -13,15 +13,16 @@ export const SABOTAGES = {
   'no-fence': {
     removes: 'the check of the fence when runs are finished',
     statements: [],
+    // The placeholders stay, so that the values still fit.
     rewrites: [
-      [/ and id \* 65536 \+ claims in \([^)]*\)/gi, ''],
-      [/ and `node_id` = (?:\?|'[^']*') and `state` = (?:\?|'running')/gi, ''],
+      [/ and (id \* 65536 \+ claims in \([^)]*\))/gi, ' and (1 or $1)'],
+      [/ and (`node_id` = \? and `state` = \?)/gi, ' and (1 or ($1))'],
     ],
   },
   'no-renewal': {
     removes: "the renewal of a node's lease",
     statements: [],
-    rewrites: [[/^update `piko_node` set .* where/is, 'update `piko_node` set `pid` = `pid` where']],
+    rewrites: [[/^(update `piko_node` set .*`expires_at` = )(\(.*?MICROSECOND\))/is, '$1IF(1, expires_at, $2)']],
   },
   'no-unique-tick': {
     removes: 'the unique key of ticks',

@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
       defineJob({ id: 'daily', every: '1d', windows: { start: START, end: END } }, () => {}),
     ])
     const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
-    client = new Client({ registry, store, waiter }, (runAts) => told.push(runAts))
+    client = new Client({ registry, store, waiter, savedConfig: () => undefined }, (runAts) => told.push(runAts))
     const begin = { nextTick: undefined, windowCursor: END }
     await store.jobs.register([{ id: 'daily', description: undefined, schedule: '{}', windows: '{}', begin }])
   })

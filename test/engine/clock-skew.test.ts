@@ -1,5 +1,4 @@
-import { beforeEach, expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../src/engine/clock.ts'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
 import { nextEvent, startApp } from '../support/app.ts'
@@ -7,10 +6,7 @@ import { describeEachStore } from '../support/databases.ts'
 
 const HOUR_MS = 3_600_000
 
-function aheadBy(ms: number): Clock {
-  return { now: () => systemClock.now() + ms, sleep: (delayMs, signal) => systemClock.sleep(delayMs, signal) }
-}
-
+// On SQLite the database's clock is the process's own, so only MySQL tells the two apart.
 describeEachStore((store) => {
   let database: Database
 
@@ -19,14 +15,18 @@ describeEachStore((store) => {
     await store.empty()
   })
 
+  afterEach(() => void vi.restoreAllMocks())
+
   it.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
   ])('a node whose clock is an hour %s plans the ticks and windows of the present', async (_, skewMs) => {
-    const start = new Date(Math.floor(Date.now() / 1_000) * 1_000)
+    const realNow = Date.now
+    const start = new Date(Math.floor(realNow() / 1_000) * 1_000)
+    vi.spyOn(Date, 'now').mockImplementation(() => realNow() + skewMs)
     const tick = defineJob({ id: 'tick', every: '1s' }, () => {})
     const window = defineJob({ id: 'window', every: '1s', windows: { start } }, () => {})
-    const app = await startApp(store.options, [tick, window], { clock: aheadBy(skewMs) })
+    const app = await startApp(store.options, [tick, window])
 
     await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'window')
     await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'tick')
@@ -34,7 +34,7 @@ describeEachStore((store) => {
     const planned = await database.db.selectFrom('piko_run').select(['job_id', 'tick']).execute()
     expect(new Set(planned.map((run) => run.job_id))).toEqual(new Set(['tick', 'window']))
     for (const run of planned) {
-      expect(Math.abs(database.dialect.date(run.tick!).getTime() - Date.now())).toBeLessThan(60_000)
+      expect(Math.abs(database.dialect.date(run.tick!).getTime() - realNow())).toBeLessThan(60_000)
     }
   })
 })

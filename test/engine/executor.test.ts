@@ -38,6 +38,7 @@ describeEachStore((fixture) => {
       sql: store.database.sql,
       completer: new Completer(store.runs, events),
       commit: store.commit,
+      savedConfig: () => undefined,
       events,
       clock: systemClock,
       nodeId: () => NODE,

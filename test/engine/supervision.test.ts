@@ -31,6 +31,7 @@ describeEachStore((fixture) => {
         'sinks',
         'heartbeat',
         'recovery',
+        'config watcher',
         'waiter',
         'client',
         'cancellation',

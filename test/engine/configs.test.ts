@@ -1,0 +1,135 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineJob } from '../../src/job/define-job.ts'
+import { ConfigStore } from '../../src/store/config-store.ts'
+import { type Database } from '../../src/store/database.ts'
+import { eventually, nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { rejected } from '../support/thrown.ts'
+
+describeEachStore((store) => {
+  let database: Database
+
+  beforeEach(async () => {
+    database ??= await store.open()
+    await store.empty()
+  })
+
+  const job = () =>
+    defineJob(
+      { id: 'job', every: '1d', config: z.strictObject({ shop: z.string().default('eu'), pages: z.int().default(1) }) },
+      (ctx) => ctx.config,
+    )
+
+  describe('app.configs', () => {
+    it("lies between the schema's defaults and the run's own overrides", async () => {
+      const app = await startApp(store.options, job())
+      expect(app.configs.current('job')).toBeUndefined()
+      expect(await app.configs.save('job', { shop: 'us' })).toMatchObject({ version: 1, config: { shop: 'us' } })
+      expect(app.configs.current('job')).toMatchObject({ version: 1 })
+      expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us', pages: 1 } })
+      const { output } = await app.run('job', { config: { pages: 2 }, wait: true })
+      expect(output).toEqual({ shop: 'us', pages: 2 })
+    })
+
+    it('is taken up by another node', async () => {
+      const app = await startApp(store.options, job())
+      const other = await startApp(store.options, job())
+      const changed = nextEvent(other, 'config.changed')
+      await app.configs.save('job', { shop: 'us' })
+      expect(await changed).toMatchObject({ jobId: 'job', version: 1 })
+      expect(other.configs.current('job')).toMatchObject({ config: { shop: 'us' } })
+    })
+
+    it('comes into force when it says', async () => {
+      const app = await startApp(store.options, job())
+      await app.configs.save('job', { shop: 'now' })
+      await app.configs.save('job', { shop: 'later' }, { effectiveFrom: new Date(Date.now() + 3_600_000) })
+      await app.configs.save('job', { shop: 'soon' }, { effectiveFrom: new Date(Date.now() + 700) })
+      expect(app.configs.current('job')).toMatchObject({ config: { shop: 'now' } })
+      await eventually(() => expect(app.configs.current('job')).toMatchObject({ config: { shop: 'soon' } }))
+    })
+
+    it('is rolled back by a new version, and its history stays', async () => {
+      const app = await startApp(store.options, job())
+      await app.configs.save('job', { shop: 'a' })
+      await app.configs.save('job', { shop: 'b' })
+      expect(await app.configs.rollback('job', 1)).toMatchObject({ version: 3, config: { shop: 'a' } })
+      const history = await app.configs.history('job')
+      expect(history.map(({ version, config }) => [version, config])).toEqual([
+        [3, { shop: 'a' }],
+        [2, { shop: 'b' }],
+        [1, { shop: 'a' }],
+      ])
+      expect(await rejected(app.configs.rollback('job', 9))).toMatchObject({ code: 'CONFIG_UNKNOWN' })
+    })
+
+    it('refuses what the schema refuses, and saves nothing', async () => {
+      const app = await startApp(store.options, job())
+      expect(await rejected(app.configs.save('job', { shop: 1 }))).toMatchObject({ code: 'CONFIG_INVALID' })
+      expect(await rejected(app.configs.save('other', {}))).toMatchObject({ code: 'JOB_UNKNOWN' })
+      expect(await app.configs.history('job')).toEqual([])
+    })
+
+    it('names the version that newer code refuses', async () => {
+      const old = await startApp(store.options, job())
+      await old.configs.save('job', { shop: 'us' })
+      const { id } = await old.run('job', { runAt: new Date(Date.now() + 500) })
+      await old.stop()
+      const newer = defineJob({ id: 'job', every: '1d', config: z.strictObject({ store: z.string() }) }, () => {})
+      const app = await startApp(store.options, newer)
+      const run = await app.waitFor(id)
+      expect(run).toMatchObject({ state: 'failed', attempt: 1, error: { code: 'CONFIG_INVALID' } })
+      expect(run.error?.message).toContain('version 1')
+    })
+
+    it('goes on with what was last known while its watcher crashes', async () => {
+      const app = await startApp(store.options, job())
+      await app.configs.save('job', { shop: 'us' })
+      const watcher = app.services.children.find(({ name }) => name === 'config watcher')
+      const restarted = nextEvent(app, 'service.restarted', ({ service }) => service.endsWith('config watcher'))
+      watcher?.crash(new Error('on purpose'))
+      expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us' } })
+      await restarted
+      await app.configs.save('job', { shop: 'de' })
+      expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'de' } })
+    })
+  })
+
+  describe('ConfigStore', () => {
+    it('gives two that save at once two numbers, and tells of both', async () => {
+      await startApp(store.options, job())
+      const configs = new ConfigStore(database)
+      const before = await configs.state()
+      const saved = await Promise.all(Array.from({ length: 8 }, (_, index) => configs.save('job', { pages: index })))
+      expect(saved.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+      expect((await configs.state()).mark).not.toBe(before.mark)
+      expect((await configs.inForce()).map(({ version }) => version)).toEqual([8])
+    })
+
+    // Ids are drawn before the commit: the later id may be seen first.
+    it('tells of a version that was begun before another one and committed after it', async () => {
+      if (store.name === 'sqlite') return expect(true).toBe(true) // One writer at a time: there is no such order.
+      const two = defineJob({ id: 'two', every: '1d' }, () => {})
+      await startApp(store.options, [job(), two])
+      const configs = new ConfigStore(database)
+      let mark = ''
+      await database.transaction(async (trx) => {
+        await trx
+          .insertInto('piko_job_config')
+          .values({
+            job_id: 'job',
+            version: 1,
+            config: '{}',
+            effective_from: database.dialect.now(),
+            created_at: database.dialect.now(),
+          })
+          .execute()
+        await configs.save('two', {})
+        mark = (await configs.state()).mark
+      })
+      expect((await configs.state()).mark).not.toBe(mark)
+      expect((await configs.inForce()).map(({ jobId }) => jobId).sort()).toEqual(['job', 'two'])
+    })
+  })
+})
