@@ -18,7 +18,7 @@ export class ConfigWatcher extends LoopService {
   #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
 
   constructor(configs: ConfigStore, pollMs: number, clock: Clock, events: Events) {
-    super('config watcher', clock, events)
+    super('config-watcher', clock, events)
     this.#configs = configs
     this.#pollMs = pollMs
     this.#time = clock

@@ -53,7 +53,7 @@ const CONFIG_POLLS = 2
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → config watcher → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
+ * heartbeat → recovery → config-watcher → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.

@@ -86,8 +86,8 @@ describeEachStore((store) => {
     it('goes on with what was last known while its watcher crashes', async () => {
       const app = await startApp(store.options, job())
       await app.configs.save('job', { shop: 'us' })
-      const watcher = app.services.children.find(({ name }) => name === 'config watcher')
-      const restarted = nextEvent(app, 'service.restarted', ({ service }) => service.endsWith('config watcher'))
+      const watcher = app.services.children.find(({ name }) => name === 'config-watcher')
+      const restarted = nextEvent(app, 'service.restarted', ({ service }) => service.endsWith('config-watcher'))
       watcher?.crash(new Error('on purpose'))
       expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us' } })
       await restarted

@@ -31,7 +31,7 @@ describeEachStore((fixture) => {
         'sinks',
         'heartbeat',
         'recovery',
-        'config watcher',
+        'config-watcher',
         'waiter',
         'client',
         'cancellation',
