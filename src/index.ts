@@ -7,6 +7,7 @@ export { defineJob, jobSpec } from './job/define-job.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
+export { NoRetryError, RetryLaterError } from './job/retry-errors.ts'
 export { type Run, type RunError, type RunKind, type RunState } from './job/run.ts'
 export {
   type ContextOf,

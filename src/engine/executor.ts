@@ -1,6 +1,7 @@
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { cancelledError, runCancelled } from '../job/attempt.ts'
+import { forbidsRetry, retryTimingOf } from '../job/retry-errors.ts'
 import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type Logger } from '../job/context.ts'
@@ -166,7 +167,7 @@ export class Executor extends Service {
     const isCommitted = attempt.commit === 'done'
     let transition: Transition = isCommitted
       ? { to: 'succeeded' }
-      : settle(claim, outcome, job.policy.retry, this.#parts.random())
+      : settle(claim, this.#withAdvice(outcome, job, claim), job.policy.retry, this.#parts.random())
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     const isLost = !isCommitted && hasLostLease(attempt.abort.signal)
     const stored = isCommitted ? 'stored' : isLost ? 'lost' : await this.#store(attempt, transition)
@@ -186,9 +187,24 @@ export class Executor extends Service {
       state: transition.to,
       durationMs: clock.now() - startedAt,
       error: !isCommitted && 'error' in outcome ? outcome.error : undefined,
-      retryInMs: transition.to === 'queued' && transition.counted ? transition.delayMs : undefined,
+      retryInMs: retryInMs(transition, clock.now()),
       isGivenUp: attempt.isGivenUp,
     })
+  }
+
+  /** What the handler's error and the job's `retryIf` say about another attempt. */
+  #withAdvice(outcome: Outcome, job: JobDefinition, claim: Claim): Outcome {
+    if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
+    const { error } = outcome
+    const { retryIf } = job.policy.retry
+    let isPermanent = outcome.isPermanent === true || forbidsRetry(error)
+    try {
+      isPermanent ||= retryIf?.(error) === false
+    } catch (thrown) {
+      this.#parts.runLog(claim).error({ err: thrown }, 'retryIf threw; the run is not tried again')
+      isPermanent = true
+    }
+    return { ...outcome, isPermanent, retry: retryTimingOf(error) }
   }
 
   async #store(attempt: Attempt, transition: Transition): Promise<Stored> {
@@ -332,6 +348,12 @@ function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
 
 function hasLostLease(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof PikoError && signal.reason.code === 'LEASE_LOST'
+}
+
+/** Milliseconds until the next attempt of a run that is tried again. */
+function retryInMs(transition: Transition, now: number): number | undefined {
+  if (transition.to !== 'queued' || !transition.counted) return undefined
+  return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs
 }
 
 /** An abort explains whatever the handler threw after it. */

@@ -156,12 +156,16 @@ function retryPolicy(spec: AnyJobSpec): RetryPolicy {
   if (limit === undefined || limit < 0)
     throw invalid(spec, `retry.limit is ${describe(retry.limit)}; expected 0 or more`)
   oneOf(spec, 'retry.backoff', retry.backoff, ['fixed', 'exponential'])
+  if (retry.retryIf !== undefined && typeof retry.retryIf !== 'function') {
+    throw invalid(spec, `retry.retryIf is ${describe(retry.retryIf)}; expected a function (error) => boolean`)
+  }
   return Object.freeze({
     limit,
     backoff: retry.backoff ?? 'exponential',
     baseMs: durationMs(retry.base ?? '1s', `retry.base of job "${spec.id}"`),
     maxMs: durationMs(retry.max ?? '5m', `retry.max of job "${spec.id}"`),
     jitter: retry.jitter ?? true,
+    retryIf: retry.retryIf,
   })
 }
 

@@ -2,6 +2,7 @@ import { describe } from '../errors.ts'
 import { type Window } from '../time/window.ts'
 import { redactText } from './redact.ts'
 import { retryDelayMs } from './retry.ts'
+import { type RetryTiming } from './retry-errors.ts'
 import { type RetryPolicy } from './spec.ts'
 
 /** `docs/lifecycle.md` has the diagram. */
@@ -66,9 +67,16 @@ export interface Claim {
 /** How an attempt ended. */
 export type Outcome =
   | { readonly kind: 'success'; readonly output?: unknown }
-  /** `isPermanent`: trying again can't help, such as a config that its schema refuses. */
-  | { readonly kind: 'failure'; readonly error: Error; readonly isPermanent?: boolean }
-  | { readonly kind: 'timeout'; readonly error: Error }
+  /**
+   * `isPermanent`: trying again can't help, such as a config that its schema refuses. `retry`: when the handler wants the next
+   * attempt.
+   */
+  | {
+      readonly kind: 'failure' | 'timeout'
+      readonly error: Error
+      readonly isPermanent?: boolean | undefined
+      readonly retry?: RetryTiming | undefined
+    }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /** The process shuts down: not the handler's failure. */
   | { readonly kind: 'interrupted' }
@@ -77,8 +85,14 @@ export type Outcome =
 export type Transition =
   | { readonly to: 'succeeded'; readonly output?: unknown }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false` takes the attempt back. */
-  | { readonly to: 'queued'; readonly delayMs: number; readonly counted: boolean; readonly error?: RunError }
+  /** `counted: false` takes the attempt back. `at` goes before `delayMs`. */
+  | {
+      readonly to: 'queued'
+      readonly delayMs: number
+      readonly at?: Date
+      readonly counted: boolean
+      readonly error?: RunError
+    }
 
 /**
  * The one place that decides what an outcome leads to. Pure.
@@ -102,9 +116,11 @@ export function settle(
     case 'failure':
     case 'timeout': {
       const error = runError(outcome.error)
-      const isPermanent = outcome.kind === 'failure' && outcome.isPermanent === true
-      const delayMs = isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
-      return delayMs === undefined ? { to: 'failed', error } : { to: 'queued', delayMs, counted: true, error }
+      const delayMs = outcome.isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
+      if (delayMs === undefined) return { to: 'failed', error }
+      const queued = { to: 'queued', delayMs, counted: true, error } as const
+      if (!outcome.retry) return queued
+      return 'at' in outcome.retry ? { ...queued, at: outcome.retry.at } : { ...queued, delayMs: outcome.retry.afterMs }
     }
   }
 }

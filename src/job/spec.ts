@@ -36,6 +36,11 @@ export interface RetrySpec {
   readonly max?: Duration
   /** Draw the delay evenly from [half, whole]. Default true. */
   readonly jitter?: boolean
+  /**
+   * Whether another attempt may help after this error, a timeout's `PikoError` `RUN_TIMEOUT` included. Default: always. When it
+   * throws itself, the run fails with what the handler threw.
+   */
+  readonly retryIf?: (error: Error) => boolean
 }
 
 /** What a developer writes about a job. Exactly one of `cron`, `every`, `at`, or none for a job that is only run by hand. */
@@ -124,6 +129,7 @@ export interface RetryPolicy {
   readonly baseMs: number
   readonly maxMs: number
   readonly jitter: boolean
+  readonly retryIf?: ((error: Error) => boolean) | undefined
 }
 
 /** A spec's options with every default filled in and every text parsed. */

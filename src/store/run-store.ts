@@ -239,7 +239,7 @@ export class RunStore {
         return {
           state: 'queued',
           node_id: null,
-          run_at: transition.delayMs > 0 ? dialect.nowPlus(transition.delayMs) : dialect.now(),
+          run_at: queuedAt(transition, dialect),
           ...(!transition.counted && { attempt: sql<number>`attempt - 1` }),
           ...(transition.error && { error: toJson(transition.error, 'error') }),
         }
@@ -386,10 +386,19 @@ function statementsOf<T extends { config?: unknown; input?: unknown }>(rows: rea
   return statements
 }
 
+/** When a run that is queued again is due. */
+function queuedAt(
+  { at, delayMs }: Extract<Transition, { to: 'queued' }>,
+  dialect: Dialect,
+): Date | string | RawBuilder<Date> {
+  if (at) return dialect.instant(at)
+  return delayMs > 0 ? dialect.nowPlus(delayMs) : dialect.now()
+}
+
 interface RunChanges {
   state: RunState
   node_id?: null
-  run_at?: RawBuilder<Date>
+  run_at?: Date | string | RawBuilder<Date>
   attempt?: RawBuilder<number>
   error?: string | null
   output?: string | null

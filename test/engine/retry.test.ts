@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { NoRetryError, RetryLaterError } from '../../src/job/retry-errors.ts'
+import { RunFailedError } from '../../src/engine/client.ts'
+import { nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const retry = { limit: 3, base: '1ms', jitter: false } as const
+
+describeEachStore((fixture) => {
+  const attemptsUntilFailed = async (fail: (attempt: number) => never, more: object = {}): Promise<number> => {
+    await fixture.open()
+    await fixture.empty()
+    const job = defineJob({ id: 'fails', retry: { ...retry, ...more } }, (ctx) => fail(ctx.attempt))
+    const app = await startApp(fixture.options, job)
+    const error: unknown = await app.run('fails', { wait: true }).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(RunFailedError)
+    return (error as RunFailedError).run.attempt
+  }
+
+  it('fails at once on a NoRetryError', async () => {
+    const attempts = await attemptsUntilFailed(() => {
+      throw new NoRetryError('no such order')
+    })
+    expect(attempts).toBe(1)
+  })
+
+  it('asks retryIf, of a timeout too, and fails when it throws itself', async () => {
+    const seen: string[] = []
+    const retryIf = (error: Error): boolean => {
+      seen.push(error.message)
+      return error.message !== 'second'
+    }
+    const fail = (attempt: number): never => {
+      throw new Error(['first', 'second', 'third'][attempt - 1])
+    }
+    expect(await attemptsUntilFailed(fail, { retryIf })).toBe(2)
+    expect(seen).toEqual(['first', 'second'])
+    const broken = (): boolean => {
+      throw new Error('broken')
+    }
+    expect(await attemptsUntilFailed(fail, { retryIf: broken })).toBe(1)
+  })
+
+  it('tries again when a RetryLaterError says, and counts the attempt', async () => {
+    await fixture.open()
+    await fixture.empty()
+    const at = new Date(Math.floor(Date.now() / 1_000) * 1_000 + 3_600_000)
+    const job = defineJob({ id: 'later', retry: { limit: 1 } }, () => {
+      throw new RetryLaterError('busy', { at })
+    })
+    const app = await startApp(fixture.options, job)
+    const settled = nextEvent(app, 'run.settled')
+    const { id } = await app.run('later')
+    expect((await settled).retryInMs).toBeGreaterThan(3_000_000)
+    expect(await app.findRun(id)).toMatchObject({ state: 'queued', attempt: 1, runAt: at })
+  })
+
+  it('fails after the last attempt, RetryLaterError or not', async () => {
+    const attempts = await attemptsUntilFailed(() => {
+      throw new RetryLaterError('busy', { after: '1ms' })
+    })
+    expect(attempts).toBe(4)
+  })
+})

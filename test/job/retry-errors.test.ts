@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { forbidsRetry, NoRetryError, RetryLaterError, retryTimingOf } from '../../src/job/retry-errors.ts'
+import { thrown } from '../support/thrown.ts'
+
+const soon = new Date(Date.now() + 60_000)
+
+describe('NoRetryError', () => {
+  it('forbids another attempt, also as the cause of what was thrown', () => {
+    const error = new NoRetryError('gone')
+    expect([forbidsRetry(error), forbidsRetry(new Error('sync failed', { cause: error }))]).toEqual([true, true])
+    expect(forbidsRetry(new Error('gone'))).toBe(false)
+  })
+
+  it('is known across two copies of the package', () => {
+    const other = Object.assign(new Error('gone'), { [Symbol.for('piko.noRetry')]: true })
+    expect(forbidsRetry(other)).toBe(true)
+  })
+})
+
+describe('RetryLaterError', () => {
+  it.each([
+    ['seconds', '120', { afterMs: 120_000 }],
+    ['no seconds', '0', { afterMs: 0 }],
+    [
+      'a date',
+      new Date(Math.floor(soon.getTime() / 1_000) * 1_000).toUTCString(),
+      { at: new Date(Math.floor(soon.getTime() / 1_000) * 1_000) },
+    ],
+    ['nothing', null, { afterMs: 30_000 }],
+    ['something else', 'soon', { afterMs: 30_000 }],
+  ])('reads a Retry-After with %s', (_what, header, timing) => {
+    expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy'))).toEqual(timing)
+  })
+
+  it('takes an instant or a duration, also as a cause', () => {
+    expect(retryTimingOf(new RetryLaterError('busy', { after: '2m' }))).toEqual({ afterMs: 120_000 })
+    const caused = new Error('sync failed', { cause: new RetryLaterError('busy', { at: soon }) })
+    expect(retryTimingOf(caused)).toEqual({ at: soon })
+  })
+
+  it('keeps to what a database can keep', () => {
+    const timing = retryTimingOf(new RetryLaterError('busy', { at: new Date(8.64e15) })) as { at: Date }
+    expect(timing.at.getUTCFullYear()).toBeLessThan(10_000)
+    expect(retryTimingOf(RetryLaterError.fromHeader('999999999', 'busy'))).toEqual({ afterMs: 10 * 365 * 86_400_000 })
+  })
+
+  it.each([
+    [{ at: new Date('x') }, /at of a RetryLaterError/],
+    [{ after: 'soon' as '1s' }, /after of a RetryLaterError is "soon"/],
+  ])('refuses %j', (time, message) => {
+    expect(thrown(() => new RetryLaterError('busy', time)).message).toMatch(message)
+  })
+})
