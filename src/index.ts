@@ -65,6 +65,6 @@ export { type EventMap, type EventName, type Events } from './telemetry/events.t
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
 export { type Configs } from './engine/configs.ts'
-export { type EnqueueOptions, RunFailedError, type RunOptions } from './engine/client.ts'
+export { type EnqueueItem, type EnqueueOptions, RunFailedError, type RunOptions } from './engine/client.ts'
 
 export { HttpService } from './http/http-service.ts'

@@ -21,7 +21,7 @@ import { type RunFilter } from '../store/run-store.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { type Client, type EnqueueOptions, type RunOptions } from './client.ts'
+import { type Client, type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Configs } from './configs.ts'
 import { discoverJobs } from './discover.ts'
@@ -307,6 +307,22 @@ export class Piko {
    */
   async enqueue(jobId: string, options: EnqueueOptions = {}): Promise<number> {
     return this.#ready().client.enqueue(jobId, options)
+  }
+
+  /**
+   * Stores many runs of one job, all or none, 1,000 a statement, and returns their ids in order. With `trx` they become part
+   * of the caller's own transaction.
+   *
+   * @throws PikoError as {@link enqueue} does, before anything is stored
+   * @example
+   * await app.enqueueMany('ship_order', orders.map((order) => ({ input: { id: order.id } })))
+   */
+  async enqueueMany(
+    jobId: string,
+    items: readonly EnqueueItem[],
+    options: Pick<EnqueueOptions, 'trx'> = {},
+  ): Promise<number[]> {
+    return this.#ready().client.enqueueMany(jobId, items, options)
   }
 
   /** Resolves with a run once it is settled, whatever its end. */

@@ -37,8 +37,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
+/** One of the runs that `app.enqueueMany` asks for. */
+export type EnqueueItem = Omit<RunOptions, 'wait' | 'signal' | 'window'>
+
 /** How `app.enqueue` asks for a run. */
-export interface EnqueueOptions extends Omit<RunOptions, 'wait' | 'signal' | 'window'> {
+export interface EnqueueOptions extends EnqueueItem {
   /**
    * Store the run inside of this transaction, so that it exists if and only if the transaction commits: the `trx` of
    * `app.sql.transaction` or `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on the database that
@@ -130,7 +133,28 @@ export class Client extends Service {
   async enqueue(jobId: string, { trx, ...options }: EnqueueOptions = {}): Promise<number> {
     const run = this.#newRun(jobId, options)
     await this.#windowOf(this.#registry.get(jobId), undefined)
-    return trx ? this.#enqueueIn(trx, run) : this.#store(run)
+    if (!trx) return this.#store(run)
+    const [id] = await this.#enqueueIn(trx, [run])
+    return id as number
+  }
+
+  /**
+   * Stores many runs of a job, all or none, and returns their ids in order.
+   *
+   * @throws PikoError as {@link enqueue} does, before anything is stored
+   */
+  async enqueueMany(
+    jobId: string,
+    items: readonly EnqueueItem[],
+    { trx }: Pick<EnqueueOptions, 'trx'> = {},
+  ): Promise<number[]> {
+    const runs = items.map((item) => this.#newRun(jobId, item))
+    await this.#windowOf(this.#registry.get(jobId), undefined)
+    if (trx) return this.#enqueueIn(trx, runs)
+    this.#assertOutside('app.enqueueMany without trx')
+    const ids = await this.#runs.enqueue(runs)
+    this.#onEnqueued(runs.map(dueAt))
+    return ids
   }
 
   /** Resolves with the run once it is settled, whatever its end. */

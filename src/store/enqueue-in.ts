@@ -1,57 +1,115 @@
-import { type CompiledQuery } from 'kysely'
+import { CompiledQuery } from 'kysely'
 import { describe, PikoError } from '../errors.ts'
 import { type SqlExecutor, type SqlValue } from '../sink/sql.ts'
 import { type Database } from './database.ts'
+import { idsFrom, LAST_INSERT, type LastInsert, statementsOf } from './insert-rows.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 
 /** A transaction of the user's own Kysely; the database must be the one that Piko runs on. */
 export interface KyselyTransaction {
   readonly isTransaction: boolean
-  executeQuery(query: CompiledQuery): Promise<{ readonly insertId?: bigint | undefined }>
+  executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
 }
 
 /** A connection of `mysql2/promise` on which a transaction is open. */
 export interface Mysql2Connection {
+  query(sql: string): Promise<[unknown, unknown]>
   execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
+  unprepare(sql: string): unknown
   beginTransaction(): Promise<void>
 }
 
 /** The transaction that a run is stored in: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
 export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
 
+/** Runs a statement in somebody else's transaction and returns the rows that it answers. */
+type Statement = (text: string, values: SqlValue[]) => Promise<readonly unknown[]>
+
 /**
- * Stores a run inside of a transaction that somebody else commits or rolls back. Returns the run's id.
+ * Stores runs inside of a transaction that somebody else commits or rolls back. Returns their ids in order.
  *
- * @throws PikoError `USAGE` when `trx` is none of these
+ * @throws PikoError `USAGE` when `trx` is none of these, or no transaction is open on it
  */
 export async function enqueueIn(
   database: Database,
   runs: RunStore,
   trx: EnqueueTransaction,
-  run: NewRun,
-): Promise<number> {
-  const insert = database.db.insertInto('piko_run').values(runs.row(run))
-  const query = database.dialect.name === 'sqlite' ? insert.returning('id').compile() : insert.compile()
-  return Number(await insertedBy(trx, query))
+  requests: readonly NewRun[],
+): Promise<number[]> {
+  const { db, dialect } = database
+  const statement = await statementIn(trx)
+  const ids: number[] = []
+  for (const rows of statementsOf(requests.map((request) => runs.row(request)))) {
+    const insert = db.insertInto('piko_run').values(rows)
+    if (dialect.name === 'sqlite') {
+      const { sql, parameters } = insert.returning('id').compile()
+      const stored = (await statement(sql, parameters.map(inUtc))) as { id: number }[]
+      ids.push(...stored.map(({ id }) => Number(id)))
+    } else {
+      const { sql, parameters } = insert.compile()
+      await statement(sql, parameters.map(inUtc))
+      const [last] = await statement(LAST_INSERT, [])
+      ids.push(...idsFrom(last as LastInsert, rows.length))
+    }
+  }
+  return ids
 }
 
-async function insertedBy(trx: EnqueueTransaction, query: CompiledQuery): Promise<unknown> {
-  const values = query.parameters as SqlValue[]
-  if (isExecutor(trx)) {
-    if (trx.dialect === 'sqlite') return (await trx.query<{ id: number }>(query.sql, values))[0]?.id
-    await trx.exec(query.sql, values)
-    return (await trx.query<{ id: number }>('SELECT LAST_INSERT_ID() AS id'))[0]?.id
+/** As text: a connection of the user's own shifts a `Date` to the time zone that its driver was given, by default the machine's. */
+function inUtc(value: unknown): SqlValue {
+  return value instanceof Date ? value.toISOString().replace('T', ' ').replace('Z', '') : (value as SqlValue)
+}
+
+async function statementIn(trx: EnqueueTransaction): Promise<Statement> {
+  if (isExecutor(trx)) return executorStatement(trx)
+  if (isKysely(trx)) return async (text, values) => (await trx.executeQuery(CompiledQuery.raw(text, values))).rows
+  if (isMysql2(trx)) {
+    await assertOpen(trx)
+    return mysql2Statement(trx)
   }
-  if (isKysely(trx)) return (await trx.executeQuery(query)).insertId
-  if (isMysql2(trx)) return ((await trx.execute(query.sql, values))[0] as { insertId: number }).insertId
-  throw new PikoError(
+  throw noTransaction(describe(trx))
+}
+
+function executorStatement(trx: SqlExecutor): Statement {
+  return async (text, values) => {
+    if (trx.dialect === 'sqlite' || values.length === 0) return trx.query(text, values)
+    await trx.exec(text, values)
+    return []
+  }
+}
+
+function mysql2Statement(trx: Mysql2Connection): Statement {
+  return async (text, values) => {
+    if (values.length === 0) return (await trx.query(text))[0] as unknown[]
+    // Prepared: escaped into the text, values would depend on the session's `sql_mode`.
+    await trx.execute(text, values)
+    // Else the server keeps one statement for each number of rows.
+    trx.unprepare(text)
+    return []
+  }
+}
+
+const SERVER_STATUS_IN_TRANS = 1
+const SERVER_STATUS_AUTOCOMMIT = 2
+
+/** Every answer of the server says whether a transaction is open. */
+async function assertOpen(trx: Mysql2Connection): Promise<void> {
+  const [answer] = await trx.query('DO 0')
+  const { serverStatus } = answer as { serverStatus: number }
+  const commitsAtOnce = (serverStatus & SERVER_STATUS_IN_TRANS) === 0 && (serverStatus & SERVER_STATUS_AUTOCOMMIT) !== 0
+  if (commitsAtOnce) throw noTransaction('a connection on which no transaction is open')
+}
+
+function noTransaction(what: string): PikoError {
+  return new PikoError(
     'USAGE',
-    `trx is ${describe(trx)}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise on which a transaction is open`,
+    `trx is ${what}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise on which a transaction is open`,
   )
 }
 
+/** `app.sql` has these too, and would commit at once. */
 function isExecutor(trx: object): trx is SqlExecutor {
-  return 'dialect' in trx && 'exec' in trx && 'query' in trx
+  return 'dialect' in trx && 'exec' in trx && 'query' in trx && !('transaction' in trx)
 }
 
 /** A Kysely that is no transaction would commit at once. */
@@ -59,7 +117,7 @@ function isKysely(trx: object): trx is KyselyTransaction {
   return 'executeQuery' in trx && 'isTransaction' in trx && trx.isTransaction === true
 }
 
-/** A pool has `execute` too, and would take any connection. */
+/** A pool has `execute` too, and would take any connection; a connection for callbacks, which has `promise`, would not be waited for. */
 function isMysql2(trx: object): trx is Mysql2Connection {
-  return 'execute' in trx && 'beginTransaction' in trx
+  return 'execute' in trx && 'beginTransaction' in trx && !('promise' in trx)
 }

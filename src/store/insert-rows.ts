@@ -2,26 +2,59 @@ import { type InsertObject, type Kysely, sql } from 'kysely'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
+type NewRow = InsertObject<Tables, 'piko_run'>
+
 /**
  * Inserts runs in one statement and returns their ids in the order of the rows.
  *
  * MySQL has no RETURNING (MariaDB has): it reports the first id of the statement. InnoDB reserves the ids of a simple
  * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
  */
-export async function insertRuns(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  rows: readonly InsertObject<Tables, 'piko_run'>[],
-): Promise<number[]> {
+export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
   if (rows.length === 0) return []
   const insert = db.insertInto('piko_run').values(rows)
   if (dialect.name === 'sqlite') return (await insert.returning('id').execute()).map((row) => row.id)
   const first = Number((await insert.executeTakeFirstOrThrow()).insertId)
   const step = rows.length > 1 ? await autoIncrementStep(db) : 1
-  return rows.map((_, index) => first + index * step)
+  return idsFrom({ first, step }, rows.length)
 }
 
 async function autoIncrementStep(db: Kysely<Tables>): Promise<number> {
   const { rows } = await sql<{ step: number }>`SELECT @@auto_increment_increment AS step`.execute(db)
   return Number(rows[0]?.step ?? 1)
+}
+
+/** The first id of the statement before it, on MySQL, and how far the next ones are. */
+export const LAST_INSERT = 'SELECT LAST_INSERT_ID() AS first, @@auto_increment_increment AS step'
+
+export interface LastInsert {
+  readonly first: number | string
+  readonly step: number | string
+}
+
+export function idsFrom({ first, step }: LastInsert, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
+}
+
+/** A server takes statements up to its `max_allowed_packet`, 4 MB and more; SQLite takes 32,766 parameters. */
+const MOST_CHARACTERS = 500_000
+const MOST_ROWS = 1_000
+
+/** The rows of many runs, split so that each part is one statement. */
+export function statementsOf(rows: readonly NewRow[]): NewRow[][] {
+  const statements: NewRow[][] = []
+  let characters = Infinity
+  for (const row of rows) {
+    const length = [row.config, row.input].reduce<number>(
+      (sum, text) => sum + (typeof text === 'string' ? text.length : 0),
+      0,
+    )
+    characters += length
+    if (characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
+      statements.push([])
+      characters = length
+    }
+    statements.at(-1)?.push(row)
+  }
+  return statements
 }

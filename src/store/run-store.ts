@@ -5,7 +5,7 @@ import { type Window } from '../time/window.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
-import { insertRuns } from './insert-rows.ts'
+import { insertRuns, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -363,27 +363,6 @@ export class RunStore {
     for (const row of await query.execute()) counts[row.state] = Number(row.count)
     return counts
   }
-}
-
-/** A server takes statements up to its `max_allowed_packet`, 4 MB and more. */
-const MOST_CHARACTERS = 500_000
-
-function statementsOf<T extends { config?: unknown; input?: unknown }>(rows: readonly T[]): T[][] {
-  const statements: T[][] = []
-  let characters = Infinity
-  for (const row of rows) {
-    const length = [row.config, row.input].reduce<number>(
-      (sum, text) => sum + (typeof text === 'string' ? text.length : 0),
-      0,
-    )
-    characters += length
-    if (characters > MOST_CHARACTERS) {
-      statements.push([])
-      characters = length
-    }
-    statements.at(-1)?.push(row)
-  }
-  return statements
 }
 
 /** When a run that is queued again is due. */

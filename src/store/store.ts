@@ -35,7 +35,7 @@ export interface Store {
     isWanted: () => void,
   ) => Promise<T>
   /** See `enqueueIn`. */
-  readonly enqueueIn: (trx: EnqueueTransaction, run: NewRun) => Promise<number>
+  readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
   /** Brings the schema up to date, or checks that it is. */
   prepare(autoMigrate: boolean): Promise<void>
   /** One round trip. */
@@ -56,7 +56,7 @@ export function storeOn(database: Database): Store {
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
     commit: (nodeId, claim, fn, isWanted) => commitRun(database, nodeId, claim, fn, isWanted),
-    enqueueIn: (trx, run) => enqueueIn(database, runs, trx, run),
+    enqueueIn: (trx, requests) => enqueueIn(database, runs, trx, requests),
     async prepare(autoMigrate) {
       if (autoMigrate) await migrate(database, { direction: 'up' })
       await assertSchema(database)

@@ -1,11 +1,9 @@
-import { createConnection } from 'mysql2'
-import { createConnection as createPromiseConnection } from 'mysql2/promise'
-import { Kysely, MysqlDialect, sql } from 'kysely'
+import { sql } from 'kysely'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type JobContext } from '../../src/job/context.ts'
 import { type Database } from '../../src/store/database.ts'
-import { eventually, Gate, nextEvent, recordEvents, startApp, storeSettings } from '../support/app.ts'
+import { eventually, Gate, nextEvent, startApp, storeSettings } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { rejected } from '../support/thrown.ts'
@@ -120,129 +118,10 @@ describeEachStore((store) => {
     })
   })
 
-  describe('app.enqueue', () => {
-    it('stores a run and tells its id', async () => {
-      const app = await startApp(
-        store.options,
-        defineJob({ id: 'job' }, (ctx) => ctx.input),
-      )
-      const id = await app.enqueue('job', { input: 7 })
-      expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', output: 7 })
-      expect(await rejected(app.enqueue('other'))).toMatchObject({ code: 'JOB_UNKNOWN' })
-    })
+  if (store.name === 'sqlite') return
 
-    it('is a part of the transaction that it is given', async () => {
-      const app = await startApp(
-        store.options,
-        defineJob({ id: 'job' }, () => {}),
-      )
-      const started = recordEvents(app, 'run.started')
-      const committed: number[] = []
-      for (let index = 0; index < 40; index++) {
-        const enqueued = app.sql.transaction(async (trx) => {
-          const id = await app.enqueue('job', { trx })
-          await trx.exec(INSERT, [id])
-          if (index % 2 === 1) throw new Error('rolled back')
-          committed.push(id)
-        })
-        await (index % 2 === 1 ? enqueued.catch(() => {}) : enqueued)
-      }
-      await eventually(async () => expect(await app.runs({ state: 'succeeded' })).toHaveLength(20))
-      expect(started.map(({ runId }) => runId).sort((a, b) => a - b)).toEqual(committed)
-      expect(await effects()).toEqual(committed.map((run_id) => ({ run_id })))
-    })
-
-    it('works inside of ctx.commit', async () => {
-      const next = defineJob({ id: 'next' }, (ctx) => ctx.input)
-      const first = defineJob({ id: 'first' }, (ctx) =>
-        ctx.commit((trx) => app.enqueue('next', { input: ctx.runId, trx })),
-      )
-      const app = await startApp(store.options, [first, next])
-      const { id, output } = await app.run('first', { wait: true })
-      expect(await app.waitFor(output as number)).toMatchObject({ jobId: 'next', output: id })
-    })
-
-    it('refuses what is no transaction', async () => {
-      const app = await startApp(
-        store.options,
-        defineJob({ id: 'job' }, () => {}),
-      )
-      expect(await rejected(app.enqueue('job', { trx: {} as never }))).toMatchObject({ code: 'USAGE' })
-      expect(await app.runs()).toEqual([])
-    })
-  })
-
-  if (store.name === 'sqlite') {
-    it('requests that would wait for their own transaction are refused', async () => {
-      const app = await startApp(
-        store.options,
-        defineJob({ id: 'job' }, () => {}),
-      )
-      for (const request of [() => app.run('job'), () => app.enqueue('job')] as (() => Promise<unknown>)[]) {
-        expect(await rejected(app.sql.transaction(() => request()))).toMatchObject({ code: 'USAGE' })
-      }
-    })
-    return
-  }
-
-  describe("the transactions of the user's own libraries", () => {
+  describe('an ambiguous commit', () => {
     const dsn = (): string => (storeSettings(store.options).mysql as { dsn: string }).dsn
-
-    it(
-      '10,000 requests in transactions of mysql2 and Kysely, half of them rolled back',
-      { timeout: 120_000 },
-      async () => {
-        const app = await startApp(
-          store.options,
-          defineJob({ id: 'job' }, () => {}),
-          { execute: false },
-        )
-        const committed = new Set<number>()
-        const connection = await createPromiseConnection(dsn())
-        const kysely = new Kysely<unknown>({ dialect: new MysqlDialect({ pool: poolOfOne(dsn()) }) })
-        const lane = async (isMysql2: boolean): Promise<void> => {
-          for (let index = 0; index < 500; index++) {
-            const isCommitted = index % 2 === 0
-            const ids: number[] = []
-            if (isMysql2) {
-              await connection.beginTransaction()
-              for (let each = 0; each < 10; each++) ids.push(await app.enqueue('job', { trx: connection }))
-              await (isCommitted ? connection.commit() : connection.rollback())
-            } else {
-              const done = kysely.transaction().execute(async (trx) => {
-                for (let each = 0; each < 10; each++) ids.push(await app.enqueue('job', { trx }))
-                if (!isCommitted) throw new Error('rolled back')
-              })
-              await (isCommitted ? done : done.catch(() => {}))
-            }
-            if (isCommitted) for (const id of ids) committed.add(id)
-          }
-        }
-        await Promise.all([lane(true), lane(false)])
-        await connection.end()
-        await kysely.destroy()
-
-        const worker = await startApp(
-          store.options,
-          defineJob({ id: 'job' }, () => {}),
-        )
-        await eventually(async () => expect(await worker.runs({ state: 'queued', limit: 1 })).toEqual([]), 60_000)
-        await eventually(async () => expect(await worker.runs({ state: 'running', limit: 1 })).toEqual([]), 60_000)
-        const ran = await worker.runs({ state: 'succeeded', limit: 20_000 })
-        expect(new Set(ran.map(({ id }) => id))).toEqual(committed)
-        expect(committed.size).toBe(5_000)
-      },
-    )
-
-    it('refuses a Kysely that is no transaction and a pool, which would commit at once', async () => {
-      const app = await startApp(
-        store.options,
-        defineJob({ id: 'job' }, () => {}),
-      )
-      const kysely = new Kysely<unknown>({ dialect: new MysqlDialect({ pool: poolOfOne(dsn()) }) })
-      expect(await rejected(app.enqueue('job', { trx: kysely as never }))).toMatchObject({ code: 'USAGE' })
-      await kysely.destroy()
-    })
 
     it('a commit whose answer is lost is found out to be one', async () => {
       const url = new URL(dsn())
@@ -268,13 +147,3 @@ describeEachStore((store) => {
     })
   })
 })
-
-function poolOfOne(dsn: string) {
-  return {
-    getConnection: (callback: (error: unknown, connection: never) => void) => {
-      const connection = createConnection(dsn)
-      callback(null, Object.assign(connection, { release: () => connection.end() }) as never)
-    },
-    end: (callback: (error: unknown) => void) => callback(null),
-  }
-}
