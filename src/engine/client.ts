@@ -12,6 +12,7 @@ import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { Schedule } from '../time/schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
+import { withKeys } from './admission-keys.ts'
 import { Batcher } from './batcher.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
 import { type RunWaiter } from './run-waiter.ts'
@@ -118,7 +119,9 @@ export class Client extends Service {
     this.#assertOutside('app.run')
     const run = this.#newRun(jobId, options)
     const window = await this.#windowOf(this.#registry.get(jobId), options.window)
-    const runId = window ? await this.#enqueueWindow({ ...run, window }) : await this.#store(run)
+    const runId = window
+      ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
+      : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
     const settled = await this.#waiter.wait(runId, options.signal)
     if (settled.state !== 'succeeded') throw new RunFailedError(settled)
@@ -131,7 +134,7 @@ export class Client extends Service {
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    */
   async enqueue(jobId: string, { trx, ...options }: EnqueueOptions = {}): Promise<number> {
-    const run = this.#newRun(jobId, options)
+    const run = this.#keyed(this.#newRun(jobId, options))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (!trx) return this.#store(run)
     const [id] = await this.#enqueueIn(trx, [run])
@@ -148,7 +151,7 @@ export class Client extends Service {
     items: readonly EnqueueItem[],
     { trx }: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    const runs = items.map((item) => this.#newRun(jobId, item))
+    const runs = items.map((item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx) return this.#enqueueIn(trx, runs)
     this.#assertOutside('app.enqueueMany without trx')
@@ -180,6 +183,10 @@ export class Client extends Service {
       config: options.config,
       input: options.input,
     }
+  }
+
+  #keyed<R extends NewRun>(run: R): R {
+    return withKeys(this.#registry.get(run.jobId), run, this.#savedConfig(run.jobId)?.config)
   }
 
   #store(run: NewRun): Promise<number> {

@@ -1,17 +1,15 @@
+import { type AdmissionLimits } from '../job/admission.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Executor } from './executor.ts'
+import { LeftOut } from './left-out.ts'
 import { LoopService } from './loop-service.ts'
 
 const LARGEST_CLAIM = 500
 const FIRST_IDLE_MS = 20
-/** How long a job whose limit was reached is left out of claims, unless one of its runs ends here first. */
-const SATURATED_MS = 250
-/** A job that this node's code does not know is left out for good: its code never changes while it runs. */
-const UNKNOWN_MS = Infinity
 /** Times of planned runs that are remembered. */
 const MOST_HINTS = 1_000
 
@@ -33,8 +31,8 @@ export class Dispatcher extends LoopService {
   readonly #nodeId: () => string
   readonly #executor: Pick<Executor, 'active' | 'take'>
   readonly #clock: Clock
-  readonly #limits: ReadonlyMap<string, number>
-  readonly #leftOut = new Map<string, number>()
+  readonly #limits: ReadonlyMap<string, AdmissionLimits>
+  readonly #leftOut = new LeftOut()
   readonly #hints = new Set<number>()
   #idleMs = FIRST_IDLE_MS
 
@@ -57,9 +55,7 @@ export class Dispatcher extends LoopService {
     this.#options = options
     this.#executor = parts.executor
     this.#limits = new Map(
-      [...parts.registry].flatMap((job) =>
-        job.policy.concurrency === undefined ? [] : [[job.id, job.policy.concurrency] as const],
-      ),
+      [...parts.registry].flatMap((job) => (job.policy.limits ? [[job.id, job.policy.limits] as const] : [])),
     )
   }
 
@@ -88,35 +84,31 @@ export class Dispatcher extends LoopService {
     if (free <= 0) return Infinity
     const limit = Math.min(free, LARGEST_CLAIM)
     const nodeId = this.#nodeId()
-    const { claims, saturated } = await this.#runs.claim({
+    const now = this.#clock.now()
+    const { claims, blocked } = await this.#runs.claim({
       nodeId,
       limit,
-      jobs: this.#options.onlyRegistered ? { only: this.#registry.ids } : { except: this.#exceptions() },
+      ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
+      except: this.#leftOut.at(now),
       limits: this.#limits,
     })
-    for (const jobId of saturated) this.#leftOut.set(jobId, this.#clock.now() + SATURATED_MS)
+    for (const one of blocked) this.#leftOut.add(one, now)
     for (const claim of claims) this.#start(claim, nodeId)
-    if (claims.length + (saturated.length > 0 ? 1 : 0) > 0) {
+    if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
-      // Behind what was left in the queue other jobs may be due; and a full claim hints at more of the same.
-      return claims.length === limit || saturated.length > 0 ? 0 : FIRST_IDLE_MS
+      // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
+      return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
     this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
     return this.#untilNextHint(this.#idleMs)
   }
 
   #start(claim: Claim, nodeId: string): void {
-    if (!this.#registry.find(claim.jobId)) this.#leftOut.set(claim.jobId, this.#clock.now() + UNKNOWN_MS)
+    if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
     void this.#executor.take(claim, nodeId).then(() => {
-      if (this.#registry.find(claim.jobId)) this.#leftOut.delete(claim.jobId)
+      this.#leftOut.release(claim.jobId, claim.concurrencyKey)
       super.wake()
     })
-  }
-
-  #exceptions(): string[] {
-    const now = this.#clock.now()
-    for (const [jobId, until] of this.#leftOut) if (until <= now) this.#leftOut.delete(jobId)
-    return [...this.#leftOut.keys()]
   }
 
   #untilNextHint(delayMs: number): number {
@@ -126,7 +118,6 @@ export class Dispatcher extends LoopService {
       if (time <= now) this.#hints.delete(time)
       else soonest = Math.min(soonest, time)
     }
-    for (const until of this.#leftOut.values()) soonest = Math.min(soonest, until)
-    return Math.max(1, soonest - now)
+    return Math.max(1, Math.min(soonest, this.#leftOut.soonest) - now)
   }
 }

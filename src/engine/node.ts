@@ -130,7 +130,11 @@ export class Node {
     const planning = [
       new Registration(store.jobs, registry, agenda),
       leader,
-      new Planner({ jobs: store.jobs, agenda, registry, leader, clock, events }, pollMs, expect).dependsOn(leader),
+      new Planner(
+        { jobs: store.jobs, agenda, registry, leader, cancels: store.cancels, savedConfig, clock, events },
+        pollMs,
+        expect,
+      ).dependsOn(leader),
     ]
     this.services = [
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),

@@ -1,4 +1,4 @@
-import { type JobDefinition, type WindowPolicy } from '../job/spec.ts'
+import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/spec.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { Schedule } from '../time/schedule.ts'
@@ -74,23 +74,30 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
     : planTicks(job, schedule, due, now, until)
 }
 
+/** A tick is skipped while so many runs of its job are queued or running. */
+const MOST_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
+  allow: Infinity,
+  skip: 1,
+  bufferOne: 2,
+  bufferAll: Infinity,
+  cancelOther: Infinity,
+}
+
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, overlap, priority } = job.policy
-  // Whether an earlier run is still active is known at the tick, not before.
-  const horizon = overlap === 'skip' ? now : until
+  // What is under way is known at the tick, not before.
+  const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
   const runs: NewRun[] = []
-  let isActive = due.isActive
+  let { active } = due
   let tick: Date | undefined = due.nextTick
   while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
-    const skipped =
-      now.getTime() - tick.getTime() > misfireGraceMs
-        ? 'misfire'
-        : overlap === 'skip' && isActive
-          ? 'overlap'
-          : undefined
+    const next = schedule.next(tick)
+    const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs
+    const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
+    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MOST_ACTIVE[overlap] ? 'overlap' : undefined
     runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: tick, tick, skipped })
-    isActive ||= skipped === undefined
-    tick = schedule.next(tick)
+    if (skipped === undefined) active += 1
+    tick = next
   }
   return { jobId: job.id, runs, skippedWindows: [], nextTick: tick, planAt: tick, windowCursor: undefined }
 }

@@ -1,14 +1,21 @@
+import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Agenda, type DueJob, type JobStore, type PlanDecision, type PlanResult } from '../store/job-store.ts'
+import { type CancelStore } from '../store/cancel-store.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
+import { withKeys } from './admission-keys.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
 import { planJob } from './plan-job.ts'
 
 const JOBS_PER_PASS = 500
-/** A job that this node's code does not know is looked at again after this. */
-const UNKNOWN_JOB_PAUSE_MS = 10_000
+/** A job that can't be planned, because this node's code does not know it or its functions throw, is looked at again after this. */
+const PAUSE_MS = 10_000
+
+/** Overlap policies that need to know what is under way when the tick comes. */
+const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
 /** How far ahead is planned, in poll intervals: a pass that is late by half of one leaves no tick late. */
 const AHEAD = 1.5
@@ -19,6 +26,8 @@ export class Planner extends LoopService {
   readonly #agenda: () => Promise<Agenda>
   readonly #registry: JobRegistry
   readonly #leader: Leader
+  readonly #cancels: Pick<CancelStore, 'request'>
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #pollMs: number
   readonly #events: Events
   readonly #onPlanned: (runAts: readonly Date[]) => void
@@ -30,6 +39,8 @@ export class Planner extends LoopService {
       agenda: () => Promise<Agenda>
       registry: JobRegistry
       leader: Leader
+      cancels: Pick<CancelStore, 'request'>
+      savedConfig: (jobId: string) => ConfigVersion | undefined
       clock: Clock
       events: Events
     },
@@ -41,6 +52,8 @@ export class Planner extends LoopService {
     this.#agenda = parts.agenda
     this.#registry = parts.registry
     this.#leader = parts.leader
+    this.#cancels = parts.cancels
+    this.#savedConfig = parts.savedConfig
     this.#events = parts.events
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
@@ -67,26 +80,41 @@ export class Planner extends LoopService {
 
   /** One pass. Every instant is the database's: the clocks of two nodes differ. */
   async #plan(now: Date, until: Date): Promise<PlanResult> {
+    await this.#cancelOthers(now)
     const result = await this.#jobs.plan(
       until,
       JOBS_PER_PASS,
       (jobs) => jobs.map((due) => this.#decide(due, now, until)),
-      (jobId) => this.#registry.find(jobId)?.policy.overlap === 'skip',
+      (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
     )
     this.#report(result.written)
     return result
   }
 
+  /**
+   * Before the tick is planned, not after: a process that dies between the two has cancelled what the next leader's tick would
+   * cancel, and has lost no tick.
+   */
+  async #cancelOthers(now: Date): Promise<void> {
+    const others = [...this.#registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
+    const ids = await this.#jobs.overlapped(now, others)
+    if (ids.length > 0) await this.#cancels.request({ ids })
+  }
+
   #decide(due: DueJob, now: Date, until: Date): PlanDecision {
     const job = this.#registry.find(due.id)
-    if (job) return planJob(job, due, now, until)
-    return {
-      jobId: due.id,
-      runs: [],
-      skippedWindows: [],
-      nextTick: due.nextTick,
-      planAt: new Date(now.getTime() + UNKNOWN_JOB_PAUSE_MS),
-      windowCursor: due.windowCursor,
+    if (!job) return postponed(due, now)
+    try {
+      const decision = planJob(job, due, now, until)
+      const saved = this.#savedConfig(job.id)?.config
+      return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
+    } catch (thrown) {
+      // The functions are the user's: one job that fails must not hold up the others.
+      const problem = new PikoError('JOB_INVALID', `job "${job.id}" can't be planned: ${toError(thrown).message}`, {
+        cause: thrown,
+      })
+      this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
+      return postponed(due, now)
     }
   }
 
@@ -106,5 +134,16 @@ export class Planner extends LoopService {
       if (planned > 0) this.#events.emit('runs.planned', { jobId, count: planned })
     }
     if (runAts.length > 0) this.#onPlanned(runAts)
+  }
+}
+
+function postponed(due: DueJob, now: Date): PlanDecision {
+  return {
+    jobId: due.id,
+    runs: [],
+    skippedWindows: [],
+    nextTick: due.nextTick,
+    planAt: new Date(now.getTime() + PAUSE_MS),
+    windowCursor: due.windowCursor,
   }
 }

@@ -4,7 +4,9 @@ import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { durationMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
+import { type AdmissionLimits, parseRate } from './admission.ts'
 import {
+  type AnyAdmissible,
   type AnyJobSpec,
   type InstantInput,
   isPriority,
@@ -51,7 +53,7 @@ export function defineJob<
     kind: 'piko.job',
     id: spec.id,
     description: spec.description,
-    spec: Object.freeze({ ...spec }),
+    spec: Object.freeze({ ...spec }) as AnyJobSpec,
     policy: policyOf(spec),
     handler: handler as JobDefinition['handler'],
   })
@@ -81,6 +83,7 @@ const OPTIONS: Readonly<Record<keyof JobSpec, true>> = {
   misfireGraceTime: true,
   overlap: true,
   concurrency: true,
+  rate: true,
   priority: true,
 }
 
@@ -93,15 +96,13 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
       throw invalid(spec, `unknown option "${option}"; the options are ${Object.keys(OPTIONS).join(', ')}`)
     }
   }
-  oneOf(spec, 'overlap', spec.overlap, ['allow', 'skip'])
+  oneOf(spec, 'overlap', spec.overlap, OVERLAPS)
   if (spec.config !== undefined && !isSchema(spec.config)) {
     throw invalid(spec, `config is ${describe(spec.config)}; expected a zod schema`)
   }
   const windows = windowPolicy(spec)
   const schedule = scheduleSpec(spec, windows)
   if (schedule) Schedule.of(schedule, spec.id)
-  const concurrency = atLeastOne(spec, 'concurrency', spec.concurrency)
-  const limits = [concurrency, windows?.parallel].filter((limit) => limit !== undefined)
   return Object.freeze({
     schedule,
     windows,
@@ -109,9 +110,53 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     timeoutMs: spec.timeout === undefined ? undefined : durationMs(spec.timeout, `timeout of job "${spec.id}"`),
     misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
     overlap: spec.overlap ?? 'allow',
-    concurrency: limits.length > 0 ? Math.min(...limits) : undefined,
+    ...admission(spec, windows),
     priority: priority(spec),
   })
+}
+
+const OVERLAPS = ['allow', 'skip', 'bufferOne', 'bufferAll', 'cancelOther'] as const
+
+/** Policies under which a run starts only when the one before has ended. */
+const ONE_BY_ONE: ReadonlySet<unknown> = new Set(['bufferOne', 'bufferAll', 'cancelOther'])
+
+function admission(
+  spec: AnyJobSpec,
+  windows: WindowPolicy | undefined,
+): Pick<JobPolicy, 'limits' | 'concurrencyKey' | 'rateKey'> {
+  const keyed = isRecord(spec.concurrency) ? spec.concurrency : undefined
+  const whole = keyed ? undefined : atLeastOne(spec, 'concurrency', spec.concurrency)
+  const most = [whole, windows?.parallel, ONE_BY_ONE.has(spec.overlap) ? 1 : undefined].filter(
+    (limit) => limit !== undefined,
+  )
+  const limits: AdmissionLimits = {
+    concurrency: most.length > 0 ? Math.min(...most) : undefined,
+    perKey: keyed && atLeastOne(spec, 'concurrency.limit', keyed['limit'] ?? null),
+    rate: rateLimit(spec),
+  }
+  const isLimited = Object.values(limits).some((limit) => limit !== undefined)
+  return {
+    limits: isLimited ? Object.freeze(limits) : undefined,
+    concurrencyKey: keyed && keyFunction(spec, 'concurrency.key', keyed['key'] ?? null),
+    rateKey: isRecord(spec.rate) ? keyFunction(spec, 'rate.key', spec.rate['key']) : undefined,
+  }
+}
+
+function rateLimit(spec: AnyJobSpec): AdmissionLimits['rate'] {
+  if (spec.rate === undefined) return undefined
+  const isKeyed = isRecord(spec.rate) && spec.rate['key'] !== undefined
+  const parsed = parseRate(isRecord(spec.rate) ? spec.rate['rate'] : spec.rate)
+  if ('problem' in parsed) throw invalid(spec, `${isRecord(spec.rate) ? 'rate.rate' : 'rate'} is ${parsed.problem}`)
+  return Object.freeze({ ...parsed, isKeyed })
+}
+
+function keyFunction(spec: AnyJobSpec, option: string, value: unknown): ((run: AnyAdmissible) => unknown) | undefined {
+  if (value === undefined || typeof value === 'function') return value as ReturnType<typeof keyFunction>
+  throw invalid(spec, `${option} is ${describe(value)}; expected a function (run) => string | undefined`)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 function isSchema(value: unknown): boolean {

@@ -62,6 +62,7 @@ export interface Claim {
   readonly window: Window | undefined
   readonly config: unknown
   readonly input: unknown
+  readonly concurrencyKey?: string | undefined
 }
 
 /** How an attempt ended. */

@@ -4,6 +4,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type Duration } from '../time/duration.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
+import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from './admission.ts'
 import { type JobContext } from './context.ts'
 
 /** An instant: a `Date`, or an ISO 8601 text with a zone (`2026-01-01T00:00:00Z`). */
@@ -71,10 +72,24 @@ export interface JobSpec<
   readonly timeout?: Duration
   /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
   readonly misfireGraceTime?: Duration
-  /** `'skip'`: a tick is skipped while an earlier run of the job is queued or running. Default `'allow'`. */
-  readonly overlap?: 'allow' | 'skip'
-  /** Runs of this job under way at once, over all nodes. Default: no limit (for windows see `windows.parallel`). */
-  readonly concurrency?: number
+  /**
+   * What becomes of a tick that comes while an earlier run of the job is queued or running:
+   * `'allow'`: it runs beside it. `'skip'`: it is recorded as skipped. `'bufferOne'`: it waits for the end of the earlier run, and
+   * ticks that come while one waits are skipped. `'bufferAll'`: all wait, and run one after the other. `'cancelOther'`: the earlier
+   * runs are cancelled, and it starts when they have ended. Default `'allow'`. With the last three no two runs of the job are ever
+   * under way at once, those asked for by hand included. For windows see `windows.parallel`.
+   */
+  readonly overlap?: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
+  /**
+   * Runs of this job under way at once, over all nodes; or `{ limit, key }`: runs with the same key under way at once.
+   * Default: no limit (for windows see `windows.parallel`).
+   */
+  readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
+  /**
+   * Attempts of this job that begin within a length of time, over all nodes: `'100/m'`; or `{ rate, key }`: for each key. Retries
+   * count. Default: no limit.
+   */
+  readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
 }
@@ -139,8 +154,17 @@ export interface JobPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  readonly overlap: 'allow' | 'skip'
-  /** The smaller of `concurrency` and `windows.parallel`; undefined: no limit. */
-  readonly concurrency: number | undefined
+  readonly overlap: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
+  /** Undefined: no limit of any kind. */
+  readonly limits: AdmissionLimits | undefined
+  readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined
+  readonly rateKey: ((run: AnyAdmissible) => unknown) | undefined
   readonly priority: number
+}
+
+/** A run as the key functions of any job see it. */
+export interface AnyAdmissible {
+  readonly config: unknown
+  readonly input: unknown
+  readonly window: Window | undefined
 }

@@ -40,8 +40,8 @@ export interface DueJob {
   readonly windowCursor: Date | undefined
   /** Windows planned and not settled. */
   readonly pending: number
-  /** A run of the job is queued or running. */
-  readonly isActive: boolean
+  /** Runs of the job that are queued or running. */
+  readonly active: number
 }
 
 /** What the planner decided about a due job. */
@@ -165,7 +165,7 @@ export class JobStore {
    *
    * @param until   jobs whose `plan_at` is not after this are due
    * @param decide  pure; may be called again when the transaction is retried
-   * @param asksActive the jobs for which `isActive` matters; for the others it is false
+   * @param asksActive the jobs for which `active` matters; for the others it is 0
    */
   async plan(
     until: Date,
@@ -232,7 +232,7 @@ export class JobStore {
       trx,
       rows.flatMap((row) => (row.window_cursor === null ? [] : row.id)),
     )
-    const active = await activeJobs(trx, ids.filter(asksActive))
+    const active = await activeRuns(trx, ids.filter(asksActive))
     return rows.map((row) => {
       const windowCursor = optionalDate(row.window_cursor, dialect)
       return {
@@ -241,7 +241,7 @@ export class JobStore {
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
         pending: pending.get(row.id) ?? 0,
-        isActive: active.has(row.id),
+        active: active.get(row.id) ?? 0,
       }
     })
   }
@@ -300,6 +300,25 @@ export class JobStore {
         .where('id', '=', decision.jobId)
         .execute()
     }
+  }
+
+  /**
+   * Runs under way of those of these jobs that are due. In one statement: a run that another planner makes for the same tick moves
+   * the job's `plan_at` in the same transaction, so it is never among them.
+   */
+  async overlapped(now: Date, jobIds: readonly string[]): Promise<number[]> {
+    if (jobIds.length === 0) return []
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_job')
+      .innerJoin('piko_run', 'piko_run.job_id', 'piko_job.id')
+      .select('piko_run.id')
+      .where('piko_job.id', 'in', jobIds)
+      .where('piko_job.plan_at', '<=', dialect.instant(now))
+      .where('piko_job.is_paused', '=', 0)
+      .where('piko_run.state', 'in', ['queued', 'running'])
+      .execute()
+    return rows.map((row) => row.id)
   }
 
   async agenda(): Promise<Agenda> {
@@ -394,16 +413,16 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
 }
 
 /** By the index (job_id, state). */
-async function activeJobs(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Set<string>> {
-  if (jobIds.length === 0) return new Set()
+async function activeRuns(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
+  if (jobIds.length === 0) return new Map()
   const rows = await trx
     .selectFrom('piko_run')
-    .select('job_id')
-    .distinct()
+    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
     .where('state', 'in', ['queued', 'running'])
     .where('job_id', 'in', jobIds)
+    .groupBy('job_id')
     .execute()
-  return new Set(rows.map((row) => row.job_id))
+  return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
 }
 
 function* chunksOf<T>(items: readonly T[], size: number): Generator<T[]> {

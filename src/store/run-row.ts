@@ -18,6 +18,8 @@ export const CLAIM_COLUMNS = [
   'claims',
   'config',
   'input',
+  'concurrency_key',
+  'rate_key',
 ] as const
 
 type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
@@ -35,6 +37,7 @@ export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
     window: windowOf(row, dialect),
     config: fromJson(row.config),
     input: fromJson(row.input),
+    concurrencyKey: row.concurrency_key ?? undefined,
   }
 }
 

@@ -1,7 +1,9 @@
 import { type InsertObject, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type AdmissionLimits } from '../job/admission.ts'
 import { cancelledError } from '../job/attempt.ts'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
+import { admit, type Blocked, without } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
@@ -23,6 +25,8 @@ export interface NewRun {
   readonly window?: Window | undefined
   readonly config?: unknown
   readonly input?: unknown
+  readonly concurrencyKey?: string | undefined
+  readonly rateKey?: string | undefined
   /** Set for a tick that does not run: the row is stored as `skipped`. */
   readonly skipped?: string | undefined
 }
@@ -30,16 +34,18 @@ export interface NewRun {
 export interface ClaimRequest {
   readonly nodeId: string
   readonly limit: number
-  /** Claim only these jobs, or all but these. */
-  readonly jobs: { readonly only: readonly string[] } | { readonly except: readonly string[] }
-  /** Runs under way at once over all nodes, for the jobs that have such a limit. */
-  readonly limits: ReadonlyMap<string, number>
+  /** Claim only these jobs. Default: all. */
+  readonly only?: readonly string[]
+  /** Leave these aside: a whole job, or the runs of a job with a key. */
+  readonly except?: readonly Blocked[]
+  /** Over all nodes, for the jobs that have such limits. */
+  readonly limits: ReadonlyMap<string, AdmissionLimits>
 }
 
 export interface ClaimResult {
   readonly claims: readonly Claim[]
-  /** Jobs of which due runs were left in the queue because their limit is reached. */
-  readonly saturated: readonly string[]
+  /** Whose due runs were left in the queue because of a limit. */
+  readonly blocked: readonly Blocked[]
 }
 
 export interface FinishResult {
@@ -97,6 +103,8 @@ export class RunStore {
       priority: run.priority,
       run_at: run.runAt ? dialect.instant(run.runAt) : dialect.now(),
       tick: instant(run.tick),
+      concurrency_key: run.concurrencyKey ?? null,
+      rate_key: run.rateKey ?? null,
       window_start: instant(run.window?.start),
       window_end: instant(run.window?.end),
       config: toJson(run.config, 'config'),
@@ -111,8 +119,7 @@ export class RunStore {
    * Takes due runs for a node, smallest priority first, then the longest due.
    *
    * The candidates are read by `run_queue (state, priority, run_at, id)`, whose order is the claim's: no filesort, so
-   * only what is taken is locked. A job with a limit is locked by its row while its running runs are counted: two nodes
-   * can't both take the last place, and there is no counter that a crash could leave wrong.
+   * only what is taken is locked. See `admit` for the limits.
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     const { dialect } = this.#database
@@ -127,11 +134,11 @@ export class RunStore {
         .orderBy('id')
         .limit(request.limit)
         .modifyEnd(dialect.forUpdateSkipLocked)
-      if ('only' in request.jobs) candidates = candidates.where('job_id', 'in', nonEmpty(request.jobs.only))
-      else if (request.jobs.except.length > 0) candidates = candidates.where('job_id', 'not in', request.jobs.except)
+      if (request.only) candidates = candidates.where('job_id', 'in', nonEmpty(request.only))
+      for (const condition of without(request.except ?? [])) candidates = candidates.where(condition)
       const rows = await candidates.execute()
-      const { admitted, saturated } = await admit(trx, dialect.forUpdate, rows, request.limits)
-      if (admitted.length === 0) return { claims: [], saturated }
+      const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
+      if (admitted.length === 0) return { claims: [], blocked }
       await trx
         .updateTable('piko_run')
         .set({
@@ -147,7 +154,7 @@ export class RunStore {
           admitted.map((row) => row.id),
         )
         .execute()
-      return { claims: admitted.map((row) => claimOf(row, dialect)), saturated }
+      return { claims: admitted.map((row) => claimOf(row, dialect)), blocked }
     })
   }
 
@@ -436,36 +443,6 @@ export function guarded(db: Kysely<Tables>, nodeId: string, claims: readonly { r
     )
     .where('node_id', '=', nodeId)
     .where('state', '=', 'running')
-}
-
-/** Leaves out candidates beyond their job's limit. */
-async function admit<T extends { id: number; job_id: string }>(
-  trx: Transaction<Tables>,
-  forUpdate: RawBuilder<unknown>,
-  candidates: readonly T[],
-  limits: ReadonlyMap<string, number>,
-): Promise<{ admitted: T[]; saturated: string[] }> {
-  const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
-  if (limited.length === 0) return { admitted: [...candidates], saturated: [] }
-  await trx.selectFrom('piko_job').select('id').where('id', 'in', limited).orderBy('id').modifyEnd(forUpdate).execute()
-  const running = await trx
-    .selectFrom('piko_run')
-    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
-    .where('state', '=', 'running')
-    .where('job_id', 'in', limited)
-    .groupBy('job_id')
-    .execute()
-  const free = new Map(limited.map((id) => [id, limits.get(id) ?? 0]))
-  for (const row of running) free.set(row.job_id, (free.get(row.job_id) ?? 0) - Number(row.count))
-  const saturated = new Set<string>()
-  const admitted = candidates.filter((row) => {
-    const places = free.get(row.job_id)
-    if (places === undefined) return true
-    if (places <= 0) saturated.add(row.job_id)
-    else free.set(row.job_id, places - 1)
-    return places > 0
-  })
-  return { admitted, saturated: [...saturated] }
 }
 
 /** `IN ()` is no SQL; an id that no job can have stands for the empty list. */

@@ -62,6 +62,9 @@ export interface RunTable {
   created_at: Instant
   started_at: NullableInstant
   finished_at: NullableInstant
+  /** What the run is counted by for `concurrency.key` and `rate.key`; null: not limited by a key. */
+  concurrency_key: string | null
+  rate_key: string | null
   /** Set when a cancel was asked for: its node ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
 }
@@ -111,6 +114,17 @@ export interface LockTable {
   expires_at: Instant
 }
 
+/** The attempts that began within a rate's length of time. Written under the lock of the job's row. */
+export interface RateTable {
+  job_id: string
+  /** Empty for the rate of a job as a whole. */
+  rate_key: string
+  /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
+  starts: string
+  /** None of them counts after this. */
+  expires_at: Instant
+}
+
 export interface Tables {
   piko_job: JobTable
   piko_job_config: JobConfigTable
@@ -119,4 +133,5 @@ export interface Tables {
   piko_window: WindowTable
   piko_node: NodeTable
   piko_lock: LockTable
+  piko_rate: RateTable
 }

@@ -47,7 +47,7 @@ describeEachStore((fixture) => {
     const ids = await store.runs.enqueue(
       Array.from({ length: 300 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })),
     )
-    await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 300, jobs: { except: [] }, limits: new Map() })
+    await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 300, limits: new Map() })
     await store.cancels.request({ ids: [ids[7]!, ids[299]!] })
     executor.cancellable = ids
     clock.advance(999)
@@ -177,7 +177,7 @@ describeEachStore((fixture) => {
       const runs: number[] = []
       const job = defineJob({ id: 'a' }, ({ runId }) => void runs.push(runId))
       const [dead] = (await store.runs.enqueue([{ jobId: 'a', kind: 'manual', priority: 0 }])) as [number]
-      await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 1, jobs: { except: [] }, limits: new Map() })
+      await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 1, limits: new Map() })
       await store.cancels.request({ ids: [dead] })
       const node = await startApp(fixture.options, job)
       expect(await node.waitFor(dead)).toMatchObject({ state: 'cancelled' })

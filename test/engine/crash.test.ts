@@ -214,7 +214,7 @@ describeEachStore((fixture) => {
       const [runId] = (await enqueue(1)) as [number]
       const nodeId = '00000000-0000-4000-8000-000000000001'
       const claimOne = async (): Promise<Claim> =>
-        (await store.runs.claim({ nodeId, limit: 1, jobs: { except: [] }, limits: new Map() })).claims[0]!
+        (await store.runs.claim({ nodeId, limit: 1, limits: new Map() })).claims[0]!
       const older = await claimOne()
       await requeue(runId)
       const newer = await claimOne()

@@ -51,7 +51,7 @@ describeEachStore((fixture) => {
 
   const claimOne = async (jobId: string, nodeId: string): Promise<Claim> => {
     await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
-    const { claims } = await store.runs.claim({ nodeId, limit: 1, jobs: { except: [] }, limits: new Map() })
+    const { claims } = await store.runs.claim({ nodeId, limit: 1, limits: new Map() })
     return claims[0]!
   }
 

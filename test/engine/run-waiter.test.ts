@@ -45,7 +45,7 @@ describeEachStore((fixture) => {
 
   /** Ends all queued runs in the database, and says so where `isHere`, one by one. */
   const settleAll = async ({ isHere, pause = 0 }: { isHere: boolean; pause?: number }): Promise<void> => {
-    const { claims } = await store.runs.claim({ nodeId: NODE, limit: 100, jobs: { except: [] }, limits: new Map() })
+    const { claims } = await store.runs.claim({ nodeId: NODE, limit: 100, limits: new Map() })
     await store.runs.finish(
       NODE,
       claims.map((claim) => ({ claim, transition: { to: 'succeeded' } })),

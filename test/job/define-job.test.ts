@@ -19,7 +19,9 @@ describe('a defined job', () => {
       timeoutMs: undefined,
       misfireGraceMs: 300_000,
       overlap: 'allow',
-      concurrency: undefined,
+      limits: undefined,
+      concurrencyKey: undefined,
+      rateKey: undefined,
       priority: 0,
     })
   })
@@ -50,7 +52,7 @@ describe('a defined job', () => {
       timeoutMs: 5_400_000,
       misfireGraceMs: 86_400_000,
       overlap: 'skip',
-      concurrency: 4,
+      limits: { concurrency: 4 },
       priority: -5,
     })
   })
@@ -75,7 +77,7 @@ describe('a defined job', () => {
     ['windows one by one', { every: '1h', windows }, 1],
     ['the smaller of the two', { every: '1h', windows: { ...windows, parallel: 5 }, concurrency: 3 }, 3],
   ])('limits its runs under way: %s', (_what, spec, limit) => {
-    expect(define({ id: 'a', ...spec }).policy.concurrency).toBe(limit)
+    expect(define({ id: 'a', ...spec }).policy.limits?.concurrency).toBe(limit)
   })
 
   it('does not change any more', () => {
@@ -123,9 +125,12 @@ describe('defineJob refuses', () => {
     [
       { id: 'a', corn: '* * * * *' },
       'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, windows, config, ' +
-        'resources, sinks, retry, timeout, misfireGraceTime, overlap, concurrency, priority',
+        'resources, sinks, retry, timeout, misfireGraceTime, overlap, concurrency, rate, priority',
     ],
-    [{ id: 'a', overlap: 'queue' }, 'job "a": overlap is "queue"; expected one of allow, skip'],
+    [
+      { id: 'a', overlap: 'queue' },
+      'job "a": overlap is "queue"; expected one of allow, skip, bufferOne, bufferAll, cancelOther',
+    ],
     [{ id: 'a', config: 42 }, 'job "a": config is 42; expected a zod schema'],
     [{ id: 'a', config: null }, 'job "a": config is null; expected a zod schema'],
     [{ id: 'a', config: { shop: 'eu' } }, 'job "a": config is {"shop":"eu"}; expected a zod schema'],

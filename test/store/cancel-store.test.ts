@@ -32,7 +32,7 @@ describeEachStore((fixture) => {
   const windowed = (jobId: string, hour: number): Promise<number> =>
     store.windows.enqueue({ ...manual(jobId), window: windowAt(hour) })
   const claims = async (limit = 100, nodeId = NODE): Promise<readonly Claim[]> =>
-    (await store.runs.claim({ nodeId, limit, jobs: { except: [] }, limits: new Map() })).claims
+    (await store.runs.claim({ nodeId, limit, limits: new Map() })).claims
   const claimOne = async (nodeId = NODE): Promise<Claim> => (await claims(1, nodeId))[0] as Claim
   const stateOf = async (runId: number) => (await store.runs.find(runId))?.state
   const finish = (claim: Claim, transition: Transition, nodeId = NODE) =>

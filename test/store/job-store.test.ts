@@ -60,7 +60,7 @@ describeEachStore((fixture) => {
   }
 
   const claim = async (limit: number): Promise<readonly Claim[]> =>
-    (await store.runs.claim({ nodeId: NODE, limit, jobs: { except: [] }, limits: new Map() })).claims
+    (await store.runs.claim({ nodeId: NODE, limit, limits: new Map() })).claims
 
   beforeEach(async () => {
     now = Date.parse('2026-03-01T00:00:00.000Z')
@@ -283,7 +283,7 @@ describeEachStore((fixture) => {
         due = jobs
         return []
       })
-      expect(due).toMatchObject([{ id: 'a', pending: 2, isActive: true, windowCursor: day(2).end }])
+      expect(due).toMatchObject([{ id: 'a', pending: 2, active: 2, windowCursor: day(2).end }])
     })
   })
 

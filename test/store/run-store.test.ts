@@ -14,7 +14,7 @@ function manual(jobId: string, options: Partial<NewRun> = {}): NewRun {
 }
 
 function request(options: Partial<ClaimRequest> = {}): ClaimRequest {
-  return { nodeId: NODE, limit: 100, jobs: { except: [] }, limits: new Map(), ...options }
+  return { nodeId: NODE, limit: 100, limits: new Map(), ...options }
 }
 
 function only(claims: readonly Claim[]): Claim {
@@ -82,9 +82,9 @@ describeEachStore((fixture) => {
 
   it('claims only the jobs asked for, or all but those left out', async () => {
     await store.runs.enqueue([manual('a'), manual('b')])
-    expect((await store.runs.claim(request({ jobs: { only: [] } }))).claims).toEqual([])
-    expect((await claimOne({ jobs: { except: ['a'] } })).jobId).toBe('b')
-    expect((await claimOne({ jobs: { only: ['a'] } })).jobId).toBe('a')
+    expect((await store.runs.claim(request({ only: [] }))).claims).toEqual([])
+    expect((await claimOne({ except: [{ jobId: 'a' }] })).jobId).toBe('b')
+    expect((await claimOne({ only: ['a'] })).jobId).toBe('a')
   })
 
   it('leaves what is beyond a job’s limit in the queue and names the job', async () => {
@@ -98,12 +98,12 @@ describeEachStore((fixture) => {
       },
     ])
     await store.runs.enqueue([manual('a'), manual('a'), manual('a'), manual('b')])
-    const limits = new Map([['a', 2]])
+    const limits = new Map([['a', { concurrency: 2 }]])
     const first = await store.runs.claim(request({ limits }))
     expect(first.claims.map((claim) => claim.jobId).sort()).toEqual(['a', 'a', 'b'])
-    expect(first.saturated).toEqual(['a'])
+    expect(first.blocked).toEqual([{ jobId: 'a' }])
     const full = await store.runs.claim(request({ limits, nodeId: OTHER }))
-    expect(full).toEqual({ claims: [], saturated: ['a'] })
+    expect(full).toEqual({ claims: [], blocked: [{ jobId: 'a' }] })
     await store.runs.finish(NODE, [
       { claim: first.claims.find((claim) => claim.jobId === 'a') as Claim, transition: succeeded },
     ])
@@ -121,7 +121,7 @@ describeEachStore((fixture) => {
       },
     ])
     await store.runs.enqueue(Array.from({ length: 40 }, () => manual('a')))
-    const limits = new Map([['a', 3]])
+    const limits = new Map([['a', { concurrency: 3 }]])
     const results = await Promise.all(Array.from({ length: 6 }, () => store.runs.claim(request({ limit: 5, limits }))))
     expect(results.flatMap((result) => result.claims)).toHaveLength(3)
   })
@@ -264,7 +264,7 @@ describeEachStore((fixture) => {
   it('keeps job ids apart by case', async () => {
     await store.runs.enqueue([manual('Sync'), manual('sync')])
     expect(await store.runs.count('sync')).toMatchObject({ queued: 1 })
-    expect((await claimOne({ jobs: { only: ['Sync'] } })).jobId).toBe('Sync')
+    expect((await claimOne({ only: ['Sync'] })).jobId).toBe('Sync')
   })
 
   it('lists newest first and by filter', async () => {

@@ -1,0 +1,64 @@
+import { describe } from '../errors.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { type Window } from '../time/window.ts'
+
+/** What the key of a limit is made from: a run before it starts. */
+export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
+  /** The job's config with the run's overrides, parsed by the spec's schema. */
+  readonly config: C
+  readonly input: unknown
+  readonly window: W
+}
+
+/**
+ * What a limit is counted by: runs with the same text share it. A run without one (`undefined`) is not limited.
+ * At most 128 characters.
+ */
+export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
+
+/** Runs of a job under way at once, over all nodes. */
+export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
+  readonly limit: number
+  readonly key: KeyOf<C, W>
+}
+
+/** Attempts that begin within a length of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+export type Rate = `${number}/${string}`
+
+/** The same with a key: each has the rate for itself. */
+export interface KeyedRate<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
+  readonly rate: Rate
+  readonly key?: KeyOf<C, W>
+}
+
+/** What a claim goes by. */
+export interface AdmissionLimits {
+  /** Of the job as a whole; the smaller of `concurrency` and `windows.parallel`, and 1 where runs must not overlap. */
+  readonly concurrency?: number | undefined
+  /** Of the runs with the same concurrency key. */
+  readonly perKey?: number | undefined
+  /** Of the runs with the same rate key, or of the job as a whole. */
+  readonly rate?: (RateLimit & { readonly isKeyed: boolean }) | undefined
+}
+
+/** At most `limit` attempts begin in any span of `perMs`. */
+export interface RateLimit {
+  readonly limit: number
+  readonly perMs: number
+}
+
+const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
+
+/**
+ * The rate of a text such as `'100/m'` or `'50/10s'`.
+ *
+ * @returns undefined, with what was expected, for a text that is none
+ */
+export function parseRate(text: unknown): RateLimit | { readonly problem: string } {
+  const [, limit, amount = '1', unit = ''] = (typeof text === 'string' && RATE.exec(text)) || []
+  const perMs = limit === undefined ? 0 : durationMs(`${amount}${unit}` as Duration, 'rate')
+  if (limit === undefined || perMs < 1) {
+    return { problem: `${describe(text)}; expected a count and a length of time, such as "100/m", "5/s" or "50/10s"` }
+  }
+  return { limit: Number(limit), perMs }
+}

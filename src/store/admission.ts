@@ -1,0 +1,150 @@
+import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { type AdmissionLimits } from '../job/admission.ts'
+import { type Dialect } from './dialect.ts'
+import { RateWindows } from './rate-windows.ts'
+import { type RunTable, type Tables } from './tables.ts'
+
+/** Runs that can't be claimed for now: of a job, or those of a job that share a key. */
+export interface Blocked {
+  readonly jobId: string
+  readonly concurrencyKey?: string | undefined
+  readonly rateKey?: string | undefined
+  /** When it makes sense to look again, where that is known. */
+  readonly retryInMs?: number | undefined
+}
+
+type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key'>
+
+/** Another node decides about this job at this moment; it takes milliseconds. */
+const BUSY_MS = 15
+
+/**
+ * Leaves out candidates beyond the limits of their jobs.
+ *
+ * A job with limits is locked by its row while its running runs are counted: two nodes can't both take the last place, and
+ * what is counted are the runs themselves, so there is no slot that a crash could leave taken. A job whose row another node
+ * has locked is left for now: a claim never waits.
+ */
+export async function admit<T extends Candidate>(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  candidates: readonly T[],
+  limits: ReadonlyMap<string, AdmissionLimits>,
+): Promise<{ admitted: T[]; blocked: Blocked[] }> {
+  const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
+  if (limited.length === 0) return { admitted: [...candidates], blocked: [] }
+  const busy = new Set(await lockJobs(trx, dialect, limited))
+  const mine = limited.filter((id) => !busy.has(id))
+  const counts = await Counts.read(trx, mine, limits)
+  const rates = await RateWindows.read(trx, dialect, candidates, limits, mine)
+  const blocked = new Map<string, Blocked>()
+  const block = (reason: Blocked): void => void blocked.set(JSON.stringify(reason), reason)
+  for (const jobId of busy) block({ jobId, retryInMs: BUSY_MS })
+  const admitted = candidates.filter((row) => {
+    const limit = limits.get(row.job_id)
+    if (!limit) return true
+    if (busy.has(row.job_id)) return false
+    const reason = counts.blocks(row, limit) ?? rates.blocks(row)
+    if (reason) {
+      block(reason)
+      return false
+    }
+    counts.add(row)
+    rates.add(row)
+    return true
+  })
+  await rates.write(trx, dialect)
+  return { admitted, blocked: [...blocked.values()] }
+}
+
+/** The conditions of a claim that leaves these aside. */
+export function without(
+  blocked: readonly Blocked[],
+): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
+  const conditions: ReturnType<typeof without> = []
+  const whole = blocked.filter(({ concurrencyKey, rateKey }) => concurrencyKey === undefined && rateKey === undefined)
+  if (whole.length > 0) conditions.push(() => sql<SqlBool>`job_id NOT IN (${sql.join(whole.map((one) => one.jobId))})`)
+  for (const [column, keyOf] of KEYS) {
+    const keyed = blocked.filter((one) => keyOf(one) !== undefined)
+    for (const [jobId, ones] of Map.groupBy(keyed, (one) => one.jobId)) {
+      const keys = sql.join(ones.map((one) => keyOf(one)))
+      const name = sql.ref(column)
+      conditions.push(() => sql<SqlBool>`(job_id <> ${jobId} OR ${name} IS NULL OR ${name} NOT IN (${keys}))`)
+    }
+  }
+  return conditions
+}
+
+const KEYS = [
+  ['concurrency_key', (one: Blocked) => one.concurrencyKey],
+  ['rate_key', (one: Blocked) => one.rateKey],
+] as const
+
+/** Returns those that another transaction has locked. A job that was never registered has no row, and no other node has it. */
+async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: readonly string[]): Promise<string[]> {
+  const jobs = trx.selectFrom('piko_job').select('id')
+  const locked = await jobs.where('id', 'in', jobIds).orderBy('id').modifyEnd(dialect.forUpdateSkipLocked).execute()
+  const missing = jobIds.filter((id) => !locked.some((row) => row.id === id))
+  if (missing.length === 0) return []
+  return (await jobs.where('id', 'in', missing).execute()).map((row) => row.id)
+}
+
+/** Running runs by job, and by job and key. */
+class Counts {
+  readonly #counts = new Map<string, number>()
+
+  static async read(
+    trx: Transaction<Tables>,
+    jobIds: readonly string[],
+    limits: ReadonlyMap<string, AdmissionLimits>,
+  ): Promise<Counts> {
+    const counts = new Counts()
+    const byKey = jobIds.filter((id) => limits.get(id)?.perKey !== undefined)
+    const byJob = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !byKey.includes(id))
+    if (byJob.length > 0) {
+      const rows = await trx
+        .selectFrom('piko_run')
+        .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
+        .where('state', '=', 'running')
+        .where('job_id', 'in', byJob)
+        .groupBy('job_id')
+        .execute()
+      for (const row of rows) counts.#add(row.job_id, null, Number(row.count))
+    }
+    if (byKey.length > 0) {
+      const rows = await trx
+        .selectFrom('piko_run')
+        .select((eb) => ['job_id', 'concurrency_key', eb.fn.countAll<number>().as('count')])
+        .where('state', '=', 'running')
+        .where('job_id', 'in', byKey)
+        .groupBy(['job_id', 'concurrency_key'])
+        .execute()
+      for (const row of rows) counts.#add(row.job_id, row.concurrency_key, Number(row.count))
+    }
+    return counts
+  }
+
+  blocks({ job_id: jobId, concurrency_key: key }: Candidate, limit: AdmissionLimits): Blocked | undefined {
+    if (limit.concurrency !== undefined && this.#of(jobId, null) >= limit.concurrency) return { jobId }
+    if (limit.perKey !== undefined && key !== null && this.#of(jobId, key) >= limit.perKey)
+      return { jobId, concurrencyKey: key }
+    return undefined
+  }
+
+  add({ job_id: jobId, concurrency_key: key }: Candidate): void {
+    this.#add(jobId, key, 1)
+  }
+
+  #add(jobId: string, key: string | null, count: number): void {
+    for (const name of new Set([nameOf(jobId, null), nameOf(jobId, key)]))
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + count)
+  }
+
+  #of(jobId: string, key: string | null): number {
+    return this.#counts.get(nameOf(jobId, key)) ?? 0
+  }
+}
+
+function nameOf(jobId: string, key: string | null): string {
+  return key === null ? jobId : `${jobId}\n${key}`
+}
