@@ -14,6 +14,7 @@ import { type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase, type SqlExecutor } from '../sink/sql.ts'
 import { MOST_OUTPUT_BYTES, toJson } from '../store/json.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
+import { type Store } from '../store/store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Completer, type Stored } from './completer.ts'
@@ -28,12 +29,7 @@ export interface ExecutorParts {
   readonly sql: SqlDatabase
   readonly completer: Completer
   /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
-  readonly commit: <T>(
-    nodeId: string,
-    claim: Claim,
-    fn: (trx: SqlExecutor) => Promise<T>,
-    isWanted: () => void,
-  ) => Promise<T>
+  readonly commit: Store['commit']
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
@@ -54,8 +50,12 @@ interface Attempt {
   readonly abort: AbortController
   /** The handler went on after the grace time, and was left alone. */
   isGivenUp: boolean
-  /** `'done'`: the handler has ended the run by `ctx.commit`, and nothing that follows changes that. */
-  commit: 'none' | 'begun' | 'done'
+  /**
+   * `'sent'`: nothing can stop the commit any more, and only its answer tells how the run ended. `'done'`: the handler has
+   * ended the run by `ctx.commit`, and nothing that follows changes that.
+   */
+  commit: 'none' | 'begun' | 'sent' | 'done'
+  committing: Promise<unknown>
 }
 
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
@@ -68,6 +68,8 @@ export class Executor extends Service {
   readonly #attempts = new Set<Attempt>()
   readonly #executing = new Map<number, Promise<void>>()
   readonly #deadlines: Deadlines
+  /** Aborts when a stop has waited long enough for a database that does not answer. */
+  readonly #abandoned = new AbortController()
 
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
@@ -128,6 +130,7 @@ export class Executor extends Service {
     this.abortAll(new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'))
     await this.#atMost(giveBackMs, idle)
     completer.abandon()
+    this.#abandoned.abort()
   }
 
   async #idle(): Promise<void> {
@@ -143,7 +146,14 @@ export class Executor extends Service {
   async #execute(claim: Claim, nodeId: string): Promise<void> {
     const { registry, clock, events } = this.#parts
     const job = registry.find(claim.jobId)
-    const attempt: Attempt = { claim, nodeId, abort: new AbortController(), isGivenUp: false, commit: 'none' }
+    const attempt: Attempt = {
+      claim,
+      nodeId,
+      abort: new AbortController(),
+      isGivenUp: false,
+      commit: 'none',
+      committing: Promise.resolve(),
+    }
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
@@ -163,6 +173,7 @@ export class Executor extends Service {
       latenessMs: Math.max(0, startedAt - claim.runAt.getTime()),
     })
     let outcome = await this.#attempt(attempt, job)
+    if (attempt.commit === 'sent') await attempt.committing.catch(() => {})
     this.#attempts.delete(attempt)
     const isCommitted = attempt.commit === 'done'
     let transition: Transition = isCommitted
@@ -290,6 +301,8 @@ export class Executor extends Service {
           onProgress: (done, total, message) => events.emit('run.progress', { runId, jobId, done, total, message }),
         })
         const output = await withOffloadSignal(signal, () => job.handler(context, borrowed.values))
+        // A commit that the handler did not wait for.
+        if (attempt.commit !== 'none') await attempt.committing
         signal.throwIfAborted()
         // An output that can't be stored fails the run before anything of it is written, and with it only.
         toJson(output, 'output', MOST_OUTPUT_BYTES)
@@ -299,9 +312,10 @@ export class Executor extends Service {
         return { kind: 'success', output }
       } catch (error) {
         await runSinks.discard()
-        if (attempt.commit === 'done')
-          log.error({ err: error }, 'the handler failed after ctx.commit; the run has succeeded')
-        throw error
+        if (attempt.commit !== 'done') throw error
+        log.error({ err: error }, 'the handler failed after ctx.commit; the run has succeeded')
+        await borrowed.release({ ok: true })
+        return { kind: 'success', output: undefined }
       }
     } catch (thrown) {
       await this.#returnAfter(borrowed, toError(thrown), log)
@@ -310,7 +324,7 @@ export class Executor extends Service {
   }
 
   async #commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>, flush: () => Promise<void>): Promise<T> {
-    const { claim, nodeId, abort } = attempt
+    const { claim } = attempt
     if (attempt.commit !== 'none') {
       throw new PikoError(
         'USAGE',
@@ -318,14 +332,30 @@ export class Executor extends Service {
       )
     }
     attempt.commit = 'begun'
+    const committing = this.#commitOnce(attempt, fn, flush)
+    attempt.committing = committing
+    return committing
+  }
+
+  async #commitOnce<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>, flush: () => Promise<void>): Promise<T> {
+    const { claim, nodeId, abort } = attempt
+    const begin = (trx: SqlExecutor): Promise<T> => {
+      abort.signal.throwIfAborted()
+      attempt.commit = 'begun'
+      return fn(trx)
+    }
+    const isWanted = (): void => {
+      abort.signal.throwIfAborted()
+      attempt.commit = 'sent'
+    }
     try {
       abort.signal.throwIfAborted()
       await flush()
-      const value = await this.#parts.commit(nodeId, claim, fn, () => abort.signal.throwIfAborted())
+      const value = await this.#parts.commit(nodeId, claim, begin, { isWanted, giveUp: this.#abandoned.signal })
       attempt.commit = 'done'
       return value
     } finally {
-      if (attempt.commit === 'begun') attempt.commit = 'none'
+      if (attempt.commit !== 'done') attempt.commit = 'none'
     }
   }
 

@@ -1,4 +1,5 @@
-import { PikoError, toError } from '../errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PikoError } from '../errors.ts'
 import { type Claim } from '../job/run.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { type Database } from './database.ts'
@@ -7,6 +8,13 @@ import { MOST_OUTPUT_BYTES, toJson } from './json.ts'
 import { guarded, settleWindows } from './run-store.ts'
 import { sqlExecutor } from './sql-executor.ts'
 
+export interface CommitRules {
+  /** Asked before the run's row is written; throws when the run has been ended. */
+  readonly isWanted: () => void
+  /** Aborts when the process can wait no longer to learn whether a commit has arrived. */
+  readonly giveUp: AbortSignal
+}
+
 /**
  * The user's writes, the run's completion and its window's state in one transaction, which is run again after a deadlock, a
  * lock timeout or a busy file.
@@ -14,7 +22,8 @@ import { sqlExecutor } from './sql-executor.ts'
  * The run's row is taken last. Were it locked first, a process that is stopped while `fn` runs would keep the row from
  * being recovered for as long as the server keeps its connection.
  *
- * @param isWanted asked before the commit; it throws when the run has been ended
+ * A commit whose answer is lost may have arrived: the row is asked, until the database answers.
+ *
  * @returns what `fn` returned, which is stored as the run's output
  * @throws PikoError `LEASE_LOST` when the claim is no longer valid, and what `fn` and `isWanted` throw: nothing is written then
  */
@@ -23,7 +32,7 @@ export async function commitRun<T>(
   nodeId: string,
   claim: Claim,
   fn: (trx: SqlExecutor) => Promise<T>,
-  isWanted: () => void,
+  { isWanted, giveUp }: CommitRules,
 ): Promise<T> {
   const { dialect } = database
   let done: { readonly value: T } | undefined
@@ -45,27 +54,36 @@ export async function commitRun<T>(
     )
   } catch (error) {
     // Everything was written and the commit sent: whether it arrived is for the database to say.
-    if (done && (await isCommitted(database, claim, toError(error)))) return done.value
+    if (done && (await isCommitted(database, claim, giveUp))) return done.value
     throw error
   }
 }
 
-/** Waits on the row's lock for a commit that is under way on a connection that is gone. */
-async function isCommitted(database: Database, claim: Claim, lost: Error): Promise<boolean> {
-  try {
-    return await database.transaction(async (trx) => {
-      const row = await trx
-        .selectFrom('piko_run')
-        .select(['state', 'claims'])
-        .where('id', '=', claim.runId)
-        .modifyEnd(database.dialect.forUpdate)
-        .executeTakeFirst()
-      return row?.state === 'succeeded' && fenceOf(claim.runId, row.claims) === claim.fence
-    })
-  } catch {
-    // Still unreachable. The run ends as failed in this process only: the guard refuses that end if the commit has arrived.
-    throw lost
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+
+async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean> {
+  for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
+    try {
+      return await isSucceeded(database, claim)
+    } catch {
+      await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => {})
+    }
   }
+  return false
+}
+
+/** Waits on the row's lock for a commit that is under way on a connection that is gone. */
+function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
+  return transaction(async (trx) => {
+    const row = await trx
+      .selectFrom('piko_run')
+      .select(['state', 'claims'])
+      .where('id', '=', runId)
+      .modifyEnd(dialect.forUpdate)
+      .executeTakeFirst()
+    return row?.state === 'succeeded' && fenceOf(runId, row.claims) === fence
+  })
 }
 
 function leaseLost({ runId, jobId, fence }: Claim): PikoError {

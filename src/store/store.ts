@@ -4,7 +4,7 @@ import { type SqlExecutor } from '../sink/sql.ts'
 import { AttemptStore } from './attempt-store.ts'
 import { CancelStore } from './cancel-store.ts'
 import { ConfigStore } from './config-store.ts'
-import { commitRun } from './commit-run.ts'
+import { commitRun, type CommitRules } from './commit-run.ts'
 import { type Database } from './database.ts'
 import { enqueueIn, type EnqueueTransaction } from './enqueue-in.ts'
 import { JobStore } from './job-store.ts'
@@ -32,7 +32,7 @@ export interface Store {
     nodeId: string,
     claim: Claim,
     fn: (trx: SqlExecutor) => Promise<T>,
-    isWanted: () => void,
+    rules: CommitRules,
   ) => Promise<T>
   /** See `enqueueIn`. */
   readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
@@ -55,7 +55,7 @@ export function storeOn(database: Database): Store {
     cancels: new CancelStore(database),
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
-    commit: (nodeId, claim, fn, isWanted) => commitRun(database, nodeId, claim, fn, isWanted),
+    commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, runs, trx, requests),
     async prepare(autoMigrate) {
       if (autoMigrate) await migrate(database, { direction: 'up' })

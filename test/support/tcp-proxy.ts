@@ -4,6 +4,16 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** What becomes of bytes on their way. `'swallow'`: they are read and never arrive, as on a half-dead connection. */
 export type ProxyMode = 'pass' | 'swallow'
 
+interface Loss {
+  readonly what: 'request' | 'answer'
+  readonly text: string
+  /** Only on the connection that has sent a request with this text before. */
+  readonly after: string
+  isAfter: Socket | undefined
+  readonly resolve: () => void
+  client: Socket | undefined
+}
+
 /** A TCP proxy in front of a server, which can fail as networks do. */
 export class TcpProxy {
   readonly #server: Server
@@ -13,7 +23,7 @@ export class TcpProxy {
   #requests: ProxyMode = 'pass'
   #answers: ProxyMode = 'pass'
   #isRefusing = false
-  #loses: { readonly text: string; readonly resolve: () => void; client: Socket | undefined } | undefined
+  #loses: Loss | undefined
 
   /** Listens on a free port of loopback. */
   static async start(target: { host: string; port: number }): Promise<TcpProxy> {
@@ -56,12 +66,21 @@ export class TcpProxy {
   }
 
   /**
-   * Cuts the connection on which a request that holds `text` comes next, once the server has answered: the request is done,
-   * and nobody learns of it. Resolves then.
+   * Cuts the connection that sends a request with the text `after` and then one with `text`, once the server has answered
+   * that: the request is done, and nobody learns of it. Resolves then.
    */
-  loseAnswerTo(text: string): Promise<void> {
+  loseAnswerTo(text: string, after: string): Promise<void> {
+    return this.#lose('answer', text, after)
+  }
+
+  /** The same before the request with `text` arrives at the server. */
+  loseRequest(text: string, after: string): Promise<void> {
+    return this.#lose('request', text, after)
+  }
+
+  #lose(what: Loss['what'], text: string, after: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#loses = { text: text.toLowerCase(), resolve, client: undefined }
+    this.#loses = { what, text, after, isAfter: undefined, resolve, client: undefined }
     return promise
   }
 
@@ -104,8 +123,8 @@ export class TcpProxy {
     const pair = { client, upstream }
     this.#pairs.add(pair)
     client.on('data', (bytes: Buffer) => this.#awaitLoss(client, bytes))
-    this.#pipe(client, upstream, () => this.#requests)
-    this.#pipe(upstream, client, () => (this.#isLost(client) ? 'swallow' : this.#answers))
+    this.#pipe(client, upstream, () => (this.#isLost(client, 'request') ? 'swallow' : this.#requests))
+    this.#pipe(upstream, client, () => (this.#isLost(client, 'answer') ? 'swallow' : this.#answers))
     const forget = (): void => {
       this.#pairs.delete(pair)
       client.destroy()
@@ -117,11 +136,14 @@ export class TcpProxy {
 
   #awaitLoss(client: Socket, bytes: Buffer): void {
     const loses = this.#loses
-    if (loses && !loses.client && bytes.toString('latin1').toLowerCase().includes(loses.text)) loses.client = client
+    if (!loses || loses.client) return
+    const request = bytes.toString('latin1').toLowerCase()
+    if (loses.isAfter === client && request.includes(loses.text.toLowerCase())) loses.client = client
+    if (request.includes(loses.after.toLowerCase())) loses.isAfter = client
   }
 
-  #isLost(client: Socket): boolean {
-    if (this.#loses?.client !== client) return false
+  #isLost(client: Socket, what: Loss['what']): boolean {
+    if (this.#loses?.client !== client || this.#loses.what !== what) return false
     const { resolve } = this.#loses
     this.#loses = undefined
     client.resetAndDestroy()
