@@ -65,6 +65,13 @@ export { type EventMap, type EventName, type Events } from './telemetry/events.t
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
 export { type Configs } from './engine/configs.ts'
-export { type EnqueueItem, type EnqueueOptions, RunFailedError, type RunOptions } from './engine/client.ts'
+export {
+  type EnqueueItem,
+  type EnqueueOptions,
+  type IdempotencyKey,
+  RunFailedError,
+  type RunOptions,
+} from './engine/client.ts'
+export { type KeyedConcurrency, type KeyedRate, type Rate } from './job/admission.ts'
 
 export { HttpService } from './http/http-service.ts'

@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
-import { type Run } from '../job/run.ts'
+import { type Run, RUN_STATES, type RunState } from '../job/run.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
@@ -10,6 +10,7 @@ import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
 import { Schedule } from '../time/schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 import { withKeys } from './admission-keys.ts'
@@ -32,10 +33,26 @@ export interface RunOptions {
   readonly runAt?: Date
   /** Smaller runs first. Default: the job's. */
   readonly priority?: number
+  /**
+   * Ask only once: while a run of the job with this key is queued, running or succeeded, it is that run which is returned. With
+   * `period` only if it was asked for within that time, with `states` only if it is in one of these. Not for windows, of which each
+   * has one run at a time anyway.
+   */
+  readonly idempotencyKey?: string | IdempotencyKey
   /** Resolve only when the run is settled. */
   readonly wait?: boolean
   /** Ends the waiting, not the run. */
   readonly signal?: AbortSignal
+}
+
+/** A key with its rules. */
+export interface IdempotencyKey {
+  /** 1 to 255 characters. */
+  readonly key: string
+  /** Default: as long as the run is kept. */
+  readonly period?: Duration
+  /** Default `['queued', 'running', 'succeeded']`. */
+  readonly states?: readonly RunState[]
 }
 
 /** One of the runs that `app.enqueueMany` asks for. */
@@ -119,6 +136,9 @@ export class Client extends Service {
     this.#assertOutside('app.run')
     const run = this.#newRun(jobId, options)
     const window = await this.#windowOf(this.#registry.get(jobId), options.window)
+    if (window && run.unique) {
+      throw new PikoError('USAGE', `idempotencyKey ${describe(run.unique.key)} has no effect on a window; leave it out`)
+    }
     const runId = window
       ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
       : await this.#store(this.#keyed(run))
@@ -154,6 +174,8 @@ export class Client extends Service {
     const runs = items.map((item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx) return this.#enqueueIn(trx, runs)
+    const keyed = items.find((item) => item.idempotencyKey !== undefined)
+    if (keyed) throw new PikoError('USAGE', 'app.enqueueMany takes an idempotencyKey only with trx; use app.enqueue')
     this.#assertOutside('app.enqueueMany without trx')
     const ids = await this.#runs.enqueue(runs)
     this.#onEnqueued(runs.map(dueAt))
@@ -182,6 +204,7 @@ export class Client extends Service {
       runAt: options.runAt,
       config: options.config,
       input: options.input,
+      unique: uniqueOf(options.idempotencyKey),
     }
   }
 
@@ -189,9 +212,13 @@ export class Client extends Service {
     return withKeys(this.#registry.get(run.jobId), run, this.#savedConfig(run.jobId)?.config)
   }
 
-  #store(run: NewRun): Promise<number> {
+  async #store(run: NewRun): Promise<number> {
     this.#assertOutside('app.enqueue without trx')
-    return this.#batcher.add(run)
+    const { unique } = run
+    if (!unique) return this.#batcher.add(run)
+    const id = await this.#runs.enqueueUnique({ ...run, unique })
+    this.#onEnqueued([dueAt(run)])
+    return id
   }
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {
@@ -263,6 +290,27 @@ function assertStorable({ config, input, priority, runAt }: RunOptions): void {
   if (runAt !== undefined && !isInstant(runAt)) {
     throw new PikoError('USAGE', `runAt is ${describe(runAt)}; expected a Date up to the year 9999`)
   }
+}
+
+const KEY_STATES: readonly RunState[] = ['queued', 'running', 'succeeded']
+const LONGEST_KEY = 255
+
+function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] {
+  if (given === undefined) return undefined
+  const { key, period, states = KEY_STATES } = typeof given === 'string' ? { key: given } : given
+  if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY) {
+    throw new PikoError(
+      'USAGE',
+      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters`,
+    )
+  }
+  if (!Array.isArray(states) || states.length === 0 || states.some((state) => !RUN_STATES.has(state))) {
+    throw new PikoError(
+      'USAGE',
+      `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${[...RUN_STATES].join(', ')}`,
+    )
+  }
+  return { key, states, periodMs: period === undefined ? undefined : durationMs(period, 'period of idempotencyKey') }
 }
 
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31)

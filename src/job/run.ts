@@ -11,6 +11,15 @@ export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelle
 /** Why a run exists. */
 export type RunKind = 'scheduled' | 'manual' | 'backfill' | 'dependency'
 
+export const RUN_STATES: ReadonlySet<RunState> = new Set([
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'skipped',
+])
+
 export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
 
 /** An error as it is stored: enough to show and to search, bounded in size. */

@@ -7,7 +7,7 @@ import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
 import { OwnTransaction } from './own-transaction.ts'
 import { requireServerVersion } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
-import { NodeSqliteDialect, openSqlite } from './sqlite-driver.ts'
+import { NodeSqliteDialect } from './sqlite-driver.ts'
 import { type Tables } from './tables.ts'
 
 export interface OpenOptions {
@@ -71,7 +71,7 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
 }
 
 async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undefined): Promise<Database> {
-  const opened = assemble(new NodeSqliteDialect(async () => openSqlite(path)), sqliteDialect(clock), path)
+  const opened = assemble(new NodeSqliteDialect(path), sqliteDialect(clock), path)
   try {
     await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
     return opened

@@ -2,8 +2,9 @@ import { CompiledQuery } from 'kysely'
 import { describe, PikoError } from '../errors.ts'
 import { type SqlExecutor, type SqlValue } from '../sink/sql.ts'
 import { type Database } from './database.ts'
-import { idsFrom, LAST_INSERT, type LastInsert, statementsOf } from './insert-rows.ts'
+import { idsFrom, LAST_INSERT, type LastInsert, type NewRow, statementsOf } from './insert-rows.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
+import { type RunQuery, storeUnique } from './unique-run.ts'
 
 /** A transaction of the user's own Kysely; the database must be the one that Piko runs on. */
 export interface KyselyTransaction {
@@ -36,20 +37,36 @@ export async function enqueueIn(
   trx: EnqueueTransaction,
   requests: readonly NewRun[],
 ): Promise<number[]> {
-  const { db, dialect } = database
   const statement = await statementIn(trx)
+  const query: RunQuery = (compilable) => {
+    const { sql, parameters } = compilable.compile()
+    return statement(sql, parameters.map(inUtc))
+  }
+  if (!requests.some(({ unique }) => unique))
+    return insertIn(
+      database,
+      query,
+      requests.map((run) => runs.row(run)),
+    )
   const ids: number[] = []
-  for (const rows of statementsOf(requests.map((request) => runs.row(request)))) {
-    const insert = db.insertInto('piko_run').values(rows)
+  for (const run of requests) {
+    const insert = async (): Promise<number> => (await insertIn(database, query, [runs.row(run)]))[0] as number
+    ids.push(await (run.unique ? storeUnique(database, query, run.jobId, run.unique, insert) : insert()))
+  }
+  return ids
+}
+
+async function insertIn({ db, dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
+  const ids: number[] = []
+  for (const part of statementsOf(rows)) {
+    const insert = db.insertInto('piko_run').values(part)
     if (dialect.name === 'sqlite') {
-      const { sql, parameters } = insert.returning('id').compile()
-      const stored = (await statement(sql, parameters.map(inUtc))) as { id: number }[]
+      const stored = (await query(insert.returning('id'))) as { id: number }[]
       ids.push(...stored.map(({ id }) => Number(id)))
     } else {
-      const { sql, parameters } = insert.compile()
-      await statement(sql, parameters.map(inUtc))
-      const [last] = await statement(LAST_INSERT, [])
-      ids.push(...idsFrom(last as LastInsert, rows.length))
+      await query(insert)
+      const [last] = await query({ compile: () => CompiledQuery.raw(LAST_INSERT) })
+      ids.push(...idsFrom(last as LastInsert, part.length))
     }
   }
   return ids
@@ -72,7 +89,7 @@ async function statementIn(trx: EnqueueTransaction): Promise<Statement> {
 
 function executorStatement(trx: SqlExecutor): Statement {
   return async (text, values) => {
-    if (trx.dialect === 'sqlite' || values.length === 0) return trx.query(text, values)
+    if (trx.dialect === 'sqlite' || isRead(text)) return trx.query(text, values)
     await trx.exec(text, values)
     return []
   }
@@ -82,11 +99,15 @@ function mysql2Statement(trx: Mysql2Connection): Statement {
   return async (text, values) => {
     if (values.length === 0) return (await trx.query(text))[0] as unknown[]
     // Prepared: escaped into the text, values would depend on the session's `sql_mode`.
-    await trx.execute(text, values)
+    const [answer] = await trx.execute(text, values)
     // Else the server keeps one statement for each number of rows.
     trx.unprepare(text)
-    return []
+    return Array.isArray(answer) ? answer : []
   }
+}
+
+function isRead(text: string): boolean {
+  return /^select\b/i.test(text)
 }
 
 const SERVER_STATUS_IN_TRANS = 1

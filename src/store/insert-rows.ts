@@ -2,7 +2,7 @@ import { type InsertObject, type Kysely, sql } from 'kysely'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
-type NewRow = InsertObject<Tables, 'piko_run'>
+export type NewRow = InsertObject<Tables, 'piko_run'>
 
 /**
  * Inserts runs in one statement and returns their ids in the order of the rows.

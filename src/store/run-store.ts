@@ -13,6 +13,7 @@ import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
+import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 
 /** A run to be stored. */
 export interface NewRun {
@@ -25,6 +26,8 @@ export interface NewRun {
   readonly window?: Window | undefined
   readonly config?: unknown
   readonly input?: unknown
+  /** Honoured by `enqueueUnique` and `enqueueIn`. */
+  readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
   /** Set for a tick that does not run: the row is stored as `skipped`. */
@@ -89,6 +92,18 @@ export class RunStore {
       const ids: number[] = []
       for (const rows of [first, ...others]) ids.push(...(await insertRuns(trx, dialect, rows)))
       return ids
+    })
+  }
+
+  /** Stores a run unless one with its key is there; returns the id of the one that is. */
+  async enqueueUnique(run: NewRun & { readonly unique: Unique }): Promise<number> {
+    const { dialect } = this.#database
+    return this.#database.transaction((trx) => {
+      const query: RunQuery = async (statement) => (await trx.executeQuery(statement.compile())).rows
+      return storeUnique(this.#database, query, run.jobId, run.unique, async () => {
+        const [id] = await insertRuns(trx, dialect, [this.row(run)])
+        return id as number
+      })
     })
   }
 

@@ -6,6 +6,8 @@ import {
   CompiledQuery,
   type DatabaseConnection,
   type Driver,
+  type QueryResult,
+  SelectQueryNode,
   type SqliteDatabase,
   SqliteDialect,
   type SqliteDialectConfig,
@@ -13,6 +15,7 @@ import {
   type SqliteStatement,
 } from 'kysely'
 import { describe } from '../errors.ts'
+import { SqliteTurn } from './sqlite-turn.ts'
 
 const CACHED_STATEMENTS = 200
 
@@ -29,21 +32,48 @@ const BUSY_TIMEOUT_MS = 1_000
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
+  readonly #turn: SqliteTurn
 
-  constructor(database: () => Promise<SqliteDatabase>) {
-    const config = { database }
+  constructor(path: string) {
+    const config = { database: async () => openSqlite(path) }
     super(config)
     this.#config = config
+    this.#turn = SqliteTurn.of(path)
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.#config)
+    return new ImmediateDriver(this.#config, this.#turn)
   }
 }
 
 class ImmediateDriver extends SqliteDriver {
+  readonly #turn: SqliteTurn
+  #connection: TurnConnection | undefined
+  #giveBack: (() => void) | undefined
+
+  constructor(config: SqliteDialectConfig, turn: SqliteTurn) {
+    super(config)
+    this.#turn = turn
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    return (this.#connection ??= new TurnConnection(await super.acquireConnection(), this.#turn))
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+    this.#giveBack = await this.#turn.take()
+    this.#setOwn(true)
+    try {
+      await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+    } catch (error) {
+      this.#end()
+      throw error
+    }
+  }
+
+  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('COMMIT'))
+    this.#end()
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
@@ -52,7 +82,45 @@ class ImmediateDriver extends SqliteDriver {
     } catch (error) {
       // After some failures (a full disk) SQLite has rolled back by itself; the first error is the one to tell.
       if (!(error instanceof Error && error.message.includes('no transaction is active'))) throw error
+    } finally {
+      this.#end()
     }
+  }
+
+  #setOwn(isOwn: boolean): void {
+    if (this.#connection) this.#connection.hasTurn = isOwn
+  }
+
+  #end(): void {
+    this.#setOwn(false)
+    this.#giveBack?.()
+  }
+}
+
+/** Lets a single statement that writes wait for the transaction of another connection of this process. */
+class TurnConnection implements DatabaseConnection {
+  /** A transaction is open on this connection. */
+  hasTurn = false
+  readonly #connection: DatabaseConnection
+  readonly #turn: SqliteTurn
+
+  constructor(connection: DatabaseConnection, turn: SqliteTurn) {
+    this.#connection = connection
+    this.#turn = turn
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#connection.executeQuery<R>(query)
+    const giveBack = await this.#turn.take()
+    try {
+      return await this.#connection.executeQuery<R>(query)
+    } finally {
+      giveBack()
+    }
+  }
+
+  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    return this.#connection.streamQuery<R>(query, chunkSize)
   }
 }
 

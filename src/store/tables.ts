@@ -114,6 +114,14 @@ export interface LockTable {
   expires_at: Instant
 }
 
+/** The last run that was asked for with a key. */
+export interface IdempotencyTable {
+  job_id: string
+  idempotency_key: string
+  run_id: number | null
+  created_at: Instant
+}
+
 /** The attempts that began within a rate's length of time. Written under the lock of the job's row. */
 export interface RateTable {
   job_id: string
@@ -134,4 +142,5 @@ export interface Tables {
   piko_node: NodeTable
   piko_lock: LockTable
   piko_rate: RateTable
+  piko_idempotency: IdempotencyTable
 }

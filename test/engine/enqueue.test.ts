@@ -6,7 +6,7 @@ import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
 import { type EnqueueTransaction } from '../../src/store/enqueue-in.ts'
-import { NodeSqliteDialect, openSqlite } from '../../src/store/sqlite-driver.ts'
+import { NodeSqliteDialect } from '../../src/store/sqlite-driver.ts'
 import { eventually, recordEvents, startApp, storeSettings } from '../support/app.ts'
 import { describeEachStore, type TestStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
@@ -214,7 +214,7 @@ function transactionsOn(store: TestStore): { name: string; open: () => Promise<O
 const dsnOf = (store: TestStore): string => (storeSettings(store.options).mysql as { dsn: string }).dsn
 
 function kyselyOnSqlite({ options }: TestStore): OwnTransaction {
-  const dialect = new NodeSqliteDialect(() => Promise.resolve(openSqlite(options.sqlitePath!)))
+  const dialect = new NodeSqliteDialect(options.sqlitePath!)
   return ofKysely(new Kysely<unknown>({ dialect }))
 }
 
