@@ -102,7 +102,7 @@ function mysql2Statement(trx: Mysql2Connection): Statement {
     const [answer] = await trx.execute(text, values)
     // Else the server keeps one statement for each number of rows.
     trx.unprepare(text)
-    return Array.isArray(answer) ? answer : []
+    return Array.isArray(answer) ? (answer as unknown[]) : []
   }
 }
 
