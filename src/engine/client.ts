@@ -304,7 +304,11 @@ function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] 
       `idempotencyKey is ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters`,
     )
   }
-  if (!Array.isArray(states) || states.length === 0 || states.some((state: unknown) => !RUN_STATES.has(state as RunState))) {
+  if (
+    !Array.isArray(states) ||
+    states.length === 0 ||
+    states.some((state: unknown) => !RUN_STATES.has(state as RunState))
+  ) {
     throw new PikoError(
       'USAGE',
       `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${[...RUN_STATES].join(', ')}`,
