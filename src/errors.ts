@@ -3,8 +3,10 @@
  * cure, and a test fails when one is missing there.
  */
 export const ERROR_CODES = [
+  'COMMIT_UNKNOWN',
   'CONFIG_INVALID',
   'CONFIG_UNKNOWN',
+  'DATABASE_TIMEOUT',
   'DATABASE_UNREACHABLE',
   'DATABASE_UNSUPPORTED',
   'DURATION_INVALID',
@@ -15,6 +17,8 @@ export const ERROR_CODES = [
   'JOB_UNKNOWN',
   'JOBS_NOT_FOUND',
   'LEASE_LOST',
+  'LOCK_BUSY',
+  'LOCK_LOST',
   'MIGRATION_FAILED',
   'NODE_TOO_OLD',
   'OFFLOAD_FAILED',

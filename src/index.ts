@@ -1,7 +1,7 @@
 export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts'
 
 export { type Attempt } from './job/attempt.ts'
-export { type JobContext, type Logger, type MapOptions } from './job/context.ts'
+export { type HeldLock, type JobContext, type Logger, type MapOptions, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
@@ -73,5 +73,7 @@ export {
   type RunOptions,
 } from './engine/client.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './job/admission.ts'
+
+export { type LockOptions } from './engine/locks.ts'
 
 export { HttpService } from './http/http-service.ts'

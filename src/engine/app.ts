@@ -27,6 +27,8 @@ import { type Configs } from './configs.ts'
 import { discoverJobs } from './discover.ts'
 import { jobGlobs } from './job-globs.ts'
 import { CpuPoolService } from './cpu-pool-service.ts'
+import { type Leader } from './leader.ts'
+import { type Locks } from './locks.ts'
 import { Node } from './node.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
 import { ResourcesService } from './resources-service.ts'
@@ -71,6 +73,8 @@ export interface Health {
 }
 
 const DEFAULT_GRACE_MS = 5_000
+/** Beyond the shutdown timeout, for the last writes. */
+const DATABASE_GRACE_MS = 2_000
 
 /**
  * The application: settings, store, jobs and the node that executes them.
@@ -224,13 +228,19 @@ export class Piko {
       return // The failed start has closed what it had opened, and its caller has the error.
     }
     if (!this.#running) return
-    const { root, node, cleanup } = this.#running
+    const { root, node, store, cleanup } = this.#running
     cleanup.defer(() => {
       this.#isReady = false
       if (this.#options.execute ?? true) this.events.emit('node.stopped', { nodeId: node.id })
     })
     cleanup.defer(() => root.stop())
-    await cleanup.close()
+    // A database that accepts statements and never answers would hold up the stop for ever.
+    const late = setTimeout(() => store.database.cut(), this.settings.piko.shutdownTimeoutMs + DATABASE_GRACE_MS)
+    try {
+      await cleanup.close()
+    } finally {
+      clearTimeout(late)
+    }
   }
 
   /** The tree of services, the app's own and those of `services`; its root is started and stopped by this app. */
@@ -328,6 +338,19 @@ export class Piko {
   /** Resolves with a run once it is settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     return this.#ready().client.waitFor(runId, signal)
+  }
+
+  /** Locks over all nodes, for what runs outside of jobs; a handler has `ctx.lock`. */
+  get locks(): Pick<Locks, 'acquire'> {
+    return this.#ready().node.locks
+  }
+
+  /**
+   * Whether this node leads, its epoch (a number that grows with each change of leader), and `changed()`, which resolves at the
+   * next change of that. A node ceases to lead before its lease ends.
+   */
+  get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
+    return this.#ready().node.leader
   }
 
   /** Configuration of jobs at run time. */

@@ -1,12 +1,7 @@
-import { processClock } from '../service/clock.ts'
+import { processClock, type ServiceClock } from '../service/clock.ts'
 
 /** Time is passed in: tests move a manual clock, production reads the system's. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number
-  /** Resolves after `ms` (`Infinity`: never), or at once when the signal aborts; never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>
-}
+export type Clock = ServiceClock
 
 /** The machine's time, the same that services have. */
 export const systemClock: Clock = processClock

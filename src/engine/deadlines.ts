@@ -2,7 +2,7 @@ import { type Clock } from './clock.ts'
 
 const RESOLUTION_MS = 50
 
-/** Deadlines of any number of runs on one timer; each fires within 50 ms after its time. */
+/** Deadlines of any number of runs on one timer, on the clock that never jumps; each fires within 50 ms after its time. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #buckets = new Map<number, Set<() => void>>()
@@ -14,7 +14,7 @@ export class Deadlines {
 
   /** Calls `expire` once when `ms` have passed. Returns the function that takes the deadline back. */
   add(ms: number, expire: () => void): () => void {
-    const key = Math.ceil((this.#clock.now() + ms) / RESOLUTION_MS)
+    const key = Math.ceil((this.#clock.monotonic() + ms) / RESOLUTION_MS)
     const bucket = this.#buckets.get(key) ?? new Set()
     this.#buckets.set(key, bucket)
     bucket.add(expire)
@@ -28,7 +28,7 @@ export class Deadlines {
   }
 
   #sweep(): void {
-    const now = this.#clock.now() / RESOLUTION_MS
+    const now = this.#clock.monotonic() / RESOLUTION_MS
     for (const [key, bucket] of this.#buckets) {
       if (key > now) continue
       this.#buckets.delete(key)

@@ -19,8 +19,10 @@ import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
+import { type Locks } from './locks.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
 import { RunContext } from './run-context.ts'
+import { RunLocks } from './run-locks.ts'
 
 export interface ExecutorParts {
   readonly registry: JobRegistry
@@ -30,6 +32,7 @@ export interface ExecutorParts {
   readonly completer: Completer
   /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
   readonly commit: Store['commit']
+  readonly lock: Locks['acquire']
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
@@ -287,6 +290,7 @@ export class Executor extends Service {
     const log = runLog(claim)
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     const borrowed = await borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+    const locks = new RunLocks(this.#parts.lock, signal)
     try {
       const runSinks = await sinksFor((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
       try {
@@ -298,6 +302,7 @@ export class Executor extends Service {
           signal,
           log,
           commit: (fn) => this.#commit(attempt, fn, () => runSinks.flush()),
+          lock: locks.acquire,
           onProgress: (done, total, message) => events.emit('run.progress', { runId, jobId, done, total, message }),
         })
         const output = await withOffloadSignal(signal, () => job.handler(context, borrowed.values))
@@ -320,6 +325,8 @@ export class Executor extends Service {
     } catch (thrown) {
       await this.#returnAfter(borrowed, toError(thrown), log)
       throw thrown
+    } finally {
+      await locks.release(log)
     }
   }
 

@@ -1,3 +1,4 @@
+import { toError } from '../errors.ts'
 import { type LockStore } from '../store/lock-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
@@ -6,8 +7,8 @@ import { LoopService } from './loop-service.ts'
 const LOCK = 'leader'
 
 /**
- * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends by its own
- * clock, counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
+ * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends, by a clock that
+ * never jumps and counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #locks: LockStore
@@ -18,6 +19,7 @@ export class Leader extends LoopService {
   #epoch: number | undefined
   #trustedUntil = 0
   #wasLeader = false
+  #change = Promise.withResolvers<boolean>()
 
   constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
     super('leader', clock, events)
@@ -29,12 +31,30 @@ export class Leader extends LoopService {
   }
 
   get isLeader(): boolean {
-    return this.#epoch !== undefined && this.#clock.now() < this.#trustedUntil
+    return this.#epoch !== undefined && this.#clock.monotonic() < this.#trustedUntil
   }
 
   /** The fence of the lease: grows with every change of leader. */
   get epoch(): number | undefined {
     return this.isLeader ? this.#epoch : undefined
+  }
+
+  /**
+   * Resolves when this node begins to lead or ceases to, with what it does from then on.
+   *
+   * @throws the reason of `signal`
+   */
+  async changed(signal?: AbortSignal): Promise<boolean> {
+    if (!signal) return this.#change.promise
+    signal.throwIfAborted()
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = (): void => aborted.reject(toError(signal.reason))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([this.#change.promise, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** One attempt to take or to keep the lease, so that a lone node leads as soon as it has started. */
@@ -63,7 +83,7 @@ export class Leader extends LoopService {
   }
 
   async #takeOrKeep(): Promise<void> {
-    const sentAt = this.#clock.now()
+    const sentAt = this.#clock.monotonic()
     if (this.#epoch !== undefined && !(await this.#locks.renew(LOCK, this.#owner, this.#epoch, this.#ttlMs))) {
       this.#epoch = undefined
     }
@@ -75,5 +95,8 @@ export class Leader extends LoopService {
     if (this.isLeader === this.#wasLeader) return
     this.#wasLeader = this.isLeader
     this.#events.emit('leader.changed', { isLeader: this.isLeader, epoch: this.epoch })
+    const { resolve } = this.#change
+    this.#change = Promise.withResolvers()
+    resolve(this.isLeader)
   }
 }

@@ -3,7 +3,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { type Agenda } from '../store/job-store.ts'
+import { type Agenda, type PlanScope } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Cancellation } from './cancellation.ts'
 import { Client } from './client.ts'
@@ -14,6 +14,7 @@ import { Configs } from './configs.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Executor } from './executor.ts'
 import { Leader } from './leader.ts'
+import { Locks } from './locks.ts'
 import { NodeLease } from './node-lease.ts'
 import { Planner } from './planner.ts'
 import { Recovery } from './recovery.ts'
@@ -53,7 +54,7 @@ const CONFIG_POLLS = 2
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → config-watcher → waiter → client → cancellation → executor → registration → leader → planner → dispatcher
+ * heartbeat → recovery → config-watcher → waiter → locks → client → cancellation → executor → registration → leader → planner → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -63,6 +64,8 @@ export class Node {
   readonly client: Client
   readonly configs: Configs
   readonly control: RunControl
+  readonly locks: Locks
+  readonly leader: Leader
   readonly #lease: NodeLease
   readonly #executor: Executor
   readonly #options: NodeOptions
@@ -75,6 +78,7 @@ export class Node {
     const watcher = new ConfigWatcher(store.configs, pollMs * CONFIG_POLLS, clock, events)
     const savedConfig = (jobId: string): ConfigVersion | undefined => watcher.inForce(jobId)
     this.configs = new Configs(registry, store.configs, watcher)
+    this.locks = new Locks(store.locks, clock, events)
     const executor = new Executor({
       registry,
       borrow: (map, ctx) => resources.borrow(map, ctx),
@@ -83,6 +87,7 @@ export class Node {
       completer: new Completer(store.runs, events),
       commit: store.commit,
       savedConfig,
+      lock: (name, lockOptions) => this.locks.acquire(name, lockOptions),
       events,
       clock,
       nodeId,
@@ -121,10 +126,10 @@ export class Node {
       () => cancellation.wake(),
       () => dispatcher.wake(),
     )
-    const leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events)
+    const leader = (this.leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events))
     // A test's clock says what is planned, else the database's: those of two nodes differ.
-    const agenda = async (): Promise<Agenda> => {
-      const { now, nextPlanAt } = await store.jobs.agenda()
+    const agenda = async (scope?: PlanScope): Promise<Agenda> => {
+      const { now, nextPlanAt } = await store.jobs.agenda(scope)
       return { now: parts.testClock ? new Date(parts.testClock.now()) : now, nextPlanAt }
     }
     const planning = [
@@ -140,6 +145,7 @@ export class Node {
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),
       watcher,
       waiter,
+      this.locks,
       this.client.dependsOn(waiter),
       // Before the executor: a run can be cancelled until the last one has ended.
       ...(options.execute ? [cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),

@@ -1,6 +1,13 @@
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
-import { type Agenda, type DueJob, type JobStore, type PlanDecision, type PlanResult } from '../store/job-store.ts'
+import {
+  type Agenda,
+  type DueJob,
+  type JobStore,
+  type PlanDecision,
+  type PlanResult,
+  type PlanScope,
+} from '../store/job-store.ts'
 import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -11,7 +18,7 @@ import { LoopService } from './loop-service.ts'
 import { planJob } from './plan-job.ts'
 
 const JOBS_PER_PASS = 500
-/** A job that can't be planned, because this node's code does not know it or its functions throw, is looked at again after this. */
+/** A job that can't be planned because its functions throw is looked at again after this. */
 const PAUSE_MS = 10_000
 
 /** Overlap policies that need to know what is under way when the tick comes. */
@@ -20,10 +27,20 @@ const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 /** How far ahead is planned, in poll intervals: a pass that is late by half of one leaves no tick late. */
 const AHEAD = 1.5
 
-/** Turns due ticks into runs, on the leader, many jobs a transaction. */
+/** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
+const LEFT_BEHIND = 2
+
+/**
+ * Turns due ticks into runs, many jobs a transaction.
+ *
+ * The leader plans ahead. The others look now and then for jobs of theirs that it leaves behind, as it does during a deploy with
+ * jobs that are new, and plan those: a tick is unique, so planning beside the leader does no harm.
+ */
 export class Planner extends LoopService {
   readonly #jobs: JobStore
-  readonly #agenda: () => Promise<Agenda>
+  readonly #agenda: (scope: PlanScope) => Promise<Agenda>
+  // Of other nodes: this node's code does not know them, and leaves them untouched.
+  readonly #unknown = new Set<string>()
   readonly #registry: JobRegistry
   readonly #leader: Leader
   readonly #cancels: Pick<CancelStore, 'request'>
@@ -36,7 +53,7 @@ export class Planner extends LoopService {
   constructor(
     parts: {
       jobs: JobStore
-      agenda: () => Promise<Agenda>
+      agenda: (scope: PlanScope) => Promise<Agenda>
       registry: JobRegistry
       leader: Leader
       cancels: Pick<CancelStore, 'request'>
@@ -63,29 +80,53 @@ export class Planner extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    if (!this.#leader.isLeader) return this.#pollMs
-    const agenda = await this.#agenda()
+    if (this.#registry.size === 0) return Infinity
+    return this.#leader.isLeader ? this.#lead() : this.#follow()
+  }
+
+  async #lead(): Promise<number> {
+    const agenda = await this.#agenda(this.#scope)
     const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
-    const { due, written } = await this.#plan(agenda.now, until)
+    const { due, written } = await this.#plan(agenda.now, until, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
     const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
-    if (due === JOBS_PER_PASS && hasWritten) return 0
-    return this.#pauseUntil(await this.#agenda())
+    if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
+    return this.#pauseUntil(await this.#agenda(this.#scope))
+  }
+
+  async #follow(): Promise<number> {
+    const pauseMs = this.#pollMs * LEFT_BEHIND
+    const { now, nextPlanAt } = await this.#agenda(this.#scope)
+    const late = new Date(now.getTime() - pauseMs)
+    if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
+    return pauseMs
+  }
+
+  /** Whichever list is shorter. */
+  get #scope(): PlanScope {
+    const { ids, size } = this.#registry
+    return this.#unknown.size > size ? { only: ids } : { except: [...this.#unknown] }
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
     return nextPlanAt ? Math.min(this.#pollMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : this.#pollMs
   }
 
-  /** One pass. Every instant is the database's: the clocks of two nodes differ. */
-  async #plan(now: Date, until: Date): Promise<PlanResult> {
+  /**
+   * One pass. Every instant is the database's: the clocks of two nodes differ.
+   *
+   * @param due   jobs whose time is not after this are looked at
+   * @param until how far they are planned
+   */
+  async #plan(now: Date, due: Date, until: Date): Promise<PlanResult> {
     await this.#cancelOthers(now)
     const result = await this.#jobs.plan(
-      until,
+      due,
       JOBS_PER_PASS,
-      (jobs) => jobs.map((due) => this.#decide(due, now, until)),
+      (jobs) => jobs.flatMap((job) => this.#decide(job, now, until) ?? []),
       (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
+      this.#scope,
     )
     this.#report(result.written)
     return result
@@ -101,9 +142,12 @@ export class Planner extends LoopService {
     if (ids.length > 0) await this.#cancels.request({ ids })
   }
 
-  #decide(due: DueJob, now: Date, until: Date): PlanDecision {
+  #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {
     const job = this.#registry.find(due.id)
-    if (!job) return postponed(due, now)
+    if (!job) {
+      this.#unknown.add(due.id)
+      return undefined
+    }
     try {
       const decision = planJob(job, due, now, until)
       const saved = this.#savedConfig(job.id)?.config

@@ -14,6 +14,7 @@ export interface RunContextParts {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly commit: JobContext['commit']
+  readonly lock: JobContext['lock']
   readonly onProgress: (done: number, total: number | undefined, message: string | undefined) => void
 }
 
@@ -35,6 +36,7 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
   readonly progress: JobContext['progress']
   readonly map: JobContext['map']
   readonly commit: JobContext['commit']
+  readonly lock: JobContext['lock']
 
   constructor(parts: RunContextParts) {
     const { claim } = parts
@@ -52,6 +54,7 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
     this.log = parts.log
     this.map = (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? 8, parts.signal)
     this.commit = parts.commit
+    this.lock = parts.lock
     this.progress = (done, total, message) => parts.onProgress(done, total, message)
   }
 }

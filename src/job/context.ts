@@ -1,6 +1,7 @@
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
+import { type Duration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 
 /** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
@@ -21,6 +22,25 @@ export interface Logger {
 export interface MapOptions {
   /** Calls under way at once. Default 8. */
   readonly concurrency?: number
+}
+
+/** How `ctx.lock` takes a lock. */
+export interface RunLockOptions {
+  /** How long the lock outlives its process; it is renewed while it is held. Default `'30s'`, at least one second. */
+  readonly ttl?: Duration
+  /** How long to wait while somebody else holds it. Default `'30s'`. */
+  readonly wait?: Duration
+}
+
+/** A lock that is held. */
+export interface HeldLock extends AsyncDisposable {
+  readonly name: string
+  /** Grows each time that the lock gets another owner: refuse a write that carries a smaller one. */
+  readonly fence: number
+  /** Aborts when the lock may belong to somebody else, with a `PikoError` `LOCK_LOST`. */
+  readonly lost: AbortSignal
+  /** Gives the lock back. Harmless when it is lost, or has been given back. */
+  release(): Promise<void>
 }
 
 /**
@@ -66,6 +86,13 @@ export interface JobContext<
    * @throws the reason of `signal` when it has aborted, and whatever `fn` throws
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  /**
+   * Takes a lock that one owner of all on this database holds at a time, and gives it back when the run ends, if not before. The
+   * waiting ends with `signal`.
+   *
+   * @throws PikoError `LOCK_BUSY` when it is still held after `wait` (default `'30s'`)
+   */
+  lock(name: string, options?: RunLockOptions): Promise<HeldLock>
   /** Tells how far the run has come: the event `run.progress`, and a line in the log at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
   /**

@@ -1,4 +1,4 @@
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
@@ -70,6 +70,11 @@ export interface Agenda {
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
 }
+
+/** Of which jobs a planner takes care. */
+export type PlanScope = { readonly only: readonly string[] } | { readonly except: readonly string[] }
+
+const ALL_JOBS: PlanScope = { except: [] }
 
 /** Registration and the planner's cursors. */
 export class JobStore {
@@ -164,7 +169,7 @@ export class JobStore {
    * again.
    *
    * @param until   jobs whose `plan_at` is not after this are due
-   * @param decide  pure; may be called again when the transaction is retried
+   * @param decide  pure; may be called again when the transaction is retried; leaves out what is to stay as it is
    * @param asksActive the jobs for which `active` matters; for the others it is 0
    */
   async plan(
@@ -172,17 +177,18 @@ export class JobStore {
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
     asksActive: (jobId: string) => boolean = () => true,
+    scope = ALL_JOBS,
   ): Promise<PlanResult> {
     try {
       return await this.#database.transaction(async (trx) => {
-        const rows = await this.#lockDue(trx, until, limit)
+        const rows = await this.#lockDue(trx, until, limit, scope)
         const written = decide(await this.#describeDue(trx, rows, asksActive))
         await this.#writePlan(trx, written)
         return { due: rows.length, written }
       })
     } catch (error) {
       if (!this.#database.dialect.isDuplicate(error)) throw error
-      return this.#planOneByOne(until, limit, decide, asksActive)
+      return this.#planOneByOne(until, limit, decide, asksActive, scope)
     }
   }
 
@@ -191,16 +197,19 @@ export class JobStore {
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
     asksActive: (jobId: string) => boolean,
+    scope: PlanScope,
   ): Promise<PlanResult> {
     const { db, dialect } = this.#database
-    const jobs = await dueJobs(db, dialect.instant(until), limit).execute()
+    const jobs = await dueJobs(db, dialect.instant(until), limit, scope).execute()
     const written: PlanDecision[] = []
     const failures: unknown[] = []
     for (const { id } of jobs) {
       try {
         written.push(
           ...(await this.#database.transaction(async (trx) => {
-            const decisions = decide(await this.#describeDue(trx, await this.#lockDue(trx, until, 1, id), asksActive))
+            const decisions = decide(
+              await this.#describeDue(trx, await this.#lockDue(trx, until, 1, { only: [id] }), asksActive),
+            )
             const left = await Promise.all(decisions.map((decision) => withoutPlanned(trx, dialect, decision)))
             await this.#writePlan(trx, left)
             return left
@@ -214,10 +223,9 @@ export class JobStore {
     return { due: jobs.length, written }
   }
 
-  #lockDue(trx: Transaction<Tables>, until: Date, limit: number, jobId?: string): Promise<DueRow[]> {
+  #lockDue(trx: Transaction<Tables>, until: Date, limit: number, scope: PlanScope): Promise<DueRow[]> {
     const { dialect } = this.#database
-    const query = dueJobs(trx, dialect.instant(until), limit).modifyEnd(dialect.forUpdateSkipLocked)
-    return (jobId === undefined ? query : query.where('id', '=', jobId)).execute()
+    return dueJobs(trx, dialect.instant(until), limit, scope).modifyEnd(dialect.forUpdateSkipLocked).execute()
   }
 
   async #describeDue(
@@ -321,21 +329,17 @@ export class JobStore {
     return rows.map((row) => row.id)
   }
 
-  async agenda(): Promise<Agenda> {
+  async agenda(scope = ALL_JOBS): Promise<Agenda> {
     const { db, dialect } = this.#database
-    const row = await db
-      .selectNoFrom((eb) => [
-        dialect.now().as('now'),
-        eb
-          .selectFrom('piko_job')
-          .select('plan_at')
-          .where('plan_at', 'is not', null)
-          .where('is_paused', '=', 0)
-          .orderBy('plan_at')
-          .limit(1)
-          .as('plan_at'),
-      ])
-      .executeTakeFirstOrThrow()
+    const next = db
+      .selectFrom('piko_job')
+      .select('plan_at')
+      .where('plan_at', 'is not', null)
+      .where('is_paused', '=', 0)
+      .where((eb) => inScope(eb, scope))
+      .orderBy('plan_at')
+      .limit(1)
+    const row = await db.selectNoFrom([dialect.now().as('now'), next.as('plan_at')]).executeTakeFirstOrThrow()
     return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect) }
   }
 
@@ -364,12 +368,18 @@ export class JobStore {
 
 type DueRow = Pick<Selectable<JobTable>, 'id' | 'next_tick' | 'window_cursor'>
 
-function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number) {
+function inScope(eb: ExpressionBuilder<Tables, 'piko_job'>, scope: PlanScope) {
+  if ('only' in scope) return eb('id', 'in', scope.only.length > 0 ? scope.only : [''])
+  return scope.except.length > 0 ? eb('id', 'not in', scope.except) : eb.lit(true)
+}
+
+function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope: PlanScope) {
   return db
     .selectFrom('piko_job')
     .select(['id', 'next_tick', 'window_cursor'])
     .where('plan_at', '<=', until)
     .where('is_paused', '=', 0)
+    .where((eb) => inScope(eb, scope))
     .orderBy('plan_at')
     .limit(limit)
 }

@@ -1,6 +1,12 @@
 import { sql } from 'kysely'
 import { type Database } from './database.ts'
 
+export interface LockHolding {
+  readonly name: string
+  /** A UUID that belongs to this one holding. */
+  readonly owner: string
+}
+
 /**
  * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it; the fence grows when the
  * owner changes and never on renewal, so renewing can't make a healthy owner look stale.
@@ -42,6 +48,43 @@ export class LockStore {
         .executeTakeFirstOrThrow(),
     )
     return numUpdatedRows > 0n
+  }
+
+  /** Renews locks with one length in one statement. Returns the owners of those that still stand. */
+  async renewAll(locks: readonly LockHolding[], ttlMs: number): Promise<Set<string>> {
+    const { db, dialect } = this.#database
+    const owners = locks.map((lock) => lock.owner)
+    const names = [...new Set(locks.map((lock) => lock.name))]
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', 'in', names)
+        .where('owner', 'in', owners)
+        .where('expires_at', '>=', dialect.now())
+        .executeTakeFirstOrThrow(),
+    )
+    if (Number(numUpdatedRows) === locks.length) return new Set(owners)
+    const rows = await db
+      .selectFrom('piko_lock')
+      .select('owner')
+      .where('name', 'in', names)
+      .where('owner', 'in', owners)
+      .where('expires_at', '>=', dialect.now())
+      .execute()
+    return new Set(rows.flatMap((row) => row.owner ?? []))
+  }
+
+  /** Who holds a lock, and for how long yet; undefined when it is free. */
+  async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_lock')
+      .select(['owner', 'expires_at'])
+      .where('name', '=', name)
+      .where('expires_at', '>=', dialect.now())
+      .executeTakeFirst()
+    return row?.owner ? { owner: row.owner, expiresAt: dialect.date(row.expires_at) } : undefined
   }
 
   async release(name: string, owner: string, fence: number): Promise<void> {

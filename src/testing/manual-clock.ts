@@ -19,6 +19,11 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
+  /** The same: this clock never jumps. */
+  monotonic(): number {
+    return this.#now
+  }
+
   /** Sleeps that have not ended. */
   get sleeping(): number {
     return this.#sleepers.size

@@ -39,6 +39,7 @@ describeEachStore((fixture) => {
       completer: new Completer(store.runs, events),
       commit: store.commit,
       savedConfig: () => undefined,
+      lock: () => Promise.reject(new Error('no lock is asked for')),
       events,
       clock: systemClock,
       nodeId: () => NODE,

@@ -13,6 +13,10 @@ class StepClock implements Clock {
     return 0
   }
 
+  monotonic(): number {
+    return 0
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.asked.push(ms)
     return new Promise((resolve) => {

@@ -33,6 +33,7 @@ describeEachStore((fixture) => {
         'recovery',
         'config-watcher',
         'waiter',
+        'locks',
         'client',
         'cancellation',
         'executor',
