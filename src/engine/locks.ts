@@ -119,7 +119,9 @@ export class Locks extends LoopService {
     this.#lines.set(name, line)
     const late = new AbortController()
     const found = new AbortController()
-    const timer = this.#clock.sleep(Math.max(0, deadline - this.#clock.monotonic()), found.signal).then(() => late.abort())
+    const timer = this.#clock
+      .sleep(Math.max(0, deadline - this.#clock.monotonic()), found.signal)
+      .then(() => late.abort())
     try {
       if (line.active > 0 && wait === '0s') throw await this.#busy(name, wait)
       await line.acquire(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
