@@ -9,6 +9,6 @@ import { type Database, openDatabase } from '../store/database.ts'
  */
 export function openSettingsDatabase({ mysql, sqlite }: Settings): Promise<Database> {
   if (mysql.dsn === '') return openDatabase({ sqlitePath: sqlite.path })
-  const { dsn, poolSize, poolRecycleMs, connectTimeoutMs } = mysql
-  return openDatabase({ mysql: { ...parseDsn(dsn), poolSize, poolRecycleMs, connectTimeoutMs } })
+  const { dsn, ...options } = mysql
+  return openDatabase({ mysql: { ...parseDsn(dsn), ...options } })
 }

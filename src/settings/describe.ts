@@ -24,6 +24,7 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'mysql.pool_size': mysql.poolSize,
     'mysql.pool_recycle': exactDuration(mysql.poolRecycleMs),
     'mysql.connect_timeout': exactDuration(mysql.connectTimeoutMs),
+    'mysql.statement_timeout': exactDuration(mysql.statementTimeoutMs),
     'sqlite.path': maskText(sqlite.path),
     'offload.threads': offload.threads,
     'http.enabled': http.enabled,

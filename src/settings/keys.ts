@@ -45,6 +45,11 @@ export const KEYS = {
       'A connection older than this is replaced. A bare number means seconds here.',
     ),
     connect_timeout: duration('10s', { min: '100ms', max: '10m' }, 'Longest wait for a new connection.'),
+    statement_timeout: duration(
+      '1m',
+      { min: '0s', max: '1d' },
+      'Longest wait for a free connection, and for the answer to a statement other than DDL; 0s: no limit.',
+    ),
   },
   sqlite: {
     path: text(

@@ -31,6 +31,8 @@ export interface Settings {
     readonly poolSize: number
     readonly poolRecycleMs: number
     readonly connectTimeoutMs: number
+    /** 0: no limit. */
+    readonly statementTimeoutMs: number
   }
   readonly sqlite: {
     /** Relative to the working directory. */
@@ -69,6 +71,7 @@ export function toSettings({ piko, mysql, sqlite, offload, http }: RawSettings):
       poolSize: mysql.pool_size,
       poolRecycleMs: typeof recycle === 'number' ? recycle * 1_000 : durationMs(recycle, 'mysql.pool_recycle'),
       connectTimeoutMs: durationMs(mysql.connect_timeout, 'mysql.connect_timeout'),
+      statementTimeoutMs: durationMs(mysql.statement_timeout, 'mysql.statement_timeout'),
     }),
     sqlite: { path: sqlite.path },
     offload: { threads: offload.threads === 0 ? Math.max(1, availableParallelism() - 1) : offload.threads },

@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
-import { transactionPastDeadlock } from './deadlock.ts'
+import { retryContention } from './contention.ts'
 import { type SinkBatch, type SinkScope } from './sink.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlValue } from './sql.ts'
 import { onConflict, quoted, quotedTable, toSqlValue } from './sql-text.ts'
@@ -85,7 +85,7 @@ export class SqlTable<Row extends object> {
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(batch, 'replace')
     const values = this.#valuesOf(batch, rows)
-    await transactionPastDeadlock(on, async (trx) => {
+    await repeated(on, async (trx) => {
       await this.#refuseStale(trx, batch)
       if (batch.index === 0) await this.#delete(trx, window, batch, '<=')
       await this.#insert(trx, batch, values)
@@ -98,7 +98,7 @@ export class SqlTable<Row extends object> {
   /** Deletes what earlier runs left of the window. Throws as {@link replace} does. */
   async clear(scope: SinkScope, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(scope, 'clear')
-    await transactionPastDeadlock(on, async (trx) => {
+    await repeated(on, async (trx) => {
       await this.#delete(trx, window, scope, '<=')
       await this.#refuseStale(trx, scope, 'locking')
     })
@@ -111,7 +111,7 @@ export class SqlTable<Row extends object> {
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const values = this.#valuesOf(batch, rows)
-    await transactionPastDeadlock(on, async (trx) => {
+    await repeated(on, async (trx) => {
       await this.#insert(trx, batch, values)
       await this.#refuseStale(trx, batch, 'locking')
     })
@@ -134,7 +134,7 @@ export class SqlTable<Row extends object> {
       throw this.#wrong(`upsert got the key columns ${describe(keyColumns)}; expected some of ${written.join(', ')}`)
     }
     const values = this.#valuesOf(batch, rows)
-    await transactionPastDeadlock(on, (trx) =>
+    await repeated(on, (trx) =>
       this.#insert(trx, batch, values, onConflict(trx.dialect, written, keyColumns, this.#fenceColumn)),
     )
   }
@@ -239,6 +239,11 @@ interface WindowKey {
  */
 export function sqlTable<Row extends object>(options: SqlTableOptions<Row>): SqlTable<Row> {
   return new SqlTable(options)
+}
+
+/** A transaction that is run again after a deadlock or a lock timeout. */
+function repeated(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<void>): Promise<void> {
+  return retryContention(() => on.transaction(fn))
 }
 
 function isList(columns: object): columns is readonly string[] {

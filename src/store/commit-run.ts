@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PikoError } from '../errors.ts'
+import { isPikoError, PikoError } from '../errors.ts'
 import { type Claim } from '../job/run.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { type Database } from './database.ts'
@@ -16,8 +16,7 @@ export interface CommitRules {
 }
 
 /**
- * The user's writes, the run's completion and its window's state in one transaction, which is run again after a deadlock, a
- * lock timeout or a busy file.
+ * The user's writes, the run's completion and its window's state in one transaction, which is run again after XX
  *
  * The run's row is taken last. Were it locked first, a process that is stopped while `fn` runs would keep the row from
  * being recovered for as long as the server keeps its connection.
@@ -54,15 +53,18 @@ export async function commitRun<T>(
     )
   } catch (error) {
     // Everything was written and the commit sent: whether it arrived is for the database to say.
-    if (done && (await isCommitted(database, claim, giveUp))) return done.value
-    throw error
+    if (!done) throw error
+    const committed = await isCommitted(database, claim, giveUp)
+    if (committed) return done.value
+    throw committed === false && isPikoError(error, 'COMMIT_UNKNOWN') ? error.cause : error
   }
 }
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
 
-async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean> {
+/** Undefined when the process could wait no longer. */
+async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean | undefined> {
   for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
     try {
       return await isSucceeded(database, claim)
@@ -70,7 +72,7 @@ async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal
       await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => {})
     }
   }
-  return false
+  return undefined
 }
 
 /** Waits on the row's lock for a commit that is under way on a connection that is gone. */

@@ -1,14 +1,16 @@
-import { type Dialect as KyselyDialect, Kysely, MysqlDialect, sql, type Transaction } from 'kysely'
+import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'kysely'
 import { PikoError } from '../errors.ts'
+import { retryContention } from '../sink/contention.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
-import { retryContention } from './contention.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
+import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
 import { OwnTransaction } from './own-transaction.ts'
 import { requireServerVersion } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
 import { NodeSqliteDialect } from './sqlite-driver.ts'
 import { type Tables } from './tables.ts'
+import { transactionRepeated } from './transaction.ts'
 
 export interface OpenOptions {
   /** A MySQL 8.0+ or MariaDB 10.6+ server. Goes before `sqlitePath`. */
@@ -29,16 +31,20 @@ export interface Database {
   readonly location: string
   /**
    * One transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when
-   * it rejects. A deadlock, a lock timeout or a busy file runs the whole of `fn` again, at most 8 times with random
-   * waits; `fn` therefore must not have effects outside of the database.
+   * it rejects. A deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent runs the whole
+   * of `fn` again, at most 8 times with random waits; `fn` therefore must not have effects outside of the database.
+   *
+   * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent
    */
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
-  /** The same repetition for one statement. */
+  /** The same repetition for one statement, but not after a lost connection: it may have been executed. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
   /** Runs the body of a transaction that is the user's, so that calls past its `trx` are refused where they would wait for ever. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
   /** @throws PikoError `USAGE` inside of such a body, on a database with one connection */
   readonly assertOutside: (what: string) => void
+  /** Fails what waits for the database, and whatever asks it from now on: the process can wait no longer for an answer. */
+  readonly cut: () => void
   /** Waits for running statements. Closing twice is harmless. */
   readonly close: () => Promise<void>
 }
@@ -58,7 +64,7 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const { host, port, database } = options
   const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
   const pool = new MysqlPool(options)
-  const opened = assemble(new MysqlDialect({ pool }), mysqlDialect(clock), location)
+  const opened = assemble(new PikoMysqlDialect({ pool }), mysqlDialect(clock), location, () => pool.cut())
   try {
     const { rows } = await sql<{ version: string }>`SELECT VERSION() AS version`.execute(opened.db)
     requireServerVersion(rows[0]?.version ?? '', location)
@@ -81,18 +87,19 @@ async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undef
   }
 }
 
-function assemble(kysely: KyselyDialect, dialect: Dialect, location: string): Database {
+function assemble(kysely: KyselyDialect, dialect: Dialect, location: string, cut = (): void => {}): Database {
   const db = new Kysely<Tables>({ dialect: kysely })
   const own = dialect.name === 'sqlite' ? new OwnTransaction() : undefined
   return {
     db,
     dialect,
-    sql: sqlDatabase(db, dialect, own),
+    sql: sqlDatabase(db, dialect, location, own),
     enter: (body) => (own ? own.enter(body) : body()),
     assertOutside: (what) => own?.assertOutside(what),
     location,
-    transaction: (fn) => retryContention(dialect, () => db.transaction().execute(fn)),
-    retry: (fn) => retryContention(dialect, fn),
+    transaction: (fn) => transactionRepeated(db, location, fn),
+    retry: (fn) => retryContention(fn),
+    cut,
     close: () => db.destroy(),
   }
 }

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import { hasCode } from '../sink/contention.ts'
 
 /**
  * What MySQL and SQLite do not share. Everything else of the store is one code path.
@@ -19,8 +20,6 @@ export interface Dialect {
   /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; empty on SQLite, where a write transaction is alone anyway. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
-  /** True for a deadlock, a lock wait timeout or a busy database: the whole transaction may be tried again. */
-  isRetryable(error: unknown): boolean
   /** True for a duplicate key. */
   isDuplicate(error: unknown): boolean
 }
@@ -31,8 +30,6 @@ export interface DatabaseClock {
   now(): number
 }
 
-const DEADLOCK = 1213
-const LOCK_WAIT_TIMEOUT = 1205
 const DUPLICATE_ENTRY = 1062
 const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
 
@@ -50,14 +47,11 @@ export function mysqlDialect(clock?: DatabaseClock): Dialect {
     date: (value) => (value instanceof Date ? value : parse(value)),
     forUpdateSkipLocked: sql` FOR UPDATE SKIP LOCKED`,
     forUpdate: sql` FOR UPDATE`,
-    isRetryable: (error) => hasCode(error, 'errno', (errno) => errno === DEADLOCK || errno === LOCK_WAIT_TIMEOUT),
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
   }
 }
 
-const SQLITE_BUSY = 5
-const SQLITE_LOCKED = 6
 const SQLITE_DUPLICATE = new Set([1555 /* primary key */, 2067 /* unique */, 2579 /* rowid */])
 const SQLITE_NOW = '%Y-%m-%dT%H:%M:%fZ'
 
@@ -74,9 +68,6 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     date: (value) => (value instanceof Date ? value : parse(value)),
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
-    // The low byte is the primary code; the rest says which kind of busy (recovery, snapshot, shared cache).
-    isRetryable: (error) =>
-      hasCode(error, 'errcode', (code) => (code & 0xff) === SQLITE_BUSY || (code & 0xff) === SQLITE_LOCKED),
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }
 }
@@ -97,15 +88,4 @@ function parse(text: string): Date {
     )
   }
   return date
-}
-
-/** Looks through causes: an error may be wrapped on its way out of a transaction, which is doomed all the same. */
-function hasCode(error: unknown, key: 'errno' | 'errcode', matches: (code: number) => boolean): boolean {
-  let current = error
-  for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
-    const code: unknown = key in current ? (current as unknown as Record<string, unknown>)[key] : undefined
-    if (typeof code === 'number' && matches(code)) return true
-    current = current.cause
-  }
-  return false
 }

@@ -20,7 +20,8 @@ export async function giveBack(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
-    // By primary key alone: an index on the state would lock rows of others, and in another order.
+    // By primary key alone: an index on the state would lock rows of others, and in another order. A row that somebody holds
+    // is left for the next time: one transaction that hangs must not hold up the recovery of all others.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
@@ -30,7 +31,7 @@ export async function giveBack(
         claims.map(({ runId }) => runId),
       )
       .orderBy('id')
-      .modifyEnd(dialect.forUpdate)
+      .modifyEnd(dialect.forUpdateSkipLocked)
       .execute()
     const rows = found.filter(
       (row) => row.state === 'running' && row.node_id === nodeId && fences.has(fenceOf(row.id, row.claims)),

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { type MysqlPool as KyselyPool } from 'kysely'
+import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { describe, PikoError, toError } from '../errors.ts'
+import { isConnectionLost } from './lost-connection.ts'
+import { socketOf, TimedConnection } from './timed-connection.ts'
 
 export interface MysqlOptions {
   readonly host: string
@@ -15,6 +17,8 @@ export interface MysqlOptions {
   readonly poolRecycleMs: number
   /** For the TCP connection with the handshake, and for each statement that sets the session up. */
   readonly connectTimeoutMs: number
+  /** For a statement to be answered, and for the wait until a connection is free; 0: no limit. DDL takes as long as it takes. */
+  readonly statementTimeoutMs: number
   /** Query parameters of the DSN: `charset`, `unix_socket`, `ssl`, `ssl_ca`. */
   readonly params?: Readonly<Record<string, string>>
 }
@@ -26,41 +30,75 @@ const SESSION = [
   // with NO_BACKSLASH_ESCAPES the driver's escaping of values would be wrong.
   `SET SESSION time_zone = '+00:00', sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,` +
     `ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`,
+  // The server's 50 s would let a few locked rows hold up a node for minutes; who waits tries again.
+  `SET SESSION innodb_lock_wait_timeout = 5`,
 ]
 
 const CLOSE_DEADLINE_MS = 5_000
+
+const RECONNECT_MS = 2_000
+const FIRST_PAUSE_MS = 50
+/** A connection that was not used for longer is asked whether it is still there. */
+const TRUSTED_MS = 1_000
+
+type Handover = (error: unknown, connection: KyselyConnection) => void
+
+interface Opened {
+  /** On the monotonic clock. */
+  readonly bornAt: number
+  readonly timed: TimedConnection
+}
 
 /**
  * A mysql2 pool that hands out a connection only when its session is set up and it is not too old.
  *
  * The set-up is awaited before the borrower gets the connection. Queued behind mysql2's `connection` event instead, a
  * failing `SET` would let the borrower's statement run in the wrong isolation level.
+ *
+ * A connection that was idle is asked whether it is still there, and a server that has been there and is gone is tried again
+ * for 2 s, with pauses that double: nothing has been sent yet, so this repeats nothing.
  */
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
-  readonly #recycleMs: number
-  readonly #setUpTimeoutMs: number
-  /** When each open connection was made, on the monotonic clock. */
-  readonly #born = new Map<PoolConnection, number>()
+  readonly #options: MysqlOptions
+  readonly #opened = new Map<PoolConnection, Opened>()
+  #hasConnected = false
+  #isCut: PikoError | undefined
 
   /** @throws PikoError `SETTINGS_INVALID` for a parameter of the DSN that is unknown */
   constructor(options: MysqlOptions) {
-    this.#recycleMs = options.poolRecycleMs > 0 ? options.poolRecycleMs : Number.POSITIVE_INFINITY
-    this.#setUpTimeoutMs = options.connectTimeoutMs
+    this.#options = options
     this.#pool = createPool(poolOptions(options))
   }
 
-  getConnection(callback: (error: unknown, connection: PoolConnection) => void): void {
-    this.#pool.getConnection((error, connection) => {
-      if (error) return callback(error, connection)
-      const born = this.#born.get(connection)
-      if (born === undefined) return this.#prepare(connection, callback)
-      if (performance.now() - born <= this.#recycleMs) return callback(null, connection)
-      this.#born.delete(connection)
-      // `gracefulEnd`: takes it out of the pool and says good-bye to the server.
-      connection.end()
-      this.getConnection(callback)
-    })
+  getConnection(callback: Handover): void {
+    const { statementTimeoutMs, poolSize } = this.#options
+    if (statementTimeoutMs <= 0) return this.#acquire(callback, FIRST_PAUSE_MS, RECONNECT_MS)
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      callback(
+        new PikoError(
+          'DATABASE_TIMEOUT',
+          `none of the ${poolSize} connections was free for ${statementTimeoutMs} ms; raise [mysql] pool_size, or hold transactions for shorter`,
+        ),
+        undefined as never,
+      )
+    }, statementTimeoutMs)
+    const handOver: Handover = (error, connection) => {
+      clearTimeout(timer)
+      if (!isLate) callback(error, connection)
+      else if (!error) connection.release()
+    }
+    this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
+  }
+
+  /**
+   * Fails every statement under way and each new one: the process ends, and the server answers no more.
+   */
+  cut(): void {
+    this.#isCut = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
+    for (const connection of this.#opened.keys()) socketOf(connection)?.destroy(this.#isCut)
   }
 
   /** Waits for running statements, but not for ever: after 5 s they fail and their connections are cut. */
@@ -70,7 +108,7 @@ export class MysqlPool implements KyselyPool {
         'STOPPED',
         `the database was closed while a statement ran; it was given ${CLOSE_DEADLINE_MS} ms`,
       )
-      for (const connection of this.#born.keys()) socketOf(connection)?.destroy(error)
+      for (const connection of this.#opened.keys()) socketOf(connection)?.destroy(error)
     }, CLOSE_DEADLINE_MS)
     this.#pool.end((error) => {
       clearTimeout(deadline)
@@ -78,21 +116,71 @@ export class MysqlPool implements KyselyPool {
     })
   }
 
-  #prepare(connection: PoolConnection, callback: (error: unknown, connection: PoolConnection) => void): void {
-    this.#born.set(connection, performance.now())
-    connection.once('end', () => this.#born.delete(connection))
+  #acquire(callback: Handover, pauseMs: number, leftMs: number): void {
+    if (this.#isCut) return callback(this.#isCut, undefined as never)
+    const failed = (error: unknown): void => {
+      if (!this.#hasConnected || !isConnectionLost(error)) callback(error, undefined as never)
+      else if (leftMs <= 0) callback(this.#unreachable(error), undefined as never)
+      else setTimeout(() => this.#acquire(callback, 2 * pauseMs, leftMs - pauseMs), pauseMs)
+    }
+    this.#pool.getConnection((error, connection) => {
+      if (error) return failed(error)
+      const opened = this.#opened.get(connection)
+      if (!opened) return this.#prepare(connection, (error, timed) => (error ? failed(error) : callback(null, timed)))
+      const again = (): void => this.#acquire(callback, pauseMs, leftMs)
+      const { poolRecycleMs } = this.#options
+      const now = performance.now()
+      if (poolRecycleMs > 0 && now - opened.bornAt > poolRecycleMs) {
+        this.#opened.delete(connection)
+        // `gracefulEnd`: takes it out of the pool and says good-bye to the server.
+        connection.end()
+        again()
+      } else if (now - opened.timed.usedAt <= TRUSTED_MS) callback(null, opened.timed)
+      else this.#check(connection, (isAlive) => (isAlive ? callback(null, opened.timed) : again()))
+    })
+  }
+
+  /** Nothing has been asked on this connection yet: the last moment at which a dead one can be replaced without a doubt. */
+  #check(connection: PoolConnection, checked: (isAlive: boolean) => void): void {
+    const timer = setTimeout(
+      () => socketOf(connection)?.destroy(new Error('no answer to a ping')),
+      this.#options.connectTimeoutMs,
+    )
+    connection.ping((error: unknown) => {
+      clearTimeout(timer)
+      if (error) connection.destroy()
+      checked(!error)
+    })
+  }
+
+  #unreachable(error: unknown): PikoError {
+    const { host, port, database } = this.#options
+    return new PikoError(
+      'DATABASE_UNREACHABLE',
+      `no connection to MySQL at ${host}:${port}/${database} for ${RECONNECT_MS} ms: ${toError(error).message}`,
+      { cause: error },
+    )
+  }
+
+  #prepare(connection: PoolConnection, callback: Handover): void {
+    const timed = new TimedConnection(connection, this.#options.statementTimeoutMs)
+    this.#opened.set(connection, { bornAt: performance.now(), timed })
+    connection.once('end', () => this.#opened.delete(connection))
     // mysql2 listens once. A dead connection may report again, which would end the process for want of a listener; the
     // statement that was running has had its own error.
-    connection.on('error', () => this.#born.delete(connection))
+    connection.on('error', () => this.#opened.delete(connection))
     const run = (index: number): void => {
       const statement = SESSION[index]
-      if (statement === undefined) return callback(null, connection)
+      if (statement === undefined) {
+        this.#hasConnected = true
+        return callback(null, timed)
+      }
       // Bounded: a server that is stuck may well accept connections.
-      connection.query({ sql: statement, timeout: this.#setUpTimeoutMs }, (error) => {
+      connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error) => {
         if (!error) return run(index + 1)
-        this.#born.delete(connection)
+        this.#opened.delete(connection)
         connection.destroy()
-        callback(error, connection)
+        callback(error, timed)
       })
     }
     run(0)
@@ -170,9 +258,4 @@ function invalidParam(name: string, value: string, expected: string): PikoError 
       details: { param: name, value },
     },
   )
-}
-
-/** mysql2 has the socket but does not type it. */
-function socketOf(connection: PoolConnection): { destroy(error: Error): void } | undefined {
-  return (connection as unknown as { stream?: { destroy(error: Error): void } }).stream
 }

@@ -57,6 +57,8 @@ export class ReopenableDatabase implements Database {
 
   readonly retry = async <T>(fn: () => Promise<T>): Promise<T> => (await this.#opened()).retry(fn)
 
+  readonly cut = (): void => this.#current?.cut()
+
   readonly close = async (): Promise<void> => {
     const current = this.#current
     this.#current = undefined

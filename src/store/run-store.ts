@@ -83,14 +83,16 @@ export class RunStore {
     this.#database = database
   }
 
-  /** Stores runs, all or none, in one statement unless it would be too long; returns their ids in order. */
+  /**
+   * Stores runs, all or none; returns their ids in order. Always in a transaction: a single statement whose answer is lost may
+   * have been executed, but of a transaction that is true of its commit alone.
+   */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
-    const { db, dialect } = this.#database
-    const [first = [], ...others] = statementsOf(runs.map((run) => this.row(run)))
-    if (others.length === 0) return this.#database.retry(() => insertRuns(db, dialect, first))
-    return this.#database.transaction(async (trx) => {
+    const { dialect, transaction } = this.#database
+    const statements = statementsOf(runs.map((run) => this.row(run)))
+    return transaction(async (trx) => {
       const ids: number[] = []
-      for (const rows of [first, ...others]) ids.push(...(await insertRuns(trx, dialect, rows)))
+      for (const rows of statements) ids.push(...(await insertRuns(trx, dialect, rows)))
       return ids
     })
   }

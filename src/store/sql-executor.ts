@@ -1,10 +1,11 @@
 import { CompiledQuery, type Kysely } from 'kysely'
 import { describe } from '../errors.ts'
+import { retryContention } from '../sink/contention.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
-import { retryContention } from './contention.ts'
 import { type Dialect } from './dialect.ts'
 import { type OwnTransaction } from './own-transaction.ts'
 import { type Tables } from './tables.ts'
+import { transactionOnce } from './transaction.ts'
 
 /**
  * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
@@ -13,13 +14,18 @@ import { type Tables } from './tables.ts'
  * @param own on a database with one connection
  * @throws PikoError `USAGE` on SQLite, for a call from inside a transaction of this database that goes past its `trx`
  */
-export function sqlDatabase(db: Kysely<Tables>, dialect: Dialect, own: OwnTransaction | undefined): SqlDatabase {
+export function sqlDatabase(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  location: string,
+  own: OwnTransaction | undefined,
+): SqlDatabase {
   const single = sqlExecutor(db, dialect.name)
   const plain: SqlDatabase = {
     dialect: dialect.name,
-    query: (text, params) => retryContention(dialect, () => single.query(text, params)),
-    exec: (text, params) => retryContention(dialect, () => single.exec(text, params)),
-    transaction: (fn) => db.transaction().execute((trx) => fn(sqlExecutor(trx, dialect.name))),
+    query: (text, params) => retryContention(() => single.query(text, params)),
+    exec: (text, params) => retryContention(() => single.exec(text, params)),
+    transaction: (fn) => transactionOnce(db, location, (trx) => fn(sqlExecutor(trx, dialect.name))),
   }
   return own ? guarded(plain, own) : plain
 }

@@ -1,4 +1,5 @@
 import { CompiledQuery, type Kysely } from 'kysely'
+import { isContention } from '../sink/contention.ts'
 import { type Database } from './database.ts'
 import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
@@ -25,9 +26,7 @@ export async function migrateSqlite(
         await log.begin(trx, file.version, file.name, direction)
         for (const [index, statement] of file[direction].entries()) {
           await trx.executeQuery(CompiledQuery.raw(statement)).catch((error: unknown) => {
-            throw database.dialect.isRetryable(error)
-              ? error
-              : migrationFailed(move, index, error, 'nothing was changed')
+            throw isContention(error) ? error : migrationFailed(move, index, error, 'nothing was changed')
           })
         }
         await log.finish(trx, file.version, direction)
@@ -36,7 +35,7 @@ export async function migrateSqlite(
       if (name === undefined) return applied
       applied.push(name)
     } catch (error) {
-      if (!database.dialect.isRetryable(error) || performance.now() > deadline) throw error
+      if (!isContention(error) || performance.now() > deadline) throw error
     }
   }
 }

@@ -8,6 +8,7 @@ import { type Insertable, sql } from 'kysely'
 import { createServer as createMysqlServer } from 'mysql2'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { PikoError } from '../../src/errors.ts'
+import { isContention } from '../../src/sink/contention.ts'
 import { type SqlValue } from '../../src/sink/sql.ts'
 import { type Database, openDatabase, type OpenOptions } from '../../src/store/database.ts'
 import { type Tables } from '../../src/store/tables.ts'
@@ -139,7 +140,7 @@ describeEachStore((store) => {
     const duplicate: unknown = await insert().catch((error: unknown) => error)
     const other: unknown = await database.sql.query('SELECT nonsense').catch((error: unknown) => error)
     expect([duplicate, other].map((error) => database.dialect.isDuplicate(error))).toEqual([true, false])
-    expect([duplicate, other].map((error) => database.dialect.isRetryable(error))).toEqual([false, false])
+    expect([duplicate, other].map(isContention)).toEqual([false, false])
   })
 
   it('hands plain SQL every kind of value and gives back rows and counts', async () => {

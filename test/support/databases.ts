@@ -33,6 +33,7 @@ export async function createMysqlDatabase(): Promise<{
       poolSize: 10,
       poolRecycleMs: 3_600_000,
       connectTimeoutMs: 5_000,
+      statementTimeoutMs: 60_000,
     },
     dsn: url.href,
     drop: () => admin(`DROP DATABASE IF EXISTS ${name}`),

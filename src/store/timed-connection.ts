@@ -1,0 +1,75 @@
+import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
+import { type PoolConnection, type QueryValues } from 'mysql2'
+import { PikoError } from '../errors.ts'
+
+/** What changes the schema of a large table runs for as long as it takes. */
+const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
+
+type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
+
+/**
+ * A connection whose statements are answered in time or fail: a server that accepts a statement and never answers would
+ * otherwise hold who asked for ever. The connection is cut then, so the server rolls back.
+ */
+export class TimedConnection implements KyselyConnection {
+  readonly #connection: PoolConnection
+  readonly #timeoutMs: number
+  #usedAt = performance.now()
+
+  /** @param timeoutMs 0: no limit */
+  constructor(connection: PoolConnection, timeoutMs: number) {
+    this.#connection = connection
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** When it was given back last, on the monotonic clock. */
+  get usedAt(): number {
+    return this.#usedAt
+  }
+
+  get config(): object {
+    return this.#connection.config
+  }
+
+  get threadId(): number {
+    return this.#connection.threadId
+  }
+
+  query(text: string, parameters: QueryValues, answered: (...answer: Answer) => void = () => {}) {
+    const timeoutMs = DDL.test(text) ? 0 : this.#timeoutMs
+    const timer =
+      timeoutMs > 0
+        ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
+        : undefined
+    return this.#connection.query(text, parameters, (error: unknown, result: unknown) => {
+      clearTimeout(timer)
+      answered(error, result as Answer[1])
+    }) as unknown as ReturnType<KyselyConnection['query']>
+  }
+
+  connect(callback?: (error: unknown) => void): void {
+    this.#connection.connect(callback)
+  }
+
+  destroy(): void {
+    this.#connection.destroy()
+  }
+
+  release(): void {
+    this.#usedAt = performance.now()
+    this.#connection.release()
+  }
+}
+
+function timedOut(text: string, timeoutMs: number): PikoError {
+  const beginning = text.length > 80 ? `${text.slice(0, 79)}…` : text
+  return new PikoError(
+    'DATABASE_TIMEOUT',
+    `MySQL has not answered for ${timeoutMs} ms to: ${beginning}; make the statement shorter or raise [mysql] statement_timeout`,
+  )
+}
+
+/** mysql2 has the socket but does not type it. */
+export function socketOf(connection: PoolConnection): { destroy(error: Error): void } | undefined {
+  return (connection as unknown as { stream?: { destroy(error: Error): void } }).stream
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  CompiledQuery,
+  type KyselyPlugin,
+  type RootOperationNode,
+  SelectQueryNode,
+  sql,
+  type Transaction,
+} from 'kysely'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Database, openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { type ClaimRequest, type NewRun, RunStore } from '../../src/store/run-store.ts'
+import { type Tables } from '../../src/store/tables.ts'
+import { Gate } from '../support/app.ts'
+import { createMysqlDatabase } from '../support/databases.ts'
+
+const NODE = '00000000-0000-4000-8000-000000000001'
+const OTHER = '00000000-0000-4000-8000-000000000002'
+
+const request = (options: Partial<ClaimRequest> = {}): ClaimRequest => ({
+  nodeId: NODE,
+  limit: 50,
+  limits: new Map(),
+  ...options,
+})
+
+/** What the server's own tables say about locks. SQLite has one for the whole file. */
+describe('locks on MySQL', () => {
+  let database: Database
+  let drop: () => Promise<void>
+  let runs: RunStore
+
+  beforeAll(async () => {
+    const created = await createMysqlDatabase()
+    drop = created.drop
+    database = await openDatabase({ mysql: created.options })
+    await migrate(database, { direction: 'up' })
+    runs = new RunStore(database)
+  })
+  afterAll(async () => {
+    await database.close()
+    await drop()
+  })
+  beforeEach(async () => {
+    await database.sql.exec('TRUNCATE TABLE piko_run')
+  })
+
+  /** The same database, on which `inspect` looks into each transaction before it commits. */
+  const inspected = (
+    inspect: (trx: Transaction<Tables>) => Promise<void>,
+    ...plugins: readonly KyselyPlugin[]
+  ): Database => ({
+    ...database,
+    transaction: (fn) =>
+      database.transaction(async (trx) => {
+        const value = await fn(plugins.reduce<Transaction<Tables>>((on, plugin) => on.withPlugin(plugin), trx))
+        await inspect(trx)
+        return value
+      }),
+  })
+
+  async function rowsLockedBy(trx: Transaction<Tables>): Promise<number> {
+    // The server answers from what it found up to 100 ms ago.
+    await sleep(150)
+    const { rows } = await sql<{ locked: number }>`
+      SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = CONNECTION_ID()
+    `.execute(trx)
+    return Number(rows[0]?.locked)
+  }
+
+  describe('a claim among 100,000 due runs', () => {
+    const fill = async (): Promise<void> => {
+      const run = (index: number): NewRun => ({ jobId: `job_${index % 50}`, kind: 'manual', priority: index % 3 })
+      await runs.enqueue(Array.from({ length: 12_500 }, (_, index) => run(index)))
+      const columns = await database.sql.query<{ name: string }>(
+        `SELECT column_name AS name FROM information_schema.columns
+         WHERE table_schema = DATABASE() AND table_name = 'piko_run' AND extra NOT LIKE '%GENERATED%' AND column_name <> 'id'`,
+      )
+      const list = columns.map(({ name }) => name).join(', ')
+      for (let doubled = 0; doubled < 3; doubled++) {
+        await database.sql.exec(`INSERT INTO piko_run (${list}) SELECT ${list} FROM piko_run`)
+      }
+      await database.sql.query('ANALYZE TABLE piko_run')
+    }
+
+    it(
+      'locks at most 2n + 20 rows, in the order of an index, and blocks no other claim',
+      { timeout: 60_000 },
+      async () => {
+        await fill()
+        const selects: RootOperationNode[] = []
+        const recorder: KyselyPlugin = {
+          transformQuery: ({ node }) => {
+            if (SelectQueryNode.is(node)) selects.push(node)
+            return node
+          },
+          transformResult: ({ result }) => Promise.resolve(result),
+        }
+        for (const limit of [1, 50, 500]) {
+          const locked: number[] = []
+          const isOpen = new Gate()
+          const mayCommit = new Gate()
+          const claiming = new RunStore(
+            inspected(async (trx) => {
+              locked.push(await rowsLockedBy(trx))
+              isOpen.open()
+              await mayCommit.pass()
+            }, recorder),
+          ).claim(request({ limit }))
+          await isOpen.pass()
+          const started = performance.now()
+          const second = await runs.claim(request({ nodeId: OTHER, limit }))
+          expect(performance.now() - started).toBeLessThan(1_000)
+          mayCommit.open()
+          const first = await claiming
+          expect([first.claims.length, second.claims.length]).toEqual([limit, limit])
+          expect(new Set([...first.claims, ...second.claims].map(({ runId }) => runId)).size).toBe(2 * limit)
+          expect(locked[0]).toBeGreaterThanOrEqual(limit)
+          expect(locked[0]).toBeLessThanOrEqual(2 * limit + 20)
+        }
+
+        const executor = database.db.getExecutor()
+        const [candidates] = selects.map((node) => executor.compileQuery(node, { queryId: 'claim' }))
+        const { rows } = await database.db.executeQuery<Record<string, unknown>>(
+          CompiledQuery.raw(`EXPLAIN ${candidates!.sql}`, [...candidates!.parameters]),
+        )
+        expect(rows).toHaveLength(1)
+        expect(rows[0]).toMatchObject({ table: 'piko_run', key: 'run_queue' })
+        expect(rows[0]!['Extra']).not.toMatch(/filesort|temporary/)
+      },
+    )
+  })
+
+  it('that somebody holds on one run do not hold up the recovery of the others', async () => {
+    const ids = await runs.enqueue(Array.from({ length: 3 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })))
+    await runs.claim(request())
+    const isHeld = new Gate()
+    const released = new Gate()
+    const holding = database.transaction(async (trx) => {
+      await sql`SELECT id FROM piko_run WHERE id = ${ids[1]} FOR UPDATE`.execute(trx)
+      isHeld.open()
+      await released.pass()
+    })
+    await isHeld.pass()
+    const started = performance.now()
+    expect(await runs.recover()).toMatchObject({ count: 2 })
+    expect(performance.now() - started).toBeLessThan(1_000)
+    released.open()
+    await holding
+    expect(await runs.recover()).toMatchObject({ count: 1 })
+  })
+})
