@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
-import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
+import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { describe, PikoError, toError } from '../errors.ts'
 import { isConnectionLost } from './lost-connection.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
@@ -62,6 +62,8 @@ export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
   readonly #options: MysqlOptions
   readonly #opened = new Map<PoolConnection, Opened>()
+  /** Those who wait for a connection: each fails one of them. */
+  readonly #waiting = new Set<(error: PikoError) => void>()
   #hasConnected = false
   #isCut: PikoError | undefined
 
@@ -72,33 +74,36 @@ export class MysqlPool implements KyselyPool {
   }
 
   getConnection(callback: Handover): void {
-    const { statementTimeoutMs, poolSize } = this.#options
-    if (statementTimeoutMs <= 0) return this.#acquire(callback, FIRST_PAUSE_MS, RECONNECT_MS)
     let isLate = false
-    const timer = setTimeout(() => {
+    const fail = (error: PikoError): void => {
       isLate = true
-      callback(
-        new PikoError(
-          'DATABASE_TIMEOUT',
-          `none of the ${poolSize} connections was free for ${statementTimeoutMs} ms; raise [mysql] pool_size, or hold transactions for shorter`,
-        ),
-        undefined as never,
-      )
-    }, statementTimeoutMs)
-    const handOver: Handover = (error, connection) => {
+      leave()
+      callback(error, undefined as never)
+    }
+    const { statementTimeoutMs } = this.#options
+    const timer =
+      statementTimeoutMs > 0
+        ? setTimeout(() => fail(this.#allTaken(statementTimeoutMs)), statementTimeoutMs)
+        : undefined
+    const leave = (): void => {
       clearTimeout(timer)
+      this.#waiting.delete(fail)
+    }
+    this.#waiting.add(fail)
+    const handOver: Handover = (error, connection) => {
+      leave()
       if (!isLate) callback(error, connection)
       else if (!error) connection.release()
     }
     this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
   }
 
-  /**
-   * Fails every statement under way and each new one: the process ends, and the server answers no more.
-   */
+  /** Fails every statement under way and each new one: the process ends, and the server answers no more. */
   cut(): void {
-    this.#isCut = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
-    for (const connection of this.#opened.keys()) socketOf(connection)?.destroy(this.#isCut)
+    const error = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
+    this.#isCut = error
+    for (const fail of [...this.#waiting]) fail(error)
+    for (const connection of connectionsOf(this.#pool)) socketOf(connection)?.destroy(error)
   }
 
   /** Waits for running statements, but not for ever: after 5 s they fail and their connections are cut. */
@@ -108,7 +113,7 @@ export class MysqlPool implements KyselyPool {
         'STOPPED',
         `the database was closed while a statement ran; it was given ${CLOSE_DEADLINE_MS} ms`,
       )
-      for (const connection of this.#opened.keys()) socketOf(connection)?.destroy(error)
+      for (const connection of connectionsOf(this.#pool)) socketOf(connection)?.destroy(error)
     }, CLOSE_DEADLINE_MS)
     this.#pool.end((error) => {
       clearTimeout(deadline)
@@ -153,6 +158,13 @@ export class MysqlPool implements KyselyPool {
     })
   }
 
+  #allTaken(waitedMs: number): PikoError {
+    return new PikoError(
+      'DATABASE_TIMEOUT',
+      `none of the ${this.#options.poolSize} connections was free for ${waitedMs} ms; raise [mysql] pool_size, or hold transactions for shorter`,
+    )
+  }
+
   #unreachable(error: unknown): PikoError {
     const { host, port, database } = this.#options
     return new PikoError(
@@ -188,6 +200,18 @@ export class MysqlPool implements KyselyPool {
 }
 
 function poolOptions(options: MysqlOptions): PoolOptions {
+  return {
+    ...connectionOptions(options),
+    connectionLimit: options.poolSize,
+    // mysql2 looks for idle connections only when fewer may idle than may exist.
+    maxIdle: Math.max(1, options.poolSize - 1),
+    ...(options.poolRecycleMs > 0 && { idleTimeout: options.poolRecycleMs }),
+    gracefulEnd: true,
+  }
+}
+
+/** For one connection; plain data, so that a thread can have it. */
+export function connectionOptions(options: MysqlOptions): ConnectionOptions {
   const { socketPath, ssl } = connectionParams(options.params ?? {})
   return {
     ...(socketPath === undefined ? { host: options.host, port: options.port } : { socketPath }),
@@ -196,11 +220,6 @@ function poolOptions(options: MysqlOptions): PoolOptions {
     password: options.password,
     database: options.database,
     connectTimeout: options.connectTimeoutMs,
-    connectionLimit: options.poolSize,
-    // mysql2 looks for idle connections only when fewer may idle than may exist.
-    maxIdle: Math.max(1, options.poolSize - 1),
-    ...(options.poolRecycleMs > 0 && { idleTimeout: options.poolRecycleMs }),
-    gracefulEnd: true,
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,
     charset: 'utf8mb4_unicode_ci',
@@ -258,4 +277,9 @@ function invalidParam(name: string, value: string, expected: string): PikoError 
       details: { param: name, value },
     },
   )
+}
+
+/** mysql2 has the list, also of connections that are still being made, but does not type it. */
+function connectionsOf(pool: Pool): PoolConnection[] {
+  return (pool as unknown as { _allConnections: { toArray(): PoolConnection[] } })._allConnections.toArray()
 }

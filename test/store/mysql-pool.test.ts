@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
 import { type Database, openDatabase, type OpenOptions } from '../../src/store/database.ts'
-import { eventually, Gate } from '../support/app.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { rejected } from '../support/thrown.ts'
@@ -115,6 +117,25 @@ describe('connections to MySQL', () => {
     const both = [1, 2].map(() => database.transaction((trx) => sql`SELECT 1`.execute(trx)))
     await Promise.all(both)
   })
+
+  it.each(['swallowRequests', 'swallowAnswers'] as const)(
+    'do not hold up the stop of an app: %s',
+    async (fault) => {
+      const { proxy } = await openProxied()
+      await migrate(direct, { direction: 'up' })
+      const job = defineJob({ id: 'job' }, (ctx) => new Gate().pass(ctx.signal))
+      const options = { mysql: { ...mysql, host: '127.0.0.1', port: proxy.port } }
+      const app = await startApp(options, job, { settings: { piko: { shutdown_timeout: '500ms' } }, stopMayFail: true })
+      const started = nextEvent(app, 'run.started')
+      await app.run('job')
+      await started
+      proxy[fault]()
+      const before = performance.now()
+      await app.stop().catch(() => {})
+      expect(performance.now() - before).toBeLessThan(8_000)
+    },
+    20_000,
+  )
 
   describe('a connection that breaks', () => {
     it('before the commit is sent: the transaction is run again', async () => {
