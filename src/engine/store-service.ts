@@ -1,5 +1,6 @@
 import { Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
+import { poolWarning } from '../store/pool-size.ts'
 import { ReopenableDatabase } from '../store/reopenable-database.ts'
 import { type Store, storeOn } from '../store/store.ts'
 import { openSettingsDatabase } from './open-store.ts'
@@ -10,11 +11,13 @@ export class StoreService extends Service {
   readonly isEmbedded: boolean
   readonly #database: ReopenableDatabase
   readonly #autoMigrate: boolean
+  readonly #poolWarning: string | undefined
 
   constructor(settings: Settings) {
     super({ name: 'store' })
     this.isEmbedded = settings.mysql.dsn === ''
     this.#autoMigrate = settings.piko.autoMigrate
+    this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)
     this.#database = new ReopenableDatabase(() => openSettingsDatabase(settings), this.isEmbedded ? 'sqlite' : 'mysql')
     this.store = storeOn(this.#database)
   }
@@ -22,6 +25,7 @@ export class StoreService extends Service {
   protected override async onStart(): Promise<void> {
     this.defer(() => this.#database.close())
     await this.#database.open()
+    if (this.#poolWarning !== undefined) this.log.warn(this.#poolWarning)
     await this.store.prepare(this.#autoMigrate)
   }
 }

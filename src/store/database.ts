@@ -6,6 +6,7 @@ import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from '.
 import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
 import { OwnTransaction } from './own-transaction.ts'
+import { requireConnections } from './pool-size.ts'
 import { requireServerVersion } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
 import { NodeSqliteDialect } from './sqlite-driver.ts'
@@ -49,12 +50,13 @@ export interface Database {
   readonly close: () => Promise<void>
 }
 
-const DEFAULT_SQLITE_PATH = '.piko/piko.db'
+export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
 
 /**
  * Opens the database and makes one round trip to it.
  *
- * @throws PikoError `DATABASE_UNREACHABLE` when it does not answer, `DATABASE_UNSUPPORTED` when the server is too old
+ * @throws PikoError `DATABASE_UNREACHABLE` when it does not answer, `DATABASE_UNSUPPORTED` when the server is too old,
+ * `SETTINGS_INVALID` when the pool is larger than the server allows
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   return options.mysql ? openMysql(options.mysql, options.clock) : openFile(options.sqlitePath, options.clock)
@@ -66,8 +68,11 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const pool = new MysqlPool(options)
   const opened = assemble(new PikoMysqlDialect({ pool }), mysqlDialect(clock), location, () => pool.cut())
   try {
-    const { rows } = await sql<{ version: string }>`SELECT VERSION() AS version`.execute(opened.db)
+    const { rows } = await sql<{ version: string; most: number }>`
+      SELECT VERSION() AS version, @@max_connections AS most
+    `.execute(opened.db)
     requireServerVersion(rows[0]?.version ?? '', location)
+    requireConnections(options.poolSize, Number(rows[0]?.most), location)
     return opened
   } catch (error) {
     await opened.close()
