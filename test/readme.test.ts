@@ -6,22 +6,23 @@ import { compilerComplaints, Snippets } from './support/snippets.ts'
 const readme = new Snippets('README.md')
 const jobs = new Snippets('docs/jobs.md')
 const services = new Snippets('docs/services.md')
+const transactions = new Snippets('docs/transactions.md')
 
 afterAll(() => {
-  for (const page of [readme, jobs, services]) page.remove()
+  for (const page of [readme, jobs, services, transactions]) page.remove()
 })
 
-describe('the README, docs/jobs.md and docs/services.md', () => {
+describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [jobs, services]) {
+    for (const { names } of [jobs, services, transactions]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
   })
 
   it('show snippets that compile under strict TypeScript', () => {
-    expect(compilerComplaints([...readme.files, ...jobs.files, ...services.files])).toEqual([])
+    expect(compilerComplaints([readme, jobs, services, transactions].flatMap(({ files }) => files))).toEqual([])
   }, 120_000)
 })
 
@@ -40,6 +41,17 @@ describe('the README', () => {
 
   it('shows a call in a worker thread', async () => {
     expect((await readme.run('count.ts')).trim()).toBe('5')
+  })
+})
+
+describe('docs/transactions.md', () => {
+  it('shows a program whose orders and invoices are stored together or not at all', async () => {
+    expect((await transactions.run('orders.ts')).trimEnd().split('\n')).toEqual([
+      'invoice of order 1',
+      'invoice of order 2',
+      'rolled back',
+      '{ orders: 2, invoices: 2 }',
+    ])
   })
 })
 

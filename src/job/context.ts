@@ -77,7 +77,7 @@ export interface JobContext<
   /**
    * Ends the run: what `fn` writes through `trx`, the run's success and its window's state are one transaction on the
    * database that Piko runs on, so that they happen together, once. Sinks are flushed before. A claim that was overtaken
-   * is refused and all of it rolled back. `fn` is run again after a deadlock: let it write through `trx` alone.
+   * is refused and all of it rolled back. `fn` is run again after a deadlock or a lost connection: let it write through `trx` alone.
    *
    * What follows in the handler can't fail the run any more; what it throws goes to the log.
    *
