@@ -29,6 +29,7 @@ export class Dispatcher extends LoopService {
   readonly #registry: JobRegistry
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
+  readonly #holdsLease: () => boolean
   readonly #executor: Pick<Executor, 'active' | 'take'>
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
@@ -44,6 +45,7 @@ export class Dispatcher extends LoopService {
       clock: Clock
       events: Events
       nodeId: () => string
+      holdsLease: () => boolean
     },
     options: DispatcherOptions,
   ) {
@@ -52,6 +54,7 @@ export class Dispatcher extends LoopService {
     this.#registry = parts.registry
     this.#clock = parts.clock
     this.#nodeId = parts.nodeId
+    this.#holdsLease = parts.holdsLease
     this.#options = options
     this.#executor = parts.executor
     this.#limits = new Map(
@@ -82,6 +85,8 @@ export class Dispatcher extends LoopService {
   protected override async step(): Promise<number> {
     const free = this.#options.slots - this.#executor.active
     if (free <= 0) return Infinity
+    // Another node would take the claims away at once.
+    if (!this.#holdsLease()) return FIRST_IDLE_MS
     const limit = Math.min(free, LARGEST_CLAIM)
     const nodeId = this.#nodeId()
     const now = this.#clock.now()

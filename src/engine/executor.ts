@@ -36,6 +36,13 @@ export interface ExecutorParts {
   readonly events: Events
   readonly clock: Clock
   readonly nodeId: () => string
+  /**
+   * Told in how many milliseconds a run will be past its timeout and the grace time, should the event loop be blocked until then;
+   * undefined: none will.
+   */
+  readonly onDeadline: (ms: number | undefined) => void
+  /** Whether this node's lease is its own for sure. */
+  readonly holdsLease: () => boolean
   /** The config that was saved for a job and is in force. */
   readonly savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly runLog: (claim: Claim) => Logger
@@ -61,6 +68,9 @@ interface Attempt {
   committing: Promise<unknown>
 }
 
+/** A loop that is merely busy comes round within this. */
+const BLOCKED_MARGIN_MS = 500
+
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
 const GIVE_BACK_SHARE = 0.2
 
@@ -77,7 +87,9 @@ export class Executor extends Service {
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
     this.#parts = parts
-    this.#deadlines = new Deadlines(parts.clock)
+    this.#deadlines = new Deadlines(parts.clock, (ms) =>
+      parts.onDeadline(ms === undefined ? undefined : ms + parts.graceMs + BLOCKED_MARGIN_MS),
+    )
   }
 
   /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. */
@@ -183,7 +195,7 @@ export class Executor extends Service {
       ? { to: 'succeeded' }
       : settle(claim, this.#withAdvice(outcome, job, claim), job.policy.retry, this.#parts.random())
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
-    const isLost = !isCommitted && hasLostLease(attempt.abort.signal)
+    const isLost = !isCommitted && (hasLostLease(attempt.abort.signal) || !this.#parts.holdsLease())
     const stored = isCommitted ? 'stored' : isLost ? 'lost' : await this.#store(attempt, transition)
     if (stored === 'lost') {
       events.emit('run.lost', { runId, jobId, fence: claim.fence })

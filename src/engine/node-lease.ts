@@ -1,35 +1,47 @@
 import { hostname } from 'node:os'
-import { PikoError } from '../errors.ts'
+import { PikoError, toError } from '../errors.ts'
+import { Service } from '../service/service.ts'
+import { type OpenOptions } from '../store/database.ts'
+import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { LoopService } from './loop-service.ts'
+import { type LeaseMemory } from './lease-memory.ts'
+
+export interface NodeLeaseParts {
+  readonly nodes: NodeStore
+  /** Where the lease is kept, for a connection of its own. */
+  readonly options: OpenOptions
+  readonly memory: LeaseMemory
+  /** Called, more than once perhaps, before the node takes its new id. */
+  readonly onLost: (reason: PikoError) => void
+  readonly clock: Clock
+  readonly events: Events
+}
+
+const REGISTER_AGAIN_MS = 200
 
 /**
- * This process's row and its lease. A node that finds its lease lost gives up what it has claimed and goes on as a new
- * node: the old id never comes back, so nothing that was claimed under it can be finished any more.
+ * This process's row and its lease, renewed from a thread of its own. A node that finds its lease lost gives up what it has
+ * claimed and goes on as a new node: the old id never comes back, so nothing that was claimed under it can be finished any more.
  */
-export class NodeLease extends LoopService {
+export class NodeLease extends Service {
   // Of every app in this process.
   static readonly #ownIds = new Set<string>()
-  readonly #nodes: NodeStore
+  readonly #parts: NodeLeaseParts
   readonly #leaseMs: number
-  readonly #events: Events
-  readonly #onLost: (reason: PikoError) => void
   #id = crypto.randomUUID() as string
+  #failures = 0
 
   /** Whether a node of this process has the id. */
   static isOwn(nodeId: string): boolean {
     return NodeLease.#ownIds.has(nodeId)
   }
 
-  /** @param onLost called, more than once perhaps, before the node takes its new id */
-  constructor(nodes: NodeStore, leaseMs: number, onLost: (reason: PikoError) => void, clock: Clock, events: Events) {
-    super('heartbeat', clock, events)
-    this.#nodes = nodes
+  constructor(parts: NodeLeaseParts, leaseMs: number) {
+    super({ name: 'heartbeat' })
+    this.#parts = parts
     this.#leaseMs = leaseMs
-    this.#onLost = onLost
-    this.#events = events
   }
 
   /** A UUID per boot, and a new one after a lost lease. */
@@ -37,42 +49,93 @@ export class NodeLease extends LoopService {
     return this.#id
   }
 
+  /** Renewals that failed in a row; 0 when the last went well. */
+  get failures(): number {
+    return this.#failures
+  }
+
   protected override async onStart(): Promise<void> {
     if (!NodeLease.isOwn(this.#id)) await this.#register(this.#id)
-    await super.onStart()
+    await this.#keep()
   }
 
   /** After a crash the row stays: the lease is renewed when the service is back, or it ends by itself. */
   protected override async onStop(): Promise<void> {
-    await super.onStop()
     if (this.crashReason) return
     NodeLease.#ownIds.delete(this.#id)
-    await this.#nodes.remove([this.#id])
+    await this.#parts.nodes.remove([this.#id])
   }
 
-  async #replace(): Promise<void> {
-    const lost = this.#id
-    const reason = new PikoError(
-      'LEASE_LOST',
-      `node ${lost} lost its lease: it was not renewed within ${this.#leaseMs} ms`,
+  /** Resolves when the lease has been renewed once, or lost. */
+  #keep(): Promise<void> {
+    const { nodes, options, memory, events } = this.#parts
+    const id = this.#id
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const drop = keepHeartbeat(
+      options,
+      { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, memory: memory.shared },
+      {
+        onRenewed: () => {
+          this.#failures = 0
+          resolve()
+        },
+        onFailed: (error, retryInMs) => {
+          this.#failures += 1
+          events.emit('loop.failed', { loop: this.name, error, retryInMs })
+        },
+        onLost: (why) => {
+          resolve()
+          if (!this.shouldStop) this.addTask(() => this.#replace(id, why), 'replace')
+        },
+        onCrashed: (error) => {
+          reject(error)
+          if (this.isRunning) this.crash(error)
+        },
+      },
     )
-    this.#onLost(reason)
+    this.defer(drop)
+    return promise
+  }
+
+  async #replace(lost: string, why: string): Promise<void> {
+    const { nodes, onLost, events } = this.#parts
+    const reason = new PikoError('LEASE_LOST', `node ${lost} lost its lease: ${why}`)
+    onLost(reason)
     const id = crypto.randomUUID()
-    await this.#register(id)
+    if (!(await this.#registerUntilStopped(id))) return
     // What was claimed meanwhile hangs on the old row as well.
-    this.#onLost(reason)
+    onLost(reason)
     NodeLease.#ownIds.delete(lost)
     this.#id = id
-    this.#events.emit('node.lost', { nodeId: lost, newNodeId: id })
+    events.emit('node.lost', { nodeId: lost, newNodeId: id })
+    // Its runs are orphans at once, also when it was this node's connection alone that did not get through.
+    await nodes.remove([lost])
+    await this.#keep()
+  }
+
+  /** A database that does not answer is asked again and again: there is no other way on. */
+  async #registerUntilStopped(id: string): Promise<boolean> {
+    while (!this.shouldStop) {
+      try {
+        await this.#register(id)
+        return true
+      } catch (thrown) {
+        this.#failures += 1
+        this.#parts.events.emit('loop.failed', {
+          loop: this.name,
+          error: toError(thrown),
+          retryInMs: REGISTER_AGAIN_MS,
+        })
+        await this.sleep(REGISTER_AGAIN_MS)
+      }
+    }
+    return false
   }
 
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
-    await this.#nodes.register({ id, host: hostname(), pid: process.pid }, this.#leaseMs)
-  }
-
-  protected override async step(): Promise<number> {
-    if (!(await this.#nodes.renew(this.#id, this.#leaseMs))) await this.#replace()
-    return this.#leaseMs / 3
+    const { nodes, memory } = this.#parts
+    await nodes.register({ id, host: hostname(), pid: process.pid }, this.#leaseMs)
+    memory.begin(this.#leaseMs)
   }
 }

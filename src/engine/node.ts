@@ -14,6 +14,7 @@ import { Configs } from './configs.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Executor } from './executor.ts'
 import { Leader } from './leader.ts'
+import { LeaseMemory } from './lease-memory.ts'
 import { Locks } from './locks.ts'
 import { NodeLease } from './node-lease.ts'
 import { Planner } from './planner.ts'
@@ -79,7 +80,11 @@ export class Node {
     const savedConfig = (jobId: string): ConfigVersion | undefined => watcher.inForce(jobId)
     this.configs = new Configs(registry, store.configs, watcher)
     this.locks = new Locks(store.locks, clock, events)
+    const memory = new LeaseMemory()
     const executor = new Executor({
+      // A manual clock stands still while the thread's time goes on.
+      onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
+      holdsLease: () => memory.isHeld,
       registry,
       borrow: (map, ctx) => resources.borrow(map, ctx),
       sinksFor: (map, scope) => sinks.forRun(map, scope),
@@ -97,7 +102,7 @@ export class Node {
       shutdownTimeoutMs,
     })
     const dispatcher = new Dispatcher(
-      { runs: store.runs, registry, executor, clock, events, nodeId },
+      { runs: store.runs, registry, executor, clock, events, nodeId, holdsLease: () => memory.isHeld },
       { slots, pollMs, onlyRegistered },
     )
     const expect = (runAts: readonly Date[]): void => dispatcher.expect(runAts)
@@ -118,7 +123,17 @@ export class Node {
     const waiter = new RunWaiter(store.runs, pollMs, clock, events)
     this.#options = options
     this.#executor = executor
-    this.#lease = new NodeLease(store.nodes, leaseMs, (reason) => executor.abortAll(reason), clock, events)
+    this.#lease = new NodeLease(
+      {
+        nodes: store.nodes,
+        options: parts.store.options,
+        memory,
+        onLost: (reason) => executor.abortAll(reason),
+        clock,
+        events,
+      },
+      leaseMs,
+    )
     this.client = new Client({ registry, store, waiter, savedConfig }, expect)
     const cancellation = new Cancellation(store.cancels, executor, clock, events)
     this.control = new RunControl(

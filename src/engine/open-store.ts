@@ -1,14 +1,19 @@
 import { parseDsn } from '../settings/dsn.ts'
 import { type Settings } from '../settings/settings.ts'
-import { type Database, openDatabase } from '../store/database.ts'
+import { type Database, openDatabase, type OpenOptions } from '../store/database.ts'
+
+/** The database that the settings name: `[mysql] dsn`, else the file `[sqlite] path`. */
+export function databaseOptions({ mysql, sqlite }: Settings): OpenOptions {
+  if (mysql.dsn === '') return { sqlitePath: sqlite.path }
+  const { dsn, ...options } = mysql
+  return { mysql: { ...parseDsn(dsn), ...options } }
+}
 
 /**
- * Opens the database that the settings name: `[mysql] dsn`, else the file `[sqlite] path`.
+ * Opens it.
  *
  * @throws PikoError `DATABASE_UNREACHABLE`, `DATABASE_UNSUPPORTED`
  */
-export function openSettingsDatabase({ mysql, sqlite }: Settings): Promise<Database> {
-  if (mysql.dsn === '') return openDatabase({ sqlitePath: sqlite.path })
-  const { dsn, ...options } = mysql
-  return openDatabase({ mysql: { ...parseDsn(dsn), ...options } })
+export function openSettingsDatabase(settings: Settings): Promise<Database> {
+  return openDatabase(databaseOptions(settings))
 }

@@ -3,18 +3,22 @@ import { type Settings } from '../settings/settings.ts'
 import { poolWarning } from '../store/pool-size.ts'
 import { ReopenableDatabase } from '../store/reopenable-database.ts'
 import { type Store, storeOn } from '../store/store.ts'
-import { openSettingsDatabase } from './open-store.ts'
+import { type OpenOptions } from '../store/database.ts'
+import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
 /** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same over restarts. */
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
+  /** For further connections to the same database. */
+  readonly options: OpenOptions
   readonly #database: ReopenableDatabase
   readonly #autoMigrate: boolean
   readonly #poolWarning: string | undefined
 
   constructor(settings: Settings) {
     super({ name: 'store' })
+    this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
     this.#autoMigrate = settings.piko.autoMigrate
     this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)

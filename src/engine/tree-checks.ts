@@ -1,5 +1,6 @@
 import { type Service } from '../service/service.ts'
 import { LoopService } from './loop-service.ts'
+import { NodeLease } from './node-lease.ts'
 
 /** A loop that failed so often in a row is not ready. */
 const MOST_FAILURES = 2
@@ -21,7 +22,7 @@ function checkOf(service: Service): { ok: boolean; message?: string } {
     const { crashReason } = service
     return { ok: false, message: crashReason ? `${service.state}: ${crashReason.message}` : service.state }
   }
-  if (service instanceof LoopService && service.failures > MOST_FAILURES) {
+  if ((service instanceof LoopService || service instanceof NodeLease) && service.failures > MOST_FAILURES) {
     return { ok: false, message: `failed ${service.failures} times in a row` }
   }
   return { ok: true }

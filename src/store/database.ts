@@ -7,14 +7,14 @@ import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
 import { OwnTransaction } from './own-transaction.ts'
 import { requireConnections } from './pool-size.ts'
-import { requireServerVersion } from './server-version.ts'
+import { featuresOf } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
 import { NodeSqliteDialect } from './sqlite-driver.ts'
 import { type Tables } from './tables.ts'
 import { transactionRepeated } from './transaction.ts'
 
 export interface OpenOptions {
-  /** A MySQL 8.0+ or MariaDB 10.6+ server. Goes before `sqlitePath`. */
+  /** A MySQL 5.7+ or MariaDB 10.3+ server. Goes before `sqlitePath`. */
   readonly mysql?: MysqlOptions | undefined
   /** Default: `.piko/piko.db`. The folder is made. */
   readonly sqlitePath?: string | undefined
@@ -66,14 +66,16 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const { host, port, database } = options
   const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
   const pool = new MysqlPool(options)
-  const opened = assemble(new PikoMysqlDialect({ pool }), mysqlDialect(clock), location, () => pool.cut())
+  const on = (skipsLocked: boolean): Database =>
+    assemble(new PikoMysqlDialect({ pool }), mysqlDialect(skipsLocked, clock), location, () => pool.cut())
+  const opened = on(true)
   try {
     const { rows } = await sql<{ version: string; most: number }>`
       SELECT VERSION() AS version, @@max_connections AS most
     `.execute(opened.db)
-    requireServerVersion(rows[0]?.version ?? '', location)
+    const { skipsLocked } = featuresOf(rows[0]?.version ?? '', location)
     requireConnections(options.poolSize, Number(rows[0]?.most), location)
-    return opened
+    return (options.skipLocked ?? skipsLocked) ? opened : on(false)
   } catch (error) {
     await opened.close()
     if (error instanceof PikoError) throw error

@@ -19,6 +19,8 @@ export interface MysqlOptions {
   readonly connectTimeoutMs: number
   /** For a statement to be answered, and for the wait until a connection is free; 0: no limit. DDL takes as long as it takes. */
   readonly statementTimeoutMs: number
+  /** `false`: do without `SKIP LOCKED`. Default: what the server's version says. */
+  readonly skipLocked?: boolean
   /** Query parameters of the DSN: `charset`, `unix_socket`, `ssl`, `ssl_ca`. */
   readonly params?: Readonly<Record<string, string>>
 }

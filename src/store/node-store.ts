@@ -29,18 +29,16 @@ export class NodeStore {
     )
   }
 
-  /** Renews a lease. False when it had expired or was taken away: what the node claimed is no longer its own. */
-  async renew(nodeId: string, leaseMs: number): Promise<boolean> {
+  /** The statement that renews a lease. It changes no row when the lease had expired or was taken away. */
+  renewal(nodeId: string, leaseMs: number): { sql: string; parameters: (string | number)[] } {
     const { db, dialect } = this.#database
-    const { numUpdatedRows } = await this.#database.retry(() =>
-      db
-        .updateTable('piko_node')
-        .set({ heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
-        .where('id', '=', nodeId)
-        .where('expires_at', '>=', dialect.now())
-        .executeTakeFirstOrThrow(),
-    )
-    return numUpdatedRows > 0n
+    const { sql, parameters } = db
+      .updateTable('piko_node')
+      .set({ heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+      .where('id', '=', nodeId)
+      .where('expires_at', '>=', dialect.now())
+      .compile()
+    return { sql, parameters: parameters as (string | number)[] }
   }
 
   async remove(nodeIds: readonly string[]): Promise<void> {

@@ -15,6 +15,7 @@ import {
   type SqliteStatement,
 } from 'kysely'
 import { describe } from '../errors.ts'
+import { nodeSqlite } from './node-sqlite.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
 const CACHED_STATEMENTS = 200
@@ -146,21 +147,6 @@ export function openSqlite(path: string): SqliteDatabase {
     throw error
   }
   return new CachingDatabase(database)
-}
-
-/** `node:sqlite` announces itself as experimental when it is first loaded; that one warning is left out. */
-function nodeSqlite(): typeof import('node:sqlite') {
-  const original = Object.getOwnPropertyDescriptor(process, 'emitWarning')
-  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void
-  process.emitWarning = (...args: unknown[]) => {
-    if (!String(args[0]).includes('SQLite is an experimental feature')) emitWarning(...args)
-  }
-  try {
-    return process.getBuiltinModule('node:sqlite')
-  } finally {
-    if (original) Object.defineProperty(process, 'emitWarning', original)
-    else delete (process as Partial<NodeJS.Process>).emitWarning
-  }
 }
 
 /** Keeps the last {@link CACHED_STATEMENTS} prepared statements by their text, least recently used first. */

@@ -56,7 +56,15 @@ describeEachStore((fixture) => {
     const { nodeId = () => NODE, ...rest } = options
     const registry = JobRegistry.of(['a', 'b'].map((id) => defineJob({ id }, () => {})))
     const hands = new Hands(execute)
-    const parts = { runs: store.runs, registry, executor: hands, clock: systemClock, events: new Events(), nodeId }
+    const parts = {
+      holdsLease: () => true,
+      runs: store.runs,
+      registry,
+      executor: hands,
+      clock: systemClock,
+      events: new Events(),
+      nodeId,
+    }
     const dispatcher = new Dispatcher(parts, { slots: 10, pollMs: HOUR, onlyRegistered: false, ...rest })
     dispatchers.push(dispatcher)
     await dispatcher.start()

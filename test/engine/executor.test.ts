@@ -39,6 +39,8 @@ describeEachStore((fixture) => {
       completer: new Completer(store.runs, events),
       commit: store.commit,
       savedConfig: () => undefined,
+      onDeadline: () => {},
+      holdsLease: () => true,
       lock: () => Promise.reject(new Error('no lock is asked for')),
       events,
       clock: systemClock,

@@ -1,9 +1,10 @@
+import { CompiledQuery } from 'kysely'
 import { beforeEach, expect, it } from 'vitest'
 import { type Claim, type Transition } from '../../src/job/run.ts'
 import { fenceOf } from '../../src/store/fence.ts'
 import { type ClaimRequest, type Finish, type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
-import { describeEachStore } from '../support/databases.ts'
+import { describeEachStoreAndOldServer } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
@@ -22,7 +23,7 @@ function only(claims: readonly Claim[]): Claim {
   return claims[0] as Claim
 }
 
-describeEachStore((fixture) => {
+describeEachStoreAndOldServer((fixture) => {
   let store: Store
   let now: number
 
@@ -229,8 +230,12 @@ describeEachStore((fixture) => {
     expect([await state(dead), await state(alive), await state(vanished)]).toEqual(['queued', 'running', 'queued'])
     expect(await store.runs.find(dead.runId)).toMatchObject({ attempt: 0, nodeId: undefined })
     expect((await store.nodes.expired()).map((node) => node.id)).toEqual([NODE])
-    expect(await store.nodes.renew(NODE, 1_000)).toBe(false)
-    expect(await store.nodes.renew(OTHER, 1_000)).toBe(true)
+    const renewed = async (nodeId: string): Promise<bigint | undefined> => {
+      const { sql, parameters } = store.nodes.renewal(nodeId, 1_000)
+      return (await store.database.db.executeQuery(CompiledQuery.raw(sql, parameters))).numAffectedRows
+    }
+    expect(await renewed(NODE)).toBe(0n)
+    expect(await renewed(OTHER)).toBe(1n)
   })
 
   it('gives back what a node claimed long ago and does not hold, uncounted', async () => {

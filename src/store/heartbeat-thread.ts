@@ -1,0 +1,158 @@
+// The thread of heartbeat.ts: only modules whose types can be stripped.
+import { parentPort } from 'node:worker_threads'
+import { type Connection, createConnection } from 'mysql2/promise'
+import type { ConnectionOptions } from 'mysql2'
+import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
+import { nodeSqlite } from './node-sqlite.ts'
+
+/** Where the lease is kept. */
+export type HeartbeatTarget = { readonly mysql: ConnectionOptions } | { readonly sqlitePath: string }
+
+export interface Heartbeat {
+  readonly id: string
+  readonly target: HeartbeatTarget
+  /** Renews the lease and changes one row, or none when it is lost. */
+  readonly sql: string
+  readonly parameters: readonly (string | number)[]
+  readonly leaseMs: number
+  readonly memory: HeartbeatMemory
+}
+
+export type ToThread =
+  { readonly kind: 'keep'; readonly heartbeat: Heartbeat } | { readonly kind: 'drop'; readonly id: string }
+
+export type FromThread = { readonly id: string } & (
+  | { readonly kind: 'renewed' }
+  | { readonly kind: 'failed'; readonly message: string; readonly retryInMs: number }
+  | { readonly kind: 'lost'; readonly why: string }
+)
+
+const FIRST_RETRY_MS = 100
+
+/** One connection, made when it is needed and made anew after any failure. */
+interface Renewer {
+  renew(heartbeat: Heartbeat): Promise<boolean>
+  close(): void
+}
+
+class MysqlRenewer implements Renewer {
+  readonly #options: ConnectionOptions
+  #connection: Connection | undefined
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
+    // An answer that comes later than this is as good as none.
+    const timeout = Math.ceil(leaseMs / 3)
+    try {
+      const connection = (this.#connection ??= await this.#connect(timeout))
+      const [result] = await connection.query({ sql, values: [...parameters], timeout })
+      return (result as { affectedRows: number }).affectedRows > 0
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+
+  async #connect(timeout: number): Promise<Connection> {
+    const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
+    const connection = await createConnection({ ...this.#options, connectTimeout })
+    // Without a listener an error between two statements would end the process.
+    connection.on('error', () => this.close())
+    return connection
+  }
+}
+
+class SqliteRenewer implements Renewer {
+  readonly #path: string
+  #database: InstanceType<ReturnType<typeof nodeSqlite>['DatabaseSync']> | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  // Synchronous in a promise's clothes: what it throws rejects.
+  async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
+    try {
+      this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
+      this.#database.exec(`PRAGMA busy_timeout = ${Math.ceil(leaseMs / 3)}`)
+      return Number(this.#database.prepare(sql).run(...parameters).changes) > 0
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#database?.close()
+    this.#database = undefined
+  }
+}
+
+const kept = new Map<string, AbortController>()
+
+async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
+  const { id, target, leaseMs, memory } = heartbeat
+  const renewer = 'mysql' in target ? new MysqlRenewer(target.mysql) : new SqliteRenewer(target.sqlitePath)
+  const tell = (message: FromThread): void => parentPort?.postMessage(message)
+  const lose = (why: string): void => {
+    Atomics.store(memory, TRUSTED_UNTIL, 0n)
+    tell({ id, kind: 'lost', why })
+  }
+  let failures = 0
+  try {
+    while (!dropped.aborted) {
+      if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
+      const sentAt = process.hrtime.bigint()
+      try {
+        if (!(await renewer.renew(heartbeat))) return lose(`it was not renewed within ${leaseMs} ms`)
+        Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
+        failures = 0
+        tell({ id, kind: 'renewed' })
+        await pause(leaseMs / 3, dropped)
+      } catch (error) {
+        const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
+        if (dropped.aborted) return
+        if (process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)) {
+          return lose(`the database did not answer for ${leaseMs} ms`)
+        }
+        tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error), retryInMs })
+        await pause(retryInMs, dropped)
+      }
+    }
+  } finally {
+    renewer.close()
+    kept.delete(id)
+  }
+}
+
+function isOverdue(memory: HeartbeatMemory): boolean {
+  const at = Atomics.load(memory, DEADLINE)
+  return at !== 0n && process.hrtime.bigint() > at
+}
+
+function pause(ms: number, dropped: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      dropped.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    dropped.addEventListener('abort', done, { once: true })
+  })
+}
+
+parentPort?.on('message', (message: ToThread) => {
+  if (message.kind === 'drop') return kept.get(message.id)?.abort()
+  const dropped = new AbortController()
+  kept.set(message.heartbeat.id, dropped)
+  void keep(message.heartbeat, dropped.signal)
+})

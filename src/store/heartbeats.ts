@@ -1,0 +1,118 @@
+import { Worker } from 'node:worker_threads'
+import { toError } from '../errors.ts'
+import { DEFAULT_SQLITE_PATH, type OpenOptions } from './database.ts'
+// Not inline: an import that is left without names would still run the thread's code in this one.
+import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
+import { connectionOptions } from './mysql-pool.ts'
+
+export interface HeartbeatListener {
+  onRenewed(): void
+  onFailed(error: Error, retryInMs: number): void
+  /** The lease may belong to somebody else. Nothing more is renewed. */
+  onLost(why: string): void
+  /** The thread has ended. Nothing more is renewed. */
+  onCrashed(error: Error): void
+}
+
+/** A thread without work waits so long for the next app of this process. */
+const LINGER_MS = 1_000
+
+/**
+ * Renews leases from a thread of their own, over connections of their own: an event loop that is blocked does not lose them.
+ * One thread for all apps of the process; it keeps no process alive.
+ */
+class HeartbeatThread {
+  static #current: HeartbeatThread | undefined
+  readonly #worker: Worker
+  readonly #listeners = new Map<string, HeartbeatListener>()
+  // Somebody waits for their first renewal, and the process with them.
+  readonly #unheard = new Set<string>()
+  #linger: NodeJS.Timeout | undefined
+
+  static get current(): HeartbeatThread {
+    return (this.#current ??= new HeartbeatThread())
+  }
+
+  private constructor() {
+    this.#worker = new Worker(threadEntry, { execArgv: threadArgv, name: 'piko heartbeat' })
+    this.#worker.on('message', (message: FromThread) => this.#hear(message))
+    this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
+    this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread has ended with code ${code}`)))
+    this.#worker.unref()
+  }
+
+  keep(heartbeat: Heartbeat, listener: HeartbeatListener): () => void {
+    clearTimeout(this.#linger)
+    this.#listeners.set(heartbeat.id, listener)
+    this.#unheard.add(heartbeat.id)
+    this.#worker.ref()
+    this.#send({ kind: 'keep', heartbeat })
+    return () => {
+      this.#heard(heartbeat.id)
+      if (!this.#listeners.delete(heartbeat.id)) return
+      this.#send({ kind: 'drop', id: heartbeat.id })
+      this.#rest()
+    }
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  #hear(message: FromThread): void {
+    const listener = this.#listeners.get(message.id)
+    if (message.kind !== 'failed') this.#heard(message.id)
+    switch (message.kind) {
+      case 'renewed':
+        return listener?.onRenewed()
+      case 'failed':
+        return listener?.onFailed(new Error(message.message), message.retryInMs)
+      case 'lost':
+        this.#listeners.delete(message.id)
+        this.#rest()
+        return listener?.onLost(message.why)
+    }
+  }
+
+  #heard(id: string): void {
+    if (this.#unheard.delete(id) && this.#unheard.size === 0) this.#worker.unref()
+  }
+
+  #rest(): void {
+    if (this.#listeners.size > 0) return
+    clearTimeout(this.#linger)
+    this.#linger = setTimeout(() => {
+      // Who comes from now on needs another one.
+      HeartbeatThread.#current = undefined
+      void this.#worker.terminate()
+    }, LINGER_MS).unref()
+  }
+
+  #end(error: Error): void {
+    if (HeartbeatThread.#current === this) HeartbeatThread.#current = undefined
+    const listeners = [...this.#listeners.values()]
+    this.#listeners.clear()
+    for (const listener of listeners) listener.onCrashed(error)
+  }
+}
+
+/** Begins to renew a lease. Returns the function that ends that. */
+export function keepHeartbeat(
+  options: OpenOptions,
+  heartbeat: Omit<Heartbeat, 'target'>,
+  listener: HeartbeatListener,
+): () => void {
+  return HeartbeatThread.current.keep({ ...heartbeat, target: targetOf(options) }, listener)
+}
+
+function targetOf({ mysql, sqlitePath }: OpenOptions): HeartbeatTarget {
+  if (mysql) return { mysql: connectionOptions(mysql) }
+  return { sqlitePath: sqlitePath ?? DEFAULT_SQLITE_PATH }
+}
+
+// A loader may hang a query on the URL; the path tells source from build.
+const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
+const threadEntry = new URL(isSource ? './heartbeat-thread.ts' : './heartbeat-thread.js', import.meta.url)
+
+// None of the process's own options: the thread needs no loader where Node reads TypeScript by itself.
+const threadArgv = isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []
