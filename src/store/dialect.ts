@@ -17,6 +17,8 @@ export interface Dialect {
   instant(date: Date): Date | string
   /** A stored instant as a `Date`. */
   date(value: Date | string): Date
+  /** False for MySQL before 8.0 and MariaDB before 10.6: what is locked is waited for. */
+  readonly skipsLocked: boolean
   /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; empty on SQLite, where a write transaction is alone anyway. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
@@ -33,7 +35,7 @@ export interface DatabaseClock {
 const DUPLICATE_ENTRY = 1062
 const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
 
-export function mysqlDialect(clock?: DatabaseClock): Dialect {
+export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Dialect {
   // A bound Date arrives as a string literal; the cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
   const reading = (ms: number): RawBuilder<Date> => sql<Date>`CAST(${new Date(ms)} AS DATETIME(3))`
   return {
@@ -45,7 +47,8 @@ export function mysqlDialect(clock?: DatabaseClock): Dialect {
         : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${Math.round(ms) * 1_000} MICROSECOND)`,
     instant: valid,
     date: (value) => (value instanceof Date ? value : parse(value)),
-    forUpdateSkipLocked: sql` FOR UPDATE SKIP LOCKED`,
+    skipsLocked,
+    forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
@@ -66,6 +69,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
         : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now', ${`${(Math.round(ms) / 1_000).toFixed(3)} seconds`})`,
     instant: (date) => valid(date).toISOString(),
     date: (value) => (value instanceof Date ? value : parse(value)),
+    skipsLocked: true,
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),

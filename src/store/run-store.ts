@@ -13,6 +13,7 @@ import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
+import { takeRuns } from './take-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 
 /** A run to be stored. */
@@ -139,40 +140,36 @@ export class RunStore {
    * only what is taken is locked. See `admit` for the limits.
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
+    for (let tries = 1; ; tries++) {
+      const { isOvertaken, ...result } = await this.#database.transaction((trx) => this.#claim(trx, request))
+      if (!isOvertaken || tries >= MOST_OVERTAKEN) return result
+    }
+  }
+
+  async #claim(
+    trx: Transaction<Tables>,
+    request: ClaimRequest,
+  ): Promise<ClaimResult & { readonly isOvertaken: boolean }> {
     const { dialect } = this.#database
-    return this.#database.transaction(async (trx) => {
-      let candidates = trx
-        .selectFrom('piko_run')
-        .select(CLAIM_COLUMNS)
-        .where('state', '=', 'queued')
-        .where('run_at', '<=', dialect.now())
-        .orderBy('priority')
-        .orderBy('run_at')
-        .orderBy('id')
-        .limit(request.limit)
-        .modifyEnd(dialect.forUpdateSkipLocked)
-      if (request.only) candidates = candidates.where('job_id', 'in', nonEmpty(request.only))
-      for (const condition of without(request.except ?? [])) candidates = candidates.where(condition)
-      const rows = await candidates.execute()
-      const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
-      if (admitted.length === 0) return { claims: [], blocked }
-      await trx
-        .updateTable('piko_run')
-        .set({
-          state: 'running',
-          node_id: request.nodeId,
-          attempt: sql`attempt + 1`,
-          claims: sql`claims + 1`,
-          started_at: dialect.now(),
-        })
-        .where(
-          'id',
-          'in',
-          admitted.map((row) => row.id),
-        )
-        .execute()
-      return { claims: admitted.map((row) => claimOf(row, dialect)), blocked }
-    })
+    let candidates = trx
+      .selectFrom('piko_run')
+      .select(CLAIM_COLUMNS)
+      .where('state', '=', 'queued')
+      .where('run_at', '<=', dialect.now())
+      .orderBy('priority')
+      .orderBy('run_at')
+      .orderBy('id')
+      .limit(request.limit)
+      .modifyEnd(dialect.skipsLocked ? dialect.forUpdateSkipLocked : sql``)
+    if (request.only) candidates = candidates.where('job_id', 'in', nonEmpty(request.only))
+    for (const condition of without(request.except ?? [])) candidates = candidates.where(condition)
+    const rows = await candidates.execute()
+    const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
+    if (admitted.length === 0) return { claims: [], blocked, isOvertaken: false }
+    const ids = admitted.map((row) => row.id)
+    const taken = await takeRuns(trx, dialect, request.nodeId, ids)
+    const claims = admitted.filter((row) => taken.has(row.id)).map((row) => claimOf(row, dialect))
+    return { claims, blocked, isOvertaken: claims.length === 0 }
   }
 
   /**
@@ -388,6 +385,9 @@ export class RunStore {
     return counts
   }
 }
+
+/** On a server without SKIP LOCKED others may take all that a claim has found; it looks again so often. */
+const MOST_OVERTAKEN = 20
 
 /** When a run that is queued again is due. */
 function queuedAt(

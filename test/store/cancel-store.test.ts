@@ -4,7 +4,7 @@ import { fenceOf } from '../../src/store/fence.ts'
 import { type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { type Window } from '../../src/time/window.ts'
-import { describeEachStore } from '../support/databases.ts'
+import { describeEachStoreAndOldServer } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
@@ -14,7 +14,7 @@ const failed: Transition = { to: 'failed', error: boom }
 const retried: Transition = { to: 'queued', delayMs: 0, counted: true, error: boom }
 const interrupted: Transition = { to: 'queued', delayMs: 0, counted: false }
 
-describeEachStore((fixture) => {
+describeEachStoreAndOldServer((fixture) => {
   let store: Store
   let now: number
 

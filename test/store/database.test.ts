@@ -351,11 +351,11 @@ describe('on MySQL', () => {
   it('refuses a server that is too old', async () => {
     const port = await fakeServer((connection, query) => {
       if (query === 'SET') connection.writeOk()
-      else connection.writeTextResult([{ version: '5.7.44-log' }], [VERSION_COLUMN])
+      else connection.writeTextResult([{ version: '5.6.51-log' }], [VERSION_COLUMN])
     })
     const error = await rejection(openDatabase({ mysql: { ...mysql, host: '127.0.0.1', port } }))
     expect(error.code).toBe('DATABASE_UNSUPPORTED')
-    expect(error.message).toContain(`127.0.0.1:${port}/${mysql.database} is MySQL 5.7.44-log; expected MySQL 8.0`)
+    expect(error.message).toContain(`127.0.0.1:${port}/${mysql.database} is MySQL 5.6.51-log; expected MySQL 5.7`)
   })
 
   it('names the parameters that a DSN may have', async () => {

@@ -4,7 +4,7 @@ import { type NewRun } from '../../src/store/run-store.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../../src/store/job-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { type Window } from '../../src/time/window.ts'
-import { describeEachStore } from '../support/databases.ts'
+import { describeEachStoreAndOldServer } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const DAY = 86_400_000
@@ -32,7 +32,7 @@ function keep(due: DueJob, options: Partial<PlanDecision> = {}): PlanDecision {
   }
 }
 
-describeEachStore((fixture) => {
+describeEachStoreAndOldServer((fixture) => {
   let store: Store
   let now: number
   const at = (ms: number): Date => new Date(now + ms)

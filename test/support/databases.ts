@@ -60,14 +60,22 @@ export interface TestStore {
 
 /** Runs one suite on every store, so that none can differ. The tables are migrated once per suite. */
 export function describeEachStore(suite: (store: TestStore) => void): void {
-  for (const name of ['sqlite', 'mysql'] as const) {
-    describe(`on ${name}`, () => {
-      const store = new SuiteStore(name)
-      beforeAll(() => store.create())
-      afterAll(() => store.destroy())
-      suite(store)
-    })
-  }
+  describeOn(new SuiteStore('sqlite'), suite)
+  describeOn(new SuiteStore('mysql'), suite)
+}
+
+/** The same, and once more as on a server that has no SKIP LOCKED. */
+export function describeEachStoreAndOldServer(suite: (store: TestStore) => void): void {
+  describeEachStore(suite)
+  describeOn(new SuiteStore('mysql', { skipLocked: false }), suite)
+}
+
+function describeOn(store: SuiteStore, suite: (store: TestStore) => void): void {
+  describe(`on ${store.title}`, () => {
+    beforeAll(() => store.create())
+    afterAll(() => store.destroy())
+    suite(store)
+  })
 }
 
 class SuiteStore implements TestStore {
@@ -76,8 +84,15 @@ class SuiteStore implements TestStore {
   #remove: () => void | Promise<void> = () => {}
   readonly #opened: Database[] = []
 
-  constructor(name: 'sqlite' | 'mysql') {
+  readonly #server: { skipLocked?: boolean }
+
+  constructor(name: SuiteStore['name'], server: { skipLocked?: boolean } = {}) {
     this.name = name
+    this.#server = server
+  }
+
+  get title(): string {
+    return this.#server.skipLocked === false ? `${this.name} without SKIP LOCKED` : this.name
   }
 
   get options(): OpenOptions {
@@ -88,7 +103,7 @@ class SuiteStore implements TestStore {
   async create(): Promise<void> {
     if (this.name === 'mysql') {
       const { options, drop } = await createMysqlDatabase()
-      this.#options = { mysql: options }
+      this.#options = { mysql: { ...options, ...this.#server } }
       this.#remove = drop
     } else {
       const { path, remove } = createSqliteFile()
