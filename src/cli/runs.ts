@@ -6,14 +6,17 @@ import { type Run, type RunState } from '../job/run.ts'
 import { type CancelFilter } from '../store/cancel-store.ts'
 import { type ReplayFilter } from '../store/replay-store.ts'
 import { formatMs } from '../time/duration.ts'
-import { cliSettings, readOnly } from './cli-settings.ts'
-import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { examples, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
+import { parseRunId } from './parse-run-id.ts'
 import { instantText, printResult } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'
 import { durationMs, runData, runText } from './run-text.ts'
+import { addRunLogs } from './runs-logs.ts'
+import { addRunsPrune } from './runs-prune.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
+import { withApp } from './with-app.ts'
 
 const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped'] as const satisfies RunState[]
 
@@ -38,13 +41,15 @@ interface ReplayOptions {
 export function addRuns(program: Command): void {
   const runs = program
     .command('runs')
-    .summary('look at runs, cancel and replay them')
+    .summary('look at runs, cancel, replay and delete them')
     .description('Looks at runs, cancels them, and puts failed ones back into the queue.')
   runs.addHelpText('after', examples(['piko runs list', 'piko runs show 17', 'piko runs cancel 17']))
   addList(runs)
   addShow(runs)
   addCancel(runs)
   addReplay(runs)
+  addRunLogs(runs)
+  addRunsPrune(runs)
 }
 
 function addList(runs: Command): void {
@@ -208,18 +213,6 @@ async function replay(app: Piko, runIds: readonly number[], options: ReplayOptio
   )
 }
 
-async function withApp(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<void>): Promise<void> {
-  const settings = readOnly(cliSettings(globals))
-  const { Piko } = await import('../engine/app.ts')
-  const app = new Piko({ jobs: [], execute: false, settings })
-  try {
-    await app.start()
-    await work(app, globals.json)
-  } finally {
-    await app.stop()
-  }
-}
-
 async function found(app: Piko, runId: number): Promise<Run> {
   const run = await app.findRun(runId)
   if (run) return run
@@ -276,11 +269,6 @@ function attemptColumns(): Column<Attempt>[] {
     { title: 'node', cell: ({ nodeId }) => nodeId ?? '-' },
     { title: 'error', cell: ({ error }) => (error ? `${error.name}: ${error.message}` : '') },
   ]
-}
-
-function parseRunId(text: string): number {
-  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('expected the number of a run')
 }
 
 function parseRunIds(text: string, others: number[] = []): number[] {

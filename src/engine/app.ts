@@ -4,6 +4,7 @@ import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Attempt } from '../job/attempt.ts'
 import { type Run } from '../job/run.ts'
+import { type RunLogLine } from '../job/run-log.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
@@ -17,6 +18,7 @@ import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
+import { type RunLogFilter } from '../store/run-log-store.ts'
 import { type RunFilter } from '../store/run-store.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
@@ -31,6 +33,7 @@ import { type Leader } from './leader.ts'
 import { type Locks } from './locks.ts'
 import { Node } from './node.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
+import { type PruneOptions } from './run-control.ts'
 import { ResourcesService } from './resources-service.ts'
 import { serviceEvents } from './service-events.ts'
 import { SinksService } from './sinks-service.ts'
@@ -182,6 +185,7 @@ export class Piko {
         execute: executes,
         onlyRegistered: this.#options.only !== undefined,
         graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
+        history: settings.history,
       },
     )
     const { blockThresholdMs } = settings.piko
@@ -415,6 +419,30 @@ export class Piko {
    */
   async attempts(runId: number): Promise<Attempt[]> {
     return this.#ready().node.control.attempts(runId)
+  }
+
+  /**
+   * What the handler of a run logged, oldest first; 1,000 lines unless the filter says otherwise. Lines come from
+   * `[history] run_logs` on, at most `run_log_lines` of an attempt, within a second or two.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  async logs(runId: number, filter: RunLogFilter = {}): Promise<RunLogLine[]> {
+    const { node } = this.#ready()
+    await node.control.find(runId)
+    return node.runLogs.list(runId, filter)
+  }
+
+  /**
+   * Deletes ended runs with their attempts and log lines; `[history]` does the same by itself.
+   *
+   * @returns how many
+   * @throws PikoError `DURATION_INVALID`
+   * @example
+   * await app.prune({ olderThan: '7d', states: ['succeeded'] })
+   */
+  async prune(options: PruneOptions): Promise<number> {
+    return this.#ready().node.control.prune(options)
   }
 
   /** All jobs that the database knows. */

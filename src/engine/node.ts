@@ -2,6 +2,7 @@ import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
+import { type Settings } from '../settings/settings.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Agenda, type PlanScope } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -21,7 +22,9 @@ import { Planner } from './planner.ts'
 import { Recovery } from './recovery.ts'
 import { Registration } from './registration.ts'
 import { type ResourcesService } from './resources-service.ts'
+import { Retention } from './retention.ts'
 import { RunControl } from './run-control.ts'
+import { RunLogs } from './run-logs.ts'
 import { RunWaiter } from './run-waiter.ts'
 import { type SinksService } from './sinks-service.ts'
 import { type StoreService } from './store-service.ts'
@@ -47,6 +50,7 @@ export interface NodeOptions {
   readonly execute: boolean
   readonly onlyRegistered: boolean
   readonly graceMs: number
+  readonly history: Settings['history']
 }
 
 /** A new config is looked for every so many polls. */
@@ -55,7 +59,8 @@ const CONFIG_POLLS = 2
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → config-watcher → waiter → locks → client → cancellation → executor → registration → leader → planner → dispatcher
+ * heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
+ * leader → planner → retention → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -67,6 +72,7 @@ export class Node {
   readonly control: RunControl
   readonly locks: Locks
   readonly leader: Leader
+  readonly runLogs: RunLogs
   readonly #lease: NodeLease
   readonly #executor: Executor
   readonly #options: NodeOptions
@@ -80,6 +86,14 @@ export class Node {
     const savedConfig = (jobId: string): ConfigVersion | undefined => watcher.inForce(jobId)
     this.configs = new Configs(registry, store.configs, watcher)
     this.locks = new Locks(store.locks, clock, events)
+    const { history } = options
+    const runLogs = new RunLogs(
+      store.runLogs,
+      { level: history.runLogs, mostLines: history.runLogLines },
+      clock,
+      events,
+    )
+    this.runLogs = runLogs
     const memory = new LeaseMemory()
     const executor = new Executor({
       // A manual clock stands still while the thread's time goes on.
@@ -96,7 +110,7 @@ export class Node {
       events,
       clock,
       nodeId,
-      runLog: parts.runLog,
+      runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
       random: Math.random,
       graceMs,
       shutdownTimeoutMs,
@@ -114,6 +128,7 @@ export class Node {
         nodeId,
         held: () => executor.held,
         onRecovered: () => dispatcher.wake(),
+        mostLost: options.history.lostAttempts,
         isEmbedded: parts.store.isEmbedded,
         clock,
         events,
@@ -136,11 +151,11 @@ export class Node {
     )
     this.client = new Client({ registry, store, waiter, savedConfig }, expect)
     const cancellation = new Cancellation(store.cancels, executor, clock, events)
-    this.control = new RunControl(
-      store,
-      () => cancellation.wake(),
-      () => dispatcher.wake(),
-    )
+    this.control = new RunControl(store, {
+      onCancelled: () => cancellation.wake(),
+      onReplayed: () => dispatcher.wake(),
+      onPruned: (count) => events.emit('runs.deleted', { count }),
+    })
     const leader = (this.leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events))
     // A test's clock says what is planned, else the database's: those of two nodes differ.
     const agenda = async (scope?: PlanScope): Promise<Agenda> => {
@@ -155,6 +170,10 @@ export class Node {
         pollMs,
         expect,
       ).dependsOn(leader),
+      new Retention(
+        { store: store.retention, jobs: store.jobs, leader, clock, events },
+        { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
+      ).dependsOn(leader),
     ]
     this.services = [
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),
@@ -163,7 +182,7 @@ export class Node {
       this.locks,
       this.client.dependsOn(waiter),
       // Before the executor: a run can be cancelled until the last one has ended.
-      ...(options.execute ? [cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),
+      ...(options.execute ? [runLogs, cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),
       ...(options.execute && options.plan ? planning : []),
       ...(options.execute ? [dispatcher.dependsOn(executor, this.#lease)] : []),
     ]

@@ -17,6 +17,8 @@ export interface RecoveryParts {
   readonly held: () => ReadonlySet<number>
   /** Runs are in the queue again. */
   readonly onRecovered: () => void
+  /** A run whose nodes died so many times fails. */
+  readonly mostLost: number
   /** The store is a file of this machine. */
   readonly isEmbedded: boolean
   readonly clock: Clock
@@ -65,7 +67,7 @@ export class Recovery extends LoopService {
   async #recoverOrphans(): Promise<number> {
     const { runs, nodes, events, onRecovered } = this.#parts
     const expired = await nodes.expired()
-    const { count, nodeIds } = await runs.recover()
+    const { count, nodeIds } = await runs.recover(this.#parts.mostLost)
     // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
     await nodes.remove(expired.map((node) => node.id))
     if (count > 0) {

@@ -3,30 +3,59 @@ import { type Attempt } from '../job/attempt.ts'
 import { type Run } from '../job/run.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
+import { type EndedState, type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
 
-/** What people do to runs that exist: cancel, replay, look at their attempts. */
+/** Which ended runs to delete. */
+export interface PruneOptions {
+  /** Ended before this time. */
+  readonly olderThan: Duration
+  /** Default: `'succeeded'`, `'failed'`, `'cancelled'` and `'skipped'`. */
+  readonly states?: readonly EndedState[]
+  readonly jobId?: string | undefined
+  /** Only count them. Default false. */
+  readonly dryRun?: boolean
+}
+
+const ENDED: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']
+
+/** What people do to runs that exist: cancel, replay, delete, look at their attempts. */
 export class RunControl {
   readonly #store: Store
   readonly #onCancelled: () => void
   readonly #onReplayed: () => void
+  readonly #onPruned: (count: number) => void
 
   /**
    * @param onCancelled runs of this node may be meant
    * @param onReplayed  runs are in the queue again
+   * @param onPruned    so many were deleted
    */
-  constructor(store: Store, onCancelled: () => void, onReplayed: () => void) {
+  constructor(
+    store: Store,
+    {
+      onCancelled,
+      onReplayed,
+      onPruned,
+    }: {
+      readonly onCancelled: () => void
+      readonly onReplayed: () => void
+      readonly onPruned: (count: number) => void
+    },
+  ) {
     this.#store = store
     this.#onCancelled = onCancelled
     this.#onReplayed = onReplayed
+    this.#onPruned = onPruned
   }
 
   /** @throws PikoError `RUN_UNKNOWN` */
   async cancel(runId: number): Promise<Run> {
     this.#store.database.assertOutside('app.cancel')
-    await this.#find(runId)
+    await this.find(runId)
     await this.cancelAll({ ids: [runId] })
-    return this.#find(runId)
+    return this.find(runId)
   }
 
   async cancelAll(filter: CancelFilter): Promise<CancelResult> {
@@ -52,10 +81,25 @@ export class RunControl {
 
   /** @throws PikoError `RUN_UNKNOWN` */
   async attempts(runId: number): Promise<Attempt[]> {
-    return this.#store.attempts.list(await this.#find(runId))
+    return this.#store.attempts.list(await this.find(runId))
   }
 
-  async #find(runId: number): Promise<Run> {
+  /** Deletes ended runs in small steps. Returns how many. */
+  async prune({ olderThan, states = ENDED, jobId, dryRun = false }: PruneOptions): Promise<number> {
+    this.#store.database.assertOutside('app.prune')
+    const filter = { olderThanMs: durationMs(olderThan, 'olderThan of app.prune'), states, jobId }
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const step: RetentionStep = await this.#store.retention.step(filter, after, dryRun)
+      count += step.count
+      after = step.next
+    }
+    if (count > 0 && !dryRun) this.#onPruned(count)
+    return count
+  }
+
+  /** @throws PikoError `RUN_UNKNOWN` */
+  async find(runId: number): Promise<Run> {
     const run = await this.#store.runs.find(runId)
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run

@@ -43,6 +43,20 @@ export function runCancelled(runId?: number): PikoError {
 
 /** The same as a row keeps it: the stack of whoever asked explains nothing. */
 export function cancelledError(): RunError {
-  const { name, message, code } = runError(runCancelled())
+  return withoutStack(runCancelled())
+}
+
+/** What is kept of a run whose nodes died under it too often. */
+export function crashedError(deaths: number): RunError {
+  return withoutStack(
+    new PikoError(
+      'RUN_CRASHED',
+      `its node died ${deaths} times while it ran: the run may be what kills it, by memory or a native crash; see the log of the node`,
+    ),
+  )
+}
+
+function withoutStack(error: PikoError): RunError {
+  const { name, message, code } = runError(error)
   return { name, message, ...(code !== undefined && { code }) }
 }

@@ -8,7 +8,7 @@ type PrintableValue = string | number | boolean | readonly string[]
  * `settings.toml`: durations with their unit, secrets masked.
  */
 export function describeSettings(settings: Settings): Readonly<Record<string, PrintableValue>> {
-  const { piko, mysql, sqlite, offload, http } = settings
+  const { piko, mysql, sqlite, history, offload, http } = settings
   return {
     'piko.name': maskText(piko.name),
     'piko.jobs': piko.jobs.map(maskText),
@@ -26,6 +26,12 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'mysql.connect_timeout': exactDuration(mysql.connectTimeoutMs),
     'mysql.statement_timeout': exactDuration(mysql.statementTimeoutMs),
     'sqlite.path': maskText(sqlite.path),
+    'history.run_logs': history.runLogs ?? 'silent',
+    'history.run_log_lines': history.runLogLines,
+    'history.keep_succeeded': exactDuration(history.keepSucceededMs),
+    'history.keep_failed': exactDuration(history.keepFailedMs),
+    'history.keep_runs': history.keepRuns,
+    'history.lost_attempts': history.lostAttempts,
     'offload.threads': offload.threads,
     'http.enabled': http.enabled,
     'http.host': maskText(http.host),

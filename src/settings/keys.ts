@@ -57,6 +57,26 @@ export const KEYS = {
       'File of the embedded database, relative to the working directory; used when mysql.dsn is empty.',
     ),
   },
+  history: {
+    run_logs: logLevel('info', 'Least level of ctx.log that is kept with its run; silent: none.'),
+    run_log_lines: integer(1_000, { min: 1, max: 1_000_000 }, 'Lines of one attempt that are kept.'),
+    keep_succeeded: duration(
+      '30d',
+      { min: '0s', max: '3650d' },
+      'Runs that succeeded and ticks that were skipped are deleted after this; 0s: never.',
+    ),
+    keep_failed: duration(
+      '90d',
+      { min: '0s', max: '3650d' },
+      'Runs that failed or were cancelled are deleted after this; 0s: never.',
+    ),
+    keep_runs: integer(0, { min: 0, max: 100_000_000 }, 'Ended runs of each job that are kept at most; 0: all.'),
+    lost_attempts: integer(
+      10,
+      { min: 1, max: 1_000_000 },
+      'A run whose nodes died under it so many times fails, as it may be what kills them.',
+    ),
+  },
   offload: {
     threads: integer(
       0,

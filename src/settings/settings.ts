@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { inspect } from 'node:util'
+import { RUN_LOG_LEVELS, type RunLogLevel } from '../job/run-log.ts'
 import { durationMs } from '../time/duration.ts'
 import { type RawSettings } from './keys.ts'
 import { maskDsn } from './mask.ts'
@@ -38,6 +39,20 @@ export interface Settings {
     /** Relative to the working directory. */
     readonly path: string
   }
+  readonly history: {
+    /** Least level of `ctx.log` that is kept; undefined: none is. */
+    readonly runLogs: RunLogLevel | undefined
+    /** Of one attempt. */
+    readonly runLogLines: number
+    /** 0: for ever. */
+    readonly keepSucceededMs: number
+    /** 0: for ever. */
+    readonly keepFailedMs: number
+    /** Ended runs of each job; 0: all. */
+    readonly keepRuns: number
+    /** So many, and a run fails. */
+    readonly lostAttempts: number
+  }
   readonly offload: {
     /** At least 1: `0` of the file is resolved. */
     readonly threads: number
@@ -51,7 +66,7 @@ export interface Settings {
 }
 
 /** Parses checked values into what the program works with. */
-export function toSettings({ piko, mysql, sqlite, offload, http }: RawSettings): Settings {
+export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawSettings): Settings {
   const recycle = mysql.pool_recycle
   return {
     piko: {
@@ -74,6 +89,14 @@ export function toSettings({ piko, mysql, sqlite, offload, http }: RawSettings):
       statementTimeoutMs: durationMs(mysql.statement_timeout, 'mysql.statement_timeout'),
     }),
     sqlite: { path: sqlite.path },
+    history: {
+      runLogs: RUN_LOG_LEVELS.find((level) => level === logLevelOf(history.run_logs)),
+      runLogLines: history.run_log_lines,
+      keepSucceededMs: durationMs(history.keep_succeeded, 'history.keep_succeeded'),
+      keepFailedMs: durationMs(history.keep_failed, 'history.keep_failed'),
+      keepRuns: history.keep_runs,
+      lostAttempts: history.lost_attempts,
+    },
     offload: { threads: offload.threads === 0 ? Math.max(1, availableParallelism() - 1) : offload.threads },
     http: { enabled: http.enabled, host: http.host, port: http.port },
   }

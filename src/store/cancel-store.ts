@@ -149,24 +149,26 @@ async function cancelQueued(
       rows.map((row) => row.id),
     )
     .execute()
-  await cancelWindows(
+  await endWindows(
     trx,
     dialect,
     rows.filter((row) => row.window_start !== null).map((row) => row.id),
+    'cancelled',
   )
 }
 
-/** Settles the windows that cancelled runs own. */
-export async function cancelWindows(
+/** Settles the windows that cancelled, or failed, runs own. */
+export async function endWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,
   runIds: readonly number[],
+  state: 'cancelled' | 'failed',
 ): Promise<void> {
   if (runIds.length === 0) return
   await trx
     .updateTable('piko_window')
     .set({
-      state: 'cancelled',
+      state,
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
     })

@@ -1,21 +1,25 @@
-import { sql } from 'kysely'
-import { cancelledError } from '../job/attempt.ts'
+import { sql, type Transaction } from 'kysely'
+import { cancelledError, crashedError } from '../job/attempt.ts'
 import { recordAttempts } from './attempt-store.ts'
-import { cancelWindows } from './cancel-store.ts'
+import { endWindows } from './cancel-store.ts'
 import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
 import { fenceOf } from './fence.ts'
 import { toJson } from './json.ts'
+import { type Tables } from './tables.ts'
 
 /**
  * Gives running runs that nobody executes back to the queue, uncounted, and records the attempts as lost. Those that
  * somebody wants cancelled end as cancelled, with their windows. Runs whose claims are no longer these are left alone.
  *
+ * @param mostLost a run whose nodes died so many times fails instead
  * @returns how many were given back or ended
  */
 export async function giveBack(
   database: Database,
   nodeId: string,
   claims: readonly { readonly runId: number; readonly fence: number }[],
+  mostLost = Infinity,
 ): Promise<number> {
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
@@ -37,7 +41,11 @@ export async function giveBack(
       (row) => row.state === 'running' && row.node_id === nodeId && fences.has(fenceOf(row.id, row.claims)),
     )
     const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
-    const queued = rows.filter((row) => row.cancel_requested_at === null)
+    const wanted = rows.filter((row) => row.cancel_requested_at === null)
+    const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id))
+    const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= mostLost
+    const queued = wanted.filter((row) => !isDeadly(row))
+    await fail(trx, dialect, wanted.filter(isDeadly), mostLost)
     if (queued.length > 0) {
       await trx
         .updateTable('piko_run')
@@ -59,10 +67,11 @@ export async function giveBack(
           cancelled.map((row) => row.id),
         )
         .execute()
-      await cancelWindows(
+      await endWindows(
         trx,
         dialect,
         cancelled.filter((row) => row.window_start !== null).map((row) => row.id),
+        'cancelled',
       )
     }
     const lost = rows.map((row) => ({
@@ -75,4 +84,41 @@ export async function giveBack(
     await recordAttempts(trx, dialect, lost)
     return rows.length
   })
+}
+
+/** How often the nodes of runs died under them. */
+async function deathsOf(trx: Transaction<Tables>, runIds: readonly number[]): Promise<Map<number, number>> {
+  if (runIds.length === 0) return new Map()
+  const rows = await trx
+    .selectFrom('piko_attempt')
+    .select((eb) => ['run_id', eb.fn.countAll<number>().as('count')])
+    .where('run_id', 'in', runIds)
+    .where('outcome', '=', 'lost')
+    .groupBy('run_id')
+    .execute()
+  return new Map(rows.map((row) => [row.run_id, Number(row.count)]))
+}
+
+async function fail(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  rows: readonly { readonly id: number; readonly window_start: Date | string | null }[],
+  deaths: number,
+): Promise<void> {
+  if (rows.length === 0) return
+  await trx
+    .updateTable('piko_run')
+    .set({ state: 'failed', error: toJson(crashedError(deaths), 'error'), finished_at: dialect.now() })
+    .where(
+      'id',
+      'in',
+      rows.map((row) => row.id),
+    )
+    .execute()
+  await endWindows(
+    trx,
+    dialect,
+    rows.filter((row) => row.window_start !== null).map((row) => row.id),
+    'failed',
+  )
 }

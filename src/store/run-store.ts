@@ -299,8 +299,10 @@ export class RunStore {
   /**
    * Gives runs that no live node holds back to the queue, or ends those that somebody wants cancelled; the attempt is not
    * counted. Returns how many, and whose.
+   *
+   * @param mostLost a run whose nodes died so many times fails instead
    */
-  async recover(): Promise<{ count: number; nodeIds: string[] }> {
+  async recover(mostLost = Infinity): Promise<{ count: number; nodeIds: string[] }> {
     const { db, dialect } = this.#database
     const orphans = await db
       .selectFrom('piko_run')
@@ -315,7 +317,7 @@ export class RunStore {
     for (const [nodeId, rows] of byNode) {
       if (nodeId === null) continue
       const held = rows.map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
-      count += await giveBack(this.#database, nodeId, held)
+      count += await giveBack(this.#database, nodeId, held, mostLost)
     }
     return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
   }

@@ -12,6 +12,8 @@ import { LockStore } from './lock-store.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { NodeStore } from './node-store.ts'
 import { ReplayStore } from './replay-store.ts'
+import { RetentionStore } from './retention-store.ts'
+import { RunLogStore } from './run-log-store.ts'
 import { type NewRun, RunStore } from './run-store.ts'
 import { WindowStore } from './window-store.ts'
 
@@ -27,6 +29,8 @@ export interface Store {
   readonly cancels: CancelStore
   readonly replays: ReplayStore
   readonly attempts: AttemptStore
+  readonly runLogs: RunLogStore
+  readonly retention: RetentionStore
   /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
@@ -55,6 +59,8 @@ export function storeOn(database: Database): Store {
     cancels: new CancelStore(database),
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
+    runLogs: new RunLogStore(database),
+    retention: new RetentionStore(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, runs, trx, requests),
     async prepare(autoMigrate) {

@@ -1,6 +1,7 @@
 import { type ColumnType, type Generated } from 'kysely'
 import { type AttemptOutcome } from '../job/attempt.ts'
 import { type RunKind, type RunState } from '../job/run.ts'
+import { type RunLogLevel } from '../job/run-log.ts'
 
 /** A stored instant: read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the clock. */
 type Instant = ColumnType<Date | string, Date | string, Date | string>
@@ -114,6 +115,17 @@ export interface LockTable {
   expires_at: Instant
 }
 
+export interface RunLogTable {
+  id: Generated<number>
+  run_id: number
+  fence: number
+  attempt: number
+  logged_at: Instant
+  level: RunLogLevel
+  message: string
+  fields: JsonText
+}
+
 /** The last run that was asked for with a key. */
 export interface IdempotencyTable {
   job_id: string
@@ -141,6 +153,7 @@ export interface Tables {
   piko_window: WindowTable
   piko_node: NodeTable
   piko_lock: LockTable
+  piko_run_log: RunLogTable
   piko_rate: RateTable
   piko_idempotency: IdempotencyTable
 }

@@ -14,6 +14,8 @@ export interface EventMap {
   /** Windows that catch-up leaves out; each is recorded in the ledger as skipped. */
   'windows.skipped': { jobId: string; count: number }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
+  /** Old runs were deleted, by the rules of `[history]` or by hand. */
+  'runs.deleted': { count: number }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**

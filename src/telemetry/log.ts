@@ -70,6 +70,9 @@ export function logEvents(events: Events, log: Logger): () => void {
     events.on('node.stopped', ({ nodeId }) =>
       log.info({ piko_event: 'node.stopped', node_id: nodeId }, 'node stopped'),
     ),
+    events.on('runs.deleted', ({ count: deleted }) =>
+      log.debug({ piko_event: 'runs.deleted', count: deleted }, `${count(deleted, 'old run')} deleted`),
+    ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {
       const words = 'node lost its lease; its runs here are ended without being written, and it goes on under a new id'
       log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)

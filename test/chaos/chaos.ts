@@ -41,6 +41,8 @@ export interface ChaosReport {
 
 const LEASE_MS = 2_000
 const ENQUEUE_EVERY_MS = 150
+/** A long run is asked for in each so many rounds. */
+const LONG_EVERY = 12
 /** Beyond the two leases: the work itself, behind what had piled up. */
 const WORK_MS = 10_000
 const SETTLE_DEADLINE_MS = 90_000
@@ -147,8 +149,9 @@ class Conductor {
 
   /** Asks for runs all the time. What the database acknowledged is written down as accepted. */
   async #produce(client: Piko, pool: Pool, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const asked = ['plain', 'plain', 'plain', 'limited', 'limited'].map(async (jobId) => {
+    for (let round = 0; !signal.aborted; round++) {
+      const jobIds = ['plain', 'plain', 'plain', 'limited', 'limited', ...(round % LONG_EVERY === 0 ? ['long'] : [])]
+      const asked = jobIds.map(async (jobId) => {
         const { id } = await client.run(jobId)
         for (;;) {
           try {

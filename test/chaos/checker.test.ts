@@ -39,6 +39,11 @@ const HEALTHY = [
 
 /** Something that went wrong, and the claim of the checker that must break. */
 const WRONGS: readonly (readonly [what: string, sql: string, claim: RegExp])[] = [
+  [
+    'a claim was begun by two nodes',
+    'INSERT INTO chaos_limited (run_id, fence, started_at) SELECT run_id, fence, started_at FROM chaos_limited',
+    /no claim of a limited run was begun twice/,
+  ],
   ['an accepted run is gone', 'INSERT INTO chaos_accepted VALUES (999)', /accepted run has succeeded/],
   ['a run has had no effect', 'DELETE FROM chaos_plain', /plain run has had its effect/],
   ['a run failed', `UPDATE piko_run SET state = 'failed' WHERE id = 1`, /no run failed/],

@@ -120,6 +120,11 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
       ),
     ),
     await none(
+      'no claim of a limited run was begun twice',
+      'SELECT COUNT(*) FROM chaos_limited',
+      'SELECT run_id, fence, COUNT(*) AS beginnings FROM chaos_limited GROUP BY run_id, fence HAVING beginnings > 1',
+    ),
+    await none(
       'a limited run has exactly one end',
       'SELECT COUNT(*) FROM chaos_limited',
       `SELECT r.id, COUNT(l.ended_at) AS ends FROM piko_run r LEFT JOIN chaos_limited l ON l.run_id = r.id

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pool } from 'mysql2/promise'
 import { defineJob, defineSink, sqlTable } from 'piko'
 import { z } from 'zod'
-import { ITEMS_A_WINDOW, LIMIT } from './tables.ts'
+import { ITEMS_A_WINDOW, LIMIT, LONG_MS } from './tables.ts'
 
 const Item = z.object({ item: z.int() })
 const items = sqlTable<z.infer<typeof Item>>({ name: 'chaos_sunk', columns: ['item'], fenceColumn: 'fence' })
@@ -16,7 +16,8 @@ const Items = defineSink({
 const retry = { limit: 10_000, base: '100ms', max: '1s' } as const
 
 /**
- * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit, ticks.
+ * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit,
+ * runs that are longer than a lease, ticks.
  *
  * @param pool             past Piko, to the same database
  * @param windowsStart     of the two jobs with windows
@@ -41,6 +42,8 @@ export function chaosJobs({
         const insert = 'INSERT INTO chaos_committed (window_start, run_id, fence) VALUES (?, ?, ?)'
         if (commitsOutside) await pool.query(insert, [...values])
         else await trx.exec(insert, values)
+        // Time for something to happen between the effect and the commit.
+        await sleep(100 * Math.random())
       })
     },
   )
@@ -72,6 +75,8 @@ export function chaosJobs({
       ])
     })
   })
+  // Longer than a lease: done only by a node that keeps its own.
+  const long = defineJob({ id: 'long', retry }, (ctx) => sleep(LONG_MS, undefined, { signal: ctx.signal }))
   const ticking = defineJob({ id: 'ticking', every: '500ms', misfireGraceTime: '10m', retry }, () => {})
-  return [committed, sunk, plain, limited, ticking]
+  return [committed, sunk, plain, limited, long, ticking]
 }

@@ -2,13 +2,21 @@
 export interface SabotagePlan {
   /** What the checker must find out. */
   readonly removes: string
+  /** Something else guarantees the same: everything must hold. */
+  readonly isHarmless?: boolean
   /** Run once on the database. */
   readonly statements: readonly string[]
   /** What becomes of the nodes' statements, in every thread: the text that is looked for and what takes its place. */
   readonly rewrites: readonly (readonly [pattern: RegExp, replacement: string])[]
 }
 
-/** Each must be caught by the checker: one that can't fail is worth nothing. */
+/** All nodes hold the leader's lease, and plan the same jobs at the same moment. */
+const EVERY_NODE_LEADS: SabotagePlan['rewrites'] = [
+  [/(update `piko_lock` set .* where `name` = \? and )\(`owner` is null or /is, '$1(1 or `owner` is null or '],
+  [/(from `piko_job` where `plan_at` <= .*) for update skip locked/is, '$1'],
+]
+
+/** Each but the harmless ones must be caught by the checker: one that can't fail is worth nothing. */
 export const SABOTAGES = {
   'no-fence': {
     removes: 'the check of the fence when runs are finished',
@@ -21,13 +29,16 @@ export const SABOTAGES = {
   },
   'no-renewal': {
     removes: "the renewal of a node's lease",
-    statements: [],
-    rewrites: [[/^(update `piko_node` set .*`expires_at` = )(\(.*?MICROSECOND\))/is, '$1IF(1, expires_at, $2)']],
+    // In the database: a thread of its own renews.
+    statements: [
+      'CREATE TRIGGER chaos_no_renewal BEFORE UPDATE ON piko_node FOR EACH ROW SET NEW.expires_at = OLD.expires_at',
+    ],
+    rewrites: [],
   },
   'no-unique-tick': {
-    removes: 'the unique key of ticks',
+    removes: 'the unique key of ticks, where every node leads',
     statements: ['ALTER TABLE piko_run DROP INDEX run_tick, ADD INDEX run_tick (job_id, tick)'],
-    rewrites: [],
+    rewrites: EVERY_NODE_LEADS,
   },
   'no-row-lock': {
     removes: 'the row lock of the claim',
@@ -38,6 +49,12 @@ export const SABOTAGES = {
     removes: 'the transaction around the effect of ctx.commit',
     statements: [],
     rewrites: [],
+  },
+  'many-leaders': {
+    removes: 'that one node leads at a time, and the lock of the jobs that it plans',
+    isHarmless: true,
+    statements: [],
+    rewrites: EVERY_NODE_LEADS,
   },
 } as const satisfies Record<string, SabotagePlan>
 

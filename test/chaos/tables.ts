@@ -18,3 +18,5 @@ export const TARGET_TABLES = [
 export const ITEMS_A_WINDOW = 3
 /** Runs of the job `limited` under way at once. */
 export const LIMIT = 3
+/** How long a run of the job `long` takes: one and a half leases of the nodes. */
+export const LONG_MS = 3_000

@@ -35,11 +35,13 @@ describeEachStore((fixture) => {
         'waiter',
         'locks',
         'client',
+        'run-logs',
         'cancellation',
         'executor',
         'registration',
         'leader',
         'planner',
+        'retention',
         'dispatcher',
       ])
       for (const service of app.services.children) {

@@ -65,6 +65,14 @@ describe('sources', () => {
       },
       sqlite: { path: '.piko/piko.db' },
       offload: { threads: Math.max(1, availableParallelism() - 1) },
+      history: {
+        runLogs: 'info',
+        runLogLines: 1_000,
+        keepSucceededMs: 30 * 86_400_000,
+        keepFailedMs: 90 * 86_400_000,
+        keepRuns: 0,
+        lostAttempts: 10,
+      },
       http: { enabled: true, host: '127.0.0.1', port: 9464 },
     })
     expect(new Set(origins.values())).toEqual(new Set(['default']))
@@ -286,7 +294,7 @@ describe('problems', () => {
     expect(problems().map(({ key, expected }) => [key, expected])).toEqual([
       ['piko.watermelon', 'no such key; docs/settings.md lists all'],
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
-      ['empty', 'no such section; expected one of piko, mysql, sqlite, offload, http'],
+      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, offload, http'],
     ])
   })
 

@@ -1,0 +1,59 @@
+import { type Command, Option } from 'commander'
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
+import { TERMINAL_STATES } from '../job/run.ts'
+import { examples, globalOptions } from './global-options.ts'
+import { parseLimit } from './parse-limit.ts'
+import { instantText, printResult } from './print-result.ts'
+import { parseRunId } from './parse-run-id.ts'
+import { styleFor } from './style.ts'
+import { withApp } from './with-app.ts'
+
+interface LogsOptions {
+  readonly level?: RunLogLevel
+  readonly limit: number
+  readonly follow?: boolean
+}
+
+const FOLLOW_MS = 500
+
+export function addRunLogs(runs: Command): void {
+  runs
+    .command('logs')
+    .description('Shows what the handler of a run logged. Changes nothing.')
+    .argument('<run>', 'number of the run', parseRunId)
+    .addOption(new Option('--level <level>', 'only lines of this level and above').choices(RUN_LOG_LEVELS))
+    .option('--limit <count>', 'lines to show at most', parseLimit, 1_000)
+    .option('--follow', 'show new lines until the run has ended')
+    .addHelpText(
+      'after',
+      examples([
+        'piko runs logs 17',
+        'piko runs logs 17 --follow',
+        "piko runs logs 17 --level warn --json | jq '.lines[].message'",
+      ]),
+    )
+    .action((runId: number, options: LogsOptions, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const { level, limit, follow } = options
+        let after = 0
+        let isOver = !follow
+        do {
+          // Asked before the lines: those of a run that has ended by then are all there.
+          const run = await app.findRun(runId)
+          isOver ||= run === undefined || TERMINAL_STATES.has(run.state)
+          const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
+          after = lines.at(-1)?.id ?? after
+          if (follow && json) for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)
+          else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
+          else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
+          if (!isOver) await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS))
+        } while (!isOver)
+      }),
+    )
+}
+
+function lineText({ at, level, attempt, message, fields }: RunLogLine): string {
+  const style = styleFor(process.stdout)
+  const words = `${instantText(at)} #${attempt} ${level.padEnd(5)} ${message}`
+  return fields ? `${words} ${style.dim(JSON.stringify(fields))}` : words
+}

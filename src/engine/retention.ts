@@ -1,0 +1,76 @@
+import { type JobStore } from '../store/job-store.ts'
+import { type EndedState, type RetentionStore } from '../store/retention-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Clock } from './clock.ts'
+import { type Leader } from './leader.ts'
+import { LoopService } from './loop-service.ts'
+
+export interface RetentionOptions {
+  /** How long runs that succeeded, and ticks that were skipped, are kept; 0: for ever. */
+  readonly succeededMs: number
+  /** How long runs that failed or were cancelled are kept; 0: for ever. */
+  readonly failedMs: number
+  /** Ended runs of a job that are kept; 0: all. */
+  readonly runsPerJob: number
+}
+
+/** Between two passes. */
+const PASS_MS = 60_000
+/** Between two steps of one: others need the database too. */
+const STEP_MS = 50
+
+/** Deletes old runs, on the leader, in small steps. */
+export class Retention extends LoopService {
+  readonly #store: RetentionStore
+  readonly #jobs: JobStore
+  readonly #leader: Leader
+  readonly #options: RetentionOptions
+  readonly #events: Events
+  // Of the pass under way: what remains to be looked at.
+  #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
+
+  constructor(
+    parts: { store: RetentionStore; jobs: JobStore; leader: Leader; clock: Clock; events: Events },
+    options: RetentionOptions,
+  ) {
+    super('retention', parts.clock, parts.events)
+    this.#store = parts.store
+    this.#jobs = parts.jobs
+    this.#leader = parts.leader
+    this.#events = parts.events
+    this.#options = options
+  }
+
+  protected override async step(): Promise<number> {
+    if (!this.#leader.isLeader) {
+      this.#walks = []
+      return PASS_MS
+    }
+    const walk = this.#walks[0]
+    if (!walk) return this.#beginPass()
+    const { count, next } = await this.#store.step(walk, walk.after)
+    this.#tell(count)
+    if (next === undefined) this.#walks.shift()
+    else walk.after = next
+    return this.#walks.length > 0 ? STEP_MS : PASS_MS
+  }
+
+  async #beginPass(): Promise<number> {
+    const { succeededMs, failedMs, runsPerJob } = this.#options
+    await this.#store.forgetRates()
+    if (runsPerJob > 0)
+      this.#tell(
+        await this.#store.beyond(
+          runsPerJob,
+          (await this.#jobs.list()).map((job) => job.id),
+        ),
+      )
+    if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
+    if (failedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: failedMs, after: 0 })
+    return this.#walks.length > 0 ? STEP_MS : PASS_MS
+  }
+
+  #tell(count: number): void {
+    if (count > 0) this.#events.emit('runs.deleted', { count })
+  }
+}

@@ -1,0 +1,114 @@
+import { type Logger } from '../job/context.ts'
+import { redactText } from '../job/redact.ts'
+import { type Claim } from '../job/run.ts'
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
+import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../store/run-log-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { redactFields } from '../telemetry/redact.ts'
+import { type Clock } from './clock.ts'
+import { LoopService } from './loop-service.ts'
+
+export interface RunLogOptions {
+  /** Least level that is kept; undefined: none is. */
+  readonly level: RunLogLevel | undefined
+  /** Lines of one attempt. */
+  readonly mostLines: number
+}
+
+const FLUSH_MS = 1_000
+/** Lines that wait for a database that does not answer; those that come later are left out. */
+const MOST_WAITING = 20_000
+const LARGEST_FLUSH = 2_000
+const LONGEST_MESSAGE = 4_000
+const LONGEST_FIELDS = 8_000
+
+/** Keeps what handlers log, gathered from all runs of this node and written together each second. */
+export class RunLogs extends LoopService {
+  readonly #store: RunLogStore
+  readonly #options: RunLogOptions
+  readonly #clock: Clock
+  #waiting: NewRunLogLine[] = []
+  #flushing: Promise<void> | undefined
+
+  constructor(store: RunLogStore, options: RunLogOptions, clock: Clock, events: Events) {
+    super('run-logs', clock, events)
+    this.#store = store
+    this.#options = options
+    this.#clock = clock
+  }
+
+  /** A logger that writes to `logger`, and keeps what it is given. */
+  capture(claim: Claim, logger: Logger): Logger {
+    const { level, mostLines } = this.#options
+    if (level === undefined) return logger
+    const least = RUN_LOG_LEVELS.indexOf(level)
+    let lines = 0
+    const levels = RUN_LOG_LEVELS.map((name, index) => {
+      const method = (fields: object | string, message?: string): void => {
+        if (typeof fields === 'string') logger[name](fields)
+        else logger[name](fields, message)
+        if (index < least || lines > mostLines) return
+        lines += 1
+        const isLast = lines > mostLines
+        if (isLast) this.#keep(claim, 'warn', `${mostLines} lines are kept of one attempt; what follows is left out`)
+        else if (typeof fields === 'string') this.#keep(claim, name, fields)
+        else this.#keep(claim, name, message ?? '', fields)
+      }
+      return [name, method] as const
+    })
+    return Object.fromEntries(levels) as unknown as Logger
+  }
+
+  /** The lines of a run, those of this node that are not stored yet included. */
+  async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
+    if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
+    return this.#store.list(runId, filter)
+  }
+
+  protected override async step(): Promise<number> {
+    await this.#flush()
+    return FLUSH_MS
+  }
+
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (!this.crashReason) await this.#flush().catch(() => {})
+  }
+
+  #keep({ runId, fence, attempt }: Claim, level: RunLogLevel, message: string, fields?: object): void {
+    if (this.#waiting.length >= MOST_WAITING) return
+    this.#waiting.push({
+      runId,
+      fence,
+      attempt,
+      at: new Date(this.#clock.now()),
+      level,
+      message: redactText(message.slice(0, LONGEST_MESSAGE)),
+      fields: fieldsText(fields),
+    })
+  }
+
+  #flush(): Promise<void> {
+    return (this.#flushing ??= this.#write().finally(() => (this.#flushing = undefined)))
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const lines = this.#waiting.slice(0, LARGEST_FLUSH)
+      await this.#store.add(lines)
+      this.#waiting = this.#waiting.slice(lines.length)
+    }
+  }
+}
+
+function fieldsText(fields: object | undefined): string | null {
+  if (!fields) return null
+  try {
+    const text = redactText(JSON.stringify(redactFields(fields)))
+    if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
+    return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
+  } catch {
+    // A BigInt, or a toJSON that throws: the line matters more than its fields.
+    return JSON.stringify({ '…': 'the fields could not be written as JSON' })
+  }
+}

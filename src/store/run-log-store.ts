@@ -1,0 +1,67 @@
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
+import { type Database } from './database.ts'
+import { fromJson } from './json.ts'
+
+/** A line to be stored. */
+export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }
+
+export interface RunLogFilter {
+  readonly attempt?: number
+  /** This level and those above it. */
+  readonly level?: RunLogLevel
+  /** Only lines with larger ids: those that came since. */
+  readonly after?: number
+  /** Default 1,000. Oldest first. */
+  readonly limit?: number
+}
+
+const LARGEST_INSERT = 500
+
+/** What handlers logged, kept with their runs. */
+export class RunLogStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async add(lines: readonly NewRunLogLine[]): Promise<void> {
+    const { db, dialect } = this.#database
+    for (let from = 0; from < lines.length; from += LARGEST_INSERT) {
+      const rows = lines.slice(from, from + LARGEST_INSERT).map((line) => ({
+        run_id: line.runId,
+        fence: line.fence,
+        attempt: line.attempt,
+        logged_at: dialect.instant(line.at),
+        level: line.level,
+        message: line.message,
+        fields: line.fields,
+      }))
+      await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
+    }
+  }
+
+  /** By the index (run_id, id). */
+  async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
+    const { db, dialect } = this.#database
+    let query = db
+      .selectFrom('piko_run_log')
+      .selectAll()
+      .where('run_id', '=', runId)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(limit)
+    if (attempt !== undefined) query = query.where('attempt', '=', attempt)
+    if (level !== undefined) query = query.where('level', 'in', RUN_LOG_LEVELS.slice(RUN_LOG_LEVELS.indexOf(level)))
+    return (await query.execute()).map((row) => ({
+      id: row.id,
+      runId: row.run_id,
+      fence: row.fence,
+      attempt: row.attempt,
+      at: dialect.date(row.logged_at),
+      level: row.level,
+      message: row.message,
+      fields: fromJson(row.fields) as Record<string, unknown> | undefined,
+    }))
+  }
+}
