@@ -105,22 +105,32 @@ export class MysqlPool implements KyselyPool {
     const error = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
     this.#isCut = error
     for (const fail of [...this.#waiting]) fail(error)
-    for (const connection of connectionsOf(this.#pool)) socketOf(connection)?.destroy(error)
+    this.#destroyAll(error)
   }
 
   /** Waits for running statements, but not for ever: after 5 s they fail and their connections are cut. */
   end(callback: (error: unknown) => void): void {
+    if (this.#isCut) {
+      this.#pool.end(() => {})
+      // mysql2 may have made one more meanwhile, for somebody who was in line.
+      this.#destroyAll(this.#isCut)
+      return callback(undefined)
+    }
     const deadline = setTimeout(() => {
       const error = new PikoError(
         'STOPPED',
         `the database was closed while a statement ran; it was given ${CLOSE_DEADLINE_MS} ms`,
       )
-      for (const connection of connectionsOf(this.#pool)) socketOf(connection)?.destroy(error)
+      this.#destroyAll(error)
     }, CLOSE_DEADLINE_MS)
     this.#pool.end((error) => {
       clearTimeout(deadline)
       callback(error)
     })
+  }
+
+  #destroyAll(error: Error): void {
+    for (const connection of connectionsOf(this.#pool)) socketOf(connection)?.destroy(error)
   }
 
   #acquire(callback: Handover, pauseMs: number, leftMs: number): void {

@@ -90,17 +90,22 @@ describe('connections to MySQL', () => {
       await altering
     })
 
-    it('fails at once when the database is cut off, and so does what comes after', async () => {
-      const { proxy, database } = await openProxied()
+    it('fails at once when the database is cut off, and so do those in line', async () => {
+      const { proxy, database } = await openProxied({ poolSize: 1 })
       const hanging = rejected(database.sql.query("SELECT SLEEP(20), 'hanging'"))
       await eventually(async () => {
         const running = `SELECT id FROM information_schema.processlist WHERE info LIKE "%'hanging'" AND id <> CONNECTION_ID()`
         expect(await direct.sql.query(running)).toHaveLength(1)
       })
       proxy.swallowAnswers()
+      const inLine = [1, 2, 3].map(() => rejected(database.sql.query('SELECT 1')))
+      await sleep(10)
+      const before = performance.now()
       database.cut()
-      expect(await hanging).toMatchObject({ code: 'STOPPED' })
+      for (const failing of [hanging, ...inLine]) expect(await failing).toMatchObject({ code: 'STOPPED' })
       expect(await rejected(database.sql.query('SELECT 1'))).toMatchObject({ code: 'STOPPED' })
+      await database.close()
+      expect(performance.now() - before).toBeLessThan(1_000)
     })
   })
 
