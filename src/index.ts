@@ -45,6 +45,8 @@ export {
 export { SqlTable, sqlTable, type SqlTableOptions, type SqlTableTarget } from './sink/sql-table.ts'
 export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sink/sql.ts'
 
+export { type Calendar, type CalendarFunction, type LocalTime, type Weekday } from './time/calendar.ts'
+export { type DstPolicy } from './time/dst.ts'
 export { type Duration } from './time/duration.ts'
 export { type Window } from './time/window.ts'
 

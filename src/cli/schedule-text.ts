@@ -14,7 +14,7 @@ export function scheduleText(spec: ScheduleSpec | undefined): string {
     case undefined:
       return '-'
     case 'cron':
-      return spec.cron
+      return Array.isArray(spec.cron) ? spec.cron.join(' | ') : (spec.cron as string)
     case 'every':
       return `every ${exactDuration(spec.everyMs)}`
     case 'at':

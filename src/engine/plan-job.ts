@@ -1,7 +1,8 @@
 import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/spec.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
 import { type NewRun } from '../store/run-store.ts'
-import { Schedule } from '../time/schedule.ts'
+import { jitterOf } from '../time/jitter.ts'
+import { Schedule, scheduleJson } from '../time/schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
@@ -17,7 +18,7 @@ export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
   return {
     id: job.id,
     description: job.description,
-    schedule: spec ? JSON.stringify(spec) : null,
+    schedule: spec ? scheduleJson(spec) : null,
     windows: windows ? JSON.stringify(windows) : null,
     begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
     ...(spec &&
@@ -95,11 +96,15 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
     const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs
     const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
     const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MOST_ACTIVE[overlap] ? 'overlap' : undefined
-    runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: tick, tick, skipped })
+    runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: startOf(job, tick), tick, skipped })
     if (skipped === undefined) active += 1
     tick = next
   }
   return { jobId: job.id, runs, skippedWindows: [], nextTick: tick, planAt: tick, windowCursor: undefined }
+}
+
+function startOf({ id, policy }: JobDefinition, tick: Date): Date {
+  return new Date(tick.getTime() + jitterOf(id, tick, policy.jitterMs))
 }
 
 function planWindows(
@@ -127,7 +132,7 @@ function planWindows(
         jobId: job.id,
         kind: 'scheduled',
         priority: job.policy.priority,
-        runAt: next.end,
+        runAt: startOf(job, next.end),
         tick: next.end,
         window: next,
       })

@@ -3,7 +3,7 @@ import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { durationMs } from '../time/duration.ts'
-import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
+import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
 import { type AdmissionLimits, parseRate } from './admission.ts'
 import {
   type AnyAdmissible,
@@ -74,6 +74,11 @@ const OPTIONS: Readonly<Record<keyof JobSpec, true>> = {
   every: true,
   at: true,
   timezone: true,
+  dst: true,
+  start: true,
+  end: true,
+  exclude: true,
+  jitter: true,
   windows: true,
   config: true,
   resources: true,
@@ -106,6 +111,7 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
   return Object.freeze({
     schedule,
     windows,
+    jitterMs: jitterMs(spec),
     retry: retryPolicy(spec),
     timeoutMs: spec.timeout === undefined ? undefined : durationMs(spec.timeout, `timeout of job "${spec.id}"`),
     misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
@@ -169,14 +175,47 @@ function scheduleSpec(spec: AnyJobSpec, windows: WindowPolicy | undefined): Sche
   if (windows && (spec.at !== undefined || given.length === 0)) {
     throw invalid(spec, 'its windows need a schedule whose ticks end them: cron or every')
   }
-  if (spec.timezone !== undefined && spec.cron === undefined) {
+  const isRepeated = spec.cron !== undefined || spec.every !== undefined
+  for (const option of ['start', 'end', 'exclude'] as const) {
+    if (spec[option] !== undefined && !isRepeated) {
+      throw invalid(spec, `${option} ${describe(spec[option])} has no effect without cron or every`)
+    }
+  }
+  if (spec.dst !== undefined && spec.cron === undefined) {
+    throw invalid(spec, `dst ${describe(spec.dst)} has no effect without cron`)
+  }
+  if (spec.timezone !== undefined && spec.cron === undefined && spec.exclude === undefined) {
     throw invalid(spec, `timezone ${describe(spec.timezone)} has no effect without cron`)
   }
-  if (spec.cron !== undefined) return { kind: 'cron', cron: spec.cron, timezone: spec.timezone ?? 'UTC' }
+  const bounds = scheduleBounds(spec)
+  if (spec.cron !== undefined) {
+    const { cron, timezone = 'UTC', dst } = spec
+    return { kind: 'cron', cron, timezone, ...(dst !== undefined && { dst }), ...bounds }
+  }
   if (spec.at !== undefined) return { kind: 'at', at: instant(spec, 'at', spec.at).toISOString() }
   if (spec.every === undefined) return undefined
+  const { timezone } = spec
   const everyMs = durationMs(spec.every, `every of job "${spec.id}"`)
-  return { kind: 'every', everyMs, anchor: (windows?.start ?? new Date(0)).toISOString() }
+  const anchor = (windows?.start ?? new Date(0)).toISOString()
+  return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
+}
+
+/** Only what was written: the stored text of a schedule without these options is the same as ever. */
+function scheduleBounds(spec: AnyJobSpec): ScheduleBounds {
+  const { exclude } = spec
+  return {
+    ...(spec.start !== undefined && { start: instant(spec, 'start', spec.start).toISOString() }),
+    ...(spec.end !== undefined && { end: instant(spec, 'end', spec.end).toISOString() }),
+    ...(exclude !== undefined && { exclude: typeof exclude === 'function' ? { when: exclude } : exclude }),
+  }
+}
+
+function jitterMs(spec: AnyJobSpec): number {
+  if (spec.jitter === undefined) return 0
+  if (spec.cron !== undefined || spec.every !== undefined || spec.at !== undefined) {
+    return durationMs(spec.jitter, `jitter of job "${spec.id}"`)
+  }
+  throw invalid(spec, `jitter ${describe(spec.jitter)} has no effect without cron, every or at`)
 }
 
 function windowPolicy(spec: AnyJobSpec): WindowPolicy | undefined {

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
+import { type Calendar, type CalendarFunction } from '../time/calendar.ts'
+import { type DstPolicy } from '../time/dst.ts'
 import { type Duration } from '../time/duration.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
@@ -54,14 +56,27 @@ export interface JobSpec<
   /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
   readonly id: string
   readonly description?: string
-  /** Five or six fields (seconds first), as croner reads them. */
-  readonly cron?: string
+  /** Five or six fields (seconds first), as croner reads them; or several of these: it fires when one of them does. */
+  readonly cron?: string | readonly string[]
   /** A fixed rate. Its phase hangs on the epoch, or on `windows.start`; never on when a process started. */
   readonly every?: Duration
   /** Once, at this instant. */
   readonly at?: InstantInput
-  /** IANA time zone of `cron`. Default `'UTC'`. */
+  /** IANA time zone of `cron`, and of the days of `exclude`. Default `'UTC'`. */
   readonly timezone?: string
+  /** What `cron` does when the clocks change. Default `'auto'`, which is what cronie does. */
+  readonly dst?: DstPolicy
+  /** No tick of `cron` or `every` before it. With `windows` see also `windows.start`. */
+  readonly start?: InstantInput
+  /** No tick after it; one at this very instant fires. */
+  readonly end?: InstantInput
+  /** Ticks of `cron` or `every` that are left out. Windows go on to the next tick that is not. */
+  readonly exclude?: Calendar | CalendarFunction
+  /**
+   * Runs start up to so much later than their tick: always the same for the same job and tick, different from job to job, so that
+   * not all start on the full hour. Ticks and windows stay where they are. Default: none.
+   */
+  readonly jitter?: Duration
   readonly windows?: W
   /** Checks and types `ctx.config`. */
   readonly config?: C
@@ -151,6 +166,8 @@ export interface RetryPolicy {
 export interface JobPolicy {
   readonly schedule: ScheduleSpec | undefined
   readonly windows: WindowPolicy | undefined
+  /** The longest delay of a start behind its tick; 0: none. */
+  readonly jitterMs: number
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number

@@ -1,32 +1,27 @@
 import { Cron, type CronOptions } from 'croner'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import { type Ticks } from './ticks.ts'
+import { Zone } from './zone.ts'
 
-// croner stops at the year 3000 in one direction only, throws or spins at the ends of what a Date can hold, and MySQL's
-// DATETIME starts at the year 1000. Between these, next and previous agree.
-const FIRST_MS = Date.UTC(1000, 0, 1)
-const LAST_MS = Date.UTC(2999, 0, 1)
+// croner stops at the year 3000 in one direction only, and throws or spins at the ends of what a Date can hold. Between these,
+// next and previous agree. Some days more than ZonedTicks asks for: offsets reach beyond the ends of its years.
+const FIRST_MS = Date.UTC(999, 11, 25)
+const LAST_MS = Date.UTC(2999, 0, 7)
 
-/**
- * The ticks of a cron expression from the year 1000 up to 2999, on whole seconds.
- *
- * At a change of the clocks, an expression with a single second, minute and hour fires once a day: at the end of the gap
- * when its time does not exist, at the first of the two when it exists twice. Any other expression follows the wall
- * clock: times in the gap do not fire, times that exist twice fire twice.
- *
- * croner knows clocks that were set back by up to three hours. Where a whole day came twice (a move of the date line, last
- * on Kwajalein in 1969), ticks are still strictly increasing, but next and previous may disagree within that day.
- */
+/** The wall-clock times of a cron expression, as if they were UTC, on whole seconds. */
 export class CronTicks implements Ticks {
+  /** Whether the hour or the minute is a wildcard: `*`, also with a step. */
+  readonly isWild: boolean
   readonly #cron: Cron
 
   /**
-   * @param timezone an IANA name
-   * @param jobId    for the error message
+   * @param jobId for the error message
    * @throws PikoError `SCHEDULE_INVALID`
    */
-  constructor(expression: string, timezone: string, jobId?: string) {
-    this.#cron = parse(expression, zoneOptions(timezone, jobId), jobId)
+  constructor(expression: string, jobId?: string) {
+    // By a fixed offset croner is some ten times faster than through `Intl`, and there are no clock changes to disagree about.
+    this.#cron = parse(expression, { utcOffset: 0 }, jobId)
+    this.isWild = hasWildcard(expression)
     if (this.next(FIRST_MS) === undefined) {
       throw scheduleInvalid(
         {
@@ -73,21 +68,25 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   }
 }
 
-/** UTC goes by its fixed offset: croner is then some ten times faster than through `Intl` (10 µs against 100 µs a tick). */
-function zoneOptions(timezone: string, jobId: string | undefined): CronOptions {
+function hasWildcard(expression: string): boolean {
+  const fields = expression.trim().split(/\s+/)
+  if (fields.length === 1) return fields[0]?.toLowerCase() === '@hourly'
+  return fields.slice(-5, -3).some((field) => /^[*?]/.test(field))
+}
+
+/** @throws PikoError `SCHEDULE_INVALID` for a name that is no IANA time zone */
+export function zoneNamed(timezone: string, jobId?: string): Zone {
   const name = zoneName(timezone)
-  if (name === undefined) {
-    throw scheduleInvalid(
-      {
-        option: 'timezone',
-        value: timezone,
-        expected: 'an IANA time zone',
-        hint: `use a name such as ${JSON.stringify(similarZone(timezone) ?? 'Europe/Berlin')}, or "UTC"`,
-      },
-      jobId,
-    )
-  }
-  return name === 'UTC' ? { utcOffset: 0 } : { timezone }
+  if (name !== undefined) return Zone.of(name)
+  throw scheduleInvalid(
+    {
+      option: 'timezone',
+      value: timezone,
+      expected: 'an IANA time zone',
+      hint: `use a name such as ${JSON.stringify(similarZone(timezone) ?? 'Europe/Berlin')}, or "UTC"`,
+    },
+    jobId,
+  )
 }
 
 /** The canonical name; undefined when there is no such zone. `Intl` also takes offsets, which have no clock changes. */

@@ -1,13 +1,37 @@
 import { describe } from '../errors.ts'
-import { CronTicks } from './cron.ts'
+import { type Calendar, calendarFault, CalendarTicks, FUNCTION_MARKER } from './calendar.ts'
+import { CronTicks, zoneNamed } from './cron.ts'
+import { type DstPolicy, dstFault, dstRule } from './dst.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
+import { between, union } from './tick-sets.ts'
 import { type Ticks } from './ticks.ts'
+import { ZonedTicks } from './zoned-ticks.ts'
 
-/** When a job fires, as data. */
+/** When a schedule fires, and when not. */
+export interface ScheduleBounds {
+  /** No tick before it, ISO 8601. */
+  readonly start?: string
+  /** No tick after it; one at this very instant fires. */
+  readonly end?: string
+  readonly exclude?: Calendar
+}
+
+/** When a job fires, as data but for a calendar's function. */
 export type ScheduleSpec =
-  | { readonly kind: 'cron'; readonly cron: string; readonly timezone: string }
-  /** `anchor`: an instant on the grid, ISO 8601. */
-  | { readonly kind: 'every'; readonly everyMs: number; readonly anchor: string }
+  | ({
+      readonly kind: 'cron'
+      readonly cron: string | readonly string[]
+      readonly timezone: string
+      /** Default `'auto'`. */
+      readonly dst?: DstPolicy
+    } & ScheduleBounds)
+  /** `anchor`: an instant on the grid, ISO 8601. `timezone`: of the calendar's days. */
+  | ({
+      readonly kind: 'every'
+      readonly everyMs: number
+      readonly anchor: string
+      readonly timezone?: string
+    } & ScheduleBounds)
   | { readonly kind: 'at'; readonly at: string }
 
 /** What a Date can hold, on both sides of the epoch. */
@@ -63,9 +87,13 @@ export class Schedule {
 function ticksOf(spec: ScheduleSpec, jobId: string | undefined): Ticks {
   switch (spec.kind) {
     case 'cron':
-      return new CronTicks(spec.cron, spec.timezone, jobId)
+      return bounded(cronTicks(spec, jobId), spec, jobId)
     case 'every':
-      return fixedRate(positiveMs(spec.everyMs, jobId), parseInstant('anchor', spec.anchor, jobId))
+      return bounded(
+        fixedRate(positiveMs(spec.everyMs, jobId), parseInstant('anchor', spec.anchor, jobId)),
+        spec,
+        jobId,
+      )
     case 'at':
       return once(parseInstant('at', spec.at, jobId))
     default: {
@@ -77,6 +105,55 @@ function ticksOf(spec: ScheduleSpec, jobId: string | undefined): Ticks {
       )
     }
   }
+}
+
+function cronTicks(spec: Extract<ScheduleSpec, { kind: 'cron' }>, jobId: string | undefined): Ticks {
+  const zone = zoneNamed(spec.timezone, jobId)
+  const fault = dstFault(spec.dst)
+  if (fault) throw scheduleInvalid(fault, jobId)
+  const expressions: readonly string[] = Array.isArray(spec.cron) ? spec.cron : [spec.cron]
+  if (expressions.length === 0) {
+    throw scheduleInvalid(
+      { option: 'cron', value: spec.cron, expected: 'one expression or more', hint: 'leave the option out' },
+      jobId,
+    )
+  }
+  return union(
+    expressions.map((expression) => {
+      const wall = new CronTicks(expression, jobId)
+      return new ZonedTicks(wall, zone, dstRule(spec.dst, wall.isWild))
+    }),
+  )
+}
+
+function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string }, jobId: string | undefined): Ticks {
+  const start = spec.start === undefined ? -Infinity : parseInstant('start', spec.start, jobId)
+  const end = spec.end === undefined ? Infinity : parseInstant('end', spec.end, jobId)
+  if (end < start) {
+    throw scheduleInvalid(
+      {
+        option: 'end',
+        value: spec.end,
+        expected: `an instant after start, ${spec.start}`,
+        hint: 'correct one of them',
+      },
+      jobId,
+    )
+  }
+  const fault = spec.exclude && calendarFault(spec.exclude)
+  if (fault) throw scheduleInvalid(fault, jobId)
+  const zone = zoneNamed(spec.timezone ?? 'UTC', jobId)
+  const inside = start === -Infinity && end === Infinity ? all : between(all, start, end)
+  // Days of a calendar have four digits in their year.
+  return spec.exclude ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone) : inside
+}
+
+const FIRST_DAY_MS = Date.UTC(1000, 0, 2)
+const LAST_DAY_MS = Date.UTC(9999, 11, 30)
+
+/** The text of a schedule that the database keeps, and by which a changed one is known. */
+export function scheduleJson(spec: ScheduleSpec): string {
+  return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }
 
 /** Ticks at `anchor + n · every`, for every whole n. Remainders are exact where a division would round. */
@@ -116,7 +193,7 @@ function positiveMs(value: unknown, jobId: string | undefined): number {
 /** Without a zone the text would mean another instant on each machine. */
 const ISO_INSTANT = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/
 
-function parseInstant(option: 'anchor' | 'at', value: unknown, jobId: string | undefined): number {
+function parseInstant(option: 'anchor' | 'at' | 'start' | 'end', value: unknown, jobId: string | undefined): number {
   const parsed = typeof value === 'string' && ISO_INSTANT.test(value) ? Date.parse(value) : Number.NaN
   if (!Number.isNaN(parsed)) return parsed
   throw scheduleInvalid(

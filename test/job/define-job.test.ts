@@ -17,6 +17,7 @@ describe('a defined job', () => {
       windows: undefined,
       retry: { limit: 0, backoff: 'exponential', baseMs: 1_000, maxMs: 300_000, jitter: true },
       timeoutMs: undefined,
+      jitterMs: 0,
       misfireGraceMs: 300_000,
       overlap: 'allow',
       limits: undefined,
@@ -50,6 +51,7 @@ describe('a defined job', () => {
       windows: { start: new Date('2026-01-01'), end: new Date('2027-01-01'), catchUp: 'latest', parallel: 4 },
       retry: { limit: 5, backoff: 'fixed', baseMs: 2_000, maxMs: 60_000, jitter: false },
       timeoutMs: 5_400_000,
+      jitterMs: 0,
       misfireGraceMs: 86_400_000,
       overlap: 'skip',
       limits: { concurrency: 4 },
@@ -124,7 +126,7 @@ describe('defineJob refuses', () => {
     [{ id: 'x'.repeat(129) }, `job "${'x'.repeat(117)}…": ${id}`],
     [
       { id: 'a', corn: '* * * * *' },
-      'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, windows, config, ' +
+      'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
         'resources, sinks, retry, timeout, misfireGraceTime, overlap, concurrency, rate, priority',
     ],
     [

@@ -1,0 +1,142 @@
+import { type ScheduleFault } from './schedule-invalid.ts'
+import { type Ticks } from './ticks.ts'
+import { type Zone } from './zone.ts'
+
+export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
+
+export type Weekday = (typeof WEEKDAYS)[number]
+
+/** An instant on the clocks of a schedule's time zone. */
+export interface LocalTime {
+  /** `2026-12-25` */
+  readonly date: string
+  /** `02:30:00` */
+  readonly time: string
+  readonly weekday: Weekday
+}
+
+/** True for a tick that is left out. Must always say the same about the same instant: it is asked again and again. */
+export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
+
+/** When a schedule does not fire. Days are those of the schedule's time zone. */
+export interface Calendar {
+  /** `'2026-12-25'` */
+  readonly dates?: readonly string[]
+  readonly weekdays?: readonly Weekday[]
+  /** Cannot be stored: in the database stands that there is one, see {@link scheduleJson}. */
+  readonly when?: CalendarFunction
+}
+
+/** Says of a stored schedule that its calendar has a function, which only the code knows. */
+export const FUNCTION_MARKER = '(function)'
+
+/** A function that leaves out more ticks in a row ends the schedule: it would keep the planner busy for ever. */
+const MOST_EXCLUDED = 100_000
+
+const DAY_MS = 86_400_000
+
+/** Ticks without those that a calendar leaves out. */
+export class CalendarTicks implements Ticks {
+  readonly #ticks: Ticks
+  readonly #zone: Zone
+  readonly #dates: ReadonlySet<number>
+  readonly #weekdays: ReadonlySet<number>
+  readonly #when: CalendarFunction | undefined
+
+  constructor(ticks: Ticks, { dates = [], weekdays = [], when }: Calendar, zone: Zone) {
+    this.#ticks = ticks
+    this.#zone = zone
+    this.#dates = new Set(dates.map(dayOf))
+    this.#weekdays = new Set(weekdays.map((day) => WEEKDAYS.indexOf(day)))
+    this.#when = when
+  }
+
+  next(afterMs: number): number | undefined {
+    let tick = this.#ticks.next(afterMs)
+    for (let count = 0; tick !== undefined && count < MOST_EXCLUDED; count++) {
+      const day = this.#dayAt(tick)
+      if (this.#isDayOff(day)) tick = this.#ticks.next(Math.max(tick, this.#insideDay(tick, (day + 1) * DAY_MS - 1)))
+      else if (this.#isExcluded(tick)) tick = this.#ticks.next(tick)
+      else return tick
+    }
+    return undefined
+  }
+
+  previous(beforeMs: number): number | undefined {
+    let tick = this.#ticks.previous(beforeMs)
+    for (let count = 0; tick !== undefined && count < MOST_EXCLUDED; count++) {
+      const day = this.#dayAt(tick)
+      if (this.#isDayOff(day)) tick = this.#ticks.previous(Math.min(tick, this.#insideDay(tick, day * DAY_MS)))
+      else if (this.#isExcluded(tick)) tick = this.#ticks.previous(tick)
+      else return tick
+    }
+    return undefined
+  }
+
+  /** The days since 1970 on the zone's calendar. */
+  #dayAt(tick: number): number {
+    return Math.floor((tick + this.#zone.offsetAt(tick)) / DAY_MS)
+  }
+
+  /** The first or last millisecond of the tick's day; the tick itself when the clocks change on the way. */
+  #insideDay(tick: number, wall: number): number {
+    const offset = this.#zone.offsetAt(tick)
+    return this.#zone.offsetAt(wall - offset) === offset ? wall - offset : tick
+  }
+
+  #isDayOff(day: number): boolean {
+    return this.#dates.has(day) || this.#weekdays.has(weekdayOf(day))
+  }
+
+  #isExcluded(tick: number): boolean {
+    if (!this.#when) return false
+    const wall = tick + this.#zone.offsetAt(tick)
+    const [date = '', time = ''] = new Date(wall).toISOString().split(/[T.]/)
+    const weekday = WEEKDAYS[weekdayOf(Math.floor(wall / DAY_MS))] ?? 'sun'
+    return this.#when(new Date(tick), { date, time, weekday })
+  }
+}
+
+/** What is wrong with a calendar that somebody wrote; undefined: nothing. */
+export function calendarFault(calendar: unknown): ScheduleFault | undefined {
+  const fault = (value: unknown, expected: string, hint: string): ScheduleFault => ({
+    option: 'exclude',
+    value,
+    expected,
+    hint,
+  })
+  if (typeof calendar !== 'object' || calendar === null || Array.isArray(calendar)) {
+    return fault(calendar, 'an object with dates, weekdays and when', "write { weekdays: ['sat', 'sun'] }")
+  }
+  const { dates = [], weekdays = [], when, ...others } = calendar as Record<string, unknown>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) return fault(unknown, 'one of dates, weekdays and when', 'correct its name')
+  if (!Array.isArray(dates)) return fault(dates, 'a list of dates', "write dates: ['2026-12-25']")
+  const wrongDate = dates.find((date) => !isDate(date)) as unknown
+  if (wrongDate !== undefined) return fault(wrongDate, 'a date of the calendar', 'write it as "2026-12-25"')
+  if (!Array.isArray(weekdays)) return fault(weekdays, 'a list of weekdays', "write weekdays: ['sat', 'sun']")
+  const wrongDay = weekdays.find((day) => !WEEKDAYS.includes(day as Weekday)) as unknown
+  if (wrongDay !== undefined) return fault(wrongDay, `one of ${WEEKDAYS.join(', ')}`, 'correct its name')
+  if (new Set(weekdays).size === WEEKDAYS.length) {
+    return fault(weekdays, 'a day of the week that is left', 'leave the schedule out for a job that never fires')
+  }
+  if (when !== undefined && typeof when !== 'function') {
+    return fault(when, 'a function (instant, local) => boolean', 'a calendar with a function must come from the code')
+  }
+  return undefined
+}
+
+function isDate(text: unknown): boolean {
+  if (typeof text !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(text)) return false
+  const day = new Date(`${text}T00:00:00Z`)
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text)
+}
+
+function dayOf(date: string): number {
+  return Date.parse(`${date}T00:00:00Z`) / DAY_MS
+}
+
+function weekdayOf(day: number): number {
+  // 1970-01-01 was a Thursday.
+  return (((day + 4) % 7) + 7) % 7
+}

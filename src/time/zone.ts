@@ -1,0 +1,92 @@
+/** A time zone's offset from UTC, and the instants at which it changes. Pure, by the ICU data of the running Node. */
+export class Zone {
+  static readonly #known = new Map<string, Zone>()
+  readonly #format: Intl.DateTimeFormat | undefined
+  /** Offsets at the beginnings of days, as they are asked for. */
+  readonly #offsets = new Map<number, number>()
+
+  /** @param name an IANA name that `Intl` knows */
+  static of(name: string): Zone {
+    const known = Zone.#known.get(name)
+    if (known) return known
+    const zone = new Zone(name)
+    Zone.#known.set(name, zone)
+    return zone
+  }
+
+  private constructor(name: string) {
+    const format = new Intl.DateTimeFormat('en-US', {
+      timeZone: name,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    })
+    this.#format = format.resolvedOptions().timeZone === 'UTC' ? undefined : format
+  }
+
+  /** Milliseconds that the zone's clocks are ahead of UTC at an instant. */
+  offsetAt(instantMs: number): number {
+    if (!this.#format) return 0
+    const day = Math.floor(instantMs / DAY_MS)
+    const before = this.#offsetOfDay(day)
+    if (before === this.#offsetOfDay(day + 1)) return before
+    return this.#measure(instantMs)
+  }
+
+  /** The first change after `afterMs` that is not after `untilMs`. */
+  changeAfter(afterMs: number, untilMs: number): number | undefined {
+    if (!this.#format || untilMs <= afterMs) return undefined
+    const last = Math.floor(untilMs / DAY_MS)
+    for (let day = Math.floor(afterMs / DAY_MS); day <= last; day++) {
+      const change = this.#changeIn(day)
+      if (change !== undefined && change > afterMs && change <= untilMs) return change
+    }
+    return undefined
+  }
+
+  /** The last change that is not after `beforeMs`, and after `sinceMs`. */
+  changeBefore(beforeMs: number, sinceMs: number): number | undefined {
+    if (!this.#format || sinceMs >= beforeMs) return undefined
+    const first = Math.floor(sinceMs / DAY_MS)
+    for (let day = Math.floor(beforeMs / DAY_MS); day >= first; day--) {
+      const change = this.#changeIn(day)
+      if (change !== undefined && change <= beforeMs && change > sinceMs) return change
+    }
+    return undefined
+  }
+
+  /** The change within a day of UTC, at its first millisecond exclusive, at that of the next inclusive. */
+  #changeIn(day: number): number | undefined {
+    const before = this.#offsetOfDay(day)
+    if (before === this.#offsetOfDay(day + 1)) return undefined
+    let low = day * DAY_MS
+    let high = low + DAY_MS
+    while (high - low > 1_000) {
+      const middle = low + Math.floor((high - low) / 2_000) * 1_000
+      if (this.#measure(middle) === before) low = middle
+      else high = middle
+    }
+    return high
+  }
+
+  #offsetOfDay(day: number): number {
+    const known = this.#offsets.get(day)
+    if (known !== undefined) return known
+    const offset = this.#measure(day * DAY_MS)
+    this.#offsets.set(day, offset)
+    return offset
+  }
+
+  #measure(instantMs: number): number {
+    const wholeMs = Math.floor(instantMs / 1_000) * 1_000
+    const [month = 1, day = 1, year = 0, hour = 0, minute = 0, second = 0] =
+      this.#format?.format(wholeMs).match(/\d+/g)?.map(Number) ?? []
+    return Date.UTC(year, month - 1, day, hour, minute, second) - wholeMs
+  }
+}
+
+const DAY_MS = 86_400_000
