@@ -41,6 +41,10 @@ export class WorkerProcess {
     }, 15_000)
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   /** SIGKILL, as a crash. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { storeOn } from '../../src/store/store.ts'
+import { eventually, startApp, testSettings } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { WorkerProcess } from '../support/worker-process.ts'
+
+const RUNS = 1_000
+/** Lease and poll interval of the defaults. */
+const DEFAULTS = { lease: '15s', poll_interval: '1s', concurrency: RUNS } as const
+
+describeEachStore((fixture) => {
+  const request = { jobId: 'work', kind: 'manual', priority: 0 } as const
+
+  it('a killed node’s 1,000 runs are running elsewhere within 30 s', { timeout: 120_000 }, async () => {
+    const store = storeOn(await fixture.open())
+    await fixture.empty()
+    await store.runs.enqueue(Array.from({ length: RUNS }, () => request))
+    const child = new WorkerProcess({ mode: 'hold', settings: testSettings(fixture.options, { piko: DEFAULTS }) })
+    await child.told('running', RUNS)
+    const started = new Set<number>()
+    const { promise: free, resolve: end } = Promise.withResolvers<void>()
+    const hold = defineJob({ id: 'work' }, async (ctx) => {
+      started.add(ctx.runId)
+      await free
+    })
+    const app = await startApp(fixture.options, hold, { settings: { piko: DEFAULTS } })
+    const killedAt = performance.now()
+    await child.kill()
+    await eventually(() => expect(started.size).toBe(RUNS), 60_000)
+    expect(performance.now() - killedAt).toBeLessThan(30_000)
+    end()
+    await eventually(async () => expect(await store.runs.count('work')).toMatchObject({ succeeded: RUNS }), 20_000)
+    await app.stop()
+  })
+
+  it(
+    'a node that stood still for two leases is refused when it finishes; the second execution stands',
+    { timeout: 60_000 },
+    async () => {
+      const store = storeOn(await fixture.open())
+      await fixture.empty()
+      const [id] = await store.runs.enqueue([request])
+      const child = new WorkerProcess({
+        mode: 'pause',
+        settings: testSettings(fixture.options, { piko: { lease: '2s' } }),
+      })
+      await child.told('running')
+      child.signal('SIGSTOP')
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'work' }, () => process.pid),
+      )
+      const second = await app.waitFor(id!)
+      expect(second).toMatchObject({ state: 'succeeded', output: process.pid })
+      // The time of the scenario itself: two leases.
+      await sleep(4_000)
+      child.signal('SIGCONT')
+      await child.told(`lost ${id}`)
+      expect(await app.findRun(id!)).toEqual(second)
+      expect((await app.attempts(id!)).map((attempt) => attempt.outcome)).toEqual(['lost', 'succeeded'])
+    },
+  )
+})
