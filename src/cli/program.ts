@@ -7,6 +7,7 @@ import { addJobs } from './jobs-list.ts'
 import { addMigrate } from './migrate.ts'
 import { addRun } from './run.ts'
 import { addRuns } from './runs.ts'
+import { addSchedule } from './schedule.ts'
 import { addStart } from './start.ts'
 import { addWindows } from './windows.ts'
 
@@ -35,7 +36,8 @@ export function createProgram({ json }: { json: boolean }): Command {
     )
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  for (const add of [addStart, addRun, addRuns, addJobs, addConfig, addWindows, addMigrate, addGraph]) add(program)
+  for (const add of [addStart, addRun, addRuns, addJobs, addSchedule, addConfig, addWindows, addMigrate, addGraph])
+    add(program)
   return program
 }
 

@@ -1,0 +1,149 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { PikoError } from '../errors.ts'
+import { durationMs } from '../time/duration.ts'
+import { type Preview, previewOf, type PreviewTick } from '../time/preview.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
+import { cliJobs, jobsOption } from './cli-jobs.ts'
+import { cliSettings } from './cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseLimit } from './parse-limit.ts'
+import { instantText, printResult } from './print-result.ts'
+import { type Column, table } from './table.ts'
+
+interface ScheduleOptions {
+  readonly cron?: readonly string[]
+  readonly every?: string
+  readonly at?: string
+  readonly timezone?: string
+  readonly dstGap?: 'skip' | 'after'
+  readonly dstOverlap?: 'first' | 'second' | 'both'
+  readonly start?: string
+  readonly end?: string
+}
+
+interface PreviewOptions extends ScheduleOptions {
+  readonly jobs?: string[]
+  readonly from?: Date
+  readonly count: number
+}
+
+export function addSchedule(program: Command): void {
+  const schedule = program
+    .command('schedule')
+    .summary('look at schedules')
+    .description('Looks at schedules.')
+    .addHelpText('after', examples(["piko schedule preview --cron '30 2 * * *' --timezone America/New_York"]))
+  schedule
+    .command('preview')
+    .description(
+      "Shows when a job of the project fires, or a schedule that is written on the command line: its ticks in UTC and on the zone's " +
+        'clocks, those at a change of the clocks, and the windows that end with them. Asks no database.',
+    )
+    .argument('[job]', 'id of a job')
+    .option('--cron <expression>', 'in place of a job; may be repeated', (text: string, all: string[] = []) => [
+      ...all,
+      text,
+    ])
+    .option('--every <duration>', 'in place of a job, such as 10s or 1h30m')
+    .option('--at <instant>', 'in place of a job, such as 2026-01-01T00:00:00Z')
+    .option('--timezone <zone>', 'IANA time zone; default: UTC')
+    .addOption(new Option('--dst-gap <policy>', 'times that do not exist').choices(['skip', 'after']))
+    .addOption(new Option('--dst-overlap <policy>', 'times that exist twice').choices(['first', 'second', 'both']))
+    .option('--start <instant>', 'no tick before it')
+    .option('--end <instant>', 'no tick after it')
+    .option('--from <instant>', 'the first tick at or after it; default: now', parseInstant)
+    .option('--count <count>', 'ticks to show at most', parseLimit, 10)
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko schedule preview sync_orders --count 3',
+        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York --from 2026-03-07T00:00:00Z --count 3",
+        "piko schedule preview --cron '30 1 * * *' --timezone Europe/Rome --dst-overlap both --json | jq .ticks",
+      ]),
+    )
+    .action((jobId: string | undefined, options: PreviewOptions, command: Command) =>
+      preview(jobId, options, globalOptions(command)),
+    )
+}
+
+async function preview(jobId: string | undefined, options: PreviewOptions, globals: GlobalOptions): Promise<void> {
+  const from = options.from ?? new Date()
+  const written = writtenSchedule(options)
+  if (jobId !== undefined && written)
+    throw usage('a job has a schedule of its own: leave out either the job or the options')
+  if (jobId === undefined && !written)
+    throw usage('what to show is missing: name a job, or write --cron, --every or --at')
+  const found = written
+    ? previewOf(written, from, options.count)
+    : await jobPreview(jobId ?? '', from, options, globals)
+  printResult(globals.json, dataOf(found), () => textOf(found))
+}
+
+/** The schedule that the options describe; undefined when there are none. */
+function writtenSchedule(options: ScheduleOptions): ScheduleSpec | undefined {
+  const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
+  const kinds = [cron, every, at].filter((kind) => kind !== undefined).length
+  const others = [timezone, dstGap, dstOverlap, start, end].some((option) => option !== undefined)
+  if (kinds === 0 && !others) return undefined
+  if (kinds !== 1) throw usage('a schedule has exactly one of --cron, --every and --at')
+  const bounds = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) }
+  if (cron) {
+    const dst = { ...(dstGap && { gap: dstGap }), ...(dstOverlap && { overlap: dstOverlap }) }
+    return { kind: 'cron', cron, timezone: timezone ?? 'UTC', dst, ...bounds }
+  }
+  if (dstGap ?? dstOverlap) throw usage('--dst-gap and --dst-overlap have no effect without --cron')
+  if (at !== undefined) {
+    if (timezone ?? start ?? end) throw usage('--timezone, --start and --end have no effect with --at')
+    return { kind: 'at', at }
+  }
+  const anchor = new Date(0).toISOString()
+  return {
+    kind: 'every',
+    everyMs: durationMs(every ?? '', '--every'),
+    anchor,
+    ...(timezone !== undefined && { timezone }),
+    ...bounds,
+  }
+}
+
+async function jobPreview(
+  jobId: string,
+  from: Date,
+  { jobs, count }: PreviewOptions,
+  globals: GlobalOptions,
+): Promise<Preview> {
+  const job = (await cliJobs(cliSettings(globals), jobs)).get(jobId)
+  const { schedule, windows } = job.policy
+  return schedule ? previewOf(schedule, from, count, windows ?? 'none') : { ticks: [], windows: [] }
+}
+
+function dataOf({ ticks, windows }: Preview): object {
+  return {
+    ticks: ticks.map((tick) => ({ ...tick, at: instantText(tick.at) })),
+    windows: windows.map(({ start, end }) => ({ start: instantText(start), end: instantText(end) })),
+  }
+}
+
+function textOf({ ticks, windows }: Preview): string {
+  if (ticks.length === 0) return 'no ticks'
+  const starts = new Map(windows.map(({ start, end }) => [end.getTime(), start]))
+  const columns: Column<PreviewTick>[] = [
+    { title: 'tick', cell: ({ at }) => instantText(at) },
+    { title: 'local', cell: ({ local, offset }) => `${local.replace('T', ' ')} ${offset}` },
+    { title: 'clocks', cell: ({ transition }) => transition ?? '' },
+  ]
+  const start: Column<PreviewTick> = { title: 'window from', cell: ({ at }) => instantText(starts.get(at.getTime())) }
+  return table(windows.length > 0 ? [...columns, start] : columns, ticks)
+}
+
+function parseInstant(text: string): Date {
+  const date = /(?:Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : new Date(Number.NaN)
+  if (!Number.isNaN(date.getTime())) return date
+  throw new InvalidArgumentError('expected an instant with a zone, such as 2026-01-01T00:00:00Z')
+}
+
+function usage(problem: string): PikoError {
+  const command = 'piko schedule preview'
+  return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
+}

@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest'
+import { type Calendar, WEEKDAYS } from '../../src/time/calendar.ts'
+import { Schedule, type ScheduleSpec } from '../../src/time/schedule.ts'
+import { Timeline } from '../../src/time/window.ts'
+import { type Change, changesOf, clock, CRONS, Minutes, type Rule } from './reference.ts'
+
+// PIKO_TIME_SWEEP=full: every change of every zone, with every expression. Minutes of work in place of seconds.
+const IS_FULL = process.env['PIKO_TIME_SWEEP'] === 'full'
+const SEED = Number(process.env['PIKO_TIME_SEED'] ?? 1)
+
+const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+const RULES: readonly (Rule | 'auto')[] = [
+  'auto',
+  ...(['skip', 'after'] as const).flatMap((gap) =>
+    (['first', 'second', 'both'] as const).map((overlap) => ({ gap, overlap })),
+  ),
+]
+
+/** Small and seeded: the same cases on every machine (mulberry32). */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}
+
+type Random = ReturnType<typeof randomOf>
+
+interface Case {
+  readonly spec: ScheduleSpec
+  /** The ticks that the reference finds. */
+  readonly expected: readonly number[]
+}
+
+function cronCase(zone: string, minutes: Minutes, random: Random): Case {
+  const chosen = Array.from({ length: random(4) === 0 ? 2 : 1 }, () => CRONS[random(CRONS.length)] ?? CRONS[0])
+  return cronCaseOf(
+    zone,
+    minutes,
+    chosen.filter((cron) => cron !== undefined),
+    random,
+  )
+}
+
+function cronCaseOf(zone: string, minutes: Minutes, crons: readonly (typeof CRONS)[number][], random: Random): Case {
+  const dst = RULES[random(RULES.length)] ?? 'auto'
+  const ticks = new Set<number>()
+  for (const [, matches, isWild] of crons) {
+    const auto: Rule = isWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
+    for (const tick of minutes.ticks((local) => matches(new Date(local)), dst === 'auto' ? auto : dst)) ticks.add(tick)
+  }
+  const bounds = boundsOf(zone, minutes, random)
+  const texts = crons.map(([text]) => text)
+  const cron = texts.length === 1 ? (texts[0] ?? '') : texts
+  return { spec: { kind: 'cron', cron, timezone: zone, dst, ...bounds.spec }, expected: bounds.apply([...ticks]) }
+}
+
+function everyCase(zone: string, minutes: Minutes, random: Random): Case {
+  const everyMs = (random(300) + 1) * MINUTE_MS
+  const anchor = Math.floor(minutes.from / MINUTE_MS - random(1_000_000)) * MINUTE_MS
+  const ticks: number[] = []
+  for (let at = minutes.from; at < minutes.to; at += MINUTE_MS) if ((at - anchor) % everyMs === 0) ticks.push(at)
+  const bounds = boundsOf(zone, minutes, random)
+  return {
+    spec: { kind: 'every', everyMs, anchor: new Date(anchor).toISOString(), timezone: zone, ...bounds.spec },
+    expected: bounds.apply(ticks),
+  }
+}
+
+function atCase(minutes: Minutes, random: Random): Case {
+  const at = minutes.from + random((minutes.to - minutes.from) / MINUTE_MS) * MINUTE_MS
+  return { spec: { kind: 'at', at: new Date(at).toISOString() }, expected: [at] }
+}
+
+/** Each option in one case of four. */
+function boundsOf(zone: string, { from, to }: Minutes, random: Random) {
+  const within = (): number => from + random((to - from) / MINUTE_MS) * MINUTE_MS
+  const [start, end] = [
+    random(4) === 0 ? from + random(60) * MINUTE_MS : -Infinity,
+    random(4) === 0 ? to - random(60) * MINUTE_MS : Infinity,
+  ]
+  const date = new Date(clock(zone, within())).toISOString().slice(0, 10)
+  const weekday = WEEKDAYS[new Date(clock(zone, within())).getUTCDay()] ?? 'sun'
+  const hour = random(24)
+  const calendars: readonly (readonly [Calendar, (at: number) => boolean])[] = [
+    [{ dates: [date] }, (at) => new Date(clock(zone, at)).toISOString().startsWith(date)],
+    [{ weekdays: [weekday] }, (at) => WEEKDAYS[new Date(clock(zone, at)).getUTCDay()] === weekday],
+    [
+      { when: (_instant, local) => Number(local.time.slice(0, 2)) === hour },
+      (at) => new Date(clock(zone, at)).getUTCHours() === hour,
+    ],
+  ]
+  const calendar = random(4) === 0 ? calendars[random(calendars.length)] : undefined
+  return {
+    spec: {
+      ...(start !== -Infinity && { start: new Date(start).toISOString() }),
+      ...(end !== Infinity && { end: new Date(end).toISOString() }),
+      ...(calendar && { exclude: calendar[0] }),
+    },
+    apply: (ticks: readonly number[]): number[] =>
+      ticks.filter((at) => at >= start && at <= end && calendar?.[1](at) !== true).sort((a, b) => a - b),
+  }
+}
+
+/** Compares one schedule with the reference, forwards, backwards and by its windows. */
+function check({ spec, expected }: Case, { from, to }: Minutes, random: Random): void {
+  const schedule = Schedule.of(spec)
+  const forwards: number[] = []
+  for (let tick = schedule.next(new Date(from - 1)); tick && tick.getTime() < to; tick = schedule.next(tick)) {
+    forwards.push(tick.getTime())
+  }
+  const backwards: number[] = []
+  for (let tick = schedule.previous(new Date(to)); tick && tick.getTime() >= from; tick = schedule.previous(tick)) {
+    backwards.unshift(tick.getTime())
+  }
+  const text = (ticks: readonly number[]): string[] => ticks.map((tick) => new Date(tick).toISOString())
+  const isSame = (ticks: readonly number[]): boolean => ticks.join() === expected.join()
+  if (!isSame(forwards)) expect.soft({ spec, forwards: text(forwards) }).toEqual({ spec, forwards: text(expected) })
+  if (!isSame(backwards)) expect.soft({ spec, backwards: text(backwards) }).toEqual({ spec, backwards: text(expected) })
+
+  // From any instant, and from one that is on no whole minute.
+  const at = from + random(to - from)
+  const next = expected.find((tick) => tick > at)
+  const previous = expected.findLast((tick) => tick < at)
+  if (next !== undefined) expect(schedule.next(new Date(at))?.getTime()).toBe(next)
+  if (previous !== undefined) expect(schedule.previous(new Date(at))?.getTime()).toBe(previous)
+
+  // Windows tile: each begins where the one before ended, and all boundaries are ticks.
+  const timeline = new Timeline(schedule, { start: new Date(from), end: new Date(to) })
+  const boundaries = [...timeline.windowsFrom(new Date(from))].map(({ start, end }) => [start.getTime(), end.getTime()])
+  const inside = expected.filter((tick) => tick > from)
+  const tiles = [from, ...inside].map((start, index) => [start, inside[index] ?? to])
+  if (boundaries.join() !== tiles.join()) expect.soft({ spec, boundaries }).toEqual({ spec, boundaries: tiles })
+}
+
+/** Where to look: around changes of the clocks, and somewhere else. */
+function placesOf(zone: string, random: Random): Change[] {
+  const changes = changesOf(zone, IS_FULL ? DAY_MS : 14 * DAY_MS)
+  const somewhere = { at: Date.UTC(1990, 0, 2) + random(45 * 365 * 24) * 3_600_000, shift: 0 }
+  if (IS_FULL) return [...changes, somewhere]
+  const chosen = Array.from({ length: 2 }, () => changes[random(changes.length)])
+  return [...chosen.filter((change) => change !== undefined), somewhere]
+}
+
+const zones = Intl.supportedValuesOf('timeZone')
+const CHUNKS = 8
+
+describe('schedules of every zone, 1990 to 2035, against the reference', () => {
+  it.each(Array.from({ length: CHUNKS }, (_, chunk) => chunk))(
+    'fire at the very instants, forwards and backwards, and their windows tile (part %i)',
+    (chunk) => {
+      let count = 0
+      for (const zone of zones.filter((_, index) => index % CHUNKS === chunk)) {
+        const random = randomOf(SEED * 1_000 + zones.indexOf(zone))
+        for (const { at, shift } of placesOf(zone, random)) {
+          const minutes = new Minutes(zone, at, shift)
+          const cases = IS_FULL
+            ? CRONS.map((cron) => cronCaseOf(zone, minutes, [cron], random))
+            : Array.from({ length: 2 }, () => cronCase(zone, minutes, random))
+          for (const each of [...cases, everyCase(zone, minutes, random), atCase(minutes, random)]) {
+            check(each, minutes, random)
+            count++
+          }
+        }
+      }
+      expect(count).toBeGreaterThan(zones.length / CHUNKS)
+    },
+    IS_FULL ? 3_600_000 : 60_000,
+  )
+})
