@@ -50,8 +50,9 @@ export async function enqueueIn(
     )
   const ids: number[] = []
   for (const run of requests) {
-    const insert = async (): Promise<number> => (await insertIn(database, query, [runs.row(run)]))[0] as number
-    ids.push(await (run.unique ? storeUnique(database, query, run.jobId, run.unique, insert) : insert()))
+    const row = runs.row(run)
+    const insert = async (): Promise<number> => (await insertIn(database, query, [row]))[0] as number
+    ids.push(await (run.unique ? storeUnique(database, query, run.jobId, run.unique, row, insert) : insert()))
   }
   return ids
 }

@@ -103,8 +103,9 @@ export class RunStore {
     const { dialect } = this.#database
     return this.#database.transaction((trx) => {
       const query: RunQuery = async (statement) => (await trx.executeQuery(statement.compile())).rows
-      return storeUnique(this.#database, query, run.jobId, run.unique, async () => {
-        const [id] = await insertRuns(trx, dialect, [this.row(run)])
+      const row = this.row(run)
+      return storeUnique(this.#database, query, run.jobId, run.unique, row, async () => {
+        const [id] = await insertRuns(trx, dialect, [row])
         return id as number
       })
     })

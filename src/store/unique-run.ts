@@ -1,4 +1,5 @@
 import { type Compilable, sql } from 'kysely'
+import { PikoError } from '../errors.ts'
 import { type RunState } from '../job/run.ts'
 import { type Database } from './database.ts'
 
@@ -20,13 +21,16 @@ export type RunQuery = (query: Compilable) => Promise<readonly unknown[]>
  * The key's row is made first and then locked, so that of two transactions with one key the second waits for the end of the
  * first; locking a row that isn't there would lock the gap around it.
  *
+ * @param asked  the config and input, as JSON, that the run would have
  * @param insert stores the run and returns its id
+ * @throws PikoError `IDEMPOTENCY_CONFLICT` when the run that is there was asked for with others
  */
 export async function storeUnique(
   { db, dialect }: Database,
   query: RunQuery,
   jobId: string,
   { key, periodMs, states }: Unique,
+  asked: { readonly config?: unknown; readonly input?: unknown },
   insert: () => Promise<number>,
 ): Promise<number> {
   const row = { job_id: jobId, idempotency_key: key, run_id: null, created_at: dialect.now() }
@@ -42,8 +46,11 @@ export async function storeUnique(
       .modifyEnd(dialect.forUpdate),
   )) as { run_id: number | null; is_recent: number }[]
   if (known && known.run_id !== null && Number(known.is_recent) === 1) {
-    const runs = db.selectFrom('piko_run').select('id').where('id', '=', known.run_id).where('state', 'in', states)
-    if ((await query(runs)).length > 0) return Number(known.run_id)
+    const [run] = (await query(
+      db.selectFrom('piko_run').select(['config', 'input']).where('id', '=', known.run_id).where('state', 'in', states),
+    )) as { config: string | null; input: string | null }[]
+    if (run && run.config === (asked.config ?? null) && run.input === (asked.input ?? null)) return Number(known.run_id)
+    if (run) throw conflict(jobId, key, Number(known.run_id))
   }
   const runId = await insert()
   await query(
@@ -54,4 +61,12 @@ export async function storeUnique(
       .where('idempotency_key', '=', key),
   )
   return runId
+}
+
+function conflict(jobId: string, key: string, runId: number): PikoError {
+  return new PikoError(
+    'IDEMPOTENCY_CONFLICT',
+    `run ${runId} of job "${jobId}" has the idempotency key "${key}" and was asked for with another config or input; use another key, or the same request`,
+    { details: { jobId, key, runId } },
+  )
 }

@@ -431,7 +431,7 @@ describeEachStore((store) => {
       expect(inside.most).toBe(3)
     })
 
-    it('runs each run once with two apps, and keeps the concurrency over both', async () => {
+    it('W3: runs each run once with two apps, and keeps the concurrency over both', async () => {
       const inside = new Headcount()
       const done: unknown[] = []
       const by = new Set<number>()
@@ -502,7 +502,7 @@ describeEachStore((store) => {
       )
     })
 
-    it('that a gap in the running has made too late are recorded as skipped, and the later ones run', async () => {
+    it('W4: that a gap in the running has made too late are recorded as skipped, and the later ones run', async () => {
       const job = defineJob({ id: 'a', every: '1s', misfireGraceTime: '2s' }, () => {})
       const first = await startApp(store.options, job)
       await first.stop()

@@ -30,7 +30,7 @@ describeEachStore((fixture) => {
       })
     })
 
-  it('a node asks once a second for all of its runs at once, and not at all without any', async () => {
+  it('W33: a node asks once a second for all of its runs at once, and not at all without any', async () => {
     const clock = new ManualClock()
     const asked: (readonly number[])[] = []
     const cancelled: number[] = []
@@ -186,7 +186,7 @@ describeEachStore((fixture) => {
   })
 
   describe('app.replay', () => {
-    it('runs the failed runs of a job again, and keeps the attempts of before', async () => {
+    it('W30: runs the failed runs of a job again, and keeps the attempts of before', async () => {
       let isBroken = true
       const job = defineJob({ id: 'a', retry: { limit: 1, base: '1ms' } }, () => {
         if (isBroken) throw new Error('boom')

@@ -20,7 +20,7 @@ describeEachStore((store) => {
   it.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
-  ])('a node whose clock is an hour %s plans the ticks and windows of the present', async (_, skewMs) => {
+  ])('W21: a node whose clock is an hour %s plans the ticks and windows of the present', async (_, skewMs) => {
     const realNow = Date.now
     const start = new Date(Math.floor(realNow() / 1_000) * 1_000)
     vi.spyOn(Date, 'now').mockImplementation(() => realNow() + skewMs)

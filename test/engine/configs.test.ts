@@ -64,7 +64,7 @@ describeEachStore((store) => {
       expect(await rejected(app.configs.rollback('job', 9))).toMatchObject({ code: 'CONFIG_UNKNOWN' })
     })
 
-    it('refuses what the schema refuses, and saves nothing', async () => {
+    it('W16: refuses what the schema refuses, and saves nothing', async () => {
       const app = await startApp(store.options, job())
       expect(await rejected(app.configs.save('job', { shop: 1 }))).toMatchObject({ code: 'CONFIG_INVALID' })
       expect(await rejected(app.configs.save('other', {}))).toMatchObject({ code: 'JOB_UNKNOWN' })

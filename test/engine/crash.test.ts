@@ -84,37 +84,41 @@ describeEachStore((fixture) => {
   })
 
   describe('a node whose lease is gone', () => {
-    it('aborts its handlers, writes nothing of them, and goes on under a new id', { timeout: 30_000 }, async () => {
-      const reasons: unknown[] = []
-      let isLost = false
-      const app = await startApp(
-        fixture.options,
-        defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, fence, attempt }) => {
-          if (isLost) return { fence, attempt }
-          await new Gate().pass(signal).catch((error: unknown) => reasons.push(error))
-          return 'of the first'
-        }),
-      )
-      app.events.on('node.lost', () => (isLost = true))
-      const [lost, left] = [nextEvent(app, 'run.lost'), nextEvent(app, 'node.lost')]
-      const [settled, recovered] = [recordEvents(app, 'run.settled'), recordEvents(app, 'runs.recovered')]
-      const started = nextEvent(app, 'run.started')
-      const { id } = await app.run('a')
-      await started
-      const [node] = await store.nodes.list()
-      await store.nodes.remove([node!.id])
-      const { nodeId, newNodeId } = await left
-      expect(nodeId).toBe(node!.id)
-      expect(await lost).toMatchObject({ runId: id, jobId: 'a' })
-      expect(reasons[0]).toMatchObject({ code: 'LEASE_LOST' })
-      const run = await app.waitFor(id)
-      expect(run).toMatchObject({ state: 'succeeded', attempt: 1, nodeId: newNodeId })
-      expect(run.output).toEqual({ fence: run.fence, attempt: 1 })
-      expect(run.fence).toBeGreaterThan(id * FENCE_FACTOR + 1)
-      expect(settled.map((one) => one.outcome)).toEqual(['success'])
-      expect(recovered[0]).toEqual({ count: 1, nodeIds: [nodeId] })
-      expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
-    })
+    it(
+      'W37: aborts its handlers, writes nothing of them, and goes on under a new id',
+      { timeout: 30_000 },
+      async () => {
+        const reasons: unknown[] = []
+        let isLost = false
+        const app = await startApp(
+          fixture.options,
+          defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, fence, attempt }) => {
+            if (isLost) return { fence, attempt }
+            await new Gate().pass(signal).catch((error: unknown) => reasons.push(error))
+            return 'of the first'
+          }),
+        )
+        app.events.on('node.lost', () => (isLost = true))
+        const [lost, left] = [nextEvent(app, 'run.lost'), nextEvent(app, 'node.lost')]
+        const [settled, recovered] = [recordEvents(app, 'run.settled'), recordEvents(app, 'runs.recovered')]
+        const started = nextEvent(app, 'run.started')
+        const { id } = await app.run('a')
+        await started
+        const [node] = await store.nodes.list()
+        await store.nodes.remove([node!.id])
+        const { nodeId, newNodeId } = await left
+        expect(nodeId).toBe(node!.id)
+        expect(await lost).toMatchObject({ runId: id, jobId: 'a' })
+        expect(reasons[0]).toMatchObject({ code: 'LEASE_LOST' })
+        const run = await app.waitFor(id)
+        expect(run).toMatchObject({ state: 'succeeded', attempt: 1, nodeId: newNodeId })
+        expect(run.output).toEqual({ fence: run.fence, attempt: 1 })
+        expect(run.fence).toBeGreaterThan(id * FENCE_FACTOR + 1)
+        expect(settled.map((one) => one.outcome)).toEqual(['success'])
+        expect(recovered[0]).toEqual({ count: 1, nodeIds: [nodeId] })
+        expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
+      },
+    )
 
     it(
       'can still end the second attempt of a run whose first one came to its end late',
@@ -227,7 +231,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('two apps in one process do not take each other for dead', async () => {
+  it('W19: two apps in one process do not take each other for dead', async () => {
     const gate = new Gate()
     const job = defineJob({ id: 'a' }, async () => gate.pass())
     const one = await startApp(fixture.options, job)

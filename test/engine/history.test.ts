@@ -96,7 +96,7 @@ describeEachStore((fixture) => {
     expect((await app.runs()).map((run) => run.id)).toEqual([waiting])
   })
 
-  it('does the same by itself on the leader, by age and by count, and the ledger stays whole', async () => {
+  it('W34: does the same by itself on the leader, by age and by count, and the ledger stays whole', async () => {
     const windowed = defineJob(
       {
         id: 'daily',

@@ -61,7 +61,7 @@ describeEachStore((fixture) => {
     expect([b.changes, b.leader.epoch]).toEqual([[], undefined])
   })
 
-  it('steps down before its lease ends when renewals fail, and only then another one follows', async () => {
+  it('W18, W20: steps down before its lease ends when renewals fail, and only then another one follows', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
     const epoch = a.leader.epoch!

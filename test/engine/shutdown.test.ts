@@ -21,7 +21,7 @@ describeEachStore((store) => {
   const rowsOf = async (table: 'piko_run' | 'piko_node') => database.db.selectFrom(table).selectAll().execute()
 
   describe('stop', () => {
-    it('waits for the runs under way and starts no more', async () => {
+    it('W9: waits for the runs under way and starts no more', async () => {
       const gate = new Gate()
       const ran: unknown[] = []
       const app = await startApp(
@@ -51,7 +51,7 @@ describeEachStore((store) => {
       expect(await rowsOf('piko_node')).toEqual([])
     })
 
-    it('gives runs back uncounted after its deadline, and the next app runs them', async () => {
+    it('W35: gives runs back uncounted after its deadline, and the next app runs them', async () => {
       let reason: unknown
       const job = defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, attempt }) => {
         if (reason === undefined) {

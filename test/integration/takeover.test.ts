@@ -36,7 +36,7 @@ describeEachStore((fixture) => {
   })
 
   it(
-    'a node that stood still for two leases is refused when it finishes; the second execution stands',
+    'W2: a node that stood still for two leases is refused when it finishes; the second execution stands',
     { timeout: 60_000 },
     async () => {
       const store = storeOn(await fixture.open())
