@@ -27,13 +27,14 @@ export function errorOf({ stderr }: CliResult): { code: string; message: string;
   return (JSON.parse(last) as { error: ReturnType<typeof errorOf> }).error
 }
 
-/** A user's project in a folder of its own, removed after the test. `piko` is this repository. */
+/** A user's project in a folder of its own, removed after the test. `piko` is this repository, and zod is installed. */
 export class Project {
   readonly folder = mkdtempSync(join(tmpdir(), 'piko-cli-'))
 
   constructor(files: Readonly<Record<string, string>> = {}) {
     mkdirSync(join(this.folder, 'node_modules'))
     symlinkSync(ROOT, join(this.folder, 'node_modules/piko'), 'dir')
+    symlinkSync(join(ROOT, 'node_modules/zod'), join(this.folder, 'node_modules/zod'), 'dir')
     for (const [file, text] of Object.entries(files)) this.write(file, text)
     onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }))
   }
