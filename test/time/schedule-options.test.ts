@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { registrationOf } from '../../src/engine/plan-job.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type JobSpec } from '../../src/job/spec.ts'
+import { jitterOf } from '../../src/time/jitter.ts'
+import { Schedule } from '../../src/time/schedule.ts'
+import { Timeline } from '../../src/time/window.ts'
+import { thrown } from '../support/thrown.ts'
+
+const NEW_YEAR = new Date('2026-01-01T00:00:00Z')
+
+function stored(spec: Partial<JobSpec>): string | null {
+  return registrationOf(
+    defineJob({ id: 'a', ...spec }, () => {}),
+    NEW_YEAR,
+  ).schedule
+}
+
+describe('the text of a schedule in the database', () => {
+  it('is the same as ever for a job without the options that came later', () => {
+    expect(stored({ cron: '0 * * * *' })).toBe('{"kind":"cron","cron":"0 * * * *","timezone":"UTC"}')
+    expect(stored({ every: '1m', jitter: '5s' })).toBe(
+      '{"kind":"every","everyMs":60000,"anchor":"1970-01-01T00:00:00.000Z"}',
+    )
+    expect(stored({ at: NEW_YEAR })).toBe('{"kind":"at","at":"2026-01-01T00:00:00.000Z"}')
+    expect(stored({})).toBeNull()
+  })
+
+  it('has the options that were written, and a mark in place of a function', () => {
+    const spec = { cron: ['0 1 * * *', '0 2 * * *'], dst: { gap: 'skip' }, start: NEW_YEAR } as const
+    expect(stored({ ...spec, exclude: () => false })).toBe(
+      '{"kind":"cron","cron":["0 1 * * *","0 2 * * *"],"timezone":"UTC","dst":{"gap":"skip"},' +
+        '"start":"2026-01-01T00:00:00.000Z","exclude":{"when":"(function)"}}',
+    )
+  })
+})
+
+describe('an exclusion calendar', () => {
+  const everySecond = { kind: 'cron', cron: '* * * * * *', timezone: 'America/New_York' } as const
+
+  it('leaves out days of the zone, however many ticks they have', () => {
+    const workdays = Schedule.of({ ...everySecond, exclude: { weekdays: ['sat', 'sun'], dates: ['2026-03-09'] } })
+    const friday = new Date('2026-03-07T04:59:59Z')
+    const tuesday = new Date('2026-03-10T04:00:00Z')
+    expect(workdays.next(friday)).toEqual(tuesday)
+    expect(workdays.previous(tuesday)).toEqual(friday)
+  })
+
+  it('makes windows go on to the next tick that is left', () => {
+    const exclude = { weekdays: ['sat', 'sun'] } as const
+    const daily = Schedule.of({ kind: 'cron', cron: '0 6 * * *', timezone: 'UTC', exclude })
+    const monday = new Timeline(daily, { start: NEW_YEAR }).containing(new Date('2026-01-11T12:00:00Z'))
+    expect(monday).toEqual({ start: new Date('2026-01-09T06:00:00Z'), end: new Date('2026-01-12T06:00:00Z') })
+  })
+
+  it('tells a function the local time', () => {
+    const seen: unknown[] = []
+    const when = (...args: unknown[]): boolean => seen.push(args) === 1
+    const at = {
+      kind: 'every',
+      everyMs: 3_600_000,
+      anchor: NEW_YEAR.toISOString(),
+      timezone: 'Asia/Kathmandu',
+    } as const
+    expect(Schedule.of({ ...at, exclude: { when } }).next(NEW_YEAR)).toEqual(new Date('2026-01-01T02:00:00Z'))
+    expect(seen[0]).toEqual([
+      new Date('2026-01-01T01:00:00Z'),
+      { date: '2026-01-01', time: '06:45:00', weekday: 'thu' },
+    ])
+  })
+
+  it('that leaves out everything ends the schedule', () => {
+    expect(Schedule.of({ ...everySecond, exclude: { when: () => true } }).next(NEW_YEAR)).toBeUndefined()
+  })
+})
+
+describe('jitter', () => {
+  it('is the same for the same job and tick, and spreads the others evenly', () => {
+    expect(jitterOf('a', NEW_YEAR, 0)).toBe(0)
+    expect(jitterOf('a', NEW_YEAR, 60_000)).toBe(jitterOf('a', new Date(NEW_YEAR), 60_000))
+    const delays = Array.from({ length: 4_000 }, (_, job) => jitterOf(`job-${job}`, NEW_YEAR, 3))
+    for (const delay of [0, 1, 2, 3]) {
+      const share = delays.filter((each) => each === delay).length / delays.length
+      expect(share).toBeGreaterThan(0.2)
+      expect(share).toBeLessThan(0.3)
+    }
+  })
+})
+
+describe('an option of a schedule that makes no sense', () => {
+  const daily = { kind: 'cron', cron: '0 0 * * *', timezone: 'UTC' } as const
+
+  it.each<[object, string]>([
+    [{ cron: [] }, 'cron is []; expected one expression or more; leave the option out'],
+    [
+      { dst: 'utc' },
+      "dst is \"utc\"; expected 'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }",
+    ],
+    [{ dst: { gap: 'before' } }, 'dst is {"gap":"before"}; expected'],
+    [{ start: '2026-01-01' }, 'start is "2026-01-01"; expected an ISO 8601 instant with a zone'],
+    [
+      { start: '2026-01-02T00:00:00Z', end: '2026-01-01T00:00:00Z' },
+      'end is "2026-01-01T00:00:00Z"; expected an instant after start, 2026-01-02T00:00:00Z; correct one of them',
+    ],
+    [{ exclude: ['sat'] }, 'exclude is ["sat"]; expected an object with dates, weekdays and when'],
+    [{ exclude: { dates: ['2026-02-30'] } }, 'exclude is "2026-02-30"; expected a date of the calendar'],
+    [{ exclude: { weekdays: ['Saturday'] } }, 'exclude is "Saturday"; expected one of sun, mon, tue'],
+    [{ exclude: { weekday: ['sat'] } }, 'exclude is "weekday"; expected one of dates, weekdays and when'],
+    [{ exclude: { weekdays: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] } }, 'expected a day of the week'],
+    [{ exclude: { when: '(function)' } }, 'exclude is "(function)"; expected a function (instant, local) => boolean'],
+  ])('is refused: %j', (options, message) => {
+    const error = thrown(() => Schedule.of({ ...daily, ...options }, 'sync'))
+    expect(error.code).toBe('SCHEDULE_INVALID')
+    expect(error.message).toContain(`job "sync": `)
+    expect(error.message).toContain(message)
+  })
+
+  it.each<[Partial<JobSpec>, string]>([
+    [{ every: '1m', dst: 'auto' }, 'dst "auto" has no effect without cron'],
+    [{ at: NEW_YEAR, exclude: { dates: ['2026-01-01'] } }, 'has no effect without cron or every'],
+    [{ start: NEW_YEAR }, 'has no effect without cron or every'],
+    [{ jitter: '5s' }, 'jitter "5s" has no effect without cron, every or at'],
+  ])('is refused where it has no effect: %j', (spec, message) => {
+    const error = thrown(() => stored(spec))
+    expect(error.code).toBe('JOB_INVALID')
+    expect(error.message).toContain(message)
+  })
+})
