@@ -10,8 +10,8 @@ const LAST_MS = Date.UTC(2999, 0, 7)
 
 /** The wall-clock times of a cron expression, as if they were UTC, on whole seconds. */
 export class CronTicks implements Ticks {
-  /** Whether the hour or the minute is a wildcard: `*`, also with a step. */
-  readonly isWild: boolean
+  /** Whether the hour is a wildcard: `*`, also with a step. */
+  readonly isHourWild: boolean
   readonly #cron: Cron
 
   /**
@@ -21,7 +21,7 @@ export class CronTicks implements Ticks {
   constructor(expression: string, jobId?: string) {
     // By a fixed offset croner is some ten times faster than through `Intl`, and there are no clock changes to disagree about.
     this.#cron = parse(expression, { utcOffset: 0 }, jobId)
-    this.isWild = hasWildcard(expression)
+    this.isHourWild = hasWildHour(expression)
     if (this.next(FIRST_MS) === undefined) {
       throw scheduleInvalid(
         {
@@ -68,10 +68,10 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   }
 }
 
-function hasWildcard(expression: string): boolean {
+function hasWildHour(expression: string): boolean {
   const fields = expression.trim().split(/\s+/)
   if (fields.length === 1) return fields[0]?.toLowerCase() === '@hourly'
-  return fields.slice(-5, -3).some((field) => /^[*?]/.test(field))
+  return /^[*?]/.test(fields.at(-4) ?? '')
 }
 
 /** @throws PikoError `SCHEDULE_INVALID` for a name that is no IANA time zone */

@@ -13,14 +13,14 @@ export interface DstRule {
 }
 
 /**
- * `'auto'` is what cronie does: a schedule whose hour or minute is a wildcard (`*`, also with a step) follows elapsed time: `skip`
- * and `both`. One at fixed times fires exactly once: `after` and `first`.
+ * `'auto'`: a schedule whose hour is a wildcard (`*`, also with a step) follows elapsed time: `skip` and `both`. One at fixed hours
+ * fires exactly once for each of its times: `after` and `first`.
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 
 /** The rule of a policy for a cron expression; what a rule leaves open is as with `'auto'`. */
-export function dstRule(policy: DstPolicy | undefined, isWild: boolean): DstRule {
-  const auto: DstRule = isWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
+export function dstRule(policy: DstPolicy | undefined, isHourWild: boolean): DstRule {
+  const auto: DstRule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
   return policy === undefined || policy === 'auto' ? auto : { ...auto, ...policy }
 }
 

@@ -121,7 +121,7 @@ function cronTicks(spec: Extract<ScheduleSpec, { kind: 'cron' }>, jobId: string 
   return union(
     expressions.map((expression) => {
       const wall = new CronTicks(expression, jobId)
-      return new ZonedTicks(wall, zone, dstRule(spec.dst, wall.isWild))
+      return new ZonedTicks(wall, zone, dstRule(spec.dst, wall.isHourWild))
     }),
   )
 }

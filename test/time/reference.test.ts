@@ -49,8 +49,8 @@ function cronCase(zone: string, minutes: Minutes, random: Random): Case {
 function cronCaseOf(zone: string, minutes: Minutes, crons: readonly (typeof CRONS)[number][], random: Random): Case {
   const dst = RULES[random(RULES.length)] ?? 'auto'
   const ticks = new Set<number>()
-  for (const [, matches, isWild] of crons) {
-    const auto: Rule = isWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
+  for (const [, matches, isHourWild] of crons) {
+    const auto: Rule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
     for (const tick of minutes.ticks((local) => matches(new Date(local)), dst === 'auto' ? auto : dst)) ticks.add(tick)
   }
   const bounds = boundsOf(zone, minutes, random)

@@ -98,12 +98,12 @@ export class Minutes {
 }
 
 /** Cron expressions with what they mean, and what `'auto'` makes of them. */
-export const CRONS: readonly (readonly [cron: string, matches: (local: Date) => boolean, isWild: boolean])[] = [
+export const CRONS: readonly (readonly [cron: string, matches: (local: Date) => boolean, isHourWild: boolean])[] = [
   ['* * * * *', () => true, true],
   ['*/7 * * * *', (t) => t.getUTCMinutes() % 7 === 0, true],
   ['0 * * * *', (t) => t.getUTCMinutes() === 0, true],
   ['30 */2 * * *', (t) => t.getUTCMinutes() === 30 && t.getUTCHours() % 2 === 0, true],
-  ['*/15 1-3 * * *', (t) => t.getUTCMinutes() % 15 === 0 && t.getUTCHours() >= 1 && t.getUTCHours() <= 3, true],
+  ['*/15 1-3 * * *', (t) => t.getUTCMinutes() % 15 === 0 && t.getUTCHours() >= 1 && t.getUTCHours() <= 3, false],
   ['0 30 2 * * *', (t) => t.getUTCHours() === 2 && t.getUTCMinutes() === 30, false],
   ['30 1 * * *', (t) => t.getUTCHours() === 1 && t.getUTCMinutes() === 30, false],
   ['0 0 * * *', (t) => t.getUTCHours() === 0 && t.getUTCMinutes() === 0, false],
