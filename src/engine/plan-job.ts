@@ -85,15 +85,16 @@ const MOST_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
 }
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
-  const { misfireGraceMs, overlap, priority } = job.policy
+  const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
   // What is under way is known at the tick, not before.
   const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
+  const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
   const runs: NewRun[] = []
   let { active } = due
   let tick: Date | undefined = due.nextTick
   while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
     const next = schedule.next(tick)
-    const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs
+    const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs && tick < caughtUpFrom
     const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
     const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MOST_ACTIVE[overlap] ? 'overlap' : undefined
     runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: startOf(job, tick), tick, skipped })
@@ -101,6 +102,17 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
     tick = next
   }
   return { jobId: job.id, runs, skippedWindows: [], nextTick: tick, planAt: tick, windowCursor: undefined }
+}
+
+/** The first of the last `limit` ticks before an instant; the instant itself for none. */
+function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
+  let from = before
+  for (let count = 0; count < limit; count++) {
+    const previous = schedule.previous(from)
+    if (!previous) break
+    from = previous
+  }
+  return from
 }
 
 function startOf({ id, policy }: JobDefinition, tick: Date): Date {

@@ -86,6 +86,8 @@ const OPTIONS: Readonly<Record<keyof JobSpec, true>> = {
   retry: true,
   timeout: true,
   misfireGraceTime: true,
+  misfire: true,
+  misfireLimit: true,
   overlap: true,
   concurrency: true,
   rate: true,
@@ -115,6 +117,7 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     retry: retryPolicy(spec),
     timeoutMs: spec.timeout === undefined ? undefined : durationMs(spec.timeout, `timeout of job "${spec.id}"`),
     misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
+    misfireLimit: misfireLimit(spec),
     overlap: spec.overlap ?? 'allow',
     ...admission(spec, windows),
     priority: priority(spec),
@@ -163,6 +166,17 @@ function keyFunction(spec: AnyJobSpec, option: string, value: unknown): ((run: A
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
+}
+
+const MOST_MISFIRES = 10_000
+
+function misfireLimit(spec: AnyJobSpec): number {
+  oneOf(spec, 'misfire', spec.misfire, ['skip', 'once', 'all'])
+  const limit = atLeastOne(spec, 'misfireLimit', spec.misfireLimit)
+  if (limit !== undefined && (limit > MOST_MISFIRES || spec.misfire !== 'all')) {
+    throw invalid(spec, `misfireLimit is ${limit}; expected at most ${MOST_MISFIRES}, beside misfire: 'all'`)
+  }
+  return { skip: 0, once: 1, all: limit ?? 100 }[(spec.misfire ?? 'skip') as 'skip' | 'once' | 'all']
 }
 
 function isSchema(value: unknown): boolean {

@@ -88,6 +88,13 @@ export interface JobSpec<
   /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
   readonly misfireGraceTime?: Duration
   /**
+   * What becomes of ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped.
+   * `'once'`: the last of them runs, the others are skipped. `'all'`: the last `misfireLimit` of them run. Default `'skip'`.
+   */
+  readonly misfire?: 'skip' | 'once' | 'all'
+  /** With `misfire: 'all'`, from 1 to 10,000. Default 100. */
+  readonly misfireLimit?: number
+  /**
    * What becomes of a tick that comes while an earlier run of the job is queued or running:
    * `'allow'`: it runs beside it. `'skip'`: it is recorded as skipped. `'bufferOne'`: it waits for the end of the earlier run, and
    * ticks that come while one waits are skipped. `'bufferAll'`: all wait, and run one after the other. `'cancelOther'`: the earlier
@@ -171,6 +178,8 @@ export interface JobPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
+  /** So many of the last ticks beyond the grace time run all the same. */
+  readonly misfireLimit: number
   readonly overlap: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
   /** Undefined: no limit of any kind. */
   readonly limits: AdmissionLimits | undefined

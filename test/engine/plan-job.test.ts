@@ -54,6 +54,17 @@ describe('a job without windows', () => {
     ])
   })
 
+  it.each([
+    ['skip', {}, ['misfire', 'misfire', 'misfire', undefined, undefined]],
+    ['once', {}, ['misfire', 'misfire', undefined, undefined, undefined]],
+    ['all', { misfireLimit: 2 }, ['misfire', undefined, undefined, undefined, undefined]],
+    ['all', {}, [undefined, undefined, undefined, undefined, undefined]],
+  ] as const)('misfire %s %j: the last ones beyond the grace time run', (misfire, options, skipped) => {
+    const spec = job({ every: '1m', misfireGraceTime: '90s', misfire, ...options })
+    const plan = planJob(spec, due({ nextTick: seconds(-240) }), NOW, NOW)
+    expect(plan.runs.map((run) => run.skipped)).toEqual(skipped)
+  })
+
   it('fires once at its instant, and is done', () => {
     const once = job({ at: '2026-03-10T12:00:00Z' })
     expect(registrationOf(once, seconds(60)).begin.nextTick).toEqual(NOW)

@@ -19,6 +19,7 @@ describe('a defined job', () => {
       timeoutMs: undefined,
       jitterMs: 0,
       misfireGraceMs: 300_000,
+      misfireLimit: 0,
       overlap: 'allow',
       limits: undefined,
       concurrencyKey: undefined,
@@ -53,6 +54,7 @@ describe('a defined job', () => {
       timeoutMs: 5_400_000,
       jitterMs: 0,
       misfireGraceMs: 86_400_000,
+      misfireLimit: 0,
       overlap: 'skip',
       limits: { concurrency: 4 },
       priority: -5,
@@ -127,7 +129,7 @@ describe('defineJob refuses', () => {
     [
       { id: 'a', corn: '* * * * *' },
       'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
-        'resources, sinks, retry, timeout, misfireGraceTime, overlap, concurrency, rate, priority',
+        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, priority',
     ],
     [
       { id: 'a', overlap: 'queue' },
