@@ -7,6 +7,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { addJobsPause } from './jobs-pause.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
 import { styleFor } from './style.ts'
@@ -25,8 +26,12 @@ interface ListedJob {
 }
 
 export function addJobs(program: Command): void {
-  const jobs = program.command('jobs').summary('look at the jobs').description('Looks at the jobs.')
-  jobs.addHelpText('after', examples(['piko jobs list']))
+  const jobs = program
+    .command('jobs')
+    .summary('look at the jobs, pause and resume them')
+    .description('Looks at the jobs, pauses and resumes them.')
+  jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
+  addJobsPause(jobs)
   jobs
     .command('list')
     .description(

@@ -9,6 +9,7 @@ import { addRun } from './run.ts'
 import { addRuns } from './runs.ts'
 import { addSchedule } from './schedule.ts'
 import { addStart } from './start.ts'
+import { addWhy } from './why.ts'
 import { addWindows } from './windows.ts'
 
 const EXIT_CODES = `
@@ -36,7 +37,18 @@ export function createProgram({ json }: { json: boolean }): Command {
     )
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  for (const add of [addStart, addRun, addRuns, addJobs, addSchedule, addConfig, addWindows, addMigrate, addGraph])
+  for (const add of [
+    addStart,
+    addRun,
+    addRuns,
+    addJobs,
+    addSchedule,
+    addConfig,
+    addWindows,
+    addWhy,
+    addMigrate,
+    addGraph,
+  ])
     add(program)
   return program
 }

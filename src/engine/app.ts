@@ -33,7 +33,7 @@ import { type Leader } from './leader.ts'
 import { type Locks } from './locks.ts'
 import { Node } from './node.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
-import { type PruneOptions } from './run-control.ts'
+import { type PruneOptions, type Why } from './run-control.ts'
 import { ResourcesService } from './resources-service.ts'
 import { serviceEvents } from './service-events.ts'
 import { SinksService } from './sinks-service.ts'
@@ -443,6 +443,35 @@ export class Piko {
    */
   async prune(options: PruneOptions): Promise<number> {
     return this.#ready().node.control.prune(options)
+  }
+
+  /**
+   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}; a deploy does not undo it. Runs that are
+   * queued or running go on, and it can be run by hand.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async pause(jobId: string): Promise<void> {
+    return this.#ready().node.control.setPaused(jobId, true)
+  }
+
+  /**
+   * Lets the schedule of a paused job go on. What was missed is decided as after an outage: by `misfireGraceTime` and `misfire`, or
+   * `windows.catchUp`.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async resume(jobId: string): Promise<void> {
+    return this.#ready().node.control.setPaused(jobId, false)
+  }
+
+  /**
+   * Why a job did or did not run at an instant of its schedule; without one, at the last that was planned.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async why(jobId: string, tick?: Date): Promise<Why> {
+    return this.#ready().node.control.why(jobId, tick)
   }
 
   /** All jobs that the database knows. */

@@ -6,6 +6,8 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type EndedState, type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
+import { whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
@@ -16,6 +18,15 @@ export interface PruneOptions {
   readonly jobId?: string | undefined
   /** Only count them. Default false. */
   readonly dryRun?: boolean
+}
+
+/** Why a job did or did not run. */
+export interface Why {
+  /** One sentence for people. */
+  readonly sentence: string
+  /** The tick that it is about. */
+  readonly tick: Date | undefined
+  readonly runId: number | undefined
 }
 
 const ENDED: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']
@@ -84,6 +95,33 @@ export class RunControl {
     return this.#store.attempts.list(await this.find(runId))
   }
 
+  /** @throws PikoError `JOB_UNKNOWN` */
+  async setPaused(jobId: string, isPaused: boolean): Promise<void> {
+    this.#store.database.assertOutside(isPaused ? 'app.pause' : 'app.resume')
+    if (!(await this.#store.jobs.setPaused(jobId, isPaused))) throw unknownJob(jobId)
+  }
+
+  /** @throws PikoError `JOB_UNKNOWN` */
+  async why(jobId: string, asked: Date | undefined): Promise<Why> {
+    const { jobs, runs, nodes } = this.#store
+    const job = await jobs.find(jobId)
+    if (!job) throw unknownJob(jobId)
+    const run = await runs.findTick(jobId, asked)
+    const tick = asked ?? run?.tick
+    const { now } = await jobs.agenda()
+    const sentence = whySentence({
+      jobId,
+      now,
+      schedule: job.schedule === null ? undefined : (JSON.parse(job.schedule) as ScheduleSpec),
+      isPaused: job.isPaused,
+      nextTick: job.nextTick,
+      tick,
+      run,
+      liveNodes: await nodes.countLive(),
+    })
+    return { sentence, tick, runId: run?.id }
+  }
+
   /** Deletes ended runs in small steps. Returns how many. */
   async prune({ olderThan, states = ENDED, jobId, dryRun = false }: PruneOptions): Promise<number> {
     this.#store.database.assertOutside('app.prune')
@@ -104,6 +142,12 @@ export class RunControl {
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
   }
+}
+
+function unknownJob(jobId: string): PikoError {
+  return new PikoError('JOB_UNKNOWN', `the database does not know job "${jobId}": start a node with it first`, {
+    details: { jobId },
+  })
 }
 
 /** An empty filter is a filter that somebody forgot to fill, not the wish to change every run there is. */

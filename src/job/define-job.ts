@@ -176,7 +176,7 @@ function misfireLimit(spec: AnyJobSpec): number {
   if (limit !== undefined && (limit > MOST_MISFIRES || spec.misfire !== 'all')) {
     throw invalid(spec, `misfireLimit is ${limit}; expected at most ${MOST_MISFIRES}, beside misfire: 'all'`)
   }
-  return { skip: 0, once: 1, all: limit ?? 100 }[(spec.misfire ?? 'skip') as 'skip' | 'once' | 'all']
+  return { skip: 0, once: 1, all: limit ?? 100 }[spec.misfire ?? 'skip']
 }
 
 function isSchema(value: unknown): boolean {

@@ -329,6 +329,21 @@ export class JobStore {
     return rows.map((row) => row.id)
   }
 
+  /**
+   * Pauses a job's schedule, or lets it go on. Runs that are queued or running are not touched. False: there is no such job.
+   */
+  async setPaused(jobId: string, isPaused: boolean): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_job')
+        .set({ is_paused: isPaused ? 1 : 0, updated_at: dialect.now() })
+        .where('id', '=', jobId)
+        .executeTakeFirstOrThrow(),
+    )
+    return numUpdatedRows > 0n
+  }
+
   async agenda(scope = ALL_JOBS): Promise<Agenda> {
     const { db, dialect } = this.#database
     const next = db

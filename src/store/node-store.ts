@@ -52,6 +52,17 @@ export class NodeStore {
     return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
   }
 
+  /** Nodes whose leases have not run out. */
+  async countLive(): Promise<number> {
+    const { db, dialect } = this.#database
+    const { count } = await db
+      .selectFrom('piko_node')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('expires_at', '>=', dialect.now())
+      .executeTakeFirstOrThrow()
+    return Number(count)
+  }
+
   async list(): Promise<NodeRow[]> {
     return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
   }

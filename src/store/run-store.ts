@@ -350,6 +350,15 @@ export class RunStore {
     return (await this.findAll([runId]))[0]
   }
 
+  /** The run of a tick, or of the last tick that was planned; by the index (job_id, tick). */
+  async findTick(jobId: string, tick: Date | undefined): Promise<Run | undefined> {
+    const { db, dialect } = this.#database
+    let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', jobId).where('tick', 'is not', null)
+    if (tick) query = query.where('tick', '=', dialect.instant(tick))
+    const row = await query.orderBy('tick', 'desc').limit(1).executeTakeFirst()
+    return row && runOf(row, dialect)
+  }
+
   async findAll(runIds: readonly number[]): Promise<Run[]> {
     if (runIds.length === 0) return []
     const { db, dialect } = this.#database

@@ -1,0 +1,85 @@
+import { type Run } from '../job/run.ts'
+import { formatMs } from '../time/duration.ts'
+import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
+
+/** What is known about a job, and about one tick of it where one was asked for. */
+export interface WhyFacts {
+  readonly jobId: string
+  readonly now: Date
+  /** As the database has it. */
+  readonly schedule: ScheduleSpec | undefined
+  readonly isPaused: boolean
+  readonly nextTick: Date | undefined
+  /** The tick asked for, else the last one that there is a row of. */
+  readonly tick: Date | undefined
+  readonly run: Run | undefined
+  /** Nodes whose leases have not run out. */
+  readonly liveNodes: number
+}
+
+/** Why a job did or did not run, in one sentence. */
+export function whySentence(facts: WhyFacts): string {
+  const { jobId, tick, run } = facts
+  if (run && tick) return `${jobId} at ${text(tick)}: ${whyRun(run, facts)}.`
+  return tick ? `${jobId} at ${text(tick)}: ${whyNoRun(tick, facts)}.` : `${jobId}: ${whyNever(facts)}.`
+}
+
+function whyRun(run: Run, { now, liveNodes }: WhyFacts): string {
+  const name = `run ${run.id}`
+  switch (run.state) {
+    case 'succeeded':
+      return `${name} succeeded at ${text(run.finishedAt)}, after ${attempts(run)}`
+    case 'failed':
+      return `${name} failed at ${text(run.finishedAt)}, after ${attempts(run)}: ${run.error?.message ?? 'without an error'}`
+    case 'cancelled':
+      return `${name} was cancelled at ${text(run.finishedAt)}`
+    case 'running':
+      return `${name} is running since ${text(run.startedAt)} on node ${run.nodeId ?? '?'}`
+    case 'skipped':
+      return `it was skipped (${run.reason ?? 'no reason'}): ${SKIPPED[run.reason ?? ''] ?? 'see docs/lifecycle.md'}`
+    case 'queued':
+      if (run.runAt > now) {
+        const why =
+          run.attempt > 0 ? `to be tried again: ${run.error?.message ?? 'it failed'}` : 'and is not due before'
+        return `${name} waits until ${text(run.runAt)}, ${why}`
+      }
+      if (liveNodes === 0)
+        return `${name} is due since ${text(run.runAt)}, and no node is running that could execute it`
+      return (
+        `${name} is due since ${text(run.runAt)} (${formatMs(now.getTime() - run.runAt.getTime())}) and waits for a free slot: ` +
+        `a limit of the job (concurrency, rate, overlap) or of the nodes is reached, or no running node knows the job`
+      )
+  }
+}
+
+const SKIPPED: Readonly<Record<string, string>> = {
+  misfire: 'no node planned it within misfireGraceTime',
+  overlap: 'an earlier run of the job was queued or running, and overlap says not to start another',
+}
+
+function whyNoRun(tick: Date, { now, schedule, isPaused, nextTick, liveNodes }: WhyFacts): string {
+  if (!schedule) return 'the job has no schedule; it runs only when somebody asks'
+  const next = Schedule.of(schedule).next(new Date(tick.getTime() - 1))
+  if (next?.getTime() !== tick.getTime()) {
+    return `its schedule does not fire then; the next instant at which it does is ${text(next)}`
+  }
+  if (isPaused) return 'the job is paused'
+  if (tick > now) return 'that is yet to come'
+  if (liveNodes === 0) return 'no node is running; what was missed is decided when one starts'
+  if (nextTick && tick >= nextTick) return 'it is due and not planned yet; no running node leads, or none knows the job'
+  return 'it was before the job was registered, or its run was deleted by the retention of [history]'
+}
+
+function whyNever({ schedule, isPaused, nextTick }: WhyFacts): string {
+  if (!schedule) return 'it has no schedule; it runs only when somebody asks'
+  if (isPaused) return 'it is paused'
+  return nextTick ? `no tick was due yet; the next is ${text(nextTick)}` : 'its schedule has no further tick'
+}
+
+function attempts({ attempt }: Run): string {
+  return attempt === 1 ? 'one attempt' : `${attempt} attempts`
+}
+
+function text(date: Date | undefined): string {
+  return date?.toISOString().replace('.000Z', 'Z') ?? 'never'
+}

@@ -1,0 +1,97 @@
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type Database } from '../../src/store/database.ts'
+import { eventually, nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const MINUTE_MS = 60_000
+
+describeEachStore((fixture) => {
+  let database: Database
+
+  const start = async (...jobs: ReturnType<typeof defineJob>[]) => {
+    database = await fixture.open()
+    await fixture.empty()
+    return startApp(fixture.options, jobs)
+  }
+
+  it('tells how the run of a tick ended, or what it waits for', async () => {
+    const app = await start(
+      defineJob({ id: 'well', every: '1s' }, () => {}),
+      defineJob({ id: 'ill', every: '1s' }, () => {
+        throw new Error('no such shop')
+      }),
+      defineJob(
+        { id: 'stuck', every: '1s', concurrency: 1 },
+        (ctx) => new Promise((resolve) => ctx.signal.addEventListener('abort', resolve)),
+      ),
+    )
+    const { runId } = await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'ill')
+    const { tick } = (await app.findRun(runId))!
+    expect((await app.why('ill', tick)).sentence).toMatch(
+      /^ill at .*Z: run \d+ failed at .*, after one attempt: no such shop\.$/,
+    )
+    await eventually(async () => expect((await app.why('well')).sentence).toMatch(/run \d+ succeeded at /))
+    await eventually(async () =>
+      expect((await app.why('stuck')).sentence).toMatch(
+        /is due since .* and waits for a free slot: a limit of the job/,
+      ),
+    )
+  })
+
+  it('tells why there is no run', async () => {
+    const app = await start(
+      defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}),
+      defineJob({ id: 'by_hand' }, () => {}),
+    )
+    expect((await app.why('by_hand')).sentence).toBe('by_hand: it has no schedule; it runs only when somebody asks.')
+    expect((await app.why('hourly')).sentence).toMatch(/^hourly: no tick was due yet; the next is .*:00:00Z\.$/)
+    expect((await app.why('hourly', new Date('2026-01-01T00:30:00Z'))).sentence).toMatch(
+      /its schedule does not fire then; the next instant at which it does is 2026-01-01T01:00:00Z/,
+    )
+    expect((await app.why('hourly', new Date('2026-01-01T00:00:00Z'))).sentence).toMatch(
+      /before the job was registered/,
+    )
+    const next = new Date(Math.ceil((Date.now() + MINUTE_MS) / 3_600_000) * 3_600_000)
+    expect((await app.why('hourly', next)).sentence).toMatch(/that is yet to come/)
+    await database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', '=', 'hourly').execute()
+    expect((await app.why('hourly', next)).sentence).toMatch(/the job is paused/)
+    await expect(app.why('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
+  })
+
+  it('a paused job does not fire, on any node and after a deploy, until it is resumed', async () => {
+    const job = defineJob({ id: 'tick', every: '200ms', misfireGraceTime: '0s' }, () => {})
+    const app = await start(job)
+    await nextEvent(app, 'run.settled')
+    await app.pause('tick')
+    const again = await startApp(fixture.options, job)
+    const runs = async (): Promise<number> => (await again.runs({ jobId: 'tick', limit: 1_000 })).length
+    // What was planned ahead runs.
+    await eventually(async () => expect((await again.runs({ state: 'queued' })).length).toBe(0))
+    const before = await runs()
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(await runs()).toBe(before)
+    expect((await again.jobs())[0]).toMatchObject({ isPaused: true })
+    await again.resume('tick')
+    await eventually(async () => expect(await runs()).toBeGreaterThan(before + 2))
+    await expect(app.pause('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
+  })
+
+  it('tells why a tick was skipped', async () => {
+    const job = defineJob({ id: 'tick', every: '1m', misfireGraceTime: '30s' }, () => {})
+    const first = await start(job)
+    await first.stop()
+    const { db, dialect } = database
+    const tick = new Date(Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 3 * MINUTE_MS)
+    await db
+      .updateTable('piko_job')
+      .set({ next_tick: dialect.instant(tick), plan_at: dialect.instant(tick) })
+      .execute()
+    const app = await startApp(fixture.options, job)
+    await eventually(async () =>
+      expect((await app.why('tick', tick)).sentence).toMatch(
+        /it was skipped \(misfire\): no node planned it within misfireGraceTime\.$/,
+      ),
+    )
+  })
+})
