@@ -15,6 +15,7 @@ interface LogsOptions {
 }
 
 const FOLLOW_MS = 500
+const LAST_LINES_MS = 1_500
 
 export function addRunLogs(runs: Command): void {
   runs
@@ -38,9 +39,12 @@ export function addRunLogs(runs: Command): void {
         let after = 0
         let isOver = !follow
         do {
-          // Asked before the lines: those of a run that has ended by then are all there.
           const run = await app.findRun(runId)
-          isOver ||= run === undefined || TERMINAL_STATES.has(run.state)
+          if (!isOver && (run === undefined || TERMINAL_STATES.has(run.state))) {
+            isOver = true
+            // Its node writes the lines each second: the last ones may be on their way.
+            await new Promise((resolve) => setTimeout(resolve, LAST_LINES_MS))
+          }
           const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
           after = lines.at(-1)?.id ?? after
           if (follow && json) for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)

@@ -159,8 +159,8 @@ export class Node {
     const leader = (this.leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events))
     // A test's clock says what is planned, else the database's: those of two nodes differ.
     const agenda = async (scope?: PlanScope): Promise<Agenda> => {
-      const { now, nextPlanAt } = await store.jobs.agenda(scope)
-      return { now: parts.testClock ? new Date(parts.testClock.now()) : now, nextPlanAt }
+      const { now, ...rest } = await store.jobs.agenda(scope)
+      return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
     }
     const planning = [
       new Registration(store.jobs, registry, agenda),

@@ -2,7 +2,8 @@ import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/sp
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { jitterOf } from '../time/jitter.ts'
-import { Schedule, scheduleJson } from '../time/schedule.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
+import { storedSchedule } from '../time/stored-schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
@@ -59,7 +60,8 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date
  * @param until how far ahead runs are planned; they start at their tick, not before
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
-  const { schedule: spec, windows } = job.policy
+  const { windows } = job.policy
+  const spec = scheduleInForce(job, due.schedule)
   if (!spec)
     return {
       jobId: due.id,
@@ -73,6 +75,14 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
   return windows
     ? planWindows(job, new Timeline(schedule, windows), windows, due, now, until)
     : planTicks(job, schedule, due, now, until)
+}
+
+/** What the database says, which somebody may have edited; of a job with windows what the code says: they hang on its grid. */
+export function scheduleInForce(job: JobDefinition, stored: string | null | undefined): ScheduleSpec | undefined {
+  const { schedule, windows } = job.policy
+  if (windows || stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
+  if (stored === null) return undefined
+  return storedSchedule(stored, schedule?.kind === 'cron' ? schedule.timezone : 'UTC', job.id)
 }
 
 /** A tick is skipped while so many runs of its job are queued or running. */

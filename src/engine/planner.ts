@@ -12,10 +12,11 @@ import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
+import { Schedule } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
-import { planJob } from './plan-job.ts'
+import { planJob, scheduleInForce } from './plan-job.ts'
 
 const JOBS_PER_PASS = 500
 /** A job that can't be planned because its functions throw is looked at again after this. */
@@ -41,6 +42,8 @@ export class Planner extends LoopService {
   readonly #agenda: (scope: PlanScope) => Promise<Agenda>
   // Of other nodes: this node's code does not know them, and leaves them untouched.
   readonly #unknown = new Set<string>()
+  // Edited schedules that can't be read.
+  readonly #refused = new Map<string, string | null>()
   readonly #registry: JobRegistry
   readonly #leader: Leader
   readonly #cancels: Pick<CancelStore, 'request'>
@@ -86,6 +89,7 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
+    if (agenda.isEdited) await this.#takeUpEdits(agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
@@ -93,6 +97,22 @@ export class Planner extends LoopService {
     const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
     if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
     return this.#pauseUntil(await this.#agenda(this.#scope))
+  }
+
+  /** A row of `piko_job` that somebody has edited by hand, or by a tool, counts from now on. */
+  async #takeUpEdits(now: Date): Promise<void> {
+    for (const { id, schedule } of await this.#jobs.edited()) {
+      const job = this.#registry.find(id)
+      if (!job || this.#refused.get(id) === schedule) continue
+      try {
+        const spec = scheduleInForce(job, schedule)
+        await this.#jobs.replan(id, schedule, spec && !job.policy.windows ? Schedule.of(spec, id).next(now) : now)
+      } catch (thrown) {
+        // Said once: the schedule that was planned goes on until somebody mends the row.
+        this.#refused.set(id, schedule)
+        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
+      }
+    }
   }
 
   async #follow(): Promise<number> {

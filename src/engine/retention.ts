@@ -14,8 +14,9 @@ export interface RetentionOptions {
   readonly runsPerJob: number
 }
 
-/** Between two passes. */
+/** Between two passes, when the one before found something to delete, and when it did not. */
 const PASS_MS = 60_000
+const IDLE_PASS_MS = 15 * 60_000
 /** Between two steps of one: others need the database too. */
 const STEP_MS = 50
 
@@ -27,6 +28,7 @@ export class Retention extends LoopService {
   readonly #options: RetentionOptions
   readonly #events: Events
   // Of the pass under way: what remains to be looked at.
+  #deleted = 0
   #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
 
   constructor(
@@ -52,11 +54,16 @@ export class Retention extends LoopService {
     this.#tell(count)
     if (next === undefined) this.#walks.shift()
     else walk.after = next
-    return this.#walks.length > 0 ? STEP_MS : PASS_MS
+    return this.#walks.length > 0 ? STEP_MS : this.#pauseMs
+  }
+
+  get #pauseMs(): number {
+    return this.#deleted > 0 ? PASS_MS : IDLE_PASS_MS
   }
 
   async #beginPass(): Promise<number> {
     const { succeededMs, failedMs, runsPerJob } = this.#options
+    this.#deleted = 0
     await this.#store.forgetRates()
     if (runsPerJob > 0)
       this.#tell(
@@ -67,10 +74,11 @@ export class Retention extends LoopService {
       )
     if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
     if (failedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: failedMs, after: 0 })
-    return this.#walks.length > 0 ? STEP_MS : PASS_MS
+    return this.#walks.length > 0 ? STEP_MS : this.#pauseMs
   }
 
   #tell(count: number): void {
+    this.#deleted += count
     if (count > 0) this.#events.emit('runs.deleted', { count })
   }
 }

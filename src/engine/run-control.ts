@@ -6,7 +6,7 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type EndedState, type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { type ScheduleSpec } from '../time/schedule.ts'
+import { storedSchedule } from '../time/stored-schedule.ts'
 import { whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
@@ -112,7 +112,7 @@ export class RunControl {
     const sentence = whySentence({
       jobId,
       now,
-      schedule: job.schedule === null ? undefined : (JSON.parse(job.schedule) as ScheduleSpec),
+      schedule: job.schedule === null ? undefined : storedSchedule(job.schedule),
       isPaused: job.isPaused,
       nextTick: job.nextTick,
       tick,

@@ -20,6 +20,7 @@ const FLUSH_MS = 1_000
 const MOST_WAITING = 20_000
 const LARGEST_FLUSH = 2_000
 const LONGEST_MESSAGE = 4_000
+const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
 
 /** Keeps what handlers log, gathered from all runs of this node and written together each second. */
@@ -83,7 +84,8 @@ export class RunLogs extends LoopService {
       attempt,
       at: new Date(this.#clock.now()),
       level,
-      message: redactText(message.slice(0, LONGEST_MESSAGE)),
+      // Secrets are hidden before a text is cut: half a connection string is no longer known for one.
+      message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
     })
   }

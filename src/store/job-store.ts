@@ -1,4 +1,4 @@
-import { type ExpressionBuilder, type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
@@ -36,6 +36,8 @@ export interface JobRow {
 /** A job that is due for planning, with what its decision needs. */
 export interface DueJob {
   readonly id: string
+  /** The planner's own; see `JobTable`. Undefined: what the code says. */
+  readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
   /** Windows planned and not settled. */
@@ -69,6 +71,8 @@ export interface Agenda {
   readonly now: Date
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
+  /** Somebody has edited a schedule since it was planned. */
+  readonly isEdited: boolean
 }
 
 /** Of which jobs a planner takes care. */
@@ -115,6 +119,8 @@ export class JobStore {
             id: job.id,
             description: job.description?.slice(0, 500) ?? null,
             schedule: job.schedule,
+            code_schedule: job.schedule,
+            planned_schedule: job.schedule,
             windows: job.windows,
             next_tick: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
             plan_at: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
@@ -134,7 +140,9 @@ export class JobStore {
   async #change(trx: Transaction<Tables>, job: JobRegistration, row: Selectable<JobTable> | undefined): Promise<void> {
     if (!row) return
     const { dialect } = this.#database
-    const isRescheduled = row.schedule !== job.schedule || row.windows !== job.windows
+    const isRescheduled = row.code_schedule !== job.schedule || row.windows !== job.windows
+    // What somebody has set in the database stands, whatever the code says now.
+    const isOverridden = job.windows === null && row.windows === null && row.schedule !== row.code_schedule
     if (!isRescheduled && row.description === (job.description ?? null)) return
     const ledger = ledgerOf(job, row, dialect)
     const instant = (date: Date | undefined): Date | string | null =>
@@ -145,15 +153,18 @@ export class JobStore {
       .set({
         description: job.description?.slice(0, 500) ?? null,
         updated_at: dialect.now(),
-        ...(isRescheduled && {
-          schedule: job.schedule,
-          windows: job.windows,
-          next_tick: nextTick,
-          // With windows the planner finds the next tick from the cursor that was kept.
-          plan_at: job.windows === null ? nextTick : dialect.now(),
-          ledger_start: instant(ledger.start),
-          window_cursor: instant(ledger.cursor),
-        }),
+        code_schedule: job.schedule,
+        ...(isRescheduled &&
+          !isOverridden && {
+            schedule: job.schedule,
+            planned_schedule: job.schedule,
+            windows: job.windows,
+            next_tick: nextTick,
+            // With windows the planner finds the next tick from the cursor that was kept.
+            plan_at: job.windows === null ? nextTick : dialect.now(),
+            ledger_start: instant(ledger.start),
+            window_cursor: instant(ledger.cursor),
+          }),
       })
       .where('id', '=', job.id)
       .execute()
@@ -245,6 +256,7 @@ export class JobStore {
       const windowCursor = optionalDate(row.window_cursor, dialect)
       return {
         id: row.id,
+        schedule: row.planned_schedule,
         // A job with windows goes by its cursor; one without a next tick is due for the last time, to be told so.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
@@ -354,8 +366,30 @@ export class JobStore {
       .where((eb) => inScope(eb, scope))
       .orderBy('plan_at')
       .limit(1)
-    const row = await db.selectNoFrom([dialect.now().as('now'), next.as('plan_at')]).executeTakeFirstOrThrow()
-    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect) }
+    const edited = db.selectFrom('piko_job').select('id').where(IS_EDITED).limit(1)
+    const row = await db
+      .selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
+      .executeTakeFirstOrThrow()
+    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect), isEdited: row.edited !== null }
+  }
+
+  /** Jobs whose schedules somebody has edited since they were planned. */
+  async edited(): Promise<{ id: string; schedule: string | null }[]> {
+    return this.#database.db.selectFrom('piko_job').select(['id', 'schedule']).where(IS_EDITED).execute()
+  }
+
+  /** Plans an edited job anew, unless its schedule was edited again meanwhile. */
+  async replan(jobId: string, schedule: string | null, nextTick: Date | undefined): Promise<void> {
+    const { db, dialect } = this.#database
+    const tick = nextTick ? dialect.instant(nextTick) : null
+    await this.#database.retry(() =>
+      db
+        .updateTable('piko_job')
+        .set({ planned_schedule: schedule, next_tick: tick, plan_at: tick })
+        .where('id', '=', jobId)
+        .where(sql<string>`COALESCE(schedule, '')`, '=', schedule ?? '')
+        .execute(),
+    )
   }
 
   async find(jobId: string): Promise<JobRow | undefined> {
@@ -381,7 +415,9 @@ export class JobStore {
   }
 }
 
-type DueRow = Pick<Selectable<JobTable>, 'id' | 'next_tick' | 'window_cursor'>
+const IS_EDITED = sql<SqlBool>`COALESCE(schedule, '') <> COALESCE(planned_schedule, '')`
+
+type DueRow = Pick<Selectable<JobTable>, 'id' | 'planned_schedule' | 'next_tick' | 'window_cursor'>
 
 function inScope(eb: ExpressionBuilder<Tables, 'piko_job'>, scope: PlanScope) {
   if ('only' in scope) return eb('id', 'in', scope.only.length > 0 ? scope.only : [''])
@@ -391,7 +427,7 @@ function inScope(eb: ExpressionBuilder<Tables, 'piko_job'>, scope: PlanScope) {
 function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope: PlanScope) {
   return db
     .selectFrom('piko_job')
-    .select(['id', 'next_tick', 'window_cursor'])
+    .select(['id', 'planned_schedule', 'next_tick', 'window_cursor'])
     .where('plan_at', '<=', until)
     .where('is_paused', '=', 0)
     .where((eb) => inScope(eb, scope))

@@ -13,8 +13,12 @@ type JsonText = string | null
 export interface JobTable {
   id: string
   description: string | null
-  /** `ScheduleSpec` as JSON, null for a job that is only run by hand. */
+  /** In force: `ScheduleSpec` as JSON, or a cron expression that somebody typed; null for a job that is only run by hand. */
   schedule: JsonText
+  /** What the code said last; `schedule` differs from it when somebody has overridden it. */
+  code_schedule: JsonText
+  /** The one that `next_tick` was found by; differs from `schedule` until the planner has taken an edit up. */
+  planned_schedule: JsonText
   /** `{ start, end, catchUp, parallel }` as JSON, null without windows. */
   windows: JsonText
   is_paused: Generated<number>

@@ -55,6 +55,14 @@ describeEachStore((fixture) => {
     await expect(app.logs(999)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
+  it('hides a secret also where a long line is cut', async () => {
+    const job = defineJob({ id: 'long' }, (ctx) => ctx.log.info(`${'x'.repeat(3_980)} mysql://piko:hunter2@db/shop`))
+    const app = await start([job])
+    const [line] = await app.logs((await app.run('long', { wait: true })).id)
+    expect(line?.message).toHaveLength(4_000)
+    expect(line?.message).not.toContain('hunter')
+  })
+
   it('keeps so many lines of an attempt and says that there were more; none when switched off', async () => {
     const job = defineJob({ id: 'chatty' }, (ctx) => {
       for (let line = 0; line < 50; line++) ctx.log.info({ big: 1n }, `line ${line}`)

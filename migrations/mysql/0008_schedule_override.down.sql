@@ -1,0 +1,1 @@
+ALTER TABLE piko_job DROP COLUMN code_schedule, DROP COLUMN planned_schedule;

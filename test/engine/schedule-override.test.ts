@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type Database } from '../../src/store/database.ts'
+import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+describeEachStore((fixture) => {
+  let database: Database
+
+  const job = defineJob({ id: 'report', cron: '0 0 1 1 *' }, () => {})
+  const often = JSON.stringify({ kind: 'every', everyMs: 200, anchor: '1970-01-01T00:00:00.000Z' })
+  /** As somebody types it into a shell of the database. */
+  const type = (schedule: string | null) => database.sql.exec('UPDATE piko_job SET schedule = ?', [schedule])
+
+  it('an edited row takes effect within a poll, outlives a deploy, and can be taken back', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const app = await startApp(fixture.options, job)
+    const settled = recordEvents(app, 'run.settled')
+    await type(often)
+    await eventually(() => expect(settled.length).toBeGreaterThan(2), 2_000)
+    await app.stop()
+
+    const again = await startApp(fixture.options, job)
+    await nextEvent(again, 'run.settled')
+    // The code says something else by now: the override stands all the same.
+    const deployed = await startApp(
+      fixture.options,
+      defineJob({ id: 'report', cron: '0 0 2 1 *' }, () => {}),
+    )
+    await nextEvent(again, 'run.settled')
+    await nextEvent(again, 'run.settled')
+    await again.stop()
+
+    await database.sql.exec('UPDATE piko_job SET schedule = code_schedule')
+    await eventually(async () => {
+      const [row] = await deployed.jobs()
+      expect(row?.nextTick?.toISOString()).toMatch(/-01-02T00:00:00\.000Z$/)
+    })
+  })
+
+  it('a bare cron expression will do; nonsense is told once and the old schedule goes on', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const app = await startApp(fixture.options, job)
+    await type('0 0 1 2 *')
+    await eventually(async () =>
+      expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/),
+    )
+    const failed = nextEvent(app, 'loop.failed')
+    await type('every day')
+    expect((await failed).error.message).toMatch(/job "report": cron is "every day"; expected five fields/)
+    expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/)
+    await type(null)
+    await eventually(async () => expect((await app.jobs())[0]?.nextTick).toBeUndefined())
+  })
+})
