@@ -227,6 +227,7 @@ describeEachStore((store) => {
       const settled = recordEvents(app, 'run.settled')
       const run = await app.run('a', { wait: true })
       expect(run).toMatchObject({ state: 'succeeded', attempt: 3, output: 3, error: undefined })
+      await eventually(() => expect(settled).toHaveLength(3))
       expect(settled.map(({ outcome, state, attempt, retryInMs }) => [attempt, outcome, state, retryInMs])).toEqual([
         [1, 'failure', 'queued', 100],
         [2, 'failure', 'queued', 200],
@@ -323,7 +324,8 @@ describeEachStore((store) => {
       )
       const settled = recordEvents(app, 'run.settled')
       expect(await app.run('a', { wait: true })).toMatchObject({ output: 2, attempt: 2 })
-      expect(settled.map((one) => one.outcome)).toEqual(['timeout', 'success'])
+      // The end is in the database, and known to whoever waits, before its node has the answer.
+      await eventually(() => expect(settled.map((one) => one.outcome)).toEqual(['timeout', 'success']))
     })
 
     it('gives up a handler that ignores its signal after the grace time, and drops what it does later', async () => {
@@ -346,6 +348,7 @@ describeEachStore((store) => {
       const { run } = (await failed) as RunFailedError
       expect(run).toMatchObject({ state: 'failed', error: { code: 'RUN_TIMEOUT' } })
       expect(await next).toMatchObject({ output: 'has the slot' })
+      await eventually(() => expect(ends).toHaveLength(2))
       expect(ends).toMatchObject([
         { jobId: 'stuck', outcome: 'timeout', isGivenUp: true },
         { jobId: 'next', isGivenUp: false },
@@ -354,7 +357,7 @@ describeEachStore((store) => {
       stuck.open()
       await over.pass()
       await app.run('next', { wait: true })
-      expect(settled.map((one) => one.jobId)).toEqual(['next'])
+      await eventually(() => expect(settled.map((one) => one.jobId)).toEqual(['next']))
       expect(await app.findRun(run.id)).toEqual(run)
     })
   })

@@ -73,13 +73,11 @@ describeEachStore((fixture) => {
       // What had ended stayed as it was, and what ended here ended once.
       const endedIds = new Set(ended.map((run) => run.id))
       expect(after.filter((run) => endedIds.has(run.id))).toEqual(ended)
-      const settledHere = settled.filter((one) => one.jobId === 'work').map((one) => one.runId)
-      expect(settledHere.sort((a, b) => a - b)).toEqual(
-        after
-          .filter((run) => run.output === process.pid)
-          .map((run) => run.id)
-          .sort((a, b) => a - b),
-      )
+      const here = after.filter((run) => run.output === process.pid).map((run) => run.id)
+      await eventually(() => {
+        const settledHere = settled.filter((one) => one.jobId === 'work').map((one) => one.runId)
+        expect(settledHere.sort((a, b) => a - b)).toEqual(here.sort((a, b) => a - b))
+      })
     })
   })
 
@@ -114,7 +112,7 @@ describeEachStore((fixture) => {
         expect(run).toMatchObject({ state: 'succeeded', attempt: 1, nodeId: newNodeId })
         expect(run.output).toEqual({ fence: run.fence, attempt: 1 })
         expect(run.fence).toBeGreaterThan(id * FENCE_FACTOR + 1)
-        expect(settled.map((one) => one.outcome)).toEqual(['success'])
+        await eventually(() => expect(settled.map((one) => one.outcome)).toEqual(['success']))
         expect(recovered[0]).toEqual({ count: 1, nodeIds: [nodeId] })
         expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
       },

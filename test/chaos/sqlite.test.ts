@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { expect, it, onTestFinished } from 'vitest'
+import { openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { eventually } from '../support/app.ts'
+import { seeded } from './random.ts'
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const NODE = fileURLToPath(new URL('../fixtures/engine/sqlite-node.ts', import.meta.url))
+const SECONDS = 25
+const FENCE_FACTOR = 65_536
+
+it('two processes on one SQLite file hold under kills, freezes and deploys', { timeout: 180_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'piko-sqlite-chaos-'))
+  const path = join(folder, 'piko.db')
+  const database = await openDatabase({ sqlitePath: path })
+  await migrate(database, { direction: 'up' })
+  await database.sql.exec('CREATE TABLE effect (window_start TEXT NOT NULL, fence INTEGER NOT NULL)')
+  const windowsStart = new Date(Math.floor(Date.now() / 1_000) * 1_000 - 10_000).toISOString()
+  const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+  const random = seeded(seed)
+
+  const start = (): ChildProcess => {
+    const env = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name))
+    const flags = ['--disable-warning=ExperimentalWarning', '--conditions=piko-source', '--import', TSX]
+    return spawn(process.execPath, [...flags, NODE, JSON.stringify({ path, windowsStart })], {
+      env: Object.fromEntries(env),
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+  }
+  const nodes = [start(), start()]
+  onTestFinished(async () => {
+    for (const node of nodes) node.kill('SIGKILL')
+    await database.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const faults = { kill: 0, freeze: 0, deploy: 0 }
+  const until = performance.now() + SECONDS * 1_000
+  while (performance.now() < until) {
+    await sleep(500 + 1_500 * random())
+    const index = Math.floor(random() * nodes.length)
+    const node = nodes[index]!
+    const kind = (['kill', 'freeze', 'deploy'] as const)[Math.floor(random() * 3)]!
+    faults[kind] += 1
+    if (kind === 'freeze') {
+      node.kill('SIGSTOP')
+      // Longer than the lease: a zombie.
+      await sleep(2_500)
+      node.kill('SIGCONT')
+    } else {
+      const gone = once(node, 'exit')
+      node.kill(kind === 'kill' ? 'SIGKILL' : 'SIGTERM')
+      await gone
+      nodes[index] = start()
+    }
+  }
+
+  const rows = (text: string) => database.sql.query<Record<string, string | number>>(text)
+  const [{ last } = { last: 0 }] = await rows('SELECT MAX(id) AS last FROM piko_run')
+  const open = `SELECT id, job_id, state FROM piko_run WHERE id <= ${last} AND state IN ('queued', 'running')`
+  await eventually(async () => expect(await rows(open)).toEqual([]), 60_000)
+  for (const node of nodes) node.kill('SIGTERM')
+  await Promise.all(nodes.map(async (node) => node.exitCode ?? (await once(node, 'exit'))))
+
+  const told = `seed ${seed}, ${JSON.stringify(faults)}`
+  const none = async (text: string): Promise<void> => expect(await rows(text), told).toEqual([])
+  await none(`SELECT id, error FROM piko_run WHERE state IN ('failed', 'cancelled')`)
+  await none(`SELECT window_start, COUNT(*) AS effects FROM effect GROUP BY window_start HAVING effects <> 1`)
+  await none(
+    `SELECT w.start_at, w.state, e.fence, w.fence AS expected FROM piko_window w LEFT JOIN effect e ON e.window_start = w.start_at
+     WHERE w.state = 'succeeded' AND (e.fence IS NULL OR e.fence <> w.fence)`,
+  )
+  await none(
+    `SELECT e.window_start FROM effect e LEFT JOIN piko_window w ON w.start_at = e.window_start WHERE w.state IS NOT 'succeeded'`,
+  )
+  await none(
+    `SELECT w.start_at FROM piko_window w JOIN piko_run r ON r.id = w.run_id
+     WHERE w.state = 'succeeded' AND w.fence <> r.id * ${FENCE_FACTOR} + r.claims`,
+  )
+  await none(`SELECT tick, COUNT(*) AS runs FROM piko_run WHERE job_id = 'ticking' GROUP BY tick HAVING runs > 1`)
+  const [{ windows } = { windows: 0 }] = await rows(
+    `SELECT COUNT(*) AS windows FROM piko_window WHERE state = 'succeeded'`,
+  )
+  expect(windows).toBeGreaterThan(20)
+})
