@@ -4,6 +4,7 @@ import { type ConfigVersion } from '../store/config-store.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { instantText, printResult } from './print-result.ts'
 import { type Column, table } from './table.ts'
 
@@ -101,12 +102,6 @@ function parseJson(value: string): unknown {
   } catch (error) {
     throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${(error as Error).message}`)
   }
-}
-
-function parseInstant(value: string): Date {
-  const date = new Date(value)
-  if (!Number.isNaN(date.getTime()) && /(?:Z|[+-]\d\d:?\d\d)$/i.test(value)) return date
-  throw new InvalidArgumentError('expected an instant with its zone, such as 2026-12-01T00:00:00Z')
 }
 
 function parseVersion(value: string): number {

@@ -4,6 +4,7 @@ import { registrationOf } from '../engine/plan-job.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
+import { readSchedule } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -12,6 +13,7 @@ import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
+import { withAppOn } from './with-app.ts'
 
 /** `new`: no node has started with it yet. `no code`: the database knows it, the project's files don't. */
 type JobState = 'active' | 'paused' | 'new' | 'no code'
@@ -49,7 +51,7 @@ export function addJobs(program: Command): void {
 async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const rows = await readJobs(readOnly(settings))
+  const rows = await withAppOn(readOnly(settings), (app) => app.jobs())
   const stored = new Map(rows.map((row) => [row.id, row]))
   const now = new Date(systemClock.now())
   const jobs = [
@@ -57,17 +59,6 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
     ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
   ].sort((a, b) => (a.id < b.id ? -1 : 1))
   printResult(globals.json, { jobs }, () => table(columns(), jobs))
-}
-
-async function readJobs(settings: ReturnType<typeof readOnly>): Promise<JobRow[]> {
-  const { Piko } = await import('../engine/app.ts')
-  const app = new Piko({ jobs: [], execute: false, settings })
-  try {
-    await app.start()
-    return await app.jobs()
-  } finally {
-    await app.stop()
-  }
 }
 
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
@@ -80,7 +71,7 @@ function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJo
 function orphan(row: JobRow): ListedJob {
   return {
     id: row.id,
-    schedule: row.schedule === null ? null : (JSON.parse(row.schedule) as ScheduleSpec),
+    schedule: row.schedule === null ? null : readSchedule(row.schedule),
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
     state: 'no code',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { TERMINAL_STATES } from '../job/run.ts'
@@ -43,14 +44,14 @@ export function addRunLogs(runs: Command): void {
           if (!isOver && (run === undefined || TERMINAL_STATES.has(run.state))) {
             isOver = true
             // Its node writes the lines each second: the last ones may be on their way.
-            await new Promise((resolve) => setTimeout(resolve, LAST_LINES_MS))
+            await sleep(LAST_LINES_MS)
           }
           const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
           after = lines.at(-1)?.id ?? after
           if (follow && json) for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)
           else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
           else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
-          if (!isOver) await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS))
+          if (!isOver) await sleep(FOLLOW_MS)
         } while (!isOver)
       }),
     )

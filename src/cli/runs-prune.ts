@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { type EndedState } from '../store/retention-store.ts'
+import { ENDED_STATES, type EndedState } from '../job/run.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { printResult } from './print-result.ts'
@@ -20,9 +20,7 @@ export function addRunsPrune(runs: Command): void {
         'The settings of [history] do the same by themselves.',
     )
     .requiredOption('--older-than <duration>', 'runs that ended before this time, such as 30d', parseDuration)
-    .addOption(
-      new Option('--state <state>', 'only runs in this state').choices(['succeeded', 'failed', 'cancelled', 'skipped']),
-    )
+    .addOption(new Option('--state <state>', 'only runs in this state').choices(ENDED_STATES))
     .option('--job <id>', 'only runs of this job')
     .option('--dry-run', 'only count them')
     .addHelpText(

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type Attempt } from '../job/attempt.ts'
-import { type Run, type RunState } from '../job/run.ts'
+import { type Run, RUN_STATES, type RunState } from '../job/run.ts'
 import { type CancelFilter } from '../store/cancel-store.ts'
 import { type ReplayFilter } from '../store/replay-store.ts'
 import { formatMs } from '../time/duration.ts'
@@ -17,8 +17,6 @@ import { addRunsPrune } from './runs-prune.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
 import { withApp } from './with-app.ts'
-
-const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped'] as const satisfies RunState[]
 
 interface ListOptions {
   readonly job?: string
@@ -57,7 +55,7 @@ function addList(runs: Command): void {
     .command('list')
     .description('Lists runs, newest first. Changes nothing.')
     .option('--job <id>', 'only runs of this job')
-    .addOption(new Option('--state <state>', 'only runs in this state').choices(STATES))
+    .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
     .option('--limit <count>', 'runs to show at most', parseLimit, 100)
     .addHelpText(
       'after',

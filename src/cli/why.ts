@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command } from 'commander'
 import { examples, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { printResult } from './print-result.ts'
 import { withApp } from './with-app.ts'
 
@@ -24,10 +25,4 @@ export function addWhy(program: Command): void {
         )
       }),
     )
-}
-
-function parseInstant(value: string): Date {
-  const date = new Date(value)
-  if (!Number.isNaN(date.getTime()) && /(?:Z|[+-]\d\d:?\d\d)$/i.test(value)) return date
-  throw new InvalidArgumentError('expected an instant with its zone, such as 2026-03-08T07:00:00Z')
 }

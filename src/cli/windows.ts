@@ -2,13 +2,13 @@ import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
-import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
+import { withApp } from './with-app.ts'
 
 const HOLES = ['failed', 'skipped', 'cancelled', 'pending'] as const
 const STATES = ['succeeded', ...HOLES] as const
@@ -42,20 +42,14 @@ export function addWindows(program: Command): void {
     )
 }
 
-async function windows(jobId: string, filter: WindowsOptions, globals: GlobalOptions): Promise<void> {
-  const settings = readOnly(cliSettings(globals))
-  const { Piko } = await import('../engine/app.ts')
-  const app = new Piko({ jobs: [], execute: false, settings })
-  try {
-    await app.start()
+function windows(jobId: string, filter: WindowsOptions, globals: GlobalOptions): Promise<void> {
+  return withApp(globals, async (app, json) => {
     await requireWindows(app, jobId)
     const ledger = await app.ledger(jobId)
     const firstHole = await findFirstHole(app, jobId)
     const shown = await app.windows(jobId, filter)
-    printResult(globals.json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown, filter.state))
-  } finally {
-    await app.stop()
-  }
+    printResult(json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown, filter.state))
+  })
 }
 
 async function requireWindows(app: Piko, jobId: string): Promise<void> {

@@ -1,18 +1,20 @@
 import { type Piko } from '../engine/app.ts'
+import { type SettingsOverrides } from '../settings/keys.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { type GlobalOptions } from './global-options.ts'
 
 /** An app that executes nothing and plans nothing, for the time of one command. */
-export async function withApp(
-  globals: GlobalOptions,
-  work: (app: Piko, json: boolean) => Promise<void>,
-): Promise<void> {
-  const settings = readOnly(cliSettings(globals))
+export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
+  return withAppOn(readOnly(cliSettings(globals)), (app) => work(app, globals.json))
+}
+
+/** The same with settings that the command has read already. */
+export async function withAppOn<T>(settings: SettingsOverrides, work: (app: Piko) => Promise<T>): Promise<T> {
   const { Piko } = await import('../engine/app.ts')
   const app = new Piko({ jobs: [], execute: false, settings })
   try {
     await app.start()
-    await work(app, globals.json)
+    return await work(app)
   } finally {
     await app.stop()
   }

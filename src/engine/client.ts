@@ -307,11 +307,11 @@ function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] 
   if (
     !Array.isArray(states) ||
     states.length === 0 ||
-    states.some((state: unknown) => !RUN_STATES.has(state as RunState))
+    states.some((state: unknown) => !RUN_STATES.includes(state as RunState))
   ) {
     throw new PikoError(
       'USAGE',
-      `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${[...RUN_STATES].join(', ')}`,
+      `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${RUN_STATES.join(', ')}`,
     )
   }
   return { key, states, periodMs: period === undefined ? undefined : durationMs(period, 'period of idempotencyKey') }

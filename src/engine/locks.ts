@@ -81,11 +81,6 @@ export class Locks extends LoopService {
     }
   }
 
-  /** Locks that are held. */
-  get size(): number {
-    return this.#held.size
-  }
-
   /** Never waits for the database: that a lock is lost has to be told in time. */
   protected override step(): Promise<number> {
     const now = this.#clock.monotonic()
@@ -123,7 +118,6 @@ export class Locks extends LoopService {
       .sleep(Math.max(0, deadline - this.#clock.monotonic()), found.signal)
       .then(() => late.abort())
     try {
-      if (line.active > 0 && wait === '0s') throw await this.#busy(name, wait)
       await line.acquire(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
     } catch (error) {
       throw late.signal.aborted && !signal?.aborted ? await this.#busy(name, wait) : error

@@ -5,7 +5,6 @@ import { type OpenOptions } from '../store/database.ts'
 import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type Events } from '../telemetry/events.ts'
-import { type Clock } from './clock.ts'
 import { type LeaseMemory } from './lease-memory.ts'
 
 export interface NodeLeaseParts {
@@ -15,7 +14,6 @@ export interface NodeLeaseParts {
   readonly memory: LeaseMemory
   /** Called, more than once perhaps, before the node takes its new id. */
   readonly onLost: (reason: PikoError) => void
-  readonly clock: Clock
   readonly events: Events
 }
 

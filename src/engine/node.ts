@@ -87,13 +87,7 @@ export class Node {
     this.configs = new Configs(registry, store.configs, watcher)
     this.locks = new Locks(store.locks, clock, events)
     const { history } = options
-    const runLogs = new RunLogs(
-      store.runLogs,
-      { level: history.runLogs, mostLines: history.runLogLines },
-      clock,
-      events,
-    )
-    this.runLogs = runLogs
+    this.runLogs = new RunLogs(store.runLogs, { level: history.runLogs, mostLines: history.runLogLines }, clock, events)
     const memory = new LeaseMemory()
     const executor = new Executor({
       // A manual clock stands still while the thread's time goes on.
@@ -110,7 +104,7 @@ export class Node {
       events,
       clock,
       nodeId,
-      runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
+      runLog: (claim) => this.runLogs.capture(claim, parts.runLog(claim)),
       random: Math.random,
       graceMs,
       shutdownTimeoutMs,
@@ -144,7 +138,6 @@ export class Node {
         options: parts.store.options,
         memory,
         onLost: (reason) => executor.abortAll(reason),
-        clock,
         events,
       },
       leaseMs,
@@ -182,7 +175,7 @@ export class Node {
       this.locks,
       this.client.dependsOn(waiter),
       // Before the executor: a run can be cancelled until the last one has ended.
-      ...(options.execute ? [runLogs, cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),
+      ...(options.execute ? [this.runLogs, cancellation, executor.dependsOn(parts.store, resources, sinks)] : []),
       ...(options.execute && options.plan ? planning : []),
       ...(options.execute ? [dispatcher.dependsOn(executor, this.#lease)] : []),
     ]

@@ -45,6 +45,8 @@ export class Planner extends LoopService {
   // Edited schedules that can't be read.
   readonly #refused = new Map<string, string | null>()
   readonly #registry: JobRegistry
+  /** Jobs whose ticks cancel the runs before. */
+  readonly #cancelling: readonly string[]
   readonly #leader: Leader
   readonly #cancels: Pick<CancelStore, 'request'>
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
@@ -71,6 +73,7 @@ export class Planner extends LoopService {
     this.#jobs = parts.jobs
     this.#agenda = parts.agenda
     this.#registry = parts.registry
+    this.#cancelling = [...parts.registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
     this.#leader = parts.leader
     this.#cancels = parts.cancels
     this.#savedConfig = parts.savedConfig
@@ -89,7 +92,7 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
-    if (agenda.isEdited) await this.#takeUpEdits(agenda.now)
+    await this.#takeUpEdits(agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
@@ -125,8 +128,7 @@ export class Planner extends LoopService {
 
   /** Whichever list is shorter. */
   get #scope(): PlanScope {
-    const { ids, size } = this.#registry
-    return this.#unknown.size > size ? { only: ids } : { except: [...this.#unknown] }
+    return this.#unknown.size > this.#registry.size ? { only: this.#registry.ids } : { except: [...this.#unknown] }
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
@@ -157,8 +159,7 @@ export class Planner extends LoopService {
    * cancel, and has lost no tick.
    */
   async #cancelOthers(now: Date): Promise<void> {
-    const others = [...this.#registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
-    const ids = await this.#jobs.overlapped(now, others)
+    const ids = await this.#jobs.overlapped(now, this.#cancelling)
     if (ids.length > 0) await this.#cancels.request({ ids })
   }
 

@@ -1,5 +1,6 @@
+import { type EndedState } from '../job/run.ts'
 import { type JobStore } from '../store/job-store.ts'
-import { type EndedState, type RetentionStore } from '../store/retention-store.ts'
+import { type RetentionStore } from '../store/retention-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'

@@ -1,10 +1,11 @@
 import { describe, PikoError } from '../errors.ts'
 import { type Attempt } from '../job/attempt.ts'
-import { type Run } from '../job/run.ts'
+import { ENDED_STATES, type EndedState, type Run } from '../job/run.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
-import { type EndedState, type RetentionStep } from '../store/retention-store.ts'
+import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
+import { unknownJob } from '../store/unknown-job.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { storedSchedule } from '../time/stored-schedule.ts'
 import { whySentence } from './why.ts'
@@ -28,8 +29,6 @@ export interface Why {
   readonly tick: Date | undefined
   readonly runId: number | undefined
 }
-
-const ENDED: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']
 
 /** What people do to runs that exist: cancel, replay, delete, look at their attempts. */
 export class RunControl {
@@ -123,7 +122,7 @@ export class RunControl {
   }
 
   /** Deletes ended runs in small steps. Returns how many. */
-  async prune({ olderThan, states = ENDED, jobId, dryRun = false }: PruneOptions): Promise<number> {
+  async prune({ olderThan, states = ENDED_STATES, jobId, dryRun = false }: PruneOptions): Promise<number> {
     this.#store.database.assertOutside('app.prune')
     const filter = { olderThanMs: durationMs(olderThan, 'olderThan of app.prune'), states, jobId }
     let count = 0
@@ -142,12 +141,6 @@ export class RunControl {
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
   }
-}
-
-function unknownJob(jobId: string): PikoError {
-  return new PikoError('JOB_UNKNOWN', `the database does not know job "${jobId}": start a node with it first`, {
-    details: { jobId },
-  })
 }
 
 /** An empty filter is a filter that somebody forgot to fill, not the wish to change every run there is. */

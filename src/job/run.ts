@@ -11,16 +11,13 @@ export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelle
 /** Why a run exists. */
 export type RunKind = 'scheduled' | 'manual' | 'backfill' | 'dependency'
 
-export const RUN_STATES: ReadonlySet<RunState> = new Set([
-  'queued',
-  'running',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'skipped',
-])
+export type EndedState = Exclude<RunState, 'queued' | 'running'>
 
-export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(['succeeded', 'failed', 'cancelled', 'skipped'])
+export const ENDED_STATES: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']
+
+export const RUN_STATES: readonly RunState[] = ['queued', 'running', ...ENDED_STATES]
+
+export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(ENDED_STATES)
 
 /** An error as it is stored: enough to show and to search, bounded in size. */
 export interface RunError {

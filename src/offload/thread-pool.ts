@@ -4,6 +4,7 @@ import { PikoError } from '../errors.ts'
 import { OffloadCall } from './offload-call.ts'
 import { threadError } from './thread-error.ts'
 import { type OffloadReply, type OffloadTask } from './worker.ts'
+import { threadLoader, threadModule } from '../thread-module.ts'
 
 export interface ThreadPoolOptions {
   readonly threads: number
@@ -109,7 +110,7 @@ export class ThreadPool {
     const { Piscina } = await import('piscina')
     const { threads, idleTimeoutMs, resourceLimits } = this.#options
     const piscina = new Piscina({
-      filename: workerEntry.href,
+      filename: threadModule('worker', import.meta.url).href,
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: idleTimeoutMs,
@@ -117,7 +118,9 @@ export class ThreadPool {
       atomics: 'disabled',
       recordTiming: false,
       ...(resourceLimits !== undefined && { resourceLimits }),
-      ...(needsLoader && { execArgv: [...process.execArgv, '--import', import.meta.resolve('tsx')] }),
+      // Only where a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), also
+      // those that Node refuses when they are listed for a thread.
+      ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
     piscina.on('error', (error) => this.#threadFailed(error))
     piscina.on('workerDestroy', () => setImmediate(() => this.#checkStranded(piscina)))
@@ -140,11 +143,3 @@ export class ThreadPool {
     for (const call of this.#running) this.#end(call, threadError(call.task, this.#lastError ?? 'it did not start'))
   }
 }
-
-// A loader may hang a query on the URL; the path tells source from build.
-const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
-const workerEntry = new URL(isSource ? './worker.ts' : './worker.js', import.meta.url)
-
-// From source on a Node that can't read TypeScript by itself. Otherwise no `execArgv` is passed: the thread then inherits
-// the process's options (`--conditions`, `--import`), also those that Node refuses when they are listed for a thread.
-const needsLoader = isSource && process.features.typescript === false

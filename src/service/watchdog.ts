@@ -3,6 +3,7 @@ import inspector from 'node:inspector'
 import { findSourceMap } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker } from 'node:worker_threads'
+import { threadLoader, threadModule } from '../thread-module.ts'
 import { type Duration } from '../time/duration.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { intervalOf } from './timer.ts'
@@ -63,7 +64,12 @@ export class Watchdog extends Service {
     }
     const canPause = isMainThread && inspector.url() === undefined
     const workerData: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
-    const thread = new Worker(threadEntry, { workerData, execArgv: threadArgv, name: 'piko watchdog' })
+    const thread = new Worker(threadModule('watchdog-thread', import.meta.url), {
+      workerData,
+      // None of the process's own options.
+      execArgv: [...threadLoader],
+      name: 'piko watchdog',
+    })
     this.defer(async () => {
       if (thread.threadId === -1) return
       thread.ref()
@@ -131,10 +137,3 @@ function sourceOf(url: string, line: number, column: number): { line: number; co
   if (!entry || !('originalLine' in entry)) return undefined
   return { line: entry.originalLine, column: entry.originalColumn }
 }
-
-// A loader may hang a query on the URL; the path tells source from build.
-const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
-const threadEntry = new URL(isSource ? './watchdog-thread.ts' : './watchdog-thread.js', import.meta.url)
-
-// None of the process's own options: the thread needs no loader where Node reads TypeScript by itself.
-const threadArgv = isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []

@@ -1,9 +1,8 @@
-import { sql, type Transaction } from 'kysely'
+import { type Transaction } from 'kysely'
 import { cancelledError } from '../job/attempt.ts'
 import { type Database } from './database.ts'
-import { type Dialect } from './dialect.ts'
-import { FENCE_FACTOR, fenceOf } from './fence.ts'
-import { toJson } from './json.ts'
+import { endRuns } from './end-runs.ts'
+import { fenceOf } from './fence.ts'
 import { type Tables } from './tables.ts'
 
 /** Which runs to cancel: all that fit and have not ended. */
@@ -117,7 +116,11 @@ export class CancelStore {
       .execute()
     const queued = state === 'running' ? [] : rows.filter((row) => row.state === 'queued')
     const running = state === 'queued' ? [] : rows.filter((row) => row.state === 'running')
-    if (queued.length > 0) await cancelQueued(trx, dialect, queued)
+    await endRuns(trx, dialect, queued, {
+      state: 'cancelled',
+      error: cancelledError(),
+      cancel_requested_at: dialect.now(),
+    })
     const unmarked = running.filter((row) => row.cancel_requested_at === null).map((row) => row.id)
     if (unmarked.length > 0) {
       await trx
@@ -128,50 +131,4 @@ export class CancelStore {
     }
     return { cancelled: queued.length, requested: running.length }
   }
-}
-
-async function cancelQueued(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  rows: readonly { id: number; window_start: Date | string | null }[],
-): Promise<void> {
-  await trx
-    .updateTable('piko_run')
-    .set({
-      state: 'cancelled',
-      error: toJson(cancelledError(), 'error'),
-      cancel_requested_at: dialect.now(),
-      finished_at: dialect.now(),
-    })
-    .where(
-      'id',
-      'in',
-      rows.map((row) => row.id),
-    )
-    .execute()
-  await endWindows(
-    trx,
-    dialect,
-    rows.filter((row) => row.window_start !== null).map((row) => row.id),
-    'cancelled',
-  )
-}
-
-/** Settles the windows that cancelled, or failed, runs own. */
-export async function endWindows(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  runIds: readonly number[],
-  state: 'cancelled' | 'failed',
-): Promise<void> {
-  if (runIds.length === 0) return
-  await trx
-    .updateTable('piko_window')
-    .set({
-      state,
-      fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
-      updated_at: dialect.now(),
-    })
-    .where('run_id', 'in', runIds)
-    .execute()
 }

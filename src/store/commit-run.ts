@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isPikoError, PikoError } from '../errors.ts'
 import { type Claim } from '../job/run.ts'
+import { processClock } from '../service/clock.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { type Database } from './database.ts'
 import { fenceOf } from './fence.ts'
@@ -16,7 +16,8 @@ export interface CommitRules {
 }
 
 /**
- * The user's writes, the run's completion and its window's state in one transaction, which is run again after XX
+ * The user's writes, the run's completion and its window's state in one transaction, which is run again after a deadlock,
+ * a lock timeout, a busy file, or a connection that broke before the commit was sent.
  *
  * The run's row is taken last. Were it locked first, a process that is stopped while `fn` runs would keep the row from
  * being recovered for as long as the server keeps its connection.
@@ -69,7 +70,7 @@ async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal
     try {
       return await isSucceeded(database, claim)
     } catch {
-      await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => {})
+      await processClock.sleep(pauseMs, giveUp)
     }
   }
   return undefined

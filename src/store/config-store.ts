@@ -4,6 +4,7 @@ import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { fromJson, MOST_CONFIG_BYTES, toJson } from './json.ts'
 import { type JobConfigTable } from './tables.ts'
+import { unknownJob } from './unknown-job.ts'
 
 /** One version of a job's config. Versions are only ever added. */
 export interface ConfigVersion {
@@ -80,11 +81,7 @@ export class ConfigStore {
         .where('id', '=', jobId)
         .modifyEnd(dialect.forUpdate)
         .executeTakeFirst()
-      if (!job) {
-        throw new PikoError('JOB_UNKNOWN', `the database does not know job "${jobId}": start a node with it first`, {
-          details: { jobId },
-        })
-      }
+      if (!job) throw unknownJob(jobId)
       const { latest } = await trx
         .selectFrom('piko_job_config')
         .select((eb) => eb.fn.max('version').as('latest'))

@@ -1,11 +1,9 @@
 import { sql, type Transaction } from 'kysely'
 import { cancelledError, crashedError } from '../job/attempt.ts'
 import { recordAttempts } from './attempt-store.ts'
-import { endWindows } from './cancel-store.ts'
 import { type Database } from './database.ts'
-import { type Dialect } from './dialect.ts'
+import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
-import { toJson } from './json.ts'
 import { type Tables } from './tables.ts'
 
 /**
@@ -45,7 +43,7 @@ export async function giveBack(
     const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id))
     const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= mostLost
     const queued = wanted.filter((row) => !isDeadly(row))
-    await fail(trx, dialect, wanted.filter(isDeadly), mostLost)
+    await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(mostLost) })
     if (queued.length > 0) {
       await trx
         .updateTable('piko_run')
@@ -57,23 +55,7 @@ export async function giveBack(
         )
         .execute()
     }
-    if (cancelled.length > 0) {
-      await trx
-        .updateTable('piko_run')
-        .set({ state: 'cancelled', error: toJson(cancelledError(), 'error'), finished_at: dialect.now() })
-        .where(
-          'id',
-          'in',
-          cancelled.map((row) => row.id),
-        )
-        .execute()
-      await endWindows(
-        trx,
-        dialect,
-        cancelled.filter((row) => row.window_start !== null).map((row) => row.id),
-        'cancelled',
-      )
-    }
+    await endRuns(trx, dialect, cancelled, { state: 'cancelled', error: cancelledError() })
     const lost = rows.map((row) => ({
       runId: row.id,
       fence: fenceOf(row.id, row.claims),
@@ -97,28 +79,4 @@ async function deathsOf(trx: Transaction<Tables>, runIds: readonly number[]): Pr
     .groupBy('run_id')
     .execute()
   return new Map(rows.map((row) => [row.run_id, Number(row.count)]))
-}
-
-async function fail(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  rows: readonly { readonly id: number; readonly window_start: Date | string | null }[],
-  deaths: number,
-): Promise<void> {
-  if (rows.length === 0) return
-  await trx
-    .updateTable('piko_run')
-    .set({ state: 'failed', error: toJson(crashedError(deaths), 'error'), finished_at: dialect.now() })
-    .where(
-      'id',
-      'in',
-      rows.map((row) => row.id),
-    )
-    .execute()
-  await endWindows(
-    trx,
-    dialect,
-    rows.filter((row) => row.window_start !== null).map((row) => row.id),
-    'failed',
-  )
 }

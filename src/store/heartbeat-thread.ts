@@ -1,7 +1,8 @@
-// The thread of heartbeat.ts: only modules whose types can be stripped.
+// The thread of heartbeats.ts: only modules whose types can be stripped.
 import { parentPort } from 'node:worker_threads'
 import { type Connection, createConnection } from 'mysql2/promise'
 import type { ConnectionOptions } from 'mysql2'
+import { processClock } from '../service/clock.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 
@@ -116,7 +117,7 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
         Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
         failures = 0
         tell({ id, kind: 'renewed' })
-        await pause(leaseMs / 3, dropped)
+        await processClock.sleep(leaseMs / 3, dropped)
       } catch (error) {
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
@@ -124,7 +125,7 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
           return lose(`the database did not answer for ${leaseMs} ms`)
         }
         tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error), retryInMs })
-        await pause(retryInMs, dropped)
+        await processClock.sleep(retryInMs, dropped)
       }
     }
   } finally {
@@ -136,18 +137,6 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
 function isOverdue(memory: HeartbeatMemory): boolean {
   const at = Atomics.load(memory, DEADLINE)
   return at !== 0n && process.hrtime.bigint() > at
-}
-
-function pause(ms: number, dropped: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      dropped.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    dropped.addEventListener('abort', done, { once: true })
-  })
 }
 
 parentPort?.on('message', (message: ToThread) => {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { toError } from '../errors.ts'
+import { threadLoader, threadModule } from '../thread-module.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from './database.ts'
 // Not inline: an import that is left without names would still run the thread's code in this one.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
@@ -34,7 +35,11 @@ class HeartbeatThread {
   }
 
   private constructor() {
-    this.#worker = new Worker(threadEntry, { execArgv: threadArgv, name: 'piko heartbeat' })
+    this.#worker = new Worker(threadModule('heartbeat-thread', import.meta.url), {
+      // None of the process's own options.
+      execArgv: [...threadLoader],
+      name: 'piko heartbeat',
+    })
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
     this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread has ended with code ${code}`)))
@@ -109,10 +114,3 @@ function targetOf({ mysql, sqlitePath }: OpenOptions): HeartbeatTarget {
   if (mysql) return { mysql: connectionOptions(mysql) }
   return { sqlitePath: sqlitePath ?? DEFAULT_SQLITE_PATH }
 }
-
-// A loader may hang a query on the URL; the path tells source from build.
-const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
-const threadEntry = new URL(isSource ? './heartbeat-thread.ts' : './heartbeat-thread.js', import.meta.url)
-
-// None of the process's own options: the thread needs no loader where Node reads TypeScript by itself.
-const threadArgv = isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []

@@ -71,8 +71,6 @@ export interface Agenda {
   readonly now: Date
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
-  /** Somebody has edited a schedule since it was planned. */
-  readonly isEdited: boolean
 }
 
 /** Of which jobs a planner takes care. */
@@ -366,11 +364,8 @@ export class JobStore {
       .where((eb) => inScope(eb, scope))
       .orderBy('plan_at')
       .limit(1)
-    const edited = db.selectFrom('piko_job').select('id').where(IS_EDITED).limit(1)
-    const row = await db
-      .selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
-      .executeTakeFirstOrThrow()
-    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect), isEdited: row.edited !== null }
+    const row = await db.selectNoFrom([dialect.now().as('now'), next.as('plan_at')]).executeTakeFirstOrThrow()
+    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect) }
   }
 
   /** Jobs whose schedules somebody has edited since they were planned. */

@@ -1,5 +1,5 @@
 import { type Transaction } from 'kysely'
-import { type RunState } from '../job/run.ts'
+import { ENDED_STATES, type EndedState } from '../job/run.ts'
 import { type Database } from './database.ts'
 import { type Tables } from './tables.ts'
 
@@ -10,8 +10,6 @@ export interface RetentionFilter {
   readonly states: readonly EndedState[]
   readonly jobId?: string | undefined
 }
-
-export type EndedState = Exclude<RunState, 'queued' | 'running'>
 
 /** Where a walk over the runs has come to. */
 export interface RetentionStep {
@@ -74,7 +72,7 @@ export class RetentionStore {
         .selectFrom('piko_run')
         .select('id')
         .where('job_id', '=', jobId)
-        .where('state', 'in', ENDED)
+        .where('state', 'in', ENDED_STATES)
         .orderBy('id', 'desc')
         .limit(STEP)
         .offset(keep)
@@ -121,7 +119,7 @@ export class RetentionStore {
       .selectFrom('piko_run')
       .select('id')
       .where('id', 'in', ids)
-      .where('state', 'in', ENDED)
+      .where('state', 'in', ENDED_STATES)
       .orderBy('id')
       .modifyEnd(this.#database.dialect.forUpdateSkipLocked)
       .execute()
@@ -134,5 +132,3 @@ export class RetentionStore {
     return gone.length
   }
 }
-
-const ENDED: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']

@@ -7,6 +7,7 @@ import { admit, type Blocked, without } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
@@ -431,19 +432,8 @@ export async function settleWindows(
     ({ transition }) => transition.to as WindowState,
   )
   for (const [state, settled] of byState) {
-    await trx
-      .updateTable('piko_window')
-      .set({
-        state,
-        fence: sql<number>`run_id * ${FENCE_FACTOR} + (SELECT claims FROM piko_run WHERE id = run_id)`,
-        updated_at: dialect.now(),
-      })
-      .where(
-        'run_id',
-        'in',
-        settled.map(({ claim }) => claim.runId),
-      )
-      .execute()
+    const runIds = settled.map(({ claim }) => claim.runId)
+    await settleWindowsOf(trx, dialect, runIds, state)
   }
 }
 

@@ -13,11 +13,15 @@ export function storedSchedule(text: string, timezone = 'UTC', jobId?: string): 
   const key = `${timezone}\n${text}`
   const found = known.get(key)
   if (found) return found
-  const spec = text.trimStart().startsWith('{')
-    ? (JSON.parse(text) as ScheduleSpec)
-    : ({ kind: 'cron', cron: text.trim(), timezone } as const)
+  const spec = readSchedule(text, timezone)
   Schedule.of(spec, jobId)
   if (known.size >= MOST_KNOWN) known.clear()
   known.set(key, spec)
   return spec
+}
+
+/** The same without a look at what it says, to be shown. */
+export function readSchedule(text: string, timezone = 'UTC'): ScheduleSpec {
+  if (text.trimStart().startsWith('{')) return JSON.parse(text) as ScheduleSpec
+  return { kind: 'cron', cron: text.trim(), timezone }
 }

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 import { type NodeOrder } from './node-order.ts'
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
 /** A node of the chaos suite as a process, started anew whenever it is gone, as an orchestrator of containers would. */
@@ -36,13 +35,12 @@ export class NodeProcess {
   /** Starts a process whose clock is `skewMs` ahead. */
   start(skewMs: number): void {
     this.#isWanted = true
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name))
-    const imports = [TSX, ...this.#preload.map((file) => pathToFileURL(file).href)].flatMap((url) => ['--import', url])
+    const imports = this.#preload.flatMap((file) => ['--import', pathToFileURL(file).href])
     const child = spawn(
       process.execPath,
-      ['--conditions=piko-source', ...imports, beside('node.ts'), JSON.stringify(this.#order)],
+      [...SOURCE_FLAGS, ...imports, beside('node.ts'), JSON.stringify(this.#order)],
       {
-        env: { ...Object.fromEntries(inherited), CHAOS_SKEW_MS: String(skewMs), ...this.#env },
+        env: { ...cleanEnv(), CHAOS_SKEW_MS: String(skewMs), ...this.#env },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )

@@ -1,18 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { eventually } from '../support/app.ts'
+import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 import { seeded } from './random.ts'
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const NODE = fileURLToPath(new URL('../fixtures/engine/sqlite-node.ts', import.meta.url))
 const SECONDS = 25
 const FENCE_FACTOR = 65_536
@@ -28,10 +27,9 @@ it('two processes on one SQLite file hold under kills, freezes and deploys', { t
   const random = seeded(seed)
 
   const start = (): ChildProcess => {
-    const env = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name))
-    const flags = ['--disable-warning=ExperimentalWarning', '--conditions=piko-source', '--import', TSX]
+    const flags = ['--disable-warning=ExperimentalWarning', ...SOURCE_FLAGS]
     return spawn(process.execPath, [...flags, NODE, JSON.stringify({ path, windowsStart })], {
-      env: Object.fromEntries(env),
+      env: cleanEnv(),
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   }

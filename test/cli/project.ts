@@ -1,18 +1,17 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Readable } from 'node:stream'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { onTestFinished, vi } from 'vitest'
+import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 
 // Every command is a process that loads all its sources, seconds on a busy machine.
 vi.setConfig({ testTimeout: 90_000 })
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const BIN = join(ROOT, 'src/cli/bin.ts')
 
 export interface CliResult {
@@ -55,10 +54,9 @@ export class Project {
 
   /** Starts the real command line; it is killed after the test if it still runs. */
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|NODE_OPTIONS|VITEST)/.test(name))
-    const child = spawn(process.execPath, ['--conditions=piko-source', '--import', LOADER, BIN, ...args], {
+    const child = spawn(process.execPath, [...SOURCE_FLAGS, BIN, ...args], {
       cwd: this.folder,
-      env: { ...Object.fromEntries(inherited), PIKO_HTTP__PORT: '0', ...env },
+      env: { ...cleanEnv(), PIKO_HTTP__PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     onTestFinished(() => void child.kill('SIGKILL'))

@@ -9,6 +9,7 @@ import { storeOn } from '../../src/store/store.ts'
 import { eventually, Gate, nextEvent, recordEvents, startApp, storeSettings, testSettings } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { effectsOf, emptyEffects } from '../support/effect-table.ts'
 import { rejected } from '../support/thrown.ts'
 import { WorkerProcess } from '../support/worker-process.ts'
 
@@ -23,11 +24,10 @@ describeEachStore((store) => {
   beforeEach(async () => {
     database ??= await store.open()
     await store.empty()
-    await database.sql.exec('CREATE TABLE IF NOT EXISTS effect (run_id BIGINT NOT NULL)')
-    await database.sql.exec('DELETE FROM effect')
+    await emptyEffects(database)
   })
 
-  const effects = (): Promise<unknown[]> => database.sql.query('SELECT run_id FROM effect ORDER BY run_id')
+  const effects = (): Promise<unknown[]> => effectsOf(database)
   const effect = (ctx: JobContext) => ctx.commit((trx) => trx.exec(INSERT, [ctx.runId]).then(() => 'written'))
 
   describe('ctx.commit', () => {

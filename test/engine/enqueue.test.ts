@@ -9,6 +9,7 @@ import { type EnqueueTransaction } from '../../src/store/enqueue-in.ts'
 import { NodeSqliteDialect } from '../../src/store/sqlite-driver.ts'
 import { eventually, recordEvents, startApp, storeSettings } from '../support/app.ts'
 import { describeEachStore, type TestStore } from '../support/databases.ts'
+import { effectsOf, emptyEffects } from '../support/effect-table.ts'
 import { rejected } from '../support/thrown.ts'
 
 const INSERT = 'INSERT INTO effect (run_id) VALUES (?)'
@@ -25,11 +26,10 @@ describeEachStore((store) => {
   beforeEach(async () => {
     database ??= await store.open()
     await store.empty()
-    await database.sql.exec('CREATE TABLE IF NOT EXISTS effect (run_id BIGINT NOT NULL)')
-    await database.sql.exec('DELETE FROM effect')
+    await emptyEffects(database)
   })
 
-  const effects = (): Promise<unknown[]> => database.sql.query('SELECT run_id FROM effect ORDER BY run_id')
+  const effects = (): Promise<unknown[]> => effectsOf(database)
   /** An app that asks for runs and executes none. */
   const startClient = (): Promise<Piko> => startApp(store.options, job, { execute: false })
 

@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 
 /** An example as users run it: a process of its own, in a folder that is not the repository's. */
 export class ExampleProcess {
@@ -20,12 +18,11 @@ export class ExampleProcess {
    * @param env    the only variables that begin with `PIKO_`
    */
   constructor(file: string, options: { args?: readonly string[]; env: Readonly<Record<string, string>>; cwd: string }) {
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name))
     const script = fileURLToPath(new URL(`../../examples/${file}`, import.meta.url))
-    const flags = ['--disable-warning=ExperimentalWarning', '--conditions=piko-source', '--import', TSX]
+    const flags = ['--disable-warning=ExperimentalWarning', ...SOURCE_FLAGS]
     this.#child = spawn(process.execPath, [...flags, script, ...(options.args ?? [])], {
       cwd: options.cwd,
-      env: { ...Object.fromEntries(inherited), ...options.env },
+      env: { ...cleanEnv(), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#ended = once(this.#child, 'close')

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import { eventually } from './app.ts'
+import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const SCRIPT = fileURLToPath(new URL('../fixtures/engine/worker.ts', import.meta.url))
 
 /** An app in a process of its own, which a test can kill. */
@@ -18,12 +17,8 @@ export class WorkerProcess {
   #stderr = ''
 
   constructor(order: WorkerOrder) {
-    const env = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !/^(?:PIKO_|VITEST|NODE_OPTIONS)/.test(name)),
-    )
-    const flags = ['--conditions=piko-source', '--import', TSX]
-    this.#child = spawn(process.execPath, [...flags, SCRIPT, JSON.stringify(order)], {
-      env,
+    this.#child = spawn(process.execPath, [...SOURCE_FLAGS, SCRIPT, JSON.stringify(order)], {
+      env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#ended = once(this.#child, 'close')
