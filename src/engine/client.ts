@@ -11,11 +11,11 @@ import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { Schedule } from '../time/schedule.ts'
-import { Timeline, type Window } from '../time/window.ts'
+import { type Window } from '../time/window.ts'
 import { withKeys } from './admission-keys.ts'
 import { Batcher } from './batcher.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
+import { timelineOf } from './plan-job.ts'
 import { type RunWaiter } from './run-waiter.ts'
 
 /** How `app.run` asks for a run. */
@@ -251,7 +251,7 @@ export class Client extends Service {
     if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
     const window = Number.isNaN(date.getTime())
       ? undefined
-      : new Timeline(Schedule.of(schedule, job.id), windows).startingAt(date)
+      : timelineOf(job, windows, await this.#jobs.generations(job.id)).startingAt(date)
     if (!window || window.end > cursor) {
       throw new PikoError(
         'WINDOW_UNKNOWN',

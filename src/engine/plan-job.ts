@@ -1,5 +1,7 @@
+import { PikoError } from '../errors.ts'
 import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/spec.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
+import { type StoredGeneration } from '../store/generations.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { jitterOf } from '../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
@@ -24,8 +26,8 @@ export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
     begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
     ...(spec &&
       windows && {
-        isBoundary: (instant: Date) =>
-          new Timeline(Schedule.of(spec, job.id), windows).startingAt(instant) !== undefined,
+        isBoundary: (instant: Date, stored: string) =>
+          timelineOf(job, windows, [{ start: windows.start, schedule: stored }]).startingAt(instant) !== undefined,
       }),
   }
 }
@@ -69,20 +71,41 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
       skippedWindows: [],
       nextTick: undefined,
       planAt: undefined,
-      windowCursor: undefined,
+      windowCursor: due.windowCursor,
     }
-  const schedule = Schedule.of(spec, job.id)
   return windows
-    ? planWindows(job, new Timeline(schedule, windows), windows, due, now, until)
-    : planTicks(job, schedule, due, now, until)
+    ? planWindows(job, timelineOf(job, windows, due.generations), windows, due, now, until)
+    : planTicks(job, Schedule.of(spec, job.id), due, now, until)
 }
 
-/** What the database says, which somebody may have edited; of a job with windows what the code says: they hang on its grid. */
+/**
+ * What the database says, which somebody may have edited.
+ *
+ * @throws PikoError `SCHEDULE_INVALID`
+ */
 export function scheduleInForce(job: JobDefinition, stored: string | null | undefined): ScheduleSpec | undefined {
   const { schedule, windows } = job.policy
-  if (windows || stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
+  if (stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
   if (stored === null) return undefined
-  return storedSchedule(stored, schedule?.kind === 'cron' ? schedule.timezone : 'UTC', job.id)
+  const spec = storedSchedule(stored, schedule?.kind === 'cron' ? schedule.timezone : 'UTC', job.id)
+  if (!windows || spec.kind !== 'at') return spec
+  throw new PikoError('SCHEDULE_INVALID', `job "${job.id}": its windows need cron or every, not at ${spec.at}`, {
+    details: { jobId: job.id, at: spec.at },
+  })
+}
+
+/** The windows of a job, each by the schedule that was in force at its time. */
+export function timelineOf(
+  job: JobDefinition,
+  windows: WindowPolicy,
+  generations: readonly StoredGeneration[] = [],
+): Timeline {
+  const known = generations.flatMap(({ start, schedule }) => {
+    const spec = scheduleInForce(job, schedule)
+    return spec ? { start, schedule: Schedule.of(spec, job.id) } : []
+  })
+  if (known.length > 0) return new Timeline(Schedule.across(known), windows)
+  return new Timeline(Schedule.of(job.policy.schedule as ScheduleSpec, job.id), windows)
 }
 
 /** A tick is skipped while so many runs of its job are queued or running. */

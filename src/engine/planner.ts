@@ -12,7 +12,7 @@ import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
-import { Schedule } from '../time/schedule.ts'
+import { Schedule, scheduleJson } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
@@ -109,7 +109,9 @@ export class Planner extends LoopService {
       if (!job || this.#refused.get(id) === schedule) continue
       try {
         const spec = scheduleInForce(job, schedule)
-        await this.#jobs.replan(id, schedule, spec && !job.policy.windows ? Schedule.of(spec, id).next(now) : now)
+        // With windows the planner finds the next tick from the cursor.
+        const nextTick = spec && (job.policy.windows ? now : Schedule.of(spec, id).next(now))
+        await this.#jobs.replan(id, schedule, spec && scheduleJson(spec), nextTick)
       } catch (thrown) {
         // Said once: the schedule that was planned goes on until somebody mends the row.
         this.#refused.set(id, schedule)

@@ -7,7 +7,7 @@ import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { storedSchedule } from '../time/stored-schedule.ts'
+import { storedSchedule, zoneOfStored } from '../time/stored-schedule.ts'
 import { whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
@@ -111,7 +111,7 @@ export class RunControl {
     const sentence = whySentence({
       jobId,
       now,
-      schedule: job.schedule === null ? undefined : storedSchedule(job.schedule),
+      schedule: job.schedule === null ? undefined : storedSchedule(job.schedule, zoneOfStored(job.codeSchedule)),
       isPaused: job.isPaused,
       nextTick: job.nextTick,
       tick,

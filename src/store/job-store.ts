@@ -1,7 +1,16 @@
-import { type ExpressionBuilder, type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import {
+  type ExpressionBuilder,
+  type Kysely,
+  type Selectable,
+  sql,
+  type SqlBool,
+  type Transaction,
+  type UpdateObject,
+} from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { addGeneration, beginGenerations, generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
@@ -18,14 +27,16 @@ export interface JobRegistration {
   readonly windows: string | null
   /** Where planning begins, for a job that is new or whose schedule has changed. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
-  /** Whether a window starts at this instant. */
-  readonly isBoundary?: (instant: Date) => boolean
+  /** Whether a window starts at this instant by a stored schedule, with `begin.windowCursor` as the first start. */
+  readonly isBoundary?: (instant: Date, schedule: string) => boolean
 }
 
 export interface JobRow {
   readonly id: string
   readonly description: string | undefined
   readonly schedule: string | null
+  /** What the code said last; `schedule` differs from it when somebody has overridden it. */
+  readonly codeSchedule: string | null
   readonly windows: string | null
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
@@ -40,6 +51,8 @@ export interface DueJob {
   readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
+  /** Of a job with windows, oldest first. */
+  readonly generations?: readonly StoredGeneration[]
   /** Windows planned and not settled. */
   readonly pending: number
   /** Runs of the job that are queued or running. */
@@ -130,42 +143,71 @@ export class JobStore {
         )
         // Another node that starts with the same jobs at this moment has written the same rows.
         await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+        await this.#beginGenerations(trx, added)
       }
       for (const job of registrations) await this.#change(trx, job, known.get(job.id))
     })
   }
 
+  async #beginGenerations(trx: Transaction<Tables>, jobs: readonly JobRegistration[]): Promise<void> {
+    const { dialect } = this.#database
+    const rows = jobs.flatMap(({ id, schedule, begin: { windowCursor } }) =>
+      windowCursor && schedule !== null
+        ? { job_id: id, start_at: dialect.instant(windowCursor), schedule, created_at: dialect.now() }
+        : [],
+    )
+    if (rows.length === 0) return
+    const insert = trx.insertInto('piko_generation').values(rows)
+    await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+  }
+
   async #change(trx: Transaction<Tables>, job: JobRegistration, row: Selectable<JobTable> | undefined): Promise<void> {
     if (!row) return
     const { dialect } = this.#database
-    const isRescheduled = row.code_schedule !== job.schedule || row.windows !== job.windows
     // What somebody has set in the database stands, whatever the code says now.
-    const isOverridden = job.windows === null && row.windows === null && row.schedule !== row.code_schedule
-    if (!isRescheduled && row.description === (job.description ?? null)) return
-    const ledger = ledgerOf(job, row, dialect)
-    const instant = (date: Date | undefined): Date | string | null =>
-      date && job.windows !== null ? dialect.instant(date) : null
-    const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
+    const isOverridden = row.schedule !== row.code_schedule && (row.windows === null) === (job.windows === null)
+    const schedule = isOverridden ? row.schedule : job.schedule
+    const isRescheduled = row.schedule !== schedule || row.windows !== job.windows
+    const description = job.description?.slice(0, 500) ?? null
+    if (!isRescheduled && row.code_schedule === job.schedule && row.description === description) return
     await trx
       .updateTable('piko_job')
       .set({
-        description: job.description?.slice(0, 500) ?? null,
+        description,
         updated_at: dialect.now(),
         code_schedule: job.schedule,
-        ...(isRescheduled &&
-          !isOverridden && {
-            schedule: job.schedule,
-            planned_schedule: job.schedule,
-            windows: job.windows,
-            next_tick: nextTick,
-            // With windows the planner finds the next tick from the cursor that was kept.
-            plan_at: job.windows === null ? nextTick : dialect.now(),
-            ledger_start: instant(ledger.start),
-            window_cursor: instant(ledger.cursor),
-          }),
+        ...(isRescheduled && (await this.#reschedule(trx, job, row, schedule))),
       })
       .where('id', '=', job.id)
       .execute()
+  }
+
+  /** Where a job whose schedule or windows have changed goes on. */
+  async #reschedule(
+    trx: Transaction<Tables>,
+    job: JobRegistration,
+    row: Selectable<JobTable>,
+    schedule: string | null,
+  ): Promise<UpdateObject<Tables, 'piko_job'>> {
+    const { dialect } = this.#database
+    const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
+    const changes = { schedule, planned_schedule: schedule, windows: job.windows }
+    const { windowCursor } = job.begin
+    if (job.windows === null || schedule === null || !windowCursor) {
+      return { ...changes, next_tick: nextTick, plan_at: nextTick, ledger_start: null, window_cursor: null }
+    }
+    const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
+    const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? schedule, dialect)
+    if (ledger.isKept) await addGeneration(trx, dialect, job.id, ledger.cursor, schedule)
+    else await beginGenerations(trx, dialect, job.id, windowCursor, schedule)
+    return {
+      ...changes,
+      next_tick: nextTick,
+      // The planner finds the next tick from the cursor that was kept.
+      plan_at: dialect.now(),
+      ledger_start: dialect.instant(ledger.start),
+      window_cursor: dialect.instant(ledger.cursor),
+    }
   }
 
   /**
@@ -245,10 +287,9 @@ export class JobStore {
     if (rows.length === 0) return []
     const { dialect } = this.#database
     const ids = rows.map((row) => row.id)
-    const pending = await pendingWindows(
-      trx,
-      rows.flatMap((row) => (row.window_cursor === null ? [] : row.id)),
-    )
+    const windowed = rows.flatMap((row) => (row.window_cursor === null ? [] : row.id))
+    const pending = await pendingWindows(trx, windowed)
+    const generations = await generationsOf(trx, dialect, windowed)
     const active = await activeRuns(trx, ids.filter(asksActive))
     return rows.map((row) => {
       const windowCursor = optionalDate(row.window_cursor, dialect)
@@ -258,6 +299,7 @@ export class JobStore {
         // A job with windows goes by its cursor; one without a next tick is due for the last time, to be told so.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
+        ...(windowCursor && { generations: generations.get(row.id) ?? [] }),
         pending: pending.get(row.id) ?? 0,
         active: active.get(row.id) ?? 0,
       }
@@ -373,18 +415,42 @@ export class JobStore {
     return this.#database.db.selectFrom('piko_job').select(['id', 'schedule']).where(IS_EDITED).execute()
   }
 
-  /** Plans an edited job anew, unless its schedule was edited again meanwhile. */
-  async replan(jobId: string, schedule: string | null, nextTick: Date | undefined): Promise<void> {
-    const { db, dialect } = this.#database
+  /**
+   * Plans an edited job anew, unless its schedule was edited again meanwhile. The windows of a job that has them go on where the
+   * old ones end.
+   *
+   * @param spec the edited schedule as the code would write it; undefined without one
+   */
+  async replan(
+    jobId: string,
+    schedule: string | null,
+    spec: string | undefined,
+    nextTick: Date | undefined,
+  ): Promise<void> {
+    const { dialect } = this.#database
     const tick = nextTick ? dialect.instant(nextTick) : null
-    await this.#database.retry(() =>
-      db
+    await this.#database.transaction(async (trx) => {
+      const row = await trx
+        .selectFrom('piko_job')
+        .select(['schedule', 'window_cursor'])
+        .where('id', '=', jobId)
+        .modifyEnd(dialect.forUpdate)
+        .executeTakeFirst()
+      if (row?.schedule !== schedule) return
+      const cursor = optionalDate(row.window_cursor, dialect)
+      if (cursor && spec !== undefined) await addGeneration(trx, dialect, jobId, cursor, spec)
+      await trx
         .updateTable('piko_job')
         .set({ planned_schedule: schedule, next_tick: tick, plan_at: tick })
         .where('id', '=', jobId)
-        .where(sql<string>`COALESCE(schedule, '')`, '=', schedule ?? '')
-        .execute(),
-    )
+        .execute()
+    })
+  }
+
+  /** How the windows of a job were bounded over time, oldest first; none before a node has started with it. */
+  async generations(jobId: string): Promise<readonly StoredGeneration[]> {
+    const { db, dialect } = this.#database
+    return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
   }
 
   async find(jobId: string): Promise<JobRow | undefined> {
@@ -401,6 +467,7 @@ export class JobStore {
       id: row.id,
       description: row.description ?? undefined,
       schedule: row.schedule,
+      codeSchedule: row.code_schedule,
       windows: row.windows,
       isPaused: row.is_paused !== 0,
       nextTick: optionalDate(row.next_tick, dialect),
@@ -441,19 +508,21 @@ function earlierLedger({ runs, skippedWindows }: PlanDecision, dialect: Dialect)
 /**
  * Where a rescheduled job's ledger begins and goes on. Windows go on where the old ones end. When the first window was moved
  * to an earlier start that the old windows continue, the planner goes back to it and passes over what exists.
+ *
+ * @param first the schedule of the oldest windows
  */
 function ledgerOf(
   job: JobRegistration,
+  begin: Date,
   row: Selectable<JobTable>,
+  first: string,
   dialect: Dialect,
-): { start: Date | undefined; cursor: Date | undefined } {
+): { start: Date; cursor: Date; isKept: boolean } {
   const start = optionalDate(row.ledger_start, dialect)
   const cursor = optionalDate(row.window_cursor, dialect)
-  const begin = job.begin.windowCursor
-  if (!start || !cursor) return { start: begin, cursor: begin }
-  const isExtended =
-    begin !== undefined && begin < start && row.schedule === job.schedule && job.isBoundary?.(start) === true
-  return isExtended ? { start: begin, cursor: begin } : { start, cursor }
+  if (!start || !cursor) return { start: begin, cursor: begin, isKept: false }
+  const isExtended = begin < start && row.code_schedule === job.schedule && job.isBoundary?.(start, first) === true
+  return isExtended ? { start: begin, cursor: begin, isKept: true } : { start, cursor, isKept: true }
 }
 
 async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {

@@ -34,6 +34,14 @@ export interface JobTable {
   updated_at: Instant
 }
 
+/** From `start_at` on a job's windows are bounded by this schedule; see `generations.ts`. */
+export interface GenerationTable {
+  job_id: string
+  start_at: Instant
+  schedule: string
+  created_at: Instant
+}
+
 export interface JobConfigTable {
   id: Generated<number>
   job_id: string
@@ -151,6 +159,7 @@ export interface RateTable {
 
 export interface Tables {
   piko_job: JobTable
+  piko_generation: GenerationTable
   piko_job_config: JobConfigTable
   piko_run: RunTable
   piko_attempt: AttemptTable

@@ -2,6 +2,7 @@ import { describe } from '../errors.ts'
 import { type Calendar, calendarFault, CalendarTicks, FUNCTION_MARKER } from './calendar.ts'
 import { CronTicks, zoneNamed } from './cron.ts'
 import { type DstPolicy, dstFault, dstRule } from './dst.ts'
+import { generationTicks } from './generations.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import { between, union } from './tick-sets.ts'
 import { type Ticks } from './ticks.ts'
@@ -63,6 +64,19 @@ export class Schedule {
     const schedule = new Schedule(ticksOf(spec, jobId))
     Schedule.#parsed.set(spec, schedule)
     return schedule
+  }
+
+  /**
+   * The boundaries of windows whose schedule has changed over time; see {@link generationTicks}.
+   *
+   * @param generations oldest first, at least one
+   */
+  static across(generations: readonly { readonly start: Date; readonly schedule: Schedule }[]): Schedule {
+    const [only, ...others] = generations
+    if (only && others.length === 0) return only.schedule
+    return new Schedule(
+      generationTicks(generations.map(({ start, schedule }) => ({ startMs: ms(start), ticks: schedule.#ticks }))),
+    )
   }
 
   /** The first tick strictly after the instant; undefined when there is none. */

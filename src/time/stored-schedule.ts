@@ -25,3 +25,9 @@ export function readSchedule(text: string, timezone = 'UTC'): ScheduleSpec {
   if (text.trimStart().startsWith('{')) return JSON.parse(text) as ScheduleSpec
   return { kind: 'cron', cron: text.trim(), timezone }
 }
+
+/** The zone in which a bare cron expression is read: that of the schedule in the code. */
+export function zoneOfStored(code: string | null): string {
+  const spec = code === null ? undefined : readSchedule(code)
+  return (spec && 'timezone' in spec && spec.timezone) || 'UTC'
+}

@@ -54,4 +54,34 @@ describeEachStore((fixture) => {
     await type(null)
     await eventually(async () => expect((await app.jobs())[0]?.nextTick).toBeUndefined())
   })
+
+  it('windows go on where the old ones end, by an edit and by a deploy; a replay takes those of its time', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const start = new Date(Date.now() - 3 * 86_400_000)
+    start.setUTCHours(0, 0, 0, 0)
+    const windows = { start, catchUp: 'all', parallel: 8 } as const
+    const hourly = (cron: string, seen: string[] = []) =>
+      defineJob({ id: 'report', cron, windows }, (ctx) => void seen.push(ctx.window.start.toISOString()))
+    const app = await startApp(fixture.options, hourly('0 0 * * *'))
+    await eventually(async () => expect((await app.ledger('report')).counts.succeeded).toBe(3))
+
+    await type('0 */6 * * *')
+    // Six hours later or before: whichever tick of the new schedule has come.
+    const count = 3 + Math.floor((Date.now() - start.getTime() - 3 * 86_400_000) / (6 * 3_600_000))
+    await eventually(async () => expect((await app.windows('report')).length).toBeGreaterThanOrEqual(count))
+    await app.stop()
+
+    const seen: string[] = []
+    const again = await startApp(fixture.options, hourly('0 0 * * *', seen))
+    expect((await again.jobs())[0]?.schedule).toBe('0 */6 * * *')
+    await again.run('report', { window: start, wait: true })
+    expect(seen).toContain(start.toISOString())
+    const tiles = await again.windows('report')
+    expect(tiles[0]?.end.getTime()).toBe(start.getTime() + 86_400_000)
+    for (const [index, window] of tiles.slice(1).entries()) expect(window.start).toEqual(tiles[index]?.end)
+    await expect(again.run('report', { window: new Date(start.getTime() + 6 * 3_600_000) })).rejects.toMatchObject({
+      code: 'WINDOW_UNKNOWN',
+    })
+  })
 })

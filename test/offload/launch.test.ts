@@ -36,7 +36,11 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'piko-launch-'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   write('package.json', '{ "type": "module" }')
-  compileInto('dist', ['errors.ts', ...readdirSync(join(root, 'src/offload')).map((name) => `offload/${name}`)])
+  compileInto('dist', [
+    'errors.ts',
+    'thread-module.ts',
+    ...readdirSync(join(root, 'src/offload')).map((name) => `offload/${name}`),
+  ])
   write('dist/entry.js', "export * from './offload/offload.js'\nexport * from './offload/default-pool.js'\n")
   const source = ['offload', 'default-pool'].map((name) => `export * from '${join(root, 'src/offload', name)}.ts'\n`)
   write('source-entry.ts', source.join(''))
