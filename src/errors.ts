@@ -3,6 +3,7 @@
  * cure, and a test fails when one is missing there.
  */
 export const ERROR_CODES = [
+  'BACKFILL_UNKNOWN',
   'COMMIT_UNKNOWN',
   'CONFIG_INVALID',
   'CONFIG_UNKNOWN',

@@ -1,6 +1,7 @@
 export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts'
 
 export { type Attempt } from './job/attempt.ts'
+export { type BackfillOnly, type BackfillOrder, type BackfillState } from './job/backfill.ts'
 export { type HeldLock, type JobContext, type Logger, type MapOptions, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
@@ -60,6 +61,7 @@ export { type Settings } from './settings/settings.ts'
 export { type RunLogLevel, type RunLogLine } from './job/run-log.ts'
 export { type PruneOptions, type Why } from './engine/run-control.ts'
 export { type RunLogFilter } from './store/run-log-store.ts'
+export { type BackfillFilter } from './store/backfill-store.ts'
 export { type ConfigVersion } from './store/config-store.ts'
 export { type EnqueueTransaction, type KyselyTransaction, type Mysql2Connection } from './store/enqueue-in.ts'
 export { type CancelFilter, type CancelResult } from './store/cancel-store.ts'
@@ -69,6 +71,8 @@ export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './stor
 export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
+export { type Backfill, type BackfillRequest, type BackfillWindow } from './engine/backfill-control.ts'
+export { type BackfillStatus } from './engine/backfill-status.ts'
 export { type Configs } from './engine/configs.ts'
 export {
   type EnqueueItem,

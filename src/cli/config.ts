@@ -4,6 +4,7 @@ import { type ConfigVersion } from '../store/config-store.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseJson } from './parse-json.ts'
 import { parseInstant } from './parse-instant.ts'
 import { instantText, printResult } from './print-result.ts'
 import { type Column, table } from './table.ts'
@@ -94,14 +95,6 @@ const COLUMNS: Column<ConfigVersion>[] = [
 
 function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string {
   return `${jobId}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${JSON.stringify(config, null, 2)}`
-}
-
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value) as unknown
-  } catch (error) {
-    throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${(error as Error).message}`)
-  }
 }
 
 function parseVersion(value: string): number {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addGlobalOptions, examples } from './global-options.ts'
+import { addBackfill } from './backfill.ts'
 import { addConfig } from './config.ts'
 import { addGraph } from './graph.ts'
 import { addJobs } from './jobs-list.ts'
@@ -45,6 +46,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addSchedule,
     addConfig,
     addWindows,
+    addBackfill,
     addWhy,
     addMigrate,
     addGraph,

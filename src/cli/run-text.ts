@@ -17,6 +17,7 @@ export function runData(run: Run): object {
     attempt: run.attempt,
     durationMs: durationMs(run) ?? null,
     window: run.window ?? null,
+    backfillId: run.backfillId ?? null,
     config: run.config ?? null,
     input: run.input ?? null,
     output: run.output ?? null,

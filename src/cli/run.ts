@@ -1,13 +1,14 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { RunFailedError, type RunOptions } from '../engine/client.ts'
 import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
-import { PikoError, toError } from '../errors.ts'
+import { PikoError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseJson } from './parse-json.ts'
 import { printResult } from './print-result.ts'
 import { ProgressBar } from './progress-bar.ts'
 import { runData, runText } from './run-text.ts'
@@ -134,12 +135,4 @@ async function found(app: Piko, runId: number): Promise<Run> {
   const run = await app.findRun(runId)
   if (!run) throw new PikoError('RUN_UNKNOWN', `run ${runId} is gone`, { details: { runId } })
   return run
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch (error) {
-    throw new InvalidArgumentError(`expected JSON: ${toError(error).message}`)
-  }
 }

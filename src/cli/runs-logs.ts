@@ -5,7 +5,7 @@ import { TERMINAL_STATES } from '../job/run.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
-import { parseRunId } from './parse-run-id.ts'
+import { parseRunId } from './parse-id.ts'
 import { styleFor } from './style.ts'
 import { withApp } from './with-app.ts'
 

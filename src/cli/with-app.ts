@@ -1,4 +1,5 @@
 import { type Piko } from '../engine/app.ts'
+import { type JobSource } from '../job/job-source.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { type GlobalOptions } from './global-options.ts'
@@ -8,10 +9,14 @@ export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boole
   return withAppOn(readOnly(cliSettings(globals)), (app) => work(app, globals.json))
 }
 
-/** The same with settings that the command has read already. */
-export async function withAppOn<T>(settings: SettingsOverrides, work: (app: Piko) => Promise<T>): Promise<T> {
+/** The same with settings that the command has read already, and with jobs of the project. */
+export async function withAppOn<T>(
+  settings: SettingsOverrides,
+  work: (app: Piko) => Promise<T>,
+  jobs: JobSource = [],
+): Promise<T> {
   const { Piko } = await import('../engine/app.ts')
-  const app = new Piko({ jobs: [], execute: false, settings })
+  const app = new Piko({ jobs, execute: false, settings })
   try {
     await app.start()
     return await work(app)

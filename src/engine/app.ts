@@ -13,6 +13,7 @@ import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import { type Service } from '../service/service.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
+import { type BackfillFilter } from '../store/backfill-store.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
@@ -23,6 +24,8 @@ import { type RunFilter } from '../store/run-store.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { type Backfill, type BackfillRequest, type BackfillWindow } from './backfill-control.ts'
+import { type BackfillStatus } from './backfill-status.ts'
 import { type Client, type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Configs } from './configs.ts'
@@ -487,6 +490,34 @@ export class Piko {
   /** Counts, bounds and watermark of a job's ledger. */
   async ledger(jobId: string): Promise<LedgerSummary> {
     return this.#ready().store.windows.summary(jobId)
+  }
+
+  /**
+   * Runs the windows of a range: those that are missing, that failed, or all. It goes on in the background, over all nodes and through
+   * restarts, behind live work.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job without windows or a range without one
+   * @example
+   * const backfill = await app.backfill('sync_orders', { from: '2025-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z', parallel: 8 })
+   * await backfill.wait({ onProgress: ({ done, total }) => console.log(`${done}/${total}`) })
+   */
+  async backfill(jobId: string, request: BackfillRequest): Promise<Backfill> {
+    return this.#ready().node.backfills.create(jobId, request)
+  }
+
+  /** The exact windows that `backfill` would run now, in its order, one after the other however many. Changes nothing. */
+  previewBackfill(jobId: string, request: BackfillRequest): AsyncIterable<BackfillWindow> {
+    return this.#ready().node.backfills.preview(jobId, request)
+  }
+
+  /** @throws PikoError `BACKFILL_UNKNOWN` */
+  async findBackfill(id: number): Promise<Backfill> {
+    return this.#ready().node.backfills.get(id)
+  }
+
+  /** Backfills with their progress, newest first; 100 unless the filter says otherwise. */
+  async backfills(filter: BackfillFilter = {}): Promise<BackfillStatus[]> {
+    return this.#ready().node.backfills.list(filter)
   }
 
   /** For `/healthz` and `/readyz`. */

@@ -111,7 +111,7 @@ export class Dispatcher extends LoopService {
   #start(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
     void this.#executor.take(claim, nodeId).then(() => {
-      this.#leftOut.release(claim.jobId, claim.concurrencyKey)
+      this.#leftOut.release(claim)
       super.wake()
     })
   }

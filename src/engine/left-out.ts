@@ -1,3 +1,4 @@
+import { type Claim } from '../job/run.ts'
 import { type Blocked } from '../store/admission.ts'
 
 /** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */
@@ -17,9 +18,9 @@ export class LeftOut {
   readonly #entries = new Map<string, Entry>()
 
   add(blocked: Blocked, now: number): void {
-    const { jobId, concurrencyKey, rateKey, retryInMs } = blocked
+    const { retryInMs } = blocked
     if (this.#entries.size >= MOST) return
-    this.#entries.set(nameOf(jobId, concurrencyKey, rateKey), {
+    this.#entries.set(nameOf(blocked), {
       blocked,
       until: now + (retryInMs ?? SATURATED_MS),
       isConcurrency: retryInMs === undefined,
@@ -28,12 +29,13 @@ export class LeftOut {
 
   /** A job that this node's code does not know: its code never changes while it runs. */
   addForGood(jobId: string): void {
-    this.#entries.set(nameOf(jobId), { blocked: { jobId }, until: Infinity, isConcurrency: false })
+    this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
   /** A run has ended: its place is free. */
-  release(jobId: string, concurrencyKey: string | undefined): void {
-    for (const name of new Set([nameOf(jobId), nameOf(jobId, concurrencyKey)])) {
+  release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): void {
+    for (const one of [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }]) {
+      const name = nameOf(one)
       if (this.#entries.get(name)?.isConcurrency) this.#entries.delete(name)
     }
   }
@@ -52,6 +54,6 @@ export class LeftOut {
   }
 }
 
-function nameOf(jobId: string, concurrencyKey?: string, rateKey?: string): string {
-  return `${jobId}\n${concurrencyKey ?? ''}\n${rateKey ?? ''}`
+function nameOf({ jobId, concurrencyKey, rateKey, backfillId }: Blocked): string {
+  return `${jobId}\n${concurrencyKey ?? ''}\n${rateKey ?? ''}\n${String(backfillId)}`
 }

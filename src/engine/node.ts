@@ -6,6 +6,8 @@ import { type Settings } from '../settings/settings.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Agenda, type PlanScope } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
+import { BackfillControl } from './backfill-control.ts'
+import { BackfillDriver } from './backfill-driver.ts'
 import { Cancellation } from './cancellation.ts'
 import { Client } from './client.ts'
 import { type Clock } from './clock.ts'
@@ -60,7 +62,7 @@ const CONFIG_POLLS = 2
  * This process's part in the work, as services in the order of their start:
  *
  * heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
- * leader → planner → retention → dispatcher
+ * leader → planner → retention → backfills → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -70,6 +72,7 @@ export class Node {
   readonly client: Client
   readonly configs: Configs
   readonly control: RunControl
+  readonly backfills: BackfillControl
   readonly locks: Locks
   readonly leader: Leader
   readonly runLogs: RunLogs
@@ -155,6 +158,14 @@ export class Node {
       const { now, ...rest } = await store.jobs.agenda(scope)
       return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
     }
+    const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, () =>
+      dispatcher.wake(),
+    )
+    this.backfills = new BackfillControl({ store, registry, savedConfig, pollMs }, ({ id, jobId, state }) => {
+      events.emit('backfill.changed', { backfillId: id, jobId, state })
+      backfills.wake()
+      dispatcher.wake()
+    })
     const planning = [
       new Registration(store.jobs, registry, agenda),
       leader,
@@ -167,6 +178,7 @@ export class Node {
         { store: store.retention, jobs: store.jobs, leader, clock, events },
         { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
       ).dependsOn(leader),
+      backfills.dependsOn(leader),
     ]
     this.services = [
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),

@@ -33,8 +33,10 @@ export interface KeyedRate<C = Record<string, unknown>, W extends Window | undef
 
 /** What a claim goes by. */
 export interface AdmissionLimits {
-  /** Of the job as a whole; the smaller of `concurrency` and `windows.parallel`, and 1 where runs must not overlap. */
+  /** Of the job as a whole: `concurrency`, and 1 where runs must not overlap. */
   readonly concurrency?: number | undefined
+  /** Of the job's runs that no backfill drives: `windows.parallel`. */
+  readonly parallel?: number | undefined
   /** Of the runs with the same concurrency key. */
   readonly perKey?: number | undefined
   /** Of the runs with the same rate key, or of the job as a whole. */

@@ -135,11 +135,10 @@ function admission(
 ): Pick<JobPolicy, 'limits' | 'concurrencyKey' | 'rateKey'> {
   const keyed = isRecord(spec.concurrency) ? spec.concurrency : undefined
   const whole = keyed ? undefined : atLeastOne(spec, 'concurrency', spec.concurrency)
-  const most = [whole, windows?.parallel, ONE_BY_ONE.has(spec.overlap) ? 1 : undefined].filter(
-    (limit) => limit !== undefined,
-  )
+  const most = [whole, ONE_BY_ONE.has(spec.overlap) ? 1 : undefined].filter((limit) => limit !== undefined)
   const limits: AdmissionLimits = {
     concurrency: most.length > 0 ? Math.min(...most) : undefined,
+    parallel: windows?.parallel,
     perKey: keyed && atLeastOne(spec, 'concurrency.limit', keyed['limit'] ?? null),
     rate: rateLimit(spec),
   }

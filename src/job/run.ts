@@ -37,6 +37,8 @@ export interface Run {
   readonly runAt: Date
   readonly tick: Date | undefined
   readonly window: Window | undefined
+  /** The backfill that asked for it. */
+  readonly backfillId: number | undefined
   /** Attempts begun; an attempt that a shutdown or a lost node ended is taken back. */
   readonly attempt: number
   readonly nodeId: string | undefined
@@ -69,6 +71,7 @@ export interface Claim {
   readonly config: unknown
   readonly input: unknown
   readonly concurrencyKey?: string | undefined
+  readonly backfillId?: number | undefined
 }
 
 /** How an attempt ended. */

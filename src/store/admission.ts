@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { type AdmissionLimits } from '../job/admission.ts'
+import { BackfillLimits } from './backfill-limits.ts'
 import { type Dialect } from './dialect.ts'
 import { RateWindows } from './rate-windows.ts'
 import { type RunTable, type Tables } from './tables.ts'
@@ -9,11 +10,13 @@ export interface Blocked {
   readonly jobId: string
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
+  /** Those that this backfill drives; null: those that none drives. */
+  readonly backfillId?: number | null | undefined
   /** When it makes sense to look again, where that is known. */
   readonly retryInMs?: number | undefined
 }
 
-type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key'>
+type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
 /** Another node decides about this job at this moment; it takes milliseconds. */
 const BUSY_MS = 15
@@ -23,7 +26,7 @@ const BUSY_MS = 15
  *
  * A job with limits is locked by its row while its running runs are counted: two nodes can't both take the last place, and
  * what is counted are the runs themselves, so there is no slot that a crash could leave taken. A job whose row another node
- * has locked is left for now: a claim never waits.
+ * has locked is left for now: a claim never waits. A backfill is locked in the same way, and its runs are counted.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,
@@ -32,25 +35,29 @@ export async function admit<T extends Candidate>(
   limits: ReadonlyMap<string, AdmissionLimits>,
 ): Promise<{ admitted: T[]; blocked: Blocked[] }> {
   const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
-  if (limited.length === 0) return { admitted: [...candidates], blocked: [] }
+  const backfilled = candidates.some((row) => row.backfill_id !== null)
+  if (limited.length === 0 && !backfilled) return { admitted: [...candidates], blocked: [] }
   const busy = new Set(await lockJobs(trx, dialect, limited))
   const mine = limited.filter((id) => !busy.has(id))
   const counts = await Counts.read(trx, mine, limits)
+  const backfills = await BackfillLimits.read(trx, dialect, candidates)
   const rates = await RateWindows.read(trx, dialect, candidates, limits, mine)
   const blocked = new Map<string, Blocked>()
   const block = (reason: Blocked): void => void blocked.set(JSON.stringify(reason), reason)
   for (const jobId of busy) block({ jobId, retryInMs: BUSY_MS })
   const admitted = candidates.filter((row) => {
-    const limit = limits.get(row.job_id)
-    if (!limit) return true
     if (busy.has(row.job_id)) return false
-    const reason = counts.blocks(row, limit) ?? rates.blocks(row)
+    const limit = limits.get(row.job_id)
+    const reason = backfills.blocks(row) ?? (limit && (counts.blocks(row, limit) ?? rates.blocks(row)))
     if (reason) {
       block(reason)
       return false
     }
-    counts.add(row)
-    rates.add(row)
+    backfills.add(row)
+    if (limit) {
+      counts.add(row)
+      rates.add(row)
+    }
     return true
   })
   await rates.write(trx, dialect)
@@ -62,7 +69,15 @@ export function without(
   blocked: readonly Blocked[],
 ): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
   const conditions: ReturnType<typeof without> = []
-  const whole = blocked.filter(({ concurrencyKey, rateKey }) => concurrencyKey === undefined && rateKey === undefined)
+  const whole = blocked.filter(
+    (one) => one.concurrencyKey === undefined && one.rateKey === undefined && one.backfillId === undefined,
+  )
+  const scheduled = blocked.filter(({ backfillId }) => backfillId === null).map(({ jobId }) => jobId)
+  const backfills = blocked.flatMap(({ backfillId }) => backfillId ?? [])
+  if (scheduled.length > 0)
+    conditions.push(() => sql<SqlBool>`(backfill_id IS NOT NULL OR job_id NOT IN (${sql.join(scheduled)}))`)
+  if (backfills.length > 0)
+    conditions.push(() => sql<SqlBool>`(backfill_id IS NULL OR backfill_id NOT IN (${sql.join(backfills)}))`)
   if (whole.length > 0) conditions.push(() => sql<SqlBool>`job_id NOT IN (${sql.join(whole.map((one) => one.jobId))})`)
   for (const [column, keyOf] of KEYS) {
     const keyed = blocked.filter((one) => keyOf(one) !== undefined)
@@ -89,7 +104,7 @@ async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: read
   return (await jobs.where('id', 'in', missing).execute()).map((row) => row.id)
 }
 
-/** Running runs by job, and by job and key. */
+/** Running runs by job, by job and key, and by job without those of backfills. */
 class Counts {
   readonly #counts = new Map<string, number>()
 
@@ -99,52 +114,63 @@ class Counts {
     limits: ReadonlyMap<string, AdmissionLimits>,
   ): Promise<Counts> {
     const counts = new Counts()
-    const byKey = jobIds.filter((id) => limits.get(id)?.perKey !== undefined)
-    const byJob = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !byKey.includes(id))
-    if (byJob.length > 0) {
+    const isDetailed = (id: string): boolean => {
+      const { perKey, parallel } = limits.get(id) ?? {}
+      return perKey !== undefined || parallel !== undefined
+    }
+    const detailed = jobIds.filter(isDetailed)
+    // By the index alone.
+    const plain = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !isDetailed(id))
+    if (plain.length > 0) {
       const rows = await trx
         .selectFrom('piko_run')
         .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
         .where('state', '=', 'running')
-        .where('job_id', 'in', byJob)
+        .where('job_id', 'in', plain)
         .groupBy('job_id')
         .execute()
-      for (const row of rows) counts.#add(row.job_id, null, Number(row.count))
+      for (const row of rows) counts.#add({ ...row, concurrency_key: null, backfill_id: null }, Number(row.count))
     }
-    if (byKey.length > 0) {
+    if (detailed.length > 0) {
       const rows = await trx
         .selectFrom('piko_run')
-        .select((eb) => ['job_id', 'concurrency_key', eb.fn.countAll<number>().as('count')])
+        .select((eb) => ['job_id', 'concurrency_key', 'backfill_id', eb.fn.countAll<number>().as('count')])
         .where('state', '=', 'running')
-        .where('job_id', 'in', byKey)
-        .groupBy(['job_id', 'concurrency_key'])
+        .where('job_id', 'in', detailed)
+        .groupBy(['job_id', 'concurrency_key', 'backfill_id'])
         .execute()
-      for (const row of rows) counts.#add(row.job_id, row.concurrency_key, Number(row.count))
+      for (const row of rows) counts.#add(row, Number(row.count))
     }
     return counts
   }
 
-  blocks({ job_id: jobId, concurrency_key: key }: Candidate, limit: AdmissionLimits): Blocked | undefined {
-    if (limit.concurrency !== undefined && this.#of(jobId, null) >= limit.concurrency) return { jobId }
-    if (limit.perKey !== undefined && key !== null && this.#of(jobId, key) >= limit.perKey)
+  blocks(row: Counted, limit: AdmissionLimits): Blocked | undefined {
+    const { job_id: jobId, concurrency_key: key } = row
+    if (limit.concurrency !== undefined && this.#of(ofJob(row)) >= limit.concurrency) return { jobId }
+    if (limit.parallel !== undefined && row.backfill_id === null && this.#of(ofSchedule(row)) >= limit.parallel)
+      return { jobId, backfillId: null }
+    if (limit.perKey !== undefined && key !== null && this.#of(ofKey(row)) >= limit.perKey)
       return { jobId, concurrencyKey: key }
     return undefined
   }
 
-  add({ job_id: jobId, concurrency_key: key }: Candidate): void {
-    this.#add(jobId, key, 1)
+  add(row: Counted): void {
+    this.#add(row, 1)
   }
 
-  #add(jobId: string, key: string | null, count: number): void {
-    for (const name of new Set([nameOf(jobId, null), nameOf(jobId, key)]))
-      this.#counts.set(name, (this.#counts.get(name) ?? 0) + count)
+  #add(row: Counted, count: number): void {
+    const names = [ofJob(row), ...(row.concurrency_key === null ? [] : [ofKey(row)])]
+    if (row.backfill_id === null) names.push(ofSchedule(row))
+    for (const name of names) this.#counts.set(name, this.#of(name) + count)
   }
 
-  #of(jobId: string, key: string | null): number {
-    return this.#counts.get(nameOf(jobId, key)) ?? 0
+  #of(name: string): number {
+    return this.#counts.get(name) ?? 0
   }
 }
 
-function nameOf(jobId: string, key: string | null): string {
-  return key === null ? jobId : `${jobId}\n${key}`
-}
+type Counted = Pick<Candidate, 'job_id' | 'concurrency_key' | 'backfill_id'>
+
+const ofJob = ({ job_id: jobId }: Counted): string => jobId
+const ofSchedule = ({ job_id: jobId }: Counted): string => `${jobId}\n`
+const ofKey = ({ job_id: jobId, concurrency_key: key }: Counted): string => `${jobId}\n\n${key ?? ''}`

@@ -20,6 +20,7 @@ export const CLAIM_COLUMNS = [
   'input',
   'concurrency_key',
   'rate_key',
+  'backfill_id',
 ] as const
 
 type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
@@ -38,6 +39,7 @@ export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
     config: fromJson(row.config),
     input: fromJson(row.input),
     concurrencyKey: row.concurrency_key ?? undefined,
+    backfillId: row.backfill_id ?? undefined,
   }
 }
 
@@ -51,6 +53,7 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
     runAt: dialect.date(row.run_at),
     tick: optionalDate(row.tick, dialect),
     window: windowOf(row, dialect),
+    backfillId: row.backfill_id ?? undefined,
     attempt: row.attempt,
     nodeId: row.node_id ?? undefined,
     fence: fenceOf(row.id, row.claims),

@@ -32,6 +32,8 @@ export interface NewRun {
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
+  /** The backfill that drives it. */
+  readonly backfillId?: number | undefined
   /** Set for a tick that does not run: the row is stored as `skipped`. */
   readonly skipped?: string | undefined
 }
@@ -125,6 +127,7 @@ export class RunStore {
       tick: instant(run.tick),
       concurrency_key: run.concurrencyKey ?? null,
       rate_key: run.rateKey ?? null,
+      backfill_id: run.backfillId ?? null,
       window_start: instant(run.window?.start),
       window_end: instant(run.window?.end),
       config: toJson(run.config, 'config'),

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { type Claim } from '../job/run.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { AttemptStore } from './attempt-store.ts'
+import { BackfillStore } from './backfill-store.ts'
 import { CancelStore } from './cancel-store.ts'
 import { ConfigStore } from './config-store.ts'
 import { commitRun, type CommitRules } from './commit-run.ts'
@@ -24,6 +25,7 @@ export interface Store {
   readonly jobs: JobStore
   readonly configs: ConfigStore
   readonly windows: WindowStore
+  readonly backfills: BackfillStore
   readonly nodes: NodeStore
   readonly locks: LockStore
   readonly cancels: CancelStore
@@ -54,6 +56,7 @@ export function storeOn(database: Database): Store {
     jobs: new JobStore(database, runs),
     configs: new ConfigStore(database),
     windows: new WindowStore(database, runs),
+    backfills: new BackfillStore(database, runs),
     nodes: new NodeStore(database),
     locks: new LockStore(database),
     cancels: new CancelStore(database),

@@ -1,5 +1,6 @@
 import { type ColumnType, type Generated } from 'kysely'
 import { type AttemptOutcome } from '../job/attempt.ts'
+import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../job/backfill.ts'
 import { type RunKind, type RunState } from '../job/run.ts'
 import { type RunLogLevel } from '../job/run-log.ts'
 
@@ -78,6 +79,8 @@ export interface RunTable {
   /** What the run is counted by for `concurrency.key` and `rate.key`; null: not limited by a key. */
   concurrency_key: string | null
   rate_key: string | null
+  /** The backfill that drives it. */
+  backfill_id: Generated<number | null>
   /** Set when a cancel was asked for: its node ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
 }
@@ -106,7 +109,34 @@ export interface WindowTable {
   /** The run that owns the window; only that run settles it. Null for a skipped window. */
   run_id: number | null
   fence: number | null
+  /** The last backfill that has driven it. */
+  backfill_id: Generated<number | null>
   updated_at: Instant
+}
+
+export interface BackfillTable {
+  id: Generated<number>
+  job_id: string
+  state: BackfillState
+  /** Start of the first window and end of the last. */
+  from_at: Instant
+  to_at: Instant
+  /** Up to where windows are planned, from the end where it began; null: all are. */
+  cursor_at: NullableInstant
+  window_order: BackfillOrder
+  only_windows: BackfillOnly
+  parallel: number
+  priority: number
+  config: JsonText
+  /** Windows of the range, those that were given a run, and those that needed none. */
+  total: number
+  planned: Generated<number>
+  passed: Generated<number>
+  /** How long it was `running` before `active_since`, which is null while it is not. */
+  active_ms: Generated<number>
+  active_since: NullableInstant
+  created_at: Instant
+  finished_at: NullableInstant
 }
 
 export interface NodeTable {
@@ -164,6 +194,7 @@ export interface Tables {
   piko_run: RunTable
   piko_attempt: AttemptTable
   piko_window: WindowTable
+  piko_backfill: BackfillTable
   piko_node: NodeTable
   piko_lock: LockTable
   piko_run_log: RunLogTable

@@ -122,6 +122,20 @@ export class WindowStore {
     }))
   }
 
+  /** What the ledger has of these windows, by the milliseconds of their starts. */
+  async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
+    const { db, dialect } = this.#database
+    const starts = windows.map((window) => window.start.getTime())
+    const rows = await db
+      .selectFrom('piko_window')
+      .select(['start_at', 'state'])
+      .where('job_id', '=', jobId)
+      .where('start_at', '>=', dialect.instant(new Date(Math.min(...starts))))
+      .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
+      .execute()
+    return new Map(rows.map((row) => [dialect.date(row.start_at).getTime(), row.state]))
+  }
+
   /**
    * Queues a run of one window outside the schedule. The window belongs to the new run from then on, and counts as
    * pending until that run is settled.

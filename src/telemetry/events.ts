@@ -1,3 +1,4 @@
+import { type BackfillState } from '../job/backfill.ts'
 import { type Outcome, type RunState } from '../job/run.ts'
 
 /** Everything that the engine tells the world. `docs/events.md` lists each event with its payload. */
@@ -16,6 +17,8 @@ export interface EventMap {
   'runs.recovered': { count: number; nodeIds: readonly string[] }
   /** Old runs were deleted, by the rules of `[history]` or by hand. */
   'runs.deleted': { count: number }
+  /** A backfill was made, paused, resumed or cancelled by this node, or has come to its end. */
+  'backfill.changed': { backfillId: number; jobId: string; state: BackfillState }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**

@@ -73,6 +73,12 @@ export function logEvents(events: Events, log: Logger): () => void {
     events.on('runs.deleted', ({ count: deleted }) =>
       log.debug({ piko_event: 'runs.deleted', count: deleted }, `${count(deleted, 'old run')} deleted`),
     ),
+    events.on('backfill.changed', ({ backfillId, jobId, state }) =>
+      log.info(
+        { piko_event: 'backfill.changed', backfill_id: backfillId, job_id: jobId, state },
+        `backfill ${backfillId} of ${jobId} is ${state}`,
+      ),
+    ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {
       const words = 'node lost its lease; its runs here are ended without being written, and it goes on under a new id'
       log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)

@@ -47,6 +47,11 @@ export class Timeline {
     for (let window = this.windowFrom(start); window; window = this.windowFrom(window.end)) yield window
   }
 
+  /** The first of all. */
+  get first(): Window | undefined {
+    return this.windowFrom(new Date(this.#startMs))
+  }
+
   /** The newest window that is complete: `end <= now`. */
   latestBefore(now: Date): Window | undefined {
     const endMs = now.getTime() >= this.#endMs ? this.#endMs : this.#tickAtOrBefore(now)

@@ -42,6 +42,7 @@ describeEachStore((fixture) => {
         'leader',
         'planner',
         'retention',
+        'backfills',
         'dispatcher',
       ])
       for (const service of app.services.children) {

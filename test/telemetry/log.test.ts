@@ -183,6 +183,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'leader.changed': { isLeader: true, epoch: 3 },
   'config.changed': { jobId: 'sync', version: 2, effectiveFrom: new Date(0) },
   'runs.deleted': { count: 3 },
+  'backfill.changed': { backfillId: 4, jobId: 'sync', state: 'succeeded' },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },
   'windows.skipped': { jobId: 'sync', count: 3 },

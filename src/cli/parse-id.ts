@@ -1,0 +1,12 @@
+import { InvalidArgumentError } from 'commander'
+
+/** @throws InvalidArgumentError for what is no number of a run */
+export const parseRunId = (text: string): number => parseId(text, 'a run')
+
+/** @throws InvalidArgumentError for what is no number of a backfill */
+export const parseBackfillId = (text: string): number => parseId(text, 'a backfill')
+
+function parseId(text: string, what: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError(`expected the number of ${what}`)
+}

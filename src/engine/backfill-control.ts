@@ -1,0 +1,306 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { describe, PikoError } from '../errors.ts'
+import { type JobRegistry } from '../job/registry.ts'
+import { type InstantInput, isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.ts'
+import { type BackfillFilter, type BackfillRow } from '../store/backfill-store.ts'
+import { isToRun } from '../store/backfill-windows.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
+import { MOST_CONFIG_BYTES, toJson } from '../store/json.ts'
+import { type Store } from '../store/store.ts'
+import {
+  BACKFILL_ONLY,
+  BACKFILL_ORDERS,
+  type BackfillOnly,
+  type BackfillOrder,
+  type BackfillState,
+} from '../job/backfill.ts'
+import { type LedgerWindow } from '../store/window-store.ts'
+import { type Timeline, type Window } from '../time/window.ts'
+import { type BackfillStatus, statusOf } from './backfill-status.ts'
+import { timelineOf } from './plan-job.ts'
+import { mergeConfig, parseConfig } from './run-config.ts'
+
+/** Which windows of a job to run, and how. */
+export interface BackfillRequest {
+  /** Windows that lie wholly within `[from, to)` and are over: instants with their zone. */
+  readonly from: InstantInput
+  readonly to: InstantInput
+  /** Windows under way at once, over all nodes. Default: `windows.parallel` of the job. */
+  readonly parallel?: number
+  /** Default `'oldest'` first. */
+  readonly order?: BackfillOrder
+  /**
+   * `'missing'`: windows that have never run, or were skipped or cancelled. `'failed'`: those that failed. `'all'`: every one, those
+   * that succeeded again. A window with a run under way is left to that run. Default `'missing'`.
+   */
+  readonly only?: BackfillOnly
+  /** Override of the job's config. */
+  readonly config?: unknown
+  /** Default: 10,000 behind the job's own, and so behind live work. */
+  readonly priority?: number
+}
+
+/** A window that a backfill would run. */
+export interface BackfillWindow extends Window {
+  /** What the ledger says of it; undefined: it does not have it. */
+  readonly state: LedgerWindow['state'] | undefined
+}
+
+/** A backfill that exists. */
+export interface Backfill {
+  readonly id: number
+  readonly jobId: string
+  /** What has become of it. */
+  status(): Promise<BackfillStatus>
+  /** No further run starts, on any node; those under way go on to their ends. */
+  pause(): Promise<BackfillStatus>
+  resume(): Promise<BackfillStatus>
+  /** Cancels its queued runs, asks those under way to end, and makes no more. */
+  cancel(): Promise<BackfillStatus>
+  /** Resolves when it has ended, whatever its end. A signal ends the waiting, not the backfill. */
+  wait(options?: {
+    readonly signal?: AbortSignal
+    readonly onProgress?: (status: BackfillStatus) => void
+  }): Promise<BackfillStatus>
+}
+
+const BEHIND_LIVE_WORK = 10_000
+const LAST_PRIORITY = 32_767
+const MOST_PARALLEL = 10_000
+/** Windows that are counted before other work has its turn. */
+const SLICE = 2_000
+
+/** What people do with backfills: make, watch, pause, resume, cancel. */
+export class BackfillControl {
+  readonly #store: Store
+  readonly #registry: JobRegistry
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #pollMs: number
+  readonly #onChanged: (backfill: BackfillRow) => void
+
+  /** @param onChanged there is something to do for the node that leads */
+  constructor(
+    parts: {
+      readonly store: Store
+      readonly registry: JobRegistry
+      readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+      readonly pollMs: number
+    },
+    onChanged: (backfill: BackfillRow) => void,
+  ) {
+    this.#store = parts.store
+    this.#registry = parts.registry
+    this.#savedConfig = parts.savedConfig
+    this.#pollMs = parts.pollMs
+    this.#onChanged = onChanged
+  }
+
+  /** @throws PikoError `JOB_UNKNOWN`, `WINDOW_UNKNOWN`, `CONFIG_INVALID`, `USAGE` */
+  async create(jobId: string, request: BackfillRequest): Promise<Backfill> {
+    this.#store.database.assertOutside('app.backfill')
+    const job = this.#registry.get(jobId)
+    const { windows, order, only, parallel, priority } = this.#checked(job, request)
+    const { timeline, from, to } = await this.#range(job, windows, request)
+    const { total, first, last } = await count(timeline, from, to)
+    if (!first || !last) throw emptyRange(job, windows, request)
+    const bounds = { from: first.start, to: last.end }
+    const id = await this.#store.backfills.create({
+      ...{ jobId, order, only, parallel, priority, total, config: request.config },
+      ...bounds,
+    })
+    await this.#changed(id)
+    return this.#handle(id, jobId)
+  }
+
+  /** The windows that a backfill would run now, in its order. @throws PikoError as {@link create} does */
+  async *preview(jobId: string, request: BackfillRequest): AsyncGenerator<BackfillWindow> {
+    const job = this.#registry.get(jobId)
+    const { windows, order, only } = this.#checked(job, request)
+    const { timeline, from, to } = await this.#range(job, windows, request)
+    let found = false
+    for (const slice of slices(timeline, from, to, order)) {
+      found = true
+      const states = await this.#store.windows.states(jobId, slice)
+      for (const window of slice) {
+        const state = states.get(window.start.getTime())
+        if (isToRun(only, state)) yield { ...window, state: state === 'pending' ? 'queued' : state }
+      }
+    }
+    if (!found) throw emptyRange(job, windows, request)
+  }
+
+  /** @throws PikoError `BACKFILL_UNKNOWN` */
+  async get(id: number): Promise<Backfill> {
+    return this.#handle(id, (await this.#row(id)).jobId)
+  }
+
+  async list(filter: BackfillFilter): Promise<BackfillStatus[]> {
+    const rows = await this.#store.backfills.list(filter)
+    return Promise.all(rows.map(async (row) => statusOf(row, await this.#store.backfills.counts(row.id))))
+  }
+
+  #handle(id: number, jobId: string): Backfill {
+    return {
+      id,
+      jobId,
+      status: () => this.#status(id),
+      pause: () => this.#change(id, 'pause', ['running'], 'paused'),
+      resume: () => this.#change(id, 'resume', ['paused'], 'running'),
+      cancel: async () => {
+        const status = await this.#change(id, 'cancel', ['running', 'paused'], 'cancelling')
+        if (status.state !== 'cancelling') return status
+        await sweep(this.#store, id)
+        return this.#status(id)
+      },
+      wait: async ({ signal, onProgress } = {}) => {
+        for (;;) {
+          signal?.throwIfAborted()
+          const status = await this.#status(id)
+          onProgress?.(status)
+          if (ENDS.has(status.state)) return status
+          await sleep(this.#pollMs, undefined, signal ? { signal } : {})
+        }
+      },
+    }
+  }
+
+  async #status(id: number): Promise<BackfillStatus> {
+    return statusOf(await this.#row(id), await this.#store.backfills.counts(id))
+  }
+
+  async #row(id: number): Promise<BackfillRow> {
+    const row = await this.#store.backfills.find(id)
+    if (row) return row
+    throw new PikoError('BACKFILL_UNKNOWN', `there is no backfill ${describe(id)}; piko backfill list shows them`, {
+      details: { backfillId: id },
+    })
+  }
+
+  /** Twice the same changes nothing; what has ended can't be changed. */
+  async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
+    this.#store.database.assertOutside(`backfill.${verb}`)
+    const { state } = await this.#row(id)
+    if (!(await this.#store.backfills.change(id, from, to)) && state !== to) {
+      const now = (await this.#row(id)).state
+      const isSame = now === to || (to === 'cancelling' && now === 'cancelled')
+      if (!isSame) {
+        throw new PikoError('USAGE', `backfill ${id} is ${now}; ${verb} needs one that is ${from.join(' or ')}`, {
+          details: { backfillId: id, state: now },
+        })
+      }
+    }
+    await this.#changed(id)
+    return this.#status(id)
+  }
+
+  async #changed(id: number): Promise<void> {
+    this.#onChanged(await this.#row(id))
+  }
+
+  #checked(job: JobDefinition, request: BackfillRequest) {
+    const { windows } = job.policy
+    if (!windows) {
+      throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; a backfill needs its option windows`, {
+        details: { jobId: job.id },
+      })
+    }
+    const { order = 'oldest', only = 'missing', parallel = windows.parallel } = request
+    const priority = request.priority ?? Math.min(LAST_PRIORITY, job.policy.priority + BEHIND_LIVE_WORK)
+    if (!BACKFILL_ORDERS.includes(order)) throw usage('order', order, BACKFILL_ORDERS.join(' or '))
+    if (!BACKFILL_ONLY.includes(only)) throw usage('only', only, BACKFILL_ONLY.join(', '))
+    if (!Number.isSafeInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL)
+      throw usage('parallel', parallel, `a whole number from 1 to ${MOST_PARALLEL}`)
+    if (!isPriority(priority)) throw usage('priority', priority, 'a whole number from -32768 to 32767')
+    parseConfig(job, mergeConfig(this.#savedConfig(job.id)?.config, request.config))
+    toJson(request.config, 'config', MOST_CONFIG_BYTES)
+    return { windows, order, only, parallel, priority }
+  }
+
+  async #range(job: JobDefinition, windows: WindowPolicy, request: BackfillRequest) {
+    const from = instantOf('from', request.from)
+    const to = instantOf('to', request.to)
+    if (from >= to) throw usage('to', to.toISOString(), `an instant after from, ${from.toISOString()}`)
+    const timeline = timelineOf(job, windows, await this.#store.jobs.generations(job.id))
+    const { now } = await this.#store.jobs.agenda()
+    return { timeline, from, to: to < now ? to : now }
+  }
+}
+
+const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
+
+/** Cancels what is open of a backfill that is being cancelled. True: nothing is left. */
+export async function sweep(store: Store, id: number): Promise<boolean> {
+  const asked = new Set<number>()
+  for (;;) {
+    const open = await store.backfills.openRuns(id)
+    if (open.length === 0) {
+      await store.backfills.change(id, ['cancelling'], 'cancelled')
+      return true
+    }
+    const ids = open.filter((runId) => !asked.has(runId))
+    // Those that are left run: their nodes end them.
+    if (ids.length === 0) return false
+    for (const runId of ids) asked.add(runId)
+    await store.cancels.request({ ids })
+  }
+}
+
+/** The windows of a range, many at a time, so that a million of them never exist at once. */
+function* slices(timeline: Timeline, from: Date, to: Date, order: BackfillOrder): Generator<Window[]> {
+  const isOldest = order === 'oldest'
+  let next = isOldest ? firstFrom(timeline, from) : timeline.latestBefore(to)
+  while (next && next.start >= from && next.end <= to) {
+    const slice: Window[] = []
+    while (next && next.start >= from && next.end <= to && slice.length < SLICE) {
+      slice.push(next)
+      next = isOldest ? timeline.windowFrom(next.end) : timeline.latestBefore(next.start)
+    }
+    yield slice
+  }
+}
+
+/** The first window that starts at or after an instant. */
+function firstFrom(timeline: Timeline, from: Date): Window | undefined {
+  const around = timeline.containing(from) ?? timeline.first
+  return !around || around.start >= from ? around : timeline.windowFrom(around.end)
+}
+
+async function count(
+  timeline: Timeline,
+  from: Date,
+  to: Date,
+): Promise<{ total: number; first: Window | undefined; last: Window | undefined }> {
+  let total = 0
+  let first: Window | undefined
+  let last: Window | undefined
+  for (const slice of slices(timeline, from, to, 'oldest')) {
+    first ??= slice[0]
+    last = slice.at(-1)
+    total += slice.length
+    await nextTurn()
+  }
+  return { total, first, last }
+}
+
+function instantOf(option: string, value: InstantInput): Date {
+  const isZoned = value instanceof Date || (typeof value === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/.test(value))
+  const date = isZoned ? new Date(value) : undefined
+  if (date && !Number.isNaN(date.getTime())) return date
+  throw usage(option, value, 'a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"')
+}
+
+function emptyRange(job: JobDefinition, windows: WindowPolicy, { from, to }: BackfillRequest): PikoError {
+  const end = windows.end ? ` and end at ${windows.end.toISOString()}` : ''
+  return new PikoError(
+    'WINDOW_UNKNOWN',
+    `no window of job "${job.id}" that is over lies within ${describe(from)} to ${describe(to)}; its windows begin at ` +
+      `${windows.start.toISOString()}${end}`,
+    { details: { jobId: job.id, from, to } },
+  )
+}
+
+function usage(option: string, value: unknown, expected: string): PikoError {
+  return new PikoError('USAGE', `${option} of a backfill is ${describe(value)}; expected ${expected}`, {
+    details: { option, value },
+  })
+}

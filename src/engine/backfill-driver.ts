@@ -1,0 +1,109 @@
+import { toError } from '../errors.ts'
+import { type JobRegistry } from '../job/registry.ts'
+import { type JobDefinition } from '../job/spec.ts'
+import { type BackfillRow } from '../store/backfill-store.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
+import { type NewRun } from '../store/run-store.ts'
+import { type Store } from '../store/store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { type Window } from '../time/window.ts'
+import { withKeys } from './admission-keys.ts'
+import { sweep } from './backfill-control.ts'
+import { type Clock } from './clock.ts'
+import { type Leader } from './leader.ts'
+import { LoopService } from './loop-service.ts'
+import { timelineOf } from './plan-job.ts'
+
+/** Steps of one backfill before the others have their turn. */
+const STEPS = 3
+/** How soon it looks again while runs come to their ends: sooner when they were many. */
+const BUSY_MS = 40
+const WAITING_MS = 200
+
+/** Drives backfills to their ends, on the leader: keeps some of their windows in the queue. */
+export class BackfillDriver extends LoopService {
+  readonly #store: Store
+  readonly #registry: JobRegistry
+  readonly #leader: Leader
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #events: Events
+  readonly #pollMs: number
+  readonly #onPlanned: () => void
+
+  /** @param onPlanned runs are in the queue */
+  constructor(
+    parts: {
+      readonly store: Store
+      readonly registry: JobRegistry
+      readonly leader: Leader
+      readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+      readonly clock: Clock
+      readonly events: Events
+    },
+    pollMs: number,
+    onPlanned: () => void,
+  ) {
+    super('backfills', parts.clock, parts.events)
+    this.#store = parts.store
+    this.#registry = parts.registry
+    this.#leader = parts.leader
+    this.#savedConfig = parts.savedConfig
+    this.#events = parts.events
+    this.#pollMs = pollMs
+    this.#onPlanned = onPlanned
+    parts.events.on('leader.changed', ({ isLeader }) => {
+      if (isLeader) this.wake()
+    })
+  }
+
+  protected override async step(): Promise<number> {
+    if (!this.#leader.isLeader) return Infinity
+    const open = await this.#store.backfills.unfinished()
+    let pauseMs = this.#pollMs
+    for (const { id, jobId, state } of open) {
+      try {
+        pauseMs = Math.min(
+          pauseMs,
+          state === 'cancelling' ? await this.#cancel(id, jobId) : await this.#drive(id, jobId),
+        )
+      } catch (thrown) {
+        // A calendar's function is the user's: one backfill that fails must not hold up the others.
+        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
+      }
+    }
+    return pauseMs
+  }
+
+  async #drive(id: number, jobId: string): Promise<number> {
+    const job = this.#registry.find(jobId)
+    const windows = job?.policy.windows
+    // Another node's code knows it, and plans it when it leads.
+    if (!job || !windows) return this.#pollMs
+    let looked = 0
+    for (let steps = 0; steps < STEPS && this.#leader.isLeader; steps++) {
+      const result = await this.#store.backfills.step(id, jobId, {
+        timeline: (generations) => timelineOf(job, windows, generations),
+        runOf: (window, backfill) => this.#runOf(job, window, backfill),
+      })
+      if (result.ended) {
+        this.#events.emit('backfill.changed', { backfillId: id, jobId, state: result.ended })
+        return this.#pollMs
+      }
+      if (result.looked === 0) break
+      looked += result.looked
+      this.#onPlanned()
+    }
+    return looked > 0 ? BUSY_MS : WAITING_MS
+  }
+
+  async #cancel(id: number, jobId: string): Promise<number> {
+    if (!(await sweep(this.#store, id))) return WAITING_MS
+    this.#events.emit('backfill.changed', { backfillId: id, jobId, state: 'cancelled' })
+    return this.#pollMs
+  }
+
+  #runOf(job: JobDefinition, window: Window, { id, priority, config }: BackfillRow): NewRun {
+    const run: NewRun = { jobId: job.id, kind: 'backfill', priority, window, config, backfillId: id }
+    return withKeys(job, run, this.#savedConfig(job.id)?.config)
+  }
+}

@@ -1,0 +1,21 @@
+/** `paused` and `cancelling`: none of its runs starts. The last three are its ends. */
+export type BackfillState = 'running' | 'paused' | 'cancelling' | 'cancelled' | 'succeeded' | 'failed'
+
+export const BACKFILL_STATES: readonly BackfillState[] = [
+  'running',
+  'paused',
+  'cancelling',
+  'cancelled',
+  'succeeded',
+  'failed',
+]
+
+/** Which windows come first. */
+export type BackfillOrder = 'oldest' | 'newest'
+
+export const BACKFILL_ORDERS: readonly BackfillOrder[] = ['oldest', 'newest']
+
+/** Which windows of its range a backfill runs. */
+export type BackfillOnly = 'missing' | 'failed' | 'all'
+
+export const BACKFILL_ONLY: readonly BackfillOnly[] = ['missing', 'failed', 'all']

@@ -1,0 +1,427 @@
+import { type Selectable, sql, type Transaction } from 'kysely'
+import { type Timeline, type Window } from '../time/window.ts'
+import { type Database } from './database.ts'
+import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
+import { type Dialect } from './dialect.ts'
+import { generationsOf, type StoredGeneration } from './generations.ts'
+import { insertRuns, statementsOf } from './insert-rows.ts'
+import { fromJson, toJson } from './json.ts'
+import { optionalDate } from './run-row.ts'
+import { type NewRun, type RunStore } from './run-store.ts'
+import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../job/backfill.ts'
+import { type BackfillTable, type Tables, type WindowState } from './tables.ts'
+
+/** What a backfill was asked to do. */
+export interface NewBackfill {
+  readonly jobId: string
+  /** Start of the first window and end of the last. */
+  readonly from: Date
+  readonly to: Date
+  readonly order: BackfillOrder
+  readonly only: BackfillOnly
+  /** Windows under way at once, over all nodes. */
+  readonly parallel: number
+  readonly priority: number
+  /** Override of the job's config for its runs. */
+  readonly config: unknown
+  /** Windows in the range. */
+  readonly total: number
+}
+
+/** A backfill as it stands. */
+export interface BackfillRow extends NewBackfill {
+  readonly id: number
+  readonly state: BackfillState
+  /** Up to where windows are planned; undefined: all are. */
+  readonly cursor: Date | undefined
+  /** Windows that were given a run. */
+  readonly planned: number
+  /** Windows that were left as they are, since they needed no run. */
+  readonly passed: number
+  /** How long it was under way, pauses left out, in milliseconds. */
+  readonly activeMs: number
+  readonly createdAt: Date
+  readonly finishedAt: Date | undefined
+}
+
+/** The windows of a backfill that have a run, by what has become of them. */
+export interface BackfillCounts {
+  readonly queued: number
+  readonly running: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+}
+
+export interface BackfillFilter {
+  readonly jobId?: string
+  readonly state?: BackfillState
+  /** Default 100. Newest first. */
+  readonly limit?: number
+}
+
+/** How a step makes runs of windows. */
+export interface BackfillPlan {
+  readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
+  /** With the keys of the job's limits. */
+  readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
+}
+
+/** Windows of one step; one transaction. */
+const STEP = 1_000
+/** Windows of a backfill that wait in the queue at most; a cursor stands for the others. */
+export const MOST_WAITING = 2_000
+/** Another writer may make a window at the same moment; then the step is begun anew. */
+const MOST_TRIES = 5
+
+/**
+ * Backfills: a range of windows and a cursor in it.
+ *
+ * Order of locks: the job's row, the backfill, then windows.
+ */
+export class BackfillStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  async create(backfill: NewBackfill): Promise<number> {
+    const { dialect, transaction } = this.#database
+    return transaction(async (trx) => {
+      const insert = trx.insertInto('piko_backfill').values({
+        job_id: backfill.jobId,
+        state: 'running',
+        from_at: dialect.instant(backfill.from),
+        to_at: dialect.instant(backfill.to),
+        cursor_at: dialect.instant(backfill.order === 'oldest' ? backfill.from : backfill.to),
+        window_order: backfill.order,
+        only_windows: backfill.only,
+        parallel: backfill.parallel,
+        priority: backfill.priority,
+        config: toJson(backfill.config, 'config'),
+        total: backfill.total,
+        active_since: dialect.now(),
+        created_at: dialect.now(),
+      })
+      if (dialect.name === 'sqlite') return (await insert.returning('id').executeTakeFirstOrThrow()).id
+      return Number((await insert.executeTakeFirstOrThrow()).insertId)
+    })
+  }
+
+  async find(id: number): Promise<BackfillRow | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_backfill')
+      .selectAll()
+      .select(dialect.now().as('now'))
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row && backfillOf(row, dialect.date(row.now), dialect)
+  }
+
+  async list({ jobId, state, limit = 100 }: BackfillFilter = {}): Promise<BackfillRow[]> {
+    const { db, dialect } = this.#database
+    let query = db
+      .selectFrom('piko_backfill')
+      .selectAll()
+      .select(dialect.now().as('now'))
+      .orderBy('id', 'desc')
+      .limit(limit)
+    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    if (state !== undefined) query = query.where('state', '=', state)
+    return (await query.execute()).map((row) => backfillOf(row, dialect.date(row.now), dialect))
+  }
+
+  /** Those that a leader has something to do for. */
+  async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
+    const rows = await this.#database.db
+      .selectFrom('piko_backfill')
+      .select(['id', 'job_id', 'state'])
+      .where('state', 'in', ['running', 'cancelling'])
+      .orderBy('id')
+      .execute()
+    return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
+  }
+
+  /** By the index (backfill_id, state). */
+  async counts(id: number): Promise<BackfillCounts> {
+    const { db } = this.#database
+    const rows = await db
+      .selectFrom('piko_window')
+      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+      .where('backfill_id', '=', id)
+      .groupBy('state')
+      .execute()
+    const of = (state: WindowState): number => Number(rows.find((row) => row.state === state)?.count ?? 0)
+    const running = await db
+      .selectFrom('piko_window')
+      .innerJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('piko_window.backfill_id', '=', id)
+      .where('piko_window.state', '=', 'pending')
+      .where('piko_run.state', '=', 'running')
+      .executeTakeFirst()
+    const atWork = Math.min(Number(running?.count ?? 0), of('pending'))
+    return {
+      queued: of('pending') - atWork,
+      running: atWork,
+      succeeded: of('succeeded'),
+      failed: of('failed'),
+      cancelled: of('cancelled') + of('skipped'),
+    }
+  }
+
+  /** Changes the state if it is one of `from`. False: it was not. */
+  async change(id: number, from: readonly BackfillState[], to: BackfillState): Promise<boolean> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const row = await this.#lock(trx, id)
+      if (!row || !from.includes(row.state)) return false
+      const isActive = to === 'running' || to === 'cancelling'
+      await trx
+        .updateTable('piko_backfill')
+        .set({
+          state: to,
+          active_ms: row.activeMs,
+          active_since: isActive ? dialect.now() : null,
+          finished_at: ENDED.has(to) ? dialect.now() : null,
+        })
+        .where('id', '=', id)
+        .execute()
+      return true
+    })
+  }
+
+  /** Runs of a backfill's windows that have not ended, 500 at most. */
+  async openRuns(id: number): Promise<number[]> {
+    const rows = await this.#database.db
+      .selectFrom('piko_window')
+      .select('run_id')
+      .where('backfill_id', '=', id)
+      .where('state', '=', 'pending')
+      .limit(500)
+      .execute()
+    return rows.flatMap((row) => row.run_id ?? [])
+  }
+
+  /**
+   * One step of a running backfill, in one transaction: looks at the next windows behind the cursor, queues runs for those that need
+   * one and moves the cursor. When nothing is left to plan and to wait for, the backfill ends.
+   *
+   * A process that dies leaves either all of the step or nothing; two leaders at once take turns at the lock.
+   *
+   * @returns how many windows it looked at, and the state that the backfill came to
+   */
+  async step(id: number, jobId: string, plan: BackfillPlan): Promise<{ looked: number; ended?: BackfillState }> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#database.transaction((trx) => this.#step(trx, id, jobId, plan))
+      } catch (error) {
+        if (tries >= MOST_TRIES || !this.#database.dialect.isDuplicate(error)) throw error
+      }
+    }
+  }
+
+  async #step(
+    trx: Transaction<Tables>,
+    id: number,
+    jobId: string,
+    plan: BackfillPlan,
+  ): Promise<{ looked: number; ended?: BackfillState }> {
+    const { dialect } = this.#database
+    // The planner and a change of the schedule hold this lock too: the windows' bounds stand still.
+    await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
+    const backfill = await this.#lock(trx, id)
+    if (backfill?.state !== 'running') return { looked: 0 }
+    const waiting = await this.#waiting(trx, id)
+    if (!backfill.cursor) return waiting > 0 ? { looked: 0 } : { looked: 0, ended: await this.#end(trx, id) }
+    const room = MOST_WAITING - waiting
+    if (room < Math.min(STEP, backfill.total)) return { looked: 0 }
+    const generations = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
+    const next = nextWindows(plan.timeline(generations), backfill, backfill.cursor, STEP)
+    const planned = await this.#write(trx, backfill, next, plan.runOf)
+    await trx
+      .updateTable('piko_backfill')
+      .set({
+        cursor_at: next.cursor ? dialect.instant(next.cursor) : null,
+        planned: backfill.planned + planned,
+        passed: backfill.passed + next.windows.length - planned,
+      })
+      .where('id', '=', id)
+      .execute()
+    return { looked: next.windows.length }
+  }
+
+  /** Gives runs to those of these windows that need one. Returns how many. */
+  async #write(
+    trx: Transaction<Tables>,
+    backfill: BackfillRow,
+    { windows }: Planned,
+    runOf: BackfillPlan['runOf'],
+  ): Promise<number> {
+    const { dialect } = this.#database
+    const known = await storedWindows(trx, dialect, backfill.jobId, windows)
+    const wanted = windows.filter((window) => isToRun(backfill.only, known.get(window.start.getTime())?.state))
+    const ids: number[] = []
+    for (const rows of statementsOf(wanted.map((window) => this.#runs.row(runOf(window, backfill))))) {
+      ids.push(...(await insertRuns(trx, dialect, rows)))
+    }
+    const runs = wanted.map((window, index) => ({
+      window,
+      runId: ids[index] as number,
+      windowId: known.get(window.start.getTime())?.id,
+    }))
+    await this.#insertWindows(
+      trx,
+      backfill,
+      runs.filter((run) => run.windowId === undefined),
+    )
+    await this.#takeOver(
+      trx,
+      backfill,
+      runs.filter((run) => run.windowId !== undefined),
+    )
+    return wanted.length
+  }
+
+  async #insertWindows(
+    trx: Transaction<Tables>,
+    { id, jobId }: BackfillRow,
+    runs: readonly { window: Window; runId: number }[],
+  ): Promise<void> {
+    if (runs.length === 0) return
+    const { dialect } = this.#database
+    await trx
+      .insertInto('piko_window')
+      .values(
+        runs.map(({ window, runId }) => ({
+          job_id: jobId,
+          start_at: dialect.instant(window.start),
+          end_at: dialect.instant(window.end),
+          state: 'pending' as const,
+          run_id: runId,
+          backfill_id: id,
+          updated_at: dialect.now(),
+        })),
+      )
+      .execute()
+  }
+
+  /** Windows that were settled before belong to the new runs from now on. */
+  async #takeOver(
+    trx: Transaction<Tables>,
+    { id }: BackfillRow,
+    runs: readonly { runId: number; windowId: number | undefined }[],
+  ): Promise<void> {
+    if (runs.length === 0) return
+    const { dialect } = this.#database
+    const cases = runs.map(({ runId, windowId }) => sql`WHEN ${windowId} THEN ${runId}`)
+    await trx
+      .updateTable('piko_window')
+      .set({
+        state: 'pending',
+        run_id: sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
+        backfill_id: id,
+        updated_at: dialect.now(),
+      })
+      .where(
+        'id',
+        'in',
+        runs.flatMap(({ windowId }) => windowId ?? []),
+      )
+      .execute()
+  }
+
+  async #end(trx: Transaction<Tables>, id: number): Promise<BackfillState> {
+    const { dialect } = this.#database
+    const bad = await trx
+      .selectFrom('piko_window')
+      .select('id')
+      .where('backfill_id', '=', id)
+      .where('state', 'in', ['failed', 'cancelled', 'skipped'])
+      .limit(1)
+      .executeTakeFirst()
+    const state = bad ? 'failed' : 'succeeded'
+    await trx
+      .updateTable('piko_backfill')
+      .set({
+        state,
+        active_ms: (await this.#lock(trx, id))?.activeMs ?? 0,
+        active_since: null,
+        finished_at: dialect.now(),
+      })
+      .where('id', '=', id)
+      .execute()
+    return state
+  }
+
+  async #waiting(trx: Transaction<Tables>, id: number): Promise<number> {
+    const row = await trx
+      .selectFrom('piko_window')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('backfill_id', '=', id)
+      .where('state', '=', 'pending')
+      .executeTakeFirst()
+    return Number(row?.count ?? 0)
+  }
+
+  async #lock(trx: Transaction<Tables>, id: number): Promise<BackfillRow | undefined> {
+    const { dialect } = this.#database
+    const row = await trx
+      .selectFrom('piko_backfill')
+      .selectAll()
+      .select(dialect.now().as('now'))
+      .where('id', '=', id)
+      .modifyEnd(dialect.forUpdate)
+      .executeTakeFirst()
+    return row && backfillOf(row, dialect.date(row.now), dialect)
+  }
+}
+
+const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
+
+/** What the ledger has of these windows, locked. */
+async function storedWindows(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  windows: readonly Window[],
+): Promise<Map<number, { id: number; state: WindowState }>> {
+  if (windows.length === 0) return new Map()
+  const starts = windows.map((window) => window.start.getTime())
+  const rows = await trx
+    .selectFrom('piko_window')
+    .select(['id', 'start_at', 'state'])
+    .where('job_id', '=', jobId)
+    .where('start_at', '>=', dialect.instant(new Date(Math.min(...starts))))
+    .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
+    .modifyEnd(dialect.forUpdate)
+    .execute()
+  return new Map(rows.map((row) => [dialect.date(row.start_at).getTime(), { id: row.id, state: row.state }]))
+}
+
+function backfillOf(row: Selectable<BackfillTable>, now: Date, dialect: Dialect): BackfillRow {
+  const since = optionalDate(row.active_since, dialect)
+  return {
+    id: row.id,
+    jobId: row.job_id,
+    state: row.state,
+    from: dialect.date(row.from_at),
+    to: dialect.date(row.to_at),
+    order: row.window_order,
+    only: row.only_windows,
+    parallel: row.parallel,
+    priority: row.priority,
+    config: fromJson(row.config),
+    total: row.total,
+    cursor: optionalDate(row.cursor_at, dialect),
+    planned: row.planned,
+    passed: row.passed,
+    activeMs: Number(row.active_ms) + (since ? Math.max(0, now.getTime() - since.getTime()) : 0),
+    createdAt: dialect.date(row.created_at),
+    finishedAt: optionalDate(row.finished_at, dialect),
+  }
+}

@@ -1,0 +1,219 @@
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type JobHandler } from '../../src/job/spec.ts'
+import { isPikoError } from '../../src/errors.ts'
+import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const START = '2025-01-01T00:00:00Z'
+const END = '2025-01-03T00:00:00Z'
+const HOUR_MS = 3_600_000
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = []
+  for await (const item of items) collected.push(item)
+  return collected
+}
+
+describeEachStore((fixture) => {
+  type Handler = JobHandler<Record<never, never>, never, Record<never, never>, { start: string }, unknown>
+
+  /** 48 hours that nobody plans. */
+  const hours = (handler: (start: string, ctx: Parameters<Handler>[0]) => unknown, more: object = {}) =>
+    defineJob(
+      { id: 'hours', cron: '0 * * * *', windows: { start: START, end: END, catchUp: 'none', ...more } },
+      (ctx) => handler(ctx.window.start.toISOString(), ctx as never),
+    )
+
+  const hour = (index: number) => new Date(Date.parse(START) + index * HOUR_MS).toISOString()
+  const fresh = async () => {
+    await fixture.open()
+    await fixture.empty()
+  }
+
+  it('runs each window of its range once, oldest first, and tells how it went', async () => {
+    await fresh()
+    const seen: string[] = []
+    const app = await startApp(
+      fixture.options,
+      hours((start) => void seen.push(start)),
+    )
+    const changed = nextEvent(app, 'backfill.changed', ({ state }) => state === 'succeeded')
+    const backfill = await app.backfill('hours', { from: START, to: END })
+    const status = await backfill.wait()
+    expect(seen).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
+    expect(status).toMatchObject({ state: 'succeeded', total: 48, planned: 48, succeeded: 48, failed: 0, done: 48 })
+    expect(status.ratePerSecond).toBeGreaterThan(0)
+    expect(await changed).toMatchObject({ backfillId: backfill.id, jobId: 'hours' })
+    // The priority puts it behind live work.
+    expect((await app.runs({ limit: 1 }))[0]).toMatchObject({
+      kind: 'backfill',
+      priority: 10_000,
+      backfillId: backfill.id,
+    })
+    expect((await app.backfills({ state: 'succeeded' })).map(({ id }) => id)).toEqual([backfill.id])
+  })
+
+  it('takes the newest first, no more than so many at once whatever windows.parallel says, with its own config', async () => {
+    await fresh()
+    const seen: string[] = []
+    let active = 0
+    let most = 0
+    const app = await startApp(
+      fixture.options,
+      hours(async (start, ctx) => {
+        most = Math.max(most, ++active)
+        seen.push(start)
+        expect(ctx.config).toEqual({ shop: 'us' })
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        active--
+      }),
+    )
+    const request = { from: START, to: hour(24), order: 'newest', parallel: 3, config: { shop: 'us' } } as const
+    const status = await (await app.backfill('hours', request)).wait()
+    expect(status).toMatchObject({ state: 'succeeded', total: 24, succeeded: 24 })
+    expect(seen.slice(0, 3).toSorted()).toEqual([hour(21), hour(22), hour(23)])
+    expect(most).toBe(3)
+  })
+
+  it('runs only what is missing, only what failed, or all; a preview says which', async () => {
+    await fresh()
+    let failing = new Set([hour(1), hour(2)])
+    const seen: string[] = []
+    const app = await startApp(
+      fixture.options,
+      hours((start) => {
+        seen.push(start)
+        if (failing.has(start)) throw new Error('no')
+      }),
+    )
+    const range = { from: START, to: hour(6), parallel: 10 }
+    const previewed = async (only: 'missing' | 'failed' | 'all') =>
+      (await collect(app.previewBackfill('hours', { ...range, only }))).map(
+        ({ start, state }) => `${start.toISOString().slice(11, 13)} ${state ?? 'missing'}`,
+      )
+    expect(await (await app.backfill('hours', { ...range, to: hour(4) })).wait()).toMatchObject({
+      state: 'failed',
+      succeeded: 2,
+      failed: 2,
+    })
+    expect(await previewed('missing')).toEqual(['04 missing', '05 missing'])
+    expect(await previewed('failed')).toEqual(['01 failed', '02 failed'])
+    expect(await previewed('all')).toHaveLength(6)
+    failing = new Set()
+    seen.length = 0
+    expect(await (await app.backfill('hours', range)).wait()).toMatchObject({
+      state: 'succeeded',
+      passed: 4,
+      succeeded: 2,
+    })
+    expect(seen.toSorted()).toEqual([hour(4), hour(5)])
+    seen.length = 0
+    expect(await (await app.backfill('hours', { ...range, only: 'failed' })).wait()).toMatchObject({ succeeded: 2 })
+    expect(seen.toSorted()).toEqual([hour(1), hour(2)])
+    seen.length = 0
+    expect(await (await app.backfill('hours', { ...range, only: 'all' })).wait()).toMatchObject({
+      succeeded: 6,
+      passed: 0,
+    })
+    expect(seen).toHaveLength(6)
+    expect((await app.ledger('hours')).counts).toMatchObject({ succeeded: 6, failed: 0 })
+  })
+
+  it('paused, it starts nothing more on any node; resumed, it goes on; a failed attempt waits too', async () => {
+    await fresh()
+    const gate = new Gate()
+    const started: string[] = []
+    const handler = async (start: string) => {
+      started.push(start)
+      await gate.pass()
+      return undefined
+    }
+    const app = await startApp(fixture.options, hours(handler))
+    const other = await startApp(fixture.options, hours(handler))
+    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 4 })
+    await eventually(() => expect(started).toHaveLength(4))
+    expect(await (await other.findBackfill(backfill.id)).pause()).toMatchObject({ state: 'paused', running: 4 })
+    gate.open()
+    await eventually(async () =>
+      expect(await backfill.status()).toMatchObject({ running: 0, succeeded: 4, etaMs: undefined }),
+    )
+    expect(started).toHaveLength(4)
+    await backfill.resume()
+    expect(await backfill.wait()).toMatchObject({ state: 'succeeded', succeeded: 48 })
+    expect(new Set(started).size).toBe(48)
+    expect(started).toHaveLength(48)
+    await expect(backfill.pause()).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  it('cancelled, its queued runs end at once and those under way are asked to', async () => {
+    await fresh()
+    const app = await startApp(
+      fixture.options,
+      hours(
+        (_, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+          }),
+      ),
+    )
+    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 2 })
+    await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 2 }))
+    await backfill.cancel()
+    expect(await backfill.wait()).toMatchObject({ state: 'cancelled', cancelled: 48, running: 0, queued: 0 })
+    // What it left undone is missing: the next one takes it up.
+    expect(await collect(app.previewBackfill('hours', { from: START, to: END }))).toHaveLength(48)
+  })
+
+  it('leaves a window with a run under way to that run', async () => {
+    await fresh()
+    const gate = new Gate()
+    const seen: string[] = []
+    const app = await startApp(
+      fixture.options,
+      hours(async (start) => {
+        seen.push(start)
+        if (start === hour(0)) await gate.pass()
+      }),
+    )
+    const first = await app.backfill('hours', { from: START, to: hour(1) })
+    await eventually(() => expect(seen).toEqual([hour(0)]))
+    const second = await app.backfill('hours', { from: START, to: hour(3), only: 'all' })
+    expect(await second.wait()).toMatchObject({ state: 'succeeded', total: 3, passed: 1, succeeded: 2 })
+    gate.open()
+    expect(await first.wait()).toMatchObject({ state: 'succeeded', succeeded: 1 })
+    expect(seen.toSorted()).toEqual([hour(0), hour(1), hour(2)])
+  })
+
+  it('meets the planner: windows that catch-up plans at the same time run once', async () => {
+    await fresh()
+    const seen: string[] = []
+    const app = await startApp(
+      fixture.options,
+      hours((start) => void seen.push(start), { catchUp: 'all', parallel: 4 }),
+    )
+    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 4 })
+    expect(await backfill.wait()).toMatchObject({ state: 'succeeded' })
+    await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(48))
+    expect(seen.toSorted()).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
+  })
+
+  it.each([
+    ['a range without a window', { from: END, to: '2025-02-01T00:00:00Z' }, 'WINDOW_UNKNOWN', /begin at 2025-01-01/],
+    ['a range backwards', { from: END, to: START }, 'USAGE', /an instant after from/],
+    ['an instant without a zone', { from: '2025-01-01', to: END }, 'USAGE', /from of a backfill is "2025-01-01"/],
+    ['an unknown order', { from: START, to: END, order: 'up' }, 'USAGE', /oldest or newest/],
+    ['a part of nothing', { from: START, to: END, parallel: 0 }, 'USAGE', /parallel of a backfill is 0/],
+  ])('refuses %s and leaves nothing', async (_, request, code, message) => {
+    await fresh()
+    const app = await startApp(
+      fixture.options,
+      hours(() => {}),
+    )
+    const error: unknown = await app.backfill('hours', request as never).catch((thrown: unknown) => thrown)
+    expect(isPikoError(error) && error.code).toBe(code)
+    expect((error as Error).message).toMatch(message)
+    expect(await app.backfills()).toEqual([])
+    await expect(app.findBackfill(7)).rejects.toMatchObject({ code: 'BACKFILL_UNKNOWN' })
+  })
+})
