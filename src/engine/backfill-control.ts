@@ -67,8 +67,8 @@ export interface Backfill {
 const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767
 const MOST_PARALLEL = 10_000
-/** Windows that are counted before other work has its turn. */
-const SLICE = 2_000
+/** Windows that are looked at before other work has its turn; small enough to be garbage soon. */
+const SLICE = 500
 
 /** What people do with backfills: make, watch, pause, resume, cancel. */
 export class BackfillControl {
@@ -125,6 +125,7 @@ export class BackfillControl {
         const state = states.get(window.start.getTime())
         if (isToRun(only, state)) yield { ...window, state: state === 'pending' ? 'queued' : state }
       }
+      await nextTurn()
     }
     if (!found) throw emptyRange(job, windows, request)
   }
