@@ -1,7 +1,8 @@
+import { type LedgerWindow } from '../store/window-store.ts'
 import { type RunState } from '../job/run.ts'
 import { type Style } from './style.ts'
 
-export function runStateColour(style: Style, state: RunState): (text: string) => string {
+export function runStateColour(style: Style, state: RunState | LedgerWindow['state']): (text: string) => string {
   switch (state) {
     case 'succeeded':
       return style.green
@@ -11,8 +12,10 @@ export function runStateColour(style: Style, state: RunState): (text: string) =>
       return style.cyan
     case 'cancelled':
     case 'skipped':
+    case 'stale':
       return style.yellow
     case 'queued':
+    case 'waiting':
       return style.gray
   }
 }

@@ -10,7 +10,7 @@ import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
 import { withApp } from './with-app.ts'
 
-const HOLES = ['failed', 'skipped', 'cancelled', 'pending'] as const
+const HOLES = ['failed', 'stale', 'skipped', 'cancelled', 'waiting', 'pending'] as const
 const STATES = ['succeeded', ...HOLES] as const
 
 interface WindowsOptions {
@@ -82,13 +82,14 @@ function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, show
     watermark: ledger.watermark ?? null,
     end: ledger.end ?? null,
     firstHole: firstHole ? { start: firstHole.start, end: firstHole.end, state: firstHole.state } : null,
-    windows: shown.map(({ start, end, state, runId, attempt, error }) => ({
+    windows: shown.map(({ start, end, state, runId, attempt, error, waitsFor }) => ({
       start,
       end,
       state,
       runId: runId ?? null,
       attempt: attempt ?? null,
       error: error ?? null,
+      waitsFor: waitsFor ?? null,
     })),
   }
 }
@@ -127,6 +128,11 @@ function columns(): Column<LedgerWindow>[] {
     { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
     { title: 'run', cell: ({ runId }) => (runId === undefined ? '-' : String(runId)) },
     { title: 'attempt', cell: ({ attempt }) => (attempt === undefined ? '-' : String(attempt)) },
-    { title: 'error', cell: ({ error }) => error ?? '' },
+    { title: 'why', cell: whyOf },
   ]
+}
+
+function whyOf({ error, waitsFor, state }: LedgerWindow): string {
+  if (waitsFor) return `waits for ${waitsFor.jobId} from ${instantText(waitsFor.at)}`
+  return state === 'stale' ? 'a window that it depends on was run again' : (error ?? '')
 }

@@ -216,7 +216,7 @@ export class Piko {
       jobs === undefined
         ? JobRegistry.of(await discoverJobs(jobGlobs(this.settings), process.cwd()))
         : JobRegistry.of(jobs)
-    return only ? JobRegistry.of(only.map((id) => registry.get(id))) : registry
+    return only ? registry.pick(only) : registry
   }
 
   /**

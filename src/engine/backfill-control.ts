@@ -232,6 +232,7 @@ const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancel
 /** Cancels what is open of a backfill that is being cancelled. True: nothing is left. */
 export async function sweep(store: Store, id: number): Promise<boolean> {
   const asked = new Set<number>()
+  await store.backfills.cancelWaiting(id)
   for (;;) {
     const open = await store.backfills.openRuns(id)
     if (open.length === 0) {

@@ -83,6 +83,7 @@ export class BackfillDriver extends LoopService {
     for (let steps = 0; steps < STEPS && this.#leader.isLeader; steps++) {
       const result = await this.#store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
+        waits: job.policy.dependsOn.length > 0,
         runOf: (window, backfill) => this.#runOf(job, window, backfill),
       })
       if (result.ended) {

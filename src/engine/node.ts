@@ -14,6 +14,7 @@ import { type Clock } from './clock.ts'
 import { Completer } from './completer.ts'
 import { ConfigWatcher } from './config-watcher.ts'
 import { Configs } from './configs.ts'
+import { DependencyDriver } from './dependency-driver.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Executor } from './executor.ts'
 import { Leader } from './leader.ts'
@@ -62,7 +63,8 @@ const CONFIG_POLLS = 2
  * This process's part in the work, as services in the order of their start:
  *
  * heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
- * leader → planner → retention → backfills → dispatcher
+ * leader → planner → retention → backfills →
+ * dependencies → dispatcher
  *
  * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
  * may still ask for others, and only then the lease is given up.
@@ -179,6 +181,9 @@ export class Node {
         { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
       ).dependsOn(leader),
       backfills.dependsOn(leader),
+      new DependencyDriver({ store: store.dependencies, registry, leader, savedConfig, clock, events }, pollMs, () =>
+        dispatcher.wake(),
+      ).dependsOn(leader),
     ]
     this.services = [
       ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),

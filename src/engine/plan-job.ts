@@ -23,6 +23,8 @@ export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
     description: job.description,
     schedule: spec ? scheduleJson(spec) : null,
     windows: windows ? JSON.stringify(windows) : null,
+    dependsOn: job.policy.dependsOn,
+    onUpstreamChange: job.policy.onUpstreamChange,
     begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
     ...(spec &&
       windows && {
@@ -69,6 +71,7 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
       jobId: due.id,
       runs: [],
       skippedWindows: [],
+      waitingWindows: [],
       nextTick: undefined,
       planAt: undefined,
       windowCursor: due.windowCursor,
@@ -134,7 +137,15 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
     if (skipped === undefined) active += 1
     tick = next
   }
-  return { jobId: job.id, runs, skippedWindows: [], nextTick: tick, planAt: tick, windowCursor: undefined }
+  return {
+    jobId: job.id,
+    runs,
+    skippedWindows: [],
+    waitingWindows: [],
+    nextTick: tick,
+    planAt: tick,
+    windowCursor: undefined,
+  }
 }
 
 /** The first of the last `limit` ticks before an instant; the instant itself for none. */
@@ -162,16 +173,20 @@ function planWindows(
 ): PlanDecision {
   const runs: NewRun[] = []
   const skippedWindows: Window[] = []
+  const waitingWindows: Window[] = []
+  const waits = job.policy.dependsOn.length > 0
+  const planned = (): number => runs.length + waitingWindows.length
   const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
   const room = MOST_PENDING - due.pending
   // The start may have been moved past what an earlier one left.
   let cursor = due.windowCursor && due.windowCursor > windows.start ? due.windowCursor : windows.start
   let next = timeline.windowFrom(cursor)
-  while (next && next.end <= until && runs.length < room && runs.length + skippedWindows.length < LARGEST_STEP) {
+  while (next && next.end <= until && planned() < room && planned() + skippedWindows.length < LARGEST_STEP) {
     const isSkipped =
       (latest !== undefined && next.end < latest.end) ||
       (windows.catchUp === 'none' && now.getTime() - next.end.getTime() > job.policy.misfireGraceMs)
     if (isSkipped) skippedWindows.push(next)
+    else if (waits) waitingWindows.push(next)
     else
       runs.push({
         jobId: job.id,
@@ -184,11 +199,12 @@ function planWindows(
     cursor = next.end
     next = timeline.windowFrom(cursor)
   }
-  const isFull = next !== undefined && next.end <= until && runs.length >= room
+  const isFull = next !== undefined && next.end <= until && planned() >= room
   return {
     jobId: job.id,
     runs,
     skippedWindows,
+    waitingWindows,
     nextTick: next?.end,
     planAt: isFull ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : next?.end,
     windowCursor: cursor,

@@ -97,7 +97,9 @@ export class Planner extends LoopService {
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
-    const hasWritten = written.some(({ runs, skippedWindows }) => runs.length + skippedWindows.length > 0)
+    const hasWritten = written.some(
+      ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
+    )
     if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
     return this.#pauseUntil(await this.#agenda(this.#scope))
   }
@@ -209,6 +211,7 @@ function postponed(due: DueJob, now: Date): PlanDecision {
     jobId: due.id,
     runs: [],
     skippedWindows: [],
+    waitingWindows: [],
     nextTick: due.nextTick,
     planAt: new Date(now.getTime() + PAUSE_MS),
     windowCursor: due.windowCursor,

@@ -6,9 +6,10 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
+import { type LedgerWindow } from '../store/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { storedSchedule, zoneOfStored } from '../time/stored-schedule.ts'
-import { whySentence } from './why.ts'
+import { type WhyFacts, whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
@@ -102,11 +103,13 @@ export class RunControl {
 
   /** @throws PikoError `JOB_UNKNOWN` */
   async why(jobId: string, asked: Date | undefined): Promise<Why> {
-    const { jobs, runs, nodes } = this.#store
+    const { jobs, runs, nodes, windows, dependencies } = this.#store
     const job = await jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
-    const run = await runs.findTick(jobId, asked)
-    const tick = asked ?? run?.tick
+    const waitingSince = asked ? undefined : (await dependencies.firstWaiting(jobId))?.end
+    const run = await runs.findTick(jobId, asked ?? waitingSince)
+    const tick = asked ?? waitingSince ?? run?.tick
+    const window = tick && job.windows !== null ? await windows.endingAt(jobId, tick) : undefined
     const { now } = await jobs.agenda()
     const sentence = whySentence({
       jobId,
@@ -116,9 +119,14 @@ export class RunControl {
       nextTick: job.nextTick,
       tick,
       run,
+      waiting: window?.state === 'waiting' ? await this.#waiting(window) : undefined,
       liveNodes: await nodes.countLive(),
     })
     return { sentence, tick, runId: run?.id }
+  }
+
+  async #waiting({ waitsFor }: LedgerWindow): Promise<WhyFacts['waiting']> {
+    return { waitsFor, blocker: waitsFor && (await this.#store.windows.containing(waitsFor.jobId, waitsFor.at)) }
   }
 
   /** Deletes ended runs in small steps. Returns how many. */

@@ -1,4 +1,5 @@
 import { type Run } from '../job/run.ts'
+import { type LedgerWindow } from '../store/window-store.ts'
 import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 
@@ -13,13 +14,17 @@ export interface WhyFacts {
   /** The tick asked for, else the last one that there is a row of. */
   readonly tick: Date | undefined
   readonly run: Run | undefined
+  /** The window of the tick, where it waits for windows of other jobs, with what is known of the first of these. */
+  readonly waiting:
+    { readonly waitsFor: LedgerWindow['waitsFor']; readonly blocker: LedgerWindow | undefined } | undefined
   /** Nodes whose leases have not run out. */
   readonly liveNodes: number
 }
 
 /** Why a job did or did not run, in one sentence. */
 export function whySentence(facts: WhyFacts): string {
-  const { jobId, tick, run } = facts
+  const { jobId, tick, run, waiting } = facts
+  if (waiting && tick) return `${jobId} at ${text(tick)}: ${whyWaiting(waiting)}.`
   if (run && tick) return `${jobId} at ${text(tick)}: ${whyRun(run, facts)}.`
   return tick ? `${jobId} at ${text(tick)}: ${whyNoRun(tick, facts)}.` : `${jobId}: ${whyNever(facts)}.`
 }
@@ -50,6 +55,15 @@ function whyRun(run: Run, { now, liveNodes }: WhyFacts): string {
         `a limit of the job (concurrency, rate, overlap) or of the nodes is reached, or no running node knows the job`
       )
   }
+}
+
+function whyWaiting({ waitsFor, blocker }: NonNullable<WhyFacts['waiting']>): string {
+  if (!waitsFor) return 'it waits for the jobs that it depends on, and no leading node has looked at them yet'
+  const { jobId, at } = waitsFor
+  if (!blocker) return `it waits for ${jobId} from ${text(at)} on, and the ledger has no window there yet`
+  const { start, end, state, runId, error } = blocker
+  const run = runId === undefined ? '' : ` (run ${runId}${error === undefined ? '' : `: ${error}`})`
+  return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }
 
 const SKIPPED: Readonly<Record<string, string>> = {

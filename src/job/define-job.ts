@@ -5,6 +5,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { durationMs } from '../time/duration.ts'
 import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
 import { type AdmissionLimits, parseRate } from './admission.ts'
+import { ON_UPSTREAM_CHANGE } from './dependencies.ts'
 import {
   type AnyAdmissible,
   type AnyJobSpec,
@@ -91,6 +92,8 @@ const OPTIONS: Readonly<Record<keyof JobSpec, true>> = {
   overlap: true,
   concurrency: true,
   rate: true,
+  dependsOn: true,
+  onUpstreamChange: true,
   priority: true,
 }
 
@@ -120,6 +123,8 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     misfireLimit: misfireLimit(spec),
     overlap: spec.overlap ?? 'allow',
     ...admission(spec, windows),
+    dependsOn: dependsOn(spec),
+    onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
     priority: priority(spec),
   })
 }
@@ -161,6 +166,26 @@ function rateLimit(spec: AnyJobSpec): AdmissionLimits['rate'] {
 function keyFunction(spec: AnyJobSpec, option: string, value: unknown): ((run: AnyAdmissible) => unknown) | undefined {
   if (value === undefined || typeof value === 'function') return value as ReturnType<typeof keyFunction>
   throw invalid(spec, `${option} is ${describe(value)}; expected a function (run) => string | undefined`)
+}
+
+function dependsOn(spec: AnyJobSpec): readonly string[] {
+  oneOf(spec, 'onUpstreamChange', spec.onUpstreamChange, ON_UPSTREAM_CHANGE)
+  if (spec.dependsOn === undefined) {
+    if (spec.onUpstreamChange === undefined) return []
+    throw invalid(spec, `onUpstreamChange ${describe(spec.onUpstreamChange)} has no effect without dependsOn`)
+  }
+  if (!Array.isArray(spec.dependsOn)) {
+    throw invalid(spec, `dependsOn is ${describe(spec.dependsOn)}; expected a list of jobs or their ids`)
+  }
+  if (spec.dependsOn.length > 0 && spec.windows === undefined) {
+    throw invalid(spec, 'dependsOn needs windows: each waits for the windows that cover it')
+  }
+  const ids = (spec.dependsOn as readonly unknown[]).map((upstream) => {
+    const id = isRecord(upstream) ? upstream['id'] : upstream
+    if (typeof id === 'string' && JOB_ID.test(id)) return id
+    throw invalid(spec, `dependsOn has ${describe(upstream)}; expected a job or the id of one`)
+  })
+  return Object.freeze([...new Set(ids)])
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein'
 import { PikoError } from '../errors.ts'
+import { assertDependencies } from './dependencies.ts'
 import { findSources, inFile, type FoundSource, type JobSource } from './job-source.ts'
 import {
   bindJob,
@@ -27,7 +28,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
    * What is reached twice counts once: the same definition, the same class, and a job that a subclass inherits from a
    * class that is a source too (it then belongs to the subclass).
    *
-   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, and what `defineJob` throws
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and what `defineJob` throws
    */
   static of(...sources: readonly JobSource[]): JobRegistry {
     const found = findSources(sources)
@@ -42,7 +43,13 @@ export class JobRegistry implements Iterable<JobDefinition> {
     for (const [id, candidate] of candidates) {
       jobs.set(id, candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances))
     }
+    assertDependencies(jobs)
     return new JobRegistry(jobs)
+  }
+
+  /** A registry of these alone. @throws PikoError `JOB_UNKNOWN` */
+  pick(ids: readonly string[]): JobRegistry {
+    return new JobRegistry(new Map(ids.map((id) => [id, this.get(id)])))
   }
 
   /** @throws PikoError `JOB_UNKNOWN` */

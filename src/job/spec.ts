@@ -8,6 +8,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from './admission.ts'
 import { type JobContext } from './context.ts'
+import { type OnUpstreamChange, type Upstream } from './dependencies.ts'
 
 /** An instant: a `Date`, or an ISO 8601 text with a zone (`2026-01-01T00:00:00Z`). */
 export type InstantInput = Date | string
@@ -112,6 +113,17 @@ export interface JobSpec<
    * count. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
+  /**
+   * Jobs whose windows must cover a window of this one before it runs, whatever their schedules and time zones: a day waits for its
+   * hours. Both sides need `windows`. Default: none.
+   */
+  readonly dependsOn?: readonly Upstream[]
+  /**
+   * What becomes of a window of this job that has run when one that it depends on is run again. `'ignore'`: nothing. `'stale'`: the
+   * ledger marks it, and a backfill of what is missing takes it up. `'rerun'`: it runs again once the other has succeeded.
+   * Default `'ignore'`.
+   */
+  readonly onUpstreamChange?: OnUpstreamChange
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
 }
@@ -185,6 +197,9 @@ export interface JobPolicy {
   readonly limits: AdmissionLimits | undefined
   readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined
   readonly rateKey: ((run: AnyAdmissible) => unknown) | undefined
+  /** Ids of the jobs that it depends on. */
+  readonly dependsOn: readonly string[]
+  readonly onUpstreamChange: OnUpstreamChange
   readonly priority: number
 }
 

@@ -10,6 +10,7 @@ import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../job/backfill.ts'
 import { type BackfillTable, type Tables, type WindowState } from './tables.ts'
+import { upstreamChanged } from './upstream-change.ts'
 
 /** What a backfill was asked to do. */
 export interface NewBackfill {
@@ -46,6 +47,8 @@ export interface BackfillRow extends NewBackfill {
 
 /** The windows of a backfill that have a run, by what has become of them. */
 export interface BackfillCounts {
+  /** Without a run until the windows that they depend on have succeeded. */
+  readonly waiting: number
   readonly queued: number
   readonly running: number
   readonly succeeded: number
@@ -63,6 +66,8 @@ export interface BackfillFilter {
 /** How a step makes runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
+  /** The job depends on others: its windows wait for theirs. */
+  readonly waits: boolean
   /** With the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
@@ -166,9 +171,10 @@ export class BackfillStore {
       .executeTakeFirst()
     const atWork = Math.min(Number(running?.count ?? 0), of('pending'))
     return {
+      waiting: of('waiting'),
       queued: of('pending') - atWork,
       running: atWork,
-      succeeded: of('succeeded'),
+      succeeded: of('succeeded') + of('stale'),
       failed: of('failed'),
       cancelled: of('cancelled') + of('skipped'),
     }
@@ -193,6 +199,19 @@ export class BackfillStore {
         .execute()
       return true
     })
+  }
+
+  /** Its waiting windows are not to run. */
+  async cancelWaiting(id: number): Promise<void> {
+    const { db, dialect } = this.#database
+    await this.#database.retry(() =>
+      db
+        .updateTable('piko_window')
+        .set({ state: 'cancelled', updated_at: dialect.now() })
+        .where('backfill_id', '=', id)
+        .where('state', '=', 'waiting')
+        .execute(),
+    )
   }
 
   /** Runs of a backfill's windows that have not ended, 500 at most. */
@@ -242,7 +261,7 @@ export class BackfillStore {
     if (room < Math.min(STEP, backfill.total)) return { looked: 0 }
     const generations = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
     const next = nextWindows(plan.timeline(generations), backfill, backfill.cursor, STEP)
-    const planned = await this.#write(trx, backfill, next, plan.runOf)
+    const planned = await this.#write(trx, backfill, next, plan)
     await trx
       .updateTable('piko_backfill')
       .set({
@@ -260,29 +279,27 @@ export class BackfillStore {
     trx: Transaction<Tables>,
     backfill: BackfillRow,
     { windows }: Planned,
-    runOf: BackfillPlan['runOf'],
+    { runOf, waits }: BackfillPlan,
   ): Promise<number> {
     const { dialect } = this.#database
     const known = await storedWindows(trx, dialect, backfill.jobId, windows)
     const wanted = windows.filter((window) => isToRun(backfill.only, known.get(window.start.getTime())?.state))
+    const again = wanted.filter((window) => HAS_RUN.has(known.get(window.start.getTime())?.state))
+    await upstreamChanged(trx, dialect, backfill.jobId, again)
     const ids: number[] = []
-    for (const rows of statementsOf(wanted.map((window) => this.#runs.row(runOf(window, backfill))))) {
-      ids.push(...(await insertRuns(trx, dialect, rows)))
-    }
-    const runs = wanted.map((window, index) => ({
+    const rows = waits ? [] : wanted.map((window) => this.#runs.row(runOf(window, backfill)))
+    for (const statement of statementsOf(rows)) ids.push(...(await insertRuns(trx, dialect, statement)))
+    const given = wanted.map((window, index) => ({
       window,
-      runId: ids[index] as number,
+      runId: ids[index] ?? null,
       windowId: known.get(window.start.getTime())?.id,
     }))
-    await this.#insertWindows(
-      trx,
-      backfill,
-      runs.filter((run) => run.windowId === undefined),
-    )
+    const isNew = ({ windowId }: (typeof given)[number]): boolean => windowId === undefined
+    await this.#insertWindows(trx, backfill, given.filter(isNew))
     await this.#takeOver(
       trx,
       backfill,
-      runs.filter((run) => run.windowId !== undefined),
+      given.filter((one) => !isNew(one)),
     )
     return wanted.length
   }
@@ -290,18 +307,18 @@ export class BackfillStore {
   async #insertWindows(
     trx: Transaction<Tables>,
     { id, jobId }: BackfillRow,
-    runs: readonly { window: Window; runId: number }[],
+    given: readonly { window: Window; runId: number | null }[],
   ): Promise<void> {
-    if (runs.length === 0) return
+    if (given.length === 0) return
     const { dialect } = this.#database
     await trx
       .insertInto('piko_window')
       .values(
-        runs.map(({ window, runId }) => ({
+        given.map(({ window, runId }) => ({
           job_id: jobId,
           start_at: dialect.instant(window.start),
           end_at: dialect.instant(window.end),
-          state: 'pending' as const,
+          state: runId === null ? ('waiting' as const) : ('pending' as const),
           run_id: runId,
           backfill_id: id,
           updated_at: dialect.now(),
@@ -314,23 +331,25 @@ export class BackfillStore {
   async #takeOver(
     trx: Transaction<Tables>,
     { id }: BackfillRow,
-    runs: readonly { runId: number; windowId: number | undefined }[],
+    given: readonly { runId: number | null; windowId: number | undefined }[],
   ): Promise<void> {
-    if (runs.length === 0) return
+    if (given.length === 0) return
     const { dialect } = this.#database
-    const cases = runs.map(({ runId, windowId }) => sql`WHEN ${windowId} THEN ${runId}`)
+    const waits = given[0]?.runId === null
+    const cases = given.map(({ runId, windowId }) => sql`WHEN ${windowId} THEN ${runId}`)
     await trx
       .updateTable('piko_window')
       .set({
-        state: 'pending',
-        run_id: sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
+        state: waits ? 'waiting' : 'pending',
+        run_id: waits ? null : sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
         backfill_id: id,
+        ...{ wait_job: null, wait_at: null, changed_to: null },
         updated_at: dialect.now(),
       })
       .where(
         'id',
         'in',
-        runs.flatMap(({ windowId }) => windowId ?? []),
+        given.flatMap(({ windowId }) => windowId ?? []),
       )
       .execute()
   }
@@ -363,7 +382,7 @@ export class BackfillStore {
       .selectFrom('piko_window')
       .select((eb) => eb.fn.countAll<number>().as('count'))
       .where('backfill_id', '=', id)
-      .where('state', '=', 'pending')
+      .where('state', 'in', ['pending', 'waiting'])
       .executeTakeFirst()
     return Number(row?.count ?? 0)
   }
@@ -380,6 +399,9 @@ export class BackfillStore {
     return row && backfillOf(row, dialect.date(row.now), dialect)
   }
 }
+
+/** A window in one of these runs again: those that depend on it are told. */
+const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 

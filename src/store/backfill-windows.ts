@@ -33,10 +33,12 @@ export function nextWindows(
 export function isToRun(only: BackfillOnly, state: WindowState | undefined): boolean {
   switch (state) {
     case 'pending':
+    case 'waiting':
       return false
     case undefined:
     case 'skipped':
     case 'cancelled':
+    case 'stale':
       return only !== 'failed'
     case 'failed':
       return only !== 'missing'

@@ -50,9 +50,16 @@ export async function settleWindowsOf(
   await trx
     .updateTable('piko_window')
     .set({
-      state,
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
+      // What was run again under a run that has succeeded makes its window stale, or run again. MySQL assigns from left to right.
+      ...(state === 'succeeded'
+        ? {
+            state: sql<WindowState>`COALESCE(changed_to, 'succeeded')`,
+            run_id: sql<number>`CASE WHEN changed_to = 'waiting' THEN NULL ELSE run_id END`,
+          }
+        : { state }),
+      changed_to: null,
     })
     .where('run_id', 'in', runIds)
     .execute()

@@ -7,8 +7,10 @@ import {
   type Transaction,
   type UpdateObject,
 } from 'kysely'
+import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
 import { addGeneration, beginGenerations, generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
@@ -25,6 +27,9 @@ export interface JobRegistration {
   readonly schedule: string | null
   /** The windows option as JSON. */
   readonly windows: string | null
+  /** Ids of the jobs that it depends on. Default: none. */
+  readonly dependsOn?: readonly string[]
+  readonly onUpstreamChange?: OnUpstreamChange
   /** Where planning begins, for a job that is new or whose schedule has changed. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
   /** Whether a window starts at this instant by a stored schedule, with `begin.windowCursor` as the first start. */
@@ -66,6 +71,8 @@ export interface PlanDecision {
   readonly runs: readonly NewRun[]
   /** Windows that are not run, with no run of their own. */
   readonly skippedWindows: readonly Window[]
+  /** Windows that get their runs when those that they depend on have succeeded. */
+  readonly waitingWindows: readonly Window[]
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined
   readonly windowCursor: Date | undefined
@@ -146,6 +153,14 @@ export class JobStore {
         await this.#beginGenerations(trx, added)
       }
       for (const job of registrations) await this.#change(trx, job, known.get(job.id))
+      await writeDependencies(
+        trx,
+        registrations.map(({ id, dependsOn = [], onUpstreamChange = 'ignore' }) => ({
+          jobId: id,
+          upstreams: dependsOn,
+          onChange: onUpstreamChange,
+        })),
+      )
     })
   }
 
@@ -333,6 +348,9 @@ export class JobStore {
           run_id: null,
         })),
       ),
+      ...decisions.flatMap(({ jobId, waitingWindows }) =>
+        waitingWindows.map((window) => ({ job_id: jobId, window, state: 'waiting' as const, run_id: null })),
+      ),
     ]
     for (const chunk of chunksOf(windows, 1_000)) {
       await trx
@@ -498,8 +516,9 @@ function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope:
 }
 
 /** The ledger begins where the first window was planned, also when somebody has set the cursor back. */
-function earlierLedger({ runs, skippedWindows }: PlanDecision, dialect: Dialect) {
-  const starts = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows].map((window) => window.start.getTime())
+function earlierLedger({ runs, skippedWindows, waitingWindows }: PlanDecision, dialect: Dialect) {
+  const windows = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows, ...waitingWindows]
+  const starts = windows.map((window) => window.start.getTime())
   if (starts.length === 0) return {}
   const first = dialect.instant(new Date(Math.min(...starts)))
   return { ledger_start: sql<Date>`CASE WHEN ledger_start < ${first} THEN ledger_start ELSE ${first} END` }
@@ -531,7 +550,7 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
     .selectFrom('piko_window')
     .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
     .where('job_id', 'in', jobIds)
-    .where('state', '=', 'pending')
+    .where('state', 'in', ['pending', 'waiting'])
     .groupBy('job_id')
     .execute()
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))

@@ -7,6 +7,7 @@ import { CancelStore } from './cancel-store.ts'
 import { ConfigStore } from './config-store.ts'
 import { commitRun, type CommitRules } from './commit-run.ts'
 import { type Database } from './database.ts'
+import { DependencyStore } from './dependency-store.ts'
 import { enqueueIn, type EnqueueTransaction } from './enqueue-in.ts'
 import { JobStore } from './job-store.ts'
 import { LockStore } from './lock-store.ts'
@@ -26,6 +27,7 @@ export interface Store {
   readonly configs: ConfigStore
   readonly windows: WindowStore
   readonly backfills: BackfillStore
+  readonly dependencies: DependencyStore
   readonly nodes: NodeStore
   readonly locks: LockStore
   readonly cancels: CancelStore
@@ -57,6 +59,7 @@ export function storeOn(database: Database): Store {
     configs: new ConfigStore(database),
     windows: new WindowStore(database, runs),
     backfills: new BackfillStore(database, runs),
+    dependencies: new DependencyStore(database, runs),
     nodes: new NodeStore(database),
     locks: new LockStore(database),
     cancels: new CancelStore(database),

@@ -1,6 +1,7 @@
 import { type ColumnType, type Generated } from 'kysely'
 import { type AttemptOutcome } from '../job/attempt.ts'
 import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../job/backfill.ts'
+import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { type RunKind, type RunState } from '../job/run.ts'
 import { type RunLogLevel } from '../job/run-log.ts'
 
@@ -97,7 +98,11 @@ export interface AttemptTable {
   error: JsonText
 }
 
-export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
+/**
+ * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: it has one that is not settled. `stale`: it
+ * has succeeded, and one that it depends on was run again after that.
+ */
+export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
 
 export interface WindowTable {
   id: Generated<number>
@@ -111,7 +116,19 @@ export interface WindowTable {
   fence: number | null
   /** The last backfill that has driven it. */
   backfill_id: Generated<number | null>
+  /** The job and the instant that a waiting window is known to wait for; null before anybody has looked. */
+  wait_job: Generated<string | null>
+  wait_at: NullableInstant
+  /** What the window becomes if its run succeeds: what it depends on was run again meanwhile. */
+  changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
+}
+
+/** A window of the job runs when windows of the upstream cover it. */
+export interface DependencyTable {
+  job_id: string
+  upstream_id: string
+  on_change: OnUpstreamChange
 }
 
 export interface BackfillTable {
@@ -195,6 +212,7 @@ export interface Tables {
   piko_attempt: AttemptTable
   piko_window: WindowTable
   piko_backfill: BackfillTable
+  piko_dependency: DependencyTable
   piko_node: NodeTable
   piko_lock: LockTable
   piko_run_log: RunLogTable

@@ -1,3 +1,4 @@
+import { type Selectable } from 'kysely'
 import { type Run, type RunState } from '../job/run.ts'
 import { PikoError } from '../errors.ts'
 import { type Window } from '../time/window.ts'
@@ -6,7 +7,8 @@ import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
-import { type WindowState } from './tables.ts'
+import { type WindowState, type WindowTable } from './tables.ts'
+import { upstreamChanged } from './upstream-change.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -15,6 +17,8 @@ export interface LedgerWindow extends Window {
   readonly runId: number | undefined
   readonly attempt: number | undefined
   readonly error: string | undefined
+  /** Of a waiting window: the job and the instant that it waits for. */
+  readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }
 
 export interface LedgerSummary {
@@ -30,11 +34,15 @@ export interface LedgerSummary {
 
 export interface WindowFilter {
   readonly state?: WindowState
+  /** Windows that start at this instant or later. */
+  readonly from?: Date
+  /** Windows that start before this instant. */
+  readonly to?: Date
   /** Default 100. Oldest first. */
   readonly limit?: number
 }
 
-const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped']
+const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /** The ledger: per job, the state of every window. */
 export class WindowStore {
@@ -59,7 +67,8 @@ export class WindowStore {
       .where('job_id', '=', jobId)
       .groupBy('state')
       .execute()
-    const counts: Record<WindowState, number> = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0 }
+    const none = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
+    const counts: Record<WindowState, number> = none
     for (const row of rows) counts[row.state] = Number(row.count)
     const end = extreme(
       rows.map((row) => dialect.date(row.end)),
@@ -101,17 +110,29 @@ export class WindowStore {
   }
 
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
-    const { db, dialect } = this.#database
-    let query = db
-      .selectFrom('piko_window')
-      .leftJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
-      .select(['piko_window.start_at', 'piko_window.end_at', 'piko_window.state', 'piko_window.run_id'])
-      .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
-      .where('piko_window.job_id', '=', jobId)
+    const { dialect } = this.#database
+    let query = this.#query(jobId)
       .orderBy('piko_window.start_at')
       .limit(filter.limit ?? 100)
     if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
-    return (await query.execute()).map((row) => ({
+    if (filter.from) query = query.where('piko_window.start_at', '>=', dialect.instant(filter.from))
+    if (filter.to) query = query.where('piko_window.start_at', '<', dialect.instant(filter.to))
+    return (await query.execute()).map((row) => this.#windowOf(jobId, row))
+  }
+
+  #query(jobId: string) {
+    return this.#database.db
+      .selectFrom('piko_window')
+      .leftJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
+      .select(['piko_window.start_at', 'piko_window.end_at', 'piko_window.state', 'piko_window.run_id'])
+      .select(['piko_window.wait_job', 'piko_window.wait_at'])
+      .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
+      .where('piko_window.job_id', '=', jobId)
+  }
+
+  #windowOf(jobId: string, row: LedgerRow): LedgerWindow {
+    const { dialect } = this.#database
+    return {
       jobId,
       start: dialect.date(row.start_at),
       end: dialect.date(row.end_at),
@@ -119,7 +140,31 @@ export class WindowStore {
       runId: row.run_id ?? undefined,
       attempt: row.attempt ?? undefined,
       error: messageOf(fromJson(row.error)),
-    }))
+      waitsFor:
+        row.state === 'waiting' && row.wait_job !== null && row.wait_at !== null
+          ? { jobId: row.wait_job, at: dialect.date(row.wait_at) }
+          : undefined,
+    }
+  }
+
+  /** The window that ends at an instant. */
+  async endingAt(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
+    const before = await this.#query(jobId)
+      .where('piko_window.start_at', '<', this.#database.dialect.instant(end))
+      .orderBy('piko_window.start_at', 'desc')
+      .limit(1)
+      .execute()
+    return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end.getTime() === end.getTime())
+  }
+
+  /** The window that an instant belongs to. */
+  async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
+    const around = await this.#query(jobId)
+      .where('piko_window.start_at', '<=', this.#database.dialect.instant(instant))
+      .orderBy('piko_window.start_at', 'desc')
+      .limit(1)
+      .execute()
+    return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
   }
 
   /** What the ledger has of these windows, by the milliseconds of their starts. */
@@ -170,16 +215,26 @@ export class WindowStore {
           { details: { jobId: run.jobId, start: run.window.start.toISOString(), runId: row.run_id } },
         )
       }
+      if (row.state === 'succeeded' || row.state === 'stale') {
+        await upstreamChanged(trx, dialect, run.jobId, [run.window])
+      }
       const [runId] = await insertRuns(trx, dialect, [this.#runs.row(run)])
       if (runId === undefined) throw new Error('the run was inserted without an id')
       await trx
         .updateTable('piko_window')
-        .set({ state: 'pending', run_id: runId, end_at: values.end_at, updated_at: dialect.now() })
+        .set({ state: 'pending', run_id: runId, end_at: values.end_at, changed_to: null, updated_at: dialect.now() })
         .where('id', '=', row.id)
         .execute()
       return runId
     })
   }
+}
+
+/** A row of the ledger with what is shown of its run. */
+type LedgerRow = Pick<Selectable<WindowTable>, 'start_at' | 'end_at' | 'state' | 'run_id' | 'wait_job' | 'wait_at'> & {
+  readonly run_state: RunState | null
+  readonly attempt: number | null
+  readonly error: string | null
 }
 
 function pendingState(state: RunState | null): Run['state'] & ('queued' | 'running') {

@@ -9,8 +9,8 @@ export async function withoutPlanned(
   dialect: Dialect,
   decision: PlanDecision,
 ): Promise<PlanDecision> {
-  const { jobId, runs, skippedWindows } = decision
-  const windows = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows]
+  const { jobId, runs, skippedWindows, waitingWindows } = decision
+  const windows = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows, ...waitingWindows]
   const starts = await stored(
     windows.map((window) => window.start),
     (instants) =>
@@ -41,6 +41,7 @@ export async function withoutPlanned(
       return isFired ? { ...run, tick: undefined } : run
     }),
     skippedWindows: skippedWindows.filter((window) => !starts.has(window.start.getTime())),
+    waitingWindows: waitingWindows.filter((window) => !starts.has(window.start.getTime())),
   }
 
   async function stored(

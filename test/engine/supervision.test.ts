@@ -43,6 +43,7 @@ describeEachStore((fixture) => {
         'planner',
         'retention',
         'backfills',
+        'dependencies',
         'dispatcher',
       ])
       for (const service of app.services.children) {

@@ -25,6 +25,7 @@ function keep(due: DueJob, options: Partial<PlanDecision> = {}): PlanDecision {
     jobId: due.id,
     runs: [],
     skippedWindows: [],
+    waitingWindows: [],
     nextTick: due.nextTick,
     planAt: due.nextTick,
     windowCursor: due.windowCursor,

@@ -1,0 +1,76 @@
+import { type JobRegistry } from '../job/registry.ts'
+import { type ConfigVersion } from '../store/config-store.ts'
+import { type DependencyStore, type WaitingWindow } from '../store/dependency-store.ts'
+import { type NewRun } from '../store/run-store.ts'
+import { type Events } from '../telemetry/events.ts'
+import { withKeys } from './admission-keys.ts'
+import { type Clock } from './clock.ts'
+import { type Leader } from './leader.ts'
+import { LoopService } from './loop-service.ts'
+
+/** Gives windows that wait for windows of other jobs their runs, on the leader. */
+export class DependencyDriver extends LoopService {
+  readonly #store: DependencyStore
+  readonly #registry: JobRegistry
+  /** Jobs that depend on others. */
+  readonly #dependents: readonly string[]
+  readonly #leader: Leader
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #pollMs: number
+  readonly #onPlanned: () => void
+
+  /** @param onPlanned runs are in the queue */
+  constructor(
+    parts: {
+      readonly store: DependencyStore
+      readonly registry: JobRegistry
+      readonly leader: Leader
+      readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+      readonly clock: Clock
+      readonly events: Events
+    },
+    pollMs: number,
+    onPlanned: () => void,
+  ) {
+    super('dependencies', parts.clock, parts.events)
+    this.#store = parts.store
+    this.#registry = parts.registry
+    this.#dependents = [...parts.registry].filter((job) => job.policy.dependsOn.length > 0).map((job) => job.id)
+    this.#leader = parts.leader
+    this.#savedConfig = parts.savedConfig
+    this.#pollMs = pollMs
+    this.#onPlanned = onPlanned
+    const upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
+    parts.events.on('run.settled', ({ jobId, state }) => {
+      if (state === 'succeeded' && upstreams.has(jobId)) this.wake()
+    })
+    parts.events.on('leader.changed', ({ isLeader }) => {
+      if (isLeader) this.wake()
+    })
+  }
+
+  protected override async step(): Promise<number> {
+    if (this.#dependents.length === 0 || !this.#leader.isLeader) return Infinity
+    const { looked, promoted } = await this.#store.promote(this.#dependents, {
+      upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
+      runOf: (waiting) => this.#runOf(waiting),
+    })
+    if (promoted > 0) this.#onPlanned()
+    return looked > 0 ? 0 : this.#pollMs
+  }
+
+  #runOf({ jobId, window, backfill }: WaitingWindow): NewRun {
+    const job = this.#registry.get(jobId)
+    const run: NewRun = backfill
+      ? {
+          jobId,
+          kind: 'backfill',
+          priority: backfill.priority,
+          window,
+          config: backfill.config,
+          backfillId: backfill.id,
+        }
+      : { jobId, kind: 'dependency', priority: job.policy.priority, window, tick: window.end }
+    return withKeys(job, run, this.#savedConfig(jobId)?.config)
+  }
+}

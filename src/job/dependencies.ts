@@ -1,0 +1,70 @@
+import { describe, PikoError } from '../errors.ts'
+import { type JobDefinition } from './spec.ts'
+
+/** A job that another one depends on: its id, its definition, or the spec that `jobSpec` made. */
+export type Upstream = string | { readonly id: string }
+
+/**
+ * What becomes of a window when one that it depends on is run again: `'ignore'`: nothing. `'stale'`: the ledger marks it, and a
+ * backfill of what is missing takes it up. `'rerun'`: it runs again once the other has succeeded.
+ */
+export type OnUpstreamChange = 'ignore' | 'stale' | 'rerun'
+
+export const ON_UPSTREAM_CHANGE: readonly OnUpstreamChange[] = ['ignore', 'stale', 'rerun']
+
+/**
+ * Looks whether the jobs' dependencies can be met.
+ *
+ * @throws PikoError `DEPENDENCY_INVALID` for an id that no job has, a job without windows, and for a cycle, which is printed
+ */
+export function assertDependencies(jobs: ReadonlyMap<string, JobDefinition>): void {
+  for (const job of jobs.values()) {
+    for (const id of job.policy.dependsOn) {
+      const upstream = jobs.get(id)
+      if (!upstream) {
+        throw invalid(
+          `job "${job.id}" depends on ${describe(id)}, and no job has that id; the jobs are ${[...jobs.keys()].slice(0, 20).join(', ')}`,
+          job.id,
+        )
+      }
+      if (!upstream.policy.windows) {
+        throw invalid(`job "${job.id}" depends on "${id}", which has no windows; give it the option windows`, job.id)
+      }
+    }
+  }
+  const cycle = cycleIn(jobs)
+  if (cycle)
+    throw invalid(
+      `jobs depend on each other in a circle: ${cycle.join(' → ')}; take out one of dependsOn`,
+      cycle[0] ?? '',
+    )
+}
+
+/** The jobs of a circle, the first of them again at its end. */
+function cycleIn(jobs: ReadonlyMap<string, JobDefinition>): string[] | undefined {
+  const cleared = new Set<string>()
+  // Deep chains of jobs must not exhaust the stack.
+  for (const start of jobs.keys()) {
+    const path: { id: string; rest: string[] }[] = [{ id: start, rest: [...(jobs.get(start)?.policy.dependsOn ?? [])] }]
+    const onPath = new Set([start])
+    for (let top = path.at(-1); top; top = path.at(-1)) {
+      const next = top.rest.pop()
+      if (next === undefined) {
+        cleared.add(top.id)
+        onPath.delete(top.id)
+        path.pop()
+      } else if (onPath.has(next)) {
+        const ids = path.map(({ id }) => id)
+        return [...ids.slice(ids.indexOf(next)), next]
+      } else if (!cleared.has(next)) {
+        path.push({ id: next, rest: [...(jobs.get(next)?.policy.dependsOn ?? [])] })
+        onPath.add(next)
+      }
+    }
+  }
+  return undefined
+}
+
+function invalid(problem: string, jobId: string): PikoError {
+  return new PikoError('DEPENDENCY_INVALID', problem, { details: { jobId } })
+}

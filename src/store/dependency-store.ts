@@ -1,0 +1,246 @@
+import { type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { type OnUpstreamChange } from '../job/dependencies.ts'
+import { type Window } from '../time/window.ts'
+import { firstHole } from './coverage.ts'
+import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
+import { insertRuns } from './insert-rows.ts'
+import { fromJson } from './json.ts'
+import { type NewRun, type RunStore } from './run-store.ts'
+import { type Tables, type WindowTable } from './tables.ts'
+
+/** A window that has no run until those that it depends on have succeeded. */
+export interface WaitingWindow {
+  readonly id: number
+  readonly jobId: string
+  readonly window: Window
+  /** Of the backfill that asked for it, while that goes on. */
+  readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
+}
+
+/** How waiting windows get their runs. */
+export interface Promotion {
+  readonly upstreams: (jobId: string) => readonly string[]
+  readonly runOf: (waiting: WaitingWindow) => NewRun
+}
+
+/** What a job depends on, as registered. */
+export interface Dependencies {
+  readonly jobId: string
+  readonly upstreams: readonly string[]
+  readonly onChange: OnUpstreamChange
+}
+
+/** Windows of one transaction. */
+const BATCH = 50
+
+/** Windows that wait for windows of other jobs. */
+export class DependencyStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  /**
+   * Looks at waiting windows of these jobs: those that are covered get runs, the others the instant that they wait for. Windows that
+   * are known to wait for something that has not come are not looked at.
+   *
+   * @returns how many windows it looked at, and how many of them run
+   */
+  async promote(jobIds: readonly string[], promotion: Promotion): Promise<{ looked: number; promoted: number }> {
+    const ids = await this.#ready(jobIds)
+    if (ids.length === 0) return { looked: 0, promoted: 0 }
+    const promoted = await this.#database.transaction((trx) => this.#promote(trx, ids, promotion))
+    return { looked: ids.length, promoted }
+  }
+
+  /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */
+  async #ready(jobIds: readonly string[]): Promise<number[]> {
+    if (jobIds.length === 0) return []
+    const rows = await this.#database.db
+      .selectFrom('piko_window as waiting')
+      .select('waiting.id')
+      .where('waiting.job_id', 'in', jobIds)
+      .where('waiting.state', '=', 'waiting')
+      .where((eb) =>
+        eb.or([
+          eb('waiting.wait_job', 'is', null),
+          sql<SqlBool>`(
+            SELECT CASE WHEN upstream.state = 'succeeded' AND upstream.end_at > waiting.wait_at THEN 1 ELSE 0 END
+            FROM piko_window AS upstream
+            WHERE upstream.job_id = waiting.wait_job AND upstream.start_at <= waiting.wait_at
+            ORDER BY upstream.start_at DESC LIMIT 1
+          ) = 1`,
+        ]),
+      )
+      .orderBy('waiting.start_at')
+      .limit(BATCH)
+      .execute()
+    return rows.map((row) => row.id)
+  }
+
+  async #promote(trx: Transaction<Tables>, ids: readonly number[], promotion: Promotion): Promise<number> {
+    const { dialect } = this.#database
+    // Locked before it is looked what covers them: see `upstreamChanged`.
+    const rows = await trx
+      .selectFrom('piko_window')
+      .select(['id', 'job_id', 'start_at', 'end_at', 'backfill_id'])
+      .where('id', 'in', ids)
+      .where('state', '=', 'waiting')
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const covered: WaitingWindow[] = []
+    for (const waiting of await this.#describe(trx, rows)) {
+      const hole = await holeOf(trx, dialect, promotion.upstreams(waiting.jobId), waiting.window)
+      if (!hole) covered.push(waiting)
+      else {
+        await trx
+          .updateTable('piko_window')
+          .set({ wait_job: hole.jobId, wait_at: dialect.instant(hole.at) })
+          .where('id', '=', waiting.id)
+          .execute()
+      }
+    }
+    await this.#queue(trx, covered, promotion)
+    return covered.length
+  }
+
+  async #queue(trx: Transaction<Tables>, covered: readonly WaitingWindow[], { runOf }: Promotion): Promise<void> {
+    if (covered.length === 0) return
+    const { dialect } = this.#database
+    const fired = await firedTicks(trx, dialect, covered)
+    const runs = covered.map((waiting) => {
+      const run = runOf(waiting)
+      // A window that runs again has fired its tick before.
+      return this.#runs.row(run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
+    })
+    const runIds = await insertRuns(trx, dialect, runs)
+    const cases = covered.map(({ id }, index) => sql`WHEN ${id} THEN ${runIds[index]}`)
+    await trx
+      .updateTable('piko_window')
+      .set({
+        state: 'pending',
+        run_id: sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
+        wait_job: null,
+        wait_at: null,
+        updated_at: dialect.now(),
+      })
+      .where(
+        'id',
+        'in',
+        covered.map(({ id }) => id),
+      )
+      .execute()
+  }
+
+  async #describe(
+    trx: Transaction<Tables>,
+    rows: readonly Pick<Selectable<WindowTable>, 'id' | 'job_id' | 'start_at' | 'end_at' | 'backfill_id'>[],
+  ): Promise<WaitingWindow[]> {
+    const { dialect } = this.#database
+    const ids = [...new Set(rows.flatMap((row) => row.backfill_id ?? []))]
+    const going =
+      ids.length === 0
+        ? []
+        : await trx
+            .selectFrom('piko_backfill')
+            .select(['id', 'priority', 'config'])
+            .where('id', 'in', ids)
+            .where('state', 'in', ['running', 'paused'])
+            .execute()
+    const backfills = new Map(going.map((row) => [row.id, { ...row, config: fromJson(row.config) }]))
+    return rows.map((row) => ({
+      id: row.id,
+      jobId: row.job_id,
+      window: { start: dialect.date(row.start_at), end: dialect.date(row.end_at) },
+      backfill: row.backfill_id === null ? undefined : backfills.get(row.backfill_id),
+    }))
+  }
+
+  /** The first of a job's windows that wait, and what for. */
+  async firstWaiting(jobId: string): Promise<Window | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_window')
+      .select(['start_at', 'end_at'])
+      .where('job_id', '=', jobId)
+      .where('state', '=', 'waiting')
+      .orderBy('start_at')
+      .limit(1)
+      .executeTakeFirst()
+    return row && { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+  }
+
+  /** All that is registered, by job. */
+  async list(): Promise<Dependencies[]> {
+    const rows = await this.#database.db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
+    return [...Map.groupBy(rows, (row) => row.job_id)].map(([jobId, ofJob]) => ({
+      jobId,
+      upstreams: ofJob.map((row) => row.upstream_id),
+      onChange: ofJob[0]?.on_change ?? 'ignore',
+    }))
+  }
+}
+
+/** Writes what the code says of the dependencies of jobs, where that has changed. */
+export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly Dependencies[]): Promise<void> {
+  if (jobs.length === 0) return
+  const ids = jobs.map((job) => job.jobId)
+  const rows = await trx.selectFrom('piko_dependency').selectAll().where('job_id', 'in', ids).execute()
+  const known = Map.groupBy(rows, (row) => row.job_id)
+  const text = (upstreams: readonly string[], onChange: string): string => `${[...upstreams].sort().join()} ${onChange}`
+  for (const { jobId, upstreams, onChange } of jobs) {
+    const stored = known.get(jobId) ?? []
+    const old = stored.map((row) => row.upstream_id)
+    if (old.length + upstreams.length === 0 || text(old, stored[0]?.on_change ?? '') === text(upstreams, onChange))
+      continue
+    await trx.deleteFrom('piko_dependency').where('job_id', '=', jobId).execute()
+    if (upstreams.length === 0) continue
+    const values = upstreams.map((id) => ({ job_id: jobId, upstream_id: id, on_change: onChange }))
+    await trx.insertInto('piko_dependency').values(values).execute()
+  }
+}
+
+/** What a window waits for: the first instant that one of these jobs does not cover. */
+async function holeOf(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  upstreams: readonly string[],
+  window: Window,
+): Promise<{ jobId: string; at: Date } | undefined> {
+  for (const jobId of upstreams) {
+    const at = await firstHole(db, dialect, jobId, window)
+    if (at) return { jobId, at }
+  }
+  return undefined
+}
+
+async function firedTicks(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  waiting: readonly WaitingWindow[],
+): Promise<Set<string>> {
+  const fired = new Set<string>()
+  for (const [jobId, ofJob] of Map.groupBy(waiting, (one) => one.jobId)) {
+    const rows = await trx
+      .selectFrom('piko_run')
+      .select('tick')
+      .where('job_id', '=', jobId)
+      .where(
+        'tick',
+        'in',
+        ofJob.map(({ window }) => dialect.instant(window.end)),
+      )
+      .execute()
+    for (const { tick } of rows) if (tick !== null) fired.add(tickOf(jobId, dialect.date(tick)))
+  }
+  return fired
+}
+
+function tickOf(jobId: string, tick: Date): string {
+  return `${jobId}\n${tick.getTime()}`
+}
