@@ -50,6 +50,7 @@ export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '
 export { type Calendar, type CalendarFunction, type LocalTime, type Weekday } from './time/calendar.ts'
 export { type DstPolicy } from './time/dst.ts'
 export { type Duration } from './time/duration.ts'
+export { type ScheduleSpec } from './time/schedule.ts'
 export { type Window } from './time/window.ts'
 
 export { closeOffload, configureOffload } from './offload/default-pool.ts'

@@ -7,23 +7,35 @@ const readme = new Snippets('README.md')
 const jobs = new Snippets('docs/jobs.md')
 const services = new Snippets('docs/services.md')
 const transactions = new Snippets('docs/transactions.md')
+const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, jobs, services, transactions]) page.remove()
+  for (const page of [readme, jobs, services, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [jobs, services, transactions]) {
+    for (const { names } of [jobs, services, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
   })
 
   it('show snippets that compile under strict TypeScript', () => {
-    expect(compilerComplaints([readme, jobs, services, transactions].flatMap(({ files }) => files))).toEqual([])
+    expect(compilerComplaints([readme, jobs, services, transactions, windows].flatMap(({ files }) => files))).toEqual(
+      [],
+    )
   }, 120_000)
+})
+
+describe('docs/windows.md', () => {
+  it('shows a program whose days wait for their hours, the short one too', async () => {
+    const stdout = await windows.run('windows.ts')
+    expect(stdout).toContain('71 hours to run\n')
+    expect(stdout).toContain('hours succeeded: 71\ndays succeeded\n')
+    expect(stdout).toMatch(/23 hours\n24 hours\n24 hours\n$/)
+  })
 })
 
 describe('the README', () => {

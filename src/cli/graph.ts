@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander'
+import { jobGraph, jobsToDot, jobsToMermaid } from '../engine/job-graph.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type Settings } from '../settings/settings.ts'
-import { cliJobs, jobsOption } from './cli-jobs.ts'
+import { cliJobs } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { printResult } from './print-result.ts'
@@ -13,26 +14,27 @@ interface GraphOptions {
   readonly format: Format
   readonly running?: boolean
   readonly url?: string
-  readonly jobs?: string[]
+  readonly jobs?: string[] | true
 }
 
 export function addGraph(program: Command): void {
   program
     .command('graph')
-    .summary('draw the tree of services')
+    .summary('draw the tree of services, or the jobs')
     .description(
       'Draws the services that piko start runs: children with solid arrows, dependencies with dashed ones. With --running ' +
-        'or --url it asks a running node, and shows states and restarts.',
+        'or --url it asks a running node, and shows states and restarts. With --jobs it draws the jobs and what depends on what.',
     )
     .addOption(new Option('--format <format>', 'what to write to standard output').choices(FORMATS).default('mermaid'))
     .option('--running', 'ask the node at [http] host and port')
     .option('--url <url>', 'ask the node at this address, such as http://10.0.0.7:9464')
-    .addOption(jobsOption())
+    .option('--jobs [glob...]', 'draw the jobs of the project, or of these files, with what they depend on')
     .addHelpText(
       'after',
       examples([
         'piko graph',
         'piko graph --format svg > services.svg',
+        'piko graph --jobs --format svg > jobs.svg',
         'piko graph --running --format dot | dot -Tpng > now.png',
       ]),
     )
@@ -43,13 +45,33 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
   const settings = cliSettings(globals)
   const format = globals.json ? 'json' : options.format
   const address = options.url ?? (options.running ? `http://${settings.http.host}:${settings.http.port}` : undefined)
-  const text = address === undefined ? await drawn(settings, options.jobs, format) : await asked(address, format)
+  if (options.jobs !== undefined && address !== undefined)
+    throw new PikoError('USAGE', '--jobs draws what is in files; leave out --running and --url')
+  const text = await (options.jobs !== undefined
+    ? drawnJobs(settings, options.jobs === true ? undefined : options.jobs, format)
+    : address === undefined
+      ? drawn(settings, format)
+      : asked(address, format))
   if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
   else process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
-async function drawn(settings: Settings, jobs: string[] | undefined, format: Format): Promise<string> {
-  const registry = await cliJobs(settings, jobs)
+async function drawnJobs(settings: Settings, globs: string[] | undefined, format: Format): Promise<string> {
+  const graph = jobGraph(await cliJobs(settings, globs))
+  switch (format) {
+    case 'json':
+      return JSON.stringify(graph)
+    case 'dot':
+      return jobsToDot(graph)
+    case 'mermaid':
+      return jobsToMermaid(graph)
+    case 'svg':
+      return (await import('../service/svg.ts')).toSvg(jobsToDot(graph))
+  }
+}
+
+async function drawn(settings: Settings, format: Format): Promise<string> {
+  const registry = await cliJobs(settings, undefined)
   const [{ Piko }, { HttpService }, { serviceGraph, toDot, toMermaid }, { toSvg }] = await Promise.all([
     import('../engine/app.ts'),
     import('../http/http-service.ts'),

@@ -4,7 +4,7 @@ import { registrationOf } from '../engine/plan-job.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
-import { readSchedule } from '../time/stored-schedule.ts'
+import { readSchedule, zoneOfStored } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -21,6 +21,8 @@ type JobState = 'active' | 'paused' | 'new' | 'no code'
 interface ListedJob {
   readonly id: string
   readonly schedule: ScheduleSpec | null
+  /** Somebody has set it at run time, in place of what the code says. */
+  readonly isOverridden: boolean
   readonly nextTick: Date | null
   readonly windows: unknown
   readonly state: JobState
@@ -62,16 +64,28 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
 }
 
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
-  const { schedule = null, windows = null } = job.policy
+  const { windows = null } = job.policy
+  const schedule = inForce(job, row)
   const nextTick = row ? row.nextTick : registrationOf(job, now).begin.nextTick
   const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
-  return { id: job.id, schedule, nextTick: nextTick ?? null, windows, state, description: job.description ?? null }
+  const isOverridden = row !== undefined && row.schedule !== row.codeSchedule
+  return {
+    ...{ id: job.id, schedule, isOverridden, nextTick: nextTick ?? null },
+    ...{ windows, state, description: job.description ?? null },
+  }
+}
+
+/** What the database says goes before the code. */
+function inForce(job: JobDefinition, row: JobRow | undefined): ScheduleSpec | null {
+  if (!row || row.schedule === row.codeSchedule) return job.policy.schedule ?? null
+  return row.schedule === null ? null : readSchedule(row.schedule, zoneOfStored(row.codeSchedule))
 }
 
 function orphan(row: JobRow): ListedJob {
   return {
     id: row.id,
-    schedule: row.schedule === null ? null : readSchedule(row.schedule),
+    schedule: row.schedule === null ? null : readSchedule(row.schedule, zoneOfStored(row.codeSchedule)),
+    isOverridden: row.schedule !== row.codeSchedule,
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
     state: 'no code',
@@ -84,7 +98,10 @@ function columns(): Column<ListedJob>[] {
   const colours = { active: green, paused: yellow, new: cyan, 'no code': gray } as const
   return [
     { title: 'job', cell: ({ id }) => id },
-    { title: 'schedule', cell: ({ schedule }) => scheduleText(schedule ?? undefined) },
+    {
+      title: 'schedule',
+      cell: ({ schedule, isOverridden }) => `${scheduleText(schedule ?? undefined)}${isOverridden ? ' (set)' : ''}`,
+    },
     { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
     { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },
     { title: 'windows', cell: ({ windows }) => (windows === null ? '-' : 'yes') },

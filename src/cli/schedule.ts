@@ -1,14 +1,18 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { durationMs } from '../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../time/preview.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
+import { readSchedule } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
+import { scheduleText } from './schedule-text.ts'
 import { type Column, table } from './table.ts'
+import { withApp } from './with-app.ts'
 
 interface ScheduleOptions {
   readonly cron?: readonly string[]
@@ -30,27 +34,24 @@ interface PreviewOptions extends ScheduleOptions {
 export function addSchedule(program: Command): void {
   const schedule = program
     .command('schedule')
-    .summary('look at schedules')
-    .description('Looks at schedules.')
-    .addHelpText('after', examples(["piko schedule preview --cron '30 2 * * *' --timezone America/New_York"]))
-  schedule
-    .command('preview')
+    .summary('look at schedules, set them at run time')
+    .description('Looks at schedules, and sets them at run time in place of what the code says.')
+    .addHelpText(
+      'after',
+      examples([
+        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York",
+        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedule clear report',
+      ]),
+    )
+  addSet(schedule)
+  addClear(schedule)
+  withScheduleOptions(schedule.command('preview'), 'in place of a job, ')
     .description(
       "Shows when a job of the project fires, or a schedule that is written on the command line: its ticks in UTC and on the zone's " +
         'clocks, those at a change of the clocks, and the windows that end with them. Asks no database.',
     )
     .argument('[job]', 'id of a job')
-    .option('--cron <expression>', 'in place of a job; may be repeated', (text: string, all: string[] = []) => [
-      ...all,
-      text,
-    ])
-    .option('--every <duration>', 'in place of a job, such as 10s or 1h30m')
-    .option('--at <instant>', 'in place of a job, such as 2026-01-01T00:00:00Z')
-    .option('--timezone <zone>', 'IANA time zone; default: UTC')
-    .addOption(new Option('--dst-gap <policy>', 'times that do not exist').choices(['skip', 'after']))
-    .addOption(new Option('--dst-overlap <policy>', 'times that exist twice').choices(['first', 'second', 'both']))
-    .option('--start <instant>', 'no tick before it')
-    .option('--end <instant>', 'no tick after it')
     .option('--from <instant>', 'the first tick at or after it; default: now', parseInstant)
     .option('--count <count>', 'ticks to show at most', parseLimit, 10)
     .addOption(jobsOption())
@@ -67,6 +68,67 @@ export function addSchedule(program: Command): void {
     )
 }
 
+/** @param note what these options are for */
+function withScheduleOptions(command: Command, note: string): Command {
+  return command
+    .option('--cron <expression>', `${note}may be repeated`, (text: string, all: string[] = []) => [...all, text])
+    .option('--every <duration>', `${note}such as 10s or 1h30m`)
+    .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
+    .option('--timezone <zone>', 'IANA time zone; default: UTC')
+    .addOption(new Option('--dst-gap <policy>', 'times that do not exist').choices(['skip', 'after']))
+    .addOption(new Option('--dst-overlap <policy>', 'times that exist twice').choices(['first', 'second', 'both']))
+    .option('--start <instant>', 'no tick before it')
+    .option('--end <instant>', 'no tick after it')
+}
+
+function addSet(schedule: Command): void {
+  withScheduleOptions(schedule.command('set'), '')
+    .description(
+      'Gives a job another schedule than its code does, or its first one. It counts on all nodes within one poll, a deploy leaves it ' +
+        'alone, and the windows of the job go on where the old ones end.',
+    )
+    .argument('<job>', 'id of the job')
+    .option('--none', 'no schedule: it runs only when somebody asks')
+    .addHelpText(
+      'after',
+      examples([
+        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedule set report --every 10m',
+        'piko schedule set report --none',
+      ]),
+    )
+    .action((jobId: string, { none, ...options }: ScheduleOptions & { none?: boolean }, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const written = writtenSchedule(options, 'set')
+        if ((written === undefined) === (none === undefined)) {
+          throw usage('a schedule is --cron, --every or --at, or --none', 'set')
+        }
+        await app.setSchedule(jobId, written ?? null)
+        await printJob(app, jobId, json)
+      }),
+    )
+}
+
+function addClear(schedule: Command): void {
+  schedule
+    .command('clear')
+    .description('The schedule that the code gives a job counts again.')
+    .argument('<job>', 'id of the job')
+    .addHelpText('after', examples(['piko schedule clear report', 'piko schedule clear report --json']))
+    .action((jobId: string, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        await app.clearSchedule(jobId)
+        await printJob(app, jobId, json)
+      }),
+    )
+}
+
+async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
+  const job = (await app.jobs()).find(({ id }) => id === jobId)
+  const schedule = typeof job?.schedule === 'string' ? readSchedule(job.schedule) : undefined
+  printResult(json, { jobId, schedule: schedule ?? null }, () => `${jobId}: ${scheduleText(schedule)}`)
+}
+
 async function preview(jobId: string | undefined, options: PreviewOptions, globals: GlobalOptions): Promise<void> {
   const from = options.from ?? new Date()
   const written = writtenSchedule(options)
@@ -81,20 +143,20 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
 }
 
 /** The schedule that the options describe; undefined when there are none. */
-function writtenSchedule(options: ScheduleOptions): ScheduleSpec | undefined {
+function writtenSchedule(options: ScheduleOptions, command = 'preview'): ScheduleSpec | undefined {
   const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
   const kinds = [cron, every, at].filter((kind) => kind !== undefined).length
   const others = [timezone, dstGap, dstOverlap, start, end].some((option) => option !== undefined)
   if (kinds === 0 && !others) return undefined
-  if (kinds !== 1) throw usage('a schedule has exactly one of --cron, --every and --at')
+  if (kinds !== 1) throw usage('a schedule has exactly one of --cron, --every and --at', command)
   const bounds = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) }
   if (cron) {
     const dst = { ...(dstGap && { gap: dstGap }), ...(dstOverlap && { overlap: dstOverlap }) }
     return { kind: 'cron', cron, timezone: timezone ?? 'UTC', dst, ...bounds }
   }
-  if (dstGap ?? dstOverlap) throw usage('--dst-gap and --dst-overlap have no effect without --cron')
+  if (dstGap ?? dstOverlap) throw usage('--dst-gap and --dst-overlap have no effect without --cron', command)
   if (at !== undefined) {
-    if (timezone ?? start ?? end) throw usage('--timezone, --start and --end have no effect with --at')
+    if (timezone ?? start ?? end) throw usage('--timezone, --start and --end have no effect with --at', command)
     return { kind: 'at', at }
   }
   const anchor = new Date(0).toISOString()
@@ -143,7 +205,7 @@ function parseInstant(text: string): Date {
   throw new InvalidArgumentError('expected an instant with a zone, such as 2026-01-01T00:00:00Z')
 }
 
-function usage(problem: string): PikoError {
-  const command = 'piko schedule preview'
+function usage(problem: string, subcommand = 'preview'): PikoError {
+  const command = `piko schedule ${subcommand}`
   return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
 }

@@ -21,6 +21,7 @@ import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../sto
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RunLogFilter } from '../store/run-log-store.ts'
 import { type RunFilter } from '../store/run-store.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -466,6 +467,23 @@ export class Piko {
    */
   async resume(jobId: string): Promise<void> {
     return this.#ready().node.control.setPaused(jobId, false)
+  }
+
+  /**
+   * Gives a job another schedule than its code does, or none (null), on all nodes within one poll and through deploys until
+   * {@link clearSchedule}. Windows go on where the old ones end.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `SCHEDULE_INVALID`
+   * @example
+   * await app.setSchedule('report', { kind: 'cron', cron: '0 6 * * 1-5', timezone: 'Europe/Rome' })
+   */
+  async setSchedule(jobId: string, schedule: ScheduleSpec | null): Promise<void> {
+    return this.#ready().node.schedules.set(jobId, schedule)
+  }
+
+  /** The schedule of the code counts again. @throws PikoError `JOB_UNKNOWN` */
+  async clearSchedule(jobId: string): Promise<void> {
+    return this.#ready().node.schedules.clear(jobId)
   }
 
   /**

@@ -29,6 +29,7 @@ import { Retention } from './retention.ts'
 import { RunControl } from './run-control.ts'
 import { RunLogs } from './run-logs.ts'
 import { RunWaiter } from './run-waiter.ts'
+import { ScheduleOverride } from './schedule-override.ts'
 import { type SinksService } from './sinks-service.ts'
 import { type StoreService } from './store-service.ts'
 
@@ -75,6 +76,7 @@ export class Node {
   readonly configs: Configs
   readonly control: RunControl
   readonly backfills: BackfillControl
+  readonly schedules: ScheduleOverride
   readonly locks: Locks
   readonly leader: Leader
   readonly runLogs: RunLogs
@@ -163,6 +165,7 @@ export class Node {
     const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, () =>
       dispatcher.wake(),
     )
+    this.schedules = new ScheduleOverride(store)
     this.backfills = new BackfillControl({ store, registry, savedConfig, pollMs }, ({ id, jobId, state }) => {
       events.emit('backfill.changed', { backfillId: id, jobId, state })
       backfills.wake()

@@ -1,3 +1,4 @@
+import { dotText, mermaidText } from './graph-text.ts'
 import { type Service } from './service.ts'
 import { type ServiceState } from './service-state.ts'
 
@@ -94,23 +95,3 @@ function stateText({ state, restarts }: GraphNode): string {
   if (restarts === 0) return state
   return `${state}, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`
 }
-
-/** Graphviz reads `\` escapes and HTML entities inside a quoted label. */
-function dotText(text: string): string {
-  return text
-    .replaceAll('\\', '\\\\')
-    .replaceAll('&', '&amp;')
-    .replaceAll('"', '\\"')
-    .replaceAll(/\r\n|\r|\n/g, '\\n')
-    .replaceAll(CONTROL, ' ')
-}
-
-/** Mermaid reads entities written with `#`; anything that could be HTML, Markdown or the end of the label becomes one. */
-function mermaidText(text: string): string {
-  return text
-    .replaceAll(/[^\p{L}\p{N}\s.,:;+/-]/gu, (character) => `#${character.codePointAt(0)};`)
-    .replaceAll(/\r\n|\r|\n/g, '<br/>')
-    .replaceAll(CONTROL, ' ')
-}
-
-const CONTROL = /[\u0000-\u001f\u007f]/g

@@ -414,6 +414,14 @@ export class JobStore {
     return numUpdatedRows > 0n
   }
 
+  /** The schedule in force from the next poll on; see `edited`. */
+  async setSchedule(jobId: string, schedule: string | null): Promise<void> {
+    const { db, dialect } = this.#database
+    await this.#database.retry(() =>
+      db.updateTable('piko_job').set({ schedule, updated_at: dialect.now() }).where('id', '=', jobId).execute(),
+    )
+  }
+
   async agenda(scope = ALL_JOBS): Promise<Agenda> {
     const { db, dialect } = this.#database
     const next = db

@@ -1,0 +1,19 @@
+/** Graphviz reads `\` escapes and HTML entities inside a quoted label. */
+export function dotText(text: string): string {
+  return text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('&', '&amp;')
+    .replaceAll('"', '\\"')
+    .replaceAll(/\r\n|\r|\n/g, '\\n')
+    .replaceAll(CONTROL, ' ')
+}
+
+/** Mermaid reads entities written with `#`; anything that could be HTML, Markdown or the end of the label becomes one. */
+export function mermaidText(text: string): string {
+  return text
+    .replaceAll(/[^\p{L}\p{N}\s.,:;+/-]/gu, (character) => `#${character.codePointAt(0)};`)
+    .replaceAll(/\r\n|\r|\n/g, '<br/>')
+    .replaceAll(CONTROL, ' ')
+}
+
+const CONTROL = /[\u0000-\u001f\u007f]/g
