@@ -63,14 +63,23 @@ export class Minutes {
   readonly to: number
   readonly #all: readonly Minute[]
   readonly #count = new Map<number, number>()
+  readonly #stepMs: number
 
-  constructor(zone: string, middle: number, shift: number) {
+  static around(zone: string, middle: number, shift: number): Minutes {
     const width = 3 * HOUR_MS + Math.abs(shift)
-    this.from = middle - width
-    this.to = middle + width
-    const margin = Math.abs(shift) + HOUR_MS
+    return new Minutes(zone, middle - width, middle + width, Math.abs(shift) + HOUR_MS)
+  }
+
+  /**
+   * @param margin looked at on both sides, so that what comes twice is known
+   * @param stepMs minutes that are left out between two: schedules and clock changes keep to such steps
+   */
+  constructor(zone: string, from: number, to: number, margin: number, stepMs = MINUTE_MS) {
+    this.from = from
+    this.to = to
+    this.#stepMs = stepMs
     const all: Minute[] = []
-    for (let at = this.from - margin; at < this.to + margin; at += MINUTE_MS) all.push({ at, local: clock(zone, at) })
+    for (let at = from - margin; at < to + margin; at += stepMs) all.push({ at, local: clock(zone, at) })
     for (const { local } of all) this.#count.set(local, (this.#count.get(local) ?? 0) + 1)
     this.#all = all
   }
@@ -87,7 +96,7 @@ export class Minutes {
       const counts = rule.overlap === 'both' || pass === (rule.overlap === 'first' ? 1 : (this.#count.get(local) ?? 1))
       if (counts && matches(local)) ticks.add(at)
       if (rule.gap === 'after' && before) {
-        for (let missing = before.local + MINUTE_MS; missing < local; missing += MINUTE_MS) {
+        for (let missing = before.local + this.#stepMs; missing < local; missing += this.#stepMs) {
           if (matches(missing)) ticks.add(at)
         }
       }
