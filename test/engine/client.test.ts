@@ -27,7 +27,7 @@ describeEachStore((fixture) => {
     const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
     client = new Client({ registry, store, waiter, savedConfig: () => undefined }, (runAts) => told.push(runAts))
     const begin = { nextTick: undefined, windowCursor: END }
-    await store.jobs.register([{ id: 'daily', description: undefined, schedule: '{}', windows: '{}', begin }])
+    await store.jobs.register([{ id: 'daily', description: undefined, schedule: '0 * * * *', windows: '{}', begin }])
   })
 
   it('tells when the runs that it stored are due, so that they need not wait for a poll', async () => {

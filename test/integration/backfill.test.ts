@@ -23,7 +23,7 @@ describeEachStore((fixture) => {
       await sql.exec('DELETE FROM written')
       const written = async (): Promise<number> =>
         Number((await sql.query<{ n: number }>('SELECT COUNT(*) AS n FROM written'))[0]?.n)
-      const windows = { start: new Date(START), catchUp: 'none' } as const
+      const windows = { start: new Date(START), end: new Date(START + WINDOWS * 60_000), catchUp: 'none' } as const
       const client = await startApp(
         fixture.options,
         defineJob({ id: 'minutes', cron: '* * * * *', windows }, () => {}),

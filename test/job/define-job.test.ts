@@ -22,6 +22,8 @@ describe('a defined job', () => {
       misfireLimit: 0,
       overlap: 'allow',
       limits: undefined,
+      dependsOn: [],
+      onUpstreamChange: 'ignore',
       concurrencyKey: undefined,
       rateKey: undefined,
       priority: 0,
@@ -42,6 +44,8 @@ describe('a defined job', () => {
         misfireGraceTime: '1d',
         overlap: 'skip',
         concurrency: 8,
+        dependsOn: ['other', { id: 'third' }, 'other'],
+        onUpstreamChange: 'stale',
         priority: -5,
       },
       noop,
@@ -56,7 +60,9 @@ describe('a defined job', () => {
       misfireGraceMs: 86_400_000,
       misfireLimit: 0,
       overlap: 'skip',
-      limits: { concurrency: 4 },
+      limits: { concurrency: 8, parallel: 4 },
+      dependsOn: ['other', 'third'],
+      onUpstreamChange: 'stale',
       priority: -5,
     })
   })
@@ -77,11 +83,11 @@ describe('a defined job', () => {
 
   it.each([
     ['no limit', {}, undefined],
-    ['concurrency', { concurrency: 3 }, 3],
-    ['windows one by one', { every: '1h', windows }, 1],
-    ['the smaller of the two', { every: '1h', windows: { ...windows, parallel: 5 }, concurrency: 3 }, 3],
-  ])('limits its runs under way: %s', (_what, spec, limit) => {
-    expect(define({ id: 'a', ...spec }).policy.limits?.concurrency).toBe(limit)
+    ['concurrency', { concurrency: 3 }, { concurrency: 3 }],
+    ['windows one by one', { every: '1h', windows }, { parallel: 1 }],
+    ['both', { every: '1h', windows: { ...windows, parallel: 5 }, concurrency: 3 }, { parallel: 5, concurrency: 3 }],
+  ])('limits its runs under way: %s', (_what, spec, limits) => {
+    expect(define({ id: 'a', ...spec }).policy.limits).toEqual(limits)
   })
 
   it('does not change any more', () => {
@@ -129,7 +135,7 @@ describe('defineJob refuses', () => {
     [
       { id: 'a', corn: '* * * * *' },
       'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
-        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, priority',
+        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority',
     ],
     [
       { id: 'a', overlap: 'queue' },
