@@ -1,3 +1,5 @@
+import { Pace } from './pace.ts'
+
 interface Entry<T, R> {
   readonly item: T
   readonly resolve: (result: R) => void
@@ -11,11 +13,12 @@ interface Entry<T, R> {
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
   readonly #largest: number
+  readonly #pace = new Pace()
   #entries: Entry<T, R>[] = []
   #working: Promise<void> | undefined
 
   /** @param flush gets at most `largest` items and returns their results in order; its error fails all of the batch */
-  constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, largest = 500) {
+  constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, largest = 1_000) {
     this.#flush = flush
     this.#largest = largest
   }
@@ -32,13 +35,22 @@ export class Batcher<T, R> {
     while (this.#working) await this.#working
   }
 
+  /** A few a turn: those who waited go on with work of their own, and the next batch is to be sent meanwhile. */
+  async #answer(batch: readonly Entry<T, R>[], results: readonly R[]): Promise<void> {
+    for (const [index, entry] of batch.entries()) {
+      const turn = this.#pace.turn()
+      if (turn) await turn
+      entry.resolve(results[index] as R)
+    }
+  }
+
   async #work(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve))
     while (this.#entries.length > 0) {
       const batch = this.#entries.splice(0, this.#largest)
       try {
         const results = await this.#flush(batch.map((entry) => entry.item))
-        batch.forEach((entry, index) => entry.resolve(results[index] as R))
+        void this.#answer(batch, results)
       } catch (error) {
         for (const entry of batch) entry.reject(error)
       }

@@ -20,6 +20,7 @@ import { type Clock } from './clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Locks } from './locks.ts'
+import { Pace } from './pace.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
 import { RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
@@ -81,6 +82,7 @@ export class Executor extends Service {
   readonly #attempts = new Set<Attempt>()
   readonly #executing = new Map<number, Promise<void>>()
   readonly #deadlines: Deadlines
+  readonly #pace = new Pace()
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
 
@@ -170,6 +172,8 @@ export class Executor extends Service {
       committing: Promise.resolve(),
     }
     const { runId, jobId } = claim
+    const turn = this.#pace.turn()
+    if (turn) await turn
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })

@@ -4,6 +4,8 @@ import { type Clock } from './clock.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
+/** Made once: without a reason an abort makes an error with a stack, and a busy loop is woken by every run that ends. */
+const WOKEN = new Error('woken')
 
 /**
  * Repeats a step until it is stopped. The step says when it wants to be called again; `wake` makes that now. An error
@@ -45,14 +47,15 @@ export class Loop {
 
   /** Makes the next step start at once, also when one is under way. */
   wake(): void {
+    if (this.#isWoken) return
     this.#isWoken = true
-    this.#pause.abort()
+    this.#pause.abort(WOKEN)
   }
 
   /** Resolves when the step under way has ended. */
   async stop(): Promise<void> {
-    this.#stopping.abort()
-    this.#pause.abort()
+    this.#stopping.abort(WOKEN)
+    this.#pause.abort(WOKEN)
     await this.#running
     this.#running = undefined
   }

@@ -5,6 +5,7 @@ import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 import { type Dialect } from './dialect.ts'
 import { generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns, statementsOf } from './insert-rows.ts'
+import { insertWindows } from './insert-windows.ts'
 import { fromJson, toJson } from './json.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
@@ -309,22 +310,11 @@ export class BackfillStore {
     { id, jobId }: BackfillRow,
     given: readonly { window: Window; runId: number | null }[],
   ): Promise<void> {
-    if (given.length === 0) return
-    const { dialect } = this.#database
-    await trx
-      .insertInto('piko_window')
-      .values(
-        given.map(({ window, runId }) => ({
-          job_id: jobId,
-          start_at: dialect.instant(window.start),
-          end_at: dialect.instant(window.end),
-          state: runId === null ? ('waiting' as const) : ('pending' as const),
-          run_id: runId,
-          backfill_id: id,
-          updated_at: dialect.now(),
-        })),
-      )
-      .execute()
+    const windows = given.map(({ window, runId }) => ({
+      ...{ jobId, window, runId: runId ?? undefined, backfillId: id },
+      state: runId === null ? ('waiting' as const) : ('pending' as const),
+    }))
+    await insertWindows(trx, this.#database.dialect, windows)
   }
 
   /** Windows that were settled before belong to the new runs from now on. */

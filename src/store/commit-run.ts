@@ -43,7 +43,7 @@ export async function commitRun<T>(
         const value = await fn(sqlExecutor(trx, dialect.name))
         const output = toJson(value, 'output', MOST_OUTPUT_BYTES)
         isWanted()
-        const { numUpdatedRows } = await guarded(trx, nodeId, [claim])
+        const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])
           .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })
           .executeTakeFirstOrThrow()
         if (numUpdatedRows === 0n) throw leaseLost(claim)

@@ -11,6 +11,8 @@ export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
   /** The database's own clock, milliseconds, as an SQL expression. With a test clock: that clock's reading, bound. */
   now(): RawBuilder<Date>
+  /** The same as text with the values to bind. */
+  nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** `now() + ms` (ms may be negative). */
   nowPlus(ms: number): RawBuilder<Date>
   /** A value to bind for an instant. */
@@ -22,6 +24,11 @@ export interface Dialect {
   /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; empty on SQLite, where a write transaction is alone anyway. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
+  /**
+   * `(1, 2, …)` for an IN of many whole numbers: as text on MySQL, whose driver would look through it for each placeholder; as one JSON
+   * parameter on SQLite, where the statement then stays prepared whatever the count.
+   */
+  numbers(values: readonly number[]): RawBuilder<number>
   /** True for a duplicate key. */
   isDuplicate(error: unknown): boolean
 }
@@ -41,6 +48,10 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
   return {
     name: 'mysql',
     now: () => (clock ? reading(clock.now()) : sql<Date>`UTC_TIMESTAMP(3)`),
+    nowText: () =>
+      clock
+        ? { text: 'CAST(? AS DATETIME(3))', values: [new Date(clock.now())] }
+        : { text: 'UTC_TIMESTAMP(3)', values: [] },
     nowPlus: (ms) =>
       clock
         ? reading(clock.now() + Math.round(ms))
@@ -50,6 +61,7 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
     skipsLocked,
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
+    numbers: (values) => sql<number>`(${sql.raw(whole(values).join(','))})`,
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
   }
@@ -63,6 +75,10 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
   return {
     name: 'sqlite',
     now: () => (clock ? reading(clock.now()) : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now')`),
+    nowText: () =>
+      clock
+        ? { text: '?', values: [new Date(clock.now()).toISOString()] }
+        : { text: `strftime('${SQLITE_NOW}', 'now')`, values: [] },
     nowPlus: (ms) =>
       clock
         ? reading(clock.now() + Math.round(ms))
@@ -72,8 +88,17 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     skipsLocked: true,
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
+    numbers: (values) => sql<number>`(SELECT value FROM json_each(${JSON.stringify(whole(values))}))`,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }
+}
+
+/** They become part of the statement's text. */
+function whole(values: readonly number[]): readonly number[] {
+  for (const value of values)
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${String(value)} is no whole number`)
+  // `IN ()` is no SQL; no row has this id.
+  return values.length > 0 ? values : [-1]
 }
 
 function valid(date: Date): Date {

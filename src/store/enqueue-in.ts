@@ -2,7 +2,7 @@ import { CompiledQuery } from 'kysely'
 import { describe, PikoError } from '../errors.ts'
 import { type SqlExecutor, type SqlValue } from '../sink/sql.ts'
 import { type Database } from './database.ts'
-import { idsFrom, LAST_INSERT, type LastInsert, type NewRow, statementsOf } from './insert-rows.ts'
+import { idsFrom, insertRunsText, LAST_INSERT, type LastInsert, type NewRow, statementsOf } from './insert-rows.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
 
@@ -57,12 +57,12 @@ export async function enqueueIn(
   return ids
 }
 
-async function insertIn({ db, dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
+async function insertIn({ dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
   const ids: number[] = []
   for (const part of statementsOf(rows)) {
-    const insert = db.insertInto('piko_run').values(part)
+    const insert = { compile: () => insertRunsText(dialect, part) }
     if (dialect.name === 'sqlite') {
-      const stored = (await query(insert.returning('id'))) as { id: number }[]
+      const stored = (await query(insert)) as { id: number }[]
       ids.push(...stored.map(({ id }) => Number(id)))
     } else {
       await query(insert)

@@ -1,8 +1,38 @@
-import { type InsertObject, type Kysely, sql } from 'kysely'
+import { type CompiledQuery, type Kysely, sql } from 'kysely'
+import { bulkInsert, type Cell } from './bulk-insert.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
-export type NewRow = InsertObject<Tables, 'piko_run'>
+const COLUMNS = [
+  'job_id',
+  'state',
+  'kind',
+  'priority',
+  'run_at',
+  'tick',
+  'concurrency_key',
+  'rate_key',
+  'backfill_id',
+  'window_start',
+  'window_end',
+  'config',
+  'input',
+  'reason',
+  'created_at',
+  'finished_at',
+] as const
+
+/** A run's row as it is inserted. */
+export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' | 'input'>, Cell>> & {
+  readonly config: string | null
+  readonly input: string | null
+}
+
+/** The statement that inserts runs; on SQLite it answers with their ids. */
+export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
+  const cells = rows.map((row) => COLUMNS.map((column) => row[column]))
+  return bulkInsert(dialect, 'piko_run', COLUMNS, cells, dialect.name === 'sqlite' ? ' RETURNING id' : '')
+}
 
 /**
  * Inserts runs in one statement and returns their ids in the order of the rows.
@@ -12,9 +42,9 @@ export type NewRow = InsertObject<Tables, 'piko_run'>
  */
 export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
   if (rows.length === 0) return []
-  const insert = db.insertInto('piko_run').values(rows)
-  if (dialect.name === 'sqlite') return (await insert.returning('id').execute()).map((row) => row.id)
-  const first = Number((await insert.executeTakeFirstOrThrow()).insertId)
+  const answer = await db.executeQuery<{ id: number }>(insertRunsText(dialect, rows))
+  if (dialect.name === 'sqlite') return answer.rows.map((row) => row.id)
+  const first = Number(answer.insertId)
   const step = rows.length > 1 ? await autoIncrementStep(db) : 1
   return idsFrom({ first, step }, rows.length)
 }
@@ -45,10 +75,7 @@ export function statementsOf(rows: readonly NewRow[]): NewRow[][] {
   const statements: NewRow[][] = []
   let characters = Infinity
   for (const row of rows) {
-    const length = [row.config, row.input].reduce<number>(
-      (sum, text) => sum + (typeof text === 'string' ? text.length : 0),
-      0,
-    )
+    const length = (row.config?.length ?? 0) + (row.input?.length ?? 0)
     characters += length
     if (characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
       statements.push([])

@@ -14,6 +14,7 @@ import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
 import { addGeneration, beginGenerations, generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
+import { insertWindows } from './insert-windows.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type JobTable, type Tables } from './tables.ts'
@@ -336,35 +337,20 @@ export class JobStore {
     }
     const windows = [
       ...runs.flatMap((run, index) =>
-        run.window
-          ? { job_id: run.jobId, window: run.window, state: 'pending' as const, run_id: runIds[index] ?? null }
-          : [],
+        run.window ? { jobId: run.jobId, window: run.window, state: 'pending' as const, runId: runIds[index] } : [],
       ),
       ...decisions.flatMap((decision) =>
         decision.skippedWindows.map((window) => ({
-          job_id: decision.jobId,
+          jobId: decision.jobId,
           window,
           state: 'skipped' as const,
-          run_id: null,
         })),
       ),
       ...decisions.flatMap(({ jobId, waitingWindows }) =>
-        waitingWindows.map((window) => ({ job_id: jobId, window, state: 'waiting' as const, run_id: null })),
+        waitingWindows.map((window) => ({ jobId, window, state: 'waiting' as const })),
       ),
     ]
-    for (const chunk of chunksOf(windows, 1_000)) {
-      await trx
-        .insertInto('piko_window')
-        .values(
-          chunk.map(({ window, ...row }) => ({
-            ...row,
-            start_at: dialect.instant(window.start),
-            end_at: dialect.instant(window.end),
-            updated_at: dialect.now(),
-          })),
-        )
-        .execute()
-    }
+    for (const chunk of chunksOf(windows, 1_000)) await insertWindows(trx, dialect, chunk)
     const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
     for (const decision of decisions) {
       await trx

@@ -1,14 +1,15 @@
-import { type InsertObject, type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, sql, type SqlBool, type Transaction } from 'kysely'
 import { type AdmissionLimits } from '../job/admission.ts'
 import { cancelledError } from '../job/attempt.ts'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
 import { admit, type Blocked, without } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
+import { NOW } from './bulk-insert.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
-import { insertRuns, statementsOf } from './insert-rows.ts'
+import { insertRuns, type NewRow, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -115,7 +116,7 @@ export class RunStore {
   }
 
   /** The row of a new run. */
-  row(run: NewRun): InsertObject<Tables, 'piko_run'> {
+  row(run: NewRun): NewRow {
     const { dialect } = this.#database
     const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
     return {
@@ -123,7 +124,7 @@ export class RunStore {
       state: run.skipped === undefined ? 'queued' : 'skipped',
       kind: run.kind,
       priority: run.priority,
-      run_at: run.runAt ? dialect.instant(run.runAt) : dialect.now(),
+      run_at: run.runAt ? dialect.instant(run.runAt) : NOW,
       tick: instant(run.tick),
       concurrency_key: run.concurrencyKey ?? null,
       rate_key: run.rateKey ?? null,
@@ -133,8 +134,8 @@ export class RunStore {
       config: toJson(run.config, 'config'),
       input: toJson(run.input, 'input'),
       reason: run.skipped ?? null,
-      created_at: dialect.now(),
-      finished_at: run.skipped === undefined ? null : dialect.now(),
+      created_at: NOW,
+      finished_at: run.skipped === undefined ? null : NOW,
     }
   }
 
@@ -202,9 +203,9 @@ export class RunStore {
       )
       const ends = written.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
       await recordAttempts(trx, dialect, ends)
-      const claimsOf = (fences: ReadonlySet<number>): Claim[] =>
-        finishes.map(({ claim }) => claim).filter((claim) => fences.has(claim.fence))
-      return { lost: claimsOf(lost), cancelled: claimsOf(cancelled) }
+      const withFence = (fences: ReadonlySet<number>): Claim[] =>
+        fences.size === 0 ? [] : claimsOf(finishes).filter((claim) => fences.has(claim.fence))
+      return { lost: withFence(lost), cancelled: withFence(cancelled) }
     })
   }
 
@@ -214,19 +215,19 @@ export class RunStore {
     finishes: readonly Finish[],
     cancelled: Set<number>,
   ): Promise<number> {
-    const plain = finishes.filter(({ transition }) => transition.to === 'succeeded' && transition.output === undefined)
-    const others = finishes.filter((finish) => !plain.includes(finish))
+    const plain = finishes.filter((finish) => isPlain(finish))
+    const others = plain.length === finishes.length ? [] : finishes.filter((finish) => !isPlain(finish))
     let changed = 0
     if (plain.length > 0) {
       const { dialect } = this.#database
-      const { numUpdatedRows } = await held(trx, nodeId, plain)
+      const { numUpdatedRows } = await guarded(trx, dialect, nodeId, claimsOf(plain))
         .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
         .executeTakeFirstOrThrow()
       changed += Number(numUpdatedRows)
     }
     for (const finish of others) {
       const isRequeued = finish.transition.to === 'queued'
-      const { numUpdatedRows } = await held(trx, nodeId, [finish])
+      const { numUpdatedRows } = await guarded(trx, this.#database.dialect, nodeId, [finish.claim])
         .set(this.#changes(finish.transition))
         .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
         .executeTakeFirstOrThrow()
@@ -241,7 +242,7 @@ export class RunStore {
 
   /** Not queued again: either somebody wants the run cancelled, or the claim is no longer valid. */
   async #cancelInstead(trx: Transaction<Tables>, nodeId: string, finish: Finish): Promise<boolean> {
-    const { numUpdatedRows } = await held(trx, nodeId, [finish])
+    const { numUpdatedRows } = await guarded(trx, this.#database.dialect, nodeId, [finish.claim])
       .set(this.#changes({ to: 'cancelled', error: cancelledError() }))
       .where('cancel_requested_at', 'is not', null)
       .executeTakeFirstOrThrow()
@@ -424,6 +425,15 @@ interface RunChanges {
   finished_at?: RawBuilder<Date>
 }
 
+/** A success that leaves nothing behind: many of them are one statement. */
+function isPlain({ transition }: Finish): boolean {
+  return transition.to === 'succeeded' && transition.output === undefined
+}
+
+function claimsOf(finishes: readonly Finish[]): Claim[] {
+  return finishes.map(({ claim }) => claim)
+}
+
 /** The windows of claims that have ended. */
 export async function settleWindows(
   trx: Transaction<Tables>,
@@ -440,29 +450,25 @@ export async function settleWindows(
   }
 }
 
-/** An update of running runs that this node still holds by these very claims. */
-function held(db: Kysely<Tables>, nodeId: string, finishes: readonly Finish[]) {
-  return guarded(
-    db,
-    nodeId,
-    finishes.map(({ claim }) => claim),
-  )
-}
-
-/** An update of running runs that a node still holds by claims with these fences. */
-export function guarded(db: Kysely<Tables>, nodeId: string, claims: readonly { runId: number; fence: number }[]) {
+/**
+ * An update of running runs that a node still holds by claims with these fences.
+ *
+ * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs that were claimed equally often.
+ */
+export function guarded(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  claims: readonly { runId: number; fence: number }[],
+) {
+  const byClaims = Map.groupBy(claims, ({ runId, fence }) => fence - runId * FENCE_FACTOR)
+  const groups = [...byClaims].map(([count, group]) => {
+    const ids = dialect.numbers(group.map(({ runId }) => runId))
+    return sql<SqlBool>`(id IN ${ids} AND claims = ${sql.lit(count)})`
+  })
   return db
     .updateTable('piko_run')
-    .where(
-      'id',
-      'in',
-      claims.map((claim) => claim.runId),
-    )
-    .where(
-      sql<number>`id * ${sql.lit(FENCE_FACTOR)} + claims`,
-      'in',
-      claims.map((claim) => claim.fence),
-    )
+    .where(sql<SqlBool>`(${sql.join(groups, sql` OR `)})`)
     .where('node_id', '=', nodeId)
     .where('state', '=', 'running')
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type Calendar, WEEKDAYS } from '../../src/time/calendar.ts'
 import { Schedule, type ScheduleSpec } from '../../src/time/schedule.ts'
 import { Timeline } from '../../src/time/window.ts'
+import { Zone } from '../../src/time/zone.ts'
 import { type Change, changesOf, clock, CRONS, Minutes, type Rule } from './reference.ts'
 
 // PIKO_TIME_SWEEP=full: every change of every zone, with every expression. Minutes of work in place of seconds.
@@ -146,6 +147,25 @@ function placesOf(zone: string, random: Random): Change[] {
   return [...chosen.filter((change) => change !== undefined), somewhere]
 }
 
+/**
+ * Many zones have had the same clocks since 1990. Schedules depend on a zone by its offsets alone, so of those the first is looked at
+ * in full; of each it is checked that its offset is the clock's on both sides of every change.
+ */
+const known = new Set<string>()
+function isKnown(name: string): boolean {
+  const changes = changesOf(name, DAY_MS)
+  const zone = Zone.of(name)
+  for (const { at } of changes) {
+    for (const instant of [at - MINUTE_MS, at]) expect(zone.offsetAt(instant)).toBe(clock(name, instant) - instant)
+    expect(zone.changeAfter(at - MINUTE_MS, at)).toBeGreaterThan(at - MINUTE_MS)
+  }
+  const first = clock(name, Date.UTC(1990, 0, 1)) - Date.UTC(1990, 0, 1)
+  const clocks = `${first} ${changes.map(({ at, shift }) => `${at}:${shift}`).join()}`
+  const isRepeated = known.has(clocks)
+  known.add(clocks)
+  return isRepeated
+}
+
 const zones = Intl.supportedValuesOf('timeZone')
 const CHUNKS = 8
 
@@ -156,6 +176,7 @@ describe('schedules of every zone, 1990 to 2035, against the reference', () => {
       let count = 0
       for (const zone of zones.filter((_, index) => index % CHUNKS === chunk)) {
         const random = randomOf(SEED * 1_000 + zones.indexOf(zone))
+        if (IS_FULL && isKnown(zone)) continue
         for (const { at, shift } of placesOf(zone, random)) {
           const minutes = Minutes.around(zone, at, shift)
           const cases = IS_FULL
@@ -167,7 +188,8 @@ describe('schedules of every zone, 1990 to 2035, against the reference', () => {
           }
         }
       }
-      expect(count).toBeGreaterThan(zones.length / CHUNKS)
+      if (!IS_FULL) expect(count).toBeGreaterThan(zones.length / CHUNKS)
+      else process.stderr.write(`part ${chunk}: ${count} schedules compared\n`)
     },
     IS_FULL ? 3_600_000 : 60_000,
   )
