@@ -1,5 +1,3 @@
-import { Pace } from './pace.ts'
-
 interface Entry<T, R> {
   readonly item: T
   readonly resolve: (result: R) => void
@@ -7,54 +5,73 @@ interface Entry<T, R> {
 }
 
 /**
- * Turns single calls into batches: what arrives while one batch is under way goes out together as the next. An idle
- * batcher adds no delay beyond the current turn of the event loop, and a busy one costs one round trip per batch.
+ * Group commit: what comes in while batches are under way goes out together when one is done, and what comes in the same
+ * turn of the event loop goes together at once. The busier it is, the larger the batches.
  */
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
   readonly #largest: number
-  readonly #pace = new Pace()
+  readonly #lanes: number
   #entries: Entry<T, R>[] = []
-  #working: Promise<void> | undefined
+  #busy = 0
+  #isScheduled = false
+  #onIdle: (() => void)[] = []
 
-  /** @param flush gets at most `largest` items and returns their results in order; its error fails all of the batch */
-  constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, largest = 1_000) {
+  /**
+   * @param flush gets at most `largest` items and returns their results in order; its error fails all of the batch
+   * @param lanes batches under way at once
+   */
+  constructor(
+    flush: (items: readonly T[]) => Promise<readonly R[]>,
+    { largest = 1_000, lanes = 1 }: { readonly largest?: number; readonly lanes?: number } = {},
+  ) {
     this.#flush = flush
     this.#largest = largest
+    this.#lanes = lanes
   }
 
   add(item: T): Promise<R> {
-    return new Promise<R>((resolve, reject) => {
-      this.#entries.push({ item, resolve, reject })
-      this.#working ??= this.#work()
+    return new Promise<R>((resolve, reject) => this.push(item, resolve, reject))
+  }
+
+  /** The same without a promise for each item. */
+  push(item: T, resolve: (result: R) => void, reject: (error: unknown) => void): void {
+    this.#entries.push({ item, resolve, reject })
+    this.#schedule()
+  }
+
+  /** Resolves once everything that was added has been flushed. */
+  async idle(): Promise<void> {
+    if (this.#busy > 0 || this.#entries.length > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#busy >= this.#lanes) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#send()
     })
   }
 
-  /** Resolves when nothing is waiting and nothing is under way. */
-  async idle(): Promise<void> {
-    while (this.#working) await this.#working
+  #send(): void {
+    while (this.#entries.length > 0 && this.#busy < this.#lanes) void this.#work(this.#entries.splice(0, this.#largest))
   }
 
-  /** A few a turn: those who waited go on with work of their own, and the next batch is to be sent meanwhile. */
-  async #answer(batch: readonly Entry<T, R>[], results: readonly R[]): Promise<void> {
-    for (const [index, entry] of batch.entries()) {
-      const turn = this.#pace.turn()
-      if (turn) await turn
-      entry.resolve(results[index] as R)
+  async #work(batch: readonly Entry<T, R>[]): Promise<void> {
+    this.#busy += 1
+    let answer: () => void
+    try {
+      const results = await this.#flush(batch.map((entry) => entry.item))
+      answer = () => batch.forEach((entry, index) => entry.resolve(results[index] as R))
+    } catch (error) {
+      answer = () => batch.forEach((entry) => entry.reject(error))
     }
-  }
-
-  async #work(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve))
-    while (this.#entries.length > 0) {
-      const batch = this.#entries.splice(0, this.#largest)
-      try {
-        const results = await this.#flush(batch.map((entry) => entry.item))
-        void this.#answer(batch, results)
-      } catch (error) {
-        for (const entry of batch) entry.reject(error)
-      }
-    }
-    this.#working = undefined
+    this.#busy -= 1
+    // The next batch is on its way while those of this one go on with work of their own.
+    this.#send()
+    answer()
+    if (this.#busy > 0 || this.#entries.length > 0) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 }

@@ -27,14 +27,17 @@ export class Completer {
   readonly #batcher: Batcher<Item, Stored>
   #isAbandoned = false
 
-  constructor(runs: RunStore, events: Events) {
+  /** @param lanes statements under way at once */
+  constructor(runs: RunStore, events: Events, lanes = 1) {
     this.#runs = runs
     this.#events = events
-    this.#batcher = new Batcher((items) => this.#write(items))
+    this.#batcher = new Batcher((items) => this.#write(items), { lanes })
   }
 
-  finish(nodeId: string, claim: Claim, transition: Transition): Promise<Stored> {
-    return this.#batcher.add({ nodeId, claim, transition })
+  /** @param stored told how it went; `'lost'` as well when the process ends before it could be written */
+  finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
+    // The failure was told by the event, and the process ends: the lease does the rest.
+    this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
   }
 
   /** Gives up on a database that does not answer, at the end of a shutdown. */

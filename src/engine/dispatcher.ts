@@ -35,6 +35,10 @@ export class Dispatcher extends LoopService {
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
   readonly #leftOut = new LeftOut()
   readonly #hints = new Set<number>()
+  readonly #onEnded = (claim: Claim): void => {
+    this.#leftOut.release(claim)
+    super.wake()
+  }
   #idleMs = FIRST_IDLE_MS
 
   constructor(
@@ -110,10 +114,7 @@ export class Dispatcher extends LoopService {
 
   #start(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
-    void this.#executor.take(claim, nodeId).then(() => {
-      this.#leftOut.release(claim)
-      super.wake()
-    })
+    this.#executor.take(claim, nodeId, this.#onEnded)
   }
 
   #untilNextHint(delayMs: number): number {

@@ -34,6 +34,7 @@ export class LeftOut {
 
   /** A run has ended: its place is free. */
   release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): void {
+    if (this.#entries.size === 0) return
     for (const one of [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }]) {
       const name = nameOf(one)
       if (this.#entries.get(name)?.isConcurrency) this.#entries.delete(name)

@@ -1,33 +1,46 @@
 /** So many in one turn of the event loop: about a millisecond of work. */
-const MOST_A_TURN = 64
+const MOST_A_TURN = 128
 
 /**
  * Spreads work that comes in large batches over turns of the event loop, so that the answers of the database are read, and its next
  * statements sent, between them. What comes alone goes at once.
  */
-export class Pace {
-  readonly #waiting: (() => void)[] = []
+export class Pace<T> {
+  readonly #work: (item: T) => void
+  #waiting: T[] = []
+  #from = 0
   #taken = 0
   #isScheduled = false
 
-  /** Undefined: go on at once. */
-  turn(): Promise<void> | undefined {
+  constructor(work: (item: T) => void) {
+    this.#work = work
+  }
+
+  add(item: T): void {
     if (!this.#isScheduled) {
       this.#isScheduled = true
       setImmediate(() => this.#next())
     }
-    if (this.#taken < MOST_A_TURN) {
+    if (this.#taken < MOST_A_TURN && this.#waiting.length === 0) {
       this.#taken += 1
-      return undefined
+      this.#work(item)
+    } else {
+      this.#waiting.push(item)
     }
-    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #next(): void {
-    const next = this.#waiting.splice(0, MOST_A_TURN)
-    this.#taken = next.length
-    this.#isScheduled = next.length > 0
+    const to = Math.min(this.#waiting.length, this.#from + MOST_A_TURN)
+    this.#taken = to - this.#from
+    this.#isScheduled = this.#taken > 0
     if (this.#isScheduled) setImmediate(() => this.#next())
-    for (const go of next) go()
+    const from = this.#from
+    const batch = this.#waiting
+    this.#from = to
+    if (to === batch.length) {
+      this.#waiting = []
+      this.#from = 0
+    }
+    for (let index = from; index < to; index++) this.#work(batch[index] as T)
   }
 }

@@ -1,25 +1,24 @@
-import { type JobContext, type Logger } from '../job/context.ts'
-import { type Claim } from '../job/run.ts'
+import { type HeldLock, type JobContext, type Logger, type RunLockOptions } from '../job/context.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
+import { type SqlExecutor } from '../sink/sql.ts'
 import { type Window } from '../time/window.ts'
+import { type Attempt } from './attempt.ts'
 import { fanOut } from './fan-out.ts'
 
-/** What a context is made of. The maps are erased here: the spec has typed them for the handler. */
-export interface RunContextParts {
-  readonly claim: Claim
-  readonly config: unknown
-  readonly resources: Readonly<Record<string, unknown>>
-  readonly sinks: Readonly<Record<string, unknown>>
-  readonly signal: AbortSignal
-  readonly log: Logger
-  readonly commit: JobContext['commit']
-  readonly lock: JobContext['lock']
-  readonly onProgress: (done: number, total: number | undefined, message: string | undefined) => void
+/** What a handler can do, beside what it reads. */
+export interface RunActions {
+  commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
+  progress(attempt: Attempt, done: number, total: number | undefined, message: string | undefined): void
 }
 
-/** The context that handlers receive. */
-export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
+type Context = JobContext<ResourceMap, unknown, SinkMap>
+
+const DEFAULT_CONCURRENCY = 8
+
+/** The context that handlers receive. The maps are erased here: the spec has typed them for the handler. */
+export class RunContext implements Context {
   readonly runId: number
   readonly jobId: string
   readonly attempt: number
@@ -28,33 +27,55 @@ export class RunContext implements JobContext<ResourceMap, unknown, SinkMap> {
   readonly window: Window | undefined
   readonly config: unknown
   readonly input: unknown
-  readonly resources: JobContext<ResourceMap, unknown, SinkMap>['resources']
-  readonly sinks: JobContext<ResourceMap, unknown, SinkMap>['sinks']
-  readonly signal: AbortSignal
-  readonly log: Logger
-  // Bound: handlers destructure their context.
-  readonly progress: JobContext['progress']
-  readonly map: JobContext['map']
-  readonly commit: JobContext['commit']
-  readonly lock: JobContext['lock']
+  readonly resources: Context['resources']
+  readonly sinks: Context['sinks']
+  readonly #attempt: Attempt
+  readonly #actions: RunActions
 
-  constructor(parts: RunContextParts) {
-    const { claim } = parts
+  constructor(
+    attempt: Attempt,
+    config: unknown,
+    resources: Readonly<Record<string, unknown>>,
+    sinks: Readonly<Record<string, unknown>>,
+    actions: RunActions,
+  ) {
+    const { claim } = attempt
     this.runId = claim.runId
     this.jobId = claim.jobId
     this.attempt = claim.attempt
     this.fence = claim.fence
     this.scheduledTime = claim.tick ?? claim.runAt
     this.window = claim.window
-    this.config = parts.config
+    this.config = config
     this.input = claim.input
-    this.resources = parts.resources as this['resources']
-    this.sinks = parts.sinks as this['sinks']
-    this.signal = parts.signal
-    this.log = parts.log
-    this.map = (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? 8, parts.signal)
-    this.commit = parts.commit
-    this.lock = parts.lock
-    this.progress = (done, total, message) => parts.onProgress(done, total, message)
+    this.resources = resources as Context['resources']
+    this.sinks = sinks as Context['sinks']
+    this.#attempt = attempt
+    this.#actions = actions
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal
+  }
+
+  get log(): Logger {
+    return this.#attempt.log
+  }
+
+  // Each a function of its own: handlers destructure their context.
+  get commit(): Context['commit'] {
+    return (fn) => this.#actions.commit(this.#attempt, fn)
+  }
+
+  get lock(): Context['lock'] {
+    return (name, options) => this.#actions.lock(this.#attempt, name, options)
+  }
+
+  get progress(): Context['progress'] {
+    return (done, total, message) => this.#actions.progress(this.#attempt, done, total, message)
+  }
+
+  get map(): Context['map'] {
+    return (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? DEFAULT_CONCURRENCY, this.signal)
   }
 }

@@ -1,18 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-const runSignal = new AsyncLocalStorage<AbortSignal>()
+const runs = new AsyncLocalStorage<{ readonly signal: AbortSignal }>()
 
 /**
- * Calls `fn` with `signal` as the ambient signal: every offloaded call made inside, however deep, ends when it aborts.
- * The engine wraps each handler so that a run's timeout or cancel reaches its threads.
+ * Calls `fn` with the run's signal as the ambient one: every offloaded call made inside, however deep, ends when it aborts.
+ * The engine wraps each handler so that a run's timeout or cancel reaches its threads. The signal is read when it is needed first.
  */
-export function withOffloadSignal<T>(signal: AbortSignal, fn: () => T): T {
-  return runSignal.run(signal, fn)
+export function withRunSignal<T>(run: { readonly signal: AbortSignal }, fn: () => T): T {
+  return runs.run(run, fn)
 }
 
 /** The ambient signal joined with a call's own. */
 export function callSignal(own: AbortSignal | undefined): AbortSignal | undefined {
-  const ambient = runSignal.getStore()
+  const ambient = runs.getStore()?.signal
   if (ambient === undefined || own === undefined) return own ?? ambient
   return AbortSignal.any([ambient, own])
 }

@@ -29,6 +29,8 @@ export interface Dialect {
    * parameter on SQLite, where the statement then stays prepared whatever the count.
    */
   numbers(values: readonly number[]): RawBuilder<number>
+  /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
+  readonly checkedState: RawBuilder<string>
   /** True for a duplicate key. */
   isDuplicate(error: unknown): boolean
 }
@@ -62,6 +64,7 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
     numbers: (values) => sql<number>`(${sql.raw(whole(values).join(','))})`,
+    checkedState: sql`state`,
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
   }
@@ -89,6 +92,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
     numbers: (values) => sql<number>`(SELECT value FROM json_each(${JSON.stringify(whole(values))}))`,
+    checkedState: sql`+state`,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }
 }

@@ -470,7 +470,7 @@ export function guarded(
     .updateTable('piko_run')
     .where(sql<SqlBool>`(${sql.join(groups, sql` OR `)})`)
     .where('node_id', '=', nodeId)
-    .where('state', '=', 'running')
+    .where(dialect.checkedState, '=', 'running')
 }
 
 /** `IN ()` is no SQL; an id that no job can have stands for the empty list. */

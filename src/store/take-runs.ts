@@ -27,7 +27,7 @@ export async function takeRuns(
       started_at: dialect.now(),
     })
     .where(sql<SqlBool>`id IN ${dialect.numbers(ids)}`)
-    .where('state', '=', 'queued')
+    .where(dialect.checkedState, '=', 'queued')
     .execute()
   if (dialect.skipsLocked) return new Set(ids)
   const rows = await trx

@@ -78,15 +78,26 @@ export class Events {
   }
 
   emit<N extends EventName>(name: N, payload: EventMap[N]): void {
-    for (const listener of this.#listeners.get(name) ?? []) observe(() => (listener as Listener<N>)(payload))
-    for (const listener of this.#any) observe(() => listener(name, payload))
+    const listeners = this.#listeners.get(name)
+    if (listeners) {
+      for (const listener of listeners) {
+        try {
+          ;(listener as Listener<N>)(payload)
+        } catch (error) {
+          warn(error)
+        }
+      }
+    }
+    for (const listener of this.#any) {
+      try {
+        listener(name, payload)
+      } catch (error) {
+        warn(error)
+      }
+    }
   }
 }
 
-function observe(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error), 'PikoListenerWarning')
-  }
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error), 'PikoListenerWarning')
 }

@@ -27,10 +27,12 @@ class Hands {
     return this.#underWay.size
   }
 
-  take(claim: Claim, nodeId: string): Promise<void> {
-    const execution = this.#execute(claim, nodeId).finally(() => this.#underWay.delete(execution))
+  take(claim: Claim, nodeId: string, onEnded: (claim: Claim) => void): void {
+    const execution = this.#execute(claim, nodeId).finally(() => {
+      this.#underWay.delete(execution)
+      onEnded(claim)
+    })
     this.#underWay.add(execution)
-    return execution
   }
 
   async idle(): Promise<void> {

@@ -52,6 +52,9 @@ describeEachStore((fixture) => {
     })
   })
 
+  const executed = (claim: Claim, nodeId: string): Promise<Claim> =>
+    new Promise((resolve) => executor.take(claim, nodeId, resolve))
+
   const claimOne = async (jobId: string, nodeId: string): Promise<Claim> => {
     await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
     const { claims } = await store.runs.claim({ nodeId, limit: 1, limits: new Map() })
@@ -60,21 +63,21 @@ describeEachStore((fixture) => {
 
   it('executes a claim and stores its end', async () => {
     const claim = await claimOne('a', NODE)
-    await executor.take(claim, NODE)
+    await executed(claim, NODE)
     expect([calls, told]).toEqual([1, ['run.started', 'run.settled']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'succeeded', attempt: 1 })
   })
 
   it('does not begin a claim whose node lost its lease while it was under way', async () => {
     const claim = await claimOne('a', OTHER)
-    await executor.take(claim, OTHER)
+    await executed(claim, OTHER)
     expect([calls, told]).toEqual([0, ['run.lost']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'running', nodeId: OTHER })
   })
 
   it('gives the run of an unknown job back uncounted', async () => {
     const claim = await claimOne('unknown', NODE)
-    await executor.take(claim, NODE)
+    await executed(claim, NODE)
     expect([calls, told]).toEqual([0, []])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined })
   })

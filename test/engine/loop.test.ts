@@ -99,11 +99,14 @@ it('an error does not end a loop: it is reported, and the pause doubles until a 
 
 it('a batcher sends what arrives while a batch is under way together as the next, in order', async () => {
   const batches: number[][] = []
-  const batcher = new Batcher<number, number>(async (items) => {
-    batches.push([...items])
-    await new Promise((resolve) => setImmediate(resolve))
-    return items.map((item) => item * 10)
-  }, 3)
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      batches.push([...items])
+      await new Promise((resolve) => setImmediate(resolve))
+      return items.map((item) => item * 10)
+    },
+    { largest: 3 },
+  )
   const results = await Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)))
   expect([results, batches]).toEqual([
     [10, 20, 30, 40, 50],
@@ -116,10 +119,13 @@ it('a batcher sends what arrives while a batch is under way together as the next
 })
 
 it('a failed batch fails its own items and no later ones', async () => {
-  const batcher = new Batcher<number, number>(async (items) => {
-    if (items.includes(1)) throw new Error('bad batch')
-    return items
-  }, 2)
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      if (items.includes(1)) throw new Error('bad batch')
+      return items
+    },
+    { largest: 2 },
+  )
   const results = await Promise.allSettled([1, 2, 3].map((item) => batcher.add(item)))
   expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'fulfilled'])
 })

@@ -4,7 +4,7 @@ import { isPikoError, PikoError } from '../../src/errors.ts'
 import { closeOffload, configureOffload } from '../../src/offload/default-pool.ts'
 import { offload, type Offloaded } from '../../src/offload/offload.ts'
 import { OffloadPool, type OffloadOptions } from '../../src/offload/offload-pool.ts'
-import { withOffloadSignal } from '../../src/offload/signal.ts'
+import { withRunSignal } from '../../src/offload/signal.ts'
 
 type Numbers = typeof import('./modules/numbers.ts')
 type Hostile = typeof import('./modules/hostile.ts')
@@ -208,7 +208,7 @@ describe('abort', () => {
     const run = new AbortController()
     const counter = shared(1)
     const explicit = new AbortController()
-    const [plain, joined] = withOffloadSignal(run.signal, () => [
+    const [plain, joined] = withRunSignal(run, () => [
       failure(turn().then(() => hostile.spin(counter))),
       failure(turn().then(() => hostile.$with({ signal: explicit.signal }).spin(shared(1)))),
     ])
