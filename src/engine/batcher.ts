@@ -12,6 +12,7 @@ export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
   readonly #largest: number
   readonly #lanes: number
+  readonly #isMoreComing: () => boolean
   #entries: Entry<T, R>[] = []
   #busy = 0
   #isScheduled = false
@@ -20,14 +21,20 @@ export class Batcher<T, R> {
   /**
    * @param flush gets at most `largest` items and returns their results in order; its error fails all of the batch
    * @param lanes batches under way at once
+   * @param isMoreComing while it is true a batch that is not full waits for the next turn of the event loop
    */
   constructor(
     flush: (items: readonly T[]) => Promise<readonly R[]>,
-    { largest = 1_000, lanes = 1 }: { readonly largest?: number; readonly lanes?: number } = {},
+    {
+      largest = 1_000,
+      lanes = 1,
+      isMoreComing = () => false,
+    }: { readonly largest?: number; readonly lanes?: number; readonly isMoreComing?: () => boolean } = {},
   ) {
     this.#flush = flush
     this.#largest = largest
     this.#lanes = lanes
+    this.#isMoreComing = isMoreComing
   }
 
   add(item: T): Promise<R> {
@@ -55,7 +62,10 @@ export class Batcher<T, R> {
   }
 
   #send(): void {
-    while (this.#entries.length > 0 && this.#busy < this.#lanes) void this.#work(this.#entries.splice(0, this.#largest))
+    while (this.#entries.length > 0 && this.#busy < this.#lanes) {
+      if (this.#entries.length < this.#largest && this.#isMoreComing()) return this.#schedule()
+      void this.#work(this.#entries.splice(0, this.#largest))
+    }
   }
 
   async #work(batch: readonly Entry<T, R>[]): Promise<void> {

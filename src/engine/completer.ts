@@ -22,16 +22,16 @@ const RETRY_MS = 200
  * if the node's lease ends meanwhile, another node runs the work again and the late write is refused.
  */
 export class Completer {
-  readonly #runs: RunStore
+  readonly #runs: Pick<RunStore, 'finish'>
   readonly #events: Events
   readonly #batcher: Batcher<Item, Stored>
   #isAbandoned = false
 
-  /** @param lanes statements under way at once */
-  constructor(runs: RunStore, events: Events, lanes = 1) {
+  /** @param isMoreComing whether runs begin, and may end, in the next turn of the event loop: their ends are written together */
+  constructor(runs: Pick<RunStore, 'finish'>, events: Events, isMoreComing?: () => boolean) {
     this.#runs = runs
     this.#events = events
-    this.#batcher = new Batcher((items) => this.#write(items), { lanes })
+    this.#batcher = new Batcher((items) => this.#write(items), isMoreComing && { isMoreComing })
   }
 
   /** @param stored told how it went; `'lost'` as well when the process ends before it could be written */

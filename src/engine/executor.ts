@@ -5,16 +5,17 @@ import { type JobRegistry } from '../job/registry.ts'
 import { forbidsRetry, retryTimingOf } from '../job/retry-errors.ts'
 import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
 import { Service } from '../service/service.ts'
+import { type RunStore } from '../store/run-store.ts'
 import { Attempt, type AttemptParts } from './attempt.ts'
 import { type Clock } from './clock.ts'
-import { type Completer, type Stored } from './completer.ts'
+import { Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { Pace } from './pace.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned'> {
   readonly registry: JobRegistry
-  readonly completer: Completer
+  readonly runs: Pick<RunStore, 'finish'>
   readonly clock: Clock
   readonly nodeId: () => string
   /**
@@ -53,6 +54,7 @@ export class Executor extends Service {
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
   readonly #pace = new Pace<Taken>((taken) => this.#begin(taken))
+  readonly #completer: Completer
   readonly #pipeline: RunPipeline
   readonly #attemptParts: AttemptParts
   /** Aborts when a stop has waited long enough for a database that does not answer. */
@@ -62,6 +64,7 @@ export class Executor extends Service {
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
     this.#parts = parts
+    this.#completer = new Completer(parts.runs, parts.events, () => this.#pace.isBusy)
     this.#pipeline = new RunPipeline({ ...parts, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
     this.#deadlines = new Deadlines(parts.clock, (ms) =>
@@ -115,14 +118,14 @@ export class Executor extends Service {
    */
   protected override async onStop(): Promise<void> {
     if (this.crashReason) return
-    const { shutdownTimeoutMs, completer } = this.#parts
+    const { shutdownTimeoutMs } = this.#parts
     const idle = this.#idle()
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
     await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)
     if (this.active === 0) return
     this.abortAll(new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'))
     await this.#atMost(giveBackMs, idle)
-    completer.abandon()
+    this.#completer.abandon()
     this.#abandoned.abort()
   }
 
@@ -142,7 +145,7 @@ export class Executor extends Service {
 
   #begin(taken: Taken): void {
     const { claim, nodeId } = taken
-    const { registry, clock, events, completer } = this.#parts
+    const { registry, clock, events } = this.#parts
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
@@ -152,7 +155,7 @@ export class Executor extends Service {
     }
     const job = registry.find(jobId)
     if (!job) {
-      completer.finish(nodeId, claim, { to: 'queued', delayMs: 0, counted: false }, () => this.#end(taken))
+      this.#completer.finish(nodeId, claim, { to: 'queued', delayMs: 0, counted: false }, () => this.#end(taken))
       return
     }
     const startedAt = clock.now()
@@ -197,7 +200,7 @@ export class Executor extends Service {
 
   #settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
     const { claim, nodeId } = taken
-    const { completer, holdsLease, random } = this.#parts
+    const { holdsLease, random } = this.#parts
     if (attempt.commit === 'done') {
       this.#tell(taken, attempt, { kind: 'success' }, { to: 'succeeded' })
       return
@@ -207,7 +210,9 @@ export class Executor extends Service {
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.#lost(taken)
     else
-      completer.finish(nodeId, claim, transition, (stored) => this.#stored(taken, attempt, outcome, transition, stored))
+      this.#completer.finish(nodeId, claim, transition, (stored) =>
+        this.#stored(taken, attempt, outcome, transition, stored),
+      )
   }
 
   #stored(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition, stored: Stored): void {

@@ -11,7 +11,6 @@ import { BackfillDriver } from './backfill-driver.ts'
 import { Cancellation } from './cancellation.ts'
 import { Client } from './client.ts'
 import { type Clock } from './clock.ts'
-import { Completer } from './completer.ts'
 import { ConfigWatcher } from './config-watcher.ts'
 import { Configs } from './configs.ts'
 import { DependencyDriver } from './dependency-driver.ts'
@@ -104,7 +103,7 @@ export class Node {
       borrow: (map, ctx) => resources.borrow(map, ctx),
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
-      completer: new Completer(store.runs, events),
+      runs: store.runs,
       commit: store.commit,
       savedConfig,
       lock: (name, lockOptions) => this.locks.acquire(name, lockOptions),

@@ -16,6 +16,11 @@ export class Pace<T> {
     this.#work = work
   }
 
+  /** Some wait for their turn. */
+  get isBusy(): boolean {
+    return this.#waiting.length > 0
+  }
+
   add(item: T): void {
     if (!this.#isScheduled) {
       this.#isScheduled = true

@@ -3,7 +3,7 @@ import { reviveError } from './error-transfer.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
 import { type Movable, type Moved, transferList } from './move.ts'
 import { type OffloadPool } from './offload-pool.ts'
-import { callSignal } from './signal.ts'
+import { callSignal, wantRunSignals } from './signal.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
@@ -54,6 +54,7 @@ export type OffloadHandle<M> = Offloaded<M> & {
  */
 export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
+  wantRunSignals()
   const pool = options.pool ?? defaultPool
   let file: string | undefined
   const callable = (callOptions: OffloadCallOptions) => (name: string) =>

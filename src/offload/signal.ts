@@ -1,5 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
+/** Nobody has any use for the signal before something is to be offloaded, and to keep it at hand costs each run some 800 bytes. */
+let isWanted = false
+
+/** From now on runs that begin have an ambient signal. */
+export function wantRunSignals(): void {
+  isWanted = true
+}
+
 const runs = new AsyncLocalStorage<{ readonly signal: AbortSignal }>()
 
 /**
@@ -7,7 +15,7 @@ const runs = new AsyncLocalStorage<{ readonly signal: AbortSignal }>()
  * The engine wraps each handler so that a run's timeout or cancel reaches its threads. The signal is read when it is needed first.
  */
 export function withRunSignal<T>(run: { readonly signal: AbortSignal }, fn: () => T): T {
-  return runs.run(run, fn)
+  return isWanted ? runs.run(run, fn) : fn()
 }
 
 /** The ambient signal joined with a call's own. */

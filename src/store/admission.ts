@@ -3,6 +3,7 @@ import { type AdmissionLimits } from '../job/admission.ts'
 import { BackfillLimits } from './backfill-limits.ts'
 import { type Dialect } from './dialect.ts'
 import { RateWindows } from './rate-windows.ts'
+import { RUNNING } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 /** Runs that can't be claimed for now: of a job, or those of a job that share a key. */
@@ -125,7 +126,7 @@ class Counts {
       const rows = await trx
         .selectFrom('piko_run')
         .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
-        .where('state', '=', 'running')
+        .where('state', '=', RUNNING)
         .where('job_id', 'in', plain)
         .groupBy('job_id')
         .execute()
@@ -135,7 +136,7 @@ class Counts {
       const rows = await trx
         .selectFrom('piko_run')
         .select((eb) => ['job_id', 'concurrency_key', 'backfill_id', eb.fn.countAll<number>().as('count')])
-        .where('state', '=', 'running')
+        .where('state', '=', RUNNING)
         .where('job_id', 'in', detailed)
         .groupBy(['job_id', 'concurrency_key', 'backfill_id'])
         .execute()

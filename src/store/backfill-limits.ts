@@ -1,6 +1,7 @@
 import { type Selectable, type Transaction } from 'kysely'
 import { type Blocked } from './admission.ts'
 import { type Dialect } from './dialect.ts'
+import { RUNNING } from './run-states.ts'
 import { type BackfillState } from '../job/backfill.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
@@ -54,7 +55,7 @@ export class BackfillLimits {
   }
 }
 
-/** Running runs by backfill; by the index (job_id, state). */
+/** Running runs by backfill; by the index of job and state. */
 async function running(
   trx: Transaction<Tables>,
   backfills: readonly { id: number; job_id: string }[],
@@ -63,7 +64,7 @@ async function running(
   const rows = await trx
     .selectFrom('piko_run')
     .select((eb) => ['backfill_id', eb.fn.countAll<number>().as('count')])
-    .where('state', '=', 'running')
+    .where('state', '=', RUNNING)
     .where('job_id', 'in', [...new Set(backfills.map((row) => row.job_id))])
     .where(
       'backfill_id',

@@ -3,6 +3,7 @@ import { cancelledError } from '../job/attempt.ts'
 import { type Database } from './database.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
+import { QUEUED, RUNNING } from './run-states.ts'
 import { type Tables } from './tables.ts'
 
 /** Which runs to cancel: all that fit and have not ended. */
@@ -82,7 +83,7 @@ export class CancelStore {
   }
 
   /**
-   * Each state is read by `run_job (job_id, state)`, which ends in the id: nothing is sorted but the few that are read. Both in
+   * Each state is read by the index of job and state, which ends in the id: nothing is sorted but the few that are read. Both in
    * one statement, so that a run that goes from one state to the other meanwhile is not overlooked.
    */
   #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {
@@ -91,7 +92,7 @@ export class CancelStore {
       let query = db
         .selectFrom('piko_run')
         .select('id')
-        .where('state', '=', one)
+        .where('state', '=', one === 'queued' ? QUEUED : RUNNING)
         .where('id', '>', after)
         .where('id', '<=', last)
         .orderBy('id')

@@ -16,6 +16,7 @@ import { addGeneration, beginGenerations, generationsOf, type StoredGeneration }
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
 import { optionalDate } from './run-row.ts'
+import { isActive } from './run-states.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type JobTable, type Tables } from './tables.ts'
 import { withoutPlanned } from './without-planned.ts'
@@ -380,7 +381,7 @@ export class JobStore {
       .where('piko_job.id', 'in', jobIds)
       .where('piko_job.plan_at', '<=', dialect.instant(now))
       .where('piko_job.is_paused', '=', 0)
-      .where('piko_run.state', 'in', ['queued', 'running'])
+      .where(isActive)
       .execute()
     return rows.map((row) => row.id)
   }
@@ -550,13 +551,12 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
 }
 
-/** By the index (job_id, state). */
 async function activeRuns(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
   if (jobIds.length === 0) return new Map()
   const rows = await trx
     .selectFrom('piko_run')
     .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
-    .where('state', 'in', ['queued', 'running'])
+    .where(isActive)
     .where('job_id', 'in', jobIds)
     .groupBy('job_id')
     .execute()

@@ -12,6 +12,7 @@ import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
+import { QUEUED, RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
@@ -142,7 +143,7 @@ export class RunStore {
   /**
    * Takes due runs for a node, smallest priority first, then the longest due.
    *
-   * The candidates are read by `run_queue (state, priority, run_at, id)`, whose order is the claim's: no filesort, so
+   * The candidates are read by the index `run_queue`, whose order is the claim's: no filesort, so
    * only what is taken is locked. See `admit` for the limits.
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -160,7 +161,7 @@ export class RunStore {
     let candidates = trx
       .selectFrom('piko_run')
       .select(CLAIM_COLUMNS)
-      .where('state', '=', 'queued')
+      .where('state', '=', QUEUED)
       .where('run_at', '<=', dialect.now())
       .orderBy('priority')
       .orderBy('run_at')
@@ -184,8 +185,13 @@ export class RunStore {
    * A run that is to be queued again and that somebody wants cancelled is cancelled instead.
    */
   async finish(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
-    if (finishes.length === 0) return { lost: [], cancelled: [] }
-    const { dialect } = this.#database
+    if (finishes.length === 0) return NONE_LOST
+    const { db, dialect } = this.#database
+    // One statement needs no transaction, and this one may be repeated: what it has done already is found out below.
+    if (finishes.every(isAlone)) {
+      const changed = await this.#database.retry(() => this.#succeed(db, nodeId, finishes))
+      if (changed === finishes.length) return NONE_LOST
+    }
     return this.#database.transaction(async (trx) => {
       const cancelled = new Set<number>()
       const changed = await this.#settleRuns(trx, nodeId, finishes, cancelled)
@@ -218,13 +224,7 @@ export class RunStore {
     const plain = finishes.filter((finish) => isPlain(finish))
     const others = plain.length === finishes.length ? [] : finishes.filter((finish) => !isPlain(finish))
     let changed = 0
-    if (plain.length > 0) {
-      const { dialect } = this.#database
-      const { numUpdatedRows } = await guarded(trx, dialect, nodeId, claimsOf(plain))
-        .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
-        .executeTakeFirstOrThrow()
-      changed += Number(numUpdatedRows)
-    }
+    if (plain.length > 0) changed += await this.#succeed(trx, nodeId, plain)
     for (const finish of others) {
       const isRequeued = finish.transition.to === 'queued'
       const { numUpdatedRows } = await guarded(trx, this.#database.dialect, nodeId, [finish.claim])
@@ -238,6 +238,14 @@ export class RunStore {
       }
     }
     return changed
+  }
+
+  async #succeed(db: Kysely<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
+    const { dialect } = this.#database
+    const { numUpdatedRows } = await guarded(db, dialect, nodeId, claimsOf(finishes))
+      .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
+      .executeTakeFirstOrThrow()
+    return Number(numUpdatedRows)
   }
 
   /** Not queued again: either somebody wants the run cancelled, or the claim is no longer valid. */
@@ -314,7 +322,7 @@ export class RunStore {
       .selectFrom('piko_run')
       .leftJoin('piko_node', 'piko_node.id', 'piko_run.node_id')
       .select(['piko_run.id', 'piko_run.node_id', 'piko_run.claims'])
-      .where('piko_run.state', '=', 'running')
+      .where('piko_run.state', '=', RUNNING)
       .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
       .limit(1_000)
       .execute()
@@ -337,7 +345,7 @@ export class RunStore {
     const rows = await db
       .selectFrom('piko_run')
       .select(['id', 'claims'])
-      .where('state', '=', 'running')
+      .where('state', '=', RUNNING)
       .where('node_id', '=', nodeId)
       .where('started_at', '<', dialect.nowPlus(-ageMs))
       .execute()
@@ -429,6 +437,13 @@ interface RunChanges {
 function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
 }
+
+/** A plain success without a window. */
+function isAlone(finish: Finish): boolean {
+  return finish.claim.window === undefined && isPlain(finish)
+}
+
+const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
 
 function claimsOf(finishes: readonly Finish[]): Claim[] {
   return finishes.map(({ claim }) => claim)

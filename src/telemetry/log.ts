@@ -62,7 +62,7 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
  *
  * @returns the function that ends it
  */
-export function logEvents(events: Events, log: Logger): () => void {
+export function logEvents(events: Events, log: AppLogger): () => void {
   const subscriptions = [
     events.on('node.started', ({ nodeId, jobs }) => {
       log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${count(jobs, 'job')}`)
@@ -118,13 +118,16 @@ export function logEvents(events: Events, log: Logger): () => void {
       log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)
     }),
     events.on('run.started', ({ runId, jobId, attempt, latenessMs }) => {
+      if (!log.isLevelEnabled('debug')) return
       const fields = { piko_event: 'run.started', run_id: runId, job_id: jobId, attempt, lateness_ms: latenessMs }
       log.debug(fields, 'run started')
     }),
     events.on('run.progress', ({ runId, jobId, done, total, message }) => {
       log.debug({ piko_event: 'run.progress', run_id: runId, job_id: jobId, done, total }, message ?? 'run goes on')
     }),
-    events.on('run.settled', (payload) => settled(log, payload)),
+    events.on('run.settled', (payload) => {
+      if (payload.outcome !== 'success' || log.isLevelEnabled('info')) settled(log, payload)
+    }),
     events.on('run.lost', ({ runId, jobId, fence }) => {
       const words = "run lost: this node's claim was no longer valid, so nothing was written; another node owns the run"
       log.warn({ piko_event: 'run.lost', run_id: runId, job_id: jobId, fence }, words)

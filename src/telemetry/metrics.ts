@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type EventMap, type Events } from './events.ts'
+import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** What is read when the metrics are rendered. Each is called once a scrape and must be cheap. */
 export interface MetricSources {
@@ -26,8 +27,10 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #process = processRegistry()
   readonly #runs: Counter<'job_id' | 'status'>
-  readonly #durations: Histogram<'job_id'>
-  readonly #lateness: Histogram
+  readonly #durations: TalliedHistogram<'job_id'>
+  readonly #lateness: TalliedHistogram
+  /** Ends of runs since the last scrape, by status and job. */
+  readonly #ends = new Map<string, Map<string, number>>()
   readonly #leader: Gauge<'host'>
   readonly #skipped: Counter<'job_id' | 'reason'>
   readonly #loopFailures: Counter<'loop'>
@@ -44,14 +47,14 @@ export class Metrics {
       labelNames: ['job_id', 'status'],
       registers,
     })
-    this.#durations = new Histogram({
+    this.#durations = new TalliedHistogram({
       name: 'piko_job_duration_seconds',
       help: 'How long attempts took, however they ended.',
-      labelNames: ['job_id'],
+      label: 'job_id',
       buckets: DURATION_BUCKETS_S,
       registers,
     })
-    this.#lateness = new Histogram({
+    this.#lateness = new TalliedHistogram({
       name: 'piko_run_lateness_seconds',
       help: 'Time from when a run was due to when its attempt began.',
       buckets: LATENESS_BUCKETS_S,
@@ -105,10 +108,10 @@ export class Metrics {
         this.#skipped.inc({ job_id: jobId, reason })
         this.#runs.inc({ job_id: jobId, status: 'skipped' })
       }),
-      events.on('run.started', ({ latenessMs }) => this.#lateness.observe(latenessMs / 1_000)),
+      events.on('run.started', ({ latenessMs }) => this.#lateness.tally('', latenessMs / 1_000)),
       events.on('run.settled', (payload) => {
-        this.#runs.inc({ job_id: payload.jobId, status: statusOf(payload) })
-        this.#durations.observe({ job_id: payload.jobId }, payload.durationMs / 1_000)
+        this.#countEnd(statusOf(payload), payload.jobId)
+        this.#durations.tally(payload.jobId, payload.durationMs / 1_000)
       }),
       events.on('run.lost', ({ jobId }) => this.#runs.inc({ job_id: jobId, status: 'lost' })),
       events.on('service.crashed', ({ service }) => this.#crashes.inc({ service })),
@@ -123,8 +126,25 @@ export class Metrics {
 
   /** The answer to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
+    this.#tellEnds()
     const own = await this.#registry.metrics()
     return { contentType: this.#registry.contentType, body: `${own}\n${await this.#process.metrics()}` }
+  }
+
+  #countEnd(status: string, jobId: string): void {
+    let byJob = this.#ends.get(status)
+    if (!byJob) {
+      byJob = new Map<string, number>()
+      this.#ends.set(status, byJob)
+    }
+    byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
+  }
+
+  #tellEnds(): void {
+    for (const [status, byJob] of this.#ends) {
+      for (const [jobId, count] of byJob) this.#runs.inc({ job_id: jobId, status }, count)
+      byJob.clear()
+    }
   }
 }
 

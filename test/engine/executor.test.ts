@@ -1,6 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
 import { systemClock } from '../../src/engine/clock.ts'
-import { Completer } from '../../src/engine/completer.ts'
 import { Executor } from '../../src/engine/executor.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
@@ -36,7 +35,7 @@ describeEachStore((fixture) => {
       borrow: (map, ctx) => resources.borrow(map, ctx),
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
-      completer: new Completer(store.runs, events),
+      runs: store.runs,
       commit: store.commit,
       savedConfig: () => undefined,
       onDeadline: () => {},

@@ -1,0 +1,75 @@
+import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type Registry } from 'prom-client'
+
+interface Tally {
+  /** By the index of the bucket; the last is for what is above all bounds. Not cumulative. */
+  readonly counts: Float64Array
+  sum: number
+}
+
+/**
+ * A histogram with at most one label that costs a few additions an observation and nothing to remember: it is observed twice a run, and
+ * prom-client's own takes longer over that than the engine over the run. Everything else is prom-client's.
+ */
+export class TalliedHistogram<L extends string = string> extends Histogram<L> {
+  readonly #name: string
+  readonly #help: string
+  readonly #label: L | undefined
+  readonly #bounds: readonly number[]
+  readonly #tallies = new Map<string, Tally>()
+
+  constructor(options: {
+    readonly name: string
+    readonly help: string
+    readonly label?: L
+    readonly buckets: readonly number[]
+    readonly registers: Registry[]
+  }) {
+    const { name, help, label, buckets, registers } = options
+    super({ name, help, buckets: [...buckets], labelNames: label === undefined ? [] : [label], registers })
+    this.#name = name
+    this.#help = help
+    this.#label = label
+    this.#bounds = buckets
+    if (label === undefined) this.#tallyOf('')
+  }
+
+  /** Adds `value` under a value of the label. */
+  tally(labelValue: string, value: number): void {
+    const tally = this.#tallies.get(labelValue) ?? this.#tallyOf(labelValue)
+    let index = 0
+    while (index < this.#bounds.length && value > (this.#bounds[index] as number)) index++
+    tally.counts[index] = (tally.counts[index] as number) + 1
+    tally.sum += value
+  }
+
+  /** What a registry asks for, in prom-client 15. */
+  async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<L>>> {
+    return this.get()
+  }
+
+  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<L>>> {
+    const values = [...this.#tallies].flatMap(([labelValue, tally]) => this.#valuesOf(labelValue, tally))
+    const described = { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values }
+    return described as unknown as MetricObjectWithValues<MetricValueWithName<L>>
+  }
+
+  #tallyOf(labelValue: string): Tally {
+    const tally = { counts: new Float64Array(this.#bounds.length + 1), sum: 0 }
+    this.#tallies.set(labelValue, tally)
+    return tally
+  }
+
+  #valuesOf(labelValue: string, { counts, sum }: Tally) {
+    const labels = this.#label === undefined ? {} : { [this.#label]: labelValue }
+    let count = 0
+    const buckets = [...this.#bounds, '+Inf'].map((le, index) => {
+      count += counts[index] as number
+      return { metricName: `${this.#name}_bucket`, labels: { le, ...labels }, value: count }
+    })
+    return [
+      ...buckets,
+      { metricName: `${this.#name}_sum`, labels, value: sum },
+      { metricName: `${this.#name}_count`, labels, value: count },
+    ]
+  }
+}
