@@ -1,1 +1,1 @@
-ALTER TABLE piko_node DROP COLUMN cancels;
+ALTER TABLE piko_node DROP COLUMN cancels, DROP COLUMN doorbell;

@@ -1,5 +1,7 @@
 ALTER TABLE piko_node DROP COLUMN cancels;
 
+ALTER TABLE piko_node DROP COLUMN doorbell;
+
 DROP INDEX run_failed;
 
 DROP INDEX run_running;

@@ -10,4 +10,6 @@ CREATE INDEX run_running ON piko_run (job_id) WHERE state = 'running';
 
 CREATE INDEX run_failed ON piko_run (job_id) WHERE state = 'failed';
 
+ALTER TABLE piko_node ADD COLUMN doorbell TEXT;
+
 ALTER TABLE piko_node ADD COLUMN cancels INTEGER NOT NULL DEFAULT 0;

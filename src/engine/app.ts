@@ -190,6 +190,7 @@ export class Piko {
         onlyRegistered: this.#options.only !== undefined,
         graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
         history: settings.history,
+        doorbell: settings.piko.doorbell,
       },
     )
     const { blockThresholdMs } = settings.piko

@@ -6,26 +6,43 @@ import { LoopService } from './loop-service.ts'
 
 /** A cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
+/** Marks that somebody has set by hand, past the counter, are found within so many polls. */
+const ASK_ANYWAY = 10
 
-/** Ends the runs of this node that somebody wants cancelled: one query a second for all of them, and none while there are none. */
+/**
+ * Ends the runs of this node that somebody wants cancelled: one short query a second however many there are, and none while there
+ * are none.
+ */
 export class Cancellation extends LoopService {
-  readonly #cancels: Pick<CancelStore, 'requested'>
-  readonly #executor: Pick<Executor, 'cancel' | 'cancellable'>
+  readonly #cancels: Pick<CancelStore, 'requested' | 'mark'>
+  readonly #executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>
+  readonly #nodeId: () => string
+  #known: string | undefined
+  #polls = 0
 
   constructor(
-    cancels: Pick<CancelStore, 'requested'>,
-    executor: Pick<Executor, 'cancel' | 'cancellable'>,
+    cancels: Pick<CancelStore, 'requested' | 'mark'>,
+    executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>,
+    nodeId: () => string,
     clock: Clock,
     events: Events,
   ) {
     super('cancellation', clock, events)
     this.#cancels = cancels
     this.#executor = executor
+    this.#nodeId = nodeId
   }
 
   protected override async step(): Promise<number> {
+    if (this.#executor.active === 0) return POLL_MS
+    const nodeId = this.#nodeId()
+    // Before the runs: who asks meanwhile changes it again.
+    const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
+    if (mark === this.#known && ++this.#polls < ASK_ANYWAY) return POLL_MS
+    this.#polls = 0
     const runIds = this.#executor.cancellable
     if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))
+    this.#known = mark
     return POLL_MS
   }
 }

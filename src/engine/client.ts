@@ -68,6 +68,13 @@ export interface EnqueueOptions extends EnqueueItem {
   readonly trx?: EnqueueTransaction
 }
 
+/** Where runs go that need not queue. See `Dispatcher`. */
+export interface RunSlots {
+  reserve(run: NewRun): string | undefined
+  release(): void
+  begin(runId: number, nodeId: string, run: NewRun): void
+}
+
 /** A run that did not succeed, for those who waited for it. */
 export class RunFailedError extends PikoError {
   readonly run: Run
@@ -92,11 +99,16 @@ export class Client extends Service {
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #batcher: Batcher<NewRun, number>
   readonly #reads: Batcher<number, Run | undefined>
+  readonly #slots: RunSlots | undefined
+  readonly #turns = new Map<string, Promise<unknown>>()
   readonly #onEnqueued: (runAts: readonly Date[]) => void
   readonly #enqueueIn: Store['enqueueIn']
   readonly #assertOutside: (what: string) => void
 
-  /** @param onEnqueued gets the times at which stored runs are due */
+  /**
+   * @param onEnqueued gets the times at which stored runs are due
+   * @param slots those of this node, if it executes runs
+   */
   constructor(
     parts: {
       registry: JobRegistry
@@ -105,8 +117,10 @@ export class Client extends Service {
       savedConfig: (jobId: string) => ConfigVersion | undefined
     },
     onEnqueued: (runAts: readonly Date[]) => void,
+    slots?: RunSlots,
   ) {
     super({ name: 'client' })
+    this.#slots = slots
     this.#registry = parts.registry
     this.#runs = parts.store.runs
     this.#jobs = parts.store.jobs
@@ -116,11 +130,7 @@ export class Client extends Service {
     this.#waiter = parts.waiter
     this.#savedConfig = parts.savedConfig
     this.#onEnqueued = onEnqueued
-    this.#batcher = new Batcher(async (runs) => {
-      const ids = await this.#runs.enqueue(runs)
-      onEnqueued(runs.map(dueAt))
-      return ids
-    })
+    this.#batcher = new Batcher((runs) => this.#enqueue(runs))
     this.#reads = new Batcher(async (ids) => {
       const found = new Map((await this.#runs.findAll(ids)).map((run) => [run.id, run]))
       return ids.map((id) => found.get(id))
@@ -216,9 +226,48 @@ export class Client extends Service {
     this.#assertOutside('app.enqueue without trx')
     const { unique } = run
     if (!unique) return this.#batcher.add(run)
-    const id = await this.#runs.enqueueUnique({ ...run, unique })
+    const id = await this.#inTurn(JSON.stringify([run.jobId, unique.key]), () =>
+      this.#runs.enqueueUnique({ ...run, unique }),
+    )
     this.#onEnqueued([dueAt(run)])
     return id
+  }
+
+  /** One at a time for each key: calls of one process would only deadlock each other in the database. */
+  async #inTurn<T>(key: string, store: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(key)
+    const stored = (async () => {
+      await before?.catch(() => {})
+      return store()
+    })()
+    this.#turns.set(key, stored)
+    try {
+      return await stored
+    } finally {
+      if (this.#turns.get(key) === stored) this.#turns.delete(key)
+    }
+  }
+
+  /** Those for which this node has a free slot are stored as claimed, and begin as soon as they are. */
+  async #enqueue(runs: readonly NewRun[]): Promise<readonly number[]> {
+    const placed = runs.map((run) => {
+      const claimedBy = this.#slots?.reserve(run)
+      return claimedBy === undefined ? run : { ...run, claimedBy }
+    })
+    const claimed = placed.flatMap((run, index) =>
+      run.claimedBy === undefined ? [] : { run, index, by: run.claimedBy },
+    )
+    let ids: readonly number[]
+    try {
+      ids = await this.#runs.enqueue(placed)
+    } catch (error) {
+      for (const _ of claimed) this.#slots?.release()
+      throw error
+    }
+    for (const { run, index, by } of claimed) this.#slots?.begin(ids[index] as number, by, run)
+    const queued = placed.filter((run) => run.claimedBy === undefined)
+    if (queued.length > 0) this.#onEnqueued(queued.map(dueAt))
+    return ids
   }
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {

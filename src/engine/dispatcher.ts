@@ -1,7 +1,8 @@
 import { type AdmissionLimits } from '../job/admission.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
-import { type RunStore } from '../store/run-store.ts'
+import { firstClaimOf } from '../store/run-row.ts'
+import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Executor } from './executor.ts'
@@ -37,8 +38,15 @@ export class Dispatcher extends LoopService {
   readonly #hints = new Set<number>()
   readonly #onEnded = (claim: Claim): void => {
     this.#leftOut.release(claim)
-    super.wake()
+    // Where nothing waits, a free slot is no reason to look.
+    if (!this.#isQueueEmpty) super.wake()
   }
+  /** The last look found nothing, and nothing that is due has been heard of since. */
+  #isQueueEmpty = false
+  /** How often it was heard of something that is due. */
+  #heard = 0
+  /** Slots of runs that are being stored as claimed by this node. */
+  #reserved = 0
   #idleMs = FIRST_IDLE_MS
 
   constructor(
@@ -69,7 +77,36 @@ export class Dispatcher extends LoopService {
   /** There is new work: look at once. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
+    this.#isQueueEmpty = false
+    this.#heard += 1
     super.wake()
+  }
+
+  /**
+   * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node and need not be looked for.
+   * Undefined when it has to queue: others wait already, its job has limits that are counted over all nodes, or no slot is free.
+   *
+   * @returns the node's id; `begin` or `release` must follow
+   */
+  reserve(run: NewRun): string | undefined {
+    const now = this.#clock.now()
+    const job = this.#registry.find(run.jobId)
+    const isFree = this.#reserved + this.#executor.active < this.#options.slots
+    if (!isFree || !job || job.policy.limits || (run.runAt && run.runAt.getTime() > now)) return undefined
+    if (!this.isRunning || !this.#isQueueEmpty || this.#soonestHint() <= now || !this.#holdsLease()) return undefined
+    this.#reserved += 1
+    return this.#nodeId()
+  }
+
+  /** Gives a reserved slot back: its run could not be stored. */
+  release(): void {
+    this.#reserved -= 1
+  }
+
+  /** Starts a run that was stored as claimed by `nodeId`. */
+  begin(runId: number, nodeId: string, run: NewRun): void {
+    this.#reserved -= 1
+    this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#onEnded)
   }
 
   /** Runs will be due at these times: look then. */
@@ -87,13 +124,17 @@ export class Dispatcher extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const free = this.#options.slots - this.#executor.active
+    const free = this.#options.slots - this.#executor.active - this.#reserved
     if (free <= 0) return Infinity
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const limit = Math.min(free, LARGEST_CLAIM)
     const nodeId = this.#nodeId()
     const now = this.#clock.now()
+    const heard = this.#heard
+    // Behind an empty queue one statement tells whether a claim is worth its transaction.
+    if (this.#isQueueEmpty && !(await this.#runs.hasDue())) return this.#rest(heard)
+    this.#isQueueEmpty = false
     const { claims, blocked } = await this.#runs.claim({
       nodeId,
       limit,
@@ -102,28 +143,33 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
     })
     for (const one of blocked) this.#leftOut.add(one, now)
-    for (const claim of claims) this.#start(claim, nodeId)
+    for (const claim of claims) this.#take(claim, nodeId)
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
       // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
-    return this.#untilNextHint(this.#idleMs)
+    return this.#rest(heard)
   }
 
-  #start(claim: Claim, nodeId: string): void {
+  /** Nothing is due, unless it was heard of meanwhile. */
+  #rest(heard: number): number {
+    this.#isQueueEmpty = heard === this.#heard
+    this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
+    const now = this.#clock.now()
+    const soonest = Math.min(now + this.#idleMs, this.#soonestHint(), this.#leftOut.soonest)
+    for (const time of this.#hints) if (time <= now) this.#hints.delete(time)
+    return Math.max(1, soonest - now)
+  }
+
+  #take(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
     this.#executor.take(claim, nodeId, this.#onEnded)
   }
 
-  #untilNextHint(delayMs: number): number {
-    const now = this.#clock.now()
-    let soonest = now + delayMs
-    for (const time of this.#hints) {
-      if (time <= now) this.#hints.delete(time)
-      else soonest = Math.min(soonest, time)
-    }
-    return Math.max(1, Math.min(soonest, this.#leftOut.soonest) - now)
+  #soonestHint(): number {
+    let soonest = Infinity
+    for (const time of this.#hints) soonest = Math.min(soonest, time)
+    return soonest
   }
 }

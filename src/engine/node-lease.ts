@@ -12,6 +12,8 @@ export interface NodeLeaseParts {
   /** Where the lease is kept, for a connection of its own. */
   readonly options: OpenOptions
   readonly memory: LeaseMemory
+  /** Where this node is told of new work. */
+  readonly doorbell: () => string | undefined
   /** Called, more than once perhaps, before the node takes its new id. */
   readonly onLost: (reason: PikoError) => void
   readonly events: Events
@@ -132,8 +134,8 @@ export class NodeLease extends Service {
 
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
-    const { nodes, memory } = this.#parts
-    await nodes.register({ id, host: hostname(), pid: process.pid }, this.#leaseMs)
+    const { nodes, memory, doorbell } = this.#parts
+    await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#leaseMs)
     memory.begin(this.#leaseMs)
   }
 }

@@ -15,6 +15,7 @@ import { ConfigWatcher } from './config-watcher.ts'
 import { Configs } from './configs.ts'
 import { DependencyDriver } from './dependency-driver.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Doorbell } from './doorbell.ts'
 import { Executor } from './executor.ts'
 import { Leader } from './leader.ts'
 import { LeaseMemory } from './lease-memory.ts'
@@ -54,6 +55,8 @@ export interface NodeOptions {
   readonly onlyRegistered: boolean
   readonly graceMs: number
   readonly history: Settings['history']
+  /** See `[piko] doorbell`. */
+  readonly doorbell: string
 }
 
 /** A new config is looked for every so many polls. */
@@ -62,7 +65,7 @@ const CONFIG_POLLS = 2
 /**
  * This process's part in the work, as services in the order of their start:
  *
- * heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
  * leader → planner → retention → backfills →
  * dependencies → dispatcher
  *
@@ -120,6 +123,10 @@ export class Node {
       { slots, pollMs, onlyRegistered },
     )
     const expect = (runAts: readonly Date[]): void => dispatcher.expect(runAts)
+    const doorbell = new Doorbell(
+      { nodeId, nodes: () => store.nodes.doorbells(), onRing: () => dispatcher.wake(), clock },
+      { listens: options.execute, address: options.doorbell, isLocal: parts.store.isLocal },
+    )
     const recovery = new Recovery(
       {
         runs: store.runs,
@@ -143,13 +150,23 @@ export class Node {
         nodes: store.nodes,
         options: parts.store.options,
         memory,
+        doorbell: () => doorbell.address,
         onLost: (reason) => executor.abortAll(reason),
         events,
       },
       leaseMs,
     )
-    this.client = new Client({ registry, store, waiter, savedConfig }, expect)
-    const cancellation = new Cancellation(store.cancels, executor, clock, events)
+    const onEnqueued = (runAts: readonly Date[]): void => {
+      expect(runAts)
+      const due = runAts.filter((runAt) => runAt.getTime() <= clock.now()).length
+      if (due > 0 && (!options.execute || due > slots - executor.active)) doorbell.ring()
+    }
+    this.client = new Client(
+      { registry, store, waiter, savedConfig },
+      onEnqueued,
+      options.execute ? dispatcher : undefined,
+    )
+    const cancellation = new Cancellation(store.cancels, executor, nodeId, clock, events)
     this.control = new RunControl(store, {
       onCancelled: () => cancellation.wake(),
       onReplayed: () => dispatcher.wake(),
@@ -188,7 +205,8 @@ export class Node {
       ).dependsOn(leader),
     ]
     this.services = [
-      ...(options.execute ? [this.#lease, recovery.dependsOn(this.#lease)] : []),
+      doorbell,
+      ...(options.execute ? [this.#lease.dependsOn(doorbell), recovery.dependsOn(this.#lease)] : []),
       watcher,
       waiter,
       this.locks,

@@ -10,6 +10,8 @@ import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
+  /** All processes on this store are on this machine, as far as one can tell. */
+  readonly isLocal: boolean
   /** For further connections to the same database. */
   readonly options: OpenOptions
   readonly #database: ReopenableDatabase
@@ -20,6 +22,7 @@ export class StoreService extends Service {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
+    this.isLocal = this.isEmbedded || isLoopback(this.options)
     this.#autoMigrate = settings.piko.autoMigrate
     this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)
     this.#database = new ReopenableDatabase(() => openSettingsDatabase(settings), this.isEmbedded ? 'sqlite' : 'mysql')
@@ -32,4 +35,8 @@ export class StoreService extends Service {
     if (this.#poolWarning !== undefined) this.log.warn(this.#poolWarning)
     await this.store.prepare(this.#autoMigrate)
   }
+}
+
+function isLoopback({ mysql }: OpenOptions): boolean {
+  return mysql?.params?.['unix_socket'] !== undefined || /^(?:localhost|127\.[\d.]+|::1)$/.test(mysql?.host ?? '')
 }

@@ -16,6 +16,7 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'piko.log_json': piko.logJson,
     'piko.concurrency': piko.concurrency,
     'piko.poll_interval': exactDuration(piko.pollIntervalMs),
+    'piko.doorbell': piko.doorbell,
     'piko.lease': exactDuration(piko.leaseMs),
     'piko.shutdown_timeout': exactDuration(piko.shutdownTimeoutMs),
     'piko.block_threshold': exactDuration(piko.blockThresholdMs),

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { durationMs, type Duration } from '../time/duration.ts'
 import { inspectDsn } from './dsn.ts'
 import { LOG_LEVELS, logLevelOf } from './log-level.ts'
@@ -110,6 +111,25 @@ export function logLevel(fallback: string, doc: string): KeyFormat<string> {
         ? undefined
         : `expected one of ${LOG_LEVELS.join(', ')}`,
   }
+}
+
+/** `auto`, `off`, or the address of a UDP socket. */
+export function udpAddress(fallback: string, doc: string): KeyFormat<string> {
+  return {
+    default: fallback,
+    doc,
+    isSecret: false,
+    fromEnv: (value) => value,
+    complaint: (value) =>
+      typeof value === 'string' && (value === 'auto' || value === 'off' || isUdpAddress(value))
+        ? undefined
+        : 'expected "auto", "off" or an IPv4 address with a port, such as "10.0.0.5:9465"',
+  }
+}
+
+function isUdpAddress(value: string): boolean {
+  const [host = '', port = '', ...rest] = value.split(':')
+  return isIPv4(host) && /^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) < 65_536 && rest.length === 0
 }
 
 /** A DSN, or empty. */

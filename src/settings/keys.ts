@@ -8,6 +8,7 @@ import {
   logLevel,
   optionalDsn,
   text,
+  udpAddress,
 } from './format.ts'
 
 /** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` follow it. */
@@ -19,6 +20,10 @@ export const KEYS = {
     log_json: flag(false, 'Log one JSON object a line instead of lines for people.'),
     concurrency: integer(100, { min: 1, max: 100_000 }, 'Runs under way at once in this node.'),
     poll_interval: duration('1s', { min: '10ms', max: '1m' }, 'Longest pause between two looks for work.'),
+    doorbell: udpAddress(
+      'auto',
+      'UDP address at which this node is told of new work, IPv4 and port; auto: any free port; off: it only polls.',
+    ),
     lease: duration(
       '15s',
       { min: '2s', max: '10m' },

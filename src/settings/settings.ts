@@ -18,6 +18,8 @@ export interface Settings {
     readonly concurrency: number
     /** Longest pause between two looks for work. */
     readonly pollIntervalMs: number
+    /** `auto`, `off` or `host:port`: where this node is told of new work. */
+    readonly doorbell: string
     /** A node that does not renew its lease for so long is taken for dead. */
     readonly leaseMs: number
     /** Deadline of a drain. */
@@ -76,6 +78,7 @@ export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawS
       logJson: piko.log_json,
       concurrency: piko.concurrency,
       pollIntervalMs: durationMs(piko.poll_interval, 'piko.poll_interval'),
+      doorbell: piko.doorbell,
       leaseMs: durationMs(piko.lease, 'piko.lease'),
       shutdownTimeoutMs: durationMs(piko.shutdown_timeout, 'piko.shutdown_timeout'),
       blockThresholdMs: durationMs(piko.block_threshold, 'piko.block_threshold'),

@@ -1,4 +1,4 @@
-import { type Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { cancelledError } from '../job/attempt.ts'
 import { type Database } from './database.ts'
 import { endRuns } from './end-runs.ts'
@@ -31,7 +31,7 @@ const LARGEST_ASK = 10_000
  * Asks for the end of runs. A queued run ends at once, and its window with it; a running one gets a mark that its node finds,
  * and that keeps it from being queued again, whatever becomes of the attempt.
  *
- * Order of locks: runs by id, then windows. A claim that commits first makes the run running; one that comes later does not
+ * Order of locks: runs by id, then windows, then nodes. A claim that commits first makes the run running; one that comes later does not
  * find it in the queue.
  */
 export class CancelStore {
@@ -51,6 +51,13 @@ export class CancelStore {
       requested += batch.requested
     }
     return { cancelled, requested }
+  }
+
+  /** A number that changes when somebody asks for the end of a run that the node holds. */
+  async mark(nodeId: string): Promise<number | undefined> {
+    const { db } = this.#database
+    const row = await db.selectFrom('piko_node').select('cancels').where('id', '=', nodeId).executeTakeFirst()
+    return row?.cancels
   }
 
   /** The fences of those of a node's runs that somebody wants cancelled; by primary key. */
@@ -110,7 +117,7 @@ export class CancelStore {
     const { dialect } = this.#database
     const rows = await trx
       .selectFrom('piko_run')
-      .select(['id', 'state', 'window_start', 'cancel_requested_at'])
+      .select(['id', 'state', 'window_start', 'cancel_requested_at', 'node_id'])
       .where('id', 'in', ids)
       .orderBy('id')
       .modifyEnd(dialect.forUpdate)
@@ -122,13 +129,17 @@ export class CancelStore {
       error: cancelledError(),
       cancel_requested_at: dialect.now(),
     })
-    const unmarked = running.filter((row) => row.cancel_requested_at === null).map((row) => row.id)
+    const unmarked = running.filter((row) => row.cancel_requested_at === null)
     if (unmarked.length > 0) {
-      await trx
-        .updateTable('piko_run')
-        .set({ cancel_requested_at: dialect.now() })
-        .where('id', 'in', unmarked)
-        .execute()
+      const ids = unmarked.map((row) => row.id)
+      await trx.updateTable('piko_run').set({ cancel_requested_at: dialect.now() }).where('id', 'in', ids).execute()
+      const nodeIds = [...new Set(unmarked.flatMap((row) => row.node_id ?? []))].sort()
+      for (const nodeId of nodeIds)
+        await trx
+          .updateTable('piko_node')
+          .set({ cancels: sql`cancels + 1` })
+          .where('id', '=', nodeId)
+          .execute()
     }
     return { cancelled: queued.length, requested: running.length }
   }

@@ -22,16 +22,27 @@ const COLUMNS = [
   'finished_at',
 ] as const
 
+const CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as const
+
+/** What a run has from its first claim, when it is stored as claimed. */
+export type FirstClaim = Readonly<Record<(typeof CLAIM_COLUMNS)[number], Cell>>
+
+const UNCLAIMED: FirstClaim = { node_id: null, attempt: 0, claims: 0, started_at: null }
+
 /** A run's row as it is inserted. */
 export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' | 'input'>, Cell>> & {
   readonly config: string | null
   readonly input: string | null
+  readonly claim?: FirstClaim | undefined
 }
 
 /** The statement that inserts runs; on SQLite it answers with their ids. */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
-  const cells = rows.map((row) => COLUMNS.map((column) => row[column]))
-  return bulkInsert(dialect, 'piko_run', COLUMNS, cells, dialect.name === 'sqlite' ? ' RETURNING id' : '')
+  const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
+  const own = (row: NewRow): Cell[] => COLUMNS.map((column) => row[column])
+  if (rows.every((row) => !row.claim)) return bulkInsert(dialect, 'piko_run', COLUMNS, rows.map(own), ending)
+  const cells = rows.map((row) => [...own(row), ...CLAIM_COLUMNS.map((column) => (row.claim ?? UNCLAIMED)[column])])
+  return bulkInsert(dialect, 'piko_run', [...COLUMNS, ...CLAIM_COLUMNS], cells, ending)
 }
 
 /**

@@ -4,7 +4,18 @@ export interface NodeRow {
   readonly id: string
   readonly host: string
   readonly pid: number
+  /** Where it is told of new work, `host:port`. */
+  readonly doorbell?: string | undefined
 }
+
+/** A node that can be rung. */
+export interface DoorbellRow {
+  readonly id: string
+  readonly host: string
+  readonly doorbell: string
+}
+
+const MOST_RUNG = 100
 
 /** The nodes and their leases, on the database's clock. Every run that a node claimed hangs on its row. */
 export class NodeStore {
@@ -21,6 +32,7 @@ export class NodeStore {
         .insertInto('piko_node')
         .values({
           ...node,
+          doorbell: node.doorbell ?? null,
           started_at: dialect.now(),
           heartbeat_at: dialect.now(),
           expires_at: dialect.nowPlus(leaseMs),
@@ -39,6 +51,19 @@ export class NodeStore {
       .where('expires_at', '>=', dialect.now())
       .compile()
     return { sql, parameters: parameters as (string | number)[] }
+  }
+
+  /** Live nodes that can be rung; a hundred of them are enough. */
+  async doorbells(): Promise<DoorbellRow[]> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'host', 'doorbell'])
+      .where('expires_at', '>=', dialect.now())
+      .where('doorbell', 'is not', null)
+      .limit(MOST_RUNG)
+      .execute()
+    return rows.flatMap(({ doorbell, ...row }) => (doorbell === null ? [] : { ...row, doorbell }))
   }
 
   async remove(nodeIds: readonly string[]): Promise<void> {

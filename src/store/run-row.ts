@@ -3,7 +3,8 @@ import { type Claim, type Run, type RunError } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { fenceOf } from './fence.ts'
-import { fromJson } from './json.ts'
+import { fromJson, toJson } from './json.ts'
+import { type NewRun } from './run-store.ts'
 import { type RunTable } from './tables.ts'
 
 export const CLAIM_COLUMNS = [
@@ -40,6 +41,19 @@ export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
     input: fromJson(row.input),
     concurrencyKey: row.concurrency_key ?? undefined,
     backfillId: row.backfill_id ?? undefined,
+  }
+}
+
+/** The claim of a run that was stored as claimed; what it carries is what its row would give back. */
+export function firstClaimOf(runId: number, run: NewRun, now: Date): Claim {
+  const { jobId, kind, tick, window, runAt, concurrencyKey, backfillId } = run
+  return {
+    ...{ runId, jobId, kind, tick, window, concurrencyKey, backfillId },
+    attempt: 1,
+    fence: fenceOf(runId, 1),
+    runAt: runAt ?? now,
+    config: fromJson(toJson(run.config, 'config')),
+    input: fromJson(toJson(run.input, 'input')),
   }
 }
 

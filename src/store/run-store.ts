@@ -38,6 +38,8 @@ export interface NewRun {
   readonly backfillId?: number | undefined
   /** Set for a tick that does not run: the row is stored as `skipped`. */
   readonly skipped?: string | undefined
+  /** The node that executes it at once: the row is stored as claimed by it, for the first time. */
+  readonly claimedBy?: string | undefined
 }
 
 export interface ClaimRequest {
@@ -122,7 +124,7 @@ export class RunStore {
     const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
     return {
       job_id: run.jobId,
-      state: run.skipped === undefined ? 'queued' : 'skipped',
+      state: run.skipped !== undefined ? 'skipped' : run.claimedBy !== undefined ? 'running' : 'queued',
       kind: run.kind,
       priority: run.priority,
       run_at: run.runAt ? dialect.instant(run.runAt) : NOW,
@@ -137,7 +139,17 @@ export class RunStore {
       reason: run.skipped ?? null,
       created_at: NOW,
       finished_at: run.skipped === undefined ? null : NOW,
+      ...(run.claimedBy !== undefined && {
+        claim: { node_id: run.claimedBy, attempt: 1, claims: 1, started_at: NOW },
+      }),
     }
+  }
+
+  /** Whether a run is due. Locks nothing, and is one statement where a claim is a transaction: for a queue that is empty. */
+  async hasDue(): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const due = db.selectFrom('piko_run').select('id').where('state', '=', QUEUED).where('run_at', '<=', dialect.now())
+    return (await due.limit(1).execute()).length > 0
   }
 
   /**

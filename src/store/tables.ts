@@ -164,6 +164,10 @@ export interface NodeTable {
   started_at: Instant
   heartbeat_at: Instant
   expires_at: Instant
+  /** Where it is told of new work, `host:port`. */
+  doorbell: string | null
+  /** Grows when somebody asks for the end of a run that it holds. */
+  cancels: Generated<number>
 }
 
 export interface LockTable {

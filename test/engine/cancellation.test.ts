@@ -30,32 +30,54 @@ describeEachStore((fixture) => {
       })
     })
 
-  it('W33: a node asks once a second for all of its runs at once, and not at all without any', async () => {
+  it('W33: a node looks once a second for all of its runs at once, asks which when there is one, and not at all without any', async () => {
     const clock = new ManualClock()
+    const nodeId = crypto.randomUUID()
     const asked: (readonly number[])[] = []
     const cancelled: number[] = []
-    const executor = { cancellable: [] as number[], cancel: (fences: readonly number[]) => cancelled.push(...fences) }
-    const requested = (ids: readonly number[]): Promise<number[]> => {
-      asked.push(ids)
-      return store.cancels.requested(ids)
+    let looks = 0
+    const executor = {
+      active: 0,
+      cancellable: [] as number[],
+      cancel: (fences: readonly number[]) => cancelled.push(...fences),
     }
-    const cancellation = new Cancellation({ requested }, executor, clock, new Events())
+    const cancels = {
+      mark: (id: string) => {
+        looks += 1
+        return store.cancels.mark(id)
+      },
+      requested: (ids: readonly number[]) => {
+        asked.push(ids)
+        return store.cancels.requested(ids)
+      },
+    }
+    const cancellation = new Cancellation(cancels, executor, () => nodeId, clock, new Events())
     await cancellation.start()
     const asleep = () => eventually(() => expect(clock.sleeping).toBe(1))
-    await asleep()
-    expect(asked).toEqual([])
+    const look = async (ms = 1_000): Promise<void> => {
+      await asleep()
+      clock.advance(ms)
+      await asleep()
+    }
+    await look()
+    expect(looks).toBe(0)
     const ids = await store.runs.enqueue(
       Array.from({ length: 300 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })),
     )
-    await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 300, limits: new Map() })
-    await store.cancels.request({ ids: [ids[7]!, ids[299]!] })
+    await store.nodes.register({ id: nodeId, host: 'h', pid: 1 }, 60_000)
+    await store.runs.claim({ nodeId, limit: 300, limits: new Map() })
     executor.cancellable = ids
-    clock.advance(999)
-    await asleep()
-    expect(asked).toEqual([])
-    clock.advance(1)
+    executor.active = ids.length
+    await look()
+    await eventually(() => expect(asked).toEqual([ids]))
+    await look()
+    await eventually(() => expect(looks).toBe(2))
+    await store.cancels.request({ ids: [ids[7]!, ids[299]!] })
+    await look(999)
+    expect([looks, asked.length]).toEqual([2, 1])
+    await look(1)
     await eventually(() => expect(cancelled).toEqual([fenceOf(ids[7]!, 1), fenceOf(ids[299]!, 1)]))
-    expect(asked).toEqual([ids])
+    expect([looks, asked]).toEqual([3, [ids, ids]])
     await cancellation.stop()
   })
 

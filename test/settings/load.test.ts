@@ -45,6 +45,7 @@ describe('sources', () => {
     const { settings, origins, file } = load()
     expect(settings).toEqual({
       piko: {
+        doorbell: 'auto',
         name: 'piko',
         jobs: [],
         logLevel: 'info',
