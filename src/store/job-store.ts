@@ -59,7 +59,7 @@ export interface DueJob {
   readonly windowCursor: Date | undefined
   /** Of a job with windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
-  /** Windows planned and not settled. */
+  /** Windows planned and not settled, those of backfills left out. */
   readonly pending: number
   /** Runs of the job that are queued or running. */
   readonly active: number
@@ -538,6 +538,7 @@ function ledgerOf(
   return isExtended ? { start: begin, cursor: begin, isKept: true } : { start, cursor, isKept: true }
 }
 
+/** Those of backfills are left out: however many of them wait in the queue, live windows are planned. */
 async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
   if (jobIds.length === 0) return new Map()
   const rows = await trx
@@ -545,6 +546,7 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
     .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
     .where('job_id', 'in', jobIds)
     .where('state', 'in', ['pending', 'waiting'])
+    .where('backfill_id', 'is', null)
     .groupBy('job_id')
     .execute()
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
