@@ -4,7 +4,7 @@ import { PikoError } from '../errors.ts'
 import { durationMs } from '../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../time/preview.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
-import { readSchedule } from '../time/stored-schedule.ts'
+import { storedDefaults, storedSchedule } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -125,7 +125,8 @@ function addClear(schedule: Command): void {
 
 async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
   const job = (await app.jobs()).find(({ id }) => id === jobId)
-  const schedule = typeof job?.schedule === 'string' ? readSchedule(job.schedule) : undefined
+  const schedule =
+    typeof job?.schedule === 'string' ? storedSchedule(job.schedule, storedDefaults(job.codeSchedule)) : undefined
   printResult(json, { jobId, schedule: schedule ?? null }, () => `${jobId}: ${scheduleText(schedule)}`)
 }
 

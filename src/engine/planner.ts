@@ -1,5 +1,6 @@
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
+import { type JobDefinition } from '../job/spec.ts'
 import {
   type Agenda,
   type DueJob,
@@ -12,7 +13,7 @@ import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
-import { Schedule, scheduleJson } from '../time/schedule.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
@@ -109,16 +110,28 @@ export class Planner extends LoopService {
     for (const { id, schedule } of await this.#jobs.edited()) {
       const job = this.#registry.find(id)
       if (!job || this.#refused.get(id) === schedule) continue
-      try {
-        const spec = scheduleInForce(job, schedule)
-        // With windows the planner finds the next tick from the cursor.
-        const nextTick = spec && (job.policy.windows ? now : Schedule.of(spec, id).next(now))
-        await this.#jobs.replan(id, schedule, spec && scheduleJson(spec), nextTick)
-      } catch (thrown) {
-        // Said once: the schedule that was planned goes on until somebody mends the row.
-        this.#refused.set(id, schedule)
-        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
-      }
+      const edit = this.#readEdit(job, schedule, now)
+      if (!edit) continue
+      await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+      this.#refused.delete(id)
+      this.#events.emit('schedule.changed', { jobId: id, schedule })
+    }
+  }
+
+  #readEdit(
+    job: JobDefinition,
+    schedule: string | null,
+    now: Date,
+  ): { spec: ScheduleSpec | undefined; nextTick: Date | undefined } | undefined {
+    try {
+      const spec = scheduleInForce(job, schedule)
+      // With windows the planner finds the next tick from the cursor.
+      return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
+    } catch (thrown) {
+      // Said once: the schedule that was planned goes on until somebody mends the row.
+      this.#refused.set(job.id, schedule)
+      this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
+      return undefined
     }
   }
 

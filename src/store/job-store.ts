@@ -43,6 +43,8 @@ export interface JobRow {
   readonly schedule: string | null
   /** What the code said last; `schedule` differs from it when somebody has overridden it. */
   readonly codeSchedule: string | null
+  /** What the planner goes by; differs from `schedule` until an edit is taken up, and while it can't be read. */
+  readonly plannedSchedule: string | null
   readonly windows: string | null
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
@@ -480,6 +482,7 @@ export class JobStore {
       description: row.description ?? undefined,
       schedule: row.schedule,
       codeSchedule: row.code_schedule,
+      plannedSchedule: row.planned_schedule,
       windows: row.windows,
       isPaused: row.is_paused !== 0,
       nextTick: optionalDate(row.next_tick, dialect),

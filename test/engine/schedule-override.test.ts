@@ -47,11 +47,18 @@ describeEachStore((fixture) => {
     await eventually(async () =>
       expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/),
     )
-    const failed = nextEvent(app, 'loop.failed')
+    const refused = recordEvents(app, 'schedule.refused')
     await type('every day')
-    expect((await failed).error.message).toMatch(/job "report": cron is "every day"; expected five fields/)
+    await eventually(() => expect(refused).toMatchObject([{ jobId: 'report', schedule: 'every day' }]))
+    expect(refused[0]?.error.message).toMatch(/job "report": cron is "every day"; expected five fields/)
+    await type('{bad')
+    await eventually(() => expect(refused).toHaveLength(2))
+    expect(refused[1]?.error.message).toMatch(/job "report": schedule is "\{bad"; expected a cron expression, or JSON/)
     expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/)
+    const changed = nextEvent(app, 'schedule.changed')
     await type(null)
+    expect(await changed).toEqual({ jobId: 'report', schedule: null })
+    expect(refused).toHaveLength(2)
     await eventually(async () => expect((await app.jobs())[0]?.nextTick).toBeUndefined())
   })
 
