@@ -183,9 +183,8 @@ export class JobStore {
     if (!row) return
     const { dialect } = this.#database
     // What somebody has set in the database stands, whatever the code says now.
-    const isOverridden = row.schedule !== row.code_schedule && (row.windows === null) === (job.windows === null)
-    const schedule = isOverridden ? row.schedule : job.schedule
-    const isRescheduled = row.schedule !== schedule || row.windows !== job.windows
+    const isOverridden = row.schedule !== row.code_schedule
+    const isRescheduled = row.windows !== job.windows || (!isOverridden && row.schedule !== job.schedule)
     const description = job.description?.slice(0, 500) ?? null
     if (!isRescheduled && row.code_schedule === job.schedule && row.description === description) return
     await trx
@@ -194,20 +193,22 @@ export class JobStore {
         description,
         updated_at: dialect.now(),
         code_schedule: job.schedule,
-        ...(isRescheduled && (await this.#reschedule(trx, job, row, schedule))),
+        ...(isRescheduled && (await this.#reschedule(trx, job, row))),
+        // The planner takes it up as if it had been edited now.
+        ...(isOverridden && { schedule: row.schedule }),
       })
       .where('id', '=', job.id)
       .execute()
   }
 
-  /** Where a job whose schedule or windows have changed goes on. */
+  /** Where a job whose schedule or windows have changed in the code goes on. */
   async #reschedule(
     trx: Transaction<Tables>,
     job: JobRegistration,
     row: Selectable<JobTable>,
-    schedule: string | null,
   ): Promise<UpdateObject<Tables, 'piko_job'>> {
     const { dialect } = this.#database
+    const { schedule } = job
     const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
     const changes = { schedule, planned_schedule: schedule, windows: job.windows }
     const { windowCursor } = job.begin

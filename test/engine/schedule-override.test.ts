@@ -39,6 +39,28 @@ describeEachStore((fixture) => {
     })
   })
 
+  it('outlives deploys that give the job windows, and take them away again', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const windows = { start: '2026-01-01T00:00:00Z', catchUp: 'none' } as const
+    const deploy = (options: object) =>
+      startApp(
+        fixture.options,
+        defineJob({ id: 'report', cron: '0 0 1 1 *', ...options }, () => {}),
+      )
+    await (await deploy({})).stop()
+    await type('30 6 3 3 *')
+    for (const options of [{ windows }, { windows: { ...windows, parallel: 2 } }, {}]) {
+      const app = await deploy(options)
+      await eventually(async () => {
+        const [row] = await app.jobs()
+        expect(row).toMatchObject({ schedule: '30 6 3 3 *', plannedSchedule: '30 6 3 3 *' })
+        expect(row?.nextTick?.toISOString()).toMatch(/-03-03T06:30:00\.000Z$/)
+      })
+      await app.stop()
+    }
+  })
+
   it('a bare cron expression will do; nonsense is told once and the old schedule goes on', async () => {
     database = await fixture.open()
     await fixture.empty()
