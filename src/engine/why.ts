@@ -83,6 +83,8 @@ function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefine
   const { jobId, at } = waitsFor
   if (!blocker) return `it waits for ${jobId} from ${text(at)} on, and the ledger has no window there yet`
   const { start, end, state, runId, error } = blocker
+  if (state === 'succeeded')
+    return `it waited for ${jobId} from ${text(start)} to ${text(end)}; what else it waits for is looked at within a poll`
   const run = runId === undefined ? '' : ` (run ${runId}${error === undefined ? '' : `: ${error}`})`
   return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }
