@@ -12,11 +12,12 @@ import { createConnection } from 'mysql2/promise'
 import { defineJob, Piko } from 'piko'
 import { startMysqlServer } from '../test/support/mysql-server.ts'
 
-const FROM = '2024-01-01T00:00:00Z'
+const FROM = '2022-01-01T00:00:00Z'
+const TO = '2024-01-01T00:00:00Z'
 const EXECUTES = 'PIKO_BENCH_EXECUTES'
 
 const minutes = defineJob(
-  { id: 'minutes', cron: '* * * * *', windows: { start: FROM, end: '2026-01-01T00:00:00Z', catchUp: 'none' } },
+  { id: 'minutes', cron: '* * * * *', windows: { start: FROM, end: TO, catchUp: 'none' } },
   () => {},
 )
 
@@ -25,7 +26,7 @@ export async function backfill(argv: readonly string[]): Promise<void> {
     args: [...argv],
     options: {
       store: { type: 'string', default: 'sqlite' },
-      to: { type: 'string', default: '2026-01-01T00:00:00Z' },
+      to: { type: 'string', default: TO },
       parallel: { type: 'string', default: '1000' },
     },
   })

@@ -1,17 +1,16 @@
 import { type Command } from 'commander'
 import { systemClock } from '../engine/clock.ts'
 import { registrationOf } from '../engine/plan-job.ts'
-import { toError } from '../errors.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
-import { storedDefaults, storedSchedule } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { addJobsPause } from './jobs-pause.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
+import { isOverridden, storedJob } from './stored-job.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
 import { withAppOn } from './with-app.ts'
@@ -68,31 +67,21 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
 
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
   const { windows = null } = job.policy
-  const isOverridden = row !== undefined && row.schedule !== row.codeSchedule
-  const { schedule, problem } = isOverridden ? stored(row) : { schedule: job.policy.schedule ?? null, problem: null }
+  const isSet = row !== undefined && isOverridden(row)
+  const { schedule, problem } = isSet ? storedJob(row) : { schedule: job.policy.schedule ?? null, problem: null }
   const nextTick = row ? row.nextTick : registrationOf(job, now).begin.nextTick
   const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
   return {
-    ...{ id: job.id, schedule, isOverridden, problem, nextTick: nextTick ?? null },
+    ...{ id: job.id, schedule, isOverridden: isSet, problem, nextTick: nextTick ?? null },
     ...{ windows, state, description: job.description ?? null },
-  }
-}
-
-/** What the database says; where that can't be read, what the planner goes by. */
-function stored({ id, schedule, plannedSchedule, codeSchedule }: JobRow): Pick<ListedJob, 'schedule' | 'problem'> {
-  const read = (text: string | null) => (text === null ? null : storedSchedule(text, storedDefaults(codeSchedule), id))
-  try {
-    return { schedule: read(schedule), problem: null }
-  } catch (thrown) {
-    return { schedule: read(plannedSchedule), problem: toError(thrown).message }
   }
 }
 
 function orphan(row: JobRow): ListedJob {
   return {
     id: row.id,
-    ...stored(row),
-    isOverridden: row.schedule !== row.codeSchedule,
+    ...storedJob(row),
+    isOverridden: isOverridden(row),
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
     state: 'no code',

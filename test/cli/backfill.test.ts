@@ -152,6 +152,14 @@ it('piko schedule set and clear: another schedule within a poll, shown by jobs l
     isOverridden: true,
     nextTick: expect.stringMatching(/-01-01T05:00:00\.000Z$/) as string,
   })
+  const preview = ['schedule', 'preview', 'hand', '--from', '2026-06-01T00:00:00Z', '--count', '2', '--json']
+  expect(JSON.parse((await project.piko(preview)).stdout)).toMatchObject({
+    ticks: [{ at: '2027-01-01T05:00:00Z' }, {}],
+  })
+  expect(JSON.parse((await project.piko([...preview, '--code'])).stdout)).toEqual({ ticks: [], windows: [] })
+  // The phase of a rate hangs on the first window.
+  const rate = await project.piko(['schedule', 'set', 'hourly', '--every', '7h', '--json'])
+  expect(JSON.parse(rate.stdout)).toMatchObject({ schedule: { kind: 'every', anchor: '2025-01-01T00:00:00.000Z' } })
   expect((await project.piko(['schedule', 'clear', 'hand', '--json'])).stdout).toBe(
     '{"jobId":"hand","schedule":null}\n',
   )
