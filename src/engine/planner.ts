@@ -26,8 +26,11 @@ const PAUSE_MS = 10_000
 /** Overlap policies that need to know what is under way when the tick comes. */
 const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
-/** How far ahead is planned, in poll intervals: a pass that is late by half of one leaves no tick late. */
-const AHEAD = 1.5
+/**
+ * Planned is one poll interval ahead, so that an edit or a pause counts for every tick that is a poll interval away. Looks are so many
+ * to an interval: one that is late by a third of it leaves no tick late.
+ */
+const LOOKS = 1.5
 
 /** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
 const LEFT_BEHIND = 2
@@ -94,7 +97,7 @@ export class Planner extends LoopService {
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
     await this.#takeUpEdits(agenda.now)
-    const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
+    const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
@@ -149,7 +152,8 @@ export class Planner extends LoopService {
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
-    return nextPlanAt ? Math.min(this.#pollMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : this.#pollMs
+    const lookMs = this.#pollMs / LOOKS
+    return nextPlanAt ? Math.min(lookMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : lookMs
   }
 
   /**

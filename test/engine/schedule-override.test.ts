@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
+import { storeOn } from '../../src/store/store.ts'
 import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
@@ -37,6 +38,35 @@ describeEachStore((fixture) => {
       const [row] = await deployed.jobs()
       expect(row?.nextTick?.toISOString()).toMatch(/-01-02T00:00:00\.000Z$/)
     })
+  })
+
+  it.each([
+    ['an edit', 'UPDATE piko_job SET schedule = NULL'],
+    ['a pause', 'UPDATE piko_job SET is_paused = 1'],
+  ])('no tick of a job fires that is more than a poll later than %s', async (_, statement) => {
+    database = await fixture.open()
+    await fixture.empty()
+    const poll = 600
+    const app = await startApp(
+      fixture.options,
+      defineJob({ id: 'report', every: '20ms' }, () => {}),
+      { settings: { piko: { poll_interval: `${poll}ms` } } },
+    )
+    const { dialect, sql } = database
+    for (let round = 0; round < 3; round++) {
+      await database.sql.exec('UPDATE piko_job SET schedule = code_schedule, is_paused = 0')
+      // The worst moment: right behind a look.
+      await nextEvent(app, 'runs.planned')
+      await sql.exec(statement)
+      const { now } = await storeOn(database).jobs.agenda()
+      const looks = recordEvents(app, 'runs.planned')
+      await eventually(async () => {
+        expect((await app.runs({ state: 'queued' })).length + (await app.runs({ state: 'running' })).length).toBe(0)
+      })
+      expect(looks.length).toBeLessThanOrEqual(1)
+      const [row] = await sql.query<{ tick: Date }>('SELECT MAX(tick) AS tick FROM piko_run')
+      expect(dialect.date(row!.tick).getTime() - now.getTime()).toBeLessThanOrEqual(poll)
+    }
   })
 
   it('outlives deploys that give the job windows, and take them away again', async () => {
