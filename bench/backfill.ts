@@ -21,6 +21,9 @@ const minutes = defineJob(
   () => {},
 )
 
+/** Takes the only slot of the process that plans, so that it executes nothing else. */
+const hold = defineJob({ id: 'hold' }, ({ signal }) => once(signal, 'abort'))
+
 export async function backfill(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...argv],
@@ -43,8 +46,9 @@ export async function backfill(argv: readonly string[]): Promise<void> {
   const store = server
     ? { mysql: { dsn: `${server.dsn.replace(/\/$/, '')}/piko_bench` } }
     : { sqlite: { path: join(folder, 'piko.db') } }
-  const app = new Piko({ jobs: minutes, settings: { ...store, piko: { log_level: 'warn', concurrency: 1 } } })
+  const app = new Piko({ jobs: [minutes, hold], settings: { ...store, piko: { log_level: 'warn', concurrency: 1 } } })
   await app.start()
+  const held = await app.run('hold')
   const child = fork(new URL(import.meta.url), {
     env: { ...process.env, [EXECUTES]: JSON.stringify({ ...store, piko: { log_level: 'warn', concurrency: 2_000 } }) },
   })
@@ -65,6 +69,7 @@ export async function backfill(argv: readonly string[]): Promise<void> {
   print('create', { windows: (await made.status()).total, ...planning() })
   const { state, succeeded } = await made.wait()
   print('plan', { windows: succeeded, state, ...planning() })
+  await app.cancel(held.id)
   child.disconnect()
   await once(child, 'exit')
   await app.stop()
