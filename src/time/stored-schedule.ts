@@ -59,8 +59,8 @@ function read(text: string, defaults: StoredDefaults, jobId: string | undefined)
   const { timezone = 'UTC', anchor = new Date(0).toISOString() } = defaults
   if (!text.trimStart().startsWith('{')) return { kind: 'cron', cron: text.trim(), timezone }
   const spec = withFunction(parsed(text, jobId), defaults.when)
-  if (spec.kind === 'cron') return { ...spec, timezone: (spec.timezone as string | undefined) ?? timezone }
-  return spec.kind === 'every' ? { ...spec, anchor: (spec.anchor as string | undefined) ?? anchor } : spec
+  if (spec.kind === 'cron') return { ...spec, timezone: spec.timezone ?? timezone }
+  return spec.kind === 'every' ? { ...spec, anchor: spec.anchor ?? anchor } : spec
 }
 
 function parsed(text: string, jobId: string | undefined): ScheduleSpec {
