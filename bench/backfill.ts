@@ -12,20 +12,24 @@ import { createConnection } from 'mysql2/promise'
 import { defineJob, Piko } from 'piko'
 import { startMysqlServer } from '../test/support/mysql-server.ts'
 
-const FROM = '2024-01-01T00:00:00Z'
+const FROM = '2022-01-01T00:00:00Z'
+const TO = '2024-01-01T00:00:00Z'
 const EXECUTES = 'PIKO_BENCH_EXECUTES'
 
 const minutes = defineJob(
-  { id: 'minutes', cron: '* * * * *', windows: { start: FROM, end: '2026-01-01T00:00:00Z', catchUp: 'none' } },
+  { id: 'minutes', cron: '* * * * *', windows: { start: FROM, end: TO, catchUp: 'none' } },
   () => {},
 )
+
+/** Takes the only slot of the process that plans, so that it executes nothing else. */
+const hold = defineJob({ id: 'hold' }, ({ signal }) => once(signal, 'abort'))
 
 export async function backfill(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...argv],
     options: {
       store: { type: 'string', default: 'sqlite' },
-      to: { type: 'string', default: '2026-01-01T00:00:00Z' },
+      to: { type: 'string', default: TO },
       parallel: { type: 'string', default: '1000' },
     },
   })
@@ -42,8 +46,9 @@ export async function backfill(argv: readonly string[]): Promise<void> {
   const store = server
     ? { mysql: { dsn: `${server.dsn.replace(/\/$/, '')}/piko_bench` } }
     : { sqlite: { path: join(folder, 'piko.db') } }
-  const app = new Piko({ jobs: minutes, settings: { ...store, piko: { log_level: 'warn', concurrency: 1 } } })
+  const app = new Piko({ jobs: [minutes, hold], settings: { ...store, piko: { log_level: 'warn', concurrency: 1 } } })
   await app.start()
+  const held = await app.run('hold')
   const child = fork(new URL(import.meta.url), {
     env: { ...process.env, [EXECUTES]: JSON.stringify({ ...store, piko: { log_level: 'warn', concurrency: 2_000 } }) },
   })
@@ -64,6 +69,7 @@ export async function backfill(argv: readonly string[]): Promise<void> {
   print('create', { windows: (await made.status()).total, ...planning() })
   const { state, succeeded } = await made.wait()
   print('plan', { windows: succeeded, state, ...planning() })
+  await app.cancel(held.id)
   child.disconnect()
   await once(child, 'exit')
   await app.stop()

@@ -10,7 +10,7 @@ if (!benchmark) {
   process.stderr.write(
     `there is no benchmark "${name}"; expected ${Object.keys(BENCHMARKS).join(', ')}\n\n` +
       'Usage: npm run bench -- throughput [--store mysql|sqlite] [--runs 20000] [--repeat 5] [--concurrency 2000]\n' +
-      '       npm run bench -- backfill [--store mysql|sqlite] [--to 2026-01-01T00:00:00Z] [--parallel 1000]\n',
+      '       npm run bench -- backfill [--store mysql|sqlite] [--to 2024-01-01T00:00:00Z] [--parallel 1000]\n',
   )
   process.exit(2)
 }

@@ -69,6 +69,7 @@ export { type EnqueueTransaction, type KyselyTransaction, type Mysql2Connection 
 export { type CancelFilter, type CancelResult } from './store/cancel-store.ts'
 export { type ReplayFilter, type ReplayResult } from './store/replay-store.ts'
 export { type RunFilter } from './store/run-store.ts'
+export { type CoverageFilter, type LedgerSpan } from './store/ledger-spans.ts'
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/window-store.ts'
 export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
 

@@ -4,13 +4,13 @@ import { registrationOf } from '../engine/plan-job.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
-import { readSchedule, zoneOfStored } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { addJobsPause } from './jobs-pause.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
+import { isOverridden, storedJob } from './stored-job.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
 import { withAppOn } from './with-app.ts'
@@ -23,6 +23,8 @@ interface ListedJob {
   readonly schedule: ScheduleSpec | null
   /** Somebody has set it at run time, in place of what the code says. */
   readonly isOverridden: boolean
+  /** What is wrong with what somebody has set: it can't be read, and `schedule` goes on. */
+  readonly problem: string | null
   readonly nextTick: Date | null
   readonly windows: unknown
   readonly state: JobState
@@ -54,10 +56,10 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
   const rows = await withAppOn(readOnly(settings), (app) => app.jobs())
-  const stored = new Map(rows.map((row) => [row.id, row]))
+  const byId = new Map(rows.map((row) => [row.id, row]))
   const now = new Date(systemClock.now())
   const jobs = [
-    ...[...registry].map((job) => known(job, stored.get(job.id), now)),
+    ...[...registry].map((job) => known(job, byId.get(job.id), now)),
     ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
   ].sort((a, b) => (a.id < b.id ? -1 : 1))
   printResult(globals.json, { jobs }, () => table(columns(), jobs))
@@ -65,27 +67,21 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
 
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
   const { windows = null } = job.policy
-  const schedule = inForce(job, row)
+  const isSet = row !== undefined && isOverridden(row)
+  const { schedule, problem } = isSet ? storedJob(row) : { schedule: job.policy.schedule ?? null, problem: null }
   const nextTick = row ? row.nextTick : registrationOf(job, now).begin.nextTick
   const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
-  const isOverridden = row !== undefined && row.schedule !== row.codeSchedule
   return {
-    ...{ id: job.id, schedule, isOverridden, nextTick: nextTick ?? null },
+    ...{ id: job.id, schedule, isOverridden: isSet, problem, nextTick: nextTick ?? null },
     ...{ windows, state, description: job.description ?? null },
   }
-}
-
-/** What the database says goes before the code. */
-function inForce(job: JobDefinition, row: JobRow | undefined): ScheduleSpec | null {
-  if (!row || row.schedule === row.codeSchedule) return job.policy.schedule ?? null
-  return row.schedule === null ? null : readSchedule(row.schedule, zoneOfStored(row.codeSchedule))
 }
 
 function orphan(row: JobRow): ListedJob {
   return {
     id: row.id,
-    schedule: row.schedule === null ? null : readSchedule(row.schedule, zoneOfStored(row.codeSchedule)),
-    isOverridden: row.schedule !== row.codeSchedule,
+    ...storedJob(row),
+    isOverridden: isOverridden(row),
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
     state: 'no code',
@@ -100,7 +96,8 @@ function columns(): Column<ListedJob>[] {
     { title: 'job', cell: ({ id }) => id },
     {
       title: 'schedule',
-      cell: ({ schedule, isOverridden }) => `${scheduleText(schedule ?? undefined)}${isOverridden ? ' (set)' : ''}`,
+      cell: ({ schedule, isOverridden, problem }) =>
+        `${scheduleText(schedule ?? undefined)}${problem !== null ? ' (edit not readable)' : isOverridden ? ' (set)' : ''}`,
     },
     { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
     { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },

@@ -1,8 +1,12 @@
+import { type LedgerSpan } from '../store/ledger-spans.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
 import { type RunState } from '../job/run.ts'
 import { type Style } from './style.ts'
 
-export function runStateColour(style: Style, state: RunState | LedgerWindow['state']): (text: string) => string {
+export function runStateColour(
+  style: Style,
+  state: RunState | LedgerWindow['state'] | LedgerSpan['state'],
+): (text: string) => string {
   switch (state) {
     case 'succeeded':
       return style.green
@@ -13,8 +17,10 @@ export function runStateColour(style: Style, state: RunState | LedgerWindow['sta
     case 'cancelled':
     case 'skipped':
     case 'stale':
+    case 'missing':
       return style.yellow
     case 'queued':
+    case 'pending':
     case 'waiting':
       return style.gray
   }

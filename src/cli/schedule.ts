@@ -1,18 +1,20 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
+import { type JobRow } from '../store/job-store.ts'
 import { durationMs } from '../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../time/preview.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
-import { readSchedule } from '../time/stored-schedule.ts'
+import { defaultsOf } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
-import { cliSettings } from './cli-settings.ts'
+import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
+import { isOverridden, storedJob } from './stored-job.ts'
 import { type Column, table } from './table.ts'
-import { withApp } from './with-app.ts'
+import { withApp, withAppOn } from './with-app.ts'
 
 interface ScheduleOptions {
   readonly cron?: readonly string[]
@@ -28,6 +30,7 @@ interface ScheduleOptions {
 interface PreviewOptions extends ScheduleOptions {
   readonly jobs?: string[]
   readonly from?: Date
+  readonly code?: boolean
   readonly count: number
 }
 
@@ -49,9 +52,11 @@ export function addSchedule(program: Command): void {
   withScheduleOptions(schedule.command('preview'), 'in place of a job, ')
     .description(
       "Shows when a job of the project fires, or a schedule that is written on the command line: its ticks in UTC and on the zone's " +
-        'clocks, those at a change of the clocks, and the windows that end with them. Asks no database.',
+        'clocks, those at a change of the clocks, and the windows that end with them. A schedule that somebody has set at run time ' +
+        'goes before that of the code. Changes nothing.',
     )
     .argument('[job]', 'id of a job')
+    .option('--code', 'of a job: what the code says; asks no database')
     .option('--from <instant>', 'the first tick at or after it; default: now', parseInstant)
     .option('--count <count>', 'ticks to show at most', parseLimit, 10)
     .addOption(jobsOption())
@@ -103,10 +108,17 @@ function addSet(schedule: Command): void {
         if ((written === undefined) === (none === undefined)) {
           throw usage('a schedule is --cron, --every or --at, or --none', 'set')
         }
-        await app.setSchedule(jobId, written ?? null)
+        await app.setSchedule(jobId, written ? anchored(written, await rowOf(app, jobId)) : null)
         await printJob(app, jobId, json)
       }),
     )
+}
+
+/** As in the code: the phase of a fixed rate hangs on the first window. */
+function anchored(schedule: ScheduleSpec, row: JobRow | undefined): ScheduleSpec {
+  if (schedule.kind !== 'every' || !row || row.windows === null) return schedule
+  const { start } = JSON.parse(row.windows) as { start: string }
+  return { ...schedule, anchor: start }
 }
 
 function addClear(schedule: Command): void {
@@ -124,9 +136,13 @@ function addClear(schedule: Command): void {
 }
 
 async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
-  const job = (await app.jobs()).find(({ id }) => id === jobId)
-  const schedule = typeof job?.schedule === 'string' ? readSchedule(job.schedule) : undefined
-  printResult(json, { jobId, schedule: schedule ?? null }, () => `${jobId}: ${scheduleText(schedule)}`)
+  const row = await rowOf(app, jobId)
+  const schedule = row ? storedJob(row).schedule : null
+  printResult(json, { jobId, schedule }, () => `${jobId}: ${scheduleText(schedule ?? undefined)}`)
+}
+
+async function rowOf(app: Piko, jobId: string): Promise<JobRow | undefined> {
+  return (await app.jobs()).find(({ id }) => id === jobId)
 }
 
 async function preview(jobId: string | undefined, options: PreviewOptions, globals: GlobalOptions): Promise<void> {
@@ -172,11 +188,14 @@ function writtenSchedule(options: ScheduleOptions, command = 'preview'): Schedul
 async function jobPreview(
   jobId: string,
   from: Date,
-  { jobs, count }: PreviewOptions,
+  { jobs, count, code }: PreviewOptions,
   globals: GlobalOptions,
 ): Promise<Preview> {
-  const job = (await cliJobs(cliSettings(globals), jobs)).get(jobId)
-  const { schedule, windows } = job.policy
+  const settings = cliSettings(globals)
+  const { policy } = (await cliJobs(settings, jobs)).get(jobId)
+  const row = code ? undefined : await withAppOn(readOnly(settings), async (app) => rowOf(app, jobId))
+  const schedule = row && isOverridden(row) ? storedJob(row, defaultsOf(policy.schedule)).schedule : policy.schedule
+  const { windows } = policy
   return schedule ? previewOf(schedule, from, count, windows ?? 'none') : { ticks: [], windows: [] }
 }
 

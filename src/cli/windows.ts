@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
+import { type LedgerSpan } from '../store/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'
@@ -15,6 +17,9 @@ const STATES = ['succeeded', ...HOLES] as const
 
 interface WindowsOptions {
   readonly state?: NonNullable<WindowFilter['state']>
+  readonly from?: Date
+  readonly to?: Date
+  readonly coverage?: boolean
   readonly limit: number
 }
 
@@ -28,12 +33,16 @@ export function addWindows(program: Command): void {
     )
     .argument('<job>', 'id of a job with windows')
     .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
-    .option('--limit <count>', 'windows to show at most', parseLimit, 100)
+    .option('--from <instant>', 'only windows that start then or later', parseInstant)
+    .option('--to <instant>', 'only windows that start before', parseInstant)
+    .option('--coverage', 'spans of windows in the same state, and what is missing, in place of each window')
+    .option('--limit <count>', 'windows or spans to show at most', parseLimit, 100)
     .addHelpText(
       'after',
       examples([
         'piko windows sync_orders',
         'piko windows sync_orders --state failed --limit 10',
+        'piko windows sync_orders --coverage --from 2026-01-01T00:00:00Z',
         'piko windows sync_orders --json | jq .watermark',
       ]),
     )
@@ -42,9 +51,18 @@ export function addWindows(program: Command): void {
     )
 }
 
-function windows(jobId: string, filter: WindowsOptions, globals: GlobalOptions): Promise<void> {
+function windows(jobId: string, options: WindowsOptions, globals: GlobalOptions): Promise<void> {
   return withApp(globals, async (app, json) => {
     await requireWindows(app, jobId)
+    const { coverage, ...filter } = options
+    if (coverage) {
+      if (filter.state) throw new PikoError('USAGE', '--coverage has spans of every state; leave out --state')
+      const spans = await app.coverage(jobId, filter)
+      printResult(json, { job: jobId, coverage: spans }, () =>
+        spans.length === 0 ? `${jobId}: no windows yet` : table(spanColumns(), spans),
+      )
+      return
+    }
     const ledger = await app.ledger(jobId)
     const firstHole = await findFirstHole(app, jobId)
     const shown = await app.windows(jobId, filter)
@@ -118,6 +136,16 @@ function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): 
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
   const hole = firstHole ? `first hole ${instantText(firstHole.start)} (${firstHole.state})` : 'no hole'
   return `${jobId}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')}); watermark ${instantText(watermark)}; ${hole}`
+}
+
+function spanColumns(): Column<LedgerSpan>[] {
+  const style = styleFor(process.stdout)
+  return [
+    { title: 'from', cell: ({ start }) => instantText(start) },
+    { title: 'to', cell: ({ end }) => instantText(end) },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
+    { title: 'windows', cell: ({ windows: count }) => String(count) },
+  ]
 }
 
 function columns(): Column<LedgerWindow>[] {

@@ -17,6 +17,7 @@ import { type BackfillFilter } from '../store/backfill-store.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type Store } from '../store/store.ts'
+import { type CoverageFilter, type LedgerSpan } from '../store/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/window-store.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RunLogFilter } from '../store/run-log-store.ts'
@@ -504,6 +505,17 @@ export class Piko {
   /** Windows of a job's ledger, oldest first; 100 unless the filter says otherwise. */
   async windows(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
     return this.#ready().store.windows.list(jobId, filter)
+  }
+
+  /**
+   * A job's ledger as spans of neighbouring windows in the same state, with the holes between them: what is covered and what is not.
+   * Oldest first; 100 unless the filter says otherwise.
+   *
+   * @example
+   * const holes = (await app.coverage('sync_orders')).filter(({ state }) => state !== 'succeeded')
+   */
+  async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+    return this.#ready().store.windows.coverage(jobId, filter)
   }
 
   /** Counts, bounds and watermark of a job's ledger. */

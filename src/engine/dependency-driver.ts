@@ -8,7 +8,13 @@ import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
 
-/** Gives windows that wait for windows of other jobs their runs, on the leader. */
+/** Between two looks, where the first found nothing. */
+const REST_MS = 50
+
+/**
+ * Gives windows that wait for windows of other jobs their runs: the leader looks again and again, and every node when a window that
+ * others wait for has succeeded on it, so that they do not wait for the leader's next look. Two at once take turns at the windows' locks.
+ */
 export class DependencyDriver extends LoopService {
   readonly #store: DependencyStore
   readonly #registry: JobRegistry
@@ -16,8 +22,12 @@ export class DependencyDriver extends LoopService {
   readonly #dependents: readonly string[]
   readonly #leader: Leader
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #clock: Clock
   readonly #pollMs: number
   readonly #onPlanned: () => void
+  /** A window that others may wait for, on this node. */
+  #hasSucceeded = false
+  #restUntil = 0
 
   /** @param onPlanned runs are in the queue */
   constructor(
@@ -38,11 +48,14 @@ export class DependencyDriver extends LoopService {
     this.#dependents = [...parts.registry].filter((job) => job.policy.dependsOn.length > 0).map((job) => job.id)
     this.#leader = parts.leader
     this.#savedConfig = parts.savedConfig
+    this.#clock = parts.clock
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
     const upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
     parts.events.on('run.settled', ({ jobId, state }) => {
-      if (state === 'succeeded' && upstreams.has(jobId)) this.wake()
+      if (state !== 'succeeded' || !upstreams.has(jobId)) return
+      this.#hasSucceeded = true
+      this.wake()
     })
     parts.events.on('leader.changed', ({ isLeader }) => {
       if (isLeader) this.wake()
@@ -50,13 +63,23 @@ export class DependencyDriver extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    if (this.#dependents.length === 0 || !this.#leader.isLeader) return Infinity
+    if (this.#dependents.length === 0 || !(this.#leader.isLeader || this.#hasSucceeded)) return Infinity
+    // Successes come by the thousand, and each node looks at the same windows.
+    const restMs = this.#restUntil - this.#clock.now()
+    if (restMs > 0) return restMs
+    this.#hasSucceeded = false
     const { looked, promoted } = await this.#store.promote(this.#dependents, {
       upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
       runOf: (waiting) => this.#runOf(waiting),
     })
     if (promoted > 0) this.#onPlanned()
-    return looked > 0 ? 0 : this.#pollMs
+    if (looked > 0) {
+      this.#hasSucceeded = true
+      return 0
+    }
+    this.#restUntil = this.#clock.now() + REST_MS
+    // Behind it comes the pause of whoever claims the run.
+    return this.#leader.isLeader ? this.#pollMs / 2 : Infinity
   }
 
   #runOf({ jobId, window, backfill }: WaitingWindow): NewRun {

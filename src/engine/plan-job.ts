@@ -5,7 +5,7 @@ import { type StoredGeneration } from '../store/generations.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { jitterOf } from '../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
-import { storedSchedule } from '../time/stored-schedule.ts'
+import { defaultsOf, storedSchedule } from '../time/stored-schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
@@ -90,7 +90,8 @@ export function scheduleInForce(job: JobDefinition, stored: string | null | unde
   const { schedule, windows } = job.policy
   if (stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
   if (stored === null) return undefined
-  const spec = storedSchedule(stored, schedule?.kind === 'cron' ? schedule.timezone : 'UTC', job.id)
+  const anchor = windows && { anchor: windows.start.toISOString() }
+  const spec = storedSchedule(stored, { ...defaultsOf(schedule), ...anchor }, job.id)
   if (!windows || spec.kind !== 'at') return spec
   throw new PikoError('SCHEDULE_INVALID', `job "${job.id}": its windows need cron or every, not at ${spec.at}`, {
     details: { jobId: job.id, at: spec.at },

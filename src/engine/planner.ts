@@ -1,5 +1,6 @@
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
+import { type JobDefinition } from '../job/spec.ts'
 import {
   type Agenda,
   type DueJob,
@@ -12,7 +13,7 @@ import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
-import { Schedule, scheduleJson } from '../time/schedule.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
@@ -25,8 +26,11 @@ const PAUSE_MS = 10_000
 /** Overlap policies that need to know what is under way when the tick comes. */
 const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
-/** How far ahead is planned, in poll intervals: a pass that is late by half of one leaves no tick late. */
-const AHEAD = 1.5
+/**
+ * Planned is one poll interval ahead, so that an edit or a pause counts for every tick that is a poll interval away. Looks are so many
+ * to an interval: one that is late by a third of it leaves no tick late.
+ */
+const LOOKS = 1.5
 
 /** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
 const LEFT_BEHIND = 2
@@ -93,7 +97,7 @@ export class Planner extends LoopService {
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
     await this.#takeUpEdits(agenda.now)
-    const until = new Date(agenda.now.getTime() + this.#pollMs * AHEAD)
+    const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
     // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
@@ -109,16 +113,28 @@ export class Planner extends LoopService {
     for (const { id, schedule } of await this.#jobs.edited()) {
       const job = this.#registry.find(id)
       if (!job || this.#refused.get(id) === schedule) continue
-      try {
-        const spec = scheduleInForce(job, schedule)
-        // With windows the planner finds the next tick from the cursor.
-        const nextTick = spec && (job.policy.windows ? now : Schedule.of(spec, id).next(now))
-        await this.#jobs.replan(id, schedule, spec && scheduleJson(spec), nextTick)
-      } catch (thrown) {
-        // Said once: the schedule that was planned goes on until somebody mends the row.
-        this.#refused.set(id, schedule)
-        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
-      }
+      const edit = this.#readEdit(job, schedule, now)
+      if (!edit) continue
+      await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+      this.#refused.delete(id)
+      this.#events.emit('schedule.changed', { jobId: id, schedule })
+    }
+  }
+
+  #readEdit(
+    job: JobDefinition,
+    schedule: string | null,
+    now: Date,
+  ): { spec: ScheduleSpec | undefined; nextTick: Date | undefined } | undefined {
+    try {
+      const spec = scheduleInForce(job, schedule)
+      // With windows the planner finds the next tick from the cursor.
+      return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
+    } catch (thrown) {
+      // Said once: the schedule that was planned goes on until somebody mends the row.
+      this.#refused.set(job.id, schedule)
+      this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
+      return undefined
     }
   }
 
@@ -136,7 +152,8 @@ export class Planner extends LoopService {
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
-    return nextPlanAt ? Math.min(this.#pollMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : this.#pollMs
+    const lookMs = this.#pollMs / LOOKS
+    return nextPlanAt ? Math.min(lookMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : lookMs
   }
 
   /**

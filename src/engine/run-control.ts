@@ -1,4 +1,4 @@
-import { describe, PikoError } from '../errors.ts'
+import { describe, PikoError, toError } from '../errors.ts'
 import { type Attempt } from '../job/attempt.ts'
 import { ENDED_STATES, type EndedState, type Run } from '../job/run.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
@@ -6,9 +6,10 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
-import { type LedgerWindow } from '../store/window-store.ts'
+import { type JobRow } from '../store/job-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { storedSchedule, zoneOfStored } from '../time/stored-schedule.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
+import { storedDefaults, storedSchedule } from '../time/stored-schedule.ts'
 import { type WhyFacts, whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
@@ -103,30 +104,30 @@ export class RunControl {
 
   /** @throws PikoError `JOB_UNKNOWN` */
   async why(jobId: string, asked: Date | undefined): Promise<Why> {
-    const { jobs, runs, nodes, windows, dependencies } = this.#store
+    const { jobs, runs, nodes, windows, dependencies, backfills } = this.#store
     const job = await jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
     const waitingSince = asked ? undefined : (await dependencies.firstWaiting(jobId))?.end
-    const run = await runs.findTick(jobId, asked ?? waitingSince)
-    const tick = asked ?? waitingSince ?? run?.tick
+    const fired = await runs.findTick(jobId, asked ?? waitingSince)
+    const tick = asked ?? waitingSince ?? fired?.tick
     const window = tick && job.windows !== null ? await windows.endingAt(jobId, tick) : undefined
+    // A window may have been run again since, or by a backfill alone.
+    const run = window?.runId === undefined ? fired : ((await runs.find(window.runId)) ?? fired)
     const { now } = await jobs.agenda()
     const sentence = whySentence({
       jobId,
       now,
-      schedule: job.schedule === null ? undefined : storedSchedule(job.schedule, zoneOfStored(job.codeSchedule)),
+      ...schedulesOf(job),
       isPaused: job.isPaused,
       nextTick: job.nextTick,
       tick,
       run,
-      waiting: window?.state === 'waiting' ? await this.#waiting(window) : undefined,
+      window,
+      blocker: window?.waitsFor && (await windows.containing(window.waitsFor.jobId, window.waitsFor.at)),
+      backfill: run?.backfillId === undefined ? undefined : await backfills.find(run.backfillId),
       liveNodes: await nodes.countLive(),
     })
     return { sentence, tick, runId: run?.id }
-  }
-
-  async #waiting({ waitsFor }: LedgerWindow): Promise<WhyFacts['waiting']> {
-    return { waitsFor, blocker: waitsFor && (await this.#store.windows.containing(waitsFor.jobId, waitsFor.at)) }
   }
 
   /** Deletes ended runs in small steps. Returns how many. */
@@ -148,6 +149,19 @@ export class RunControl {
     const run = await this.#store.runs.find(runId)
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
+  }
+}
+
+/** The schedule that the planner goes by, and what is wrong with one that it could not take up. */
+function schedulesOf({ schedule, plannedSchedule, codeSchedule }: JobRow): Pick<WhyFacts, 'schedule' | 'unread'> {
+  const defaults = storedDefaults(codeSchedule)
+  const planned = plannedSchedule === null ? undefined : storedSchedule(plannedSchedule, defaults)
+  if (schedule === plannedSchedule) return { schedule: planned, unread: undefined }
+  try {
+    const edited: ScheduleSpec | undefined = schedule === null ? undefined : storedSchedule(schedule, defaults)
+    return { schedule: edited, unread: undefined }
+  } catch (thrown) {
+    return { schedule: planned, unread: toError(thrown).message }
   }
 }
 

@@ -1,3 +1,4 @@
+import { type BackfillState } from '../job/backfill.ts'
 import { type Run } from '../job/run.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
 import { formatMs } from '../time/duration.ts'
@@ -9,27 +10,46 @@ export interface WhyFacts {
   readonly now: Date
   /** As the database has it. */
   readonly schedule: ScheduleSpec | undefined
+  /** What is wrong with an edited schedule that nobody can read; undefined: nothing. */
+  readonly unread: string | undefined
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
   /** The tick asked for, else the last one that there is a row of. */
   readonly tick: Date | undefined
+  /** The run of the tick, or of its window. */
   readonly run: Run | undefined
-  /** The window of the tick, where it waits for windows of other jobs, with what is known of the first of these. */
-  readonly waiting:
-    { readonly waitsFor: LedgerWindow['waitsFor']; readonly blocker: LedgerWindow | undefined } | undefined
+  /** The window that ends with the tick. */
+  readonly window: LedgerWindow | undefined
+  /** Of what it waits for: the window that is in the way. */
+  readonly blocker: LedgerWindow | undefined
+  /** Of the run. */
+  readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
   /** Nodes whose leases have not run out. */
   readonly liveNodes: number
 }
 
 /** Why a job did or did not run, in one sentence. */
 export function whySentence(facts: WhyFacts): string {
-  const { jobId, tick, run, waiting } = facts
-  if (waiting && tick) return `${jobId} at ${text(tick)}: ${whyWaiting(waiting)}.`
-  if (run && tick) return `${jobId} at ${text(tick)}: ${whyRun(run, facts)}.`
-  return tick ? `${jobId} at ${text(tick)}: ${whyNoRun(tick, facts)}.` : `${jobId}: ${whyNever(facts)}.`
+  const { jobId, tick, unread } = facts
+  const edited =
+    unread === undefined ? '' : `; its edited schedule counts for nothing, the one before goes on: ${unread}`
+  return tick ? `${jobId} at ${text(tick)}: ${whyAt(tick, facts)}${edited}.` : `${jobId}: ${whyNever(facts)}${edited}.`
 }
 
-function whyRun(run: Run, { now, liveNodes }: WhyFacts): string {
+function whyAt(tick: Date, facts: WhyFacts): string {
+  const { run, window } = facts
+  if (window?.state === 'waiting') return whyWaiting(window, facts.blocker)
+  if (window?.state === 'skipped') {
+    return 'its window was skipped: it was missed, and windows.catchUp says not to run it; a backfill does'
+  }
+  if (window?.state === 'cancelled' && !run) return 'its window was cancelled while it waited for other jobs'
+  if (!run) return whyNoRun(tick, facts)
+  return window?.state === 'stale'
+    ? `${whyRun(run, facts)}, and is stale: a window that it depends on was run again`
+    : whyRun(run, facts)
+}
+
+function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
   const name = `run ${run.id}`
   switch (run.state) {
     case 'succeeded':
@@ -43,6 +63,7 @@ function whyRun(run: Run, { now, liveNodes }: WhyFacts): string {
     case 'skipped':
       return `it was skipped (${run.reason ?? 'no reason'}): ${SKIPPED[run.reason ?? ''] ?? 'see docs/lifecycle.md'}`
     case 'queued':
+      if (backfill?.state === 'paused') return `${name} waits, since backfill ${backfill.id} is paused`
       if (run.runAt > now) {
         const why =
           run.attempt > 0 ? `to be tried again: ${run.error?.message ?? 'it failed'}` : 'and is not due before'
@@ -57,11 +78,13 @@ function whyRun(run: Run, { now, liveNodes }: WhyFacts): string {
   }
 }
 
-function whyWaiting({ waitsFor, blocker }: NonNullable<WhyFacts['waiting']>): string {
+function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
   if (!waitsFor) return 'it waits for the jobs that it depends on, and no leading node has looked at them yet'
   const { jobId, at } = waitsFor
   if (!blocker) return `it waits for ${jobId} from ${text(at)} on, and the ledger has no window there yet`
   const { start, end, state, runId, error } = blocker
+  if (state === 'succeeded')
+    return `it waited for ${jobId} from ${text(start)} to ${text(end)}; what else it waits for is looked at within a poll`
   const run = runId === undefined ? '' : ` (run ${runId}${error === undefined ? '' : `: ${error}`})`
   return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }

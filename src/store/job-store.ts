@@ -44,6 +44,8 @@ export interface JobRow {
   readonly schedule: string | null
   /** What the code said last; `schedule` differs from it when somebody has overridden it. */
   readonly codeSchedule: string | null
+  /** What the planner goes by; differs from `schedule` until an edit is taken up, and while it can't be read. */
+  readonly plannedSchedule: string | null
   readonly windows: string | null
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
@@ -60,7 +62,7 @@ export interface DueJob {
   readonly windowCursor: Date | undefined
   /** Of a job with windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
-  /** Windows planned and not settled. */
+  /** Windows planned and not settled, those of backfills left out. */
   readonly pending: number
   /** Runs of the job that are queued or running. */
   readonly active: number
@@ -182,9 +184,8 @@ export class JobStore {
     if (!row) return
     const { dialect } = this.#database
     // What somebody has set in the database stands, whatever the code says now.
-    const isOverridden = row.schedule !== row.code_schedule && (row.windows === null) === (job.windows === null)
-    const schedule = isOverridden ? row.schedule : job.schedule
-    const isRescheduled = row.schedule !== schedule || row.windows !== job.windows
+    const isOverridden = row.schedule !== row.code_schedule
+    const isRescheduled = row.windows !== job.windows || (!isOverridden && row.schedule !== job.schedule)
     const description = job.description?.slice(0, 500) ?? null
     if (!isRescheduled && row.code_schedule === job.schedule && row.description === description) return
     await trx
@@ -193,20 +194,22 @@ export class JobStore {
         description,
         updated_at: dialect.now(),
         code_schedule: job.schedule,
-        ...(isRescheduled && (await this.#reschedule(trx, job, row, schedule))),
+        ...(isRescheduled && (await this.#reschedule(trx, job, row))),
+        // The planner takes it up as if it had been edited now.
+        ...(isOverridden && { schedule: row.schedule }),
       })
       .where('id', '=', job.id)
       .execute()
   }
 
-  /** Where a job whose schedule or windows have changed goes on. */
+  /** Where a job whose schedule or windows have changed in the code goes on. */
   async #reschedule(
     trx: Transaction<Tables>,
     job: JobRegistration,
     row: Selectable<JobTable>,
-    schedule: string | null,
   ): Promise<UpdateObject<Tables, 'piko_job'>> {
     const { dialect } = this.#database
+    const { schedule } = job
     const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
     const changes = { schedule, planned_schedule: schedule, windows: job.windows }
     const { windowCursor } = job.begin
@@ -481,6 +484,7 @@ export class JobStore {
       description: row.description ?? undefined,
       schedule: row.schedule,
       codeSchedule: row.code_schedule,
+      plannedSchedule: row.planned_schedule,
       windows: row.windows,
       isPaused: row.is_paused !== 0,
       nextTick: optionalDate(row.next_tick, dialect),
@@ -539,6 +543,7 @@ function ledgerOf(
   return isExtended ? { start: begin, cursor: begin, isKept: true } : { start, cursor, isKept: true }
 }
 
+/** Those of backfills are left out: however many of them wait in the queue, live windows are planned. */
 async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
   if (jobIds.length === 0) return new Map()
   const rows = await trx
@@ -546,6 +551,7 @@ async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[
     .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
     .where('job_id', 'in', jobIds)
     .where('state', 'in', ['pending', 'waiting'])
+    .where('backfill_id', 'is', null)
     .groupBy('job_id')
     .execute()
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))

@@ -5,6 +5,7 @@ import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
+import { type CoverageFilter, type LedgerSpan, ledgerSpans } from './ledger-spans.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type WindowState, type WindowTable } from './tables.ts'
@@ -118,6 +119,11 @@ export class WindowStore {
     if (filter.from) query = query.where('piko_window.start_at', '>=', dialect.instant(filter.from))
     if (filter.to) query = query.where('piko_window.start_at', '<', dialect.instant(filter.to))
     return (await query.execute()).map((row) => this.#windowOf(jobId, row))
+  }
+
+  /** What of a job's timeline is covered, and what is not. */
+  coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+    return ledgerSpans(this.#database, jobId, filter)
   }
 
   #query(jobId: string) {

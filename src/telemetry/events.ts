@@ -10,6 +10,10 @@ export interface EventMap {
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
   /** This node knows a new version of a job's config; it is in force from `effectiveFrom` on. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
+  /** A schedule that somebody has set in a job's row counts from now on; null: none. */
+  'schedule.changed': { jobId: string; schedule: string | null }
+  /** A schedule that somebody has set in a job's row can't be read; the one before goes on. Told once for each text. */
+  'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
   /** Windows that catch-up leaves out; each is recorded in the ledger as skipped. */

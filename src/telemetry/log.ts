@@ -98,6 +98,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       }
       log.info(fields, `a new version of the config of job ${jobId} is known`)
     }),
+    events.on('schedule.changed', ({ jobId, schedule }) => {
+      const words = schedule === null ? `job ${jobId} has no schedule now` : `job ${jobId} goes by its new schedule`
+      log.info({ piko_event: 'schedule.changed', job_id: jobId, schedule }, words)
+    }),
+    events.on('schedule.refused', ({ jobId, schedule, error }) => {
+      const words = `the new schedule of job ${jobId} can't be read, and the one before goes on; mend its row in piko_job`
+      log.error({ piko_event: 'schedule.refused', job_id: jobId, schedule, err: error }, words)
+    }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
       log.info(
         { piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason },

@@ -30,10 +30,11 @@ export interface Calendar {
 /** Says of a stored schedule that its calendar has a function, which only the code knows. */
 export const FUNCTION_MARKER = '(function)'
 
-/** A function that leaves out more ticks in a row ends the schedule: it would keep the planner busy for ever. */
+/** What leaves out more ticks in a row, or all of a longer time, ends the schedule: it would keep the planner busy for ever. */
 const MOST_EXCLUDED = 100_000
-
 const DAY_MS = 86_400_000
+/** Weekdays fall on the same dates again after 40 years at most. */
+const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
 /** Ticks without those that a calendar leaves out. */
 export class CalendarTicks implements Ticks {
@@ -53,9 +54,10 @@ export class CalendarTicks implements Ticks {
 
   next(afterMs: number): number | undefined {
     let tick = this.#ticks.next(afterMs)
-    for (let count = 0; tick !== undefined && count < MOST_EXCLUDED; count++) {
+    const last = (tick ?? 0) + LONGEST_EXCLUDED_MS
+    for (let count = 0; tick !== undefined && tick <= last && count < MOST_EXCLUDED; count++) {
       const day = this.#dayAt(tick)
-      if (this.#isDayOff(day)) tick = this.#ticks.next(Math.max(tick, this.#insideDay(tick, (day + 1) * DAY_MS - 1)))
+      if (this.#isDayOff(day)) tick = this.#ticks.next(this.#endOfDay(tick, day))
       else if (this.#isExcluded(tick)) tick = this.#ticks.next(tick)
       else return tick
     }
@@ -64,9 +66,10 @@ export class CalendarTicks implements Ticks {
 
   previous(beforeMs: number): number | undefined {
     let tick = this.#ticks.previous(beforeMs)
-    for (let count = 0; tick !== undefined && count < MOST_EXCLUDED; count++) {
+    const first = (tick ?? 0) - LONGEST_EXCLUDED_MS
+    for (let count = 0; tick !== undefined && tick >= first && count < MOST_EXCLUDED; count++) {
       const day = this.#dayAt(tick)
-      if (this.#isDayOff(day)) tick = this.#ticks.previous(Math.min(tick, this.#insideDay(tick, day * DAY_MS)))
+      if (this.#isDayOff(day)) tick = this.#ticks.previous(this.#startOfDay(tick, day))
       else if (this.#isExcluded(tick)) tick = this.#ticks.previous(tick)
       else return tick
     }
@@ -78,10 +81,17 @@ export class CalendarTicks implements Ticks {
     return Math.floor((tick + this.#zone.offsetAt(tick)) / DAY_MS)
   }
 
-  /** The first or last millisecond of the tick's day; the tick itself when the clocks change on the way. */
-  #insideDay(tick: number, wall: number): number {
-    const offset = this.#zone.offsetAt(tick)
-    return this.#zone.offsetAt(wall - offset) === offset ? wall - offset : tick
+  /** The last millisecond of the tick's day, or the last before the clocks change on the way there. */
+  #endOfDay(tick: number, day: number): number {
+    const end = (day + 1) * DAY_MS - 1 - this.#zone.offsetAt(tick)
+    const change = this.#zone.changeAfter(tick, end)
+    return change === undefined ? end : change - 1
+  }
+
+  /** The first millisecond of the tick's day, or the first behind a change of the clocks on the way there. */
+  #startOfDay(tick: number, day: number): number {
+    const start = day * DAY_MS - this.#zone.offsetAt(tick)
+    return this.#zone.changeBefore(tick, start) ?? start
   }
 
   #isDayOff(day: number): boolean {

@@ -2,7 +2,8 @@ import { describe, PikoError } from '../errors.ts'
 
 /** What is wrong with a schedule. `expected` and `hint` are parts of one sentence. */
 export interface ScheduleFault {
-  readonly option: 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'
+  readonly option:
+    'schedule' | 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'
   readonly value: unknown
   readonly expected: string
   /** What to do next. */

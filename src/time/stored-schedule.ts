@@ -1,33 +1,88 @@
+import { type CalendarFunction, FUNCTION_MARKER } from './calendar.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
+import { scheduleInvalid } from './schedule-invalid.ts'
+
+/** What a stored text leaves to the code of its job. */
+export interface StoredDefaults {
+  /** Where the text names no zone. Default `'UTC'`. */
+  readonly timezone?: string | undefined
+  /** Where the text names no instant of a fixed rate. Default: the epoch. */
+  readonly anchor?: string | undefined
+  /** The calendar's function, for which a mark stands in the text. Without one the mark says nothing. */
+  readonly when?: CalendarFunction | undefined
+}
 
 const MOST_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
+/** Two jobs whose texts are the same may have different functions. */
+const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
  * The schedule of a text in the database: JSON as the code writes it, or a cron expression that somebody typed.
  *
- * @param timezone of a bare cron expression
  * @throws PikoError `SCHEDULE_INVALID`
  */
-export function storedSchedule(text: string, timezone = 'UTC', jobId?: string): ScheduleSpec {
-  const key = `${timezone}\n${text}`
-  const found = known.get(key)
+export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobId?: string): ScheduleSpec {
+  const specs = defaults.when ? specsOf(defaults.when) : known
+  const key = `${defaults.timezone}\n${defaults.anchor}\n${text}`
+  const found = specs.get(key)
   if (found) return found
-  const spec = readSchedule(text, timezone)
+  const spec = read(text, defaults, jobId)
   Schedule.of(spec, jobId)
-  if (known.size >= MOST_KNOWN) known.clear()
-  known.set(key, spec)
+  if (specs.size >= MOST_KNOWN) specs.clear()
+  specs.set(key, spec)
   return spec
 }
 
-/** The same without a look at what it says, to be shown. */
-export function readSchedule(text: string, timezone = 'UTC'): ScheduleSpec {
-  if (text.trimStart().startsWith('{')) return JSON.parse(text) as ScheduleSpec
-  return { kind: 'cron', cron: text.trim(), timezone }
+/** What the code's own schedule says where a stored text says nothing. */
+export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
+  if (!code || code.kind === 'at') return {}
+  return {
+    timezone: code.timezone,
+    when: code.exclude?.when,
+    ...(code.kind === 'every' && { anchor: code.anchor }),
+  }
 }
 
-/** The zone in which a bare cron expression is read: that of the schedule in the code. */
-export function zoneOfStored(code: string | null): string {
-  const spec = code === null ? undefined : readSchedule(code)
-  return (spec && 'timezone' in spec && spec.timezone) || 'UTC'
+/** The same by the text that the code has stored; its function is not known. */
+export function storedDefaults(code: string | null): StoredDefaults {
+  return code === null ? {} : defaultsOf(storedSchedule(code))
+}
+
+function specsOf(when: CalendarFunction): Map<string, ScheduleSpec> {
+  const specs = knownOf.get(when) ?? new Map<string, ScheduleSpec>()
+  knownOf.set(when, specs)
+  return specs
+}
+
+function read(text: string, defaults: StoredDefaults, jobId: string | undefined): ScheduleSpec {
+  const { timezone = 'UTC', anchor = new Date(0).toISOString() } = defaults
+  if (!text.trimStart().startsWith('{')) return { kind: 'cron', cron: text.trim(), timezone }
+  const spec = withFunction(parsed(text, jobId), defaults.when)
+  if (spec.kind === 'cron') return { ...spec, timezone: spec.timezone ?? timezone }
+  return spec.kind === 'every' ? { ...spec, anchor: spec.anchor ?? anchor } : spec
+}
+
+function parsed(text: string, jobId: string | undefined): ScheduleSpec {
+  try {
+    return JSON.parse(text) as ScheduleSpec
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw scheduleInvalid(
+      {
+        option: 'schedule',
+        value: text,
+        expected: 'a cron expression, or JSON such as {"kind":"cron","cron":"0 * * * *"}',
+        hint: `correct it: ${reason}`,
+        cause,
+      },
+      jobId,
+    )
+  }
+}
+
+function withFunction(spec: ScheduleSpec, when: CalendarFunction | undefined): ScheduleSpec {
+  if (!('exclude' in spec) || (spec.exclude?.when as unknown) !== FUNCTION_MARKER) return spec
+  const { when: _, ...days } = spec.exclude ?? {}
+  return { ...spec, exclude: { ...days, ...(when && { when }) } }
 }

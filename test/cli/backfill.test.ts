@@ -74,6 +74,15 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
     '24',
     '-',
   ])
+  const coverage = await project.piko(['windows', 'hourly', '--coverage', '--to', '2025-01-03T00:00:00Z'])
+  expect(coverage.stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+    ['FROM', 'TO', 'STATE', 'WINDOWS'],
+    ['2025-01-01T00:00:00Z', '2025-01-02T00:00:00Z', 'failed', '24'],
+    ['2025-01-02T00:00:00Z', '2025-01-03T00:00:00Z', 'missing', '0'],
+    [''],
+  ])
+  const late = await project.piko(['windows', 'hourly', '--from', '2025-01-01T22:00:00Z', '--json'])
+  expect((JSON.parse(late.stdout) as { windows: unknown[] }).windows).toHaveLength(2)
   // Its hours have failed: the day waits, says for what, and can be called off.
   await project.piko(['backfill', 'create', 'daily', ...DAY])
   const waiting = await until(async () => {
@@ -152,6 +161,14 @@ it('piko schedule set and clear: another schedule within a poll, shown by jobs l
     isOverridden: true,
     nextTick: expect.stringMatching(/-01-01T05:00:00\.000Z$/) as string,
   })
+  const preview = ['schedule', 'preview', 'hand', '--from', '2026-06-01T00:00:00Z', '--count', '2', '--json']
+  expect(JSON.parse((await project.piko(preview)).stdout)).toMatchObject({
+    ticks: [{ at: '2027-01-01T05:00:00Z' }, {}],
+  })
+  expect(JSON.parse((await project.piko([...preview, '--code'])).stdout)).toEqual({ ticks: [], windows: [] })
+  // The phase of a rate hangs on the first window.
+  const rate = await project.piko(['schedule', 'set', 'hourly', '--every', '7h', '--json'])
+  expect(JSON.parse(rate.stdout)).toMatchObject({ schedule: { kind: 'every', anchor: '2025-01-01T00:00:00.000Z' } })
   expect((await project.piko(['schedule', 'clear', 'hand', '--json'])).stdout).toBe(
     '{"jobId":"hand","schedule":null}\n',
   )

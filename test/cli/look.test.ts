@@ -50,6 +50,20 @@ describe('piko jobs list', () => {
     ])
   })
 
+  it('shows the schedule that goes on where an edited one can not be read', async () => {
+    const project = new Project({ 'jobs.ts': JOBS, 'known.ts': KNOWN })
+    await startOnce(project, 'known.ts')
+    await withSql(project, "UPDATE piko_job SET schedule = '{bad' WHERE id = 'often'")
+    const { stdout } = await project.piko(['jobs', 'list'])
+    expect(stdout).toMatch(/\noften +every 1h30m \(edit not readable\) /)
+    const { jobs } = JSON.parse((await project.piko(['jobs', 'list', '--json'])).stdout) as { jobs: { id: string }[] }
+    expect(jobs.find(({ id }) => id === 'often')).toMatchObject({
+      schedule: { kind: 'every' },
+      isOverridden: true,
+      problem: expect.stringMatching(/^job "often": schedule is "\{bad"; expected/) as string,
+    })
+  })
+
   it('ends even when a module of the project holds the process', async () => {
     const project = new Project({ 'jobs.ts': `${JOBS}\nsetInterval(() => {}, 1_000)` })
     const result = await project.piko(['jobs', 'list', '--json'])

@@ -198,6 +198,27 @@ describeEachStore((fixture) => {
     expect(seen.toSorted()).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
   })
 
+  it('does not hold up live windows, however many of its own wait in the queue', async () => {
+    await fresh()
+    const gate = new Gate()
+    const live: string[] = []
+    const begin = Math.floor(Date.now() / 1_000) * 1_000
+    const windows = { start: new Date(begin - 3_000_000), catchUp: 'none' } as const
+    const app = await startApp(
+      fixture.options,
+      defineJob({ id: 'seconds', cron: '* * * * * *', windows }, async (ctx) => {
+        if (ctx.window.start.getTime() < begin) await gate.pass(ctx.signal)
+        else live.push(ctx.window.start.toISOString())
+      }),
+    )
+    const backfill = await app.backfill('seconds', { from: windows.start, to: new Date(begin), parallel: 1 })
+    await eventually(async () => expect((await backfill.status()).queued).toBeGreaterThan(1_500))
+    const before = live.length
+    await eventually(() => expect(live.length).toBeGreaterThan(before + 2))
+    await backfill.cancel()
+    gate.open()
+  })
+
   it.each([
     ['a range without a window', { from: END, to: '2025-02-01T00:00:00Z' }, 'WINDOW_UNKNOWN', /begin at 2025-01-01/],
     ['a range backwards', { from: END, to: START }, 'USAGE', /an instant after from/],

@@ -50,8 +50,10 @@ describeEachStore((fixture) => {
       `daily at 2026-03-29T22:00:00Z: it waits for the window of hourly from 2026-03-29T01:00:00Z to 2026-03-29T02:00:00Z, ` +
         `which is failed (run ${failed?.runId}: no data yet).`,
     )
-    expect((await app.why('monthly')).sentence).toMatch(
-      /waits for the window of daily from 2026-03-28T23:00:00Z.*which is waiting/,
+    await eventually(async () =>
+      expect((await app.why('monthly')).sentence).toMatch(
+        /waits for the window of daily from 2026-03-28T23:00:00Z.*which is waiting/,
+      ),
     )
 
     isMended = true

@@ -182,4 +182,28 @@ describe('a job with windows', () => {
     expect(plan.runs.map((run) => run.window?.start)).toEqual([t('2026-03-08T00:00:00Z'), t('2026-03-09T00:00:00Z')])
     expect(plan.planAt).toEqual(t('2026-03-11T00:00:00Z'))
   })
+
+  it('goes on when the schedule of a job with a calendar function has changed', () => {
+    const windows = { start: '2026-03-01T00:00:00Z' } as const
+    const isOdd = (_: Date, { date }: { date: string }) => Number(date.slice(-2)) % 2 === 1
+    const before = registrationOf(job({ cron: '0 0 * * *', exclude: isOdd, windows }), NOW)
+    expect(before.schedule).toMatch(/\(function\)/)
+    const generations = [
+      { start: t('2026-03-01T00:00:00Z'), schedule: before.schedule as string },
+      {
+        start: t('2026-03-06T00:00:00Z'),
+        schedule: JSON.stringify({ kind: 'cron', cron: '0 0 * * *', timezone: 'UTC' }),
+      },
+    ]
+    const windowsOf = (exclude: object) =>
+      planJob(
+        job({ cron: '0 0 * * *', windows, ...exclude }),
+        due({ windowCursor: t('2026-03-02T00:00:00Z'), generations }),
+        NOW,
+        t('2026-03-07T00:00:00Z'),
+      ).runs.map(({ window }) => window?.end.getUTCDate())
+    expect(windowsOf({ exclude: isOdd })).toEqual([4, 6, 7])
+    // The code has no function any longer: its mark in what was stored says nothing.
+    expect(windowsOf({})).toEqual([3, 4, 5, 6, 7])
+  })
 })

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
+import { storeOn } from '../../src/store/store.ts'
 import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
@@ -39,6 +40,57 @@ describeEachStore((fixture) => {
     })
   })
 
+  it.each([
+    ['an edit', 'UPDATE piko_job SET schedule = NULL'],
+    ['a pause', 'UPDATE piko_job SET is_paused = 1'],
+  ])('no tick of a job fires that is more than a poll later than %s', async (_, statement) => {
+    database = await fixture.open()
+    await fixture.empty()
+    const poll = 600
+    const app = await startApp(
+      fixture.options,
+      defineJob({ id: 'report', every: '20ms' }, () => {}),
+      { settings: { piko: { poll_interval: `${poll}ms` } } },
+    )
+    const { dialect, sql } = database
+    for (let round = 0; round < 3; round++) {
+      await database.sql.exec('UPDATE piko_job SET schedule = code_schedule, is_paused = 0')
+      // The worst moment: right behind a look.
+      await nextEvent(app, 'runs.planned')
+      await sql.exec(statement)
+      const { now } = await storeOn(database).jobs.agenda()
+      const looks = recordEvents(app, 'runs.planned')
+      await eventually(async () => {
+        expect((await app.runs({ state: 'queued' })).length + (await app.runs({ state: 'running' })).length).toBe(0)
+      })
+      expect(looks.length).toBeLessThanOrEqual(1)
+      const [row] = await sql.query<{ tick: Date }>('SELECT MAX(tick) AS tick FROM piko_run')
+      expect(dialect.date(row!.tick).getTime() - now.getTime()).toBeLessThanOrEqual(poll)
+    }
+  })
+
+  it('outlives deploys that give the job windows, and take them away again', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const windows = { start: '2026-01-01T00:00:00Z', catchUp: 'none' } as const
+    const deploy = (options: object) =>
+      startApp(
+        fixture.options,
+        defineJob({ id: 'report', cron: '0 0 1 1 *', ...options }, () => {}),
+      )
+    await (await deploy({})).stop()
+    await type('30 6 3 3 *')
+    for (const options of [{ windows }, { windows: { ...windows, parallel: 2 } }, {}]) {
+      const app = await deploy(options)
+      await eventually(async () => {
+        const [row] = await app.jobs()
+        expect(row).toMatchObject({ schedule: '30 6 3 3 *', plannedSchedule: '30 6 3 3 *' })
+        expect(row?.nextTick?.toISOString()).toMatch(/-03-03T06:30:00\.000Z$/)
+      })
+      await app.stop()
+    }
+  })
+
   it('a bare cron expression will do; nonsense is told once and the old schedule goes on', async () => {
     database = await fixture.open()
     await fixture.empty()
@@ -47,11 +99,18 @@ describeEachStore((fixture) => {
     await eventually(async () =>
       expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/),
     )
-    const failed = nextEvent(app, 'loop.failed')
+    const refused = recordEvents(app, 'schedule.refused')
     await type('every day')
-    expect((await failed).error.message).toMatch(/job "report": cron is "every day"; expected five fields/)
+    await eventually(() => expect(refused).toMatchObject([{ jobId: 'report', schedule: 'every day' }]))
+    expect(refused[0]?.error.message).toMatch(/job "report": cron is "every day"; expected five fields/)
+    await type('{bad')
+    await eventually(() => expect(refused).toHaveLength(2))
+    expect(refused[1]?.error.message).toMatch(/job "report": schedule is "\{bad"; expected a cron expression, or JSON/)
     expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/)
+    const changed = nextEvent(app, 'schedule.changed')
     await type(null)
+    expect(await changed).toEqual({ jobId: 'report', schedule: null })
+    expect(refused).toHaveLength(2)
     await eventually(async () => expect((await app.jobs())[0]?.nextTick).toBeUndefined())
   })
 

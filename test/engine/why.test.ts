@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
-import { eventually, nextEvent, startApp } from '../support/app.ts'
+import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 const MINUTE_MS = 60_000
@@ -93,5 +93,64 @@ describeEachStore((fixture) => {
         /it was skipped \(misfire\): no node planned it within misfireGraceTime\.$/,
       ),
     )
+  })
+
+  it('goes by the schedule in force while an edited one can not be read, and says so', async () => {
+    const app = await start(defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}))
+    for (const text of ['every day', '{bad']) {
+      await database.sql.exec('UPDATE piko_job SET schedule = ?', [text])
+      expect((await app.why('hourly')).sentence).toMatch(
+        /^hourly: no tick was due yet; the next is .*; its edited schedule counts for nothing, the one before goes on: .* is ".*"; expected .*\.$/,
+      )
+    }
+  })
+
+  it('knows jobs with a calendar function', async () => {
+    const app = await start(defineJob({ id: 'workday', cron: '0 * * * *', exclude: () => false }, () => {}))
+    expect((await app.why('workday')).sentence).toMatch(/^workday: no tick was due yet; the next is /)
+  })
+
+  it('tells what became of a window: skipped, run by a backfill alone, stale, or held up by a pause', async () => {
+    const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T06:00:00Z' } as const
+    const app = await start(
+      defineJob({ id: 'hours', cron: '0 * * * *', windows: { ...windows, catchUp: 'latest' } }, () => {}),
+      defineJob(
+        {
+          id: 'after',
+          cron: '0 */6 * * *',
+          windows: { ...windows, catchUp: 'none' },
+          dependsOn: ['hours'],
+          onUpstreamChange: 'stale',
+        },
+        () => {},
+      ),
+    )
+    const at = (hour: number) => new Date(Date.parse(windows.start) + hour * 3_600_000)
+    await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(1))
+    const range = { from: windows.start, to: windows.end }
+    await (await app.backfill('hours', range)).wait()
+    expect((await app.why('hours', at(2))).sentence).toMatch(/run \d+ succeeded at /)
+    await (await app.backfill('after', range)).wait()
+    await app.run('hours', { window: at(3), wait: true })
+    expect((await app.why('after', at(6))).sentence).toMatch(
+      /run \d+ succeeded at .*, and is stale: a window that it depends on was run again\.$/,
+    )
+    await database.sql.exec(`UPDATE piko_window SET state = 'skipped', run_id = NULL WHERE job_id = 'hours'`)
+    expect((await app.why('hours', at(2))).sentence).toMatch(
+      /its window was skipped: it was missed, and windows\.catchUp says not to run it; a backfill does\.$/,
+    )
+  })
+
+  it('tells of a window whose backfill is paused', async () => {
+    const gate = new Gate()
+    const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T06:00:00Z', catchUp: 'none' } as const
+    const app = await start(defineJob({ id: 'hours', cron: '0 * * * *', windows }, () => gate.pass()))
+    const backfill = await app.backfill('hours', { from: windows.start, to: windows.end, parallel: 1 })
+    await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 5 }))
+    await backfill.pause()
+    expect((await app.why('hours', new Date(windows.end))).sentence).toMatch(
+      /^hours at 2026-01-01T06:00:00Z: run \d+ waits, since backfill \d+ is paused\.$/,
+    )
+    gate.open()
   })
 })

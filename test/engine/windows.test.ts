@@ -3,6 +3,7 @@ import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type WindowsSpec } from '../../src/job/spec.ts'
 import { type Database } from '../../src/store/database.ts'
+import { storeOn } from '../../src/store/store.ts'
 import { type LedgerWindow } from '../../src/store/window-store.ts'
 import { type Window } from '../../src/time/window.ts'
 import { eventually, Gate, Headcount, nextEvent, startApp } from '../support/app.ts'
@@ -266,6 +267,50 @@ describeEachStore((store) => {
         minutes(5, () => {}, { catchUp: 'none', parallel: 2 }),
       )
       await eventually(async () => expect((await app.jobs())[0]).toMatchObject({ planAt: undefined }))
+    })
+  })
+
+  describe('coverage', () => {
+    const insert = async (from: number, to: number, state: 'succeeded' | 'failed' | 'stale') => {
+      const { db, dialect } = database
+      for (let at = from; at < to; at += 1_000) {
+        const values = Array.from({ length: Math.min(1_000, to - at) }, (_, index) => ({
+          ...{ job_id: 'sync', state, updated_at: dialect.now() },
+          ...{ start_at: dialect.instant(minute(at + index)), end_at: dialect.instant(minute(at + index + 1)) },
+        }))
+        await db.insertInto('piko_window').values(values).execute()
+      }
+    }
+
+    it('is told in spans of windows in the same state, with what is missing between them', async () => {
+      // More than one page of windows in one span.
+      await insert(0, 7_000, 'succeeded')
+      await insert(7_000, 7_002, 'failed')
+      await insert(7_005, 7_010, 'succeeded')
+      const windows = storeOn(database).windows
+      const all = [
+        { start: minute(0), end: minute(7_000), state: 'succeeded', windows: 7_000 },
+        { start: minute(7_000), end: minute(7_002), state: 'failed', windows: 2 },
+        { start: minute(7_002), end: minute(7_005), state: 'missing', windows: 0 },
+        { start: minute(7_005), end: minute(7_010), state: 'succeeded', windows: 5 },
+      ]
+      expect(await windows.coverage('sync')).toEqual(all)
+      expect(await windows.coverage('sync', { limit: 2 })).toEqual(all.slice(0, 2))
+      expect(await windows.coverage('nobody')).toEqual([])
+      // The window around the instant is shown whole; what the ledger does not have yet is missing.
+      const from = new Date(minute(7_001).getTime() + 30_000)
+      expect(await windows.coverage('sync', { from, to: minute(7_012) })).toEqual([
+        { ...all[1], start: minute(7_001), windows: 1 },
+        ...all.slice(2),
+        { start: minute(7_010), end: minute(7_012), state: 'missing', windows: 0 },
+      ])
+      expect(await windows.coverage('sync', { from: minute(8_000), to: minute(8_001) })).toEqual([
+        { start: minute(8_000), end: minute(8_001), state: 'missing', windows: 0 },
+      ])
+      expect(await windows.coverage('sync', { from: minute(7_003), to: minute(7_006) })).toEqual([
+        { start: minute(7_003), end: minute(7_005), state: 'missing', windows: 0 },
+        { start: minute(7_005), end: minute(7_006), state: 'succeeded', windows: 1 },
+      ])
     })
   })
 

@@ -184,6 +184,8 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'config.changed': { jobId: 'sync', version: 2, effectiveFrom: new Date(0) },
   'runs.deleted': { count: 3 },
   'backfill.changed': { backfillId: 4, jobId: 'sync', state: 'succeeded' },
+  'schedule.changed': { jobId: 'sync', schedule: '0 * * * *' },
+  'schedule.refused': { jobId: 'sync', schedule: 'every day', error: new Error('no cron') },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },
   'windows.skipped': { jobId: 'sync', count: 3 },

@@ -3,9 +3,10 @@ import { type Calendar, WEEKDAYS } from '../../src/time/calendar.ts'
 import { Schedule, type ScheduleSpec } from '../../src/time/schedule.ts'
 import { Timeline } from '../../src/time/window.ts'
 import { Zone } from '../../src/time/zone.ts'
-import { type Change, changesOf, clock, CRONS, Minutes, type Rule } from './reference.ts'
+import { type Change, changesOf, clock, CRONS, Minutes, type ReferenceCron, type Rule } from './reference.ts'
 
-// PIKO_TIME_SWEEP=full: every change of every zone, with every expression. Minutes of work in place of seconds.
+// Every zone is checked on both sides of every change of its clocks, and every kind of schedule around one gap and one overlap of each
+// zone. PIKO_TIME_SWEEP=full: around every change. Minutes of work in place of one.
 const IS_FULL = process.env['PIKO_TIME_SWEEP'] === 'full'
 const SEED = Number(process.env['PIKO_TIME_SEED'] ?? 1)
 
@@ -37,22 +38,13 @@ interface Case {
   readonly expected: readonly number[]
 }
 
-function cronCase(zone: string, minutes: Minutes, random: Random): Case {
-  const chosen = Array.from({ length: random(4) === 0 ? 2 : 1 }, () => CRONS[random(CRONS.length)] ?? CRONS[0])
-  return cronCaseOf(
-    zone,
-    minutes,
-    chosen.filter((cron) => cron !== undefined),
-    random,
-  )
-}
-
-function cronCaseOf(zone: string, minutes: Minutes, crons: readonly (typeof CRONS)[number][], random: Random): Case {
+function cronCase(zone: string, minutes: Minutes, crons: readonly ReferenceCron[], random: Random): Case {
   const dst = RULES[random(RULES.length)] ?? 'auto'
   const ticks = new Set<number>()
-  for (const [, matches, isHourWild] of crons) {
+  for (const [, matches, isHourWild, seconds] of crons) {
     const auto: Rule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
-    for (const tick of minutes.ticks((local) => matches(new Date(local)), dst === 'auto' ? auto : dst)) ticks.add(tick)
+    const rule = dst === 'auto' ? auto : dst
+    for (const tick of minutes.ticks((local) => matches(new Date(local)), rule, seconds)) ticks.add(tick)
   }
   const bounds = boundsOf(zone, minutes, random)
   const texts = crons.map(([text]) => text)
@@ -138,31 +130,59 @@ function check({ spec, expected }: Case, { from, to }: Minutes, random: Random):
   if (boundaries.join() !== tiles.join()) expect.soft({ spec, boundaries }).toEqual({ spec, boundaries: tiles })
 }
 
-/** Where to look: around changes of the clocks, and somewhere else. */
-function placesOf(zone: string, random: Random): Change[] {
-  const changes = changesOf(zone, IS_FULL ? DAY_MS : 14 * DAY_MS)
+/** Every kind of schedule at one place: each expression, several at once, a rate, an instant. */
+function casesOf(zone: string, minutes: Minutes, random: Random): Case[] {
+  const several = [1, 2].map(() => CRONS[random(CRONS.length)]).filter((cron) => cron !== undefined)
+  // Every minute is a thousand times the work of once a day, and not a thousand times as interesting.
+  const chosen = CRONS.filter(([cron]) => cron !== '* * * * *' || random(8) === 0)
+  return [
+    ...chosen.map((cron) => cronCase(zone, minutes, [cron], random)),
+    cronCase(zone, minutes, several, random),
+    everyCase(zone, minutes, random),
+    atCase(minutes, random),
+  ]
+}
+
+/** Schedules see of a zone its offsets and its changes: these are the clock's, on both sides of each change. */
+function checkZone(name: string, changes: readonly Change[]): void {
+  const zone = Zone.of(name)
+  const found: number[] = []
+  const end = Date.UTC(2036, 0, 1)
+  for (let at = zone.changeAfter(Date.UTC(1990, 0, 1), end); at !== undefined; at = zone.changeAfter(at, end))
+    found.push(at)
+  expect({ name, found }).toEqual({ name, found: changes.map(({ at }) => at) })
+  for (const { at } of changes) {
+    for (const instant of [at - MINUTE_MS, at - 1, at, at + MINUTE_MS]) {
+      const minute = Math.floor(instant / MINUTE_MS) * MINUTE_MS
+      expect(zone.offsetAt(instant)).toBe(clock(name, minute) - minute)
+    }
+    expect(zone.changeBefore(at, at - MINUTE_MS)).toBe(at)
+    expect(zone.changeBefore(at - 1, at - MINUTE_MS)).toBeUndefined()
+  }
+}
+
+/** One gap, one overlap and one place without a change, or all changes. */
+function placesOf(changes: readonly Change[], random: Random): Change[] {
   const somewhere = { at: Date.UTC(1990, 0, 2) + random(45 * 365 * 24) * 3_600_000, shift: 0 }
   if (IS_FULL) return [...changes, somewhere]
-  const chosen = Array.from({ length: 2 }, () => changes[random(changes.length)])
-  return [...chosen.filter((change) => change !== undefined), somewhere]
+  const one = (fits: (change: Change) => boolean) => {
+    const fitting = changes.filter(fits)
+    return fitting[random(fitting.length)]
+  }
+  const [gap, overlap] = [one(({ shift }) => shift > 0), one(({ shift }) => shift < 0)]
+  return [gap, overlap].filter((change) => change !== undefined).concat(gap && overlap ? [] : somewhere)
 }
 
 /**
- * Many zones have had the same clocks since 1990. Schedules depend on a zone by its offsets alone, so of those the first is looked at
- * in full; of each it is checked that its offset is the clock's on both sides of every change.
+ * Clocks that were set in the same way at the same local time: for the full sweep one zone of them stands for all, since schedules
+ * depend on a zone through its offsets alone, and those are checked for every zone.
  */
 const known = new Set<string>()
-function isKnown(name: string): boolean {
-  const changes = changesOf(name, DAY_MS)
-  const zone = Zone.of(name)
-  for (const { at } of changes) {
-    for (const instant of [at - MINUTE_MS, at]) expect(zone.offsetAt(instant)).toBe(clock(name, instant) - instant)
-    expect(zone.changeAfter(at - MINUTE_MS, at)).toBeGreaterThan(at - MINUTE_MS)
-  }
-  const first = clock(name, Date.UTC(1990, 0, 1)) - Date.UTC(1990, 0, 1)
-  const clocks = `${first} ${changes.map(({ at, shift }) => `${at}:${shift}`).join()}`
-  const isRepeated = known.has(clocks)
-  known.add(clocks)
+function isKnown(zone: string, { at, shift }: Change): boolean {
+  if (!IS_FULL || shift === 0) return false
+  const change = `${clock(zone, at)} ${shift}`
+  const isRepeated = known.has(change)
+  known.add(change)
   return isRepeated
 }
 
@@ -176,19 +196,19 @@ describe('schedules of every zone, 1990 to 2035, against the reference', () => {
       let count = 0
       for (const zone of zones.filter((_, index) => index % CHUNKS === chunk)) {
         const random = randomOf(SEED * 1_000 + zones.indexOf(zone))
-        if (IS_FULL && isKnown(zone)) continue
-        for (const { at, shift } of placesOf(zone, random)) {
-          const minutes = Minutes.around(zone, at, shift)
-          const cases = IS_FULL
-            ? CRONS.map((cron) => cronCaseOf(zone, minutes, [cron], random))
-            : Array.from({ length: 2 }, () => cronCase(zone, minutes, random))
-          for (const each of [...cases, everyCase(zone, minutes, random), atCase(minutes, random)]) {
+        const changes = changesOf(zone, DAY_MS)
+        checkZone(zone, changes)
+        for (const place of placesOf(changes, random)) {
+          if (isKnown(zone, place)) continue
+          const minutes = Minutes.around(zone, place.at, place.shift)
+          for (const each of casesOf(zone, minutes, random)) {
             check(each, minutes, random)
             count++
           }
         }
       }
-      if (!IS_FULL) expect(count).toBeGreaterThan(zones.length / CHUNKS)
+      // All expressions but one, several at once, a rate and an instant, for each zone.
+      if (!IS_FULL) expect(count).toBeGreaterThan((zones.length / CHUNKS - 1) * (CRONS.length + 2))
       else process.stderr.write(`part ${chunk}: ${count} schedules compared\n`)
     },
     IS_FULL ? 3_600_000 : 60_000,

@@ -84,8 +84,12 @@ export class Minutes {
     this.#all = all
   }
 
-  /** The ticks in `[from, to)` of a schedule that fires at the local minutes that match. */
-  ticks(matches: (local: number) => boolean, rule: Rule): Set<number> {
+  /**
+   * The ticks in `[from, to)` of a schedule that fires at the local minutes that match.
+   *
+   * @param seconds of these minutes; clocks change on whole minutes
+   */
+  ticks(matches: (local: number) => boolean, rule: Rule, seconds: readonly number[] = [0]): Set<number> {
     const ticks = new Set<number>()
     const seen = new Map<number, number>()
     let before: Minute | undefined
@@ -94,7 +98,7 @@ export class Minutes {
       const pass = (seen.get(local) ?? 0) + 1
       seen.set(local, pass)
       const counts = rule.overlap === 'both' || pass === (rule.overlap === 'first' ? 1 : (this.#count.get(local) ?? 1))
-      if (counts && matches(local)) ticks.add(at)
+      if (counts && matches(local)) for (const second of seconds) ticks.add(at + second * 1_000)
       if (rule.gap === 'after' && before) {
         for (let missing = before.local + this.#stepMs; missing < local; missing += this.#stepMs) {
           if (matches(missing)) ticks.add(at)
@@ -106,8 +110,15 @@ export class Minutes {
   }
 }
 
-/** Cron expressions with what they mean, and what `'auto'` makes of them. */
-export const CRONS: readonly (readonly [cron: string, matches: (local: Date) => boolean, isHourWild: boolean])[] = [
+/** A cron expression with what it means, and what `'auto'` makes of it. */
+export type ReferenceCron = readonly [
+  cron: string,
+  matches: (local: Date) => boolean,
+  isHourWild: boolean,
+  seconds?: readonly number[],
+]
+
+export const CRONS: readonly ReferenceCron[] = [
   ['* * * * *', () => true, true],
   ['*/7 * * * *', (t) => t.getUTCMinutes() % 7 === 0, true],
   ['0 * * * *', (t) => t.getUTCMinutes() === 0, true],
@@ -126,6 +137,10 @@ export const CRONS: readonly (readonly [cron: string, matches: (local: Date) => 
   ],
   ['30 0-3 * * SUN#L', (t) => at(t, [0, 1, 2, 3], 30) && t.getUTCDay() === 0 && isLast(t, 7), false],
   ['30 0-3 L * *', (t) => at(t, [0, 1, 2, 3], 30) && isLast(t, 1), false],
+  ['10,40 */20 * * * *', (t) => t.getUTCMinutes() % 20 === 0, true, [10, 40]],
+  ['59 29,59 0-3 * * *', (t) => t.getUTCHours() <= 3 && t.getUTCMinutes() % 30 === 29, false, [59]],
+  ['30 2 * * MON-SAT', (t) => at(t, [2], 30) && t.getUTCDay() > 0, false],
+  ['15 0,2 15W * *', (t) => at(t, [0, 2], 15) && t.getUTCDate() === workdayBy15(t), false],
   ['0 0-3 1W * *', (t) => at(t, [0, 1, 2, 3], 0) && t.getUTCDate() === firstWorkday(t), false],
 ]
 
@@ -136,6 +151,12 @@ function at(t: Date, hours: readonly number[], minute: number): boolean {
 /** Whether so many days later it is another month. */
 function isLast(t: Date, days: number): boolean {
   return new Date(t.getTime() + days * DAY_MS).getUTCMonth() !== t.getUTCMonth()
+}
+
+/** The workday that is nearest to the 15th. */
+function workdayBy15(t: Date): number {
+  const day = new Date(Date.UTC(t.getUTCFullYear(), t.getUTCMonth(), 15)).getUTCDay()
+  return day === 6 ? 14 : day === 0 ? 16 : 15
 }
 
 function firstWorkday(t: Date): number {

@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { registrationOf } from '../../src/engine/plan-job.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type JobSpec } from '../../src/job/spec.ts'
+import { CalendarTicks } from '../../src/time/calendar.ts'
 import { jitterOf } from '../../src/time/jitter.ts'
 import { Schedule } from '../../src/time/schedule.ts'
 import { Timeline } from '../../src/time/window.ts'
+import { Zone } from '../../src/time/zone.ts'
 import { thrown } from '../support/thrown.ts'
 
 const NEW_YEAR = new Date('2026-01-01T00:00:00Z')
@@ -70,7 +72,41 @@ describe('an exclusion calendar', () => {
   })
 
   it('that leaves out everything ends the schedule', () => {
-    expect(Schedule.of({ ...everySecond, exclude: { when: () => true } }).next(NEW_YEAR)).toBeUndefined()
+    const sundays = { kind: 'cron', cron: '0 0 * * SUN', timezone: 'America/New_York' } as const
+    for (const spec of [
+      { ...everySecond, exclude: { when: () => true } },
+      { ...sundays, exclude: { weekdays: ['sun'] } },
+    ] as const) {
+      expect(Schedule.of(spec).next(NEW_YEAR)).toBeUndefined()
+      expect(Schedule.of(spec).previous(NEW_YEAR)).toBeUndefined()
+    }
+  })
+
+  it('asks for a handful of instants, also where the clocks change on a day that is left out', () => {
+    let asked = 0
+    const counted = (step: (at: number) => number) => (at: number) => {
+      asked++
+      return step(at)
+    }
+    const everySecondOfTime = {
+      next: counted((at) => Math.floor(at / 1_000) * 1_000 + 1_000),
+      previous: counted((at) => Math.ceil(at / 1_000) * 1_000 - 1_000),
+    }
+    const dates = ['2026-03-08', '2026-11-01']
+    const ticks = new CalendarTicks(everySecondOfTime, { dates }, Zone.of('America/New_York'))
+    const ms = (text: string) => Date.parse(text)
+    expect(ticks.next(ms('2026-03-08T04:59:59Z'))).toBe(ms('2026-03-09T04:00:00Z'))
+    expect(ticks.previous(ms('2026-03-09T04:00:00Z'))).toBe(ms('2026-03-08T04:59:59Z'))
+    expect(ticks.next(ms('2026-11-01T03:59:59Z'))).toBe(ms('2026-11-02T05:00:00Z'))
+    expect(ticks.previous(ms('2026-11-02T05:00:00Z'))).toBe(ms('2026-11-01T03:59:59Z'))
+    expect(asked).toBeLessThan(20)
+  })
+
+  it('goes on where it has left out all of a long time', () => {
+    const wednesdays = { weekdays: ['sun', 'mon', 'tue', 'thu', 'fri', 'sat'] } as const
+    const rare = Schedule.of({ kind: 'cron', cron: '0 0 29 2 *', timezone: 'UTC', exclude: wednesdays })
+    expect(rare.next(new Date('2040-03-01T00:00:00Z'))).toEqual(new Date('2068-02-29T00:00:00Z'))
+    expect(rare.previous(new Date('2068-02-29T00:00:00Z'))).toEqual(new Date('2040-02-29T00:00:00Z'))
   })
 })
 

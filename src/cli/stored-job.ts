@@ -1,0 +1,22 @@
+import { toError } from '../errors.ts'
+import { type JobRow } from '../store/job-store.ts'
+import { type ScheduleSpec } from '../time/schedule.ts'
+import { storedDefaults, type StoredDefaults, storedSchedule } from '../time/stored-schedule.ts'
+
+/** Whether somebody has set its schedule at run time, in place of what the code says. */
+export function isOverridden(row: JobRow): boolean {
+  return row.schedule !== row.codeSchedule
+}
+
+/** The schedule of a job in the database; where an edited one can't be read, the one that goes on, and what the problem is. */
+export function storedJob(
+  { id, schedule, plannedSchedule, codeSchedule }: JobRow,
+  defaults: StoredDefaults = storedDefaults(codeSchedule),
+): { schedule: ScheduleSpec | null; problem: string | null } {
+  const read = (text: string | null) => (text === null ? null : storedSchedule(text, defaults, id))
+  try {
+    return { schedule: read(schedule), problem: null }
+  } catch (thrown) {
+    return { schedule: read(plannedSchedule), problem: toError(thrown).message }
+  }
+}

@@ -1,0 +1,88 @@
+import { type Window } from '../time/window.ts'
+import { type Database } from './database.ts'
+import { type WindowState } from './tables.ts'
+
+/** Neighbouring windows in the same state; `'missing'`: the ledger has none there. */
+export interface LedgerSpan extends Window {
+  readonly state: WindowState | 'missing'
+  /** How many; 0 where they are missing. */
+  readonly windows: number
+}
+
+export interface CoverageFilter {
+  /** From the window on that this instant belongs to. Default: the first one. */
+  readonly from?: Date
+  /** Windows that start before it. Default: all. */
+  readonly to?: Date
+  /** Spans at most. Default 100. Oldest first. */
+  readonly limit?: number
+}
+
+type StoredWindow = Window & { readonly state: WindowState }
+
+/** Windows of one read: a ledger of millions is never held at once. */
+const PAGE = 5_000
+
+/** What of a job's timeline is covered, and what is not, as few spans as that takes. */
+export async function ledgerSpans(
+  database: Database,
+  jobId: string,
+  { from, to, limit = 100 }: CoverageFilter,
+): Promise<LedgerSpan[]> {
+  const spans: LedgerSpan[] = []
+  for await (const span of spansOf(windowsOf(database, jobId, from, to), from, to)) {
+    if (spans.length === limit) break
+    spans.push(span)
+  }
+  return spans
+}
+
+/** Joins windows, which come in order. */
+async function* spansOf(windows: AsyncIterable<StoredWindow>, from?: Date, to?: Date): AsyncGenerator<LedgerSpan> {
+  let span: LedgerSpan | undefined
+  for await (const { start, end, state } of windows) {
+    if (span?.state === state && span.end.getTime() === start.getTime()) {
+      span = { ...span, end, windows: span.windows + 1 }
+      continue
+    }
+    if (span) yield span
+    const before = span?.end ?? from
+    if (before && before < start) yield missing(before, start)
+    span = { start, end, state, windows: 1 }
+  }
+  if (span) yield span
+  const last = span?.end ?? from
+  if (last && to && last < to) yield missing(last, to)
+}
+
+function missing(start: Date, end: Date): LedgerSpan {
+  return { start, end, state: 'missing', windows: 0 }
+}
+
+async function* windowsOf(
+  { db, dialect }: Database,
+  jobId: string,
+  from: Date | undefined,
+  to: Date | undefined,
+): AsyncGenerator<StoredWindow> {
+  const windows = db.selectFrom('piko_window').select(['start_at', 'end_at', 'state']).where('job_id', '=', jobId)
+  const around =
+    from &&
+    (await windows
+      .where('start_at', '<=', dialect.instant(from))
+      .orderBy('start_at', 'desc')
+      .limit(1)
+      .executeTakeFirst())
+  let next = from && around && dialect.date(around.end_at) > from ? dialect.date(around.start_at) : from
+  for (;;) {
+    let page = windows.orderBy('start_at').limit(PAGE)
+    if (next) page = page.where('start_at', '>=', dialect.instant(next))
+    if (to) page = page.where('start_at', '<', dialect.instant(to))
+    const rows = await page.execute()
+    for (const row of rows) {
+      next = dialect.date(row.end_at)
+      yield { start: dialect.date(row.start_at), end: next, state: row.state }
+    }
+    if (rows.length < PAGE) return
+  }
+}
