@@ -49,6 +49,10 @@ export class Phases {
     return this.#system.about()
   }
 
+  async fill(ended: number): Promise<void> {
+    await this.#system.fill?.(ended)
+  }
+
   /** Bulk calls of `batch` jobs, one after the other. Milliseconds. */
   async enqueue(count: number, batch: number): Promise<{ ms: number; cpuMs: number }> {
     await this.#system.open(1)

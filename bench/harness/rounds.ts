@@ -2,10 +2,12 @@ import { type Contestant } from './contestants.ts'
 import { type Lines } from './line.ts'
 import { type About } from './system.ts'
 
+/** By measure. */
+export type Values = Readonly<Record<string, { readonly value: number; readonly unit: string }>>
+
 export interface Found {
   readonly about: About
-  /** By measure. */
-  readonly values: ReadonlyMap<string, { readonly value: number; readonly unit: string }>
+  readonly values: Values
   /** What else the lines should say of the way it was measured. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -42,7 +44,7 @@ export async function alternate(options: {
       process.stderr.write(`${bench} ${scene}: round ${round + 1} of ${repeat}, ${name}\n`)
       try {
         const { about, values, settings = {} } = await measure(contestant)
-        for (const [measured, { value, unit }] of values) {
+        for (const [measured, { value, unit }] of Object.entries(values)) {
           const key = JSON.stringify([contestant.system, contestant.variant, measured])
           const known = series.get(key) ?? { contestant, measure: measured, unit, rounds: [], about, settings }
           series.set(key, known)

@@ -31,6 +31,8 @@ export interface System {
   enqueueOne(job: Payload): Promise<unknown>
   /** Whether its worker says when a job's end is stored. */
   readonly tellsEnds: boolean
+  /** Puts so many jobs there that have ended already; where growth is measured. */
+  fill?(ended: number): Promise<void>
   /** Starts a worker of no-op handlers. */
   work(witness: Witness): Promise<unknown>
   /** Whether the store holds jobs that have not ended. */
