@@ -1,17 +1,55 @@
 // npm run bench -- throughput --store mysql --runs 20000
+import { all } from './all.ts'
 import { backfill } from './backfill.ts'
+import { crawl } from './crawl.ts'
+import { cron } from './cron.ts'
+import { enqueueOne } from './enqueue-one.ts'
+import { growth } from './growth.ts'
+import { inFlight } from './in-flight.ts'
+import { latency } from './latency.ts'
+import { offloadCalls } from './offload.ts'
+import { queries } from './queries.ts'
+import { report } from './report.ts'
 import { throughput } from './throughput.ts'
 
-const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = { throughput, backfill }
+const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
+  throughput,
+  'enqueue-one': enqueueOne,
+  latency,
+  'in-flight': inFlight,
+  cron,
+  crawl,
+  offload: offloadCalls,
+  queries,
+  growth,
+  backfill,
+  all,
+  report,
+}
+
+const USAGE = `Usage: npm run bench -- <name> [options]
+
+  throughput   bulk enqueue/s and process/s from a standing queue [--nodes 1] [--history 0] [--concurrency 2000]
+  enqueue-one  enqueue/s one by one from 50 callers
+  latency      one run at a time on an idle node, from its own and from another process; the cost of an idle node
+  in-flight    50,000 handlers that await at once: memory of each, time until all have begun
+  cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
+  crawl        500 items, 50 workers, 50 ms of I/O each
+  offload      calls into worker threads, beside piscina
+  queries      statements, rows and locks of 1,000 runs, by the server's own count
+  growth       ten times the runs, history, nodes, jobs
+  backfill     two years of minutes [--to 2024-01-01T00:00:00Z] [--parallel 1000]
+  all          everything that docs/performance.md shows: --out file.jsonl; goes on where it was interrupted [--only prefix]
+  report       file.jsonl …: the tables and charts of docs/performance.md
+
+Options: --store mysql|sqlite  --binlog  --runs 20000  --repeat 5  --peers all|none|graphile,bullmq,pg-boss,sidequest
+         --out file.jsonl (appends the lines there too)
+`
 
 const [name = '', ...argv] = process.argv.slice(2)
 const benchmark = BENCHMARKS[name]
 if (!benchmark) {
-  process.stderr.write(
-    `there is no benchmark "${name}"; expected ${Object.keys(BENCHMARKS).join(', ')}\n\n` +
-      'Usage: npm run bench -- throughput [--store mysql|sqlite] [--runs 20000] [--repeat 5] [--concurrency 2000]\n' +
-      '       npm run bench -- backfill [--store mysql|sqlite] [--to 2024-01-01T00:00:00Z] [--parallel 1000]\n',
-  )
+  process.stderr.write(`there is no benchmark "${name}"; expected ${Object.keys(BENCHMARKS).join(', ')}\n\n${USAGE}`)
   process.exit(2)
 }
 await benchmark(argv)

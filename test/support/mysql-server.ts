@@ -13,12 +13,21 @@ const run = promisify(execFile)
 export interface MysqlServer {
   /** `mysql://user:password@host:port`, no database; the user may create databases. */
   readonly dsn: string
+  /** The server's process, when it is a private one. */
+  readonly pid: number | undefined
   /** Ends the server and removes its files. */
   stop(): Promise<void>
   /** SIGKILL: as a crash. The data stay for `restart`. */
   kill(): Promise<void>
   /** Starts a killed server again on the same port and data; kills it first when it still runs. */
   restart(): Promise<void>
+}
+
+export interface MysqlServerOptions {
+  /** With the binary log and `sync_binlog=1`. Default: without. */
+  readonly binlog?: boolean
+  /** Default `64M`. */
+  readonly bufferPool?: string
 }
 
 const USER = 'piko_test'
@@ -35,9 +44,9 @@ const HOW_TO = `The tests need a MySQL or MariaDB server. Do one of these:
  * The server of `PIKO_TEST_MYSQL_DSN`, or else a private one: `mariadbd` or `mysqld` in a temporary folder on a free
  * loopback port, with durable commits. It ends with this process, also on SIGINT and SIGTERM.
  */
-export async function startMysqlServer(): Promise<MysqlServer> {
+export async function startMysqlServer(options: MysqlServerOptions = {}): Promise<MysqlServer> {
   const dsn = process.env['PIKO_TEST_MYSQL_DSN']
-  return dsn ? givenServer(dsn) : PrivateServer.start(findServer() ?? (await installServer()))
+  return dsn ? givenServer(dsn) : PrivateServer.start(findServer() ?? (await installServer()), options)
 }
 
 async function givenServer(dsn: string): Promise<MysqlServer> {
@@ -47,7 +56,7 @@ async function givenServer(dsn: string): Promise<MysqlServer> {
   await connection.end()
   const notOurs = (): Promise<never> =>
     Promise.reject(new Error('this test kills its server; unset PIKO_TEST_MYSQL_DSN so that it gets a private one'))
-  return { dsn, stop: async () => {}, kill: notOurs, restart: notOurs }
+  return { dsn, pid: undefined, stop: async () => {}, kill: notOurs, restart: notOurs }
 }
 
 class PrivateServer implements MysqlServer {
@@ -55,11 +64,12 @@ class PrivateServer implements MysqlServer {
   readonly #program: string
   readonly #folder: string
   readonly #port: number
+  readonly #options: MysqlServerOptions
   #process: ChildProcess | undefined
   #removeHooks = (): void => {}
 
-  static async start(program: string): Promise<PrivateServer> {
-    const server = new PrivateServer(program, mkdtempSync(join(tmpdir(), 'piko-mysql-')), await freePort())
+  static async start(program: string, options: MysqlServerOptions): Promise<PrivateServer> {
+    const server = new PrivateServer(program, mkdtempSync(join(tmpdir(), 'piko-mysql-')), await freePort(), options)
     server.#hookProcessEnd()
     try {
       await server.#initialise()
@@ -71,11 +81,16 @@ class PrivateServer implements MysqlServer {
     return server
   }
 
-  private constructor(program: string, folder: string, port: number) {
+  private constructor(program: string, folder: string, port: number, options: MysqlServerOptions) {
+    this.#options = options
     this.#program = program
     this.#folder = folder
     this.#port = port
     this.dsn = `mysql://${USER}:${PASSWORD}@127.0.0.1:${port}`
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid
   }
 
   async stop(): Promise<void> {
@@ -145,8 +160,10 @@ class PrivateServer implements MysqlServer {
         `--pid-file=${join(this.#folder, 'server.pid')}`,
         `--init-file=${join(this.#folder, 'init.sql')}`,
         '--skip-name-resolve',
-        '--skip-log-bin',
-        '--innodb-buffer-pool-size=64M',
+        ...(this.#options.binlog
+          ? ['--log-bin=binlog', '--server-id=1', '--binlog-format=ROW', '--sync-binlog=1']
+          : ['--skip-log-bin']),
+        `--innodb-buffer-pool-size=${this.#options.bufferPool ?? '64M'}`,
         '--innodb-flush-log-at-trx-commit=1',
         '--max-connections=300',
         ...((await isMariadb(this.#program)) ? [] : ['--mysqlx=OFF']),
@@ -187,7 +204,7 @@ class PrivateServer implements MysqlServer {
   }
 }
 
-const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
+export const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
 
 /** A server refuses to run as root unless told so. */
 const asUser = (): string[] => (process.getuid?.() === 0 ? ['--user=root'] : [])
@@ -214,8 +231,14 @@ function findServer(): string | undefined {
   return findProgram('mariadbd') ?? findProgram('mysqld')
 }
 
-function findProgram(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec']
+export function findProgram(name: string, ...more: readonly string[]): string | undefined {
+  const folders = [
+    ...more,
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    '/usr/libexec',
+  ]
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
@@ -231,22 +254,27 @@ function isExecutable(path: string): boolean {
 const POLICY = '/usr/sbin/policy-rc.d'
 
 async function installServer(): Promise<string> {
-  if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(HOW_TO)
+  await installPackage('mariadb-server', HOW_TO)
+  const program = findServer()
+  if (!program) throw new Error(`mariadb-server was installed, but there is no mariadbd.\n${HOW_TO}`)
+  return program
+}
+
+/** With apt-get, as root, without starting the service that it brings. `howTo` tells what to do where that is not possible. */
+export async function installPackage(name: string, howTo: string): Promise<void> {
+  if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(howTo)
   // Debian's own switch against starting a service that was just installed.
   const policy = !existsSync(POLICY)
   if (policy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, maxBuffer: 64 * 1024 * 1024 }
     await aptGet(['update'], options)
-    await aptGet(['install', '-y', '--no-install-recommends', 'mariadb-server'], options)
+    await aptGet(['install', '-y', '--no-install-recommends', name], options)
   } catch (error) {
-    throw new Error(`apt-get could not install mariadb-server.\n${HOW_TO}`, { cause: error })
+    throw new Error(`apt-get could not install ${name}.\n${howTo}`, { cause: error })
   } finally {
     if (policy) rmSync(POLICY, { force: true })
   }
-  const program = findServer()
-  if (!program) throw new Error(`mariadb-server was installed, but there is no mariadbd.\n${HOW_TO}`)
-  return program
 }
 
 /** Waits for another apt-get to finish, for up to five minutes: a fresh machine often updates itself. */
@@ -265,7 +293,7 @@ async function aptGet(args: readonly string[], options: ExecFileOptions): Promis
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

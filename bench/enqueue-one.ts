@@ -1,0 +1,28 @@
+import { compare } from './harness/compare.ts'
+import { bareLoops, peers, piko } from './harness/contestants.ts'
+import { parseOptions, sceneOf } from './harness/options.ts'
+
+const CALLERS = 50
+
+/** Requests one by one from 50 callers at once, each of which waits for its answer; beside single-row inserts on 50 connections. */
+export async function enqueueOne(argv: readonly string[]): Promise<void> {
+  const options = parseOptions(argv, { runs: 10_000 })
+  const { store, binlog, runs } = options
+  await compare({
+    bench: 'enqueue-one',
+    scene: sceneOf(options),
+    options,
+    contestants: [piko(options), ...bareLoops(store, binlog).slice(0, 1), ...peers(options.peers, store)],
+    settings: { runs, callers: CALLERS },
+    measure: async (round, { mostJobs = runs }) => {
+      const count = Math.min(runs, mostJobs)
+      const { ms, cpuMs, p50, p99 } = await round.phase('enqueueOne', count, CALLERS)
+      return {
+        'enqueue one by one': { value: (count / ms) * 1_000, unit: 'runs/s' },
+        'answer p50': { value: p50, unit: 'ms' },
+        'answer p99': { value: p99, unit: 'ms' },
+        'client CPU': { value: cpuMs / count, unit: 'ms/run' },
+      }
+    },
+  })
+}

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineJob, Piko } from 'piko'
+import { type Found } from '../harness/rounds.ts'
+import { payload, type SystemConfig } from '../harness/system.ts'
+import { aboutPiko, storeSettings } from './about.ts'
+
+/** Items that each take some milliseconds of I/O, so many workers, every item a durable run: from asking until the last is stored. */
+export default async function crawl(config: SystemConfig): Promise<Found> {
+  const { items, workers, ioMs } = config as SystemConfig & { items: number; workers: number; ioMs: number }
+  const fetchItem = defineJob({ id: 'fetch' }, () => sleep(ioMs))
+  const app = new Piko({
+    jobs: fetchItem,
+    settings: { piko: { log_level: 'silent', concurrency: workers }, ...storeSettings(config) },
+  })
+  await app.start()
+  const crawled = async (count: number): Promise<number> => {
+    const done = Promise.withResolvers<void>()
+    let left = count
+    const off = app.events.on('run.settled', () => --left === 0 && done.resolve())
+    const began = performance.now()
+    await app.enqueueMany(
+      'fetch',
+      Array.from({ length: count }, (_, id) => ({ input: payload(id) })),
+    )
+    await done.promise
+    off()
+    return performance.now() - began
+  }
+  await crawled(workers) // Connections are open, code is compiled.
+  await sleep(500)
+  const ms = await crawled(items)
+  const about = await aboutPiko(app, config)
+  await app.stop()
+  const rate = (items / ms) * 1_000
+  return {
+    about,
+    values: {
+      items: { value: rate, unit: 'items/s' },
+      'share of the ceiling': { value: (rate / ((workers / ioMs) * 1_000)) * 100, unit: '%' },
+    },
+    settings: { items, workers, ioMs },
+  }
+}

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Found } from '../harness/rounds.ts'
+import { payload, type SystemConfig } from '../harness/system.ts'
+
+/** The least that a handler in flight can cost: a job object, an AbortController, three nested awaits. */
+export default async function inFlightBare(config: SystemConfig): Promise<Found> {
+  const runs = Number(config['runs'])
+  const release: (() => void)[] = []
+  const inner = async (id: number): Promise<number> => {
+    await new Promise<void>((resolve) => release.push(resolve))
+    return id
+  }
+  const middle = async (id: number, signal: AbortSignal): Promise<number> => {
+    const value = await inner(id)
+    return signal.aborted ? 0 : value
+  }
+  const run = async (id: number): Promise<number> => {
+    const job = { id, queue: 'q', attempts: 1, payload: payload(id), runAt: new Date() }
+    const controller = new AbortController()
+    return middle(job.id, controller.signal)
+  }
+  const running: Promise<number>[] = Array.from({ length: runs }, () => Promise.resolve(0))
+  const idle = await rssBytes()
+  const began = performance.now()
+  for (let id = 0; id < runs; id++) running[id] = run(id)
+  const tookMs = performance.now() - began
+  const held = await rssBytes()
+  for (const go of release) go()
+  await Promise.all(running)
+  return {
+    about: { versions: {}, settings: {} },
+    values: {
+      'RSS each': { value: (held - idle) / runs, unit: 'bytes' },
+      'all begun in': { value: tookMs, unit: 'ms' },
+    },
+    settings: { runs },
+  }
+}
+
+async function rssBytes(): Promise<number> {
+  for (let turn = 0; turn < 3; turn++) {
+    gc!()
+    await sleep(100)
+  }
+  return process.memoryUsage.rss()
+}

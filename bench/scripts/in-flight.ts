@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineJob, Piko } from 'piko'
+import { type Found } from '../harness/rounds.ts'
+import { payload, type SystemConfig } from '../harness/system.ts'
+import { aboutPiko, storeSettings } from './about.ts'
+
+/** The runs are due when the app that executes them is idle, and another app has asked for them. */
+const DUE_IN_MS = 6_000
+const BULK = 1_000
+
+/** Handlers that await a promise of their own, so many at once: what each costs, and how long until all have begun. */
+export default async function inFlight(config: SystemConfig): Promise<Found> {
+  const runs = Number(config['runs'])
+  const settings = { piko: { log_level: 'silent', concurrency: runs }, ...storeSettings(config) }
+  const release: (() => void)[] = []
+  let firstAt = 0
+  let lastAt = 0
+  const allBegun = Promise.withResolvers<void>()
+  const hold = defineJob({ id: 'hold' }, async () => {
+    lastAt = performance.now()
+    firstAt ||= lastAt
+    const released = new Promise<void>((resolve) => release.push(resolve))
+    if (release.length === runs) allBegun.resolve()
+    await released
+  })
+  const client = new Piko({ jobs: hold, execute: false, settings })
+  await client.start()
+  const runAt = new Date(Date.now() + DUE_IN_MS + runs / 5)
+  for (let from = 0; from < runs; from += BULK) {
+    const items = Array.from({ length: Math.min(BULK, runs - from) }, (_, index) => ({
+      input: payload(from + index),
+      runAt,
+    }))
+    await client.enqueueMany('hold', items)
+  }
+  await client.stop()
+
+  const app = new Piko({ jobs: hold, settings })
+  let settled = 0
+  const allSettled = Promise.withResolvers<void>()
+  app.events.on('run.settled', () => ++settled === runs && allSettled.resolve())
+  await app.start()
+  await sleep(1_000)
+  const idle = await rssBytes()
+  if (Date.now() > runAt.getTime()) throw new Error('the runs were due before the app was idle')
+  await allBegun.promise
+  const held = await rssBytes()
+  const about = await aboutPiko(app, config)
+  for (const go of release) go()
+  await allSettled.promise
+  await app.stop()
+  return {
+    about,
+    values: {
+      'RSS each': { value: (held - idle) / runs, unit: 'bytes' },
+      'all begun in': { value: lastAt - firstAt, unit: 'ms' },
+      'all begun since due': { value: performance.timeOrigin + lastAt - runAt.getTime(), unit: 'ms' },
+    },
+    settings: { runs },
+  }
+}
+
+async function rssBytes(): Promise<number> {
+  for (let turn = 0; turn < 3; turn++) {
+    gc!()
+    await sleep(100)
+  }
+  return process.memoryUsage.rss()
+}
