@@ -194,7 +194,8 @@ async function jobPreview(
   const settings = cliSettings(globals)
   const { policy } = (await cliJobs(settings, jobs)).get(jobId)
   const row = code ? undefined : await withAppOn(readOnly(settings), async (app) => rowOf(app, jobId))
-  const schedule = row && isOverridden(row) ? storedJob(row, defaultsOf(policy.schedule)).schedule : policy.schedule
+  const schedule =
+    row && isOverridden(row) ? storedJob(row, { when: defaultsOf(policy.schedule).when }).schedule : policy.schedule
   const { windows } = policy
   return schedule ? previewOf(schedule, from, count, windows ?? 'none') : { ticks: [], windows: [] }
 }

@@ -8,11 +8,17 @@ export function isOverridden(row: JobRow): boolean {
   return row.schedule !== row.codeSchedule
 }
 
-/** The schedule of a job in the database; where an edited one can't be read, the one that goes on, and what the problem is. */
+/**
+ * The schedule of a job in the database; where an edited one can't be read, the one that goes on, and what the problem is.
+ *
+ * @param code what the code knows and the database does not
+ */
 export function storedJob(
-  { id, schedule, plannedSchedule, codeSchedule }: JobRow,
-  defaults: StoredDefaults = storedDefaults(codeSchedule),
+  row: JobRow,
+  code?: StoredDefaults,
 ): { schedule: ScheduleSpec | null; problem: string | null } {
+  const { id, schedule, plannedSchedule } = row
+  const defaults = { ...storedDefaults(row), ...code }
   const read = (text: string | null) => (text === null ? null : storedSchedule(text, defaults, id))
   try {
     return { schedule: read(schedule), problem: null }

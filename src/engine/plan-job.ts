@@ -1,11 +1,10 @@
-import { PikoError } from '../errors.ts'
 import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/spec.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
 import { type StoredGeneration } from '../store/generations.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { jitterOf } from '../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
-import { defaultsOf, storedSchedule } from '../time/stored-schedule.ts'
+import { defaultsOf, storedSchedule, windowDefaults } from '../time/stored-schedule.ts'
 import { Timeline, type Window } from '../time/window.ts'
 
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
@@ -90,12 +89,8 @@ export function scheduleInForce(job: JobDefinition, stored: string | null | unde
   const { schedule, windows } = job.policy
   if (stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
   if (stored === null) return undefined
-  const anchor = windows && { anchor: windows.start.toISOString() }
-  const spec = storedSchedule(stored, { ...defaultsOf(schedule), ...anchor }, job.id)
-  if (!windows || spec.kind !== 'at') return spec
-  throw new PikoError('SCHEDULE_INVALID', `job "${job.id}": its windows need cron or every, not at ${spec.at}`, {
-    details: { jobId: job.id, at: spec.at },
-  })
+  const ofWindows = windows && windowDefaults(windows.start.toISOString())
+  return storedSchedule(stored, { ...defaultsOf(schedule), ...ofWindows }, job.id)
 }
 
 /** The windows of a job, each by the schedule that was in force at its time. */

@@ -153,8 +153,9 @@ export class RunControl {
 }
 
 /** The schedule that the planner goes by, and what is wrong with one that it could not take up. */
-function schedulesOf({ schedule, plannedSchedule, codeSchedule }: JobRow): Pick<WhyFacts, 'schedule' | 'unread'> {
-  const defaults = storedDefaults(codeSchedule)
+function schedulesOf(job: JobRow): Pick<WhyFacts, 'schedule' | 'unread'> {
+  const { schedule, plannedSchedule } = job
+  const defaults = storedDefaults(job)
   const planned = plannedSchedule === null ? undefined : storedSchedule(plannedSchedule, defaults)
   if (schedule === plannedSchedule) return { schedule: planned, unread: undefined }
   try {

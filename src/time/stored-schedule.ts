@@ -10,6 +10,8 @@ export interface StoredDefaults {
   readonly anchor?: string | undefined
   /** The calendar's function, for which a mark stands in the text. Without one the mark says nothing. */
   readonly when?: CalendarFunction | undefined
+  /** Its windows end with ticks that come again and again. */
+  readonly hasWindows?: boolean | undefined
 }
 
 const MOST_KNOWN = 10_000
@@ -24,7 +26,7 @@ const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
  */
 export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobId?: string): ScheduleSpec {
   const specs = defaults.when ? specsOf(defaults.when) : known
-  const key = `${defaults.timezone}\n${defaults.anchor}\n${text}`
+  const key = [defaults.timezone, defaults.anchor, defaults.hasWindows, text].join('\n')
   const found = specs.get(key)
   if (found) return found
   const spec = read(text, defaults, jobId)
@@ -44,9 +46,24 @@ export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   }
 }
 
-/** The same by the text that the code has stored; its function is not known. */
-export function storedDefaults(code: string | null): StoredDefaults {
-  return code === null ? {} : defaultsOf(storedSchedule(code))
+/** The same by what the code has stored; a calendar's function is not known. */
+export function storedDefaults({
+  codeSchedule,
+  windows,
+}: {
+  readonly codeSchedule: string | null
+  /** The windows option as JSON. */
+  readonly windows: string | null
+}): StoredDefaults {
+  const defaults = codeSchedule === null ? {} : defaultsOf(storedSchedule(codeSchedule))
+  return windows === null
+    ? defaults
+    : { ...defaults, ...windowDefaults((JSON.parse(windows) as { start: string }).start) }
+}
+
+/** @param start of the first window */
+export function windowDefaults(start: string): StoredDefaults {
+  return { anchor: start, hasWindows: true }
 }
 
 function specsOf(when: CalendarFunction): Map<string, ScheduleSpec> {
@@ -60,6 +77,12 @@ function read(text: string, defaults: StoredDefaults, jobId: string | undefined)
   if (!text.trimStart().startsWith('{')) return { kind: 'cron', cron: text.trim(), timezone }
   const spec = withFunction(parsed(text, jobId), defaults.when)
   if (spec.kind === 'cron') return { ...spec, timezone: spec.timezone ?? timezone }
+  if (spec.kind === 'at' && defaults.hasWindows) {
+    throw scheduleInvalid(
+      { option: 'at', value: spec.at, expected: 'cron or every', hint: 'windows need ticks that come again' },
+      jobId,
+    )
+  }
   return spec.kind === 'every' ? { ...spec, anchor: spec.anchor ?? anchor } : spec
 }
 

@@ -198,6 +198,31 @@ describeEachStore((fixture) => {
     expect(seen.toSorted()).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
   })
 
+  it('lets live work go first', async () => {
+    await fresh()
+    const gate = new Gate()
+    const started: string[] = []
+    const app = await startApp(
+      fixture.options,
+      [
+        hours(async (start) => {
+          started.push(start)
+          await gate.pass()
+        }),
+        defineJob({ id: 'hand', priority: 500 }, () => void started.push('hand')),
+      ],
+      { settings: { piko: { concurrency: 1 } } },
+    )
+    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 10 })
+    expect(await backfill.status()).toMatchObject({ priority: 10_000 })
+    await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 47 }))
+    const { id } = await app.run('hand')
+    gate.open()
+    await app.waitFor(id)
+    expect(await backfill.wait()).toMatchObject({ succeeded: 48 })
+    expect(started.indexOf('hand')).toBe(1)
+  })
+
   it('does not hold up live windows, however many of its own wait in the queue', async () => {
     await fresh()
     const gate = new Gate()

@@ -45,6 +45,17 @@ it.each([
   expect(error.message).toMatch(message)
 })
 
+it('hangs the phase of a rate on the first window, and refuses a single instant for a job with windows', () => {
+  const defaults = storedDefaults({ codeSchedule: null, windows: '{"start":"2026-01-01T00:30:00.000Z"}' })
+  expect(storedSchedule('{"kind":"every","everyMs":3600000}', defaults)).toMatchObject({
+    anchor: '2026-01-01T00:30:00.000Z',
+  })
+  const error = thrown(() => storedSchedule('{"kind":"at","at":"2027-01-01T00:00:00Z"}', defaults, 'report'))
+  expect(error.message).toBe(
+    'job "report": at is "2027-01-01T00:00:00Z"; expected cron or every; windows need ticks that come again',
+  )
+})
+
 it('takes the function of a calendar from the code, and leaves it out where the code has none', () => {
   const noon = (hour: string): ScheduleSpec => ({
     kind: 'cron',
@@ -60,7 +71,7 @@ it('takes the function of a calendar from the code, and leaves it out where the 
   expect(next(storedSchedule(text, defaultsOf(at12)))).toBe('2026-01-01T13:00:00.000Z')
   // The same text with another function is another schedule.
   expect(next(storedSchedule(text, defaultsOf(at13)))).toBe('2026-01-01T12:00:00.000Z')
-  const without = storedSchedule(text, storedDefaults(text))
+  const without = storedSchedule(text, storedDefaults({ codeSchedule: text, windows: null }))
   expect(without).toMatchObject({ exclude: { dates: ['2026-01-02'] } })
   expect(next(without)).toBe('2026-01-01T12:00:00.000Z')
 })
