@@ -19,7 +19,9 @@ import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'
 import { planJob, scheduleInForce } from './plan-job.ts'
 
-const JOBS_PER_PASS = 500
+const JOBS_PER_PASS = 2_000
+/** Of one transaction, about; the jobs behind them come next. */
+const RUNS_PER_PASS = 10_000
 /** A job that can't be planned because its functions throw is looked at again after this. */
 const PAUSE_MS = 10_000
 
@@ -96,7 +98,7 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
-    await this.#takeUpEdits(agenda.now)
+    if (agenda.hasEdits) await this.#takeUpEdits(agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
@@ -167,7 +169,7 @@ export class Planner extends LoopService {
     const result = await this.#jobs.plan(
       due,
       JOBS_PER_PASS,
-      (jobs) => jobs.flatMap((job) => this.#decide(job, now, until) ?? []),
+      (jobs) => this.#decideAll(jobs, now, until),
       (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
       this.#scope,
     )
@@ -182,6 +184,19 @@ export class Planner extends LoopService {
   async #cancelOthers(now: Date): Promise<void> {
     const ids = await this.#jobs.overlapped(now, this.#cancelling)
     if (ids.length > 0) await this.#cancels.request({ ids })
+  }
+
+  #decideAll(jobs: readonly DueJob[], now: Date, until: Date): PlanDecision[] {
+    const decisions: PlanDecision[] = []
+    let count = 0
+    for (const job of jobs) {
+      if (count >= RUNS_PER_PASS) break
+      const decision = this.#decide(job, now, until)
+      if (!decision) continue
+      decisions.push(decision)
+      count += decision.runs.length + decision.skippedWindows.length + decision.waitingWindows.length
+    }
+    return decisions
   }
 
   #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {

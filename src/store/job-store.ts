@@ -19,6 +19,7 @@ import { optionalDate } from './run-row.ts'
 import { isActive } from './run-states.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type JobTable, type Tables } from './tables.ts'
+import { updatePlans } from './update-plans.ts'
 import { withoutPlanned } from './without-planned.ts'
 
 /** A job as registered: what the code says of its time. */
@@ -95,6 +96,8 @@ export interface Agenda {
   readonly now: Date
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
+  /** Somebody has edited a schedule since it was planned; see `edited`. */
+  readonly hasEdits: boolean
 }
 
 /** Of which jobs a planner takes care. */
@@ -355,19 +358,7 @@ export class JobStore {
       ),
     ]
     for (const chunk of chunksOf(windows, 1_000)) await insertWindows(trx, dialect, chunk)
-    const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
-    for (const decision of decisions) {
-      await trx
-        .updateTable('piko_job')
-        .set({
-          next_tick: instant(decision.nextTick),
-          plan_at: instant(decision.planAt),
-          window_cursor: instant(decision.windowCursor),
-          ...earlierLedger(decision, dialect),
-        })
-        .where('id', '=', decision.jobId)
-        .execute()
-    }
+    for (const chunk of chunksOf(decisions, 1_000)) await updatePlans(trx, dialect, chunk)
   }
 
   /**
@@ -422,8 +413,15 @@ export class JobStore {
       .where((eb) => inScope(eb, scope))
       .orderBy('plan_at')
       .limit(1)
-    const row = await db.selectNoFrom([dialect.now().as('now'), next.as('plan_at')]).executeTakeFirstOrThrow()
-    return { now: dialect.date(row.now), nextPlanAt: optionalDate(row.plan_at, dialect) }
+    const edited = db.selectFrom('piko_job').select('id').where(IS_EDITED).limit(1)
+    const row = await db
+      .selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
+      .executeTakeFirstOrThrow()
+    return {
+      now: dialect.date(row.now),
+      nextPlanAt: optionalDate(row.plan_at, dialect),
+      hasEdits: row.edited !== null,
+    }
   }
 
   /** Jobs whose schedules somebody has edited since they were planned. */
@@ -515,14 +513,6 @@ function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope:
 }
 
 /** The ledger begins where the first window was planned, also when somebody has set the cursor back. */
-function earlierLedger({ runs, skippedWindows, waitingWindows }: PlanDecision, dialect: Dialect) {
-  const windows = [...runs.flatMap((run) => run.window ?? []), ...skippedWindows, ...waitingWindows]
-  const starts = windows.map((window) => window.start.getTime())
-  if (starts.length === 0) return {}
-  const first = dialect.instant(new Date(Math.min(...starts)))
-  return { ledger_start: sql<Date>`CASE WHEN ledger_start < ${first} THEN ledger_start ELSE ${first} END` }
-}
-
 /**
  * Where a rescheduled job's ledger begins and goes on. Windows go on where the old ones end. When the first window was moved
  * to an earlier start that the old windows continue, the planner goes back to it and passes over what exists.
