@@ -37,9 +37,9 @@ export class Dispatcher extends LoopService {
   readonly #leftOut = new LeftOut()
   readonly #hints = new Set<number>()
   readonly #onEnded = (claim: Claim): void => {
-    this.#leftOut.release(claim)
+    const isFreed = this.#leftOut.release(claim)
     // Where nothing waits, a free slot is no reason to look.
-    if (!this.#isQueueEmpty) super.wake()
+    if (isFreed || !this.#isQueueEmpty) super.wake()
   }
   /** The last look found nothing, and nothing that is due has been heard of since. */
   #isQueueEmpty = false

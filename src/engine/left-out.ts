@@ -32,13 +32,17 @@ export class LeftOut {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** A run has ended: its place is free. */
-  release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): void {
-    if (this.#entries.size === 0) return
+  /** A run has ended: its place is free. False when nothing was left out for want of it. */
+  release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
+    if (this.#entries.size === 0) return false
+    let isFreed = false
     for (const one of [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }]) {
       const name = nameOf(one)
-      if (this.#entries.get(name)?.isConcurrency) this.#entries.delete(name)
+      if (!this.#entries.get(name)?.isConcurrency) continue
+      this.#entries.delete(name)
+      isFreed = true
     }
+    return isFreed
   }
 
   /** What is left out at this moment. */
