@@ -29,6 +29,7 @@ describeEachStore((fixture) => {
         'cpu-pool',
         'resources',
         'sinks',
+        'doorbell',
         'heartbeat',
         'recovery',
         'config-watcher',

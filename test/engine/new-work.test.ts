@@ -1,0 +1,78 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type Piko } from '../../src/engine/app.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { eventually, Gate, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+/** Too long for any test: what begins was heard of. */
+const NO_POLL = { poll_interval: '1m' } as const
+
+describeEachStore((store) => {
+  const apps: Piko[] = []
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.stop()))
+  })
+  const start = async (...args: Parameters<typeof startApp>): Promise<Piko> => {
+    const app = await startApp(...args)
+    apps.push(app)
+    return app
+  }
+
+  describe('a run that its own node has a slot for', () => {
+    it('is stored as claimed, and its handler sees what the row would give back', async () => {
+      await store.empty()
+      const seen: unknown[] = []
+      const job = defineJob({ id: 'own' }, ({ input, attempt, fence, runId }) => {
+        seen.push([input, attempt, fence === runId * 65_536 + 1])
+      })
+      const app = await start(store.options, job, { settings: { piko: NO_POLL } })
+      await eventually(() => expect(app.services.isRunning).toBe(true))
+      const input = { at: new Date(0), left: undefined, list: [1] }
+      const run = await app.run('own', { input, wait: true })
+      input.list.push(2)
+      expect(seen).toEqual([[{ at: '1970-01-01T00:00:00.000Z', list: [1] }, 1, true]])
+      expect(run).toMatchObject({ state: 'succeeded', attempt: 1, input: seen[0] && (seen[0] as unknown[])[0] })
+      expect(run.startedAt).toBeInstanceOf(Date)
+    })
+
+    it('does not overtake those that wait', async () => {
+      await store.empty()
+      const order: unknown[] = []
+      const gate = new Gate()
+      const job = defineJob({ id: 'own' }, async ({ input }) => {
+        order.push(input)
+        await gate.pass()
+      })
+      const app = await start(store.options, job, { settings: { piko: { ...NO_POLL, concurrency: 1 } } })
+      const first = await app.enqueue('own', { input: 1 })
+      const ids = [first, await app.enqueue('own', { input: 2 }), await app.enqueue('own', { input: 3, priority: 1 })]
+      gate.open()
+      ids.push(await app.enqueue('own', { input: 4 }))
+      for (const id of ids) await app.waitFor(id)
+      expect(order).toEqual([1, 2, 4, 3])
+    })
+  })
+
+  it('of another process is told by a ring, long before the next poll', async () => {
+    await store.empty()
+    const begun: unknown[] = []
+    const job = defineJob({ id: 'rung' }, ({ input }) => void begun.push(input))
+    const asks = await start(store.options, job, { execute: false, settings: { piko: NO_POLL } })
+    await start(store.options, job, { settings: { piko: NO_POLL } })
+    for (let input = 0; input < 3; input++) {
+      await asks.enqueue('rung', { input })
+      await eventually(() => expect(begun).toHaveLength(input + 1), 10_000)
+    }
+    expect(begun).toEqual([0, 1, 2])
+  })
+
+  it('is found by the poll where the doorbell is off', async () => {
+    await store.empty()
+    const job = defineJob({ id: 'polled' }, () => 'done')
+    const piko = { doorbell: 'off', poll_interval: '50ms' }
+    const asks = await start(store.options, job, { execute: false, settings: { piko } })
+    await start(store.options, job, { settings: { piko } })
+    expect(await asks.run('polled', { wait: true })).toMatchObject({ state: 'succeeded' })
+    expect(await asks.sql.query('SELECT doorbell FROM piko_node')).toEqual([{ doorbell: null }])
+  })
+})
