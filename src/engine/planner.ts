@@ -37,11 +37,14 @@ const LOOKS = 1.5
 /** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
 const LEFT_BEHIND = 2
 
+/** A job whose schedule somebody has edited. */
+type Edit = Awaited<ReturnType<JobStore['edited']>>[number]
+
 /**
  * Turns due ticks into runs, many jobs a transaction.
  *
  * The leader plans ahead. The others look now and then for jobs of theirs that it leaves behind, as it does during a deploy with
- * jobs that are new, and plan those: a tick is unique, so planning beside the leader does no harm.
+ * jobs that are new, and plan those, with what was edited of them: a tick is unique, so planning beside the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #jobs: JobStore
@@ -50,6 +53,8 @@ export class Planner extends LoopService {
   readonly #unknown = new Set<string>()
   // Edited schedules that can't be read.
   readonly #refused = new Map<string, string | null>()
+  // Those that the leader had not taken up when this node looked last.
+  #leftEdits: ReadonlyMap<string, string | null> = new Map()
   readonly #registry: JobRegistry
   /** Jobs whose ticks cancel the runs before. */
   readonly #cancelling: readonly string[]
@@ -87,7 +92,9 @@ export class Planner extends LoopService {
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
     parts.events.on('leader.changed', ({ isLeader }) => {
-      if (isLeader) this.wake()
+      if (!isLeader) return
+      this.#refused.clear()
+      this.wake()
     })
   }
 
@@ -98,7 +105,7 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#agenda(this.#scope)
-    if (agenda.hasEdits) await this.#takeUpEdits(agenda.now)
+    if (agenda.hasEdits) await this.#takeUp(await this.#jobs.edited(), agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
@@ -111,15 +118,15 @@ export class Planner extends LoopService {
   }
 
   /** A row of `piko_job` that somebody has edited by hand, or by a tool, counts from now on. */
-  async #takeUpEdits(now: Date): Promise<void> {
-    for (const { id, schedule } of await this.#jobs.edited()) {
+  async #takeUp(edits: readonly Edit[], now: Date): Promise<void> {
+    for (const { id, schedule } of edits) {
       const job = this.#registry.find(id)
       if (!job || this.#refused.get(id) === schedule) continue
       const edit = this.#readEdit(job, schedule, now)
       if (!edit) continue
-      await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+      const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
       this.#refused.delete(id)
-      this.#events.emit('schedule.changed', { jobId: id, schedule })
+      if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
     }
   }
 
@@ -135,7 +142,8 @@ export class Planner extends LoopService {
     } catch (thrown) {
       // Said once: the schedule that was planned goes on until somebody mends the row.
       this.#refused.set(job.id, schedule)
-      this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
+      if (this.#leader.isLeader)
+        this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
       return undefined
     }
   }
@@ -144,6 +152,14 @@ export class Planner extends LoopService {
     const pauseMs = this.#pollMs * LEFT_BEHIND
     const { now, nextPlanAt } = await this.#agenda(this.#scope)
     const late = new Date(now.getTime() - pauseMs)
+    // What the leader has not taken up since the last look, it does not know.
+    const edits = await this.#jobs.edited()
+    const before = this.#leftEdits
+    this.#leftEdits = new Map(edits.map(({ id, schedule }) => [id, schedule]))
+    await this.#takeUp(
+      edits.filter(({ id, schedule }) => before.get(id) === schedule),
+      now,
+    )
     if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
     return pauseMs
   }

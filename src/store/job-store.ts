@@ -434,23 +434,24 @@ export class JobStore {
    * old ones end.
    *
    * @param spec the edited schedule as the code would write it; undefined without one
+   * @returns false: it was edited again, or another node has taken it up
    */
   async replan(
     jobId: string,
     schedule: string | null,
     spec: string | undefined,
     nextTick: Date | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { dialect } = this.#database
     const tick = nextTick ? dialect.instant(nextTick) : null
-    await this.#database.transaction(async (trx) => {
+    return this.#database.transaction(async (trx) => {
       const row = await trx
         .selectFrom('piko_job')
-        .select(['schedule', 'window_cursor'])
+        .select(['schedule', 'planned_schedule', 'window_cursor'])
         .where('id', '=', jobId)
         .modifyEnd(dialect.forUpdate)
         .executeTakeFirst()
-      if (row?.schedule !== schedule) return
+      if (row?.schedule !== schedule || row.planned_schedule === schedule) return false
       const cursor = optionalDate(row.window_cursor, dialect)
       if (cursor && spec !== undefined) await addGeneration(trx, dialect, jobId, cursor, spec)
       await trx
@@ -458,6 +459,7 @@ export class JobStore {
         .set({ planned_schedule: schedule, next_tick: tick, plan_at: tick })
         .where('id', '=', jobId)
         .execute()
+      return true
     })
   }
 

@@ -26,6 +26,10 @@ describeEachStore((fixture) => {
       .executeTakeFirstOrThrow()
     // Not pushed into the future by somebody who does not know it.
     expect(database.dialect.date(row.plan_at!).getTime()).toBeLessThan(Date.now() + 2_000)
+    // An edit is taken up by the node that knows the job, too.
+    const changed = nextEvent(newer, 'schedule.changed')
+    await newer.setSchedule('new', null)
+    expect(await changed).toEqual({ jobId: 'new', schedule: null })
   })
 
   it('tells who leads, from when on, and with which epoch', async () => {
