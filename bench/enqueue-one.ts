@@ -12,7 +12,13 @@ export async function enqueueOne(argv: readonly string[]): Promise<void> {
     bench: 'enqueue-one',
     scene: sceneOf(options),
     options,
-    contestants: [piko(options), ...bareLoops(store, binlog).slice(0, 1), ...peers(options.peers, store)],
+    contestants: [
+      piko(options),
+      ...bareLoops(store, binlog)
+        .slice(0, 1)
+        .map((bare) => ({ ...bare, variant: 'single inserts' })),
+      ...peers(options.peers, store),
+    ],
     settings: { runs, callers: CALLERS },
     measure: async (round, { mostJobs = runs }) => {
       const count = Math.min(runs, mostJobs)

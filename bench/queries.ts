@@ -13,8 +13,9 @@ const COUNTED = [
   'Com_update',
   'Com_insert',
   'Com_commit',
-  'Innodb_rows_read',
-  'Innodb_rows_updated',
+  'Handler_read_key',
+  'Handler_read_next',
+  'Handler_update',
 ]
 const BATCH = 1_000
 

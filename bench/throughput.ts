@@ -35,13 +35,14 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   const serverCpu = round.server.cpuMs()
   // All nodes at once, until the queue is empty.
   const sharing = Array.from({ length: nodes }, () => round.phase('process', count, nodes > 1))
-  const shares = await Promise.all(sharing)
+  const shares = await Promise.all(sharing).finally(() => Promise.allSettled(sharing))
   await sleep(SETTLE_MS)
   const serverMs = (round.server.cpuMs() ?? NaN) - (serverCpu ?? NaN)
   const handled = shares.reduce((sum, share) => sum + share.handled, 0)
   if (handled !== count) throw new Error(`${handled} handlers began for ${count} jobs`)
-  const began = Math.min(...shares.filter((share) => share.handled > 0).map(({ firstAt }) => firstAt))
-  const ended = Math.max(...shares.map(({ drainedAt }) => drainedAt))
+  const worked = shares.filter((share) => share.handled > 0)
+  const began = Math.min(...worked.map(({ firstAt }) => firstAt))
+  const ended = Math.max(...worked.map(({ drainedAt }) => drainedAt))
   const cpuMs = shares.reduce((sum, share) => sum + share.cpuMs, 0)
   return {
     enqueue: { value: (count / enqueued.ms) * 1_000, unit: 'runs/s' },

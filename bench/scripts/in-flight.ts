@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, Piko } from 'piko'
 import { type Found } from '../harness/rounds.ts'
-import { payload, type SystemConfig } from '../harness/system.ts'
+import { runScript } from '../harness/script.ts'
+import { type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
-
-/** The runs are due when the app that executes them is idle, and another app has asked for them. */
-const DUE_IN_MS = 6_000
-const BULK = 1_000
 
 /** Handlers that await a promise of their own, so many at once: what each costs, and how long until all have begun. */
 export default async function inFlight(config: SystemConfig): Promise<Found> {
@@ -23,18 +20,9 @@ export default async function inFlight(config: SystemConfig): Promise<Found> {
     if (release.length === runs) allBegun.resolve()
     await released
   })
-  const client = new Piko({ jobs: hold, execute: false, settings })
-  await client.start()
-  const runAt = new Date(Date.now() + DUE_IN_MS + runs / 5)
-  for (let from = 0; from < runs; from += BULK) {
-    const items = Array.from({ length: Math.min(BULK, runs - from) }, (_, index) => ({
-      input: payload(from + index),
-      runAt,
-    }))
-    await client.enqueueMany('hold', items)
-  }
-  await client.stop()
-
+  // Another process asks for them: what asking leaves behind in memory would hide what the runs take.
+  const asked = await runScript(new URL('in-flight-ask.ts', import.meta.url), config)
+  const runAt = new Date(Number(asked.settings?.['runAtMs']))
   const app = new Piko({ jobs: hold, settings })
   let settled = 0
   const allSettled = Promise.withResolvers<void>()

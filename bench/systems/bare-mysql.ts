@@ -21,6 +21,7 @@ class BareMysql implements System {
   readonly #connections: Connection[] = []
   #free: Connection[] = []
   #isWorking = false
+  #asking: Connection | undefined
 
   constructor({ dsn, batch, lanes }: SystemConfig) {
     this.#dsn = dsn
@@ -98,8 +99,14 @@ class BareMysql implements System {
     }
   }
 
-  isPending(): Promise<boolean> {
-    return Promise.resolve(this.#isWorking)
+  /** Also what other processes have claimed. */
+  async isPending(): Promise<boolean> {
+    if (this.#isWorking) return true
+    this.#asking ??= await this.#connect()
+    const [rows] = await this.#asking.query<RowDataPacket[]>(
+      `SELECT 1 FROM bare_job WHERE queue = 'q' AND status IN (0, 1) LIMIT 1`,
+    )
+    return rows.length > 0
   }
 
   async succeeded(): Promise<number> {

@@ -19,7 +19,7 @@ class BareSqlite implements System {
   constructor({ dsn, batch }: SystemConfig) {
     this.#database = new DatabaseSync(dsn)
     this.#batch = Number(batch)
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000')
   }
 
   async about(): Promise<About> {
@@ -84,8 +84,10 @@ class BareSqlite implements System {
     }
   }
 
-  isPending(): Promise<boolean> {
-    return Promise.resolve(this.#isWorking)
+  async isPending(): Promise<boolean> {
+    if (this.#isWorking) return true
+    const pending = this.#database.prepare(`SELECT 1 FROM bare_job WHERE queue = 'q' AND status IN (0, 1) LIMIT 1`)
+    return pending.get() !== undefined
   }
 
   async succeeded(): Promise<number> {
