@@ -19,7 +19,8 @@ describeEachStore((fixture) => {
     async (_, plan) => {
       const store = storeOn(await fixture.open())
       await fixture.empty()
-      // The leader, whose one slot is taken: it runs neither hours nor days.
+      // The leader, whose one slot is taken by what waits for it: it runs neither hours nor days.
+      await store.runs.enqueue([{ jobId: 'work', kind: 'manual', priority: -1 }])
       const leader = new WorkerProcess({
         mode: 'lead',
         settings: testSettings(fixture.options, { piko: { ...DEFAULTS, concurrency: 1 } }),
@@ -29,7 +30,6 @@ describeEachStore((fixture) => {
       const hour = (start: string) => {
         if (BAD.includes(start) && !mended.has(start)) throw new Error('no data yet')
       }
-      await store.runs.enqueue([{ jobId: 'work', kind: 'manual', priority: -1 }])
       await leader.told('running')
       const app = await startApp(fixture.options, hoursAndDays(hour), { plan, settings: { piko: DEFAULTS } })
       await eventually(async () => {

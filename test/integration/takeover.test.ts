@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
-import { storeOn } from '../../src/store/store.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
 import { eventually, startApp, testSettings } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { WorkerProcess } from '../support/worker-process.ts'
@@ -9,6 +9,20 @@ import { WorkerProcess } from '../support/worker-process.ts'
 const RUNS = 1_000
 /** Lease and poll interval of the defaults. */
 const DEFAULTS = { lease: '15s', poll_interval: '1s', concurrency: RUNS } as const
+
+/** A process that stands still in the middle of a write to a SQLite file keeps everybody else from it, for as long as it does. */
+async function stopBetweenWrites(child: WorkerProcess, store: Store): Promise<void> {
+  const lock = `UPDATE piko_lock SET owner = owner WHERE name = ''`
+  await eventually(async () => {
+    child.signal('SIGSTOP')
+    try {
+      await store.database.sql.exec(lock)
+    } catch (error) {
+      child.signal('SIGCONT')
+      throw error
+    }
+  }, 20_000)
+}
 
 describeEachStore((fixture) => {
   const request = { jobId: 'work', kind: 'manual', priority: 0 } as const
@@ -47,7 +61,7 @@ describeEachStore((fixture) => {
         settings: testSettings(fixture.options, { piko: { lease: '2s' } }),
       })
       await child.told('running')
-      child.signal('SIGSTOP')
+      await stopBetweenWrites(child, store)
       const app = await startApp(
         fixture.options,
         defineJob({ id: 'work' }, () => process.pid),
