@@ -8,11 +8,27 @@ import { Zone } from './zone.ts'
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 
+const DAY_MS = 86_400_000
+
+/**
+ * Times of day by expression; null: too many. croner takes some 10 to 40 µs and 5 kB for one time, which a schedule of minutes that
+ * plans years would need a million times.
+ */
+const tables = new Map<string, Int32Array | null>()
+const MOST_TABLES = 1_000
+const LARGEST_TABLE = 1_440
+/** Times of one day that are asked for one by one before its table is made. */
+const WORTH_A_TABLE = 8
+
 /** The wall-clock times of a cron expression, as if they were UTC, on whole seconds. */
 export class CronTicks implements Ticks {
   /** Whether the hour is a wildcard: `*`, also with a step. */
   readonly isHourWild: boolean
   readonly #cron: Cron
+  readonly #expression: string
+  /** A day that has ticks, and how often it was asked for one of its ticks after the first. */
+  #day = NaN
+  #asked = 0
 
   /**
    * @param jobId for the error message
@@ -21,6 +37,7 @@ export class CronTicks implements Ticks {
   constructor(expression: string, jobId?: string) {
     // By a fixed offset croner is some ten times faster than through `Intl`, and there are no clock changes to disagree about.
     this.#cron = parse(expression, { utcOffset: 0 }, jobId)
+    this.#expression = expression
     this.isHourWild = hasWildHour(expression)
     if (this.next(FIRST_MS) === undefined) {
       throw scheduleInvalid(
@@ -36,9 +53,46 @@ export class CronTicks implements Ticks {
   }
 
   next(afterMs: number): number | undefined {
+    const day = Math.floor(afterMs / DAY_MS)
+    if (day !== this.#day) return this.#ask(afterMs)
+    const times = this.#asked >= WORTH_A_TABLE ? this.#times(day) : undefined
+    if (!times) {
+      this.#asked += 1
+      return this.#ask(afterMs)
+    }
+    const time = firstAfter(times, afterMs - day * DAY_MS)
+    return time === undefined ? this.#ask(afterMs) : day * DAY_MS + time
+  }
+
+  #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
+    const tick = this.#nextRun(afterMs)
+    const day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
+    // Before its first tick a day is as good as any other: what is asked within it is what counts.
+    if (day !== this.#day) this.#day = day
+    return tick
+  }
+
+  #nextRun(afterMs: number): number | undefined {
     const tick = this.#cron.nextRun(new Date(Math.max(afterMs, FIRST_MS - 1)))?.getTime()
     return tick === undefined || tick >= LAST_MS ? undefined : tick
+  }
+
+  /** The times of a day that has ticks, which are those of every such day: an expression's time does not depend on its date. */
+  #times(day: number): Int32Array | undefined {
+    const known = tables.get(this.#expression)
+    if (known !== undefined) return known ?? undefined
+    const times: number[] = []
+    const begin = day * DAY_MS
+    let tick = this.#nextRun(begin - 1)
+    while (tick !== undefined && tick < begin + DAY_MS && times.length <= LARGEST_TABLE) {
+      times.push(tick - begin)
+      tick = this.#nextRun(tick)
+    }
+    if (tables.size >= MOST_TABLES) tables.clear()
+    const table = times.length > LARGEST_TABLE ? null : Int32Array.from(times)
+    tables.set(this.#expression, table)
+    return table ?? undefined
   }
 
   previous(beforeMs: number): number | undefined {
@@ -46,6 +100,17 @@ export class CronTicks implements Ticks {
     const tick = this.#cron.previousRuns(1, new Date(Math.min(beforeMs, LAST_MS)))[0]?.getTime()
     return tick === undefined || tick < FIRST_MS ? undefined : tick
   }
+}
+
+function firstAfter(times: Int32Array, after: number): number | undefined {
+  let low = 0
+  let high = times.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((times[middle] as number) > after) high = middle
+    else low = middle + 1
+  }
+  return times[low]
 }
 
 function parse(expression: unknown, zone: CronOptions, jobId: string | undefined): Cron {
