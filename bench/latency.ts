@@ -9,6 +9,9 @@ import { type Round } from './harness/round.ts'
 import { type Values } from './harness/rounds.ts'
 
 const GAP_MS = 20
+/** So long that a node which polls more often after work has come to rest. */
+const REST_MS = 1_500
+const MOST_ACROSS = 25
 /** Of an idle node; not shorter than its slowest loop. */
 const IDLE_MS = 10_000
 
@@ -21,14 +24,20 @@ export async function latency(argv: readonly string[]): Promise<void> {
     scene: sceneOf(options),
     options,
     contestants: [piko({ ...options, concurrency: 100 }), ...peers(options.peers, store)],
-    settings: { samples: runs, gapMs: GAP_MS, idleMs: IDLE_MS },
+    settings: {
+      samples: runs,
+      gapMs: GAP_MS,
+      samplesAcross: Math.min(runs, MOST_ACROSS),
+      restMs: REST_MS,
+      idleMs: IDLE_MS,
+    },
     measure: (round, contestant) => measure(round, contestant, options),
   })
 }
 
 async function measure(round: Round, { server }: Contestant, { runs }: Options): Promise<Values> {
   const { begun, ended, acknowledged } = await round.phase('latency', runs, GAP_MS)
-  const across = await fromAnother(round, runs)
+  const across = await fromAnother(round, Math.min(runs, MOST_ACROSS))
   const idle = await whileIdle(round, server.startsWith('mysql'))
   const ms = (value: number): { value: number; unit: string } => ({ value, unit: 'ms' })
   return {
@@ -52,12 +61,12 @@ async function fromAnother(round: Round, samples: number): Promise<number[]> {
   await Promise.all([worker.call('work'), client.call('open')])
   await sleep(1_000)
   const found: number[] = []
-  for (let id = 100_000; id < 100_005 + samples; id++) {
+  for (let id = 100_000; id < 100_002 + samples; id++) {
     const beginning = new Promise<number>((resolve) => begun.set(id, resolve))
     const asked = await client.call('ask', id)
     const began = await beginning
-    if (id >= 100_005) found.push(began - asked)
-    await sleep(GAP_MS + Math.random() * 100)
+    if (id >= 100_002) found.push(began - asked)
+    await sleep(REST_MS * (0.5 + Math.random()))
   }
   return found
 }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { format } from 'prettier'
+import { goals } from './goals.ts'
 import { barChart } from './harness/bar-chart.ts'
 import { type Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
@@ -28,13 +29,18 @@ export async function report(argv: readonly string[]): Promise<void> {
   const page = readFileSync(values.page, 'utf8').replace(
     /(<!-- bench ([\w-]+) -->\n)[^]*?(<!-- \/bench -->)/g,
     (_, begin: string, bench: string, end: string) => {
-      const own = bench === 'machine' ? lines : lines.filter((line) => line.bench === bench)
-      const text = bench === 'machine' ? machines(own) : section(bench, own, values.charts)
-      return `${begin}\n${text}\n\n${end}`
+      return `${begin}\n${part(bench, lines, values.charts)}\n\n${end}`
     },
   )
   writeFileSync(values.page, await format(page, { parser: 'markdown', printWidth: 120 }))
   process.stderr.write(`${lines.length} measurements are in ${values.page}\n`)
+}
+
+function part(name: string, lines: readonly Line[], charts: string): string {
+  if (name === 'machine') return machines(lines)
+  if (name === 'goals') return goals(lines)
+  const own = lines.filter(({ bench }) => bench === name)
+  return section(name, own, charts)
 }
 
 function parse(text: string): Line[] {
@@ -87,7 +93,8 @@ function chartsOf(bench: string, scene: string, lines: readonly Line[], folder: 
 
 /** The last column compares with Piko where the same was measured of both. */
 function tableOf(lines: readonly Line[]): string {
-  const rows = lines.map((line) => {
+  const byMeasure = [...Map.groupBy(lines, ({ measure }) => measure).values()].flat()
+  const rows = byMeasure.map((line) => {
     const ours = lines.find(({ system, measure }) => system === 'piko' && measure === line.measure)
     const ratio =
       ours && ours !== line && line.system !== 'piko' ? `${number((ours.median / line.median) * 100)} %` : ''
@@ -109,7 +116,7 @@ function settingsOf(lines: readonly Line[]): string {
   )
   const rounds = Math.min(...lines.map((line) => line.rounds.length))
   const items = [...said.values()].join('\n')
-  return `<details><summary>Medians of ${rounds} rounds; versions and settings</summary>\n\n${items}\n\n</details>`
+  return `<details><summary>Rounds: ${rounds}. Versions and settings</summary>\n\n${items}\n\n</details>`
 }
 
 function nameOf({ system, variant }: Line): string {

@@ -66,7 +66,7 @@ export async function alternate(options: {
       lines.add({
         ...{ bench, scene, system: contestant.system, variant: contestant.variant, measure: name, unit, rounds },
         versions: about.versions,
-        settings: { server: contestant.server, ...about.settings, ...settings },
+        settings: { store: contestant.server, ...about.settings, ...settings },
       })
     }
   }

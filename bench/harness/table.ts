@@ -22,5 +22,8 @@ export function table(lines: readonly Line[]): string {
 }
 
 export function number(value: number): string {
-  return value.toLocaleString('en', { maximumSignificantDigits: value >= 1_000 ? 21 : 4 })
+  return value.toLocaleString(
+    'en',
+    Math.abs(value) >= 1_000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 },
+  )
 }

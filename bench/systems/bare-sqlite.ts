@@ -19,14 +19,14 @@ class BareSqlite implements System {
   constructor({ dsn, batch }: SystemConfig) {
     this.#database = new DatabaseSync(dsn)
     this.#batch = Number(batch)
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000')
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 10000')
   }
 
   async about(): Promise<About> {
     const row = this.#database.prepare('SELECT sqlite_version() AS version').get()
     return {
       versions: { package: process.versions.node, server: String(row?.['version']) },
-      settings: { batch: this.#batch, journal: 'WAL', synchronous: 'FULL' },
+      settings: { batch: this.#batch, journal: 'WAL', synchronous: 'NORMAL' },
     }
   }
 

@@ -1,0 +1,120 @@
+import { type Line } from './harness/line.ts'
+import { number } from './harness/table.ts'
+
+interface Wanted {
+  readonly goal: string
+  readonly bench: string
+  readonly scene: string
+  readonly measure: string
+  readonly variant?: string
+}
+
+/** The least share of what another reaches, or the most (or least) of a unit. */
+type Bound =
+  | { readonly atLeast: number; readonly ofBest: (line: Line) => boolean }
+  | { readonly atLeast: number; readonly ofScene: string }
+  | { readonly atMost: number }
+  | { readonly atLeast: number }
+
+const isBare = ({ system }: Line): boolean => system === 'bare loop'
+const isPeer = ({ system }: Line): boolean => system !== 'bare loop' && system !== 'piko'
+const isPiscina = ({ system }: Line): boolean => system === 'piscina'
+
+const RUNS = '20,000 runs'
+
+/** What Piko is to reach; the page says of each whether it does, and by how much not. */
+const GOALS: readonly (Wanted & Bound)[] = [
+  ...[`mysql, ${RUNS}`, `mysql, binlog, ${RUNS}`].flatMap((scene) => {
+    const at = { bench: 'throughput', scene }
+    return [
+      { ...at, measure: 'process', goal: 'process/s: 75 % of the bare loop', atLeast: 75, ofBest: isBare },
+      { ...at, measure: 'process', goal: 'process/s: ahead of every peer', atLeast: 100, ofBest: isPeer },
+      { ...at, measure: 'enqueue', goal: 'bulk enqueue/s: 70 % of bare inserts', atLeast: 70, ofBest: isBare },
+      { ...at, measure: 'enqueue', goal: 'bulk enqueue/s: ahead of every peer', atLeast: 100, ofBest: isPeer },
+    ]
+  }),
+  ...['mysql', 'mysql, binlog'].map((scene) => ({
+    bench: 'enqueue-one',
+    scene,
+    measure: 'enqueue one by one',
+    goal: 'one by one, 50 callers: 70 % of bare inserts',
+    atLeast: 70,
+    ofBest: isBare,
+  })),
+  ...[
+    { goal: 'process/s: 60 % of the bare loop', atLeast: 60, ofBest: isBare },
+    { goal: 'process/s: 50 times Sidequest', atLeast: 5_000, ofBest: isPeer },
+  ].map((bound) => ({ bench: 'throughput', scene: `sqlite, ${RUNS}`, measure: 'process', ...bound })),
+  ...[
+    { measure: 'begin p50', goal: 'same process, p50: 2 ms', atMost: 2 },
+    { measure: 'begin p99', goal: 'same process, p99: 8 ms', atMost: 8 },
+    { measure: 'from another process, begin p50', goal: 'another process, p50: 120 ms', atMost: 120 },
+    { measure: 'from another process, begin p99', goal: 'another process, p99: 250 ms', atMost: 250 },
+    { measure: 'idle queries', goal: 'idle node: 5 queries/s', atMost: 5 },
+  ].map((wanted) => ({ bench: 'latency', scene: 'mysql', ...wanted })),
+  ...[
+    { measure: 'RSS each', goal: 'memory of each run: 6 KB', atMost: 6 * 1_024 },
+    { measure: 'all begun in', goal: 'all begun within 5 s', atMost: 5_000 },
+  ].map((wanted) => ({ bench: 'in-flight', scene: 'mysql, 50,000 runs', ...wanted })),
+  ...[
+    { variant: 'spread', measure: 'lateness p99', goal: 'ticks spread, p99: 100 ms', atMost: 100 },
+    { variant: 'burst', measure: 'lateness p99', goal: 'all ticks at once, p99: 100 ms', atMost: 100 },
+    { variant: 'idle', measure: 'CPU', goal: 'idle planner: 2 % of a core', atMost: 2 },
+  ].map((wanted) => ({ bench: 'cron', scene: 'mysql, 10,000 jobs', ...wanted })),
+  { bench: 'crawl', scene: 'mysql, 500 items', measure: 'items', goal: 'durable items: 950/s', atLeast: 950 },
+  {
+    ...{ bench: 'offload', scene: '2 threads', measure: 'tasks' },
+    ...{ goal: "calls/s: 95 % of piscina's", atLeast: 95, ofBest: isPiscina },
+  },
+  {
+    ...{ bench: 'throughput', scene: 'mysql, 1,000,000 runs', measure: 'process' },
+    ...{ goal: 'process/s within 20 % of a queue of 20,000', atLeast: 80, ofScene: `mysql, ${RUNS}` },
+  },
+  {
+    ...{ bench: 'throughput', scene: `mysql, history 5,000,000, ${RUNS}`, measure: 'process' },
+    ...{ goal: 'process/s within 10 % of no history', atLeast: 90, ofScene: `mysql, ${RUNS}` },
+  },
+  {
+    ...{ bench: 'throughput', scene: 'mysql, 2 nodes, 100,000 runs', measure: 'process' },
+    ...{ goal: 'process/s: two nodes ahead of one', atLeast: 100, ofScene: 'mysql, 100,000 runs' },
+  },
+]
+
+/** A table of all goals that were measured; what falls short says by how much. */
+export function goals(lines: readonly Line[]): string {
+  const rows = GOALS.flatMap((goal) => {
+    const ours = lines.find((line) => isOf(line, goal) && line.variant === (goal.variant ?? ''))
+    const reached = ours && compared(ours, goal, lines)
+    if (!reached) return []
+    const { value, unit } = reached
+    const [bound, isMet] =
+      'atMost' in goal ? [goal.atMost, value <= goal.atMost] : [goal.atLeast, value >= goal.atLeast]
+    const short = isMet ? 'met' : `short by ${number(Math.abs(value - bound))} ${unit}`
+    return [`| ${goal.bench} | ${goal.scene} | ${goal.goal} | ${number(value)} ${unit} | ${short} |`]
+  })
+  if (rows.length === 0) return '_Not measured yet._'
+  return ['| benchmark | of | goal | reached | |', '| --- | --- | --- | --: | --- |', ...rows].join('\n')
+}
+
+function isOf(line: Line, { bench, scene, measure }: Wanted): boolean {
+  return line.system === 'piko' && line.bench === bench && line.scene === scene && line.measure === measure
+}
+
+function compared(
+  ours: Line,
+  goal: Wanted & Bound,
+  lines: readonly Line[],
+): { value: number; unit: string } | undefined {
+  if ('ofBest' in goal) {
+    const others = lines.filter((line) => line.bench === ours.bench && line.scene === ours.scene)
+    const rates = others
+      .filter((line) => line.measure === ours.measure && goal.ofBest(line))
+      .map(({ median }) => median)
+    return rates.length === 0 ? undefined : { value: (ours.median / Math.max(...rates)) * 100, unit: '%' }
+  }
+  if ('ofScene' in goal) {
+    const other = lines.find((line) => isOf(line, { ...goal, scene: goal.ofScene }))
+    return other && { value: (ours.median / other.median) * 100, unit: '%' }
+  }
+  return { value: ours.median, unit: ours.unit }
+}
