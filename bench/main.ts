@@ -38,7 +38,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   offload      calls into worker threads, beside piscina
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
-  backfill     two years of minutes [--to 2024-01-01T00:00:00Z] [--parallel 1000]
+  backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]
   all          everything that docs/performance.md shows: --out file.jsonl; goes on where it was interrupted [--only prefix]
   report       file.jsonl …: the tables and charts of docs/performance.md
 
