@@ -70,7 +70,7 @@ const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767
 const MOST_PARALLEL = 10_000
 /** Windows that are looked at before other work has its turn; small enough to be garbage soon. */
-const SLICE = 500
+const SLICE = 100
 
 /** What people do with backfills: make, watch, pause, resume, cancel. */
 export class BackfillControl {

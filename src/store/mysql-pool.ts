@@ -239,6 +239,8 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     // BIGINTs are numbers up to 2^53, and text beyond rather than a wrong number.
     supportBigNumbers: true,
     multipleStatements: false,
+    // Statements are sent as text; the driver would reserve 300 kB a connection for prepared ones.
+    maxPreparedStatements: 1,
     // A server must not be able to ask for a file of this machine.
     flags: ['-LOCAL_FILES'],
   }
