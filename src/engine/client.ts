@@ -187,9 +187,7 @@ export class Client extends Service {
     const keyed = items.find((item) => item.idempotencyKey !== undefined)
     if (keyed) throw new PikoError('USAGE', 'app.enqueueMany takes an idempotencyKey only with trx; use app.enqueue')
     this.#assertOutside('app.enqueueMany without trx')
-    const ids = await this.#runs.enqueue(runs)
-    this.#onEnqueued(runs.map(dueAt))
-    return ids
+    return [...(await this.#enqueue(runs))]
   }
 
   /** Resolves with the run once it is settled, whatever its end. */

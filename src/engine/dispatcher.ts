@@ -5,7 +5,7 @@ import { firstClaimOf } from '../store/run-row.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { type Executor } from './executor.ts'
+import { type ClaimSource, type Executor } from './executor.ts'
 import { LeftOut } from './left-out.ts'
 import { LoopService } from './loop-service.ts'
 
@@ -15,7 +15,6 @@ const FIRST_IDLE_MS = 20
 const MOST_HINTS = 1_000
 
 export interface DispatcherOptions {
-  readonly slots: number
   readonly pollMs: number
   /** Claim only the registry's jobs instead of learning which ones are not in it: for a node made for one job. */
   readonly onlyRegistered: boolean
@@ -31,15 +30,20 @@ export class Dispatcher extends LoopService {
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
   readonly #holdsLease: () => boolean
-  readonly #executor: Pick<Executor, 'active' | 'take'>
+  readonly #executor: Pick<Executor, 'room' | 'freeSlots' | 'isBeginning' | 'take'>
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
+  readonly #limited: readonly { readonly jobId: string }[]
   readonly #leftOut = new LeftOut()
   readonly #hints = new Set<number>()
-  readonly #onEnded = (claim: Claim): void => {
-    const isFreed = this.#leftOut.release(claim)
+  readonly #source: ClaimSource = {
     // Where nothing waits, a free slot is no reason to look.
-    if (isFreed || !this.#isQueueEmpty) super.wake()
+    onFree: () => {
+      if (!this.#isQueueEmpty) super.wake()
+    },
+    onEnded: (claim) => {
+      if (this.#leftOut.release(claim) || !this.#isQueueEmpty) super.wake()
+    },
   }
   /** The last look found nothing, and nothing that is due has been heard of since. */
   #isQueueEmpty = false
@@ -53,7 +57,7 @@ export class Dispatcher extends LoopService {
     parts: {
       runs: RunStore
       registry: JobRegistry
-      executor: Pick<Executor, 'active' | 'take'>
+      executor: Pick<Executor, 'room' | 'freeSlots' | 'isBeginning' | 'take'>
       clock: Clock
       events: Events
       nodeId: () => string
@@ -72,6 +76,7 @@ export class Dispatcher extends LoopService {
     this.#limits = new Map(
       [...parts.registry].flatMap((job) => (job.policy.limits ? [[job.id, job.policy.limits] as const] : [])),
     )
+    this.#limited = [...this.#limits.keys()].map((jobId) => ({ jobId }))
   }
 
   /** There is new work: look at once. */
@@ -91,7 +96,7 @@ export class Dispatcher extends LoopService {
   reserve(run: NewRun): string | undefined {
     const now = this.#clock.now()
     const job = this.#registry.find(run.jobId)
-    const isFree = this.#reserved + this.#executor.active < this.#options.slots
+    const isFree = this.#reserved < this.#executor.freeSlots
     if (!isFree || !job || job.policy.limits || (run.runAt && run.runAt.getTime() > now)) return undefined
     if (!this.isRunning || !this.#isQueueEmpty || this.#soonestHint() <= now || !this.#holdsLease()) return undefined
     this.#reserved += 1
@@ -106,7 +111,7 @@ export class Dispatcher extends LoopService {
   /** Starts a run that was stored as claimed by `nodeId`. */
   begin(runId: number, nodeId: string, run: NewRun): void {
     this.#reserved -= 1
-    this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#onEnded)
+    this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#source)
   }
 
   /** Runs will be due at these times: look then. */
@@ -124,8 +129,12 @@ export class Dispatcher extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const free = this.#options.slots - this.#executor.active - this.#reserved
+    // Without a free slot what is claimed waits here for the next one; never of a job with limits, which count it as running.
+    const isAhead = this.#executor.freeSlots - this.#reserved <= 0
+    const free = (isAhead ? this.#executor.room : this.#executor.freeSlots) - this.#reserved
     if (free <= 0) return Infinity
+    // Those that begin now may be over in a moment, and a claim of all their slots costs as much as one of a few.
+    if (free < LARGEST_CLAIM && this.#executor.isBeginning) return Infinity
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const limit = Math.min(free, LARGEST_CLAIM)
@@ -139,7 +148,7 @@ export class Dispatcher extends LoopService {
       nodeId,
       limit,
       ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
-      except: this.#leftOut.at(now),
+      except: isAhead ? [...this.#leftOut.at(now), ...this.#limited] : this.#leftOut.at(now),
       limits: this.#limits,
     })
     for (const one of blocked) this.#leftOut.add(one, now)
@@ -149,7 +158,8 @@ export class Dispatcher extends LoopService {
       // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    return this.#rest(heard)
+    // What it left aside may be due all the same.
+    return isAhead ? this.#options.pollMs : this.#rest(heard)
   }
 
   /** Nothing is due, unless it was heard of meanwhile. */
@@ -164,7 +174,7 @@ export class Dispatcher extends LoopService {
 
   #take(claim: Claim, nodeId: string): void {
     if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
-    this.#executor.take(claim, nodeId, this.#onEnded)
+    this.#executor.take(claim, nodeId, this.#source)
   }
 
   #soonestHint(): number {

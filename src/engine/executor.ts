@@ -15,6 +15,8 @@ import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned'> {
   readonly registry: JobRegistry
+  /** Handlers under way at once. */
+  readonly slots: number
   readonly runs: Pick<RunStore, 'finish'>
   readonly clock: Clock
   readonly nodeId: () => string
@@ -33,13 +35,33 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned'> {
   readonly graceMs: number
 }
 
-/** A claim that waits for its turn or is under way. */
+/** Who hands claims over. */
+export interface ClaimSource {
+  /** A handler has come to its end: there may be room for more. Its run's end is not stored yet. */
+  onFree(): void
+  /** The end of the attempt is stored or refused. */
+  onEnded(claim: Claim): void
+}
+
+/** A claim that waits for its turn, is under way, or whose end is being stored. */
 interface Taken {
   readonly claim: Claim
   readonly nodeId: string
-  readonly onEnded: (claim: Claim) => void
+  readonly source: ClaimSource
   attempt: Attempt | undefined
+  /** It is not to begin. */
+  reason: PikoError | undefined
 }
+
+/**
+ * While handlers take no longer than this on average, as many claims again as there are slots wait here for the next ones to be free:
+ * the database's answer takes a large part of such a handler's time.
+ */
+const SHORT_MS = 100
+/** A claim that had to wait for longer goes back to the queue: another node may have a slot for it. */
+const PATIENCE_MS = 1_000
+/** The weight of the last handler in the average. */
+const NEWEST = 0.05
 
 /** A loop that is merely busy comes round within this. */
 const BLOCKED_MARGIN_MS = 500
@@ -59,6 +81,12 @@ export class Executor extends Service {
   readonly #attemptParts: AttemptParts
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
+  /** Claims that wait for a slot, in order. */
+  readonly #waiting: Taken[] = []
+  #running = 0
+  /** Of handlers; nothing is short until it has shown to be. */
+  #averageMs = Infinity
+  #isPatient = false
   #onIdle: (() => void)[] = []
 
   constructor(parts: ExecutorParts) {
@@ -72,25 +100,50 @@ export class Executor extends Service {
     )
   }
 
-  /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. */
+  /** Ends every attempt under way early; `reason` tells handlers and decides the outcome. Those that wait do not begin. */
   abortAll(reason: PikoError): void {
-    for (const attempt of this.#underWay()) attempt.abort(reason)
+    for (const taken of this.#taken.values()) abort(taken, reason)
   }
 
-  /** Ends those attempts under way that have these fences: somebody cancelled their runs. */
+  /** Ends those attempts that have these fences: somebody cancelled their runs. */
   cancel(fences: readonly number[]): void {
     for (const fence of fences) {
-      const attempt = this.#taken.get(fence)?.attempt
-      if (attempt && !attempt.isOver) attempt.abort(runCancelled(attempt.claim.runId))
+      const taken = this.#taken.get(fence)
+      if (taken) abort(taken, runCancelled(taken.claim.runId))
     }
   }
 
-  /** The runs whose handlers are under way and have no reason to end yet. */
+  /** The runs that are taken and have neither ended nor a reason to. */
   get cancellable(): number[] {
-    return this.#underWay().flatMap(({ claim, abortReason }) => (abortReason ? [] : claim.runId))
+    return [...this.#taken.values()].flatMap(({ claim, attempt, reason }) =>
+      (reason ?? attempt?.abortReason ?? attempt?.isOver) ? [] : claim.runId,
+    )
   }
 
-  /** Runs under way. */
+  /** How many claims it would take now. What is not stored yet is bounded too: the database may be slow. */
+  get room(): number {
+    const { slots } = this.#parts
+    const isShort = this.#averageMs <= SHORT_MS
+    const wanted = slots * (isShort ? 2 : 1) - this.#running - this.#waiting.length
+    return Math.min(wanted, 3 * slots - this.#taken.size)
+  }
+
+  /** How many of them would begin at once. */
+  get freeSlots(): number {
+    return Math.min(this.room, this.#parts.slots - this.#running - this.#waiting.length)
+  }
+
+  /** Some of what it took begins in the next turns of the event loop. */
+  get isBeginning(): boolean {
+    return this.#pace.isBusy
+  }
+
+  /** Handlers under way. */
+  get running(): number {
+    return this.#running
+  }
+
+  /** Claims that were taken and whose ends are not stored yet. */
   get active(): number {
     return this.#taken.size
   }
@@ -104,12 +157,47 @@ export class Executor extends Service {
    * Executes a claim.
    *
    * @param nodeId under which the run was claimed
-   * @param onEnded called when the end of the attempt is stored or refused
    */
-  take(claim: Claim, nodeId: string, onEnded: (claim: Claim) => void): void {
-    const taken = { claim, nodeId, onEnded, attempt: undefined }
+  take(claim: Claim, nodeId: string, source: ClaimSource): void {
+    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined }
     this.#taken.set(claim.fence, taken)
+    if (this.#running < this.#parts.slots) this.#start(taken)
+    else this.#wait(taken)
+  }
+
+  #start(taken: Taken): void {
+    this.#running += 1
     this.#pace.add(taken)
+  }
+
+  #wait(taken: Taken): void {
+    this.#waiting.push(taken)
+    if (this.#isPatient) return
+    this.#isPatient = true
+    this.#deadlines.add(PATIENCE_MS, () => {
+      this.#isPatient = false
+      // Those that came later have waited for less, but nothing says that they would wait for long enough.
+      if (this.#waiting.length > 0) this.#giveBackWaiting()
+    })
+  }
+
+  /** To the queue, uncounted. */
+  #giveBackWaiting(): void {
+    this.#averageMs = Infinity
+    for (const taken of this.#waiting.splice(0)) this.#giveBack(taken)
+  }
+
+  #giveBack(taken: Taken): void {
+    const { claim, nodeId } = taken
+    this.#completer.finish(nodeId, claim, { to: 'queued', delayMs: 0, counted: false }, () => this.#end(taken))
+  }
+
+  /** A handler has ended: the next claim has its slot. */
+  #free(taken: Taken): void {
+    this.#running -= 1
+    const next = this.#waiting.shift()
+    if (next) this.#start(next)
+    taken.source.onFree()
   }
 
   /**
@@ -119,6 +207,7 @@ export class Executor extends Service {
   protected override async onStop(): Promise<void> {
     if (this.crashReason) return
     const { shutdownTimeoutMs } = this.#parts
+    this.#giveBackWaiting()
     const idle = this.#idle()
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
     await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)
@@ -139,10 +228,6 @@ export class Executor extends Service {
     await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])
   }
 
-  #underWay(): Attempt[] {
-    return [...this.#taken.values()].flatMap(({ attempt }) => (attempt && !attempt.isOver ? attempt : []))
-  }
-
   #begin(taken: Taken): void {
     const { claim, nodeId } = taken
     const { registry, clock, events } = this.#parts
@@ -150,17 +235,24 @@ export class Executor extends Service {
     if (nodeId !== this.#parts.nodeId()) {
       // The lease was lost while the claim was under way: the run is no longer this node's.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
+      this.#free(taken)
       this.#end(taken)
       return
     }
     const job = registry.find(jobId)
     if (!job) {
-      this.#completer.finish(nodeId, claim, { to: 'queued', delayMs: 0, counted: false }, () => this.#end(taken))
+      this.#free(taken)
+      this.#giveBack(taken)
       return
     }
     const startedAt = clock.now()
     const attempt = new Attempt(claim, nodeId, job, startedAt, this.#attemptParts)
     taken.attempt = attempt
+    if (taken.reason) {
+      attempt.abort(taken.reason)
+      this.#over(taken, attempt, outcomeOf(attempt, taken.reason))
+      return
+    }
     events.emit('run.started', {
       runId,
       jobId,
@@ -191,11 +283,14 @@ export class Executor extends Service {
     attempt.isOver = true
     attempt.cancelTimeout?.()
     attempt.cancelGrace?.()
+    const tookMs = this.#parts.clock.now() - attempt.startedAt
+    this.#averageMs = this.#averageMs === Infinity ? tookMs : this.#averageMs + NEWEST * (tookMs - this.#averageMs)
     if (attempt.commit !== 'sent') this.#settle(taken, attempt, outcome)
     else
       void Promise.resolve(attempt.committing)
         .catch(() => {})
         .then(() => this.#settle(taken, attempt, outcome))
+    this.#free(taken)
   }
 
   #settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
@@ -252,9 +347,9 @@ export class Executor extends Service {
     this.#end(taken)
   }
 
-  #end({ claim, onEnded }: Taken): void {
+  #end({ claim, source }: Taken): void {
     this.#taken.delete(claim.fence)
-    onEnded(claim)
+    source.onEnded(claim)
     if (this.#taken.size > 0) return
     for (const resolve of this.#onIdle.splice(0)) resolve()
   }
@@ -273,6 +368,12 @@ export class Executor extends Service {
     }
     return { ...outcome, isPermanent, retry: retryTimingOf(error) }
   }
+}
+
+function abort(taken: Taken, reason: PikoError): void {
+  const { attempt } = taken
+  if (!attempt) taken.reason ??= reason
+  else if (!attempt.isOver) attempt.abort(reason)
 }
 
 function timedOut({ claim, job }: Attempt, timeoutMs: number): PikoError {

@@ -103,6 +103,7 @@ export class Node {
       onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
       holdsLease: () => memory.isHeld,
       registry,
+      slots,
       borrow: (map, ctx) => resources.borrow(map, ctx),
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
@@ -120,7 +121,7 @@ export class Node {
     })
     const dispatcher = new Dispatcher(
       { runs: store.runs, registry, executor, clock, events, nodeId, holdsLease: () => memory.isHeld },
-      { slots, pollMs, onlyRegistered },
+      { pollMs, onlyRegistered },
     )
     const expect = (runAts: readonly Date[]): void => dispatcher.expect(runAts)
     const doorbell = new Doorbell(
@@ -159,7 +160,7 @@ export class Node {
     const onEnqueued = (runAts: readonly Date[]): void => {
       expect(runAts)
       const due = runAts.filter((runAt) => runAt.getTime() <= clock.now()).length
-      if (due > 0 && (!options.execute || due > slots - executor.active)) doorbell.ring()
+      if (due > 0 && (!options.execute || due > executor.freeSlots)) doorbell.ring()
     }
     this.client = new Client(
       { registry, store, waiter, savedConfig },
@@ -227,7 +228,7 @@ export class Node {
 
   /** Runs under way. */
   get active(): number {
-    return this.#executor.active
+    return this.#executor.running
   }
 
   get slots(): number {

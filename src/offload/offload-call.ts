@@ -1,12 +1,41 @@
 import { type Transferable } from 'node:worker_threads'
 import { type OffloadReply, type OffloadTask } from './worker.ts'
 
+/** What piscina needs of a signal. A real one takes longer to make than all else that is done here for a call. */
+class CallSignal {
+  aborted = false
+  reason: unknown
+  #listener: (() => void) | undefined
+
+  once(_name: 'abort', listener: () => void): void {
+    this.#listener = listener
+  }
+
+  /** By its types. */
+  off(name: 'abort', listener: () => void): void {
+    this.removeListener(name, listener)
+  }
+
+  /** By what it calls. */
+  removeListener(_name: 'abort', listener: () => void): void {
+    if (this.#listener === listener) this.#listener = undefined
+  }
+
+  abort(reason: unknown): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    this.#listener?.()
+  }
+}
+
 /** One call on its way through a pool: what to do, how to end it, and the promise that its caller holds. */
 export class OffloadCall {
   readonly task: OffloadTask
   readonly transfer: readonly Transferable[]
   readonly settled: Promise<OffloadReply>
-  readonly #abort = new AbortController()
+  /** Aborts when the call is ended; its thread listens. */
+  readonly signal = new CallSignal()
   #settle!: { readonly resolve: (reply: OffloadReply) => void; readonly reject: (error: unknown) => void }
 
   constructor(task: OffloadTask, transfer: readonly Transferable[]) {
@@ -15,18 +44,13 @@ export class OffloadCall {
     this.settled = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
   }
 
-  /** Aborts when the call is ended; its thread listens. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
-
   complete(reply: OffloadReply): void {
     this.#settle.resolve(reply)
   }
 
   /** Ends the call wherever it is. */
   end(reason: unknown): void {
-    this.#abort.abort(reason)
+    this.signal.abort(reason)
     this.#settle.reject(reason)
   }
 }

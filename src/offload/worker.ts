@@ -18,10 +18,16 @@ export type OffloadReply =
 
 type Callable = (...args: readonly unknown[]) => unknown
 
+/** By module and name: to import a module again takes longer than many a call. */
+const functions = new Map<string, Callable>()
+
 /** The thread's entry: calls one exported function of one module. */
 export default async function perform(task: OffloadTask): Promise<OffloadReply> {
   try {
-    const fn = exportedFunction(await load(task.module), task)
+    const key = `${task.module}\n${task.name}`
+    const known = functions.get(key)
+    const fn = known ?? exportedFunction(await load(task.module), task)
+    if (!known) functions.set(key, fn)
     const result = await fn(...task.args)
     return isMoved(result) ? await handOver(result) : { ok: true, value: result }
   } catch (error) {

@@ -6,8 +6,11 @@ export const NOW = Symbol('now')
 
 export type Cell = string | number | Date | null | typeof NOW
 
-/** Text that is the same in every SQL mode: no quote, no backslash, no control character. */
-const PLAIN = /^[\w.:/-]{1,128}$/
+/**
+ * Text that means the same between single quotes in every SQL mode and character set: printable ASCII without quote and backslash; and
+ * without the driver's mark of a placeholder.
+ */
+const PLAIN = /^[ -&(->@-[\]-~]*$/
 
 /**
  * One INSERT of many rows, written as text: a query builder takes longer over a thousand rows than the database does.

@@ -36,13 +36,14 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
   readonly claim?: FirstClaim | undefined
 }
 
-/** The statement that inserts runs; on SQLite it answers with their ids. */
+/** The statement that inserts runs, without what is null in all of them; on SQLite it answers with their ids. */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
-  const own = (row: NewRow): Cell[] => COLUMNS.map((column) => row[column])
-  if (rows.every((row) => !row.claim)) return bulkInsert(dialect, 'piko_run', COLUMNS, rows.map(own), ending)
+  const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== null))
+  const own = (row: NewRow): Cell[] => columns.map((column) => row[column])
+  if (rows.every((row) => !row.claim)) return bulkInsert(dialect, 'piko_run', columns, rows.map(own), ending)
   const cells = rows.map((row) => [...own(row), ...CLAIM_COLUMNS.map((column) => (row.claim ?? UNCLAIMED)[column])])
-  return bulkInsert(dialect, 'piko_run', [...COLUMNS, ...CLAIM_COLUMNS], cells, ending)
+  return bulkInsert(dialect, 'piko_run', [...columns, ...CLAIM_COLUMNS], cells, ending)
 }
 
 /**

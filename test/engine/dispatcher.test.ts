@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { systemClock } from '../../src/engine/clock.ts'
 import { Dispatcher, type DispatcherOptions } from '../../src/engine/dispatcher.ts'
+import { type ClaimSource } from '../../src/engine/executor.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
 import { type Claim } from '../../src/job/run.ts'
@@ -19,18 +20,32 @@ class Hands {
   readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
   readonly #underWay = new Set<Promise<void>>()
 
-  constructor(execute: (claim: Claim, nodeId: string) => Promise<void>) {
+  readonly #slots: number
+
+  constructor(execute: (claim: Claim, nodeId: string) => Promise<void>, slots: number) {
     this.#execute = execute
+    this.#slots = slots
   }
 
   get active(): number {
     return this.#underWay.size
   }
 
-  take(claim: Claim, nodeId: string, onEnded: (claim: Claim) => void): void {
+  get room(): number {
+    return this.#slots - this.active
+  }
+
+  readonly isBeginning = false
+
+  get freeSlots(): number {
+    return this.room
+  }
+
+  take(claim: Claim, nodeId: string, source: ClaimSource): void {
     const execution = this.#execute(claim, nodeId).finally(() => {
       this.#underWay.delete(execution)
-      onEnded(claim)
+      source.onFree()
+      source.onEnded(claim)
     })
     this.#underWay.add(execution)
   }
@@ -53,11 +68,11 @@ describeEachStore((fixture) => {
 
   const startDispatcher = async (
     execute: (claim: Claim, nodeId: string) => Promise<void>,
-    options: Partial<DispatcherOptions> & { nodeId?: () => string } = {},
+    options: Partial<DispatcherOptions> & { slots?: number; nodeId?: () => string } = {},
   ): Promise<{ dispatcher: Dispatcher; hands: Hands }> => {
-    const { nodeId = () => NODE, ...rest } = options
+    const { nodeId = () => NODE, slots = 10, ...rest } = options
     const registry = JobRegistry.of(['a', 'b'].map((id) => defineJob({ id }, () => {})))
-    const hands = new Hands(execute)
+    const hands = new Hands(execute, slots)
     const parts = {
       holdsLease: () => true,
       runs: store.runs,
@@ -67,7 +82,7 @@ describeEachStore((fixture) => {
       events: new Events(),
       nodeId,
     }
-    const dispatcher = new Dispatcher(parts, { slots: 10, pollMs: HOUR, onlyRegistered: false, ...rest })
+    const dispatcher = new Dispatcher(parts, { pollMs: HOUR, onlyRegistered: false, ...rest })
     dispatchers.push(dispatcher)
     await dispatcher.start()
     return { dispatcher, hands }

@@ -47,12 +47,13 @@ describeEachStore((fixture) => {
       runLog: () => log,
       random: () => 0,
       graceMs: 100,
+      slots: 10,
       shutdownTimeoutMs: 1_000,
     })
   })
 
   const executed = (claim: Claim, nodeId: string): Promise<Claim> =>
-    new Promise((resolve) => executor.take(claim, nodeId, resolve))
+    new Promise((resolve) => executor.take(claim, nodeId, { onFree: () => {}, onEnded: resolve }))
 
   const claimOne = async (jobId: string, nodeId: string): Promise<Claim> => {
     await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])

@@ -46,8 +46,8 @@ describeEachStore((store) => {
       const app = await start(store.options, job, { settings: { piko: { ...NO_POLL, concurrency: 1 } } })
       const first = await app.enqueue('own', { input: 1 })
       const ids = [first, await app.enqueue('own', { input: 2 }), await app.enqueue('own', { input: 3, priority: 1 })]
-      gate.open()
       ids.push(await app.enqueue('own', { input: 4 }))
+      gate.open()
       for (const id of ids) await app.waitFor(id)
       expect(order).toEqual([1, 2, 4, 3])
     })
