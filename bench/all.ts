@@ -25,6 +25,8 @@ const PLAN: readonly string[] = [
   'throughput --store mysql --runs 1000000 --peers none',
   'throughput --store mysql --history 5000000 --peers none',
   'growth --store mysql',
+  'backfill --store sqlite',
+  'backfill --store mysql',
 ]
 
 /**

@@ -66,6 +66,13 @@ const GOALS: readonly (Wanted & Bound)[] = [
     ...{ bench: 'offload', scene: '2 threads', measure: 'tasks' },
     ...{ goal: "calls/s: 95 % of piscina's", atLeast: 95, ofBest: isPiscina },
   },
+  ...['sqlite', 'mysql'].flatMap((store) => {
+    const at = { bench: 'backfill', scene: `${store}, 1,051,200 windows` }
+    return [
+      { ...at, measure: 'plan CPU', goal: 'two years of minutes planned in 60 s of CPU', atMost: 60 },
+      { ...at, measure: 'RSS at most', goal: 'in 300 MB', atMost: 300 },
+    ]
+  }),
   {
     ...{ bench: 'throughput', scene: 'mysql, 1,000,000 runs', measure: 'process' },
     ...{ goal: 'process/s within 20 % of a queue of 20,000', atLeast: 80, ofScene: `mysql, ${RUNS}` },
