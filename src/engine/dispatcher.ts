@@ -51,6 +51,7 @@ export class Dispatcher extends LoopService {
   #heard = 0
   /** Slots of runs that are being stored as claimed by this node. */
   #reserved = 0
+  #onNoneReserved: (() => void) | undefined
   #idleMs = FIRST_IDLE_MS
 
   constructor(
@@ -106,11 +107,12 @@ export class Dispatcher extends LoopService {
   /** Gives a reserved slot back: its run could not be stored. */
   release(): void {
     this.#reserved -= 1
+    if (this.#reserved === 0) this.#onNoneReserved?.()
   }
 
   /** Starts a run that was stored as claimed by `nodeId`. */
   begin(runId: number, nodeId: string, run: NewRun): void {
-    this.#reserved -= 1
+    this.release()
     this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#source)
   }
 
@@ -126,6 +128,12 @@ export class Dispatcher extends LoopService {
       }
     }
     if (isSooner) this.wake()
+  }
+
+  /** Runs that are being stored as claimed begin before the executor is asked to come to its end. */
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (this.#reserved > 0 && !this.crashReason) await new Promise<void>((resolve) => (this.#onNoneReserved = resolve))
   }
 
   protected override async step(): Promise<number> {

@@ -51,6 +51,8 @@ interface Taken {
   attempt: Attempt | undefined
   /** It is not to begin. */
   reason: PikoError | undefined
+  /** When it began to wait for a slot, on the monotonic clock. */
+  waitsSince: number
 }
 
 /**
@@ -75,6 +77,8 @@ export class Executor extends Service {
   // By fence, not by run: a run whose lease was lost may be back here while its earlier attempt still comes to its end.
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
+  /** Apart from the deadlines of runs, at which a blocked event loop gives up the lease. */
+  readonly #patience: Deadlines
   readonly #pace = new Pace<Taken>((taken) => this.#begin(taken))
   readonly #completer: Completer
   readonly #pipeline: RunPipeline
@@ -95,6 +99,7 @@ export class Executor extends Service {
     this.#completer = new Completer(parts.runs, parts.events, () => this.#pace.isBusy)
     this.#pipeline = new RunPipeline({ ...parts, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
+    this.#patience = new Deadlines(parts.clock)
     this.#deadlines = new Deadlines(parts.clock, (ms) =>
       parts.onDeadline(ms === undefined ? undefined : ms + parts.graceMs + BLOCKED_MARGIN_MS),
     )
@@ -159,7 +164,7 @@ export class Executor extends Service {
    * @param nodeId under which the run was claimed
    */
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
-    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined }
+    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined, waitsSince: 0 }
     this.#taken.set(claim.fence, taken)
     if (this.#running < this.#parts.slots) this.#start(taken)
     else this.#wait(taken)
@@ -171,13 +176,21 @@ export class Executor extends Service {
   }
 
   #wait(taken: Taken): void {
+    taken.waitsSince = this.#parts.clock.monotonic()
     this.#waiting.push(taken)
-    if (this.#isPatient) return
+    if (!this.#isPatient) this.#bePatient(PATIENCE_MS)
+  }
+
+  #bePatient(ms: number): void {
     this.#isPatient = true
-    this.#deadlines.add(PATIENCE_MS, () => {
+    this.#patience.add(ms, () => {
       this.#isPatient = false
-      // Those that came later have waited for less, but nothing says that they would wait for long enough.
-      if (this.#waiting.length > 0) this.#giveBackWaiting()
+      const [first] = this.#waiting
+      if (!first) return
+      const leftMs = first.waitsSince + PATIENCE_MS - this.#parts.clock.monotonic()
+      if (leftMs > 0) this.#bePatient(leftMs)
+      // Those behind it have waited for less, but would wait for as long.
+      else this.#giveBackWaiting()
     })
   }
 

@@ -53,6 +53,34 @@ describeEachStore((store) => {
     })
   })
 
+  it('that waits behind a handler that takes long goes back to the queue, for another node', async () => {
+    await store.empty()
+    const gate = new Gate()
+    const by: unknown[] = []
+    const jobs = (node: string) => [
+      defineJob({ id: 'short' }, () => {}),
+      defineJob({ id: 'mixed' }, async ({ input }) => {
+        by.push([node, input])
+        if (input === 'long') await gate.pass()
+      }),
+    ]
+    const settings = { piko: { concurrency: 1 } }
+    const one = await start(store.options, jobs('one'), { settings })
+    for (let count = 0; count < 5; count++) await one.run('short', { wait: true })
+    const long = await one.enqueue('mixed', { input: 'long' })
+    const next = await one.enqueue('mixed', { input: 'next' })
+    await eventually(async () => expect((await one.findRun(next))?.state).toBe('running'))
+    expect(by).toEqual([['one', 'long']])
+    const two = await start(store.options, jobs('two'), { settings })
+    expect(await two.waitFor(next)).toMatchObject({ state: 'succeeded', attempt: 1 })
+    expect(by).toEqual([
+      ['one', 'long'],
+      ['two', 'next'],
+    ])
+    gate.open()
+    expect(await one.waitFor(long)).toMatchObject({ state: 'succeeded' })
+  })
+
   it('of another process is told by a ring, long before the next poll', async () => {
     await store.empty()
     const begun: unknown[] = []
