@@ -73,8 +73,8 @@ export interface BackfillPlan {
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
 
-/** Windows of one step, which is one transaction; small enough to be garbage soon: with 1,000 a process that plans years grew by 150 MB. */
-const STEP = 250
+/** Windows of one step, which is one transaction; small enough to be garbage soon: with 1,000 a process that plans years grows by 150 MB. */
+const STEP = 100
 /** Windows of a backfill that wait in the queue at most; a cursor stands for the others. */
 export const MOST_WAITING = 2_000
 /** Another writer may make a window at the same moment; then the step is begun anew. */
