@@ -140,9 +140,13 @@ export class Dispatcher extends LoopService {
     // Without a free slot what is claimed waits here for the next one; never of a job with limits, which count it as running.
     const isAhead = this.#executor.freeSlots - this.#reserved <= 0
     const free = (isAhead ? this.#executor.room : this.#executor.freeSlots) - this.#reserved
-    if (free <= 0) return Infinity
+    if (free <= 0) {
+      // Not looked, so not known: the next slot that is free is a reason to look, whatever the last look found.
+      this.#isQueueEmpty = false
+      return this.#options.pollMs
+    }
     // Those that begin now may be over in a moment, and a claim of all their slots costs as much as one of a few.
-    if (free < LARGEST_CLAIM && this.#executor.isBeginning) return Infinity
+    if (free < LARGEST_CLAIM && this.#executor.isBeginning) return FIRST_IDLE_MS
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const limit = Math.min(free, LARGEST_CLAIM)
