@@ -19,6 +19,7 @@ export class Cancellation extends LoopService {
   readonly #nodeId: () => string
   #known: string | undefined
   #polls = 0
+  #asksAgain = false
 
   constructor(
     cancels: Pick<CancelStore, 'requested' | 'mark'>,
@@ -38,8 +39,11 @@ export class Cancellation extends LoopService {
     const nodeId = this.#nodeId()
     // Before the runs: who asks meanwhile changes it again.
     const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
-    if (mark === this.#known && ++this.#polls < ASK_ANYWAY) return POLL_MS
+    const isNew = mark !== this.#known
+    if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
+    // The run may be one whose claim was still on its way to this node.
+    this.#asksAgain = isNew
     const runIds = this.#executor.cancellable
     if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))
     this.#known = mark

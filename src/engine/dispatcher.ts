@@ -149,13 +149,16 @@ export class Dispatcher extends LoopService {
     if (free < LARGEST_CLAIM && this.#executor.isBeginning) return FIRST_IDLE_MS
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
+    const heard = this.#heard
+    if (this.#isQueueEmpty) {
+      // One statement tells whether a claim is worth its transaction. Slots may have been reserved meanwhile, so they are counted anew.
+      if (!(await this.#runs.hasDue())) return this.#rest(heard)
+      this.#isQueueEmpty = false
+      return 0
+    }
     const limit = Math.min(free, LARGEST_CLAIM)
     const nodeId = this.#nodeId()
     const now = this.#clock.now()
-    const heard = this.#heard
-    // Behind an empty queue one statement tells whether a claim is worth its transaction.
-    if (this.#isQueueEmpty && !(await this.#runs.hasDue())) return this.#rest(heard)
-    this.#isQueueEmpty = false
     const { claims, blocked } = await this.#runs.claim({
       nodeId,
       limit,

@@ -202,7 +202,12 @@ export class Executor extends Service {
 
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
-    this.#completer.finish(nodeId, claim, { to: 'queued', delayMs: 0, counted: false }, () => this.#end(taken))
+    const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
+    this.#completer.finish(nodeId, claim, transition, () => this.#end(taken))
+  }
+
+  #average(tookMs: number): void {
+    this.#averageMs = this.#averageMs === Infinity ? tookMs : this.#averageMs + NEWEST * (tookMs - this.#averageMs)
   }
 
   /** A handler has ended: the next claim has its slot. */
@@ -296,8 +301,7 @@ export class Executor extends Service {
     attempt.isOver = true
     attempt.cancelTimeout?.()
     attempt.cancelGrace?.()
-    const tookMs = this.#parts.clock.now() - attempt.startedAt
-    this.#averageMs = this.#averageMs === Infinity ? tookMs : this.#averageMs + NEWEST * (tookMs - this.#averageMs)
+    if (!taken.reason) this.#average(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
     if (attempt.commit !== 'sent') this.#settle(taken, attempt, outcome)
     else
       void Promise.resolve(attempt.committing)

@@ -1,5 +1,6 @@
 /** So many in one turn of the event loop: about a millisecond of work. */
 const MOST_A_TURN = 128
+const MOST_KEPT = 1_024
 
 /**
  * Spreads work that comes in large batches over turns of the event loop, so that the answers of the database are read, and its next
@@ -44,6 +45,10 @@ export class Pace<T> {
     this.#from = to
     if (to === batch.length) {
       this.#waiting = []
+      this.#from = 0
+    } else if (to >= MOST_KEPT) {
+      // Some always wait where handlers make work for each other: what is done must not be kept until none does.
+      this.#waiting = batch.slice(to)
       this.#from = 0
     }
     for (let index = from; index < to; index++) this.#work(batch[index] as T)

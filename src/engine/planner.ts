@@ -124,9 +124,14 @@ export class Planner extends LoopService {
       if (!job || this.#refused.get(id) === schedule) continue
       const edit = this.#readEdit(job, schedule, now)
       if (!edit) continue
-      const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
-      this.#refused.delete(id)
-      if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
+      try {
+        const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+        this.#refused.delete(id)
+        if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
+      } catch (thrown) {
+        // One that can be read and not stored must not keep all other jobs from being planned.
+        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
+      }
     }
   }
 

@@ -31,7 +31,7 @@ const LARGEST_ASK = 10_000
  * Asks for the end of runs. A queued run ends at once, and its window with it; a running one gets a mark that its node finds,
  * and that keeps it from being queued again, whatever becomes of the attempt.
  *
- * Order of locks: runs by id, then windows, then nodes. A claim that commits first makes the run running; one that comes later does not
+ * Order of locks: runs by id, then windows. A claim that commits first makes the run running; one that comes later does not
  * find it in the queue.
  */
 export class CancelStore {
@@ -47,6 +47,7 @@ export class CancelStore {
     let requested = 0
     for await (const ids of this.#batches(filter)) {
       const batch = await this.#database.transaction((trx) => this.#cancel(trx, ids, filter.state))
+      await this.#tell(batch.nodeIds)
       cancelled += batch.cancelled
       requested += batch.requested
     }
@@ -113,7 +114,11 @@ export class CancelStore {
     return from('queued').unionAll(from('running')).orderBy('id').limit(BATCH)
   }
 
-  async #cancel(trx: Transaction<Tables>, ids: readonly number[], state: CancelFilter['state']): Promise<CancelResult> {
+  async #cancel(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    state: CancelFilter['state'],
+  ): Promise<CancelResult & { readonly nodeIds: readonly string[] }> {
     const { dialect } = this.#database
     const rows = await trx
       .selectFrom('piko_run')
@@ -133,14 +138,23 @@ export class CancelStore {
     if (unmarked.length > 0) {
       const ids = unmarked.map((row) => row.id)
       await trx.updateTable('piko_run').set({ cancel_requested_at: dialect.now() }).where('id', 'in', ids).execute()
-      const nodeIds = [...new Set(unmarked.flatMap((row) => row.node_id ?? []))].sort()
-      for (const nodeId of nodeIds)
-        await trx
-          .updateTable('piko_node')
-          .set({ cancels: sql`cancels + 1` })
-          .where('id', '=', nodeId)
-          .execute()
     }
-    return { cancelled: queued.length, requested: running.length }
+    const nodeIds = [...new Set(unmarked.flatMap((row) => row.node_id ?? []))]
+    return { cancelled: queued.length, requested: running.length, nodeIds }
+  }
+
+  /**
+   * Not in the transaction: one that stood still would keep the row of another node from its heartbeat. Nodes that are not told look
+   * by themselves now and then.
+   */
+  async #tell(nodeIds: readonly string[]): Promise<void> {
+    const { db } = this.#database
+    for (const nodeId of nodeIds) {
+      const bump = db
+        .updateTable('piko_node')
+        .set({ cancels: sql`cancels + 1` })
+        .where('id', '=', nodeId)
+      await this.#database.retry(() => bump.execute())
+    }
   }
 }

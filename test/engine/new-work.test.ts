@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { eventually, Gate, startApp } from '../support/app.ts'
+import { storeOn } from '../../src/store/store.ts'
+import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 /** Too long for any test: what begins was heard of. */
@@ -51,6 +52,25 @@ describeEachStore((store) => {
       for (const id of ids) await app.waitFor(id)
       expect(order).toEqual([1, 2, 4, 3])
     })
+  })
+
+  it('is found after slots were taken, over a look, by runs that did not queue', async () => {
+    await store.empty()
+    const gate = new Gate()
+    const job = defineJob({ id: 'job' }, ({ input }) => (input === 'hold' ? gate.pass() : undefined))
+    const app = await start(store.options, job, { settings: { piko: { poll_interval: '20ms', concurrency: 1 } } })
+    // The queue is known to be empty.
+    await app.run('job', { wait: true })
+    const began = nextEvent(app, 'run.started')
+    const held = await app.enqueue('job', { input: 'hold' })
+    await began
+    // Looks pass while no slot is free.
+    const runs = storeOn(await store.open()).runs
+    for (let looks = 0; looks < 10; looks++) await new Promise((resolve) => setTimeout(resolve, 20))
+    const [stranger] = await runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
+    gate.open()
+    await app.waitFor(held)
+    await eventually(async () => expect((await runs.find(stranger!))?.state).toBe('succeeded'), 5_000)
   })
 
   it('that waits behind a handler that takes long goes back to the queue, for another node', async () => {
