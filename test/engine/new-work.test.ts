@@ -59,14 +59,14 @@ describeEachStore((store) => {
     const gate = new Gate()
     const job = defineJob({ id: 'job' }, ({ input }) => (input === 'hold' ? gate.pass() : undefined))
     const app = await start(store.options, job, { settings: { piko: { poll_interval: '20ms', concurrency: 1 } } })
-    // The queue is known to be empty.
-    await app.run('job', { wait: true })
+    // The time of the scenario itself: looks that find an empty queue, and then ones without a free slot.
+    const looks = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200))
+    await looks()
     const began = nextEvent(app, 'run.started')
     const held = await app.enqueue('job', { input: 'hold' })
     await began
-    // Looks pass while no slot is free.
     const runs = storeOn(await store.open()).runs
-    for (let looks = 0; looks < 10; looks++) await new Promise((resolve) => setTimeout(resolve, 20))
+    await looks()
     const [stranger] = await runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
     gate.open()
     await app.waitFor(held)
