@@ -3,7 +3,7 @@ import { type AdmissionLimits } from '../job/admission.ts'
 import { cancelledError } from '../job/attempt.ts'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
-import { admit, type Blocked, without } from './admission.ts'
+import { admit, type Blocked } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { NOW } from './bulk-insert.ts'
 import { type Database } from './database.ts'
@@ -11,7 +11,8 @@ import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
-import { CLAIM_COLUMNS, claimOf, runOf } from './run-row.ts'
+import { lockDue } from './lock-due.ts'
+import { claimOf, runOf } from './run-row.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
@@ -155,8 +156,7 @@ export class RunStore {
   /**
    * Takes due runs for a node, smallest priority first, then the longest due.
    *
-   * The candidates are read by the index `run_queue`, whose order is the claim's: no filesort, so
-   * only what is taken is locked. See `admit` for the limits.
+   * See `lockDue` for how they are found, and `admit` for the limits.
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     for (let tries = 1; ; tries++) {
@@ -170,19 +170,7 @@ export class RunStore {
     request: ClaimRequest,
   ): Promise<ClaimResult & { readonly isOvertaken: boolean }> {
     const { dialect } = this.#database
-    let candidates = trx
-      .selectFrom('piko_run')
-      .select(CLAIM_COLUMNS)
-      .where('state', '=', QUEUED)
-      .where('run_at', '<=', dialect.now())
-      .orderBy('priority')
-      .orderBy('run_at')
-      .orderBy('id')
-      .limit(request.limit)
-      .modifyEnd(dialect.skipsLocked ? dialect.forUpdateSkipLocked : sql``)
-    if (request.only) candidates = candidates.where('job_id', 'in', nonEmpty(request.only))
-    for (const condition of without(request.except ?? [])) candidates = candidates.where(condition)
-    const rows = await candidates.execute()
+    const rows = await lockDue(trx, dialect, request)
     const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
     if (admitted.length === 0) return { claims: [], blocked, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
@@ -498,9 +486,4 @@ export function guarded(
     .where(sql<SqlBool>`(${sql.join(groups, sql` OR `)})`)
     .where('node_id', '=', nodeId)
     .where(dialect.checkedState, '=', 'running')
-}
-
-/** `IN ()` is no SQL; an id that no job can have stands for the empty list. */
-function nonEmpty(ids: readonly string[]): readonly string[] {
-  return ids.length > 0 ? ids : ['']
 }

@@ -430,6 +430,18 @@ describe('on SQLite', () => {
     }
   })
 
+  it('reads the columns of a statement that it keeps as they are now', async () => {
+    const database = await open()
+    const all = (): Promise<unknown[]> => database.sql.query('SELECT * FROM changing')
+    await database.sql.exec('CREATE TABLE changing (one INTEGER)')
+    await database.sql.exec('INSERT INTO changing VALUES (1)')
+    expect(await all()).toEqual([{ one: 1 }])
+    await database.sql.exec('ALTER TABLE changing ADD COLUMN two INTEGER DEFAULT 2')
+    expect(await all()).toEqual([{ one: 1, two: 2 }])
+    await database.sql.exec('ALTER TABLE changing RENAME COLUMN one TO three')
+    expect(await all()).toEqual([{ three: 1, two: 2 }])
+  })
+
   it.each([
     ['SELECT 1 AS a', 1],
     ['-- why\n  select 1 as a', 1],

@@ -69,6 +69,12 @@ const three = (): string =>
     '0003_third.down': 'DROP TABLE third;',
   })
 
+/** An instant for each run. */
+const STARTS = {
+  mysql: `SELECT TIMESTAMP('2026-01-01') + INTERVAL MAX(id) DAY AS id FROM piko_run`,
+  sqlite: `SELECT date('2026-01-01', MAX(id) || ' days') AS id FROM piko_run`,
+}
+
 let options: OpenOptions
 let remove: () => void | Promise<void>
 let database: Database
@@ -120,6 +126,30 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await tables()).toEqual([])
     await migrate(database, { direction: 'up' })
     expect(await database.db.introspection.getTables()).toEqual(before)
+  })
+
+  it('keeps runs and windows in a table that is made anew, and never gives an id again', async () => {
+    const insert = async (): Promise<void> => {
+      await database.sql.exec(`INSERT INTO piko_run (job_id, state, kind, run_at, created_at)
+        VALUES ('a', 'queued', 'manual', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
+      await database.sql.exec(`INSERT INTO piko_window (job_id, start_at, end_at, state, updated_at)
+        SELECT 'a', id, id, 'pending', '2026-01-01 00:00:00' FROM (${STARTS[name]}) AS latest`)
+    }
+    const ids = async (): Promise<unknown[]> => {
+      const both = await Promise.all(
+        ['piko_run', 'piko_window'].map((table) => database.sql.query<{ id: number }>(`SELECT id FROM ${table}`)),
+      )
+      return both.map((rows) => rows.map(({ id }) => Number(id)).join())
+    }
+    await migrate(database, { direction: 'up', to: 12 })
+    for (let made = 0; made < 3; made++) await insert()
+    for (const table of ['piko_run', 'piko_window']) await database.sql.exec(`DELETE FROM ${table} WHERE id = 3`)
+    await migrate(database, { direction: 'up', to: 13 })
+    await insert()
+    expect(await ids()).toEqual(['1,2,4', '1,2,4'])
+    await migrate(database, { direction: 'down', to: 12 })
+    await insert()
+    expect(await ids()).toEqual(['1,2,4,5', '1,2,4,5'])
   })
 
   it('stops at the version that is asked for; down without a version is one step', async () => {
