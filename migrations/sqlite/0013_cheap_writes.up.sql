@@ -2,10 +2,10 @@
 CREATE TABLE piko_run_next (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   job_id TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (
+  state TEXT NOT NULL DEFAULT 'queued' CHECK (
     state = 'queued' OR state = 'running' OR state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'skipped'
   ),
-  kind TEXT NOT NULL CHECK (
+  kind TEXT NOT NULL DEFAULT 'manual' CHECK (
     kind = 'scheduled' OR kind = 'manual' OR kind = 'backfill' OR kind = 'dependency'
   ),
   priority INTEGER NOT NULL DEFAULT 0,

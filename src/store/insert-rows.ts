@@ -22,10 +22,10 @@ const COLUMNS = [
   'finished_at',
 ] as const
 
-const CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as const
+const FIRST_CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as const
 
 /** What a run has from its first claim, when it is stored as claimed. */
-export type FirstClaim = Readonly<Record<(typeof CLAIM_COLUMNS)[number], Cell>>
+export type FirstClaim = Readonly<Record<(typeof FIRST_CLAIM_COLUMNS)[number], Cell>>
 
 const UNCLAIMED: FirstClaim = { node_id: null, attempt: 0, claims: 0, started_at: null }
 
@@ -36,14 +36,20 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
   readonly claim?: FirstClaim | undefined
 }
 
-/** The statement that inserts runs, without what is null in all of them; on SQLite it answers with their ids. */
+/** What the table gives to a column that is left out; to the others null. */
+const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
+
+/** The statement that inserts runs, without the columns that have their default in all of them; on SQLite it answers with their ids. */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
-  const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== null))
+  const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== (DEFAULTS[column] ?? null)))
   const own = (row: NewRow): Cell[] => columns.map((column) => row[column])
   if (rows.every((row) => !row.claim)) return bulkInsert(dialect, 'piko_run', columns, rows.map(own), ending)
-  const cells = rows.map((row) => [...own(row), ...CLAIM_COLUMNS.map((column) => (row.claim ?? UNCLAIMED)[column])])
-  return bulkInsert(dialect, 'piko_run', [...columns, ...CLAIM_COLUMNS], cells, ending)
+  const cells = rows.map((row) => [
+    ...own(row),
+    ...FIRST_CLAIM_COLUMNS.map((column) => (row.claim ?? UNCLAIMED)[column]),
+  ])
+  return bulkInsert(dialect, 'piko_run', [...columns, ...FIRST_CLAIM_COLUMNS], cells, ending)
 }
 
 /**
