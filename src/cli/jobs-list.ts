@@ -10,7 +10,7 @@ import { examples, type GlobalOptions, globalOptions } from './global-options.ts
 import { addJobsPause } from './jobs-pause.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
-import { isOverridden, storedJob } from './stored-job.ts'
+import { isOverridden, storedJob } from '../engine/stored-job.ts'
 import { styleFor } from './style.ts'
 import { type Column, table } from './table.ts'
 import { withAppOn } from './with-app.ts'

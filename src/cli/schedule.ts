@@ -12,7 +12,7 @@ import { examples, type GlobalOptions, globalOptions } from './global-options.ts
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
-import { isOverridden, storedJob } from './stored-job.ts'
+import { isOverridden, storedJob } from '../engine/stored-job.ts'
 import { type Column, table } from './table.ts'
 import { withApp, withAppOn } from './with-app.ts'
 

@@ -187,7 +187,7 @@ export class Client extends Service {
     const keyed = items.find((item) => item.idempotencyKey !== undefined)
     if (keyed) throw new PikoError('USAGE', 'app.enqueueMany takes an idempotencyKey only with trx; use app.enqueue')
     this.#assertOutside('app.enqueueMany without trx')
-    return [...(await this.#enqueue(runs))]
+    return this.#enqueue(runs)
   }
 
   /** Resolves with the run once it is settled, whatever its end. */
@@ -247,7 +247,7 @@ export class Client extends Service {
   }
 
   /** Those for which this node has a free slot are stored as claimed, and begin as soon as they are. */
-  async #enqueue(runs: readonly NewRun[]): Promise<readonly number[]> {
+  async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const placed = runs.map((run) => {
       const claimedBy = this.#slots?.reserve(run)
       return claimedBy === undefined ? run : { ...run, claimedBy }
@@ -255,7 +255,7 @@ export class Client extends Service {
     const claimed = placed.flatMap((run, index) =>
       run.claimedBy === undefined ? [] : { run, index, by: run.claimedBy },
     )
-    let ids: readonly number[]
+    let ids: number[]
     try {
       ids = await this.#runs.enqueue(placed)
     } catch (error) {

@@ -12,6 +12,7 @@ import { Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { Pace } from './pace.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned'> {
   readonly registry: JobRegistry
@@ -51,19 +52,7 @@ interface Taken {
   attempt: Attempt | undefined
   /** It is not to begin. */
   reason: PikoError | undefined
-  /** When it began to wait for a slot, on the monotonic clock. */
-  waitsSince: number
 }
-
-/**
- * While handlers take no longer than this on average, as many claims again as there are slots wait here for the next ones to be free:
- * the database's answer takes a large part of such a handler's time.
- */
-const SHORT_MS = 100
-/** A claim that had to wait for longer goes back to the queue: another node may have a slot for it. */
-const PATIENCE_MS = 1_000
-/** The weight of the last handler in the average. */
-const NEWEST = 0.05
 
 /** A loop that is merely busy comes round within this. */
 const BLOCKED_MARGIN_MS = 500
@@ -77,20 +66,14 @@ export class Executor extends Service {
   // By fence, not by run: a run whose lease was lost may be back here while its earlier attempt still comes to its end.
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
-  /** Apart from the deadlines of runs, at which a blocked event loop gives up the lease. */
-  readonly #patience: Deadlines
   readonly #pace = new Pace<Taken>((taken) => this.#begin(taken))
   readonly #completer: Completer
   readonly #pipeline: RunPipeline
   readonly #attemptParts: AttemptParts
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
-  /** Claims that wait for a slot, in order. */
-  readonly #waiting: Taken[] = []
+  readonly #waiting: WaitingLine<Taken>
   #running = 0
-  /** Of handlers; nothing is short until it has shown to be. */
-  #averageMs = Infinity
-  #isPatient = false
   #onIdle: (() => void)[] = []
 
   constructor(parts: ExecutorParts) {
@@ -99,7 +82,7 @@ export class Executor extends Service {
     this.#completer = new Completer(parts.runs, parts.events, () => this.#pace.isBusy)
     this.#pipeline = new RunPipeline({ ...parts, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
-    this.#patience = new Deadlines(parts.clock)
+    this.#waiting = new WaitingLine(parts.clock, (taken) => this.#giveBack(taken))
     this.#deadlines = new Deadlines(parts.clock, (ms) =>
       parts.onDeadline(ms === undefined ? undefined : ms + parts.graceMs + BLOCKED_MARGIN_MS),
     )
@@ -128,14 +111,14 @@ export class Executor extends Service {
   /** How many claims it would take now. What is not stored yet is bounded too: the database may be slow. */
   get room(): number {
     const { slots } = this.#parts
-    const isShort = this.#averageMs <= SHORT_MS
-    const wanted = slots * (isShort ? 2 : 1) - this.#running - this.#waiting.length
+    // As many again may wait as there are slots.
+    const wanted = slots * (this.#waiting.isWorthWhile ? 2 : 1) - this.#running - this.#waiting.size
     return Math.min(wanted, 3 * slots - this.#taken.size)
   }
 
   /** How many of them would begin at once. */
   get freeSlots(): number {
-    return Math.min(this.room, this.#parts.slots - this.#running - this.#waiting.length)
+    return Math.min(this.room, this.#parts.slots - this.#running - this.#waiting.size)
   }
 
   /** Some of what it took begins in the next turns of the event loop. */
@@ -164,10 +147,10 @@ export class Executor extends Service {
    * @param nodeId under which the run was claimed
    */
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
-    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined, waitsSince: 0 }
+    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined }
     this.#taken.set(claim.fence, taken)
     if (this.#running < this.#parts.slots) this.#start(taken)
-    else this.#wait(taken)
+    else this.#waiting.push(taken)
   }
 
   #start(taken: Taken): void {
@@ -175,39 +158,11 @@ export class Executor extends Service {
     this.#pace.add(taken)
   }
 
-  #wait(taken: Taken): void {
-    taken.waitsSince = this.#parts.clock.monotonic()
-    this.#waiting.push(taken)
-    if (!this.#isPatient) this.#bePatient(PATIENCE_MS)
-  }
-
-  #bePatient(ms: number): void {
-    this.#isPatient = true
-    this.#patience.add(ms, () => {
-      this.#isPatient = false
-      const [first] = this.#waiting
-      if (!first) return
-      const leftMs = first.waitsSince + PATIENCE_MS - this.#parts.clock.monotonic()
-      if (leftMs > 0) this.#bePatient(leftMs)
-      // Those behind it have waited for less, but would wait for as long.
-      else this.#giveBackWaiting()
-    })
-  }
-
   /** To the queue, uncounted. */
-  #giveBackWaiting(): void {
-    this.#averageMs = Infinity
-    for (const taken of this.#waiting.splice(0)) this.#giveBack(taken)
-  }
-
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
     this.#completer.finish(nodeId, claim, transition, () => this.#end(taken))
-  }
-
-  #average(tookMs: number): void {
-    this.#averageMs = this.#averageMs === Infinity ? tookMs : this.#averageMs + NEWEST * (tookMs - this.#averageMs)
   }
 
   /** A handler has ended: the next claim has its slot. */
@@ -225,7 +180,7 @@ export class Executor extends Service {
   protected override async onStop(): Promise<void> {
     if (this.crashReason) return
     const { shutdownTimeoutMs } = this.#parts
-    this.#giveBackWaiting()
+    this.#waiting.giveBackAll()
     const idle = this.#idle()
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
     await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)
@@ -301,7 +256,7 @@ export class Executor extends Service {
     attempt.isOver = true
     attempt.cancelTimeout?.()
     attempt.cancelGrace?.()
-    if (!taken.reason) this.#average(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
+    if (!taken.reason) this.#waiting.took(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
     if (attempt.commit !== 'sent') this.#settle(taken, attempt, outcome)
     else
       void Promise.resolve(attempt.committing)

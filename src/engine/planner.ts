@@ -155,10 +155,10 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const pauseMs = this.#pollMs * LEFT_BEHIND
-    const { now, nextPlanAt } = await this.#agenda(this.#scope)
+    const { now, nextPlanAt, hasEdits } = await this.#agenda(this.#scope)
     const late = new Date(now.getTime() - pauseMs)
     // What the leader has not taken up since the last look, it does not know.
-    const edits = await this.#jobs.edited()
+    const edits = hasEdits ? await this.#jobs.edited() : []
     const before = this.#leftEdits
     this.#leftEdits = new Map(edits.map(({ id, schedule }) => [id, schedule]))
     await this.#takeUp(

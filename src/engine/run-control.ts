@@ -1,4 +1,4 @@
-import { describe, PikoError, toError } from '../errors.ts'
+import { describe, PikoError } from '../errors.ts'
 import { type Attempt } from '../job/attempt.ts'
 import { ENDED_STATES, type EndedState, type Run } from '../job/run.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
@@ -6,11 +6,9 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
-import { type JobRow } from '../store/job-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { type ScheduleSpec } from '../time/schedule.ts'
-import { storedDefaults, storedSchedule } from '../time/stored-schedule.ts'
-import { type WhyFacts, whySentence } from './why.ts'
+import { storedJob } from './stored-job.ts'
+import { whySentence } from './why.ts'
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
@@ -114,10 +112,12 @@ export class RunControl {
     // A window may have been run again since, or by a backfill alone.
     const run = window?.runId === undefined ? fired : ((await runs.find(window.runId)) ?? fired)
     const { now } = await jobs.agenda()
+    const { schedule, problem } = storedJob(job)
     const sentence = whySentence({
       jobId,
       now,
-      ...schedulesOf(job),
+      schedule: schedule ?? undefined,
+      unread: problem ?? undefined,
       isPaused: job.isPaused,
       nextTick: job.nextTick,
       tick,
@@ -149,20 +149,6 @@ export class RunControl {
     const run = await this.#store.runs.find(runId)
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
-  }
-}
-
-/** The schedule that the planner goes by, and what is wrong with one that it could not take up. */
-function schedulesOf(job: JobRow): Pick<WhyFacts, 'schedule' | 'unread'> {
-  const { schedule, plannedSchedule } = job
-  const defaults = storedDefaults(job)
-  const planned = plannedSchedule === null ? undefined : storedSchedule(plannedSchedule, defaults)
-  if (schedule === plannedSchedule) return { schedule: planned, unread: undefined }
-  try {
-    const edited: ScheduleSpec | undefined = schedule === null ? undefined : storedSchedule(schedule, defaults)
-    return { schedule: edited, unread: undefined }
-  } catch (thrown) {
-    return { schedule: planned, unread: toError(thrown).message }
   }
 }
 

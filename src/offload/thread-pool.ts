@@ -31,7 +31,6 @@ export class ThreadPool {
   readonly #waiting = new Set<OffloadCall>()
   readonly #running = new Set<OffloadCall>()
   #piscina: Promise<Piscina> | undefined
-  #opened: Piscina | undefined
   #closing = false
   #lastError: unknown
 
@@ -89,7 +88,7 @@ export class ThreadPool {
 
   async #execute(call: OffloadCall): Promise<void> {
     try {
-      const piscina = this.#opened ?? (await (this.#piscina ??= this.#open()))
+      const piscina = await (this.#piscina ??= this.#open())
       const transferList = call.transfer.length > 0 ? { transferList: [...call.transfer] } : {}
       const reply: unknown = await piscina.run(call.task, { ...transferList, signal: call.signal })
       call.complete(reply as OffloadReply)
@@ -124,7 +123,6 @@ export class ThreadPool {
       // those that Node refuses when they are listed for a thread.
       ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
-    this.#opened = piscina
     piscina.on('error', (error) => this.#threadFailed(error))
     piscina.on('workerDestroy', () => setImmediate(() => this.#checkStranded(piscina)))
     return piscina

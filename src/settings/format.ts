@@ -22,12 +22,16 @@ interface Range {
 }
 
 export function text(fallback: string, doc: string): KeyFormat<string> {
+  return textThat((value) => value.trim() !== '', 'expected a text, not empty', fallback, doc)
+}
+
+function textThat(isFine: (value: string) => boolean, complaint: string, fallback: string, doc: string) {
   return {
     default: fallback,
     doc,
     isSecret: false,
-    fromEnv: (value) => value,
-    complaint: (value) => (typeof value === 'string' && value.trim() !== '' ? undefined : 'expected a text, not empty'),
+    fromEnv: (value: string) => value,
+    complaint: (value: unknown) => (typeof value === 'string' && isFine(value) ? undefined : complaint),
   }
 }
 
@@ -55,16 +59,8 @@ export function integer(fallback: number, { min, max }: Range, doc: string): Key
 
 /** A length of time with its unit, between `min` and `max`. */
 export function duration(fallback: Duration, range: DurationRange, doc: string): KeyFormat<string> {
-  return {
-    default: fallback,
-    doc,
-    isSecret: false,
-    fromEnv: (value) => value,
-    complaint: (value) =>
-      typeof value === 'string' && isDurationIn(value, range)
-        ? undefined
-        : `expected a duration with its unit (ms, s, m, h, d) from ${range.min} to ${range.max}, such as "${fallback}"`,
-  }
+  const expected = `expected a duration with its unit (ms, s, m, h, d) from ${range.min} to ${range.max}, such as "${fallback}"`
+  return textThat((value) => isDurationIn(value, range), expected, fallback, doc)
 }
 
 /** A duration that the original wrote as a number of seconds; both forms are accepted. */
@@ -101,30 +97,14 @@ export function list(fallback: readonly string[], doc: string): KeyFormat<readon
 }
 
 export function logLevel(fallback: string, doc: string): KeyFormat<string> {
-  return {
-    default: fallback,
-    doc,
-    isSecret: false,
-    fromEnv: (value) => value,
-    complaint: (value) =>
-      typeof value === 'string' && logLevelOf(value) !== undefined
-        ? undefined
-        : `expected one of ${LOG_LEVELS.join(', ')}`,
-  }
+  const expected = `expected one of ${LOG_LEVELS.join(', ')}`
+  return textThat((value) => logLevelOf(value) !== undefined, expected, fallback, doc)
 }
 
 /** `auto`, `off`, or the address of a UDP socket. */
 export function udpAddress(fallback: string, doc: string): KeyFormat<string> {
-  return {
-    default: fallback,
-    doc,
-    isSecret: false,
-    fromEnv: (value) => value,
-    complaint: (value) =>
-      typeof value === 'string' && (value === 'auto' || value === 'off' || isUdpAddress(value))
-        ? undefined
-        : 'expected "auto", "off" or an IPv4 address with a port, such as "10.0.0.5:9465"',
-  }
+  const expected = 'expected "auto", "off" or an IPv4 address with a port, such as "10.0.0.5:9465"'
+  return textThat((value) => value === 'auto' || value === 'off' || isUdpAddress(value), expected, fallback, doc)
 }
 
 function isUdpAddress(value: string): boolean {

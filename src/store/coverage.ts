@@ -1,6 +1,7 @@
 import { type Kysely } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
+import { lastWindow } from './last-window.ts'
 import { type Tables, type WindowState } from './tables.ts'
 
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
@@ -18,14 +19,7 @@ export async function firstHole(
   jobId: string,
   { start, end }: Window,
 ): Promise<Date | undefined> {
-  const around = await db
-    .selectFrom('piko_window')
-    .select(['start_at', 'end_at', 'state'])
-    .where('job_id', '=', jobId)
-    .where('start_at', '<=', dialect.instant(start))
-    .orderBy('start_at', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+  const around = await lastWindow(db, dialect, jobId, start)
   if (!around || dialect.date(around.end_at) <= start) return start
   if (around.state !== 'succeeded') return dialect.date(around.start_at)
   // Each state by the index (job_id, state, start_at).

@@ -1,5 +1,6 @@
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { lastWindow } from './last-window.ts'
 import { type WindowState } from './tables.ts'
 
 /** Neighbouring windows in the same state; `'missing'`: the ledger has none there. */
@@ -66,13 +67,7 @@ async function* windowsOf(
   to: Date | undefined,
 ): AsyncGenerator<StoredWindow> {
   const windows = db.selectFrom('piko_window').select(['start_at', 'end_at', 'state']).where('job_id', '=', jobId)
-  const around =
-    from &&
-    (await windows
-      .where('start_at', '<=', dialect.instant(from))
-      .orderBy('start_at', 'desc')
-      .limit(1)
-      .executeTakeFirst())
+  const around = from && (await lastWindow(db, dialect, jobId, from))
   let next = from && around && dialect.date(around.end_at) > from ? dialect.date(around.start_at) : from
   for (;;) {
     let page = windows.orderBy('start_at').limit(PAGE)

@@ -67,9 +67,8 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    const day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     // Before its first tick a day is as good as any other: what is asked within it is what counts.
-    if (day !== this.#day) this.#day = day
+    this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
 
