@@ -1,4 +1,4 @@
-import { compare } from './harness/compare.ts'
+import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, peers, piko } from './harness/contestants.ts'
 import { parseOptions, sceneOf } from './harness/options.ts'
 
@@ -8,7 +8,7 @@ const CALLERS = 50
 export async function enqueueOne(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 10_000 })
   const { store, binlog, runs } = options
-  await compare({
+  await compareSystems({
     bench: 'enqueue-one',
     scene: sceneOf(options),
     options,

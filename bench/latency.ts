@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
-import { compare } from './harness/compare.ts'
+import { compareSystems } from './harness/compare-systems.ts'
 import { type Contestant, peers, piko } from './harness/contestants.ts'
 import { monotonicMs } from './harness/monotonic.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
@@ -19,7 +19,7 @@ const IDLE_MS = 10_000
 export async function latency(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 200 })
   const { store, runs } = options
-  await compare({
+  await compareSystems({
     bench: 'latency',
     scene: sceneOf(options),
     options,

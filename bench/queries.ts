@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise'
-import { compare } from './harness/compare.ts'
+import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, piko } from './harness/contestants.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 import { type Round } from './harness/round.ts'
@@ -22,7 +22,7 @@ const BATCH = 1_000
 /** What 1,000 runs cost the server, by its own count: statements, rows, locks. The start and the stop of the node are in it. */
 export async function queries(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { store: 'mysql', repeat: 5 })
-  await compare({
+  await compareSystems({
     bench: 'queries',
     scene: sceneOf(options, `${options.runs.toLocaleString('en')} runs`),
     options,

@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compare } from './harness/compare.ts'
+import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, type Contestant, peers, piko } from './harness/contestants.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 import { type Round } from './harness/round.ts'
 import { type Values } from './harness/rounds.ts'
+import { type Server } from './harness/servers.ts'
 
 /** Jobs of one bulk call, of every system. */
 const BATCH = 1_000
 /** For what a server still does after the last answer, and for connections to end. */
 const SETTLE_MS = 500
+/** At rest is a server that has used less than this share of a core for so long. */
+const BUSY_SHARE = 0.03
+const REST_MS = 5_000
+const LOOK_MS = 500
+const MOST_REST_MS = 300_000
 
 /**
  * How many durable no-op runs are processed in a second from a standing queue, and how many requests are stored in bulk. Beside
@@ -17,7 +23,7 @@ const SETTLE_MS = 500
 export async function throughput(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv)
   const { store, binlog, runs, nodes, history } = options
-  await compare({
+  await compareSystems({
     bench: 'throughput',
     scene: sceneOf(options, `${runs.toLocaleString('en')} runs`),
     options,
@@ -29,7 +35,10 @@ export async function throughput(argv: readonly string[]): Promise<void> {
 
 async function measure(round: Round, contestant: Contestant, { runs, nodes, history }: Options): Promise<Values> {
   const count = Math.min(runs, contestant.mostJobs ?? runs)
-  if (history > 0) await round.phase('fill', history)
+  if (history > 0) {
+    await round.phase('fill', history)
+    await atRest(round.server)
+  }
   const enqueued = await round.phase('enqueue', count, BATCH)
   await sleep(SETTLE_MS)
   const serverCpu = round.server.cpuMs()
@@ -50,5 +59,15 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
     'client CPU': { value: cpuMs / count, unit: 'ms/run' },
     ...(Number.isNaN(serverMs) ? {} : { 'server CPU': { value: serverMs / count, unit: 'ms/run' } }),
     RSS: { value: Math.max(...shares.map(({ rssMb }) => rssMb)), unit: 'MB' },
+  }
+}
+
+/** A history has been there for long: what the server still does for having it written is over. */
+async function atRest(server: Server): Promise<void> {
+  const until = performance.now() + MOST_REST_MS
+  for (let restMs = 0; restMs < REST_MS && performance.now() < until;) {
+    const before = server.cpuMs() ?? 0
+    await sleep(LOOK_MS)
+    restMs = (server.cpuMs() ?? 0) - before < LOOK_MS * BUSY_SHARE ? restMs + LOOK_MS : 0
   }
 }

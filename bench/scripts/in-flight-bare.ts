@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { heldRss } from '../harness/held-rss.ts'
 import { type Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 
@@ -20,11 +20,11 @@ export default async function inFlightBare(config: SystemConfig): Promise<Found>
     return middle(job.id, controller.signal)
   }
   const running: Promise<number>[] = Array.from({ length: runs }, () => Promise.resolve(0))
-  const idle = await rssBytes()
+  const idle = await heldRss()
   const began = performance.now()
   for (let id = 0; id < runs; id++) running[id] = run(id)
   const tookMs = performance.now() - began
-  const held = await rssBytes()
+  const held = await heldRss()
   for (const go of release) go()
   await Promise.all(running)
   return {
@@ -35,12 +35,4 @@ export default async function inFlightBare(config: SystemConfig): Promise<Found>
     },
     settings: { runs },
   }
-}
-
-async function rssBytes(): Promise<number> {
-  for (let turn = 0; turn < 3; turn++) {
-    gc!()
-    await sleep(100)
-  }
-  return process.memoryUsage.rss()
 }

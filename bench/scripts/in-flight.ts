@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, Piko } from 'piko'
+import { heldRss } from '../harness/held-rss.ts'
 import { type Found } from '../harness/rounds.ts'
 import { runScript } from '../harness/script.ts'
 import { type SystemConfig } from '../harness/system.ts'
@@ -29,10 +30,10 @@ export default async function inFlight(config: SystemConfig): Promise<Found> {
   app.events.on('run.settled', () => ++settled === runs && allSettled.resolve())
   await app.start()
   await sleep(1_000)
-  const idle = await rssBytes()
+  const idle = await heldRss()
   if (Date.now() > runAt.getTime()) throw new Error('the runs were due before the app was idle')
   await allBegun.promise
-  const held = await rssBytes()
+  const held = await heldRss()
   const about = await aboutPiko(app, config)
   for (const go of release) go()
   await allSettled.promise
@@ -46,12 +47,4 @@ export default async function inFlight(config: SystemConfig): Promise<Found> {
     },
     settings: { runs },
   }
-}
-
-async function rssBytes(): Promise<number> {
-  for (let turn = 0; turn < 3; turn++) {
-    gc!()
-    await sleep(100)
-  }
-  return process.memoryUsage.rss()
 }
