@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { format } from 'prettier'
 import { goals } from './goals.ts'
+import { growthTable } from './growth-table.ts'
 import { barChart } from './harness/bar-chart.ts'
 import { type Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
@@ -39,6 +40,7 @@ export async function report(argv: readonly string[]): Promise<void> {
 function part(name: string, lines: readonly Line[], charts: string): string {
   if (name === 'machine') return machines(lines)
   if (name === 'goals') return goals(lines)
+  if (name === 'growth') return growthTable(lines)
   const own = lines.filter(({ bench }) => bench === name)
   return section(name, own, charts)
 }

@@ -22,18 +22,18 @@ const MOST_REST_MS = 300_000
  */
 export async function throughput(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv)
-  const { store, binlog, runs, nodes, history } = options
+  const { store, binlog, runs, nodes, history, work } = options
   await compareSystems({
     bench: 'throughput',
     scene: sceneOf(options, `${runs.toLocaleString('en')} runs`),
     options,
     contestants: [piko(options), ...bareLoops(store, binlog), ...peers(options.peers, store)],
-    settings: { runs, bulk: BATCH, nodes, history },
+    settings: { runs, bulk: BATCH, nodes, history, ...(work > 0 && { workUs: work }) },
     measure: (round, contestant) => measure(round, contestant, options),
   })
 }
 
-async function measure(round: Round, contestant: Contestant, { runs, nodes, history }: Options): Promise<Values> {
+async function measure(round: Round, contestant: Contestant, { runs, nodes, history, work }: Options): Promise<Values> {
   const count = Math.min(runs, contestant.mostJobs ?? runs)
   if (history > 0) {
     await round.phase('fill', history)
@@ -43,7 +43,7 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   await sleep(SETTLE_MS)
   const serverCpu = round.server.cpuMs()
   // All nodes at once, until the queue is empty.
-  const sharing = Array.from({ length: nodes }, () => round.phase('process', count, nodes > 1))
+  const sharing = Array.from({ length: nodes }, () => round.phase('process', count, nodes > 1, work))
   const shares = await Promise.all(sharing).finally(() => Promise.allSettled(sharing))
   await sleep(SETTLE_MS)
   const serverMs = (round.server.cpuMs() ?? NaN) - (serverCpu ?? NaN)

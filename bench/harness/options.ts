@@ -13,10 +13,12 @@ export interface Options {
   readonly history: number
   readonly concurrency: number
   readonly seconds: number
+  /** Microseconds of a processor that each handler takes. */
+  readonly work: number
   readonly lines: Lines
 }
 
-const NAMES = ['store', 'runs', 'repeat', 'peers', 'nodes', 'history', 'concurrency', 'seconds', 'out'] as const
+const NAMES = ['store', 'runs', 'repeat', 'peers', 'nodes', 'history', 'concurrency', 'seconds', 'work', 'out'] as const
 
 /** @param defaults of this benchmark */
 export function parseOptions(argv: readonly string[], defaults: Partial<Omit<Options, 'lines'>> = {}): Options {
@@ -32,14 +34,17 @@ export function parseOptions(argv: readonly string[], defaults: Partial<Omit<Opt
   })
   const store = values.store ?? defaults.store ?? 'mysql'
   if (store !== 'mysql' && store !== 'sqlite') throw new Error(`--store is "${store}"; expected mysql or sqlite`)
-  const number = (name: 'runs' | 'repeat' | 'nodes' | 'history' | 'concurrency' | 'seconds', least: number): number => {
+  const number = (
+    name: 'runs' | 'repeat' | 'nodes' | 'history' | 'concurrency' | 'seconds' | 'work',
+    least: number,
+  ): number => {
     const value = Number(values[name] ?? defaults[name])
     if (!Number.isInteger(value) || value < least) {
       throw new Error(`--${name} is "${values[name]}"; expected a whole number from ${least}`)
     }
     return value
   }
-  defaults = { runs: 20_000, repeat: 5, nodes: 1, history: 0, concurrency: 2_000, seconds: 60, ...defaults }
+  defaults = { runs: 20_000, repeat: 5, nodes: 1, history: 0, concurrency: 2_000, seconds: 60, work: 0, ...defaults }
   return {
     store,
     binlog: values.binlog,
@@ -50,6 +55,7 @@ export function parseOptions(argv: readonly string[], defaults: Partial<Omit<Opt
     history: number('history', 0),
     concurrency: number('concurrency', 1),
     seconds: number('seconds', 1),
+    work: number('work', 0),
     lines: new Lines(values.out),
   }
 }
@@ -60,6 +66,7 @@ export function sceneOf({ store, binlog, ...options }: Options, ...more: readonl
     store,
     ...(binlog ? ['binlog'] : []),
     ...(options.nodes === 1 ? [] : [`${options.nodes} nodes`]),
+    ...(options.work === 0 ? [] : [`handlers of ${options.work} µs`]),
     ...(options.history === 0 ? [] : [`history ${options.history.toLocaleString('en')}`]),
     ...more,
   ].join(', ')

@@ -87,8 +87,12 @@ export class Phases {
     return { ms: monotonicMs() - began, cpuMs: cpuMs(cpu), ...spread(took) }
   }
 
-  /** Works until nothing is left: all `count` jobs, or this process's share of them. */
-  async process(count: number, isShared: boolean): Promise<Processed> {
+  /**
+   * Works until nothing is left: all `count` jobs, or this process's share of them.
+   *
+   * @param workUs microseconds that each handler keeps a processor busy
+   */
+  async process(count: number, isShared: boolean, workUs = 0): Promise<Processed> {
     const asked = monotonicMs()
     let cpu: NodeJS.CpuUsage | undefined
     let handled = 0
@@ -102,6 +106,7 @@ export class Phases {
         firstAt ||= lastAt
         cpu ??= process.cpuUsage()
         handled += 1
+        while (monotonicMs() - lastAt < workUs / 1_000);
       },
       ended: () => {
         endedAt = monotonicMs()

@@ -1,0 +1,98 @@
+import { type Line } from './harness/line.ts'
+import { number } from './harness/table.ts'
+
+interface Series {
+  readonly grows: string
+  /** What one more of it is expected to do to the cost, and why. */
+  readonly curve: string
+  readonly bench: string
+  readonly variant?: string
+  readonly measure: string
+  /** Smallest first: how much there is of it, and the scene in which it was measured. */
+  readonly sizes: readonly (readonly [size: number, scene: string])[]
+  readonly unit: string
+  readonly cost: (median: number, size: number) => number
+}
+
+const perRun = { bench: 'throughput', measure: 'process', unit: 'µs/run', cost: (rate: number) => 1e6 / rate } as const
+
+const SERIES: readonly Series[] = [
+  {
+    ...perRun,
+    grows: 'standing runs',
+    curve: 'constant: a claim reads its index from the front',
+    sizes: [2_000, 20_000, 200_000, 1_000_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} runs`]),
+  },
+  {
+    ...perRun,
+    grows: 'ended runs',
+    curve: 'constant: nothing on the way of a run reads them',
+    sizes: [0, 50_000, 500_000, 5_000_000].map((size) => [
+      size,
+      `mysql, ${size === 0 ? '' : `history ${size.toLocaleString('en')}, `}20,000 runs`,
+    ]),
+  },
+  {
+    ...perRun,
+    grows: 'nodes, handlers that do nothing',
+    curve: 'constant: server and nodes share the processors, and one node uses them all',
+    sizes: [1, 2, 4].map((size) => [size, `mysql, ${size === 1 ? '' : `${size} nodes, `}100,000 runs`]),
+  },
+  {
+    ...perRun,
+    grows: 'nodes, handlers that compute for 250 µs',
+    curve: 'falls as 1/nodes until the processors are used up',
+    sizes: [1, 2, 4].map((size) => [
+      size,
+      `mysql, ${size === 1 ? '' : `${size} nodes, `}handlers of 250 µs, 20,000 runs`,
+    ]),
+  },
+  {
+    grows: 'jobs, none due',
+    curve: 'constant: the planner reads those that are due',
+    ...{ bench: 'cron', variant: 'idle', measure: 'CPU', unit: '% of a core', cost: (share: number) => share },
+    sizes: [100, 1_000, 10_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} jobs`]),
+  },
+  {
+    grows: 'jobs, each due once a minute',
+    curve: 'constant for each: ticks are planned and claimed many at once',
+    ...{ bench: 'cron', variant: 'spread', measure: 'CPU', unit: 'ms of CPU/tick' },
+    // A share of a core for a minute, in which each job has one tick.
+    cost: (share, jobs) => (share * 600) / jobs,
+    sizes: [100, 1_000, 10_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} jobs`]),
+  },
+  {
+    grows: 'windows of a backfill',
+    curve: 'constant for each: 100 are planned at a time, behind a cursor',
+    ...{ bench: 'backfill', measure: 'plan CPU', unit: 'µs of CPU/window' },
+    cost: (seconds, windows) => (seconds * 1e6) / windows,
+    sizes: [105_120, 1_051_200].map((size) => [size, `mysql, ${size.toLocaleString('en')} windows`]),
+  },
+]
+
+/** What more of everything costs, beside what it is expected to. */
+export function growthTable(lines: readonly Line[]): string {
+  const rows = SERIES.flatMap((series) => {
+    const found = series.sizes.flatMap(([size, scene]) => {
+      const line = lines.find((one) => isOf(one, series, scene))
+      return line ? [{ size, cost: series.cost(line.median, size) }] : []
+    })
+    const [first, ...more] = found
+    if (!first || more.length === 0) return []
+    const sizes = found.map(({ size }) => size.toLocaleString('en')).join(' → ')
+    const costs = found.map(({ cost }) => number(cost)).join(' → ')
+    return [`| ${series.grows} | ${sizes} | ${costs} ${series.unit} | ${series.curve} |`]
+  })
+  if (rows.length === 0) return '_Not measured yet._'
+  return ['| what grows | from → to | cost | expected |', '| --- | --- | --- | --- |', ...rows].join('\n')
+}
+
+function isOf(line: Line, { bench, variant = '', measure }: Series, scene: string): boolean {
+  return (
+    line.system === 'piko' &&
+    line.bench === bench &&
+    line.scene === scene &&
+    line.variant === variant &&
+    line.measure === measure
+  )
+}
