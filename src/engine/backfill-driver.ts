@@ -16,9 +16,9 @@ import { timelineOf } from './plan-job.ts'
 
 /** Steps of one backfill before the others have their turn. */
 const STEPS = 3
-/** How soon it looks again while runs come to their ends: sooner when they were many. */
-const BUSY_MS = 40
-const WAITING_MS = 200
+/** How soon it looks again while enough windows wait for their runs: sooner when they have just been planned. */
+const SHORTEST_WAIT_MS = 20
+const LONGEST_WAIT_MS = 200
 
 /** Drives backfills to their ends, on the leader: keeps some of their windows in the queue. */
 export class BackfillDriver extends LoopService {
@@ -28,9 +28,10 @@ export class BackfillDriver extends LoopService {
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #events: Events
   readonly #pollMs: number
-  readonly #onPlanned: () => void
+  readonly #onPlanned: (count: number) => void
+  #waitMs = SHORTEST_WAIT_MS
 
-  /** @param onPlanned runs are in the queue */
+  /** @param onPlanned so many runs are in the queue */
   constructor(
     parts: {
       readonly store: Store
@@ -41,7 +42,7 @@ export class BackfillDriver extends LoopService {
       readonly events: Events
     },
     pollMs: number,
-    onPlanned: () => void,
+    onPlanned: (count: number) => void,
   ) {
     super('backfills', parts.clock, parts.events)
     this.#store = parts.store
@@ -79,8 +80,8 @@ export class BackfillDriver extends LoopService {
     const windows = job?.policy.windows
     // Another node's code knows it, and plans it when it leads.
     if (!job || !windows) return this.#pollMs
-    let looked = 0
-    for (let steps = 0; steps < STEPS && this.#leader.isLeader; steps++) {
+    for (let steps = 0; steps < STEPS; steps++) {
+      if (!this.#leader.isLeader) return this.#pollMs
       const result = await this.#store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
         waits: job.policy.dependsOn.length > 0,
@@ -90,15 +91,21 @@ export class BackfillDriver extends LoopService {
         this.#events.emit('backfill.changed', { backfillId: id, jobId, state: result.ended })
         return this.#pollMs
       }
-      if (result.looked === 0) break
-      looked += result.looked
-      this.#onPlanned()
+      if (result.looked === 0) return this.#wait()
+      this.#waitMs = SHORTEST_WAIT_MS
+      this.#onPlanned(result.looked)
     }
-    return looked > 0 ? BUSY_MS : WAITING_MS
+    return 0
+  }
+
+  #wait(): number {
+    const waitMs = this.#waitMs
+    this.#waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
+    return waitMs
   }
 
   async #cancel(id: number, jobId: string): Promise<number> {
-    if (!(await sweep(this.#store, id))) return WAITING_MS
+    if (!(await sweep(this.#store, id))) return LONGEST_WAIT_MS
     this.#events.emit('backfill.changed', { backfillId: id, jobId, state: 'cancelled' })
     return this.#pollMs
   }

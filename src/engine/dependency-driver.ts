@@ -24,12 +24,12 @@ export class DependencyDriver extends LoopService {
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #clock: Clock
   readonly #pollMs: number
-  readonly #onPlanned: () => void
+  readonly #onPlanned: (count: number) => void
   /** A window that others may wait for, on this node. */
   #hasSucceeded = false
   #restUntil = 0
 
-  /** @param onPlanned runs are in the queue */
+  /** @param onPlanned so many runs are in the queue */
   constructor(
     parts: {
       readonly store: DependencyStore
@@ -40,7 +40,7 @@ export class DependencyDriver extends LoopService {
       readonly events: Events
     },
     pollMs: number,
-    onPlanned: () => void,
+    onPlanned: (count: number) => void,
   ) {
     super('dependencies', parts.clock, parts.events)
     this.#store = parts.store
@@ -72,7 +72,7 @@ export class DependencyDriver extends LoopService {
       upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
       runOf: (waiting) => this.#runOf(waiting),
     })
-    if (promoted > 0) this.#onPlanned()
+    if (promoted > 0) this.#onPlanned(promoted)
     if (looked > 0) {
       this.#hasSucceeded = true
       return 0

@@ -157,10 +157,17 @@ export class Node {
       },
       leaseMs,
     )
+    // Others are told of more than this node has slots for.
+    const ring = (due: number): void => {
+      if (due > 0 && (!options.execute || due > executor.freeSlots)) doorbell.ring()
+    }
     const onEnqueued = (runAts: readonly Date[]): void => {
       expect(runAts)
-      const due = runAts.filter((runAt) => runAt.getTime() <= clock.now()).length
-      if (due > 0 && (!options.execute || due > executor.freeSlots)) doorbell.ring()
+      ring(runAts.filter((runAt) => runAt.getTime() <= clock.now()).length)
+    }
+    const onQueued = (due: number): void => {
+      dispatcher.wake()
+      ring(due)
     }
     this.client = new Client(
       { registry, store, waiter, savedConfig },
@@ -170,7 +177,7 @@ export class Node {
     const cancellation = new Cancellation(store.cancels, executor, nodeId, clock, events)
     this.control = new RunControl(store, {
       onCancelled: () => cancellation.wake(),
-      onReplayed: () => dispatcher.wake(),
+      onReplayed: onQueued,
       onPruned: (count) => events.emit('runs.deleted', { count }),
     })
     const leader = (this.leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events))
@@ -179,9 +186,7 @@ export class Node {
       const { now, ...rest } = await store.jobs.agenda(scope)
       return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
     }
-    const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, () =>
-      dispatcher.wake(),
-    )
+    const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, onQueued)
     this.schedules = new ScheduleOverride(store)
     this.backfills = new BackfillControl({ store, registry, savedConfig, pollMs }, ({ id, jobId, state }) => {
       events.emit('backfill.changed', { backfillId: id, jobId, state })
@@ -201,8 +206,10 @@ export class Node {
         { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
       ).dependsOn(leader),
       backfills.dependsOn(leader),
-      new DependencyDriver({ store: store.dependencies, registry, leader, savedConfig, clock, events }, pollMs, () =>
-        dispatcher.wake(),
+      new DependencyDriver(
+        { store: store.dependencies, registry, leader, savedConfig, clock, events },
+        pollMs,
+        onQueued,
       ).dependsOn(leader),
     ]
     this.services = [

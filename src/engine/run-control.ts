@@ -34,12 +34,12 @@ export interface Why {
 export class RunControl {
   readonly #store: Store
   readonly #onCancelled: () => void
-  readonly #onReplayed: () => void
+  readonly #onReplayed: (count: number) => void
   readonly #onPruned: (count: number) => void
 
   /**
    * @param onCancelled runs of this node may be meant
-   * @param onReplayed  runs are in the queue again
+   * @param onReplayed  so many runs are in the queue again
    * @param onPruned    so many were deleted
    */
   constructor(
@@ -50,7 +50,7 @@ export class RunControl {
       onPruned,
     }: {
       readonly onCancelled: () => void
-      readonly onReplayed: () => void
+      readonly onReplayed: (count: number) => void
       readonly onPruned: (count: number) => void
     },
   ) {
@@ -80,7 +80,7 @@ export class RunControl {
     this.#store.database.assertOutside('app.replay')
     assertChosen(filter, 'replay')
     const result = await this.#store.replays.replay(filter)
-    if (result.count > 0) this.#onReplayed()
+    if (result.count > 0) this.#onReplayed(result.count)
     return result
   }
 

@@ -29,6 +29,10 @@ export interface Dialect {
    * parameter on SQLite, where the statement then stays prepared whatever the count.
    */
   numbers(values: readonly number[]): RawBuilder<number>
+  /**
+   * ` FORCE INDEX (…)` on MySQL, whose optimizer reads all of a table that it takes for small, and locks what it reads; empty on SQLite.
+   */
+  forceIndex(name: string): RawBuilder<unknown>
   /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
   readonly checkedState: RawBuilder<string>
   /** True for a duplicate key. */
@@ -64,6 +68,7 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
     numbers: (values) => sql<number>`(${sql.raw(whole(values).join(','))})`,
+    forceIndex: (name) => sql` FORCE INDEX (${sql.raw(name)})`,
     checkedState: sql`state`,
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
@@ -92,6 +97,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
     numbers: (values) => sql<number>`(SELECT value FROM json_each(${JSON.stringify(whole(values))}))`,
+    forceIndex: () => sql``,
     checkedState: sql`+state`,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }

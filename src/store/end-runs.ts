@@ -1,9 +1,9 @@
-import { type RawBuilder, sql, type Transaction } from 'kysely'
+import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
 import { type RunError } from '../job/run.ts'
 import { type Dialect } from './dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { toJson } from './json.ts'
-import { type Tables, type WindowState } from './tables.ts'
+import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 
 /** A run whose row the transaction has locked. */
 interface LockedRun {
@@ -48,7 +48,7 @@ export async function settleWindowsOf(
 ): Promise<void> {
   if (runIds.length === 0) return
   await trx
-    .updateTable('piko_window')
+    .updateTable(sql<Selectable<WindowTable>>`piko_window`.as<'own'>(sql`own${dialect.forceIndex('window_run')}`))
     .set({
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),

@@ -11,8 +11,6 @@ type Candidate = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
 /** So many nodes may claim at one instant before one of them finds all that it has looked at taken by the others. */
 const CLAIMS_AT_ONCE = 16
 
-const BY_ID = sql<Selectable<RunTable>>`piko_run`.as<'run'>(sql`run FORCE INDEX (PRIMARY)`)
-
 /**
  * Due runs for a claim, in the order of the index `run_queue`, which is the claim's: no filesort. They are locked, without those that
  * others have locked, so a claim waits for nobody. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
@@ -42,9 +40,10 @@ async function lockFirst(
   const found = due(trx, dialect, { ...request, limit: looked })
     .select('id')
     .as('due')
+  const byId = sql<Selectable<RunTable>>`piko_run`.as<'run'>(sql`run${dialect.forceIndex('PRIMARY')}`)
   const locked = trx
     .selectFrom(found)
-    .innerJoin(BY_ID, 'run.id', 'due.id')
+    .innerJoin(byId, 'run.id', 'due.id')
     .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
     // One by one in the order in which they were found, whatever the server thinks of how many rows there are.
     .modifyFront(sql`STRAIGHT_JOIN`)
