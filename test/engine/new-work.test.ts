@@ -114,6 +114,34 @@ describeEachStore((store) => {
     expect(begun).toEqual([0, 1, 2])
   })
 
+  it('of a replay or a backfill is told to other nodes as well', async () => {
+    await store.empty()
+    const gate = new Gate()
+    const begun: string[] = []
+    const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T03:00:00Z', catchUp: 'none' } as const
+    const jobs = [
+      defineJob({ id: 'hold' }, () => gate.pass()),
+      defineJob({ id: 'hourly', cron: '0 * * * *', timezone: 'UTC', windows }, () => void begun.push('hourly')),
+      defineJob({ id: 'fails', retry: { limit: 0 } }, () => {
+        begun.push('fails')
+        throw new Error('as ever')
+      }),
+    ]
+    const leads = await start(store.options, jobs, { settings: { piko: { ...NO_POLL, concurrency: 1 } } })
+    await eventually(() => expect(leads.leader.isLeader).toBe(true))
+    const held = await leads.enqueue('hold')
+    await start(store.options, jobs, { plan: false, settings: { piko: NO_POLL } })
+    const isFailed = async (): Promise<void> => expect((await leads.findRun(failed))?.state).toBe('failed')
+    const failed = await leads.enqueue('fails')
+    await eventually(isFailed)
+    await leads.replay({ ids: [failed] })
+    await eventually(() => expect(begun).toEqual(['fails', 'fails']))
+    await leads.backfill('hourly', { from: windows.start, to: windows.end })
+    await eventually(() => expect(begun.slice(2)).toEqual(['hourly', 'hourly', 'hourly']))
+    gate.open()
+    await leads.waitFor(held)
+  })
+
   it('is found by the poll where the doorbell is off', async () => {
     await store.empty()
     const job = defineJob({ id: 'polled' }, () => 'done')
