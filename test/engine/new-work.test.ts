@@ -1,12 +1,34 @@
+import { randomUUID } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { hostname } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
+import { type NodeStore } from '../../src/store/node-store.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 /** Too long for any test: what begins was heard of. */
 const NO_POLL = { poll_interval: '1m' } as const
+
+/** A node that does nothing but listen. */
+class Neighbour {
+  rings = 0
+  readonly #socket = createSocket('udp4').on('message', () => (this.rings += 1))
+
+  async register(nodes: NodeStore): Promise<void> {
+    this.#socket.bind({ address: '127.0.0.1', port: 0 })
+    await once(this.#socket, 'listening')
+    const doorbell = `127.0.0.1:${this.#socket.address().port}`
+    await nodes.register({ id: randomUUID(), host: hostname(), pid: process.ppid, doorbell }, 60_000)
+  }
+
+  close(): void {
+    this.#socket.close()
+  }
+}
 
 describeEachStore((store) => {
   const apps: Piko[] = []
@@ -117,29 +139,29 @@ describeEachStore((store) => {
   it('of a replay or a backfill is told to other nodes as well', async () => {
     await store.empty()
     const gate = new Gate()
-    const begun: string[] = []
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T03:00:00Z', catchUp: 'none' } as const
     const jobs = [
       defineJob({ id: 'hold' }, () => gate.pass()),
-      defineJob({ id: 'hourly', cron: '0 * * * *', timezone: 'UTC', windows }, () => void begun.push('hourly')),
+      defineJob({ id: 'hourly', cron: '0 * * * *', timezone: 'UTC', windows }, () => {}),
       defineJob({ id: 'fails', retry: { limit: 0 } }, () => {
-        begun.push('fails')
         throw new Error('as ever')
       }),
     ]
-    const leads = await start(store.options, jobs, { settings: { piko: { ...NO_POLL, concurrency: 1 } } })
+    const other = new Neighbour()
+    await other.register(storeOn(await store.open()).nodes)
+    const leads = await start(store.options, jobs, { settings: { piko: { concurrency: 1 } } })
     await eventually(() => expect(leads.leader.isLeader).toBe(true))
-    const held = await leads.enqueue('hold')
-    await start(store.options, jobs, { plan: false, settings: { piko: NO_POLL } })
-    const isFailed = async (): Promise<void> => expect((await leads.findRun(failed))?.state).toBe('failed')
     const failed = await leads.enqueue('fails')
-    await eventually(isFailed)
+    await leads.waitFor(failed)
+    const held = await leads.enqueue('hold')
+    expect(other.rings).toBe(0)
     await leads.replay({ ids: [failed] })
-    await eventually(() => expect(begun).toEqual(['fails', 'fails']))
+    await eventually(() => expect(other.rings).toBe(1))
     await leads.backfill('hourly', { from: windows.start, to: windows.end })
-    await eventually(() => expect(begun.slice(2)).toEqual(['hourly', 'hourly', 'hourly']))
+    await eventually(() => expect(other.rings).toBe(2))
     gate.open()
     await leads.waitFor(held)
+    other.close()
   })
 
   it('is found by the poll where the doorbell is off', async () => {
