@@ -1,8 +1,9 @@
+-- The defaults stay: a newer program that still runs leaves these columns out.
 CREATE TABLE piko_run_next (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   job_id TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')),
-  kind TEXT NOT NULL CHECK (kind IN ('scheduled', 'manual', 'backfill', 'dependency')),
+  state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')),
+  kind TEXT NOT NULL DEFAULT 'manual' CHECK (kind IN ('scheduled', 'manual', 'backfill', 'dependency')),
   priority INTEGER NOT NULL DEFAULT 0,
   run_at TEXT NOT NULL,
   tick TEXT,

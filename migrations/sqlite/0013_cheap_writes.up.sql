@@ -30,7 +30,6 @@ CREATE TABLE piko_run_next (
   backfill_id INTEGER
 );
 
-
 INSERT INTO sqlite_sequence (name, seq) SELECT 'piko_run_next', seq FROM sqlite_sequence WHERE name = 'piko_run';
 
 INSERT INTO piko_run_next (

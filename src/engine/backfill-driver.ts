@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -16,9 +17,17 @@ import { timelineOf } from './plan-job.ts'
 
 /** Steps of one backfill before the others have their turn. */
 const STEPS = 3
-/** How soon it looks again while enough windows wait for their runs: sooner when they have just been planned. */
-const SHORTEST_WAIT_MS = 20
-const LONGEST_WAIT_MS = 200
+/** Between two turns: others want the locks of job and backfill, and the event loop. */
+const BREATH_MS = 10
+/** How soon a backfill is looked at again while enough of its windows wait for their runs; twice as long each time that they still do. */
+const SHORTEST_REST_MS = 20
+const LONGEST_REST_MS = 200
+
+interface Rest {
+  readonly ms: number
+  /** On the monotonic clock. */
+  readonly until: number
+}
 
 /** Drives backfills to their ends, on the leader: keeps some of their windows in the queue. */
 export class BackfillDriver extends LoopService {
@@ -27,9 +36,11 @@ export class BackfillDriver extends LoopService {
   readonly #leader: Leader
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #events: Events
+  readonly #clock: Clock
   readonly #pollMs: number
   readonly #onPlanned: (count: number) => void
-  #waitMs = SHORTEST_WAIT_MS
+  /** By id, of backfills with enough windows that wait. */
+  readonly #rests = new Map<number, Rest>()
 
   /** @param onPlanned so many runs are in the queue */
   constructor(
@@ -50,6 +61,7 @@ export class BackfillDriver extends LoopService {
     this.#leader = parts.leader
     this.#savedConfig = parts.savedConfig
     this.#events = parts.events
+    this.#clock = parts.clock
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
     parts.events.on('leader.changed', ({ isLeader }) => {
@@ -60,6 +72,7 @@ export class BackfillDriver extends LoopService {
   protected override async step(): Promise<number> {
     if (!this.#leader.isLeader) return Infinity
     const open = await this.#store.backfills.unfinished()
+    for (const id of this.#rests.keys()) if (!open.some((one) => one.id === id)) this.#rests.delete(id)
     let pauseMs = this.#pollMs
     for (const { id, jobId, state } of open) {
       try {
@@ -80,32 +93,36 @@ export class BackfillDriver extends LoopService {
     const windows = job?.policy.windows
     // Another node's code knows it, and plans it when it leads.
     if (!job || !windows) return this.#pollMs
+    const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#clock.monotonic()
+    if (leftMs > 0) return leftMs
     for (let steps = 0; steps < STEPS; steps++) {
       if (!this.#leader.isLeader) return this.#pollMs
-      const result = await this.#store.backfills.step(id, jobId, {
+      const { looked, queued, ended } = await this.#store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
         waits: job.policy.dependsOn.length > 0,
         runOf: (window, backfill) => this.#runOf(job, window, backfill),
       })
-      if (result.ended) {
-        this.#events.emit('backfill.changed', { backfillId: id, jobId, state: result.ended })
+      if (ended) {
+        this.#events.emit('backfill.changed', { backfillId: id, jobId, state: ended })
         return this.#pollMs
       }
-      if (result.looked === 0) return this.#wait()
-      this.#waitMs = SHORTEST_WAIT_MS
-      this.#onPlanned(result.looked)
+      if (looked === 0) return this.#rest(id)
+      this.#rests.delete(id)
+      if (queued > 0) this.#onPlanned(queued)
+      // On SQLite a step is one turn of the event loop.
+      await nextTurn()
     }
-    return 0
+    return BREATH_MS
   }
 
-  #wait(): number {
-    const waitMs = this.#waitMs
-    this.#waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
-    return waitMs
+  #rest(id: number): number {
+    const ms = Math.min(2 * (this.#rests.get(id)?.ms ?? SHORTEST_REST_MS / 2), LONGEST_REST_MS)
+    this.#rests.set(id, { ms, until: this.#clock.monotonic() + ms })
+    return ms
   }
 
   async #cancel(id: number, jobId: string): Promise<number> {
-    if (!(await sweep(this.#store, id))) return LONGEST_WAIT_MS
+    if (!(await sweep(this.#store, id))) return LONGEST_REST_MS
     this.#events.emit('backfill.changed', { backfillId: id, jobId, state: 'cancelled' })
     return this.#pollMs
   }

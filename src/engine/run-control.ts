@@ -117,7 +117,8 @@ export class RunControl {
       jobId,
       now,
       schedule: schedule ?? undefined,
-      unread: problem ?? undefined,
+      // The sentence names the job already.
+      unread: problem?.replace(`job "${jobId}": `, ''),
       isPaused: job.isPaused,
       nextTick: job.nextTick,
       tick,

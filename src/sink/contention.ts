@@ -24,16 +24,19 @@ export async function retryContention<T>(fn: () => Promise<T>, passes = isConten
 
 const DEADLOCK = 1213
 const LOCK_WAIT_TIMEOUT = 1205
+/** MariaDB with `innodb_snapshot_isolation`: another has changed the row since the transaction's snapshot. */
+const RECORD_CHANGED = 1020
+const SERVER_CONTENTION: ReadonlySet<number> = new Set([DEADLOCK, LOCK_WAIT_TIMEOUT, RECORD_CHANGED])
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
 
 /**
- * True for a deadlock, a lock wait timeout or a busy database: the whole transaction may be tried again. Looks through
+ * True for a deadlock, a lock wait timeout, a row that another has changed or a busy database: the whole transaction may be tried again. Looks through
  * causes: an error may be wrapped on its way out of a transaction, which is doomed all the same.
  */
 export function isContention(error: unknown): boolean {
   return (
-    hasCode(error, 'errno', (errno) => errno === DEADLOCK || errno === LOCK_WAIT_TIMEOUT) ||
+    hasCode(error, 'errno', (errno) => SERVER_CONTENTION.has(errno)) ||
     // The low byte is the primary code; the rest says which kind of busy (recovery, snapshot, shared cache).
     hasCode(error, 'errcode', (code) => (code & 0xff) === SQLITE_BUSY || (code & 0xff) === SQLITE_LOCKED)
   )

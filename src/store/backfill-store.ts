@@ -73,6 +73,18 @@ export interface BackfillPlan {
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
 
+/** What a step has done. */
+export interface BackfillStep {
+  /** Windows; 0: enough of them wait for their runs, or nothing is left to plan. */
+  readonly looked: number
+  /** Runs that are in the queue now. */
+  readonly queued: number
+  /** The state that the backfill came to. */
+  readonly ended?: BackfillState
+}
+
+const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
+
 /** Windows of one step, which is one transaction; small enough to be garbage soon: with 1,000 a process that plans years grows by 150 MB. */
 const STEP = 100
 /** Windows of a backfill that wait in the queue at most; a cursor stands for the others. */
@@ -233,9 +245,8 @@ export class BackfillStore {
    *
    * A process that dies leaves either all of the step or nothing; two leaders at once take turns at the lock.
    *
-   * @returns how many windows it looked at, and the state that the backfill came to
    */
-  async step(id: number, jobId: string, plan: BackfillPlan): Promise<{ looked: number; ended?: BackfillState }> {
+  async step(id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#database.transaction((trx) => this.#step(trx, id, jobId, plan))
@@ -245,21 +256,16 @@ export class BackfillStore {
     }
   }
 
-  async #step(
-    trx: Transaction<Tables>,
-    id: number,
-    jobId: string,
-    plan: BackfillPlan,
-  ): Promise<{ looked: number; ended?: BackfillState }> {
+  async #step(trx: Transaction<Tables>, id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
     const { dialect } = this.#database
     // The planner and a change of the schedule hold this lock too: the windows' bounds stand still.
     await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
     const backfill = await this.#lock(trx, id)
-    if (backfill?.state !== 'running') return { looked: 0 }
+    if (backfill?.state !== 'running') return NO_STEP
     const waiting = await this.#waiting(trx, id)
-    if (!backfill.cursor) return waiting > 0 ? { looked: 0 } : { looked: 0, ended: await this.#end(trx, id) }
+    if (!backfill.cursor) return waiting > 0 ? NO_STEP : { ...NO_STEP, ended: await this.#end(trx, id) }
     const room = MOST_WAITING - waiting
-    if (room < Math.min(STEP, backfill.total)) return { looked: 0 }
+    if (room < Math.min(STEP, backfill.total)) return NO_STEP
     const generations = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
     const next = nextWindows(plan.timeline(generations), backfill, backfill.cursor, STEP)
     const planned = await this.#write(trx, backfill, next, plan)
@@ -272,7 +278,7 @@ export class BackfillStore {
       })
       .where('id', '=', id)
       .execute()
-    return { looked: next.windows.length }
+    return { looked: next.windows.length, queued: plan.waits ? 0 : planned }
   }
 
   /** Gives runs to those of these windows that need one. Returns how many. */

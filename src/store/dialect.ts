@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
 
 /**
@@ -25,12 +25,14 @@ export interface Dialect {
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
   /**
-   * `(1, 2, …)` for an IN of many whole numbers: as text on MySQL, whose driver would look through it for each placeholder; as one JSON
-   * parameter on SQLite, where the statement then stays prepared whatever the count.
+   * `id IN (…)` for many whole numbers: as text on MySQL, whose driver would look through it for each placeholder; as one JSON parameter
+   * on SQLite, where the statement then stays prepared whatever the count. Neighbours are `id BETWEEN … AND …`, which spares the
+   * server a third of its work for an update.
    */
-  numbers(values: readonly number[]): RawBuilder<number>
+  isAmong(ids: readonly number[]): RawBuilder<SqlBool>
   /**
-   * ` FORCE INDEX (…)` on MySQL, whose optimizer reads all of a table that it takes for small, and locks what it reads; empty on SQLite.
+   * ` FORCE INDEX (…)` on MySQL, whose optimizer reads all of a table that it takes for small, and locks what it reads to change it; empty
+   * on SQLite.
    */
   forceIndex(name: string): RawBuilder<unknown>
   /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
@@ -67,7 +69,7 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
     skipsLocked,
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
-    numbers: (values) => sql<number>`(${sql.raw(whole(values).join(','))})`,
+    isAmong: (ids) => isBetween(ids) ?? sql<SqlBool>`id IN (${sql.raw(whole(ids).join(','))})`,
     forceIndex: (name) => sql` FORCE INDEX (${sql.raw(name)})`,
     checkedState: sql`state`,
     isDuplicate: (error) =>
@@ -96,11 +98,20 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     skipsLocked: true,
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
-    numbers: (values) => sql<number>`(SELECT value FROM json_each(${JSON.stringify(whole(values))}))`,
+    isAmong: (ids) =>
+      isBetween(ids) ?? sql<SqlBool>`id IN (SELECT value FROM json_each(${JSON.stringify(whole(ids))}))`,
     forceIndex: () => sql``,
     checkedState: sql`+state`,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }
+}
+
+/** Only when no other id is between the first and the last. */
+function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
+  const sorted = Float64Array.from(ids).sort()
+  const [first, last] = [sorted[0], sorted.at(-1)]
+  if (first === undefined || !sorted.every((id, index) => id === first + index)) return undefined
+  return sql<SqlBool>`id BETWEEN ${first} AND ${last}`
 }
 
 /** They become part of the statement's text. */

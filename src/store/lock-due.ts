@@ -8,22 +8,37 @@ import { type RunTable, type Tables } from './tables.ts'
 
 type Candidate = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
 
-/** So many nodes may claim at one instant before one of them finds all that it has looked at taken by the others. */
-const CLAIMS_AT_ONCE = 16
+/** Claims of many other nodes at one instant, of 1,000 runs each. */
+const FAR = 16_000
 
 /**
- * Due runs for a claim, in the order of the index `run_queue`, which is the claim's: no filesort. They are locked, without those that
- * others have locked, so a claim waits for nobody. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
+ * Due runs for a claim, in the order of the index `run_queue`, which is the claim's. They are locked, without those that others
+ * have locked, so a claim waits for nobody. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
+ *
+ * Nothing is returned only when nothing is due that others have not locked; else there may be less than `limit`.
  */
 export async function lockDue(
   trx: Transaction<Tables>,
   dialect: Dialect,
   request: ClaimRequest,
 ): Promise<readonly Candidate[]> {
-  if (dialect.name === 'sqlite' || !dialect.skipsLocked)
-    return due(trx, dialect, request).select(CLAIM_COLUMNS).execute()
-  const rows = await lockFirst(trx, dialect, request, request.limit)
-  return rows.length < request.limit ? lockFirst(trx, dialect, request, CLAIMS_AT_ONCE * request.limit) : rows
+  const along = due(trx, dialect, request).select(CLAIM_COLUMNS)
+  if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
+  const first = await lockAmong(trx, dialect, request, request.limit)
+  if (first.length > 0 || !(await isAnyDue(trx, dialect, request))) return first
+  // Others hold the head of the queue.
+  const farther = await lockAmong(trx, dialect, request, FAR)
+  return farther.length > 0 ? farther : along.modifyEnd(dialect.forUpdateSkipLocked).execute()
+}
+
+async function isAnyDue(trx: Transaction<Tables>, dialect: Dialect, request: ClaimRequest): Promise<boolean> {
+  return (
+    (
+      await due(trx, dialect, { ...request, limit: 1 })
+        .select('id')
+        .execute()
+    ).length > 0
+  )
 }
 
 /**
@@ -31,7 +46,7 @@ export async function lockDue(
  * index would ask of each entry on its way, also of those that claims have just left, whether a transaction under way has written it,
  * and cost some five times as much.
  */
-async function lockFirst(
+async function lockAmong(
   trx: Transaction<Tables>,
   dialect: Dialect,
   request: ClaimRequest,
@@ -55,8 +70,10 @@ async function lockFirst(
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, { limit, only, except }: ClaimRequest) {
+  // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
+  const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
-    .selectFrom('piko_run')
+    .selectFrom(queue)
     .where('state', '=', QUEUED)
     .where('run_at', '<=', dialect.now())
     .orderBy('priority')

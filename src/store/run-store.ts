@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Kysely, type RawBuilder, sql, type SqlBool, type Transaction } from 'kysely'
 import { type AdmissionLimits } from '../job/admission.ts'
 import { cancelledError } from '../job/attempt.ts'
@@ -174,8 +175,11 @@ export class RunStore {
     const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
     if (admitted.length === 0) return { claims: [], blocked, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
-    const taken = await takeRuns(trx, dialect, request.nodeId, ids)
-    const claims = admitted.filter((row) => taken.has(row.id)).map((row) => claimOf(row, dialect))
+    const taking = takeRuns(trx, dialect, request.nodeId, ids)
+    // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
+    const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect)))
+    const [taken, found] = await Promise.all([taking, reading])
+    const claims = found.filter(({ runId }) => taken.has(runId))
     return { claims, blocked, isOvertaken: claims.length === 0 }
   }
 
@@ -478,8 +482,8 @@ export function guarded(
 ) {
   const byClaims = Map.groupBy(claims, ({ runId, fence }) => fence - runId * FENCE_FACTOR)
   const groups = [...byClaims].map(([count, group]) => {
-    const ids = dialect.numbers(group.map(({ runId }) => runId))
-    return sql<SqlBool>`(id IN ${ids} AND claims = ${sql.lit(count)})`
+    const isOfGroup = dialect.isAmong(group.map(({ runId }) => runId))
+    return sql<SqlBool>`(${isOfGroup} AND claims = ${sql.lit(count)})`
   })
   return db
     .updateTable('piko_run')

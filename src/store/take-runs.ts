@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { sql, type SqlBool, type Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
@@ -26,7 +26,7 @@ export async function takeRuns(
       claims: sql`claims + 1`,
       started_at: dialect.now(),
     })
-    .where(sql<SqlBool>`id IN ${dialect.numbers(ids)}`)
+    .where(dialect.isAmong(ids))
     .where(dialect.checkedState, '=', 'queued')
     .execute()
   if (dialect.skipsLocked) return new Set(ids)

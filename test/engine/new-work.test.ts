@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { hostname } from 'node:os'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type NodeStore } from '../../src/store/node-store.ts'
@@ -19,14 +19,11 @@ class Neighbour {
   readonly #socket = createSocket('udp4').on('message', () => (this.rings += 1))
 
   async register(nodes: NodeStore): Promise<void> {
+    onTestFinished(() => void this.#socket.close())
     this.#socket.bind({ address: '127.0.0.1', port: 0 })
     await once(this.#socket, 'listening')
     const doorbell = `127.0.0.1:${this.#socket.address().port}`
     await nodes.register({ id: randomUUID(), host: hostname(), pid: process.ppid, doorbell }, 60_000)
-  }
-
-  close(): void {
-    this.#socket.close()
   }
 }
 
@@ -153,7 +150,9 @@ describeEachStore((store) => {
     await eventually(() => expect(leads.leader.isLeader).toBe(true))
     const failed = await leads.enqueue('fails')
     await leads.waitFor(failed)
+    const isHeld = nextEvent(leads, 'run.started', ({ jobId }) => jobId === 'hold')
     const held = await leads.enqueue('hold')
+    await isHeld
     expect(other.rings).toBe(0)
     await leads.replay({ ids: [failed] })
     await eventually(() => expect(other.rings).toBe(1))
@@ -161,7 +160,6 @@ describeEachStore((store) => {
     await eventually(() => expect(other.rings).toBe(2))
     gate.open()
     await leads.waitFor(held)
-    other.close()
   })
 
   it('is found by the poll where the doorbell is off', async () => {

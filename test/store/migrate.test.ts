@@ -152,6 +152,19 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await ids()).toEqual(['1,2,4,5', '1,2,4,5'])
   })
 
+  it('gives runs the defaults that an insert leaves out, and refuses a state that there is not', async () => {
+    await migrate(database, { direction: 'up' })
+    const insert = (columns: string, values: string): Promise<unknown> =>
+      database.sql.exec(`INSERT INTO piko_run (job_id, run_at, created_at${columns})
+        VALUES ('a', '2026-01-01 00:00:00', '2026-01-01 00:00:00'${values})`)
+    await insert('', '')
+    expect(await database.sql.query('SELECT state, kind, priority, attempt, claims, node_id FROM piko_run')).toEqual([
+      { state: 'queued', kind: 'manual', priority: 0, attempt: 0, claims: 0, node_id: null },
+    ])
+    await expect(insert(', state', ", 'gone'")).rejects.toThrow()
+    await expect(insert(', kind', ", 'gone'")).rejects.toThrow()
+  })
+
   it('stops at the version that is asked for; down without a version is one step', async () => {
     const folder = three()
     const go = async (direction: 'up' | 'down', to?: number): Promise<unknown[]> => {

@@ -125,6 +125,45 @@ describe('locks on MySQL', () => {
     })
   })
 
+  it('that a large claim holds leave a small one what is behind them, in order', async () => {
+    await runs.enqueue(
+      Array.from({ length: 2_000 }, (_, index) => ({ jobId: 'a', kind: 'manual', priority: index % 2 })),
+    )
+    const isOpen = new Gate()
+    const mayCommit = new Gate()
+    const claiming = new RunStore(
+      inspected(async () => {
+        isOpen.open()
+        await mayCommit.pass()
+      }),
+    ).claim(request({ limit: 1_000 }))
+    await isOpen.pass()
+    const small = await runs.claim(request({ nodeId: OTHER, limit: 3 }))
+    mayCommit.open()
+    const ids = (await claiming).claims.map(({ runId }) => runId)
+    expect(ids).toHaveLength(1_000)
+    expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+    expect(small.claims.map(({ runId }) => runId - ids[0]!)).toEqual([1, 3, 5])
+    await runs.claim(request({ limit: 2_000 }))
+    expect(await runs.claim(request({ limit: 3 }))).toEqual({ claims: [], blocked: [] })
+  })
+
+  it('that hold more than a claim looks at leave it what is behind them', async () => {
+    await runs.enqueue(Array.from({ length: 16_002 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })))
+    const isHeld = new Gate()
+    const released = new Gate()
+    const holding = database.transaction(async (trx) => {
+      await sql`SELECT id FROM piko_run ORDER BY id LIMIT 16001 FOR UPDATE`.execute(trx)
+      isHeld.open()
+      await released.pass()
+    })
+    await isHeld.pass()
+    const { claims } = await runs.claim(request({ limit: 10 }))
+    expect(claims).toHaveLength(1)
+    released.open()
+    await holding
+  })
+
   it('that somebody holds on one run do not hold up the recovery of the others', async () => {
     const ids = await runs.enqueue(Array.from({ length: 3 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })))
     await runs.claim(request())
