@@ -1,3 +1,4 @@
+import { type Transferable } from 'node:worker_threads'
 import { defaultPool } from './default-pool.ts'
 import { reviveError } from './error-transfer.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
@@ -27,6 +28,8 @@ export interface OffloadCallOptions {
   /** Buffers (or views of them) in the arguments to hand over instead of copying; they are empty here afterwards. */
   readonly transfer?: readonly Movable[]
 }
+
+const NOTHING: readonly Transferable[] = []
 
 /** What {@link offload} returns. */
 export type OffloadHandle<M> = Offloaded<M> & {
@@ -61,7 +64,7 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
     async function offloaded(...args: unknown[]): Promise<unknown> {
       const site = callSite(offloaded)
       file ??= moduleFile(url).href
-      const transfer = transferList(callOptions.transfer ?? [])
+      const transfer = callOptions.transfer ? transferList(callOptions.transfer) : NOTHING
       const reply = await pool.run({ module: file, name, args }, transfer, callSignal(callOptions.signal))
       if (reply.ok) return reply.value
       throw withSite(reviveError(reply.error), file, site)

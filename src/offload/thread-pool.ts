@@ -46,19 +46,24 @@ export class ThreadPool {
    * @throws PikoError `STOPPED` once the pool closes, `OFFLOAD_FAILED` when the thread dies; the signal's reason when it
    *   aborts: a waiting call leaves the line, the thread of a running one is ended
    */
-  async run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
-    if (this.#closing) throw new PikoError('STOPPED', `${task.name}() was called while the offload threads are closing`)
-    signal?.throwIfAborted()
+  run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
     const call = new OffloadCall(task, transfer)
-    const onAbort = (): void => this.#end(call, signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.add(call)
-    this.#dispatch()
-    try {
-      return await call.settled
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
+    if (this.#closing)
+      call.end(new PikoError('STOPPED', `${task.name}() was called while the offload threads are closing`))
+    else if (signal?.aborted) call.end(signal.reason)
+    else {
+      if (signal) this.#endWith(signal, call)
+      this.#waiting.add(call)
+      this.#dispatch()
     }
+    return call.settled
+  }
+
+  #endWith(signal: AbortSignal, call: OffloadCall): void {
+    const onAbort = (): void => this.#end(call, signal.reason)
+    const forget = (): void => signal.removeEventListener('abort', onAbort)
+    signal.addEventListener('abort', onAbort, { once: true })
+    call.settled.then(forget, forget)
   }
 
   /**
