@@ -289,10 +289,14 @@ describe('on MySQL', () => {
     expect(tries).toBe(3)
   })
 
-  it('tries a transaction again when its deadlock comes wrapped, and gives up after 8 tries', async () => {
+  it.each([
+    ['deadlock', 1213],
+    ['lock timeout', 1205],
+    ['row that has changed since its snapshot', 1020],
+  ])('tries a transaction again when its %s comes wrapped, and gives up after 8 tries', async (_, errno) => {
     const database = await open()
     let tries = 0
-    const deadlock = Object.assign(new Error('Deadlock found'), { errno: 1213 })
+    const deadlock = Object.assign(new Error('as the server says'), { errno })
     const failing = database.transaction(() => {
       tries++
       return Promise.reject(new Error('cannot book', { cause: deadlock }))
