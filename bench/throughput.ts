@@ -1,19 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, type Contestant, peers, piko } from './harness/contestants.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 import { type Round } from './harness/round.ts'
 import { type Values } from './harness/rounds.ts'
-import { type Server } from './harness/servers.ts'
 
 /** Jobs of one bulk call, of every system. */
 const BATCH = 1_000
 /** For what a server still does after the last answer, and for connections to end. */
 const SETTLE_MS = 500
-/** At rest is a server that has used less than this share of a core for so long. */
-const BUSY_SHARE = 0.03
-const REST_MS = 5_000
-const LOOK_MS = 500
+/** Of those that are not written yet, or whose old versions are not purged. */
+const FEW_PAGES = 500
 const MOST_REST_MS = 300_000
 
 /**
@@ -37,7 +35,7 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   const count = Math.min(runs, contestant.mostJobs ?? runs)
   if (history > 0) {
     await round.phase('fill', history)
-    await atRest(round.server)
+    await atRest(round)
   }
   const enqueued = await round.phase('enqueue', count, BATCH)
   await sleep(SETTLE_MS)
@@ -62,12 +60,30 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   }
 }
 
-/** A history has been there for long: what the server still does for having it written is over. */
-async function atRest(server: Server): Promise<void> {
-  const until = performance.now() + MOST_REST_MS
-  for (let restMs = 0; restMs < REST_MS && performance.now() < until;) {
-    const before = server.cpuMs() ?? 0
-    await sleep(LOOK_MS)
-    restMs = (server.cpuMs() ?? 0) - before < LOOK_MS * BUSY_SHARE ? restMs + LOOK_MS : 0
+/** A history has been there for long: what the server still does for having it written, it does now. */
+async function atRest({ dsn }: Round): Promise<void> {
+  if (!dsn.startsWith('mysql:')) return
+  const server = await createConnection(dsn)
+  const [[normal]] = await server.query<RowDataPacket[]>(
+    'SELECT @@innodb_io_capacity AS capacity, @@innodb_io_capacity_max AS most, @@innodb_max_dirty_pages_pct AS dirty',
+  )
+  await server.query(
+    'SET GLOBAL innodb_io_capacity_max = 20000, innodb_io_capacity = 20000, innodb_max_dirty_pages_pct = 0',
+  )
+  const counted = async (name: string): Promise<number> => {
+    const [[row]] = await server.query<RowDataPacket[]>(`SHOW GLOBAL STATUS LIKE '${name}'`)
+    return Number(row?.['Value'])
   }
+  const until = performance.now() + MOST_REST_MS
+  while (performance.now() < until) {
+    const pages = await counted('Innodb_buffer_pool_pages_dirty')
+    if (pages < FEW_PAGES && !((await counted('Innodb_history_list_length')) > FEW_PAGES)) break
+    await sleep(SETTLE_MS)
+  }
+  await server.query('SET GLOBAL innodb_max_dirty_pages_pct = ?, innodb_io_capacity = ?, innodb_io_capacity_max = ?', [
+    normal?.['dirty'],
+    normal?.['capacity'],
+    normal?.['most'],
+  ])
+  await server.end()
 }
