@@ -35,7 +35,7 @@ const SERIES: readonly Series[] = [
   {
     ...perRun,
     grows: 'nodes, handlers that do nothing',
-    curve: 'constant: server and nodes share the processors, and one node uses them all',
+    curve: 'grows where, as here, one node and the server use up the processors: more nodes only share them',
     sizes: [1, 2, 4].map((size) => [size, `mysql, ${size === 1 ? '' : `${size} nodes, `}100,000 runs`]),
   },
   {

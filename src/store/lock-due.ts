@@ -8,6 +8,7 @@ import { type RunTable, type Tables } from './tables.ts'
 
 type Candidate = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
 
+const NEAR = 4
 /** Claims of many other nodes at one instant, of 1,000 runs each. */
 const FAR = 16_000
 
@@ -26,9 +27,12 @@ export async function lockDue(
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await isAnyDue(trx, dialect, request))) return first
-  // Others hold the head of the queue.
-  const farther = await lockAmong(trx, dialect, request, FAR)
-  return farther.length > 0 ? farther : along.modifyEnd(dialect.forUpdateSkipLocked).execute()
+  // Others hold the head of the queue: mostly one, with as large a claim.
+  for (const looked of [NEAR * request.limit, FAR]) {
+    const farther = await lockAmong(trx, dialect, request, looked)
+    if (farther.length > 0) return farther
+  }
+  return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
 async function isAnyDue(trx: Transaction<Tables>, dialect: Dialect, request: ClaimRequest): Promise<boolean> {
