@@ -1,4 +1,4 @@
-import { type Line } from './harness/line.ts'
+import { isOurs, type Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
 
 interface Wanted {
@@ -94,7 +94,7 @@ const GOALS: readonly (Wanted & Bound)[] = [
 /** A table of all goals that were measured; what falls short says by how much. */
 export function goals(lines: readonly Line[]): string {
   const rows = GOALS.flatMap((goal) => {
-    const ours = lines.find((line) => isOf(line, goal) && line.variant === (goal.variant ?? ''))
+    const ours = lines.find((line) => isOurs(line, goal))
     const reached = ours && compared(ours, goal, lines)
     if (!reached) return []
     const { value, unit } = reached
@@ -105,10 +105,6 @@ export function goals(lines: readonly Line[]): string {
   })
   if (rows.length === 0) return '_Not measured yet._'
   return ['| benchmark | of | goal | reached | |', '| --- | --- | --- | --: | --- |', ...rows].join('\n')
-}
-
-function isOf(line: Line, { bench, scene, measure }: Wanted): boolean {
-  return line.system === 'piko' && line.bench === bench && line.scene === scene && line.measure === measure
 }
 
 function compared(
@@ -124,7 +120,7 @@ function compared(
     return rates.length === 0 ? undefined : { value: (ours.median / Math.max(...rates)) * 100, unit: '%' }
   }
   if ('ofScene' in goal) {
-    const other = lines.find((line) => isOf(line, { ...goal, scene: goal.ofScene }))
+    const other = lines.find((line) => isOurs(line, { ...goal, scene: goal.ofScene }))
     return other && { value: (ours.median / other.median) * 100, unit: '%' }
   }
   return { value: ours.median, unit: ours.unit }

@@ -1,4 +1,4 @@
-import { type Line } from './harness/line.ts'
+import { isOurs, type Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
 
 interface Series {
@@ -74,7 +74,7 @@ const SERIES: readonly Series[] = [
 export function growthTable(lines: readonly Line[]): string {
   const rows = SERIES.flatMap((series) => {
     const found = series.sizes.flatMap(([size, scene]) => {
-      const line = lines.find((one) => isOf(one, series, scene))
+      const line = lines.find((one) => isOurs(one, { ...series, scene }))
       return line ? [{ size, cost: series.cost(line.median, size) }] : []
     })
     const [first, ...more] = found
@@ -85,14 +85,4 @@ export function growthTable(lines: readonly Line[]): string {
   })
   if (rows.length === 0) return '_Not measured yet._'
   return ['| what grows | from → to | cost | expected |', '| --- | --- | --- | --- |', ...rows].join('\n')
-}
-
-function isOf(line: Line, { bench, variant = '', measure }: Series, scene: string): boolean {
-  return (
-    line.system === 'piko' &&
-    line.bench === bench &&
-    line.scene === scene &&
-    line.variant === variant &&
-    line.measure === measure
-  )
 }

@@ -73,3 +73,12 @@ function medianOf(sorted: readonly number[]): number {
 function rounded(value: number): number {
   return Math.abs(value) >= 1_000 ? Math.round(value) : Number(value.toPrecision(4))
 }
+
+/** Whether a line says of Piko what is asked for. */
+export function isOurs(
+  line: Line,
+  { bench, scene, measure, variant = '' }: Partial<Pick<Line, 'variant'>> & Pick<Line, 'bench' | 'scene' | 'measure'>,
+): boolean {
+  const isAsked = line.bench === bench && line.scene === scene && line.measure === measure
+  return isAsked && line.system === 'piko' && line.variant === variant
+}

@@ -1,12 +1,13 @@
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import { without } from './admission.ts'
 import { type Dialect } from './dialect.ts'
-import { CLAIM_COLUMNS } from './run-row.ts'
+import { CLAIM_COLUMNS, type ClaimRow } from './run-row.ts'
 import { type ClaimRequest } from './run-store.ts'
 import { QUEUED } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
-type Candidate = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
+/** Which runs are meant. */
+type Among = Pick<ClaimRequest, 'only' | 'except'>
 
 const NEAR = 4
 /** Claims of many other nodes at one instant, of 1,000 runs each. */
@@ -22,7 +23,7 @@ export async function lockDue(
   trx: Transaction<Tables>,
   dialect: Dialect,
   request: ClaimRequest,
-): Promise<readonly Candidate[]> {
+): Promise<readonly ClaimRow[]> {
   const along = due(trx, dialect, request).select(CLAIM_COLUMNS)
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   const first = await lockAmong(trx, dialect, request, request.limit)
@@ -35,14 +36,10 @@ export async function lockDue(
   return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-async function isAnyDue(trx: Transaction<Tables>, dialect: Dialect, request: ClaimRequest): Promise<boolean> {
-  return (
-    (
-      await due(trx, dialect, { ...request, limit: 1 })
-        .select('id')
-        .execute()
-    ).length > 0
-  )
+/** Whether a run is due, whoever holds it. Locks nothing. */
+export async function isAnyDue(db: Kysely<Tables>, dialect: Dialect, among: Among = {}): Promise<boolean> {
+  const first = due(db, dialect, { ...among, limit: 1 }).select('id')
+  return (await first.execute()).length > 0
 }
 
 /**
@@ -55,7 +52,7 @@ async function lockAmong(
   dialect: Dialect,
   request: ClaimRequest,
   looked: number,
-): Promise<readonly Candidate[]> {
+): Promise<readonly ClaimRow[]> {
   const found = due(trx, dialect, { ...request, limit: looked })
     .select('id')
     .as('due')
@@ -73,7 +70,7 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-function due(db: Kysely<Tables>, dialect: Dialect, { limit, only, except }: ClaimRequest) {
+function due(db: Kysely<Tables>, dialect: Dialect, { limit, only, except }: Among & Pick<ClaimRequest, 'limit'>) {
   // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db

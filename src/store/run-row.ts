@@ -24,7 +24,8 @@ export const CLAIM_COLUMNS = [
   'backfill_id',
 ] as const
 
-type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
+/** What a claim is made of. */
+export type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
 
 /** The claim that the row's next `attempt` and `claims` will be. */
 export function claimOf(row: ClaimRow, dialect: Dialect): Claim {

@@ -12,9 +12,9 @@ import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow, statementsOf } from './insert-rows.ts'
 import { toJson } from './json.ts'
-import { lockDue } from './lock-due.ts'
+import { isAnyDue, lockDue } from './lock-due.ts'
 import { claimOf, runOf } from './run-row.ts'
-import { QUEUED, RUNNING } from './run-states.ts'
+import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
@@ -147,11 +147,9 @@ export class RunStore {
     }
   }
 
-  /** Whether a run is due. Locks nothing, and is one statement where a claim is a transaction: for a queue that is empty. */
-  async hasDue(): Promise<boolean> {
-    const { db, dialect } = this.#database
-    const due = db.selectFrom('piko_run').select('id').where('state', '=', QUEUED).where('run_at', '<=', dialect.now())
-    return (await due.limit(1).execute()).length > 0
+  /** Whether a run is due: one statement where a claim is a transaction, for a queue that is empty. */
+  hasDue(): Promise<boolean> {
+    return isAnyDue(this.#database.db, this.#database.dialect)
   }
 
   /**
