@@ -30,18 +30,13 @@ export function piko({ store, binlog, concurrency = 2_000 }: Piko): Contestant {
 
 /** What the database gives to a loop of the least statements, without an engine. */
 export function bareLoops(store: StoreName, binlog: boolean): Contestant[] {
-  const bare = { system: 'bare loop', server: serverOf(store, binlog) }
-  if (store === 'sqlite') {
-    return [
-      { ...bare, variant: 'batches of 1,000', module: beside('systems/bare-sqlite.ts'), options: { batch: 1_000 } },
-    ]
-  }
-  const module = beside('systems/bare-mysql.ts')
+  const module = beside(store === 'sqlite' ? 'systems/bare-sqlite.ts' : 'systems/bare-mysql.ts')
   return [500, 1_000].map((batch) => ({
-    ...bare,
+    system: 'bare loop',
     variant: `batches of ${batch.toLocaleString('en')}`,
     module,
-    options: { batch, lanes: 2 },
+    server: serverOf(store, binlog),
+    options: store === 'sqlite' ? { batch } : { batch, lanes: 2 },
   }))
 }
 

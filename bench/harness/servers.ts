@@ -28,6 +28,11 @@ export interface Server {
 
 /** What a real server would have at least; more than the data of any standing queue here. */
 const BUFFER_POOL = '1G'
+/**
+ * As much as PostgreSQL may write to its own log before it must bring its pages to the disk (`max_wal_size`). With MariaDB's 96 MB that
+ * happens in the midst of each measurement.
+ */
+const REDO_LOG = '1G'
 
 /** The servers of one invocation: each starts when first needed, and all end with it. */
 export class Servers implements AsyncDisposable {
@@ -68,7 +73,7 @@ async function newFile(): Promise<string> {
 let databases = 0
 
 async function startMysql(binlog: boolean): Promise<Server> {
-  const server: MysqlServer = await startMysqlServer({ binlog, bufferPool: BUFFER_POOL })
+  const server: MysqlServer = await startMysqlServer({ binlog, bufferPool: BUFFER_POOL, redoLog: REDO_LOG })
   let last: string | undefined
   return {
     /** Drops the one before: its pages would be written in the background of the next measurement. */

@@ -9,7 +9,7 @@ import { type ClaimSource, type Executor } from './executor.ts'
 import { LeftOut } from './left-out.ts'
 import { LoopService } from './loop-service.ts'
 
-const LARGEST_CLAIM = 1_000
+const LARGEST_CLAIM = 2_000
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */
 const MOST_HINTS = 1_000

@@ -1,7 +1,6 @@
 // The thread of heartbeats.ts: only modules whose types can be stripped.
 import { parentPort } from 'node:worker_threads'
-import { type Connection, createConnection } from 'mysql2/promise'
-import type { ConnectionOptions } from 'mysql2'
+import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { processClock } from '../service/clock.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { nodeSqlite } from './node-sqlite.ts'
@@ -63,6 +62,8 @@ class MysqlRenewer implements Renewer {
   }
 
   async #connect(timeout: number): Promise<Connection> {
+    // Loaded where it is needed: it costs more than all of a thread that renews in a file.
+    const { createConnection } = await import('mysql2/promise')
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
     const connection = await createConnection({ ...this.#options, connectTimeout })
     // Without a listener an error between two statements would end the process.

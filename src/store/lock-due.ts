@@ -10,7 +10,7 @@ import { type RunTable, type Tables } from './tables.ts'
 type Among = Pick<ClaimRequest, 'only' | 'except'>
 
 const NEAR = 4
-/** Claims of many other nodes at one instant, of 1,000 runs each. */
+/** Claims of many other nodes at one instant, of up to 2,000 runs each. */
 const FAR = 16_000
 
 /**

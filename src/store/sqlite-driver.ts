@@ -210,8 +210,10 @@ class BoundStatement implements SqliteStatement {
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
     const names = this.#statement.columns().map(({ name }) => name)
+    // Copied, and not built up name by name: that costs twice as much.
+    const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
     return (row) => {
-      const object: Record<string, unknown> = {}
+      const object = { ...empty }
       for (let index = 0; index < names.length; index++) object[names[index] as string] = (row as unknown[])[index]
       return object
     }

@@ -28,6 +28,8 @@ export interface MysqlServerOptions {
   readonly binlog?: boolean
   /** Default `64M`. */
   readonly bufferPool?: string
+  /** The redo log. Default: the server's own. */
+  readonly redoLog?: string
 }
 
 const USER = 'piko_test'
@@ -148,6 +150,8 @@ class PrivateServer implements MysqlServer {
 
   async #launch(): Promise<void> {
     const log = openSync(this.#log, 'a')
+    const isMaria = await isMariadb(this.#program)
+    const { redoLog } = this.#options
     const child = spawn(
       this.#program,
       [
@@ -166,7 +170,9 @@ class PrivateServer implements MysqlServer {
         `--innodb-buffer-pool-size=${this.#options.bufferPool ?? '64M'}`,
         '--innodb-flush-log-at-trx-commit=1',
         '--max-connections=300',
-        ...((await isMariadb(this.#program)) ? [] : ['--mysqlx=OFF']),
+        ...(isMaria ? [] : ['--mysqlx=OFF']),
+        // MySQL before 8.0.30 does not know it.
+        ...(redoLog ? [`--${isMaria ? 'innodb-log-file-size' : 'loose-innodb-redo-log-capacity'}=${redoLog}`] : []),
       ],
       { ...this.#place, stdio: ['ignore', log, log] },
     )
