@@ -19,6 +19,12 @@ export interface OffloadStats {
   readonly waiting: number
 }
 
+/** Calls that the library holds for each thread: one that runs, and one that is at hand when it has ended. */
+const HELD_PER_THREAD = 2
+
+/** Of no module: its thread answers at once. */
+const NO_CALL: OffloadTask = { module: '', name: '', args: [] }
+
 /**
  * Threads with a line in front of them.
  *
@@ -29,17 +35,22 @@ export interface OffloadStats {
 export class ThreadPool {
   readonly #options: ThreadPoolOptions
   readonly #waiting = new Set<OffloadCall>()
-  readonly #running = new Set<OffloadCall>()
+  /** Handed to the library, in order: the first of them run, the others are next. */
+  readonly #held = new Set<OffloadCall>()
   #piscina: Promise<Piscina> | undefined
   #closing = false
   #lastError: unknown
+  /** A held call has failed or was ended, and may have taken its thread with it. */
+  #mayHaveTakenThread = false
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options
   }
 
   get stats(): OffloadStats {
-    return { threads: this.#options.threads, running: this.#running.size, waiting: this.#waiting.size }
+    const { threads } = this.#options
+    const running = Math.min(threads, this.#held.size)
+    return { threads, running, waiting: this.#waiting.size + this.#held.size - running }
   }
 
   /**
@@ -73,7 +84,7 @@ export class ThreadPool {
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true
-    const calls = [...this.#waiting, ...this.#running]
+    const calls = [...this.#waiting, ...this.#held]
     const endAll = (): void => calls.forEach((call) => this.#end(call, signal?.reason))
     if (signal?.aborted) endAll()
     signal?.addEventListener('abort', endAll, { once: true })
@@ -84,9 +95,9 @@ export class ThreadPool {
 
   #dispatch(): void {
     for (const call of this.#waiting) {
-      if (this.#running.size >= this.#options.threads) return
+      if (this.#held.size >= HELD_PER_THREAD * this.#options.threads) return
       this.#waiting.delete(call)
-      this.#running.add(call)
+      this.#held.add(call)
       void this.#execute(call)
     }
   }
@@ -94,14 +105,18 @@ export class ThreadPool {
   async #execute(call: OffloadCall): Promise<void> {
     try {
       const piscina = await (this.#piscina ??= this.#open())
-      const transferList = call.transfer.length > 0 ? { transferList: [...call.transfer] } : {}
-      const reply: unknown = await piscina.run(call.task, { ...transferList, signal: call.signal })
+      const { task, transfer, signal } = call
+      const reply: unknown = await piscina.run(
+        task,
+        transfer.length > 0 ? { transferList: [...transfer], signal } : { signal },
+      )
       call.complete(reply as OffloadReply)
     } catch (error) {
+      this.#mayHaveTakenThread = true
       // After an abort the caller has the reason already.
       call.end(threadError(call.task, error))
     } finally {
-      this.#running.delete(call)
+      this.#held.delete(call)
       this.#dispatch()
     }
   }
@@ -129,23 +144,29 @@ export class ThreadPool {
       ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
     piscina.on('error', (error) => this.#threadFailed(error))
-    piscina.on('workerDestroy', () => setImmediate(() => this.#checkStranded(piscina)))
+    piscina.on('workerDestroy', () => setImmediate(() => this.#threadEnded(piscina)))
     return piscina
   }
 
   /** A thread failed between two calls, or while it started. */
   #threadFailed(error: unknown): void {
     this.#lastError = error
-    if (this.#running.size > 0) return
+    if (this.#held.size > 0) return
     process.emitWarning(`an idle offload thread ended: ${String(error)}`, 'PikoOffloadWarning')
   }
 
   /**
-   * A thread that dies before it is ready takes no call with it, and the library starts no other: calls that were meant
-   * for it would stay for ever. They are failed here; the next call tries a new thread.
+   * The library starts no thread in place of one that has ended until it is handed another call, and calls that it holds may be
+   * meant for it. A thread that dies before it is ready takes no call with it, and the next one would die too: then they fail, and
+   * the next call tries a new thread.
    */
-  #checkStranded(piscina: Piscina): void {
-    if (piscina.threads.length > 0) return
-    for (const call of this.#running) this.#end(call, threadError(call.task, this.#lastError ?? 'it did not start'))
+  #threadEnded(piscina: Piscina): void {
+    const mayGoOn = this.#mayHaveTakenThread
+    this.#mayHaveTakenThread = false
+    const missing = Math.min(piscina.queueSize, this.#options.threads - piscina.threads.length)
+    if (mayGoOn && missing > 0)
+      for (let thread = 0; thread < missing; thread++) void piscina.run(NO_CALL).catch(() => {})
+    else if (piscina.threads.length === 0)
+      for (const call of this.#held) this.#end(call, threadError(call.task, this.#lastError ?? 'it did not start'))
   }
 }

@@ -173,6 +173,18 @@ describe('abort', () => {
     expect(Atomics.load(counter, 0)).toBe(before)
   })
 
+  test('ends a running call, and the one behind it gets a thread of its own', async () => {
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const counter = shared(1)
+    const abort = new AbortController()
+    const spinning = failure(hostile.$with({ signal: abort.signal }).spin(counter))
+    const next = hostile.length(new Uint8Array(3))
+    await changed(counter, 0, 0)
+    abort.abort(new Error('enough'))
+    expect((await spinning).message).toBe('enough')
+    expect(await next).toBe(3)
+  })
+
   test('drops a call that waits, which never reaches a thread and keeps its buffer', async () => {
     const pool = poolOf({ threads: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
