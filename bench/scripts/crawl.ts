@@ -26,8 +26,7 @@ export default async function crawl(config: SystemConfig): Promise<Found> {
     off()
     return performance.now() - began
   }
-  await crawled(workers) // Connections are open, code is compiled.
-  await sleep(500)
+  await crawled(items) // Connections are open, code is compiled, and neither process has to be woken.
   const ms = await crawled(items)
   const about = await aboutPiko(app, config)
   await app.stop()

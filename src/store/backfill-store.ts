@@ -4,7 +4,7 @@ import { type Database } from './database.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 import { type Dialect } from './dialect.ts'
 import { generationsOf, type StoredGeneration } from './generations.ts'
-import { insertRuns, statementsOf } from './insert-rows.ts'
+import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
 import { fromJson, toJson } from './json.ts'
 import { optionalDate } from './run-row.ts'
@@ -293,9 +293,8 @@ export class BackfillStore {
     const wanted = windows.filter((window) => isToRun(backfill.only, known.get(window.start.getTime())?.state))
     const again = wanted.filter((window) => HAS_RUN.has(known.get(window.start.getTime())?.state))
     await upstreamChanged(trx, dialect, backfill.jobId, again)
-    const ids: number[] = []
     const rows = waits ? [] : wanted.map((window) => this.#runs.row(runOf(window, backfill)))
-    for (const statement of statementsOf(rows)) ids.push(...(await insertRuns(trx, dialect, statement)))
+    const ids = await insertRuns(trx, dialect, rows)
     const given = wanted.map((window, index) => ({
       window,
       runId: ids[index] ?? null,

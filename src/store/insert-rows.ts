@@ -1,4 +1,4 @@
-import { type CompiledQuery, type Kysely, sql } from 'kysely'
+import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
 import { bulkInsert, type Cell } from './bulk-insert.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
@@ -27,8 +27,6 @@ const FIRST_CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as co
 /** What a run has from its first claim, when it is stored as claimed. */
 export type FirstClaim = Readonly<Record<(typeof FIRST_CLAIM_COLUMNS)[number], Cell>>
 
-const UNCLAIMED: FirstClaim = { node_id: null, attempt: 0, claims: 0, started_at: null }
-
 /** A run's row as it is inserted. */
 export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' | 'input'>, Cell>> & {
   readonly config: string | null
@@ -39,32 +37,40 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
 /** What the table gives to a column that is left out; to the others null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
-/** The statement that inserts runs, without the columns that have their default in all of them; on SQLite it answers with their ids. */
+/** The statement that inserts runs that are alike in whether they are claimed, without the columns that have their default in all of them; on SQLite it answers with their ids. */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
   const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== (DEFAULTS[column] ?? null)))
-  const own = (row: NewRow): Cell[] => columns.map((column) => row[column])
-  if (rows.every((row) => !row.claim)) return bulkInsert(dialect, 'piko_run', columns, rows.map(own), ending)
+  const claimColumns = rows.some(({ claim }) => claim) ? FIRST_CLAIM_COLUMNS : []
   const cells = rows.map((row) => [
-    ...own(row),
-    ...FIRST_CLAIM_COLUMNS.map((column) => (row.claim ?? UNCLAIMED)[column]),
+    ...columns.map((column) => row[column]),
+    ...claimColumns.map((column) => row.claim?.[column] ?? null),
   ])
-  return bulkInsert(dialect, 'piko_run', [...columns, ...FIRST_CLAIM_COLUMNS], cells, ending)
+  return bulkInsert(dialect, 'piko_run', [...columns, ...claimColumns], cells, ending)
 }
 
 /**
- * Inserts runs in one statement and returns their ids in the order of the rows.
+ * Inserts runs, in as few statements as they fit in, and returns their ids in the order of the rows.
  *
  * MySQL has no RETURNING (MariaDB has): it reports the first id of the statement. InnoDB reserves the ids of a simple
  * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
  */
 export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
-  if (rows.length === 0) return []
-  const answer = await db.executeQuery<{ id: number }>(insertRunsText(dialect, rows))
-  if (dialect.name === 'sqlite') return answer.rows.map((row) => row.id)
-  const first = Number(answer.insertId)
-  const step = rows.length > 1 ? await autoIncrementStep(db) : 1
-  return idsFrom({ first, step }, rows.length)
+  const ids: number[] = []
+  let step: Promise<number> | undefined
+  for (const part of statementsOf(rows)) {
+    const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
+    // Asked without waiting for the answer before it: a connection takes one statement after the other.
+    if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
+    const [answer, each = 0] = await Promise.all([inserting, step])
+    const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
+    for (const id of given) ids.push(id)
+  }
+  return ids
+}
+
+function idsOf({ insertId }: QueryResult<unknown>, step: number, count: number): number[] {
+  return idsFrom({ first: Number(insertId), step }, count)
 }
 
 async function autoIncrementStep(db: Kysely<Tables>): Promise<number> {
@@ -88,16 +94,19 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
 const MOST_CHARACTERS = 500_000
 const MOST_ROWS = 1_000
 
-/** The rows of many runs, split so that each part is one statement. */
+/** The rows of many runs, split so that each part is one statement; those that are claimed have columns of their own. */
 export function statementsOf(rows: readonly NewRow[]): NewRow[][] {
   const statements: NewRow[][] = []
   let characters = Infinity
+  let isClaimed: boolean | undefined
   for (const row of rows) {
     const length = (row.config?.length ?? 0) + (row.input?.length ?? 0)
     characters += length
-    if (characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
+    const isAlike = (row.claim !== undefined) === isClaimed
+    if (!isAlike || characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
       statements.push([])
       characters = length
+      isClaimed = row.claim !== undefined
     }
     statements.at(-1)?.push(row)
   }

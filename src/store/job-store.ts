@@ -332,16 +332,11 @@ export class JobStore {
   async #writePlan(trx: Transaction<Tables>, decisions: readonly PlanDecision[]): Promise<void> {
     const { dialect } = this.#database
     const runs = decisions.flatMap((decision) => decision.runs)
-    const runIds: number[] = []
-    for (const chunk of chunksOf(runs, 1_000)) {
-      runIds.push(
-        ...(await insertRuns(
-          trx,
-          dialect,
-          chunk.map((run) => this.#runs.row(run)),
-        )),
-      )
-    }
+    const runIds = await insertRuns(
+      trx,
+      dialect,
+      runs.map((run) => this.#runs.row(run)),
+    )
     const windows = [
       ...runs.flatMap((run, index) =>
         run.window ? { jobId: run.jobId, window: run.window, state: 'pending' as const, runId: runIds[index] } : [],

@@ -10,7 +10,7 @@ import { NOW } from './bulk-insert.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
-import { insertRuns, type NewRow, statementsOf } from './insert-rows.ts'
+import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { isAnyDue, lockDue } from './lock-due.ts'
 import { claimOf, runOf } from './run-row.ts'
@@ -99,12 +99,8 @@ export class RunStore {
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
-    const statements = statementsOf(runs.map((run) => this.row(run)))
-    return transaction(async (trx) => {
-      const ids: number[] = []
-      for (const rows of statements) ids.push(...(await insertRuns(trx, dialect, rows)))
-      return ids
-    })
+    const rows = runs.map((run) => this.row(run))
+    return transaction((trx) => insertRuns(trx, dialect, rows))
   }
 
   /** Stores a run unless one with its key is there; returns the id of the one that is. */
