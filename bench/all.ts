@@ -26,7 +26,7 @@ const PLAN: readonly string[] = [
   'throughput --store mysql --work 250 --nodes 2 --peers none',
   'throughput --store mysql --work 250 --nodes 4 --peers none',
   'throughput --store mysql --runs 1000000 --peers none',
-  'throughput --store mysql --history 5000000 --peers none',
+  'throughput --store mysql --runs 100000 --history 5000000 --peers none',
   'growth --store mysql',
   'backfill --store sqlite',
   'backfill --store mysql',

@@ -18,6 +18,7 @@ type Bound =
 
 const isBare = ({ system }: Line): boolean => system === 'bare loop'
 const isPeer = ({ system }: Line): boolean => system !== 'bare loop' && system !== 'piko'
+const isWithoutHistory = ({ system, variant }: Line): boolean => system === 'piko' && variant === 'without history'
 const isPiscina = ({ system }: Line): boolean => system === 'piscina'
 
 const RUNS = '20,000 runs'
@@ -78,8 +79,8 @@ const GOALS: readonly (Wanted & Bound)[] = [
     ...{ goal: 'process/s within 20 % of a queue of 20,000', atLeast: 80, ofScene: `mysql, ${RUNS}` },
   },
   {
-    ...{ bench: 'throughput', scene: `mysql, history 5,000,000, ${RUNS}`, measure: 'process' },
-    ...{ goal: 'process/s within 10 % of no history', atLeast: 90, ofScene: `mysql, ${RUNS}` },
+    ...{ bench: 'throughput', scene: 'mysql, history 5,000,000, 100,000 runs', measure: 'process' },
+    ...{ goal: 'process/s within 10 % of no history', atLeast: 90, ofBest: isWithoutHistory },
   },
   {
     ...{ bench: 'throughput', scene: 'mysql, 2 nodes, 100,000 runs', measure: 'process' },

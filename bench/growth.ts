@@ -6,7 +6,7 @@ import { throughput } from './throughput.ts'
 export async function growth(argv: readonly string[]): Promise<void> {
   const alone = [...argv, '--peers', 'none']
   for (const runs of ['2000', '200000']) await throughput([...alone, '--runs', runs])
-  for (const history of ['50000', '500000']) await throughput([...alone, '--runs', '20000', '--history', history])
+  for (const history of ['50000', '500000']) await throughput([...alone, '--runs', '100000', '--history', history])
   for (const jobs of ['100', '1000']) await cron([...argv, '--runs', jobs])
   await backfill([...argv, '--runs', '105120', '--repeat', '1'])
 }

@@ -13,19 +13,22 @@ const SETTLE_MS = 500
 /** Of those that are not written yet, or whose old versions are not purged. */
 const FEW_PAGES = 500
 const MOST_REST_MS = 300_000
+const WITHOUT_HISTORY = 'without history'
 
 /**
  * How many durable no-op runs are processed in a second from a standing queue, and how many requests are stored in bulk. Beside
- * Piko, in turn, its peers and what the database gives to a bare loop of the least statements.
+ * Piko, in turn, its peers and what the database gives to a bare loop of the least statements; beside Piko with a history, Piko without.
  */
 export async function throughput(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv)
   const { store, binlog, runs, nodes, history, work } = options
+  const ours = piko(options)
+  const beside = history > 0 ? [{ ...ours, variant: WITHOUT_HISTORY }] : bareLoops(store, binlog)
   await compareSystems({
     bench: 'throughput',
     scene: sceneOf(options, `${runs.toLocaleString('en')} runs`),
     options,
-    contestants: [piko(options), ...bareLoops(store, binlog), ...peers(options.peers, store)],
+    contestants: [ours, ...beside, ...peers(options.peers, store)],
     settings: { runs, bulk: BATCH, nodes, history, ...(work > 0 && { workUs: work }) },
     measure: (round, contestant) => measure(round, contestant, options),
   })
@@ -34,7 +37,7 @@ export async function throughput(argv: readonly string[]): Promise<void> {
 async function measure(round: Round, contestant: Contestant, { runs, nodes, history, work }: Options): Promise<Values> {
   const count = Math.min(runs, contestant.mostJobs ?? runs)
   if (history > 0) {
-    await round.phase('fill', history)
+    if (contestant.variant !== WITHOUT_HISTORY) await round.phase('fill', history)
     await atRest(round)
   }
   const enqueued = await round.phase('enqueue', count, BATCH)

@@ -101,6 +101,7 @@ export class Phases {
     let ended = 0
     let endedAt = 0
     await this.#system.work({
+      asksWho: false,
       begun: () => {
         lastAt = monotonicMs()
         firstAt ||= lastAt
@@ -132,7 +133,11 @@ export class Phases {
     const begun = new Calls()
     const ended = new Calls()
     await this.#system.open(1)
-    await this.#system.work({ begun: (id) => begun.happened(id), ended: (id) => ended.happened(id) })
+    await this.#system.work({
+      asksWho: true,
+      begun: (id) => begun.happened(id),
+      ended: (id) => ended.happened(id),
+    })
     await sleep(500)
     const found: { begun: number; ended: number; acknowledged: number }[] = []
     for (let id = 1; id <= WARM_UPS + samples; id++) {
@@ -154,7 +159,11 @@ export class Phases {
 
   /** Works until the process ends and tells of each job. */
   async work(): Promise<void> {
-    await this.#system.work({ begun: (id) => this.#tell('begun', id), ended: (id) => this.#tell('ended', id) })
+    await this.#system.work({
+      asksWho: true,
+      begun: (id) => this.#tell('begun', id),
+      ended: (id) => this.#tell('ended', id),
+    })
     this.#workCpu = process.cpuUsage()
   }
 

@@ -12,6 +12,8 @@ export function payload(id: number): Payload {
 
 /** What a worker tells about its jobs. */
 export interface Witness {
+  /** Whether `ended` has to say whose end it is. */
+  readonly asksWho: boolean
   /** The first thing that a handler does. */
   readonly begun: (id: number) => void
   /** The job's end is in the store; from systems that tell. */

@@ -7,11 +7,13 @@ export default function open(config: SystemConfig): System {
   return new PikoSystem(config)
 }
 
+const NOBODY: Witness = { asksWho: false, begun: () => {}, ended: () => {} }
+
 class PikoSystem implements System {
   readonly tellsEnds = true
   readonly #config: SystemConfig
   readonly #jobOf = new Map<number, number>()
-  #witness: Witness = { begun: () => {}, ended: () => {} }
+  #witness: Witness = NOBODY
   #app: Piko | undefined
 
   constructor(config: SystemConfig) {
@@ -61,7 +63,7 @@ class PikoSystem implements System {
            WHERE table_schema = DATABASE() AND table_name = 'piko_run' AND extra NOT LIKE '%GENERATED%'`,
     )
     const copied = columns.map(({ name }) => name).filter((name) => name !== 'id' && name !== 'job_id')
-    await this.work({ begun: () => {}, ended: () => {} })
+    await this.work(NOBODY)
     const first = await this.#app!.run('noop', { input: { id: -1 }, wait: true })
     const copy = (count: number, source: string): Promise<unknown> =>
       this.#app!.sql.exec(
@@ -108,7 +110,7 @@ class PikoSystem implements System {
     const { dsn, store, concurrency } = this.#config
     const noop = defineJob({ id: 'noop' }, ({ runId, input }) => {
       const { id } = input as Payload
-      this.#jobOf.set(runId, id)
+      if (this.#witness.asksWho) this.#jobOf.set(runId, id)
       this.#witness.begun(id)
     })
     const app = new Piko({
@@ -121,9 +123,8 @@ class PikoSystem implements System {
     })
     this.#app = app
     app.events.on('run.settled', ({ runId }) => {
-      const id = this.#jobOf.get(runId) ?? -1
-      this.#jobOf.delete(runId)
-      this.#witness.ended(id)
+      this.#witness.ended(this.#jobOf.get(runId) ?? -1)
+      if (this.#witness.asksWho) this.#jobOf.delete(runId)
     })
     await app.start()
     return app

@@ -15,6 +15,8 @@ interface Item extends Finish {
  */
 export type Stored = 'stored' | 'cancelled' | 'lost'
 
+/** As many as a claim takes. */
+const LARGEST = 2_000
 const RETRY_MS = 200
 
 /**
@@ -31,7 +33,10 @@ export class Completer {
   constructor(runs: Pick<RunStore, 'finish'>, events: Events, isMoreComing?: () => boolean) {
     this.#runs = runs
     this.#events = events
-    this.#batcher = new Batcher((items) => this.#write(items), isMoreComing && { isMoreComing })
+    this.#batcher = new Batcher((items) => this.#write(items), {
+      largest: LARGEST,
+      ...(isMoreComing && { isMoreComing }),
+    })
   }
 
   /** @param stored told how it went; `'lost'` as well when the process ends before it could be written */

@@ -15,7 +15,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's time. */
 export const processClock: ServiceClock = {
-  now: () => new Date().getTime(),
+  // eslint-disable-next-line no-restricted-properties -- this is the clock; a Date for each reading costs three for each run
+  now: () => Date.now(),
   monotonic: () => performance.now(),
   async sleep(ms, signal) {
     if (signal?.aborted) return

@@ -55,6 +55,7 @@ async function drainBare(open: SystemFactory, config: { dsn: string; lanes: numb
   let ended = 0
   const done = Promise.withResolvers<number>()
   await bare.work({
+    asksWho: false,
     begun: () => (firstAt ||= performance.now()),
     ended: () => ++ended === RUNS && done.resolve(performance.now() - firstAt),
   })

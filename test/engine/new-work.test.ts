@@ -162,6 +162,30 @@ describeEachStore((store) => {
     await leads.waitFor(held)
   })
 
+  it('of windows that were waited for is told to other nodes as well', async () => {
+    await store.empty()
+    const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T03:00:00Z', catchUp: 'none' } as const
+    const hourly = { cron: '0 * * * *', timezone: 'UTC', windows } as const
+    const jobs = [
+      defineJob({ id: 'up', ...hourly }, () => {}),
+      defineJob({ id: 'down', ...hourly, dependsOn: ['up'] }, () => {}),
+    ]
+    const other = new Neighbour()
+    await other.register(storeOn(await store.open()).nodes)
+    const leads = await start(store.options, jobs, { settings: { piko: { concurrency: 1 } } })
+    await eventually(() => expect(leads.leader.isLeader).toBe(true))
+    const filled = async (jobId: string): Promise<void> => {
+      const isFilled = nextEvent(leads, 'backfill.changed', ({ state }) => state === 'succeeded')
+      await leads.backfill(jobId, { from: windows.start, to: windows.end })
+      await isFilled
+    }
+    await filled('up')
+    await eventually(() => expect(other.rings).toBe(1))
+    // All three wait, and get their runs at once.
+    await filled('down')
+    await eventually(() => expect(other.rings).toBe(2))
+  })
+
   it('is found by the poll where the doorbell is off', async () => {
     await store.empty()
     const job = defineJob({ id: 'polled' }, () => 'done')

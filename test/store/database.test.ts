@@ -434,6 +434,26 @@ describe('on SQLite', () => {
     }
   })
 
+  it('gives each row an object of its own, with the last of two columns of one name', async () => {
+    const database = await open()
+    const rows = await database.sql.query(
+      "SELECT 1 AS id, value AS same, value * 2 AS same FROM json_each('[1, 2, null]')",
+    )
+    expect(rows).toEqual([
+      { id: 1, same: 2 },
+      { id: 1, same: 4 },
+      { id: 1, same: null },
+    ])
+  })
+
+  it('hands out rows one by one', async () => {
+    const { db } = await open()
+    const numbers = sql<{ value: number }>`json_each('[1, 2, 3]')`.as('numbers')
+    const seen: number[] = []
+    for await (const { value } of db.selectFrom(numbers).select('value').stream()) seen.push(value)
+    expect(seen).toEqual([1, 2, 3])
+  })
+
   it('reads the columns of a statement that it keeps as they are now', async () => {
     const database = await open()
     const all = (): Promise<unknown[]> => database.sql.query('SELECT * FROM changing')

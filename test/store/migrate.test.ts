@@ -75,6 +75,9 @@ const STARTS = {
   sqlite: `SELECT date('2026-01-01', MAX(id) || ' days') AS id FROM piko_run`,
 }
 
+/** Of January 2026, as both databases write it. */
+const day = (number: number): string => `2026-01-0${number} 00:00:00`
+
 let options: OpenOptions
 let remove: () => void | Promise<void>
 let database: Database
@@ -150,6 +153,58 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     await migrate(database, { direction: 'down', to: 12 })
     await insert()
     expect(await ids()).toEqual(['1,2,4,5', '1,2,4,5'])
+  })
+
+  it('keeps every column of a table that is made anew', async () => {
+    const filled: Record<string, Record<string, string | number>> = {
+      piko_run: {
+        ...{
+          id: 1,
+          job_id: 'a',
+          state: 'failed',
+          kind: 'backfill',
+          priority: 2,
+          attempt: 3,
+          claims: 4,
+          backfill_id: 5,
+        },
+        ...{ node_id: 'n', config: 'c', input: 'i', output: 'o', error: 'e', reason: 'r' },
+        ...{ concurrency_key: 'by', rate_key: 'per', run_at: day(1), tick: day(2), window_start: day(3) },
+        ...{
+          window_end: day(4),
+          created_at: day(5),
+          started_at: day(6),
+          finished_at: day(7),
+          cancel_requested_at: day(8),
+        },
+      },
+      piko_window: {
+        ...{
+          id: 1,
+          job_id: 'a',
+          state: 'waiting',
+          run_id: 2,
+          fence: 3,
+          backfill_id: 4,
+          wait_job: 'b',
+          changed_to: 'stale',
+        },
+        ...{ start_at: day(1), end_at: day(2), updated_at: day(3), wait_at: day(4) },
+      },
+    }
+    const rows = (): Promise<unknown[]> =>
+      Promise.all(Object.keys(filled).map((table) => database.sql.query(`SELECT * FROM ${table}`)))
+    await migrate(database, { direction: 'up', to: 12 })
+    for (const [table, row] of Object.entries(filled)) {
+      const values = Object.values(row).map((value) => (typeof value === 'number' ? value : `'${value}'`))
+      await database.sql.exec(`INSERT INTO ${table} (${Object.keys(row).join(', ')}) VALUES (${values.join(', ')})`)
+    }
+    const before = await rows()
+    expect(before.flat().flatMap((row) => Object.values(row as object))).not.toContain(null)
+    await migrate(database, { direction: 'up', to: 13 })
+    expect(await rows()).toEqual(before)
+    await migrate(database, { direction: 'down', to: 12 })
+    expect(await rows()).toEqual(before)
   })
 
   it('gives runs the defaults that an insert leaves out, and refuses a state that there is not', async () => {

@@ -110,18 +110,24 @@ describe('locks on MySQL', () => {
         expect(locked[0]).toBeLessThanOrEqual(limit + 20)
       }
 
+      await new RunStore(inspected(async () => {}, recorder)).claim(
+        request({ limit: 500, except: [{ jobId: 'job_1' }, { jobId: 'job_2', concurrencyKey: 'k' }] }),
+      )
       const executor = database.db.getExecutor()
-      const [candidates] = selects
+      const candidates = selects
         .filter(({ joins }) => joins)
         .map((node) => executor.compileQuery(node, { queryId: 'claim' }))
-      const { rows } = await database.db.executeQuery<Record<string, unknown>>(
-        CompiledQuery.raw(`EXPLAIN ${candidates!.sql}`, [...candidates!.parameters]),
-      )
-      const read = rows.map(({ table, key }) => ({ table, key }))
-      expect(read).toHaveLength(3)
-      expect(read).toContainEqual({ table: 'piko_run', key: 'run_queue' })
-      expect(read).toContainEqual({ table: 'run', key: 'PRIMARY' })
-      for (const row of rows) expect(row['Extra']).not.toMatch(/filesort|temporary/)
+      expect(candidates).toHaveLength(4)
+      for (const { sql: text, parameters } of candidates) {
+        const { rows } = await database.db.executeQuery<Record<string, unknown>>(
+          CompiledQuery.raw(`EXPLAIN ${text}`, [...parameters]),
+        )
+        const read = rows.map(({ table, key }) => ({ table, key }))
+        expect(read).toHaveLength(3)
+        expect(read).toContainEqual({ table: 'piko_run', key: 'run_queue' })
+        expect(read).toContainEqual({ table: 'run', key: 'PRIMARY' })
+        for (const row of rows) expect(row['Extra']).not.toMatch(/filesort|temporary/)
+      }
     })
   })
 
