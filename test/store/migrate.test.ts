@@ -192,15 +192,15 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
         ...{ start_at: day(1), end_at: day(2), updated_at: day(3), wait_at: day(4) },
       },
     }
-    const rows = (): Promise<unknown[]> =>
-      Promise.all(Object.keys(filled).map((table) => database.sql.query(`SELECT * FROM ${table}`)))
+    const rows = (): Promise<object[][]> =>
+      Promise.all(Object.keys(filled).map((table) => database.sql.query<object>(`SELECT * FROM ${table}`)))
     await migrate(database, { direction: 'up', to: 12 })
     for (const [table, row] of Object.entries(filled)) {
       const values = Object.values(row).map((value) => (typeof value === 'number' ? value : `'${value}'`))
       await database.sql.exec(`INSERT INTO ${table} (${Object.keys(row).join(', ')}) VALUES (${values.join(', ')})`)
     }
     const before = await rows()
-    expect(before.flat().flatMap((row) => Object.values(row as object))).not.toContain(null)
+    expect(before.flat().flatMap((row): unknown[] => Object.values(row))).not.toContain(null)
     await migrate(database, { direction: 'up', to: 13 })
     expect(await rows()).toEqual(before)
     await migrate(database, { direction: 'down', to: 12 })
