@@ -8,6 +8,7 @@ import { type Readable, type Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { type SqlRow } from '../../src/sink/sql.ts'
 import { type Database, openDatabase, type OpenOptions } from '../../src/store/database.ts'
 import { assertSchema, migrate, type MigrateOptions, migrationStatus } from '../../src/store/migrate.ts'
 import { migrationFolder, readMigrations, splitStatements } from '../../src/store/migration-files.ts'
@@ -192,8 +193,8 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
         ...{ start_at: day(1), end_at: day(2), updated_at: day(3), wait_at: day(4) },
       },
     }
-    const rows = (): Promise<object[][]> =>
-      Promise.all(Object.keys(filled).map((table) => database.sql.query<object>(`SELECT * FROM ${table}`)))
+    const rows = (): Promise<SqlRow[][]> =>
+      Promise.all(Object.keys(filled).map((table) => database.sql.query<SqlRow>(`SELECT * FROM ${table}`)))
     await migrate(database, { direction: 'up', to: 12 })
     for (const [table, row] of Object.entries(filled)) {
       const values = Object.values(row).map((value) => (typeof value === 'number' ? value : `'${value}'`))
