@@ -19,8 +19,11 @@ export interface OffloadStats {
   readonly waiting: number
 }
 
-/** Calls that the library holds for each thread: one that runs, and one that is at hand when it has ended. */
-const HELD_PER_THREAD = 2
+/**
+ * Calls that the library holds behind those that run, to be at hand when one has ended. With more it would not keep their order: it puts
+ * the one behind the first at the end.
+ */
+const MOST_BEHIND = 2
 
 /** Of no module: its thread answers at once. */
 const NO_CALL: OffloadTask = { module: '', name: '', args: [] }
@@ -94,8 +97,9 @@ export class ThreadPool {
   }
 
   #dispatch(): void {
+    const { threads } = this.#options
     for (const call of this.#waiting) {
-      if (this.#held.size >= HELD_PER_THREAD * this.#options.threads) return
+      if (this.#held.size >= threads + Math.min(threads, MOST_BEHIND)) return
       this.#waiting.delete(call)
       this.#held.add(call)
       void this.#execute(call)

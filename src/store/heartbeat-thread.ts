@@ -29,6 +29,8 @@ export type FromThread = { readonly id: string } & (
 
 const FIRST_RETRY_MS = 100
 
+type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
+
 /** One connection, made when it is needed and made anew after any failure. */
 interface Renewer {
   renew(heartbeat: Heartbeat): Promise<boolean>
@@ -37,10 +39,18 @@ interface Renewer {
 
 class MysqlRenewer implements Renewer {
   readonly #options: ConnectionOptions
+  readonly #createConnection: CreateConnection
   #connection: Connection | undefined
 
-  constructor(options: ConnectionOptions) {
+  /** The driver is loaded where it is needed: it costs more than all of a thread that renews in a file. */
+  static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
+    const { createConnection } = await import('mysql2/promise')
+    return new MysqlRenewer(options, createConnection)
+  }
+
+  private constructor(options: ConnectionOptions, createConnection: CreateConnection) {
     this.#options = options
+    this.#createConnection = createConnection
   }
 
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
@@ -62,10 +72,8 @@ class MysqlRenewer implements Renewer {
   }
 
   async #connect(timeout: number): Promise<Connection> {
-    // Loaded where it is needed: it costs more than all of a thread that renews in a file.
-    const { createConnection } = await import('mysql2/promise')
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
-    const connection = await createConnection({ ...this.#options, connectTimeout })
+    const connection = await this.#createConnection({ ...this.#options, connectTimeout })
     // Without a listener an error between two statements would end the process.
     connection.on('error', () => this.close())
     return connection
@@ -102,7 +110,7 @@ const kept = new Map<string, AbortController>()
 
 async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
   const { id, target, leaseMs, memory } = heartbeat
-  const renewer = 'mysql' in target ? new MysqlRenewer(target.mysql) : new SqliteRenewer(target.sqlitePath)
+  const renewer = 'mysql' in target ? await MysqlRenewer.load(target.mysql) : new SqliteRenewer(target.sqlitePath)
   const tell = (message: FromThread): void => parentPort?.postMessage(message)
   const lose = (why: string): void => {
     Atomics.store(memory, TRUSTED_UNTIL, 0n)

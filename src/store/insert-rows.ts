@@ -56,15 +56,22 @@ export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): Compi
  * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
  */
 export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
-  const ids: number[] = []
+  const ids: number[] = new Array<number>(rows.length)
   let step: Promise<number> | undefined
-  for (const part of statementsOf(rows)) {
-    const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
-    // Asked without waiting for the answer before it: a connection takes one statement after the other.
-    if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
-    const [answer, each = 0] = await Promise.all([inserting, step])
-    const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
-    for (const id of given) ids.push(id)
+  const indices = [...rows.keys()]
+  const isClaimed = (index: number): boolean => rows[index]?.claim !== undefined
+  // Those that are claimed have columns of their own, and the others are spared them.
+  const groups = [indices.filter(isClaimed), indices.filter((index) => !isClaimed(index))]
+  for (const group of groups) {
+    let from = 0
+    for (const part of statementsOf(group.map((index) => rows[index] as NewRow))) {
+      const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
+      // Asked without waiting for the answer before it: a connection takes one statement after the other.
+      if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
+      const [answer, each = 0] = await Promise.all([inserting, step])
+      const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
+      for (const id of given) ids[group[from++] as number] = id
+    }
   }
   return ids
 }
@@ -94,19 +101,16 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
 const MOST_CHARACTERS = 500_000
 const MOST_ROWS = 1_000
 
-/** The rows of many runs, split so that each part is one statement; those that are claimed have columns of their own. */
+/** The rows of many runs, split so that each part is one statement. */
 export function statementsOf(rows: readonly NewRow[]): NewRow[][] {
   const statements: NewRow[][] = []
   let characters = Infinity
-  let isClaimed: boolean | undefined
   for (const row of rows) {
     const length = (row.config?.length ?? 0) + (row.input?.length ?? 0)
     characters += length
-    const isAlike = (row.claim !== undefined) === isClaimed
-    if (!isAlike || characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
+    if (characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
       statements.push([])
       characters = length
-      isClaimed = row.claim !== undefined
     }
     statements.at(-1)?.push(row)
   }

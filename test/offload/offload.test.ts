@@ -268,6 +268,20 @@ describe('the line', () => {
     expect(pool.stats).toEqual({ threads: 2, running: 0, waiting: 0 })
   })
 
+  test('no call is passed over for as long as others come', async () => {
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 3 }) })
+    const { memory, held, open } = gate()
+    const first = Promise.all(Array.from({ length: 3 }, () => hostile.hold(memory, 0)))
+    await held(3)
+    const counter = shared(1)
+    const calls = Array.from({ length: 2_000 }, () => hostile.ticket(counter))
+    open()
+    await first
+    // A thread that has a call may have to wait for a processor; a call that is passed over comes last.
+    for (const [index, ticket] of (await Promise.all(calls)).entries())
+      expect(Math.abs(ticket - index)).toBeLessThan(1_000)
+  })
+
   test('calls that wait are served in the order they were made', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     const { memory, held, open } = gate()

@@ -65,3 +65,8 @@ export function throwText(): never {
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- that it may be done is what the test is about
   throw 'plain text'
 }
+
+/** How many calls had begun before this one. */
+export function ticket(counter: Int32Array): number {
+  return Atomics.add(counter, 0, 1)
+}
