@@ -123,8 +123,9 @@ class PikoSystem implements System {
     })
     this.#app = app
     app.events.on('run.settled', ({ runId }) => {
-      this.#witness.ended(this.#jobOf.get(runId) ?? -1)
-      if (this.#witness.asksWho) this.#jobOf.delete(runId)
+      const id = this.#jobOf.get(runId) ?? -1
+      this.#jobOf.delete(runId)
+      this.#witness.ended(id)
     })
     await app.start()
     return app

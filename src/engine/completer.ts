@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toError } from '../errors.ts'
 import { type Claim, type Transition } from '../job/run.ts'
-import { type Finish, type FinishResult, type RunStore } from '../store/run-store.ts'
+import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Batcher } from './batcher.ts'
 
@@ -15,8 +15,6 @@ interface Item extends Finish {
  */
 export type Stored = 'stored' | 'cancelled' | 'lost'
 
-/** As many as a claim takes. */
-const LARGEST = 2_000
 const RETRY_MS = 200
 
 /**
@@ -34,7 +32,7 @@ export class Completer {
     this.#runs = runs
     this.#events = events
     this.#batcher = new Batcher((items) => this.#write(items), {
-      largest: LARGEST,
+      largest: MOST_RUNS,
       ...(isMoreComing && { isMoreComing }),
     })
   }

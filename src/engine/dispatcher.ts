@@ -2,14 +2,13 @@ import { type AdmissionLimits } from '../job/admission.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { firstClaimOf } from '../store/run-row.ts'
-import { type NewRun, type RunStore } from '../store/run-store.ts'
+import { MOST_RUNS, type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type ClaimSource, type Executor } from './executor.ts'
 import { LeftOut } from './left-out.ts'
 import { LoopService } from './loop-service.ts'
 
-const LARGEST_CLAIM = 2_000
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */
 const MOST_HINTS = 1_000
@@ -146,7 +145,7 @@ export class Dispatcher extends LoopService {
       return this.#options.pollMs
     }
     // Those that begin now may be over in a moment, and a claim of all their slots costs as much as one of a few.
-    if (free < LARGEST_CLAIM && this.#executor.isBeginning) return FIRST_IDLE_MS
+    if (free < MOST_RUNS && this.#executor.isBeginning) return FIRST_IDLE_MS
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const heard = this.#heard
@@ -156,7 +155,7 @@ export class Dispatcher extends LoopService {
       this.#isQueueEmpty = false
       return 0
     }
-    const limit = Math.min(free, LARGEST_CLAIM)
+    const limit = Math.min(free, MOST_RUNS)
     const nodeId = this.#nodeId()
     const now = this.#clock.now()
     const { claims, blocked } = await this.#runs.claim({

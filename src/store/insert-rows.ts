@@ -37,7 +37,10 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
 /** What the table gives to a column that is left out; to the others null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
-/** The statement that inserts runs that are alike in whether they are claimed, without the columns that have their default in all of them; on SQLite it answers with their ids. */
+/**
+ * The statement that inserts runs that are alike in whether they are claimed, without the columns that have their default in all of
+ * them; on SQLite it answers with their ids.
+ */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
   const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== (DEFAULTS[column] ?? null)))

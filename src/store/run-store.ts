@@ -21,6 +21,9 @@ import { type Tables, type WindowState } from './tables.ts'
 import { takeRuns } from './take-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 
+/** Runs of one claim, and of one statement of ends. */
+export const MOST_RUNS = 2_000
+
 /** A run to be stored. */
 export interface NewRun {
   readonly jobId: string
