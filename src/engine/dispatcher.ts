@@ -12,6 +12,10 @@ import { LoopService } from './loop-service.ts'
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */
 const MOST_HINTS = 1_000
+/** What is known to be due at a time is claimed so long before, as far as nothing is due already. */
+const EARLY_MS = 250
+
+type DispatcherExecutor = Pick<Executor, 'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'take' | 'takeEarly'>
 
 export interface DispatcherOptions {
   readonly pollMs: number
@@ -21,7 +25,7 @@ export interface DispatcherOptions {
 
 /**
  * Claims due runs for the free slots of this node and hands them over. It looks again at once after a full claim or when a
- * slot gets free, when a planned run becomes due, and else with a pause that doubles up to the poll interval.
+ * slot gets free, a little before a planned run becomes due, and else with a pause that doubles up to the poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #runs: RunStore
@@ -29,12 +33,13 @@ export class Dispatcher extends LoopService {
   readonly #options: DispatcherOptions
   readonly #nodeId: () => string
   readonly #holdsLease: () => boolean
-  readonly #executor: Pick<Executor, 'room' | 'freeSlots' | 'isBeginning' | 'take'>
+  readonly #executor: DispatcherExecutor
   readonly #clock: Clock
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
   readonly #limited: readonly { readonly jobId: string }[]
   readonly #leftOut = new LeftOut()
-  readonly #hints = new Set<number>()
+  /** Times at which runs will be due, and whether they were claimed before, as far as that was possible. */
+  readonly #hints = new Map<number, 'ahead' | 'claimed'>()
   readonly #source: ClaimSource = {
     // Where nothing waits, a free slot is no reason to look.
     onFree: () => {
@@ -57,7 +62,7 @@ export class Dispatcher extends LoopService {
     parts: {
       runs: RunStore
       registry: JobRegistry
-      executor: Pick<Executor, 'room' | 'freeSlots' | 'isBeginning' | 'take'>
+      executor: DispatcherExecutor
       clock: Clock
       events: Events
       nodeId: () => string
@@ -120,13 +125,12 @@ export class Dispatcher extends LoopService {
     const now = this.#clock.now()
     let isSooner = false
     for (const time of times) {
-      if (time.getTime() <= now) isSooner = true
-      else if (this.#hints.size < MOST_HINTS) {
-        this.#hints.add(time.getTime())
-        isSooner = true
-      }
+      if (time.getTime() <= now) return this.wake()
+      if (this.#hints.size >= MOST_HINTS && !this.#hints.has(time.getTime())) continue
+      this.#hints.set(time.getTime(), 'ahead')
+      isSooner = true
     }
-    if (isSooner) this.wake()
+    if (isSooner) super.wake()
   }
 
   /** Runs that are being stored as claimed begin before the executor is asked to come to its end. */
@@ -151,7 +155,8 @@ export class Dispatcher extends LoopService {
     const heard = this.#heard
     if (this.#isQueueEmpty) {
       // One statement tells whether a claim is worth its transaction. Slots may have been reserved meanwhile, so they are counted anew.
-      if (!(await this.#runs.hasDue())) return this.#rest(heard)
+      const { isAnyDue, now } = await this.#runs.look()
+      if (!isAnyDue) return (await this.#claimEarly(now)) ? 0 : this.#rest(heard)
       this.#isQueueEmpty = false
       return 0
     }
@@ -166,7 +171,8 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
     })
     for (const one of blocked) this.#leftOut.add(one, now)
-    for (const claim of claims) this.#take(claim, nodeId)
+    this.#leaveOutUnknown(claims)
+    for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
       // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
@@ -181,19 +187,65 @@ export class Dispatcher extends LoopService {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
     const now = this.#clock.now()
-    const soonest = Math.min(now + this.#idleMs, this.#soonestHint(), this.#leftOut.soonest)
-    for (const time of this.#hints) if (time <= now) this.#hints.delete(time)
+    const soonest = Math.min(now + this.#idleMs, this.#soonestLook(), this.#leftOut.soonest)
+    for (const time of this.#hints.keys()) if (time <= now) this.#hints.delete(time)
     return Math.max(1, soonest - now)
   }
 
-  #take(claim: Claim, nodeId: string): void {
-    if (!this.#registry.find(claim.jobId)) this.#leftOut.addForGood(claim.jobId)
-    this.#executor.take(claim, nodeId, this.#source)
+  /**
+   * Claims what will be due in a moment: of many runs that are due at one time the last would else wait for the claims of all others.
+   * Never of a job with limits, which count it as running.
+   *
+   * @param now the database's time, at this moment
+   * @returns whether there is more
+   */
+  async #claimEarly(now: Date): Promise<boolean> {
+    const lookedAt = this.#clock.monotonic()
+    const until = this.#clock.now() + EARLY_MS
+    const hinted = [...this.#hints].flatMap(([time, state]) => (time <= until && state === 'ahead' ? time : []))
+    const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MOST_RUNS)
+    for (const time of hinted) this.#hints.set(time, 'claimed')
+    if (hinted.length === 0 || limit <= 0) return false
+    const nodeId = this.#nodeId()
+    const except = [...this.#leftOut.at(this.#clock.now()), ...this.#limited]
+    const { claims } = await this.#runs.claim({
+      nodeId,
+      limit,
+      aheadMs: EARLY_MS,
+      ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
+      except,
+      limits: this.#limits,
+    })
+    this.#leaveOutUnknown(claims)
+    // By the database's clock: this machine's may be another one.
+    for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
+      const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
+      this.#executor.takeEarly(group, ms, nodeId, this.#source)
+    }
+    const isMore = claims.length === MOST_RUNS
+    const isAll = claims.length < limit && except.length === 0
+    for (const time of hinted) {
+      if (isMore) this.#hints.set(time, 'ahead')
+      // Unless another one was heard of meanwhile, there is nothing to look for when the time comes.
+      else if (isAll && this.#hints.get(time) === 'claimed') this.#hints.delete(time)
+    }
+    return isMore
+  }
+
+  /** The executor gives them back; they are not to come again. */
+  #leaveOutUnknown(claims: readonly Claim[]): void {
+    for (const { jobId } of claims) if (!this.#registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }
 
   #soonestHint(): number {
     let soonest = Infinity
-    for (const time of this.#hints) soonest = Math.min(soonest, time)
+    for (const time of this.#hints.keys()) soonest = Math.min(soonest, time)
+    return soonest
+  }
+
+  #soonestLook(): number {
+    let soonest = Infinity
+    for (const [time, state] of this.#hints) soonest = Math.min(soonest, state === 'ahead' ? time - EARLY_MS : time)
     return soonest
   }
 }

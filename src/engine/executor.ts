@@ -10,6 +10,7 @@ import { Attempt, type AttemptParts } from './attempt.ts'
 import { type Clock } from './clock.ts'
 import { Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
+import { EarlyClaims } from './early-claims.ts'
 import { Pace } from './pace.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
 import { WaitingLine } from './waiting-line.ts'
@@ -57,6 +58,9 @@ interface Taken {
 /** A loop that is merely busy comes round within this. */
 const BLOCKED_MARGIN_MS = 500
 
+/** Claims that are taken before their time at most. */
+const MOST_EARLY = 10_000
+
 /** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
 const GIVE_BACK_SHARE = 0.2
 
@@ -73,6 +77,7 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #waiting: WaitingLine<Taken>
+  readonly #early: EarlyClaims<Taken>
   #running = 0
   #onIdle: (() => void)[] = []
 
@@ -83,6 +88,7 @@ export class Executor extends Service {
     this.#pipeline = new RunPipeline({ ...parts, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
     this.#waiting = new WaitingLine(parts.clock, (taken) => this.#giveBack(taken))
+    this.#early = new EarlyClaims(parts.clock, (taken) => this.#startOrWait(taken))
     this.#deadlines = new Deadlines(parts.clock, (ms) =>
       parts.onDeadline(ms === undefined ? undefined : ms + parts.graceMs + BLOCKED_MARGIN_MS),
     )
@@ -113,12 +119,18 @@ export class Executor extends Service {
     const { slots } = this.#parts
     // As many again may wait as there are slots.
     const wanted = slots * (this.#waiting.isWorthWhile ? 2 : 1) - this.#running - this.#waiting.size
-    return Math.min(wanted, 3 * slots - this.#taken.size)
+    return Math.min(wanted, 3 * slots - (this.#taken.size - this.#early.size))
   }
 
   /** How many of them would begin at once. */
   get freeSlots(): number {
     return Math.min(this.room, this.#parts.slots - this.#running - this.#waiting.size)
+  }
+
+  /** How many claims it would take before their time. They keep no slot from others until then. */
+  get roomForEarly(): number {
+    const most = Math.min(this.#waiting.soonOver(this.#parts.slots), MOST_EARLY)
+    return most - this.#running - this.#waiting.size - this.#early.size
   }
 
   /** Some of what it took begins in the next turns of the event loop. */
@@ -147,8 +159,28 @@ export class Executor extends Service {
    * @param nodeId under which the run was claimed
    */
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
+    this.#startOrWait(this.#keep(claim, nodeId, source))
+  }
+
+  /**
+   * Executes claims that were taken before their time.
+   *
+   * @param ms until then
+   */
+  takeEarly(claims: readonly Claim[], ms: number, nodeId: string, source: ClaimSource): void {
+    this.#early.add(
+      claims.map((claim) => this.#keep(claim, nodeId, source)),
+      ms,
+    )
+  }
+
+  #keep(claim: Claim, nodeId: string, source: ClaimSource): Taken {
     const taken = { claim, nodeId, source, attempt: undefined, reason: undefined }
     this.#taken.set(claim.fence, taken)
+    return taken
+  }
+
+  #startOrWait(taken: Taken): void {
     if (this.#running < this.#parts.slots) this.#start(taken)
     else this.#waiting.push(taken)
   }
@@ -181,6 +213,7 @@ export class Executor extends Service {
     if (this.crashReason) return
     const { shutdownTimeoutMs } = this.#parts
     this.#waiting.giveBackAll()
+    for (const taken of this.#early.takeAll()) this.#giveBack(taken)
     const idle = this.#idle()
     const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
     await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)

@@ -43,6 +43,11 @@ export class WaitingLine<T> {
     return this.#averageMs <= SHORT_MS
   }
 
+  /** How many claims so many slots are done with in 100 ms, on average; as many as slots at least. */
+  soonOver(slots: number): number {
+    return slots * Math.max(1, SHORT_MS / this.#averageMs)
+  }
+
   /** A handler has taken so long. */
   took(ms: number): void {
     this.#averageMs = this.#averageMs === Infinity ? ms : this.#averageMs + NEWEST * (ms - this.#averageMs)

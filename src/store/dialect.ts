@@ -1,4 +1,4 @@
-import { type RawBuilder, sql, type SqlBool } from 'kysely'
+import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
 
 /**
@@ -15,6 +15,8 @@ export interface Dialect {
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** `now() + ms` (ms may be negative). */
   nowPlus(ms: number): RawBuilder<Date>
+  /** The later one of two instants. */
+  later(one: Expression<unknown>, other: Expression<unknown>): RawBuilder<Date>
   /** A value to bind for an instant. */
   instant(date: Date): Date | string
   /** A stored instant as a `Date`. */
@@ -64,6 +66,7 @@ export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Diale
       clock
         ? reading(clock.now() + Math.round(ms))
         : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${Math.round(ms) * 1_000} MICROSECOND)`,
+    later: (one, other) => sql<Date>`GREATEST(${one}, ${other})`,
     instant: valid,
     date: (value) => (value instanceof Date ? value : parse(value)),
     skipsLocked,
@@ -93,6 +96,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
       clock
         ? reading(clock.now() + Math.round(ms))
         : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now', ${`${(Math.round(ms) / 1_000).toFixed(3)} seconds`})`,
+    later: (one, other) => sql<Date>`max(${one}, ${other})`,
     instant: (date) => valid(date).toISOString(),
     date: (value) => (value instanceof Date ? value : parse(value)),
     skipsLocked: true,

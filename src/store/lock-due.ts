@@ -1,4 +1,4 @@
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
 import { without } from './admission.ts'
 import { type Dialect } from './dialect.ts'
 import { CLAIM_COLUMNS, type ClaimRow } from './run-row.ts'
@@ -7,7 +7,7 @@ import { QUEUED } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 /** Which runs are meant. */
-type Among = Pick<ClaimRequest, 'only' | 'except'>
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'aheadMs'>
 
 const NEAR = 4
 /** Claims of many other nodes at one instant, of up to 2,000 runs each. */
@@ -27,7 +27,7 @@ export async function lockDue(
   const along = due(trx, dialect, request).select(CLAIM_COLUMNS)
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   const first = await lockAmong(trx, dialect, request, request.limit)
-  if (first.length > 0 || !(await isAnyDue(trx, dialect, request))) return first
+  if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
   // Others hold the head of the queue: mostly one, with as large a claim.
   for (const looked of [NEAR * request.limit, FAR]) {
     const farther = await lockAmong(trx, dialect, request, looked)
@@ -36,10 +36,15 @@ export async function lockDue(
   return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Whether a run is due, whoever holds it. Locks nothing. */
-export async function isAnyDue(db: Kysely<Tables>, dialect: Dialect, among: Among = {}): Promise<boolean> {
+/** Whether a run is due, whoever holds it, and the database's time. Locks nothing. */
+export async function lookForDue(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  among: Among = {},
+): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
   const first = due(db, dialect, { ...among, limit: 1 }).select('id')
-  return (await first.execute()).length > 0
+  const row = await db.selectNoFrom([dialect.now().as('now'), first.as('id')]).executeTakeFirstOrThrow()
+  return { isAnyDue: row.id !== null, now: dialect.date(row.now) }
 }
 
 /**
@@ -65,18 +70,24 @@ async function lockAmong(
     .modifyFront(sql`STRAIGHT_JOIN`)
     // Asked once more: others may have changed them in between.
     .where('run.state', '=', QUEUED)
-    .where('run.run_at', '<=', dialect.now())
+    .where('run.run_at', '<=', until(dialect, request))
     .limit(request.limit)
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-function due(db: Kysely<Tables>, dialect: Dialect, { limit, only, except }: Among & Pick<ClaimRequest, 'limit'>) {
+/** What is due by then counts. */
+function until(dialect: Dialect, { aheadMs = 0 }: Among): RawBuilder<Date> {
+  return aheadMs > 0 ? dialect.nowPlus(aheadMs) : dialect.now()
+}
+
+function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
+  const { limit, only, except } = request
   // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
     .selectFrom(queue)
     .where('state', '=', QUEUED)
-    .where('run_at', '<=', dialect.now())
+    .where('run_at', '<=', until(dialect, request))
     .orderBy('priority')
     .orderBy('run_at')
     .orderBy('id')

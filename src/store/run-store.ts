@@ -12,7 +12,7 @@ import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
-import { isAnyDue, lockDue } from './lock-due.ts'
+import { lockDue, lookForDue } from './lock-due.ts'
 import { claimOf, runOf } from './run-row.ts'
 import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -54,6 +54,8 @@ export interface ClaimRequest {
   readonly only?: readonly string[]
   /** Leave these aside: a whole job, or the runs of a job with a key. */
   readonly except?: readonly Blocked[]
+  /** Take what is due within so many milliseconds, too, as what starts at its time. Default: 0. */
+  readonly aheadMs?: number
   /** Over all nodes, for the jobs that have such limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
 }
@@ -146,9 +148,9 @@ export class RunStore {
     }
   }
 
-  /** Whether a run is due: one statement where a claim is a transaction, for a queue that is empty. */
-  hasDue(): Promise<boolean> {
-    return isAnyDue(this.#database.db, this.#database.dialect)
+  /** Whether a run is due, and the database's time: one statement where a claim is a transaction, for a queue that is empty. */
+  look(): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+    return lookForDue(this.#database.db, this.#database.dialect)
   }
 
   /**
@@ -172,7 +174,7 @@ export class RunStore {
     const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
     if (admitted.length === 0) return { claims: [], blocked, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
-    const taking = takeRuns(trx, dialect, request.nodeId, ids)
+    const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
     const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect)))
     const [taken, found] = await Promise.all([taking, reading])
@@ -223,9 +225,12 @@ export class RunStore {
     cancelled: Set<number>,
   ): Promise<number> {
     const plain = finishes.filter((finish) => isPlain(finish))
-    const others = plain.length === finishes.length ? [] : finishes.filter((finish) => !isPlain(finish))
+    const untouched = plain.length === finishes.length ? [] : finishes.filter((finish) => isUntouched(finish))
+    const isAll = plain.length + untouched.length === finishes.length
+    const others = isAll ? [] : finishes.filter((finish) => !isPlain(finish) && !isUntouched(finish))
     let changed = 0
     if (plain.length > 0) changed += await this.#succeed(trx, nodeId, plain)
+    if (untouched.length > 0) changed += await this.#putBack(trx, nodeId, untouched)
     for (const finish of others) {
       const isRequeued = finish.transition.to === 'queued'
       const { numUpdatedRows } = await guarded(trx, this.#database.dialect, nodeId, [finish.claim])
@@ -246,6 +251,21 @@ export class RunStore {
     const { numUpdatedRows } = await guarded(db, dialect, nodeId, claimsOf(finishes))
       .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
       .executeTakeFirstOrThrow()
+    return Number(numUpdatedRows)
+  }
+
+  /** Those that somebody wants cancelled end, and are not among the count: which ones it were is found out with those that are lost. */
+  async #putBack(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
+    const held = (): ReturnType<typeof guarded> => guarded(trx, this.#database.dialect, nodeId, claimsOf(finishes))
+    const { numUpdatedRows } = await held()
+      .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
+      .where('cancel_requested_at', 'is', null)
+      .executeTakeFirstOrThrow()
+    if (Number(numUpdatedRows) < finishes.length)
+      await held()
+        .set(this.#changes({ to: 'cancelled', error: cancelledError() }))
+        .where('cancel_requested_at', 'is not', null)
+        .execute()
     return Number(numUpdatedRows)
   }
 
@@ -437,6 +457,11 @@ interface RunChanges {
 /** A success that leaves nothing behind: many of them are one statement. */
 function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
+}
+
+/** Back to the queue as if it had never been claimed: many of them are one statement. */
+function isUntouched({ claim, transition }: Finish): boolean {
+  return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
 }
 
 /** A plain success without a window. */

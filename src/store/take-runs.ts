@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
 import { type Dialect } from './dialect.ts'
+import { type ClaimRequest } from './run-store.ts'
 import { type Tables } from './tables.ts'
 
 /**
@@ -13,7 +14,7 @@ import { type Tables } from './tables.ts'
 export async function takeRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  nodeId: string,
+  { nodeId, aheadMs = 0 }: Pick<ClaimRequest, 'nodeId' | 'aheadMs'>,
   ids: readonly number[],
 ): Promise<ReadonlySet<number>> {
   const owner = dialect.skipsLocked ? nodeId : randomUUID()
@@ -24,7 +25,7 @@ export async function takeRuns(
       node_id: owner,
       attempt: sql`attempt + 1`,
       claims: sql`claims + 1`,
-      started_at: dialect.now(),
+      started_at: aheadMs > 0 ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now(),
     })
     .where(dialect.isAmong(ids))
     .where(dialect.checkedState, '=', 'queued')

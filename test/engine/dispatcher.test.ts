@@ -1,13 +1,15 @@
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { systemClock } from '../../src/engine/clock.ts'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { type Clock, systemClock } from '../../src/engine/clock.ts'
 import { Dispatcher, type DispatcherOptions } from '../../src/engine/dispatcher.ts'
 import { type ClaimSource } from '../../src/engine/executor.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
+import { type JobDefinition } from '../../src/job/spec.ts'
 import { type Claim } from '../../src/job/run.ts'
-import { type NewRun } from '../../src/store/run-store.ts'
+import { type NewRun, type RunStore } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { Events } from '../../src/telemetry/events.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { eventually, Headcount } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
@@ -36,6 +38,9 @@ class Hands {
   }
 
   readonly isBeginning = false
+  roomForEarly = 2
+  /** What was taken before its time, and how long before. */
+  readonly early: { readonly jobIds: readonly string[]; readonly ms: number }[] = []
 
   get freeSlots(): number {
     return this.room
@@ -48,6 +53,11 @@ class Hands {
       source.onEnded(claim)
     })
     this.#underWay.add(execution)
+  }
+
+  takeEarly(claims: readonly Claim[], ms: number): void {
+    this.early.push({ jobIds: claims.map(({ jobId }) => jobId), ms })
+    this.roomForEarly -= claims.length
   }
 
   async idle(): Promise<void> {
@@ -68,17 +78,23 @@ describeEachStore((fixture) => {
 
   const startDispatcher = async (
     execute: (claim: Claim, nodeId: string) => Promise<void>,
-    options: Partial<DispatcherOptions> & { slots?: number; nodeId?: () => string } = {},
+    options: Partial<DispatcherOptions> & {
+      slots?: number
+      nodeId?: () => string
+      clock?: Clock
+      runs?: RunStore
+      jobs?: JobDefinition[]
+    } = {},
   ): Promise<{ dispatcher: Dispatcher; hands: Hands }> => {
-    const { nodeId = () => NODE, slots = 10, ...rest } = options
-    const registry = JobRegistry.of(['a', 'b'].map((id) => defineJob({ id }, () => {})))
+    const { nodeId = () => NODE, slots = 10, clock = systemClock, runs = store.runs, jobs = [], ...rest } = options
+    const registry = JobRegistry.of([...['a', 'b'].map((id) => defineJob({ id }, () => {})), ...jobs])
     const hands = new Hands(execute, slots)
     const parts = {
       holdsLease: () => true,
-      runs: store.runs,
+      runs,
       registry,
       executor: hands,
-      clock: systemClock,
+      clock,
       events: new Events(),
       nodeId,
     }
@@ -126,17 +142,69 @@ describeEachStore((fixture) => {
     },
   )
 
-  it('looks again when a planned run becomes due', async () => {
+  it('looks again when a planned run becomes due that was not claimed before', async () => {
     const started: number[] = []
-    const { dispatcher } = await startDispatcher(async (claim) => {
+    const { dispatcher, hands } = await startDispatcher(async (claim) => {
       started.push(Date.now())
       await finish(claim)
     })
+    hands.roomForEarly = 0
     const runAt = new Date(Date.now() + 300)
     await enqueue(1, { runAt })
     dispatcher.expect([runAt])
     await eventually(() => expect(started).toHaveLength(1), 3_000)
     expect(started[0]! - runAt.getTime()).toBeGreaterThanOrEqual(-2)
+  })
+
+  it('claims what becomes due at one time a quarter of a second before, as far as there is room', async () => {
+    const clock = new ManualClock()
+    const { runs } = storeOn(await fixture.open({ clock }))
+    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
+    const looks = async (): Promise<void> => {
+      // Its next sleep: there is nothing left to do.
+      await eventually(() => expect(clock.sleeping).toBe(1))
+    }
+    const { dispatcher, hands } = await startDispatcher(finish, { clock, runs, jobs: [limited] })
+    await looks()
+    const runAt = new Date(clock.now() + 1_000)
+    const run = { kind: 'manual', priority: 0, runAt } as const
+    const ids = await runs.enqueue(['limited', 'a', 'b', 'a'].map((jobId) => ({ ...run, jobId })))
+    await runs.enqueue([{ ...run, jobId: 'b', runAt: new Date(clock.now() + 1_240) }])
+    dispatcher.expect([runAt])
+    clock.advance(740)
+    await looks()
+    expect(hands.early).toEqual([])
+    clock.advance(20)
+    await looks()
+    expect(hands.early).toEqual([{ jobIds: ['a', 'b'], ms: 240 }])
+    const states = async (): Promise<(string | undefined)[]> =>
+      Promise.all(ids.map(async (id) => (await runs.find(id))?.state))
+    expect(await states()).toEqual(['queued', 'running', 'running', 'queued'])
+    clock.advance(240)
+    await eventually(async () => expect(await states()).toEqual(['succeeded', 'running', 'running', 'succeeded']))
+    expect(hands.early).toHaveLength(1)
+  })
+
+  it('does not look at a time whose runs it has all claimed before', async () => {
+    const clock = new ManualClock()
+    const { runs } = storeOn(await fixture.open({ clock }))
+    const { dispatcher, hands } = await startDispatcher(finish, { clock, runs })
+    await eventually(() => expect(clock.sleeping).toBe(1))
+    const runAts = [900, 950, 1_000].map((ms) => new Date(clock.now() + ms))
+    await runs.enqueue(runAts.map((runAt) => ({ jobId: 'a', kind: 'manual', priority: 0, runAt })))
+    hands.roomForEarly = 10
+    dispatcher.expect(runAts)
+    clock.advance(760)
+    await eventually(() => expect(hands.early.map(({ ms }) => ms)).toEqual([140, 190, 240]))
+    await eventually(() => expect(clock.sleeping).toBe(1))
+    const looks = vi.spyOn(runs, 'look')
+    for (const ms of [140, 50, 50, 10]) {
+      clock.advance(ms)
+      await eventually(() => expect(clock.sleeping).toBe(1))
+    }
+    // Only a poll may come by.
+    expect(looks.mock.calls.length).toBeLessThan(3)
+    expect(hands.early).toHaveLength(3)
   })
 
   it('executes what a claim that was under way at the stop has taken', async () => {

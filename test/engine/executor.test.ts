@@ -1,5 +1,4 @@
-import { beforeEach, expect, it } from 'vitest'
-import { systemClock } from '../../src/engine/clock.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { Executor } from '../../src/engine/executor.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
@@ -9,19 +8,22 @@ import { SinkPool } from '../../src/sink/sink-pool.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { type EventName, Events } from '../../src/telemetry/events.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
 
 describeEachStore((fixture) => {
+  let clock: ManualClock
   let store: Store
   let told: EventName[]
   let calls: number
   let executor: Executor
 
   beforeEach(async () => {
-    store ??= storeOn(await fixture.open())
+    clock = new ManualClock()
+    store = storeOn(await fixture.open({ clock }))
     await fixture.empty()
     const log = createLogger({ level: 'silent', json: true, name: 'test' })
     const events = new Events()
@@ -42,7 +44,7 @@ describeEachStore((fixture) => {
       holdsLease: () => true,
       lock: () => Promise.reject(new Error('no lock is asked for')),
       events,
-      clock: systemClock,
+      clock,
       nodeId: () => NODE,
       runLog: () => log,
       random: () => 0,
@@ -73,6 +75,77 @@ describeEachStore((fixture) => {
     await executed(claim, OTHER)
     expect([calls, told]).toEqual([0, ['run.lost']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'running', nodeId: OTHER })
+  })
+
+  describe('what is taken before its time', () => {
+    const MINUTE = 60_000
+
+    const claimEarly = async (count: number): Promise<readonly Claim[]> => {
+      const run = { jobId: 'a', kind: 'manual', priority: 0, runAt: new Date(clock.now() + MINUTE) } as const
+      await store.runs.enqueue(Array.from({ length: count }, () => run))
+      return (await store.runs.claim({ nodeId: NODE, limit: count, aheadMs: MINUTE, limits: new Map() })).claims
+    }
+    const takenEarly = (claims: readonly Claim[], nodeId = NODE): Promise<unknown> => {
+      let left = claims.length
+      return new Promise<void>((resolve) =>
+        executor.takeEarly(claims, MINUTE, nodeId, { onFree: () => {}, onEnded: () => --left || resolve() }),
+      )
+    }
+    const stateOf = async ({ runId }: Claim): Promise<unknown> => (await store.runs.find(runId))?.state
+
+    it('begins at its time and not before, and keeps no slot from others until then', async () => {
+      const claims = await claimEarly(25)
+      const over = takenEarly(claims)
+      expect([executor.room, executor.freeSlots, executor.roomForEarly]).toEqual([10, 10, -15])
+      await executed(await claimOne('a', NODE), NODE)
+      clock.advance(MINUTE - 1)
+      await executed(await claimOne('a', NODE), NODE)
+      expect(calls).toBe(2)
+      clock.advance(1)
+      await over
+      expect(calls).toBe(27)
+      expect(await Promise.all(claims.map(stateOf))).toEqual(Array(25).fill('succeeded'))
+      expect(executor.active).toBe(0)
+    })
+
+    it('may be more than there are slots where handlers are soon over', async () => {
+      expect(executor.roomForEarly).toBe(10)
+      await executed(await claimOne('a', NODE), NODE)
+      // Handlers that take no time.
+      expect(executor.roomForEarly).toBe(10_000)
+    })
+
+    it('goes back to the queue at a stop, uncounted, and does not begin', async () => {
+      await executor.start()
+      const claims = await claimEarly(3)
+      const over = takenEarly(claims)
+      await executor.stop()
+      await over
+      clock.advance(2 * MINUTE)
+      await new Promise(setImmediate)
+      expect([calls, executor.active]).toEqual([0, 0])
+      for (const { runId, runAt } of claims)
+        expect(await store.runs.find(runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined, runAt })
+    })
+
+    it('does not begin once it was cancelled', async () => {
+      const [kept, cancelled] = (await claimEarly(2)) as [Claim, Claim]
+      const over = takenEarly([kept, cancelled])
+      expect(executor.cancellable).toEqual([kept.runId, cancelled.runId])
+      await store.cancels.request({ ids: [cancelled.runId] })
+      executor.cancel([cancelled.fence])
+      clock.advance(MINUTE)
+      await over
+      expect([calls, await stateOf(kept), await stateOf(cancelled)]).toEqual([1, 'succeeded', 'cancelled'])
+    })
+
+    it('does not begin on a node that has lost its lease', async () => {
+      const claims = await claimEarly(1)
+      const over = takenEarly(claims, OTHER)
+      clock.advance(MINUTE)
+      await over
+      expect([calls, told]).toEqual([0, ['run.lost']])
+    })
   })
 
   it('gives the run of an unknown job back uncounted', async () => {

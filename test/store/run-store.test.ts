@@ -64,6 +64,21 @@ describeEachStoreAndOldServer((fixture) => {
     expect((await claimOne()).jobId).toBe('future')
   })
 
+  it('claims ahead what is due by then, as what starts at its time', async () => {
+    const at = (ms: number): Date => new Date(now + ms)
+    await store.runs.enqueue([
+      manual('beyond', { priority: -1, runAt: at(251) }),
+      manual('soon', { runAt: at(250) }),
+      manual('due', { runAt: at(-5_000) }),
+    ])
+    const { claims } = await store.runs.claim(request({ aheadMs: 250 }))
+    expect(claims.map((claim) => claim.jobId)).toEqual(['due', 'soon'])
+    const [due, soon] = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
+    expect([due?.startedAt, soon?.startedAt]).toEqual([at(0), at(250)])
+    // The answer of a claim that is not old may be on its way.
+    expect(await store.runs.recoverUnheld(NODE, () => new Set(), 0)).toBe(0)
+  })
+
   it('takes at most the limit and each run once', async () => {
     await store.runs.enqueue(Array.from({ length: 5 }, () => manual('a')))
     const first = await store.runs.claim(request({ limit: 3 }))
@@ -176,6 +191,26 @@ describeEachStoreAndOldServer((fixture) => {
     const claim = await claimOne()
     await store.runs.finish(NODE, [{ claim, transition: { to: 'queued', delayMs: 0, counted: false } }])
     expect(await claimOne()).toMatchObject({ attempt: 1, runId: claim.runId })
+  })
+
+  it('puts claims back untouched, but for those that were cancelled or are others’ by now', async () => {
+    const runAt = new Date(now - 5_000)
+    await store.runs.enqueue(['a', 'b', 'c'].map((jobId) => manual(jobId, { runAt })))
+    const { claims } = await store.runs.claim(request())
+    const [kept, cancelled, taken] = claims as [Claim, Claim, Claim]
+    await store.cancels.request({ ids: [cancelled.runId] })
+    const { db } = store.database
+    await db.updateTable('piko_run').set({ node_id: OTHER }).where('id', '=', taken.runId).execute()
+    const back = claims.map((claim) => ({
+      claim,
+      transition: { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const,
+    }))
+    for (let time = 0; time < 2; time++)
+      expect(await store.runs.finish(NODE, back)).toEqual({ lost: [taken], cancelled: [cancelled] })
+    const runs = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
+    expect(runs[0]).toMatchObject({ state: 'queued', attempt: 0, runAt, nodeId: undefined, fence: kept.fence })
+    expect(runs[1]).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
+    expect(runs[2]).toMatchObject({ state: 'running', attempt: 1, nodeId: OTHER })
   })
 
   it('refuses the end of a claim that another claim has replaced, and writes the others of the batch', async () => {
