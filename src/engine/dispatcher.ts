@@ -48,6 +48,7 @@ export class Dispatcher extends LoopService {
     onEnded: (claim) => {
       if (this.#leftOut.release(claim) || !this.#isQueueEmpty) super.wake()
     },
+    onGivenBack: ({ runAt }) => this.expect([runAt]),
   }
   /** The last look found nothing, and nothing that is due has been heard of since. */
   #isQueueEmpty = false
@@ -123,14 +124,18 @@ export class Dispatcher extends LoopService {
   /** Runs will be due at these times: look then. */
   expect(times: readonly Date[]): void {
     const now = this.#clock.now()
+    let isDue = false
     let isSooner = false
     for (const time of times) {
-      if (time.getTime() <= now) return this.wake()
-      if (this.#hints.size >= MOST_HINTS && !this.#hints.has(time.getTime())) continue
-      this.#hints.set(time.getTime(), 'ahead')
-      isSooner = true
+      const ms = time.getTime()
+      if (ms <= now) isDue = true
+      else if (this.#hints.size < MOST_HINTS || this.#hints.has(ms)) {
+        this.#hints.set(ms, 'ahead')
+        isSooner = true
+      }
     }
-    if (isSooner) super.wake()
+    if (isDue) this.wake()
+    else if (isSooner) super.wake()
   }
 
   /** Runs that are being stored as claimed begin before the executor is asked to come to its end. */
@@ -153,23 +158,23 @@ export class Dispatcher extends LoopService {
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const heard = this.#heard
+    const now = this.#clock.now()
+    const leftOut = this.#leftOut.at(now)
+    const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
+    const only = this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
     if (this.#isQueueEmpty) {
       // One statement tells whether a claim is worth its transaction. Slots may have been reserved meanwhile, so they are counted anew.
-      const { isAnyDue, now } = await this.#runs.look()
-      if (!isAnyDue) return (await this.#claimEarly(now)) ? 0 : this.#rest(heard)
+      const look = await this.#runs.look({ except, ...only })
+      if (!look.isAnyDue) {
+        await this.#claimEarly(look.now, heard)
+        return this.#rest(heard)
+      }
       this.#isQueueEmpty = false
       return 0
     }
     const limit = Math.min(free, MOST_RUNS)
     const nodeId = this.#nodeId()
-    const now = this.#clock.now()
-    const { claims, blocked } = await this.#runs.claim({
-      nodeId,
-      limit,
-      ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
-      except: isAhead ? [...this.#leftOut.at(now), ...this.#limited] : this.#leftOut.at(now),
-      limits: this.#limits,
-    })
+    const { claims, blocked } = await this.#runs.claim({ nodeId, limit, except, ...only, limits: this.#limits })
     for (const one of blocked) this.#leftOut.add(one, now)
     this.#leaveOutUnknown(claims)
     for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)
@@ -187,49 +192,54 @@ export class Dispatcher extends LoopService {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
     const now = this.#clock.now()
-    const soonest = Math.min(now + this.#idleMs, this.#soonestLook(), this.#leftOut.soonest)
+    const soonest = Math.min(now + this.#idleMs, this.#soonestLook(now), this.#leftOut.soonest)
     for (const time of this.#hints.keys()) if (time <= now) this.#hints.delete(time)
     return Math.max(1, soonest - now)
   }
 
   /**
    * Claims what will be due in a moment: of many runs that are due at one time the last would else wait for the claims of all others.
-   * Never of a job with limits, which count it as running.
+   * Behind a run of a job with limits, which is left for its time, nothing of a lower priority is taken.
    *
    * @param now the database's time, at this moment
-   * @returns whether there is more
    */
-  async #claimEarly(now: Date): Promise<boolean> {
+  async #claimEarly(now: Date, heard: number): Promise<void> {
     const lookedAt = this.#clock.monotonic()
     const until = this.#clock.now() + EARLY_MS
     const hinted = [...this.#hints].flatMap(([time, state]) => (time <= until && state === 'ahead' ? time : []))
-    const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MOST_RUNS)
     for (const time of hinted) this.#hints.set(time, 'claimed')
-    if (hinted.length === 0 || limit <= 0) return false
-    const nodeId = this.#nodeId()
-    const except = [...this.#leftOut.at(this.#clock.now()), ...this.#limited]
-    const { claims } = await this.#runs.claim({
-      nodeId,
-      limit,
-      aheadMs: EARLY_MS,
-      ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
-      except,
-      limits: this.#limits,
-    })
-    this.#leaveOutUnknown(claims)
-    // By the database's clock: this machine's may be another one.
-    for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
-      const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
-      this.#executor.takeEarly(group, ms, nodeId, this.#source)
-    }
-    const isMore = claims.length === MOST_RUNS
-    const isAll = claims.length < limit && except.length === 0
-    for (const time of hinted) {
-      if (isMore) this.#hints.set(time, 'ahead')
+    let maxPriority: number | undefined
+    while (hinted.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
+      const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MOST_RUNS)
+      if (limit <= 0) return
+      const leftOut = this.#leftOut.at(this.#clock.now())
+      const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]
+      const nodeId = this.#nodeId()
+      const { claims, blocked, leftPriority } = await this.#runs.claim({
+        nodeId,
+        limit,
+        early: { aheadMs: EARLY_MS, maxPriority },
+        except,
+        ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
+        limits: this.#limits,
+      })
+      this.#leaveOutUnknown(claims)
+      // By the database's clock: this machine's may be another one.
+      for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
+        const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
+        this.#executor.takeEarly(group, ms, nodeId, this.#source)
+      }
+      maxPriority ??= leftPriority
+      if (claims.length === limit || leftPriority !== undefined) continue
       // Unless another one was heard of meanwhile, there is nothing to look for when the time comes.
-      else if (isAll && this.#hints.get(time) === 'claimed') this.#hints.delete(time)
+      const isAll = maxPriority === undefined && except.length + blocked.length === 0
+      const isCovered = (time: number): boolean =>
+        time <= now.getTime() + EARLY_MS && this.#hints.get(time) === 'claimed'
+      if (isAll) for (const time of hinted) if (isCovered(time)) this.#hints.delete(time)
+      return
     }
-    return isMore
+    // What is due goes first; the rest of this after it.
+    for (const time of hinted) this.#hints.set(time, 'ahead')
   }
 
   /** The executor gives them back; they are not to come again. */
@@ -243,9 +253,11 @@ export class Dispatcher extends LoopService {
     return soonest
   }
 
-  #soonestLook(): number {
+  /** One that is overdue is for the next look that finds nothing due. */
+  #soonestLook(now: number): number {
     let soonest = Infinity
-    for (const [time, state] of this.#hints) soonest = Math.min(soonest, state === 'ahead' ? time - EARLY_MS : time)
+    for (const [time, state] of this.#hints)
+      soonest = Math.min(soonest, state === 'ahead' ? Math.max(time - EARLY_MS, now + FIRST_IDLE_MS) : time)
     return soonest
   }
 }

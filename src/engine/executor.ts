@@ -43,6 +43,8 @@ export interface ClaimSource {
   onFree(): void
   /** The end of the attempt is stored or refused. */
   onEnded(claim: Claim): void
+  /** The claim has gone back to the queue without an attempt. */
+  onGivenBack(claim: Claim): void
 }
 
 /** A claim that waits for its turn, is under way, or whose end is being stored. */
@@ -194,7 +196,10 @@ export class Executor extends Service {
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
-    this.#completer.finish(nodeId, claim, transition, () => this.#end(taken))
+    this.#completer.finish(nodeId, claim, transition, () => {
+      this.#end(taken)
+      taken.source.onGivenBack(claim)
+    })
   }
 
   /** A handler has ended: the next claim has its slot. */
@@ -236,10 +241,10 @@ export class Executor extends Service {
 
   #begin(taken: Taken): void {
     const { claim, nodeId } = taken
-    const { registry, clock, events } = this.#parts
+    const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
-    if (nodeId !== this.#parts.nodeId()) {
-      // The lease was lost while the claim was under way: the run is no longer this node's.
+    if (nodeId !== this.#parts.nodeId() || !holdsLease()) {
+      // The lease was lost while the claim was under way or waited: the run is no longer this node's, or is not for sure.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)

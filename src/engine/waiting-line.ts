@@ -7,7 +7,7 @@ import { Deadlines } from './deadlines.ts'
  */
 const SHORT_MS = 100
 /** What had to wait for longer goes back to the queue: another node may have a slot for it. */
-const PATIENCE_MS = 1_000
+const PATIENCE_MS = 500
 /** The weight of the last handler in the average. */
 const NEWEST = 0.05
 
@@ -45,7 +45,7 @@ export class WaitingLine<T> {
 
   /** How many claims so many slots are done with in 100 ms, on average; as many as slots at least. */
   soonOver(slots: number): number {
-    return slots * Math.max(1, SHORT_MS / this.#averageMs)
+    return Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
   }
 
   /** A handler has taken so long. */

@@ -19,6 +19,20 @@ export interface Blocked {
 
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
+/**
+ * Candidates for an early claim: those of jobs without limits, up to the priority of the first one that has some. What is behind it would
+ * have its slot when the time comes.
+ */
+export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
+  candidates: readonly T[],
+  limits: ReadonlyMap<string, AdmissionLimits>,
+): { readonly rows: readonly T[]; readonly leftPriority: number | undefined } {
+  const leftPriority = candidates.find((row) => limits.has(row.job_id))?.priority
+  if (leftPriority === undefined) return { rows: candidates, leftPriority }
+  const rows = candidates.filter((row) => !limits.has(row.job_id) && (row.priority ?? 0) <= leftPriority)
+  return { rows, leftPriority }
+}
+
 /** Another node decides about this job at this moment; it takes milliseconds. */
 const BUSY_MS = 15
 

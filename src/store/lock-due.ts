@@ -7,7 +7,7 @@ import { QUEUED } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 /** Which runs are meant. */
-type Among = Pick<ClaimRequest, 'only' | 'except' | 'aheadMs'>
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'early'>
 
 const NEAR = 4
 /** Claims of many other nodes at one instant, of up to 2,000 runs each. */
@@ -24,7 +24,9 @@ export async function lockDue(
   dialect: Dialect,
   request: ClaimRequest,
 ): Promise<readonly ClaimRow[]> {
-  const along = due(trx, dialect, request).select(CLAIM_COLUMNS)
+  const along = due(trx, dialect, request)
+    .select(CLAIM_COLUMNS)
+    .$if(request.early !== undefined, (query) => query.select('priority'))
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
@@ -66,6 +68,7 @@ async function lockAmong(
     .selectFrom(found)
     .innerJoin(byId, 'run.id', 'due.id')
     .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
+    .$if(request.early !== undefined, (query) => query.select('run.priority'))
     // One by one in the order in which they were found, whatever the server thinks of how many rows there are.
     .modifyFront(sql`STRAIGHT_JOIN`)
     // Asked once more: others may have changed them in between.
@@ -76,12 +79,12 @@ async function lockAmong(
 }
 
 /** What is due by then counts. */
-function until(dialect: Dialect, { aheadMs = 0 }: Among): RawBuilder<Date> {
-  return aheadMs > 0 ? dialect.nowPlus(aheadMs) : dialect.now()
+function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
+  return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
-  const { limit, only, except } = request
+  const { limit, only, except, early } = request
   // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
@@ -93,6 +96,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
     .orderBy('id')
     .limit(limit)
   // No id is empty, so an empty list matches nothing.
+  if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])
   for (const condition of without(except ?? [])) query = query.where(condition)
   return query

@@ -25,7 +25,10 @@ export const CLAIM_COLUMNS = [
 ] as const
 
 /** What a claim is made of. */
-export type ClaimRow = Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]>
+export interface ClaimRow extends Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]> {
+  /** Read for a claim before the run's time. */
+  readonly priority?: number
+}
 
 /** The claim that the row's next `attempt` and `claims` will be. */
 export function claimOf(row: ClaimRow, dialect: Dialect): Claim {

@@ -4,7 +4,7 @@ import { type AdmissionLimits } from '../job/admission.ts'
 import { cancelledError } from '../job/attempt.ts'
 import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
-import { admit, type Blocked } from './admission.ts'
+import { admit, type Blocked, withoutLimited } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { NOW } from './bulk-insert.ts'
 import { type Database } from './database.ts'
@@ -47,6 +47,14 @@ export interface NewRun {
   readonly claimedBy?: string | undefined
 }
 
+/** For a claim of what is not due yet, and starts at its time. Of jobs with limits, which would count it as running, nothing is taken. */
+export interface EarlyRequest {
+  /** What is due within so many milliseconds. */
+  readonly aheadMs: number
+  /** Nothing with a greater priority number. Default: all. */
+  readonly maxPriority?: number | undefined
+}
+
 export interface ClaimRequest {
   readonly nodeId: string
   readonly limit: number
@@ -54,8 +62,7 @@ export interface ClaimRequest {
   readonly only?: readonly string[]
   /** Leave these aside: a whole job, or the runs of a job with a key. */
   readonly except?: readonly Blocked[]
-  /** Take what is due within so many milliseconds, too, as what starts at its time. Default: 0. */
-  readonly aheadMs?: number
+  readonly early?: EarlyRequest
   /** Over all nodes, for the jobs that have such limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
 }
@@ -64,6 +71,8 @@ export interface ClaimResult {
   readonly claims: readonly Claim[]
   /** Whose due runs were left in the queue because of a limit. */
   readonly blocked: readonly Blocked[]
+  /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
+  readonly leftPriority?: number | undefined
 }
 
 export interface FinishResult {
@@ -149,8 +158,8 @@ export class RunStore {
   }
 
   /** Whether a run is due, and the database's time: one statement where a claim is a transaction, for a queue that is empty. */
-  look(): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
-    return lookForDue(this.#database.db, this.#database.dialect)
+  look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+    return lookForDue(this.#database.db, this.#database.dialect, among)
   }
 
   /**
@@ -170,16 +179,17 @@ export class RunStore {
     request: ClaimRequest,
   ): Promise<ClaimResult & { readonly isOvertaken: boolean }> {
     const { dialect } = this.#database
-    const rows = await lockDue(trx, dialect, request)
+    const found = await lockDue(trx, dialect, request)
+    const { rows, leftPriority } = request.early ? withoutLimited(found, request.limits) : { rows: found }
     const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
-    if (admitted.length === 0) return { claims: [], blocked, isOvertaken: false }
+    if (admitted.length === 0) return { claims: [], blocked, leftPriority, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
     const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect)))
-    const [taken, found] = await Promise.all([taking, reading])
-    const claims = found.filter(({ runId }) => taken.has(runId))
-    return { claims, blocked, isOvertaken: claims.length === 0 }
+    const [taken, read] = await Promise.all([taking, reading])
+    const claims = read.filter(({ runId }) => taken.has(runId))
+    return { claims, blocked, leftPriority, isOvertaken: claims.length === 0 }
   }
 
   /**
@@ -210,7 +220,9 @@ export class RunStore {
             : { claim, transition },
         ),
       )
-      const ends = written.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
+      // What never began was no attempt.
+      const begun = written.filter((finish) => !isUntouched(finish))
+      const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
       await recordAttempts(trx, dialect, ends)
       const withFence = (fences: ReadonlySet<number>): Claim[] =>
         fences.size === 0 ? [] : claimsOf(finishes).filter((claim) => fences.has(claim.fence))
@@ -256,9 +268,10 @@ export class RunStore {
 
   /** Those that somebody wants cancelled end, and are not among the count: which ones it were is found out with those that are lost. */
   async #putBack(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
-    const held = (): ReturnType<typeof guarded> => guarded(trx, this.#database.dialect, nodeId, claimsOf(finishes))
+    const untaken = { node_id: null, attempt: sql<number>`attempt - 1`, started_at: null }
+    const held = () => guarded(trx, this.#database.dialect, nodeId, claimsOf(finishes)).set(untaken)
     const { numUpdatedRows } = await held()
-      .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
+      .set({ state: 'queued' })
       .where('cancel_requested_at', 'is', null)
       .executeTakeFirstOrThrow()
     if (Number(numUpdatedRows) < finishes.length)
@@ -459,7 +472,7 @@ function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
 }
 
-/** Back to the queue as if it had never been claimed: many of them are one statement. */
+/** It never began, and goes back to the queue as it was: many of them are one statement. */
 function isUntouched({ claim, transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
 }

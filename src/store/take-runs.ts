@@ -14,7 +14,7 @@ import { type Tables } from './tables.ts'
 export async function takeRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  { nodeId, aheadMs = 0 }: Pick<ClaimRequest, 'nodeId' | 'aheadMs'>,
+  { nodeId, early }: Pick<ClaimRequest, 'nodeId' | 'early'>,
   ids: readonly number[],
 ): Promise<ReadonlySet<number>> {
   const owner = dialect.skipsLocked ? nodeId : randomUUID()
@@ -25,7 +25,7 @@ export async function takeRuns(
       node_id: owner,
       attempt: sql`attempt + 1`,
       claims: sql`claims + 1`,
-      started_at: aheadMs > 0 ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now(),
+      started_at: early ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now(),
     })
     .where(dialect.isAmong(ids))
     .where(dialect.checkedState, '=', 'queued')

@@ -46,7 +46,10 @@ class Hands {
     return this.room
   }
 
+  source: ClaimSource | undefined
+
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
+    this.source = source
     const execution = this.#execute(claim, nodeId).finally(() => {
       this.#underWay.delete(execution)
       source.onFree()
@@ -176,13 +179,122 @@ describeEachStore((fixture) => {
     expect(hands.early).toEqual([])
     clock.advance(20)
     await looks()
-    expect(hands.early).toEqual([{ jobIds: ['a', 'b'], ms: 240 }])
+    expect(hands.early.flatMap(({ jobIds }) => jobIds)).toEqual(['a', 'b'])
+    expect(hands.early.every(({ ms }) => ms === 240)).toBe(true)
     const states = async (): Promise<(string | undefined)[]> =>
       Promise.all(ids.map(async (id) => (await runs.find(id))?.state))
     expect(await states()).toEqual(['queued', 'running', 'running', 'queued'])
+    const claimed = hands.early.length
     clock.advance(240)
     await eventually(async () => expect(await states()).toEqual(['succeeded', 'running', 'running', 'succeeded']))
+    expect(hands.early).toHaveLength(claimed)
+  })
+
+  /** A dispatcher on a clock of its own that has looked and rests. */
+  const resting = async (jobs: JobDefinition[] = []) => {
+    const clock = new ManualClock()
+    const { runs } = storeOn(await fixture.open({ clock }))
+    const looks = async (): Promise<void> => {
+      await eventually(() => expect(clock.sleeping).toBe(1))
+    }
+    const parts = await startDispatcher(finish, { clock, runs, jobs })
+    parts.hands.roomForEarly = 10
+    await looks()
+    const enqueueAt = async (ms: number, jobId: string, priority = 0): Promise<Date> => {
+      const runAt = new Date(clock.now() + ms)
+      await runs.enqueue([{ jobId, kind: 'manual', priority, runAt }])
+      return runAt
+    }
+    return { ...parts, clock, runs, looks, enqueueAt }
+  }
+
+  it('hears of what will be due behind what is due', async () => {
+    const { dispatcher, hands, clock, looks, enqueueAt } = await resting()
+    dispatcher.expect([await enqueueAt(-1, 'a'), await enqueueAt(1_000, 'b')])
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
+    await looks()
+    // The poll is an hour away.
+    for (let ms = 0; ms < 800; ms += 100) {
+      clock.advance(100)
+      await looks()
+    }
+    expect(hands.early).toMatchObject([{ jobIds: ['b'] }])
+  })
+
+  it('claims nothing early that is behind a run of a job with limits, and looks when its time comes', async () => {
+    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
+    const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
+    const runAt = await enqueueAt(200, 'limited')
+    await enqueueAt(200, 'a', 1)
+    await enqueueAt(200, 'b', -1)
+    dispatcher.expect([runAt])
+    await eventually(() => expect(hands.early).toEqual([{ jobIds: ['b'], ms: 200 }]))
+    await looks()
+    clock.advance(200)
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 2, running: 1 }))
     expect(hands.early).toHaveLength(1)
+  })
+
+  it('does not go round in circles before a time while a run is due that a limit keeps in the queue', async () => {
+    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
+    const { dispatcher, hands, clock, runs, looks, enqueueAt } = await resting([limited])
+    await store.jobs.register([
+      {
+        ...{ id: 'limited', description: undefined, schedule: null, windows: null },
+        begin: { nextTick: undefined, windowCursor: undefined },
+      },
+    ])
+    await enqueueAt(-1, 'limited')
+    const { claims } = await runs.claim({ nodeId: NODE, limit: 1, limits: new Map() })
+    expect(claims).toHaveLength(1)
+    const runAt = await enqueueAt(500, 'a')
+    dispatcher.expect([await enqueueAt(-1, 'limited'), runAt])
+    await looks()
+    clock.advance(251)
+    const [look, claim] = [vi.spyOn(runs, 'look'), vi.spyOn(runs, 'claim')]
+    for (let ms = 0; ms < 240; ms++) {
+      await looks()
+      clock.advance(1)
+    }
+    expect(look.mock.calls.length + claim.mock.calls.length).toBeLessThan(40)
+    expect(hands.early).toMatchObject([{ jobIds: ['a'] }])
+  })
+
+  // On SQLite nobody holds a row while others read.
+  if (fixture.name === 'mysql') {
+    it('does not go round in circles before a time while somebody holds a run that is due', async () => {
+      const { dispatcher, clock, runs, looks, enqueueAt } = await resting()
+      const database = await fixture.open()
+      const due = await enqueueAt(-1, 'a')
+      await database.transaction(async (trx) => {
+        await trx.selectFrom('piko_run').select('id').forUpdate().execute()
+        dispatcher.expect([due, await enqueueAt(500, 'a')])
+        await looks()
+        clock.advance(251)
+        const [look, claim] = [vi.spyOn(runs, 'look'), vi.spyOn(runs, 'claim')]
+        for (let ms = 0; ms < 240; ms++) {
+          await looks()
+          clock.advance(1)
+        }
+        expect(look.mock.calls.length + claim.mock.calls.length).toBeLessThan(40)
+      })
+      await looks()
+      clock.advance(100)
+      await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
+    })
+  }
+
+  it('looks again for what was given back, at once or when it is due', async () => {
+    const { hands, clock, looks, enqueueAt, dispatcher } = await resting()
+    dispatcher.expect([await enqueueAt(-1, 'a')])
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
+    await looks()
+    const [now, soon] = [await enqueueAt(-1, 'a'), await enqueueAt(1_000, 'b')]
+    for (const runAt of [now, soon]) hands.source?.onGivenBack({ runAt } as Claim)
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 2 }))
+    await looks()
+    clock.advance(800)
+    await eventually(() => expect(hands.early).toMatchObject([{ jobIds: ['b'] }]))
   })
 
   it('does not look at a time whose runs it has all claimed before', async () => {

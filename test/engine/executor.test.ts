@@ -19,6 +19,9 @@ describeEachStore((fixture) => {
   let store: Store
   let told: EventName[]
   let calls: number
+  let givenBack: number[]
+  let holdsLease: boolean
+  const source = { onFree: () => {}, onEnded: () => {}, onGivenBack: ({ runId }: Claim) => void givenBack.push(runId) }
   let executor: Executor
 
   beforeEach(async () => {
@@ -29,6 +32,8 @@ describeEachStore((fixture) => {
     const events = new Events()
     told = []
     calls = 0
+    givenBack = []
+    holdsLease = true
     events.onAny((name) => told.push(name))
     const resources = new ResourcePool()
     const sinks = new SinkPool({ sql: store.database.sql, log })
@@ -41,7 +46,7 @@ describeEachStore((fixture) => {
       commit: store.commit,
       savedConfig: () => undefined,
       onDeadline: () => {},
-      holdsLease: () => true,
+      holdsLease: () => holdsLease,
       lock: () => Promise.reject(new Error('no lock is asked for')),
       events,
       clock,
@@ -55,7 +60,7 @@ describeEachStore((fixture) => {
   })
 
   const executed = (claim: Claim, nodeId: string): Promise<Claim> =>
-    new Promise((resolve) => executor.take(claim, nodeId, { onFree: () => {}, onEnded: resolve }))
+    new Promise((resolve) => executor.take(claim, nodeId, { ...source, onEnded: resolve }))
 
   const claimOne = async (jobId: string, nodeId: string): Promise<Claim> => {
     await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
@@ -83,12 +88,13 @@ describeEachStore((fixture) => {
     const claimEarly = async (count: number): Promise<readonly Claim[]> => {
       const run = { jobId: 'a', kind: 'manual', priority: 0, runAt: new Date(clock.now() + MINUTE) } as const
       await store.runs.enqueue(Array.from({ length: count }, () => run))
-      return (await store.runs.claim({ nodeId: NODE, limit: count, aheadMs: MINUTE, limits: new Map() })).claims
+      return (await store.runs.claim({ nodeId: NODE, limit: count, early: { aheadMs: MINUTE }, limits: new Map() }))
+        .claims
     }
     const takenEarly = (claims: readonly Claim[], nodeId = NODE): Promise<unknown> => {
       let left = claims.length
       return new Promise<void>((resolve) =>
-        executor.takeEarly(claims, MINUTE, nodeId, { onFree: () => {}, onEnded: () => --left || resolve() }),
+        executor.takeEarly(claims, MINUTE, nodeId, { ...source, onEnded: () => --left || resolve() }),
       )
     }
     const stateOf = async ({ runId }: Claim): Promise<unknown> => (await store.runs.find(runId))?.state
@@ -123,7 +129,7 @@ describeEachStore((fixture) => {
       await over
       clock.advance(2 * MINUTE)
       await new Promise(setImmediate)
-      expect([calls, executor.active]).toEqual([0, 0])
+      expect([calls, executor.active, givenBack]).toEqual([0, 0, claims.map(({ runId }) => runId)])
       for (const { runId, runAt } of claims)
         expect(await store.runs.find(runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined, runAt })
     })
@@ -139,13 +145,17 @@ describeEachStore((fixture) => {
       expect([calls, await stateOf(kept), await stateOf(cancelled)]).toEqual([1, 'succeeded', 'cancelled'])
     })
 
-    it('does not begin on a node that has lost its lease', async () => {
-      const claims = await claimEarly(1)
-      const over = takenEarly(claims, OTHER)
-      clock.advance(MINUTE)
-      await over
-      expect([calls, told]).toEqual([0, ['run.lost']])
-    })
+    it.each(['has lost its lease', 'does not know whether it has'])(
+      'does not begin on a node that %s',
+      async (which) => {
+        const claims = await claimEarly(1)
+        const over = takenEarly(claims, which === 'has lost its lease' ? OTHER : NODE)
+        if (which !== 'has lost its lease') holdsLease = false
+        clock.advance(MINUTE)
+        await over
+        expect([calls, told]).toEqual([0, ['run.lost']])
+      },
+    )
   })
 
   it('gives the run of an unknown job back uncounted', async () => {

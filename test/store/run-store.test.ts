@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { beforeEach, expect, it } from 'vitest'
-import { type Claim, type Transition } from '../../src/job/run.ts'
+import { type Claim, type Run, type Transition } from '../../src/job/run.ts'
 import { fenceOf } from '../../src/store/fence.ts'
 import { type ClaimRequest, type Finish, type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
@@ -71,12 +71,32 @@ describeEachStoreAndOldServer((fixture) => {
       manual('soon', { runAt: at(250) }),
       manual('due', { runAt: at(-5_000) }),
     ])
-    const { claims } = await store.runs.claim(request({ aheadMs: 250 }))
+    const { claims } = await store.runs.claim(request({ early: { aheadMs: 250 } }))
     expect(claims.map((claim) => claim.jobId)).toEqual(['due', 'soon'])
     const [due, soon] = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
     expect([due?.startedAt, soon?.startedAt]).toEqual([at(0), at(250)])
     // The answer of a claim that is not old may be on its way.
     expect(await store.runs.recoverUnheld(NODE, () => new Set(), 0)).toBe(0)
+  })
+
+  it('leaves runs of jobs with limits for their time, with all of lower priority', async () => {
+    const runAt = new Date(now + 100)
+    const limits = new Map([['limited', { concurrency: 1 }]])
+    await store.runs.enqueue([
+      manual('behind', { priority: 1, runAt }),
+      manual('limited', { priority: 0, runAt }),
+      manual('beside', { priority: 0, runAt }),
+      manual('before', { priority: -1, runAt }),
+    ])
+    const early = { aheadMs: 250 }
+    const first = await store.runs.claim(request({ early, limits }))
+    expect(first.claims.map((claim) => claim.jobId)).toEqual(['before', 'beside'])
+    expect(first.leftPriority).toBe(0)
+    const except = [{ jobId: 'limited' }]
+    const rest = (maxPriority: number) =>
+      store.runs.claim(request({ early: { ...early, maxPriority }, limits, except }))
+    expect(await rest(0)).toMatchObject({ claims: [], leftPriority: undefined })
+    expect((await rest(1)).claims.map((claim) => claim.jobId)).toEqual(['behind'])
   })
 
   it('takes at most the limit and each run once', async () => {
@@ -208,8 +228,22 @@ describeEachStoreAndOldServer((fixture) => {
     for (let time = 0; time < 2; time++)
       expect(await store.runs.finish(NODE, back)).toEqual({ lost: [taken], cancelled: [cancelled] })
     const runs = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
-    expect(runs[0]).toMatchObject({ state: 'queued', attempt: 0, runAt, nodeId: undefined, fence: kept.fence })
-    expect(runs[1]).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
+    expect(runs[0]).toMatchObject({
+      state: 'queued',
+      attempt: 0,
+      runAt,
+      nodeId: undefined,
+      fence: kept.fence,
+      startedAt: undefined,
+    })
+    expect(runs[1]).toMatchObject({
+      state: 'cancelled',
+      attempt: 0,
+      startedAt: undefined,
+      error: { code: 'RUN_CANCELLED' },
+    })
+    expect(await store.attempts.list(runs[0] as Run)).toEqual([])
+    expect(await store.attempts.list(runs[1] as Run)).toEqual([])
     expect(runs[2]).toMatchObject({ state: 'running', attempt: 1, nodeId: OTHER })
   })
 
