@@ -164,7 +164,7 @@ export class Dispatcher extends LoopService {
     const only = this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
     if (this.#isQueueEmpty) {
       // One statement tells whether a claim is worth its transaction. Slots may have been reserved meanwhile, so they are counted anew.
-      const look = await this.#runs.look({ except, ...only })
+      const look = await this.#runs.look({ except: leftOut, ...only })
       if (!look.isAnyDue) {
         await this.#claimEarly(look.now, heard)
         return this.#rest(heard)

@@ -42,8 +42,11 @@ class Hands {
   /** What was taken before its time, and how long before. */
   readonly early: { readonly jobIds: readonly string[]; readonly ms: number }[] = []
 
+  /** Claims that it would take, but not begin at once. */
+  ahead = 0
+
   get freeSlots(): number {
-    return this.room
+    return this.room - this.ahead
   }
 
   source: ClaimSource | undefined
@@ -283,6 +286,27 @@ describeEachStore((fixture) => {
       await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
     })
   }
+
+  it('looks at once for a run of a job with limits when a slot gets free, whatever it saw without one', async () => {
+    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
+    const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
+    dispatcher.expect([await enqueueAt(-1, 'a')])
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
+    await looks()
+    await store.jobs.register([
+      {
+        ...{ id: 'limited', description: undefined, schedule: null, windows: null },
+        begin: { nextTick: undefined, windowCursor: undefined },
+      },
+    ])
+    await enqueueAt(-1, 'limited')
+    hands.ahead = 10
+    clock.advance(1_000)
+    await looks()
+    hands.ahead = 0
+    hands.source?.onFree()
+    await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 2 }))
+  })
 
   it('looks again for what was given back, at once or when it is due', async () => {
     const { hands, clock, looks, enqueueAt, dispatcher } = await resting()
