@@ -211,7 +211,7 @@ export class Dispatcher extends LoopService {
     let maxPriority: number | undefined
     while (hinted.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
       const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MOST_RUNS)
-      if (limit <= 0) return
+      if (limit <= 0 || this.#executor.room <= 0) return
       const leftOut = this.#leftOut.at(this.#clock.now())
       const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]
       const nodeId = this.#nodeId()
@@ -230,7 +230,8 @@ export class Dispatcher extends LoopService {
         this.#executor.takeEarly(group, ms, nodeId, this.#source)
       }
       maxPriority ??= leftPriority
-      if (claims.length === limit || leftPriority !== undefined) continue
+      // A claim that is not full says nothing: others may hold a part of what it looked at.
+      if (claims.length > 0 || leftPriority !== undefined) continue
       // Unless another one was heard of meanwhile, there is nothing to look for when the time comes.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       const isCovered = (time: number): boolean =>
@@ -257,7 +258,10 @@ export class Dispatcher extends LoopService {
   #soonestLook(now: number): number {
     let soonest = Infinity
     for (const [time, state] of this.#hints)
-      soonest = Math.min(soonest, state === 'ahead' ? Math.max(time - EARLY_MS, now + FIRST_IDLE_MS) : time)
+      soonest = Math.min(
+        soonest,
+        state === 'ahead' ? Math.max(time - EARLY_MS, Math.min(time, now + FIRST_IDLE_MS)) : time,
+      )
     return soonest
   }
 }

@@ -243,15 +243,16 @@ export class Executor extends Service {
     const { claim, nodeId } = taken
     const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
-    if (nodeId !== this.#parts.nodeId() || !holdsLease()) {
-      // The lease was lost while the claim was under way or waited: the run is no longer this node's, or is not for sure.
+    if (nodeId !== this.#parts.nodeId()) {
+      // The lease was lost while the claim was under way or waited: the run is no longer this node's.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)
       return
     }
     const job = registry.find(jobId)
-    if (!job) {
+    // While the lease is not this node's for sure, another one may begin the run as well; if it is still its own, the run is put back.
+    if (!job || !holdsLease()) {
       this.#free(taken)
       this.#giveBack(taken)
       return

@@ -265,6 +265,21 @@ describeEachStore((fixture) => {
 
   // On SQLite nobody holds a row while others read.
   if (fixture.name === 'mysql') {
+    it('claims as much as there is room for before a time, also behind what others hold', async () => {
+      const { dispatcher, hands, clock, runs, enqueueAt } = await resting()
+      const runAt = await enqueueAt(200, 'a')
+      await runs.enqueue(Array.from({ length: 149 }, () => ({ jobId: 'a', kind: 'manual', priority: 0, runAt })))
+      hands.roomForEarly = 100
+      const database = await fixture.open()
+      await database.transaction(async (trx) => {
+        await trx.selectFrom('piko_run').select('id').orderBy('id').limit(40).forUpdate().execute()
+        dispatcher.expect([runAt])
+        await eventually(() => expect(hands.early.flatMap(({ jobIds }) => jobIds)).toHaveLength(100))
+      })
+      clock.advance(200)
+      await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 50, running: 100 }))
+    })
+
     it('does not go round in circles before a time while somebody holds a run that is due', async () => {
       const { dispatcher, clock, runs, looks, enqueueAt } = await resting()
       const database = await fixture.open()

@@ -149,11 +149,13 @@ describeEachStore((fixture) => {
       'does not begin on a node that %s',
       async (which) => {
         const claims = await claimEarly(1)
-        const over = takenEarly(claims, which === 'has lost its lease' ? OTHER : NODE)
-        if (which !== 'has lost its lease') holdsLease = false
+        const isLost = which === 'has lost its lease'
+        const over = takenEarly(claims, isLost ? OTHER : NODE)
+        holdsLease = isLost
         clock.advance(MINUTE)
         await over
-        expect([calls, told]).toEqual([0, ['run.lost']])
+        expect([calls, told, givenBack.length]).toEqual(isLost ? [0, ['run.lost'], 0] : [0, [], 1])
+        expect(await stateOf(claims[0]!)).toBe(isLost ? 'running' : 'queued')
       },
     )
   })
