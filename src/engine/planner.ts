@@ -34,6 +34,12 @@ const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
  */
 const LOOKS = 1.5
 
+/**
+ * When the next tick is known, the look comes as soon as it may be planned: thousands of jobs may have that tick, and planning them takes a
+ * part of the interval. So many looks to an interval at most.
+ */
+const MOST_LOOKS = 4
+
 /** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
 const LEFT_BEHIND = 2
 
@@ -176,7 +182,13 @@ export class Planner extends LoopService {
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
     const lookMs = this.#pollMs / LOOKS
-    return nextPlanAt ? Math.min(lookMs, Math.max(5, nextPlanAt.getTime() - now.getTime())) : lookMs
+    if (!nextPlanAt) return lookMs
+    const ms = nextPlanAt.getTime() - now.getTime()
+    // One that is within the interval waits for its tick.
+    return Math.min(
+      lookMs,
+      ms > this.#pollMs ? Math.max(this.#pollMs / MOST_LOOKS, ms - this.#pollMs) : Math.max(5, ms),
+    )
   }
 
   /**
