@@ -24,8 +24,8 @@ export class WaitingLine<T> {
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
-  /** Of handlers; nothing is short until it has shown to be. */
-  #averageMs = Infinity
+  /** Of handlers; undefined until the first one has ended. */
+  #averageMs: number | undefined
   #isTimed = false
 
   /** @param giveBack gets what has waited for too long, or is not to wait any more */
@@ -40,17 +40,21 @@ export class WaitingLine<T> {
   }
 
   get isWorthWhile(): boolean {
-    return this.#averageMs <= SHORT_MS
+    return this.#averageMs !== undefined && this.#averageMs <= SHORT_MS
   }
 
-  /** How many claims so many slots are done with in 100 ms, on average; as many as slots at least. */
+  /**
+   * How many claims so many slots are done with in 100 ms, on average; as many as slots at least. `Infinity` before a handler has shown
+   * how long it takes: what waits in vain goes back once, half a second later.
+   */
   soonOver(slots: number): number {
-    return Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
+    return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
   }
 
   /** A handler has taken so long. */
   took(ms: number): void {
-    this.#averageMs = this.#averageMs === Infinity ? ms : this.#averageMs + NEWEST * (ms - this.#averageMs)
+    const average = this.#averageMs ?? Infinity
+    this.#averageMs = average === Infinity ? ms : average + NEWEST * (ms - average)
   }
 
   push(item: T): void {

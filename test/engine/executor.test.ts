@@ -102,7 +102,7 @@ describeEachStore((fixture) => {
     it('begins at its time and not before, and keeps no slot from others until then', async () => {
       const claims = await claimEarly(25)
       const over = takenEarly(claims)
-      expect([executor.room, executor.freeSlots, executor.roomForEarly]).toEqual([10, 10, -15])
+      expect([executor.room, executor.freeSlots, executor.roomForEarly]).toEqual([10, 10, 9_975])
       await executed(await claimOne('a', NODE), NODE)
       clock.advance(MINUTE - 1)
       await executed(await claimOne('a', NODE), NODE)
@@ -115,7 +115,8 @@ describeEachStore((fixture) => {
     })
 
     it('may be more than there are slots where handlers are soon over', async () => {
-      expect(executor.roomForEarly).toBe(10)
+      // Nobody knows yet.
+      expect(executor.roomForEarly).toBe(10_000)
       await executed(await claimOne('a', NODE), NODE)
       // Handlers that take no time.
       expect(executor.roomForEarly).toBe(10_000)
