@@ -95,8 +95,8 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
     .orderBy('run_at')
     .orderBy('id')
     .limit(limit)
-  // No id is empty, so an empty list matches nothing.
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
+  // No id is empty, so an empty list matches nothing.
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])
   for (const condition of without(except ?? [])) query = query.where(condition)
   return query

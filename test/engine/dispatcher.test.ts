@@ -17,6 +17,8 @@ const NODE = '00000000-0000-4000-8000-000000000001'
 const HOUR = 3_600_000
 const AT_ONCE = [new Date(0)]
 
+const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
+
 /** Takes claims as the executor does. */
 class Hands {
   readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
@@ -165,7 +167,6 @@ describeEachStore((fixture) => {
   it('claims what becomes due at one time a quarter of a second before, as far as there is room', async () => {
     const clock = new ManualClock()
     const { runs } = storeOn(await fixture.open({ clock }))
-    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
     const looks = async (): Promise<void> => {
       // Its next sleep: there is nothing left to do.
       await eventually(() => expect(clock.sleeping).toBe(1))
@@ -192,6 +193,14 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await states()).toEqual(['succeeded', 'running', 'running', 'succeeded']))
     expect(hands.early).toHaveLength(claimed)
   })
+
+  const registerLimited = (): Promise<unknown> =>
+    store.jobs.register([
+      {
+        ...{ id: limited.id, description: undefined, schedule: null, windows: null },
+        begin: { nextTick: undefined, windowCursor: undefined },
+      },
+    ])
 
   /** A dispatcher on a clock of its own that has looked and rests. */
   const resting = async (jobs: JobDefinition[] = []) => {
@@ -225,7 +234,6 @@ describeEachStore((fixture) => {
   })
 
   it('claims nothing early that is behind a run of a job with limits, and looks when its time comes', async () => {
-    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
     const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
     const runAt = await enqueueAt(200, 'limited')
     await enqueueAt(200, 'a', 1)
@@ -239,14 +247,8 @@ describeEachStore((fixture) => {
   })
 
   it('does not go round in circles before a time while a run is due that a limit keeps in the queue', async () => {
-    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
     const { dispatcher, hands, clock, runs, looks, enqueueAt } = await resting([limited])
-    await store.jobs.register([
-      {
-        ...{ id: 'limited', description: undefined, schedule: null, windows: null },
-        begin: { nextTick: undefined, windowCursor: undefined },
-      },
-    ])
+    await registerLimited()
     await enqueueAt(-1, 'limited')
     const { claims } = await runs.claim({ nodeId: NODE, limit: 1, limits: new Map() })
     expect(claims).toHaveLength(1)
@@ -303,17 +305,11 @@ describeEachStore((fixture) => {
   }
 
   it('looks at once for a run of a job with limits when a slot gets free, whatever it saw without one', async () => {
-    const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
     const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
     dispatcher.expect([await enqueueAt(-1, 'a')])
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
     await looks()
-    await store.jobs.register([
-      {
-        ...{ id: 'limited', description: undefined, schedule: null, windows: null },
-        begin: { nextTick: undefined, windowCursor: undefined },
-      },
-    ])
+    await registerLimited()
     await enqueueAt(-1, 'limited')
     hands.ahead = 10
     clock.advance(1_000)
