@@ -1,0 +1,125 @@
+import { describe, PikoError } from '../errors.ts'
+
+/** An instant as people write it: a `Date`, or ISO 8601 text with its zone. */
+export type InstantInput = Date | string
+
+/** MySQL's DATETIME begins with the year 1000 and ends with 9999. Text in SQLite sorts like time between the two. */
+export const FIRST_INSTANT_MS = Date.UTC(1000, 0, 1)
+export const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
+/** The instant that a value means, or what was expected in its place. */
+export type InstantReading = { readonly date: Date } | { readonly expected: string }
+
+const DATE = String.raw`(\d{4})-(\d\d)-(\d\d)`
+const TIME = String.raw`(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?`
+const ZONE = String.raw`(Z|[+-]\d\d:?\d\d)`
+const WRITTEN = new RegExp(`^${DATE}T${TIME}${ZONE}$`)
+const STORED = new RegExp(`^${DATE}(?:[T ]${TIME}${ZONE}?)?$`)
+
+/** Nearly every row. Days from 29 on depend on their month. */
+const AS_STORED = /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
+
+const FORM = 'an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
+const RANGE = 'an instant from "1000-01-01T00:00:00Z" to "9999-12-31T23:59:59.999Z", which every database can keep'
+
+/**
+ * The one rule for an instant that people or programs write: a valid `Date`, or ISO 8601 text of date, `T`, time and zone (`Z`, `±hh:mm` or
+ * `±hhmm`). It must exist on the calendar, and both databases must be able to keep it. Digits after the millisecond are dropped. Pure.
+ *
+ * `Date` alone reads more than that: "Jan 15 2026" in local time, 30 February as 2 March, "1.5" as a day of the year 2001.
+ */
+export function readInstant(value: unknown): InstantReading {
+  if (typeof value === 'string') {
+    const parts = WRITTEN.exec(value)
+    return parts ? readParts(parts) : { expected: FORM }
+  }
+  return isDate(value) ? withinRange(msOf(value)) : { expected: `a Date, or ${FORM}` }
+}
+
+/**
+ * Reads an option or an argument.
+ *
+ * @param name what the value was given for, such as `from of a backfill`
+ * @throws PikoError `USAGE`
+ */
+export function instantOf(name: string, value: unknown): Date {
+  const reading = readInstant(value)
+  if ('date' in reading) return reading.date
+  throw new PikoError('USAGE', `${name} is ${describeInstant(value)}; expected ${reading.expected}`, {
+    details: { option: name, value: isDate(value) ? describeInstant(value) : value },
+  })
+}
+
+/**
+ * Reads an instant of a row, as Piko stores it or as people type it: `2026-01-31T12:00:00.000Z`, and without a zone, which is UTC then:
+ * `2026-01-31 12:00:00`, `2026-01-31`. The calendar and the range are the same as in {@link readInstant}. Pure.
+ *
+ * @returns undefined for anything else: the row is broken
+ */
+export function storedInstant(value: unknown): Date | undefined {
+  if (typeof value !== 'string') return isDate(value) ? dateOf(withinRange(msOf(value))) : undefined
+  if (AS_STORED.test(value)) return new Date(value)
+  const parts = STORED.exec(value)
+  return parts ? dateOf(readParts(parts)) : undefined
+}
+
+/** An invalid Date is `null` in JSON. */
+export function describeInstant(value: unknown): string {
+  return isDate(value) && Number.isNaN(msOf(value)) ? 'an invalid Date' : describe(value)
+}
+
+/** True for what both databases can keep. */
+function isInstantMs(ms: number): boolean {
+  return ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS
+}
+
+function readParts(parts: RegExpExecArray): InstantReading {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts
+    .slice(1, 7)
+    .map((part) => Number(part ?? 0))
+  const days = month >= 1 && month <= 12 ? new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate() : 0
+  if (days === 0) return { expected: 'a month from 01 to 12' }
+  if (day < 1 || day > days) return { expected: `a day that exists: ${parts[1]}-${parts[2]} has ${days} days` }
+  if (hour > 23) return { expected: 'an hour from 00 to 23; midnight is 00:00 of the day that begins with it' }
+  if (minute > 59) return { expected: 'a minute from 00 to 59' }
+  if (second > 59) return { expected: 'a second from 00 to 59; there is no place for leap seconds' }
+  const offsetMs = offsetOf(parts[8] ?? 'Z')
+  if (offsetMs === undefined) return { expected: 'a zone from -23:59 to +23:59' }
+  const ms = Number((parts[7] ?? '').slice(0, 3).padEnd(3, '0'))
+  // Date.UTC takes the years 0 to 99 for those of 1900; they are out of range anyhow.
+  return year < 100
+    ? { expected: RANGE }
+    : withinRange(Date.UTC(year, month - 1, day, hour, minute, second, ms) - offsetMs)
+}
+
+function offsetOf(zone: string): number | undefined {
+  if (zone === 'Z') return 0
+  const hours = Number(zone.slice(1, 3))
+  const minutes = Number(zone.slice(-2))
+  if (hours > 23 || minutes > 59) return undefined
+  return (hours * 60 + minutes) * (zone.startsWith('-') ? -60_000 : 60_000)
+}
+
+function withinRange(ms: number): InstantReading {
+  if (Number.isNaN(ms)) return { expected: 'a valid Date' }
+  return isInstantMs(ms) ? { date: new Date(ms) } : { expected: RANGE }
+}
+
+function dateOf(reading: InstantReading): Date | undefined {
+  return 'date' in reading ? reading.date : undefined
+}
+
+/** By what only a Date has inside: one of another realm is none by `instanceof`. */
+function isDate(value: unknown): value is Date {
+  try {
+    msOf(value as Date)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The method of the class, whatever the object has in its place. */
+function msOf(date: Date): number {
+  return Date.prototype.getTime.call(date)
+}
