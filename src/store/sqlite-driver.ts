@@ -15,6 +15,7 @@ import {
   type SqliteStatement,
 } from 'kysely'
 import { describe } from '../errors.ts'
+import { loopTurn } from './loop-turn.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
@@ -62,6 +63,8 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    // Before the write lock is taken.
+    if (loopTurn.isDue(false)) await loopTurn.next()
     this.#giveBack = await this.#turn.take()
     this.#setOwn(true)
     try {
@@ -98,7 +101,10 @@ class ImmediateDriver extends SqliteDriver {
   }
 }
 
-/** Lets a single statement that writes wait for the transaction of another connection of this process. */
+/**
+ * Lets a single statement that writes wait for the transaction of another connection of this process, and every statement for a turn
+ * of the event loop that is due.
+ */
 class TurnConnection implements DatabaseConnection {
   /** A transaction is open on this connection. */
   hasTurn = false
@@ -111,6 +117,7 @@ class TurnConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
     if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#connection.executeQuery<R>(query)
     const giveBack = await this.#turn.take()
     try {

@@ -1,0 +1,44 @@
+import { setImmediate } from 'node:timers'
+
+/** Longest time without a turn of the event loop, in milliseconds, before a statement waits for one. */
+const MAX_WITHOUT_TURN_MS = 10
+/**
+ * The same inside of a transaction. A short one that has begun comes to its end first: it holds the write lock, and a handler that
+ * blocks the loop in that turn would hold it on.
+ */
+const MAX_IN_TRANSACTION_MS = 20
+
+/**
+ * Gives the event loop its turns. `node:sqlite` answers without leaving the process, so an awaited statement continues in the same
+ * turn of the loop: a loop of such statements would let no timer, socket or signal through.
+ *
+ * Time is measured from the first statement after a turn: it covers the statements and all that ran between them.
+ */
+class LoopTurn {
+  #since: number | undefined
+  #next: Promise<void> | undefined
+
+  /** Whether a statement should wait for the next turn before it begins. */
+  isDue(inTransaction: boolean): boolean {
+    const now = performance.now()
+    if (this.#since === undefined) {
+      this.#since = now
+      setImmediate(() => (this.#since = undefined))
+      return false
+    }
+    return now - this.#since >= (inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
+  }
+
+  /** Resolves in the next turn; one promise for all who wait. */
+  next(): Promise<void> {
+    return (this.#next ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#next = undefined
+        resolve()
+      })
+    }))
+  }
+}
+
+/** The one of this thread's event loop. */
+export const loopTurn = new LoopTurn()
