@@ -26,7 +26,10 @@ export default defineConfig({
     globalSetup: ['test/support/mysql-global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Only a hang fails a test: on a machine with other work each takes many times as long as alone.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    teardownTimeout: 120_000,
+    expect: { poll: { timeout: 120_000 } },
   },
 })

@@ -26,7 +26,7 @@ describe('the README and the pages of docs', () => {
     expect(compilerComplaints([readme, jobs, services, transactions, windows].flatMap(({ files }) => files))).toEqual(
       [],
     )
-  }, 120_000)
+  })
 })
 
 describe('docs/windows.md', () => {

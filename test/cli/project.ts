@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished, vi } from 'vitest'
+import { onTestFinished } from 'vitest'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
-
-// Every command is a process that loads all its sources, seconds on a busy machine.
-vi.setConfig({ testTimeout: 90_000 })
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BIN = join(ROOT, 'src/cli/bin.ts')
@@ -99,12 +97,12 @@ export class CliProcess {
   }
 }
 
-/** Asks again and again, for 60 seconds at most, until the answer is neither false nor undefined. */
+/** Asks again and again, as long as a test's patience lasts, until the answer is neither false nor undefined. */
 export async function until<T>(
   ask: () => T | Promise<T>,
   everyMs = 50,
 ): Promise<Exclude<Awaited<T>, false | undefined>> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + PATIENCE_MS
   for (;;) {
     const answer = await ask()
     if (answer !== false && answer !== undefined) return answer as Exclude<Awaited<T>, false | undefined>

@@ -53,7 +53,7 @@ export const slow = defineJob({ id: 'slow' }, (ctx) => new Promise((_, reject) =
     piko.kill('SIGTERM')
     const { code } = await piko.ended
     expect(code).toBe(0)
-    expect(performance.now() - signalledAt).toBeLessThan(6_000)
+    expect(performance.now() - signalledAt).toBeLessThan(60_000)
     const { DatabaseSync } = await import('node:sqlite')
     const database = new DatabaseSync(`${project.folder}/.piko/piko.db`)
     expect({ ...database.prepare('SELECT state, attempt, node_id FROM piko_run').get() }).toEqual({

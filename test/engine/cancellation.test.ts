@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
       const asked = await other.cancel(id)
       expect(asked).toMatchObject({ id, state: 'running', cancelRequestedAt: expect.any(Date) as Date })
       expect(await settled).toMatchObject({ runId: id, outcome: 'cancelled', state: 'cancelled', isGivenUp: false })
-      expect(performance.now() - askedAt).toBeLessThan(2_000)
+      expect(performance.now() - askedAt).toBeLessThan(20_000)
       expect(reasons).toMatchObject([{ code: 'RUN_CANCELLED', details: { runId: id } }])
       expect(await other.findRun(id)).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
       expect(await other.attempts(id)).toMatchObject([{ attempt: 1, outcome: 'cancelled' }])

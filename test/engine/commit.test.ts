@@ -124,25 +124,21 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
-    it(
-      'leaves nothing when the process is killed before the commit, and is done again once',
-      { timeout: 30_000 },
-      async () => {
-        const lease = store.name === 'sqlite' ? '60s' : '2s'
-        const child = new WorkerProcess({ mode: 'commit', settings: testSettings(store.options, { piko: { lease } }) })
-        await child.told('started')
-        const [id = 0] = await storeOn(database).runs.enqueue([{ jobId: 'work', kind: 'manual', priority: 0 }])
-        await child.told('written')
-        await child.kill()
-        expect(await effects()).toEqual([])
-        const app = await startApp(
-          store.options,
-          defineJob({ id: 'work' }, (ctx) => effect(ctx)),
-        )
-        expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1, output: 'written' })
-        expect(await effects()).toEqual([{ run_id: id }])
-      },
-    )
+    it('leaves nothing when the process is killed before the commit, and is done again once', async () => {
+      const lease = store.name === 'sqlite' ? '60s' : '2s'
+      const child = new WorkerProcess({ mode: 'commit', settings: testSettings(store.options, { piko: { lease } }) })
+      await child.told('started')
+      const [id = 0] = await storeOn(database).runs.enqueue([{ jobId: 'work', kind: 'manual', priority: 0 }])
+      await child.told('written')
+      await child.kill()
+      expect(await effects()).toEqual([])
+      const app = await startApp(
+        store.options,
+        defineJob({ id: 'work' }, (ctx) => effect(ctx)),
+      )
+      expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1, output: 'written' })
+      expect(await effects()).toEqual([{ run_id: id }])
+    })
 
     it('is refused a second time', async () => {
       let second: unknown
@@ -299,7 +295,7 @@ describeEachStore((store) => {
       await proxy.stop()
     })
 
-    it('is not waited for when the process stops', { timeout: 20_000 }, async () => {
+    it('is not waited for when the process stops', async () => {
       const { proxy, settings } = await startProxy()
       const { job, lost } = losing(() => proxy.loseAnswerTo('commit', INSERT_INTO))
       const app = await startApp(store.options, job, {

@@ -1,8 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { payload, type System, type SystemFactory } from '../../bench/harness/system.ts'
 import bareMysql from '../../bench/systems/bare-mysql.ts'
 import bareSqlite from '../../bench/systems/bare-sqlite.ts'
 import { defineJob, Piko } from '../../src/index.ts'
+import { eventually } from '../support/app.ts'
 import { createMysqlDatabase, createSqliteFile } from '../support/databases.ts'
 import { StatementCounter } from '../support/statement-counter.ts'
 
@@ -61,7 +62,7 @@ async function drainBare(open: SystemFactory, config: { dsn: string; lanes: numb
   })
   const ms = await done.promise
   // The lanes look once more, and find nothing.
-  await vi.waitFor(async () => expect(await bare.isPending()).toBe(false))
+  await eventually(async () => expect(await bare.isPending()).toBe(false))
   await bare.close()
   return ms
 }
@@ -77,7 +78,7 @@ async function share(engine: () => Promise<number>, bare: () => Promise<number>)
 }
 
 /** No figure here depends on how fast the machine is. */
-describe('10,000 runs cost', { timeout: 120_000 }, () => {
+describe('10,000 runs cost', () => {
   it('the MySQL server at most 10 statements by 1,000 to store, and 40 to process with the start and the stop of the node', async () => {
     const { dsn, drop } = await createMysqlDatabase()
     await migrate({ mysql: { dsn } })

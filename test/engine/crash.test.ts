@@ -25,9 +25,9 @@ describeEachStore((fixture) => {
 
   describe('a process that is killed', () => {
     // On SQLite the pid tells at once that the process is gone, however long its lease is.
-    const lease = fixture.name === 'sqlite' ? '60s' : '2s'
+    const lease = fixture.name === 'sqlite' ? '600s' : '2s'
 
-    it('leaves its runs to the next one, uncounted', { timeout: 30_000 }, async () => {
+    it('leaves its runs to the next one, uncounted', async () => {
       const ids = await enqueue(12)
       const settings = testSettings(fixture.options, { piko: { lease, concurrency: 8 } })
       const child = new WorkerProcess({ mode: 'hold', settings })
@@ -45,11 +45,11 @@ describeEachStore((fixture) => {
       const claims = runs.map((run) => run.fence - run.id * FENCE_FACTOR).sort()
       expect(claims).toEqual([...Array.from({ length: 4 }, () => 1), ...Array.from({ length: 8 }, () => 2)])
       expect(recovered.reduce((sum, one) => sum + one.count, 0)).toBe(8)
-      if (fixture.name === 'sqlite') expect(tookMs).toBeLessThan(10_000)
+      if (fixture.name === 'sqlite') expect(tookMs).toBeLessThan(120_000)
       expect(await store.nodes.list()).toHaveLength(1)
     })
 
-    it('in the middle of many short runs loses none and ends none twice', { timeout: 30_000 }, async () => {
+    it('in the middle of many short runs loses none and ends none twice', async () => {
       const settings = testSettings(fixture.options, { piko: { lease, concurrency: 25 } })
       const children = [1, 2].map(() => new WorkerProcess({ mode: 'churn', settings }))
       await Promise.all(children.map((child) => child.told('started')))
@@ -82,77 +82,69 @@ describeEachStore((fixture) => {
   })
 
   describe('a node whose lease is gone', () => {
-    it(
-      'W37: aborts its handlers, writes nothing of them, and goes on under a new id',
-      { timeout: 30_000 },
-      async () => {
-        const reasons: unknown[] = []
-        let isLost = false
-        const app = await startApp(
-          fixture.options,
-          defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, fence, attempt }) => {
-            if (isLost) return { fence, attempt }
-            await new Gate().pass(signal).catch((error: unknown) => reasons.push(error))
-            return 'of the first'
-          }),
-        )
-        app.events.on('node.lost', () => (isLost = true))
-        const [lost, left] = [nextEvent(app, 'run.lost'), nextEvent(app, 'node.lost')]
-        const [settled, recovered] = [recordEvents(app, 'run.settled'), recordEvents(app, 'runs.recovered')]
-        const started = nextEvent(app, 'run.started')
-        const { id } = await app.run('a')
-        await started
-        const [node] = await store.nodes.list()
-        await store.nodes.remove([node!.id])
-        const { nodeId, newNodeId } = await left
-        expect(nodeId).toBe(node!.id)
-        expect(await lost).toMatchObject({ runId: id, jobId: 'a' })
-        expect(reasons[0]).toMatchObject({ code: 'LEASE_LOST' })
-        const run = await app.waitFor(id)
-        expect(run).toMatchObject({ state: 'succeeded', attempt: 1, nodeId: newNodeId })
-        expect(run.output).toEqual({ fence: run.fence, attempt: 1 })
-        expect(run.fence).toBeGreaterThan(id * FENCE_FACTOR + 1)
-        await eventually(() => expect(settled.map((one) => one.outcome)).toEqual(['success']))
-        expect(recovered[0]).toEqual({ count: 1, nodeIds: [nodeId] })
-        expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
-      },
-    )
+    it('W37: aborts its handlers, writes nothing of them, and goes on under a new id', async () => {
+      const reasons: unknown[] = []
+      let isLost = false
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, fence, attempt }) => {
+          if (isLost) return { fence, attempt }
+          await new Gate().pass(signal).catch((error: unknown) => reasons.push(error))
+          return 'of the first'
+        }),
+      )
+      app.events.on('node.lost', () => (isLost = true))
+      const [lost, left] = [nextEvent(app, 'run.lost'), nextEvent(app, 'node.lost')]
+      const [settled, recovered] = [recordEvents(app, 'run.settled'), recordEvents(app, 'runs.recovered')]
+      const started = nextEvent(app, 'run.started')
+      const { id } = await app.run('a')
+      await started
+      const [node] = await store.nodes.list()
+      await store.nodes.remove([node!.id])
+      const { nodeId, newNodeId } = await left
+      expect(nodeId).toBe(node!.id)
+      expect(await lost).toMatchObject({ runId: id, jobId: 'a' })
+      expect(reasons[0]).toMatchObject({ code: 'LEASE_LOST' })
+      const run = await app.waitFor(id)
+      expect(run).toMatchObject({ state: 'succeeded', attempt: 1, nodeId: newNodeId })
+      expect(run.output).toEqual({ fence: run.fence, attempt: 1 })
+      expect(run.fence).toBeGreaterThan(id * FENCE_FACTOR + 1)
+      await eventually(() => expect(settled.map((one) => one.outcome)).toEqual(['success']))
+      expect(recovered[0]).toEqual({ count: 1, nodeIds: [nodeId] })
+      expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
+    })
 
-    it(
-      'can still end the second attempt of a run whose first one came to its end late',
-      { timeout: 30_000 },
-      async () => {
-        const [first, second] = [new Gate(), new Gate()]
-        let isLost = false
-        let reason: unknown
-        const app = await startApp(
-          fixture.options,
-          defineJob({ id: 'a' }, async ({ signal }) => {
-            // Ignores its signal.
-            if (!isLost) return first.pass()
-            second.open()
-            await new Gate().pass(signal).catch((error: unknown) => {
-              reason = error
-              throw error
-            })
-          }),
-          { settings: { piko: { shutdown_timeout: '400ms' } } },
-        )
-        app.events.on('node.lost', () => (isLost = true))
-        const lost = nextEvent(app, 'run.lost')
-        const started = nextEvent(app, 'run.started')
-        const { id } = await app.run('a')
-        await started
-        const [node] = await store.nodes.list()
-        await store.nodes.remove([node!.id])
-        await second.pass()
-        first.open()
-        await lost
-        await app.stop()
-        expect(reason).toMatchObject({ code: 'STOPPED' })
-        expect(await store.runs.find(id)).toMatchObject({ state: 'queued', attempt: 0 })
-      },
-    )
+    it('can still end the second attempt of a run whose first one came to its end late', async () => {
+      const [first, second] = [new Gate(), new Gate()]
+      let isLost = false
+      let reason: unknown
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'a' }, async ({ signal }) => {
+          // Ignores its signal.
+          if (!isLost) return first.pass()
+          second.open()
+          await new Gate().pass(signal).catch((error: unknown) => {
+            reason = error
+            throw error
+          })
+        }),
+        { settings: { piko: { shutdown_timeout: '400ms' } } },
+      )
+      app.events.on('node.lost', () => (isLost = true))
+      const lost = nextEvent(app, 'run.lost')
+      const started = nextEvent(app, 'run.started')
+      const { id } = await app.run('a')
+      await started
+      const [node] = await store.nodes.list()
+      await store.nodes.remove([node!.id])
+      await second.pass()
+      first.open()
+      await lost
+      await app.stop()
+      expect(reason).toMatchObject({ code: 'STOPPED' })
+      expect(await store.runs.find(id)).toMatchObject({ state: 'queued', attempt: 0 })
+    })
   })
 
   describe('a run that was given to another claim behind the back of its node', () => {

@@ -14,7 +14,7 @@ interface Measured {
   readonly handles: readonly string[]
 }
 
-it('200 starts and stops leave no listener, no handle and no memory behind', { timeout: 120_000 }, async () => {
+it('200 starts and stops leave no listener, no handle and no memory behind', async () => {
   const { path, remove } = createSqliteFile()
   onTestFinished(remove)
   const settings = testSettings({ sqlitePath: path }, { piko: { block_threshold: '1s' } })

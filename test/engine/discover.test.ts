@@ -51,7 +51,7 @@ async function found(globs: readonly string[], nodeArgs: readonly string[] = [],
   return JSON.parse(stdout)
 }
 
-describe('discoverJobs in a process of its own', { timeout: 60_000 }, () => {
+describe('discoverJobs in a process of its own', () => {
   beforeEach(async () => {
     await mkdir(join(project, 'node_modules'))
     await symlink(root, join(project, 'node_modules/piko'), 'dir')
@@ -172,7 +172,7 @@ describe('discoverJobs', () => {
   })
 })
 
-it('a file whose compiler left its decorators in is told how to compile it', { timeout: 60_000 }, async () => {
+it('a file whose compiler left its decorators in is told how to compile it', async () => {
   await write({
     'package.json': '{ "type": "module" }',
     'jobs/orders.js': 'export class Jobs { @(() => {}) run() {} }',

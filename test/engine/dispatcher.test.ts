@@ -119,36 +119,32 @@ describeEachStore((fixture) => {
     await store.runs.finish(NODE, [{ claim, transition: { to: 'succeeded' } }])
   }
 
-  it(
-    'misses no enqueue, at whatever moment it comes, and never has more under way than slots',
-    { timeout: 30_000 },
-    async () => {
-      const inside = new Headcount()
-      let done = 0
-      const { dispatcher, hands } = await startDispatcher(
-        async (claim) => {
-          inside.enter()
-          await finish(claim)
-          inside.leave()
-          done++
-        },
-        { slots: 3 },
-      )
-      let asked = 0
-      for (let round = 0; round < 40; round++) {
-        const count = 1 + (round % 5)
-        asked += count
-        for (let hop = 0; hop < round % 6; hop++) await new Promise(setImmediate)
-        await enqueue(count)
-        dispatcher.expect(AT_ONCE)
-        // With an hour to the next poll, a wake-up that is lost leaves runs behind.
-        if (round % 3 === 0) await eventually(() => expect(done).toBe(asked), 3_000)
-      }
-      await eventually(() => expect(done).toBe(asked), 3_000)
-      expect(inside.most).toBe(3)
-      expect(hands.active).toBe(0)
-    },
-  )
+  it('misses no enqueue, at whatever moment it comes, and never has more under way than slots', async () => {
+    const inside = new Headcount()
+    let done = 0
+    const { dispatcher, hands } = await startDispatcher(
+      async (claim) => {
+        inside.enter()
+        await finish(claim)
+        inside.leave()
+        done++
+      },
+      { slots: 3 },
+    )
+    let asked = 0
+    for (let round = 0; round < 40; round++) {
+      const count = 1 + (round % 5)
+      asked += count
+      for (let hop = 0; hop < round % 6; hop++) await new Promise(setImmediate)
+      await enqueue(count)
+      dispatcher.expect(AT_ONCE)
+      // With an hour to the next poll, a wake-up that is lost leaves runs behind.
+      if (round % 3 === 0) await eventually(() => expect(done).toBe(asked))
+    }
+    await eventually(() => expect(done).toBe(asked))
+    expect(inside.most).toBe(3)
+    expect(hands.active).toBe(0)
+  })
 
   it('looks again when a planned run becomes due that was not claimed before', async () => {
     const started: number[] = []
@@ -160,7 +156,7 @@ describeEachStore((fixture) => {
     const runAt = new Date(Date.now() + 300)
     await enqueue(1, { runAt })
     dispatcher.expect([runAt])
-    await eventually(() => expect(started).toHaveLength(1), 3_000)
+    await eventually(() => expect(started).toHaveLength(1))
     expect(started[0]! - runAt.getTime()).toBeGreaterThanOrEqual(-2)
   })
 

@@ -103,7 +103,7 @@ describeEachStore((store) => {
       expect(await app.runs()).toEqual([])
     })
 
-    it('splits thousands into statements, whose ids stay in order', { timeout: 60_000 }, async () => {
+    it('splits thousands into statements, whose ids stay in order', async () => {
       const app = await startClient()
       const items = Array.from({ length: 2_500 }, (_, input) => ({ input }))
       const outside = await app.enqueueMany('job', items)
@@ -114,7 +114,7 @@ describeEachStore((store) => {
   })
 
   describe("a transaction of the user's own library", () => {
-    it.each(transactionsOn(store))('$name: commits or rolls back the runs', { timeout: 60_000 }, async ({ open }) => {
+    it.each(transactionsOn(store))('$name: commits or rolls back the runs', async ({ open }) => {
       const transaction = await open()
       const app = await startClient()
       const committed = await transaction((trx) =>
@@ -136,7 +136,7 @@ describeEachStore((store) => {
     })
   })
 
-  it('10,000 requests in transactions, half of them rolled back: the others run', { timeout: 120_000 }, async () => {
+  it('10,000 requests in transactions, half of them rolled back: the others run', async () => {
     const app = await startClient()
     const committed = new Set<number>()
     const lane = async (transaction: OwnTransaction, transactions: number): Promise<void> => {
@@ -158,7 +158,7 @@ describeEachStore((store) => {
     await eventually(async () => {
       expect(await worker.runs({ state: 'queued', limit: 1 })).toEqual([])
       expect(await worker.runs({ state: 'running', limit: 1 })).toEqual([])
-    }, 60_000)
+    })
     const ran = await worker.runs({ state: 'succeeded', limit: 20_000 })
     expect(new Set(ran.map(({ id }) => id))).toEqual(committed)
   })

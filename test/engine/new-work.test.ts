@@ -89,7 +89,7 @@ describeEachStore((store) => {
     const [stranger] = await runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
     gate.open()
     await app.waitFor(held)
-    await eventually(async () => expect((await runs.find(stranger!))?.state).toBe('succeeded'), 5_000)
+    await eventually(async () => expect((await runs.find(stranger!))?.state).toBe('succeeded'))
   })
 
   it('that waits behind a handler that takes long goes back to the queue, for another node', async () => {
@@ -128,7 +128,7 @@ describeEachStore((store) => {
     await start(store.options, job, { settings: { piko: NO_POLL } })
     for (let input = 0; input < 3; input++) {
       await asks.enqueue('rung', { input })
-      await eventually(() => expect(begun).toHaveLength(input + 1), 10_000)
+      await eventually(() => expect(begun).toHaveLength(input + 1))
     }
     expect(begun).toEqual([0, 1, 2])
   })

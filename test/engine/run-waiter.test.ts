@@ -82,7 +82,7 @@ describeEachStore((fixture) => {
     expect((await waiting).map((run) => run.id)).toEqual([one, two, one])
   })
 
-  it('misses no end that this node tells, at whatever moment it comes', { timeout: 30_000 }, async () => {
+  it('misses no end that this node tells, at whatever moment it comes', async () => {
     // With an hour to the next poll, one wake-up that is lost is one test that never ends.
     const waiter = await startWaiter(HOUR)
     for (let round = 0; round < 60; round++) {
@@ -97,7 +97,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('misses no end that comes while it reads the one before', { timeout: 30_000 }, async () => {
+  it('misses no end that comes while it reads the one before', async () => {
     const clock = new ManualClock()
     const waiter = await startWaiter(HOUR, clock)
     for (let round = 0; round < 20; round++) {

@@ -19,7 +19,7 @@ describeEachStore((fixture) => {
     const app = await startApp(fixture.options, job)
     const settled = recordEvents(app, 'run.settled')
     await type(often)
-    await eventually(() => expect(settled.length).toBeGreaterThan(2), 2_000)
+    await eventually(() => expect(settled.length).toBeGreaterThan(2))
     await app.stop()
 
     const again = await startApp(fixture.options, job)

@@ -6,7 +6,7 @@ import { describeEachStore } from '../support/databases.ts'
 
 describeEachStore((fixture) => {
   describe('a service that crashes while runs are in flight', () => {
-    it('comes back, whichever it is; no run is lost or done twice', { timeout: 60_000 }, async () => {
+    it('comes back, whichever it is; no run is lost or done twice', async () => {
       const executions = new Map<number, number>()
       const work = defineJob({ id: 'work' }, async (ctx) => {
         await new Promise((resolve) => setTimeout(resolve, 30))
@@ -51,8 +51,12 @@ describeEachStore((fixture) => {
         await enqueue()
         service.crash(new Error(`injected into ${service.name}`))
         expect((await app.health()).checks[service.name]).toMatchObject({ ok: false })
-        if (service !== http) expect(await readiness()).toBe(503)
-        await eventually(() => expect(restarted.at(-1)?.service).toBe(`Piko/${service.name}`), 10_000)
+        if (service !== http) {
+          const status = await readiness()
+          // On a busy machine the answer may come after the restart.
+          if (restarted.at(-1)?.service !== `Piko/${service.name}`) expect(status).toBe(503)
+        }
+        await eventually(() => expect(restarted.at(-1)?.service).toBe(`Piko/${service.name}`))
         expect(service.isRunning).toBe(true)
         const { checks } = await app.health()
         expect(Object.values(checks).every((check) => check.ok)).toBe(true)

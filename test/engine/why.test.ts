@@ -16,15 +16,13 @@ describeEachStore((fixture) => {
   }
 
   it('tells how the run of a tick ended, or what it waits for', async () => {
+    const gate = new Gate()
     const app = await start(
       defineJob({ id: 'well', every: '1s' }, () => {}),
       defineJob({ id: 'ill', every: '1s' }, () => {
         throw new Error('no such shop')
       }),
-      defineJob(
-        { id: 'stuck', every: '1s', concurrency: 1 },
-        (ctx) => new Promise((resolve) => ctx.signal.addEventListener('abort', resolve)),
-      ),
+      defineJob({ id: 'stuck', every: '1s', concurrency: 1 }, () => gate.pass()),
     )
     const { runId } = await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'ill')
     const { tick } = (await app.findRun(runId))!
@@ -37,6 +35,7 @@ describeEachStore((fixture) => {
         /is due since .* and waits for a free slot: a limit of the job/,
       ),
     )
+    gate.open()
   })
 
   it('tells why there is no run', async () => {

@@ -184,6 +184,7 @@ describe('close', () => {
   it('ends idle connections at once', async () => {
     const server = build()
     const url = await listen(server, { host: '127.0.0.1', port: 0 })
+    server.server.keepAliveTimeout = 600_000
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
     const [head] = (await once(socket, 'data')) as [Buffer]
@@ -192,8 +193,7 @@ describe('close', () => {
     const started = performance.now()
     await server.close()
     await ended
-    // The connection would be kept alive for five seconds.
-    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(performance.now() - started).toBeLessThan(60_000)
     socket.destroy()
   })
 

@@ -69,7 +69,7 @@ describe.each([
   ['SQLite', onSqlite],
   ['MySQL', onMysql],
 ])('the demo on %s', (_name, makePlace) => {
-  test('is killed in the middle, goes on where it stood, and then has nothing to do', { timeout: 90_000 }, async () => {
+  test('is killed in the middle, goes on where it stood, and then has nothing to do', async () => {
     const place = await makePlace()
     const killed = demo(place)
     await killed.line(windowsDone)
@@ -91,7 +91,7 @@ describe.each([
 })
 
 describe('the demo', () => {
-  test('names a window that failed and why, and runs it again the next time', { timeout: 60_000 }, async () => {
+  test('names a window that failed and why, and runs it again the next time', async () => {
     const place = await onSqlite()
     const file = readWeatherFile()
     const lines = new Map(file.lines)
@@ -109,7 +109,7 @@ describe('the demo', () => {
     expect(repaired).toMatchObject({ windows: { succeeded: DAYS, failed: 0, run: 1 }, mismatches: [] })
   })
 
-  test('finds a changed, a missing and a repeated row in its table', { timeout: 60_000 }, async () => {
+  test('finds a changed, a missing and a repeated row in its table', async () => {
     const place = await onSqlite()
     await summaryOf(demo(place, ['--json']))
     const { sql } = await place.open()
@@ -123,7 +123,7 @@ describe('the demo', () => {
     expect(run.stdout).toContain('mismatch: 1 day is more than once in the table: 2013-05-06')
   })
 
-  test('serves health and metrics until it is told to stop', { timeout: 60_000 }, async () => {
+  test('serves health and metrics until it is told to stop', async () => {
     const run = demo(await onSqlite(), ['--serve'], { PIKO_HTTP__PORT: '0' })
     const url = await run.line((line) => /^ {2}(http:\S+)\/metrics$/.exec(line)?.[1])
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
@@ -134,7 +134,7 @@ describe('the demo', () => {
     expect(await run.end(), run.stderr).toBe(0)
   })
 
-  test('stops cleanly on SIGINT in the middle of its work', { timeout: 60_000 }, async () => {
+  test('stops cleanly on SIGINT in the middle of its work', async () => {
     const place = await onSqlite()
     const run = demo(place)
     await run.line(windowsDone)

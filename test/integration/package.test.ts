@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -36,7 +37,7 @@ describe('the packed package in an empty project', () => {
     mkdirSync(piko(), { recursive: true })
     execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', piko(), '--strip-components=1'])
     symlinkSync(join(root, 'node_modules'), join(piko(), 'node_modules'))
-  }, 60_000)
+  })
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -85,25 +86,21 @@ describe('the packed package in an empty project', () => {
       },
     ],
     ['a CommonJS package without a tsconfig', { 'package.json': '{}' }],
-  ])(
-    'fires a decorated job each second and counts it: %s',
-    async (name, files) => {
-      const cwd = project(name.replaceAll(' ', '-'), { ...files, 'jobs.ts': JOBS })
-      const node = start(cwd)
-      const url = await node.url
-      await vi.waitFor(
-        async () => {
-          const metrics = await (await fetch(`${url}/metrics`)).text()
-          const count = /^piko_job_run_total\{job_id="ping",status="succeeded"\} (\d+)$/m.exec(metrics)?.[1]
-          expect(Number(count)).toBeGreaterThanOrEqual(2)
-        },
-        { timeout: 15_000, interval: 100 },
-      )
-      expect((await fetch(`${url}/readyz`)).status).toBe(200)
-      expect(await node.stop()).toBe(0)
-    },
-    30_000,
-  )
+  ])('fires a decorated job each second and counts it: %s', async (name, files) => {
+    const cwd = project(name.replaceAll(' ', '-'), { ...files, 'jobs.ts': JOBS })
+    const node = start(cwd)
+    const url = await node.url
+    await vi.waitFor(
+      async () => {
+        const metrics = await (await fetch(`${url}/metrics`)).text()
+        const count = /^piko_job_run_total\{job_id="ping",status="succeeded"\} (\d+)$/m.exec(metrics)?.[1]
+        expect(Number(count)).toBeGreaterThanOrEqual(2)
+      },
+      { timeout: PATIENCE_MS, interval: 100 },
+    )
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+    expect(await node.stop()).toBe(0)
+  })
 
   it('has types for the user’s compiler in both decorator modes', async () => {
     const tsconfig = (experimentalDecorators: boolean): string =>
@@ -131,7 +128,7 @@ describe('the packed package in an empty project', () => {
       )
       expect(stdout).toBe('')
     }
-  }, 120_000)
+  })
 
   it('ships the migrations, and no test', async () => {
     expect(existsSync(join(piko(), 'migrations/sqlite/0001_jobs_and_runs.up.sql'))).toBe(true)

@@ -10,13 +10,13 @@ function emptyFolder(): string {
   return folder
 }
 
-test('the three scenarios hold what they claim', { timeout: 90_000 }, async () => {
+test('the three scenarios hold what they claim', async () => {
   const run = new ExampleProcess('scenarios.ts', { cwd: emptyFolder(), env: {} })
   expect(await run.end(), run.stdout + run.stderr).toBe(0)
   expect(run.stdout.match(/^ {2}holds: /gm)).toHaveLength(3)
 })
 
-test('the hello example greets each second and ends by itself', { timeout: 30_000 }, async () => {
+test('the hello example greets each second and ends by itself', async () => {
   const run = new ExampleProcess('hello.ts', { cwd: emptyFolder(), env: { PIKO_LOG_LEVEL: 'warn' } })
   expect(await run.end(), run.stderr).toBe(0)
   const greetings = [...run.stdout.matchAll(/^hello at (.+)$/gm)].map((match) => Date.parse(match[1] ?? ''))

@@ -62,7 +62,7 @@ async function written(name: string, code: string): Promise<string> {
 describe.each([
   { mode: 'TC39 decorators', legacy: false },
   { mode: 'experimentalDecorators', legacy: true },
-])('with $mode', { timeout: 60_000 }, ({ legacy }) => {
+])('with $mode', ({ legacy }) => {
   const folder = legacy ? 'legacy' : 'tc39'
 
   it('tsc output registers the same jobs', async () => {
@@ -156,7 +156,7 @@ describe.each([
   })
 })
 
-it("defineJob runs on Node's own type stripping", { timeout: 60_000 }, async () => {
+it("defineJob runs on Node's own type stripping", async () => {
   expect(await node([join(fixtures, 'plain-jobs.ts')])).toEqual([
     ['hello', 'cron', 'hello 1'],
     ['manual', 'none', 'by hand'],

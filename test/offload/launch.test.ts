@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 /** How a user's process may be started: each way in a child process of its own, with nothing inherited from the tests. */
 
@@ -82,7 +83,7 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promis
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
     cwd: folder,
     env: { ...inherited, ...env },
-    timeout: 60_000,
+    timeout: PATIENCE_MS,
   })
   return { said: JSON.parse(stdout), stderr }
 }

@@ -86,7 +86,7 @@ describeEachStore((fixture) => {
       () => {},
     )
     const [app] = (await nodes(1, job)) as [Piko]
-    await eventually(async () => expect((await app.ledger('hourly')).counts.succeeded).toBe(240), 20_000)
+    await eventually(async () => expect((await app.ledger('hourly')).counts.succeeded).toBe(240))
     const before = await app.ledger('hourly')
     await app.run('hourly', { window: '2026-01-03T05:00:00Z', wait: true })
     expect(await app.ledger('hourly')).toEqual(before)
@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     )
     const runs = await Promise.all(ids.map((id, index) => (index % 2 ? a : b).waitFor(id)))
     expect(runs.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
-    await eventually(async () => expect((await a.ledger('hourly')).watermark).toEqual(new Date(windows.end)), 20_000)
+    await eventually(async () => expect((await a.ledger('hourly')).watermark).toEqual(new Date(windows.end)))
     expect(failed).toEqual([[], []])
   })
 

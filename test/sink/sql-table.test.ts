@@ -8,6 +8,7 @@ import { type SqlDatabase, type SqlExecutor } from '../../src/sink/sql.ts'
 import { sqlTable } from '../../src/sink/sql-table.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { hourOf, sinkScope } from './sink-scope.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 class Order {
   readonly id: number
@@ -256,7 +257,7 @@ describeEachStore((store) => {
 
 /** Resolves when some transaction waits for a lock. */
 async function lockWait(sql: SqlDatabase): Promise<void> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
     const [row] = await sql.query(
       "SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
     )

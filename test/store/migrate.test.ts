@@ -290,7 +290,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     await assertSchema(database, folder)
   })
 
-  it('migrates once when ten processes do it at the same time', { timeout: 90_000 }, async () => {
+  it('migrates once when ten processes do it at the same time', async () => {
     const folder = three()
     const processes = Array.from({ length: 10 }, () => new MigratingProcess(options, { direction: 'up', folder }))
     await Promise.all(processes.map((each) => each.ready()))
@@ -336,15 +336,14 @@ describe('on MySQL', () => {
       // Who has read a table keeps others from altering it until the transaction ends.
       await sql`SELECT id FROM gate`.execute(trx)
       migrating.go()
-      await expect.poll(running, { timeout: 15_000 }).toHaveLength(1)
+      await expect.poll(running).toHaveLength(1)
       await migrating.kill()
     })
-    await expect.poll(running, { timeout: 15_000 }).toHaveLength(0)
+    await expect.poll(running).toHaveLength(0)
   }
 
   it.each(['executed', 'not executed'])(
     'goes on after a process was killed in a statement that was %s',
-    { timeout: 90_000 },
     async (executed) => {
       const folder = gated()
       await killInTheMiddle(folder)
@@ -367,7 +366,7 @@ describe('on MySQL', () => {
     },
   )
 
-  it('finishes what was interrupted on its way up before it goes down', { timeout: 90_000 }, async () => {
+  it('finishes what was interrupted on its way up before it goes down', async () => {
     const folder = gated()
     await killInTheMiddle(folder)
     await database.sql.exec(`UPDATE piko_migration_lock SET expires_at = '2000-01-01 00:00:00'`)

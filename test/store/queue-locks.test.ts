@@ -77,7 +77,7 @@ describe('locks on MySQL', () => {
       await database.sql.query('ANALYZE TABLE piko_run')
     }
 
-    it('locks n rows, found in the order of an index, and blocks no other claim', { timeout: 60_000 }, async () => {
+    it('locks n rows, found in the order of an index, and blocks no other claim', async () => {
       await fill()
       const selects: SelectQueryNode[] = []
       const recorder: KyselyPlugin = {
@@ -99,9 +99,8 @@ describe('locks on MySQL', () => {
           }, recorder),
         ).claim(request({ limit }))
         await isOpen.pass()
-        const started = performance.now()
+        // Waiting for the first would end in a lock wait timeout: it commits later.
         const second = await runs.claim(request({ nodeId: OTHER, limit }))
-        expect(performance.now() - started).toBeLessThan(1_000)
         mayCommit.open()
         const first = await claiming
         expect([first.claims.length, second.claims.length]).toEqual([limit, limit])
@@ -181,9 +180,7 @@ describe('locks on MySQL', () => {
       await released.pass()
     })
     await isHeld.pass()
-    const started = performance.now()
     expect(await runs.recover()).toMatchObject({ count: 2 })
-    expect(performance.now() - started).toBeLessThan(1_000)
     released.open()
     await holding
     expect(await runs.recover()).toMatchObject({ count: 1 })

@@ -4,6 +4,7 @@ import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/database.ts'
 import { type EventMap, type EventName } from '../../src/telemetry/events.ts'
+import { PATIENCE_MS } from './patience.ts'
 
 export interface AppOptions extends Omit<PikoOptions, 'jobs'> {
   /** The test expects that stopping the app fails. */
@@ -27,8 +28,8 @@ export function testSettings(store: OpenOptions, more: SettingsOverrides = {}): 
     piko: {
       log_level: 'silent',
       poll_interval: '50ms',
-      lease: '2s',
-      shutdown_timeout: '5s',
+      lease: '15s',
+      shutdown_timeout: '30s',
       block_threshold: '0s',
       ...more.piko,
     },
@@ -79,7 +80,7 @@ export function recordEvents<N extends EventName>(app: Piko, name: N): EventMap[
 }
 
 /** Asks again until the assertions hold. */
-export function eventually<T>(assertions: () => T | Promise<T>, timeoutMs = 10_000): Promise<T> {
+export function eventually<T>(assertions: () => T | Promise<T>, timeoutMs = PATIENCE_MS): Promise<T> {
   return vi.waitFor(assertions, { timeout: timeoutMs, interval: 15 })
 }
 

@@ -32,7 +32,7 @@ export async function createMysqlDatabase(): Promise<{
       database: name,
       poolSize: 10,
       poolRecycleMs: 3_600_000,
-      connectTimeoutMs: 5_000,
+      connectTimeoutMs: 60_000,
       statementTimeoutMs: 60_000,
     },
     dsn: url.href,

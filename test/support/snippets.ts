@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
+import { PATIENCE_MS } from './patience.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const execute = promisify(execFile)
@@ -37,7 +38,7 @@ export class Snippets {
     const { stdout } = await execute(process.execPath, ['--conditions=piko-source', '--import', 'tsx', ...args], {
       cwd: this.#folder,
       env: { ...process.env, PIKO_LOG_LEVEL: 'warn' },
-      timeout: 30_000,
+      timeout: PATIENCE_MS,
     })
     return stdout
   }

@@ -33,7 +33,7 @@ export class WorkerProcess {
       const found = this.lines.filter((line) => line.startsWith(beginning)).length
       if (found < count)
         throw new Error(`"${beginning}" was told ${found} times:\n${this.lines.join('\n')}\n${this.#stderr}`)
-    }, 15_000)
+    })
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type EventMap, Events } from '../../src/telemetry/events.ts'
 import { type MetricSources, Metrics } from '../../src/telemetry/metrics.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const sources: MetricSources = { active: () => 2, slots: () => 16, resources: () => [] }
 
@@ -141,7 +142,7 @@ describe('Metrics', () => {
       await new Metrics({ host: 'h', sources }).render()`
     const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
     const cwd = fileURLToPath(new URL('../..', import.meta.url))
-    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd, timeout: 15_000 })
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd, timeout: PATIENCE_MS })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   })
 })

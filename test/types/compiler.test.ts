@@ -26,11 +26,11 @@ async function tsc(...args: readonly string[]): Promise<string> {
 }
 
 // `npm run check:types` checks decorator-cases.ts with TC39 decorators.
-it('the decorator cases hold with experimentalDecorators too', { timeout: 60_000 }, async () => {
+it('the decorator cases hold with experimentalDecorators too', async () => {
   expect(await tsc('-p', join(root, 'test/types/tsconfig.legacy.json'), '--noEmit')).toBe('')
 })
 
-describe('the cost of a job to the type checker', { timeout: 120_000 }, () => {
+describe('the cost of a job to the type checker', () => {
   /** Type instantiations of a file with as many jobs of each form. */
   async function instantiations(jobs: number): Promise<number> {
     const header = `
