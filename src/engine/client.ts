@@ -4,7 +4,7 @@ import { type Run, RUN_STATES, type RunState } from '../job/run.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
-import { MOST_CONFIG_BYTES, MOST_INPUT_BYTES, toJson } from '../store/json.ts'
+import { MOST_CONFIG_BYTES, toJson } from '../store/json.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
@@ -104,6 +104,7 @@ export class Client extends Service {
   readonly #onEnqueued: (runAts: readonly Date[]) => void
   readonly #enqueueIn: Store['enqueueIn']
   readonly #assertOutside: (what: string) => void
+  readonly #database: Pick<Store['database'], 'maxValueBytes'>
 
   /**
    * @param onEnqueued gets the times at which stored runs are due
@@ -127,6 +128,7 @@ export class Client extends Service {
     this.#windows = parts.store.windows
     this.#enqueueIn = parts.store.enqueueIn
     this.#assertOutside = parts.store.database.assertOutside
+    this.#database = parts.store.database
     this.#waiter = parts.waiter
     this.#savedConfig = parts.savedConfig
     this.#onEnqueued = onEnqueued
@@ -204,7 +206,7 @@ export class Client extends Service {
   #newRun(jobId: string, options: RunOptions): NewRun {
     const job = this.#registry.get(jobId)
     parseConfig(job, mergeConfig(this.#savedConfig(jobId)?.config, options.config))
-    assertStorable(options)
+    assertStorable(options, this.#database.maxValueBytes)
     return {
       jobId,
       kind: 'manual',
@@ -328,9 +330,9 @@ function dueAt(run: NewRun): Date {
 }
 
 /** Requests are stored many at once: one that the database would refuse must not take the others with it. */
-function assertStorable({ config, input, priority, runAt }: RunOptions): void {
+function assertStorable({ config, input, priority, runAt }: RunOptions, maxInputBytes: number): void {
   toJson(config, 'config', MOST_CONFIG_BYTES)
-  toJson(input, 'input', MOST_INPUT_BYTES)
+  toJson(input, 'input', maxInputBytes)
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
   }

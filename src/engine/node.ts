@@ -109,6 +109,7 @@ export class Node {
       sql: store.database.sql,
       runs: store.runs,
       commit: store.commit,
+      maxOutputBytes: () => store.database.maxValueBytes,
       savedConfig,
       lock: (name, lockOptions) => this.locks.acquire(name, lockOptions),
       events,

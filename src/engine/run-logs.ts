@@ -16,9 +16,9 @@ export interface RunLogOptions {
 }
 
 const FLUSH_MS = 1_000
-/** Lines that wait for a database that does not answer; those that come later are left out. */
-const MOST_WAITING = 20_000
-const LARGEST_FLUSH = 2_000
+/** What waits for a database that does not answer; lines that come later are left out. */
+const MAX_WAITING_LINES = 20_000
+const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
 const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
@@ -29,6 +29,9 @@ export class RunLogs extends LoopService {
   readonly #options: RunLogOptions
   readonly #clock: Clock
   #waiting: NewRunLogLine[] = []
+  #waitingCharacters = 0
+  /** Attempts of which lines are left out, by their fences. */
+  readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
   #flushing: Promise<void> | undefined
 
   constructor(store: RunLogStore, options: RunLogOptions, clock: Clock, events: Events) {
@@ -76,9 +79,29 @@ export class RunLogs extends LoopService {
     if (!this.crashReason) await this.#flush().catch(() => {})
   }
 
-  #keep({ runId, fence, attempt }: Claim, level: RunLogLevel, message: string, fields?: object): void {
-    if (this.#waiting.length >= MOST_WAITING) return
-    this.#waiting.push({
+  #keep(claim: Claim, level: RunLogLevel, message: string, fields?: object): void {
+    if (this.#isFull) this.#leaveOut(claim)
+    else this.#push(claim, level, message, fields)
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.length >= MAX_WAITING_LINES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS
+  }
+
+  #leaveOut(claim: Claim): void {
+    const known = this.#leftOut.get(claim.fence)
+    if (known) known.lines += 1
+    else this.#leftOut.set(claim.fence, { claim, lines: 1 })
+  }
+
+  #tellLeftOut(): void {
+    for (const { claim, lines } of this.#leftOut.values())
+      this.#push(claim, 'warn', `${lines} lines are left out: the database did not take them in time`)
+    this.#leftOut.clear()
+  }
+
+  #push({ runId, fence, attempt }: Claim, level: RunLogLevel, message: string, fields?: object): void {
+    const line: NewRunLogLine = {
       runId,
       fence,
       attempt,
@@ -87,7 +110,9 @@ export class RunLogs extends LoopService {
       // Secrets are hidden before a text is cut: half a connection string is no longer known for one.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
-    })
+    }
+    this.#waitingCharacters += charactersOf(line)
+    this.#waiting.push(line)
   }
 
   #flush(): Promise<void> {
@@ -96,11 +121,16 @@ export class RunLogs extends LoopService {
 
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const lines = this.#waiting.slice(0, LARGEST_FLUSH)
-      await this.#store.add(lines)
-      this.#waiting = this.#waiting.slice(lines.length)
+      const count = await this.#store.add(this.#waiting)
+      for (const line of this.#waiting.slice(0, count)) this.#waitingCharacters -= charactersOf(line)
+      this.#waiting = this.#waiting.slice(count)
+      if (this.#waiting.length === 0) this.#tellLeftOut()
     }
   }
+}
+
+function charactersOf({ message, fields }: NewRunLogLine): number {
+  return message.length + (fields?.length ?? 0)
 }
 
 function fieldsText(fields: object | undefined): string | null {

@@ -9,7 +9,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type RunSinks, type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase, type SqlExecutor } from '../sink/sql.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { MOST_OUTPUT_BYTES, toJson } from '../store/json.ts'
+import { toJson } from '../store/json.ts'
 import { type Store } from '../store/store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Attempt } from './attempt.ts'
@@ -24,6 +24,7 @@ export interface PipelineParts {
   readonly sql: SqlDatabase
   /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
   readonly commit: Store['commit']
+  readonly maxOutputBytes: () => number
   readonly lock: Locks['acquire']
   readonly events: Events
   /** The config that was saved for a job and is in force. */
@@ -112,7 +113,7 @@ export class RunPipeline implements RunActions {
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
         // An output that can't be stored fails the run before anything of it is written, and with it only.
-        toJson(output, 'output', MOST_OUTPUT_BYTES)
+        toJson(output, 'output', this.#parts.maxOutputBytes())
         await sinks.flush()
         attempt.throwIfAborted()
         await borrowed.release({ ok: true })

@@ -2,6 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 import { retryContention } from './contention.ts'
 import { type SinkBatch, type SinkScope } from './sink.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlValue } from './sql.ts'
+import { batchesOf, MAX_BATCH_BYTES, sentBytes } from './statement-size.ts'
 import { onConflict, quoted, quotedTable, toSqlValue } from './sql-text.ts'
 
 export interface SqlTableOptions<Row extends object> {
@@ -13,7 +14,7 @@ export interface SqlTableOptions<Row extends object> {
   readonly windowColumn?: string | null
   /** Column (NOT NULL, 64 bits) that the run's fence goes to; it keeps an overtaken run from writing. Default: none. */
   readonly fenceColumn?: string
-  /** Rows per INSERT statement; fewer where the databases' limit of parameters asks for it. Default and most: 1,000. */
+  /** Rows per INSERT statement; fewer where they exceed 1 MB or the database's number of parameters. Default and most: 1,000. */
   readonly chunkSize?: number
 }
 
@@ -144,11 +145,25 @@ export class SqlTable<Row extends object> {
     const width = written.length
     const columns = written.map((column) => quoted(trx.dialect, column)).join(', ')
     const row = `(${written.map(() => '?').join(', ')})`
-    const step = Math.max(1, Math.min(this.#chunkSize, Math.floor(MOST_PARAMETERS / width))) * width
-    for (let from = 0; from < values.length; from += step) {
-      const part = values.slice(from, from + step)
-      const rows = Array.from({ length: part.length / width }, () => row).join(', ')
-      await trx.exec(`INSERT INTO ${quotedTable(trx.dialect, this.#name)} (${columns}) VALUES ${rows}${clause}`, part)
+    const begin = `INSERT INTO ${quotedTable(trx.dialect, this.#name)} (${columns}) VALUES `
+    const frameBytes = Buffer.byteLength(begin + clause) + 1
+    const maxBytes = (trx.maxStatementBytes ?? Infinity) - frameBytes
+    const sizes = Array.from({ length: values.length / width }, (_, index) => {
+      const bytes = values
+        .slice(index * width, (index + 1) * width)
+        .reduce<number>((sum, value) => sum + sentBytes(value), row.length + 2)
+      if (bytes > maxBytes) throw this.#tooLarge(index, bytes, maxBytes)
+      return bytes
+    })
+    const limits = {
+      maxRows: Math.max(1, Math.min(this.#chunkSize, Math.floor(MOST_PARAMETERS / width))),
+      maxBytes: Math.min(MAX_BATCH_BYTES, maxBytes),
+    }
+    let from = 0
+    for (const { length } of batchesOf(sizes, (bytes) => bytes, limits)) {
+      const part = values.slice(from * width, (from + length) * width)
+      from += length
+      await trx.exec(`${begin}${Array.from({ length }, () => row).join(', ')}${clause}`, part)
     }
   }
 
@@ -219,6 +234,15 @@ export class SqlTable<Row extends object> {
       'JOB_INVALID',
       `table ${this.#name}: ${what} needs a window, but the run of job "${jobId}" has none; give the job windows, or use insert or upsert`,
       { details: { jobId, table: this.#name } },
+    )
+  }
+
+  #tooLarge(index: number, bytes: number, maxBytes: number): PikoError {
+    return new PikoError(
+      'SINK_ROW_INVALID',
+      `row ${index} for table ${this.#name} is ${bytes} bytes in a statement; the database takes at most ${maxBytes} ` +
+        '(max_allowed_packet on MySQL): store large values elsewhere, or raise that limit',
+      { details: { table: this.#name, index, bytes, mostBytes: maxBytes } },
     )
   }
 

@@ -6,6 +6,8 @@ export type SqlRow = Record<string, unknown>
 /** Runs statements with `?` placeholders on one connection. */
 export interface SqlExecutor {
   readonly dialect: 'mysql' | 'sqlite'
+  /** The largest statement, with its values, that the database takes. `SqlTable` splits its rows below it. Default: 1 MB. */
+  readonly maxStatementBytes?: number | undefined
   /** Rows of a SELECT (or of a statement with RETURNING). */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
   /** Any other statement; `changes` counts the rows it matched. */

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../job/attempt.ts'
 import { type Claim, type Run, type RunError, type Transition } from '../job/run.ts'
+import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -18,7 +19,9 @@ export interface EndedAttempt {
   readonly error?: RunError | undefined
 }
 
-const LARGEST_INSERT = 500
+const MAX_ROWS = 500
+/** Numbers, the node's id and the query of the attempt's beginning. */
+const ROW_BYTES = 250
 
 /**
  * The history of attempts without success, each a row that is written in the transaction that ends the attempt. A success
@@ -84,9 +87,11 @@ export async function recordAttempts(
   dialect: Dialect,
   ends: readonly EndedAttempt[],
 ): Promise<void> {
-  for (let from = 0; from < ends.length; from += LARGEST_INSERT) {
+  const rows = ends.map((end) => ({ end, error: toJson(end.error, 'error') }))
+  const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+  for (const batch of batchesOf(rows, ({ error }) => ROW_BYTES + sentBytes(error), limits)) {
     const insert = trx.insertInto('piko_attempt').values((eb) =>
-      ends.slice(from, from + LARGEST_INSERT).map((end) => ({
+      batch.map(({ end, error }) => ({
         run_id: end.runId,
         fence: end.fence,
         attempt: end.attempt,
@@ -94,7 +99,7 @@ export async function recordAttempts(
         started_at: eb.selectFrom('piko_run').select('started_at').where('id', '=', end.runId),
         finished_at: dialect.now(),
         outcome: end.outcome,
-        error: toJson(end.error, 'error'),
+        error,
       })),
     )
     await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()

@@ -4,7 +4,7 @@ import { processClock } from '../service/clock.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { type Database } from './database.ts'
 import { fenceOf } from './fence.ts'
-import { MOST_OUTPUT_BYTES, toJson } from './json.ts'
+import { toJson } from './json.ts'
 import { guarded, settleWindows } from './run-store.ts'
 import { sqlExecutor } from './sql-executor.ts'
 
@@ -40,8 +40,8 @@ export async function commitRun<T>(
     return await database.transaction((trx) =>
       database.enter(async () => {
         done = undefined
-        const value = await fn(sqlExecutor(trx, dialect.name))
-        const output = toJson(value, 'output', MOST_OUTPUT_BYTES)
+        const value = await fn(sqlExecutor(trx, dialect))
+        const output = toJson(value, 'output', dialect.sizes.value)
         isWanted()
         const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])
           .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })

@@ -6,6 +6,7 @@ import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from '.
 import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
 import { OwnTransaction } from './own-transaction.ts'
+import { sizesOf } from './packet-size.ts'
 import { requireConnections } from './pool-size.ts'
 import { featuresOf } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
@@ -28,6 +29,8 @@ export interface Database {
   readonly dialect: Dialect
   /** Plain SQL on the same connections, for sinks. */
   readonly sql: SqlDatabase
+  /** Bytes of JSON of one run's input or output that it takes; also known while it is closed. */
+  readonly maxValueBytes: number
   /** For messages; without the password. */
   readonly location: string
   /**
@@ -66,25 +69,26 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const { host, port, database } = options
   const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
   const pool = new MysqlPool(options)
-  const on = (skipsLocked: boolean): Database =>
-    assemble(new PikoMysqlDialect({ pool }), mysqlDialect(skipsLocked, clock), location, () => pool.cut())
-  const opened = on(true)
+  const db = kyselyOn(new PikoMysqlDialect({ pool }))
   try {
-    const { rows } = await sql<{ version: string; most: number }>`
-      SELECT VERSION() AS version, @@max_connections AS most
-    `.execute(opened.db)
+    const { rows } = await sql<{ version: string; most: number; packet: number }>`
+      SELECT VERSION() AS version, @@max_connections AS most, @@max_allowed_packet AS packet
+    `.execute(db)
     const { skipsLocked } = featuresOf(rows[0]?.version ?? '', location)
     requireConnections(options.poolSize, Number(rows[0]?.most), location)
-    return (options.skipLocked ?? skipsLocked) ? opened : on(false)
+    const sizes = sizesOf(Number(rows[0]?.packet), location)
+    pool.maxStatementBytes = sizes.statement
+    const dialect = mysqlDialect(options.skipLocked ?? skipsLocked, sizes, clock)
+    return assemble(db, dialect, location, () => pool.cut())
   } catch (error) {
-    await opened.close()
+    await db.destroy()
     if (error instanceof PikoError) throw error
     throw unreachable(`MySQL at ${location}`, error, mysqlAdvice(error, options))
   }
 }
 
 async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undefined): Promise<Database> {
-  const opened = assemble(new NodeSqliteDialect(path), sqliteDialect(clock), path)
+  const opened = assemble(kyselyOn(new NodeSqliteDialect(path)), sqliteDialect(clock), path)
   try {
     await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
     return opened
@@ -94,12 +98,14 @@ async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undef
   }
 }
 
-function assemble(kysely: KyselyDialect, dialect: Dialect, location: string, cut = (): void => {}): Database {
-  const db = new Kysely<Tables>({ dialect: kysely })
+const kyselyOn = (dialect: KyselyDialect): Kysely<Tables> => new Kysely<Tables>({ dialect })
+
+function assemble(db: Kysely<Tables>, dialect: Dialect, location: string, cut = (): void => {}): Database {
   const own = dialect.name === 'sqlite' ? new OwnTransaction() : undefined
   return {
     db,
     dialect,
+    maxValueBytes: dialect.sizes.value,
     sql: sqlDatabase(db, dialect, location, own),
     enter: (body) => (own ? own.enter(body) : body()),
     assertOutside: (what) => own?.assertOutside(what),

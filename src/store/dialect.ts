@@ -1,5 +1,6 @@
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
+import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
  * What MySQL and SQLite do not share. Everything else of the store is one code path.
@@ -9,6 +10,7 @@ import { hasCode } from '../sink/contention.ts'
  */
 export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
+  readonly sizes: SizeLimits
   /** The database's own clock, milliseconds, as an SQL expression. With a test clock: that clock's reading, bound. */
   now(): RawBuilder<Date>
   /** The same as text with the values to bind. */
@@ -52,11 +54,12 @@ export interface DatabaseClock {
 const DUPLICATE_ENTRY = 1062
 const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
 
-export function mysqlDialect(skipsLocked: boolean, clock?: DatabaseClock): Dialect {
+export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: DatabaseClock): Dialect {
   // A bound Date arrives as a string literal; the cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
   const reading = (ms: number): RawBuilder<Date> => sql<Date>`CAST(${new Date(ms)} AS DATETIME(3))`
   return {
     name: 'mysql',
+    sizes,
     now: () => (clock ? reading(clock.now()) : sql<Date>`UTC_TIMESTAMP(3)`),
     nowText: () =>
       clock
@@ -87,6 +90,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
   const reading = (ms: number): RawBuilder<Date> => sql<Date>`${new Date(ms).toISOString()}`
   return {
     name: 'sqlite',
+    sizes: SQLITE_SIZES,
     now: () => (clock ? reading(clock.now()) : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now')`),
     nowText: () =>
       clock

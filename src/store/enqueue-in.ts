@@ -59,7 +59,7 @@ export async function enqueueIn(
 
 async function insertIn({ dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
   const ids: number[] = []
-  for (const part of statementsOf(rows)) {
+  for (const part of statementsOf(dialect, rows)) {
     const insert = { compile: () => insertRunsText(dialect, part) }
     if (dialect.name === 'sqlite') {
       const stored = (await query(insert)) as { id: number }[]

@@ -1,4 +1,5 @@
 import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
+import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { bulkInsert, type Cell } from './bulk-insert.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
@@ -67,7 +68,10 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   const groups = [indices.filter(isClaimed), indices.filter((index) => !isClaimed(index))]
   for (const group of groups) {
     let from = 0
-    for (const part of statementsOf(group.map((index) => rows[index] as NewRow))) {
+    for (const part of statementsOf(
+      dialect,
+      group.map((index) => rows[index] as NewRow),
+    )) {
       const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
       // Asked without waiting for the answer before it: a connection takes one statement after the other.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
@@ -100,22 +104,21 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
 }
 
-/** A server takes statements up to its `max_allowed_packet`, 4 MB and more; SQLite takes 32,766 parameters. */
-const MOST_CHARACTERS = 500_000
-const MOST_ROWS = 1_000
+/** SQLite takes 32,766 parameters. */
+const MAX_ROWS = 1_000
+/** A job's id, a state, instants and numbers. */
+const ROW_BYTES = 400
 
 /** The rows of many runs, split so that each part is one statement. */
-export function statementsOf(rows: readonly NewRow[]): NewRow[][] {
-  const statements: NewRow[][] = []
-  let characters = Infinity
-  for (const row of rows) {
-    const length = (row.config?.length ?? 0) + (row.input?.length ?? 0)
-    characters += length
-    if (characters > MOST_CHARACTERS || statements.at(-1)?.length === MOST_ROWS) {
-      statements.push([])
-      characters = length
-    }
-    statements.at(-1)?.push(row)
-  }
-  return statements
+export function statementsOf({ sizes }: Dialect, rows: readonly NewRow[]): NewRow[][] {
+  return batchesOf(rows, bytesOf, { maxRows: MAX_ROWS, maxBytes: sizes.batch })
+}
+
+function bytesOf(row: NewRow): number {
+  let bytes = ROW_BYTES
+  if (row.config !== null) bytes += sentBytes(row.config)
+  if (row.input !== null) bytes += sentBytes(row.input)
+  if (row.concurrency_key !== null) bytes += sentBytes(row.concurrency_key)
+  if (row.rate_key !== null) bytes += sentBytes(row.rate_key)
+  return bytes
 }

@@ -8,6 +8,7 @@ import {
   type UpdateObject,
 } from 'kysely'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
+import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { writeDependencies } from './dependency-store.ts'
@@ -122,7 +123,8 @@ export class JobStore {
   async register(registrations: readonly JobRegistration[]): Promise<void> {
     const { dialect } = this.#database
     // A statement takes 32,766 parameters on SQLite.
-    for (const chunk of chunksOf(registrations, 1_000)) await this.#registerChunk(chunk, dialect)
+    const limits = { maxRows: 1_000, maxBytes: dialect.sizes.batch }
+    for (const batch of batchesOf(registrations, registrationBytes, limits)) await this.#registerChunk(batch, dialect)
   }
 
   async #registerChunk(registrations: readonly JobRegistration[], dialect: Dialect): Promise<void> {
@@ -554,6 +556,13 @@ async function activeRuns(trx: Transaction<Tables>, jobIds: readonly string[]): 
     .groupBy('job_id')
     .execute()
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
+}
+
+const REGISTRATION_BYTES = 600
+
+function registrationBytes({ description, schedule, windows }: JobRegistration): number {
+  // The schedule goes into three columns.
+  return REGISTRATION_BYTES + sentBytes(description) + 3 * sentBytes(schedule) + sentBytes(windows)
 }
 
 function* chunksOf<T>(items: readonly T[], size: number): Generator<T[]> {

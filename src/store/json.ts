@@ -1,9 +1,9 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** What the columns and one statement of any server's default settings hold, with room for its escapes. */
+/** What the column holds. */
 export const MOST_CONFIG_BYTES = 60_000
-export const MOST_INPUT_BYTES = 1_000_000
-export const MOST_OUTPUT_BYTES = 1_000_000
+/** Of an input or an output; less on a server that takes only small statements. */
+export const MAX_VALUE_BYTES = 1_000_000
 
 /**
  * JSON text of a value that a row keeps; undefined becomes null.

@@ -64,6 +64,8 @@ interface Opened {
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
   readonly #options: MysqlOptions
+  /** The largest statement that is sent. */
+  maxStatementBytes = Infinity
   readonly #opened = new Map<PoolConnection, Opened>()
   /** Those who wait for a connection: each fails one of them. */
   readonly #waiting = new Set<(error: PikoError) => void>()
@@ -188,7 +190,7 @@ export class MysqlPool implements KyselyPool {
   }
 
   #prepare(connection: PoolConnection, callback: Handover): void {
-    const timed = new TimedConnection(connection, this.#options.statementTimeoutMs)
+    const timed = new TimedConnection(connection, this.#options.statementTimeoutMs, () => this.maxStatementBytes)
     this.#opened.set(connection, { bornAt: performance.now(), timed })
     connection.once('end', () => this.#opened.delete(connection))
     // mysql2 listens once. A dead connection may report again, which would end the process for want of a listener; the

@@ -1,5 +1,6 @@
 import { type Selectable, type Transaction } from 'kysely'
 import { type AdmissionLimits } from '../job/admission.ts'
+import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { type Blocked } from './admission.ts'
 import { type Dialect } from './dialect.ts'
 import { startsSince, type Starts, untilFree, withStarts } from './rate-starts.ts'
@@ -15,6 +16,10 @@ interface RateWindow {
   starts: Starts
   added: number
 }
+
+const MAX_ROWS = 1_000
+/** A job's id and an instant. */
+const ROW_BYTES = 250
 
 /** The rates of the jobs of one claim, read and written under the locks of their rows. */
 export class RateWindows {
@@ -81,21 +86,23 @@ export class RateWindows {
         starts: JSON.stringify(withStarts(window.starts, window.added, this.#nowMs, window.limit)),
         expires_at: dialect.instant(new Date(this.#nowMs + 2 * window.limit.perMs)),
       }))
-    if (rows.length === 0) return
-    const insert = trx.insertInto('piko_rate').values(rows)
-    await (
-      dialect.name === 'sqlite'
-        ? insert.onConflict((oc) =>
-            oc.columns(['job_id', 'rate_key']).doUpdateSet((eb) => ({
-              starts: eb.ref('excluded.starts'),
-              expires_at: eb.ref('excluded.expires_at'),
-            })),
-          )
-        : insert.onDuplicateKeyUpdate((eb) => ({
-            starts: eb.fn('VALUES', ['starts']),
-            expires_at: eb.fn('VALUES', ['expires_at']),
-          }))
-    ).execute()
+    const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+    for (const batch of batchesOf(rows, (row) => ROW_BYTES + sentBytes(row.rate_key) + sentBytes(row.starts), limits)) {
+      const insert = trx.insertInto('piko_rate').values(batch)
+      await (
+        dialect.name === 'sqlite'
+          ? insert.onConflict((oc) =>
+              oc.columns(['job_id', 'rate_key']).doUpdateSet((eb) => ({
+                starts: eb.ref('excluded.starts'),
+                expires_at: eb.ref('excluded.expires_at'),
+              })),
+            )
+          : insert.onDuplicateKeyUpdate((eb) => ({
+              starts: eb.fn('VALUES', ['starts']),
+              expires_at: eb.fn('VALUES', ['expires_at']),
+            }))
+      ).execute()
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { type Transaction } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
 import { type Database } from './database.ts'
+import { MAX_VALUE_BYTES } from './json.ts'
 import { type Tables } from './tables.ts'
 
 /**
@@ -13,11 +14,16 @@ export class ReopenableDatabase implements Database {
   #opening: Promise<Database> | undefined
   #current: Database | undefined
   readonly sql: SqlDatabase
+  #maxValueBytes = MAX_VALUE_BYTES
 
   constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {
     this.#openDatabase = open
+    const maxStatementBytes = (): number | undefined => this.#current?.dialect.sizes.statement
     this.sql = {
       dialect: dialectName,
+      get maxStatementBytes() {
+        return maxStatementBytes()
+      },
       query: async (sql, params) => (await this.#opened()).sql.query(sql, params),
       exec: async (sql, params) => (await this.#opened()).sql.exec(sql, params),
       transaction: async (fn) => (await this.#opened()).sql.transaction(fn),
@@ -29,6 +35,7 @@ export class ReopenableDatabase implements Database {
     this.#opening = this.#openDatabase()
     try {
       this.#current = await this.#opening
+      this.#maxValueBytes = this.#current.maxValueBytes
     } catch (error) {
       this.#opening = undefined
       throw error
@@ -41,6 +48,10 @@ export class ReopenableDatabase implements Database {
 
   get dialect(): Database['dialect'] {
     return this.#open.dialect
+  }
+
+  get maxValueBytes(): number {
+    return this.#maxValueBytes
   }
 
   get location(): string {

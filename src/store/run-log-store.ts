@@ -1,3 +1,4 @@
+import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { type Database } from './database.ts'
 import { fromJson } from './json.ts'
@@ -15,7 +16,9 @@ export interface RunLogFilter {
   readonly limit?: number
 }
 
-const LARGEST_INSERT = 500
+const MAX_ROWS = 500
+/** Numbers, an instant and a level. */
+const ROW_BYTES = 150
 
 /** What handlers logged, kept with their runs. */
 export class RunLogStore {
@@ -25,20 +28,22 @@ export class RunLogStore {
     this.#database = database
   }
 
-  async add(lines: readonly NewRunLogLine[]): Promise<void> {
+  /** Stores the first lines, as many as fit into one statement, and returns how many: all of them or, on an error, none. */
+  async add(lines: readonly NewRunLogLine[]): Promise<number> {
     const { db, dialect } = this.#database
-    for (let from = 0; from < lines.length; from += LARGEST_INSERT) {
-      const rows = lines.slice(from, from + LARGEST_INSERT).map((line) => ({
-        run_id: line.runId,
-        fence: line.fence,
-        attempt: line.attempt,
-        logged_at: dialect.instant(line.at),
-        level: line.level,
-        message: line.message,
-        fields: line.fields,
-      }))
-      await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
-    }
+    const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+    const [batch = []] = batchesOf(lines.slice(0, MAX_ROWS), bytesOf, limits)
+    const rows = batch.map((line) => ({
+      run_id: line.runId,
+      fence: line.fence,
+      attempt: line.attempt,
+      logged_at: dialect.instant(line.at),
+      level: line.level,
+      message: line.message,
+      fields: line.fields,
+    }))
+    if (rows.length > 0) await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
+    return rows.length
   }
 
   /** By the index (run_id, id). */
@@ -64,4 +69,8 @@ export class RunLogStore {
       fields: fromJson(row.fields) as Record<string, unknown> | undefined,
     }))
   }
+}
+
+function bytesOf({ message, fields }: NewRunLogLine): number {
+  return ROW_BYTES + sentBytes(message) + sentBytes(fields)
 }

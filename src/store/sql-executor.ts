@@ -20,12 +20,13 @@ export function sqlDatabase(
   location: string,
   own: OwnTransaction | undefined,
 ): SqlDatabase {
-  const single = sqlExecutor(db, dialect.name)
+  const single = sqlExecutor(db, dialect)
   const plain: SqlDatabase = {
     dialect: dialect.name,
+    maxStatementBytes: dialect.sizes.statement,
     query: (text, params) => retryContention(() => single.query(text, params)),
     exec: (text, params) => retryContention(() => single.exec(text, params)),
-    transaction: (fn) => transactionOnce(db, location, (trx) => fn(sqlExecutor(trx, dialect.name))),
+    transaction: (fn) => transactionOnce(db, location, (trx) => fn(sqlExecutor(trx, dialect))),
   }
   return own ? guarded(plain, own) : plain
 }
@@ -33,6 +34,7 @@ export function sqlDatabase(
 function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
   return {
     dialect: plain.dialect,
+    maxStatementBytes: plain.maxStatementBytes,
     async query(text, params) {
       own.assertOutside('sql.query')
       return plain.query(text, params)
@@ -49,9 +51,10 @@ function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
 }
 
 /** Plain SQL on one Kysely connection or transaction. */
-export function sqlExecutor(db: Kysely<Tables>, dialect: Dialect['name']): SqlExecutor {
+export function sqlExecutor(db: Kysely<Tables>, { name, sizes }: Dialect): SqlExecutor {
   return {
-    dialect,
+    dialect: name,
+    maxStatementBytes: sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
       const result = await db.executeQuery<T>(CompiledQuery.raw(text, params.map(bindable)))
       return result.rows

@@ -1,6 +1,7 @@
 import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type PoolConnection, type QueryValues } from 'mysql2'
 import { PikoError } from '../errors.ts'
+import { assertFits } from './packet-size.ts'
 
 /** What changes the schema of a large table runs for as long as it takes. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
@@ -14,11 +15,16 @@ type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
   readonly #timeoutMs: number
+  readonly #maxBytes: () => number
   #usedAt = performance.now()
 
-  /** @param timeoutMs 0: no limit */
-  constructor(connection: PoolConnection, timeoutMs: number) {
+  /**
+   * @param timeoutMs 0: no limit
+   * @param maxBytes  of a statement; a larger one fails before it is sent
+   */
+  constructor(connection: PoolConnection, timeoutMs: number, maxBytes: () => number) {
     this.#connection = connection
+    this.#maxBytes = maxBytes
     this.#timeoutMs = timeoutMs
   }
 
@@ -36,6 +42,7 @@ export class TimedConnection implements KyselyConnection {
   }
 
   query(text: string, parameters: QueryValues, answered: (...answer: Answer) => void = () => {}) {
+    assertFits(text, Array.isArray(parameters) ? parameters : [], this.#maxBytes())
     const timeoutMs = DDL.test(text) ? 0 : this.#timeoutMs
     const timer =
       timeoutMs > 0

@@ -44,6 +44,7 @@ describeEachStore((fixture) => {
       sql: store.database.sql,
       runs: store.runs,
       commit: store.commit,
+      maxOutputBytes: () => store.database.maxValueBytes,
       savedConfig: () => undefined,
       onDeadline: () => {},
       holdsLease: () => holdsLease,

@@ -28,6 +28,8 @@ export interface MysqlServerOptions {
   readonly binlog?: boolean
   /** Default `64M`. */
   readonly bufferPool?: string
+  /** The largest statement that it takes, such as `1M`. Default: the server's own. */
+  readonly maxPacket?: string
   /** The redo log. Default: the server's own. */
   readonly redoLog?: string
 }
@@ -151,7 +153,7 @@ class PrivateServer implements MysqlServer {
   async #launch(): Promise<void> {
     const log = openSync(this.#log, 'a')
     const isMaria = await isMariadb(this.#program)
-    const { redoLog } = this.#options
+    const { redoLog, maxPacket } = this.#options
     const child = spawn(
       this.#program,
       [
@@ -170,6 +172,7 @@ class PrivateServer implements MysqlServer {
         `--innodb-buffer-pool-size=${this.#options.bufferPool ?? '64M'}`,
         '--innodb-flush-log-at-trx-commit=1',
         '--max-connections=300',
+        ...(maxPacket === undefined ? [] : [`--max-allowed-packet=${maxPacket}`]),
         ...(isMaria ? [] : ['--mysqlx=OFF']),
         // MySQL before 8.0.30 does not know it.
         ...(redoLog ? [`--${isMaria ? 'innodb-log-file-size' : 'loose-innodb-redo-log-capacity'}=${redoLog}`] : []),
