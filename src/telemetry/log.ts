@@ -1,8 +1,9 @@
-import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
 import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { formatMs } from '../time/duration.ts'
 import { type EventMap, type Events } from './events.ts'
+import { standardErrorDestination } from './log-destination.ts'
 import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
 
@@ -16,7 +17,7 @@ export interface LoggerOptions {
   readonly json: boolean
   /** The field `name` of JSON lines. */
   readonly name: string
-  /** Default: standard error, written synchronously, so that standard output holds only what a command prints. */
+  /** Default: standard error, so that standard output holds only what a command prints. */
   readonly stream?: DestinationStream
   /** Colour the lines for people. Default: when standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean
@@ -27,7 +28,20 @@ export interface LoggerOptions {
  * errors under `err` are written with their chain of causes.
  */
 export function createLogger(options: LoggerOptions): AppLogger {
-  const stream = options.stream ?? destination({ fd: 2, sync: true })
+  if (options.stream) return loggerOn(options.stream, options)
+  const standard = standardErrorDestination()
+  const logger = loggerOn(standard, options)
+  if (options.level !== 'silent') {
+    standard.onDropped = (lines) =>
+      logger.warn(
+        { dropped_lines: lines },
+        `${count(lines, 'line')} of this log could not be written in time and were dropped`,
+      )
+  }
+  return logger
+}
+
+function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger {
   return pino(
     {
       level: options.level,
