@@ -13,7 +13,6 @@ export { NoRetryError, RetryLaterError } from './job/retry-errors.ts'
 export { type Run, type RunError, type RunKind, type RunState } from './job/run.ts'
 export {
   type ContextOf,
-  type InstantInput,
   type JobDefinition,
   type JobHandler,
   type JobSpec,
@@ -50,6 +49,7 @@ export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '
 export { type Calendar, type CalendarFunction, type LocalTime, type Weekday } from './time/calendar.ts'
 export { type DstPolicy } from './time/dst.ts'
 export { type Duration } from './time/duration.ts'
+export { type InstantInput } from './time/instant.ts'
 export { type ScheduleSpec } from './time/schedule.ts'
 export { type Window } from './time/window.ts'
 

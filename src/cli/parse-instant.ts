@@ -1,8 +1,9 @@
 import { InvalidArgumentError } from 'commander'
+import { readInstant } from '../time/instant.ts'
 
-/** @throws InvalidArgumentError for an instant without a zone, which is another one on each machine */
+/** @throws InvalidArgumentError for what {@link readInstant} refuses */
 export function parseInstant(value: string): Date {
-  const date = new Date(value)
-  if (!Number.isNaN(date.getTime()) && /(?:Z|[+-]\d\d:?\d\d)$/i.test(value)) return date
-  throw new InvalidArgumentError('expected an instant with its zone, such as 2026-12-01T00:00:00Z')
+  const reading = readInstant(value)
+  if ('date' in reading) return reading.date
+  throw new InvalidArgumentError(`expected ${reading.expected}`)
 }

@@ -8,6 +8,7 @@ import { PikoError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { parseJson } from './parse-json.ts'
 import { printResult } from './print-result.ts'
 import { ProgressBar } from './progress-bar.ts'
@@ -18,7 +19,7 @@ import { InterruptedError, stopSignals } from './stop-signals.ts'
 interface RunCommandOptions {
   readonly config?: unknown
   readonly input?: unknown
-  readonly window?: string
+  readonly window?: Date
   readonly wait: boolean
   readonly jobs?: string[]
 }
@@ -34,7 +35,7 @@ export function addRun(program: Command): void {
     .argument('<job>', 'id of the job')
     .option('--config <json>', "overrides of the job's config", parseJson)
     .option('--input <json>', 'value of ctx.input', parseJson)
-    .option('--window <start>', 'start of the window to run again; for a job with windows')
+    .option('--window <start>', 'start of the window to run again; for a job with windows', parseInstant)
     .option('--no-wait', 'only queue it, for the nodes that are running')
     .addOption(jobsOption())
     .addHelpText(

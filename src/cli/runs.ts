@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type Attempt } from '../job/attempt.ts'
@@ -7,6 +7,7 @@ import { type CancelFilter } from '../store/cancel-store.ts'
 import { type ReplayFilter } from '../store/replay-store.ts'
 import { formatMs } from '../time/duration.ts'
 import { examples, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { parseLimit } from './parse-limit.ts'
 import { parseRunId } from './parse-id.ts'
 import { instantText, printResult } from './print-result.ts'
@@ -271,10 +272,4 @@ function attemptColumns(): Column<Attempt>[] {
 
 function parseRunIds(text: string, others: number[] = []): number[] {
   return [...others, parseRunId(text)]
-}
-
-function parseInstant(text: string): Date {
-  const date = new Date(text)
-  if (/(?:Z|[+-]\d\d:\d\d)$/i.test(text) && !Number.isNaN(date.getTime())) return date
-  throw new InvalidArgumentError('expected an instant with its zone, as 2026-01-01T00:00:00Z')
 }

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
 import { type JobRow } from '../store/job-store.ts'
@@ -9,6 +9,7 @@ import { defaultsOf } from '../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { parseInstant } from './parse-instant.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
@@ -217,12 +218,6 @@ function textOf({ ticks, windows }: Preview): string {
   ]
   const start: Column<PreviewTick> = { title: 'window from', cell: ({ at }) => instantText(starts.get(at.getTime())) }
   return table(windows.length > 0 ? [...columns, start] : columns, ticks)
-}
-
-function parseInstant(text: string): Date {
-  const date = /(?:Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : new Date(Number.NaN)
-  if (!Number.isNaN(date.getTime())) return date
-  throw new InvalidArgumentError('expected an instant with a zone, such as 2026-01-01T00:00:00Z')
 }
 
 function usage(problem: string, subcommand = 'preview'): PikoError {

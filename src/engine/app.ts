@@ -22,6 +22,7 @@ import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../sto
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RunLogFilter } from '../store/run-log-store.ts'
 import { type RunFilter } from '../store/run-store.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
@@ -493,8 +494,8 @@ export class Piko {
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
-  async why(jobId: string, tick?: Date): Promise<Why> {
-    return this.#ready().node.control.why(jobId, tick)
+  async why(jobId: string, tick?: InstantInput): Promise<Why> {
+    return this.#ready().node.control.why(jobId, tick === undefined ? undefined : instantOf('tick', tick))
   }
 
   /** All jobs that the database knows. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
-import { type InstantInput, isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.ts'
+import { isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.ts'
 import { type BackfillFilter, type BackfillRow } from '../store/backfill-store.ts'
 import { isToRun } from '../store/backfill-windows.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
@@ -15,6 +15,7 @@ import {
   type BackfillState,
 } from '../job/backfill.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
 import { timelineOf } from './plan-job.ts'
@@ -228,8 +229,8 @@ export class BackfillControl {
   }
 
   async #range(job: JobDefinition, windows: WindowPolicy, request: BackfillRequest) {
-    const from = instantOf('from', request.from)
-    const to = instantOf('to', request.to)
+    const from = instantOf('from of a backfill', request.from)
+    const to = instantOf('to of a backfill', request.to)
     if (from >= to) throw usage('to', to.toISOString(), `an instant after from, ${from.toISOString()}`)
     const timeline = timelineOf(job, windows, await this.#store.jobs.generations(job.id))
     const { now } = await this.#store.jobs.agenda()
@@ -292,13 +293,6 @@ async function count(
     await nextTurn()
   }
   return { total, first, last }
-}
-
-function instantOf(option: string, value: InstantInput): Date {
-  const isZoned = value instanceof Date || (typeof value === 'string' && /(?:Z|[+-]\d\d:?\d\d)$/.test(value))
-  const date = isZoned ? new Date(value) : undefined
-  if (date && !Number.isNaN(date.getTime())) return date
-  throw usage(option, value, 'a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"')
 }
 
 function emptyRange(job: JobDefinition, windows: WindowPolicy, { from, to }: BackfillRequest): PikoError {

@@ -11,6 +11,7 @@ import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { withKeys } from './admission-keys.ts'
 import { Batcher } from './batcher.ts'
@@ -28,9 +29,9 @@ export interface RunOptions {
    * Run this window again: its start, an instant on the grid of the job's windows, as a text with its zone. Required for a
    * job with windows.
    */
-  readonly window?: Date | string
+  readonly window?: InstantInput
   /** Not before this instant. Default: now. */
-  readonly runAt?: Date
+  readonly runAt?: InstantInput
   /** Smaller runs first. Default: the job's. */
   readonly priority?: number
   /**
@@ -211,7 +212,7 @@ export class Client extends Service {
       jobId,
       kind: 'manual',
       priority: options.priority ?? job.policy.priority,
-      runAt: options.runAt,
+      runAt: options.runAt === undefined ? undefined : instantOf('runAt', options.runAt),
       config: options.config,
       input: options.input,
       unique: uniqueOf(options.idempotencyKey),
@@ -282,7 +283,7 @@ export class Client extends Service {
     return run
   }
 
-  async #windowOf(job: JobDefinition, start: Date | string | undefined): Promise<Window | undefined> {
+  async #windowOf(job: JobDefinition, start: InstantInput | undefined): Promise<Window | undefined> {
     const { windows, schedule } = job.policy
     if (!windows || !schedule) {
       if (start === undefined) return undefined
@@ -296,11 +297,9 @@ export class Client extends Service {
     if (start === undefined) {
       throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
     }
-    const date = instantOf(start)
+    const date = instantOf(`window of a run of job "${job.id}"`, start, 'WINDOW_UNKNOWN')
     if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
-    const window = Number.isNaN(date.getTime())
-      ? undefined
-      : timelineOf(job, windows, await this.#jobs.generations(job.id)).startingAt(date)
+    const window = timelineOf(job, windows, await this.#jobs.generations(job.id)).startingAt(date)
     if (!window || window.end > cursor) {
       throw new PikoError(
         'WINDOW_UNKNOWN',
@@ -314,30 +313,16 @@ export class Client extends Service {
   }
 }
 
-/** A text without a zone would be another window on a machine with another local time. */
-function instantOf(start: Date | string): Date {
-  if (typeof start === 'string' && /^\d{4}-\d\d-\d\d[T ][\d:.]+$/i.test(start)) {
-    throw new PikoError(
-      'WINDOW_UNKNOWN',
-      `the window's start ${describe(start)} has no zone; write it with one: "${start}Z"`,
-    )
-  }
-  return new Date(start)
-}
-
 function dueAt(run: NewRun): Date {
   return run.runAt ?? new Date(0)
 }
 
 /** Requests are stored many at once: one that the database would refuse must not take the others with it. */
-function assertStorable({ config, input, priority, runAt }: RunOptions, maxInputBytes: number): void {
+function assertStorable({ config, input, priority }: RunOptions, maxInputBytes: number): void {
   toJson(config, 'config', MOST_CONFIG_BYTES)
   toJson(input, 'input', maxInputBytes)
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
-  }
-  if (runAt !== undefined && !isInstant(runAt)) {
-    throw new PikoError('USAGE', `runAt is ${describe(runAt)}; expected a Date up to the year 9999`)
   }
 }
 
@@ -364,10 +349,4 @@ function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] 
     )
   }
   return { key, states, periodMs: period === undefined ? undefined : durationMs(period, 'period of idempotencyKey') }
-}
-
-const LAST_INSTANT_MS = Date.UTC(9999, 11, 31)
-
-function isInstant(value: unknown): boolean {
-  return value instanceof Date && value.getTime() >= 0 && value.getTime() <= LAST_INSTANT_MS
 }

@@ -1,6 +1,7 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
 import { type ConfigWatcher } from './config-watcher.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { parseConfig } from './run-config.ts'
 
 /** Configuration of jobs at run time: every node takes a new version up within a poll, without a deploy. */
@@ -22,9 +23,15 @@ export class Configs {
    * @param options.effectiveFrom when it comes into force, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
    */
-  async save(jobId: string, config: unknown, options: { readonly effectiveFrom?: Date } = {}): Promise<ConfigVersion> {
+  async save(
+    jobId: string,
+    config: unknown,
+    options: { readonly effectiveFrom?: InstantInput } = {},
+  ): Promise<ConfigVersion> {
     parseConfig(this.#registry.get(jobId), config)
-    return this.#known(this.#store.save(jobId, config, options.effectiveFrom))
+    const { effectiveFrom: from } = options
+    const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
+    return this.#known(this.#store.save(jobId, config, effectiveFrom))
   }
 
   /**

@@ -7,6 +7,7 @@ import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { instantOf } from '../time/instant.ts'
 import { storedJob } from './stored-job.ts'
 import { whySentence } from './why.ts'
 
@@ -162,7 +163,5 @@ function assertChosen(filter: CancelFilter | ReplayFilter, what: string): void {
   if (ids?.some((id) => !Number.isSafeInteger(id))) {
     throw new PikoError('USAGE', `app.${what}: ids are ${describe(ids)}; expected the numbers of runs`)
   }
-  if ('since' in filter && filter.since !== undefined && Number.isNaN(filter.since.getTime())) {
-    throw new PikoError('USAGE', `app.${what}: since is an invalid Date`)
-  }
+  if ('since' in filter && filter.since !== undefined) instantOf(`since of app.${what}`, filter.since)
 }

@@ -3,13 +3,13 @@ import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { durationMs } from '../time/duration.ts'
+import { describeInstant, type InstantInput, readInstant } from '../time/instant.ts'
 import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
 import { type AdmissionLimits, parseRate } from './admission.ts'
 import { ON_UPSTREAM_CHANGE } from './dependencies.ts'
 import {
   type AnyAdmissible,
   type AnyJobSpec,
-  type InstantInput,
   isPriority,
   type JobDefinition,
   type JobHandler,
@@ -291,18 +291,10 @@ function retryPolicy(spec: AnyJobSpec): RetryPolicy {
   })
 }
 
-const ZONED = /(?:Z|[+-]\d{2}:?\d{2})$/
-
 function instant(spec: AnyJobSpec, option: string, value: InstantInput): Date {
-  const date =
-    value instanceof Date ? value : typeof value === 'string' && ZONED.test(value) ? new Date(value) : undefined
-  if (!date || Number.isNaN(date.getTime())) {
-    throw invalid(
-      spec,
-      `${option} is ${describe(value)}; expected a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"`,
-    )
-  }
-  return date
+  const reading = readInstant(value)
+  if ('date' in reading) return reading.date
+  throw invalid(spec, `${option} is ${describeInstant(value)}; expected ${reading.expected}`)
 }
 
 function integer(spec: AnyJobSpec, option: string, value: unknown): number | undefined {

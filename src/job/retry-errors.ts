@@ -1,5 +1,6 @@
-import { describe, PikoError } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { httpDate } from '../time/http-date.ts'
+import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
 /** Known by a mark and not by its class: a job's module may have another copy of this package. */
 const NO_RETRY = Symbol.for('piko.noRetry')
@@ -20,40 +21,44 @@ export class NoRetryError extends Error {
   }
 }
 
-/** When the next attempt may begin: at an instant, or so many milliseconds after the end of the one before. */
+/** When the next attempt may begin: at an instant, or this time after the end of the one before. */
 export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
 
 /**
  * Thrown by a handler that knows when trying again makes sense. The time replaces the back-off and its cap; the attempt
- * counts, so the retries of the job's `retry` still end.
+ * counts, so the retries of the job's `retry` still end. An instant that has passed says nothing: the back-off applies.
  *
  * @example
  * if (response.status === 429) throw RetryLaterError.fromHeader(response.headers.get('retry-after'), 'rate limited')
  */
 export class RetryLaterError extends Error {
-  readonly [RETRY_AT]: RetryTiming
+  /** Undefined: the back-off of the job applies. */
+  readonly [RETRY_AT]: RetryTiming | undefined
 
-  /** @throws PikoError `USAGE` for an invalid date, `DURATION_INVALID` */
-  constructor(message: string, time: { readonly at: Date } | { readonly after: Duration }, options?: ErrorOptions) {
+  /** @throws PikoError `USAGE` for an invalid instant, `DURATION_INVALID` */
+  constructor(
+    message: string,
+    time: { readonly at: InstantInput } | { readonly after: Duration } | undefined,
+    options?: ErrorOptions,
+  ) {
     super(message, options)
     this.name = 'RetryLaterError'
-    this[RETRY_AT] =
-      'at' in time
-        ? { at: valid(time.at) }
-        : { afterMs: Math.min(LONGEST_MS, durationMs(time.after, 'after of a RetryLaterError')) }
+    this[RETRY_AT] = time && timingOf(time)
   }
 
   /**
-   * From an HTTP `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). Without one, or with one that is neither, after
-   * `otherwise`.
+   * From an HTTP `Retry-After`: whole seconds, or a date in one of HTTP's three forms (RFC 9110, section 10.2.3). Without one, with
+   * anything else, and with a date that has passed, the next attempt begins after `otherwise`.
    *
-   * @param otherwise default `'30s'`
+   * @param otherwise default: the back-off of the job
    */
-  static fromHeader(header: string | null | undefined, message: string, otherwise: Duration = '30s'): RetryLaterError {
-    const text = header?.trim() ?? ''
-    if (/^\d{1,9}$/.test(text)) return new RetryLaterError(message, { after: `${Number(text)}s` })
-    const date = new Date(text)
-    return new RetryLaterError(message, Number.isNaN(date.getTime()) ? { after: otherwise } : { at: date })
+  static fromHeader(header: string | null | undefined, message: string, otherwise?: Duration): RetryLaterError {
+    const text = typeof header === 'string' ? header.replace(/^[ \t]+|[ \t]+$/g, '') : ''
+    if (DELAY_SECONDS.test(text)) return new RetryLaterError(message, { after: `${Number(text)}s` })
+    const now = new Date()
+    const at = httpDate(text, now)
+    if (at && at > now) return new RetryLaterError(message, { at })
+    return new RetryLaterError(message, otherwise === undefined ? undefined : { after: otherwise })
   }
 }
 
@@ -65,7 +70,8 @@ export function forbidsRetry(error: unknown): boolean {
 /** When an error, or one that caused it, wants the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {
-    if (RETRY_AT in link) return link[RETRY_AT] as RetryTiming
+    const timing = RETRY_AT in link ? (link[RETRY_AT] as RetryTiming | undefined) : undefined
+    if (timing) return timing
   }
   return undefined
 }
@@ -76,13 +82,15 @@ function chainOf(error: unknown): Error[] {
   return chain
 }
 
-/** Ten years and the year 9999: a server's answer must not make an instant that the database can't keep. */
+/** More digits are no delay: some servers send the time since 1970. */
+const DELAY_SECONDS = /^\d{1,9}$/
+/** Ten years: the instant must be one that the database can keep. */
 const LONGEST_MS = 10 * 365 * 86_400_000
-const LAST_INSTANT_MS = Date.UTC(9999, 11, 31)
 
-function valid(at: Date): Date {
-  if (!(at instanceof Date) || Number.isNaN(at.getTime())) {
-    throw new PikoError('USAGE', `at of a RetryLaterError is ${describe(at)}; expected a valid Date`)
-  }
-  return new Date(Math.max(0, Math.min(at.getTime(), LAST_INSTANT_MS)))
+function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
+  if (!('at' in time)) return { afterMs: Math.min(LONGEST_MS, durationMs(time.after, 'after of a RetryLaterError')) }
+  // A server's answer may be too far away for a database, and must not replace the handler's error by another.
+  const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
+  const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)
+  return at > new Date() ? { at } : undefined
 }

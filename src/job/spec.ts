@@ -4,14 +4,12 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type Calendar, type CalendarFunction } from '../time/calendar.ts'
 import { type DstPolicy } from '../time/dst.ts'
 import { type Duration } from '../time/duration.ts'
+import { type InstantInput } from '../time/instant.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from './admission.ts'
 import { type JobContext } from './context.ts'
 import { type OnUpstreamChange, type Upstream } from './dependencies.ts'
-
-/** An instant: a `Date`, or an ISO 8601 text with a zone (`2026-01-01T00:00:00Z`). */
-export type InstantInput = Date | string
 
 /** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
 export interface WindowsSpec {

@@ -1,5 +1,6 @@
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
+import { storedInstant } from '../time/instant.ts'
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
@@ -141,25 +142,12 @@ let last: { readonly text: string; readonly ms: number } | undefined
 /** ISO text, or what people type into a row by hand: `2026-01-31 12:00:00` is read as UTC, never as local time. */
 function parse(text: string): Date {
   if (last?.text === text) return new Date(last.ms)
-  const date = new Date(isAsStored(text) ? text : inUtc(text))
-  if (Number.isNaN(date.getTime())) {
+  const date = storedInstant(text)
+  if (!date) {
     throw new RangeError(
       `a stored instant is ${JSON.stringify(text)}; expected ISO 8601 in UTC, as 2026-01-31T12:00:00.000Z`,
     )
   }
   last = { text, ms: date.getTime() }
   return date
-}
-
-const STORED_LENGTH = '2026-01-31T12:00:00.000Z'.length
-
-/** Spares nearly every row the search for what people may have typed. */
-function isAsStored(text: string): boolean {
-  return text.length === STORED_LENGTH && text[10] === 'T' && text.endsWith('Z')
-}
-
-function inUtc(text: string): string {
-  const iso = text.replace(' ', 'T')
-  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/i.test(iso)
-  return hasZone || !iso.includes('T') ? iso : `${iso}Z`
 }

@@ -1,3 +1,4 @@
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { lastWindow } from './last-window.ts'
@@ -12,9 +13,9 @@ export interface LedgerSpan extends Window {
 
 export interface CoverageFilter {
   /** From the window on that this instant belongs to. Default: the first one. */
-  readonly from?: Date
+  readonly from?: InstantInput
   /** Windows that start before it. Default: all. */
-  readonly to?: Date
+  readonly to?: InstantInput
   /** Spans at most. Default 100. Oldest first. */
   readonly limit?: number
 }
@@ -25,17 +26,25 @@ type StoredWindow = Window & { readonly state: WindowState }
 const PAGE = 5_000
 
 /** What of a job's timeline is covered, and what is not, as few spans as that takes. */
-export async function ledgerSpans(
-  database: Database,
-  jobId: string,
-  { from, to, limit = 100 }: CoverageFilter,
-): Promise<LedgerSpan[]> {
+export async function ledgerSpans(database: Database, jobId: string, filter: CoverageFilter): Promise<LedgerSpan[]> {
+  const { limit = 100 } = filter
+  const { from, to } = readRange(filter)
   const spans: LedgerSpan[] = []
   for await (const span of spansOf(windowsOf(database, jobId, from, to), from, to)) {
     if (spans.length === limit) break
     spans.push(span)
   }
   return spans
+}
+
+export function readRange({ from, to }: { readonly from?: InstantInput; readonly to?: InstantInput }): {
+  readonly from: Date | undefined
+  readonly to: Date | undefined
+} {
+  return {
+    from: from === undefined ? undefined : instantOf('from', from),
+    to: to === undefined ? undefined : instantOf('to', to),
+  }
 }
 
 /** Joins windows, which come in order. */

@@ -1,5 +1,6 @@
 import { type Transaction } from 'kysely'
 import { type Database } from './database.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 import { recordLastAttempts } from './attempt-store.ts'
 import { type Tables } from './tables.ts'
 
@@ -10,7 +11,7 @@ export interface ReplayFilter {
   /** Default: both for `ids`, else `failed`. */
   readonly state?: 'failed' | 'cancelled'
   /** Only runs that ended at this instant or later. */
-  readonly since?: Date
+  readonly since?: InstantInput
 }
 
 export interface ReplayResult {
@@ -88,11 +89,12 @@ export class ReplayStore {
   }
 
   #matching(filter: ReplayFilter, last: number) {
-    const { ids, jobId, since } = filter
+    const { ids, jobId } = filter
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run').where('state', 'in', statesOf(filter)).where('piko_run.id', '<=', last)
     if (ids) query = query.where('piko_run.id', 'in', ids.length > 0 ? ids : [0])
     if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    const since = filter.since === undefined ? undefined : instantOf('since', filter.since)
     if (since) query = query.where('finished_at', '>=', dialect.instant(since))
     return query
   }

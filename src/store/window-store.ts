@@ -1,11 +1,12 @@
 import { type Selectable } from 'kysely'
 import { type Run, type RunState } from '../job/run.ts'
 import { PikoError } from '../errors.ts'
+import { type InstantInput } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
-import { type CoverageFilter, type LedgerSpan, ledgerSpans } from './ledger-spans.ts'
+import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type WindowState, type WindowTable } from './tables.ts'
@@ -36,9 +37,9 @@ export interface LedgerSummary {
 export interface WindowFilter {
   readonly state?: WindowState
   /** Windows that start at this instant or later. */
-  readonly from?: Date
+  readonly from?: InstantInput
   /** Windows that start before this instant. */
-  readonly to?: Date
+  readonly to?: InstantInput
   /** Default 100. Oldest first. */
   readonly limit?: number
 }
@@ -116,8 +117,9 @@ export class WindowStore {
       .orderBy('piko_window.start_at')
       .limit(filter.limit ?? 100)
     if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
-    if (filter.from) query = query.where('piko_window.start_at', '>=', dialect.instant(filter.from))
-    if (filter.to) query = query.where('piko_window.start_at', '<', dialect.instant(filter.to))
+    const { from, to } = readRange(filter)
+    if (from) query = query.where('piko_window.start_at', '>=', dialect.instant(from))
+    if (to) query = query.where('piko_window.start_at', '<', dialect.instant(to))
     return (await query.execute()).map((row) => this.#windowOf(jobId, row))
   }
 

@@ -1,4 +1,5 @@
 import { type Clock } from '../engine/clock.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
 
 interface Sleeper {
   readonly until: number
@@ -11,8 +12,8 @@ export class ManualClock implements Clock {
   readonly #sleepers = new Set<Sleeper>()
 
   /** @param start an instant; default 2026-01-01T00:00:00Z */
-  constructor(start: Date | string = '2026-01-01T00:00:00Z') {
-    this.#now = new Date(start).getTime()
+  constructor(start: InstantInput = '2026-01-01T00:00:00Z') {
+    this.#now = instantOf('start of a ManualClock', start).getTime()
   }
 
   now(): number {

@@ -1,6 +1,6 @@
-import { describe, PikoError } from '../errors.ts'
+import { describe, type ErrorCode, PikoError } from '../errors.ts'
 
-/** An instant as people write it: a `Date`, or ISO 8601 text with its zone. */
+/** An instant as people write it: a `Date`, or ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
 export type InstantInput = Date | string
 
 /** MySQL's DATETIME begins with the year 1000 and ends with 9999. Text in SQLite sorts like time between the two. */
@@ -40,12 +40,12 @@ export function readInstant(value: unknown): InstantReading {
  * Reads an option or an argument.
  *
  * @param name what the value was given for, such as `from of a backfill`
- * @throws PikoError `USAGE`
+ * @throws PikoError `USAGE`, or what `code` says
  */
-export function instantOf(name: string, value: unknown): Date {
+export function instantOf(name: string, value: unknown, code: ErrorCode = 'USAGE'): Date {
   const reading = readInstant(value)
   if ('date' in reading) return reading.date
-  throw new PikoError('USAGE', `${name} is ${describeInstant(value)}; expected ${reading.expected}`, {
+  throw new PikoError(code, `${name} is ${describeInstant(value)}; expected ${reading.expected}`, {
     details: { option: name, value: isDate(value) ? describeInstant(value) : value },
   })
 }
@@ -69,7 +69,7 @@ export function describeInstant(value: unknown): string {
 }
 
 /** True for what both databases can keep. */
-function isInstantMs(ms: number): boolean {
+export function isInstantMs(ms: number): boolean {
   return ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS
 }
 

@@ -3,6 +3,7 @@ import { type Calendar, calendarFault, CalendarTicks, FUNCTION_MARKER } from './
 import { CronTicks, zoneNamed } from './cron.ts'
 import { type DstPolicy, dstFault, dstRule } from './dst.ts'
 import { generationTicks } from './generations.ts'
+import { isInstantMs, readInstant } from './instant.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import { between, union } from './tick-sets.ts'
 import { type Ticks } from './ticks.ts'
@@ -35,8 +36,8 @@ export type ScheduleSpec =
     } & ScheduleBounds)
   | { readonly kind: 'at'; readonly at: string }
 
-/** What a Date can hold, on both sides of the epoch. */
-const LAST_INSTANT_MS = 8.64e15
+/** What a Date can hold. */
+const LONGEST_MS = 8.64e15
 
 /**
  * When a job fires: a strictly increasing row of ticks. Pure: instants in, instants out, no clock and no timer.
@@ -192,7 +193,7 @@ function once(tick: number): Ticks {
 }
 
 function positiveMs(value: unknown, jobId: string | undefined): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= LAST_INSTANT_MS) return value
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= LONGEST_MS) return value
   throw scheduleInvalid(
     {
       option: 'everyMs',
@@ -204,21 +205,10 @@ function positiveMs(value: unknown, jobId: string | undefined): number {
   )
 }
 
-/** Without a zone the text would mean another instant on each machine. */
-const ISO_INSTANT = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/
-
 function parseInstant(option: 'anchor' | 'at' | 'start' | 'end', value: unknown, jobId: string | undefined): number {
-  const parsed = typeof value === 'string' && ISO_INSTANT.test(value) ? Date.parse(value) : Number.NaN
-  if (!Number.isNaN(parsed)) return parsed
-  throw scheduleInvalid(
-    {
-      option,
-      value,
-      expected: 'an ISO 8601 instant with a zone',
-      hint: 'write it as "2026-01-01T00:00:00Z"',
-    },
-    jobId,
-  )
+  const reading = readInstant(value)
+  if ('date' in reading) return reading.date.getTime()
+  throw scheduleInvalid({ option, value, expected: reading.expected, hint: 'correct it' }, jobId)
 }
 
 function ms(date: Date): number {
@@ -228,5 +218,5 @@ function ms(date: Date): number {
 }
 
 function instant(tick: number | undefined): Date | undefined {
-  return tick === undefined || Math.abs(tick) > LAST_INSTANT_MS ? undefined : new Date(tick)
+  return tick !== undefined && isInstantMs(tick) ? new Date(tick) : undefined
 }

@@ -361,10 +361,11 @@ describeEachStore((store) => {
       expect(await message('sync', '2025-01-01T00:00:30Z')).toBe(`${none} "2025-01-01T00:00:30Z"; ${known}`)
       expect(await message('sync', minute(3))).toBe(`${none} "2025-01-01T00:03:00.000Z"; ${known}`)
       expect(await message('sync', minute(-1))).toBe(`${none} "2024-12-31T23:59:00.000Z"; ${known}`)
-      expect(await message('sync', 'yesterday')).toBe(`${none} "yesterday"; ${known}`)
+      const form = 'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
+      expect(await message('sync', 'yesterday')).toBe(`window of a run of job "sync" is "yesterday"; ${form}`)
       expect(await message('sync')).toBe(`job "sync" runs by window; say which by its start (${known})`)
       expect(await message('sync', '2025-01-01T00:01:00')).toBe(
-        'the window\'s start "2025-01-01T00:01:00" has no zone; write it with one: "2025-01-01T00:01:00Z"',
+        `window of a run of job "sync" is "2025-01-01T00:01:00"; ${form}`,
       )
       expect(await message('plain', minute(1))).toBe(
         'job "plain" has no windows; leave out the window "2025-01-01T00:01:00.000Z"',

@@ -122,7 +122,8 @@ describe('jobSpec', () => {
 
 describe('defineJob refuses', () => {
   const id = 'its id must be 1 to 128 letters, digits or any of _ - . : /'
-  const instant = 'expected a Date or an instant with its zone, such as "2026-01-01T00:00:00Z"'
+  const instant = 'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
+  const february = 'expected a day that exists: 2026-02 has 28 days'
   const text = (what: string, value: string) =>
     `${what} is ${value}; expected a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"`
 
@@ -152,9 +153,23 @@ describe('defineJob refuses', () => {
     [{ id: 'a', at: new Date(0), windows }, 'job "a": its windows need a schedule whose ticks end them: cron or every'],
     [{ id: 'a', every: '1h', timezone: 'UTC' }, 'job "a": timezone "UTC" has no effect without cron'],
     [{ id: 'a', at: '2026-01-01' }, `job "a": at is "2026-01-01"; ${instant}`],
-    [{ id: 'a', at: '2026-13-01T00:00:00Z' }, `job "a": at is "2026-13-01T00:00:00Z"; ${instant}`],
-    [{ id: 'a', at: 0 }, `job "a": at is 0; ${instant}`],
-    [{ id: 'a', every: '1h', windows: {} }, `job "a": windows.start is undefined; ${instant}`],
+    [{ id: 'a', at: '2026-13-01T00:00:00Z' }, `job "a": at is "2026-13-01T00:00:00Z"; expected a month from 01 to 12`],
+    [{ id: 'a', at: 0 }, `job "a": at is 0; ${instant.replace('an', 'a Date, or an')}`],
+    [{ id: 'a', at: new Date('x') }, 'job "a": at is an invalid Date; expected a valid Date'],
+    [{ id: 'a', every: '1h', start: '2026-02-30T00:00:00Z' }, `job "a": start is "2026-02-30T00:00:00Z"; ${february}`],
+    [{ id: 'a', every: '1h', end: '2026-02-30T00:00:00Z' }, `job "a": end is "2026-02-30T00:00:00Z"; ${february}`],
+    [
+      { id: 'a', every: '1h', windows: { start: '2026-02-30T00:00:00Z' } },
+      `job "a": windows.start is "2026-02-30T00:00:00Z"; ${february}`,
+    ],
+    [
+      { id: 'a', every: '1h', windows: { ...windows, end: '2026-02-30T00:00:00Z' } },
+      `job "a": windows.end is "2026-02-30T00:00:00Z"; ${february}`,
+    ],
+    [
+      { id: 'a', every: '1h', windows: {} },
+      `job "a": windows.start is undefined; ${instant.replace('an', 'a Date, or an')}`,
+    ],
     [
       { id: 'a', every: '1h', windows: { ...windows, end: windows.start } },
       'job "a": windows.end 2026-01-01T00:00:00.000Z is not after windows.start 2026-01-01T00:00:00.000Z',

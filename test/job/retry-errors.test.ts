@@ -26,10 +26,25 @@ describe('RetryLaterError', () => {
       new Date(Math.floor(soon.getTime() / 1_000) * 1_000).toUTCString(),
       { at: new Date(Math.floor(soon.getTime() / 1_000) * 1_000) },
     ],
-    ['nothing', null, { afterMs: 30_000 }],
-    ['something else', 'soon', { afterMs: 30_000 }],
+    ['blanks around the seconds', ' 120\t', { afterMs: 120_000 }],
   ])('reads a Retry-After with %s', (_what, header, timing) => {
     expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy'))).toEqual(timing)
+  })
+
+  it.each([
+    ...[null, undefined, '', 'soon', '0.5', '1.5', '-1', '+5', '2.0', '1e3', '0x10', '120s', '120, 240', '\u00a0120'],
+    // Of no form of HTTP, though Date reads them; a date that has passed; the time since 1970.
+    ...['2001-01-01', '2126-01-01T00:00:00Z', 'Jan 15 2126', 'Sun, 06 Nov 1994 08:49:37 GMT', '1764345600'],
+  ])('leaves the next attempt to the back-off for a Retry-After of %j', (header) => {
+    expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy'))).toBeUndefined()
+    expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy', '30s'))).toEqual({ afterMs: 30_000 })
+  })
+
+  it('leaves it to the back-off also when its own instant has passed, and asks the causes', () => {
+    const past = new RetryLaterError('busy', { at: new Date(Date.now() - 1) })
+    expect(retryTimingOf(past)).toBeUndefined()
+    const caused = new RetryLaterError('busy', { at: new Date(0) }, { cause: new RetryLaterError('x', { at: soon }) })
+    expect(retryTimingOf(caused)).toEqual({ at: soon })
   })
 
   it('takes an instant or a duration, also as a cause', () => {
