@@ -5,7 +5,6 @@ import { isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.t
 import { type BackfillFilter, type BackfillRow } from '../store/backfill-store.ts'
 import { isToRun } from '../store/backfill-windows.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { MOST_CONFIG_BYTES, toJson } from '../store/json.ts'
 import { type Store } from '../store/store.ts'
 import {
   BACKFILL_ONLY,
@@ -19,7 +18,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
 import { timelineOf } from './plan-job.ts'
-import { mergeConfig, parseConfig } from './run-config.ts'
+import { storableConfig } from './run-config.ts'
 
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
@@ -102,13 +101,13 @@ export class BackfillControl {
   async create(jobId: string, request: BackfillRequest): Promise<Backfill> {
     this.#store.database.assertOutside('app.backfill')
     const job = this.#registry.get(jobId)
-    const { windows, order, only, parallel, priority } = this.#checked(job, request)
+    const { windows, order, only, parallel, priority, config } = this.#checked(job, request)
     const { timeline, from, to } = await this.#range(job, windows, request)
     const { total, first, last } = await count(timeline, from, to)
     if (!first || !last) throw emptyRange(job, windows, request)
     const bounds = { from: first.start, to: last.end }
     const id = await this.#store.backfills.create({
-      ...{ jobId, order, only, parallel, priority, total, config: request.config },
+      ...{ jobId, order, only, parallel, priority, total, config },
       ...bounds,
     })
     await this.#changed(id)
@@ -223,9 +222,8 @@ export class BackfillControl {
     if (!Number.isSafeInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL)
       throw usage('parallel', parallel, `a whole number from 1 to ${MOST_PARALLEL}`)
     if (!isPriority(priority)) throw usage('priority', priority, 'a whole number from -32768 to 32767')
-    parseConfig(job, mergeConfig(this.#savedConfig(job.id)?.config, request.config))
-    toJson(request.config, 'config', MOST_CONFIG_BYTES)
-    return { windows, order, only, parallel, priority }
+    const config = storableConfig(job, request.config, this.#savedConfig(job.id)?.config)
+    return { windows, order, only, parallel, priority, config }
   }
 
   async #range(job: JobDefinition, windows: WindowPolicy, request: BackfillRequest) {

@@ -4,10 +4,10 @@ import { type Run, RUN_STATES, type RunState } from '../job/run.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
-import { MOST_CONFIG_BYTES, toJson } from '../store/json.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
+import { storable } from '../store/storable.ts'
 import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -15,15 +15,16 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { withKeys } from './admission-keys.ts'
 import { Batcher } from './batcher.ts'
-import { mergeConfig, parseConfig } from './run-config.ts'
+import { eachItem } from './each-item.ts'
+import { storableConfig } from './run-config.ts'
 import { timelineOf } from './plan-job.ts'
 import { type RunWaiter } from './run-waiter.ts'
 
 /** How `app.run` asks for a run. */
 export interface RunOptions {
-  /** Overrides of the job's config; checked here and again when the run starts. */
+  /** Overrides of the job's config; checked here, as the database will hand them back, and again when the run starts. */
   readonly config?: unknown
-  /** Any JSON value, handed to the handler as `ctx.input`. */
+  /** Any JSON value, handed to the handler as `ctx.input`. What JSON would lose or replace (a `Map`, `NaN`) is refused. */
   readonly input?: unknown
   /**
    * Run this window again: its start, an instant on the grid of the job's windows, as a text with its zone. Required for a
@@ -184,7 +185,7 @@ export class Client extends Service {
     items: readonly EnqueueItem[],
     { trx }: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    const runs = items.map((item) => this.#keyed(this.#newRun(jobId, item)))
+    const runs = eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx) return this.#enqueueIn(trx, runs)
     const keyed = items.find((item) => item.idempotencyKey !== undefined)
@@ -206,15 +207,16 @@ export class Client extends Service {
 
   #newRun(jobId: string, options: RunOptions): NewRun {
     const job = this.#registry.get(jobId)
-    parseConfig(job, mergeConfig(this.#savedConfig(jobId)?.config, options.config))
-    assertStorable(options, this.#database.maxValueBytes)
+    const config = storableConfig(job, options.config, this.#savedConfig(jobId)?.config)
+    const input = storable(options.input, { jobId, what: 'input', maxBytes: this.#database.maxValueBytes })
+    assertStorable(options)
     return {
       jobId,
       kind: 'manual',
       priority: options.priority ?? job.policy.priority,
       runAt: options.runAt === undefined ? undefined : instantOf('runAt', options.runAt),
-      config: options.config,
-      input: options.input,
+      config,
+      input,
       unique: uniqueOf(options.idempotencyKey),
     }
   }
@@ -318,9 +320,7 @@ function dueAt(run: NewRun): Date {
 }
 
 /** Requests are stored many at once: one that the database would refuse must not take the others with it. */
-function assertStorable({ config, input, priority }: RunOptions, maxInputBytes: number): void {
-  toJson(config, 'config', MOST_CONFIG_BYTES)
-  toJson(input, 'input', maxInputBytes)
+function assertStorable({ priority }: RunOptions): void {
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
   }

@@ -2,7 +2,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
 import { type ConfigWatcher } from './config-watcher.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
-import { parseConfig } from './run-config.ts'
+import { parseConfig, storableConfig } from './run-config.ts'
 
 /** Configuration of jobs at run time: every node takes a new version up within a poll, without a deploy. */
 export class Configs {
@@ -17,8 +17,8 @@ export class Configs {
   }
 
   /**
-   * Adds a version of a job's config, once the job's schema has accepted it. A run's own overrides go before it, the
-   * schema's defaults behind it.
+   * Adds a version of a job's config, once the job's schema has accepted it as the database will hand it back: a `Date` is text then.
+   * A run's own overrides take precedence over it, and it over the schema's defaults.
    *
    * @param options.effectiveFrom when it comes into force, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
@@ -28,10 +28,10 @@ export class Configs {
     config: unknown,
     options: { readonly effectiveFrom?: InstantInput } = {},
   ): Promise<ConfigVersion> {
-    parseConfig(this.#registry.get(jobId), config)
+    const stored = storableConfig(this.#registry.get(jobId), config ?? {})
     const { effectiveFrom: from } = options
     const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    return this.#known(this.#store.save(jobId, config, effectiveFrom))
+    return this.#known(this.#store.save(jobId, stored, effectiveFrom))
   }
 
   /**

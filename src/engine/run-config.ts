@@ -1,5 +1,9 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobDefinition } from '../job/spec.ts'
+import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../store/json-copy.ts'
+import { MOST_CONFIG_BYTES } from '../store/json.ts'
+import { assertFits, type Storing, unstorable } from '../store/storable.ts'
+import { checkedBy, type SchemaIssue } from './schema-check.ts'
 
 /**
  * A run's config: the overrides of the run, parsed by the job's schema, which fills in the defaults.
@@ -7,25 +11,38 @@ import { type JobDefinition } from '../job/spec.ts'
  * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
  */
 export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
-  const schema = job.spec.config as JobConfigSchema | undefined
-  if (!schema) return plainConfig(job, overrides ?? {})
-  const result = schema.safeParse(overrides ?? {})
-  if (result.success) return result.data
-  const problems = result.error.issues.map(
-    (issue) => `${issue.path.map(String).join('.') || 'config'}: ${issue.message}`,
-  )
-  throw new PikoError(
-    'CONFIG_INVALID',
-    `the config ${describe(overrides ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
-    { details: { jobId: job.id, problems } },
+  const { data, issues } = checked(job, overrides)
+  if (!issues) return data
+  throw misfit(
+    job,
+    overrides,
+    issues.map((issue) => issueText(issue)),
   )
 }
 
-function plainConfig(job: JobDefinition, config: unknown): unknown {
-  if (typeof config === 'object' && !Array.isArray(config)) return config
-  throw new PikoError('CONFIG_INVALID', `the config of job "${job.id}" is ${describe(config)}; expected an object`, {
-    details: { jobId: job.id },
-  })
+/**
+ * The overrides as the database will hand them back, once the job's schema has accepted them as such, over the config that was saved
+ * for the job. The schema's output is not stored: it is parsed again when the run starts.
+ *
+ * @throws PikoError `CONFIG_INVALID` with every place that JSON would lose or replace, and every problem of the schema
+ */
+export function storableConfig(job: JobDefinition, overrides: unknown, saved?: unknown): unknown {
+  if (overrides === undefined) {
+    parseConfig(job, saved)
+    return undefined
+  }
+  const storing: Storing = { jobId: job.id, what: 'config', maxBytes: MOST_CONFIG_BYTES, code: 'CONFIG_INVALID' }
+  const { value, problems, converted } = jsonCopy(overrides, storing.maxBytes)
+  const lost = problems.map(({ path, text }) => `${pathText('config', path)} ${text}`)
+  if (problems.length === 0) assertFits(value, storing)
+  const merged = mergeConfig(saved, value)
+  const issues = (checked(job, merged).issues ?? []).filter(
+    ({ path }) => !problems.some((problem) => touches(problem.path, path)),
+  )
+  const texts = issues.map((issue) => issueText(issue, converted))
+  if (lost.length > 0) throw unstorable(storing, [...lost, ...texts])
+  if (texts.length > 0) throw misfit(job, merged, texts)
+  return value
 }
 
 /**
@@ -36,16 +53,41 @@ export function mergeConfig(saved: unknown, overrides: unknown): unknown {
   return isRecord(saved) && (overrides === undefined || isRecord(overrides)) ? { ...saved, ...overrides } : overrides
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function checked(
+  job: JobDefinition,
+  overrides: unknown,
+): { readonly data?: unknown; readonly issues?: readonly SchemaIssue[] } {
+  const config = overrides ?? {}
+  if (job.spec.config) return checkedBy(job.spec.config as object, config)
+  if (typeof config === 'object' && !Array.isArray(config)) return { data: config }
+  throw new PikoError('CONFIG_INVALID', `the config of job "${job.id}" is ${describe(config)}; expected an object`, {
+    details: { jobId: job.id },
+  })
 }
 
-/** The part of a zod schema that is used here. */
-interface JobConfigSchema {
-  safeParse(value: unknown):
-    | { readonly success: true; readonly data: unknown }
-    | {
-        readonly success: false
-        readonly error: { readonly issues: readonly { path: readonly PropertyKey[]; message: string }[] }
-      }
+function misfit(job: JobDefinition, config: unknown, problems: readonly string[]): PikoError {
+  return new PikoError(
+    'CONFIG_INVALID',
+    `the config ${describe(config ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
+    { details: { jobId: job.id, problems } },
+  )
+}
+
+function issueText({ path, message }: SchemaIssue, converted: readonly JsonRemark[] = []): string {
+  const text = `${path.map(String).join('.') || 'config'}: ${message}`
+  const cause = converted.find((remark) => touches(remark.path, path))
+  if (!cause) return text
+  return cause.text === 'Date'
+    ? `${text} (a Date was passed, which JSON stores as text: use z.coerce.date() or z.iso.datetime() in the schema)`
+    : `${text} (a ${cause.text} was passed, of which JSON stores what its toJSON returns)`
+}
+
+/** One of the places lies within the other. */
+function touches(one: JsonPath, other: readonly PropertyKey[]): boolean {
+  const length = Math.min(one.length, other.length)
+  return one.slice(0, length).every((key, index) => String(key) === String(other[index]))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

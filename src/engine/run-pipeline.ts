@@ -9,7 +9,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type RunSinks, type SinkPool } from '../sink/sink-pool.ts'
 import { type SqlDatabase, type SqlExecutor } from '../sink/sql.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { toJson } from '../store/json.ts'
+import { storableOutput } from '../store/storable.ts'
 import { type Store } from '../store/store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Attempt } from './attempt.ts'
@@ -108,12 +108,12 @@ export class RunPipeline implements RunActions {
   async #end(attempt: Attempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
-        const output = await handled()
+        const returned = await handled()
         // A commit that the handler did not wait for.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
         // An output that can't be stored fails the run before anything of it is written, and with it only.
-        toJson(output, 'output', this.#parts.maxOutputBytes())
+        const output = storableOutput(returned, attempt.job.id, this.#parts.maxOutputBytes())
         await sinks.flush()
         attempt.throwIfAborted()
         await borrowed.release({ ok: true })

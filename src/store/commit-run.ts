@@ -7,6 +7,7 @@ import { fenceOf } from './fence.ts'
 import { toJson } from './json.ts'
 import { guarded, settleWindows } from './run-store.ts'
 import { sqlExecutor } from './sql-executor.ts'
+import { storableOutput } from './storable.ts'
 
 export interface CommitRules {
   /** Asked before the run's row is written; throws when the run has been ended. */
@@ -41,7 +42,7 @@ export async function commitRun<T>(
       database.enter(async () => {
         done = undefined
         const value = await fn(sqlExecutor(trx, dialect))
-        const output = toJson(value, 'output', dialect.sizes.value)
+        const output = toJson(storableOutput(value, claim.jobId, dialect.sizes.value), 'output')
         isWanted()
         const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])
           .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })

@@ -1,0 +1,238 @@
+import { types } from 'node:util'
+import { describe } from '../errors.ts'
+
+export type JsonPath = readonly (string | number)[]
+
+/** A place in a value, and what is to be said about it. */
+export interface JsonRemark {
+  readonly path: JsonPath
+  readonly text: string
+}
+
+/** A value as it comes back from its JSON text. */
+export interface JsonCopy {
+  readonly value: unknown
+  /** What JSON would lose or replace; the copy lacks it. */
+  readonly problems: readonly JsonRemark[]
+  /** Objects that chose their own JSON (`toJSON`): a `Date` is a text in the copy. The text names the kind of object. */
+  readonly converted: readonly JsonRemark[]
+}
+
+/** Readers of JSON and schemas call themselves once per level. */
+const MAX_DEPTH = 500
+const MAX_PROBLEMS = 20
+const MAX_CONVERTED = 1_000
+/** The shortest element takes a digit and a comma. */
+const MIN_ELEMENT_BYTES = 2
+
+const LEFT_OUT = Symbol('left out')
+
+/**
+ * Copies a value as `JSON.parse(JSON.stringify(value))` does, but says what that would lose without a word: `NaN` and `undefined` in a
+ * list become null, a `Map` becomes `{}`. Each property is read once, so a getter can't answer differently later. Properties that are
+ * undefined are left out, as in JSON. Never throws.
+ *
+ * @param maxBytes lists that can't fit are not looked through
+ */
+export function jsonCopy(value: unknown, maxBytes = Infinity): JsonCopy {
+  const copier = new Copier(maxBytes)
+  return { value: copier.root(value), problems: copier.problems, converted: copier.converted }
+}
+
+class Copier {
+  readonly problems: JsonRemark[] = []
+  readonly converted: JsonRemark[] = []
+  readonly #maxBytes: number
+  readonly #path: (string | number)[] = []
+  readonly #above: object[] = []
+  #minBytes = 0
+  #isTooLarge = false
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  root(value: unknown): unknown {
+    const copied = this.#needed(() => this.copy(value, ''))
+    return copied === LEFT_OUT ? undefined : copied
+  }
+
+  copy(value: unknown, key: string): unknown {
+    switch (typeof value) {
+      case 'string':
+      case 'boolean':
+        return value
+      case 'number':
+        return this.#number(value)
+      case 'undefined':
+        return LEFT_OUT
+      case 'symbol':
+        return this.#refuse('is a symbol, which JSON leaves out')
+      default:
+        return value === null ? null : this.#guarded(value as object | bigint, key)
+    }
+  }
+
+  /** Getters, proxies and `toJSON` are code of others. */
+  #guarded(value: object | bigint, key: string): unknown {
+    const depth = this.#path.length
+    const above = this.#above.length
+    try {
+      return this.#unlessCustom(value, key)
+    } catch (error) {
+      this.#path.length = depth
+      this.#above.length = above
+      return this.#refuse(`can't be read: ${reasonOf(error)}`)
+    }
+  }
+
+  #unlessCustom(value: object | bigint, key: string): unknown {
+    const { toJSON } = value as { readonly toJSON?: unknown }
+    if (typeof toJSON !== 'function') return this.#plain(value)
+    const chosen = Reflect.apply(toJSON, value, [key]) as unknown
+    if (types.isDate(value) && chosen === null) return this.#refuse('is an invalid Date, which JSON makes null')
+    if (this.converted.length < MAX_CONVERTED)
+      this.converted.push({ path: [...this.#path], text: typeof value === 'bigint' ? 'BigInt' : kindOf(value) })
+    if (typeof chosen === 'object' && chosen !== null) return this.#plain(chosen)
+    return typeof chosen === 'function' || typeof chosen === 'bigint' ? this.#plain(chosen) : this.copy(chosen, key)
+  }
+
+  #plain(value: object | bigint): unknown {
+    if (typeof value === 'bigint') return this.#refuse(`is the BigInt ${value}, which JSON can't hold: pass it as text`)
+    if (typeof value === 'function') return this.#refuse('is a function, which JSON leaves out')
+    if (types.isBoxedPrimitive(value)) return this.copy(value.valueOf(), '')
+    if (this.#above.includes(value)) return this.#refuse('refers to an object that contains it, which JSON can not')
+    if (this.#above.length >= MAX_DEPTH) return this.#refuse(`is nested deeper than ${MAX_DEPTH} levels`)
+    const opaque = opaqueKind(value)
+    if (opaque !== undefined) return this.#refuse(opaque)
+    this.#above.push(value)
+    const copied = Array.isArray(value) ? this.#list(value) : this.#record(value)
+    this.#above.pop()
+    return copied
+  }
+
+  #list(list: readonly unknown[]): unknown {
+    const { length } = list
+    if (length * MIN_ELEMENT_BYTES > this.#maxBytes) return this.#tooLarge()
+    const copied: unknown[] = []
+    for (let index = 0; index < length && this.#goesOn; index += 1) {
+      this.#path.push(index)
+      const element = this.#needed(() => this.#child(list, index))
+      copied.push(element === LEFT_OUT ? null : element)
+      this.#path.pop()
+    }
+    return copied
+  }
+
+  #record(record: object): unknown {
+    const keys = Object.keys(record)
+    if (keys.length === 0 && !isPlain(record))
+      return this.#refuse(`is a ${kindOf(record)}, of which JSON keeps nothing`)
+    const copied: Record<string, unknown> = {}
+    for (const key of keys) {
+      if (!this.#goesOn) break
+      this.#path.push(key)
+      const value = this.#child(record, key)
+      if (value !== LEFT_OUT) define(copied, key, value)
+      this.#path.pop()
+    }
+    for (const key of Object.getOwnPropertySymbols(record)) {
+      if (Object.prototype.propertyIsEnumerable.call(record, key))
+        this.#refuse(`has the key ${String(key)}, which JSON leaves out`)
+    }
+    return copied
+  }
+
+  #child(parent: object, key: string | number): unknown {
+    let value: unknown
+    try {
+      value = (parent as Record<string | number, unknown>)[key]
+    } catch (error) {
+      return this.#refuse(`can't be read: ${reasonOf(error)}`)
+    }
+    const copied = this.copy(value, String(key))
+    if (copied === LEFT_OUT) return LEFT_OUT
+    // An object that is reached on many ways is many objects in JSON.
+    this.#minBytes += MIN_ELEMENT_BYTES
+    return this.#minBytes > this.#maxBytes ? this.#tooLarge() : copied
+  }
+
+  /** Where JSON needs a value: one that it would leave out is refused, unless the reason is known. */
+  #needed(copy: () => unknown): unknown {
+    const { length } = this.problems
+    const copied = copy()
+    return copied === LEFT_OUT && this.problems.length === length
+      ? this.#refuse('is undefined, which JSON makes null')
+      : copied
+  }
+
+  #tooLarge(): unknown {
+    const refused = this.#refuse(
+      `takes more than ${this.#maxBytes} bytes of JSON: keep the data elsewhere and pass where`,
+    )
+    this.#isTooLarge = true
+    return refused
+  }
+
+  #number(value: number): unknown {
+    if (Number.isFinite(value)) return value === 0 ? 0 : value
+    return this.#refuse(`is ${value}, which JSON makes null`)
+  }
+
+  get #goesOn(): boolean {
+    return this.problems.length < MAX_PROBLEMS && !this.#isTooLarge
+  }
+
+  #refuse(text: string): unknown {
+    if (this.#goesOn) this.problems.push({ path: [...this.#path], text })
+    return LEFT_OUT
+  }
+}
+
+/** `__proto__` is a key like others in JSON. */
+function define(record: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== '__proto__') record[key] = value
+  else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
+}
+
+/** Objects whose content is not in their properties. */
+function opaqueKind(value: object): string | undefined {
+  if (types.isNativeError(value)) return 'is an Error, of which JSON keeps no message: pass the message'
+  if (types.isMap(value)) return 'is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)'
+  if (types.isSet(value)) return 'is a Set, of which JSON keeps nothing: pass [...set]'
+  if (types.isArrayBufferView(value) || types.isAnyArrayBuffer(value))
+    return `is a ${kindOf(value)}, which JSON does not keep as such: pass a list, or base64 text`
+  if (types.isPromise(value)) return 'is a Promise, of which JSON keeps nothing: await it'
+  if (types.isRegExp(value)) return 'is a RegExp, of which JSON keeps nothing: pass its source'
+  return undefined
+}
+
+/** Of this realm or another. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function kindOf(value: object): string {
+  const name: unknown = (value.constructor as { readonly name?: unknown } | undefined)?.name
+  return typeof name === 'string' && name !== '' ? name : Object.prototype.toString.call(value).slice(8, -1)
+}
+
+function reasonOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : describe(error)
+  } catch {
+    return 'it throws'
+  }
+}
+
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
+
+/** A path as it is written in code: `config.pages[3].first`. */
+export function pathText(root: string, path: readonly PropertyKey[]): string {
+  const steps = path.map((key) => {
+    if (typeof key === 'number') return `[${key}]`
+    return typeof key === 'string' && !IDENTIFIER.test(key) ? `[${JSON.stringify(key)}]` : `.${String(key)}`
+  })
+  return root + steps.join('')
+}

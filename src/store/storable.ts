@@ -1,0 +1,58 @@
+import { type ErrorCode, PikoError } from '../errors.ts'
+import { jsonCopy, pathText } from './json-copy.ts'
+
+/** A value that a run is to carry, and who asked for it. */
+export interface Storing {
+  readonly jobId: string
+  /** `config`, `input` or `output`. */
+  readonly what: string
+  /** Of its JSON text in UTF-8. */
+  readonly maxBytes: number
+  /** Default `'USAGE'`. */
+  readonly code?: ErrorCode
+}
+
+/**
+ * What the database will hand back for a value; undefined stays undefined.
+ *
+ * @throws PikoError with every place that JSON would lose or replace, or for a value that is too large
+ */
+export function storable(value: unknown, storing: Storing): unknown {
+  if (value === undefined) return undefined
+  const copy = jsonCopy(value, storing.maxBytes)
+  if (copy.problems.length > 0)
+    throw unstorable(
+      storing,
+      copy.problems.map(({ path, text }) => `${pathText(storing.what, path)} ${text}`),
+    )
+  assertFits(copy.value, storing)
+  return copy.value
+}
+
+/** What the database will hand back of what a handler returned. @throws PikoError `USAGE` */
+export function storableOutput(value: unknown, jobId: string, maxBytes: number): unknown {
+  return storable(value, { jobId, what: 'output', maxBytes })
+}
+
+export function unstorable({ jobId, what, code = 'USAGE' }: Storing, problems: readonly string[]): PikoError {
+  return new PikoError(code, `the ${what} of job "${jobId}" can't be stored as JSON: ${problems.join('; ')}`, {
+    details: { jobId, problems },
+  })
+}
+
+/** @throws PikoError for a value whose JSON is too large */
+export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAGE' }: Storing): void {
+  const bytes = bytesOf(value, maxBytes)
+  if (bytes <= maxBytes) return
+  throw new PikoError(
+    code,
+    `the ${what} of job "${jobId}" is ${bytes} bytes of JSON; at most ${maxBytes} are stored: keep the data elsewhere and pass where`,
+    { details: { jobId, bytes, maxBytes } },
+  )
+}
+
+/** A character takes 3 bytes at most: most texts need no count. */
+function bytesOf(value: unknown, maxBytes: number): number {
+  const text = JSON.stringify(value)
+  return text.length * 3 > maxBytes ? Buffer.byteLength(text) : text.length
+}
