@@ -169,14 +169,17 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     const failures = recordEvents(app, 'loop.failed')
     const tooLarge = {
       code: 'USAGE',
-      message: expect.stringMatching(/^input is \d+ bytes of JSON; at most \d+ /) as unknown,
+      message: expect.stringMatching(/^the input of job ".+" is \d+ bytes of JSON; at most \d+ /) as unknown,
     }
     await expect(app.run('huge', { input: huge })).rejects.toMatchObject(tooLarge)
     await expect(app.enqueue('huge', { input: huge })).rejects.toMatchObject(tooLarge)
     const run = await app.waitFor(await app.enqueue('huge', { input: 'out' }))
     expect(run).toMatchObject({
       state: 'failed',
-      error: { code: 'USAGE', message: expect.stringMatching(/^output is \d+ bytes of JSON; at most \d+ /) as unknown },
+      error: {
+        code: 'USAGE',
+        message: expect.stringMatching(/^the output of job ".+" is \d+ bytes of JSON; at most \d+ /) as unknown,
+      },
     })
     expect(failures).toEqual([])
   })
