@@ -193,6 +193,10 @@ export class Piko {
         graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
         history: settings.history,
         doorbell: settings.piko.doorbell,
+        block: {
+          maxMs: settings.piko.maxBlockMs,
+          endAfterMs: settings.piko.endWhenBlocked ? settings.piko.leaseMs : undefined,
+        },
       },
     )
     const { blockThresholdMs } = settings.piko

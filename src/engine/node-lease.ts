@@ -1,7 +1,10 @@
 import { hostname } from 'node:os'
+// Not the global one: a test that holds the time would be taken for a blocked event loop.
+import { setInterval } from 'node:timers'
 import { PikoError, toError } from '../errors.ts'
 import { Service } from '../service/service.ts'
 import { type OpenOptions } from '../store/database.ts'
+import { type BlockPolicy, lookMs } from '../store/block-watch.ts'
 import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -12,6 +15,8 @@ export interface NodeLeaseParts {
   /** Where the lease is kept, for a connection of its own. */
   readonly options: OpenOptions
   readonly memory: LeaseMemory
+  /** What becomes of this process when its event loop is blocked. */
+  readonly block: BlockPolicy
   /** Where this node is told of new work. */
   readonly doorbell: () => string | undefined
   /** Called, more than once perhaps, before the node takes its new id. */
@@ -56,6 +61,7 @@ export class NodeLease extends Service {
 
   protected override async onStart(): Promise<void> {
     if (!NodeLease.isOwn(this.#id)) await this.#register(this.#id)
+    this.#beat()
     await this.#keep()
   }
 
@@ -66,14 +72,22 @@ export class NodeLease extends Service {
     await this.#parts.nodes.remove([this.#id])
   }
 
+  #beat(): void {
+    const { memory, block } = this.#parts
+    memory.beat()
+    if (block.maxMs === 0) return
+    const timer = setInterval(() => memory.beat(), lookMs(block)).unref()
+    this.defer(() => clearInterval(timer))
+  }
+
   /** Resolves when the lease has been renewed once, or lost. */
   #keep(): Promise<void> {
-    const { nodes, options, memory, events } = this.#parts
+    const { nodes, options, memory, block, events } = this.#parts
     const id = this.#id
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const drop = keepHeartbeat(
       options,
-      { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, memory: memory.shared },
+      { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, block, memory: memory.shared },
       {
         onRenewed: () => {
           this.#failures = 0

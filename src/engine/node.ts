@@ -3,6 +3,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
+import { type BlockPolicy } from '../store/block-watch.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Agenda, type PlanScope } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -55,6 +56,7 @@ export interface NodeOptions {
   readonly onlyRegistered: boolean
   readonly graceMs: number
   readonly history: Settings['history']
+  readonly block: BlockPolicy
   /** See `[piko] doorbell`. */
   readonly doorbell: string
 }
@@ -152,6 +154,7 @@ export class Node {
         nodes: store.nodes,
         options: parts.store.options,
         memory,
+        block: options.block,
         doorbell: () => doorbell.address,
         onLost: (reason) => executor.abortAll(reason),
         events,

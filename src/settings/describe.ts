@@ -20,6 +20,8 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'piko.lease': exactDuration(piko.leaseMs),
     'piko.shutdown_timeout': exactDuration(piko.shutdownTimeoutMs),
     'piko.block_threshold': exactDuration(piko.blockThresholdMs),
+    'piko.max_block': exactDuration(piko.maxBlockMs),
+    'piko.end_when_blocked': piko.endWhenBlocked,
     'piko.auto_migrate': piko.autoMigrate,
     'mysql.dsn': maskDsn(mysql.dsn),
     'mysql.pool_size': mysql.poolSize,

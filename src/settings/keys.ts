@@ -39,6 +39,12 @@ export const KEYS = {
       { min: '0s', max: '10m' },
       'A block of the event loop is reported from this length on, with the function that blocks; 0s: never.',
     ),
+    max_block: duration(
+      '1m',
+      { min: '0s', max: '1d' },
+      'A node whose event loop is blocked this long gives up its lease, so that other nodes take its runs; 0s: never.',
+    ),
+    end_when_blocked: flag(true, 'End the process when the event loop is blocked for max_block and a lease more.'),
     auto_migrate: flag(true, 'Bring the database schema up to date at start.'),
   },
   mysql: {

@@ -26,6 +26,10 @@ export interface Settings {
     readonly shutdownTimeoutMs: number
     /** 0: blocks of the event loop are not watched for. */
     readonly blockThresholdMs: number
+    /** A node whose event loop is blocked this long gives its lease up; 0: never. */
+    readonly maxBlockMs: number
+    /** Whether the process ends when the loop is blocked for a lease more. */
+    readonly endWhenBlocked: boolean
     readonly autoMigrate: boolean
   }
   readonly mysql: {
@@ -82,6 +86,8 @@ export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawS
       leaseMs: durationMs(piko.lease, 'piko.lease'),
       shutdownTimeoutMs: durationMs(piko.shutdown_timeout, 'piko.shutdown_timeout'),
       blockThresholdMs: durationMs(piko.block_threshold, 'piko.block_threshold'),
+      maxBlockMs: durationMs(piko.max_block, 'piko.max_block'),
+      endWhenBlocked: piko.end_when_blocked,
       autoMigrate: piko.auto_migrate,
     },
     mysql: hideDsn({

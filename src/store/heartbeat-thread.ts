@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { processClock } from '../service/clock.ts'
+import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 
@@ -15,6 +16,7 @@ export interface Heartbeat {
   readonly sql: string
   readonly parameters: readonly (string | number)[]
   readonly leaseMs: number
+  readonly block: BlockPolicy
   readonly memory: HeartbeatMemory
 }
 
@@ -108,8 +110,9 @@ class SqliteRenewer implements Renewer {
 
 const kept = new Map<string, AbortController>()
 
-async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
+async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
   const { id, target, leaseMs, memory } = heartbeat
+  const woken = AbortSignal.any([dropped, watch.given])
   const renewer = 'mysql' in target ? await MysqlRenewer.load(target.mysql) : new SqliteRenewer(target.sqlitePath)
   const tell = (message: FromThread): void => parentPort?.postMessage(message)
   const lose = (why: string): void => {
@@ -119,6 +122,7 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
   let failures = 0
   try {
     while (!dropped.aborted) {
+      if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
       const sentAt = process.hrtime.bigint()
       try {
@@ -126,7 +130,7 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
         Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
         failures = 0
         tell({ id, kind: 'renewed' })
-        await processClock.sleep(leaseMs / 3, dropped)
+        await processClock.sleep(leaseMs / 3, woken)
       } catch (error) {
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
@@ -134,11 +138,12 @@ async function keep(heartbeat: Heartbeat, dropped: AbortSignal): Promise<void> {
           return lose(`the database did not answer for ${leaseMs} ms`)
         }
         tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error), retryInMs })
-        await processClock.sleep(retryInMs, dropped)
+        await processClock.sleep(retryInMs, woken)
       }
     }
   } finally {
     renewer.close()
+    watch.leave()
     kept.delete(id)
   }
 }
@@ -151,6 +156,10 @@ function isOverdue(memory: HeartbeatMemory): boolean {
 parentPort?.on('message', (message: ToThread) => {
   if (message.kind === 'drop') return kept.get(message.id)?.abort()
   const dropped = new AbortController()
-  kept.set(message.heartbeat.id, dropped)
-  void keep(message.heartbeat, dropped.signal)
+  const { id, memory, block } = message.heartbeat
+  kept.set(id, dropped)
+  // Goes on when the lease is lost: the event loop may be blocked for good.
+  const watch = new BlockWatch(id, memory, block)
+  dropped.signal.addEventListener('abort', () => watch.close())
+  void keep(message.heartbeat, watch, dropped.signal)
 })

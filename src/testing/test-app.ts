@@ -26,7 +26,7 @@ export async function startTestApp(options: TestAppOptions): Promise<Piko> {
       settings: {
         sqlite: { path: join(folder, 'piko.db') },
         ...sections,
-        piko: { log_level: 'silent', poll_interval: '50ms', block_threshold: '0s', ...piko },
+        piko: { log_level: 'silent', poll_interval: '50ms', block_threshold: '0s', max_block: '0s', ...piko },
       },
     },
     remove,

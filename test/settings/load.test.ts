@@ -55,6 +55,8 @@ describe('sources', () => {
         leaseMs: 15_000,
         shutdownTimeoutMs: 30_000,
         blockThresholdMs: 500,
+        maxBlockMs: 60_000,
+        endWhenBlocked: true,
         autoMigrate: true,
       },
       mysql: {
