@@ -1,9 +1,13 @@
-import { CompiledQuery, type Kysely } from 'kysely'
-import { describe } from '../errors.ts'
+import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
+import { describe, PikoError } from '../errors.ts'
 import { retryContention } from '../sink/contention.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../sink/sql.ts'
 import { type Dialect } from './dialect.ts'
+import { withExactIntegers } from './exact-integers.ts'
 import { type OwnTransaction } from './own-transaction.ts'
+import { assertFits } from './packet-size.ts'
+import { inspectSql } from './sql-rules.ts'
+import { bindable } from './sql-values.ts'
 import { type Tables } from './tables.ts'
 import { transactionOnce } from './transaction.ts'
 
@@ -20,7 +24,7 @@ export function sqlDatabase(
   location: string,
   own: OwnTransaction | undefined,
 ): SqlDatabase {
-  const single = sqlExecutor(db, dialect)
+  const single = executorOn(db, dialect, 'outside')
   const plain: SqlDatabase = {
     dialect: dialect.name,
     maxStatementBytes: dialect.sizes.statement,
@@ -50,35 +54,64 @@ function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
   }
 }
 
-/** Plain SQL on one Kysely connection or transaction. */
-export function sqlExecutor(db: Kysely<Tables>, { name, sizes }: Dialect): SqlExecutor {
+/** Plain SQL in a transaction. */
+export function sqlExecutor(trx: Kysely<Tables>, dialect: Dialect): SqlExecutor {
+  return executorOn(trx, dialect, 'inside')
+}
+
+function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside'): SqlExecutor {
+  const run = <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> =>
+    db.executeQuery<T>(checked(dialect, place, text, params))
   return {
-    dialect: name,
-    maxStatementBytes: sizes.statement,
+    dialect: dialect.name,
+    maxStatementBytes: dialect.sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
-      const result = await db.executeQuery<T>(CompiledQuery.raw(text, params.map(bindable)))
-      return result.rows
+      return (await run<T>(text, params)).rows
     },
     async exec(text, params = []) {
-      const result = await db.executeQuery(CompiledQuery.raw(text, params.map(bindable)))
-      return { changes: Number(result.numAffectedRows ?? 0n) }
+      return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
     },
   }
 }
 
-/** mysql2 would turn `undefined` into NULL and an object into `key = value` pairs; both hide a mistake. */
-function bindable(value: SqlValue | undefined, index: number): SqlValue {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return value
-    default:
-      if (value === null || value instanceof Date) return value
-      if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      throw new TypeError(
-        `SQL parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
-      )
+/** SQLite's limit; MySQL has none for statements that are sent as text. */
+const MAX_SQLITE_PARAMETERS = 32_766
+
+/**
+ * A statement that does the same on both databases, or is refused before it is sent.
+ *
+ * @throws PikoError `USAGE`, `STATEMENT_TOO_LARGE`
+ */
+function checked(
+  { name, sizes }: Dialect,
+  place: 'inside' | 'outside',
+  text: unknown,
+  params: unknown,
+): CompiledQuery<never> {
+  if (typeof text !== 'string') throw refused(describe(text), 'it is no text')
+  if (!Array.isArray(params)) throw refused(text, `its parameters are ${describe(params)}; expected a list`)
+  const statement = inspectSql(text, name)
+  const problem = statement.problem ?? (place === 'inside' ? statement.insideProblem : statement.outsideProblem)
+  if (problem !== undefined) throw refused(text, problem)
+  if (params.length !== statement.placeholders) {
+    throw refused(text, `it has ${statement.placeholders} placeholders, but got ${params.length} parameters`)
   }
+  if (name === 'sqlite' && params.length > MAX_SQLITE_PARAMETERS) {
+    throw refused(
+      text,
+      `it has ${params.length} parameters; SQLite takes ${MAX_SQLITE_PARAMETERS}: send fewer rows at a time`,
+    )
+  }
+  const values = Array.from(params, bindable)
+  assertFits(statement.text, values, sizes.statement)
+  return CompiledQuery.raw(statement.text, withExactIntegers(values))
+}
+
+const MAX_SHOWN = 100
+
+function refused(text: string, problem: string): PikoError {
+  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+  return new PikoError('USAGE', `this SQL is refused: ${problem}; nothing of it was executed: ${shown}`, {
+    details: { sql: shown, problem },
+  })
 }

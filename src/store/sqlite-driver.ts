@@ -14,9 +14,11 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely'
-import { describe } from '../errors.ts'
+import { describe, PikoError } from '../errors.ts'
+import { exactInteger, wantsExactIntegers } from './exact-integers.ts'
 import { loopTurn } from './loop-turn.ts'
 import { nodeSqlite } from './node-sqlite.ts'
+import { SqlScanner } from './sql-scanner.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
 const CACHED_STATEMENTS = 200
@@ -168,7 +170,7 @@ class CachingDatabase implements SqliteDatabase {
   prepare(text: string): SqliteStatement {
     const known = this.#statements.get(text)
     if (known) this.#statements.delete(text)
-    const prepared = known ?? new BoundStatement(this.#database.prepare(text), returnsRows(text))
+    const prepared = known ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
     this.#statements.set(text, prepared)
     if (this.#statements.size > CACHED_STATEMENTS) {
       const [oldest] = this.#statements.keys()
@@ -181,6 +183,23 @@ class CachingDatabase implements SqliteDatabase {
     this.#statements.clear()
     this.#database.close()
   }
+}
+
+/** SQLite prepares the first statement of a text, and says nothing of the others. */
+function wholly(statement: StatementSync, text: string): StatementSync {
+  const first = statement.sourceSQL
+  const rest = text.slice(text.indexOf(first) + first.length)
+  if (new SqlScanner(rest.replaceAll(';', ' '), 'sqlite').next() === undefined) return statement
+  throw new PikoError(
+    'USAGE',
+    `SQLite would execute only the first statement of this text; send each in a call of its own: ${first.slice(0, 100)}`,
+  )
+}
+
+function exactRow(row: unknown): unknown {
+  const object = row as Record<string, unknown>
+  for (const [name, value] of Object.entries(object)) if (typeof value === 'bigint') object[name] = exactInteger(value)
+  return object
 }
 
 class BoundStatement implements SqliteStatement {
@@ -197,8 +216,11 @@ class BoundStatement implements SqliteStatement {
   }
 
   all(parameters: readonly unknown[]): unknown[] {
+    const isExact = wantsExactIntegers(parameters)
+    this.#statement.setReadBigInts(isExact)
     const rows: unknown[] = this.#statement.all(...parameters.map(bound))
-    return this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
+    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
+    return isExact ? objects.map(exactRow) : objects
   }
 
   run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {

@@ -1,0 +1,19 @@
+/** The values of statements whose answers keep integers beyond 2^53. */
+const exact = new WeakSet<object>()
+
+/**
+ * Marks the values of a user's statement: SQLite then answers an integer beyond 2^53 as text, as MySQL does. Piko's own statements
+ * have none, and are read faster.
+ */
+export function withExactIntegers<T extends readonly unknown[]>(values: T): T {
+  exact.add(values)
+  return values
+}
+
+export const wantsExactIntegers = (values: readonly unknown[]): boolean => exact.has(values)
+
+export function exactInteger(value: unknown): unknown {
+  if (typeof value !== 'bigint') return value
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : String(value)
+}
