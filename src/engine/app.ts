@@ -38,6 +38,7 @@ import { CpuPoolService } from './cpu-pool-service.ts'
 import { type Leader } from './leader.ts'
 import { type Locks } from './locks.ts'
 import { Node } from './node.ts'
+import { Outage } from './outage.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
 import { type PruneOptions, type Why } from './run-control.ts'
 import { ResourcesService } from './resources-service.ts'
@@ -96,6 +97,7 @@ export class Piko {
   readonly log: AppLogger
   readonly #options: PikoOptions
   readonly #clock: Clock
+  readonly #outage: Outage
   readonly #resources = new ResourcesService()
   readonly #metrics: Metrics
   #started: Promise<void> | undefined
@@ -111,6 +113,7 @@ export class Piko {
     if (tooOld) throw tooOld
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#outage = new Outage(this.events, this.#clock)
     this.settings = loadSettings(options.settings ? { overrides: options.settings } : {}).settings
     const { name, logLevel, logJson } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
@@ -560,6 +563,8 @@ export class Piko {
   async health(): Promise<Health> {
     const running = this.#running
     const checks: Record<string, { ok: boolean; message?: string }> = running ? treeChecks(running.root) : {}
+    const { message } = this.#outage
+    if (running && message !== undefined) checks['store'] = { ok: false, message }
     if (running && this.#isReady) {
       checks['database'] = await passes(() => running.store.ping())
       checks['resources in use'] = await passes(() => this.#resources.check())

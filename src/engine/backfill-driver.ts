@@ -1,5 +1,5 @@
+import { databaseFault } from '../database-faults.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type BackfillRow } from '../store/backfill-store.ts'
@@ -12,6 +12,7 @@ import { withKeys } from './admission-keys.ts'
 import { sweep } from './backfill-control.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 import { timelineOf } from './plan-job.ts'
 
@@ -82,7 +83,8 @@ export class BackfillDriver extends LoopService {
         )
       } catch (thrown) {
         // A calendar's function is the user's: one backfill that fails must not hold up the others.
-        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
+        if (databaseFault(thrown) === 'outage') throw thrown
+        reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
       }
     }
     return pauseMs

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toError } from '../errors.ts'
 import { type Claim, type Transition } from '../job/run.ts'
 import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Batcher } from './batcher.ts'
+import { reportFailure } from './loop-failure.ts'
 
 interface Item extends Finish {
   readonly nodeId: string
@@ -59,12 +59,14 @@ export class Completer {
   }
 
   async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
-    for (;;) {
+    for (let failures = 1; ; failures++) {
       try {
-        return await this.#runs.finish(nodeId, finishes)
+        const result = await this.#runs.finish(nodeId, finishes)
+        if (failures > 1) this.#events.emit('loop.recovered', { loop: 'completer', failures: failures - 1 })
+        return result
       } catch (thrown) {
         if (this.#isAbandoned) throw thrown
-        this.#events.emit('loop.failed', { loop: 'completer', error: toError(thrown), retryInMs: RETRY_MS })
+        reportFailure(this.#events, { loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
         await sleep(RETRY_MS)
       }
     }

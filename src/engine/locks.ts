@@ -1,4 +1,4 @@
-import { describe, PikoError, toError } from '../errors.ts'
+import { describe, PikoError } from '../errors.ts'
 import { Semaphore } from '../resource/semaphore.ts'
 import { type RunLockOptions } from '../job/context.ts'
 import { type LockHolding, type LockStore } from '../store/lock-store.ts'
@@ -6,6 +6,7 @@ import { type Events } from '../telemetry/events.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { type Clock } from './clock.ts'
 import { Lock } from './lock.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 /** How `app.locks.acquire` takes a lock. */
@@ -21,6 +22,8 @@ const SHORTEST_TTL_MS = 1_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
+/** Apart from the loop, whose steps go well meanwhile. */
+const RENEWALS = 'lock renewals'
 /** Of a lease this share is trusted, so that its owner knows of the end before another one begins. */
 const TRUSTED_SHARE = 0.8
 
@@ -45,6 +48,8 @@ export class Locks extends LoopService {
   readonly #held = new Map<Lock, Holding>()
   readonly #lines = new Map<string, Semaphore>()
   #renewing: Promise<void> | undefined
+  /** In a row. */
+  #renewalsFailed = 0
 
   constructor(locks: LockStore, clock: Clock, events: Events) {
     super('locks', clock, events)
@@ -168,15 +173,24 @@ export class Locks extends LoopService {
       const sentAt = this.#clock.monotonic()
       try {
         const standing = await this.#locks.renewAll(holdings, ttlMs)
+        if (this.#renewalsFailed > 0) this.#renewed()
         for (const holding of holdings) {
           if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, ttlMs))
           else this.#lose(holding, 'its lease has run out')
         }
       } catch (thrown) {
-        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: RETRY_MS })
+        this.#renewalsFailed += 1
+        const failures = this.#renewalsFailed
+        reportFailure(this.#events, { loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
         for (const holding of holdings) holding.renewAt = this.#clock.monotonic() + RETRY_MS
       }
     }
+  }
+
+  #renewed(): void {
+    const failures = this.#renewalsFailed
+    this.#renewalsFailed = 0
+    this.#events.emit('loop.recovered', { loop: RENEWALS, failures })
   }
 
   #lose(holding: Holding, why: string): void {

@@ -1,6 +1,7 @@
-import { toError } from '../errors.ts'
+import { databaseFault } from '../database-faults.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
+import { reportFailure } from './loop-failure.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
@@ -73,14 +74,22 @@ export class Loop {
   async #attempt(): Promise<number> {
     try {
       const delayMs = await this.#step()
-      this.#failures = 0
+      if (this.#failures > 0) this.#recovered()
       return delayMs
     } catch (thrown) {
-      const retryInMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
+      const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
+      // Those who collided would meet again.
+      const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false
-      this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs })
+      reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: this.#failures })
       return retryInMs
     }
+  }
+
+  #recovered(): void {
+    const failures = this.#failures
+    this.#failures = 0
+    this.#events.emit('loop.recovered', { loop: this.name, failures })
   }
 }

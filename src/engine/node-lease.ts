@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 // Not the global one: a test that holds the time would be taken for a blocked event loop.
 import { setInterval } from 'node:timers'
-import { PikoError, toError } from '../errors.ts'
+import { PikoError } from '../errors.ts'
 import { Service } from '../service/service.ts'
 import { type OpenOptions } from '../store/database.ts'
 import { type BlockPolicy, lookMs } from '../store/block-watch.ts'
@@ -9,6 +9,7 @@ import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type LeaseMemory } from './lease-memory.ts'
+import { reportFailure } from './loop-failure.ts'
 
 export interface NodeLeaseParts {
   readonly nodes: NodeStore
@@ -90,12 +91,12 @@ export class NodeLease extends Service {
       { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, block, memory: memory.shared },
       {
         onRenewed: () => {
-          this.#failures = 0
+          if (this.#failures > 0) this.#recovered()
           resolve()
         },
-        onFailed: (error, retryInMs) => {
+        onFailed: (error, retryInMs, fault) => {
           this.#failures += 1
-          events.emit('loop.failed', { loop: this.name, error, retryInMs })
+          events.emit('loop.failed', { loop: this.name, error, retryInMs, fault, failures: this.#failures })
         },
         onLost: (why) => {
           resolve()
@@ -109,6 +110,12 @@ export class NodeLease extends Service {
     )
     this.defer(drop)
     return promise
+  }
+
+  #recovered(): void {
+    const failures = this.#failures
+    this.#failures = 0
+    this.#parts.events.emit('loop.recovered', { loop: this.name, failures })
   }
 
   async #replace(lost: string, why: string): Promise<void> {
@@ -135,11 +142,8 @@ export class NodeLease extends Service {
         return true
       } catch (thrown) {
         this.#failures += 1
-        this.#parts.events.emit('loop.failed', {
-          loop: this.name,
-          error: toError(thrown),
-          retryInMs: REGISTER_AGAIN_MS,
-        })
+        const failures = this.#failures
+        reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: REGISTER_AGAIN_MS, failures })
         await this.sleep(REGISTER_AGAIN_MS)
       }
     }

@@ -1,3 +1,4 @@
+import { databaseFault } from '../database-faults.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -16,6 +17,7 @@ import { withKeys } from './admission-keys.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 import { planJob, scheduleInForce } from './plan-job.ts'
 
@@ -136,7 +138,8 @@ export class Planner extends LoopService {
         if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
       } catch (thrown) {
         // One that can be read and not stored must not keep all other jobs from being planned.
-        this.#events.emit('loop.failed', { loop: this.name, error: toError(thrown), retryInMs: this.#pollMs })
+        if (databaseFault(thrown) === 'outage') throw thrown
+        reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
       }
     }
   }

@@ -36,7 +36,7 @@ export interface Database {
   /**
    * One transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when
    * it rejects. A deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent runs the whole
-   * of `fn` again, at most 8 times with random waits; `fn` therefore must not have effects outside of the database.
+   * of `fn` again with random waits: contention for 10 s at least, a broken connection at most 8 times; `fn` therefore must not have effects outside of the database.
    *
    * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent
    */
@@ -71,9 +71,11 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   const pool = new MysqlPool(options)
   const db = kyselyOn(new PikoMysqlDialect({ pool }))
   try {
-    const { rows } = await sql<{ version: string; most: number; packet: number }>`
-      SELECT VERSION() AS version, @@max_connections AS most, @@max_allowed_packet AS packet
+    const { rows } = await sql<{ version: string; most: number; packet: number; rollsBack: number }>`
+      SELECT VERSION() AS version, @@max_connections AS most, @@max_allowed_packet AS packet,
+        @@innodb_rollback_on_timeout AS rollsBack
     `.execute(db)
+    pool.rollsBackOnTimeout = Number(rows[0]?.rollsBack) === 1
     const { skipsLocked } = featuresOf(rows[0]?.version ?? '', location)
     requireConnections(options.poolSize, Number(rows[0]?.most), location)
     const sizes = sizesOf(Number(rows[0]?.packet), location)

@@ -1,6 +1,7 @@
 // The thread of heartbeats.ts: only modules whose types can be stripped.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
+import { databaseFault, type DatabaseFault } from '../database-faults.ts'
 import { processClock } from '../service/clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
@@ -25,7 +26,12 @@ export type ToThread =
 
 export type FromThread = { readonly id: string } & (
   | { readonly kind: 'renewed' }
-  | { readonly kind: 'failed'; readonly message: string; readonly retryInMs: number }
+  | {
+      readonly kind: 'failed'
+      readonly message: string
+      readonly retryInMs: number
+      readonly fault: DatabaseFault | undefined
+    }
   | { readonly kind: 'lost'; readonly why: string }
 )
 
@@ -137,7 +143,9 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
         if (process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)) {
           return lose(`the database did not answer for ${leaseMs} ms`)
         }
-        tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error), retryInMs })
+        const message = error instanceof Error ? error.message : String(error)
+        // An answer that is late is an outage as well: the driver says so in an error of its own.
+        tell({ id, kind: 'failed', message, retryInMs, fault: databaseFault(error) ?? 'outage' })
         await processClock.sleep(retryInMs, woken)
       }
     }

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { type DatabaseFault } from '../database-faults.ts'
 import { toError } from '../errors.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from './database.ts'
@@ -8,7 +9,7 @@ import { connectionOptions } from './mysql-pool.ts'
 
 export interface HeartbeatListener {
   onRenewed(): void
-  onFailed(error: Error, retryInMs: number): void
+  onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
   /** The lease may belong to somebody else. Nothing more is renewed. */
   onLost(why: string): void
   /** The thread has ended. Nothing more is renewed. */
@@ -71,7 +72,7 @@ class HeartbeatThread {
       case 'renewed':
         return listener?.onRenewed()
       case 'failed':
-        return listener?.onFailed(new Error(message.message), message.retryInMs)
+        return listener?.onFailed(new Error(message.message), message.retryInMs, message.fault)
       case 'lost':
         this.#listeners.delete(message.id)
         this.#rest()

@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { without } from './admission.ts'
 import { type Dialect } from './dialect.ts'
 import { CLAIM_COLUMNS, type ClaimRow } from './run-row.ts'
@@ -7,7 +7,7 @@ import { QUEUED } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 /** Which runs are meant. */
-type Among = Pick<ClaimRequest, 'only' | 'except' | 'early'>
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share'>
 
 const NEAR = 4
 /** Claims of many other nodes at one instant, of up to 2,000 runs each. */
@@ -24,10 +24,16 @@ export async function lockDue(
   dialect: Dialect,
   request: ClaimRequest,
 ): Promise<readonly ClaimRow[]> {
-  const along = due(trx, dialect, request)
+  const { share, ...whole } = request
+  const along = due(trx, dialect, whole)
     .select(CLAIM_COLUMNS)
     .$if(request.early !== undefined, (query) => query.select('priority'))
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
+  if (share) {
+    const shared = await lockAmong(trx, dialect, request, request.limit)
+    // Nothing of it is due: the rest is everybody's.
+    return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
+  }
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
   // Others hold the head of the queue: mostly one, with as large a claim.
@@ -84,7 +90,7 @@ function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
-  const { limit, only, except, early } = request
+  const { limit, only, except, early, share } = request
   // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
@@ -95,6 +101,8 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
     .orderBy('run_at')
     .orderBy('id')
     .limit(limit)
+  // Ids alone may have a pattern: each member of a cluster has its own step and offset.
+  if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
   // No id is empty, so an empty list matches nothing.
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])

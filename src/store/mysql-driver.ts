@@ -1,5 +1,5 @@
 import { type DatabaseConnection, type Driver, MysqlDialect, type MysqlDialectConfig, MysqlDriver } from 'kysely'
-import { isConnectionLost } from './lost-connection.ts'
+import { endsTransaction, isConnectionLost } from '../database-faults.ts'
 
 /** Kysely's MySQL dialect, whose transactions fail with the error that ended them. */
 export class PikoMysqlDialect extends MysqlDialect {
@@ -21,7 +21,7 @@ class TellingDriver extends MysqlDriver {
     try {
       await super.rollbackTransaction(connection)
     } catch (error) {
-      if (!isConnectionLost(error)) throw error
+      if (!isConnectionLost(error) && !endsTransaction(error)) throw error
     }
   }
 }

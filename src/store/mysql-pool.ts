@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { describe, PikoError, toError } from '../errors.ts'
-import { isConnectionLost } from './lost-connection.ts'
+import { isConnectionLost } from '../database-faults.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
 
 export interface MysqlOptions {
@@ -69,6 +69,8 @@ export class MysqlPool implements KyselyPool {
   readonly #opened = new Map<PoolConnection, Opened>()
   /** Those who wait for a connection: each fails one of them. */
   readonly #waiting = new Set<(error: PikoError) => void>()
+  /** The server's `innodb_rollback_on_timeout`. */
+  rollsBackOnTimeout = false
   #hasConnected = false
   #isCut: PikoError | undefined
 
@@ -190,7 +192,10 @@ export class MysqlPool implements KyselyPool {
   }
 
   #prepare(connection: PoolConnection, callback: Handover): void {
-    const timed = new TimedConnection(connection, this.#options.statementTimeoutMs, () => this.maxStatementBytes)
+    const timed = new TimedConnection(connection, this.#options.statementTimeoutMs, {
+      maxBytes: () => this.maxStatementBytes,
+      rollsBackOnTimeout: () => this.rollsBackOnTimeout,
+    })
     this.#opened.set(connection, { bornAt: performance.now(), timed })
     connection.once('end', () => this.#opened.delete(connection))
     // mysql2 listens once. A dead connection may report again, which would end the process for want of a listener; the

@@ -7,6 +7,7 @@ import { type Window } from '../time/window.ts'
 import { admit, type Blocked, withoutLimited } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
 import { NOW } from './bulk-insert.ts'
+import { ClaimSpread, type Share } from './claim-spread.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
@@ -63,6 +64,8 @@ export interface ClaimRequest {
   /** Leave these aside: a whole job, or the runs of a job with a key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
+  /** Take this share alone of what is due; see `ClaimSpread`. */
+  readonly share?: Share | undefined
   /** Over all nodes, for the jobs that have such limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
 }
@@ -102,6 +105,7 @@ export interface RunFilter {
  */
 export class RunStore {
   readonly #database: Database
+  readonly #spread = new ClaimSpread()
 
   constructor(database: Database) {
     this.#database = database
@@ -169,7 +173,9 @@ export class RunStore {
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     for (let tries = 1; ; tries++) {
-      const { isOvertaken, ...result } = await this.#database.transaction((trx) => this.#claim(trx, request))
+      const { isOvertaken, ...result } = await this.#spread.claim((share) =>
+        this.#database.transaction((trx) => this.#claim(trx, { ...request, share: share() })),
+      )
       if (!isOvertaken || tries >= MOST_OVERTAKEN) return result
     }
   }

@@ -1,10 +1,20 @@
 import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type PoolConnection, type QueryValues } from 'mysql2'
+import { isConnectionLost } from '../database-faults.ts'
 import { PikoError } from '../errors.ts'
 import { assertFits } from './packet-size.ts'
+import { TransactionWatch } from './transaction-watch.ts'
 
 /** What changes the schema of a large table runs for as long as it takes. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
+
+/** What a server says of itself, known from the first connection on. */
+export interface ServerLimits {
+  /** Of a statement; a larger one fails before it is sent. */
+  readonly maxBytes: () => number
+  /** Whether `innodb_rollback_on_timeout` is on. */
+  readonly rollsBackOnTimeout: () => boolean
+}
 
 type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 
@@ -16,16 +26,17 @@ export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
   readonly #timeoutMs: number
   readonly #maxBytes: () => number
+  readonly #watch: TransactionWatch
+  /** The server can't serve: whoever borrows next gets another connection. */
+  #isSpent = false
   #usedAt = performance.now()
 
-  /**
-   * @param timeoutMs 0: no limit
-   * @param maxBytes  of a statement; a larger one fails before it is sent
-   */
-  constructor(connection: PoolConnection, timeoutMs: number, maxBytes: () => number) {
+  /** @param timeoutMs 0: no limit */
+  constructor(connection: PoolConnection, timeoutMs: number, server: ServerLimits) {
     this.#connection = connection
-    this.#maxBytes = maxBytes
+    this.#maxBytes = server.maxBytes
     this.#timeoutMs = timeoutMs
+    this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
   }
 
   /** When it was given back last, on the monotonic clock. */
@@ -43,6 +54,8 @@ export class TimedConnection implements KyselyConnection {
 
   query(text: string, parameters: QueryValues, answered: (...answer: Answer) => void = () => {}) {
     assertFits(text, Array.isArray(parameters) ? parameters : [], this.#maxBytes())
+    const refused = this.#watch.begins(text)
+    if (refused) return void process.nextTick(answered, refused, undefined) as never
     const timeoutMs = DDL.test(text) ? 0 : this.#timeoutMs
     const timer =
       timeoutMs > 0
@@ -52,6 +65,10 @@ export class TimedConnection implements KyselyConnection {
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
     return this.#connection.query(text, values, (error: unknown, result: unknown) => {
       clearTimeout(timer)
+      if (error) {
+        this.#watch.failed(error)
+        this.#isSpent ||= isConnectionLost(error)
+      }
       answered(error, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>
   }
@@ -66,7 +83,9 @@ export class TimedConnection implements KyselyConnection {
 
   release(): void {
     this.#usedAt = performance.now()
-    this.#connection.release()
+    this.#watch.leave()
+    if (this.#isSpent) this.#connection.destroy()
+    else this.#connection.release()
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Kysely, type Transaction } from 'kysely'
-import { PikoError } from '../errors.ts'
+import { isPikoError, PikoError } from '../errors.ts'
 import { isContention, retryContention } from '../sink/contention.ts'
-import { isConnectionLost } from './lost-connection.ts'
+import { isConnectionLost, isRefusal } from '../database-faults.ts'
 import { type Tables } from './tables.ts'
 
 /**
@@ -23,7 +23,7 @@ export async function transactionOnce<T>(
       return value
     })
   } catch (error) {
-    if (!isSent || !isConnectionLost(error)) throw error
+    if (!isSent || isRolledBack(error) || !isConnectionLost(error) || isRefusal(error)) throw error
     throw new PikoError(
       'COMMIT_UNKNOWN',
       `the connection to ${location} broke while a transaction was committed; it may have been, or not`,
@@ -40,6 +40,12 @@ export function transactionRepeated<T>(
 ): Promise<T> {
   return retryContention(
     () => transactionOnce(db, location, fn),
-    (error) => isContention(error) || (!(error instanceof PikoError) && isConnectionLost(error)),
+    (error) =>
+      isContention(error) || ((!(error instanceof PikoError) || isRolledBack(error)) && isConnectionLost(error)),
   )
+}
+
+/** Its commit was not sent. */
+function isRolledBack(error: unknown): boolean {
+  return isPikoError(error, 'TRANSACTION_ROLLED_BACK')
 }

@@ -1,3 +1,4 @@
+import { type DatabaseFault } from '../database-faults.ts'
 import { type BackfillState } from '../job/backfill.ts'
 import { type Outcome, type RunState } from '../job/run.ts'
 
@@ -50,8 +51,23 @@ export interface EventMap {
   'service.stuck': { service: string; task: string; waitedMs: number }
   /** The event loop did not turn for a while; `culprit` is the function that held it, where it was seen. */
   'loop.blocked': { blockedMs: number; culprit: string | undefined; stack: readonly string[] }
-  /** A step of one of the engine's loops failed; the loop goes on after a pause. */
-  'loop.failed': { loop: string; error: Error; retryInMs: number }
+  /**
+   * A step of one of the engine's loops failed; the loop goes on after a pause. `fault`: what that means where the database is the
+   * cause; `failures`: in a row.
+   */
+  'loop.failed': {
+    loop: string
+    error: Error
+    retryInMs: number
+    fault?: DatabaseFault | undefined
+    failures?: number
+  }
+  /** A loop that had failed works again. */
+  'loop.recovered': { loop: string; failures: number }
+  /** The store does not answer, or can't serve: the first loop to find out reports it, for all of them. */
+  'store.outage': { error: Error }
+  /** Every loop that had failed in an outage works again. */
+  'store.recovered': { outageMs: number; failures: number }
 }
 
 export type EventName = keyof EventMap

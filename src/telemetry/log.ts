@@ -168,16 +168,41 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = `the event loop was blocked for ${formatMs(blockedMs)}${culprit ? ` by ${culprit}` : ''}`
       log.warn({ piko_event: 'loop.blocked', blocked_ms: Math.round(blockedMs), stack }, words)
     }),
-    events.on('loop.failed', ({ loop, error, retryInMs }) => {
-      log.error(
-        { piko_event: 'loop.failed', loop, err: error },
-        `${loop} failed; it is tried again in ${formatMs(retryInMs)}`,
-      )
+    events.on('loop.failed', (payload) => loopFailed(log, payload)),
+    events.on('loop.recovered', ({ loop, failures }) => {
+      const words = `${loop} works again, after ${count(failures, 'failure')}`
+      log.debug({ piko_event: 'loop.recovered', loop, failures }, words)
+    }),
+    events.on('store.outage', ({ error }) => {
+      const words =
+        'the store is away; what this node does is tried again until it is back, which the next such line says'
+      log.error({ piko_event: 'store.outage', err: error }, words)
+    }),
+    events.on('store.recovered', ({ outageMs, failures }) => {
+      const words = `the store is back after ${formatMs(outageMs)}`
+      log.info({ piko_event: 'store.recovered', outage_ms: Math.round(outageMs), failures }, words)
     }),
   ]
   return () => {
     for (const unsubscribe of subscriptions) unsubscribe()
   }
+}
+
+/** Contention passes by itself: it is worth a line when a loop has met it this often in a row. */
+const MAX_SILENT_CONFLICTS = 5
+
+/** The one line of `store.outage` stands for the failures of all loops. */
+function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }: EventMap['loop.failed']): void {
+  const fields = { piko_event: 'loop.failed', loop, err: error }
+  const words = `${loop} failed; it is tried again in ${formatMs(retryInMs)}`
+  if (fault === 'outage') log.debug(fields, words)
+  else if (fault !== 'contention') log.error(fields, words)
+  else if (failures % MAX_SILENT_CONFLICTS !== 0) log.debug(fields, words)
+  else
+    log.warn(
+      fields,
+      `${loop} meets other transactions, ${failures} times in a row; it is tried again in ${formatMs(retryInMs)}`,
+    )
 }
 
 const ENDED = {

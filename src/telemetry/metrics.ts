@@ -35,6 +35,8 @@ export class Metrics {
   readonly #skipped: Counter<'job_id' | 'reason'>
   readonly #loopFailures: Counter<'loop'>
   readonly #restarts: Counter<'service'>
+  readonly #outages: Counter
+  readonly #isAway: Gauge
   readonly #crashes: Counter<'service'>
   readonly #blocked: Histogram
 
@@ -79,6 +81,16 @@ export class Metrics {
       labelNames: ['loop'],
       registers,
     })
+    this.#outages = new Counter({
+      name: 'piko_store_outages_total',
+      help: 'Outages of the store that this node has met.',
+      registers,
+    })
+    this.#isAway = new Gauge({
+      name: 'piko_store_away',
+      help: '1 while the store is away, else 0.',
+      registers,
+    })
     this.#crashes = new Counter({
       name: 'piko_service_crashed_total',
       help: 'Crashes of services of this process, by their place in the tree.',
@@ -118,6 +130,11 @@ export class Metrics {
       events.on('service.restarted', ({ service }) => this.#restarts.inc({ service })),
       events.on('loop.blocked', ({ blockedMs }) => this.#blocked.observe(blockedMs / 1_000)),
       events.on('loop.failed', ({ loop }) => this.#loopFailures.inc({ loop })),
+      events.on('store.outage', () => {
+        this.#outages.inc()
+        this.#isAway.set(1)
+      }),
+      events.on('store.recovered', () => this.#isAway.set(0)),
     ]
     return () => {
       for (const unsubscribe of subscriptions) unsubscribe()

@@ -199,6 +199,9 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'service.stuck': { service: 'Piko/cache', task: 'refresh', waitedMs: 5_000 },
   'loop.blocked': { blockedMs: 3_000, culprit: 'parse (jobs.ts:3:5)', stack: ['parse (jobs.ts:3:5)'] },
   'loop.failed': { loop: 'planner', error: new Error('gone'), retryInMs: 1_000 },
+  'loop.recovered': { loop: 'planner', failures: 3 },
+  'store.outage': { error: new Error('gone') },
+  'store.recovered': { outageMs: 14_000, failures: 82 },
 }
 
 describe('logEvents', () => {
@@ -284,6 +287,25 @@ describe('logEvents', () => {
       msg: 'planner failed; it is tried again in 1.0s',
       err: { message: 'gone' },
     })
+  })
+
+  it.each([
+    ['an outage', { fault: 'outage' }, 'debug'],
+    ['a conflict', { fault: 'contention', failures: 4 }, 'debug'],
+    ['the fifth conflict in a row', { fault: 'contention', failures: 5 }, 'warn'],
+    ['a wrong statement', { fault: 'programming' }, 'error'],
+  ] as const)('says at the right level that a loop failed because of %s', (_, more, level) => {
+    const [line] = emitted('loop.failed', { ...SAMPLES['loop.failed'], ...more })
+    expect(line).toMatchObject({ level })
+  })
+
+  it('says when the store went away and when it was back', () => {
+    expect(emitted('store.outage', SAMPLES['store.outage'])).toMatchObject([
+      { level: 'error', err: { message: 'gone' } },
+    ])
+    expect(emitted('store.recovered', SAMPLES['store.recovered'])).toMatchObject([
+      { level: 'info', msg: 'the store is back after 14.0s', failures: 82 },
+    ])
   })
 
   it('ends when it is told to', () => {

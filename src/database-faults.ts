@@ -1,0 +1,185 @@
+// Also loaded by the thread of heartbeats: only what can run with its types stripped.
+
+/**
+ * What an error of the database means for the one who asked.
+ *
+ * - `outage`: the server, or this member of a cluster, can't serve for now. Drop the connection, try again elsewhere or later.
+ * - `contention`: another transaction was in the way. Run the whole transaction again, soon.
+ * - `data`: the value or the row is refused. Trying again changes nothing.
+ * - `programming`: the statement, the schema or the rights are wrong.
+ */
+export type DatabaseFault = 'outage' | 'contention' | 'data' | 'programming'
+
+interface ServerError {
+  readonly fault: DatabaseFault
+  /** The server refuses it before it does anything: what was asked was certainly not executed. */
+  readonly isRefusal?: true
+  /** The server rolls the whole transaction back; a later statement, or the COMMIT, is answered with ok all the same. */
+  readonly endsTransaction?: true
+  /** The number has other meanings as well; this text tells them apart. */
+  readonly only?: RegExp
+}
+
+const OUTAGE: ServerError = { fault: 'outage' }
+const REFUSED: ServerError = { fault: 'outage', isRefusal: true }
+const CONTENTION: ServerError = { fault: 'contention' }
+const ROLLED_BACK: ServerError = { fault: 'contention', endsTransaction: true }
+const DATA: ServerError = { fault: 'data' }
+const PROGRAMMING: ServerError = { fault: 'programming' }
+
+/**
+ * By the numbers of the servers' manuals:
+ *
+ * - https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ * - https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
+ * - https://galeracluster.com/library/documentation/dealing-with-multi-master-conflicts.html
+ * - https://dev.mysql.com/doc/refman/8.4/en/group-replication-limitations.html
+ */
+const SERVER_ERRORS: ReadonlyMap<number, ServerError> = new Map([
+  [1021, OUTAGE], // ER_DISK_FULL
+  [1037, OUTAGE], // ER_OUTOFMEMORY
+  [1040, REFUSED], // ER_CON_COUNT_ERROR: too many connections
+  [1041, OUTAGE], // ER_OUT_OF_RESOURCES
+  [1047, REFUSED], // ER_UNKNOWN_COM_ERROR: "WSREP has not yet prepared node for application use"
+  [1053, OUTAGE], // ER_SERVER_SHUTDOWN
+  [1079, OUTAGE], // ER_SHUTDOWN_COMPLETE
+  [1114, OUTAGE], // ER_RECORD_FILE_FULL: no room in the tablespace
+  [1129, REFUSED], // ER_HOST_IS_BLOCKED
+  [1152, OUTAGE], // ER_ABORTING_CONNECTION
+  [1158, OUTAGE], // ER_NET_READ_ERROR
+  [1159, OUTAGE], // ER_NET_READ_INTERRUPTED
+  [1160, OUTAGE], // ER_NET_ERROR_ON_WRITE
+  [1161, OUTAGE], // ER_NET_WRITE_INTERRUPTED
+  [1180, OUTAGE], // ER_ERROR_DURING_COMMIT: a member was cut off from its cluster while it replicated
+  [1184, OUTAGE], // ER_NEW_ABORTING_CONNECTION
+  [1203, REFUSED], // ER_TOO_MANY_USER_CONNECTIONS
+  [1226, REFUSED], // ER_USER_LIMIT_REACHED
+  [1290, { ...REFUSED, only: /read.only/i }], // ER_OPTION_PREVENTS_STATEMENT: read_only after a failover
+  [1836, REFUSED], // ER_READ_ONLY_MODE
+  [1927, OUTAGE], // ER_CONNECTION_KILLED (MariaDB)
+  [3032, REFUSED], // ER_SERVER_OFFLINE_MODE
+  [3100, OUTAGE], // ER_RUN_HOOK_ERROR: a group that is about to lose this member
+  [3168, REFUSED], // ER_SERVER_ISNT_AVAILABLE
+  [3169, OUTAGE], // ER_SESSION_WAS_KILLED
+  [4031, OUTAGE], // ER_CLIENT_INTERACTION_TIMEOUT: idle for too long
+
+  [1020, ROLLED_BACK], // ER_CHECKREAD: changed since the snapshot, with innodb_snapshot_isolation
+  [1205, CONTENTION], // ER_LOCK_WAIT_TIMEOUT
+  [1213, ROLLED_BACK], // ER_LOCK_DEADLOCK; on a cluster also a conflict with another member
+  [1317, CONTENTION], // ER_QUERY_INTERRUPTED
+  [1412, CONTENTION], // ER_TABLE_DEF_CHANGED
+  [1613, ROLLED_BACK], // ER_XA_RBTIMEOUT
+  [1614, ROLLED_BACK], // ER_XA_RBDEADLOCK
+  [1615, CONTENTION], // ER_NEED_REPREPARE
+  [3058, CONTENTION], // ER_USER_LOCK_DEADLOCK
+  [3101, ROLLED_BACK], // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: a conflict with another member of a group
+  [3572, CONTENTION], // ER_LOCK_NOWAIT
+
+  [1048, DATA], // ER_BAD_NULL_ERROR
+  [1062, DATA], // ER_DUP_ENTRY
+  [1153, DATA], // ER_NET_PACKET_TOO_LARGE
+  [1264, DATA], // ER_WARN_DATA_OUT_OF_RANGE
+  [1265, DATA], // WARN_DATA_TRUNCATED
+  [1292, DATA], // ER_TRUNCATED_WRONG_VALUE
+  [1364, DATA], // ER_NO_DEFAULT_FOR_FIELD
+  [1366, DATA], // ER_TRUNCATED_WRONG_VALUE_FOR_FIELD
+  [1406, DATA], // ER_DATA_TOO_LONG
+  [1411, DATA], // ER_WRONG_VALUE_FOR_TYPE
+  [1451, DATA], // ER_ROW_IS_REFERENCED_2
+  [1452, DATA], // ER_NO_REFERENCED_ROW_2
+  [1586, DATA], // ER_DUP_ENTRY_WITH_KEY_NAME
+  [1690, DATA], // ER_DATA_OUT_OF_RANGE
+  [3140, DATA], // ER_INVALID_JSON_TEXT
+  [3819, DATA], // ER_CHECK_CONSTRAINT_VIOLATED
+  [4025, DATA], // ER_CONSTRAINT_FAILED (MariaDB)
+
+  [1044, PROGRAMMING], // ER_DBACCESS_DENIED_ERROR
+  [1045, PROGRAMMING], // ER_ACCESS_DENIED_ERROR
+  [1046, PROGRAMMING], // ER_NO_DB_ERROR
+  [1049, PROGRAMMING], // ER_BAD_DB_ERROR
+  [1054, PROGRAMMING], // ER_BAD_FIELD_ERROR
+  [1064, PROGRAMMING], // ER_PARSE_ERROR
+  [1142, PROGRAMMING], // ER_TABLEACCESS_DENIED_ERROR
+  [1143, PROGRAMMING], // ER_COLUMNACCESS_DENIED_ERROR
+  [1146, PROGRAMMING], // ER_NO_SUCH_TABLE
+  [1305, PROGRAMMING], // ER_SP_DOES_NOT_EXIST
+])
+
+/** https://www.sqlite.org/rescode.html: the low byte is the primary code, the rest says which kind of it. */
+const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
+  [5, 'contention'], // SQLITE_BUSY
+  [6, 'contention'], // SQLITE_LOCKED
+  [8, 'outage'], // SQLITE_READONLY
+  [10, 'outage'], // SQLITE_IOERR
+  [13, 'outage'], // SQLITE_FULL
+  [14, 'outage'], // SQLITE_CANTOPEN
+  [15, 'outage'], // SQLITE_PROTOCOL
+  [1, 'programming'], // SQLITE_ERROR
+  [18, 'data'], // SQLITE_TOOBIG
+  [19, 'data'], // SQLITE_CONSTRAINT
+  [20, 'data'], // SQLITE_MISMATCH
+])
+
+/** What Piko itself says of a database that does not answer. */
+const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT'])
+
+/** Errors of the database are wrapped on their way: this many causes are looked through. */
+const MAX_CAUSES = 5
+
+/** Undefined for an error that did not come from the database, or of which nothing is known. */
+export function databaseFault(error: unknown): DatabaseFault | undefined {
+  for (const one of chain(error)) {
+    if (OWN_OUTAGES.has(one.code) || isBrokenConnection(one)) return 'outage'
+    const known = serverError(one)
+    if (known) return known.fault
+    const { errcode } = one
+    const sqlite = typeof errcode === 'number' ? SQLITE_ERRORS.get(errcode & 0xff) : undefined
+    if (sqlite) return sqlite
+  }
+  return undefined
+}
+
+/**
+ * True when the connection broke, none could be made, or the server can't serve: a new connection is needed. Errors of Piko that
+ * only say so count for their causes alone.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  return chain(error).some((one) => isBrokenConnection(one) || serverError(one)?.fault === 'outage')
+}
+
+/** True when such an error says for certain that the statement it answers was not executed. */
+export function isRefusal(error: unknown): boolean {
+  return chain(error).some((one) => serverError(one)?.isRefusal)
+}
+
+/** True when the server has rolled back the transaction of the statement that it answers with this error. */
+export function endsTransaction(error: unknown): boolean {
+  return chain(error).some((one) => serverError(one)?.endsTransaction)
+}
+
+interface Fields {
+  readonly code?: unknown
+  readonly errno?: unknown
+  readonly errcode?: unknown
+  readonly fatal?: unknown
+  readonly sqlState?: unknown
+  readonly message: string
+}
+
+/** mysql2 calls such errors fatal; those that the server has thought about, as a wrong password, have an SQL state. */
+function isBrokenConnection({ fatal, sqlState }: Fields): boolean {
+  return fatal === true && sqlState === undefined
+}
+
+function serverError({ errno, message }: Fields): ServerError | undefined {
+  const known = typeof errno === 'number' ? SERVER_ERRORS.get(errno) : undefined
+  return known?.only?.test(message) === false ? undefined : known
+}
+
+function chain(error: unknown): readonly Fields[] {
+  const found: Fields[] = []
+  for (let current = error; current instanceof Error && found.length < MAX_CAUSES; current = current.cause) {
+    found.push(current)
+  }
+  return found
+}
