@@ -15,7 +15,10 @@ const MOST_HINTS = 1_000
 /** What is known to be due at a time is claimed so long before, as far as nothing is due already. */
 const EARLY_MS = 250
 
-type DispatcherExecutor = Pick<Executor, 'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'take' | 'takeEarly'>
+type DispatcherExecutor = Pick<
+  Executor,
+  'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
+>
 
 export interface DispatcherOptions {
   readonly pollMs: number
@@ -159,6 +162,7 @@ export class Dispatcher extends LoopService {
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const heard = this.#heard
     const now = this.#clock.now()
+    for (const rate of this.#executor.waitingForRates) this.#leftOut.add({ ...rate, retryInMs: FIRST_IDLE_MS }, now)
     const leftOut = this.#leftOut.at(now)
     const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const only = this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
@@ -174,7 +178,11 @@ export class Dispatcher extends LoopService {
     }
     const limit = Math.min(free, MOST_RUNS)
     const nodeId = this.#nodeId()
-    const { claims, blocked } = await this.#runs.claim({ nodeId, limit, except, ...only, limits: this.#limits })
+    const { claims, blocked } = await this.#runs.claim({
+      ...{ nodeId, limit, except, ...only },
+      limits: this.#limits,
+      monotonic: () => this.#clock.monotonic(),
+    })
     for (const one of blocked) this.#leftOut.add(one, now)
     this.#leaveOutUnknown(claims)
     for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)

@@ -5,6 +5,8 @@ import { type JobRegistry } from '../job/registry.ts'
 import { forbidsRetry, retryTimingOf } from '../job/retry-errors.ts'
 import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
 import { Service } from '../service/service.ts'
+import { type Blocked } from '../store/admission.ts'
+import { type RateStore } from '../store/rate-store.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { Attempt, type AttemptParts } from './attempt.ts'
 import { type Clock } from './clock.ts'
@@ -12,14 +14,16 @@ import { Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { EarlyClaims } from './early-claims.ts'
 import { Pace } from './pace.ts'
+import { RateGate } from './rate-gate.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
 import { WaitingLine } from './waiting-line.ts'
 
-export interface ExecutorParts extends Omit<PipelineParts, 'abandoned'> {
+export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
   /** Handlers under way at once. */
   readonly slots: number
   readonly runs: Pick<RunStore, 'finish'>
+  readonly rates: Pick<RateStore, 'exchange'>
   readonly clock: Clock
   readonly nodeId: () => string
   /**
@@ -74,6 +78,7 @@ export class Executor extends Service {
   readonly #deadlines: Deadlines
   readonly #pace = new Pace<Taken>((taken) => this.#begin(taken))
   readonly #completer: Completer
+  readonly #rateGate: RateGate
   readonly #pipeline: RunPipeline
   readonly #attemptParts: AttemptParts
   /** Aborts when a stop has waited long enough for a database that does not answer. */
@@ -87,7 +92,8 @@ export class Executor extends Service {
     super({ name: 'executor' })
     this.#parts = parts
     this.#completer = new Completer(parts.runs, parts.events, () => this.#pace.isBusy)
-    this.#pipeline = new RunPipeline({ ...parts, abandoned: this.#abandoned.signal })
+    this.#rateGate = new RateGate(parts)
+    this.#pipeline = new RunPipeline({ ...parts, rateGate: this.#rateGate, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
     this.#waiting = new WaitingLine(parts.clock, (taken) => this.#giveBack(taken))
     this.#early = new EarlyClaims(parts.clock, (taken) => this.#startOrWait(taken))
@@ -138,6 +144,11 @@ export class Executor extends Service {
   /** Some of what it took begins in the next turns of the event loop. */
   get isBeginning(): boolean {
     return this.#pace.isBusy
+  }
+
+  /** Rates whose next places are for runs that are taken already. */
+  get waitingForRates(): readonly Blocked[] {
+    return this.#rateGate.waiting
   }
 
   /** Handlers under way. */

@@ -110,6 +110,7 @@ export class Node {
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
       runs: store.runs,
+      rates: store.rates,
       commit: store.commit,
       maxOutputBytes: () => store.database.maxValueBytes,
       savedConfig,

@@ -1,6 +1,6 @@
 import { PikoError, toError } from '../errors.ts'
 import { type HeldLock, type RunLockOptions } from '../job/context.ts'
-import { type Outcome } from '../job/run.ts'
+import { type Outcome, type RatePlace } from '../job/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { withRunSignal } from '../offload/signal.ts'
 import { type ResourceMap } from '../resource/resource.ts'
@@ -14,6 +14,7 @@ import { type Store } from '../store/store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Attempt } from './attempt.ts'
 import { type Locks } from './locks.ts'
+import { type RateGate } from './rate-gate.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
@@ -29,6 +30,7 @@ export interface PipelineParts {
   readonly events: Events
   /** The config that was saved for a job and is in force. */
   readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly rateGate: RateGate
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly abandoned: AbortSignal
 }
@@ -59,7 +61,29 @@ export class RunPipeline implements RunActions {
     } catch (error) {
       return { kind: 'failure', error: withVersion(toError(error), saved), isPermanent: true }
     }
-    return isPlain(job) ? this.#plain(attempt, config) : this.#whole(attempt, config)
+    if (!isPlain(job)) return this.#whole(attempt, config)
+    return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
+  }
+
+  /** Asked for last, right before the handler is called. */
+  #isInTime({ claim: { place } }: Attempt): boolean {
+    return place === undefined || this.#parts.rateGate.isOpen(place)
+  }
+
+  async #plainLate(attempt: Attempt, config: unknown): Promise<Outcome> {
+    try {
+      return await this.#pass(
+        attempt,
+        () => this.#plain(attempt, config),
+        () => withoutTurn(attempt),
+      )
+    } catch (thrown) {
+      return outcomeOf(attempt, toError(thrown))
+    }
+  }
+
+  #pass<T>(attempt: Attempt, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+    return this.#parts.rateGate.pass(attempt, attempt.claim.place as RatePlace, begin, leave)
   }
 
   #plain(attempt: Attempt, config: unknown): Outcome | Promise<Outcome> {
@@ -96,7 +120,22 @@ export class RunPipeline implements RunActions {
       return outcomeOf(attempt, toError(thrown))
     }
     const { sinks } = attempt
-    return this.#end(attempt, () => this.#call(attempt, config, borrowed, sinks), borrowed, sinks)
+    const begin = (): Promise<Outcome> =>
+      this.#end(attempt, () => this.#call(attempt, config, borrowed, sinks), borrowed, sinks)
+    if (this.#isInTime(attempt)) return begin()
+    const leave = async (error: Error): Promise<void> => {
+      await sinks.discard()
+      await returnAfter(attempt, borrowed, error)
+    }
+    try {
+      return await this.#pass(attempt, begin, async () => {
+        await leave(new PikoError('STOPPED', 'the run goes back to the queue: no place within its rate is free'))
+        return withoutTurn(attempt)
+      })
+    } catch (thrown) {
+      await leave(toError(thrown))
+      return outcomeOf(attempt, toError(thrown))
+    }
   }
 
   #call(attempt: Attempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
@@ -177,6 +216,11 @@ export class RunPipeline implements RunActions {
       if (attempt.commit !== 'done') attempt.commit = 'none'
     }
   }
+}
+
+/** Its handler was not called: the run keeps its time, so that it is the first of its job again. */
+function withoutTurn({ claim }: Attempt): Outcome {
+  return { kind: 'interrupted', at: claim.runAt }
 }
 
 /** An abort explains whatever the handler threw after it. */

@@ -58,6 +58,18 @@ export interface Run {
   readonly cancelRequestedAt: Date | undefined
 }
 
+/** A place within the rate of a job: the handler may begin while it is valid. */
+export interface RatePlace {
+  /** Empty for a job as a whole. */
+  readonly key: string
+  /** When it is counted, on the database's clock. */
+  readonly at: number
+  /** When the node asked for it, on the node's monotonic clock. */
+  readonly askedAt: number
+  /** How long from then on. */
+  readonly validMs: number
+}
+
 /** A run that this node holds. */
 export interface Claim {
   readonly runId: number
@@ -72,6 +84,8 @@ export interface Claim {
   readonly input: unknown
   readonly concurrencyKey?: string | undefined
   readonly backfillId?: number | undefined
+  /** For a run that a rate limits. */
+  readonly place?: RatePlace | undefined
 }
 
 /** How an attempt ended. */
@@ -88,8 +102,11 @@ export type Outcome =
       readonly retry?: RetryTiming | undefined
     }
   | { readonly kind: 'cancelled'; readonly error: Error }
-  /** The process shuts down: not the handler's failure. */
-  | { readonly kind: 'interrupted' }
+  /**
+   * The process shuts down, or the run had no turn: not the handler's failure. `at`: its handler was not called, and the run keeps this
+   * time.
+   */
+  | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
 
 /** What is written about it. */
 export type Transition =
@@ -122,7 +139,7 @@ export function settle(
     case 'cancelled':
       return { to: 'cancelled', error: runError(outcome.error) }
     case 'interrupted':
-      return { to: 'queued', delayMs: 0, counted: false }
+      return { to: 'queued', delayMs: 0, counted: false, ...(outcome.at && { at: outcome.at }) }
     case 'failure':
     case 'timeout': {
       const error = runError(outcome.error)

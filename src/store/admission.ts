@@ -1,8 +1,9 @@
 import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { type AdmissionLimits } from '../job/admission.ts'
+import { type RatePlace } from '../job/run.ts'
 import { BackfillLimits } from './backfill-limits.ts'
 import { type Dialect } from './dialect.ts'
-import { RateWindows } from './rate-windows.ts'
+import { type RateName, RateWindows } from './rate-windows.ts'
 import { RUNNING } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
@@ -48,35 +49,55 @@ export async function admit<T extends Candidate>(
   dialect: Dialect,
   candidates: readonly T[],
   limits: ReadonlyMap<string, AdmissionLimits>,
-): Promise<{ admitted: T[]; blocked: Blocked[] }> {
+  monotonic: () => number,
+): Promise<{ admitted: T[]; blocked: Blocked[]; places: ReadonlyMap<number, RatePlace> }> {
   const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
   const backfilled = candidates.some((row) => row.backfill_id !== null)
-  if (limited.length === 0 && !backfilled) return { admitted: [...candidates], blocked: [] }
+  if (limited.length === 0 && !backfilled) return { admitted: [...candidates], blocked: [], places: NO_PLACES }
   const busy = new Set(await lockJobs(trx, dialect, limited))
   const mine = limited.filter((id) => !busy.has(id))
   const counts = await Counts.read(trx, mine, limits)
   const backfills = await BackfillLimits.read(trx, dialect, candidates)
-  const rates = await RateWindows.read(trx, dialect, candidates, limits, mine)
+  const isMine = new Set(mine)
+  const named = candidates.flatMap((row) => (isMine.has(row.job_id) ? (rateOf(row, limits) ?? []) : []))
+  const rates = await RateWindows.read(trx, dialect, named, monotonic)
+  const places = new Map<number, RatePlace>()
   const blocked = new Map<string, Blocked>()
   const block = (reason: Blocked): void => void blocked.set(JSON.stringify(reason), reason)
   for (const jobId of busy) block({ jobId, retryInMs: BUSY_MS })
   const admitted = candidates.filter((row) => {
     if (busy.has(row.job_id)) return false
     const limit = limits.get(row.job_id)
-    const reason = backfills.blocks(row) ?? (limit && (counts.blocks(row, limit) ?? rates.blocks(row)))
+    const rate = rateOf(row, limits)
+    const reason = backfills.blocks(row) ?? (limit && counts.blocks(row, limit)) ?? (rate && rateBlocks(rates, rate))
     if (reason) {
       block(reason)
       return false
     }
     backfills.add(row)
-    if (limit) {
-      counts.add(row)
-      rates.add(row)
-    }
+    if (limit) counts.add(row)
+    if (rate) places.set(row.id, rates.take(rate))
     return true
   })
   await rates.write(trx, dialect)
-  return { admitted, blocked: [...blocked.values()] }
+  return { admitted, blocked: [...blocked.values()], places }
+}
+
+const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()
+
+type NamedRate = RateName & { readonly limit: NonNullable<AdmissionLimits['rate']> }
+
+/** Undefined for a run that no rate limits. */
+function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): NamedRate | undefined {
+  const limit = limits.get(row.job_id)?.rate
+  const key = limit?.isKeyed ? row.rate_key : ''
+  return limit && key !== null ? { jobId: row.job_id, key, limit } : undefined
+}
+
+function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
+  const retryInMs = rates.untilFree(rate)
+  if (retryInMs === 0) return undefined
+  return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
 }
 
 /** The conditions of a claim that leaves these aside. */

@@ -1,22 +1,58 @@
 import { type RateLimit } from '../job/admission.ts'
 
-/** Attempts that began, oldest first: `[milliseconds since the epoch, count]`. */
-export type Starts = readonly (readonly [number, number])[]
+/**
+ * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place that was taken with more slack than usual has it as
+ * a third number.
+ */
+export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
-/** A window is kept in so many parts, however large its limit: a place is free again at most 1/64 of the window late. */
+/** A span is kept in this many parts, however large its limit. */
 const PARTS = 64
+
+/** With the part that an instant is rounded up to, a place comes back at most a twelfth of a span later. */
+const SLACK_SHARE = 0.075
+/** Less than this does not outlast the database's answer and a busy machine, however short the span. */
+const MIN_SLACK_MS = 50
+const MAX_SLACK_MS = 2_000
+/** A node that is late although it had this much is blocked for most of its time. */
+const MAX_GROWN_SLACK_MS = 60_000
+/** The rest of the slack covers what the node can't see: a process that the machine sets aside, and the server at the other end. */
+const VALID_SHARE = 0.4
 
 function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
 }
 
 /**
- * Those that still count. An instant of the future is one of a clock that was set back since, and counts as now: it must
- * not hold up the rate for longer than its window.
+ * How much later than the database's time a place is counted: the handler begins after the answer, on a machine that may be busy.
+ *
+ * @param lateTries how often the run was too late for its place: each time it gets twice as much, so that it begins on any machine
  */
+export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
+  const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
+  return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
+}
+
+/** How long after the node asked for its place the handler may begin. */
+export function validMs(slack: number): number {
+  return slack * VALID_SHARE
+}
+
+/** Those that still count. A place of the future counts from now, and must not hold up the rate for longer than its span. */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
-  const latest = nowMs + partMs(limit)
-  return starts.map(([at, count]) => [Math.min(at, latest), count] as const).filter(([at]) => at > nowMs - limit.perMs)
+  return starts
+    .filter(([at]) => at > nowMs - limit.perMs)
+    .map(([at, count, slack]) => entry(Math.min(at, latestAt(nowMs, limit, slack)), count, slack))
+    .sort(([one], [other]) => one - other)
+}
+
+/** Whether some are further ahead than their slack: the clock was set back since. */
+export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): boolean {
+  return starts.some(([at, , slack]) => at > latestAt(nowMs, limit, slack))
+}
+
+function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): number {
+  return nowMs + slack + partMs(limit)
 }
 
 /**
@@ -34,11 +70,30 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** With those that begin now: counted at the end of their part of the window, so that no window ever holds more than the limit. */
-export function withStarts(starts: Starts, added: number, nowMs: number, limit: RateLimit): Starts {
+/** The instant at which a place that is taken now is counted: the end of a part, so that no span ever holds more than the limit. */
+export function countedAt(nowMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
-  const at = Math.ceil(nowMs / part) * part
-  const last = starts.at(-1)
-  if (last && last[0] >= at) return [...starts.slice(0, -1), [last[0], last[1] + added]]
-  return [...starts, [at, added]]
+  return Math.ceil((nowMs + slack) / part) * part
+}
+
+/** With places that are taken now, counted at `at`. */
+export function withStarts(starts: Starts, added: number, at: number, limit: RateLimit, slack: number): Starts {
+  const index = starts.findIndex(([other]) => other >= at)
+  const isThere = starts[index]?.[0] === at
+  const [, count = 0, otherSlack = 0] = isThere ? (starts[index] ?? []) : []
+  const most = Math.max(slack, otherSlack)
+  const made = entry(at, count + added, most > slackMs(limit) ? most : undefined)
+  return index < 0 ? [...starts, made] : starts.toSpliced(index, isThere ? 1 : 0, made)
+}
+
+/** Without one place that was counted at `at` and not used. */
+export function withoutStart(starts: Starts, at: number): Starts {
+  const index = starts.findIndex(([other]) => other === at)
+  const [, count = 0, slack] = starts[index] ?? []
+  if (index < 0) return starts
+  return count > 1 ? starts.with(index, entry(at, count - 1, slack)) : starts.toSpliced(index, 1)
+}
+
+function entry(at: number, count: number, slack: number | undefined): Starts[number] {
+  return slack === undefined ? [at, count] : [at, count, slack]
 }

@@ -1,48 +1,60 @@
-import { type Selectable, type Transaction } from 'kysely'
-import { type AdmissionLimits } from '../job/admission.ts'
+import { type Transaction } from 'kysely'
+import { type RateLimit } from '../job/admission.ts'
+import { type RatePlace } from '../job/run.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
-import { type Blocked } from './admission.ts'
 import { type Dialect } from './dialect.ts'
-import { startsSince, type Starts, untilFree, withStarts } from './rate-starts.ts'
-import { type RunTable, type Tables } from './tables.ts'
+import {
+  areOfFuture,
+  countedAt,
+  slackMs,
+  startsSince,
+  type Starts,
+  untilFree,
+  validMs,
+  withoutStart,
+  withStarts,
+} from './rate-starts.ts'
+import { type Tables } from './tables.ts'
 
-type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'rate_key'>
-
-interface RateWindow {
+/** Of a job, or of those of its runs that share a key. */
+export interface RateName {
   readonly jobId: string
   /** Empty for a job as a whole. */
   readonly key: string
-  readonly limit: NonNullable<AdmissionLimits['rate']>
-  starts: Starts
-  added: number
 }
 
 const MAX_ROWS = 1_000
 /** A job's id and an instant. */
 const ROW_BYTES = 250
 
-/** The rates of the jobs of one claim, read and written under the locks of their rows. */
+interface RateWindow extends RateName {
+  readonly limit: RateLimit
+  starts: Starts
+  isChanged: boolean
+  /** What is taken with the same slack is one place, many times. */
+  taken: { readonly place: RatePlace; readonly slack: number; count: number } | undefined
+}
+
+/** Some rates, read and written under the locks of their jobs' rows. */
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
+  /** On the node's monotonic clock, before the database was asked for its time. */
+  #askedAt = 0
 
+  /** @param monotonic the node's clock */
   static async read(
     trx: Transaction<Tables>,
     dialect: Dialect,
-    candidates: readonly Candidate[],
-    limits: ReadonlyMap<string, AdmissionLimits>,
-    jobIds: readonly string[],
+    wanted: readonly (RateName & { readonly limit: RateLimit })[],
+    monotonic: () => number,
   ): Promise<RateWindows> {
     const windows = new RateWindows()
-    const mine = new Set(jobIds)
-    for (const row of candidates) {
-      const limit = mine.has(row.job_id) ? limits.get(row.job_id)?.rate : undefined
-      const key = limit?.isKeyed ? row.rate_key : ''
-      if (!limit || key === null) continue
-      windows.#windows.set(nameOf(row.job_id, key), { jobId: row.job_id, key, limit, starts: [], added: 0 })
-    }
+    for (const { jobId, key, limit } of wanted)
+      windows.#windows.set(nameOf(jobId, key), { jobId, key, limit, starts: [], isChanged: false, taken: undefined })
     if (windows.#windows.size === 0) return windows
     const all = [...windows.#windows.values()]
+    windows.#askedAt = monotonic()
     const { now } = await trx.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
     windows.#nowMs = dialect.date(now).getTime()
     const rows = await trx
@@ -53,38 +65,56 @@ export class RateWindows {
       .execute()
     for (const row of rows) {
       const window = windows.#windows.get(nameOf(row.job_id, row.rate_key))
-      if (window) window.starts = startsSince(JSON.parse(row.starts) as Starts, windows.#nowMs, window.limit)
+      if (!window) continue
+      const starts = JSON.parse(row.starts) as Starts
+      window.starts = startsSince(starts, windows.#nowMs, window.limit)
+      // Stored as moved, though nothing may be taken: else they would be moved again until the clock has caught up.
+      window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
     }
     return windows
   }
 
-  /** Whether, and how long, a run has to wait. */
-  blocks(row: Candidate): Blocked | undefined {
-    const window = this.#windowOf(row)
-    if (!window) return undefined
-    const retryInMs = untilFree(window.starts, window.added, this.#nowMs, window.limit)
-    if (retryInMs === 0) return undefined
-    return { jobId: window.jobId, ...(window.limit.isKeyed && { rateKey: window.key }), retryInMs }
+  /** Milliseconds until a place is free; 0: now. */
+  untilFree(name: RateName): number {
+    const window = this.#windowOf(name)
+    return untilFree(window.starts, window.taken?.count ?? 0, this.#nowMs, window.limit)
   }
 
-  add(row: Candidate): void {
-    const window = this.#windowOf(row)
-    if (window) window.added += 1
+  /** @param lateTries see `slackMs` */
+  take(name: RateName, lateTries = 0): RatePlace {
+    const window = this.#windowOf(name)
+    const slack = slackMs(window.limit, lateTries)
+    if (window.taken?.slack !== slack) {
+      this.#settle(window)
+      const at = countedAt(this.#nowMs, window.limit, slack)
+      const place = { key: window.key, at, askedAt: this.#askedAt, validMs: validMs(slack) }
+      window.taken = { place, slack, count: 0 }
+    }
+    window.taken.count += 1
+    return window.taken.place
   }
 
-  #windowOf(row: Candidate): RateWindow | undefined {
-    const key = row.rate_key === null ? undefined : this.#windows.get(nameOf(row.job_id, row.rate_key))
-    return key ?? this.#windows.get(nameOf(row.job_id, ''))
+  /** Gives a place back that was not used. One that no longer counts, or was moved since by a clock set back, stays as it is. */
+  giveBack(name: RateName, { at }: RatePlace): void {
+    const window = this.#windowOf(name)
+    this.#settle(window)
+    const starts = withoutStart(window.starts, at)
+    window.isChanged ||= starts !== window.starts
+    window.starts = starts
   }
 
   async write(trx: Transaction<Tables>, dialect: Dialect): Promise<void> {
-    const rows = [...this.#windows.values()]
-      .filter((window) => window.added > 0)
+    const all = [...this.#windows.values()]
+    for (const window of all) this.#settle(window)
+    const rows = all
+      .filter((window) => window.isChanged)
       .map((window) => ({
         job_id: window.jobId,
         rate_key: window.key,
-        starts: JSON.stringify(withStarts(window.starts, window.added, this.#nowMs, window.limit)),
-        expires_at: dialect.instant(new Date(this.#nowMs + 2 * window.limit.perMs)),
+        starts: JSON.stringify(window.starts),
+        expires_at: dialect.instant(
+          new Date(Math.max(this.#nowMs, window.starts.at(-1)?.[0] ?? 0) + 2 * window.limit.perMs),
+        ),
       }))
     const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
     for (const batch of batchesOf(rows, (row) => ROW_BYTES + sentBytes(row.rate_key) + sentBytes(row.starts), limits)) {
@@ -103,6 +133,20 @@ export class RateWindows {
             }))
       ).execute()
     }
+  }
+
+  #settle(window: RateWindow): void {
+    const { taken, limit } = window
+    if (!taken) return
+    window.starts = withStarts(window.starts, taken.count, taken.place.at, limit, taken.slack)
+    window.isChanged = true
+    window.taken = undefined
+  }
+
+  #windowOf({ jobId, key }: RateName): RateWindow {
+    const window = this.#windows.get(nameOf(jobId, key))
+    if (!window) throw new Error(`the rate of ${nameOf(jobId, key)} was not read`)
+    return window
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Selectable } from 'kysely'
-import { type Claim, type Run, type RunError } from '../job/run.ts'
+import { type Claim, type RatePlace, type Run, type RunError } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { fenceOf } from './fence.ts'
@@ -31,7 +31,7 @@ export interface ClaimRow extends Pick<Selectable<RunTable>, (typeof CLAIM_COLUM
 }
 
 /** The claim that the row's next `attempt` and `claims` will be. */
-export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
+export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Claim {
   return {
     runId: row.id,
     jobId: row.job_id,
@@ -45,6 +45,7 @@ export function claimOf(row: ClaimRow, dialect: Dialect): Claim {
     input: fromJson(row.input),
     concurrencyKey: row.concurrency_key ?? undefined,
     backfillId: row.backfill_id ?? undefined,
+    place,
   }
 }
 

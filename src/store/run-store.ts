@@ -68,6 +68,8 @@ export interface ClaimRequest {
   readonly share?: Share | undefined
   /** Over all nodes, for the jobs that have such limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
+  /** The node's clock, by which places within a rate are valid. Default: the process's. */
+  readonly monotonic?: (() => number) | undefined
 }
 
 export interface ClaimResult {
@@ -187,12 +189,13 @@ export class RunStore {
     const { dialect } = this.#database
     const found = await lockDue(trx, dialect, request)
     const { rows, leftPriority } = request.early ? withoutLimited(found, request.limits) : { rows: found }
-    const { admitted, blocked } = await admit(trx, dialect, rows, request.limits)
+    const { monotonic = () => performance.now(), limits } = request
+    const { admitted, blocked, places } = await admit(trx, dialect, rows, limits, monotonic)
     if (admitted.length === 0) return { claims: [], blocked, leftPriority, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
-    const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect)))
+    const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect, places.get(row.id))))
     const [taken, read] = await Promise.all([taking, reading])
     const claims = read.filter(({ runId }) => taken.has(runId))
     return { claims, blocked, leftPriority, isOvertaken: claims.length === 0 }

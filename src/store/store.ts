@@ -13,6 +13,7 @@ import { JobStore } from './job-store.ts'
 import { LockStore } from './lock-store.ts'
 import { assertSchema, migrate } from './migrate.ts'
 import { NodeStore } from './node-store.ts'
+import { RateStore } from './rate-store.ts'
 import { ReplayStore } from './replay-store.ts'
 import { RetentionStore } from './retention-store.ts'
 import { RunLogStore } from './run-log-store.ts'
@@ -31,6 +32,7 @@ export interface Store {
   readonly nodes: NodeStore
   readonly locks: LockStore
   readonly cancels: CancelStore
+  readonly rates: RateStore
   readonly replays: ReplayStore
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
@@ -63,6 +65,7 @@ export function storeOn(database: Database): Store {
     nodes: new NodeStore(database),
     locks: new LockStore(database),
     cancels: new CancelStore(database),
+    rates: new RateStore(database),
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),

@@ -40,6 +40,7 @@ class Hands {
   }
 
   readonly isBeginning = false
+  readonly waitingForRates = []
   roomForEarly = 2
   /** What was taken before its time, and how long before. */
   readonly early: { readonly jobIds: readonly string[]; readonly ms: number }[] = []

@@ -43,6 +43,7 @@ describeEachStore((fixture) => {
       sinksFor: (map, scope) => sinks.forRun(map, scope),
       sql: store.database.sql,
       runs: store.runs,
+      rates: store.rates,
       commit: store.commit,
       maxOutputBytes: () => store.database.maxValueBytes,
       savedConfig: () => undefined,

@@ -1,0 +1,47 @@
+import { type RateLimit } from '../job/admission.ts'
+import { type RatePlace } from '../job/run.ts'
+import { type Database } from './database.ts'
+import { type RateName, RateWindows } from './rate-windows.ts'
+
+/** For a run whose place is no longer valid. */
+export interface PlaceRequest extends RateName {
+  readonly limit: RateLimit
+  /** See `slackMs`. */
+  readonly lateTries: number
+  /** The place that it did not use. */
+  readonly unused: RatePlace | undefined
+}
+
+export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
+
+/** Places within rates for runs that are claimed already. */
+export class RateStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Exchanges places, all in one transaction: those that were not used are given back first.
+   *
+   * @param monotonic the node's clock
+   * @returns the answers in order
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may be given back already, and must not be named again
+   */
+  async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const jobs = trx.selectFrom('piko_job').select('id').orderBy('id').modifyEnd(dialect.forUpdate)
+      await jobs.where('id', 'in', [...new Set(requests.map(({ jobId }) => jobId))]).execute()
+      const rates = await RateWindows.read(trx, dialect, requests, monotonic)
+      for (const request of requests) if (request.unused) rates.giveBack(request, request.unused)
+      const answers = requests.map((request): PlaceAnswer => {
+        const retryInMs = rates.untilFree(request)
+        return retryInMs > 0 ? { retryInMs } : { place: rates.take(request, request.lateTries) }
+      })
+      await rates.write(trx, dialect)
+      return answers
+    })
+  }
+}
