@@ -103,7 +103,7 @@ export class BackfillControl {
     const job = this.#registry.get(jobId)
     const { windows, order, only, parallel, priority, config } = this.#checked(job, request)
     const { timeline, from, to } = await this.#range(job, windows, request)
-    const { total, first, last } = await count(timeline, from, to)
+    const { total, first, last } = await count(this.#slices(jobId, timeline, from, to, 'oldest'))
     if (!first || !last) throw emptyRange(job, windows, request)
     const bounds = { from: first.start, to: last.end }
     const id = await this.#store.backfills.create({
@@ -120,7 +120,7 @@ export class BackfillControl {
     const { windows, order, only } = this.#checked(job, request)
     const { timeline, from, to } = await this.#range(job, windows, request)
     let found = false
-    for (const slice of slices(timeline, from, to, order)) {
+    for await (const slice of this.#slices(jobId, timeline, from, to, order)) {
       found = true
       const states = await this.#store.windows.states(jobId, slice)
       for (const window of slice) {
@@ -226,6 +226,32 @@ export class BackfillControl {
     return { windows, order, only, parallel, priority, config }
   }
 
+  /**
+   * The windows of a range, many at a time, so that a million of them never exist at once: those of the ledger as they are, the others
+   * around them.
+   */
+  async *#slices(jobId: string, free: Timeline, from: Date, to: Date, order: BackfillOrder): AsyncGenerator<Window[]> {
+    const isOldest = order === 'oldest'
+    const isInRange = (window: Window | undefined): window is Window =>
+      window !== undefined && window.start >= from && window.end <= to
+    let at: Date | undefined = isOldest ? from : to
+    while (at) {
+      const { windows, until } = await this.#store.windows.stored(jobId, at, isOldest ? 'after' : 'before')
+      const timeline = free.around(windows)
+      const isKnown = (window: Window): boolean => !until || (isOldest ? window.end <= until : window.start >= until)
+      let next: Window | undefined = isOldest ? timeline.firstFrom(at) : timeline.latestBefore(at)
+      while (isInRange(next) && isKnown(next)) {
+        const slice: Window[] = []
+        while (isInRange(next) && isKnown(next) && slice.length < SLICE) {
+          slice.push(next)
+          next = isOldest ? timeline.windowFrom(next.end) : timeline.latestBefore(next.start)
+        }
+        yield slice
+      }
+      at = isInRange(next) ? until : undefined
+    }
+  }
+
   async #range(job: JobDefinition, windows: WindowPolicy, request: BackfillRequest) {
     const from = instantOf('from of a backfill', request.from)
     const to = instantOf('to of a backfill', request.to)
@@ -256,35 +282,13 @@ export async function sweep(store: Store, id: number): Promise<boolean> {
   }
 }
 
-/** The windows of a range, many at a time, so that a million of them never exist at once. */
-function* slices(timeline: Timeline, from: Date, to: Date, order: BackfillOrder): Generator<Window[]> {
-  const isOldest = order === 'oldest'
-  let next = isOldest ? firstFrom(timeline, from) : timeline.latestBefore(to)
-  while (next && next.start >= from && next.end <= to) {
-    const slice: Window[] = []
-    while (next && next.start >= from && next.end <= to && slice.length < SLICE) {
-      slice.push(next)
-      next = isOldest ? timeline.windowFrom(next.end) : timeline.latestBefore(next.start)
-    }
-    yield slice
-  }
-}
-
-/** The first window that starts at or after an instant. */
-function firstFrom(timeline: Timeline, from: Date): Window | undefined {
-  const around = timeline.containing(from) ?? timeline.first
-  return !around || around.start >= from ? around : timeline.windowFrom(around.end)
-}
-
 async function count(
-  timeline: Timeline,
-  from: Date,
-  to: Date,
+  slices: AsyncIterable<Window[]>,
 ): Promise<{ total: number; first: Window | undefined; last: Window | undefined }> {
   let total = 0
   let first: Window | undefined
   let last: Window | undefined
-  for (const slice of slices(timeline, from, to, 'oldest')) {
+  for await (const slice of slices) {
     first ??= slice[0]
     last = slice.at(-1)
     total += slice.length

@@ -301,7 +301,9 @@ export class Client extends Service {
     }
     const date = instantOf(`window of a run of job "${job.id}"`, start, 'WINDOW_UNKNOWN')
     if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
-    const window = timelineOf(job, windows, await this.#jobs.generations(job.id)).startingAt(date)
+    const stored = await this.#windows.stored(job.id, date, 'after')
+    const timeline = timelineOf(job, windows, await this.#jobs.generations(job.id)).around(stored.windows)
+    const window = timeline.startingAt(date)
     if (!window || window.end > cursor) {
       throw new PikoError(
         'WINDOW_UNKNOWN',

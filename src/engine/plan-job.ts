@@ -2,6 +2,7 @@ import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../job/sp
 import { type DueJob, type JobRegistration, type PlanDecision } from '../store/job-store.ts'
 import { type StoredGeneration } from '../store/generations.ts'
 import { type NewRun } from '../store/run-store.ts'
+import { type StoredWindows } from '../store/stored-windows.ts'
 import { jitterOf } from '../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf, storedSchedule, windowDefaults } from '../time/stored-schedule.ts'
@@ -54,6 +55,14 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date
     case 'none':
       return timeline.latestBefore(now)?.end ?? windows.start
   }
+}
+
+/**
+ * Whether this code and the code that registered the job last agree that it has windows. During a deploy they may not: then the nodes of
+ * the other code plan it. Ticks are no windows, and a ledger is not planned as ticks. Pure.
+ */
+export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
+  return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
 }
 
 /**
@@ -161,12 +170,16 @@ function startOf({ id, policy }: JobDefinition, tick: Date): Date {
 
 function planWindows(
   job: JobDefinition,
-  timeline: Timeline,
+  free: Timeline,
   windows: WindowPolicy,
   due: DueJob,
   now: Date,
   until: Date,
 ): PlanDecision {
+  const { windows: stored, until: knownUntil } = due.beyond ?? NONE_BEYOND
+  const timeline = free.around(stored)
+  const exists = new Set(stored.map(({ start }) => start.getTime()))
+  const horizon = knownUntil && knownUntil < until ? knownUntil : until
   const runs: NewRun[] = []
   const skippedWindows: Window[] = []
   const waitingWindows: Window[] = []
@@ -174,35 +187,53 @@ function planWindows(
   const planned = (): number => runs.length + waitingWindows.length
   const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
   const room = MOST_PENDING - due.pending
-  // The start may have been moved past what an earlier one left.
-  let cursor = due.windowCursor && due.windowCursor > windows.start ? due.windowCursor : windows.start
-  let next = timeline.windowFrom(cursor)
-  while (next && next.end <= until && planned() < room && planned() + skippedWindows.length < LARGEST_STEP) {
+  const place = (window: Window): void => {
     const isSkipped =
-      (latest !== undefined && next.end < latest.end) ||
-      (windows.catchUp === 'none' && now.getTime() - next.end.getTime() > job.policy.misfireGraceMs)
-    if (isSkipped) skippedWindows.push(next)
-    else if (waits) waitingWindows.push(next)
+      (latest !== undefined && window.end < latest.end) ||
+      (windows.catchUp === 'none' && now.getTime() - window.end.getTime() > job.policy.misfireGraceMs)
+    if (isSkipped) skippedWindows.push(window)
+    else if (waits) waitingWindows.push(window)
     else
       runs.push({
         jobId: job.id,
         kind: 'scheduled',
         priority: job.policy.priority,
-        runAt: startOf(job, next.end),
-        tick: next.end,
-        window: next,
+        runAt: startOf(job, window.end),
+        tick: window.end,
+        window,
       })
+  }
+  let cursor = cursorOf(due, windows, stored)
+  let next = timeline.windowFrom(cursor)
+  let looked = 0
+  while (next && next.end <= horizon && planned() < room && looked < LARGEST_STEP) {
+    looked += 1
     cursor = next.end
+    if (!exists.has(next.start.getTime())) place(next)
     next = timeline.windowFrom(cursor)
   }
-  const isFull = next !== undefined && next.end <= until && planned() >= room
+  const isDue = next !== undefined && next.end <= until
+  const isCut = knownUntil !== undefined && (isDue || cursor < windows.start)
   return {
     jobId: job.id,
     runs,
     skippedWindows,
     waitingWindows,
     nextTick: next?.end,
-    planAt: isFull ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : next?.end,
+    // What comes after the windows that are known, the next pass plans.
+    planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : next?.end,
     windowCursor: cursor,
   }
+}
+
+const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
+
+/**
+ * Where planning goes on. The start may have been moved past what an earlier one left, and a cursor that somebody has set back may lie
+ * inside of a window. What is known of the ledger is not left behind.
+ */
+function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
+  const wanted = windowCursor && windowCursor > start ? windowCursor : start
+  const cursor = beyond?.until && beyond.until < wanted ? beyond.until : wanted
+  return stored.find((window) => window.start < cursor && window.end > cursor)?.end ?? cursor
 }

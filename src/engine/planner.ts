@@ -19,7 +19,7 @@ import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
-import { planJob, scheduleInForce } from './plan-job.ts'
+import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
 
 const JOBS_PER_PASS = 2_000
 /** Of one transaction, about; the jobs behind them come next. */
@@ -237,7 +237,7 @@ export class Planner extends LoopService {
 
   #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {
     const job = this.#registry.find(due.id)
-    if (!job) {
+    if (!job || !isPlannedHere(job, due)) {
       this.#unknown.add(due.id)
       return undefined
     }

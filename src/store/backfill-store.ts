@@ -9,6 +9,7 @@ import { insertWindows } from './insert-windows.ts'
 import { fromJson, toJson } from './json.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
+import { windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../job/backfill.ts'
 import { type BackfillTable, type Tables, type WindowState } from './tables.ts'
 import { upstreamChanged } from './upstream-change.ts'
@@ -267,7 +268,14 @@ export class BackfillStore {
     const room = MOST_WAITING - waiting
     if (room < Math.min(STEP, backfill.total)) return NO_STEP
     const generations = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
-    const next = nextWindows(plan.timeline(generations), backfill, backfill.cursor, STEP)
+    const stored = await (backfill.order === 'oldest' ? windowsFrom : windowsBefore)(
+      trx,
+      dialect,
+      jobId,
+      backfill.cursor,
+    )
+    const timeline = plan.timeline(generations).around(stored.windows)
+    const next = nextWindows(timeline, backfill, backfill.cursor, STEP)
     const planned = await this.#write(trx, backfill, next, plan)
     await trx
       .updateTable('piko_backfill')

@@ -16,7 +16,7 @@ export function nextWindows(
   limit: number,
 ): Planned {
   const windows: Window[] = []
-  let next = order === 'oldest' ? timeline.windowFrom(cursor) : timeline.latestBefore(cursor)
+  let next = order === 'oldest' ? timeline.firstFrom(cursor) : timeline.latestBefore(cursor)
   while (next && next.start >= from && next.end <= to && windows.length < limit) {
     windows.push(next)
     next = order === 'oldest' ? timeline.windowFrom(next.end) : timeline.latestBefore(next.start)

@@ -1,4 +1,5 @@
 import { type Kysely, type Transaction } from 'kysely'
+import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
@@ -33,9 +34,10 @@ export async function generationsOf(
 }
 
 /**
- * From here on windows are bounded by another schedule. The caller holds the lock of the job's row.
+ * From now on another schedule bounds a job's windows. All time before the change keeps the schedules that it had, with windows or
+ * without. A job that has no window yet has the new schedule for all of its time. The caller holds the lock of the job's row.
  *
- * @param cursor end of the last planned window: the new generation begins there, or behind what a backfill has planned beyond it
+ * @param cursor end of the last planned window: the change is there, or where the last window ends that a backfill has planned beyond
  */
 export async function addGeneration(
   trx: Transaction<Tables>,
@@ -44,35 +46,52 @@ export async function addGeneration(
   cursor: Date,
   schedule: string,
 ): Promise<void> {
-  const last = (await generationsOf(trx, dialect, [jobId])).get(jobId)?.at(-1)
-  if (last?.schedule === schedule) return
-  const start = dialect.instant(await endOfWindows(trx, dialect, jobId, cursor))
-  const row = { job_id: jobId, start_at: start, schedule, created_at: dialect.now() }
-  // No window was planned since the last change.
-  await trx.deleteFrom('piko_generation').where('job_id', '=', jobId).where('start_at', '=', start).execute()
-  await trx.insertInto('piko_generation').values(row).execute()
+  const known = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
+  if (known.at(-1)?.schedule === schedule) return
+  const first = await endWindow(trx, dialect, jobId, 'asc')
+  const last = await endWindow(trx, dialect, jobId, 'desc')
+  const start = last && last.end > cursor ? last.end : cursor
+  const kept = first ? keptBefore(known, first.start, start) : []
+  const next = { start, schedule }
+  const generations = kept.at(-1)?.schedule === schedule ? kept : [...kept, next]
+  await trx.deleteFrom('piko_generation').where('job_id', '=', jobId).execute()
+  await trx
+    .insertInto('piko_generation')
+    .values(
+      generations.map((generation) => ({
+        job_id: jobId,
+        start_at: dialect.instant(generation.start),
+        schedule: generation.schedule,
+        created_at: dialect.now(),
+      })),
+    )
+    .execute()
 }
 
-/** The first generation of a job whose ledger begins. */
-export async function beginGenerations(
+/**
+ * The generations that stay in force before a change. The first one reaches back without end, so it stays even when it began where the next
+ * one does: a backfill may have planned windows of before its beginning.
+ *
+ * @param first start of the first window
+ */
+function keptBefore(known: readonly StoredGeneration[], first: Date, change: Date): StoredGeneration[] {
+  const kept = known.filter(({ start }) => start < change)
+  const [oldest] = known
+  return kept.length > 0 || !oldest ? kept : [{ start: first, schedule: oldest.schedule }]
+}
+
+async function endWindow(
   trx: Transaction<Tables>,
   dialect: Dialect,
   jobId: string,
-  start: Date,
-  schedule: string,
-): Promise<void> {
-  await trx.deleteFrom('piko_generation').where('job_id', '=', jobId).execute()
-  await addGeneration(trx, dialect, jobId, start, schedule)
-}
-
-async function endOfWindows(trx: Transaction<Tables>, dialect: Dialect, jobId: string, cursor: Date): Promise<Date> {
-  const last = await trx
+  order: 'asc' | 'desc',
+): Promise<Window | undefined> {
+  const row = await trx
     .selectFrom('piko_window')
-    .select('end_at')
+    .select(['start_at', 'end_at'])
     .where('job_id', '=', jobId)
-    .orderBy('start_at', 'desc')
+    .orderBy('start_at', order)
     .limit(1)
     .executeTakeFirst()
-  const end = last && dialect.date(last.end_at)
-  return end && end > cursor ? end : cursor
+  return row && { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
 }

@@ -9,15 +9,17 @@ import {
 } from 'kysely'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { FIRST_INSTANT_MS } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
-import { addGeneration, beginGenerations, generationsOf, type StoredGeneration } from './generations.ts'
+import { addGeneration, generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
 import { optionalDate } from './run-row.ts'
 import { isActive } from './run-states.ts'
+import { type StoredWindows, windowsBeyond } from './stored-windows.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type JobTable, type Tables } from './tables.ts'
 import { updatePlans } from './update-plans.ts'
@@ -62,8 +64,12 @@ export interface DueJob {
   readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
+  /** Whether the node that registered the job last gave it windows. */
+  readonly hasWindows?: boolean
   /** Of a job with windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
+  /** Windows of a job with windows that exist beyond its cursor. */
+  readonly beyond?: StoredWindows | undefined
   /** Windows planned and not settled, those of backfills left out. */
   readonly pending: number
   /** Runs of the job that are queued or running. */
@@ -223,8 +229,7 @@ export class JobStore {
     }
     const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
     const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? schedule, dialect)
-    if (ledger.isKept) await addGeneration(trx, dialect, job.id, ledger.cursor, schedule)
-    else await beginGenerations(trx, dialect, job.id, windowCursor, schedule)
+    await addGeneration(trx, dialect, job.id, ledger.cursor, schedule)
     return {
       ...changes,
       next_tick: nextTick,
@@ -312,9 +317,13 @@ export class JobStore {
     if (rows.length === 0) return []
     const { dialect } = this.#database
     const ids = rows.map((row) => row.id)
-    const windowed = rows.flatMap((row) => (row.window_cursor === null ? [] : row.id))
+    const windowed = rows.flatMap((row) => (row.windows === null ? [] : row.id))
     const pending = await pendingWindows(trx, windowed)
     const generations = await generationsOf(trx, dialect, windowed)
+    const cursors = rows.flatMap(({ id, windows, window_cursor }): [string, Date][] =>
+      windows === null ? [] : [[id, optionalDate(window_cursor, dialect) ?? new Date(FIRST_INSTANT_MS)]],
+    )
+    const beyond = await windowsBeyond(trx, dialect, new Map(cursors))
     const active = await activeRuns(trx, ids.filter(asksActive))
     return rows.map((row) => {
       const windowCursor = optionalDate(row.window_cursor, dialect)
@@ -324,7 +333,8 @@ export class JobStore {
         // A job with windows goes by its cursor; one without a next tick is due for the last time, to be told so.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
-        ...(windowCursor && { generations: generations.get(row.id) ?? [] }),
+        hasWindows: row.windows !== null,
+        ...(row.windows !== null && { generations: generations.get(row.id) ?? [], beyond: beyond.get(row.id) }),
         pending: pending.get(row.id) ?? 0,
         active: active.get(row.id) ?? 0,
       }
@@ -493,7 +503,7 @@ export class JobStore {
 
 const IS_EDITED = sql<SqlBool>`COALESCE(schedule, '') <> COALESCE(planned_schedule, '')`
 
-type DueRow = Pick<Selectable<JobTable>, 'id' | 'planned_schedule' | 'next_tick' | 'window_cursor'>
+type DueRow = Pick<Selectable<JobTable>, 'id' | 'planned_schedule' | 'next_tick' | 'window_cursor' | 'windows'>
 
 function inScope(eb: ExpressionBuilder<Tables, 'piko_job'>, scope: PlanScope) {
   if ('only' in scope) return eb('id', 'in', scope.only.length > 0 ? scope.only : [''])
@@ -503,7 +513,7 @@ function inScope(eb: ExpressionBuilder<Tables, 'piko_job'>, scope: PlanScope) {
 function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope: PlanScope) {
   return db
     .selectFrom('piko_job')
-    .select(['id', 'planned_schedule', 'next_tick', 'window_cursor'])
+    .select(['id', 'planned_schedule', 'next_tick', 'window_cursor', 'windows'])
     .where('plan_at', '<=', until)
     .where('is_paused', '=', 0)
     .where((eb) => inScope(eb, scope))
@@ -511,7 +521,6 @@ function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope:
     .limit(limit)
 }
 
-/** The ledger begins where the first window was planned, also when somebody has set the cursor back. */
 /**
  * Where a rescheduled job's ledger begins and goes on. Windows go on where the old ones end. When the first window was moved
  * to an earlier start that the old windows continue, the planner goes back to it and passes over what exists.
@@ -524,12 +533,12 @@ function ledgerOf(
   row: Selectable<JobTable>,
   first: string,
   dialect: Dialect,
-): { start: Date; cursor: Date; isKept: boolean } {
+): { start: Date; cursor: Date } {
   const start = optionalDate(row.ledger_start, dialect)
   const cursor = optionalDate(row.window_cursor, dialect)
-  if (!start || !cursor) return { start: begin, cursor: begin, isKept: false }
+  if (!start || !cursor) return { start: begin, cursor: begin }
   const isExtended = begin < start && row.code_schedule === job.schedule && job.isBoundary?.(start, first) === true
-  return isExtended ? { start: begin, cursor: begin, isKept: true } : { start, cursor, isKept: true }
+  return isExtended ? { start: begin, cursor: begin } : { start, cursor }
 }
 
 /** Those of backfills are left out: however many of them wait in the queue, live windows are planned. */

@@ -1,15 +1,18 @@
-import { type Selectable } from 'kysely'
+import { type Selectable, type Transaction } from 'kysely'
 import { type Run, type RunState } from '../job/run.ts'
 import { PikoError } from '../errors.ts'
 import { type InstantInput } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { type Dialect } from './dialect.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
+import { lastWindow } from './last-window.ts'
 import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
-import { type WindowState, type WindowTable } from './tables.ts'
+import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
+import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 import { upstreamChanged } from './upstream-change.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
@@ -175,6 +178,12 @@ export class WindowStore {
     return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
   }
 
+  /** Windows that exist around an instant and after it, or before it, many at a time. */
+  stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
+    const { db, dialect } = this.#database
+    return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
+  }
+
   /** What the ledger has of these windows, by the milliseconds of their starts. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
@@ -199,6 +208,9 @@ export class WindowStore {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
       const start_at = dialect.instant(run.window.start)
+      // The planner, backfills and a change of the schedule hold this lock too: the windows' bounds stand still.
+      await trx.selectFrom('piko_job').select('id').where('id', '=', run.jobId).modifyEnd(dialect.forUpdate).execute()
+      await assertFits(trx, dialect, run)
       const values = {
         job_id: run.jobId,
         start_at,
@@ -230,7 +242,7 @@ export class WindowStore {
       if (runId === undefined) throw new Error('the run was inserted without an id')
       await trx
         .updateTable('piko_window')
-        .set({ state: 'pending', run_id: runId, end_at: values.end_at, changed_to: null, updated_at: dialect.now() })
+        .set({ state: 'pending', run_id: runId, changed_to: null, updated_at: dialect.now() })
         .where('id', '=', row.id)
         .execute()
       return runId
@@ -243,6 +255,26 @@ type LedgerRow = Pick<Selectable<WindowTable>, 'start_at' | 'end_at' | 'state' |
   readonly run_state: RunState | null
   readonly attempt: number | null
   readonly error: string | null
+}
+
+/** A window that was found before the lock was held may have other bounds now. */
+async function assertFits(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { jobId, window: { start, end } }: { readonly jobId: string; readonly window: Window },
+): Promise<void> {
+  const last = await lastWindow(trx, dialect, jobId, new Date(end.getTime() - 1))
+  if (!last || dialect.date(last.end_at) <= start) return
+  if (
+    dialect.date(last.start_at).getTime() === start.getTime() &&
+    dialect.date(last.end_at).getTime() === end.getTime()
+  )
+    return
+  throw new PikoError(
+    'WINDOW_UNKNOWN',
+    `the windows of job "${jobId}" have changed: none goes from ${start.toISOString()} to ${end.toISOString()} any more; ask again`,
+    { details: { jobId, start: start.toISOString() } },
+  )
 }
 
 function pendingState(state: RunState | null): Run['state'] & ('queued' | 'running') {

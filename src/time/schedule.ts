@@ -5,6 +5,7 @@ import { type DstPolicy, dstFault, dstRule } from './dst.ts'
 import { generationTicks } from './generations.ts'
 import { isInstantMs, readInstant } from './instant.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
+import { type Taken, ticksAround } from './taken-windows.ts'
 import { between, union } from './tick-sets.ts'
 import { type Ticks } from './ticks.ts'
 import { ZonedTicks } from './zoned-ticks.ts'
@@ -78,6 +79,11 @@ export class Schedule {
     return new Schedule(
       generationTicks(generations.map(({ start, schedule }) => ({ startMs: ms(start), ticks: schedule.#ticks }))),
     )
+  }
+
+  /** The boundaries of windows around those that exist already; see {@link ticksAround}. */
+  around(taken: readonly Taken[]): Schedule {
+    return new Schedule(ticksAround(this.#ticks, taken))
   }
 
   /** The first tick strictly after the instant; undefined when there is none. */

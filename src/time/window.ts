@@ -1,4 +1,5 @@
 import { type Schedule } from './schedule.ts'
+import { inOrder, takenAround } from './taken-windows.ts'
 
 /** A data interval `[start, end)` in UTC: start belongs to it, end does not. */
 export interface Window {
@@ -27,6 +28,27 @@ export class Timeline {
     this.#schedule = schedule
     this.#startMs = bounds.start.getTime()
     this.#endMs = bounds.end?.getTime() ?? Infinity
+  }
+
+  /**
+   * The same timeline where these windows exist already, whatever bounds they have: they stay as they are, and what they leave free is
+   * tiled around them. One that reaches over an end of the bounds is outside as a whole.
+   */
+  around(windows: readonly Window[]): Timeline {
+    if (windows.length === 0) return this
+    const taken = inOrder(windows)
+    const startMs = takenAround(taken, this.#startMs)?.endMs ?? this.#startMs
+    const endMs = takenAround(taken, this.#endMs)?.startMs ?? this.#endMs
+    return new Timeline(this.#schedule.around(taken), {
+      start: new Date(startMs),
+      end: endMs === Infinity ? undefined : new Date(endMs),
+    })
+  }
+
+  /** The first window that starts at an instant or after it. */
+  firstFrom(instant: Date): Window | undefined {
+    const around = this.containing(instant) ?? (instant.getTime() < this.#startMs ? this.first : undefined)
+    return !around || around.start >= instant ? around : this.windowFrom(around.end)
   }
 
   /**

@@ -1,0 +1,65 @@
+import { type Ticks } from './ticks.ts'
+
+/** A stretch of time that a window has already, in epoch milliseconds. */
+export interface Taken {
+  readonly startMs: number
+  readonly endMs: number
+}
+
+/**
+ * The boundaries of windows where some windows exist already: theirs, and the ticks of the schedule in what they leave free. So no
+ * schedule, whatever it has become, cuts a window that exists, and what lies between two of them belongs to windows that fit. Pure.
+ *
+ * @param taken in order, without overlap
+ */
+export function ticksAround(ticks: Ticks, taken: readonly Taken[]): Ticks {
+  return {
+    next(after) {
+      const index = lastStarting(taken, after)
+      const around = taken[index]
+      if (around && around.endMs > after) return around.endMs
+      return least(ticks.next(after), taken[index + 1]?.startMs)
+    },
+    previous(before) {
+      const around = taken[lastStarting(taken, before - 1)]
+      if (around && around.endMs >= before) return around.startMs
+      return greatest(ticks.previous(before), around?.endMs)
+    },
+  }
+}
+
+/** The one whose inside an instant lies in, its ends left out. */
+export function takenAround(taken: readonly Taken[], at: number): Taken | undefined {
+  const around = taken[lastStarting(taken, at - 1)]
+  return around && around.endMs > at ? around : undefined
+}
+
+/** In order; of two that overlap, as an earlier version may have left them, the first. */
+export function inOrder(windows: readonly { readonly start: Date; readonly end: Date }[]): Taken[] {
+  const taken: Taken[] = []
+  for (const { start, end } of windows.toSorted((a, b) => a.start.getTime() - b.start.getTime())) {
+    const last = taken.at(-1)
+    if (!last || start.getTime() >= last.endMs) taken.push({ startMs: start.getTime(), endMs: end.getTime() })
+  }
+  return taken
+}
+
+/** The index of the last one that starts at an instant or before; -1 for none. */
+function lastStarting(taken: readonly Taken[], at: number): number {
+  let low = 0
+  let high = taken.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((taken[middle] as Taken).startMs <= at) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+}
+
+function greatest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
+}
