@@ -1,12 +1,13 @@
 import { type Piko } from '../engine/app.ts'
+import { STOP_MARGIN_MS } from '../engine/stop-plan.ts'
 import { redactText } from '../job/redact.ts'
 import { toError } from '../errors.ts'
 import { Worker } from '../service/worker.ts'
 import { type Settings } from '../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
-/** What is left of a stop when the runs have ended or were given back. */
-const CLOSING_MS = 5_000
+/** The app's own stop has settled by then, whatever hangs; this is for what a worker does besides. */
+const LEAVE_MS = STOP_MARGIN_MS + 1_000
 
 /** The process of `piko start`: the app's tree of services under a worker, which answers signals, crashes and stray errors. */
 export class AppWorker extends Worker {
@@ -14,6 +15,10 @@ export class AppWorker extends Worker {
   readonly #onUp: () => void
   #startError: Error | undefined
   #isUp = false
+  /** A start that a stop has ended is no error of the command: what the stop left behind is said. */
+  get #isToldToStop(): boolean {
+    return this.shouldStop && this.#startError === undefined
+  }
 
   constructor(app: Piko, { piko }: Settings, onUp: () => void) {
     super([], {
@@ -21,10 +26,10 @@ export class AppWorker extends Worker {
       log: app.log,
       // What crashes while it runs is told by the app's events.
       lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
-      stopDeadline: `${piko.shutdownTimeoutMs + CLOSING_MS}ms`,
+      stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
       // A failed start is the command's error, in one line.
       print: (text) => {
-        if (this.#isUp) process.stderr.write(`${redactText(text)}\n`)
+        if (this.#isUp || this.#isToldToStop) process.stderr.write(`${redactText(text)}\n`)
       },
     })
     this.#app = app

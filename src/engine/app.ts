@@ -27,6 +27,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { AppStop } from './app-stop.ts'
 import { type Backfill, type BackfillRequest, type BackfillWindow } from './backfill-control.ts'
 import { type BackfillStatus } from './backfill-status.ts'
 import { type Client, type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
@@ -83,8 +84,8 @@ export interface Health {
 }
 
 const DEFAULT_GRACE_MS = 5_000
-/** Beyond the shutdown timeout, for the last writes. */
-const DATABASE_GRACE_MS = 2_000
+/** A check that takes longer has failed. */
+const CHECK_TIMEOUT_MS = 5_000
 
 /**
  * The application: settings, store, jobs and the node that executes them.
@@ -106,6 +107,10 @@ export class Piko {
   readonly #first: Service[] = []
   readonly #added: Service[] = []
   #isReady = false
+  readonly #stopping: AppStop
+  #isStartGivenUp = false
+  /** Rejects when a stop no longer waits for the start. */
+  readonly #startGivenUp = Promise.withResolvers<never>()
 
   /** @throws PikoError `SETTINGS_INVALID`, `NODE_TOO_OLD` */
   constructor(options: PikoOptions = {}) {
@@ -117,6 +122,8 @@ export class Piko {
     this.settings = loadSettings(options.settings ? { overrides: options.settings } : {}).settings
     const { name, logLevel, logJson } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
+    this.#startGivenUp.promise.catch(() => {}) // It rejects for whoever waits for the start.
+    this.#stopping = new AppStop({ shutdownTimeoutMs: this.settings.piko.shutdownTimeoutMs, graceMs: this.#graceMs })
     this.#metrics = new Metrics({
       host: hostname(),
       sources: {
@@ -137,13 +144,14 @@ export class Piko {
    */
   async start(options: { readonly under?: Service } = {}): Promise<void> {
     if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
-    await (this.#started ??= this.#start(options.under))
+    await (this.#started ??= Promise.race([this.#start(options.under), this.#startGivenUp.promise]))
   }
 
   async #start(under: Service | undefined): Promise<void> {
     const cleanup = new ExitStack()
     try {
       const running = await this.#build(cleanup)
+      if (this.#isStartGivenUp) return await this.#startGivenUp.promise
       this.#running = running
       await (under ? under.startChild(running.root) : running.root.start())
       this.#isReady = true
@@ -193,7 +201,7 @@ export class Piko {
         plan: this.#options.plan ?? true,
         execute: executes,
         onlyRegistered: this.#options.only !== undefined,
-        graceMs: this.#options.graceMs ?? DEFAULT_GRACE_MS,
+        graceMs: this.#graceMs,
         history: settings.history,
         doorbell: settings.piko.doorbell,
         block: {
@@ -215,10 +223,15 @@ export class Piko {
         ...users,
         ...node.services,
       ],
-      { log },
+      { log, stopTimeout: `${this.#stopping.treeTimeoutMs}ms` },
     )
     root.observe(serviceEvents(events, () => this.#isReady))
+    this.#stopping.watch(root, node, () => store.store.database.cut())
     return { registry, store: store.store, node, client: node.client, root, cleanup }
+  }
+
+  get #graceMs(): number {
+    return this.#options.graceMs ?? DEFAULT_GRACE_MS
   }
 
   async #registry(): Promise<JobRegistry> {
@@ -233,32 +246,50 @@ export class Piko {
   /**
    * Claims nothing more, lets runs end until the deadline (`[piko] shutdown_timeout`), gives the rest back to the queue
    * uncounted, and closes everything in reverse order. Until the last run has ended the app takes requests. Resolves also
-   * after a failed start.
+   * after a failed start. A start under way has up to 5 s; then it is given up, and rejects with `STOPPED`.
+   *
+   * Whatever hangs, the stop has settled 5 s after the deadline.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose ends could not be stored; what
+   * failed to close
    */
   stop(): Promise<void> {
-    return (this.#stopped ??= this.#stop())
+    return (this.#stopped ??= this.#stopping.within(this.#stop(), () => this.#running?.root))
   }
 
   async #stop(): Promise<void> {
+    if (this.#started && !this.#isReady && !(await this.#stopping.startEnded(this.#started))) {
+      await this.#giveUpStart()
+      return
+    }
     try {
       await this.#started
     } catch {
       return // The failed start has closed what it had opened, and its caller has the error.
     }
     if (!this.#running) return
-    const { root, node, store, cleanup } = this.#running
+    const { root, node, cleanup } = this.#running
     cleanup.defer(() => {
       this.#isReady = false
       if (this.#options.execute ?? true) this.events.emit('node.stopped', { nodeId: node.id })
     })
     cleanup.defer(() => root.stop())
-    // A database that accepts statements and never answers would hold up the stop for ever.
-    const late = setTimeout(() => store.database.cut(), this.settings.piko.shutdownTimeoutMs + DATABASE_GRACE_MS)
+    await cleanup.close()
+  }
+
+  async #giveUpStart(): Promise<void> {
+    this.#isStartGivenUp = true
     try {
-      await cleanup.close()
+      await this.#running?.root.stop()
     } finally {
-      clearTimeout(late)
+      this.#startGivenUp.reject(new PikoError('STOPPED', 'this app was stopped while it started'))
+      await this.#running?.cleanup.close()
     }
+    if (!this.#running)
+      throw new PikoError(
+        'STOP_INCOMPLETE',
+        'the start of the app is left behind: a module of jobs does not end to load',
+      )
   }
 
   /** The tree of services, the app's own and those of `services`; its root is started and stopped by this app. */
@@ -597,7 +628,12 @@ interface Running {
 
 async function passes(check: () => Promise<void>): Promise<{ ok: boolean; message?: string }> {
   try {
-    await check()
+    const timer = Promise.withResolvers<never>()
+    const late = setTimeout(
+      () => timer.reject(new Error(`no answer within ${CHECK_TIMEOUT_MS / 1_000} s`)),
+      CHECK_TIMEOUT_MS,
+    )
+    await Promise.race([check(), timer.promise]).finally(() => clearTimeout(late))
     return { ok: true }
   } catch (error) {
     return { ok: false, message: isPikoError(error) ? error.message : toError(error).message }

@@ -12,10 +12,12 @@ import { Attempt, type AttemptParts } from './attempt.ts'
 import { type Clock } from './clock.ts'
 import { Completer, type Stored } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
+import { DrainReport } from './drain-report.ts'
 import { EarlyClaims } from './early-claims.ts'
 import { Pace } from './pace.ts'
 import { RateGate } from './rate-gate.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
+import { type StopPlan, stopPlan } from './stop-plan.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
@@ -67,9 +69,6 @@ const BLOCKED_MARGIN_MS = 500
 /** Claims that are taken before their time at most. */
 const MOST_EARLY = 10_000
 
-/** Of the shutdown timeout this share is left for handlers that end on their signal, and for writing their ends. */
-const GIVE_BACK_SHARE = 0.2
-
 /** Executes claims, each from its definition to the stored outcome. A stop drains it. */
 export class Executor extends Service {
   readonly #parts: ExecutorParts
@@ -87,6 +86,13 @@ export class Executor extends Service {
   readonly #early: EarlyClaims<Taken>
   #running = 0
   #onIdle: (() => void)[] = []
+  /** The drain under way, or over. */
+  #draining: Promise<DrainReport> | undefined
+  #report: DrainReport | undefined
+  /** No run begins any more. */
+  #isLeaving = false
+  /** Nothing more is claimed. */
+  #noMore = Promise.withResolvers<void>()
 
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
@@ -172,7 +178,9 @@ export class Executor extends Service {
    * @param nodeId under which the run was claimed
    */
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
-    this.#startOrWait(this.#keep(claim, nodeId, source))
+    const taken = this.#keep(claim, nodeId, source)
+    if (this.#isLeaving) this.#giveBack(taken)
+    else this.#startOrWait(taken)
   }
 
   /**
@@ -181,10 +189,9 @@ export class Executor extends Service {
    * @param ms until then
    */
   takeEarly(claims: readonly Claim[], ms: number, nodeId: string, source: ClaimSource): void {
-    this.#early.add(
-      claims.map((claim) => this.#keep(claim, nodeId, source)),
-      ms,
-    )
+    const kept = claims.map((claim) => this.#keep(claim, nodeId, source))
+    if (this.#isLeaving) for (const taken of kept) this.#giveBack(taken)
+    else this.#early.add(kept, ms)
   }
 
   #keep(claim: Claim, nodeId: string, source: ClaimSource): Taken {
@@ -207,7 +214,9 @@ export class Executor extends Service {
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
-    this.#completer.finish(nodeId, claim, transition, () => {
+    this.#completer.finish(nodeId, claim, transition, (stored) => {
+      if (stored === 'lost') this.#report?.leftBehind(claim)
+      else this.#report?.givenBack()
       this.#end(taken)
       taken.source.onGivenBack(claim)
     })
@@ -216,38 +225,88 @@ export class Executor extends Service {
   /** A handler has ended: the next claim has its slot. */
   #free(taken: Taken): void {
     this.#running -= 1
-    const next = this.#waiting.shift()
+    // What waits when the stop begins does not begin any more.
+    const next = this.#draining ? undefined : this.#waiting.shift()
     if (next) this.#start(next)
     taken.source.onFree()
   }
 
   /**
-   * Lets runs end until the deadline, then gives the rest back to the queue, uncounted. After a crash the runs go on:
-   * they need nothing that a restart would make anew.
+   * The stop of the whole app has begun, and with it the time that its runs have. Services that stop before this one may take
+   * their own time, or hang.
+   */
+  beginStop(): void {
+    if (this.state !== 'init' && this.state !== 'stopped') this.#draining ??= this.#drain()
+  }
+
+  /**
+   * Lets runs end until the deadline, then gives the rest back to the queue, uncounted. After a crash the runs go on, unless the
+   * whole app stops: they need nothing that a restart would make anew.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` when ends could not be stored
    */
   protected override async onStop(): Promise<void> {
-    if (this.crashReason) return
-    const { shutdownTimeoutMs } = this.#parts
-    this.#waiting.giveBackAll()
-    for (const taken of this.#early.takeAll()) this.#giveBack(taken)
-    const idle = this.#idle()
-    const giveBackMs = shutdownTimeoutMs * GIVE_BACK_SHARE
-    await this.#atMost(shutdownTimeoutMs - giveBackMs, idle)
-    if (this.active === 0) return
+    if (this.crashReason && !this.#draining) return
+    this.beginStop()
+    this.#handOver()
+    this.#noMore.resolve()
+    const report = await this.#draining
+    this.#draining = undefined
+    this.#isLeaving = false
+    this.#noMore = Promise.withResolvers()
+    report?.assertNoneLeft()
+  }
+
+  async #drain(): Promise<DrainReport> {
+    const { shutdownTimeoutMs, graceMs, events } = this.#parts
+    const plan = stopPlan(shutdownTimeoutMs, graceMs)
+    const report = new DrainReport()
+    this.#report = report
+    const over = this.#noMore.promise.then(() => this.#idle())
+    if (!(await this.#atMost(plan.abortAtMs, over))) await this.#giveBackRest(plan, report, over)
+    this.#report = undefined
+    if (report.isWorthTelling) events.emit('node.drained', report.drained)
+    return report
+  }
+
+  async #giveBackRest(plan: StopPlan, report: DrainReport, over: Promise<void>): Promise<void> {
+    this.#isLeaving = true
+    this.#handOver()
     this.abortAll(new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted'))
-    await this.#atMost(giveBackMs, idle)
+    if (await this.#atMost(plan.giveUpAtMs - plan.abortAtMs, over)) return
+    this.#giveUpAll(report)
+    if (await this.#atMost(plan.abandonAtMs - plan.giveUpAtMs, over)) return
+    for (const { claim } of this.#taken.values()) report.leftBehind(claim)
     this.#completer.abandon()
     this.#abandoned.abort()
+  }
+
+  /** To the queue goes what has not begun. */
+  #handOver(): void {
+    this.#waiting.giveBackAll()
+    for (const taken of this.#early.takeAll()) this.#giveBack(taken)
+  }
+
+  /** Their runs are over without their handlers, as after a timeout. */
+  #giveUpAll(report: DrainReport): void {
+    for (const taken of this.#taken.values()) {
+      const { attempt, claim } = taken
+      if (!attempt || attempt.isOver) continue
+      attempt.isGivenUp = true
+      report.stillRuns(claim)
+      this.#over(taken, attempt, outcomeOf(attempt, toError(attempt.abortReason)))
+    }
   }
 
   async #idle(): Promise<void> {
     if (this.active > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
-  /** Waits `ms` at most, and leaves no timer behind when `work` ends first. */
-  async #atMost(ms: number, work: Promise<void>): Promise<void> {
+  /** Waits `ms` at most, and leaves no timer behind when `work` ends first. @returns whether it has ended */
+  async #atMost(ms: number, work: Promise<void>): Promise<boolean> {
     const done = new AbortController()
     await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])
+    return done.signal.aborted
   }
 
   #begin(taken: Taken): void {
@@ -347,6 +406,7 @@ export class Executor extends Service {
 
   #lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
+    this.#report?.leftBehind(taken.claim)
     this.#parts.events.emit('run.lost', { runId, jobId, fence })
     this.#end(taken)
   }
@@ -355,6 +415,8 @@ export class Executor extends Service {
     const { events, clock } = this.#parts
     const { runId, jobId } = taken.claim
     const now = clock.now()
+    if (outcome.kind === 'interrupted') this.#report?.givenBack()
+    else this.#report?.ended()
     events.emit('run.settled', {
       runId,
       jobId,

@@ -234,6 +234,11 @@ export class Node {
     })
   }
 
+  /** The app's stop has begun: the time of the runs under way is measured from now on. */
+  beginStop(): void {
+    this.#executor.beginStop()
+  }
+
   get id(): string {
     return this.#lease.nodeId
   }

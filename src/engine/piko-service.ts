@@ -9,7 +9,7 @@ export type ServiceSource = Service | (new () => Service)
  * parts needs another one to be restarted with it. When restarts do not help, the app crashes.
  */
 export class PikoService extends Supervisor {
-  constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log'>) {
+  constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log' | 'stopTimeout'>) {
     super(services, {
       ...options,
       name: 'Piko',

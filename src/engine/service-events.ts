@@ -1,3 +1,4 @@
+import { isPikoError } from '../errors.ts'
 import { type ServiceObserver } from '../service/observer.ts'
 import { type Events } from '../telemetry/events.ts'
 
@@ -9,6 +10,8 @@ import { type Events } from '../telemetry/events.ts'
 export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
+      // What a stop left behind is told by events of its own.
+      if (isPikoError(reason, 'STOP_INCOMPLETE')) return
       if (to === 'crashed' && reason && isUp()) events.emit('service.crashed', { service: service.path, error: reason })
     },
     restarted(service) {

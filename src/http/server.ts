@@ -2,6 +2,7 @@ import { type Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
+import { Connections } from './connections.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
@@ -20,10 +21,16 @@ interface ErrorBody {
 const REQUEST_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
+/** A connection on which nothing moves: neither a request comes nor is its answer taken. */
+const SILENT_MS = 30_000
+const CHECK_CONNECTIONS_MS = 1_000
+/** At a stop, for the answers under way. */
+const CLOSE_GRACE_MS = 1_000
 
 /**
  * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503, a
- * request that does not arrive is ended; `close()` ends idle connections at once and waits for the answers under way.
+ * request that does not arrive is ended, and so is a connection that sends nothing; `close()` ends the connections without a
+ * whole request at once, and all others after a second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server = fastify({
@@ -31,9 +38,12 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     handlerTimeout: ANSWER_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: SILENT_MS,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   })
+  endConnectionsAtClose(server)
   server.addHook('onRequest', async (_request, reply) => {
     void reply.header('cache-control', 'no-store')
   })
@@ -45,6 +55,17 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   metricsRoutes(server, deps)
   graphRoutes(server, deps)
   return server
+}
+
+/** What a client does, or does not do, must not hold up a stop. */
+function endConnectionsAtClose(server: FastifyInstance): void {
+  const connections = new Connections(server.server)
+  server.addHook('preClose', (done) => {
+    connections.endIdle()
+    const late = setTimeout(() => connections.endAll(), CLOSE_GRACE_MS)
+    server.server.once('close', () => clearTimeout(late))
+    done()
+  })
 }
 
 /**

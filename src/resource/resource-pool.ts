@@ -1,8 +1,12 @@
 import { describe, PikoError, toError } from '../errors.ts'
+import { Closing } from '../service/closing.ts'
 import { assertSize } from './define-resource.ts'
 import { type Lender, Loan, type LoanOutcome } from './loan.ts'
 import { type ResourceClass, type ResourceContext, type ResourceMap } from './resource.ts'
 import { Semaphore } from './semaphore.ts'
+
+/** All resources together have this long to close. */
+const MAX_CLOSE_MS = 2_000
 
 /** What one run has borrowed. */
 export interface Borrowed {
@@ -79,7 +83,7 @@ export class ResourcePool {
 
   /**
    * Waits until every borrower is back, at most until the signal aborts, then closes every resource, the newest first;
-   * one that fails does not keep the others from it. Runs that queue for a slot are sent away with `STOPPED`.
+   * one that fails, or hangs for two seconds, does not keep the others from it. Runs that queue for a slot are sent away with `STOPPED`.
    *
    * @throws PikoError `RESOURCE_FAILED` when resources failed to close
    */
@@ -179,13 +183,15 @@ export class ResourcePool {
       signal,
     )
     const failures: Error[] = []
+    const closing = new Closing(MAX_CLOSE_MS)
     for (const { name, resource } of slots.reverse()) {
       try {
-        await resource.close?.()
+        await closing.within(() => resource.close?.())
       } catch (error) {
         failures.push(failed(name, 'failed to close', error))
       }
     }
+    closing.end()
     throwAll(failures)
   }
 }

@@ -19,6 +19,7 @@ import {
   TimerRecord,
   type TimerStats,
 } from './timer.ts'
+import { StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
 
 /** `log`, `clock` and `taskGrace` are inherited by the services below that have none of their own. */
@@ -31,6 +32,11 @@ export interface ServiceOptions {
   readonly observer?: ServiceObserver
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
   readonly taskGrace?: Duration
+  /**
+   * How long a stop of this service and of all below it may take. A step that hangs longer is left behind; the rest is
+   * stopped, and the stop rejects with `STOP_INCOMPLETE` for each. Default: no limit.
+   */
+  readonly stopTimeout?: Duration
 }
 
 const DEFAULT_TASK_GRACE_MS = 5_000
@@ -92,6 +98,7 @@ export abstract class Service implements AsyncDisposable {
   #halting: Promise<void> | undefined
   #restarting: Promise<void> | undefined
   #stopFailures: Error[] = []
+  #stopLimit: StopLimit | undefined
 
   /** What the service is allowed to log: each line begins with its place in the tree. Inherited; silent without any. */
   readonly log: Logger = new TreeLogger(this, () => this.#inherited((service) => service.#options.log))
@@ -480,18 +487,22 @@ export abstract class Service implements AsyncDisposable {
 
   async #bringDown(): Promise<void> {
     this.#stopFailures = []
+    const { stopTimeout } = this.#options
+    if (stopTimeout !== undefined) this.#stopLimit = new StopLimit(durationMs(stopTimeout, 'stopTimeout'), this.clock)
     this.#move('stopping')
     this.#abort.abort(new PikoError('STOPPED', `service ${JSON.stringify(this.path)} was told to stop`))
     await this.#endStart()
     const wasOpen = this.#isOpen
     this.#isOpen = false
-    if (wasOpen) await this.#attempt(() => this.onStop())
+    if (wasOpen) await this.#attempt('onStop', () => this.onStop())
     for (const child of [...this.#children].reverse()) {
-      await child.stop().catch((error: unknown) => this.#stopFailures.push(toError(error)))
+      await child.stop().catch((error: unknown) => this.#failedToStop(error))
     }
     await this.#settleTasks()
-    await this.#attempt(() => this.#exits.close())
-    if (wasOpen) await this.#attempt(() => this.onStopped())
+    await this.#attempt('what was deferred', () => this.#exits.close())
+    if (wasOpen) await this.#attempt('onStopped', () => this.onStopped())
+    this.#stopLimit?.end()
+    this.#stopLimit = undefined
     this.#move('stopped')
     const [first] = this.#stopFailures
     if (this.#stopFailures.length > 1) {
@@ -503,35 +514,64 @@ export abstract class Service implements AsyncDisposable {
     if (first) throw first
   }
 
+  /** A child that was just starting is stopped twice, and fails once. */
+  #failedToStop(thrown: unknown): void {
+    const error = toError(thrown)
+    if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
+  }
+
   /** A start under way sees the signal after its current step; a hook that never ends is left behind. */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
-    void this.#startingChild?.stop().catch((error: unknown) => this.#stopFailures.push(toError(error)))
+    void this.#startingChild?.stop().catch((error: unknown) => this.#failedToStop(error))
     const ended = new AbortController()
     const graceMs = this.#taskGraceMs()
+    const limit = this.#limit()
     let isStuck = false
+    const patience = (): Promise<unknown> => this.clock.sleep(graceMs, ended.signal)
     await Promise.race([
       this.#bringingUp.then(() => ended.abort()),
-      this.clock.sleep(graceMs, ended.signal).then(() => (isStuck = !ended.signal.aborted)),
+      (limit ? limit.within(patience) : patience()).then(() => (isStuck = !ended.signal.aborted)),
     ])
+    ended.abort()
     if (!isStuck) return
     this.#bringingUp = undefined
+    if (limit && !this.#startingChild)
+      this.#stopFailures.push(incomplete(`the start of service ${JSON.stringify(this.path)} did not end`))
     this.#tell((observer) => observer.taskStuck?.(this, 'start', graceMs))
   }
 
   async #settleTasks(): Promise<void> {
     const graceMs = this.#taskGraceMs()
-    const stuck = (await this.#tasks?.settle(graceMs)) ?? []
+    const tasks = this.#tasks
+    if (!tasks) return
+    const limit = this.#limit()
+    let stuck: readonly string[] | undefined
+    const settle = async (): Promise<void> => void (stuck = await tasks.settle(graceMs))
+    await (limit ? limit.within(settle) : settle())
+    const left = stuck ?? tasks.running.map(({ name }) => name)
     this.#tasks = undefined
-    for (const name of stuck) this.#tell((observer) => observer.taskStuck?.(this, name, graceMs))
+    for (const name of left) this.#tell((observer) => observer.taskStuck?.(this, name, graceMs))
   }
 
-  async #attempt(step: () => unknown): Promise<void> {
+  async #attempt(name: string, step: () => unknown): Promise<void> {
+    const limit = this.#limit()
     try {
-      await step()
+      if (!limit) await step()
+      else if (!(await limit.within(step))) this.#leaveBehind(name, limit.limitMs)
     } catch (thrown) {
       this.crash(thrown)
     }
+  }
+
+  #leaveBehind(step: string, limitMs: number): void {
+    this.crash(incomplete(`${step} of service ${JSON.stringify(this.path)} did not end; it is left behind`))
+    this.#tell((observer) => observer.taskStuck?.(this, step, limitMs))
+  }
+
+  /** The stop under way of this service, or of one above it, that has a deadline. */
+  #limit(): StopLimit | undefined {
+    return this.#inherited((service) => service.#stopLimit)
   }
 
   async #startAgain(): Promise<void> {
@@ -673,6 +713,10 @@ export abstract class Service implements AsyncDisposable {
 /** True for what a start throws because it was stopped, or a child of it was. */
 function isInterruption(thrown: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (isCancellation(thrown, signal) || isPikoError(thrown, 'STOPPED'))
+}
+
+function incomplete(what: string): PikoError {
+  return new PikoError('STOP_INCOMPLETE', `the stop came to its deadline: ${what}`)
 }
 
 /** The state change to `crashed` carried the error. */

@@ -1,8 +1,12 @@
 import { describe, PikoError, toError } from '../errors.ts'
+import { Closing } from '../service/closing.ts'
 import { BufferedSink, type SinkTarget } from './buffered-sink.ts'
 import { assertBatchSize } from './define-sink.ts'
 import { routesOf } from './routes.ts'
 import { type SinkClass, type SinkEnv, type SinkMap, type SinkScope, type SinkWriter } from './sink.ts'
+
+/** All sinks together have this long to close. */
+const MAX_CLOSE_MS = 2_000
 
 /** The sinks of one attempt. */
 export interface RunSinks {
@@ -67,7 +71,7 @@ export class SinkPool {
   }
 
   /**
-   * Closes every sink that was made, the newest first; one that fails does not keep the others from it.
+   * Closes every sink that was made, the newest first; one that fails, or hangs for two seconds, does not keep the others from it.
    *
    * @throws PikoError `SINK_FAILED` when sinks failed to close
    */
@@ -108,14 +112,16 @@ export class SinkPool {
 
   async #close(): Promise<void> {
     const failures: Error[] = []
+    const closing = new Closing(MAX_CLOSE_MS)
     for (const { name, sink, opened } of [...this.#sinks.values()].reverse()) {
-      await Promise.allSettled([opened])
       try {
-        await sink.close?.()
+        await closing.within(() => Promise.allSettled([opened]))
+        await closing.within(() => sink.close?.())
       } catch (error) {
         failures.push(failed(name, 'failed to close', error))
       }
     }
+    closing.end()
     const [first] = failures
     if (!first) return
     if (failures.length === 1) throw first

@@ -247,14 +247,20 @@ export class RunStore {
   ): Promise<number> {
     const plain = finishes.filter((finish) => isPlain(finish))
     const untouched = plain.length === finishes.length ? [] : finishes.filter((finish) => isUntouched(finish))
-    const isAll = plain.length + untouched.length === finishes.length
-    const others = isAll ? [] : finishes.filter((finish) => !isPlain(finish) && !isUntouched(finish))
+    // Of a stop with many runs under way.
+    const interrupted = plain.length === finishes.length ? [] : finishes.filter((finish) => isInterrupted(finish))
+    const isAll = plain.length + untouched.length + interrupted.length === finishes.length
+    const others = isAll
+      ? []
+      : finishes.filter((finish) => !isPlain(finish) && !isUntouched(finish) && !isInterrupted(finish))
+    const { dialect } = this.#database
     let changed = 0
     if (plain.length > 0) changed += await this.#succeed(trx, nodeId, plain)
-    if (untouched.length > 0) changed += await this.#putBack(trx, nodeId, untouched)
+    if (untouched.length > 0) changed += await this.#putBack(trx, nodeId, untouched, 'untouched')
+    if (interrupted.length > 0) changed += await this.#putBack(trx, nodeId, interrupted, 'begun')
     for (const finish of others) {
       const isRequeued = finish.transition.to === 'queued'
-      const { numUpdatedRows } = await guarded(trx, this.#database.dialect, nodeId, [finish.claim])
+      const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
         .set(this.#changes(finish.transition))
         .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
         .executeTakeFirstOrThrow()
@@ -276,16 +282,24 @@ export class RunStore {
   }
 
   /** Those that somebody wants cancelled end, and are not among the count: which ones it were is found out with those that are lost. */
-  async #putBack(trx: Transaction<Tables>, nodeId: string, finishes: readonly Finish[]): Promise<number> {
-    const untaken = { node_id: null, attempt: sql<number>`attempt - 1`, started_at: null }
-    const held = () => guarded(trx, this.#database.dialect, nodeId, claimsOf(finishes)).set(untaken)
+  async #putBack(
+    trx: Transaction<Tables>,
+    nodeId: string,
+    finishes: readonly Finish[],
+    kind: 'untouched' | 'begun',
+  ): Promise<number> {
+    const { dialect } = this.#database
+    const held = () => guarded(trx, dialect, nodeId, claimsOf(finishes))
+    const uncounted = { node_id: null, attempt: sql<number>`attempt - 1` }
+    const untaken = { ...uncounted, started_at: null }
     const { numUpdatedRows } = await held()
-      .set({ state: 'queued' })
+      .set({ state: 'queued', ...(kind === 'begun' ? { ...uncounted, run_at: dialect.now() } : untaken) })
       .where('cancel_requested_at', 'is', null)
       .executeTakeFirstOrThrow()
     if (Number(numUpdatedRows) < finishes.length)
       await held()
         .set(this.#changes({ to: 'cancelled', error: cancelledError() }))
+        .$if(kind === 'untouched', (update) => update.set(untaken))
         .where('cancel_requested_at', 'is not', null)
         .execute()
     return Number(numUpdatedRows)
@@ -484,6 +498,17 @@ function isPlain({ transition }: Finish): boolean {
 /** It never began, and goes back to the queue as it was: many of them are one statement. */
 function isUntouched({ claim, transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
+}
+
+/** It began, and is queued again now, uncounted. */
+function isInterrupted({ transition }: Finish): boolean {
+  return (
+    transition.to === 'queued' &&
+    !transition.counted &&
+    !transition.error &&
+    transition.at === undefined &&
+    transition.delayMs === 0
+  )
 }
 
 /** A plain success without a window. */

@@ -6,6 +6,18 @@ import { type Outcome, type RunState } from '../job/run.ts'
 export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
+  /**
+   * The stop of a node is done with the runs that were under way when it began. `givenBack`: they are queued again, uncounted;
+   * of these `stillRunning` have handlers that ignored their signal and go on until the process ends. `leftBehind`: their ends
+   * are not stored, and another node recovers them. `runs` names those left behind, else those still running: `sync_orders 17`.
+   */
+  'node.drained': {
+    ended: number
+    givenBack: number
+    stillRunning: number
+    leftBehind: number
+    runs: readonly string[]
+  }
   /** The node did not renew its lease in time: what it claimed is no longer its own. It goes on under a new id. */
   'node.lost': { nodeId: string; newNodeId: string }
   'leader.changed': { isLeader: boolean; epoch: number | undefined }

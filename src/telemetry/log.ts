@@ -84,6 +84,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     events.on('node.stopped', ({ nodeId }) =>
       log.info({ piko_event: 'node.stopped', node_id: nodeId }, 'node stopped'),
     ),
+    events.on('node.drained', (drained) => logDrained(log, drained)),
     events.on('runs.deleted', ({ count: deleted }) =>
       log.debug({ piko_event: 'runs.deleted', count: deleted }, `${count(deleted, 'old run')} deleted`),
     ),
@@ -203,6 +204,25 @@ function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }
       fields,
       `${loop} meets other transactions, ${failures} times in a row; it is tried again in ${formatMs(retryInMs)}`,
     )
+}
+
+function logDrained(log: Logger, { ended, givenBack, stillRunning, leftBehind, runs }: EventMap['node.drained']): void {
+  const parts = [
+    `${ended} ended`,
+    `${givenBack} given back to the queue`,
+    ...(stillRunning > 0 ? [`${stillRunning} of them with handlers that ignore ctx.signal and still run`] : []),
+    ...(leftBehind > 0 ? [`${leftBehind} left behind as running, until another node recovers them`] : []),
+  ]
+  const fields = {
+    piko_event: 'node.drained',
+    ended,
+    given_back: givenBack,
+    still_running: stillRunning,
+    left_behind: leftBehind,
+    ...(runs.length > 0 && { runs }),
+  }
+  const level = leftBehind > 0 ? 'error' : stillRunning > 0 ? 'warn' : 'info'
+  log[level](fields, `runs at the stop: ${parts.join(', ')}`)
 }
 
 const ENDED = {

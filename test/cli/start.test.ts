@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -265,5 +265,56 @@ describe('a start that can not be', () => {
     }
     expect(await rows()).toEqual(before)
     await database.close()
+  })
+})
+
+describe('a stop of piko start', () => {
+  const files = {
+    'jobs.ts': `
+import { writeFileSync } from 'node:fs'
+import { defineJob, defineResource } from 'piko'
+const once = { at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d' } as const
+const hung = defineResource({
+  name: 'hung',
+  acquire: async function* () { yield 1 },
+  close: () => process.env['HANG'] ? new Promise<void>(() => {}) : Promise.resolve(),
+})
+export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung } }, async () => {
+  writeFileSync('begun', '')
+  await new Promise(() => {})
+})`,
+  }
+
+  it.each([
+    ['0 when handlers ignore their signal and their runs are queued again', {}, 0],
+    ['1 when something hangs, and names it', { HANG: '1' }, 1],
+  ])('ends with %s', async (_what, env, expected) => {
+    const project = new Project(files)
+    const piko = project.start(['start', '--no-http'], { PIKO_SHUTDOWN_TIMEOUT: '1s', ...env })
+    await until(() => project.has('begun'))
+    piko.kill('SIGTERM')
+    const { code, stderr } = await piko.ended
+    expect({ code, stderr }).toMatchObject({ code: expected })
+    expect(stderr).toContain(
+      'runs at the stop: 0 ended, 1 given back to the queue, 1 of them with handlers that ignore',
+    )
+    if (expected === 1) expect(stderr).toContain('resource hung failed to close')
+    const runs = JSON.parse((await project.piko(['runs', 'list', '--json'])).stdout) as { runs: { state: string }[] }
+    expect(runs).toMatchObject({ runs: [{ state: 'queued', attempt: 0 }] })
+  })
+
+  it('answers SIGTERM in time while connections send nothing', async () => {
+    const project = new Project({ 'jobs.ts': HELLO })
+    const piko = project.start(['start', '--json'])
+    const { url } = await piko.started()
+    const sockets = ['', 'GET /healthz HTTP/1.1\r\n'].map((sent) => {
+      const socket = connect(Number(new URL(url ?? '').port), '127.0.0.1')
+      socket.on('error', () => {}).write(sent)
+      return socket
+    })
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    await fetch(`${url}/healthz`)
+    piko.kill('SIGTERM')
+    expect((await piko.ended).code).toBe(0)
   })
 })

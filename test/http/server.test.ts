@@ -180,6 +180,19 @@ describe('listen', () => {
   })
 })
 
+describe('a connection', () => {
+  it.each([
+    ['sends nothing', ''],
+    ['sends half a request', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
+  ])('that %s is ended after a while', { timeout: 60_000 }, async (_what, sent) => {
+    const url = await serve()
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => {}).resume()
+    socket.write(sent)
+    await once(socket, 'close')
+  })
+})
+
 describe('close', () => {
   it('ends idle connections at once', async () => {
     const server = build()
@@ -195,6 +208,28 @@ describe('close', () => {
     await ended
     expect(performance.now() - started).toBeLessThan(60_000)
     socket.destroy()
+  })
+
+  it.each([
+    ['nothing', ''],
+    ['half a request line', 'GET /hea'],
+    ['half of the headers', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
+    ['a body that does not come', 'POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc'],
+    ['a request whose answer does not come', 'GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n'],
+  ])('does not wait for a client that has sent %s', { timeout: 20_000 }, async (_what, sent) => {
+    const server = build({ health: () => new Promise<Health>(() => {}) })
+    const url = await listen(server, { host: '127.0.0.1', port: 0 })
+    const sockets = Array.from({ length: 3 }, () => connect(Number(new URL(url).port), '127.0.0.1'))
+    for (const socket of sockets) {
+      socket.on('error', () => {}).resume()
+      await once(socket, 'connect')
+      socket.write(sent)
+    }
+    // The server has them when it has answered one that came after them.
+    await fetch(`${url}/healthz`)
+    const gone = Promise.all(sockets.map((socket) => once(socket, 'close')))
+    await server.close()
+    await gone
   })
 
   it('waits for an answer under way and gives it', async () => {

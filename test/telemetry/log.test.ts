@@ -179,6 +179,7 @@ const settled = {
 const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'node.started': { nodeId: 'n1', jobs: 2 },
   'node.stopped': { nodeId: 'n1' },
+  'node.drained': { ended: 3, givenBack: 2, stillRunning: 1, leftBehind: 1, runs: ['sync 7'] },
   'node.lost': { nodeId: 'n1', newNodeId: 'n2' },
   'leader.changed': { isLeader: true, epoch: 3 },
   'config.changed': { jobId: 'sync', version: 2, effectiveFrom: new Date(0) },

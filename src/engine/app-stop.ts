@@ -1,0 +1,89 @@
+import { isPikoError, PikoError, toError } from '../errors.ts'
+import { unstopped } from '../service/service-report.ts'
+import { type Service } from '../service/service.ts'
+import { CLOSING_MS, STOP_MARGIN_MS, stopPlan } from './stop-plan.ts'
+
+export interface StopParts {
+  readonly shutdownTimeoutMs: number
+  readonly graceMs: number
+}
+
+/** A start under way has this long to come to its end before a stop gives it up. */
+const MAX_START_GRACE_MS = 5_000
+
+/** The deadlines of one app's stop. All are measured from its begin, whoever began it. */
+export class AppStop {
+  readonly #parts: StopParts
+
+  constructor(parts: StopParts) {
+    this.#parts = parts
+  }
+
+  /** For the root of the tree: past this what hangs is left behind. */
+  get treeTimeoutMs(): number {
+    return this.#parts.shutdownTimeoutMs + CLOSING_MS
+  }
+
+  /** Measures the stop of the tree from the moment it begins; a worker above the app may begin it. */
+  watch(root: Service, node: { beginStop(): void }, cutDatabase: () => void): void {
+    const { shutdownTimeoutMs, graceMs } = this.#parts
+    let late: NodeJS.Timeout | undefined
+    root.observe({
+      stateChanged(service, _from, to) {
+        if (service !== root) return
+        clearTimeout(late)
+        if (to !== 'stopping') return
+        node.beginStop()
+        // A database that accepts statements and never answers would hold up the stop for ever.
+        late = setTimeout(cutDatabase, stopPlan(shutdownTimeoutMs, graceMs).cutAtMs)
+      },
+    })
+  }
+
+  /** Waits until a start has ended, however it ended. @returns false when it takes too long */
+  async startEnded(start: Promise<void>): Promise<boolean> {
+    const ended = start.then(
+      () => true,
+      () => true,
+    )
+    return atMost(Math.min(MAX_START_GRACE_MS, this.#parts.shutdownTimeoutMs), ended, () => false)
+  }
+
+  /**
+   * Settles with the stop, or without it once all deadlines have passed.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` naming what hangs
+   */
+  async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
+    const limitMs = this.#parts.shutdownTimeoutMs + STOP_MARGIN_MS
+    await atMost(limitMs, stop.catch(throwSummary), () => {
+      const tree = root()
+      const names = tree ? unstopped(tree) : ['the start of the app, which loads the jobs']
+      const what = names.length > 0 ? names.join(', ') : 'what was deferred'
+      throw new PikoError('STOP_INCOMPLETE', `not stopped within ${limitMs} ms: ${what}`, { details: { left: names } })
+    })
+  }
+}
+
+/** One error that names everything, where something was left behind. */
+function throwSummary(thrown: unknown): never {
+  const parts = new Set(partsOf(toError(thrown)))
+  if (parts.size === 1 || ![...parts].some((error) => isPikoError(error, 'STOP_INCOMPLETE'))) throw thrown
+  const messages = new Set([...parts].map(({ message }) => message))
+  throw new PikoError('STOP_INCOMPLETE', [...messages].join('; '), { cause: thrown })
+}
+
+function partsOf(error: Error): Error[] {
+  return error instanceof AggregateError ? error.errors.flatMap((one) => partsOf(toError(one))) : [error]
+}
+
+async function atMost<T>(ms: number, work: Promise<T>, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<'over'>((resolve) => (timer = setTimeout(resolve, ms, 'over')))
+  try {
+    const first = await Promise.race([work.then((value) => ({ value })), over])
+    return first === 'over' ? late() : first.value
+  } finally {
+    clearTimeout(timer)
+  }
+}

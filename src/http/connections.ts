@@ -1,0 +1,32 @@
+import { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type Socket } from 'node:net'
+
+/** The connections of a server, and whether each has a request that is being answered. */
+export class Connections {
+  readonly #requests = new Map<Socket, number>()
+
+  constructor(server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.#requests.set(socket, 0)
+      socket.once('close', () => this.#requests.delete(socket))
+    })
+    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      this.#add(socket, 1)
+      response.once('close', () => this.#add(socket, -1))
+    })
+  }
+
+  /** Ends those that wait for nothing but their client: a request that is not there, or only half. */
+  endIdle(): void {
+    for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()
+  }
+
+  endAll(): void {
+    for (const socket of this.#requests.keys()) socket.destroy()
+  }
+
+  #add(socket: Socket, change: number): void {
+    const requests = this.#requests.get(socket)
+    if (requests !== undefined) this.#requests.set(socket, requests + change)
+  }
+}
