@@ -185,7 +185,7 @@ export class Client extends Service {
     items: readonly EnqueueItem[],
     { trx }: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    const runs = eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
+    const runs = await eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx) return this.#enqueueIn(trx, runs)
     const keyed = items.find((item) => item.idempotencyKey !== undefined)

@@ -1,4 +1,5 @@
 import { isPikoError, PikoError } from '../errors.ts'
+import { mapInTurns } from '../store/loop-turn.ts'
 
 const MAX_PROBLEMS = 20
 
@@ -7,20 +8,20 @@ const MAX_PROBLEMS = 20
  *
  * @throws PikoError with the code of the first item that is refused
  */
-export function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): U[] {
+export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): Promise<U[]> {
   const refused: { readonly index: number; readonly error: PikoError }[] = []
-  const done: U[] = []
-  for (const [index, item] of items.entries()) {
+  const done = await mapInTurns(items, (item, index) => {
+    if (refused.length === MAX_PROBLEMS) return []
     try {
-      done.push(fn(item))
+      return [fn(item)]
     } catch (error) {
       if (!isPikoError(error)) throw error
       refused.push({ index, error })
-      if (refused.length === MAX_PROBLEMS) break
+      return []
     }
-  }
+  })
   const [first] = refused
-  if (!first) return done
+  if (!first) return done.flatMap((kept) => kept)
   throw new PikoError(
     first.error.code,
     refused.map(({ index, error }) => `item ${index}: ${error.message}`).join('\n'),

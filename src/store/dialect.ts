@@ -40,6 +40,8 @@ export interface Dialect {
    * on SQLite.
    */
   forceIndex(name: string): RawBuilder<unknown>
+  /** ` NOT INDEXED` on SQLite: rows are read by the primary key, in its order; empty on MySQL. */
+  readonly byPrimaryKey: RawBuilder<unknown>
   /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
   readonly checkedState: RawBuilder<string>
   /** True for a duplicate key. */
@@ -77,6 +79,7 @@ export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: Da
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
     isAmong: (ids) => isBetween(ids) ?? sql<SqlBool>`id IN (${sql.raw(whole(ids).join(','))})`,
+    byPrimaryKey: sql``,
     forceIndex: (name) => sql` FORCE INDEX (${sql.raw(name)})`,
     checkedState: sql`state`,
     isDuplicate: (error) =>
@@ -109,6 +112,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     forUpdate: sql``,
     isAmong: (ids) =>
       isBetween(ids) ?? sql<SqlBool>`id IN (SELECT value FROM json_each(${JSON.stringify(whole(ids))}))`,
+    byPrimaryKey: sql` NOT INDEXED`,
     forceIndex: () => sql``,
     checkedState: sql`+state`,
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),

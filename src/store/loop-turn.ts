@@ -42,3 +42,16 @@ class LoopTurn {
 
 /** The one of this thread's event loop. */
 export const loopTurn = new LoopTurn()
+
+/** Items looked at before the clock is. */
+const SLICE = 50
+
+/** Maps many items in slices, so that the event loop has its turns. Few items are mapped in this turn. */
+export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
+  const mapped: U[] = []
+  for (const [index, item] of [...items].entries()) {
+    if (index % SLICE === 0 && loopTurn.isDue(false)) await loopTurn.next()
+    mapped.push(fn(item, index))
+  }
+  return mapped
+}

@@ -1,5 +1,6 @@
 import { type Transaction } from 'kysely'
 import { type Database } from './database.ts'
+import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { recordLastAttempts } from './attempt-store.ts'
 import { type Tables } from './tables.ts'
@@ -41,61 +42,60 @@ export class ReplayStore {
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
-    const last = await this.#lastId()
-    for (let after = 0; ;) {
-      const found = await this.#matching(filter, last)
-        .select('id')
-        .where('id', '>', after)
-        .orderBy('id')
-        .limit(BATCH)
-        .execute()
-      const ids = found.map((row) => row.id)
-      if (ids.length > 0) {
-        const batch = await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter)))
-        count += batch.count
-        superseded += batch.superseded
-      }
-      if (ids.length < BATCH) return { count, superseded }
-      after = ids.at(-1) ?? after
+    for await (const ids of this.#batches(filter)) {
+      const batch = await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter)))
+      count += batch.count
+      superseded += batch.superseded
     }
+    return { count, superseded }
   }
 
   /** What `replay` would do now. */
   async preview(filter: ReplayFilter): Promise<ReplayResult> {
-    const row = await this.#matching(filter, await this.#lastId())
-      .select((eb) => eb.fn.countAll<number>().as('count'))
-      .executeTakeFirstOrThrow()
-    const stale = await this.#matching(filter, await this.#lastId())
-      .select((eb) => eb.fn.countAll<number>().as('count'))
-      .where('window_start', 'is not', null)
-      .where((eb) =>
-        eb.not(
-          eb.exists(
-            eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
+    let count = 0
+    let superseded = 0
+    for await (const range of idRanges(this.#database, filter.ids)) {
+      const row = await this.#matching(filter, range)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      const stale = await this.#matching(filter, range)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .where('window_start', 'is not', null)
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
+            ),
           ),
-        ),
-      )
-      .executeTakeFirstOrThrow()
-    const superseded = Number(stale.count)
-    return { count: Number(row.count) - superseded, superseded }
+        )
+        .executeTakeFirstOrThrow()
+      count += Number(row.count) - Number(stale.count)
+      superseded += Number(stale.count)
+    }
+    return { count, superseded }
   }
 
-  async #lastId(): Promise<number> {
-    const { last } = await this.#database.db
-      .selectFrom('piko_run')
-      .select((eb) => eb.fn.max('id').as('last'))
-      .executeTakeFirstOrThrow()
-    return last ?? 0
+  async *#batches(filter: ReplayFilter): AsyncGenerator<number[]> {
+    for await (const range of idRanges(this.#database, filter.ids)) {
+      for (let after = range.after; ;) {
+        const found = await this.#matching(filter, { ...range, after })
+          .select('piko_run.id')
+          .orderBy('piko_run.id')
+          .limit(BATCH)
+          .execute()
+        const ids = found.map((row) => row.id)
+        if (ids.length > 0) yield ids
+        if (ids.length < BATCH) break
+        after = ids.at(-1) ?? after
+      }
+    }
   }
 
-  #matching(filter: ReplayFilter, last: number) {
-    const { ids, jobId } = filter
-    const { db, dialect } = this.#database
-    let query = db.selectFrom('piko_run').where('state', 'in', statesOf(filter)).where('piko_run.id', '<=', last)
-    if (ids) query = query.where('piko_run.id', 'in', ids.length > 0 ? ids : [0])
+  #matching(filter: ReplayFilter, range: IdRange) {
+    const { jobId, since } = filter
+    let query = runsIn(this.#database, range).where('state', 'in', statesOf(filter))
     if (jobId !== undefined) query = query.where('job_id', '=', jobId)
-    const since = filter.since === undefined ? undefined : instantOf('since', filter.since)
-    if (since) query = query.where('finished_at', '>=', dialect.instant(since))
+    if (since) query = query.where('finished_at', '>=', this.#database.dialect.instant(instantOf('since', since)))
     return query
   }
 

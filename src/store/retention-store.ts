@@ -43,7 +43,7 @@ export class RetentionStore {
   async step(filter: RetentionFilter, after: number, isDry = false): Promise<RetentionStep> {
     const { db, dialect } = this.#database
     const limit = dialect.nowPlus(-filter.olderThanMs)
-    let query = db
+    const rows = await db
       .selectFrom('piko_run')
       .select(['id', 'job_id', 'state'])
       .select((eb) => [
@@ -53,9 +53,10 @@ export class RetentionStore {
       .where('id', '>', after)
       .orderBy('id')
       .limit(STEP)
-    if (filter.jobId !== undefined) query = query.where('job_id', '=', filter.jobId)
-    const rows = await query.execute()
+      .execute()
     const ids = rows
+      // Not by the statement: the index of jobs is in another order.
+      .filter((row) => filter.jobId === undefined || row.job_id === filter.jobId)
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
       .map((row) => row.id)
     const count = isDry ? ids.length : await this.#delete(ids)

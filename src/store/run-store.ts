@@ -13,6 +13,7 @@ import { type Dialect } from './dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
+import { mapInTurns } from './loop-turn.ts'
 import { lockDue, lookForDue } from './lock-due.ts'
 import { claimOf, runOf } from './run-row.ts'
 import { RUNNING } from './run-states.ts'
@@ -119,7 +120,7 @@ export class RunStore {
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
-    const rows = runs.map((run) => this.row(run))
+    const rows = await mapInTurns(runs, (run) => this.row(run))
     return transaction((trx) => insertRuns(trx, dialect, rows))
   }
 

@@ -1,0 +1,130 @@
+import { CompiledQuery, type KyselyPlugin, type RootOperationNode } from 'kysely'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { CancelStore } from '../../src/store/cancel-store.ts'
+import { type Database } from '../../src/store/database.ts'
+import { ReplayStore } from '../../src/store/replay-store.ts'
+import { RetentionStore } from '../../src/store/retention-store.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { describeEachStore } from '../support/databases.ts'
+
+const RUNS = 8_000
+const LIMIT_MS = 120_000
+
+/** How many turns the event loop had meanwhile. */
+async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let turns = 0
+  let isOver = false
+  const tick = (): void => {
+    turns += 1
+    if (!isOver) setImmediate(tick)
+  }
+  setImmediate(tick)
+  await work()
+  isOver = true
+  return turns
+}
+
+describeEachStore((fixture) => {
+  let database: Database
+  let store: Store
+
+  beforeEach(async () => {
+    database ??= await fixture.open()
+    store ??= storeOn(database)
+    await fixture.empty()
+  })
+
+  const enqueue = (count: number, jobId = 'job'): Promise<number[]> =>
+    store.runs.enqueue(
+      Array.from({ length: count }, (_, index) => ({ jobId, kind: 'manual', priority: 0, input: { index } })),
+    )
+
+  const pruneAll = async (jobId?: string): Promise<number> => {
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const step = await store.retention.step({ olderThanMs: 0, states: ['cancelled'], jobId }, after)
+      count += step.count
+      after = step.next
+    }
+    return count
+  }
+
+  it(
+    'gives the event loop turns while many runs are stored, cancelled, replayed and deleted',
+    { timeout: LIMIT_MS },
+    async () => {
+      expect(await turnsDuring(() => enqueue(RUNS))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.cancels.request({}))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.replays.replay({ jobId: 'job', state: 'cancelled' }))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.cancels.request({ jobId: 'job' }))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => pruneAll())).toBeGreaterThan(3)
+    },
+  )
+
+  it('reaches each run once, of each job, however far their ids are apart', { timeout: LIMIT_MS }, async () => {
+    const [first = 0] = await enqueue(1, 'a')
+    await database.db
+      .updateTable('piko_run')
+      .set({ id: first + 25_000 })
+      .where('id', '=', first)
+      .execute()
+    await enqueue(700, 'a')
+    await enqueue(700, 'b')
+    expect(await store.cancels.request({})).toEqual({ cancelled: 1_401, requested: 0 })
+    expect(await store.replays.preview({ state: 'cancelled' })).toEqual({ count: 1_401, superseded: 0 })
+    expect(await store.replays.preview({ jobId: 'a', state: 'cancelled' })).toEqual({ count: 701, superseded: 0 })
+    expect(await store.replays.replay({ jobId: 'a', state: 'cancelled' })).toEqual({ count: 701, superseded: 0 })
+    expect(await store.replays.replay({ state: 'cancelled' })).toEqual({ count: 700, superseded: 0 })
+    expect(await store.replays.replay({ state: 'cancelled' })).toEqual({ count: 0, superseded: 0 })
+    expect(await store.cancels.request({ jobId: 'b' })).toEqual({ cancelled: 700, requested: 0 })
+    expect(await pruneAll('a')).toBe(0)
+    expect(await pruneAll('b')).toBe(700)
+  })
+
+  it('takes more named runs than one statement does', { timeout: LIMIT_MS }, async () => {
+    const real = await enqueue(3)
+    const named = [...Array.from({ length: 40_000 }, (_, index) => 10_000_000 + index), ...real, ...real]
+    expect(await store.cancels.request({ ids: named })).toEqual({ cancelled: 3, requested: 0 })
+    expect(await store.replays.preview({ ids: named })).toEqual({ count: 3, superseded: 0 })
+    expect(await store.replays.replay({ ids: named })).toEqual({ count: 3, superseded: 0 })
+    expect(await store.cancels.request({ ids: [] })).toEqual({ cancelled: 0, requested: 0 })
+    expect(await store.replays.replay({ ids: [] })).toEqual({ count: 0, superseded: 0 })
+  })
+
+  describe.runIf(fixture.name === 'sqlite')('the statements that look for a batch', () => {
+    it.each([
+      ['cancel', (db: Database) => new CancelStore(db).request({})],
+      ['cancel of a job', (db: Database) => new CancelStore(db).request({ jobId: 'job' })],
+      ['replay', (db: Database) => new ReplayStore(db).replay({})],
+      ['replay of a job', (db: Database) => new ReplayStore(db).replay({ jobId: 'job', state: 'cancelled' })],
+      ['prune', (db: Database) => new RetentionStore(db).step({ olderThanMs: 0, states: ['failed'] }, 0)],
+      [
+        'prune of a job',
+        (db: Database) => new RetentionStore(db).step({ olderThanMs: 0, states: ['failed'], jobId: 'job' }, 0),
+      ],
+    ])('sort nothing: %s', async (_name, ask) => {
+      await enqueue(10)
+      const nodes: RootOperationNode[] = []
+      const plugin: KyselyPlugin = {
+        transformQuery: ({ node }) => {
+          nodes.push(node)
+          return node
+        },
+        transformResult: async ({ result }) => result,
+      }
+      await ask({ ...database, db: database.db.withPlugin(plugin) })
+      expect(nodes.length).toBeGreaterThan(0)
+      for (const node of nodes) {
+        const { sql, parameters } = database.db.getExecutor().compileQuery(node, { queryId: 'explain' })
+        if (!sql.startsWith('select')) continue
+        const plan = await database.db.executeQuery<{ detail: string }>(
+          CompiledQuery.raw(`EXPLAIN QUERY PLAN ${sql}`, [...parameters]),
+        )
+        expect(plan.rows.map(({ detail }) => detail).join('\n')).not.toMatch(
+          // Of the runs themselves: those of one batch may be sorted.
+          /piko_run[^\n]*\n[^\n]*TEMP B-TREE FOR ORDER BY/,
+        )
+      }
+    })
+  })
+})
