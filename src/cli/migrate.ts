@@ -81,7 +81,9 @@ function looking(settings: Settings): Settings {
 }
 
 async function withDatabase(settings: Settings, use: (database: Database) => Promise<void>): Promise<void> {
-  const { openSettingsDatabase } = await import('../engine/open-store.ts')
+  const { databaseWarning, openSettingsDatabase } = await import('../engine/open-store.ts')
+  const warning = databaseWarning(settings)
+  if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`)
   const database = await openSettingsDatabase(settings)
   try {
     await use(database)

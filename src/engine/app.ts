@@ -39,6 +39,7 @@ import { CpuPoolService } from './cpu-pool-service.ts'
 import { type Leader } from './leader.ts'
 import { type Locks } from './locks.ts'
 import { Node } from './node.ts'
+import { databaseWarning } from './open-store.ts'
 import { Outage } from './outage.ts'
 import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
 import { type PruneOptions, type Why } from './run-control.ts'
@@ -150,6 +151,8 @@ export class Piko {
   async #start(under: Service | undefined): Promise<void> {
     const cleanup = new ExitStack()
     try {
+      const warning = databaseWarning(this.settings)
+      if (warning !== undefined) this.log.warn(warning)
       const running = await this.#build(cleanup)
       if (this.#isStartGivenUp) return await this.#startGivenUp.promise
       this.#running = running

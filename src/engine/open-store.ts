@@ -1,12 +1,19 @@
 import { parseDsn } from '../settings/dsn.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type Database, openDatabase, type OpenOptions } from '../store/database.ts'
+import { uncheckedTls } from '../store/mysql-tls.ts'
 
 /** The database that the settings name: `[mysql] dsn`, else the file `[sqlite] path`. */
 export function databaseOptions({ mysql, sqlite }: Settings): OpenOptions {
   if (mysql.dsn === '') return { sqlitePath: sqlite.path }
   const { dsn, ...options } = mysql
   return { mysql: { ...parseDsn(dsn), ...options } }
+}
+
+/** What is to be said about the connection to it before it is used; undefined: nothing. */
+export function databaseWarning(settings: Settings): string | undefined {
+  const { mysql } = databaseOptions(settings)
+  return mysql && uncheckedTls(mysql.params ?? {}, mysql.sslVerifyHost)
 }
 
 /**

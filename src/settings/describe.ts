@@ -28,6 +28,7 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
     'mysql.pool_recycle': exactDuration(mysql.poolRecycleMs),
     'mysql.connect_timeout': exactDuration(mysql.connectTimeoutMs),
     'mysql.statement_timeout': exactDuration(mysql.statementTimeoutMs),
+    'mysql.ssl_verify_host': mysql.sslVerifyHost,
     'sqlite.path': maskText(sqlite.path),
     'history.run_logs': history.runLogs ?? 'silent',
     'history.run_log_lines': history.runLogLines,

@@ -61,6 +61,7 @@ export const KEYS = {
       { min: '0s', max: '1d' },
       'Longest wait for a free connection, and for the answer to a statement other than DDL; 0s: no limit.',
     ),
+    ssl_verify_host: flag(true, 'With TLS: refuse a server whose certificate was made for another host.'),
   },
   sqlite: {
     path: text(

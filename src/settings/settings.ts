@@ -40,6 +40,7 @@ export interface Settings {
     readonly connectTimeoutMs: number
     /** 0: no limit. */
     readonly statementTimeoutMs: number
+    readonly sslVerifyHost: boolean
   }
   readonly sqlite: {
     /** Relative to the working directory. */
@@ -96,6 +97,7 @@ export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawS
       poolRecycleMs: typeof recycle === 'number' ? recycle * 1_000 : durationMs(recycle, 'mysql.pool_recycle'),
       connectTimeoutMs: durationMs(mysql.connect_timeout, 'mysql.connect_timeout'),
       statementTimeoutMs: durationMs(mysql.statement_timeout, 'mysql.statement_timeout'),
+      sslVerifyHost: mysql.ssl_verify_host,
     }),
     sqlite: { path: sqlite.path },
     history: {

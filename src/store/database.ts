@@ -5,6 +5,7 @@ import { type SqlDatabase } from '../sink/sql.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
+import { tlsAdvice } from './mysql-tls.ts'
 import { OwnTransaction } from './own-transaction.ts'
 import { sizesOf } from './packet-size.ts'
 import { requireConnections } from './pool-size.ts'
@@ -132,7 +133,7 @@ function mysqlAdvice(error: unknown, options: MysqlOptions): string {
     case 'ER_CON_COUNT_ERROR':
       return `raise the server's max_connections or lower pool_size`
     default:
-      return 'check that the server runs and that host and port of the DSN are right'
+      return tlsAdvice(error) ?? 'check that the server runs and that host and port of the DSN are right'
   }
 }
 

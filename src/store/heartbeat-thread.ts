@@ -6,6 +6,7 @@ import { processClock } from '../service/clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { nodeSqlite } from './node-sqlite.ts'
+import { withPeerName } from './tls-stream.ts'
 
 /** Where the lease is kept. */
 export type HeartbeatTarget = { readonly mysql: ConnectionOptions } | { readonly sqlitePath: string }
@@ -81,7 +82,7 @@ class MysqlRenewer implements Renewer {
 
   async #connect(timeout: number): Promise<Connection> {
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
-    const connection = await this.#createConnection({ ...this.#options, connectTimeout })
+    const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
     // Without a listener an error between two statements would end the process.
     connection.on('error', () => this.close())
     return connection

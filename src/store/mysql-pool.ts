@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
-import { describe, PikoError, toError } from '../errors.ts'
 import { isConnectionLost } from '../database-faults.ts'
+import { PikoError, toError } from '../errors.ts'
+import { connectionParams, tlsAdvice } from './mysql-tls.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
+import { withPeerName } from './tls-stream.ts'
 
 export interface MysqlOptions {
   readonly host: string
@@ -21,7 +22,9 @@ export interface MysqlOptions {
   readonly statementTimeoutMs: number
   /** `false`: do without `SKIP LOCKED`. Default: what the server's version says. */
   readonly skipLocked?: boolean
-  /** Query parameters of the DSN: `charset`, `unix_socket`, `ssl`, `ssl_ca`. */
+  /** `false`: with TLS, do not check for which host the server's certificate was made. Default `true`. */
+  readonly sslVerifyHost?: boolean
+  /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>
 }
 
@@ -184,9 +187,11 @@ export class MysqlPool implements KyselyPool {
 
   #unreachable(error: unknown): PikoError {
     const { host, port, database } = this.#options
+    const advice = tlsAdvice(error)
     return new PikoError(
       'DATABASE_UNREACHABLE',
-      `no connection to MySQL at ${host}:${port}/${database} for ${RECONNECT_MS} ms: ${toError(error).message}`,
+      `no connection to MySQL at ${host}:${port}/${database} for ${RECONNECT_MS} ms: ${toError(error).message}` +
+        (advice === undefined ? '' : `; ${advice}`),
       { cause: error },
     )
   }
@@ -221,7 +226,7 @@ export class MysqlPool implements KyselyPool {
 
 function poolOptions(options: MysqlOptions): PoolOptions {
   return {
-    ...connectionOptions(options),
+    ...withPeerName(connectionOptions(options)),
     connectionLimit: options.poolSize,
     // mysql2 looks for idle connections only when fewer may idle than may exist.
     maxIdle: Math.max(1, options.poolSize - 1),
@@ -232,7 +237,7 @@ function poolOptions(options: MysqlOptions): PoolOptions {
 
 /** For one connection; plain data, so that a thread can have it. */
 export function connectionOptions(options: MysqlOptions): ConnectionOptions {
-  const { socketPath, ssl } = connectionParams(options.params ?? {})
+  const { socketPath, ssl } = connectionParams(options.params ?? {}, options.sslVerifyHost)
   return {
     ...(socketPath === undefined ? { host: options.host, port: options.port } : { socketPath }),
     ...(ssl && { ssl }),
@@ -252,53 +257,6 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     // A server must not be able to ask for a file of this machine.
     flags: ['-LOCAL_FILES'],
   }
-}
-
-function connectionParams(params: Readonly<Record<string, string>>): {
-  socketPath?: string
-  ssl?: { ca?: Buffer; rejectUnauthorized?: boolean }
-} {
-  const result: ReturnType<typeof connectionParams> = {}
-  for (const [name, value] of Object.entries(params)) {
-    switch (name) {
-      case 'charset':
-        if (!value.startsWith('utf8mb4'))
-          throw invalidParam(name, value, 'utf8mb4, the only character set that Piko uses')
-        break
-      case 'unix_socket':
-        result.socketPath = value
-        break
-      case 'ssl':
-        if (value === 'true') result.ssl = { ...result.ssl }
-        else if (value === 'skip-verify') result.ssl = { ...result.ssl, rejectUnauthorized: false }
-        else if (value !== 'false') throw invalidParam(name, value, 'true, skip-verify or false')
-        break
-      case 'ssl_ca':
-        result.ssl = { ...result.ssl, ca: readCertificate(value) }
-        break
-      default:
-        throw invalidParam(name, value, 'one of charset, unix_socket, ssl, ssl_ca; remove it')
-    }
-  }
-  return result
-}
-
-function readCertificate(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new PikoError('SETTINGS_INVALID', `MySQL DSN parameter "ssl_ca": ${toError(error).message}`, { cause: error })
-  }
-}
-
-function invalidParam(name: string, value: string, expected: string): PikoError {
-  return new PikoError(
-    'SETTINGS_INVALID',
-    `MySQL DSN parameter "${name}" is ${describe(value)}; expected ${expected}`,
-    {
-      details: { param: name, value },
-    },
-  )
 }
 
 /** mysql2 has the list, also of connections that are still being made, but does not type it. */

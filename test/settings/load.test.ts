@@ -65,6 +65,7 @@ describe('sources', () => {
         poolRecycleMs: 3_600_000,
         connectTimeoutMs: 10_000,
         statementTimeoutMs: 60_000,
+        sslVerifyHost: true,
       },
       sqlite: { path: '.piko/piko.db' },
       offload: { threads: Math.max(1, availableParallelism() - 1) },

@@ -32,6 +32,8 @@ export interface MysqlServerOptions {
   readonly maxPacket?: string
   /** The redo log. Default: the server's own. */
   readonly redoLog?: string
+  /** More options of the server, such as `--ssl-cert=…`; then it is a private one. */
+  readonly args?: readonly string[]
 }
 
 const USER = 'piko_test'
@@ -50,7 +52,7 @@ const HOW_TO = `The tests need a MySQL or MariaDB server. Do one of these:
  */
 export async function startMysqlServer(options: MysqlServerOptions = {}): Promise<MysqlServer> {
   const dsn = process.env['PIKO_TEST_MYSQL_DSN']
-  return dsn ? givenServer(dsn) : PrivateServer.start(findServer() ?? (await installServer()), options)
+  return dsn && !options.args ? givenServer(dsn) : PrivateServer.start(findServer() ?? (await installServer()), options)
 }
 
 async function givenServer(dsn: string): Promise<MysqlServer> {
@@ -174,6 +176,7 @@ class PrivateServer implements MysqlServer {
         '--max-connections=300',
         ...(maxPacket === undefined ? [] : [`--max-allowed-packet=${maxPacket}`]),
         ...(isMaria ? [] : ['--mysqlx=OFF']),
+        ...(this.#options.args ?? []),
         // MySQL before 8.0.30 does not know it.
         ...(redoLog ? [`--${isMaria ? 'innodb-log-file-size' : 'loose-innodb-redo-log-capacity'}=${redoLog}`] : []),
       ],
