@@ -22,7 +22,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['piko-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fixtures/**'],
+    exclude: ['test/fixtures/**', 'test/cluster/**'],
     globalSetup: ['test/support/mysql-global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
