@@ -29,7 +29,7 @@ export function addWindows(program: Command): void {
     .summary("show a job's windows")
     .description(
       "Shows a job's ledger: how many windows are in which state, the watermark (the end of the unbroken succeeded " +
-        'prefix), the first hole behind it, and the windows, oldest first. Changes nothing.',
+        'prefix) and where it begins, the first hole, what never ran, and the windows, oldest first. Changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
@@ -98,6 +98,7 @@ function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, show
     counts: ledger.counts,
     start: ledger.start ?? null,
     watermark: ledger.watermark ?? null,
+    unrun: ledger.unrun,
     end: ledger.end ?? null,
     firstHole: firstHole ? { start: firstHole.start, end: firstHole.end, state: firstHole.state } : null,
     windows: shown.map(({ start, end, state, runId, attempt, error, waitsFor }) => ({
@@ -130,12 +131,29 @@ function total({ counts }: LedgerSummary, state?: WindowsOptions['state']): numb
 }
 
 function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
-  const { jobId, counts, watermark } = ledger
+  const { jobId, counts } = ledger
   const all = total(ledger)
-  if (all === 0) return `${jobId}: no windows yet`
+  if (all === 0) return [`${jobId}: no windows yet`, ...unrunText(ledger)].join('; ')
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
-  const hole = firstHole ? `first hole ${instantText(firstHole.start)} (${firstHole.state})` : 'no hole'
-  return `${jobId}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')}); watermark ${instantText(watermark)}; ${hole}`
+  const hole = firstHole ? [`first hole ${instantText(firstHole.start)} (${firstHole.state})`] : []
+  const none = hole.length + ledger.unrun.length === 0 ? ['no hole'] : []
+  const count = `${jobId}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')})`
+  return [count, watermarkText(ledger), ...hole, ...unrunText(ledger), ...none].join('; ')
+}
+
+function watermarkText({ start, watermark, unrun }: LedgerSummary): string {
+  if (!watermark) return `no watermark yet: it begins at ${instantText(start)}, and there is no window from then on`
+  const begins = unrun.length > 0 ? ` (it begins at ${instantText(start)})` : ''
+  return `watermark ${instantText(watermark)}${begins}`
+}
+
+const MAX_STRETCHES = 3
+
+function unrunText({ unrun }: LedgerSummary): string[] {
+  if (unrun.length === 0) return []
+  const shown = unrun.slice(0, MAX_STRETCHES).map(({ start, end }) => `${instantText(start)} to ${instantText(end)}`)
+  const more = unrun.length > shown.length ? ` and ${unrun.length - shown.length} more` : ''
+  return [`never run: ${shown.join(', ')}${more}; --coverage shows all`]
 }
 
 function spanColumns(): Column<LedgerSpan>[] {

@@ -3,6 +3,7 @@ import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { lastWindow } from './last-window.ts'
 import { type WindowState } from './tables.ts'
+import { type LedgerBounds } from './unrun.ts'
 
 /** Neighbouring windows in the same state; `'missing'`: the ledger has none there. */
 export interface LedgerSpan extends Window {
@@ -12,7 +13,7 @@ export interface LedgerSpan extends Window {
 }
 
 export interface CoverageFilter {
-  /** From the window on that this instant belongs to. Default: the first one. */
+  /** From the window on that this instant belongs to. Default: from `windows.start` on. */
   readonly from?: InstantInput
   /** Windows that start before it. Default: all. */
   readonly to?: InstantInput
@@ -25,12 +26,20 @@ type StoredWindow = Window & { readonly state: WindowState }
 /** Windows of one read: a ledger of millions is never held at once. */
 const PAGE = 5_000
 
-/** What of a job's timeline is covered, and what is not, as few spans as that takes. */
-export async function ledgerSpans(database: Database, jobId: string, filter: CoverageFilter): Promise<LedgerSpan[]> {
+/**
+ * What of a job's timeline is covered, and what is not, as few spans as that takes: without a filter from the first window that the job
+ * could have to where planning goes on.
+ */
+export async function ledgerSpans(
+  database: Database,
+  jobId: string,
+  filter: CoverageFilter,
+  { begin, cursor }: LedgerBounds,
+): Promise<LedgerSpan[]> {
   const { limit = 100 } = filter
   const { from, to } = readRange(filter)
   const spans: LedgerSpan[] = []
-  for await (const span of spansOf(windowsOf(database, jobId, from, to), from, to)) {
+  for await (const span of spansOf(windowsOf(database, jobId, from, to), from ?? begin, to ?? cursor)) {
     if (spans.length === limit) break
     spans.push(span)
   }

@@ -9,10 +9,10 @@ import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
 import { lastWindow } from './last-window.ts'
-import { optionalDate } from './run-row.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
+import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
@@ -29,10 +29,18 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
-  /** Start of the first window that was planned. A window before it, run by hand, is in the ledger and not in the prefix. */
+  /**
+   * Where the watermark begins: start of the first window that was planned by itself. A window before it, run by a backfill or by hand, is
+   * in the ledger and not in the prefix.
+   */
   readonly start: Date | undefined
-  /** End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. */
+  /**
+   * End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. Undefined while the ledger has no
+   * window from `start` on.
+   */
   readonly watermark: Date | undefined
+  /** Stretches of the job's time that have no window and never ran: before the first window, between windows, behind the last. Oldest first. */
+  readonly unrun: readonly Window[]
   /** End of the last window in the ledger. */
   readonly end: Date | undefined
 }
@@ -79,22 +87,17 @@ export class WindowStore {
       rows.map((row) => dialect.date(row.end)),
       Math.max,
     )
-    const { start, cursor } = await this.#bounds(jobId)
-    if (!start || !cursor) return { jobId, counts, start, watermark: undefined, end }
+    const bounds = await ledgerBounds(this.#database, jobId)
+    const { start, cursor } = bounds
+    const unrun = await unrunStretches(this.#database, jobId, bounds)
+    const summary = { jobId, counts, start, watermark: undefined, end, unrun }
+    if (!start || !cursor || !end || end <= start) return summary
     // Behind the cursor nothing is planned: also while the planner has gone back to an earlier start.
     const hole = await this.#firstHole(jobId, start)
-    return { jobId, counts, start, watermark: hole && hole < cursor ? hole : cursor, end }
-  }
-
-  async #bounds(jobId: string): Promise<{ start?: Date | undefined; cursor?: Date | undefined }> {
-    const { db, dialect } = this.#database
-    const row = await db
-      .selectFrom('piko_job')
-      .select(['ledger_start', 'window_cursor'])
-      .where('id', '=', jobId)
-      .executeTakeFirst()
-    if (!row) return {}
-    return { start: optionalDate(row.ledger_start, dialect), cursor: optionalDate(row.window_cursor, dialect) }
+    const gap = unrun.find((stretch) => stretch.end > start)?.start
+    const ends = [cursor, ...(hole ? [hole] : []), ...(gap ? [gap] : [])]
+    const watermark = extreme(ends, Math.min)
+    return { ...summary, watermark: watermark && watermark > start ? watermark : start }
   }
 
   /** Start of the first window from `start` on that has not succeeded. */
@@ -127,8 +130,8 @@ export class WindowStore {
   }
 
   /** What of a job's timeline is covered, and what is not. */
-  coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
-    return ledgerSpans(this.#database, jobId, filter)
+  async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+    return ledgerSpans(this.#database, jobId, filter, await ledgerBounds(this.#database, jobId))
   }
 
   #query(jobId: string) {
