@@ -10,7 +10,11 @@ export function addWhy(program: Command): void {
     .summary('say why a job did or did not run')
     .description('Says in one sentence why a job did or did not run at an instant of its schedule. Changes nothing.')
     .argument('<job>', 'id of the job')
-    .argument('[tick]', 'the instant, with its zone; default: the last one that was planned', parseInstant)
+    .argument(
+      '[tick]',
+      'the instant, with its zone: a tick, or a start of a window; default: the last one that was planned',
+      parseInstant,
+    )
     .addHelpText(
       'after',
       examples(['piko why sync_orders', 'piko why sync_orders 2026-03-08T07:00:00Z', 'piko why sync_orders --json']),

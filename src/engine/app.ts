@@ -531,7 +531,8 @@ export class Piko {
   }
 
   /**
-   * Why a job did or did not run at an instant of its schedule; without one, at the last that was planned.
+   * Why a job did or did not run at an instant of its schedule; without one, at the last that was planned. Of a job with windows it is the
+   * window that the instant belongs to, or else the one that ends with it.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

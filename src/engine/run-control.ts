@@ -6,6 +6,7 @@ import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RetentionStep } from '../store/retention-store.ts'
 import { type Store } from '../store/store.ts'
 import { unknownJob } from '../store/unknown-job.ts'
+import { type LedgerWindow } from '../store/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { instantOf } from '../time/instant.ts'
 import { storedJob } from './stored-job.ts'
@@ -109,9 +110,10 @@ export class RunControl {
     const waitingSince = asked ? undefined : (await dependencies.firstWaiting(jobId))?.end
     const fired = await runs.findTick(jobId, asked ?? waitingSince)
     const tick = asked ?? waitingSince ?? fired?.tick
-    const window = tick && job.windows !== null ? await windows.endingAt(jobId, tick) : undefined
+    const window = tick && job.windows !== null ? await this.#windowAt(jobId, tick, asked !== undefined) : undefined
     // A window may have been run again since, or by a backfill alone.
-    const run = window?.runId === undefined ? fired : ((await runs.find(window.runId)) ?? fired)
+    const ofTick = window && tick && window.end > tick ? undefined : fired
+    const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
     const { now } = await jobs.agenda()
     const { schedule, problem } = storedJob(job)
     const sentence = whySentence({
@@ -130,6 +132,13 @@ export class RunControl {
       liveNodes: await nodes.countLive(),
     })
     return { sentence, tick, runId: run?.id }
+  }
+
+  /** Who names a window means its start; a tick that was planned is the end of one. */
+  async #windowAt(jobId: string, instant: Date, isAsked: boolean): Promise<LedgerWindow | undefined> {
+    const { windows } = this.#store
+    const around = isAsked ? await windows.containing(jobId, instant) : undefined
+    return around ?? windows.endingAt(jobId, instant)
   }
 
   /** Deletes ended runs in small steps. Returns how many. */

@@ -18,7 +18,7 @@ export interface WhyFacts {
   readonly tick: Date | undefined
   /** The run of the tick, or of its window. */
   readonly run: Run | undefined
-  /** The window that ends with the tick. */
+  /** The window that the instant belongs to, or that ends with it. */
   readonly window: LedgerWindow | undefined
   /** Of what it waits for: the window that is in the way. */
   readonly blocker: LedgerWindow | undefined
@@ -30,10 +30,13 @@ export interface WhyFacts {
 
 /** Why a job did or did not run, in one sentence. */
 export function whySentence(facts: WhyFacts): string {
-  const { jobId, tick, unread } = facts
+  const { jobId, tick, unread, window } = facts
   const edited =
     unread === undefined ? '' : `; its edited schedule counts for nothing, the one before goes on: ${unread}`
-  return tick ? `${jobId} at ${text(tick)}: ${whyAt(tick, facts)}${edited}.` : `${jobId}: ${whyNever(facts)}${edited}.`
+  const bounds = window ? `, window ${text(window.start)} to ${text(window.end)}` : ''
+  return tick
+    ? `${jobId} at ${text(tick)}${bounds}: ${whyAt(tick, facts)}${edited}.`
+    : `${jobId}: ${whyNever(facts)}${edited}.`
 }
 
 function whyAt(tick: Date, facts: WhyFacts): string {

@@ -134,6 +134,13 @@ describeEachStore((fixture) => {
     expect((await app.why('after', at(6))).sentence).toMatch(
       /run \d+ succeeded at .*, and is stale: a window that it depends on was run again\.$/,
     )
+    const [, second, third] = await app.windows('hours')
+    for (const { start, end, runId } of [second!, third!]) {
+      const why = await app.why('hours', start)
+      expect(why.runId).toBe(runId)
+      const bounds = `${start.toISOString()} to ${end.toISOString()}`.replaceAll('.000Z', 'Z')
+      expect(why.sentence).toContain(`, window ${bounds}: run ${runId} succeeded at `)
+    }
     await database.sql.exec(`UPDATE piko_window SET state = 'skipped', run_id = NULL WHERE job_id = 'hours'`)
     expect((await app.why('hours', at(2))).sentence).toMatch(
       /its window was skipped: it was missed, and windows\.catchUp says not to run it; a backfill does\.$/,
@@ -148,7 +155,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 5 }))
     await backfill.pause()
     expect((await app.why('hours', new Date(windows.end))).sentence).toMatch(
-      /^hours at 2026-01-01T06:00:00Z: run \d+ waits, since backfill \d+ is paused\.$/,
+      /^hours at 2026-01-01T06:00:00Z, window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits, since backfill \d+ is paused\.$/,
     )
     gate.open()
   })
