@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { type LockStore } from '../store/lock-store.ts'
 import { type NodeRow, type NodeStore } from '../store/node-store.ts'
-import { type RunStore } from '../store/run-store.ts'
+import { MAX_RECOVERED, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'
@@ -61,13 +61,16 @@ export class Recovery extends LoopService {
     const { runs, nodeId, held, onRecovered } = this.#parts
     const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs)
     if (given > 0) onRecovered()
-    return (await this.#recoverOrphans()) + given > 0 ? 0 : this.#intervalMs
+    // Only for more of them: a node that claims until it sees that its lease is gone would have the same runs back at once.
+    return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
   }
 
   async #recoverOrphans(): Promise<number> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    const expired = await nodes.expired()
-    const { count, nodeIds } = await runs.recover(this.#parts.mostLost)
+    // Whether this node's own lease is lost is for its heartbeat to say: it claims, and has handlers under way, until then.
+    const ownId = this.#parts.nodeId()
+    const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
+    const { count, nodeIds } = await runs.recover(this.#parts.mostLost, ownId)
     // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
     await nodes.remove(expired.map((node) => node.id))
     if (count > 0) {

@@ -40,7 +40,7 @@ export async function giveBack(
     )
     const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
     const wanted = rows.filter((row) => row.cancel_requested_at === null)
-    const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id))
+    const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id), nodeId)
     const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= mostLost
     const queued = wanted.filter((row) => !isDeadly(row))
     await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(mostLost) })
@@ -68,14 +68,19 @@ export async function giveBack(
   })
 }
 
-/** How often the nodes of runs died under them. */
-async function deathsOf(trx: Transaction<Tables>, runIds: readonly number[]): Promise<Map<number, number>> {
+/** How many nodes besides this one died under each run. A node dies once, however often it claims before it sees that its lease is gone. */
+async function deathsOf(
+  trx: Transaction<Tables>,
+  runIds: readonly number[],
+  nodeId: string,
+): Promise<Map<number, number>> {
   if (runIds.length === 0) return new Map()
   const rows = await trx
     .selectFrom('piko_attempt')
-    .select((eb) => ['run_id', eb.fn.countAll<number>().as('count')])
+    .select((eb) => ['run_id', eb.fn.count<number>('node_id').distinct().as('count')])
     .where('run_id', 'in', runIds)
     .where('outcome', '=', 'lost')
+    .where('node_id', '<>', nodeId)
     .groupBy('run_id')
     .execute()
   return new Map(rows.map((row) => [row.run_id, Number(row.count)]))

@@ -372,9 +372,10 @@ export class RunStore {
    * Gives runs that no live node holds back to the queue, or ends those that somebody wants cancelled; the attempt is not
    * counted. Returns how many, and whose.
    *
-   * @param mostLost a run whose nodes died so many times fails instead
+   * @param mostLost a run under which this many nodes died fails instead
+   * @param except a node whose runs are left alone
    */
-  async recover(mostLost = Infinity): Promise<{ count: number; nodeIds: string[] }> {
+  async recover(mostLost = Infinity, except?: string): Promise<{ count: number; nodeIds: string[] }> {
     const { db, dialect } = this.#database
     const orphans = await db
       .selectFrom('piko_run')
@@ -382,7 +383,8 @@ export class RunStore {
       .select(['piko_run.id', 'piko_run.node_id', 'piko_run.claims'])
       .where('piko_run.state', '=', RUNNING)
       .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
-      .limit(1_000)
+      .$if(except !== undefined, (query) => query.where('piko_run.node_id', '<>', except as string))
+      .limit(MAX_RECOVERED)
       .execute()
     let count = 0
     const byNode = Map.groupBy(orphans, (row) => row.node_id)
@@ -468,6 +470,9 @@ export class RunStore {
     return counts
   }
 }
+
+/** Orphans that one `recover` gives back. */
+export const MAX_RECOVERED = 1_000
 
 /** On a server without SKIP LOCKED others may take all that a claim has found; it looks again so often. */
 const MOST_OVERTAKEN = 20

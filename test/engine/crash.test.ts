@@ -114,6 +114,54 @@ describeEachStore((fixture) => {
       expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
     })
 
+    it('does not fail the runs that it goes on claiming until its heartbeat sees it', async () => {
+      let calls = 0
+      // Its heartbeat does not look before the test has ended.
+      const settings = { piko: { lease: '600s' }, history: { lost_attempts: 2 } }
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal }) => {
+          calls++
+          await new Gate().pass(signal)
+        }),
+        { settings },
+      )
+      const { id } = await app.run('a')
+      await eventually(() => expect(calls).toBe(1))
+      const [node] = await store.nodes.list()
+      await store.nodes.remove([node!.id])
+      for (const count of [2, 3, 4]) {
+        // A node that starts gives the run back, and does not know its job.
+        const other = await startApp(fixture.options, work, { settings })
+        await other.stop()
+        await eventually(() => expect(calls).toBe(count), 60_000)
+      }
+      expect(await store.runs.find(id)).toMatchObject({ state: 'running', attempt: 1, nodeId: node!.id })
+    })
+
+    it('leaves its own runs alone until it has its new id', async () => {
+      const [own, next] = [crypto.randomUUID(), crypto.randomUUID()]
+      const [id] = await enqueue(1)
+      await store.runs.claim({ nodeId: own, limit: 1, limits: new Map() })
+      expect(await store.runs.recover(1, own)).toEqual({ count: 0, nodeIds: [] })
+      expect(await store.runs.find(id!)).toMatchObject({ state: 'running', nodeId: own })
+      expect(await store.runs.recover(2, next)).toEqual({ count: 1, nodeIds: [own] })
+      expect(await store.runs.find(id!)).toMatchObject({ state: 'queued', attempt: 0 })
+    })
+
+    it('fails a run under which several nodes died, and not one that one node lost several times', async () => {
+      const [one, two] = [crypto.randomUUID(), crypto.randomUUID()]
+      const [id] = await enqueue(1)
+      for (const nodeId of [one, one, one]) {
+        await store.runs.claim({ nodeId, limit: 1, limits: new Map() })
+        await store.runs.recover(2)
+        expect(await store.runs.find(id!)).toMatchObject({ state: 'queued', attempt: 0 })
+      }
+      await store.runs.claim({ nodeId: two, limit: 1, limits: new Map() })
+      await store.runs.recover(2)
+      expect(await store.runs.find(id!)).toMatchObject({ state: 'failed', error: { code: 'RUN_CRASHED' } })
+    })
+
     it('can still end the second attempt of a run whose first one came to its end late', async () => {
       const [first, second] = [new Gate(), new Gate()]
       let isLost = false
