@@ -1,5 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 import { type AnyAdmissible, type JobDefinition } from '../job/spec.ts'
+import { exactKey, isKey } from '../store/exact-key.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { mergeConfig, parseConfig } from './run-config.ts'
 
@@ -25,10 +26,11 @@ export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: un
 }
 
 function keyOf(job: JobDefinition, option: string, key: unknown): string | undefined {
-  if (key === undefined || (typeof key === 'string' && key !== '' && key.length <= LONGEST_KEY)) return key
+  if (key === undefined) return undefined
+  if (isKey(key, LONGEST_KEY)) return exactKey(key)
   throw new PikoError(
     'USAGE',
-    `${option} of job "${job.id}" returned ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters, or undefined for no limit`,
+    `${option} of job "${job.id}" returned ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters (well-formed; one less if it ends with a blank), or undefined for no limit`,
     { details: { jobId: job.id, option } },
   )
 }

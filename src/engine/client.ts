@@ -5,6 +5,7 @@ import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
+import { isKey } from '../store/exact-key.ts'
 import { type EnqueueTransaction } from '../store/enqueue-in.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { storable } from '../store/storable.ts'
@@ -334,10 +335,10 @@ const LONGEST_KEY = 255
 function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] {
   if (given === undefined) return undefined
   const { key, period, states = KEY_STATES } = typeof given === 'string' ? { key: given } : given
-  if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY) {
+  if (!isKey(key, LONGEST_KEY)) {
     throw new PikoError(
       'USAGE',
-      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters`,
+      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters (well-formed; one less if it ends with a blank)`,
     )
   }
   if (

@@ -3,6 +3,7 @@ import { type Timeline, type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 import { type Dialect } from './dialect.ts'
+import { exactId } from './exact-key.ts'
 import { generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
@@ -149,7 +150,7 @@ export class BackfillStore {
       .select(dialect.now().as('now'))
       .orderBy('id', 'desc')
       .limit(limit)
-    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (state !== undefined) query = query.where('state', '=', state)
     return (await query.execute()).map((row) => backfillOf(row, dialect.date(row.now), dialect))
   }

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { cancelledError } from '../job/attempt.ts'
 import { type Database } from './database.ts'
+import { exactId } from './exact-key.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
@@ -128,7 +129,7 @@ export class CancelStore {
         .orderBy('id')
         .limit(BATCH)
       if (ids) query = query.where('id', 'in', ids)
-      if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+      if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
       return query
     }
     if (state) return inState(state)

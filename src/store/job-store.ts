@@ -14,6 +14,7 @@ import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
+import { exactId } from './exact-key.ts'
 import { addGeneration, generationsOf, type StoredGeneration } from './generations.ts'
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
@@ -396,7 +397,7 @@ export class JobStore {
       db
         .updateTable('piko_job')
         .set({ is_paused: isPaused ? 1 : 0, updated_at: dialect.now() })
-        .where('id', '=', jobId)
+        .where('id', '=', exactId(jobId))
         .executeTakeFirstOrThrow(),
     )
     return numUpdatedRows > 0n
@@ -485,7 +486,7 @@ export class JobStore {
     const { db, dialect } = this.#database
     if (jobIds?.length === 0) return []
     let query = db.selectFrom('piko_job').selectAll().orderBy('id')
-    if (jobIds) query = query.where('id', 'in', jobIds)
+    if (jobIds) query = query.where('id', 'in', jobIds.map(exactId))
     return (await query.execute()).map((row) => ({
       id: row.id,
       description: row.description ?? undefined,

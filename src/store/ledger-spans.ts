@@ -1,6 +1,7 @@
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { exactId } from './exact-key.ts'
 import { lastWindow } from './last-window.ts'
 import { type WindowState } from './tables.ts'
 import { type LedgerBounds } from './unrun.ts'
@@ -84,7 +85,10 @@ async function* windowsOf(
   from: Date | undefined,
   to: Date | undefined,
 ): AsyncGenerator<StoredWindow> {
-  const windows = db.selectFrom('piko_window').select(['start_at', 'end_at', 'state']).where('job_id', '=', jobId)
+  const windows = db
+    .selectFrom('piko_window')
+    .select(['start_at', 'end_at', 'state'])
+    .where('job_id', '=', exactId(jobId))
   const around = from && (await lastWindow(db, dialect, jobId, from))
   let next = from && around && dialect.date(around.end_at) > from ? dialect.date(around.start_at) : from
   for (;;) {

@@ -1,5 +1,6 @@
 import { type Transaction } from 'kysely'
 import { type Database } from './database.ts'
+import { exactId } from './exact-key.ts'
 import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { recordLastAttempts } from './attempt-store.ts'
@@ -94,7 +95,7 @@ export class ReplayStore {
   #matching(filter: ReplayFilter, range: IdRange) {
     const { jobId, since } = filter
     let query = runsIn(this.#database, range).where('state', 'in', statesOf(filter))
-    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (since) query = query.where('finished_at', '>=', this.#database.dialect.instant(instantOf('since', since)))
     return query
   }

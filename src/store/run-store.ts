@@ -10,6 +10,7 @@ import { NOW } from './bulk-insert.ts'
 import { ClaimSpread, type Share } from './claim-spread.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { exactId } from './exact-key.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
@@ -426,7 +427,7 @@ export class RunStore {
   /** The run of a tick, or of the last tick that was planned; by the index (job_id, tick). */
   async findTick(jobId: string, tick: Date | undefined): Promise<Run | undefined> {
     const { db, dialect } = this.#database
-    let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', jobId).where('tick', 'is not', null)
+    let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', exactId(jobId)).where('tick', 'is not', null)
     if (tick) query = query.where('tick', '=', dialect.instant(tick))
     const row = await query.orderBy('tick', 'desc').limit(1).executeTakeFirst()
     return row && runOf(row, dialect)
@@ -446,7 +447,7 @@ export class RunStore {
       .selectAll()
       .orderBy('id', 'desc')
       .limit(filter.limit ?? 100)
-    if (filter.jobId !== undefined) query = query.where('job_id', '=', filter.jobId)
+    if (filter.jobId !== undefined) query = query.where('job_id', '=', exactId(filter.jobId))
     if (filter.state !== undefined) query = query.where('state', '=', filter.state)
     return (await query.execute()).map((row) => runOf(row, dialect))
   }
@@ -457,7 +458,7 @@ export class RunStore {
       .selectFrom('piko_run')
       .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
       .groupBy('state')
-    if (jobId !== undefined) query = query.where('job_id', '=', jobId)
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     const counts: Record<RunState, number> = {
       queued: 0,
       running: 0,

@@ -2,6 +2,7 @@ import { type Compilable, sql } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type RunState } from '../job/run.ts'
 import { type Database } from './database.ts'
+import { exactKey } from './exact-key.ts'
 
 /** A run is stored only when none with its key is there. */
 export interface Unique {
@@ -33,7 +34,9 @@ export async function storeUnique(
   asked: { readonly config?: unknown; readonly input?: unknown },
   insert: () => Promise<number>,
 ): Promise<number> {
-  const row = { job_id: jobId, idempotency_key: key, run_id: null, created_at: dialect.now() }
+  // SQLite compares byte for byte.
+  const stored = dialect.name === 'mysql' ? exactKey(key) : key
+  const row = { job_id: jobId, idempotency_key: stored, run_id: null, created_at: dialect.now() }
   const make = db.insertInto('piko_idempotency').values(row)
   await query(dialect.name === 'sqlite' ? make.onConflict((oc) => oc.doNothing()) : make.ignore())
   const since = periodMs === undefined ? undefined : dialect.nowPlus(-periodMs)
@@ -42,7 +45,7 @@ export async function storeUnique(
       .selectFrom('piko_idempotency')
       .select(['run_id', since ? sql<number>`created_at > ${since}`.as('is_recent') : sql<number>`1`.as('is_recent')])
       .where('job_id', '=', jobId)
-      .where('idempotency_key', '=', key)
+      .where('idempotency_key', '=', stored)
       .modifyEnd(dialect.forUpdate),
   )) as { run_id: number | null; is_recent: number }[]
   if (known && known.run_id !== null && Number(known.is_recent) === 1) {
@@ -58,7 +61,7 @@ export async function storeUnique(
       .updateTable('piko_idempotency')
       .set({ run_id: runId, created_at: dialect.now() })
       .where('job_id', '=', jobId)
-      .where('idempotency_key', '=', key),
+      .where('idempotency_key', '=', stored),
   )
   return runId
 }

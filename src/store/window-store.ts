@@ -5,6 +5,7 @@ import { type InstantInput } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { exactId } from './exact-key.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
@@ -77,7 +78,7 @@ export class WindowStore {
     const rows = await db
       .selectFrom('piko_window')
       .select((eb) => ['state', eb.fn.countAll<number>().as('count'), eb.fn.max('end_at').as('end')])
-      .where('job_id', '=', jobId)
+      .where('job_id', '=', exactId(jobId))
       .groupBy('state')
       .execute()
     const none = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
@@ -106,7 +107,7 @@ export class WindowStore {
     const rows = await db
       .selectFrom('piko_window')
       .select((eb) => ['state', eb.fn.min('start_at').as('start')])
-      .where('job_id', '=', jobId)
+      .where('job_id', '=', exactId(jobId))
       .where('state', 'in', UNSETTLED)
       .where('start_at', '>=', dialect.instant(start))
       .groupBy('state')
@@ -141,7 +142,7 @@ export class WindowStore {
       .select(['piko_window.start_at', 'piko_window.end_at', 'piko_window.state', 'piko_window.run_id'])
       .select(['piko_window.wait_job', 'piko_window.wait_at'])
       .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
-      .where('piko_window.job_id', '=', jobId)
+      .where('piko_window.job_id', '=', exactId(jobId))
   }
 
   #windowOf(jobId: string, row: LedgerRow): LedgerWindow {
@@ -194,7 +195,7 @@ export class WindowStore {
     const rows = await db
       .selectFrom('piko_window')
       .select(['start_at', 'state'])
-      .where('job_id', '=', jobId)
+      .where('job_id', '=', exactId(jobId))
       .where('start_at', '>=', dialect.instant(new Date(Math.min(...starts))))
       .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
       .execute()
