@@ -41,7 +41,7 @@ describeEachStore((store) => {
       defineJob({ id: 'sync', every: '1m', windows: { start: START, end: END } }, () => {}),
       defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}),
     ])
-    await eventually(async () => expect((await app.ledger('sync')).counts.succeeded).toBe(3), 60_000)
+    await eventually(async () => expect((await app.ledger('sync')).counts.succeeded).toBe(3))
     return app
   }
 
@@ -87,7 +87,7 @@ describeEachStore((store) => {
       const app = await started()
       for (const [name, use] of Object.entries(uses(app)).filter(([name]) => name !== 'app.backfill to')) {
         for (const value of RIGHT) {
-          await eventually(() => use(value as Date), 60_000).catch((error: unknown) => {
+          await eventually(() => use(value as Date)).catch((error: unknown) => {
             throw new Error(`${name} refuses ${String(value)}`, { cause: error })
           })
         }

@@ -32,7 +32,7 @@ describeEachStore((store) => {
 
   const runs = async () => database.db.selectFrom('piko_run').selectAll().execute()
 
-  describe('a stop with handlers that ignore their signal', { timeout: 60_000 }, () => {
+  describe('a stop with handlers that ignore their signal', () => {
     it('gives all of their runs back, however many, and says so in one event', async () => {
       const count = 1_000
       const app = await startApp(store.options, defineJob({ id: 'stubborn' }, never), {
@@ -101,7 +101,7 @@ describeEachStore((store) => {
     })
   })
 
-  describe('a stop settles and names what hangs', { timeout: 60_000 }, () => {
+  describe('a stop settles and names what hangs', () => {
     it('when it is the close of a resource, and closes the others', async () => {
       const closed: string[] = []
       const resource = (name: string, close: () => unknown) =>
@@ -209,7 +209,7 @@ describeEachStore((store) => {
     })
   })
 
-  it('a check of a resource that hangs fails the health, not the answer', { timeout: 60_000 }, async () => {
+  it('a check of a resource that hangs fails the health, not the answer', async () => {
     const db = defineResource({
       name: 'db',
       acquire: async function* () {
@@ -226,7 +226,7 @@ describeEachStore((store) => {
   })
 })
 
-describe('a stop without an answer of the database', { timeout: 60_000 }, () => {
+describe('a stop without an answer of the database', () => {
   it('settles, says which runs it left behind, and leaves them for recovery', async () => {
     const { options, drop } = await createMysqlDatabase()
     onTestFinished(drop)

@@ -184,7 +184,7 @@ describe('a connection', () => {
   it.each([
     ['sends nothing', ''],
     ['sends half a request', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
-  ])('that %s is ended after a while', { timeout: 60_000 }, async (_what, sent) => {
+  ])('that %s is ended after a while', async (_what, sent) => {
     const url = await serve()
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     socket.on('error', () => {}).resume()
@@ -216,7 +216,7 @@ describe('close', () => {
     ['half of the headers', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
     ['a body that does not come', 'POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc'],
     ['a request whose answer does not come', 'GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n'],
-  ])('does not wait for a client that has sent %s', { timeout: 20_000 }, async (_what, sent) => {
+  ])('does not wait for a client that has sent %s', async (_what, sent) => {
     const server = build({ health: () => new Promise<Health>(() => {}) })
     const url = await listen(server, { host: '127.0.0.1', port: 0 })
     const sockets = Array.from({ length: 3 }, () => connect(Number(new URL(url).port), '127.0.0.1'))

@@ -141,7 +141,7 @@ describe('a connection with TLS', () => {
       }),
     )
     expect(plain.code).toBe('DATABASE_UNREACHABLE')
-  }, 120_000)
+  })
 })
 
 describe('the parameters of TLS in a DSN', () => {
