@@ -4,6 +4,7 @@ import { exactId } from './exact-key.ts'
 import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { recordLastAttempts } from './attempt-store.ts'
+import { reopenBackfills } from './reopen-backfills.ts'
 import { type Tables } from './tables.ts'
 
 /** Which ended runs go back to the queue. */
@@ -141,6 +142,7 @@ export class ReplayStore {
         .set({ state: 'pending', updated_at: dialect.now() })
         .where('id', 'in', [...owned.values()])
         .execute()
+      await reopenBackfills(trx, dialect, [...owned.values()])
     }
     return { count: replayed.length, superseded: rows.length - replayed.length }
   }
