@@ -1,5 +1,7 @@
 // Also loaded by the thread of heartbeats: only what can run with its types stripped.
 
+import { chainOf, isError, propertyOf } from './errors-read.ts'
+
 /**
  * What an error of the database means for the one who asked.
  *
@@ -177,9 +179,18 @@ function serverError({ errno, message }: Fields): ServerError | undefined {
 }
 
 function chain(error: unknown): readonly Fields[] {
-  const found: Fields[] = []
-  for (let current = error; current instanceof Error && found.length < MAX_CAUSES; current = current.cause) {
-    found.push(current)
+  return chainOf(error).slice(0, MAX_CAUSES).filter(isError).map(fieldsOf)
+}
+
+/** The error may be that of a user's own code in a transaction: reading it may throw. */
+function fieldsOf(error: Error): Fields {
+  const message = propertyOf(error, 'message')
+  return {
+    code: propertyOf(error, 'code'),
+    errno: propertyOf(error, 'errno'),
+    errcode: propertyOf(error, 'errcode'),
+    fatal: propertyOf(error, 'fatal'),
+    sqlState: propertyOf(error, 'sqlState'),
+    message: typeof message === 'string' ? message : '',
   }
-  return found
 }

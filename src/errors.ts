@@ -1,3 +1,7 @@
+import { describe, isError, propertyOf, readable, safely } from './errors-read.ts'
+
+export { describe } from './errors-read.ts'
+
 /**
  * Every error that Piko throws on purpose carries one of these codes. `docs/errors.md` lists each with its cause and
  * cure, and a test fails when one is missing there.
@@ -72,31 +76,18 @@ export class PikoError extends Error {
 /** True for a {@link PikoError}, also for one of another copy of this package or one revived from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
-    error instanceof Error &&
-    error.name === 'PikoError' &&
-    'code' in error &&
-    (code === undefined || error.code === code)
+    isError(error) &&
+    propertyOf(error, 'name') === 'PikoError' &&
+    safely(() => 'code' in error, false) &&
+    (code === undefined || propertyOf(error, 'code') === code)
   )
 }
 
-/** Anything may be thrown in JavaScript; what is not an `Error` becomes one that shows the thrown value. */
+/**
+ * Anything may be thrown in JavaScript. An `Error` comes back as it is, or as a stand-in where it can't be read without harm;
+ * what is no `Error` becomes one that shows the thrown value.
+ */
 export function toError(thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown
+  if (isError(thrown)) return readable(thrown)
   return new Error(`a value that is no Error was thrown: ${describe(thrown)}`, { cause: thrown })
-}
-
-/** A short, safe text of any value for an error message. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}…` : value)
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
-  if (typeof value === 'object' && value !== null) {
-    const fallback = Object.prototype.toString.call(value)
-    try {
-      const text = (JSON.stringify(value) as string | undefined) ?? fallback
-      return text.length > 120 ? `${text.slice(0, 117)}…` : text
-    } catch {
-      return fallback
-    }
-  }
-  return String(value)
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { jobGraph, jobsToDot, jobsToMermaid } from '../engine/job-graph.ts'
+import { isError, messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type Settings } from '../settings/settings.ts'
 import { cliJobs } from './cli-jobs.ts'
@@ -107,7 +108,7 @@ async function asked(address: string, format: Format): Promise<string> {
     throw new Error(`it answered ${answer.status}`)
   } catch (thrown) {
     const cause = toError(thrown)
-    const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
+    const reason = isError(cause.cause) ? messageOf(cause.cause) : messageOf(cause)
     throw new PikoError(
       'USAGE',
       `no node answers at ${url.origin}: ${reason}; start one with piko start, or leave out --running`,

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { toError } from '../errors.ts'
+import { messageOf } from '../errors-read.ts'
 
 /** As engines pass it since Node 21: the text of a number, string or literal. */
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source?: string }) => unknown
@@ -16,7 +16,7 @@ export function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text, reviver) as unknown
   } catch (error) {
-    throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${toError(error).message}`)
+    throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${messageOf(error)}`)
   }
   if (changed.length === 0) return value
   const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')

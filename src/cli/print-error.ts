@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { messageOf, readError, safely, stackOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
 import { redactText } from '../job/redact.ts'
 import { styleFor } from './style.ts'
@@ -11,19 +12,19 @@ import { styleFor } from './style.ts'
 export function printError(error: Error, { json }: { json: boolean }): void {
   const code = isPikoError(error) ? error.code : 'UNEXPECTED'
   const stack = ['debug', 'trace'].includes(process.env['PIKO_LOG_LEVEL']?.toLowerCase() ?? '')
-    ? inspect(error)
+    ? safely(() => inspect(error), stackOf(error))
     : undefined
   process.stderr.write(`${redactText(json ? jsonOf(error, code, stack) : textOf(error, code, stack))}\n`)
 }
 
 function jsonOf(error: Error, code: string, stack: string | undefined): string {
   const details = isPikoError(error) ? error.details : {}
-  return JSON.stringify({ error: { code, message: error.message, details, ...(stack !== undefined && { stack }) } })
+  return JSON.stringify({ error: { code, message: messageOf(error), details, ...(stack !== undefined && { stack }) } })
 }
 
 function textOf(error: Error, code: string, stack: string | undefined): string {
   const { red, gray } = styleFor(process.stderr)
-  const line = `${red(`error ${code}:`)} ${error.message || error.name}`
+  const line = `${red(`error ${code}:`)} ${messageOf(error) || readError(error).name}`
   if (stack !== undefined) return `${line}\n${gray(stack)}`
   return code === 'UNEXPECTED' ? `${line} (PIKO_LOG_LEVEL=debug shows the stack)` : line
 }

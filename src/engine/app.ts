@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import { isPikoError, PikoError, toError } from '../errors.ts'
+import { messageOf } from '../errors-read.ts'
+import { isPikoError, PikoError } from '../errors.ts'
 import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Attempt } from '../job/attempt.ts'
@@ -640,6 +641,6 @@ async function passes(check: () => Promise<void>): Promise<{ ok: boolean; messag
     await Promise.race([check(), timer.promise]).finally(() => clearTimeout(late))
     return { ok: true }
   } catch (error) {
-    return { ok: false, message: isPikoError(error) ? error.message : toError(error).message }
+    return { ok: false, message: isPikoError(error) ? error.message : messageOf(error) }
   }
 }

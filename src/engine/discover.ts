@@ -1,6 +1,7 @@
 import { relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
+import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type JobModule } from '../job/job-source.ts'
 import { loadTypeScript } from './typescript-loader.ts'
@@ -38,8 +39,8 @@ async function load(path: string, file: string): Promise<JobModule> {
   } catch (thrown) {
     const cause = toError(thrown)
     if (isPikoError(cause))
-      throw new PikoError(cause.code, `${file}: ${cause.message}`, { cause, details: { ...cause.details, file } })
-    throw new PikoError('JOB_LOAD_FAILED', `${file} can't be imported: ${cause.message}${hint(file, cause)}`, {
+      throw new PikoError(cause.code, `${file}: ${messageOf(cause)}`, { cause, details: { ...cause.details, file } })
+    throw new PikoError('JOB_LOAD_FAILED', `${file} can't be imported: ${messageOf(cause)}${hint(file, cause)}`, {
       cause,
       details: { file },
     })

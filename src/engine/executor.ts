@@ -1,9 +1,11 @@
-import { PikoError, toError } from '../errors.ts'
+import { isPromise } from 'node:util/types'
+import { headline, watchStray } from '../errors-read.ts'
+import { isPikoError, PikoError, toError } from '../errors.ts'
 import { cancelledError, runCancelled } from '../job/attempt.ts'
 import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { forbidsRetry, retryTimingOf } from '../job/retry-errors.ts'
-import { type Claim, type Outcome, settle, type Transition } from '../job/run.ts'
+import { type Claim, type Outcome, runError, settle, type Transition } from '../job/run.ts'
 import { Service } from '../service/service.ts'
 import { type Blocked } from '../store/admission.ts'
 import { type RateStore } from '../store/rate-store.ts'
@@ -345,7 +347,12 @@ export class Executor extends Service {
     if (timeoutMs !== undefined)
       attempt.cancelTimeout = this.#deadlines.add(timeoutMs, () => attempt.abort(timedOut(attempt, timeoutMs)))
     const outcome = this.#pipeline.run(attempt)
-    if (outcome instanceof Promise) void outcome.then((late) => this.#over(taken, attempt, late))
+    if (outcome instanceof Promise)
+      void outcome.then(
+        (late) => this.#over(taken, attempt, late),
+        // Such as a logger of the user's that throws: whatever it is, the slot must be free again.
+        (thrown: unknown) => this.#over(taken, attempt, { kind: 'failure', error: toError(thrown) }),
+      )
     else this.#over(taken, attempt, outcome)
   }
 
@@ -376,13 +383,12 @@ export class Executor extends Service {
 
   #settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
     const { claim, nodeId } = taken
-    const { holdsLease, random } = this.#parts
+    const { holdsLease } = this.#parts
     if (attempt.commit === 'done') {
       this.#tell(taken, attempt, { kind: 'success' }, { to: 'succeeded' })
       return
     }
-    const advised = outcome.kind === 'success' ? outcome : this.#withAdvice(attempt, outcome)
-    const transition = settle(claim, advised, attempt.job.policy.retry, random())
+    const transition = this.#decide(attempt, outcome)
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.#lost(taken)
     else
@@ -438,20 +444,45 @@ export class Executor extends Service {
     for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
+  /** Decides on what a handler left behind; should that fail, the run fails rather than stay `running`. */
+  #decide(attempt: Attempt, outcome: Outcome): Transition {
+    try {
+      const advised = outcome.kind === 'success' ? outcome : this.#withAdvice(attempt, outcome)
+      return settle(attempt.claim, advised, attempt.job.policy.retry, this.#parts.random())
+    } catch (thrown) {
+      return { to: 'failed', error: runError(toError(thrown)) }
+    }
+  }
+
   /** What the handler's error and the job's `retryIf` say about another attempt. */
   #withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
     if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
     const { error } = outcome
     const { retryIf } = attempt.job.policy.retry
     let isPermanent = outcome.isPermanent === true || forbidsRetry(error)
+    let adviceError: Error | undefined
     try {
-      isPermanent ||= retryIf?.(error) === false
+      if (!isPermanent && retryIf) isPermanent = adviceOf(attempt, retryIf(error)) === false
     } catch (thrown) {
-      attempt.log.error({ err: thrown }, 'retryIf threw; the run is not tried again')
+      adviceError = adviceFailed(attempt, thrown)
       isPermanent = true
     }
-    return { ...outcome, isPermanent, retry: retryTimingOf(error) }
+    return { ...outcome, isPermanent, retry: retryTimingOf(error), ...(adviceError && { adviceError }) }
   }
+}
+
+/** A promise is no answer, and its rejection must not end the process. */
+function adviceOf({ job }: Attempt, answer: unknown): unknown {
+  watchStray(answer)
+  if (!isPromise(answer)) return answer
+  throw new PikoError('JOB_INVALID', `retryIf of job "${job.id}" returned a promise; expected true or false at once`)
+}
+
+function adviceFailed({ job }: Attempt, thrown: unknown): PikoError {
+  const cause = toError(thrown)
+  if (isPikoError(cause, 'JOB_INVALID')) return cause
+  const message = `retryIf of job "${job.id}" threw ${headline(cause)}; the run is not tried again`
+  return new PikoError('JOB_INVALID', message, { cause, details: { jobId: job.id, option: 'retry.retryIf' } })
 }
 
 function abort(taken: Taken, reason: PikoError): void {

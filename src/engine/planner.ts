@@ -1,4 +1,5 @@
 import { databaseFault } from '../database-faults.ts'
+import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -247,7 +248,7 @@ export class Planner extends LoopService {
       return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
     } catch (thrown) {
       // The functions are the user's: one job that fails must not hold up the others.
-      const problem = new PikoError('JOB_INVALID', `job "${job.id}" can't be planned: ${toError(thrown).message}`, {
+      const problem = new PikoError('JOB_INVALID', `job "${job.id}" can't be planned: ${messageOf(thrown)}`, {
         cause: thrown,
       })
       this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })

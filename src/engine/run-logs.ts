@@ -1,3 +1,4 @@
+import { describe, isObject, safely } from '../errors-read.ts'
 import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { type Claim } from '../job/run.ts'
@@ -49,14 +50,13 @@ export class RunLogs extends LoopService {
     let lines = 0
     const levels = RUN_LOG_LEVELS.map((name, index) => {
       const method = (fields: object | string, message?: string): void => {
-        if (typeof fields === 'string') logger[name](fields)
-        else logger[name](fields, message)
+        write(logger, name, fields, message)
         if (index < least || lines > mostLines) return
         lines += 1
         const isLast = lines > mostLines
         if (isLast) this.#keep(claim, 'warn', `${mostLines} lines are kept of one attempt; what follows is left out`)
-        else if (typeof fields === 'string') this.#keep(claim, name, fields)
-        else this.#keep(claim, name, message ?? '', fields)
+        else if (isObject(fields)) this.#keep(claim, name, textOf(message ?? ''), fields)
+        else this.#keep(claim, name, textOf(fields))
       }
       return [name, method] as const
     })
@@ -131,6 +131,21 @@ export class RunLogs extends LoopService {
 
 function charactersOf({ message, fields }: NewRunLogLine): number {
   return message.length + (fields?.length ?? 0)
+}
+
+/** A line that can't be written must not fail the handler that wrote it. */
+function write(logger: Logger, name: RunLogLevel, fields: object | string, message: string | undefined): void {
+  try {
+    if (typeof fields === 'string') logger[name](fields)
+    else logger[name](fields, message)
+  } catch {
+    safely(() => logger[name]({ fields: describe(fields) }, textOf(message ?? '')), undefined)
+  }
+}
+
+/** By its type it is a text. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : describe(value)
 }
 
 function fieldsText(fields: object | undefined): string | null {

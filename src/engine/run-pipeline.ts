@@ -1,3 +1,4 @@
+import { isObject } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type HeldLock, type RunLockOptions } from '../job/context.ts'
 import { type Outcome, type RatePlace } from '../job/run.ts'
@@ -91,13 +92,26 @@ export class RunPipeline implements RunActions {
     try {
       returned = this.#call(attempt, config, NOTHING_BORROWED, NO_SINKS)
     } catch (thrown) {
-      returned = Promise.reject(toError(thrown))
+      return this.#plainFailure(attempt, thrown)
     }
-    if (!isThenable(returned)) return this.#plainEnd(attempt, returned)
-    return Promise.resolve(returned).then(
-      (output: unknown) => this.#plainEnd(attempt, output),
-      (thrown: unknown) => this.#end(attempt, () => Promise.reject(toError(thrown)), NOTHING_BORROWED, NO_SINKS),
-    )
+    return isObject(returned)
+      ? this.#plainLater(attempt, returned as PromiseLike<unknown>)
+      : this.#plainEnd(attempt, returned)
+  }
+
+  /** An `await` stands any object: one whose `then` throws is a failure. */
+  async #plainLater(attempt: Attempt, returned: PromiseLike<unknown>): Promise<Outcome> {
+    let output: unknown
+    try {
+      output = await returned
+    } catch (thrown) {
+      return this.#plainFailure(attempt, thrown)
+    }
+    return this.#plainEnd(attempt, output)
+  }
+
+  #plainFailure(attempt: Attempt, thrown: unknown): Promise<Outcome> {
+    return this.#end(attempt, () => Promise.reject(toError(thrown)), NOTHING_BORROWED, NO_SINKS)
   }
 
   #plainEnd(attempt: Attempt, output: unknown): Outcome | Promise<Outcome> {
@@ -239,10 +253,6 @@ export function outcomeOf({ abortReason }: Attempt, error: Error): Outcome {
 
 function isPlain({ spec }: JobDefinition): boolean {
   return spec.resources === undefined && spec.sinks === undefined
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** The failure of the run stands; what returning its resources adds to it goes to the log. */

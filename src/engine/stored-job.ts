@@ -1,4 +1,4 @@
-import { toError } from '../errors.ts'
+import { messageOf } from '../errors-read.ts'
 import { type JobRow } from '../store/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../time/stored-schedule.ts'
@@ -23,6 +23,6 @@ export function storedJob(
   try {
     return { schedule: read(schedule), problem: null }
   } catch (thrown) {
-    return { schedule: read(plannedSchedule), problem: toError(thrown).message }
+    return { schedule: read(plannedSchedule), problem: messageOf(thrown) }
   }
 }

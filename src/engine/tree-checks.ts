@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { type Service } from '../service/service.ts'
 import { LoopService } from './loop-service.ts'
 import { NodeLease } from './node-lease.ts'
@@ -20,7 +21,7 @@ export function treeChecks(root: Service): Record<string, { ok: boolean; message
 function checkOf(service: Service): { ok: boolean; message?: string } {
   if (!service.isRunning) {
     const { crashReason } = service
-    return { ok: false, message: crashReason ? `${service.state}: ${crashReason.message}` : service.state }
+    return { ok: false, message: crashReason ? `${service.state}: ${messageOf(crashReason)}` : service.state }
   }
   if ((service instanceof LoopService || service instanceof NodeLease) && service.failures > MOST_FAILURES) {
     return { ok: false, message: `failed ${service.failures} times in a row` }

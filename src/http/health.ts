@@ -1,5 +1,5 @@
 import { type FastifyInstance } from 'fastify'
-import { toError } from '../errors.ts'
+import { messageOf } from '../errors-read.ts'
 import { redactText } from '../job/redact.ts'
 
 export interface Check {
@@ -45,7 +45,7 @@ async function checksOf(source: HealthSource): Promise<Record<string, Check>> {
     ])
     return { ...Object.fromEntries(shown), process: lifeOf(started, stopping) }
   } catch (thrown) {
-    return { health: { ok: false, message: redactText(`the checks failed: ${toError(thrown).message}`) } }
+    return { health: { ok: false, message: redactText(`the checks failed: ${messageOf(thrown)}`) } }
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
 import { Connections } from './connections.ts'
@@ -99,7 +100,7 @@ function reasonOf(code: string, error: unknown): string {
     case 'EAI_AGAIN':
       return 'the host is no address of this machine; set [http] host (PIKO_HTTP__HOST), for instance to 0.0.0.0 for all'
     default:
-      return `${toError(error).message}; set [http] host and port (PIKO_HTTP__HOST, PIKO_HTTP__PORT)`
+      return `${messageOf(error)}; set [http] host and port (PIKO_HTTP__HOST, PIKO_HTTP__PORT)`
   }
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { describe, isPikoError, PikoError, toError } from '../errors.ts'
 import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
 import { defineJob } from './define-job.ts'
@@ -69,10 +70,14 @@ export function construct(owner: JobClass): object {
   } catch (thrown) {
     if (isPikoError(thrown)) throw thrown
     const cause = toError(thrown)
-    throw new PikoError('JOB_INVALID', `class ${nameOf(owner)}: its constructor threw "${cause.message}"; ${remedy}`, {
-      cause,
-      details,
-    })
+    throw new PikoError(
+      'JOB_INVALID',
+      `class ${nameOf(owner)}: its constructor threw "${messageOf(cause)}"; ${remedy}`,
+      {
+        cause,
+        details,
+      },
+    )
   }
 }
 

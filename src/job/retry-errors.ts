@@ -1,3 +1,4 @@
+import { chainOf, propertyOf, safely } from '../errors-read.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
@@ -64,22 +65,24 @@ export class RetryLaterError extends Error {
 
 /** Whether an error, or one that caused it, says that another attempt can't help. */
 export function forbidsRetry(error: unknown): boolean {
-  return chainOf(error).some((link) => NO_RETRY in link)
+  return chainOf(error).some((link) => propertyOf(link, NO_RETRY) === true)
 }
 
 /** When an error, or one that caused it, wants the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {
-    const timing = RETRY_AT in link ? (link[RETRY_AT] as RetryTiming | undefined) : undefined
+    const timing = timingIn(propertyOf(link, RETRY_AT))
     if (timing) return timing
   }
   return undefined
 }
 
-function chainOf(error: unknown): Error[] {
-  const chain: Error[] = []
-  for (let link = error; link instanceof Error && chain.length < 8; link = link.cause) chain.push(link)
-  return chain
+/** The mark may be of another version of this package, or made by hand: only what the database can keep is taken. */
+function timingIn(mark: unknown): RetryTiming | undefined {
+  const afterMs = propertyOf(mark, 'afterMs')
+  if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(LONGEST_MS, Math.round(afterMs)) }
+  const ms = safely(() => Date.prototype.getTime.call(propertyOf(mark, 'at')), NaN)
+  return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
 /** More digits are no delay: some servers send the time since 1970. */

@@ -1,4 +1,4 @@
-import { describe } from '../errors.ts'
+import { messageOf, readError, stackOf } from '../errors-read.ts'
 import { type Window } from '../time/window.ts'
 import { redactText } from './redact.ts'
 import { retryDelayMs } from './retry.ts'
@@ -100,6 +100,8 @@ export type Outcome =
       readonly error: Error
       readonly isPermanent?: boolean | undefined
       readonly retry?: RetryTiming | undefined
+      /** What the job's `retryIf` threw when it was asked about the error. */
+      readonly adviceError?: Error | undefined
     }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /**
@@ -142,7 +144,7 @@ export function settle(
       return { to: 'queued', delayMs: 0, counted: false, ...(outcome.at && { at: outcome.at }) }
     case 'failure':
     case 'timeout': {
-      const error = runError(outcome.error)
+      const error = withAdviceError(runError(outcome.error), outcome.adviceError)
       const delayMs = outcome.isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
       if (delayMs === undefined) return { to: 'failed', error }
       const queued = { to: 'queued', delayMs, counted: true, error } as const
@@ -162,30 +164,24 @@ const LONGEST_SEARCHED = 100_000
  * text.
  */
 export function runError(error: Error): RunError {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const { name, code, stack, cause } = readError(error)
   return {
-    name: textOf(error.name).slice(0, 200),
-    message: storable(textOf(error.message), LONGEST_MESSAGE),
-    ...(code !== undefined && { code: code.slice(0, 200) }),
-    ...(error.stack !== undefined && { stack: storable(stackWithCauses(error), LONGEST_STACK) }),
+    name: name.slice(0, 200),
+    message: storable(messageOf(error), LONGEST_MESSAGE),
+    ...(typeof code === 'string' && { code: code.slice(0, 200) }),
+    ...((stack ?? cause) !== undefined && { stack: storable(stackOf(error), LONGEST_STACK) }),
   }
+}
+
+/** Both are kept: why the run failed, and why it was not tried again. */
+function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
+  if (!adviceError) return error
+  const advice = runError(adviceError)
+  const message = `${error.message.slice(0, LONGEST_MESSAGE / 2)} (${advice.message})`.slice(0, LONGEST_MESSAGE)
+  const stacks = [error.stack?.slice(0, LONGEST_STACK / 2), advice.stack].filter((stack) => stack !== undefined)
+  return { ...error, message, stack: stacks.join('\nAnd then: ').slice(0, LONGEST_STACK) }
 }
 
 function storable(text: string, longest: number): string {
   return redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)
-}
-
-/** Some libraries put objects where an error has its message. */
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : describe(value)
-}
-
-function stackWithCauses(error: Error): string {
-  const parts: string[] = []
-  let current: unknown = error
-  for (let depth = 0; current instanceof Error && depth < 8; depth++) {
-    parts.push(current.stack ?? `${current.name}: ${current.message}`)
-    current = current.cause
-  }
-  return parts.join('\nCaused by: ')
 }

@@ -1,3 +1,4 @@
+import { isError, propertyOf, readError, safely } from '../errors-read.ts'
 import { describe, ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../errors.ts'
 
 /** An error as plain data that structured clone always accepts. */
@@ -21,6 +22,7 @@ type ErrorData = Extract<TransferredError, { kind: 'error' }>
 
 /** Causes and parts nested deeper than this are left behind; so is an error that contains itself. */
 const DEEPEST = 16
+const MAX_PROPS = 50
 
 const BASES: Readonly<Record<string, new (message: string) => Error>> = {
   TypeError,
@@ -60,21 +62,24 @@ export function reviveError(data: TransferredError): unknown {
 }
 
 function serialise(thrown: unknown, ancestors: readonly unknown[]): TransferredError {
-  if (!(thrown instanceof Error)) return { kind: 'value', value: cloneable(thrown) ? thrown : describe(thrown) }
+  if (!isError(thrown)) return { kind: 'value', value: cloneable(thrown) ? thrown : describe(thrown) }
   const path = [...ancestors, thrown]
   const nested = (inner: unknown): TransferredError[] =>
     path.length >= DEEPEST || path.includes(inner) ? [] : [serialise(inner, path)]
-  const { code, cause, errors } = thrown as { code?: unknown; cause?: unknown; errors?: unknown }
+  const { name, message, stack, code, cause, errors, errorCount } = readError(thrown)
+  const base = safely(() => baseOf(thrown), 'Error')
+  const left = errorCount - errors.length
+  const more: TransferredError[] = left > 0 ? [{ kind: 'value', value: `and ${left} more errors` }] : []
   return {
     kind: 'error',
-    base: baseOf(thrown),
-    name: String(thrown.name),
-    message: String(thrown.message),
-    stack: typeof thrown.stack === 'string' ? thrown.stack : undefined,
-    code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
+    base,
+    name,
+    message,
+    stack,
+    code,
     cause: cause === undefined ? undefined : nested(cause)[0],
-    errors: thrown instanceof AggregateError && Array.isArray(errors) ? errors.flatMap(nested) : undefined,
-    props: cloneableProps(thrown),
+    errors: base === 'AggregateError' ? [...errors.flatMap(nested), ...more] : undefined,
+    props: safely(() => cloneableProps(thrown), {}),
   }
 }
 
@@ -82,7 +87,10 @@ function baseOf(error: Error): string {
   if (isPikoError(error)) return 'PikoError'
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
-  return Object.entries(BASES).find(([, base]) => error instanceof base)?.[0] ?? 'Error'
+  const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
+  // An error of another realm is an instance of none of them, and has the same names.
+  const name = propertyOf(error, 'name')
+  return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }
 
 function instance(data: ErrorData, cause: { cause: unknown } | undefined): Error {
@@ -105,7 +113,8 @@ function isErrorCode(code: unknown): code is ErrorCode {
 function cloneableProps(error: Error): Record<string, unknown> {
   const entries = Object.keys(error)
     .filter((key) => !OWN_FIELDS.has(key))
-    .map((key) => [key, (error as unknown as Record<string, unknown>)[key]] as const)
+    .slice(0, MAX_PROPS)
+    .map((key) => [key, propertyOf(error, key)] as const)
   return Object.fromEntries(entries.filter(([, value]) => cloneable(value)))
 }
 

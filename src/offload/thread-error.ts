@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { describe, isError } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { type OffloadTask } from './worker.ts'
 
@@ -19,7 +20,7 @@ export function threadError(task: OffloadTask, cause: unknown): PikoError {
 }
 
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {
-  if (!(cause instanceof Error)) return { code: undefined, reason: String(cause) }
+  if (!isError(cause)) return { code: undefined, reason: typeof cause === 'string' ? cause : describe(cause) }
   const { code, name, message, stack }: NodeJS.ErrnoException = cause
   // A DOMException that crosses threads as an uncaught error keeps its name and message in the stack only.
   const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`

@@ -1,5 +1,6 @@
 import { type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { type Piscina } from 'piscina'
+import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { OffloadCall } from './offload-call.ts'
 import { threadError } from './thread-error.ts'
@@ -156,7 +157,7 @@ export class ThreadPool {
   #threadFailed(error: unknown): void {
     this.#lastError = error
     if (this.#held.size > 0) return
-    process.emitWarning(`an idle offload thread ended: ${String(error)}`, 'PikoOffloadWarning')
+    process.emitWarning(`an idle offload thread ended: ${headline(error)}`, 'PikoOffloadWarning')
   }
 
   /**

@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { basename } from 'node:path'
+import { messageOf, stackOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { serialiseError, type TransferredError } from './error-transfer.ts'
 import { isMoved, type Moved } from './move.ts'
@@ -21,8 +23,43 @@ type Callable = (...args: readonly unknown[]) => unknown
 /** By module and name: to import a module again takes longer than many a call. */
 const functions = new Map<string, Callable>()
 
+interface Call {
+  readonly name: string
+  readonly module: string
+  isOver: boolean
+}
+
+/** Whose work is under way, also what it leaves behind for later: timers, promises, events. */
+const calls = new AsyncLocalStorage<Call>()
+
+/**
+ * What a call throws outside of itself while it is under way ends its thread, and thereby the call. What it throws after it has
+ * answered must not: by then the thread works for another, which would be blamed.
+ */
+function watchLateErrors(): void {
+  process.on('uncaughtException', (thrown) => {
+    const call = calls.getStore()
+    if (!call?.isOver) throw thrown
+    const whose = `${call.name}() of ${basename(call.module)}`
+    process.emitWarning(`${whose} threw after it had ended: ${stackOf(thrown)}`, 'PikoOffloadWarning')
+  })
+}
+
+let isWatched = false
+
 /** The thread's entry: calls one exported function of one module. */
-export default async function perform(task: OffloadTask): Promise<OffloadReply> {
+export default function perform(task: OffloadTask): Promise<OffloadReply> {
+  if (!isWatched) watchLateErrors()
+  isWatched = true
+  const call: Call = { name: task.name, module: task.module, isOver: false }
+  return calls.run(call, async () => {
+    const reply = await answer(task)
+    call.isOver = true
+    return reply
+  })
+}
+
+async function answer(task: OffloadTask): Promise<OffloadReply> {
   try {
     const key = `${task.module}\n${task.name}`
     const known = functions.get(key)
@@ -40,8 +77,7 @@ async function load(module: string): Promise<Readonly<Record<string, unknown>>> 
     if (/\.[cm]?tsx?$/.test(new URL(module).pathname)) await enableTypeScript()
     return (await import(module)) as Record<string, unknown>
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new PikoError('OFFLOAD_FAILED', `the module ${module} can't be loaded in a thread: ${reason}`, {
+    throw new PikoError('OFFLOAD_FAILED', `the module ${module} can't be loaded in a thread: ${messageOf(cause)}`, {
       cause,
       details: { module },
     })

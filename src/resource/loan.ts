@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { type Resource, type ResourceContext } from './resource.ts'
 import { type Semaphore } from './semaphore.ts'
@@ -94,7 +95,7 @@ export class Loan {
     try {
       await this.#end({ ok: false, error: reason })
     } catch (error) {
-      this.#ctx.log.error({ err: error, resource: this.#lender.name }, toError(error).message)
+      this.#ctx.log.error({ err: error, resource: this.#lender.name }, messageOf(error))
     }
   }
 
@@ -122,7 +123,7 @@ export class Loan {
   #failed(what: string, thrown: unknown): PikoError {
     const { name } = this.#lender
     const cause = toError(thrown)
-    return new PikoError('RESOURCE_FAILED', `resource ${name} ${what}: ${cause.message}`, {
+    return new PikoError('RESOURCE_FAILED', `resource ${name} ${what}: ${messageOf(cause)}`, {
       cause,
       details: { resource: name },
     })

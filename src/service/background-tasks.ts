@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isError, propertyOf } from '../errors-read.ts'
 import { toError } from '../errors.ts'
 import { type ServiceClock } from './clock.ts'
 
@@ -79,5 +80,7 @@ export class BackgroundTasks {
 export function isCancellation(thrown: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false
   if (thrown === signal.reason) return true
-  return thrown instanceof Error && (thrown.name === 'AbortError' || thrown.cause === signal.reason)
+  return (
+    isError(thrown) && (propertyOf(thrown, 'name') === 'AbortError' || propertyOf(thrown, 'cause') === signal.reason)
+  )
 }

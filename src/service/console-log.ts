@@ -1,3 +1,4 @@
+import { describe, isError, safely, stackOf } from '../errors-read.ts'
 import { type Logger } from '../job/context.ts'
 import { processClock, type ServiceClock } from './clock.ts'
 
@@ -22,7 +23,7 @@ export function consoleLog(
 }
 
 function details(fields: object): string {
-  const { err, ...rest } = fields as { err?: unknown }
-  const data = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : ''
-  return err instanceof Error ? `${data}\n${err.stack ?? err.message}` : data
+  const { err, ...rest }: { err?: unknown } = safely(() => ({ ...fields }), {})
+  const data = Object.keys(rest).length > 0 ? ` ${safely(() => JSON.stringify(rest), describe(rest))}` : ''
+  return isError(err) ? `${data}\n${stackOf(err)}` : data
 }

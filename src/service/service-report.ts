@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { formatMs } from '../time/duration.ts'
 import { type Service } from './service.ts'
 
@@ -16,7 +17,7 @@ function serviceLines(service: Service): string[] {
   const indent = '  '.repeat(service.depth)
   const restarts =
     service.restarts > 0 ? `, ${service.restarts} ${service.restarts === 1 ? 'restart' : 'restarts'}` : ''
-  const crash = service.crashReason ? `, crashed: ${service.crashReason.message}` : ''
+  const crash = service.crashReason ? `, crashed: ${messageOf(service.crashReason)}` : ''
   return [
     `${indent}${service.name}: ${service.state}${restarts}${crash}`,
     ...service.tasks.map((task) => `${indent}  - ${task.kind} ${task.name}, for ${formatMs(task.runningMs)}`),

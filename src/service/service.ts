@@ -1,3 +1,4 @@
+import { stackOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -610,10 +611,7 @@ export abstract class Service implements AsyncDisposable {
         try {
           event(observer)
         } catch (thrown) {
-          process.emitWarning(
-            `an observer of service ${this.path} failed: ${toError(thrown).stack}`,
-            'PikoServiceWarning',
-          )
+          process.emitWarning(`an observer of service ${this.path} failed: ${stackOf(thrown)}`, 'PikoServiceWarning')
         }
       }
     }

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { serviceInvalid } from './invalid.ts'
@@ -250,7 +251,7 @@ export class Supervisor extends Service {
     this.crash(
       new PikoError(
         'SERVICE_CRASHED',
-        `service ${JSON.stringify(child.path)} crashed again after ${times} within ${this.#over}: ${cause.message}`,
+        `service ${JSON.stringify(child.path)} crashed again after ${times} within ${this.#over}: ${messageOf(cause)}`,
         {
           cause,
           details: { service: child.path, supervisor: this.path, maxRestarts: this.#maxRestarts, over: this.#over },

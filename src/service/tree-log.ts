@@ -1,3 +1,4 @@
+import { headline, messageOf } from '../errors-read.ts'
 import { type Logger } from '../job/context.ts'
 import { type ServiceObserver } from './observer.ts'
 import { type Service } from './service.ts'
@@ -57,10 +58,10 @@ export const lifeLog: ServiceObserver = {
     else if (to === 'running') service.log.debug('Started')
     else if (to === 'stopping') service.log.info('Stopping...')
     else if (to === 'stopped') service.log.debug('Stopped')
-    else if (to === 'crashed') service.log.error({ err: reason }, `Crashed: ${reason?.message}`)
+    else if (to === 'crashed') service.log.error({ err: reason }, `Crashed: ${messageOf(reason)}`)
   },
   restarted(service, reason) {
-    const why = reason ? ` after ${reason.name}: ${reason.message}` : ''
+    const why = reason ? ` after ${headline(reason)}` : ''
     service.log.warn(`Restarted${why} (restart ${service.restarts})`)
   },
   taskStuck(service, task, waitedMs) {

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { checkRows } from './check-rows.ts'
 import { RefusedWrite } from './refused-write.ts'
@@ -204,6 +205,6 @@ export class BufferedSink implements SinkWriter {
   #failed(what: string, thrown: unknown): PikoError {
     const cause = toError(thrown)
     const { name } = this.#target
-    return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${cause.message}`, { cause, details: { sink: name } })
+    return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${messageOf(cause)}`, { cause, details: { sink: name } })
   }
 }

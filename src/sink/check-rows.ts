@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { isSchema } from './on.ts'
 import { type Route } from './routes.ts'
@@ -41,7 +42,7 @@ function schemaCheck(schema: z.ZodType): (row: unknown) => Checked {
     } catch (thrown) {
       // A refinement threw, or the schema has asynchronous parts.
       const cause = toError(thrown)
-      return { problem: `could not be checked: ${cause.message}`, issues: [], cause }
+      return { problem: `could not be checked: ${messageOf(cause)}`, issues: [], cause }
     }
   }
 }

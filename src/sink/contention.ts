@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { databaseFault } from '../database-faults.ts'
+import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
 /** Contention is tried for at least so long: on a cluster many nodes may want the same rows, and conflicts come fast. */
@@ -38,11 +39,8 @@ export function isContention(error: unknown): boolean {
 
 /** Whether an error or one of its causes has such a number: MySQL's `errno`, SQLite's `errcode`. */
 export function hasCode(error: unknown, key: 'errno' | 'errcode', matches: (code: number) => boolean): boolean {
-  let current = error
-  for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
-    const code: unknown = key in current ? (current as unknown as Record<string, unknown>)[key] : undefined
-    if (typeof code === 'number' && matches(code)) return true
-    current = current.cause
-  }
-  return false
+  return chainOf(error).some((link) => {
+    const code = propertyOf(link, key)
+    return typeof code === 'number' && matches(code)
+  })
 }

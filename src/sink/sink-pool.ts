@@ -1,3 +1,4 @@
+import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { Closing } from '../service/closing.ts'
 import { BufferedSink, type SinkTarget } from './buffered-sink.ts'
@@ -146,5 +147,5 @@ async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void
 
 function failed(name: string, what: string, thrown: unknown): PikoError {
   const cause = toError(thrown)
-  return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${cause.message}`, { cause, details: { sink: name } })
+  return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${messageOf(cause)}`, { cause, details: { sink: name } })
 }

@@ -1,4 +1,5 @@
-import { PikoError, toError } from '../errors.ts'
+import { messageOf } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
 import { type MigrationFile } from './migration-files.ts'
 import { type Direction, type MigrationRecord } from './migration-log.ts'
 
@@ -86,7 +87,7 @@ export function migrationFailed({ file, direction }: Move, step: number, error: 
   return new PikoError(
     'MIGRATION_FAILED',
     `migration ${file.name} ${direction}, statement ${step + 1} of ${file[direction].length} failed: ` +
-      `${toError(error).message}; ${advice}; statement: ${statement.split('\n', 1)[0]}`,
+      `${messageOf(error)}; ${advice}; statement: ${statement.split('\n', 1)[0]}`,
     { cause: error, details: { version: file.version, name: file.name, direction, step: step + 1, statement } },
   )
 }

@@ -1,5 +1,5 @@
 import { type Kysely, type Transaction } from 'kysely'
-import { isPikoError, PikoError } from '../errors.ts'
+import { isPikoError, PikoError, toError } from '../errors.ts'
 import { isContention, retryContention } from '../sink/contention.ts'
 import { isConnectionLost, isRefusal } from '../database-faults.ts'
 import { type Tables } from './tables.ts'
@@ -16,13 +16,22 @@ export async function transactionOnce<T>(
   fn: (trx: Transaction<Tables>) => Promise<T>,
 ): Promise<T> {
   let isSent = false
+  let unreadable: { readonly thrown: unknown } | undefined
   try {
     return await db.transaction().execute(async (trx) => {
-      const value = await fn(trx)
-      isSent = true
-      return value
+      try {
+        const value = await fn(trx)
+        isSent = true
+        return value
+      } catch (error) {
+        // Kysely looks at it before it rolls back, and would leave the transaction open if that throws.
+        const tame = toError(error)
+        if (tame !== error) unreadable = { thrown: error }
+        throw tame
+      }
     })
   } catch (error) {
+    if (unreadable) throw unreadable.thrown
     if (!isSent || isRolledBack(error) || !isConnectionLost(error) || isRefusal(error)) throw error
     throw new PikoError(
       'COMMIT_UNKNOWN',

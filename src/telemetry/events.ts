@@ -1,4 +1,5 @@
 import { type DatabaseFault } from '../database-faults.ts'
+import { stackOf, watchStray } from '../errors-read.ts'
 import { type BackfillState } from '../job/backfill.ts'
 import { type Outcome, type RunState } from '../job/run.ts'
 
@@ -114,7 +115,8 @@ export class Events {
     if (listeners) {
       for (const listener of listeners) {
         try {
-          ;(listener as Listener<N>)(payload)
+          // Returns nothing by its type; an async listener returns a promise all the same.
+          watchStray((listener as (payload: EventMap[N]) => unknown)(payload), warn)
         } catch (error) {
           warn(error)
         }
@@ -122,7 +124,7 @@ export class Events {
     }
     for (const listener of this.#any) {
       try {
-        listener(name, payload)
+        watchStray((listener as (name: N, payload: EventMap[N]) => unknown)(name, payload), warn)
       } catch (error) {
         warn(error)
       }
@@ -131,5 +133,5 @@ export class Events {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error), 'PikoListenerWarning')
+  process.emitWarning(`a listener of events failed: ${stackOf(error)}`, 'PikoListenerWarning')
 }

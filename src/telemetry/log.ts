@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
+import { messageOf } from '../errors-read.ts'
 import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { formatMs } from '../time/duration.ts'
@@ -255,7 +256,7 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     const next = retryInMs ? `it is tried again in ${formatMs(retryInMs)}` : 'it is tried again at once'
     log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}${stillRuns}`)
   } else if (outcome === 'cancelled') {
-    log[isGivenUp ? 'warn' : 'info']({ ...fields, reason: error?.message }, `${ENDED.cancelled}${stillRuns}`)
+    log[isGivenUp ? 'warn' : 'info']({ ...fields, reason: error && messageOf(error) }, `${ENDED.cancelled}${stillRuns}`)
   } else {
     log.error({ ...fields, err: error }, `${ENDED[outcome]}; it is not tried again${stillRuns}`)
   }

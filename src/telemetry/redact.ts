@@ -1,5 +1,5 @@
-import { describe, toError } from '../errors.ts'
-import { HIDDEN } from '../job/redact.ts'
+import { describe, isError, messageOf, propertyOf, readError, safely } from '../errors-read.ts'
+import { HIDDEN, redactText } from '../job/redact.ts'
 
 // What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
 // the JSON of it, would not end; the limits make the cost of a line independent of what is logged.
@@ -7,14 +7,19 @@ const DEEPEST = 5
 const MOST_OBJECTS = 500
 const MOST_ENTRIES = 100
 const LONGEST_CAUSE_CHAIN = 8
-const MOST_AGGREGATED = 5
+const MAX_AGGREGATED = 5
+const LONGEST_MESSAGE = 8_000
+const LONGEST_STACK = 16_000
+/** Secrets are hidden before a text is cut: half a connection string is no longer known for one. */
+const LONGEST_SEARCHED = 100_000
+const UNREADABLE = "[can't be read]"
 
 const SECRET_KEY = /(?:password|passwd|token|secret|dsn|authorization|api_?key)$/i
 
 /**
  * A copy of a log line's fields in which the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …) are
  * hidden, errors are data with their chain of causes, and what is too deep or too much is named instead. Fields are
- * never changed in place.
+ * never changed in place. Fields that throw when they are read are named as such.
  */
 export function redactFields(fields: object): Record<string, unknown> {
   return new Copier().entries(fields, [])
@@ -26,22 +31,27 @@ class Copier {
   entries(value: object, path: readonly object[]): Record<string, unknown> {
     const inner = [...path, value]
     const copied: Record<string, unknown> = {}
-    const entries = Object.entries(value)
-    for (const [key, item] of entries.slice(0, MOST_ENTRIES)) {
-      const isSecret = SECRET_KEY.test(key) && item !== undefined && item !== null
-      copied[key] = isSecret ? HIDDEN : this.#value(item, inner)
+    const keys = safely(() => Object.keys(value), [UNREADABLE])
+    for (const key of keys.slice(0, MOST_ENTRIES)) {
+      try {
+        const item = Reflect.get(value, key) as unknown
+        const isSecret = SECRET_KEY.test(key) && item !== undefined && item !== null
+        copied[key] = isSecret ? HIDDEN : this.#value(item, inner)
+      } catch {
+        copied[key] = UNREADABLE
+      }
     }
-    if (entries.length > MOST_ENTRIES) copied['…'] = `${entries.length - MOST_ENTRIES} more`
+    if (keys.length > MOST_ENTRIES) copied['…'] = `${keys.length - MOST_ENTRIES} more`
     return copied
   }
 
   #value(value: unknown, path: readonly object[]): unknown {
     if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+    if (isError(value)) return this.#error(value, path)
     if ('toJSON' in value && typeof value.toJSON === 'function') return value
     if (path.includes(value)) return '[Circular]'
     if (path.length === DEEPEST || this.#objects === MOST_OBJECTS) return Array.isArray(value) ? '[Array]' : '[Object]'
     this.#objects++
-    if (value instanceof Error) return this.#error(value, path)
     return Array.isArray(value) ? this.#items(value, path) : this.entries(value, path)
   }
 
@@ -54,22 +64,28 @@ class Copier {
   /** Only what is named here leaves an error: drivers hang whole statements with their values on theirs (`sql`). */
   #error(error: Error, path: readonly object[], chain = 1): Record<string, unknown> {
     const inner = [...path, error]
-    const code = 'code' in error && ['string', 'number'].includes(typeof error.code) ? error.code : undefined
+    const { name, code, stack, cause, errors, errorCount } = readError(error)
+    const details = propertyOf(error, 'details')
     return {
-      type: error.name,
-      message: error.message,
-      ...(code !== undefined && { code }),
-      ...('details' in error && { details: this.#value(error.details, inner) }),
-      stack: error.stack,
-      ...(error.cause !== undefined &&
-        chain < LONGEST_CAUSE_CHAIN && { cause: this.#cause(error.cause, path, chain + 1) }),
-      ...(error instanceof AggregateError && {
-        errors: error.errors.slice(0, MOST_AGGREGATED).map((one) => this.#value(toError(one), inner)),
-      }),
+      type: name.slice(0, 200),
+      message: bounded(messageOf(error), LONGEST_MESSAGE),
+      ...(code !== undefined && { code: typeof code === 'string' ? code.slice(0, 200) : code }),
+      ...(details !== undefined && { details: safely(() => this.#value(details, inner), UNREADABLE) }),
+      stack: stack && bounded(stack, LONGEST_STACK),
+      ...(cause !== undefined && chain < LONGEST_CAUSE_CHAIN && { cause: this.#cause(cause, path, chain + 1) }),
+      ...(errorCount > 0 && { errors: errors.slice(0, MAX_AGGREGATED).map((one) => this.#part(one, inner)) }),
     }
   }
 
   #cause(cause: unknown, path: readonly object[], chain: number): Record<string, unknown> {
-    return cause instanceof Error ? this.#error(cause, path, chain) : { type: typeof cause, message: describe(cause) }
+    return isError(cause) ? this.#error(cause, path, chain) : { type: typeof cause, message: describe(cause) }
   }
+
+  #part(part: unknown, path: readonly object[]): unknown {
+    return isError(part) ? this.#value(part, path) : { type: typeof part, message: describe(part) }
+  }
+}
+
+function bounded(text: string, longest: number): string {
+  return text.length <= longest ? text : `${redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)}…`
 }

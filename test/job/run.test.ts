@@ -1,5 +1,6 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { PikoError } from '../../src/errors.ts'
+import { PikoError, toError } from '../../src/errors.ts'
 import { runError, settle, TERMINAL_STATES, type Outcome, type Transition } from '../../src/job/run.ts'
 import { type RetryPolicy } from '../../src/job/spec.ts'
 
@@ -100,7 +101,7 @@ describe('runError', () => {
   it('survives a cause that causes itself', () => {
     const loop = new Error('loop')
     loop.cause = loop
-    expect(runError(loop).stack?.match(/Caused by/g)).toHaveLength(7)
+    expect(runError(loop).stack).toBe(loop.stack)
   })
 
   it('keeps no secret of the message, the stack and the causes, also where the row is cut', () => {
@@ -109,6 +110,56 @@ describe('runError', () => {
     expect(runError(error).message).toBe('cannot reach mysql://u:[redacted]@h/db')
     const atTheCut = new Error(`${' '.repeat(2_000 - 'mysql://u:s3cr3t'.length)}${dsn}`)
     expect(JSON.stringify([runError(error), runError(atTheCut)])).not.toContain('s3cr')
+  })
+
+  it('lists the parts of an AggregateError that has no message of its own', async () => {
+    const parts = [new TypeError('no route'), 'plain text', { status: 503 }]
+    expect(runError(new AggregateError(parts)).message).toBe(
+      '3 errors: TypeError: no route; "plain text"; {"status":503}',
+    )
+    const any = await Promise.any(parts.map((part) => Promise.reject(part as Error))).catch((error: unknown) => error)
+    expect(runError(any as Error).message).toBe(
+      'All promises were rejected: TypeError: no route; "plain text"; {"status":503}',
+    )
+    expect(runError(new AggregateError(parts, 'two of three')).message).toBe('two of three')
+    expect(runError(new AggregateError(parts, 'two of three')).stack).toMatch(
+      /Part 1 of 3: TypeError: no route[^]*Part 2 of 3: "plain text"\nPart 3 of 3: \{"status":503\}/,
+    )
+  })
+
+  it('keeps an AggregateError of 100,000 parts short', () => {
+    const many = runError(new AggregateError(Array.from({ length: 100_000 }, (_, n) => new Error(`part ${n}`))))
+    expect(many.message).toMatch(/^100000 errors: Error: part 0; .*; and 99990 more$/)
+    expect(many.stack?.length).toBeLessThanOrEqual(8_000)
+  })
+
+  it('takes the code or the cause for a message where there is none', () => {
+    expect(runError(Object.assign(new Error(''), { code: 'ECONNREFUSED' })).message).toBe('ECONNREFUSED')
+    expect(runError(new Error('', { cause: new RangeError('too far') })).message).toBe('RangeError: too far')
+  })
+
+  it.each([
+    ['a text', 'disk full', '\nCaused by: "disk full"'],
+    ['an object', { status: 503, body: 'down' }, '\nCaused by: {"status":503,"body":"down"}'],
+    ['a number', 7, '\nCaused by: 7'],
+  ])('keeps a cause that is %s', (_, cause, expected) => {
+    expect(runError(new Error('failed', { cause })).stack).toContain(expected)
+  })
+
+  it('keeps what an error of another realm says, with its causes and parts', () => {
+    const foreign = runInNewContext(
+      `
+      const error = new TypeError('from elsewhere', { cause: new RangeError('deeper') })
+      Object.assign(error, { code: 'FOREIGN' })` + '; error',
+    ) as Error
+    expect(foreign instanceof Error).toBe(false)
+    expect(toError(foreign)).toBe(foreign)
+    expect(runError(toError(foreign))).toMatchObject({ name: 'TypeError', message: 'from elsewhere', code: 'FOREIGN' })
+    expect(runError(new Error('here', { cause: foreign })).stack).toMatch(
+      /here[^]*Caused by: TypeError: from elsewhere[^]*Caused by: RangeError: deeper/,
+    )
+    const parts = runInNewContext(`new AggregateError([new Error('a'), 'b'])`) as Error
+    expect(runError(toError(parts)).message).toBe('2 errors: Error: a; "b"')
   })
 
   it('cuts what is too long for a row', () => {

@@ -39,6 +39,7 @@ beforeAll(() => {
   write('package.json', '{ "type": "module" }')
   compileInto('dist', [
     'errors.ts',
+    'errors-read.ts',
     'thread-module.ts',
     ...readdirSync(join(root, 'src/offload')).map((name) => `offload/${name}`),
   ])

@@ -254,6 +254,36 @@ describe('a thread that dies', () => {
   })
 })
 
+describe('errors that come late or can not be read', () => {
+  test('what a call throws after it has answered does not fail the next call of its thread', async () => {
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const gate = shared(1)
+    expect(await hostile.throwAfterwards(gate)).toBe('answered')
+    expect(await hostile.answerAfter(gate)).toBe('innocent')
+  })
+
+  test.each(['message', 'stack', 'name', 'cause', 'code', 'errors'])(
+    'an error whose %s throws arrives',
+    async (field) => {
+      const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+      const error = await failure(hostile.throwHostile(field))
+      expect(error).toBeInstanceOf(Error)
+      expect(error.message).toMatch(field === 'message' ? /^\(its message can't be read/ : /^hidden$/)
+      expect(await hostile.length(new Uint8Array(2))).toBe(2)
+    },
+  )
+
+  test('a thrown proxy, a result that throws and 100,000 errors in one fail their calls alone', async () => {
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    expect(await failure(hostile.throwUntouchable())).toBeDefined()
+    expect(isPikoError(await failure(hostile.returnHostile()), 'OFFLOAD_FAILED')).toBe(true)
+    const many = (await failure(hostile.failByThousands())) as AggregateError
+    expect(many.errors).toHaveLength(11)
+    expect(many.errors.at(-1)).toBe('and 99990 more errors')
+    expect(await hostile.length(new Uint8Array(2))).toBe(2)
+  })
+})
+
 describe('the line', () => {
   test('no more calls run than there are threads, and the others wait', async () => {
     const pool = poolOf({ threads: 2 })

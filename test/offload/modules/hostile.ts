@@ -70,3 +70,57 @@ export function throwText(): never {
 export function ticket(counter: Int32Array): number {
   return Atomics.add(counter, 0, 1)
 }
+
+/** Answers at once, and throws later, when its thread is at work for another. */
+export function throwAfterwards(gate: Int32Array): string {
+  setTimeout(() => {
+    Atomics.add(gate, 0, 1)
+    Atomics.notify(gate, 0)
+    throw new RangeError('too late')
+  }, 20)
+  void Promise.reject(new TypeError('rejected too late'))
+  return 'answered'
+}
+
+/** Answers when `gate[0]` has been counted up, without a block of its thread. */
+export async function answerAfter(gate: Int32Array): Promise<string> {
+  while (Atomics.load(gate, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  return 'innocent'
+}
+
+export function throwHostile(field: string): never {
+  throw Object.defineProperty(new Error('hidden'), field, {
+    get() {
+      throw new Error('no')
+    },
+  })
+}
+
+export function throwUntouchable(): never {
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- that it may be done is what the test is about
+  throw new Proxy(
+    {},
+    {
+      getPrototypeOf: () => Object.prototype,
+      get: () => {
+        throw new Error('a trap threw')
+      },
+      has: () => {
+        throw new Error('a trap threw')
+      },
+    },
+  )
+}
+
+export function returnHostile(): object {
+  return {
+    get bad(): never {
+      throw new Error('no')
+    },
+  }
+}
+
+export function failByThousands(): never {
+  throw new AggregateError(Array.from({ length: 100_000 }, (_, index) => new Error(`part ${index}`)))
+}

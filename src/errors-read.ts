@@ -1,0 +1,282 @@
+import { inspect, types } from 'node:util'
+
+/**
+ * Reads what user code made. A getter, a proxy's trap or a conversion of such a value may throw anything, so nothing else in
+ * the source may touch it: everything here returns, whatever it is given.
+ */
+
+const LONGEST_SHOWN = 120
+const MAX_SHOWN_PARTS = 1_000
+const MAX_CHAIN = 8
+const MAX_PARTS = 10
+/** A proxy's `getPrototypeOf` could go on for ever. */
+const MAX_PROTOTYPES = 100
+
+/** What `read` returns, or `otherwise` when it throws. */
+export function safely<T, F>(read: () => T, otherwise: F): T | F {
+  try {
+    return read()
+  } catch {
+    return otherwise
+  }
+}
+
+/** An object or a function; what is neither has no getters and no traps. */
+export function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+/** A property of any value; undefined when it is absent, or reading it throws. */
+export function propertyOf(value: unknown, key: PropertyKey): unknown {
+  return isObject(value) ? safely(() => Reflect.get(value, key) as unknown, undefined) : undefined
+}
+
+/** True for an error of this or another realm (`vm`, Jest), whatever was done to its prototype. */
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || safely(() => value instanceof Error, false)
+}
+
+/** What an error says of itself; texts of any length, values of any kind. */
+export interface ErrorParts {
+  readonly name: string
+  readonly message: string
+  readonly code: string | number | undefined
+  readonly stack: string | undefined
+  /** Undefined: none. */
+  readonly cause: unknown
+  /** The first parts of an `AggregateError`. */
+  readonly errors: readonly unknown[]
+  /** How many parts it has. */
+  readonly errorCount: number
+}
+
+/** Reads an error; a field that can't be read says so in its text. */
+export function readError(error: object): ErrorParts {
+  const code = propertyOf(error, 'code')
+  const stack = propertyOf(error, 'stack')
+  const [errors, errorCount] = partsOf(error)
+  return {
+    name: nameOf(error),
+    message: textOf(error, 'message') ?? '',
+    code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
+    stack: typeof stack === 'string' ? stack : undefined,
+    cause: propertyOf(error, 'cause'),
+    errors,
+    errorCount,
+  }
+}
+
+/** An error and its causes, outermost first, at most 8; a chain that comes back to itself ends there. */
+export function chainOf(thrown: unknown): unknown[] {
+  const chain: unknown[] = []
+  let link = thrown
+  while (link !== undefined && link !== null && chain.length < MAX_CHAIN && !chain.includes(link)) {
+    chain.push(link)
+    link = isError(link) ? propertyOf(link, 'cause') : undefined
+  }
+  return chain
+}
+
+/** The message of an error for people: where it is empty, what its parts, its code or its cause say. */
+export function messageOf(thrown: unknown): string {
+  return summary(thrown, MAX_CHAIN)
+}
+
+/** `name: message` of an error; any other value as {@link describe} shows it. */
+export function headline(thrown: unknown): string {
+  return lineOf(thrown, MAX_CHAIN)
+}
+
+function summary(thrown: unknown, deepest: number): string {
+  if (!isError(thrown)) return describe(thrown)
+  const { message, code, errorCount, cause } = readError(thrown)
+  // What `Promise.any` says of its own accord says nothing of the reasons.
+  if (message !== '' && (errorCount === 0 || message !== 'All promises were rejected')) return message
+  if (deepest === 0) return message
+  if (errorCount > 0) return `${message || `${errorCount} errors`}: ${partsText(thrown, deepest - 1)}`
+  if (code !== undefined) return String(code)
+  return cause === undefined ? '' : lineOf(cause, deepest - 1)
+}
+
+function lineOf(thrown: unknown, deepest: number): string {
+  if (!isError(thrown)) return describe(thrown)
+  const name = nameOf(thrown)
+  const text = summary(thrown, deepest)
+  return text === '' ? name : `${name}: ${text.slice(0, 1_000)}`
+}
+
+function partsText(error: object, deepest: number): string {
+  const [errors, count] = partsOf(error)
+  const shown = errors.map((part) => lineOf(part, deepest))
+  return [...shown, ...(count > errors.length ? [`and ${count - errors.length} more`] : [])].join('; ')
+}
+
+/** The stack of an error, its parts and its causes. What is no error is shown where it stands in the chain. */
+export function stackOf(thrown: unknown): string {
+  return stackText(thrown, MAX_CHAIN)
+}
+
+function stackText(thrown: unknown, deepest: number): string {
+  return chainOf(thrown)
+    .map((link) => {
+      if (!isError(link)) return describe(link)
+      const { stack, errors, errorCount } = readError(link)
+      const own = stack ?? headline(link)
+      if (errorCount === 0 || deepest === 0) return own
+      const parts = errors.map((part, index) => `Part ${index + 1} of ${errorCount}: ${stackText(part, 0)}`)
+      const more = errorCount > errors.length ? [`and ${errorCount - errors.length} more parts`] : []
+      return [own, ...parts, ...more].join('\n')
+    })
+    .join('\nCaused by: ')
+}
+
+function nameOf(error: object): string {
+  const name = textOf(error, 'name')
+  return name === undefined || name === '' ? 'Error' : name
+}
+
+function textOf(error: object, key: 'name' | 'message'): string | undefined {
+  try {
+    const value: unknown = Reflect.get(error, key)
+    return value === undefined || typeof value === 'string' ? value : describe(value)
+  } catch (thrown) {
+    return `(its ${key} can't be read: reading it threw ${isError(thrown) ? plainText(thrown) : describe(thrown)})`
+  }
+}
+
+/** Without a look at more than its message: that of an error whose message throws an error whose message throws may have no end. */
+function plainText(error: object): string {
+  const message = propertyOf(error, 'message')
+  return typeof message === 'string' ? describe(message) : 'an error'
+}
+
+function partsOf(error: object): readonly [readonly unknown[], number] {
+  const errors = propertyOf(error, 'errors')
+  if (!safely(() => Array.isArray(errors), false)) return [[], 0]
+  const length = propertyOf(errors, 'length')
+  if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) return [[], 0]
+  const first = Array.from({ length: Math.min(length, MAX_PARTS) }, (_, index) => propertyOf(errors, index))
+  return [first, length]
+}
+
+/** A short, safe text of any value for an error message. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(cut(value))
+  if (typeof value === 'bigint') return cut(String(value))
+  if (typeof value === 'function') {
+    const name = propertyOf(value, 'name')
+    return `function ${(typeof name === 'string' && cut(name)) || '(anonymous)'}`
+  }
+  if (!isObject(value)) return String(value)
+  if (types.isNativeError(value)) return cut(propertyText(value) ?? tagOf(value))
+  return cut(safely(() => shortJson(value), undefined) ?? tagOf(value))
+}
+
+/** JSON shows nothing of an error's message. */
+function propertyText(error: object): string | undefined {
+  const message = propertyOf(error, 'message')
+  const name = propertyOf(error, 'name')
+  return typeof message === 'string' && typeof name === 'string' ? `${name}: ${message}` : undefined
+}
+
+function tagOf(value: object): string {
+  return (
+    safely(() => Object.prototype.toString.call(value), undefined) ??
+    safely(() => inspect(value, { depth: 0, customInspect: false, getters: false, showProxy: true }), undefined) ??
+    "a value that can't be read"
+  )
+}
+
+/** Throws for what is too much: nobody sees more than its beginning. */
+function shortJson(value: object): string | undefined {
+  let parts = 0
+  const part = (_key: string, inner: unknown): unknown => {
+    if (++parts > MAX_SHOWN_PARTS) throw new RangeError('too much to show')
+    return typeof inner === 'string' ? cut(inner) : inner
+  }
+  return JSON.stringify(value, part)
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 3)}…` : text
+}
+
+const FIELDS = ['name', 'message', 'code', 'cause'] as const
+
+/**
+ * An error that everybody may read without a guard: `name` and `message` are texts, and none of its fields is a getter.
+ * The error itself, if it is such a one; otherwise a stand-in of the same class with what can be read of it.
+ */
+export function readable(error: Error): Error {
+  return safely(() => isReadable(error), false) ? error : standInFor(error)
+}
+
+function isReadable(error: Error): boolean {
+  if (types.isProxy(error) || typeof error.name !== 'string' || typeof error.message !== 'string') return false
+  for (const field of FIELDS) if (isAccessor(error, field)) return false
+  const { stack } = error
+  return stack === undefined || typeof stack === 'string'
+}
+
+function isAccessor(error: object, field: string): boolean {
+  let owner: object | null = error
+  for (let depth = 0; owner !== null && depth < MAX_PROTOTYPES; depth++) {
+    if (types.isProxy(owner)) return true
+    const property = Object.getOwnPropertyDescriptor(owner, field)
+    // That of `DOMException` is the platform's own.
+    if (property) return property.get !== undefined && owner !== DOMException.prototype
+    owner = Object.getPrototypeOf(owner) as object | null
+  }
+  return owner !== null
+}
+
+function standInFor(error: Error): Error {
+  const { name, message, stack, code, cause } = readError(error)
+  const standIn = new Error(message)
+  const prototype = safely(() => plainPrototype(error), undefined)
+  if (prototype) safely(() => Reflect.setPrototypeOf(standIn, prototype), false)
+  for (const [key, value] of ownValues(error)) define(standIn, key, value, true)
+  for (const [key, value] of Object.entries({ name, message, code, cause }))
+    if (value !== undefined) define(standIn, key, value, false)
+  define(standIn, 'stack', stack ?? `${name}: ${message}`, false)
+  return standIn
+}
+
+/** Its class, for `instanceof`; undefined where a proxy is part of the chain. */
+function plainPrototype(error: object): object | undefined {
+  if (types.isProxy(error)) return undefined
+  const own = Object.getPrototypeOf(error) as object | null
+  let link = own
+  for (let depth = 0; link !== null && depth < MAX_PROTOTYPES; depth++) {
+    if (types.isProxy(link)) return undefined
+    link = Object.getPrototypeOf(link) as object | null
+  }
+  return own ?? undefined
+}
+
+/** Own properties that are no getters, such as marks and details. */
+function ownValues(error: object): [PropertyKey, unknown][] {
+  if (types.isProxy(error)) return []
+  const keys = safely(() => Reflect.ownKeys(error).slice(0, 50), [])
+  return keys.flatMap((key): [PropertyKey, unknown][] => {
+    const property = safely(() => Object.getOwnPropertyDescriptor(error, key), undefined)
+    return property && 'value' in property ? [[key, property.value]] : []
+  })
+}
+
+function define(error: Error, key: PropertyKey, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true })
+}
+
+/** Keeps a promise that nobody awaits from ending the process when it rejects. */
+export function watchStray(value: unknown, onRejected: (reason: unknown) => void = () => {}): void {
+  if (types.isPromise(value)) void settled(value, onRejected)
+}
+
+async function settled(promise: Promise<unknown>, onRejected: (reason: unknown) => void): Promise<void> {
+  try {
+    await promise
+  } catch (reason) {
+    safely(() => onRejected(reason), undefined)
+  }
+}
