@@ -28,6 +28,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { Events } from '../telemetry/events.ts'
 import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { assertFile } from './assert-file.ts'
 import { AppStop } from './app-stop.ts'
 import { type Backfill, type BackfillRequest, type BackfillWindow } from './backfill-control.ts'
 import { type BackfillStatus } from './backfill-status.ts'
@@ -183,6 +184,7 @@ export class Piko {
     const registry = await this.#registry()
     cleanup.defer(logEvents(events, log))
     cleanup.defer(this.#metrics.observe(events))
+    if (executes) assertFile(settings)
     const store = new StoreService(settings)
     const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
     const users = [...(this.#options.services ?? []).map(serviceOf), ...this.#added]

@@ -1,7 +1,7 @@
 import { type FastifyInstance } from 'fastify'
 import { serviceGraph, toDot, toMermaid } from '../service/graph.ts'
 import { type Service } from '../service/service.ts'
-import { toSvg } from '../service/svg.ts'
+import { SvgPictures } from './svg-pictures.ts'
 
 export interface GraphSource {
   /** The root of the tree that is drawn. */
@@ -17,6 +17,7 @@ const TYPES = {
 
 /** `/graph?format=svg|dot|mermaid|json`: the live tree of services; SVG by default. */
 export function graphRoutes(server: FastifyInstance, source: GraphSource): void {
+  const pictures = new SvgPictures()
   const querystring = { type: 'object', properties: { format: { enum: Object.keys(TYPES) } } }
   server.get<{ Querystring: { format?: keyof typeof TYPES } }>(
     '/graph',
@@ -33,7 +34,7 @@ export function graphRoutes(server: FastifyInstance, source: GraphSource): void 
         case 'json':
           return graph
         case 'svg':
-          return toSvg(toDot(graph))
+          return pictures.of(toDot(graph))
       }
     },
   )

@@ -25,6 +25,12 @@ export function text(fallback: string, doc: string): KeyFormat<string> {
   return textThat((value) => value.trim() !== '', 'expected a text, not empty', fallback, doc)
 }
 
+/** A path, not the URI that SQLite would also take: folder and file are made, watched and compared by their path. */
+export function filePath(fallback: string, doc: string): KeyFormat<string> {
+  const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
+  return textThat(isPath, 'expected the path of a file, not empty and not a URI', fallback, doc)
+}
+
 function textThat(isFine: (value: string) => boolean, complaint: string, fallback: string, doc: string) {
   return {
     default: fallback,

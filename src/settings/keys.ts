@@ -1,6 +1,7 @@
 import {
   duration,
   durationOrSeconds,
+  filePath,
   flag,
   integer,
   type KeyFormat,
@@ -64,7 +65,7 @@ export const KEYS = {
     ssl_verify_host: flag(true, 'With TLS: refuse a server whose certificate was made for another host.'),
   },
   sqlite: {
-    path: text(
+    path: filePath(
       '.piko/piko.db',
       'File of the embedded database, relative to the working directory; used when mysql.dsn is empty.',
     ),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -124,11 +124,35 @@ describe('sources', () => {
         key: 'missing.toml',
         value: undefined,
         origin: 'environment variable PIKO_SETTINGS_PATH',
-        expected: 'the settings file cannot be read (ENOENT); create it or name another',
+        expected:
+          'the settings file cannot be read (ENOENT); create it, or the file to which its link leads, or name another',
       },
     ])
     expect(problems({ file: '.' })[0]?.expected).toContain('EISDIR')
   })
+
+  test.each([
+    ['a link that leads nowhere', 'ENOENT', (path: string) => symlinkSync('missing.toml', path)],
+    ['a link that leads back to itself', 'ELOOP', (path: string) => symlinkSync('settings.toml', path)],
+    ['a folder', 'EISDIR', (path: string) => mkdirSync(path)],
+  ])('settings.toml that is %s is a problem, not an absence', (_what, code, make) => {
+    make(join(cwd, 'settings.toml'))
+    expect(problems()).toEqual([
+      {
+        key: 'settings.toml',
+        value: undefined,
+        origin: 'default',
+        expected: expect.stringContaining(`cannot be read (${code})`) as string,
+      },
+    ])
+  })
+
+  test.each(['file:piko.db', 'FILE:/data/piko.db?mode=memory', 'file::memory:', ' ', ''])(
+    'sqlite.path = "%s" is no path of a file',
+    (path) => {
+      expect(problems({ overrides: { sqlite: { path } } })).toMatchObject([{ key: 'sqlite.path' }])
+    },
+  )
 
   test('an empty variable counts as not set', () => {
     write('[piko]\nname = "file"\n')

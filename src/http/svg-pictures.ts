@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { threadLoader, threadModule } from '../thread-module.ts'
+
+type Render = (dot: string) => Promise<string>
+
+/**
+ * Pictures of a graph. Each version of it is drawn once, whoever asks for it and however often; one at a time.
+ */
+export class SvgPictures {
+  readonly #render: Render
+  #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
+
+  constructor(render: Render = renderInThread) {
+    this.#render = render
+  }
+
+  /** @param dot the graph as a Graphviz text: what differs in it is another version */
+  of(dot: string): Promise<string> {
+    if (this.#last?.dot === dot) return this.#last.svg
+    const before = this.#last?.svg
+    const next = { dot, svg: this.#after(before, dot) }
+    this.#last = next
+    // The next request tries again.
+    next.svg.catch(() => {
+      if (this.#last === next) this.#last = undefined
+    })
+    return next.svg
+  }
+
+  async #after(before: Promise<string> | undefined, dot: string): Promise<string> {
+    await Promise.allSettled([before])
+    return this.#render(dot)
+  }
+}
+
+/** In a thread that ends with it: Graphviz holds the event loop for up to a quarter of a second, and few processes draw anything. */
+async function renderInThread(dot: string): Promise<string> {
+  const thread = new Worker(threadModule('svg-thread', import.meta.url), {
+    workerData: dot,
+    // None of the process's own options.
+    execArgv: [...threadLoader],
+    name: 'piko graph',
+  })
+  thread.unref()
+  try {
+    // Rejects when the thread fails.
+    const [svg] = (await once(thread, 'message')) as [string]
+    return svg
+  } finally {
+    await thread.terminate()
+  }
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { graphRoutes } from '../../src/http/graph.ts'
+import { SvgPictures } from '../../src/http/svg-pictures.ts'
+import { defineService } from '../../src/service/define-service.ts'
+import { fastify } from 'fastify'
+
+describe('/graph', () => {
+  it('draws a large tree, many times at once, while the event loop turns', { timeout: 120_000 }, async () => {
+    const children = Array.from({ length: 60 }, (_, index) => defineService({ name: `child ${index}` }))
+    const root = defineService({ name: 'app', children })
+    const server = fastify()
+    onTestFinished(() => server.close())
+    graphRoutes(server, { services: () => root })
+    let turns = 0
+    const timer = setInterval(() => (turns += 1), 1)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => server.inject('/graph')))
+    clearInterval(timer)
+    for (const { statusCode, body } of answers) {
+      expect(statusCode, body).toBe(200)
+      expect(body).toContain('<svg')
+    }
+    // A thread takes far longer to start than that.
+    expect(turns).toBeGreaterThan(10)
+  })
+})
+
+describe('pictures', () => {
+  it('draw each version once, one at a time, for all who ask', async () => {
+    const drawn: string[] = []
+    let current = 0
+    const pictures = new SvgPictures(async (dot) => {
+      expect(++current).toBe(1)
+      drawn.push(dot)
+      await new Promise((resolve) => setImmediate(resolve))
+      current -= 1
+      return `<svg>${dot}</svg>`
+    })
+    expect(await Promise.all([pictures.of('a'), pictures.of('a'), pictures.of('b'), pictures.of('b')])).toEqual([
+      '<svg>a</svg>',
+      '<svg>a</svg>',
+      '<svg>b</svg>',
+      '<svg>b</svg>',
+    ])
+    await pictures.of('b')
+    expect(drawn).toEqual(['a', 'b'])
+  })
+
+  it('are drawn anew after a failure', async () => {
+    let calls = 0
+    const pictures = new SvgPictures(async () => {
+      if (++calls === 1) throw new Error('no memory')
+      return '<svg/>'
+    })
+    await expect(pictures.of('a')).rejects.toThrow('no memory')
+    expect(await pictures.of('a')).toBe('<svg/>')
+  })
+})
