@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { toError } from '../errors.ts'
 import { exitCodeOf } from './exit-code.ts'
+import { exitGuard } from './exit-guard.ts'
 import { leave } from './leave.ts'
 import { printError } from './print-error.ts'
 import { createProgram } from './program.ts'
@@ -11,7 +12,10 @@ import { usageError } from './usage-error.ts'
 /** Runs one command; the process ends by itself with its exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', endOnClosedPipe)
-  process.exitCode = await execute(args)
+  exitGuard.begin()
+  const code = await execute(args)
+  exitGuard.finish(code)
+  process.exitCode = code
   leave()
 }
 
@@ -31,6 +35,9 @@ async function execute(args: readonly string[]): Promise<number> {
 
 /** `piko windows … | head` reads no further: that is no failure. */
 function endOnClosedPipe(error: Error): void {
-  if ('code' in error && error.code === 'EPIPE') process.exit()
+  if ('code' in error && error.code === 'EPIPE') {
+    exitGuard.allow()
+    process.exit()
+  }
   throw error
 }

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { messageOf, readError, safely, stackOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
 import { redactText } from '../job/redact.ts'
+import { visible, visibleBlock, visibleJson } from '../job/visible.ts'
 import { styleFor } from './style.ts'
 
 /**
@@ -19,12 +20,12 @@ export function printError(error: Error, { json }: { json: boolean }): void {
 
 function jsonOf(error: Error, code: string, stack: string | undefined): string {
   const details = isPikoError(error) ? error.details : {}
-  return JSON.stringify({ error: { code, message: messageOf(error), details, ...(stack !== undefined && { stack }) } })
+  return visibleJson({ error: { code, message: messageOf(error), details, ...(stack !== undefined && { stack }) } })
 }
 
 function textOf(error: Error, code: string, stack: string | undefined): string {
   const { red, gray } = styleFor(process.stderr)
-  const line = `${red(`error ${code}:`)} ${messageOf(error) || readError(error).name}`
-  if (stack !== undefined) return `${line}\n${gray(stack)}`
+  const line = `${red(`error ${code}:`)} ${visibleBlock(messageOf(error) || readError(error).name, '  ')}`
+  if (stack !== undefined) return `${line}\n${gray(visible(stack))}`
   return code === 'UNEXPECTED' ? `${line} (PIKO_LOG_LEVEL=debug shows the stack)` : line
 }

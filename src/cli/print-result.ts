@@ -1,6 +1,8 @@
+import { visibleJson } from '../job/visible.ts'
+
 /** Writes what a command found to standard output: one line of JSON, or lines for people. */
 export function printResult(json: boolean, data: object, text: () => string): void {
-  process.stdout.write(`${json ? JSON.stringify(data) : text()}\n`)
+  process.stdout.write(`${json ? visibleJson(data) : text()}\n`)
 }
 
 /** `2026-01-01T00:00:00Z`; fractions only where there are some. */

@@ -1,4 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
+import { visibleLine } from '../job/visible.ts'
 import { type EventMap } from '../telemetry/events.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
@@ -15,7 +16,8 @@ export class ProgressBar {
   }
 
   /** Without a total only the count moves. */
-  show({ done, total, message = '' }: Progress): void {
+  show({ done, total, message: said = '' }: Progress): void {
+    const message = visibleLine(said)
     this.#bars ??= newBars(this.#terminal, total !== undefined)
     this.#bar ??= this.#bars.create(total ?? 0, done, { message })
     if (total !== undefined) this.#bar.setTotal(total)

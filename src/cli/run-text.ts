@@ -1,4 +1,5 @@
 import { type Run } from '../job/run.ts'
+import { visibleBlock, visibleJson } from '../job/visible.ts'
 import { formatMs } from '../time/duration.ts'
 import { instantText } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'
@@ -29,19 +30,22 @@ export function runData(run: Run): object {
   }
 }
 
+/** Under the values of the lines above. */
+const NEXT = ' '.repeat(10)
+
 /** For people. */
 export function runText(run: Run): string {
   const style = styleFor(process.stdout)
   const duration = durationMs(run)
   const lines: [string, string | undefined][] = [
     ['run', String(run.id)],
-    ['job', run.jobId],
+    ['job', visibleBlock(run.jobId, NEXT)],
     ['state', runStateColour(style, run.state)(run.state)],
     ['window', run.window && `${instantText(run.window.start)} to ${instantText(run.window.end)}`],
     ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
     ['duration', duration === undefined ? undefined : formatMs(duration)],
-    ['output', run.output === undefined ? undefined : JSON.stringify(run.output)],
-    ['error', run.error && `${run.error.name}: ${run.error.message}`],
+    ['output', run.output === undefined ? undefined : visibleJson(run.output)],
+    ['error', run.error && visibleBlock(`${run.error.name}: ${run.error.message}`, NEXT)],
   ]
   return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`])).join('\n')
 }

@@ -7,6 +7,7 @@ import { type AppLogger } from '../telemetry/log.ts'
 import { PikoError } from '../errors.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
+import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { parseInstant } from './parse-instant.ts'
 import { parseJson } from './parse-json.ts'
@@ -65,6 +66,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     execute: options.wait,
     ...(bar && { logger: await loggerAbove(bar, settings) }),
   })
+  exitGuard.watch(app.events)
   const signals = stopSignals()
   try {
     await app.start()

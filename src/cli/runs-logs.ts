@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
+import { visibleBlock, visibleJson } from '../job/visible.ts'
 import { TERMINAL_STATES } from '../job/run.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'
@@ -48,7 +49,7 @@ export function addRunLogs(runs: Command): void {
           }
           const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
           after = lines.at(-1)?.id ?? after
-          if (follow && json) for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`)
+          if (follow && json) for (const line of lines) process.stdout.write(`${visibleJson(line)}\n`)
           else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
           else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
           if (!isOver) await sleep(FOLLOW_MS)
@@ -59,6 +60,6 @@ export function addRunLogs(runs: Command): void {
 
 function lineText({ at, level, attempt, message, fields }: RunLogLine): string {
   const style = styleFor(process.stdout)
-  const words = `${instantText(at)} #${attempt} ${level.padEnd(5)} ${message}`
-  return fields ? `${words} ${style.dim(JSON.stringify(fields))}` : words
+  const words = `${instantText(at)} #${attempt} ${level.padEnd(5)} ${visibleBlock(message)}`
+  return fields ? `${words} ${style.dim(visibleJson(fields))}` : words
 }

@@ -2,6 +2,7 @@ import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
+import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 
 interface StartOptions {
@@ -41,6 +42,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
     import('./app-worker.ts'),
   ])
   const app = new Piko({ jobs: [...registry] })
+  exitGuard.watch(app.events)
   // First: a port that is taken stops the start before the database is touched, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
@@ -54,7 +56,9 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
   // The first signal was answered; what is left is what a second one, the deadline or a crash has cut short.
-  if (code !== 0) process.exit(code)
+  if (code === 0) return
+  exitGuard.allow()
+  process.exit(code)
 }
 
 function printStarted(app: Piko, url: string | undefined): void {

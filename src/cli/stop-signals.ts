@@ -1,4 +1,5 @@
 import { PikoError } from '../errors.ts'
+import { exitGuard } from './exit-guard.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from '../service/process-signals.ts'
 
 /** A command that a signal ended before its work was done. */
@@ -18,6 +19,9 @@ export class InterruptedError extends PikoError {
  */
 export function stopSignals(): { readonly first: Promise<StopSignal>; readonly release: () => void } {
   const signals = new ProcessSignals(() => {})
-  void signals.second.then((signal) => process.exit(signalExitCode(signal)))
+  void signals.second.then((signal) => {
+    exitGuard.allow()
+    process.exit(signalExitCode(signal))
+  })
   return { first: signals.first, release: () => signals.release() }
 }

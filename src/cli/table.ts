@@ -1,3 +1,5 @@
+import { visible } from '../job/visible.ts'
+
 export interface Column<Row> {
   readonly title: string
   readonly cell: (row: Row) => string
@@ -8,7 +10,7 @@ export interface Column<Row> {
 const GAP = '  '
 const WIDEST_CELL = 100
 
-/** Rows in aligned columns under their titles. Control characters of cells are not let through to the terminal. */
+/** Rows in aligned columns under their titles. What a terminal would obey is written as an escape. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
   const widths = columns.map(({ title }, index) =>
@@ -28,6 +30,6 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
 }
 
 function plain(text: string): string {
-  const line = text.replace(/\p{Cc}+/gu, ' ').trim()
+  const line = visible(text.replace(/\s+/g, ' ')).trim()
   return line.length > WIDEST_CELL ? `${line.slice(0, WIDEST_CELL - 1)}…` : line
 }

@@ -1,4 +1,5 @@
 import { type Command } from 'commander'
+import { visibleBlock } from '../job/visible.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { parseInstant } from './parse-instant.ts'
 import { printResult } from './print-result.ts'
@@ -22,10 +23,8 @@ export function addWhy(program: Command): void {
     .action((jobId: string, tick: Date | undefined, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const why = await app.why(jobId, tick)
-        printResult(
-          json,
-          { jobId, tick: why.tick ?? null, runId: why.runId ?? null, why: why.sentence },
-          () => why.sentence,
+        printResult(json, { jobId, tick: why.tick ?? null, runId: why.runId ?? null, why: why.sentence }, () =>
+          visibleBlock(why.sentence),
         )
       }),
     )

@@ -1,11 +1,13 @@
 import { constants } from 'node:os'
 
-export type StopSignal = 'SIGINT' | 'SIGTERM'
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
+const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /** npm and npx send on what the terminal has already sent to the whole process group: that is one Ctrl-C, not two. */
 const ECHO_MS = 500
 
-/** Listens to SIGINT and SIGTERM, which then no longer end the process by themselves, and to SIGUSR2. */
+/** Listens to SIGINT, SIGTERM and SIGHUP, which then no longer end the process by themselves, and to SIGUSR2. */
 export class ProcessSignals {
   readonly #first = Promise.withResolvers<StopSignal>()
   readonly #second = Promise.withResolvers<StopSignal>()
@@ -15,7 +17,7 @@ export class ProcessSignals {
   /** @param report called on each SIGUSR2 */
   constructor(report: () => void) {
     this.#report = report
-    process.on('SIGINT', this.#onStop).on('SIGTERM', this.#onStop)
+    for (const signal of STOP_SIGNALS) process.on(signal, this.#onStop)
     if (process.platform !== 'win32') process.on('SIGUSR2', this.#report)
   }
 
@@ -30,7 +32,8 @@ export class ProcessSignals {
 
   /** Gives the signals their usual meaning again. */
   release(): void {
-    process.off('SIGINT', this.#onStop).off('SIGTERM', this.#onStop).off('SIGUSR2', this.#report)
+    for (const signal of STOP_SIGNALS) process.off(signal, this.#onStop)
+    process.off('SIGUSR2', this.#report)
   }
 
   readonly #onStop = (signal: StopSignal): void => {
@@ -44,7 +47,7 @@ export class ProcessSignals {
   }
 }
 
-/** What a shell expects of a process that a signal ended: 130 and 143. */
+/** What a shell expects of a process that a signal ended: 129, 130 and 143. */
 export function signalExitCode(signal: StopSignal): number {
   return 128 + constants.signals[signal]
 }

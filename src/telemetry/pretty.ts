@@ -1,7 +1,7 @@
 import { prettyFactory } from 'pino-pretty'
+import { visible, visibleBlock, visibleJson, visibleLine } from '../job/visible.ts'
 
 const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
-const CONTROL = /(?![\n\t])\p{Cc}/gu
 const BARE_VALUE = /^[^\s"=]+$/
 
 /**
@@ -21,8 +21,8 @@ export function prettyPrinter(options: { colour: boolean }): (line: string) => s
     hideObject: true,
     messageFormat: (log, _messageKey, _levelLabel, { colors }) => {
       const error = isLoggedError(log['err']) ? log['err'] : isLoggedError(log['error']) ? log['error'] : undefined
-      const message = typeof log['msg'] === 'string' ? log['msg'].replace(CONTROL, '') : ''
-      const fields = [...fieldsOf(log), ...(error ? [`err=${JSON.stringify(summaryOf(error))}`] : [])].join(' ')
+      const message = typeof log['msg'] === 'string' ? visibleBlock(log['msg']) : ''
+      const fields = [...fieldsOf(log), ...(error ? [`err=${visibleJson(summaryOf(error))}`] : [])].join(' ')
       const stack = error && isSevere(log['level']) ? `\n${indent(stackOf(error))}` : ''
       return [message, colors.gray(fields)].filter((part) => part !== '').join(' ') + stack
     },
@@ -48,7 +48,8 @@ function fieldsOf(log: Record<string, unknown>): string[] {
   return Object.entries(log)
     .filter(([key, value]) => !OWN_KEYS.has(key) || ((key === 'err' || key === 'error') && !isLoggedError(value)))
     .map(
-      ([key, value]) => `${key}=${typeof value === 'string' && BARE_VALUE.test(value) ? value : JSON.stringify(value)}`,
+      ([key, value]) =>
+        `${visibleLine(key)}=${typeof value === 'string' && BARE_VALUE.test(value) ? visible(value) : visibleJson(value)}`,
     )
 }
 
@@ -58,7 +59,7 @@ function summaryOf(error: LoggedError): string {
 }
 
 function stackOf(error: LoggedError): string {
-  const own = (error.stack ?? `${error.type}: ${error.message}`).replace(CONTROL, '')
+  const own = visible(error.stack ?? `${error.type}: ${error.message}`)
   return error.cause ? `${own}\nCaused by: ${stackOf(error.cause)}` : own
 }
 

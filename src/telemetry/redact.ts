@@ -1,5 +1,5 @@
 import { describe, isError, messageOf, propertyOf, readError, safely } from '../errors-read.ts'
-import { HIDDEN, redactText } from '../job/redact.ts'
+import { HIDDEN, isSecretKey, redactText } from '../job/redact.ts'
 
 // What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
 // the JSON of it, would not end; the limits make the cost of a line independent of what is logged.
@@ -13,8 +13,6 @@ const LONGEST_STACK = 16_000
 /** Secrets are hidden before a text is cut: half a connection string is no longer known for one. */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
-
-const SECRET_KEY = /(?:password|passwd|token|secret|dsn|authorization|api_?key)$/i
 
 /**
  * A copy of a log line's fields in which the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …) are
@@ -35,7 +33,7 @@ class Copier {
     for (const key of keys.slice(0, MOST_ENTRIES)) {
       try {
         const item = Reflect.get(value, key) as unknown
-        const isSecret = SECRET_KEY.test(key) && item !== undefined && item !== null
+        const isSecret = isSecretKey(key) && item !== undefined && item !== null
         copied[key] = isSecret ? HIDDEN : this.#value(item, inner)
       } catch {
         copied[key] = UNREADABLE
@@ -52,13 +50,22 @@ class Copier {
     if (path.includes(value)) return '[Circular]'
     if (path.length === DEEPEST || this.#objects === MOST_OBJECTS) return Array.isArray(value) ? '[Array]' : '[Object]'
     this.#objects++
+    if (value instanceof Map) return this.#map(value, path)
     return Array.isArray(value) ? this.#items(value, path) : this.entries(value, path)
   }
 
   #items(items: readonly unknown[], path: readonly object[]): unknown[] {
     const inner = [...path, items]
-    const copied = items.slice(0, MOST_ENTRIES).map((item) => this.#value(item, inner))
+    // Raw headers are a list of names and values by turns.
+    const isHidden = (index: number): boolean => typeof items[index] === 'string' && isHeader(items[index - 1])
+    const copied = items
+      .slice(0, MOST_ENTRIES)
+      .map((item, index) => (isHidden(index) ? HIDDEN : this.#value(item, inner)))
     return items.length > MOST_ENTRIES ? [...copied, `… ${items.length - MOST_ENTRIES} more`] : copied
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>, path: readonly object[]): Record<string, unknown> {
+    return this.entries(Object.fromEntries([...map].map(([key, value]) => [String(key), value])), path)
   }
 
   /** Only what is named here leaves an error: drivers hang whole statements with their values on theirs (`sql`). */
@@ -88,4 +95,11 @@ class Copier {
 
 function bounded(text: string, longest: number): string {
   return text.length <= longest ? text : `${redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)}…`
+}
+
+function isHeader(name: unknown): boolean {
+  return (
+    typeof name === 'string' &&
+    /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|secret))$/i.test(name)
+  )
 }

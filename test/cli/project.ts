@@ -83,7 +83,7 @@ export class CliProcess {
     return this.#stderr
   }
 
-  kill(signal: 'SIGINT' | 'SIGTERM'): void {
+  kill(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     this.#child.kill(signal)
   }
 

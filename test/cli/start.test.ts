@@ -84,7 +84,8 @@ export const endless = defineJob({ id: 'endless' }, async () => {
     })
     const piko = project.start(['start', '--no-http'])
     await until(() => project.has('begun'))
-    piko.kill('SIGINT')
+    // As SIGINT and SIGTERM do.
+    piko.kill('SIGHUP')
     expect((await piko.ended).code).toBe(0)
     expect(project.has('done')).toBe(true)
 
@@ -316,5 +317,31 @@ export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung }
     await fetch(`${url}/healthz`)
     piko.kill('SIGTERM')
     expect((await piko.ended).code).toBe(0)
+  })
+})
+
+describe('process.exit in a handler', () => {
+  it.each(['run', 'start'] as const)('makes no success of piko %s, and the job is named', async (command) => {
+    const schedule = command === 'start' ? `, at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d'` : ''
+    const project = new Project({
+      'jobs.ts': `
+import { defineJob } from 'piko'
+export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0))`,
+    })
+    const { code, stderr } = await project.piko(command === 'run' ? ['run', 'quits'] : ['start', '--no-http'])
+    expect(stderr).toMatch(/ended with code 0 before the command was done with runs under way: quits 1/)
+    expect(code).toBe(1)
+  })
+
+  it('nor does an exit code that a handler sets make one of a run that failed', async () => {
+    const project = new Project({
+      'jobs.ts': `
+import { defineJob } from 'piko'
+export const fails = defineJob({ id: 'fails', retry: { limit: 0 } }, () => {
+  process.exitCode = 0
+  throw new Error('no')
+})`,
+    })
+    expect((await project.piko(['run', 'fails'])).code).toBe(1)
   })
 })

@@ -18,5 +18,5 @@ it('aligns columns by what is seen, not by what colours add', () => {
 
 it('lets no control character of a cell through, and cuts what is too long', () => {
   const text = table([{ title: 'error', cell: (row: string) => row }], ['two\nlines\u001b[2J', 'x'.repeat(200)])
-  expect(text).toBe(`ERROR\ntwo lines [2J\n${'x'.repeat(99)}…`)
+  expect(text).toBe(`ERROR\ntwo lines\\u001b[2J\n${'x'.repeat(99)}…`)
 })

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { redactText } from '../../src/job/redact.ts'
 
@@ -28,6 +29,92 @@ describe('redactText', () => {
   ])('leaves %j as it is', (text) => {
     expect(redactText(text)).toBe(text)
   })
+
+  const keys = [
+    'password',
+    'X-API-Key',
+    'cookie',
+    'set-cookie',
+    'db_pwd',
+    'passphrase',
+    'privateKey',
+    'credentials',
+    'apiKey',
+    'api key',
+    'MYSQL_PASSWORD',
+    'Authorization',
+    'client_secret',
+    'access_token',
+  ]
+  const carriers = [
+    (key: string, value: string) => `${key}=${value}`,
+    (key: string, value: string) => `${key}: ${value}`,
+    (key: string, value: string) => `failed with ${key}='${value}' at 3`,
+    (key: string, value: string) => `{"${key}":"${value}"}`,
+    (key: string, value: string) => JSON.stringify({ msg: JSON.stringify({ [key]: value }) }),
+    (key: string, value: string) => JSON.stringify({ a: JSON.stringify({ b: JSON.stringify({ [key]: value }) }) }),
+    (key: string, value: string) => `{ ${key}: '${value}', other: 1 }`,
+  ]
+  it('hides every secret in every notation', () => {
+    const secret = fc.string({ unit: fc.constantFrom(...'abcXYZ0189$!#%+/=._~-'), minLength: 5, maxLength: 40 })
+    fc.assert(
+      fc.property(secret, fc.constantFrom(...keys), fc.constantFrom(...carriers), (value, key, carry) => {
+        expect(redactText(carry(key, value))).not.toContain(value)
+      }),
+    )
+  })
+
+  it('hides a quoted secret with quotes and signs of its own, and leaves the JSON readable', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...keys), (tail, key) => {
+        const value = `s3cret"\\${tail}`
+        for (const text of [
+          { [key]: value, next: 1 },
+          { msg: JSON.stringify({ [key]: value }), next: 1 },
+        ]) {
+          const shown = redactText(JSON.stringify(text))
+          expect(shown).not.toContain('s3cret')
+          expect(JSON.parse(shown)).toMatchObject({ next: 1 })
+        }
+      }),
+    )
+  })
+
+  it.each([
+    ['sent Authorization: Bearer abc.def-123', 'abc.def'],
+    ['Bearer abcdefgh was refused', 'abcdefgh'],
+    ['Basic dXNlcjpwdw== was refused', 'dXNlcj'],
+    ['GET /x?sig=s3cr3t&page=1', 's3cr3t'],
+    ['GET /x?X-Amz-Signature=s3cr3t&page=1', 's3cr3t'],
+    ['Cookie: sid=s3cr3t; other=more', 'more'],
+    ['key AKIAIOSFODNN7EXAMPLE', 'AKIAIOSF'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----', 'MIIEow'],
+  ])('hides the secret of %j', (text, secret) => {
+    expect(redactText(text)).not.toContain(secret)
+  })
+
+  it.each([
+    'tokens: 5',
+    'passwordless: yes',
+    'monkey=3',
+    "key: 'orders'",
+    'author: Ann',
+    'signal=SIGTERM',
+    'Basic authentication is needed',
+    '{"token":null}',
+    'mysql.dsn: expected text',
+  ])('leaves the word of %j', (text) => {
+    expect(redactText(text)).toBe(text)
+  })
+
+  it.each(['password="', 'token=\\\\', '{"cookie":"', '\\"', '-----BEGIN PRIVATE KEY-----', 'Bearer ', '://a:'])(
+    'takes bounded time for a megabyte of %j',
+    (part) => {
+      const started = performance.now()
+      redactText(part.repeat(1_000_000 / part.length))
+      expect(performance.now() - started).toBeLessThan(20_000)
+    },
+  )
 
   it('takes time in proportion to the length of a line without spaces', () => {
     const line = 'a://b:c'.repeat(100_000)
