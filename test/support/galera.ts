@@ -64,7 +64,10 @@ class Member {
       ...this.#clusterArgs(members, provider),
       ...(isFirst ? ['--wsrep-new-cluster'] : []),
     ]
-    this.#process = spawn('mariadbd', args, { cwd: this.folder, stdio: ['ignore', log, log] })
+    this.#process = spawn(findProgram('mariadbd') ?? '/usr/sbin/mariadbd', args, {
+      cwd: this.folder,
+      stdio: ['ignore', log, log],
+    })
     for (const deadline = Date.now() + SYNC_DEADLINE_MS; !(await this.#isSynced()); await sleep(200)) {
       if (!isRunning(this.#process) || Date.now() > deadline)
         throw new Error(`${this.name} did not join; its log ends with:\n${this.logTail()}`)
