@@ -5,6 +5,7 @@ import { databaseFault, type DatabaseFault } from '../database-faults.ts'
 import { processClock } from '../service/clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
+import { MYSQL_SESSION } from './mysql-session.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 import { withPeerName } from './tls-stream.ts'
 
@@ -85,6 +86,12 @@ class MysqlRenewer implements Renewer {
     const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
     // Without a listener an error between two statements would end the process.
     connection.on('error', () => this.close())
+    try {
+      for (const sql of MYSQL_SESSION) await connection.query({ sql, timeout })
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
     return connection
   }
 }

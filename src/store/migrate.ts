@@ -4,6 +4,7 @@ import { type Database } from './database.ts'
 import { migrationFolder, readMigrations } from './migration-files.ts'
 import { type Direction, MigrationLog } from './migration-log.ts'
 import { latestOf, type Move, nextMove, refuseUnknown, schemaNewer, targetVersion } from './migration-plan.ts'
+import { asMigrationFailure } from './missing-rights.ts'
 import { migrateMysql } from './mysql-migrator.ts'
 import { migrateSqlite } from './sqlite-migrator.ts'
 import { type Tables } from './tables.ts'
@@ -38,6 +39,14 @@ export interface MigrationStatus {
  * @throws PikoError `SCHEMA_NEWER`, `MIGRATION_FAILED`, `USAGE` for a version `to` that does not exist
  */
 export async function migrate(database: Database, options: MigrateOptions): Promise<{ applied: string[] }> {
+  try {
+    return await migrateTo(database, options)
+  } catch (error) {
+    throw asMigrationFailure(error, database)
+  }
+}
+
+async function migrateTo(database: Database, options: MigrateOptions): Promise<{ applied: string[] }> {
   const files = readMigrations(options.folder ?? migrationFolder(database.dialect.name))
   const log = new MigrationLog(database.dialect)
   const records = await log.read(database.db)

@@ -4,6 +4,7 @@ import { type Database } from './database.ts'
 import { LockLost, MigrationLock } from './migration-lock.ts'
 import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
+import { rightsAdvice } from './missing-rights.ts'
 
 /**
  * MySQL commits DDL by itself, so a migration proceeds by single statements and notes each one, under the lock. A
@@ -74,7 +75,14 @@ async function takeSteps(database: Database, log: MigrationLog, lock: MigrationL
       await lock.guarded((trx) => log.closeStep(trx, version, step + 1))
     } catch (error) {
       if (error instanceof LockLost) throw error
-      throw migrationFailed(move, step, error, 'remove the cause and run it again: it goes on with this statement')
+      const advice = rightsAdvice(error, database.location)
+      const goesOn = 'run it again: it goes on with this statement'
+      throw migrationFailed(
+        move,
+        step,
+        error,
+        advice === undefined ? `remove the cause and ${goesOn}` : `${advice}; then ${goesOn}`,
+      )
     }
   }
   await lock.guarded((trx) => log.finish(trx, version, direction))

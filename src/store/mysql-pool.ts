@@ -2,6 +2,7 @@ import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnect
 import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { isConnectionLost } from '../database-faults.ts'
 import { PikoError, toError } from '../errors.ts'
+import { MYSQL_SESSION } from './mysql-session.ts'
 import { connectionParams, tlsAdvice } from './mysql-tls.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
 import { withPeerName } from './tls-stream.ts'
@@ -27,18 +28,6 @@ export interface MysqlOptions {
   /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>
 }
-
-const SESSION = [
-  // Every queue statement counts on it: under REPEATABLE READ a claim locks gaps and queues behind inserts.
-  `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`,
-  // MySQL 8's own default mode, also where the server was set to another. Without strictness a value too long is cut;
-  // with NO_BACKSLASH_ESCAPES the driver's escaping of values would be wrong.
-  `SET SESSION time_zone = '+00:00', sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,` +
-    `ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`,
-  // The server's 50 s would let a few locked rows hold up a node for minutes; who waits tries again.
-  // MariaDB's default from 11.6.2 on would fail a claim whose runs another has changed since its look.
-  `SET SESSION innodb_lock_wait_timeout = 5 /*M!110602 , innodb_snapshot_isolation = OFF */`,
-]
 
 const CLOSE_DEADLINE_MS = 5_000
 
@@ -207,7 +196,7 @@ export class MysqlPool implements KyselyPool {
     // statement that was running has had its own error.
     connection.on('error', () => this.#opened.delete(connection))
     const run = (index: number): void => {
-      const statement = SESSION[index]
+      const statement = MYSQL_SESSION[index]
       if (statement === undefined) {
         this.#hasConnected = true
         return callback(null, timed)

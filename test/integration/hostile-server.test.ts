@@ -1,0 +1,117 @@
+import { createConnection } from 'mysql2/promise'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { Piko } from '../../src/engine/app.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { recordEvents } from '../support/app.ts'
+import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'
+import { rejected } from '../support/thrown.ts'
+
+let server: MysqlServer
+
+beforeAll(async () => {
+  server = await startMysqlServer({ args: [] })
+}, 300_000)
+afterAll(() => server?.stop())
+
+async function ask(statements: readonly string[]): Promise<void> {
+  const connection = await createConnection(server.dsn)
+  for (const statement of statements) await connection.query(statement)
+  await connection.end()
+}
+
+function appOn(dsn: string, more: { readonly auto_migrate?: boolean } = {}): Piko {
+  const job = defineJob({ id: 'job', every: '1d' }, (ctx) => ctx.input)
+  const app = new Piko({
+    jobs: [job],
+    settings: { mysql: { dsn }, piko: { log_level: 'silent', lease: '10s', ...more } },
+  })
+  onTestFinished(() => app.stop())
+  return app
+}
+
+describe('a server with hostile defaults', () => {
+  it.each<[string, string, string]>([
+    ['sql_safe_updates', '1', '0'],
+    ['autocommit', '0', '1'],
+    ['completion_type', '1', '0'],
+    ['sql_mode', "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,PIPES_AS_CONCAT'", "''"],
+    ['tx_read_only', '1', '0'],
+    ['tx_isolation', "'SERIALIZABLE'", "'REPEATABLE-READ'"],
+    ['default_storage_engine', "'MyISAM'", "'InnoDB'"],
+    ['sql_select_limit', '1', '18446744073709551615'],
+    ['lock_wait_timeout', '0', '86400'],
+    ['max_statement_time', '0.000001', '0'],
+    ['time_zone', "'+05:30'", "'SYSTEM'"],
+    ['init_connect', "'SET NAMES latin1, sql_auto_is_null = 1'", "''"],
+    ['foreign_key_checks', '0', '1'],
+    ['innodb_lock_wait_timeout', '1', '50'],
+  ])(
+    '%s = %s: migrates, runs a job and keeps its lease',
+    async (name, value, normal) => {
+      const database = `hostile_${name}`
+      await ask([`CREATE DATABASE ${database}`])
+      // `init_connect` is for those who may not do everything.
+      await ask([
+        `CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'pw'`,
+        `GRANT ALL ON ${database}.* TO plain@'%'`,
+        `SET GLOBAL ${name} = ${value}`,
+      ])
+      try {
+        const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, '//plain:pw@')}/${database}`)
+        const lost = recordEvents(app, 'node.lost')
+        await app.start()
+        const input = `it's "quoted" \\ Grüße 😀`
+        expect(await app.run('job', { input, wait: true })).toMatchObject({ state: 'succeeded', output: input })
+        const ids = await app.enqueueMany('job', [{ input: 1 }, { input: 2 }, { input: 3 }])
+        for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded' })
+        expect(lost).toEqual([])
+        await app.stop()
+      } finally {
+        // The session that sets it back has the hostile value itself.
+        const connection = await createConnection(server.dsn)
+        await connection.query(`SET GLOBAL ${name} = ${normal}`).finally(() => connection.destroy())
+      }
+    },
+    120_000,
+  )
+})
+
+describe('a user without the rights of a migration', () => {
+  it.each([
+    ['none but USAGE on its tables', 'CREATE TEMPORARY TABLES', /denied/],
+    ['no CREATE', 'SELECT, INSERT, UPDATE, DELETE', /CREATE command denied/],
+    ['no ALTER', 'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP', /ALTER command denied|INDEX command denied/],
+  ])(
+    'has %s: is told the GRANT and the other ways',
+    async (name, rights, reason) => {
+      const database = `rights_${name.replaceAll(/\W/g, '')}`
+      const user = `'poor'@'%'`
+      await ask([
+        `CREATE DATABASE ${database}`,
+        `CREATE OR REPLACE USER ${user} IDENTIFIED BY 'pw'`,
+        `GRANT ${rights} ON ${database}.* TO ${user}`,
+      ])
+      const dsn = `${server.dsn.replace(/\/\/[^@]+@/, '//poor:pw@')}/${database}`
+      const error = await rejected(appOn(dsn).start())
+      expect(error.code).toBe('MIGRATION_FAILED')
+      expect(error.message).toMatch(reason)
+      expect(error.message).toContain(
+        `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON \`${database}\`.* TO 'poor'@`,
+      )
+      expect(error.message).toContain('piko migrate up')
+      expect(error.message).toContain('auto_migrate = false')
+      // Another user migrates, or the right is given: the advice holds.
+      const rich = appOn(`${server.dsn}/${database}`)
+      await rich.start()
+      await rich.stop()
+      await ask([`GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.* TO ${user}`])
+      for (const auto_migrate of [false, true]) {
+        const app = appOn(dsn, { auto_migrate })
+        await app.start()
+        expect(await app.run('job', { wait: true })).toMatchObject({ state: 'succeeded' })
+        await app.stop()
+      }
+    },
+    120_000,
+  )
+})
