@@ -12,13 +12,13 @@ import { loadTypeScript } from './typescript-loader.ts'
  *
  * TypeScript runs as it is, decorators of either standard included, with `cwd`'s `tsconfig.json`.
  *
- * @param globs relative to `cwd`; `!` in front excludes. `node_modules` and declaration files are never matched.
+ * @param globs relative to `cwd`; `!` in front excludes. `node_modules` and declaration files are never matched, tests and mocks only by
+ * a glob that names them, such as `jobs/a.test.ts`.
  * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported,
  * `JOB_INVALID` and `SCHEDULE_INVALID` with the file's name when a job that it defines is wrong
  */
 export async function discoverJobs(globs: readonly string[], cwd: string): Promise<JobModule[]> {
-  const matches = await glob([...globs], { cwd, absolute: true, ignore: ['**/node_modules/**', '**/*.d.{ts,mts,cts}'] })
-  const files = matches.filter((file) => IMPORTABLE.test(file)).sort()
+  const files = await filesOf(globs, cwd)
   if (files.length === 0) {
     throw new PikoError('JOBS_NOT_FOUND', `no file matches ${globs.map((one) => `"${one}"`).join(', ')} in ${cwd}`, {
       details: { globs, cwd },
@@ -28,6 +28,26 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
   const modules: JobModule[] = []
   for (const file of files) modules.push(await load(file, relative(cwd, file).replaceAll(sep, '/')))
   return modules
+}
+
+const IGNORED = ['**/node_modules/**', '**/*.d.{ts,mts,cts}']
+const TESTS = ['**/*.{test,spec}.*', '**/{__tests__,__mocks__}/**']
+const NAMES_TESTS = /\b(?:test|spec)\b[^/]*\.|__(?:tests|mocks)__/
+
+/** Importing a test would run it, outside of its runner. */
+async function filesOf(globs: readonly string[], cwd: string): Promise<string[]> {
+  const excluded = globs.filter((one) => one.startsWith('!'))
+  const asked = globs.filter((one) => !one.startsWith('!'))
+  const matches = async (some: readonly string[], ignore: readonly string[]): Promise<string[]> =>
+    some.length === 0 ? [] : glob([...some, ...excluded], { cwd, absolute: true, ignore: [...ignore] })
+  const found = [
+    ...(await matches(asked, [...IGNORED, ...TESTS])),
+    ...(await matches(
+      asked.filter((one) => NAMES_TESTS.test(one)),
+      IGNORED,
+    )),
+  ]
+  return [...new Set(found)].filter((file) => IMPORTABLE.test(file)).sort()
 }
 
 const IMPORTABLE = /\.[cm]?[jt]sx?$/

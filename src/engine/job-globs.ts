@@ -1,6 +1,6 @@
 import { type Settings } from '../settings/settings.ts'
 
-const ENDINGS = '{ts,mts,js,mjs}'
+const ENDINGS = '{ts,mts,cts,js,mjs,cjs}'
 
 /** Where jobs are looked for: `[piko] jobs`, or in a directory without settings the usual places. */
 export function jobGlobs({ piko }: Settings): readonly string[] {

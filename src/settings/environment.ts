@@ -1,6 +1,7 @@
 import { envName, FORMATS } from './keys.ts'
 import { type SettingsProblem } from './problem.ts'
 import { type Reading, type SourceContent } from './reading.ts'
+import { isServiceLink } from './service-links.ts'
 import { unknownVariable } from './suggest.ts'
 
 /** The variable that names the settings file. */
@@ -20,7 +21,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
     const origin = `environment variable ${name}`
     const known = keys.get(name)
     if (known) readings.push({ key: known.key, value: known.format.fromEnv(text), origin })
-    else problems.push({ key: name, value: undefined, origin: 'environment', expected: unknownVariable(name) })
+    else if (!isServiceLink(name, text))
+      problems.push({ key: name, value: undefined, origin: 'environment', expected: unknownVariable(name) })
   }
   return { readings, problems }
 }

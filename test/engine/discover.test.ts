@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { discoverJobs } from '../../src/engine/discover.ts'
+import { jobGlobs } from '../../src/engine/job-globs.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
+import { loadSettings } from '../../src/settings/load.ts'
 import { rejected, thrown } from '../support/thrown.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -50,6 +52,33 @@ async function found(globs: readonly string[], nodeArgs: readonly string[] = [],
   })
   return JSON.parse(stdout)
 }
+
+describe('tests and mocks', () => {
+  const broken = "throw new Error('imported')\n"
+  const files = ['a.test.ts', 'b.spec.mjs', '__tests__/c.js', 'deep/__mocks__/d.mjs', 'deep/e.test.cts']
+
+  it.each([
+    ['by default', undefined],
+    ['by a wildcard of the user', ['jobs/**/*', 'src/jobs/**/*.{ts,mts,cts,js,mjs}']],
+  ])('are left out %s', async (_how, jobs) => {
+    const modules = Object.fromEntries(
+      files.flatMap((file) => [`jobs/${file}`, `src/jobs/${file}`].map((at) => [at, broken])),
+    )
+    await write({ ...modules, 'jobs/ok.mjs': 'export {}\n', 'src/jobs/latest.mjs': 'export {}\n' })
+    const { settings } = loadSettings({ env: {}, cwd: project, overrides: jobs ? { piko: { jobs } } : {} })
+    const found = await discoverJobs(jobGlobs(settings), project)
+    expect(found.map(({ file }) => file)).toEqual(['jobs/ok.mjs', 'src/jobs/latest.mjs'])
+  })
+
+  it('are loaded by a glob that names them', async () => {
+    await write({ 'jobs/a.test.mjs': 'export {}\n', 'jobs/b.spec.mjs': 'export {}\n', 'jobs/c.mjs': 'export {}\n' })
+    const names = async (...globs: string[]): Promise<string[]> =>
+      (await discoverJobs(globs, project)).map(({ file }) => file)
+    expect(await names('jobs/a.test.mjs')).toEqual(['jobs/a.test.mjs'])
+    expect(await names('jobs/*.mjs', 'jobs/*.spec.mjs')).toEqual(['jobs/b.spec.mjs', 'jobs/c.mjs'])
+    expect(await names('jobs/*.mjs', 'jobs/*.{test,spec}.mjs', '!jobs/b*')).toEqual(['jobs/a.test.mjs', 'jobs/c.mjs'])
+  })
+})
 
 describe('discoverJobs in a process of its own', () => {
   beforeEach(async () => {
