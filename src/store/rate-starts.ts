@@ -9,15 +9,15 @@ export type Starts = readonly (readonly [at: number, count: number, slackMs?: nu
 /** A span is kept in this many parts, however large its limit. */
 const PARTS = 64
 
-/** With the part that an instant is rounded up to, a place comes back at most a twelfth of a span later. */
-const SLACK_SHARE = 0.075
+/** With the part that an instant is rounded up to, a place comes back at most a tenth of a span later. */
+const SLACK_SHARE = 0.08
 /** Less than this does not outlast the database's answer and a busy machine, however short the span. */
 const MIN_SLACK_MS = 50
 const MAX_SLACK_MS = 2_000
 /** A node that is late although it had this much is blocked for most of its time. */
 const MAX_GROWN_SLACK_MS = 60_000
 /** The rest of the slack covers what the node can't see: a process that the machine sets aside, and the server at the other end. */
-const VALID_SHARE = 0.4
+const VALID_SHARE = 0.25
 
 function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))

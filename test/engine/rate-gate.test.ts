@@ -128,7 +128,7 @@ describeEachStore((fixture) => {
     await enqueue('plain', [undefined, undefined, undefined])
     const claims = await claim()
     expect(claims).toHaveLength(2)
-    clock.advance(30)
+    clock.advance(20)
     await Promise.all(claims.map(ended))
     expect([calls.length, exchanges]).toEqual([2, 0])
   })
@@ -136,7 +136,7 @@ describeEachStore((fixture) => {
   it('exchanges the places of runs that are too late, all of one turn at once, and takes no more than before', async () => {
     await enqueue('plain', [undefined, undefined])
     const claims = await claim()
-    clock.advance(31)
+    clock.advance(21)
     await Promise.all(claims.map(ended))
     expect([calls.length, exchanges]).toEqual([2, 1])
     expect(await places()).toEqual({ '': 2 })
@@ -208,7 +208,7 @@ describeEachStore((fixture) => {
     const [late] = await claim()
     clock.advance(200)
     await ended(late!)
-    expect([calls.length, exchanges]).toEqual([1, 3])
+    expect([calls.length, exchanges]).toEqual([1, 4])
     expect(await places()).toEqual({ '': 1 })
   })
 

@@ -38,8 +38,8 @@ it.each([0, 3])(
 )
 
 it.each([
-  [{ limit: 5, perMs: 1_000 }, 75],
-  [{ limit: 1, perMs: 1_000 }, 75],
+  [{ limit: 5, perMs: 1_000 }, 80],
+  [{ limit: 1, perMs: 1_000 }, 80],
   [{ limit: 100, perMs: 100 }, 50],
   [{ limit: 100, perMs: 60_000 }, 2_000],
   [{ limit: 10, perMs: 3_600_000 }, 2_000],

@@ -9,7 +9,8 @@ const SCRIPT = fileURLToPath(new URL('../fixtures/engine/counting-server.ts', im
 
 /** Something that arrived. */
 export interface Hit {
-  /** Milliseconds since the epoch, with fractions, on the server's clock. */
+  /** Between these instants, in milliseconds since the epoch: a server that was set aside reads later than the line arrived. */
+  readonly since: number
   readonly at: number
   readonly text: string
 }
@@ -24,8 +25,8 @@ export class CountingServer {
     this.#child = child
     this.port = port
     lines.on('line', (line) => {
-      const space = line.indexOf(' ')
-      this.hits.push({ at: Number(line.slice(0, space)), text: line.slice(space + 1) })
+      const [since, at, ...text] = line.split(' ')
+      this.hits.push({ since: Number(since), at: Number(at), text: text.join(' ') })
     })
   }
 
@@ -50,13 +51,13 @@ export async function connected(port: number): Promise<Socket> {
   return socket
 }
 
-/** The most of these instants that lie within one span of this length. */
-export function fullestSpan(times: readonly number[], perMs: number): number {
-  const sorted = Float64Array.from(times).sort()
+/** The most of these that lie within one span of this length for certain. */
+export function fullestSpan(hits: readonly Pick<Hit, 'since' | 'at'>[], perMs: number): number {
+  const sorted = hits.toSorted((one, other) => one.at - other.at)
   let most = 0
-  let from = 0
-  for (let to = 0; to < sorted.length; to++) {
-    while ((sorted[to] as number) - (sorted[from] as number) >= perMs) from++
+  for (const [to, { at }] of sorted.entries()) {
+    let from = to
+    while (from > 0 && at - (sorted[from - 1] as Hit).since < perMs) from--
     most = Math.max(most, to - from + 1)
   }
   return most
