@@ -22,6 +22,7 @@ import { Leader } from './leader.ts'
 import { LeaseMemory } from './lease-memory.ts'
 import { Locks } from './locks.ts'
 import { NodeLease } from './node-lease.ts'
+import { OwnPlans } from './own-plans.ts'
 import { Planner } from './planner.ts'
 import { Recovery } from './recovery.ts'
 import { Registration } from './registration.ts'
@@ -198,11 +199,12 @@ export class Node {
       backfills.wake()
       dispatcher.wake()
     })
+    const own = new OwnPlans()
     const planning = [
-      new Registration(store.jobs, registry, agenda),
+      new Registration(store.jobs, registry, agenda, own),
       leader,
       new Planner(
-        { jobs: store.jobs, agenda, registry, leader, cancels: store.cancels, savedConfig, clock, events },
+        { jobs: store.jobs, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },
         pollMs,
         expect,
       ).dependsOn(leader),

@@ -20,6 +20,7 @@ import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
+import { type OwnPlans } from './own-plans.ts'
 import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
 
 const JOBS_PER_PASS = 2_000
@@ -41,19 +42,28 @@ const LOOKS = 1.5
  * When the next tick is known, the look comes as soon as it may be planned: thousands of jobs may have that tick, and planning them takes a
  * part of the interval. So many looks to an interval at most.
  */
-const MOST_LOOKS = 4
+const MAX_LOOKS = 4
 
-/** What is so many poll intervals late, the leader leaves: its code does not know the job, or it is overwhelmed or stuck. */
-const LEFT_BEHIND = 2
+/** An edit that the leader has not taken up after this number of poll intervals is of a job that its code does not know. */
+const LEFT_EDIT = 2
+
+/** A follower that plans nothing and sees nothing due looks after this number of poll intervals. */
+const MAX_FOLLOWER_PAUSE = 2
 
 /** A job whose schedule somebody has edited. */
 type Edit = Awaited<ReturnType<JobStore['edited']>>[number]
 
+interface LeftEdit {
+  readonly schedule: string | null
+  readonly sinceMs: number
+}
+
 /**
  * Turns due ticks into runs, many jobs a transaction.
  *
- * The leader plans ahead. The others look now and then for jobs of theirs that it leaves behind, as it does during a deploy with
- * jobs that are new, and plan those, with what was edited of them: a tick is unique, so planning beside the leader does no harm.
+ * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans those that are its own (see `OwnPlans`),
+ * ahead too, but after the leader had its turn. It also plans what the leader leaves behind, and what was edited of that. A tick is
+ * unique, so planning beside the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #jobs: JobStore
@@ -63,11 +73,12 @@ export class Planner extends LoopService {
   // Edited schedules that can't be read.
   readonly #refused = new Map<string, string | null>()
   // Those that the leader had not taken up when this node looked last.
-  #leftEdits: ReadonlyMap<string, string | null> = new Map()
+  #leftEdits: ReadonlyMap<string, LeftEdit> = new Map()
   readonly #registry: JobRegistry
   /** Jobs whose ticks cancel the runs before. */
   readonly #cancelling: readonly string[]
   readonly #leader: Leader
+  readonly #own: OwnPlans
   readonly #cancels: Pick<CancelStore, 'request'>
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #pollMs: number
@@ -81,6 +92,7 @@ export class Planner extends LoopService {
       agenda: (scope: PlanScope) => Promise<Agenda>
       registry: JobRegistry
       leader: Leader
+      own: OwnPlans
       cancels: Pick<CancelStore, 'request'>
       savedConfig: (jobId: string) => ConfigVersion | undefined
       clock: Clock
@@ -95,6 +107,7 @@ export class Planner extends LoopService {
     this.#registry = parts.registry
     this.#cancelling = [...parts.registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
     this.#leader = parts.leader
+    this.#own = parts.own
     this.#cancels = parts.cancels
     this.#savedConfig = parts.savedConfig
     this.#events = parts.events
@@ -136,6 +149,7 @@ export class Planner extends LoopService {
       try {
         const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
         this.#refused.delete(id)
+        if (isTakenUp) this.#own.keep(id, edit.nextTick)
         if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
       } catch (thrown) {
         // One that can be read and not stored must not keep all other jobs from being planned.
@@ -164,19 +178,41 @@ export class Planner extends LoopService {
   }
 
   async #follow(): Promise<number> {
-    const pauseMs = this.#pollMs * LEFT_BEHIND
     const { now, nextPlanAt, hasEdits } = await this.#agenda(this.#scope)
-    const late = new Date(now.getTime() - pauseMs)
-    // What the leader has not taken up since the last look, it does not know.
-    const edits = hasEdits ? await this.#jobs.edited() : []
+    // The leader has seen by now what is due until then: it looks more often than that.
+    const turnMs = this.#pollMs / MAX_LOOKS
+    await this.#takeUpLeft(hasEdits ? await this.#jobs.edited() : [], now)
+    await this.#planOwn(now, new Date(now.getTime() + turnMs))
+    const late = new Date(now.getTime() - turnMs)
+    if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
+    const lateInMs = (nextPlanAt?.getTime() ?? Infinity) + turnMs - now.getTime()
+    const lookMs = Math.min(Math.max(this.#pollMs / LOOKS, lateInMs), this.#pollMs * MAX_FOLLOWER_PAUSE)
+    const ownInMs = this.#own.nextMs - now.getTime()
+    return Math.min(lookMs, Math.max(5, ownInMs > turnMs ? ownInMs - turnMs : ownInMs))
+  }
+
+  async #planOwn(now: Date, due: Date): Promise<void> {
+    const only = this.#own.dueBy(due, JOBS_PER_PASS)
+    if (only.length === 0) return
+    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#pollMs), { only })
+    this.#own.settle(only, written, due)
+  }
+
+  /** Of edits that the leader leaves. */
+  async #takeUpLeft(edits: readonly Edit[], now: Date): Promise<void> {
     const before = this.#leftEdits
-    this.#leftEdits = new Map(edits.map(({ id, schedule }) => [id, schedule]))
+    const nowMs = now.getTime()
+    this.#leftEdits = new Map(
+      edits.map(({ id, schedule }) => {
+        const known = before.get(id)
+        return [id, { schedule, sinceMs: known?.schedule === schedule ? known.sinceMs : nowMs }]
+      }),
+    )
+    const leftMs = this.#pollMs * LEFT_EDIT
     await this.#takeUp(
-      edits.filter(({ id, schedule }) => before.get(id) === schedule),
+      edits.filter(({ id }) => nowMs - (this.#leftEdits.get(id)?.sinceMs ?? nowMs) >= leftMs),
       now,
     )
-    if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
-    return pauseMs
   }
 
   /** Whichever list is shorter. */
@@ -189,10 +225,7 @@ export class Planner extends LoopService {
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
     // One that is within the interval waits for its tick.
-    return Math.min(
-      lookMs,
-      ms > this.#pollMs ? Math.max(this.#pollMs / MOST_LOOKS, ms - this.#pollMs) : Math.max(5, ms),
-    )
+    return Math.min(lookMs, ms > this.#pollMs ? Math.max(this.#pollMs / MAX_LOOKS, ms - this.#pollMs) : Math.max(5, ms))
   }
 
   /**
@@ -201,15 +234,16 @@ export class Planner extends LoopService {
    * @param due   jobs whose time is not after this are looked at
    * @param until how far they are planned
    */
-  async #plan(now: Date, due: Date, until: Date): Promise<PlanResult> {
-    await this.#cancelOthers(now)
+  async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
+    await this.#cancelOthers(now, scope)
     const result = await this.#jobs.plan(
       due,
       JOBS_PER_PASS,
       (jobs) => this.#decideAll(jobs, now, until),
       (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
-      this.#scope,
+      scope,
     )
+    for (const { jobId, planAt } of result.written) this.#own.keep(jobId, planAt)
     this.#report(result.written)
     return result
   }
@@ -218,8 +252,9 @@ export class Planner extends LoopService {
    * Before the tick is planned, not after: a process that dies between the two has cancelled what the next leader's tick would
    * cancel, and has lost no tick.
    */
-  async #cancelOthers(now: Date): Promise<void> {
-    const ids = await this.#jobs.overlapped(now, this.#cancelling)
+  async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
+    const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
+    const ids = await this.#jobs.overlapped(now, jobIds)
     if (ids.length > 0) await this.#cancels.request({ ids })
   }
 
@@ -240,6 +275,7 @@ export class Planner extends LoopService {
     const job = this.#registry.find(due.id)
     if (!job || !isPlannedHere(job, due)) {
       this.#unknown.add(due.id)
+      this.#own.giveUp(due.id)
       return undefined
     }
     try {

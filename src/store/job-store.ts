@@ -43,6 +43,13 @@ export interface JobRegistration {
   readonly isBoundary?: (instant: Date, schedule: string) => boolean
 }
 
+/** A job that was not known before, or not in this form. */
+export interface AddedJob {
+  readonly id: string
+  /** Undefined: it has no schedule. */
+  readonly planAt: Date | undefined
+}
+
 export interface JobRow {
   readonly id: string
   readonly description: string | undefined
@@ -126,16 +133,22 @@ export class JobStore {
   /**
    * Writes what the code says about its jobs. A pause survives; a job whose schedule is unchanged keeps its cursors, so
    * that what was missed meanwhile is seen; a changed schedule goes on where the old one's windows end.
+   *
+   * @returns jobs that nodes with older code do not plan: those that were not known, or that had windows and have none, or the other way
    */
-  async register(registrations: readonly JobRegistration[]): Promise<void> {
+  async register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
     const { dialect } = this.#database
     // A statement takes 32,766 parameters on SQLite.
     const limits = { maxRows: 1_000, maxBytes: dialect.sizes.batch }
-    for (const batch of batchesOf(registrations, registrationBytes, limits)) await this.#registerChunk(batch, dialect)
+    const added: AddedJob[] = []
+    for (const batch of batchesOf(registrations, registrationBytes, limits)) {
+      added.push(...(await this.#registerChunk(batch, dialect)))
+    }
+    return added
   }
 
-  async #registerChunk(registrations: readonly JobRegistration[], dialect: Dialect): Promise<void> {
-    await this.#database.transaction(async (trx) => {
+  async #registerChunk(registrations: readonly JobRegistration[], dialect: Dialect): Promise<AddedJob[]> {
+    return this.#database.transaction(async (trx) => {
       const rows = await trx
         .selectFrom('piko_job')
         .selectAll()
@@ -177,6 +190,7 @@ export class JobStore {
           onChange: onUpstreamChange,
         })),
       )
+      return registrations.flatMap((job) => addedJob(job, known.get(job.id)) ?? [])
     })
   }
 
@@ -566,6 +580,16 @@ async function activeRuns(trx: Transaction<Tables>, jobIds: readonly string[]): 
     .groupBy('job_id')
     .execute()
   return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
+}
+
+function addedJob(
+  { id, windows, begin }: JobRegistration,
+  row: Selectable<JobTable> | undefined,
+): AddedJob | undefined {
+  if (!row) return { id, planAt: begin.nextTick }
+  if ((row.windows === null) === (windows === null)) return undefined
+  // The planner finds the first window from the cursor, and is due for that at once.
+  return { id, planAt: windows === null ? begin.nextTick : new Date(FIRST_INSTANT_MS) }
 }
 
 const REGISTRATION_BYTES = 600

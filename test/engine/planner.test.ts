@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { Leader } from '../../src/engine/leader.ts'
+import { OwnPlans } from '../../src/engine/own-plans.ts'
 import { Planner } from '../../src/engine/planner.ts'
 import { Registration } from '../../src/engine/registration.ts'
 import { defineJob } from '../../src/job/define-job.ts'
@@ -25,6 +26,7 @@ describeEachStore((fixture) => {
       const events = new Events()
       const registry = JobRegistry.of(defineJob({ id: 'tick', cron: '* * * * *' }, () => {}))
       const leader = new Leader(store.locks, NODE, 60_000, clock, events)
+      const own = new OwnPlans()
       const planned: number[] = []
       let looks = 0
       const agenda = (scope?: PlanScope): Promise<Agenda> => {
@@ -33,7 +35,7 @@ describeEachStore((fixture) => {
       }
       const planner = new Planner(
         {
-          ...{ jobs: store.jobs, agenda, registry, leader, clock, events },
+          ...{ jobs: store.jobs, agenda, registry, leader, own, clock, events },
           ...{ cancels: store.cancels, savedConfig: () => undefined },
         },
         POLL_MS,
@@ -43,7 +45,7 @@ describeEachStore((fixture) => {
         await planner.stop()
         await leader.stop()
       })
-      await new Registration(store.jobs, registry, agenda).start()
+      await new Registration(store.jobs, registry, agenda, own).start()
       await leader.start()
       await planner.start()
       // Two loops, each at rest again.

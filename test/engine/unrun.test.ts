@@ -22,7 +22,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   })
 
-  const register = (catchUp: 'all' | 'none'): Promise<void> => {
+  const register = (catchUp: 'all' | 'none'): Promise<unknown> => {
     const windows = { start: '2025-01-01T00:00:00Z', catchUp } as const
     const job = defineJob({ id: 'sync', cron: '0 0 * * *', windows }, () => undefined)
     return store.jobs.register([registrationOf(job, t(NOW))])

@@ -52,8 +52,8 @@ class World {
     return new Date(this.clock.now())
   }
 
-  start(job: JobDefinition): Promise<void> {
-    return this.store.jobs.register([registrationOf(job, this.now)])
+  async start(job: JobDefinition): Promise<void> {
+    await this.store.jobs.register([registrationOf(job, this.now)])
   }
 
   /** As the leader's planner does: edits, then what is due. */
