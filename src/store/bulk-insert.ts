@@ -10,7 +10,7 @@ export type Cell = string | number | Date | null | typeof NOW
  * Text that means the same between single quotes in every SQL mode and character set: printable ASCII without quote and backslash; and
  * without the driver's mark of a placeholder.
  */
-const PLAIN = /^[ -&(->@-[\]-~]*$/
+export const PLAIN = /^[ -&(->@-[\]-~]*$/
 
 /**
  * One INSERT of many rows, written as text: a query builder takes longer over a thousand rows than the database does.

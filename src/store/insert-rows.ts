@@ -110,8 +110,8 @@ const MAX_ROWS = 1_000
 const ROW_BYTES = 400
 
 /** The rows of many runs, split so that each part is one statement. */
-export function statementsOf({ sizes }: Dialect, rows: readonly NewRow[]): NewRow[][] {
-  return batchesOf(rows, bytesOf, { maxRows: MAX_ROWS, maxBytes: sizes.batch })
+export function statementsOf({ sizes }: Dialect, rows: readonly NewRow[], growth = 1): NewRow[][] {
+  return batchesOf(rows, bytesOf, { maxRows: MAX_ROWS, maxBytes: sizes.batch / growth })
 }
 
 function bytesOf(row: NewRow): number {

@@ -23,6 +23,7 @@ import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
 import { takeRuns } from './take-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
+import { valuesOf } from './row-values.ts'
 
 /** Runs of one claim, and of one statement of ends. */
 export const MOST_RUNS = 2_000
@@ -129,9 +130,9 @@ export class RunStore {
   async enqueueUnique(run: NewRun & { readonly unique: Unique }): Promise<number> {
     const { dialect } = this.#database
     return this.#database.transaction((trx) => {
-      const query: RunQuery = async (statement) => (await trx.executeQuery(statement.compile())).rows
+      const query: RunQuery = async (statement) => valuesOf((await trx.executeQuery(statement.compile())).rows)
       const row = this.row(run)
-      return storeUnique(this.#database, query, run.jobId, run.unique, row, async () => {
+      return storeUnique(this.#database, { query }, run.jobId, run.unique, row, async () => {
         const [id] = await insertRuns(trx, dialect, [row])
         return id as number
       })

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { type Compilable, sql } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type RunState } from '../job/run.ts'
 import { type Database } from './database.ts'
 import { exactKey } from './exact-key.ts'
+import { readDigest, readNumber } from './row-values.ts'
 
 /** A run is stored only when none with its key is there. */
 export interface Unique {
@@ -13,8 +15,17 @@ export interface Unique {
   readonly states: readonly RunState[]
 }
 
-/** Runs a statement of the store in some transaction and returns the rows that it answers. */
-export type RunQuery = (query: Compilable) => Promise<readonly unknown[]>
+/**
+ * Runs a statement of the store in some transaction and returns the rows that it answers, each as its values in the order of the
+ * columns: the transaction may be one whose driver names columns otherwise.
+ */
+export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
+
+export interface RunQueries {
+  readonly query: RunQuery
+  /** Reads what is committed now, where the transaction may read as of its beginning and not see a run that was stored since. */
+  readonly latest?: RunQuery | undefined
+}
 
 /**
  * Stores a run unless one of its job with the same key is there. Returns the id of the one that is.
@@ -27,33 +38,38 @@ export type RunQuery = (query: Compilable) => Promise<readonly unknown[]>
  * @throws PikoError `IDEMPOTENCY_CONFLICT` when the run that is there was asked for with others
  */
 export async function storeUnique(
-  { db, dialect }: Database,
-  query: RunQuery,
+  database: Database,
+  { query, latest }: RunQueries,
   jobId: string,
   { key, periodMs, states }: Unique,
-  asked: { readonly config?: unknown; readonly input?: unknown },
+  asked: { readonly config?: string | null; readonly input?: string | null },
   insert: () => Promise<number>,
 ): Promise<number> {
+  const { db, dialect } = database
   // SQLite compares byte for byte.
   const stored = dialect.name === 'mysql' ? exactKey(key) : key
   const row = { job_id: jobId, idempotency_key: stored, run_id: null, created_at: dialect.now() }
   const make = db.insertInto('piko_idempotency').values(row)
   await query(dialect.name === 'sqlite' ? make.onConflict((oc) => oc.doNothing()) : make.ignore())
   const since = periodMs === undefined ? undefined : dialect.nowPlus(-periodMs)
-  const [known] = (await query(
+  const [known] = await query(
     db
       .selectFrom('piko_idempotency')
-      .select(['run_id', since ? sql<number>`created_at > ${since}`.as('is_recent') : sql<number>`1`.as('is_recent')])
+      .select([
+        sql<number>`COALESCE(run_id, 0)`.as('run_id'),
+        since ? sql<number>`created_at > ${since}`.as('is_recent') : sql<number>`1`.as('is_recent'),
+      ])
       .where('job_id', '=', jobId)
       .where('idempotency_key', '=', stored)
       .modifyEnd(dialect.forUpdate),
-  )) as { run_id: number | null; is_recent: number }[]
-  if (known && known.run_id !== null && Number(known.is_recent) === 1) {
-    const [run] = (await query(
-      db.selectFrom('piko_run').select(['config', 'input']).where('id', '=', known.run_id).where('state', 'in', states),
-    )) as { config: string | null; input: string | null }[]
-    if (run && run.config === (asked.config ?? null) && run.input === (asked.input ?? null)) return Number(known.run_id)
-    if (run) throw conflict(jobId, key, Number(known.run_id))
+  )
+  const id = readNumber(known?.[0], 0)
+  const isRecent = readNumber(known?.[1], 0) === 1
+  if (id !== 0 && isRecent) {
+    const select = storedRun(database, id, states)
+    const [stored = (await latest?.(select))?.[0]] = await query(select)
+    if (stored && isSame(dialect.name, stored, [asked.config, asked.input])) return id
+    if (stored) throw conflict(jobId, key, id)
   }
   const runId = await insert()
   await query(
@@ -64,6 +80,33 @@ export async function storeUnique(
       .where('idempotency_key', '=', stored),
   )
   return runId
+}
+
+/** What a run was asked for with; no row when it is gone or in another state. On MySQL as digests, which any character set carries. */
+function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
+  const text = (column: 'config' | 'input') => {
+    const reference = sql.ref<string | null>(column)
+    return (dialect.name === 'mysql' ? sql<string>`COALESCE(SHA2(${reference}, 256), '')` : reference).as(column)
+  }
+  return db
+    .selectFrom('piko_run')
+    .select([text('config'), text('input')])
+    .where('id', '=', id)
+    .where('state', 'in', states)
+}
+
+function isSame(
+  dialect: Database['dialect']['name'],
+  stored: readonly unknown[],
+  asked: readonly (string | null | undefined)[],
+): boolean {
+  return asked.every((text = null, index) =>
+    dialect === 'mysql' ? readDigest(stored[index]) === digestOf(text) : stored[index] === text,
+  )
+}
+
+function digestOf(text: string | null): string {
+  return text === null ? '' : createHash('sha256').update(text).digest('hex')
 }
 
 function conflict(jobId: string, key: string, runId: number): PikoError {

@@ -1,0 +1,24 @@
+import { PLAIN } from './bulk-insert.ts'
+
+/**
+ * A statement with its values as literals, which mean the same on any connection: whatever its character set, its SQL mode, its time
+ * zone and the options of its driver. `text` has a `?` for each value and none elsewhere.
+ */
+export function literalSql(text: string, values: readonly unknown[]): string {
+  const parts = text.split('?')
+  if (parts.length !== values.length + 1)
+    throw new Error(`${values.length} values for ${parts.length - 1} placeholders`)
+  return parts.map((part, index) => (index < values.length ? part + literal(values[index]) : part)).join('')
+}
+
+function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL'
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  const text = String(utcText(value))
+  return PLAIN.test(text) ? `'${text}'` : `_utf8mb4 0x${Buffer.from(text).toString('hex')}`
+}
+
+/** A `Date` as text in UTC: a driver would shift it to its own time zone, by default the machine's. */
+export function utcText(value: unknown): unknown {
+  return value instanceof Date ? value.toISOString().replace('T', ' ').replace('Z', '') : value
+}

@@ -1,0 +1,270 @@
+import {
+  CamelCasePlugin,
+  Kysely,
+  type KyselyPlugin,
+  MysqlDialect,
+  ParseJSONResultsPlugin,
+  WithSchemaPlugin,
+} from 'kysely'
+import { createConnection, createPool } from 'mysql2'
+import {
+  type ConnectionOptions,
+  createConnection as createPromiseConnection,
+  createPool as createPromisePool,
+} from 'mysql2/promise'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { type Piko } from '../../src/engine/app.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type EnqueueTransaction } from '../../src/store/user-transaction.ts'
+import { NodeSqliteDialect } from '../../src/store/sqlite-driver.ts'
+import { startApp, storeSettings } from '../support/app.ts'
+import { describeEachStore, type TestStore } from '../support/databases.ts'
+import { rejected } from '../support/thrown.ts'
+
+type Transaction = <T>(fn: (trx: EnqueueTransaction) => Promise<T>) => Promise<T>
+type Rows = Record<string, unknown>[]
+
+/** Texts that some character set, SQL mode, placeholder or conversion would change. */
+const INPUTS = [
+  'plain',
+  '😀 ä €',
+  `it's "so" \\ 'that`,
+  '? ?? :name :length @x $1 {y}',
+  { when: '2031-03-30T01:30:00.123Z', n: 1.5, is: true, none: null },
+  '9007199254740993',
+  '[1,2]',
+  [],
+  null,
+]
+const KEYS = ['plain', 'schlüssel 😀', "it's ?", 'a\\', '{"a":1}']
+const AT = new Date('2031-03-30T01:30:00.123Z')
+
+const onRows = (change: (rows: Rows) => unknown[]): KyselyPlugin => ({
+  transformQuery: ({ node }) => node,
+  transformResult: ({ result }) => Promise.resolve({ ...result, rows: change(result.rows as Rows) as Rows }),
+})
+
+const PLUGINS: { name: string; plugin: () => KyselyPlugin }[] = [
+  { name: 'CamelCasePlugin', plugin: () => new CamelCasePlugin() },
+  { name: 'ParseJSONResultsPlugin', plugin: () => new ParseJSONResultsPlugin() },
+  { name: 'WithSchemaPlugin', plugin: () => new WithSchemaPlugin('elsewhere') },
+  { name: 'a plugin that drops rows', plugin: () => onRows(() => []) },
+  { name: 'a plugin that wraps rows', plugin: () => onRows((rows) => rows.map((row) => ({ data: { row } }))) },
+  {
+    name: 'a plugin that makes text of values',
+    plugin: () =>
+      onRows((rows) =>
+        rows.map((row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, `<${String(v)}>`]))),
+      ),
+  },
+]
+
+const OPTIONS: Record<string, ConnectionOptions> = {
+  rowsAsArray: { rowsAsArray: true },
+  'typeCast: false': { typeCast: false },
+  'a typeCast that parses by itself': {
+    typeCast: (field, next) => (field.type.startsWith('LONG') ? BigInt(field.string() ?? 0) : next()),
+  },
+  'a typeCast that hands out bytes': { typeCast: (field) => field.buffer() },
+  'charset: latin1': { charset: 'latin1' },
+  'charset: ascii': { charset: 'ascii' },
+  'charset: cp1251 in lists': { charset: 'cp1251', rowsAsArray: true },
+  dateStrings: { dateStrings: true },
+  namedPlaceholders: { namedPlaceholders: true },
+  supportBigNumbers: { supportBigNumbers: true },
+  bigNumberStrings: { supportBigNumbers: true, bigNumberStrings: true },
+  decimalNumbers: { decimalNumbers: true },
+  timezone: { timezone: '+05:00' },
+  nestTables: { nestTables: true },
+  "nestTables: '_'": { nestTables: '_' },
+  jsonStrings: { jsonStrings: true },
+  multipleStatements: { multipleStatements: true },
+  stringifyObjects: { stringifyObjects: true },
+  disableEval: { disableEval: true },
+}
+
+const SESSIONS = [
+  `SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'`,
+  `SET SESSION sql_mode = 'ANSI,TRADITIONAL'`,
+  `SET SESSION sql_mode = ''`,
+  'SET NAMES latin1',
+  'SET NAMES binary',
+  `SET time_zone = '-08:00'`,
+  'SET SESSION auto_increment_increment = 7',
+  'SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE',
+]
+
+const job = defineJob({ id: 'job' }, (ctx) => ctx.input)
+
+describeEachStore((store) => {
+  const start = async (): Promise<Piko> => {
+    await store.open()
+    return startApp(store.options, job, { execute: false })
+  }
+  beforeEach(async () => {
+    await store.open()
+    await store.empty()
+  })
+
+  /** Everything that an answer of the connection, or a text on its way, decides. */
+  const holds = async (transaction: Transaction): Promise<void> => {
+    const app = await start()
+    const ids = await transaction((trx) =>
+      app.enqueueMany(
+        'job',
+        INPUTS.map((input) => ({ input, runAt: AT })),
+        { trx },
+      ),
+    )
+    const stored = new Map((await app.runs({ limit: 100 })).map((run) => [run.id, run]))
+    expect(ids.map((id) => stored.get(id)?.input)).toEqual(INPUTS)
+    for (const { runAt } of stored.values()) expect(runAt).toEqual(AT)
+
+    const keyed = KEYS.map((idempotencyKey, index) => ({ idempotencyKey, input: INPUTS[index] }))
+    const outside: number[] = []
+    for (const request of keyed.slice(0, 2)) outside.push(await app.enqueue('job', request))
+    const first = await transaction((trx) => app.enqueueMany('job', keyed, { trx }))
+    expect(first.slice(0, 2)).toEqual(outside)
+    const again = await transaction(async (trx) => {
+      const each: number[] = []
+      for (const request of keyed) each.push(await app.enqueue('job', { ...request, trx }))
+      return each
+    })
+    expect(again).toEqual(first)
+    expect(await app.enqueue('job', keyed[3])).toBe(first[3])
+    expect(await app.runs({ limit: 100 })).toHaveLength(INPUTS.length + KEYS.length)
+    const other = transaction((trx) => app.enqueue('job', { trx, idempotencyKey: KEYS[1]!, input: '?? ä €' }))
+    expect(await rejected(other)).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' })
+  }
+
+  describe('enqueue in a Kysely transaction', () => {
+    it.each(PLUGINS)('has nothing to do with $name', ({ plugin }) => holds(kyselyOn(store, {}, [plugin()])))
+
+    it('has nothing to do with a schema', async () => {
+      const transaction = kyselyOn(store)
+      await holds((fn) => transaction((trx) => fn((trx as Kysely<unknown>).withSchema('elsewhere') as never)))
+    })
+  })
+
+  it('refuses what commits by itself or is of another store, and says what to pass', async () => {
+    const app = await start()
+    const dialect = store.name === 'mysql' ? 'sqlite' : 'mysql'
+    await app.sql.transaction(async (open) => {
+      const trx = { ...open, dialect } as const
+      const error = await rejected(app.enqueue('job', { trx }))
+      expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining(dialect) as string })
+    })
+    expect(await app.runs()).toEqual([])
+  })
+
+  if (store.name === 'sqlite') return
+
+  describe('enqueue on a connection of the user', () => {
+    it.each(Object.entries(OPTIONS))('of mysql2 has nothing to do with %s', async (_name, options) =>
+      holds(await mysql2(store, options)),
+    )
+
+    it.each(Object.entries(OPTIONS))('of Kysely has nothing to do with %s', (_name, options) =>
+      holds(kyselyOn(store, options, [new CamelCasePlugin()])),
+    )
+
+    it.each(SESSIONS)('of mysql2 has nothing to do with %s', async (text) => holds(await mysql2(store, {}, text)))
+
+    it('of a pool of mysql2 works', async () => {
+      const pool = createPromisePool({ uri: dsnOf(store), rowsAsArray: true, typeCast: false })
+      onTestFinished(() => pool.end())
+      const connection = await pool.getConnection()
+      await holds(inTransaction(connection))
+      connection.release()
+    })
+
+    it('finds a run that another stored after its transaction began to read', async () => {
+      const app = await start()
+      const connection = await createPromiseConnection(dsnOf(store))
+      onTestFinished(() => connection.end())
+      await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+      await connection.query('SET SESSION lock_wait_timeout = 60 /*M!110602 , innodb_snapshot_isolation = OFF */')
+      await connection.beginTransaction()
+      await connection.query('SELECT COUNT(*) FROM piko_run')
+      const id = await app.enqueue('job', { idempotencyKey: 'once', input: 1 })
+      expect(await app.enqueue('job', { idempotencyKey: 'once', input: 1, trx: connection })).toBe(id)
+      await connection.commit()
+      expect(await app.runs()).toHaveLength(1)
+    })
+
+    it('refuses one whose answers cannot be read, and names the option', async () => {
+      const app = await start()
+      for (const value of ['one', undefined, {}, -1, 1.5]) {
+        const transaction = kyselyOn(store, { typeCast: () => value })
+        for (const options of [{}, { idempotencyKey: 'once' }]) {
+          expect(await rejected(transaction((trx) => app.enqueue('job', { ...options, trx })))).toMatchObject({
+            code: 'USAGE',
+            message: expect.stringMatching(/typeCast.*mysql2\/promise/) as string,
+          })
+        }
+      }
+      const connection = await mysql2(store, { queryFormat: (text: string) => `${text} ` })
+      expect(await rejected(connection((trx) => app.enqueue('job', { trx })))).toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('queryFormat') as string,
+      })
+      expect(await app.runs()).toEqual([])
+    })
+
+    it('refuses one for callbacks, and says how to pass it', async () => {
+      const app = await start()
+      const connection = createConnection(dsnOf(store))
+      const pool = createPool(dsnOf(store))
+      onTestFinished(() => new Promise((resolve) => pool.end(() => connection.end(() => resolve()))))
+      const pooled = await new Promise((resolve, reject) =>
+        pool.getConnection((error, one) => (error ? reject(error) : resolve(one))),
+      )
+      for (const trx of [connection, pooled] as EnqueueTransaction[]) {
+        expect(await rejected(app.enqueue('job', { trx }))).toMatchObject({
+          code: 'USAGE',
+          message: expect.stringContaining('.promise()') as string,
+        })
+      }
+      await holds(inTransaction(connection.promise()))
+    })
+  })
+})
+
+const dsnOf = (store: TestStore): string => (storeSettings(store.options).mysql as { dsn: string }).dsn
+
+function kyselyOn(store: TestStore, options: ConnectionOptions = {}, plugins: KyselyPlugin[] = []): Transaction {
+  const dialect =
+    store.name === 'sqlite'
+      ? new NodeSqliteDialect(store.options.sqlitePath!)
+      : new MysqlDialect({ pool: createPool({ uri: dsnOf(store), ...options }) })
+  const kysely = new Kysely<unknown>({ dialect, plugins })
+  onTestFinished(() => kysely.destroy())
+  return (fn) => kysely.transaction().execute(fn)
+}
+
+async function mysql2(store: TestStore, options: ConnectionOptions = {}, session?: string): Promise<Transaction> {
+  const connection = await createPromiseConnection({ uri: dsnOf(store), ...options })
+  onTestFinished(() => connection.end())
+  if (session !== undefined) await connection.query(session)
+  return inTransaction(connection)
+}
+
+interface Connection {
+  beginTransaction(): Promise<void>
+  commit(): Promise<void>
+  rollback(): Promise<void>
+}
+
+function inTransaction(connection: Connection): Transaction {
+  return async (fn) => {
+    await connection.beginTransaction()
+    try {
+      const value = await fn(connection as unknown as EnqueueTransaction)
+      await connection.commit()
+      return value
+    } catch (error) {
+      await connection.rollback()
+      throw error
+    }
+  }
+}
