@@ -142,7 +142,7 @@ describeEachStore((store) => {
       const codes = results.map((one) =>
         one.status === 'fulfilled' ? one.value.output : (one.reason as Error & { code: string }).code,
       )
-      expect(codes).toEqual([1, 'USAGE', 'USAGE', 'USAGE', 'USAGE', 'USAGE', 6])
+      expect(codes).toEqual([1, 'USAGE', 'USAGE', 'USAGE', 'USAGE', 'CONFIG_INVALID', 6])
       expect(await app.runs()).toHaveLength(2)
     })
 
