@@ -4,7 +4,7 @@ import { exactId } from './exact-key.ts'
 import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { recordLastAttempts } from './attempt-store.ts'
-import { reopenBackfills } from './reopen-backfills.ts'
+import { lockBackfillsOf, reopenBackfills } from './reopen-backfills.ts'
 import { type Tables } from './tables.ts'
 
 /** Which ended runs go back to the queue. */
@@ -31,7 +31,7 @@ const BATCH = 200
  * The dead letter: failed and cancelled runs stay where they ended, and go back to the queue as if they had never run. Only
  * their fences keep growing, so that a late write of an earlier attempt is refused as ever.
  *
- * Order of locks: runs by id, then windows.
+ * Order of locks: runs by id, then backfills by id, then windows.
  */
 export class ReplayStore {
   readonly #database: Database
@@ -140,24 +140,32 @@ export class ReplayStore {
       await trx
         .updateTable('piko_window')
         .set({ state: 'pending', updated_at: dialect.now() })
-        .where('id', 'in', [...owned.values()])
+        .where(
+          'id',
+          'in',
+          [...owned.values()].map(({ id }) => id),
+        )
         .execute()
-      await reopenBackfills(trx, dialect, [...owned.values()])
+      await reopenBackfills(trx, dialect, new Set([...owned.values()].flatMap(({ backfill_id: id }) => id ?? [])))
     }
     return { count: replayed.length, superseded: rows.length - replayed.length }
   }
 
-  /** Window ids by run: of those runs that still own theirs. */
-  async #ownedWindows(trx: Transaction<Tables>, runIds: readonly number[]): Promise<Map<number, number>> {
+  /** Windows by run: of those runs that still own theirs. */
+  async #ownedWindows(
+    trx: Transaction<Tables>,
+    runIds: readonly number[],
+  ): Promise<Map<number, { id: number; backfill_id: number | null }>> {
     if (runIds.length === 0) return new Map()
+    await lockBackfillsOf(trx, this.#database.dialect, runIds)
     const rows = await trx
       .selectFrom('piko_window')
-      .select(['id', 'run_id'])
+      .select(['id', 'run_id', 'backfill_id'])
       .where('run_id', 'in', runIds)
       .orderBy('id')
       .modifyEnd(this.#database.dialect.forUpdate)
       .execute()
-    return new Map(rows.flatMap((row) => (row.run_id === null ? [] : [[row.run_id, row.id] as const])))
+    return new Map(rows.flatMap((row) => (row.run_id === null ? [] : [[row.run_id, row] as const])))
   }
 }
 
