@@ -185,7 +185,7 @@ export class Piko {
     cleanup.defer(logEvents(events, log))
     cleanup.defer(this.#metrics.observe(events))
     if (executes) assertFile(settings)
-    const store = new StoreService(settings)
+    const store = new StoreService(settings, executes)
     const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
     const users = [...(this.#options.services ?? []).map(serviceOf), ...this.#added]
     const node = new Node(
@@ -232,6 +232,14 @@ export class Piko {
       { log, stopTimeout: `${this.#stopping.treeTimeoutMs}ms` },
     )
     root.observe(serviceEvents(events, () => this.#isReady))
+    root.observe({
+      stateChanged: (service, _from, to, reason) => {
+        // What is asked of it from now on must not be taken for done. Who calls `stop()` as well has the result of this one.
+        if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE') && this.#isReady) {
+          this.stop().catch(() => {})
+        }
+      },
+    })
     this.#stopping.watch(root, node, () => store.store.database.cut())
     return { registry, store: store.store, node, client: node.client, root, cleanup }
   }
@@ -616,6 +624,8 @@ export class Piko {
   }
 
   #ready(): Running {
+    const { crashReason } = this.#running?.root ?? {}
+    if (isPikoError(crashReason, 'DATABASE_GONE')) throw crashReason
     if (this.#running && this.#isReady) return this.#running
     throw new PikoError(
       'STOPPED',

@@ -7,6 +7,7 @@ import { type OpenOptions } from '../store/database.ts'
 import { type BlockPolicy, lookMs } from '../store/block-watch.ts'
 import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
+import { type OpenedFile } from '../store/sqlite-files.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type LeaseMemory } from './lease-memory.ts'
 import { reportFailure } from './loop-failure.ts'
@@ -15,6 +16,8 @@ export interface NodeLeaseParts {
   readonly nodes: NodeStore
   /** Where the lease is kept, for a connection of its own. */
   readonly options: OpenOptions
+  /** The files of the database as the store opened them. */
+  readonly files: () => readonly OpenedFile[]
   readonly memory: LeaseMemory
   /** What becomes of this process when its event loop is blocked. */
   readonly block: BlockPolicy
@@ -83,11 +86,16 @@ export class NodeLease extends Service {
 
   /** Resolves when the lease has been renewed once, or lost. */
   #keep(): Promise<void> {
-    const { nodes, options, memory, block, events } = this.#parts
+    const { nodes, options, files, memory, block, events } = this.#parts
     const id = this.#id
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const crash = (error: Error): void => {
+      reject(error)
+      if (this.isRunning) this.crash(error)
+    }
     const drop = keepHeartbeat(
       options,
+      files(),
       { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, block, memory: memory.shared },
       {
         onRenewed: () => {
@@ -102,10 +110,13 @@ export class NodeLease extends Service {
           resolve()
           if (!this.shouldStop) this.addTask(() => this.#replace(id, why), 'replace')
         },
-        onCrashed: (error) => {
-          reject(error)
-          if (this.isRunning) this.crash(error)
+        onGone: (error) => {
+          this.#parts.onLost(
+            new PikoError('LEASE_LOST', `node ${id} gave its lease up: ${error.message}`, { cause: error }),
+          )
+          crash(error)
         },
+        onCrashed: crash,
       },
     )
     this.defer(drop)

@@ -155,6 +155,7 @@ export class Node {
       {
         nodes: store.nodes,
         options: parts.store.options,
+        files: () => store.database.files,
         memory,
         block: options.block,
         doorbell: () => doorbell.address,

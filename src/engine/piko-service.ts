@@ -1,3 +1,4 @@
+import { isPikoError } from '../errors.ts'
 import { Service, type ServiceOptions } from '../service/service.ts'
 import { Supervisor } from '../service/supervisor.ts'
 
@@ -6,7 +7,8 @@ export type ServiceSource = Service | (new () => Service)
 
 /**
  * The root of an app's services. A child that crashes is restarted by itself, after a pause that doubles: none of Piko's
- * parts needs another one to be restarted with it. When restarts do not help, the app crashes.
+ * parts needs another one to be restarted with it. When restarts do not help, the app crashes; at once when
+ * the database is gone: a store that is opened again would be another one.
  */
 export class PikoService extends Supervisor {
   constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log' | 'stopTimeout'>) {
@@ -18,6 +20,11 @@ export class PikoService extends Supervisor {
       over: '1m',
       backoff: { base: '50ms', max: '5s' },
     })
+  }
+
+  protected override onChildCrash(child: Service, reason: Error): void {
+    if (isPikoError(reason, 'DATABASE_GONE')) this.crash(reason)
+    else super.onChildCrash(child, reason)
   }
 }
 

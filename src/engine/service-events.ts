@@ -12,6 +12,8 @@ export function serviceEvents(events: Events, isUp: () => boolean): ServiceObser
     stateChanged(service, _from, to, reason) {
       // What a stop left behind is told by events of its own.
       if (isPikoError(reason, 'STOP_INCOMPLETE')) return
+      // The service below that found it out has said it.
+      if (isPikoError(reason, 'DATABASE_GONE') && service.children.length > 0) return
       if (to === 'crashed' && reason && isUp()) events.emit('service.crashed', { service: service.path, error: reason })
     },
     restarted(service) {

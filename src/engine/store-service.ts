@@ -1,7 +1,11 @@
+// Not the global one: a test that holds the time would keep it from looking.
+import { setInterval } from 'node:timers'
 import { Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
+import { databaseGone } from '../store/database-gone.ts'
 import { poolWarning } from '../store/pool-size.ts'
 import { ReopenableDatabase } from '../store/reopenable-database.ts'
+import { lostFile } from '../store/sqlite-files.ts'
 import { type Store, storeOn } from '../store/store.ts'
 import { type OpenOptions } from '../store/database.ts'
 import { databaseOptions, openSettingsDatabase } from './open-store.ts'
@@ -17,12 +21,15 @@ export class StoreService extends Service {
   readonly #database: ReopenableDatabase
   readonly #autoMigrate: boolean
   readonly #poolWarning: string | undefined
+  readonly #lookMs: number
 
-  constructor(settings: Settings) {
+  /** @param isNode a node's heartbeat looks after the files itself, from its thread */
+  constructor(settings: Settings, isNode: boolean) {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
     this.isLocal = this.isEmbedded || isLoopback(this.options)
+    this.#lookMs = this.isEmbedded && !isNode ? settings.piko.leaseMs / 3 : 0
     this.#autoMigrate = settings.piko.autoMigrate
     this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)
     this.#database = new ReopenableDatabase(() => openSettingsDatabase(settings), this.isEmbedded ? 'sqlite' : 'mysql')
@@ -34,6 +41,16 @@ export class StoreService extends Service {
     await this.#database.open()
     if (this.#poolWarning !== undefined) this.log.warn(this.#poolWarning)
     await this.store.prepare(this.#autoMigrate)
+    this.#lookAfterFiles()
+  }
+
+  #lookAfterFiles(): void {
+    if (this.#lookMs === 0) return
+    const timer = setInterval(() => {
+      const lost = lostFile(this.#database.files)
+      if (lost) this.crash(databaseGone(lost))
+    }, this.#lookMs).unref()
+    this.defer(() => clearInterval(timer))
   }
 }
 

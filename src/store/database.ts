@@ -11,7 +11,9 @@ import { sizesOf } from './packet-size.ts'
 import { requireConnections } from './pool-size.ts'
 import { featuresOf } from './server-version.ts'
 import { sqlDatabase } from './sql-executor.ts'
+import { sqliteAdvice } from './sqlite-advice.ts'
 import { NodeSqliteDialect } from './sqlite-driver.ts'
+import { type OpenedFile, openedFiles } from './sqlite-files.ts'
 import { type Tables } from './tables.ts'
 import { transactionRepeated } from './transaction.ts'
 
@@ -32,6 +34,8 @@ export interface Database {
   readonly sql: SqlDatabase
   /** Bytes of JSON of one run's input or output that it takes; also known while it is closed. */
   readonly maxValueBytes: number
+  /** What its path led to when it was opened: the files of SQLite; none of a server, or in memory. */
+  readonly files: readonly OpenedFile[]
   /** For messages; without the password. */
   readonly location: string
   /**
@@ -94,10 +98,11 @@ async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undef
   const opened = assemble(kyselyOn(new NodeSqliteDialect(path)), sqliteDialect(clock), path)
   try {
     await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
-    return opened
+    return { ...opened, files: path === ':memory:' ? [] : openedFiles(path) }
   } catch (error) {
     await opened.close()
-    throw unreachable(`SQLite file ${path}`, error, 'check the path, its permissions and that it is a SQLite database')
+    if (error instanceof PikoError) throw error
+    throw unreachable(`SQLite file ${path}`, error, sqliteAdvice(path, error))
   }
 }
 
@@ -108,6 +113,7 @@ function assemble(db: Kysely<Tables>, dialect: Dialect, location: string, cut = 
   return {
     db,
     dialect,
+    files: [],
     maxValueBytes: dialect.sizes.value,
     sql: sqlDatabase(db, dialect, location, own),
     enter: (body) => (own ? own.enter(body) : body()),

@@ -7,10 +7,14 @@ import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'
 import { nodeSqlite } from './node-sqlite.ts'
+import { lostFile, type OpenedFile } from './sqlite-files.ts'
 import { withPeerName } from './tls-stream.ts'
 
 /** Where the lease is kept. */
-export type HeartbeatTarget = { readonly mysql: ConnectionOptions } | { readonly sqlitePath: string }
+export type HeartbeatTarget =
+  | { readonly mysql: ConnectionOptions }
+  /** `files`: what the path led to when the store was opened. */
+  | { readonly sqlitePath: string; readonly files: readonly OpenedFile[] }
 
 export interface Heartbeat {
   readonly id: string
@@ -35,6 +39,8 @@ export type FromThread = { readonly id: string } & (
       readonly fault: DatabaseFault | undefined
     }
   | { readonly kind: 'lost'; readonly why: string }
+  /** Of the database: nothing that is written reaches it any more. */
+  | { readonly kind: 'gone'; readonly path: string; readonly how: string }
 )
 
 const FIRST_RETRY_MS = 100
@@ -129,15 +135,19 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
   const woken = AbortSignal.any([dropped, watch.given])
   const renewer = 'mysql' in target ? await MysqlRenewer.load(target.mysql) : new SqliteRenewer(target.sqlitePath)
   const tell = (message: FromThread): void => parentPort?.postMessage(message)
-  const lose = (why: string): void => {
+  const giveUp = (message: FromThread): void => {
     Atomics.store(memory, TRUSTED_UNTIL, 0n)
-    tell({ id, kind: 'lost', why })
+    tell(message)
   }
+  const lose = (why: string): void => giveUp({ id, kind: 'lost', why })
   let failures = 0
   try {
     while (!dropped.aborted) {
       if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
+      // Before a connection is made: it would make a new file.
+      const gone = 'mysql' in target ? undefined : lostFile(target.files)
+      if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
       try {
         if (!(await renewer.renew(heartbeat))) return lose(`it was not renewed within ${leaseMs} ms`)

@@ -1,17 +1,21 @@
 import { Worker } from 'node:worker_threads'
 import { type DatabaseFault } from '../database-faults.ts'
-import { toError } from '../errors.ts'
+import { type PikoError, toError } from '../errors.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
+import { databaseGone } from './database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from './database.ts'
 // Not inline: an import that is left without names would still run the thread's code in this one.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { connectionOptions } from './mysql-pool.ts'
+import { type OpenedFile } from './sqlite-files.ts'
 
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
   /** The lease may belong to somebody else. Nothing more is renewed. */
   onLost(why: string): void
+  /** The file of the database is no longer where it was opened. Nothing more is renewed. */
+  onGone(error: PikoError): void
   /** The thread has ended. Nothing more is renewed. */
   onCrashed(error: Error): void
 }
@@ -77,6 +81,10 @@ class HeartbeatThread {
         this.#listeners.delete(message.id)
         this.#rest()
         return listener?.onLost(message.why)
+      case 'gone':
+        this.#listeners.delete(message.id)
+        this.#rest()
+        return listener?.onGone(databaseGone(message))
     }
   }
 
@@ -105,13 +113,14 @@ class HeartbeatThread {
 /** Begins to renew a lease. Returns the function that ends that. */
 export function keepHeartbeat(
   options: OpenOptions,
+  files: readonly OpenedFile[],
   heartbeat: Omit<Heartbeat, 'target'>,
   listener: HeartbeatListener,
 ): () => void {
-  return HeartbeatThread.current.keep({ ...heartbeat, target: targetOf(options) }, listener)
+  return HeartbeatThread.current.keep({ ...heartbeat, target: targetOf(options, files) }, listener)
 }
 
-function targetOf({ mysql, sqlitePath }: OpenOptions): HeartbeatTarget {
+function targetOf({ mysql, sqlitePath }: OpenOptions, files: readonly OpenedFile[]): HeartbeatTarget {
   if (mysql) return { mysql: connectionOptions(mysql) }
-  return { sqlitePath: sqlitePath ?? DEFAULT_SQLITE_PATH }
+  return { sqlitePath: sqlitePath ?? DEFAULT_SQLITE_PATH, files }
 }

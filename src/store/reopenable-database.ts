@@ -54,6 +54,10 @@ export class ReopenableDatabase implements Database {
     return this.#maxValueBytes
   }
 
+  get files(): Database['files'] {
+    return this.#current?.files ?? []
+  }
+
   get location(): string {
     return this.#open.location
   }

@@ -19,6 +19,7 @@ import { exactInteger, wantsExactIntegers } from './exact-integers.ts'
 import { loopTurn } from './loop-turn.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 import { SqlScanner } from './sql-scanner.ts'
+import { readOnlyError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
 const CACHED_STATEMENTS = 200
@@ -36,32 +37,36 @@ const BUSY_TIMEOUT_MS = 1_000
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
+  readonly #path: string
   readonly #turn: SqliteTurn
 
   constructor(path: string) {
     const config = { database: async () => openSqlite(path) }
     super(config)
     this.#config = config
+    this.#path = path
     this.#turn = SqliteTurn.of(path)
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.#config, this.#turn)
+    return new ImmediateDriver(this.#config, this.#path, this.#turn)
   }
 }
 
 class ImmediateDriver extends SqliteDriver {
+  readonly #path: string
   readonly #turn: SqliteTurn
   #connection: TurnConnection | undefined
   #giveBack: (() => void) | undefined
 
-  constructor(config: SqliteDialectConfig, turn: SqliteTurn) {
+  constructor(config: SqliteDialectConfig, path: string, turn: SqliteTurn) {
     super(config)
+    this.#path = path
     this.#turn = turn
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    return (this.#connection ??= new TurnConnection(await super.acquireConnection(), this.#turn))
+    return (this.#connection ??= new TurnConnection(await super.acquireConnection(), this.#path, this.#turn))
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -111,21 +116,31 @@ class TurnConnection implements DatabaseConnection {
   /** A transaction is open on this connection. */
   hasTurn = false
   readonly #connection: DatabaseConnection
+  readonly #path: string
   readonly #turn: SqliteTurn
 
-  constructor(connection: DatabaseConnection, turn: SqliteTurn) {
+  constructor(connection: DatabaseConnection, path: string, turn: SqliteTurn) {
     this.#connection = connection
+    this.#path = path
     this.#turn = turn
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
-    if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#connection.executeQuery<R>(query)
+    if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#execute<R>(query)
     const giveBack = await this.#turn.take()
     try {
-      return await this.#connection.executeQuery<R>(query)
+      return await this.#execute<R>(query)
     } finally {
       giveBack()
+    }
+  }
+
+  async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      return await this.#connection.executeQuery<R>(query)
+    } catch (error) {
+      throw readOnlyError(this.#path, error) ?? error
     }
   }
 

@@ -1,5 +1,6 @@
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/store/database.ts'
@@ -99,6 +100,22 @@ export const endless = defineJob({ id: 'endless' }, async () => {
       return code
     }, 200)
     expect(code).toBe(130)
+  })
+})
+
+describe('a database file that is deleted while it is open', () => {
+  it('ends the process with 1, in order, and is said in one line of the log', async () => {
+    const project = new Project({ 'jobs.ts': HELLO })
+    const piko = project.start(['start', '--no-http'], { PIKO_LEASE: '2s', PIKO_LOG_JSON: 'true' })
+    await until(() => piko.stderr.includes('run succeeded'))
+    rmSync(join(project.folder, '.piko/piko.db'))
+    const { code, stderr } = await piko.ended
+    expect(code).toBe(1)
+    const lines = stderr.split('\n').filter((line) => line.startsWith('{') && line.includes('DATABASE_GONE'))
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain('piko.db was deleted or moved while it was open')
+    expect(stderr).toContain('node stopped')
+    expect(project.has('.piko/piko.db')).toBe(false)
   })
 })
 

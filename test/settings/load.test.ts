@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isPikoError, type PikoError } from '../../src/errors.ts'
 import { loadSettings, type LoadSettingsOptions } from '../../src/settings/load.ts'
 import { type SettingsProblem } from '../../src/settings/problem.ts'
+import { asUnprivileged } from '../support/unprivileged.ts'
 
 const SECRET = 'h0rse-battery'
 const DSN = `mysql://piko:${SECRET}@db:3306/piko`
@@ -145,6 +146,16 @@ describe('sources', () => {
         expected: expect.stringContaining(`cannot be read (${code})`) as string,
       },
     ])
+  })
+
+  test('a settings.toml that this user may not read is a problem, and says what to do', { timeout: 120_000 }, () => {
+    chmodSync(cwd, 0o755)
+    chmodSync(write('[piko]\nname = "secret"\n'), 0o000)
+    const error = asUnprivileged('settings', cwd)
+    expect(error?.code).toBe('SETTINGS_INVALID')
+    expect(error?.message).toContain('settings.toml')
+    expect(error?.message).toContain('cannot be read (EACCES)')
+    expect(error?.message).toContain('read it')
   })
 
   test.each(['file:piko.db', 'FILE:/data/piko.db?mode=memory', 'file::memory:', ' ', ''])(
