@@ -2,6 +2,7 @@ import { type Selectable } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { exactId } from './exact-key.ts'
 import { fromJson, MOST_CONFIG_BYTES, toJson } from './json.ts'
 import { type JobConfigTable } from './tables.ts'
 import { unknownJob } from './unknown-job.ts'
@@ -114,7 +115,7 @@ export class ConfigStore {
     const rows = await db
       .selectFrom('piko_job_config')
       .selectAll()
-      .where('job_id', '=', jobId)
+      .where('job_id', '=', exactId(jobId))
       .orderBy('version', 'desc')
       .limit(limit)
       .execute()

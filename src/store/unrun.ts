@@ -1,5 +1,6 @@
 import { type Window } from '../time/window.ts'
 import { type Database } from './database.ts'
+import { exactId } from './exact-key.ts'
 import { optionalDate } from './run-row.ts'
 import { readInstant } from '../time/instant.ts'
 import { fromJson } from './json.ts'
@@ -20,7 +21,7 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
   const row = await db
     .selectFrom('piko_job')
     .select(['windows', 'ledger_start', 'window_cursor'])
-    .where('id', '=', jobId)
+    .where('id', '=', exactId(jobId))
     .executeTakeFirst()
   if (!row) return { begin: undefined, start: undefined, cursor: undefined }
   const windows = fromJson(row.windows) as { readonly start?: unknown } | undefined
@@ -41,10 +42,11 @@ export async function unrunStretches(
   jobId: string,
   { begin, cursor }: LedgerBounds,
 ): Promise<Window[]> {
+  const id = exactId(jobId)
   const ends = await db
     .selectFrom('piko_window')
     .select((eb) => [eb.fn.min('start_at').as('start'), eb.fn.max('end_at').as('end')])
-    .where('job_id', '=', jobId)
+    .where('job_id', '=', id)
     .executeTakeFirst()
   const first = optionalDate(ends?.start ?? null, dialect)
   const last = optionalDate(ends?.end ?? null, dialect)
@@ -56,13 +58,13 @@ export async function unrunStretches(
       eb
         .selectFrom('piko_window as later')
         .select('later.start_at')
-        .where('later.job_id', '=', jobId)
+        .where('later.job_id', '=', id)
         .whereRef('later.start_at', '>=', 'one.end_at')
         .orderBy('later.start_at')
         .limit(1)
         .as('end'),
     ])
-    .where('one.job_id', '=', jobId)
+    .where('one.job_id', '=', id)
     .where('one.end_at', '<', dialect.instant(last))
     .where((eb) =>
       eb.not(
@@ -70,7 +72,7 @@ export async function unrunStretches(
           eb
             .selectFrom('piko_window as next')
             .select('next.id')
-            .where('next.job_id', '=', jobId)
+            .where('next.job_id', '=', id)
             .whereRef('next.start_at', '=', 'one.end_at'),
         ),
       ),

@@ -78,8 +78,15 @@ describeEachStore((fixture) => {
   })
 
   it('knows no job by another id than its own', async () => {
-    const app = await start(defineJob({ id: 'sync', every: '1h' }, () => {}))
-    await app.run('sync', { wait: true })
+    const app = await start(
+      defineJob(
+        { id: 'sync', every: '1d', windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-05T00:00:00Z' } },
+        () => {},
+      ),
+    )
+    await expect.poll(async () => (await app.ledger('sync')).counts.succeeded, { timeout: 60_000 }).toBe(4)
+    const nothing = await app.ledger('nothing')
+    expect(await app.coverage('sync')).not.toEqual([])
     for (const id of ['sync ', ' sync', 'SYNC', 's\u00fdnc', 'sync\0']) {
       await expect(app.run(id)).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
       await expect(app.pause(id)).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
@@ -89,6 +96,10 @@ describeEachStore((fixture) => {
       expect(await app.replay({ jobId: id })).toMatchObject({ count: 0 })
       expect(await app.prune({ jobId: id, olderThan: '0s', dryRun: true })).toBe(0)
       expect(await app.windows(id)).toEqual([])
+      expect(await app.ledger(id)).toEqual({ ...nothing, jobId: id })
+      expect(await app.coverage(id)).toEqual([])
+      expect(await app.coverage(id, { from: '2026-01-01T12:00:00Z' })).toEqual([])
+      await expect(app.configs.history(id)).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
     }
   })
 })
