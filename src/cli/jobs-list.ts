@@ -1,4 +1,5 @@
 import { type Command } from 'commander'
+import { messageOf } from '../errors-read.ts'
 import { systemClock } from '../engine/clock.ts'
 import { registrationOf } from '../engine/plan-job.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -23,7 +24,7 @@ interface ListedJob {
   readonly schedule: ScheduleSpec | null
   /** Somebody has set it at run time, in place of what the code says. */
   readonly isOverridden: boolean
-  /** What is wrong with what somebody has set: it can't be read, and `schedule` goes on. */
+  /** What is wrong with what somebody has set, which can't be read while `schedule` goes on; or why no tick can be planned. */
   readonly problem: string | null
   readonly nextTick: Date | null
   readonly windows: unknown
@@ -68,12 +69,21 @@ async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promi
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
   const { windows = null } = job.policy
   const isSet = row !== undefined && isOverridden(row)
-  const { schedule, problem } = isSet ? storedJob(row) : { schedule: job.policy.schedule ?? null, problem: null }
-  const nextTick = row ? row.nextTick : registrationOf(job, now).begin.nextTick
+  const { schedule, problem: edit } = isSet ? storedJob(row) : { schedule: job.policy.schedule ?? null, problem: null }
+  const { nextTick, problem = edit } = row ? { nextTick: row.nextTick } : firstTick(job, now)
   const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
   return {
     ...{ id: job.id, schedule, isOverridden: isSet, problem, nextTick: nextTick ?? null },
     ...{ windows, state, description: job.description ?? null },
+  }
+}
+
+/** A calendar's function is the user's: one that fails must not hide the other jobs. */
+function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined; problem?: string | undefined } {
+  try {
+    return { nextTick: registrationOf(job, now).begin.nextTick }
+  } catch (thrown) {
+    return { problem: messageOf(thrown) }
   }
 }
 
@@ -97,7 +107,7 @@ function columns(): Column<ListedJob>[] {
     {
       title: 'schedule',
       cell: ({ schedule, isOverridden, problem }) =>
-        `${scheduleText(schedule ?? undefined)}${problem !== null ? ' (edit not readable)' : isOverridden ? ' (set)' : ''}`,
+        `${scheduleText(schedule ?? undefined)}${problem === null ? (isOverridden ? ' (set)' : '') : isOverridden ? ' (edit not readable)' : " (can't be planned)"}`,
     },
     { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
     { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },

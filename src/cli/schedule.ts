@@ -198,7 +198,7 @@ async function jobPreview(
   const schedule =
     row && isOverridden(row) ? storedJob(row, { when: defaultsOf(policy.schedule).when }).schedule : policy.schedule
   const { windows } = policy
-  return schedule ? previewOf(schedule, from, count, windows ?? 'none') : { ticks: [], windows: [] }
+  return schedule ? previewOf(schedule, from, count, windows ?? 'none', jobId) : { ticks: [], windows: [] }
 }
 
 function dataOf({ ticks, windows }: Preview): object {

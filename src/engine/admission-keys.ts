@@ -1,4 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
+import { answerOf, type OptionFunction } from '../option-function.ts'
 import { type AnyAdmissible, type JobDefinition } from '../job/spec.ts'
 import { exactKey, isKey } from '../store/exact-key.ts'
 import { type NewRun } from '../store/run-store.ts'
@@ -10,8 +11,7 @@ const LONGEST_KEY = 128
  * A run to be stored, with the keys that its job's limits are counted by.
  *
  * @param saved the config that is in force for the job
- * @throws PikoError `CONFIG_INVALID`, `USAGE` for a key that is no text of at most 128 characters
- * @throws what the job's key functions throw
+ * @throws PikoError `CONFIG_INVALID`, `JOB_INVALID` when a key function throws or returns no text, `USAGE` for a text of more than 128 characters
  */
 export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: unknown): R {
   const { concurrencyKey, rateKey } = job.policy
@@ -20,17 +20,33 @@ export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: un
   const admissible: AnyAdmissible = { config, input: run.input, window: run.window }
   return {
     ...run,
-    concurrencyKey: keyOf(job, 'concurrency.key', concurrencyKey?.(admissible)),
-    rateKey: keyOf(job, 'rate.key', rateKey?.(admissible)),
+    concurrencyKey: keyOf(job, 'concurrency.key', concurrencyKey, admissible),
+    rateKey: keyOf(job, 'rate.key', rateKey, admissible),
   }
 }
 
-function keyOf(job: JobDefinition, option: string, key: unknown): string | undefined {
-  if (key === undefined) return undefined
-  if (isKey(key, LONGEST_KEY)) return exactKey(key)
-  throw new PikoError(
-    'USAGE',
-    `${option} of job "${job.id}" returned ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters (well-formed; one less if it ends with a blank), or undefined for no limit`,
-    { details: { jobId: job.id, option } },
-  )
+function keyOf(
+  { id }: JobDefinition,
+  option: string,
+  key: ((run: AnyAdmissible) => unknown) | undefined,
+  run: AnyAdmissible,
+): string | undefined {
+  if (!key) return undefined
+  const asked: OptionFunction<string | undefined> = {
+    ...{ jobId: id, option, isAnswer, expected: EXPECTED },
+    next: 'correct the function: no run is stored without its answer',
+  }
+  const text = answerOf(asked, () => key(run))
+  if (text === undefined) return undefined
+  if (isKey(text, LONGEST_KEY)) return exactKey(text)
+  // The function made it of what the run was asked with.
+  throw new PikoError('USAGE', `${option} of job "${id}" returned ${describe(text)}; expected ${EXPECTED}`, {
+    details: { jobId: id, option },
+  })
+}
+
+const EXPECTED = `a text of 1 to ${LONGEST_KEY} characters (well-formed; one less if it ends with a blank), or undefined for no limit`
+
+function isAnswer(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string'
 }

@@ -2,6 +2,7 @@ import { databaseFault } from '../database-faults.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
+import { isOptionFault } from '../option-function.ts'
 import { type BackfillRow } from '../store/backfill-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type NewRun } from '../store/run-store.ts'
@@ -23,6 +24,8 @@ const BREATH_MS = 10
 /** How soon a backfill is looked at again while enough of its windows wait for their runs; twice as long each time that they still do. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
+/** A backfill whose job's functions fail is looked at again after this. */
+const PAUSE_MS = 10_000
 
 interface Rest {
   readonly ms: number
@@ -82,9 +85,12 @@ export class BackfillDriver extends LoopService {
           state === 'cancelling' ? await this.#cancel(id, jobId) : await this.#drive(id, jobId),
         )
       } catch (thrown) {
-        // A calendar's function is the user's: one backfill that fails must not hold up the others.
-        if (databaseFault(thrown) === 'outage') throw thrown
-        reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
+        // The functions are the user's: one backfill that fails must not hold up the others.
+        const isOption = isOptionFault(thrown, jobId)
+        if (!isOption && databaseFault(thrown) === 'outage') throw thrown
+        const retryInMs = isOption ? PAUSE_MS : this.#pollMs
+        if (isOption) this.#rests.set(id, { ms: SHORTEST_REST_MS, until: this.#clock.monotonic() + retryInMs })
+        reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: 1 })
       }
     }
     return pauseMs

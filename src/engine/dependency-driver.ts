@@ -6,10 +6,13 @@ import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 /** Between two looks, where the first found nothing. */
 const REST_MS = 50
+/** Windows of a job whose functions fail are looked at again after this. */
+const PAUSE_MS = 10_000
 
 /**
  * Gives windows that wait for windows of other jobs their runs: the leader looks again and again, and every node when a window that
@@ -25,6 +28,9 @@ export class DependencyDriver extends LoopService {
   readonly #clock: Clock
   readonly #pollMs: number
   readonly #onPlanned: (count: number) => void
+  /** Jobs whose functions failed, and until when their windows are left alone. */
+  readonly #setAside = new Map<string, number>()
+  readonly #events: Events
   /** A window that others may wait for, on this node. */
   #hasSucceeded = false
   #restUntil = 0
@@ -49,6 +55,7 @@ export class DependencyDriver extends LoopService {
     this.#leader = parts.leader
     this.#savedConfig = parts.savedConfig
     this.#clock = parts.clock
+    this.#events = parts.events
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
     const upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
@@ -68,10 +75,14 @@ export class DependencyDriver extends LoopService {
     const restMs = this.#restUntil - this.#clock.now()
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
-    const { looked, promoted } = await this.#store.promote(this.#dependents, {
-      upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
-      runOf: (waiting) => this.#runOf(waiting),
-    })
+    const now = this.#clock.monotonic()
+    const { looked, promoted } = await this.#store.promote(
+      this.#dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
+      {
+        upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
+        runOf: (waiting) => this.#tryRunOf(waiting),
+      },
+    )
     if (promoted > 0) this.#onPlanned(promoted)
     if (looked > 0) {
       this.#hasSucceeded = true
@@ -80,6 +91,19 @@ export class DependencyDriver extends LoopService {
     this.#restUntil = this.#clock.now() + REST_MS
     // Behind it comes the pause of whoever claims the run.
     return this.#leader.isLeader ? this.#pollMs / 2 : Infinity
+  }
+
+  /** Undefined where a function of the job fails: the others must not wait for it. */
+  #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
+    const { jobId } = waiting
+    if ((this.#setAside.get(jobId) ?? -Infinity) > this.#clock.monotonic()) return undefined
+    try {
+      return this.#runOf(waiting)
+    } catch (thrown) {
+      this.#setAside.set(jobId, this.#clock.monotonic() + PAUSE_MS)
+      reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+      return undefined
+    }
   }
 
   #runOf({ jobId, window, backfill }: WaitingWindow): NewRun {

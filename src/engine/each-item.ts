@@ -25,6 +25,9 @@ export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): P
   throw new PikoError(
     first.error.code,
     refused.map(({ index, error }) => `item ${index}: ${error.message}`).join('\n'),
-    { details: { ...first.error.details, items: refused.map(({ index, error }) => ({ index, ...error.details })) } },
+    {
+      ...(first.error.cause !== undefined && { cause: first.error.cause }),
+      details: { ...first.error.details, items: refused.map(({ index, error }) => ({ index, ...error.details })) },
+    },
   )
 }

@@ -1,6 +1,5 @@
-import { isPromise } from 'node:util/types'
-import { headline, watchStray } from '../errors-read.ts'
-import { isPikoError, PikoError, toError } from '../errors.ts'
+import { PikoError, toError } from '../errors.ts'
+import { answerOf, isBoolean, type OptionFunction } from '../option-function.ts'
 import { cancelledError, runCancelled } from '../job/attempt.ts'
 import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
@@ -462,27 +461,21 @@ export class Executor extends Service {
     let isPermanent = outcome.isPermanent === true || forbidsRetry(error)
     let adviceError: Error | undefined
     try {
-      if (!isPermanent && retryIf) isPermanent = adviceOf(attempt, retryIf(error)) === false
+      if (!isPermanent && retryIf) isPermanent = !adviceOf(attempt, retryIf, error)
     } catch (thrown) {
-      adviceError = adviceFailed(attempt, thrown)
+      adviceError = toError(thrown)
       isPermanent = true
     }
     return { ...outcome, isPermanent, retry: retryTimingOf(error), ...(adviceError && { adviceError }) }
   }
 }
 
-/** A promise is no answer, and its rejection must not end the process. */
-function adviceOf({ job }: Attempt, answer: unknown): unknown {
-  watchStray(answer)
-  if (!isPromise(answer)) return answer
-  throw new PikoError('JOB_INVALID', `retryIf of job "${job.id}" returned a promise; expected true or false at once`)
-}
-
-function adviceFailed({ job }: Attempt, thrown: unknown): PikoError {
-  const cause = toError(thrown)
-  if (isPikoError(cause, 'JOB_INVALID')) return cause
-  const message = `retryIf of job "${job.id}" threw ${headline(cause)}; the run is not tried again`
-  return new PikoError('JOB_INVALID', message, { cause, details: { jobId: job.id, option: 'retry.retryIf' } })
+function adviceOf({ job }: Attempt, retryIf: (error: Error) => unknown, error: Error): boolean {
+  const asked: OptionFunction<boolean> = {
+    ...{ jobId: job.id, option: 'retry.retryIf', isAnswer: isBoolean, expected: 'true or false' },
+    next: 'the run is not tried again',
+  }
+  return answerOf(asked, () => retryIf(error))
 }
 
 function abort(taken: Taken, reason: PikoError): void {

@@ -202,7 +202,7 @@ export class Node {
     })
     const own = new OwnPlans()
     const planning = [
-      new Registration(store.jobs, registry, agenda, own),
+      new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
       leader,
       new Planner(
         { jobs: store.jobs, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },

@@ -15,6 +15,7 @@ import { type CancelStore } from '../store/cancel-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
+import { isOptionFault } from '../option-function.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
@@ -72,6 +73,8 @@ export class Planner extends LoopService {
   readonly #unknown = new Set<string>()
   // Edited schedules that can't be read.
   readonly #refused = new Map<string, string | null>()
+  /** Until when an edit is left alone, because a function of its job failed. */
+  readonly #paused = new Map<string, number>()
   // Those that the leader had not taken up when this node looked last.
   #leftEdits: ReadonlyMap<string, LeftEdit> = new Map()
   readonly #registry: JobRegistry
@@ -143,7 +146,7 @@ export class Planner extends LoopService {
   async #takeUp(edits: readonly Edit[], now: Date): Promise<void> {
     for (const { id, schedule } of edits) {
       const job = this.#registry.find(id)
-      if (!job || this.#refused.get(id) === schedule) continue
+      if (!job || this.#refused.get(id) === schedule || this.#isPaused(id, now)) continue
       const edit = this.#readEdit(job, schedule, now)
       if (!edit) continue
       try {
@@ -169,12 +172,27 @@ export class Planner extends LoopService {
       // With windows the planner finds the next tick from the cursor.
       return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
     } catch (thrown) {
+      if (isOptionFault(thrown, job.id)) {
+        // The row is as good as it was: the job's own function fails.
+        this.#paused.set(job.id, now.getTime() + PAUSE_MS)
+        if (this.#leader.isLeader)
+          this.#events.emit('loop.failed', {
+            loop: this.name,
+            error: unplannable(job.id, thrown),
+            retryInMs: PAUSE_MS,
+          })
+        return undefined
+      }
       // Said once: the schedule that was planned goes on until somebody mends the row.
       this.#refused.set(job.id, schedule)
       if (this.#leader.isLeader)
         this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
       return undefined
     }
+  }
+
+  #isPaused(jobId: string, now: Date): boolean {
+    return (this.#paused.get(jobId) ?? -Infinity) > now.getTime()
   }
 
   async #follow(): Promise<number> {
@@ -284,9 +302,7 @@ export class Planner extends LoopService {
       return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
     } catch (thrown) {
       // The functions are the user's: one job that fails must not hold up the others.
-      const problem = new PikoError('JOB_INVALID', `job "${job.id}" can't be planned: ${messageOf(thrown)}`, {
-        cause: thrown,
-      })
+      const problem = unplannable(job.id, thrown)
       this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
       return postponed(due, now)
     }
@@ -309,6 +325,15 @@ export class Planner extends LoopService {
     }
     if (runAts.length > 0) this.#onPlanned(runAts)
   }
+}
+
+/** What a function of the job threw stays the cause. */
+function unplannable(jobId: string, thrown: unknown): PikoError {
+  const isOption = isOptionFault(thrown, jobId)
+  return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {
+    cause: isOption && thrown.cause !== undefined ? thrown.cause : thrown,
+    details: isOption ? { ...thrown.details } : { jobId },
+  })
 }
 
 function postponed(due: DueJob, now: Date): PlanDecision {

@@ -3,7 +3,7 @@ import { type JobDefinition } from '../job/spec.ts'
 import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../store/json-copy.ts'
 import { MOST_CONFIG_BYTES } from '../store/json.ts'
 import { assertFits, type Storing, unstorable } from '../store/storable.ts'
-import { checkedBy, type SchemaIssue } from './schema-check.ts'
+import { checkedBy, type SchemaAnswer, type SchemaIssue } from './schema-check.ts'
 
 /**
  * A run's config: the overrides of the run, parsed by the job's schema, which fills in the defaults.
@@ -11,12 +11,13 @@ import { checkedBy, type SchemaIssue } from './schema-check.ts'
  * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
  */
 export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
-  const { data, issues } = checked(job, overrides)
-  if (!issues) return data
+  const answer = checked(job, overrides)
+  if (!answer.issues) return answer.data
   throw misfit(
     job,
     overrides,
-    issues.map((issue) => issueText(issue)),
+    answer.issues.map((issue) => issueText(issue)),
+    answer.cause,
   )
 }
 
@@ -36,12 +37,11 @@ export function storableConfig(job: JobDefinition, overrides: unknown, saved?: u
   const lost = problems.map(({ path, text }) => `${pathText('config', path)} ${text}`)
   if (problems.length === 0) assertFits(value, storing)
   const merged = mergeConfig(saved, value)
-  const issues = (checked(job, merged).issues ?? []).filter(
-    ({ path }) => !problems.some((problem) => touches(problem.path, path)),
-  )
+  const answer = checked(job, merged)
+  const issues = (answer.issues ?? []).filter(({ path }) => !problems.some((problem) => touches(problem.path, path)))
   const texts = issues.map((issue) => issueText(issue, converted))
   if (lost.length > 0) throw unstorable(storing, [...lost, ...texts])
-  if (texts.length > 0) throw misfit(job, merged, texts)
+  if (texts.length > 0) throw misfit(job, merged, texts, answer.issues && answer.cause)
   return value
 }
 
@@ -53,10 +53,7 @@ export function mergeConfig(saved: unknown, overrides: unknown): unknown {
   return isRecord(saved) && (overrides === undefined || isRecord(overrides)) ? { ...saved, ...overrides } : overrides
 }
 
-function checked(
-  job: JobDefinition,
-  overrides: unknown,
-): { readonly data?: unknown; readonly issues?: readonly SchemaIssue[] } {
+function checked(job: JobDefinition, overrides: unknown): SchemaAnswer {
   const config = overrides ?? {}
   if (job.spec.config) return checkedBy(job.spec.config as object, config)
   if (typeof config === 'object' && !Array.isArray(config)) return { data: config }
@@ -65,11 +62,11 @@ function checked(
   })
 }
 
-function misfit(job: JobDefinition, config: unknown, problems: readonly string[]): PikoError {
+function misfit(job: JobDefinition, config: unknown, problems: readonly string[], cause?: unknown): PikoError {
   return new PikoError(
     'CONFIG_INVALID',
     `the config ${describe(config ?? {})} of job "${job.id}" does not fit its schema: ${problems.join('; ')}`,
-    { details: { jobId: job.id, problems } },
+    { ...(cause !== undefined && { cause }), details: { jobId: job.id, problems } },
   )
 }
 

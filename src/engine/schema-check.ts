@@ -1,4 +1,5 @@
-import { toError } from '../errors.ts'
+import { isError, isObject, messageOf, propertyOf, watchStray } from '../errors-read.ts'
+import { describe } from '../errors.ts'
 
 /** The part of a zod schema that is used here. */
 interface Schema {
@@ -16,23 +17,40 @@ export interface SchemaIssue {
 }
 
 export type SchemaAnswer =
-  { readonly data: unknown; readonly issues?: never } | { readonly issues: readonly SchemaIssue[] }
+  | { readonly data: unknown; readonly issues?: never }
+  /** `cause`: what the schema threw. */
+  | { readonly issues: readonly SchemaIssue[]; readonly cause?: unknown }
 
 /** Asks a job's schema. What it throws is an issue too: a check of the user's own may, and an asynchronous one always does. */
 export function checkedBy(schema: object, value: unknown): SchemaAnswer {
   const answer = tried(schema as Schema, value)
-  if ('thrown' in answer) return { issues: [issueOf(schema, value, answer.thrown)] }
+  if ('thrown' in answer) return { issues: [issueOf(schema, value, answer.thrown)], cause: answer.thrown }
+  if ('problem' in answer) return { issues: [{ path: [], message: answer.problem }] }
   return answer.success ? { data: answer.data } : { issues: answer.error.issues }
 }
 
-type Tried = ReturnType<Schema['safeParse']> | { readonly thrown: unknown }
+type Tried = ReturnType<Schema['safeParse']> | { readonly thrown: unknown } | { readonly problem: string }
 
 function tried(schema: Schema, value: unknown): Tried {
   try {
-    return schema.safeParse(value)
+    const answer: unknown = schema.safeParse(value)
+    return isAnswer(answer) ? answer : { problem: noAnswer(answer) }
   } catch (thrown) {
     return { thrown }
   }
+}
+
+/** Anything with a `safeParse` passes for a schema. */
+function isAnswer(answer: unknown): answer is ReturnType<Schema['safeParse']> {
+  const success = propertyOf(answer, 'success')
+  if (success === true) return 'data' in (answer as object)
+  return success === false && Array.isArray(propertyOf(propertyOf(answer, 'error'), 'issues'))
+}
+
+function noAnswer(answer: unknown): string {
+  watchStray(answer)
+  const what = isObject(answer) && typeof propertyOf(answer, 'then') === 'function' ? 'a promise' : describe(answer)
+  return `safeParse of the schema returned ${what}; expected { success: true, data } or { success: false, error }`
 }
 
 function issueOf(schema: object, value: unknown, thrown: unknown): SchemaIssue {
@@ -42,14 +60,15 @@ function issueOf(schema: object, value: unknown, thrown: unknown): SchemaIssue {
       path,
       message: 'the schema has an asynchronous refinement or transform here; a config is checked synchronously',
     }
-  return { path, message: `the schema throws here: ${toError(thrown).message}` }
+  return { path, message: `the schema throws here: ${messageOf(thrown)}` }
 }
 
 /** zod throws this of a schema that must be parsed asynchronously. */
 function isAsync(thrown: unknown): boolean {
   return (
-    thrown instanceof Error &&
-    (thrown.constructor.name === '$ZodAsyncError' || /synchronous parse/.test(thrown.message))
+    isError(thrown) &&
+    (propertyOf(propertyOf(thrown, 'constructor'), 'name') === '$ZodAsyncError' ||
+      /synchronous parse/.test(messageOf(thrown)))
   )
 }
 

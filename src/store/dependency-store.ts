@@ -21,7 +21,8 @@ export interface WaitingWindow {
 /** How waiting windows get their runs. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
-  readonly runOf: (waiting: WaitingWindow) => NewRun
+  /** Undefined: none can be made now; the window goes on waiting. */
+  readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
 }
 
 /** What a job depends on, as registered. */
@@ -105,21 +106,27 @@ export class DependencyStore {
           .execute()
       }
     }
-    await this.#queue(trx, covered, promotion)
-    return covered.length
+    return this.#queue(trx, covered, promotion)
   }
 
-  async #queue(trx: Transaction<Tables>, covered: readonly WaitingWindow[], { runOf }: Promotion): Promise<void> {
-    if (covered.length === 0) return
-    const { dialect } = this.#database
-    const fired = await firedTicks(trx, dialect, covered)
-    const runs = covered.map((waiting) => {
+  async #queue(trx: Transaction<Tables>, covered: readonly WaitingWindow[], { runOf }: Promotion): Promise<number> {
+    const asked = covered.flatMap((waiting) => {
       const run = runOf(waiting)
+      return run ? [{ waiting, run }] : []
+    })
+    if (asked.length === 0) return 0
+    const { dialect } = this.#database
+    const fired = await firedTicks(
+      trx,
+      dialect,
+      asked.map(({ waiting }) => waiting),
+    )
+    const runs = asked.map(({ waiting, run }) => {
       // A window that runs again has fired its tick before.
       return this.#runs.row(run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
     })
     const runIds = await insertRuns(trx, dialect, runs)
-    const cases = covered.map(({ id }, index) => sql`WHEN ${id} THEN ${runIds[index]}`)
+    const cases = asked.map(({ waiting: { id } }, index) => sql`WHEN ${id} THEN ${runIds[index]}`)
     await trx
       .updateTable('piko_window')
       .set({
@@ -132,9 +139,10 @@ export class DependencyStore {
       .where(
         'id',
         'in',
-        covered.map(({ id }) => id),
+        asked.map(({ waiting }) => waiting.id),
       )
       .execute()
+    return asked.length
   }
 
   async #describe(

@@ -1,3 +1,4 @@
+import { answerOf, isBoolean, type OptionFunction } from '../option-function.ts'
 import { type ScheduleFault } from './schedule-invalid.ts'
 import { type Ticks } from './ticks.ts'
 import { type Zone } from './zone.ts'
@@ -43,13 +44,19 @@ export class CalendarTicks implements Ticks {
   readonly #dates: ReadonlySet<number>
   readonly #weekdays: ReadonlySet<number>
   readonly #when: CalendarFunction | undefined
+  readonly #option: OptionFunction<boolean>
 
-  constructor(ticks: Ticks, { dates = [], weekdays = [], when }: Calendar, zone: Zone) {
+  /** @param jobId for the error of a function that fails */
+  constructor(ticks: Ticks, { dates = [], weekdays = [], when }: Calendar, zone: Zone, jobId?: string) {
     this.#ticks = ticks
     this.#zone = zone
     this.#dates = new Set(dates.map(dayOf))
     this.#weekdays = new Set(weekdays.map((day) => WEEKDAYS.indexOf(day)))
     this.#when = when
+    this.#option = {
+      ...{ jobId, option: 'exclude', isAnswer: isBoolean, expected: 'true or false' },
+      next: 'correct the function: no tick is planned without its answer',
+    }
   }
 
   next(afterMs: number): number | undefined {
@@ -99,11 +106,12 @@ export class CalendarTicks implements Ticks {
   }
 
   #isExcluded(tick: number): boolean {
-    if (!this.#when) return false
+    const when = this.#when
+    if (!when) return false
     const wall = tick + this.#zone.offsetAt(tick)
     const [date = '', time = ''] = new Date(wall).toISOString().split(/[T.]/)
     const weekday = WEEKDAYS[weekdayOf(Math.floor(wall / DAY_MS))] ?? 'sun'
-    return this.#when(new Date(tick), { date, time, weekday })
+    return answerOf(this.#option, () => when(new Date(tick), { date, time, weekday }))
   }
 }
 

@@ -25,12 +25,19 @@ export interface Preview {
  * The first `count` ticks at or after `from`. Pure.
  *
  * @param bounds of the windows; `'none'`: there are no windows
- * @throws PikoError `SCHEDULE_INVALID`
+ * @param jobId  for the error message
+ * @throws PikoError `SCHEDULE_INVALID`, `JOB_INVALID` when a calendar's function fails
  */
-export function previewOf(spec: ScheduleSpec, from: Date, count: number, bounds?: TimelineBounds | 'none'): Preview {
-  const schedule = Schedule.of(spec)
+export function previewOf(
+  spec: ScheduleSpec,
+  from: Date,
+  count: number,
+  bounds?: TimelineBounds | 'none',
+  jobId?: string,
+): Preview {
+  const schedule = Schedule.of(spec, jobId)
   const zone = zoneNamed(('timezone' in spec && spec.timezone) || 'UTC')
-  const withoutGaps = spec.kind === 'cron' ? Schedule.of({ ...spec, dst: withoutAfter(spec.dst) }) : schedule
+  const withoutGaps = spec.kind === 'cron' ? Schedule.of({ ...spec, dst: withoutAfter(spec.dst) }, jobId) : schedule
   const before = new Date(from.getTime() - 1)
   const ticks = schedule.upcoming(before, count)
   const isForGap = (tick: Date): boolean => withoutGaps.next(new Date(tick.getTime() - 1))?.getTime() !== tick.getTime()

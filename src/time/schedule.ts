@@ -166,7 +166,9 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
   const zone = zoneNamed(spec.timezone ?? 'UTC', jobId)
   const inside = start === -Infinity && end === Infinity ? all : between(all, start, end)
   // Days of a calendar have four digits in their year.
-  return spec.exclude ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone) : inside
+  return spec.exclude
+    ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone, jobId)
+    : inside
 }
 
 const FIRST_DAY_MS = Date.UTC(1000, 0, 2)

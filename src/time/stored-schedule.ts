@@ -16,7 +16,7 @@ export interface StoredDefaults {
 
 const MOST_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
-/** Two jobs whose texts are the same may have different functions. */
+/** Two jobs whose texts are the same may have different functions; one function that both have fails for the job that asks. */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
@@ -26,7 +26,7 @@ const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
  */
 export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobId?: string): ScheduleSpec {
   const specs = defaults.when ? specsOf(defaults.when) : known
-  const key = [defaults.timezone, defaults.anchor, defaults.hasWindows, text].join('\n')
+  const key = [defaults.when && jobId, defaults.timezone, defaults.anchor, defaults.hasWindows, text].join('\n')
   const found = specs.get(key)
   if (found) return found
   const spec = read(text, defaults, jobId)

@@ -76,7 +76,7 @@ describeEachStore((fixture) => {
     const job = defineJob({ id: 'sync', concurrency: { limit: 1, key: () => 7 as unknown as string } }, () => {})
     const [app] = (await nodes(1, job)) as [Piko]
     const error = await rejected(app.enqueue('sync'))
-    expect(error.code).toBe('USAGE')
+    expect(error.code).toBe('JOB_INVALID')
     expect(error.message).toMatch(/concurrency\.key of job "sync" returned 7; expected a text/)
     expect(await app.runs()).toEqual([])
   })

@@ -183,11 +183,13 @@ describe('what retryIf throws', () => {
       const asked = await app.waitFor(await app.enqueue('asked'))
       expect(asked).toMatchObject({ state: 'failed', attempt: 1 })
       expect(asked.error?.message).toBe(
-        'upstream is down (retryIf of job "asked" threw TypeError: no such field; the run is not tried again)',
+        'upstream is down (retry.retryIf of job "asked" threw TypeError: no such field; the run is not tried again)',
       )
       expect(asked.error?.stack).toMatch(/upstream is down[^]*And then: [^]*Caused by: TypeError: no such field/)
       const promised = await app.waitFor(await app.enqueue('promised'))
-      expect(promised.error?.message).toContain('retryIf of job "promised" returned a promise; expected true or false')
+      expect(promised.error?.message).toContain(
+        'retry.retryIf of job "promised" returned a promise; expected true or false',
+      )
     })
   })
 })

@@ -45,7 +45,7 @@ describeEachStore((fixture) => {
         await planner.stop()
         await leader.stop()
       })
-      await new Registration(store.jobs, registry, agenda, own).start()
+      await new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }).start()
       await leader.start()
       await planner.start()
       // Two loops, each at rest again.

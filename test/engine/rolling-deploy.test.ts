@@ -39,7 +39,7 @@ class PlanningNode {
       return store.jobs.agenda(scope)
     }
     const own = new OwnPlans()
-    this.#registration = new Registration(store.jobs, registry, agenda, own)
+    this.#registration = new Registration({ jobs: store.jobs, registry, agenda, own, clock, events })
     this.#planner = new Planner(
       {
         ...{ jobs: store.jobs, agenda, registry, leader: this.leader, own, clock, events },
