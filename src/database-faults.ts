@@ -90,6 +90,7 @@ const SERVER_ERRORS: ReadonlyMap<number, ServerError> = new Map([
   [1451, DATA], // ER_ROW_IS_REFERENCED_2
   [1452, DATA], // ER_NO_REFERENCED_ROW_2
   [1586, DATA], // ER_DUP_ENTRY_WITH_KEY_NAME
+  [1644, DATA], // ER_SIGNAL_EXCEPTION: a trigger refuses the row
   [1690, DATA], // ER_DATA_OUT_OF_RANGE
   [3140, DATA], // ER_INVALID_JSON_TEXT
   [3819, DATA], // ER_CHECK_CONSTRAINT_VIOLATED
@@ -139,6 +140,19 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
     if (sqlite) return sqlite
   }
   return undefined
+}
+
+/**
+ * True when a value is why a statement failed, so that the other rows of a batch may be written without it: the database refuses the value,
+ * or Piko or the driver can't even send it. Never for an outage, contention, a wrong statement, or a commit whose answer was lost.
+ */
+export function isRefusedValue(error: unknown): boolean {
+  const fault = databaseFault(error)
+  if (fault !== undefined) return fault === 'data'
+  if (!isError(error)) return false
+  const { code, errno, sqlState } = fieldsOf(error)
+  if (code === 'USAGE' || error instanceof RangeError || error instanceof TypeError) return true
+  return typeof errno === 'number' && typeof sqlState === 'string'
 }
 
 /**

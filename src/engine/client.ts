@@ -7,6 +7,7 @@ import { type JobStore } from '../store/job-store.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { isKey } from '../store/exact-key.ts'
 import { type EnqueueTransaction } from '../store/user-transaction.ts'
+import { halved } from '../store/halved.ts'
 import { type NewRun, type RunStore } from '../store/run-store.ts'
 import { storable } from '../store/storable.ts'
 import { type Store } from '../store/store.ts'
@@ -19,6 +20,7 @@ import { Batcher } from './batcher.ts'
 import { eachItem } from './each-item.ts'
 import { storableConfig } from './run-config.ts'
 import { timelineOf } from './plan-job.ts'
+import { refusedRuns } from './refused-runs.ts'
 import { type RunWaiter } from './run-waiter.ts'
 
 /** How `app.run` asks for a run. */
@@ -100,7 +102,7 @@ export class Client extends Service {
   readonly #windows: WindowStore
   readonly #waiter: RunWaiter
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
-  readonly #batcher: Batcher<NewRun, number>
+  readonly #batcher: Batcher<NewRun, number | Error>
   readonly #reads: Batcher<number, Run | undefined>
   readonly #slots: RunSlots | undefined
   readonly #turns = new Map<string, Promise<unknown>>()
@@ -135,7 +137,7 @@ export class Client extends Service {
     this.#waiter = parts.waiter
     this.#savedConfig = parts.savedConfig
     this.#onEnqueued = onEnqueued
-    this.#batcher = new Batcher((runs) => this.#enqueue(runs))
+    this.#batcher = new Batcher((runs) => this.#enqueueEach(runs))
     this.#reads = new Batcher(async (ids) => {
       const found = new Map((await this.#runs.findAll(ids)).map((run) => [run.id, run]))
       return ids.map((id) => found.get(id))
@@ -192,7 +194,11 @@ export class Client extends Service {
     const keyed = items.find((item) => item.idempotencyKey !== undefined)
     if (keyed) throw new PikoError('USAGE', 'app.enqueueMany takes an idempotencyKey only with trx; use app.enqueue')
     this.#assertOutside('app.enqueueMany without trx')
-    return this.#enqueue(runs)
+    try {
+      return await this.#enqueue(runs)
+    } catch (thrown) {
+      throw refusedRuns(jobId, runs.length, thrown)
+    }
   }
 
   /** Resolves with the run once it is settled, whatever its end. */
@@ -229,7 +235,11 @@ export class Client extends Service {
   async #store(run: NewRun): Promise<number> {
     this.#assertOutside('app.enqueue without trx')
     const { unique } = run
-    if (!unique) return this.#batcher.add(run)
+    if (!unique) {
+      const stored = await this.#batcher.add(run)
+      if (typeof stored === 'number') return stored
+      throw stored
+    }
     const id = await this.#inTurn(JSON.stringify([run.jobId, unique.key]), () =>
       this.#runs.enqueueUnique({ ...run, unique }),
     )
@@ -250,6 +260,16 @@ export class Client extends Service {
     } finally {
       if (this.#turns.get(key) === stored) this.#turns.delete(key)
     }
+  }
+
+  /** The requests of one moment, of many callers: one that the database refuses fails alone. */
+  async #enqueueEach(runs: readonly NewRun[]): Promise<(number | Error)[]> {
+    const stored = await halved<NewRun, (number | Error)[]>(
+      runs,
+      (some) => this.#enqueue(some),
+      ({ jobId }, refusal) => [refusedRuns(jobId, 1, refusal)],
+    )
+    return stored.flat()
   }
 
   /** Those for which this node has a free slot are stored as claimed, and begin as soon as they are. */

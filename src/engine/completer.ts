@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Claim, type Transition } from '../job/run.ts'
+import { isRefusedValue } from '../database-faults.ts'
+import { headline } from '../errors-read.ts'
+import { PikoError, toError } from '../errors.ts'
+import { type Claim, runError, type Transition } from '../job/run.ts'
+import { halved } from '../store/halved.ts'
 import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Batcher } from './batcher.ts'
@@ -10,10 +14,10 @@ interface Item extends Finish {
 }
 
 /**
- * `cancelled`: the run was to be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer
+ * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run was to be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer
  * valid; nothing was written.
  */
-export type Stored = 'stored' | 'cancelled' | 'lost'
+export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
 
 const RETRY_MS = 200
 
@@ -51,13 +55,39 @@ export class Completer {
   async #write(items: readonly Item[]): Promise<Stored[]> {
     const others = new Map<Claim, Stored>()
     for (const [nodeId, finishes] of Map.groupBy(items, (item) => item.nodeId)) {
-      const { lost, cancelled } = await this.#persist(nodeId, finishes)
-      for (const claim of lost) others.set(claim, 'lost')
-      for (const claim of cancelled) others.set(claim, 'cancelled')
+      const results = await halved(
+        finishes,
+        (some) => this.#persist(nodeId, some),
+        (finish, refusal) => this.#persistReduced(nodeId, finish, refusal, others),
+      )
+      for (const { lost, cancelled } of results) {
+        for (const claim of lost) others.set(claim, 'lost')
+        for (const claim of cancelled) others.set(claim, 'cancelled')
+      }
     }
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
+  /** The run fails rather than stay `running`. What can't be stored even then is left to the recovery of its claim. */
+  async #persistReduced(
+    nodeId: string,
+    { claim, transition }: Finish,
+    refusal: unknown,
+    others: Map<Claim, Stored>,
+  ): Promise<FinishResult> {
+    const error = unstorable(claim, transition, refusal)
+    try {
+      const result = await this.#persist(nodeId, [{ claim, transition: { to: 'failed', error: runError(error) } }])
+      others.set(claim, { unstorable: error })
+      return result
+    } catch (thrown) {
+      if (!isRefusedValue(thrown)) throw thrown
+      reportFailure(this.#events, { loop: 'completer', thrown: dropped(claim, thrown), retryInMs: 0, failures: 1 })
+      return { lost: [claim], cancelled: [] }
+    }
+  }
+
+  /** Repeats what fails for now. A refused value it throws: another try would not help. */
   async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     for (let failures = 1; ; failures++) {
       try {
@@ -65,10 +95,27 @@ export class Completer {
         if (failures > 1) this.#events.emit('loop.recovered', { loop: 'completer', failures: failures - 1 })
         return result
       } catch (thrown) {
-        if (this.#isAbandoned) throw thrown
+        if (this.#isAbandoned || isRefusedValue(thrown)) throw thrown
         reportFailure(this.#events, { loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
         await sleep(RETRY_MS)
       }
     }
   }
+}
+
+function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: unknown): PikoError {
+  const end = transition.to === 'queued' ? 'its next attempt' : `its end as ${transition.to}`
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `${end} could not be stored: ${headline(refusal)}; the run has failed instead. Check what its handler returns, its error and its retry times`,
+    { cause: toError(refusal), details: { runId, jobId, state: transition.to } },
+  )
+}
+
+function dropped({ runId, jobId }: Claim, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running until its claim is recovered. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
+    { cause: toError(refusal), details: { runId, jobId } },
+  )
 }

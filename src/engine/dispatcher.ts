@@ -1,12 +1,16 @@
+import { headline } from '../errors-read.ts'
+import { describe, PikoError, toError } from '../errors.ts'
 import { type AdmissionLimits } from '../job/admission.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
+import { REFUSED_RATE_MS, type RefusedRate } from '../store/rate-windows.ts'
 import { firstClaimOf } from '../store/run-row.ts'
 import { MOST_RUNS, type NewRun, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type ClaimSource, type Executor } from './executor.ts'
 import { LeftOut } from './left-out.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 const FIRST_IDLE_MS = 20
@@ -38,6 +42,7 @@ export class Dispatcher extends LoopService {
   readonly #holdsLease: () => boolean
   readonly #executor: DispatcherExecutor
   readonly #clock: Clock
+  readonly #events: Events
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
   readonly #limited: readonly { readonly jobId: string }[]
   readonly #leftOut = new LeftOut()
@@ -78,6 +83,7 @@ export class Dispatcher extends LoopService {
     this.#runs = parts.runs
     this.#registry = parts.registry
     this.#clock = parts.clock
+    this.#events = parts.events
     this.#nodeId = parts.nodeId
     this.#holdsLease = parts.holdsLease
     this.#options = options
@@ -178,12 +184,13 @@ export class Dispatcher extends LoopService {
     }
     const limit = Math.min(free, MOST_RUNS)
     const nodeId = this.#nodeId()
-    const { claims, blocked } = await this.#runs.claim({
+    const { claims, blocked, refused } = await this.#runs.claim({
       ...{ nodeId, limit, except, ...only },
       limits: this.#limits,
       monotonic: () => this.#clock.monotonic(),
     })
     for (const one of blocked) this.#leftOut.add(one, now)
+    for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
     for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)
     if (claims.length + blocked.length > 0) {
@@ -249,6 +256,16 @@ export class Dispatcher extends LoopService {
     }
     // What is due goes first; the rest of this after it.
     for (const time of hinted) this.#hints.set(time, 'ahead')
+  }
+
+  #reportRefused({ jobId, key, refusal }: RefusedRate): void {
+    const whose = key === '' ? `of job "${jobId}"` : `of job "${jobId}" for key ${describe(key)}`
+    const thrown = new PikoError(
+      'RATE_UNSTORABLE',
+      `the rate ${whose} can't be stored: ${headline(refusal)}; its runs wait, all others go on. Check its row in piko_rate, and triggers on that table`,
+      { cause: toError(refusal), details: { jobId, key } },
+    )
+    reportFailure(this.#events, { loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
   /** The executor gives them back; they are not to come again. */

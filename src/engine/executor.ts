@@ -397,6 +397,10 @@ export class Executor extends Service {
   }
 
   #stored(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition, stored: Stored): void {
+    if (typeof stored === 'object') {
+      const error = stored.unstorable
+      return this.#tell(taken, attempt, { kind: 'failure', error }, { to: 'failed', error: runError(error) })
+    }
     switch (stored) {
       case 'lost':
         return this.#lost(taken)

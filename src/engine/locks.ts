@@ -3,7 +3,7 @@ import { Semaphore } from '../resource/semaphore.ts'
 import { type RunLockOptions } from '../job/context.ts'
 import { type LockHolding, type LockStore } from '../store/lock-store.ts'
 import { type Events } from '../telemetry/events.ts'
-import { type Duration, durationMs } from '../time/duration.ts'
+import { type Duration, durationMs, MAX_STORED_MS } from '../time/duration.ts'
 import { type Clock } from './clock.ts'
 import { Lock } from './lock.ts'
 import { reportFailure } from './loop-failure.ts'
@@ -73,7 +73,7 @@ export class Locks extends LoopService {
         `the name of a lock is ${describe(name)}; expected 1 to 120 letters, digits or any of _ - . : /`,
       )
     }
-    const ttlMs = durationMs(ttl, 'ttl of a lock')
+    const ttlMs = durationMs(ttl, 'ttl of a lock', MAX_STORED_MS)
     if (ttlMs < SHORTEST_TTL_MS) throw new PikoError('USAGE', `ttl of a lock is "${ttl}"; expected one second or more`)
     const deadline = this.#clock.monotonic() + durationMs(wait, 'wait of a lock')
     signal?.throwIfAborted()

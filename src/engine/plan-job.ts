@@ -3,6 +3,7 @@ import { type DueJob, type JobRegistration, type PlanDecision } from '../store/j
 import { type StoredGeneration } from '../store/generations.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { type StoredWindows } from '../store/stored-windows.ts'
+import { LAST_INSTANT_MS } from '../time/instant.ts'
 import { jitterOf } from '../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf, storedSchedule, windowDefaults } from '../time/stored-schedule.ts'
@@ -165,7 +166,7 @@ function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
 }
 
 function startOf({ id, policy }: JobDefinition, tick: Date): Date {
-  return new Date(tick.getTime() + jitterOf(id, tick, policy.jitterMs))
+  return new Date(Math.min(LAST_INSTANT_MS, tick.getTime() + jitterOf(id, tick, policy.jitterMs)))
 }
 
 function planWindows(

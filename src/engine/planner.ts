@@ -22,6 +22,7 @@ import { type Leader } from './leader.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
+import { RefusedPlans } from './refused-plans.ts'
 import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
 
 const JOBS_PER_PASS = 2_000
@@ -77,6 +78,7 @@ export class Planner extends LoopService {
   readonly #paused = new Map<string, number>()
   // Those that the leader had not taken up when this node looked last.
   #leftEdits: ReadonlyMap<string, LeftEdit> = new Map()
+  readonly #setAside: RefusedPlans
   readonly #registry: JobRegistry
   /** Jobs whose ticks cancel the runs before. */
   readonly #cancelling: readonly string[]
@@ -114,6 +116,7 @@ export class Planner extends LoopService {
     this.#cancels = parts.cancels
     this.#savedConfig = parts.savedConfig
     this.#events = parts.events
+    this.#setAside = new RefusedPlans(parts.clock, parts.events)
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
     parts.events.on('leader.changed', ({ isLeader }) => {
@@ -233,9 +236,12 @@ export class Planner extends LoopService {
     )
   }
 
-  /** Whichever list is shorter. */
+  /** Whichever list is shorter, without the jobs that were refused a moment ago. */
   get #scope(): PlanScope {
-    return this.#unknown.size > this.#registry.size ? { only: this.#registry.ids } : { except: [...this.#unknown] }
+    const aside = this.#setAside.current
+    return this.#unknown.size > this.#registry.size
+      ? { only: this.#registry.ids.filter((id) => !aside.has(id)) }
+      : { except: [...this.#unknown, ...aside] }
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
@@ -263,6 +269,10 @@ export class Planner extends LoopService {
     )
     for (const { jobId, planAt } of result.written) this.#own.keep(jobId, planAt)
     this.#report(result.written)
+    for (const refused of result.refused) {
+      this.#setAside.add(refused)
+      this.#own.giveUp(refused.jobId)
+    }
     return result
   }
 

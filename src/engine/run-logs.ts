@@ -1,4 +1,5 @@
-import { describe, isObject, safely } from '../errors-read.ts'
+import { describe, headline, isObject, safely } from '../errors-read.ts'
+import { PikoError, toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { type Claim } from '../job/run.ts'
@@ -7,6 +8,7 @@ import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../stor
 import { type Events } from '../telemetry/events.ts'
 import { redactFields } from '../telemetry/redact.ts'
 import { type Clock } from './clock.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 export interface RunLogOptions {
@@ -29,6 +31,7 @@ export class RunLogs extends LoopService {
   readonly #store: RunLogStore
   readonly #options: RunLogOptions
   readonly #clock: Clock
+  readonly #events: Events
   #waiting: NewRunLogLine[] = []
   #waitingCharacters = 0
   /** Attempts of which lines are left out, by their fences. */
@@ -40,6 +43,7 @@ export class RunLogs extends LoopService {
     this.#store = store
     this.#options = options
     this.#clock = clock
+    this.#events = events
   }
 
   /** A logger that writes to `logger`, and keeps what it is given. */
@@ -115,18 +119,30 @@ export class RunLogs extends LoopService {
     this.#waiting.push(line)
   }
 
+  #reportRefused(line: NewRunLogLine, refusal: unknown): void {
+    reportFailure(this.#events, { loop: this.name, thrown: refusedLine(line, refusal), retryInMs: 0, failures: 1 })
+  }
+
   #flush(): Promise<void> {
     return (this.#flushing ??= this.#write().finally(() => (this.#flushing = undefined)))
   }
 
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const count = await this.#store.add(this.#waiting)
+      const count = await this.#store.add(this.#waiting, (line, refusal) => this.#reportRefused(line, refusal))
       for (const line of this.#waiting.slice(0, count)) this.#waitingCharacters -= charactersOf(line)
       this.#waiting = this.#waiting.slice(count)
       if (this.#waiting.length === 0) this.#tellLeftOut()
     }
   }
+}
+
+function refusedLine({ runId, message }: NewRunLogLine, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `a log line of run ${runId} can't be stored and is left out: ${headline(refusal)}; it begins with ${describe(message.slice(0, 80))}`,
+    { cause: toError(refusal), details: { runId } },
+  )
 }
 
 function charactersOf({ message, fields }: NewRunLogLine): number {

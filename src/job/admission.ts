@@ -1,5 +1,5 @@
 import { describe } from '../errors.ts'
-import { type Duration, durationMs } from '../time/duration.ts'
+import { MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 
 /** What the key of a limit is made from: a run before it starts. */
@@ -49,6 +49,7 @@ export interface RateLimit {
   readonly perMs: number
 }
 
+const RATE_FORM = 'a count and a length of time, such as "100/m", "5/s" or "50/10s"'
 const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
 
 /**
@@ -58,9 +59,10 @@ const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
  */
 export function parseRate(text: unknown): RateLimit | { readonly problem: string } {
   const [, limit, amount = '1', unit = ''] = (typeof text === 'string' && RATE.exec(text)) || []
-  const perMs = limit === undefined ? 0 : durationMs(`${amount}${unit}` as Duration, 'rate')
-  if (limit === undefined || perMs < 1) {
-    return { problem: `${describe(text)}; expected a count and a length of time, such as "100/m", "5/s" or "50/10s"` }
-  }
-  return { limit: Number(limit), perMs }
+  if (limit === undefined) return { problem: `${describe(text)}; expected ${RATE_FORM}` }
+  const span = readDuration(`${amount}${unit}`, MAX_STORED_MS)
+  if ('expected' in span) return { problem: `${describe(text)}; expected a length of time of ${span.expected}` }
+  return span.ms < 1
+    ? { problem: `${describe(text)}; expected ${RATE_FORM}` }
+    : { limit: Number(limit), perMs: span.ms }
 }

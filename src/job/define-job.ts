@@ -2,11 +2,11 @@ import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
-import { durationMs } from '../time/duration.ts'
 import { describeInstant, type InstantInput, readInstant } from '../time/instant.ts'
 import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
-import { type AdmissionLimits, parseRate } from './admission.ts'
+import { type AdmissionLimits } from './admission.ts'
 import { ON_UPSTREAM_CHANGE } from './dependencies.ts'
+import { type JobDurations, jobDurations } from './job-durations.ts'
 import {
   type AnyAdmissible,
   type AnyJobSpec,
@@ -111,18 +111,19 @@ function policyOf(spec: AnyJobSpec): JobPolicy {
     throw invalid(spec, `config is ${describe(spec.config)}; expected a zod schema`)
   }
   const windows = windowPolicy(spec)
-  const schedule = scheduleSpec(spec, windows)
+  const durations = jobDurations(spec)
+  const schedule = scheduleSpec(spec, windows, durations)
   if (schedule) Schedule.of(schedule, spec.id)
   return Object.freeze({
     schedule,
     windows,
-    jitterMs: jitterMs(spec),
-    retry: retryPolicy(spec),
-    timeoutMs: spec.timeout === undefined ? undefined : durationMs(spec.timeout, `timeout of job "${spec.id}"`),
-    misfireGraceMs: durationMs(spec.misfireGraceTime ?? '5m', `misfireGraceTime of job "${spec.id}"`),
+    jitterMs: jitterMs(spec, durations),
+    retry: retryPolicy(spec, durations),
+    timeoutMs: durations.timeoutMs,
+    misfireGraceMs: durations.misfireGraceMs,
     misfireLimit: misfireLimit(spec),
     overlap: spec.overlap ?? 'allow',
-    ...admission(spec, windows),
+    ...admission(spec, windows, durations),
     dependsOn: dependsOn(spec),
     onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
     priority: priority(spec),
@@ -137,6 +138,7 @@ const ONE_BY_ONE: ReadonlySet<unknown> = new Set(['bufferOne', 'bufferAll', 'can
 function admission(
   spec: AnyJobSpec,
   windows: WindowPolicy | undefined,
+  durations: JobDurations,
 ): Pick<JobPolicy, 'limits' | 'concurrencyKey' | 'rateKey'> {
   const keyed = isRecord(spec.concurrency) ? spec.concurrency : undefined
   const whole = keyed ? undefined : atLeastOne(spec, 'concurrency', spec.concurrency)
@@ -145,7 +147,9 @@ function admission(
     concurrency: most.length > 0 ? Math.min(...most) : undefined,
     parallel: windows?.parallel,
     perKey: keyed && atLeastOne(spec, 'concurrency.limit', keyed['limit'] ?? null),
-    rate: rateLimit(spec),
+    rate:
+      durations.rate &&
+      Object.freeze({ ...durations.rate, isKeyed: isRecord(spec.rate) && spec.rate['key'] !== undefined }),
   }
   const isLimited = Object.values(limits).some((limit) => limit !== undefined)
   return {
@@ -153,14 +157,6 @@ function admission(
     concurrencyKey: keyed && keyFunction(spec, 'concurrency.key', keyed['key'] ?? null),
     rateKey: isRecord(spec.rate) ? keyFunction(spec, 'rate.key', spec.rate['key']) : undefined,
   }
-}
-
-function rateLimit(spec: AnyJobSpec): AdmissionLimits['rate'] {
-  if (spec.rate === undefined) return undefined
-  const isKeyed = isRecord(spec.rate) && spec.rate['key'] !== undefined
-  const parsed = parseRate(isRecord(spec.rate) ? spec.rate['rate'] : spec.rate)
-  if ('problem' in parsed) throw invalid(spec, `${isRecord(spec.rate) ? 'rate.rate' : 'rate'} is ${parsed.problem}`)
-  return Object.freeze({ ...parsed, isKeyed })
 }
 
 function keyFunction(spec: AnyJobSpec, option: string, value: unknown): ((run: AnyAdmissible) => unknown) | undefined {
@@ -207,7 +203,11 @@ function isSchema(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'safeParse' in value
 }
 
-function scheduleSpec(spec: AnyJobSpec, windows: WindowPolicy | undefined): ScheduleSpec | undefined {
+function scheduleSpec(
+  spec: AnyJobSpec,
+  windows: WindowPolicy | undefined,
+  { everyMs }: JobDurations,
+): ScheduleSpec | undefined {
   const given = (['cron', 'every', 'at'] as const).filter((kind) => spec[kind] !== undefined)
   if (given.length > 1) throw invalid(spec, `it has ${given.join(' and ')}; expected at most one of cron, every, at`)
   if (windows && (spec.at !== undefined || given.length === 0)) {
@@ -231,9 +231,8 @@ function scheduleSpec(spec: AnyJobSpec, windows: WindowPolicy | undefined): Sche
     return { kind: 'cron', cron, timezone, ...(dst !== undefined && { dst }), ...bounds }
   }
   if (spec.at !== undefined) return { kind: 'at', at: instant(spec, 'at', spec.at).toISOString() }
-  if (spec.every === undefined) return undefined
+  if (everyMs === undefined) return undefined
   const { timezone } = spec
-  const everyMs = durationMs(spec.every, `every of job "${spec.id}"`)
   const anchor = (windows?.start ?? new Date(0)).toISOString()
   return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
 }
@@ -248,10 +247,10 @@ function scheduleBounds(spec: AnyJobSpec): ScheduleBounds {
   }
 }
 
-function jitterMs(spec: AnyJobSpec): number {
+function jitterMs(spec: AnyJobSpec, durations: JobDurations): number {
   if (spec.jitter === undefined) return 0
   if (spec.cron !== undefined || spec.every !== undefined || spec.at !== undefined) {
-    return durationMs(spec.jitter, `jitter of job "${spec.id}"`)
+    return durations.jitterMs
   }
   throw invalid(spec, `jitter ${describe(spec.jitter)} has no effect without cron, every or at`)
 }
@@ -272,7 +271,7 @@ function windowPolicy(spec: AnyJobSpec): WindowPolicy | undefined {
   })
 }
 
-function retryPolicy(spec: AnyJobSpec): RetryPolicy {
+function retryPolicy(spec: AnyJobSpec, { retryBaseMs, retryMaxMs }: JobDurations): RetryPolicy {
   const retry = spec.retry ?? { limit: 0 }
   const limit = integer(spec, 'retry.limit', retry.limit)
   if (limit === undefined || limit < 0)
@@ -284,8 +283,8 @@ function retryPolicy(spec: AnyJobSpec): RetryPolicy {
   return Object.freeze({
     limit,
     backoff: retry.backoff ?? 'exponential',
-    baseMs: durationMs(retry.base ?? '1s', `retry.base of job "${spec.id}"`),
-    maxMs: durationMs(retry.max ?? '5m', `retry.max of job "${spec.id}"`),
+    baseMs: retryBaseMs,
+    maxMs: retryMaxMs,
     jitter: retry.jitter ?? true,
     retryIf: retry.retryIf,
   })

@@ -1,5 +1,5 @@
 import { chainOf, propertyOf, safely } from '../errors-read.ts'
-import { type Duration, durationMs } from '../time/duration.ts'
+import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration.ts'
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
@@ -80,18 +80,16 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
 /** The mark may be of another version of this package, or made by hand: only what the database can keep is taken. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
-  if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(LONGEST_MS, Math.round(afterMs)) }
+  if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
   const ms = safely(() => Date.prototype.getTime.call(propertyOf(mark, 'at')), NaN)
   return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
 /** More digits are no delay: some servers send the time since 1970. */
 const DELAY_SECONDS = /^\d{1,9}$/
-/** Ten years: the instant must be one that the database can keep. */
-const LONGEST_MS = 10 * 365 * 86_400_000
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
-  if (!('at' in time)) return { afterMs: Math.min(LONGEST_MS, durationMs(time.after, 'after of a RetryLaterError')) }
+  if (!('at' in time)) return { afterMs: cappedDurationMs(time.after, 'after of a RetryLaterError', MAX_STORED_MS) }
   // A server's answer may be too far away for a database, and must not replace the handler's error by another.
   const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
   const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)

@@ -3,7 +3,7 @@ import { type AdmissionLimits } from '../job/admission.ts'
 import { type RatePlace } from '../job/run.ts'
 import { BackfillLimits } from './backfill-limits.ts'
 import { type Dialect } from './dialect.ts'
-import { type RateName, RateWindows } from './rate-windows.ts'
+import { type RateName, REFUSED_RATE_MS, type RefusedRate, RateWindows } from './rate-windows.ts'
 import { RUNNING } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
@@ -37,6 +37,14 @@ export function withoutLimited<T extends { readonly job_id: string; readonly pri
 /** Another node decides about this job at this moment; it takes milliseconds. */
 const BUSY_MS = 15
 
+interface Admission<T> {
+  readonly admitted: T[]
+  readonly blocked: Blocked[]
+  readonly places: ReadonlyMap<number, RatePlace>
+  /** Their runs are among those blocked. */
+  readonly refused: readonly RefusedRate[]
+}
+
 /**
  * Leaves out candidates beyond the limits of their jobs.
  *
@@ -50,10 +58,11 @@ export async function admit<T extends Candidate>(
   candidates: readonly T[],
   limits: ReadonlyMap<string, AdmissionLimits>,
   monotonic: () => number,
-): Promise<{ admitted: T[]; blocked: Blocked[]; places: ReadonlyMap<number, RatePlace> }> {
+): Promise<Admission<T>> {
   const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
   const backfilled = candidates.some((row) => row.backfill_id !== null)
-  if (limited.length === 0 && !backfilled) return { admitted: [...candidates], blocked: [], places: NO_PLACES }
+  if (limited.length === 0 && !backfilled)
+    return { admitted: [...candidates], blocked: [], places: NO_PLACES, refused: [] }
   const busy = new Set(await lockJobs(trx, dialect, limited))
   const mine = limited.filter((id) => !busy.has(id))
   const counts = await Counts.read(trx, mine, limits)
@@ -79,8 +88,21 @@ export async function admit<T extends Candidate>(
     if (rate) places.set(row.id, rates.take(rate))
     return true
   })
-  await rates.write(trx, dialect)
-  return { admitted, blocked: [...blocked.values()], places }
+  const refused = await rates.write(trx, dialect)
+  for (const rate of refused) block(refusedRate(rate, limits))
+  const isKept = (row: T): boolean => !refused.some((one) => isOf(one, rateOf(row, limits)))
+  const kept = refused.length === 0 ? admitted : admitted.filter(isKept)
+  return { admitted: kept, blocked: [...blocked.values()], places, refused }
+}
+
+function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
+  return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
+}
+
+/** No place of it can be counted, so none is given; the runs of other rates go on. */
+function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
+  const isKeyed = limits.get(jobId)?.rate?.isKeyed
+  return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }
 }
 
 const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()

@@ -1,6 +1,7 @@
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
-import { storedInstant } from '../time/instant.ts'
+import { MAX_DURATION_MS } from '../time/duration.ts'
+import { isInstantMs, storedInstant } from '../time/instant.ts'
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
@@ -70,8 +71,8 @@ export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: Da
         : { text: 'UTC_TIMESTAMP(3)', values: [] },
     nowPlus: (ms) =>
       clock
-        ? reading(clock.now() + Math.round(ms))
-        : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${Math.round(ms) * 1_000} MICROSECOND)`,
+        ? reading(clock.now() + wholeSpan(ms))
+        : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${wholeSpan(ms) * 1_000} MICROSECOND)`,
     later: (one, other) => sql<Date>`GREATEST(${one}, ${other})`,
     instant: valid,
     date: (value) => (value instanceof Date ? value : parse(value)),
@@ -102,8 +103,8 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
         : { text: `strftime('${SQLITE_NOW}', 'now')`, values: [] },
     nowPlus: (ms) =>
       clock
-        ? reading(clock.now() + Math.round(ms))
-        : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now', ${`${(Math.round(ms) / 1_000).toFixed(3)} seconds`})`,
+        ? reading(clock.now() + wholeSpan(ms))
+        : sql<Date>`strftime(${sql.lit(SQLITE_NOW)}, 'now', ${`${(wholeSpan(ms) / 1_000).toFixed(3)} seconds`})`,
     later: (one, other) => sql<Date>`max(${one}, ${other})`,
     instant: (date) => valid(date).toISOString(),
     date: (value) => (value instanceof Date ? value : parse(value)),
@@ -135,9 +136,18 @@ function whole(values: readonly number[]): readonly number[] {
   return values.length > 0 ? values : [-1]
 }
 
+/** SQLite would make NULL of a sum that is out of its range, without an error. */
+function wholeSpan(ms: number): number {
+  if (Math.abs(ms) <= MAX_DURATION_MS) return Math.round(ms)
+  throw new RangeError(
+    `a length of time to store is ${ms} ms; expected at most ${MAX_DURATION_MS} ms, which is 500 years`,
+  )
+}
+
 function valid(date: Date): Date {
   if (Number.isNaN(date.getTime())) throw new RangeError('an instant to store is an invalid Date')
-  return date
+  if (isInstantMs(date.getTime())) return date
+  throw new RangeError(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
 }
 
 /** Runs that are stored together are due together: the text that was read last is mostly the next one too. */

@@ -7,6 +7,7 @@ import {
   type Transaction,
   type UpdateObject,
 } from 'kysely'
+import { isRefusedValue } from '../database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../time/instant.ts'
@@ -16,6 +17,7 @@ import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
 import { addGeneration, generationsOf, type StoredGeneration } from './generations.ts'
+import { halved } from './halved.ts'
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
 import { optionalDate } from './run-row.ts'
@@ -104,6 +106,13 @@ export interface PlanResult {
   readonly due: number
   /** The decisions as written, without what had been planned before. */
   readonly written: readonly PlanDecision[]
+  /** Jobs whose plan the database refuses, or whose rows can't be read: nothing of theirs was written. */
+  readonly refused: readonly RefusedPlan[]
+}
+
+export interface RefusedPlan {
+  readonly jobId: string
+  readonly refusal: unknown
 }
 
 export interface Agenda {
@@ -261,8 +270,8 @@ export class JobStore {
    * tick is unique besides.
    *
    * When something was planned before (somebody has set a cursor back, or given windows to a job whose ticks have fired),
-   * the pass is repeated job by job, and what exists is passed over: the other jobs go on, and the cursor moves forward
-   * again.
+   * the pass is repeated in smaller and smaller parts, and what exists is passed over: the other jobs go on, and the cursor moves forward
+   * again. So it is when the database refuses a job's plan, or a job's rows can't be read: that job is left as it is.
    *
    * @param until   jobs whose `plan_at` is not after this are due
    * @param decide  pure; may be called again when the transaction is retried; leaves out what is to stay as it is
@@ -280,15 +289,15 @@ export class JobStore {
         const rows = await this.#lockDue(trx, until, limit, scope)
         const written = decide(await this.#describeDue(trx, rows, asksActive))
         await this.#writePlan(trx, written)
-        return { due: rows.length, written }
+        return { due: rows.length, written, refused: [] }
       })
     } catch (error) {
-      if (!this.#database.dialect.isDuplicate(error)) throw error
-      return this.#planOneByOne(until, limit, decide, asksActive, scope)
+      if (!isRefusedValue(error)) throw error
+      return this.#planInParts(until, limit, decide, asksActive, scope)
     }
   }
 
-  async #planOneByOne(
+  async #planInParts(
     until: Date,
     limit: number,
     decide: (jobs: readonly DueJob[]) => readonly PlanDecision[],
@@ -297,26 +306,29 @@ export class JobStore {
   ): Promise<PlanResult> {
     const { db, dialect } = this.#database
     const jobs = await dueJobs(db, dialect.instant(until), limit, scope).execute()
-    const written: PlanDecision[] = []
-    const failures: unknown[] = []
-    for (const { id } of jobs) {
-      try {
-        written.push(
-          ...(await this.#database.transaction(async (trx) => {
-            const decisions = decide(
-              await this.#describeDue(trx, await this.#lockDue(trx, until, 1, { only: [id] }), asksActive),
-            )
-            const left = await Promise.all(decisions.map((decision) => withoutPlanned(trx, dialect, decision)))
-            await this.#writePlan(trx, left)
-            return left
-          })),
-        )
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    if (failures.length > 0) throw failures[0]
-    return { due: jobs.length, written }
+    const refused: RefusedPlan[] = []
+    const planned = await halved(
+      jobs,
+      (some) =>
+        this.#database.transaction(async (trx) => {
+          const only = some.map(({ id }) => id)
+          const rows = await this.#lockDue(trx, until, some.length, { only })
+          const decisions = decide(await this.#describeDue(trx, rows, asksActive))
+          // What exists already is looked for only where it is in the way.
+          const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
+          await this.#writePlan(trx, left)
+          return left
+        }),
+      ({ id: jobId }, refusal) => {
+        refused.push({ jobId, refusal })
+        return []
+      },
+    )
+    return { due: jobs.length, written: planned.flat(), refused }
+  }
+
+  #notPlanned(trx: Transaction<Tables>, decisions: readonly PlanDecision[]): Promise<PlanDecision[]> {
+    return Promise.all(decisions.map((decision) => withoutPlanned(trx, this.#database.dialect, decision)))
   }
 
   #lockDue(trx: Transaction<Tables>, until: Date, limit: number, scope: PlanScope): Promise<DueRow[]> {

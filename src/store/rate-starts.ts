@@ -38,6 +38,24 @@ export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }
 
+/**
+ * Reads the stored places. Of a row that somebody has edited only whole places are kept: what can't be read must not stop the job's runs, and
+ * its place is written anew with the next one.
+ */
+export function storedStarts(text: string): Starts {
+  let read: unknown
+  try {
+    read = JSON.parse(text)
+  } catch {
+    return []
+  }
+  return Array.isArray(read) ? read.filter(isStart) : []
+}
+
+function isStart(value: unknown): value is Starts[number] {
+  return Array.isArray(value) && value.length >= 2 && value.length <= 3 && value.every((part) => Number.isFinite(part))
+}
+
 /** Those that still count. A place of the future counts from now, and must not hold up the rate for longer than its span. */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts

@@ -1,7 +1,7 @@
 import { type RateLimit } from '../job/admission.ts'
 import { type RatePlace } from '../job/run.ts'
 import { type Database } from './database.ts'
-import { type RateName, RateWindows } from './rate-windows.ts'
+import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
 /** For a run whose place is no longer valid. */
 export interface PlaceRequest extends RateName {
@@ -40,8 +40,13 @@ export class RateStore {
         const retryInMs = rates.untilFree(request)
         return retryInMs > 0 ? { retryInMs } : { place: rates.take(request, request.lateTries) }
       })
-      await rates.write(trx, dialect)
-      return answers
+      const refused = await rates.write(trx, dialect)
+      if (refused.length === 0) return answers
+      const isRefused = ({ jobId, key }: PlaceRequest): boolean =>
+        refused.some((rate) => rate.jobId === jobId && rate.key === key)
+      return answers.map((answer, index) =>
+        isRefused(requests[index] as PlaceRequest) ? { retryInMs: REFUSED_RATE_MS } : answer,
+      )
     })
   }
 }

@@ -1,20 +1,23 @@
-import { type Transaction } from 'kysely'
+import { type Insertable, type Transaction } from 'kysely'
 import { type RateLimit } from '../job/admission.ts'
 import { type RatePlace } from '../job/run.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { LAST_INSTANT_MS } from '../time/instant.ts'
 import { type Dialect } from './dialect.ts'
 import {
   areOfFuture,
   countedAt,
   slackMs,
   startsSince,
+  storedStarts,
   type Starts,
   untilFree,
   validMs,
   withoutStart,
   withStarts,
 } from './rate-starts.ts'
-import { type Tables } from './tables.ts'
+import { halved } from './halved.ts'
+import { type RateTable, type Tables } from './tables.ts'
 
 /** Of a job, or of those of its runs that share a key. */
 export interface RateName {
@@ -22,6 +25,14 @@ export interface RateName {
   /** Empty for a job as a whole. */
   readonly key: string
 }
+
+/** A rate whose row the database does not take, and why. */
+export interface RefusedRate extends RateName {
+  readonly refusal: unknown
+}
+
+/** When runs of such a rate are looked at again: somebody has to change the row, a trigger or the key. */
+export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000
 /** A job's id and an instant. */
@@ -66,7 +77,7 @@ export class RateWindows {
     for (const row of rows) {
       const window = windows.#windows.get(nameOf(row.job_id, row.rate_key))
       if (!window) continue
-      const starts = JSON.parse(row.starts) as Starts
+      const starts = storedStarts(row.starts)
       window.starts = startsSince(starts, windows.#nowMs, window.limit)
       // Stored as moved, though nothing may be taken: else they would be moved again until the clock has caught up.
       window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
@@ -103,35 +114,30 @@ export class RateWindows {
     window.starts = starts
   }
 
-  async write(trx: Transaction<Tables>, dialect: Dialect): Promise<void> {
+  /** @returns the rates that the database refuses to keep: what was taken of them is not valid */
+  async write(trx: Transaction<Tables>, dialect: Dialect): Promise<RefusedRate[]> {
     const all = [...this.#windows.values()]
     for (const window of all) this.#settle(window)
-    const rows = all
-      .filter((window) => window.isChanged)
-      .map((window) => ({
-        job_id: window.jobId,
-        rate_key: window.key,
-        starts: JSON.stringify(window.starts),
-        expires_at: dialect.instant(
-          new Date(Math.max(this.#nowMs, window.starts.at(-1)?.[0] ?? 0) + 2 * window.limit.perMs),
-        ),
-      }))
+    const rows = all.filter((window) => window.isChanged).map((window) => this.#rowOf(window, dialect))
     const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+    const refused: RefusedRate[] = []
     for (const batch of batchesOf(rows, (row) => ROW_BYTES + sentBytes(row.rate_key) + sentBytes(row.starts), limits)) {
-      const insert = trx.insertInto('piko_rate').values(batch)
-      await (
-        dialect.name === 'sqlite'
-          ? insert.onConflict((oc) =>
-              oc.columns(['job_id', 'rate_key']).doUpdateSet((eb) => ({
-                starts: eb.ref('excluded.starts'),
-                expires_at: eb.ref('excluded.expires_at'),
-              })),
-            )
-          : insert.onDuplicateKeyUpdate((eb) => ({
-              starts: eb.fn('VALUES', ['starts']),
-              expires_at: eb.fn('VALUES', ['expires_at']),
-            }))
-      ).execute()
+      await halved(
+        batch,
+        (some) => writeRows(trx, dialect, some),
+        (row, refusal) => void refused.push({ jobId: row.job_id, key: row.rate_key, refusal }),
+      )
+    }
+    return refused
+  }
+
+  #rowOf(window: RateWindow, dialect: Dialect): RateRow {
+    const expiresMs = Math.max(this.#nowMs, window.starts.at(-1)?.[0] ?? 0) + 2 * window.limit.perMs
+    return {
+      job_id: window.jobId,
+      rate_key: window.key,
+      starts: JSON.stringify(window.starts),
+      expires_at: dialect.instant(new Date(Math.min(LAST_INSTANT_MS, expiresMs))),
     }
   }
 
@@ -152,4 +158,23 @@ export class RateWindows {
 
 function nameOf(jobId: string, key: string): string {
   return `${jobId}\n${key}`
+}
+
+type RateRow = Insertable<RateTable>
+
+async function writeRows(trx: Transaction<Tables>, dialect: Dialect, rows: readonly RateRow[]): Promise<void> {
+  const insert = trx.insertInto('piko_rate').values(rows)
+  await (
+    dialect.name === 'sqlite'
+      ? insert.onConflict((oc) =>
+          oc.columns(['job_id', 'rate_key']).doUpdateSet((eb) => ({
+            starts: eb.ref('excluded.starts'),
+            expires_at: eb.ref('excluded.expires_at'),
+          })),
+        )
+      : insert.onDuplicateKeyUpdate((eb) => ({
+          starts: eb.fn('VALUES', ['starts']),
+          expires_at: eb.fn('VALUES', ['expires_at']),
+        }))
+  ).execute()
 }

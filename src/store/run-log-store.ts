@@ -1,6 +1,7 @@
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { type Database } from './database.ts'
+import { halved } from './halved.ts'
 import { fromJson } from './json.ts'
 
 /** A line to be stored. */
@@ -28,12 +29,25 @@ export class RunLogStore {
     this.#database = database
   }
 
-  /** Stores the first lines, as many as fit into one statement, and returns how many: all of them or, on an error, none. */
-  async add(lines: readonly NewRunLogLine[]): Promise<number> {
-    const { db, dialect } = this.#database
+  /**
+   * Stores the first lines, as many as fit into one statement, and returns how many: all of them or, on an error, none.
+   *
+   * @param onRefused gets each line that the database refuses; it is left out, and the others are stored
+   */
+  async add(
+    lines: readonly NewRunLogLine[],
+    onRefused: (line: NewRunLogLine, refusal: unknown) => void,
+  ): Promise<number> {
+    const { dialect } = this.#database
     const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
     const [batch = []] = batchesOf(lines.slice(0, MAX_ROWS), bytesOf, limits)
-    const rows = batch.map((line) => ({
+    if (batch.length > 0) await halved(batch, (some) => this.#insert(some), onRefused)
+    return batch.length
+  }
+
+  async #insert(lines: readonly NewRunLogLine[]): Promise<void> {
+    const { db, dialect } = this.#database
+    const rows = lines.map((line) => ({
       run_id: line.runId,
       fence: line.fence,
       attempt: line.attempt,
@@ -42,8 +56,7 @@ export class RunLogStore {
       message: line.message,
       fields: line.fields,
     }))
-    if (rows.length > 0) await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
-    return rows.length
+    await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
   }
 
   /** By the index (run_id, id). */

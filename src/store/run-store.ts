@@ -17,6 +17,7 @@ import { toJson } from './json.ts'
 import { mapInTurns } from './loop-turn.ts'
 import { lockDue, lookForDue } from './lock-due.ts'
 import { claimOf, runOf } from './run-row.ts'
+import { type RefusedRate } from './rate-windows.ts'
 import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
@@ -81,6 +82,8 @@ export interface ClaimResult {
   readonly blocked: readonly Blocked[]
   /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
   readonly leftPriority?: number | undefined
+  /** Rates whose rows the database refuses. */
+  readonly refused?: readonly RefusedRate[] | undefined
 }
 
 export interface FinishResult {
@@ -193,15 +196,16 @@ export class RunStore {
     const found = await lockDue(trx, dialect, request)
     const { rows, leftPriority } = request.early ? withoutLimited(found, request.limits) : { rows: found }
     const { monotonic = () => performance.now(), limits } = request
-    const { admitted, blocked, places } = await admit(trx, dialect, rows, limits, monotonic)
-    if (admitted.length === 0) return { claims: [], blocked, leftPriority, isOvertaken: false }
+    const { admitted, blocked, places, ...rest } = await admit(trx, dialect, rows, limits, monotonic)
+    const refused = rest.refused.length > 0 ? rest.refused : undefined
+    if (admitted.length === 0) return { claims: [], blocked, leftPriority, refused, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
     const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect, places.get(row.id))))
     const [taken, read] = await Promise.all([taking, reading])
     const claims = read.filter(({ runId }) => taken.has(runId))
-    return { claims, blocked, leftPriority, isOvertaken: claims.length === 0 }
+    return { claims, blocked, leftPriority, refused, isOvertaken: claims.length === 0 }
   }
 
   /**

@@ -10,23 +10,47 @@ export type Duration = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 
-/**
- * Milliseconds of a duration text; parts add up (`'1h30m'`).
- *
- * @param what the option's name, for the error message
- * @throws PikoError `DURATION_INVALID`
- */
-export function durationMs(text: string, what = 'duration'): number {
-  if (typeof text !== 'string' || !WHOLE.test(text)) {
-    throw new PikoError(
-      'DURATION_INVALID',
-      `${what} is ${describe(text)}; expected a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"`,
-      { details: { what, value: text } },
-    )
-  }
+/** Ten years: of a duration that is added to an instant the database keeps. Every store has room for the sum. */
+export const MAX_STORED_MS = 3_650 * UNIT_MS.d
+/** Five hundred years: of any other duration. Arithmetic with dates stays within what a `Date` and the databases hold. */
+export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
+
+/** The milliseconds of a text, or what was expected in its place. */
+export type DurationReading = { readonly ms: number } | { readonly expected: string }
+
+/** Reads a duration; parts add up (`'1h30m'`). Pure. */
+export function readDuration(text: unknown, maxMs = MAX_DURATION_MS): DurationReading {
+  if (typeof text !== 'string' || !WHOLE.test(text))
+    return { expected: 'a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"' }
+  const ms = unboundedMs(text)
+  return ms > maxMs ? { expected: `at most "${maxMs / UNIT_MS.d}d"` } : { ms }
+}
+
+/** Milliseconds of a text that is a duration, however long. */
+function unboundedMs(text: string): number {
   let total = 0
   for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * UNIT_MS[unit as Unit]
   return Math.round(total)
+}
+
+/**
+ * Milliseconds of a duration text.
+ *
+ * @param what the option's name, for the error message
+ * @param maxMs `MAX_STORED_MS` for one that is added to a stored instant
+ * @throws PikoError `DURATION_INVALID`
+ */
+export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION_MS): number {
+  const reading = readDuration(text, maxMs)
+  if ('ms' in reading) return reading.ms
+  throw new PikoError('DURATION_INVALID', `${what} is ${describe(text)}; expected ${reading.expected}`, {
+    details: { what, value: text },
+  })
+}
+
+/** The same for a duration that another system has chosen: the longest one stands for what is longer. */
+export function cappedDurationMs(text: string, what: string, maxMs: number): number {
+  return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }
 
 /** A short text for people: `850ms`, `12.3s`, `4m 05s`, `2h 03m`. */

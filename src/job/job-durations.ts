@@ -1,0 +1,72 @@
+import { describe, type ErrorCode, PikoError } from '../errors.ts'
+import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../time/duration.ts'
+import { parseRate, type RateLimit } from './admission.ts'
+import { type AnyJobSpec } from './spec.ts'
+
+/** The lengths of time in a job's spec, in milliseconds. */
+export interface JobDurations {
+  readonly everyMs: number | undefined
+  readonly jitterMs: number
+  readonly retryBaseMs: number
+  readonly retryMaxMs: number
+  readonly timeoutMs: number | undefined
+  readonly misfireGraceMs: number
+  readonly rate: RateLimit | undefined
+}
+
+interface Problem {
+  readonly what: string
+  readonly value: unknown
+  readonly text: string
+  readonly code: ErrorCode
+}
+
+/**
+ * Reads every length of time of a spec. What is added to a stored instant has a shorter limit than what is only compared.
+ *
+ * @throws PikoError `DURATION_INVALID`, or `JOB_INVALID` for a rate; it names every problem
+ */
+export function jobDurations(spec: AnyJobSpec): JobDurations {
+  const problems: Problem[] = []
+  const read = (option: string, value: unknown, maxMs: number): number => {
+    const reading = readDuration(value, maxMs)
+    if ('ms' in reading) return reading.ms
+    const text = `${option} of job "${spec.id}" is ${describe(value)}; expected ${reading.expected}`
+    problems.push({ what: `${option} of job "${spec.id}"`, value, text, code: 'DURATION_INVALID' })
+    return 0
+  }
+  const optional = (option: string, value: unknown, maxMs: number): number | undefined =>
+    value === undefined ? undefined : read(option, value, maxMs)
+  const durations = {
+    everyMs: optional('every', spec.every, MAX_DURATION_MS),
+    jitterMs: optional('jitter', spec.jitter, MAX_STORED_MS) ?? 0,
+    retryBaseMs: read('retry.base', spec.retry?.base ?? '1s', MAX_STORED_MS),
+    retryMaxMs: read('retry.max', spec.retry?.max ?? '5m', MAX_STORED_MS),
+    timeoutMs: optional('timeout', spec.timeout, MAX_DURATION_MS),
+    misfireGraceMs: read('misfireGraceTime', spec.misfireGraceTime ?? '5m', MAX_DURATION_MS),
+    rate: readRate(spec, problems),
+  }
+  if (problems.length > 0) throw invalid(spec, problems)
+  return durations
+}
+
+function readRate(spec: AnyJobSpec, problems: Problem[]): RateLimit | undefined {
+  if (spec.rate === undefined) return undefined
+  const isRecord = typeof spec.rate === 'object' && spec.rate !== null
+  const value: unknown = isRecord ? spec.rate.rate : spec.rate
+  const option = isRecord ? 'rate.rate' : 'rate'
+  const parsed = parseRate(value)
+  if (!('problem' in parsed)) return parsed
+  const text = `job ${describe(spec.id)}: ${option} is ${parsed.problem}`
+  problems.push({ what: option, value, text, code: 'JOB_INVALID' })
+  return undefined
+}
+
+function invalid({ id }: AnyJobSpec, problems: readonly Problem[]): PikoError {
+  const [first, ...others] = problems as [Problem, ...Problem[]]
+  const alone = first.code === 'JOB_INVALID' ? { jobId: id } : { what: first.what, value: first.value }
+  const listed = { jobId: id, problems: problems.map(({ what, value }) => ({ what, value })) }
+  return new PikoError(first.code, problems.map(({ text }) => text).join('\n'), {
+    details: others.length > 0 ? listed : alone,
+  })
+}

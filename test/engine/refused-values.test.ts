@@ -1,0 +1,149 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { type JobDefinition } from '../../src/job/spec.ts'
+import { type Database } from '../../src/store/database.ts'
+import { eventually, makeApp, nextEvent, recordEvents, startApp } from '../support/app.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { REFUSAL, refuseRows } from '../support/refusing.ts'
+
+describe('a value that the database refuses', () => {
+  describeEachStore((store) => {
+    async function refusing(...args: [table: string, on: 'INSERT' | 'UPDATE', condition: string]): Promise<Database> {
+      await store.empty()
+      const database = await store.open()
+      const allow = await refuseRows(database, ...args)
+      onTestFinished(allow)
+      return database
+    }
+
+    it('fails its run alone: the ends of all others are stored', async () => {
+      await refusing('piko_run', 'UPDATE', "NEW.output LIKE '%poison%'")
+      const echo = defineJob({ id: 'echo' }, ({ input }) => Promise.resolve(input))
+      const app = await startApp(store.options, [echo])
+      const inputs = Array.from({ length: 60 }, (_, index) => (index % 17 === 3 ? `poison ${index}` : `fine ${index}`))
+      const ids = await app.enqueueMany(
+        'echo',
+        inputs.map((input) => ({ input })),
+      )
+      const runs = await Promise.all(ids.map((id) => app.waitFor(id)))
+      expect(runs.map(({ state }) => state)).toEqual(
+        inputs.map((input) => (input.startsWith('poison') ? 'failed' : 'succeeded')),
+      )
+      for (const { error, input } of runs) {
+        if (!String(input).startsWith('poison')) continue
+        expect(error).toMatchObject({ code: 'RUN_UNSTORABLE' })
+        expect(error?.message).toContain('its end as succeeded could not be stored')
+        expect(error?.message).toContain(REFUSAL)
+      }
+      await expect(app.run('echo', { input: 'later', wait: true })).resolves.toMatchObject({ state: 'succeeded' })
+    })
+
+    it('tells the listeners of the run what its row says', async () => {
+      await refusing('piko_run', 'UPDATE', "NEW.output LIKE '%poison%'")
+      const app = await startApp(store.options, [defineJob({ id: 'bad' }, () => Promise.resolve('poison'))])
+      const settled = nextEvent(app, 'run.settled')
+      await app.enqueue('bad')
+      expect(await settled).toMatchObject({ outcome: 'failure', state: 'failed', error: { code: 'RUN_UNSTORABLE' } })
+    })
+
+    it('is reported by the number of its run when not even the failure can be stored', async () => {
+      await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.finished_at IS NOT NULL")
+      const noop = async (): Promise<void> => {}
+      const app = await startApp(store.options, [defineJob({ id: 'cursed' }, noop), defineJob({ id: 'fine' }, noop)])
+      const failures = recordEvents(app, 'loop.failed')
+      const lost = nextEvent(app, 'run.lost')
+      const cursed = await app.enqueue('cursed')
+      const fine = await app.enqueueMany(
+        'fine',
+        Array.from({ length: 20 }, () => ({})),
+      )
+      const runs = await Promise.all(fine.map((id) => app.waitFor(id)))
+      expect(runs.every(({ state }) => state === 'succeeded')).toBe(true)
+      expect(await lost).toMatchObject({ runId: cursed })
+      expect(failures.map(({ error }) => error.message).join()).toContain(`no end of run ${cursed} of job "cursed"`)
+      await expect(app.run('fine', { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
+    })
+
+    it('of a retry that another version of the package has put too far away fails its run alone', async () => {
+      await store.empty()
+      const broken = defineJob({ id: 'broken', retry: { limit: 3 } }, () => Promise.reject(new Error('no luck')))
+      const retry = { ...broken.policy.retry, baseMs: 8.64e15, maxMs: 8.64e15, jitter: false }
+      const far: JobDefinition = { ...broken, policy: { ...broken.policy, retry } }
+      const app = await startApp(store.options, [far, defineJob({ id: 'fine' }, async () => {})])
+      const run = await app.waitFor(await app.enqueue('broken'))
+      expect(run).toMatchObject({ state: 'failed', error: { code: 'RUN_UNSTORABLE' } })
+      expect(run.error?.message).toContain('its next attempt could not be stored')
+      await expect(app.run('fine', { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
+    })
+
+    it('of a rate holds up the runs of that rate, and no other claim', async () => {
+      await refusing('piko_rate', 'INSERT', "NEW.job_id = 'cursed'")
+      const jobs = ['cursed', 'rated'].map((id) => defineJob({ id, rate: '1000/s' }, async () => {}))
+      const app = makeApp(store.options, [...jobs, defineJob({ id: 'plain' }, async () => {})])
+      const failures = recordEvents(app, 'loop.failed')
+      await app.start()
+      const cursed = await app.enqueue('cursed')
+      for (const id of ['rated', 'plain'])
+        await expect(app.run(id, { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
+      await eventually(() => expect(failures.map(({ error }) => error)).toMatchObject([{ code: 'RATE_UNSTORABLE' }]))
+      expect(failures[0]?.error.message).toContain('the rate of job "cursed"')
+      expect(await app.runs({ jobId: 'cursed' })).toMatchObject([{ id: cursed, state: 'queued' }])
+    })
+
+    it('of a log line leaves out that line', async () => {
+      await refusing('piko_run_log', 'INSERT', "NEW.message LIKE '%poison%'")
+      const talker = defineJob({ id: 'talker' }, async (ctx) => {
+        for (const text of ['one', 'poison', 'two', 'poison too', 'three']) ctx.log.info(text)
+        await Promise.resolve()
+      })
+      const app = await startApp(store.options, [talker])
+      const failures = recordEvents(app, 'loop.failed')
+      const { id } = await app.run('talker', { wait: true })
+      await eventually(async () => {
+        const lines = await app.logs(id)
+        expect(lines.map(({ message }) => message)).toEqual(['one', 'two', 'three'])
+      })
+      expect(failures.map(({ error }) => error.message)).toEqual([
+        expect.stringContaining(`a log line of run ${id} can't be stored`),
+        expect.stringContaining('poison too'),
+      ])
+    })
+
+    it('of a plan leaves that job as it is: the others are planned, and the reason is reported once', async () => {
+      await refusing('piko_run', 'INSERT', "NEW.job_id = 'cursed'")
+      const tick = (id: string): JobDefinition => defineJob({ id, every: '200ms' }, async () => {})
+      const app = makeApp(store.options, [tick('cursed'), tick('one'), tick('other')])
+      const failures = recordEvents(app, 'loop.failed')
+      const planned = recordEvents(app, 'runs.planned')
+      await app.start()
+      await eventually(() => {
+        for (const id of ['one', 'other'])
+          expect(planned.filter(({ jobId }) => jobId === id).length).toBeGreaterThanOrEqual(5)
+      })
+      expect(planned.some(({ jobId }) => jobId === 'cursed')).toBe(false)
+      expect(failures.map(({ error }) => error)).toMatchObject([{ code: 'PLAN_REFUSED', details: { jobId: 'cursed' } }])
+    })
+
+    it('of a new run fails that call alone, and enqueueMany as a whole with a clear error', async () => {
+      await refusing('piko_run', 'INSERT', "NEW.input LIKE '%poison%'")
+      const app = await startApp(store.options, [defineJob({ id: 'echo' }, async () => {})])
+      const inputs = ['one', 'poison', 'two', 'three', 'poison', 'four']
+      const calls = await Promise.allSettled(inputs.map((input) => app.enqueue('echo', { input })))
+      expect(calls.map(({ status }) => status)).toEqual(
+        inputs.map((input) => (input === 'poison' ? 'rejected' : 'fulfilled')),
+      )
+      for (const call of calls)
+        if (call.status === 'rejected') expect(call.reason).toMatchObject({ code: 'RUN_UNSTORABLE' })
+      const many = app.enqueueMany(
+        'echo',
+        inputs.map((input) => ({ input })),
+      )
+      await expect(many).rejects.toMatchObject({
+        code: 'RUN_UNSTORABLE',
+        message: expect.stringContaining('none of the 6 runs of job "echo" was stored') as string,
+      })
+      const runs = await app.runs({ jobId: 'echo' })
+      expect(runs).toHaveLength(4)
+    })
+  })
+})

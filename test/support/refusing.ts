@@ -1,0 +1,22 @@
+import { sql } from 'kysely'
+import { type Database } from '../../src/store/database.ts'
+
+/** What the database says of a row that such a trigger refuses. */
+export const REFUSAL = 'refused by a trigger'
+
+/** From now on the database refuses rows of a table for which a condition holds, such as `NEW.output LIKE '%poison%'`. */
+export async function refuseRows(
+  { db, dialect }: Database,
+  table: string,
+  on: 'INSERT' | 'UPDATE',
+  condition: string,
+): Promise<() => Promise<void>> {
+  const name = `refuse_${table}_${on.toLowerCase()}`
+  const text =
+    dialect.name === 'sqlite'
+      ? `CREATE TRIGGER ${name} BEFORE ${on} ON ${table} WHEN ${condition} BEGIN SELECT RAISE(ABORT, '${REFUSAL}'); END`
+      : `CREATE TRIGGER ${name} BEFORE ${on} ON ${table} FOR EACH ROW
+           IF ${condition} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${REFUSAL}'; END IF`
+  await sql.raw(text).execute(db)
+  return async () => void (await sql.raw(`DROP TRIGGER ${name}`).execute(db))
+}
