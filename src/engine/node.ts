@@ -210,7 +210,7 @@ export class Node {
         expect,
       ).dependsOn(leader),
       new Retention(
-        { store: store.retention, jobs: store.jobs, leader, clock, events },
+        { store: store.retention, leader, clock, events },
         { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
       ).dependsOn(leader),
       backfills.dependsOn(leader),

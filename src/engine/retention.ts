@@ -1,6 +1,5 @@
 import { type EndedState } from '../job/run.ts'
-import { type JobStore } from '../store/job-store.ts'
-import { type RetentionStore } from '../store/retention-store.ts'
+import { type BeyondWalk, type RetentionStore } from '../store/retention-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
@@ -24,21 +23,20 @@ const STEP_MS = 50
 /** Deletes old runs, on the leader, in small steps. */
 export class Retention extends LoopService {
   readonly #store: RetentionStore
-  readonly #jobs: JobStore
   readonly #leader: Leader
   readonly #options: RetentionOptions
   readonly #events: Events
   // Of the pass under way: what remains to be looked at.
   #deleted = 0
+  #beyond: BeyondWalk | undefined
   #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
 
   constructor(
-    parts: { store: RetentionStore; jobs: JobStore; leader: Leader; clock: Clock; events: Events },
+    parts: { store: RetentionStore; leader: Leader; clock: Clock; events: Events },
     options: RetentionOptions,
   ) {
     super('retention', parts.clock, parts.events)
     this.#store = parts.store
-    this.#jobs = parts.jobs
     this.#leader = parts.leader
     this.#events = parts.events
     this.#options = options
@@ -47,7 +45,12 @@ export class Retention extends LoopService {
   protected override async step(): Promise<number> {
     if (!this.#leader.isLeader) {
       this.#walks = []
+      this.#beyond = undefined
       return PASS_MS
+    }
+    if (this.#beyond) {
+      await this.#goBeyond(this.#beyond)
+      return this.#nextMs
     }
     const walk = this.#walks[0]
     if (!walk) return this.#beginPass()
@@ -55,7 +58,17 @@ export class Retention extends LoopService {
     this.#tell(count)
     if (next === undefined) this.#walks.shift()
     else walk.after = next
-    return this.#walks.length > 0 ? STEP_MS : this.#pauseMs
+    return this.#nextMs
+  }
+
+  async #goBeyond(from?: BeyondWalk): Promise<void> {
+    const { count, walk } = await this.#store.beyond(this.#options.runsPerJob, from)
+    this.#tell(count)
+    this.#beyond = walk
+  }
+
+  get #nextMs(): number {
+    return this.#beyond || this.#walks.length > 0 ? STEP_MS : this.#pauseMs
   }
 
   get #pauseMs(): number {
@@ -66,16 +79,10 @@ export class Retention extends LoopService {
     const { succeededMs, failedMs, runsPerJob } = this.#options
     this.#deleted = 0
     await this.#store.forgetRates()
-    if (runsPerJob > 0)
-      this.#tell(
-        await this.#store.beyond(
-          runsPerJob,
-          (await this.#jobs.list()).map((job) => job.id),
-        ),
-      )
+    if (runsPerJob > 0) await this.#goBeyond()
     if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
     if (failedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: failedMs, after: 0 })
-    return this.#walks.length > 0 ? STEP_MS : this.#pauseMs
+    return this.#nextMs
   }
 
   #tell(count: number): void {

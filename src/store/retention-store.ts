@@ -1,7 +1,8 @@
-import { type Transaction } from 'kysely'
+import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../job/run.ts'
 import { type Database } from './database.ts'
-import { type Tables } from './tables.ts'
+import { exactId } from './exact-key.ts'
+import { type RunTable, type Tables } from './tables.ts'
 
 /** Which ended runs may go. */
 export interface RetentionFilter {
@@ -9,6 +10,14 @@ export interface RetentionFilter {
   readonly olderThanMs: number
   readonly states: readonly EndedState[]
   readonly jobId?: string | undefined
+}
+
+/** A walk from the newest run to the oldest. */
+export interface BeyondWalk {
+  /** Only runs with a smaller id are left to look at; undefined: all. */
+  readonly before: number | undefined
+  /** Ended runs of each job that were met. */
+  readonly met: ReadonlyMap<string, number>
 }
 
 /** Where a walk over the runs has come to. */
@@ -20,6 +29,8 @@ export interface RetentionStep {
 
 /** Runs that one step looks at, by primary key. */
 const STEP = 1_000
+/** Ids among which one step looks for the runs of a job: a few milliseconds, also when it has none there. */
+const SPAN = 10_000
 /** Runs that one transaction deletes. */
 const BATCH = 200
 
@@ -44,43 +55,75 @@ export class RetentionStore {
     const { db, dialect } = this.#database
     const limit = dialect.nowPlus(-filter.olderThanMs)
     const rows = await db
-      .selectFrom('piko_run')
-      .select(['id', 'job_id', 'state'])
+      .selectFrom(this.#runsInOrder)
+      .select(['id', 'state'])
       .select((eb) => [
         eb('created_at', '<=', limit).as('is_made_before'),
         eb('finished_at', '<=', limit).as('is_ended_before'),
       ])
       .where('id', '>', after)
+      .$if(filter.jobId !== undefined, (query) =>
+        query.where('id', '<=', after + SPAN).where('job_id', '=', exactId(filter.jobId ?? '')),
+      )
       .orderBy('id')
       .limit(STEP)
       .execute()
     const ids = rows
-      // Not by the statement: the index of jobs is in another order.
-      .filter((row) => filter.jobId === undefined || row.job_id === filter.jobId)
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
       .map((row) => row.id)
     const count = isDry ? ids.length : await this.#delete(ids)
-    const isOver = rows.length < STEP || rows.some((row) => Number(row.is_made_before) !== 1)
-    return { count, next: isOver ? undefined : rows.at(-1)?.id }
+    if (rows.some((row) => Number(row.is_made_before) !== 1)) return { count, next: undefined }
+    if (rows.length === STEP) return { count, next: rows.at(-1)?.id }
+    return { count, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }
 
-  /** Deletes ended runs of each job beyond its newest `keep`, some of them. Returns how many; 0: nothing is left to do. */
-  async beyond(keep: number, jobIds: readonly string[]): Promise<number> {
+  /** Where the walk of a job goes on behind a span of ids; undefined: no run has a greater id. */
+  async #behind(id: number): Promise<number | undefined> {
     const { db } = this.#database
-    let count = 0
-    for (const jobId of jobIds) {
-      const rows = await db
-        .selectFrom('piko_run')
-        .select('id')
-        .where('job_id', '=', jobId)
-        .where('state', 'in', ENDED_STATES)
-        .orderBy('id', 'desc')
-        .limit(STEP)
-        .offset(keep)
-        .execute()
-      count += await this.#delete(rows.map((row) => row.id))
+    const row = await db
+      .selectFrom('piko_run')
+      .select('id')
+      .where('id', '>', id)
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst()
+    return row && row.id - 1
+  }
+
+  /** The runs, read by the primary key: to sort those of a job for each step costs the square of their number. */
+  get #runsInOrder() {
+    const { dialect } = this.#database
+    const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
+    return sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${hint}`)
+  }
+
+  /**
+   * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
+   *
+   * @returns `walk`: where the next step goes on; undefined: the walk is over
+   */
+  async beyond(
+    keep: number,
+    { before, met }: BeyondWalk = { before: undefined, met: new Map() },
+  ): Promise<{ readonly count: number; readonly walk: BeyondWalk | undefined }> {
+    let query = this.#database.db
+      .selectFrom(this.#runsInOrder)
+      .select(['id', 'job_id', 'state'])
+      .orderBy('id', 'desc')
+      .limit(STEP)
+    if (before !== undefined) query = query.where('id', '<', before)
+    const rows = await query.execute()
+    const counts = new Map(met)
+    const gone: number[] = []
+    for (const { id, job_id, state } of rows) {
+      if (!(ENDED_STATES as readonly string[]).includes(state)) continue
+      const count = (counts.get(job_id) ?? 0) + 1
+      counts.set(job_id, count)
+      if (count > keep) gone.push(id)
     }
-    return count
+    const count = await this.#delete(gone)
+    const last = rows.at(-1)
+    return { count, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
   }
 
   /** Deletes the starts of rates that no longer count. */

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { CancelStore } from '../../src/store/cancel-store.ts'
 import { type Database } from '../../src/store/database.ts'
 import { ReplayStore } from '../../src/store/replay-store.ts'
-import { RetentionStore } from '../../src/store/retention-store.ts'
+import { type BeyondWalk, RetentionStore } from '../../src/store/retention-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { describeEachStore } from '../support/databases.ts'
 
@@ -81,6 +81,51 @@ describeEachStore((fixture) => {
     expect(await pruneAll('b')).toBe(700)
   })
 
+  it('keeps the newest runs of each job, and those that have not ended', { timeout: LIMIT_MS }, async () => {
+    await enqueue(1_500, 'a')
+    const rare = await enqueue(3, 'b')
+    await enqueue(1_500, 'a')
+    const open = await enqueue(2, 'a')
+    await store.cancels.request({ jobId: 'b' })
+    await store.cancels.request({ jobId: 'a' })
+    await store.replays.replay({ ids: open })
+    let count = 0
+    let steps = 0
+    for (let walk: BeyondWalk | undefined, isOver = false; !isOver; steps += 1) {
+      const step = await store.retention.beyond(2, walk)
+      count += step.count
+      walk = step.walk
+      isOver = walk === undefined
+    }
+    expect(count).toBe(2_998 + 1)
+    expect(steps).toBe(4)
+    expect((await store.runs.list({ jobId: 'b' })).map(({ id }) => id)).toEqual(rare.slice(1).toReversed())
+    const kept = await store.runs.list({ jobId: 'a' })
+    expect(kept.map(({ state }) => state)).toEqual(['queued', 'queued', 'cancelled', 'cancelled'])
+  })
+
+  it('reaches the few runs of a job in a long history in few steps', { timeout: LIMIT_MS }, async () => {
+    await enqueue(1, 'rare')
+    const other = await enqueue(RUNS, 'other')
+    const [last = 0] = await enqueue(1, 'rare')
+    await database.db
+      .updateTable('piko_run')
+      .set({ id: last + 1_000_000 })
+      .where('id', '=', last)
+      .execute()
+    await store.cancels.request({ jobId: 'rare' })
+    await store.cancels.request({ ids: other.slice(0, 10) })
+    let steps = 0
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined; steps += 1) {
+      const step = await store.retention.step({ olderThanMs: 0, states: ['cancelled'], jobId: 'rare' }, after)
+      count += step.count
+      after = step.next
+    }
+    expect(count).toBe(2)
+    expect(steps).toBeLessThan(6)
+  })
+
   it('takes more named runs than one statement does', { timeout: LIMIT_MS }, async () => {
     const real = await enqueue(3)
     const named = [...Array.from({ length: 40_000 }, (_, index) => 10_000_000 + index), ...real, ...real]
@@ -102,6 +147,8 @@ describeEachStore((fixture) => {
         'prune of a job',
         (db: Database) => new RetentionStore(db).step({ olderThanMs: 0, states: ['failed'], jobId: 'job' }, 0),
       ],
+      ['retention by number', (db: Database) => new RetentionStore(db).beyond(1)],
+      ['retention by number, later', (db: Database) => new RetentionStore(db).beyond(1, { before: 9, met: new Map() })],
     ])('sort nothing: %s', async (_name, ask) => {
       await enqueue(10)
       const nodes: RootOperationNode[] = []
