@@ -24,8 +24,8 @@ export interface CoverageFilter {
 
 type StoredWindow = Window & { readonly state: WindowState }
 
-/** Windows of one read: a ledger of millions is never held at once. */
-const PAGE = 5_000
+/** Windows of one read: a ledger of millions is never held at once, nor the event loop by one statement of SQLite. */
+const PAGE = 1_000
 
 /**
  * What of a job's timeline is covered, and what is not, as few spans as that takes: without a filter from the first window that the job

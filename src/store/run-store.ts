@@ -454,7 +454,7 @@ export class RunStore {
       .limit(filter.limit ?? 100)
     if (filter.jobId !== undefined) query = query.where('job_id', '=', exactId(filter.jobId))
     if (filter.state !== undefined) query = query.where('state', '=', filter.state)
-    return (await query.execute()).map((row) => runOf(row, dialect))
+    return mapInTurns(await query.execute(), (row) => runOf(row, dialect))
   }
 
   /** Runs by state, of one job or of all. */

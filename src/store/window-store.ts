@@ -10,6 +10,7 @@ import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
 import { lastWindow } from './last-window.ts'
+import { mapInTurns } from './loop-turn.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
@@ -127,7 +128,7 @@ export class WindowStore {
     const { from, to } = readRange(filter)
     if (from) query = query.where('piko_window.start_at', '>=', dialect.instant(from))
     if (to) query = query.where('piko_window.start_at', '<', dialect.instant(to))
-    return (await query.execute()).map((row) => this.#windowOf(jobId, row))
+    return mapInTurns(await query.execute(), (row) => this.#windowOf(jobId, row))
   }
 
   /** What of a job's timeline is covered, and what is not. */

@@ -81,6 +81,42 @@ describeEachStore((fixture) => {
     expect(await pruneAll('b')).toBe(700)
   })
 
+  it('gives the event loop turns while a long ledger and many runs are read', { timeout: LIMIT_MS }, async () => {
+    const count = 20_000
+    const digits =
+      '(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)'
+    const number = 'a.d + 10 * b.d + 100 * c.d + 1000 * e.d'
+    for (const [tenThousand, day] of [
+      [0, '2024-01-01'],
+      [10_000, '2025-01-01'],
+    ] as const) {
+      const at = (more: number): string =>
+        fixture.name === 'sqlite'
+          ? `strftime('%Y-%m-%dT%H:%M:%fZ', '${day}', '+' || (${number} + ${more}) || ' minutes')`
+          : `DATE_ADD('${day}', INTERVAL ${number} + ${more} MINUTE)`
+      await database.sql.exec(
+        `INSERT INTO piko_window (job_id, start_at, end_at, state, updated_at)
+        SELECT 'long', ${at(0)}, ${at(1)}, CASE WHEN (${number}) % 2 = 0 THEN 'succeeded' ELSE 'failed' END, ${at(0)}
+        FROM ${digits} a, ${digits} b, ${digits} c, ${digits} e WHERE ${tenThousand} >= 0`,
+      )
+    }
+    let spans = 0
+    const turns = await turnsDuring(async () => {
+      spans = (await store.windows.coverage('long', { limit: 2 * count })).length
+    })
+    // And one that is missing between the two.
+    expect(spans).toBe(count + 1)
+    expect(turns).toBeGreaterThan(3)
+    let listed = 0
+    const listTurns = await turnsDuring(async () => {
+      listed = (await store.windows.list('long', { limit: count })).length
+    })
+    expect(listed).toBe(count)
+    expect(listTurns).toBeGreaterThan(0)
+    await enqueue(RUNS)
+    expect(await turnsDuring(() => store.runs.list({ limit: RUNS }))).toBeGreaterThan(0)
+  })
+
   it('keeps the newest runs of each job, and those that have not ended', { timeout: LIMIT_MS }, async () => {
     await enqueue(1_500, 'a')
     const rare = await enqueue(3, 'b')
