@@ -16,6 +16,8 @@ const PLAN: readonly string[] = [
   'latency --store sqlite --peers none',
   'in-flight --store mysql',
   'cron --store mysql',
+  'rate --store mysql',
+  'rate --store sqlite',
   'crawl --store mysql',
   'offload',
   'queries --store mysql',

@@ -9,6 +9,7 @@ import { inFlight } from './in-flight.ts'
 import { latency } from './latency.ts'
 import { offloadCalls } from './offload.ts'
 import { queries } from './queries.ts'
+import { rate } from './rate.ts'
 import { report } from './report.ts'
 import { throughput } from './throughput.ts'
 
@@ -18,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   latency,
   'in-flight': inFlight,
   cron,
+  rate,
   crawl,
   offload: offloadCalls,
   queries,
@@ -34,6 +36,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   latency      one run at a time on an idle node, from its own and from another process; the cost of an idle node
   in-flight    50,000 handlers that await at once: memory of each, time until all have begun
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
+  rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
   offload      calls into worker threads, beside piscina
   queries      statements, rows and locks of 1,000 runs, by the server's own count
