@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection, createPool, type Pool, type RowDataPacket } from 'mysql2/promise'
 import { Piko } from 'piko'
+import { CountingServer } from '../support/counting-server.ts'
 import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { type Change, CHANGE_KINDS, type ChangeKind, PAST_MS, planChanges } from './changes.ts'
 import { check, type Proof } from './checker.ts'
 import { type Fault, FAULT_KINDS, type FaultKind, planFaults } from './faults.ts'
 import { chaosJobs } from './jobs.ts'
 import { NodeProcess } from './node-process.ts'
 import { type Sabotage, SABOTAGES } from './sabotages.ts'
-import { TARGET_TABLES } from './tables.ts'
+import { RATE_LIMIT, TARGET_TABLES } from './tables.ts'
 
 export interface ChaosOptions {
   readonly minutes: number
@@ -27,13 +29,15 @@ export interface ChaosOptions {
 export interface ChaosReport {
   readonly seed: number
   readonly faults: Readonly<Record<FaultKind, number>>
+  /** Those that the database acknowledged. */
+  readonly changes: Readonly<Record<ChangeKind, number>>
   readonly proofs: readonly Proof[]
   readonly accepted: number
   /** Runs whose late writes were refused. */
   readonly lost: number
   /** Processes that ended without being told to. */
   readonly crashes: number
-  /** From the last fault until every run that was there by then had ended. */
+  /** From the last fault, and the start of the nodes that it killed, until every run that was there by then had ended. */
   readonly settledMs: number
   /** Where the nodes' logs are; removed after a run in which all held. */
   readonly logs: string
@@ -43,15 +47,26 @@ const LEASE_MS = 2_000
 const ENQUEUE_EVERY_MS = 150
 /** A long run is asked for in each so many rounds. */
 const LONG_EVERY = 12
-/** Beyond the two leases: the work itself, behind what had piled up. */
-const WORK_MS = 10_000
-const SETTLE_DEADLINE_MS = 90_000
+/** Runs with a rate are asked for in each so many rounds, more of them than may begin in a second. */
+const RATED_EVERY = 24
+const RATED_AT_ONCE = RATE_LIMIT + 9
+/**
+ * Of a job with a limit or a rate no more are asked for while so many are open: in times of faults a place stays taken for a lease or two,
+ * and what piles up in minutes would be worked off long after the last fault.
+ */
+const MAX_WAITING = 12
+/** Beyond the two leases: the work itself, behind what had piled up. About 3 s on a free machine, and ten times as much on a busy one. */
+const WORK_MS = 30_000
+/** For a machine with much other work; only a hang takes as long. */
+const SETTLE_DEADLINE_MS = 300_000
 
 /** Runs a cluster under the faults that the seed stands for, and has its database looked at. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const server = await startMysqlServer()
   try {
-    return await new Conductor(server, options).run()
+    // Outlives the nodes that call it.
+    await using called = await CountingServer.start()
+    return await new Conductor(server, called, options).run()
   } finally {
     await server.stop()
   }
@@ -59,15 +74,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 class Conductor {
   readonly #server: MysqlServer
+  readonly #called: CountingServer
   readonly #options: ChaosOptions
   readonly #tell: (line: string) => void
   readonly #logs = mkdtempSync(join(tmpdir(), 'piko-chaos-'))
   readonly #nodes: { process: NodeProcess; proxy: TcpProxy }[] = []
   readonly #counts = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>
+  readonly #startedAtMs = Date.now()
+  readonly #changes = Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, 0])) as Record<ChangeKind, number>
   #accepted = 0
 
-  constructor(server: MysqlServer, options: ChaosOptions) {
+  constructor(server: MysqlServer, called: CountingServer, options: ChaosOptions) {
     this.#server = server
+    this.#called = called
     this.#options = options
     this.#tell = options.tell ?? (() => {})
   }
@@ -88,7 +107,10 @@ class Conductor {
     try {
       for (let index = 0; index < count; index++) await this.#startNode(dsn, windowsStart, index)
       const producer = this.#produce(client, pool, producing.signal)
-      await this.#suffer(planFaults({ seed, nodes: count, lengthMs: minutes * 60_000, leaseMs: LEASE_MS }))
+      const lengthMs = minutes * 60_000
+      const changed = this.#change(client, planChanges({ seed, lengthMs }))
+      await this.#suffer(planFaults({ seed, nodes: count, lengthMs, leaseMs: LEASE_MS }))
+      await changed
       producing.abort()
       await producer
       const { lastRunId, settledMs } = await this.#settle(pool)
@@ -97,6 +119,7 @@ class Conductor {
       const report = {
         seed,
         faults: this.#counts,
+        changes: this.#changes,
         proofs,
         accepted: this.#accepted,
         lost: this.#nodes.reduce((sum, { process }) => sum + process.lost, 0),
@@ -137,7 +160,14 @@ class Conductor {
     const proxy = await TcpProxy.start({ host: url.hostname, port: Number(url.port) })
     url.port = String(proxy.port)
     const node = new NodeProcess(
-      { dsn: url.href, leaseMs: LEASE_MS, windowsStart, commitsOutside: sabotage === 'commit-outside' },
+      {
+        dsn: url.href,
+        leaseMs: LEASE_MS,
+        windowsStart,
+        commitsOutside: sabotage === 'commit-outside',
+        everyMs: 1_000,
+        port: this.#called.port,
+      },
       {
         logFile: join(this.#logs, `node-${index}.log`),
         ...(sabotage && { preload: ['sabotage.ts'], env: { CHAOS_SABOTAGE: sabotage } }),
@@ -149,8 +179,20 @@ class Conductor {
 
   /** Asks for runs all the time. What the database acknowledged is written down as accepted. */
   async #produce(client: Piko, pool: Pool, signal: AbortSignal): Promise<void> {
+    const mayAsk = async (jobId: string): Promise<boolean> => {
+      const sql = `SELECT COUNT(*) AS open FROM piko_run WHERE job_id = ? AND state IN ('queued', 'running')`
+      // While the database is away nothing is accepted anyway.
+      const [[row]] = await pool.query<RowDataPacket[]>(sql, [jobId]).catch(() => [[{ open: Infinity }]])
+      return Number(row?.['open']) < MAX_WAITING
+    }
     for (let round = 0; !signal.aborted; round++) {
-      const jobIds = ['plain', 'plain', 'plain', 'limited', 'limited', ...(round % LONG_EVERY === 0 ? ['long'] : [])]
+      const isRatedNext = round % RATED_EVERY === 0
+      const jobIds = [
+        ...['plain', 'plain', 'plain'],
+        ...((await mayAsk('limited')) ? ['limited', 'limited'] : []),
+        ...(round % LONG_EVERY === 0 ? ['long'] : []),
+        ...(isRatedNext && (await mayAsk('rated')) ? Array.from({ length: RATED_AT_ONCE }, () => 'rated') : []),
+      ]
       const asked = jobIds.map(async (jobId) => {
         const { id } = await client.run(jobId)
         for (;;) {
@@ -171,15 +213,48 @@ class Conductor {
 
   async #suffer(faults: readonly Fault[]): Promise<void> {
     const startedAt = performance.now()
-    const under: Promise<void>[] = []
+    const under = new Map<number | undefined, Promise<void>>()
     for (const fault of faults) {
       await sleep(Math.max(0, startedAt + fault.atMs - performance.now()))
       const where = fault.node === undefined ? '' : ` of node ${fault.node}`
       this.#tell(`${(fault.atMs / 1_000).toFixed(1)} s: ${fault.kind}${where} for ${fault.durationMs} ms`)
       this.#counts[fault.kind] += 1
-      under.push(this.#inflict(fault))
+      // A deploy may take longer than planned: two faults at once would start a node twice, or leave a process stopped for good.
+      const before = under.get(fault.node)
+      under.set(fault.node, before ? before.then(() => this.#inflict(fault)) : this.#inflict(fault))
     }
-    await Promise.all(under)
+    await Promise.all(under.values())
+  }
+
+  async #change(client: Piko, changes: readonly Change[]): Promise<void> {
+    const startedAt = performance.now()
+    for (const change of changes) {
+      await sleep(Math.max(0, startedAt + change.atMs - performance.now()))
+      const told = `${(change.atMs / 1_000).toFixed(1)} s: ${change.kind}`
+      try {
+        await this.#changeTo(client, change)
+        this.#changes[change.kind] += 1
+        this.#tell(told)
+      } catch (error) {
+        // The database may be away, and a range may have no window that is over: nothing was promised.
+        this.#tell(`${told} refused: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+  }
+
+  async #changeTo(client: Piko, { kind, everyMs, fromMs, toMs, only, order }: Change): Promise<void> {
+    const instant = (ms: number): string => new Date(this.#startedAtMs + ms).toISOString()
+    switch (kind) {
+      case 'override':
+        return client.setSchedule('changing', { kind: 'every', everyMs, anchor: instant(-PAST_MS) })
+      case 'clear':
+        return client.clearSchedule('changing')
+      case 'code':
+        for (const { process } of this.#nodes) process.reschedule(everyMs)
+        return
+      case 'backfill':
+        await client.backfill('changing', { from: instant(fromMs), to: instant(toMs), only, order, parallel: 8 })
+    }
   }
 
   async #inflict({ kind, node, durationMs, skewMs }: Fault): Promise<void> {
@@ -220,9 +295,15 @@ class Conductor {
     proxy.heal()
   }
 
-  /** Waits until every run that is there now has ended. */
+  /** Waits until every run that is there now has ended, and every backfill. */
   async #settle(pool: Pool): Promise<{ lastRunId: number; settledMs: number }> {
+    const faultAt = performance.now()
+    // How long a process takes to start is up to the machine, as is how often it finds no database and is started again.
+    while (performance.now() - faultAt < SETTLE_DEADLINE_MS && this.#nodes.some(({ process }) => !process.isStarted)) {
+      await sleep(100)
+    }
     const startedAt = performance.now()
+    this.#tell(`all nodes have started ${Math.round(startedAt - faultAt)} ms after the last fault`)
     const read = async (sql: string, params: readonly number[] = []): Promise<number> => {
       const [rows] = await pool.query<RowDataPacket[]>(sql, [...params])
       return Number(rows[0]?.['value'] ?? 0)
@@ -231,12 +312,17 @@ class Conductor {
     const open = `SELECT COUNT(*) AS value FROM piko_run WHERE id <= ? AND state IN ('queued', 'running')`
     while (performance.now() - startedAt < SETTLE_DEADLINE_MS && (await read(open, [lastRunId])) > 0) await sleep(100)
     const settledMs = Math.round(performance.now() - startedAt)
+    const filling = `SELECT COUNT(*) AS value FROM piko_backfill WHERE state NOT IN ('succeeded', 'failed', 'cancelled')`
+    while (performance.now() - startedAt < SETTLE_DEADLINE_MS && (await read(filling)) > 0) await sleep(100)
     this.#tell(`settled in ${settledMs} ms`)
     return { lastRunId, settledMs }
   }
 
   async #check(dsn: string, lastRunId: number): Promise<Proof[]> {
     const connection = await createConnection({ uri: dsn, timezone: 'Z' })
+    await this.#called.drain()
+    const calls = this.#called.hits.map(({ text, since, at }) => [Number(text), since, at])
+    if (calls.length > 0) await connection.query('INSERT INTO chaos_called (run_id, since_ms, at_ms) VALUES ?', [calls])
     const proofs = await check(connection, lastRunId)
     connection.destroy()
     return proofs

@@ -4,11 +4,11 @@ import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
 import { check } from './checker.ts'
-import { TARGET_TABLES } from './tables.ts'
+import { RATE_LIMIT, TARGET_TABLES } from './tables.ts'
 
 const FENCE = 65_536
 
-/** What a cluster leaves behind when all went well: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks. */
+/** What a cluster leaves behind when all went well: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks, 7 and 8 changing, 9 rated. */
 const HEALTHY = [
   ...[
     [1, 'plain', 'NULL'],
@@ -17,6 +17,9 @@ const HEALTHY = [
     [4, 'sunk', 'NULL'],
     [5, 'ticking', `'2026-01-01 00:00:00.000'`],
     [6, 'ticking', `'2026-01-01 00:00:00.500'`],
+    [7, 'changing', 'NULL'],
+    [8, 'changing', 'NULL'],
+    [9, 'rated', 'NULL'],
   ].map(
     ([id, job, tick]) =>
       `INSERT INTO piko_run (id, job_id, state, kind, run_at, tick, claims, created_at)
@@ -34,6 +37,18 @@ const HEALTHY = [
   'INSERT INTO chaos_plain VALUES (1, 1)',
   `INSERT INTO chaos_committed VALUES ('2026-01-01', 3, ${3 * FENCE + 1})`,
   `INSERT INTO chaos_sunk VALUES ${[0, 1, 2].map((item) => `('2026-01-01', ${4 * FENCE + 1}, ${item})`).join()}`,
+  `INSERT INTO piko_job (id, ledger_start, created_at) VALUES ('changing', '2026-01-03', NOW(3))`,
+  `INSERT INTO piko_generation VALUES
+   ('changing', '2026-01-01', '{}', NOW(3)), ('changing', '2026-01-05', '{}', NOW(3))`,
+  `INSERT INTO piko_window (job_id, start_at, end_at, state, run_id, fence, updated_at) VALUES
+   ('changing', '2026-01-01', '2026-01-02', 'succeeded', 7, ${7 * FENCE + 1}, NOW(3)),
+   ('changing', '2026-01-03', '2026-01-04', 'succeeded', 8, ${8 * FENCE + 1}, NOW(3))`,
+  `INSERT INTO chaos_changing VALUES
+   ('2026-01-01', '2026-01-02', ${7 * FENCE + 1}), ('2026-01-03', '2026-01-04', ${8 * FENCE + 1})`,
+  `INSERT INTO piko_backfill (job_id, state, from_at, to_at, window_order, only_windows, parallel, priority, total, created_at)
+   VALUES ('changing', 'succeeded', '2026-01-01', '2026-01-02', 'oldest', 'all', 1, 0, 1, NOW(3))`,
+  // As many as may be in a second, twice.
+  `INSERT INTO chaos_called VALUES ${[0, 1_001].flatMap((at) => Array<string>(RATE_LIMIT).fill(`(9, ${at}, ${at})`)).join()}`,
   `INSERT INTO chaos_limited VALUES (2, ${2 * FENCE + 1}, '2026-01-01 00:00:00', '2026-01-01 00:00:01')`,
 ]
 
@@ -72,6 +87,35 @@ const WRONGS: readonly (readonly [what: string, sql: string, claim: RegExp])[] =
     `INSERT INTO chaos_limited SELECT run_id, l.fence + item + 1, started_at, ended_at FROM chaos_limited l, chaos_sunk`,
     /were under way at once/,
   ],
+  [
+    'windows overlap after a change of the schedule',
+    `INSERT INTO piko_window (job_id, start_at, end_at, state, updated_at)
+     VALUES ('changing', '2026-01-01 12:00:00', '2026-01-03', 'skipped', NOW(3))`,
+    /never overlap/,
+  ],
+  ['no schedule changed', 'DELETE FROM piko_generation LIMIT 1', /never overlap/],
+  ['a live window is missing', `UPDATE piko_job SET ledger_start = '2026-01-02 12:00:00'`, /changing job tile/],
+  ['a backfill left a gap', `UPDATE piko_backfill SET to_at = '2026-01-02 00:00:01'`, /changing job tile/],
+  ['a backfill left out its first window', `UPDATE piko_backfill SET from_at = '2025-12-31'`, /changing job tile/],
+  [
+    'a window got other bounds',
+    `UPDATE chaos_changing SET window_end = '2026-01-01 23:00:00' LIMIT 1`,
+    /keeps the bounds/,
+  ],
+  [
+    'a window got another beginning',
+    `UPDATE chaos_changing SET window_start = '2025-12-31' LIMIT 1`,
+    /keeps the bounds/,
+  ],
+  ['the last effect of a window is missing', 'UPDATE chaos_changing SET fence = fence - 1', /one effect of the claim/],
+  ['a claim had two effects', 'INSERT INTO chaos_changing SELECT * FROM chaos_changing', /one effect of the claim/],
+  ['a backfill goes on for ever', `UPDATE piko_backfill SET state = 'running'`, /every backfill/],
+  ['a rated run did not call', 'UPDATE chaos_called SET run_id = 999', /has called the server/],
+  [
+    'a second had one call more than the rate',
+    'UPDATE chaos_called SET since_ms = 999, at_ms = 999 WHERE at_ms > 0 LIMIT 1',
+    /in no second/,
+  ],
   ['a limited run ended twice', 'INSERT INTO chaos_limited SELECT * FROM chaos_limited', /exactly one end/],
 ]
 
@@ -92,27 +136,28 @@ describe('the checker of the chaos suite', () => {
     await database.drop()
   })
   beforeEach(async () => {
-    const tables = ['piko_run', 'piko_window', 'accepted', 'plain', 'committed', 'sunk', 'limited']
-    for (const table of tables) {
-      await connection.query(`DELETE FROM ${table.startsWith('piko') ? table : `chaos_${table}`}`)
-    }
+    const ours = ['job', 'run', 'window', 'generation', 'backfill'].map((table) => `piko_${table}`)
+    const theirs = ['accepted', 'plain', 'committed', 'sunk', 'limited', 'changing', 'called'].map(
+      (table) => `chaos_${table}`,
+    )
+    for (const table of [...ours, ...theirs]) await connection.query(`DELETE FROM ${table}`)
     for (const statement of HEALTHY) await connection.query(statement)
   })
 
   it('finds nothing wrong where nothing is', async () => {
-    expect((await check(connection, 6)).filter(({ ok }) => !ok)).toEqual([])
+    expect((await check(connection, 9)).filter(({ ok }) => !ok)).toEqual([])
   })
 
   it('proves nothing by looking at nothing', async () => {
     await connection.query('DELETE FROM chaos_accepted')
-    expect((await check(connection, 6)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
+    expect((await check(connection, 9)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
       ok: false,
     })
   })
 
   it.each(WRONGS)('finds that %s', async (_, statement, claim) => {
     await connection.query(statement)
-    const broken = (await check(connection, 6)).filter(({ ok }) => !ok)
+    const broken = (await check(connection, 9)).filter(({ ok }) => !ok)
     expect(broken.map((proof) => proof.claim).join('\n')).toMatch(claim)
   })
 
@@ -120,7 +165,7 @@ describe('the checker of the chaos suite', () => {
   it('finds that a tick ran twice', async () => {
     await connection.query('ALTER TABLE piko_run DROP INDEX run_tick')
     await connection.query(`UPDATE piko_run SET tick = '2026-01-01' WHERE job_id = 'ticking'`)
-    const proof = (await check(connection, 6)).find(({ claim }) => claim === 'ticks are unique')
+    const proof = (await check(connection, 9)).find(({ claim }) => claim === 'ticks are unique')
     expect(proof).toMatchObject({ ok: false })
   })
 })

@@ -1,5 +1,6 @@
 import { type Connection, type RowDataPacket } from 'mysql2/promise'
-import { ITEMS_A_WINDOW, LIMIT } from './tables.ts'
+import { fullestSpan } from '../support/counting-server.ts'
+import { ITEMS_A_WINDOW, LIMIT, RATE_LIMIT } from './tables.ts'
 
 /** One thing that must hold, and what was found. */
 export interface Proof {
@@ -11,6 +12,9 @@ export interface Proof {
 
 /** Must equal the store's factor: the checker shares no code with what it checks. */
 const FENCE_FACTOR = 65_536
+
+const WITH_PREVIOUS_END = `
+  SELECT job_id, start_at, LAG(end_at) OVER (PARTITION BY job_id ORDER BY start_at) AS previous_end FROM piko_window`
 
 /**
  * Looks at the database and the target tables, at nothing else.
@@ -84,11 +88,43 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
     ),
     await none(
       'windows tile: each begins where the one before it ends',
-      'SELECT COUNT(*) FROM piko_window',
-      `SELECT * FROM (
-         SELECT job_id, start_at, LAG(end_at) OVER (PARTITION BY job_id ORDER BY start_at) AS previous_end
-         FROM piko_window) w
-       WHERE previous_end IS NOT NULL AND previous_end <> start_at`,
+      `SELECT COUNT(*) FROM piko_window WHERE job_id <> 'changing'`,
+      `SELECT * FROM (${WITH_PREVIOUS_END}) w
+       WHERE job_id <> 'changing' AND previous_end IS NOT NULL AND previous_end <> start_at`,
+    ),
+    await none(
+      'windows of a job never overlap, however its schedule changes',
+      // Nothing to see where one schedule bounded all windows.
+      `SELECT COUNT(*) > 1 FROM piko_generation WHERE job_id = 'changing'`,
+      `SELECT * FROM (${WITH_PREVIOUS_END}) w WHERE previous_end > start_at`,
+    ),
+    await none(
+      'windows of the changing job tile from its first start on, and wherever a backfill was',
+      windowsOf('changing'),
+      `SELECT w.start_at, w.previous_end FROM (${WITH_PREVIOUS_END}) w JOIN piko_job j ON j.id = w.job_id
+       WHERE w.job_id = 'changing' AND (w.previous_end IS NULL OR w.previous_end < w.start_at)
+         AND (w.start_at > j.ledger_start OR EXISTS (
+           SELECT 1 FROM piko_backfill b WHERE b.job_id = w.job_id AND b.from_at < w.start_at
+             AND (w.previous_end IS NULL OR b.to_at > w.previous_end)))`,
+    ),
+    await none(
+      'a window keeps the bounds that its effects had',
+      'SELECT COUNT(*) FROM chaos_changing',
+      `SELECT c.window_start, c.window_end, w.end_at FROM chaos_changing c
+       LEFT JOIN piko_window w ON w.job_id = 'changing' AND w.start_at = c.window_start
+       WHERE w.end_at IS NULL OR w.end_at <> c.window_end`,
+    ),
+    await none(
+      'a window of the changing job has exactly one effect of the claim that finished it',
+      windowsOf('changing'),
+      `SELECT w.start_at, COUNT(c.fence) AS effects FROM piko_window w
+       LEFT JOIN chaos_changing c ON c.window_start = w.start_at AND c.fence = w.fence
+       WHERE w.job_id = 'changing' AND w.state = 'succeeded' GROUP BY w.start_at HAVING effects <> 1`,
+    ),
+    await none(
+      'every backfill has succeeded',
+      'SELECT COUNT(*) FROM piko_backfill',
+      `SELECT id, state, from_at, to_at, total, planned, passed FROM piko_backfill WHERE state <> 'succeeded'`,
     ),
     await none(
       'every planned window whose run had its time has succeeded',
@@ -130,7 +166,25 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
       `SELECT r.id, COUNT(l.ended_at) AS ends FROM piko_run r LEFT JOIN chaos_limited l ON l.run_id = r.id
        WHERE r.job_id = 'limited' AND r.state = 'succeeded' GROUP BY r.id HAVING ends <> 1`,
     ),
+    await none(
+      'every succeeded rated run has called the server',
+      `SELECT COUNT(*) FROM piko_run WHERE job_id = 'rated' AND state = 'succeeded'`,
+      `SELECT r.id FROM piko_run r LEFT JOIN chaos_called c ON c.run_id = r.id
+       WHERE r.job_id = 'rated' AND r.state = 'succeeded' AND c.run_id IS NULL`,
+    ),
+    rate(await rows('SELECT since_ms, at_ms FROM chaos_called')),
   ]
+}
+
+/** By the server's own times: calls that may have come later than in one second are not counted. */
+function rate(rows: readonly RowDataPacket[]): Proof {
+  const hits = rows.map((row) => ({ since: Number(row['since_ms']), at: Number(row['at_ms']) }))
+  const most = fullestSpan(hits, 1_000)
+  return {
+    claim: `in no second the server had more than ${RATE_LIMIT} calls of the rated job`,
+    ok: hits.length > 0 && most <= RATE_LIMIT,
+    found: `${hits.length} looked at, ${most} at most`,
+  }
 }
 
 /** By the target table's own times: how many were between their beginning and their end at once. */

@@ -1,8 +1,10 @@
+import { type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pool } from 'mysql2/promise'
 import { defineJob, defineSink, sqlTable } from 'piko'
 import { z } from 'zod'
-import { ITEMS_A_WINDOW, LIMIT, LONG_MS } from './tables.ts'
+import { PAST_MS } from './changes.ts'
+import { ITEMS_A_WINDOW, LIMIT, LONG_MS, RATE_LIMIT } from './tables.ts'
 
 const Item = z.object({ item: z.int() })
 const items = sqlTable<z.infer<typeof Item>>({ name: 'chaos_sunk', columns: ['item'], fenceColumn: 'fence' })
@@ -17,20 +19,26 @@ const retry = { limit: 10_000, base: '100ms', max: '1s' } as const
 
 /**
  * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit,
- * runs that are longer than a lease, ticks.
+ * runs that are longer than a lease, ticks, windows whose schedule changes, and runs with a rate that call a server.
  *
  * @param pool             past Piko, to the same database
  * @param windowsStart     of the two jobs with windows
  * @param commitsOutside   sabotage: the effect is written outside of the transaction of `ctx.commit`
+ * @param everyMs          the schedule of the job whose schedule changes
+ * @param server           gets the id of each run of the job with a rate
  */
 export function chaosJobs({
   pool,
   windowsStart,
   commitsOutside = false,
+  everyMs = 1_000,
+  server,
 }: {
   pool: Pool
   windowsStart: string
   commitsOutside?: boolean
+  everyMs?: number
+  server?: Socket
 }) {
   const work = (signal: AbortSignal): Promise<void> => sleep(50 + 250 * Math.random(), undefined, { signal })
   const committed = defineJob(
@@ -78,5 +86,29 @@ export function chaosJobs({
   // Longer than a lease: done only by a node that keeps its own.
   const long = defineJob({ id: 'long', retry }, (ctx) => sleep(LONG_MS, undefined, { signal: ctx.signal }))
   const ticking = defineJob({ id: 'ticking', every: '500ms', misfireGraceTime: '10m', retry }, () => {})
-  return [committed, sunk, plain, limited, long, ticking]
+  const changing = defineJob(
+    {
+      id: 'changing',
+      every: `${everyMs}ms`,
+      windows: { start: new Date(Date.parse(windowsStart) - PAST_MS), catchUp: 'none', parallel: 4 },
+      retry,
+    },
+    async (ctx) => {
+      const { start, end } = ctx.window
+      await ctx.commit(async (trx) => {
+        await trx.exec('INSERT INTO chaos_changing (window_start, window_end, fence) VALUES (?, ?, ?)', [
+          start,
+          end,
+          ctx.fence,
+        ])
+      })
+    },
+  )
+  const rated = defineJob({ id: 'rated', rate: `${RATE_LIMIT}/s`, retry }, async (ctx) => {
+    // At once: what a handler awaits before it calls is not the rate's.
+    await new Promise<void>((resolve, reject) => {
+      server?.write(`${ctx.runId}\n`, (error) => (error ? reject(error) : resolve()))
+    })
+  })
+  return [committed, sunk, plain, limited, long, ticking, changing, rated]
 }

@@ -4,4 +4,8 @@ export interface NodeOrder {
   readonly leaseMs: number
   readonly windowsStart: string
   readonly commitsOutside: boolean
+  /** The schedule of the job `changing` in the node's code. */
+  readonly everyMs: number
+  /** Of the server that runs of the job `rated` call. */
+  readonly port: number
 }

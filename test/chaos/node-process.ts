@@ -10,12 +10,14 @@ const beside = (file: string): string => fileURLToPath(new URL(file, import.meta
 
 /** A node of the chaos suite as a process, started anew whenever it is gone, as an orchestrator of containers would. */
 export class NodeProcess {
-  readonly #order: NodeOrder
+  #order: NodeOrder
   readonly #logFile: string
   readonly #preload: readonly string[]
   readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #isWanted = false
+  /** Its process executes runs. */
+  isStarted = false
   /** Ends that nobody asked for. */
   crashes = 0
   /** Runs that this node's processes found lost. */
@@ -32,6 +34,11 @@ export class NodeProcess {
     this.#env = options.env ?? {}
   }
 
+  /** Processes that start from now on have another schedule in their code. */
+  reschedule(everyMs: number): void {
+    this.#order = { ...this.#order, everyMs }
+  }
+
   /** Starts a process whose clock is `skewMs` ahead. */
   start(skewMs: number): void {
     this.#isWanted = true
@@ -45,10 +52,12 @@ export class NodeProcess {
       },
     )
     this.#child = child
+    this.isStarted = false
     const log = createWriteStream(this.#logFile, { flags: 'a' })
     child.stderr.pipe(log, { end: false })
     createInterface(child.stdout).on('line', (line) => {
       if (line.startsWith('lost ')) this.lost += 1
+      if (line === 'started' && this.#child === child) this.isStarted = true
       log.write(`${line}\n`)
     })
     child.once('close', (code, signal) => {

@@ -1,14 +1,15 @@
 // A node of the chaos suite: a process that is killed, stopped, cut off, and whose clock is wrong.
 import { createPool } from 'mysql2/promise'
 import { Piko } from 'piko'
+import { connected } from '../support/counting-server.ts'
 import { chaosJobs } from './jobs.ts'
 import { type NodeOrder } from './node-order.ts'
 
-const { dsn, leaseMs, windowsStart, commitsOutside } = JSON.parse(process.argv[2] ?? '{}') as NodeOrder
+const { dsn, leaseMs, windowsStart, commitsOutside, everyMs, port } = JSON.parse(process.argv[2] ?? '{}') as NodeOrder
 
 const pool = createPool({ uri: dsn, connectionLimit: 10, timezone: 'Z', connectTimeout: 5_000 })
 const app = new Piko({
-  jobs: chaosJobs({ pool, windowsStart, commitsOutside }),
+  jobs: chaosJobs({ pool, windowsStart, commitsOutside, everyMs, server: await connected(port) }),
   settings: {
     piko: {
       lease: `${leaseMs}ms`,

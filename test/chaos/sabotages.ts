@@ -50,6 +50,24 @@ export const SABOTAGES = {
     statements: [],
     rewrites: [],
   },
+  'no-generations': {
+    removes: 'which schedule bounded the windows of which time: the newest counts for all',
+    statements: [],
+    rewrites: [
+      [
+        /(from `piko_generation` where )(`job_id` in )/gi,
+        '$1`start_at` = (select max(g.`start_at`) from `piko_generation` g where g.`job_id` = `piko_generation`.`job_id`) and $2',
+      ],
+    ],
+  },
+  'no-rate': {
+    removes: 'which runs of a rate have begun',
+    statements: [
+      `CREATE TRIGGER chaos_no_rate BEFORE INSERT ON piko_rate FOR EACH ROW SET NEW.starts = '[]'`,
+      `CREATE TRIGGER chaos_no_rate_again BEFORE UPDATE ON piko_rate FOR EACH ROW SET NEW.starts = '[]'`,
+    ],
+    rewrites: [],
+  },
   'many-leaders': {
     removes: 'that one node leads at a time, and the lock of the jobs that it plans',
     isHarmless: true,

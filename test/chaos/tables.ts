@@ -12,11 +12,18 @@ export const TARGET_TABLES = [
      run_id BIGINT NOT NULL, fence BIGINT NOT NULL, started_at DATETIME(3) NOT NULL, ended_at DATETIME(3) NULL,
      KEY (run_id, fence)
    ) ENGINE=InnoDB`,
+  `CREATE TABLE chaos_changing (
+     window_start DATETIME(3) NOT NULL, window_end DATETIME(3) NOT NULL, fence BIGINT NOT NULL, KEY (window_start, fence)
+   ) ENGINE=InnoDB`,
+  // What the server that runs of the job `rated` call has seen, in milliseconds since the epoch; see its `Hit`.
+  `CREATE TABLE chaos_called (run_id BIGINT NOT NULL, since_ms DOUBLE NOT NULL, at_ms DOUBLE NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
 ]
 
 /** Rows that a run of the job `sunk` writes for its window. */
 export const ITEMS_A_WINDOW = 3
 /** Runs of the job `limited` under way at once. */
 export const LIMIT = 3
+/** Runs of the job `rated` that may begin in a second. */
+export const RATE_LIMIT = 15
 /** How long a run of the job `long` takes: one and a half leases of the nodes. */
 export const LONG_MS = 3_000

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { createInterface, type Interface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { cleanEnv } from './source-process.ts'
 
@@ -35,6 +36,18 @@ export class CountingServer {
     const lines = createInterface(child.stdout)
     const [port] = (await once(lines, 'line')) as [string]
     return new CountingServer(child, Number(port), lines)
+  }
+
+  /** Resolves when everything is in `hits` that had arrived by now. */
+  async drain(): Promise<void> {
+    // The second one is read in a later turn than all that was there with the first.
+    for (let count = 0; count < 2; count++) {
+      const marker = `drained ${crypto.randomUUID()}`
+      const socket = await connected(this.port)
+      socket.end(`${marker}\n`)
+      while (this.hits.at(-1)?.text !== marker) await sleep(20)
+      this.hits.pop()
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
