@@ -28,7 +28,7 @@ import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
 const JOBS_PER_PASS = 2_000
 /** Of one transaction, about; the jobs behind them come next. */
 const RUNS_PER_PASS = 10_000
-/** A job that can't be planned because its functions throw is looked at again after this. */
+/** A job that can't be planned, because its functions throw or another node gave it another form, is looked at again after this. */
 const PAUSE_MS = 10_000
 
 /** Overlap policies that need to know what is under way when the tick comes. */
@@ -72,6 +72,8 @@ export class Planner extends LoopService {
   readonly #agenda: (scope: PlanScope) => Promise<Agenda>
   // Of other nodes: this node's code does not know them, and leaves them untouched.
   readonly #unknown = new Set<string>()
+  // Of this node's code too, but another node has given them windows or taken theirs: left to that node until then, in epoch milliseconds.
+  readonly #otherForm = new Map<string, number>()
   // Edited schedules that can't be read.
   readonly #refused = new Map<string, string | null>()
   /** Until when an edit is left alone, because a function of its job failed. */
@@ -132,7 +134,7 @@ export class Planner extends LoopService {
   }
 
   async #lead(): Promise<number> {
-    const agenda = await this.#agenda(this.#scope)
+    const agenda = await this.#look()
     if (agenda.hasEdits) await this.#takeUp(await this.#jobs.edited(), agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
@@ -143,6 +145,12 @@ export class Planner extends LoopService {
     )
     if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
     return this.#pauseUntil(await this.#agenda(this.#scope))
+  }
+
+  async #look(): Promise<Agenda> {
+    const agenda = await this.#agenda(this.#scope)
+    for (const [id, untilMs] of this.#otherForm) if (untilMs <= agenda.now.getTime()) this.#otherForm.delete(id)
+    return agenda
   }
 
   /** A row of `piko_job` that somebody has edited by hand, or by a tool, counts from now on. */
@@ -199,7 +207,7 @@ export class Planner extends LoopService {
   }
 
   async #follow(): Promise<number> {
-    const { now, nextPlanAt, hasEdits } = await this.#agenda(this.#scope)
+    const { now, nextPlanAt, hasEdits } = await this.#look()
     // The leader has seen by now what is due until then: it looks more often than that.
     const turnMs = this.#pollMs / MAX_LOOKS
     await this.#takeUpLeft(hasEdits ? await this.#jobs.edited() : [], now)
@@ -238,7 +246,7 @@ export class Planner extends LoopService {
 
   /** Whichever list is shorter, without the jobs that were refused a moment ago. */
   get #scope(): PlanScope {
-    const aside = this.#setAside.current
+    const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#registry.size
       ? { only: this.#registry.ids.filter((id) => !aside.has(id)) }
       : { except: [...this.#unknown, ...aside] }
@@ -302,7 +310,8 @@ export class Planner extends LoopService {
   #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {
     const job = this.#registry.find(due.id)
     if (!job || !isPlannedHere(job, due)) {
-      this.#unknown.add(due.id)
+      if (job) this.#otherForm.set(due.id, now.getTime() + PAUSE_MS)
+      else this.#unknown.add(due.id)
       this.#own.giveUp(due.id)
       return undefined
     }

@@ -230,4 +230,22 @@ describeEachStore((fixture) => {
     expect(follower.planned).toEqual([])
     expect((await fleet.lateness('new')).filter((ms) => ms > STEP_MS)).toEqual([])
   })
+
+  it('a leader plans a job again when its windows are back, without a restart', async () => {
+    const windowed = defineJob({ id: 'changed', every: '1s', windows: { start: '2026-01-01T00:00:10Z' } }, noop)
+    const fleet = await Fleet.on(fixture)
+    const leader = await fleet.start([...KNOWN, windowed])
+    await fleet.pass(2_000)
+    const newer = await fleet.start([...KNOWN, defineJob({ id: 'changed', every: '1s' }, noop)])
+    await fleet.pass(3_000)
+    await fleet.stop(newer)
+    await fleet.stop(await fleet.start([...KNOWN, windowed]))
+    leader.planned.splice(0)
+    await fleet.pass(14_000)
+
+    const { db } = fleet.store.database
+    const windows = await db.selectFrom('piko_window').select('id').where('job_id', '=', 'changed').execute()
+    expect(leader.planned.some(({ jobId }) => jobId === 'changed')).toBe(true)
+    expect(windows.length).toBeGreaterThan(15)
+  })
 })
