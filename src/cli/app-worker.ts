@@ -1,7 +1,9 @@
 import { type Piko } from '../engine/app.ts'
 import { STOP_MARGIN_MS } from '../engine/stop-plan.ts'
 import { redactText } from '../job/redact.ts'
+import { visible } from '../job/visible.ts'
 import { toError } from '../errors.ts'
+import { say } from '../say.ts'
 import { Worker } from '../service/worker.ts'
 import { type Settings } from '../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
@@ -29,7 +31,7 @@ export class AppWorker extends Worker {
       stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
       // A failed start is the command's error, in one line.
       print: (text) => {
-        if (this.#isUp || this.#isToldToStop) process.stderr.write(`${redactText(text)}\n`)
+        if (this.#isUp || this.#isToldToStop) say(visible(redactText(text)))
       },
     })
     this.#app = app

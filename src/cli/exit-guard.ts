@@ -1,14 +1,20 @@
-import { type Events } from '../telemetry/events.ts'
+import { safely } from '../errors-read.ts'
 import { visibleLine } from '../job/visible.ts'
+import { say } from '../say.ts'
 
 const MAX_NAMED = 5
+
+/** What the guard asks about work under way: an app, or a part of one. */
+interface Worked {
+  readonly runsUnderWay: readonly { readonly runId: number; readonly jobId: string }[]
+}
 
 /**
  * Code of a job may end the process (`process.exit(0)`) or set its exit code. Neither makes a success of a command that has not come to
  * its end, or that has failed.
  */
 class ExitGuard {
-  readonly #running = new Map<number, string>()
+  #app: Worked | undefined
   /** Undefined while the command is under way. */
   #code: number | undefined
   #isAllowed = false
@@ -28,11 +34,9 @@ class ExitGuard {
     this.#isAllowed = true
   }
 
-  /** Names the runs that are under way. */
-  watch(events: Events): void {
-    events.on('run.started', ({ runId, jobId }) => this.#running.set(runId, jobId))
-    events.on('run.settled', ({ runId }) => this.#running.delete(runId))
-    events.on('run.lost', ({ runId }) => this.#running.delete(runId))
+  /** Names the runs that are under way here when the process ends. Nothing is kept until then. */
+  watch(app: Worked): void {
+    this.#app = app
   }
 
   #check(code: number): void {
@@ -42,15 +46,18 @@ class ExitGuard {
       return
     }
     if (code === 0) process.exitCode = 1
-    const named = [...this.#running].slice(0, MAX_NAMED).map(([runId, jobId]) => `${visibleLine(jobId)} ${runId}`)
-    const more = this.#running.size > named.length ? ` and ${this.#running.size - named.length} more` : ''
-    const runs =
-      named.length > 0
-        ? ` with runs under way: ${named.join(', ')}${more}; they are run again when this node's lease has ended`
-        : ''
-    process.stderr.write(
-      `piko: the process was ended with code ${code} before the command was done${runs}. Code of a job must not call process.exit\n`,
+    say(
+      `piko: the process was ended with code ${code} before the command was done${this.#runs()}. ` +
+        'Code of a job must not call process.exit',
     )
+  }
+
+  #runs(): string {
+    const runs = safely(() => this.#app?.runsUnderWay, undefined) ?? []
+    if (runs.length === 0) return ''
+    const named = runs.slice(0, MAX_NAMED).map(({ runId, jobId }) => `${visibleLine(jobId)} ${runId}`)
+    const more = runs.length > named.length ? ` and ${runs.length - named.length} more` : ''
+    return ` with runs under way: ${named.join(', ')}${more}; they are run again when this node's lease has ended`
   }
 }
 

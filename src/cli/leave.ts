@@ -1,3 +1,5 @@
+import { say } from '../say.ts'
+
 const PATIENCE_MS = 2_000
 
 /**
@@ -7,9 +9,7 @@ const PATIENCE_MS = 2_000
 export function leave(): void {
   const timer = setTimeout(() => {
     const open = [...new Set(process.getActiveResourcesInfo())].join(', ')
-    process.stderr.write(
-      `piko: the work is done, but the jobs' code keeps the process alive (${open}); leaving anyway\n`,
-    )
+    say(`piko: the work is done, but the jobs' code keeps the process alive (${open}); leaving anyway`)
     process.exit()
   }, PATIENCE_MS)
   timer.unref()

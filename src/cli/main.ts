@@ -4,16 +4,19 @@ import { exitCodeOf } from './exit-code.ts'
 import { exitGuard } from './exit-guard.ts'
 import { leave } from './leave.ts'
 import { printError } from './print-error.ts'
+import { commandOutput } from './command-output.ts'
 import { createProgram } from './program.ts'
+import { outliveStandardError } from '../say.ts'
 import { signalExitCode } from '../service/process-signals.ts'
 import { InterruptedError } from './stop-signals.ts'
 import { usageError } from './usage-error.ts'
 
 /** Runs one command; the process ends by itself with its exit code. */
 export async function main(args: readonly string[]): Promise<void> {
-  process.stdout.on('error', endOnClosedPipe)
+  outliveStandardError()
+  commandOutput.guard()
   exitGuard.begin()
-  const code = await execute(args)
+  const code = commandOutput.codeOf(await execute(args))
   exitGuard.finish(code)
   process.exitCode = code
   leave()
@@ -31,13 +34,4 @@ async function execute(args: readonly string[]): Promise<number> {
     printError(error, { json })
     return error instanceof InterruptedError ? signalExitCode(error.signal) : exitCodeOf(error)
   }
-}
-
-/** `piko windows … | head` reads no further: that is no failure. */
-function endOnClosedPipe(error: Error): void {
-  if ('code' in error && error.code === 'EPIPE') {
-    exitGuard.allow()
-    process.exit()
-  }
-  throw error
 }

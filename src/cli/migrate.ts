@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { type Settings } from '../settings/settings.ts'
 import { type Database } from '../store/database.ts'
 import { type MigrationStatus } from '../store/migrate.ts'
+import { say } from '../say.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { instantText, printResult } from './print-result.ts'
@@ -83,7 +84,7 @@ function looking(settings: Settings): Settings {
 async function withDatabase(settings: Settings, use: (database: Database) => Promise<void>): Promise<void> {
   const { databaseWarning, openSettingsDatabase } = await import('../engine/open-store.ts')
   const warning = databaseWarning(settings)
-  if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`)
+  if (warning !== undefined) say(`warning: ${warning}`)
   const database = await openSettingsDatabase(settings)
   try {
     await use(database)

@@ -3,6 +3,7 @@ import { messageOf, readError, safely, stackOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
 import { redactText } from '../job/redact.ts'
 import { visible, visibleBlock, visibleJson } from '../job/visible.ts'
+import { say } from '../say.ts'
 import { styleFor } from './style.ts'
 
 /**
@@ -15,7 +16,7 @@ export function printError(error: Error, { json }: { json: boolean }): void {
   const stack = ['debug', 'trace'].includes(process.env['PIKO_LOG_LEVEL']?.toLowerCase() ?? '')
     ? safely(() => inspect(error), stackOf(error))
     : undefined
-  process.stderr.write(`${redactText(json ? jsonOf(error, code, stack) : textOf(error, code, stack))}\n`)
+  say(redactText(json ? jsonOf(error, code, stack) : textOf(error, code, stack)))
 }
 
 function jsonOf(error: Error, code: string, stack: string | undefined): string {

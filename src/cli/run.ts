@@ -5,8 +5,10 @@ import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
 import { PikoError } from '../errors.ts'
+import { say } from '../say.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
+import { commandOutput } from './command-output.ts'
 import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { parseInstant } from './parse-instant.ts'
@@ -66,7 +68,8 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     execute: options.wait,
     ...(bar && { logger: await loggerAbove(bar, settings) }),
   })
-  exitGuard.watch(app.events)
+  exitGuard.watch(app)
+  commandOutput.stake = 'result'
   const signals = stopSignals()
   try {
     await app.start()
@@ -117,7 +120,9 @@ async function watch(
   let isSignalled = false
   void signalled.then((signal) => {
     isSignalled = true
-    ;(bar ?? process.stderr).write(`${signal}: waiting for the run under way; a second signal stops at once\n`)
+    const words = `${signal}: waiting for the run under way; a second signal stops at once`
+    if (bar) bar.write(`${words}\n`)
+    else say(words)
     const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
     const interrupted = (): void => ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
     void app.stop().then(interrupted, interrupted)

@@ -2,6 +2,7 @@ import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
+import { commandOutput } from './command-output.ts'
 import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 
@@ -42,7 +43,8 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
     import('./app-worker.ts'),
   ])
   const app = new Piko({ jobs: [...registry] })
-  exitGuard.watch(app.events)
+  exitGuard.watch(app)
+  commandOutput.stake = 'notice'
   // First: a port that is taken stops the start before the database is touched, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined

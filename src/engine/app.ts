@@ -340,6 +340,11 @@ export class Piko {
     return this.#stopped !== undefined || this.#running?.root.shouldStop === true
   }
 
+  /** The runs that have begun on this node and whose ends are not stored yet. */
+  get runsUnderWay(): readonly { readonly runId: number; readonly jobId: string }[] {
+    return this.#running?.node.runsUnderWay ?? []
+  }
+
   /** The registered jobs. */
   get registry(): JobRegistry {
     return this.#ready().registry

@@ -44,6 +44,11 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly graceMs: number
 }
 
+export interface RunUnderWay {
+  readonly runId: number
+  readonly jobId: string
+}
+
 /** Who hands claims over. */
 export interface ClaimSource {
   /** A handler has come to its end: there may be room for more. Its run's end is not stored yet. */
@@ -126,6 +131,13 @@ export class Executor extends Service {
   get cancellable(): number[] {
     return [...this.#taken.values()].flatMap(({ claim, attempt, reason }) =>
       (reason ?? attempt?.abortReason ?? attempt?.isOver) ? [] : claim.runId,
+    )
+  }
+
+  /** The runs that have begun and whose ends are not stored yet. */
+  get underWay(): RunUnderWay[] {
+    return [...this.#taken.values()].flatMap(({ claim: { runId, jobId }, attempt }) =>
+      attempt ? { runId, jobId } : [],
     )
   }
 

@@ -17,7 +17,7 @@ import { Configs } from './configs.ts'
 import { DependencyDriver } from './dependency-driver.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Doorbell } from './doorbell.ts'
-import { Executor } from './executor.ts'
+import { Executor, type RunUnderWay } from './executor.ts'
 import { Leader } from './leader.ts'
 import { LeaseMemory } from './lease-memory.ts'
 import { Locks } from './locks.ts'
@@ -244,6 +244,11 @@ export class Node {
 
   get id(): string {
     return this.#lease.nodeId
+  }
+
+  /** The runs that have begun here and whose ends are not stored yet. */
+  get runsUnderWay(): RunUnderWay[] {
+    return this.#executor.underWay
   }
 
   /** Runs under way. */

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { visible } from '../job/visible.ts'
+import { say } from '../say.ts'
 import { consoleLog } from './console-log.ts'
 import { type ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
@@ -39,7 +41,7 @@ export class Worker extends Service {
   constructor(services: readonly Service[], options: WorkerOptions = {}) {
     super({ log: consoleLog(process.stdout, options.clock), ...options })
     this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
-    this.#print = options.print ?? ((text) => void process.stderr.write(`${text}\n`))
+    this.#print = options.print ?? ((text) => say(visible(text)))
     for (const service of services) this.addChild(service)
     this.observe(options.lifeLog ?? lifeLog)
   }

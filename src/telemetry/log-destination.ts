@@ -92,7 +92,12 @@ export class LogDestination {
   #send(bytes: Buffer): Buffer {
     let from = 0
     try {
-      while (from < bytes.length) from += writeSync(this.#fd, bytes, from)
+      while (from < bytes.length) {
+        const written = writeSync(this.#fd, bytes, from)
+        // Asked again and again it would take nothing for ever.
+        if (written === 0) throw new Error('nothing was written')
+        from += written
+      }
       this.#isCut = false
     } catch (error) {
       if (isFull(error)) return bytes.subarray(from)

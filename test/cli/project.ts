@@ -1,9 +1,8 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { PATIENCE_MS } from '../support/patience.ts'
@@ -22,6 +21,12 @@ export interface CliResult {
 export function errorOf({ stderr }: CliResult): { code: string; message: string; details: Record<string, unknown> } {
   const last = stderr.trimEnd().split('\n').at(-1) ?? ''
   return (JSON.parse(last) as { error: ReturnType<typeof errorOf> }).error
+}
+
+/** Open files that a command has in place of pipes that are read. */
+export interface Streams {
+  readonly stdout?: number
+  readonly stderr?: number
 }
 
 /** A user's project in a folder of its own, removed after the test. `piko` is this repository, and zod is installed. */
@@ -51,11 +56,11 @@ export class Project {
   }
 
   /** Starts the real command line; it is killed after the test if it still runs. */
-  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}, streams: Streams = {}): CliProcess {
     const child = spawn(process.execPath, [...SOURCE_FLAGS, BIN, ...args], {
       cwd: this.folder,
       env: { ...cleanEnv(), PIKO_HTTP__PORT: '0', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', streams.stdout ?? 'pipe', streams.stderr ?? 'pipe'],
     })
     onTestFinished(() => void child.kill('SIGKILL'))
     return new CliProcess(child)
@@ -64,14 +69,14 @@ export class Project {
 
 export class CliProcess {
   readonly ended: Promise<CliResult>
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>
+  readonly #child: ChildProcess
   #stdout = ''
   #stderr = ''
 
-  constructor(child: ChildProcessByStdio<null, Readable, Readable>) {
+  constructor(child: ChildProcess) {
     this.#child = child
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
     this.ended = once(child, 'close').then(([code]) => ({
       code: code as number | null,
       stdout: this.#stdout,
@@ -85,6 +90,11 @@ export class CliProcess {
 
   kill(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     this.#child.kill(signal)
+  }
+
+  /** Reads one of its streams no more: a write to it fails from then on. */
+  close(stream: 'stdout' | 'stderr'): void {
+    this.#child[stream]?.destroy()
   }
 
   /** The line that `piko start --json` writes when everything runs. */

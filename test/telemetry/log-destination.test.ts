@@ -97,8 +97,12 @@ describe('a log whose reader stands still', () => {
 })
 
 describe('a log that cannot be written', () => {
-  it('counts what it drops', () => {
-    const fd = openSync('/dev/null', 'r')
+  it.each([
+    ['a file that is open for reading', '/dev/null', 'r'],
+    ['a full disk', '/dev/full', 'w'],
+    ['a device that fails', '/proc/self/mem', 'r+'],
+  ])('counts what it drops: %s', (_what, path, flags) => {
+    const fd = openSync(path, flags)
     onTestFinished(() => closeSync(fd))
     const log = new LogDestination(fd)
     log.write('one\n')
