@@ -11,6 +11,7 @@ import {
   type BackfillOrder,
   type BackfillState,
 } from '../job/backfill.ts'
+import { visibleJson, visibleLine } from '../job/visible.ts'
 import { formatMs } from '../time/duration.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
@@ -129,12 +130,12 @@ async function list(app: Piko, jobId: string, request: BackfillRequest, json: bo
   let count = 0
   for await (const { start, end, state } of app.previewBackfill(jobId, request)) {
     const text = json
-      ? `${count === 0 ? `{"job":${JSON.stringify(jobId)},"windows":[` : ','}${JSON.stringify({ start, end, state: state ?? null })}`
+      ? `${count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ','}${JSON.stringify({ start, end, state: state ?? null })}`
       : `${instantText(start)}  ${instantText(end)}  ${state ?? 'missing'}\n`
     count += 1
     await written(text)
   }
-  const none = count === 0 ? `{"job":${JSON.stringify(jobId)},"windows":[` : ''
+  const none = count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ''
   await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
 }
 
@@ -250,7 +251,7 @@ function textOf(status: BackfillStatus): string {
   const counts = Object.entries({ succeeded, failed, cancelled, running, queued, 'left as they were': passed })
   const lines: [string, string | undefined][] = [
     ['backfill', String(status.id)],
-    ['job', status.jobId],
+    ['job', visibleLine(status.jobId)],
     ['state', colourOf(style, status.state)(status.state)],
     ['range', `${instantText(status.from)} to ${instantText(status.to)}`],
     ['windows', `${status.only}, ${status.order} first, ${status.parallel} at once`],

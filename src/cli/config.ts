@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
+import { visible, visibleLine } from '../job/visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -94,7 +95,7 @@ const COLUMNS: Column<ConfigVersion>[] = [
 ]
 
 function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string {
-  return `${jobId}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${JSON.stringify(config, null, 2)}`
+  return `${visibleLine(jobId)}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${visible(JSON.stringify(config, null, 2))}`
 }
 
 function parseVersion(value: string): number {

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { jobGraph, jobsToDot, jobsToMermaid } from '../engine/job-graph.ts'
 import { isError, messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
+import { visible } from '../job/visible.ts'
 import { type Settings } from '../settings/settings.ts'
 import { cliJobs } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
@@ -54,7 +55,8 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
       ? drawn(settings, format)
       : asked(address, format))
   if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
-  else process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  // Asked of a node, it is whatever answers there.
+  else process.stdout.write(visible(text.endsWith('\n') ? text : `${text}\n`))
 }
 
 async function drawnJobs(settings: Settings, globs: string[] | undefined, format: Format): Promise<string> {

@@ -1,10 +1,11 @@
 import { InvalidArgumentError } from 'commander'
 import { messageOf } from '../errors-read.ts'
+import { duplicateKeys } from './duplicate-keys.ts'
 
 /** As engines pass it since Node 21: the text of a number, string or literal. */
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** @throws InvalidArgumentError for what is no JSON, and for numbers that JavaScript would change */
+/** @throws InvalidArgumentError for what is no JSON, for numbers that JavaScript would change, and for keys that stand twice in an object */
 export function parseJson(text: string): unknown {
   const changed: string[] = []
   const reviver: Reviver = (_key, value, context) => {
@@ -18,6 +19,9 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${messageOf(error)}`)
   }
+  const twice = duplicateKeys(text)
+  if (twice.length > 0)
+    throw new InvalidArgumentError(`keys that stand twice in one object; keep one of each: ${twice.join(', ')}`)
   if (changed.length === 0) return value
   const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')
   throw new InvalidArgumentError(`numbers that would lose digits; write them as text, between quotes: ${examples}`)

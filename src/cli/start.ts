@@ -1,5 +1,6 @@
 import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
+import { visibleJson } from '../job/visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { commandOutput } from './command-output.ts'
@@ -71,5 +72,5 @@ function printStarted(app: Piko, url: string | undefined): void {
     store: app.storeLocation,
     jobs: app.registry.ids,
   }
-  process.stdout.write(`${JSON.stringify(started)}\n`)
+  process.stdout.write(`${visibleJson(started)}\n`)
 }

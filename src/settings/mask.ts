@@ -1,3 +1,5 @@
+import { redactText } from '../job/redact.ts'
+
 const HIDDEN = '***'
 const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is
 
@@ -25,9 +27,12 @@ function hideQuery(address: string): string {
   return cut < 0 ? address : `${address.slice(0, cut)}?${HIDDEN}`
 }
 
-/** `text` as it may be printed: what looks like a URL could hold a password, whatever key it was given to. */
+/**
+ * `text` as it may be printed: what looks like a URL could hold a password, whatever key it was given to. Any other text follows the rule
+ * of logs and errors.
+ */
 export function maskText(text: string): string {
-  return text.includes('://') ? maskDsn(text) : text
+  return text.includes('://') ? maskDsn(text) : redactText(text)
 }
 
 /** What is printed instead of a secret that is no text. */

@@ -4,7 +4,7 @@ import { type Database } from './database.ts'
 import { LockLost, MigrationLock } from './migration-lock.ts'
 import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
-import { rightsAdvice } from './missing-rights.ts'
+import { rightsAdvice, serversAnswer } from './missing-rights.ts'
 
 /**
  * MySQL commits DDL by itself, so a migration proceeds by single statements and notes each one, under the lock. A
@@ -80,7 +80,7 @@ async function takeSteps(database: Database, log: MigrationLog, lock: MigrationL
       throw migrationFailed(
         move,
         step,
-        error,
+        serversAnswer(error),
         advice === undefined ? `remove the cause and ${goesOn}` : `${advice}; then ${goesOn}`,
       )
     }

@@ -2,6 +2,7 @@ import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type PoolConnection, type QueryValues } from 'mysql2'
 import { isConnectionLost } from '../database-faults.ts'
 import { PikoError } from '../errors.ts'
+import { withMissingRight } from './missing-rights.ts'
 import { assertFits } from './packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
@@ -56,7 +57,8 @@ export class TimedConnection implements KyselyConnection {
     assertFits(text, Array.isArray(parameters) ? parameters : [], this.#maxBytes())
     const refused = this.#watch.begins(text)
     if (refused) return void process.nextTick(answered, refused, undefined) as never
-    const timeoutMs = DDL.test(text) ? 0 : this.#timeoutMs
+    const isDdl = DDL.test(text)
+    const timeoutMs = isDdl ? 0 : this.#timeoutMs
     const timer =
       timeoutMs > 0
         ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
@@ -69,12 +71,20 @@ export class TimedConnection implements KyselyConnection {
         this.#watch.failed(error)
         this.#isSpent ||= isConnectionLost(error)
       }
-      answered(error, result as Answer[1])
+      // A migration says itself what its statements need.
+      const told = error && !isDdl ? withMissingRight(error, this.#database()) : error
+      // A connection knows the rights on a database as they were when it was made.
+      this.#isSpent ||= told !== error
+      answered(told, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>
   }
 
   connect(callback?: (error: unknown) => void): void {
     this.#connection.connect(callback)
+  }
+
+  #database(): string {
+    return this.#connection.config.database ?? ''
   }
 
   destroy(): void {

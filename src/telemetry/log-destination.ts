@@ -27,6 +27,9 @@ export class LogDestination {
   #timer: NodeJS.Timeout | undefined
   /** A line was cut short by an error: the next one begins on a line of its own. */
   #isCut = false
+  /** The last line could not be written. */
+  #isFailing = false
+  #isTelling = false
   /** Called with the number of dropped lines when lines are written again. */
   onDropped: ((lines: number) => void) | undefined
 
@@ -99,9 +102,11 @@ export class LogDestination {
         from += written
       }
       this.#isCut = false
+      this.#isFailing = false
     } catch (error) {
       if (isFull(error)) return bytes.subarray(from)
       this.#dropped += 1
+      this.#isFailing = true
       this.#isCut ||= from > 0
     }
     return EMPTY
@@ -109,9 +114,15 @@ export class LogDestination {
 
   #tellDropped(): void {
     const lines = this.#dropped
-    if (lines === 0 || !this.onDropped) return
+    // The notice is a line of this log too: it waits for one that was written, and tells nothing of itself.
+    if (lines === 0 || !this.onDropped || this.#isFailing || this.#isTelling) return
     this.#dropped = 0
-    this.onDropped(lines)
+    this.#isTelling = true
+    try {
+      this.onDropped(lines)
+    } finally {
+      this.#isTelling = false
+    }
     // The notice itself was dropped: it is told with the next line.
     if (this.#dropped > 0) this.#dropped = lines
   }

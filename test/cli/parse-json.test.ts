@@ -33,3 +33,23 @@ it.each([
 it('names all numbers that would change', () => {
   expect(() => parseJson('[9007199254740993, 1e999]')).toThrow(/9007199254740993 would .+; 1e999 would become Infinity/)
 })
+
+it.each([
+  ['{"a":1,"a":2}', 'a'],
+  ['{"a":1,"\\u0061":2}', 'a'],
+  ['{"shop":{"id":1,"name":"x","id":2}}', 'shop.id'],
+  ['{"list":[{"a":1},{"b":1,"b":[]}]}', 'list.b'],
+  ['{"":1,"":2,"x":{"y":{},"y":[1]}}', ', x.y'],
+  [' { "__proto__" : 1 , "__proto__" : 2 } ', '__proto__'],
+])('refuses %s, where a key stands twice', (text, keys) => {
+  expect(() => parseJson(text)).toThrow(`keys that stand twice in one object; keep one of each: ${keys}`)
+})
+
+it.each([
+  '[{"a":1},{"a":2}]',
+  '{"a":{"a":{"a":1}},"b":{"a":1}}',
+  '{"a":"\\"a\\":1,\\"a\\":2","b":"{\\\\"}',
+  '{"a":["a","a",":","a"],"A":1}',
+])('takes %s', (text) => {
+  expect(parseJson(text)).toStrictEqual(JSON.parse(text))
+})

@@ -2,8 +2,9 @@ import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { recordEvents } from '../support/app.ts'
+import { eventually, recordEvents } from '../support/app.ts'
 import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { rejected } from '../support/thrown.ts'
 
 let server: MysqlServer
@@ -73,6 +74,51 @@ describe('a server with hostile defaults', () => {
       }
     },
     120_000,
+  )
+})
+
+describe('a user who loses a right at work', () => {
+  it.each([
+    ['SELECT', 'piko_run', (app: Piko) => app.runs({})],
+    ['INSERT', 'piko_run', (app: Piko) => app.enqueue('job')],
+    ['UPDATE', 'piko_run', (app: Piko) => app.sql.exec('UPDATE piko_run SET priority = 1')],
+    ['DELETE', 'piko_run', (app: Piko) => app.sql.transaction((trx) => trx.exec('DELETE FROM piko_run'))],
+  ])(
+    '%s: is told the GRANT, and goes on once it is given',
+    async (right, table, work) => {
+      const database = `work_${right.toLowerCase()}`
+      const user = `worker_${right.toLowerCase()}`
+      await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
+      const rich = appOn(`${server.dsn}/${database}`)
+      await rich.start()
+      const tables = await rich.sql.query<{ name: string }>(
+        'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
+        [database],
+      )
+      await rich.stop()
+      // Rights on tables are looked up anew for each statement.
+      await ask(tables.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${name} TO ${user}@'%'`))
+      const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, `//${user}:pw@`)}/${database}`)
+      await app.start()
+      await ask([`REVOKE ${right} ON ${database}.${table} FROM ${user}@'%'`])
+      const error = await rejected(work(app))
+      expect(error).toMatchObject({ code: 'DATABASE_DENIED', details: { database } })
+      expect(error.message).toMatch(new RegExp(`${right}.* command denied to user .*${table}`))
+      expect(error.message).toMatch(
+        new RegExp(`give it with GRANT [A-Z, ]*${right}[A-Z, ]* ON \`${database}\`\\.\\* TO '${user}'@'`),
+      )
+      const [, grant = ''] = /give it with (GRANT .*?);/.exec(error.message) ?? []
+      // The server names the host from which the user came; it knows the user by another.
+      await ask([grant.replace(/@'[^']*'$/, "@'%'")])
+      // Each connection that is refused is replaced by one that knows the new right.
+      await eventually(async () => {
+        await work(app)
+      }, PATIENCE_MS)
+      await eventually(async () => {
+        expect(await app.run('job', { wait: true })).toMatchObject({ state: 'succeeded' })
+      }, PATIENCE_MS)
+    },
+    300_000,
   )
 })
 

@@ -49,3 +49,12 @@ test('any text that looks like a URL is masked, another is not', () => {
   expect(maskText('redis://:pw@cache')).toBe('redis://:***@cache')
   expect(maskText('jobs/**/*.ts')).toBe('jobs/**/*.ts')
 })
+
+test.each([
+  ['db password=s3cr3t', 'db password=[redacted]'],
+  ['{"token":"s3cr3t"}', '{"token":"[redacted]"}'],
+  ['Authorization: Bearer abcdefgh', 'Authorization: [redacted]'],
+  ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
+])('the text %j hides what logs hide', (text, masked) => {
+  expect(maskText(text)).toBe(masked)
+})
