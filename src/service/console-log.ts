@@ -7,6 +7,7 @@ import { processClock, type ServiceClock } from './clock.ts'
 /** Where the lines go. A stream of Node calls `done` when the line is written or lost. */
 interface LogStream {
   write(text: string, done?: (error?: Error | null) => void): unknown
+  on?(event: 'error', listener: () => void): unknown
 }
 
 /**
@@ -40,9 +41,9 @@ class LossyLines {
   constructor(stream: LogStream) {
     this.#stream = stream
     // A write that fails is an event, and an event `error` that nobody listens to ends the process.
-    if (guarded.has(stream) || !('on' in stream) || typeof stream.on !== 'function') return
+    if (guarded.has(stream)) return
     guarded.add(stream)
-    stream.on('error', () => {})
+    stream.on?.('error', () => {})
   }
 
   write(line: string): void {
