@@ -1,6 +1,7 @@
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
+import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 /**
@@ -37,7 +38,10 @@ export class ConfigWatcher extends LoopService {
     this.#aheadMs = now.getTime() - this.#time.now()
     if (mark === this.#mark) return
     const before = this.#versions
-    this.#versions = Map.groupBy(await this.#configs.inForce(), ({ jobId }) => jobId)
+    const known = await this.#configs.inForce((thrown) =>
+      reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 }),
+    )
+    this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
     const isFirst = this.#mark === ''
     this.#mark = mark
     if (isFirst) return

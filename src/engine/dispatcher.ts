@@ -184,15 +184,22 @@ export class Dispatcher extends LoopService {
     }
     const limit = Math.min(free, MOST_RUNS)
     const nodeId = this.#nodeId()
-    const { claims, blocked, refused } = await this.#runs.claim({
+    const {
+      claims,
+      blocked,
+      refused,
+      broken = [],
+    } = await this.#runs.claim({
       ...{ nodeId, limit, except, ...only },
       limits: this.#limits,
       monotonic: () => this.#clock.monotonic(),
     })
     for (const one of blocked) this.#leftOut.add(one, now)
+    for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
     for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)
+    if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
       // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
@@ -230,7 +237,12 @@ export class Dispatcher extends LoopService {
       const leftOut = this.#leftOut.at(this.#clock.now())
       const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]
       const nodeId = this.#nodeId()
-      const { claims, blocked, leftPriority } = await this.#runs.claim({
+      const {
+        claims,
+        blocked,
+        leftPriority,
+        broken = [],
+      } = await this.#runs.claim({
         nodeId,
         limit,
         early: { aheadMs: EARLY_MS, maxPriority },
@@ -238,6 +250,8 @@ export class Dispatcher extends LoopService {
         ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
         limits: this.#limits,
       })
+      for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
+      if (broken.length > 0) continue
       this.#leaveOutUnknown(claims)
       // By the database's clock: this machine's may be another one.
       for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {

@@ -1,5 +1,6 @@
 import { type Selectable } from 'kysely'
 import { PikoError } from '../errors.ts'
+import { type BrokenRow, readEach } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
@@ -132,8 +133,8 @@ export class ConfigStore {
     return { now: dialect.date(row.now), mark: `${row.count}/${row.last ?? 0}` }
   }
 
-  /** Of every job the version that is in force, and those that will be. */
-  async inForce(): Promise<ConfigVersion[]> {
+  /** Of every job the version that is in force, and those that will be; what can't be read is left out. */
+  async inForce(onBroken: (row: BrokenRow) => void = () => {}): Promise<readonly ConfigVersion[]> {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_job_config')
@@ -154,7 +155,11 @@ export class ConfigStore {
       )
       .orderBy('id')
       .execute()
-    return rows.map((row) => versionOf(row, dialect))
+    const { read, broken } = readEach('piko_job_config', 'effective_from or created_at', rows, (row) =>
+      versionOf(row, dialect),
+    )
+    broken.forEach(onBroken)
+    return read
   }
 }
 

@@ -451,9 +451,10 @@ export class JobStore {
     const row = await db
       .selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
       .executeTakeFirstOrThrow()
+    const now = dialect.date(row.now)
     return {
-      now: dialect.date(row.now),
-      nextPlanAt: optionalDate(row.plan_at, dialect),
+      now,
+      nextPlanAt: planTime(row.plan_at, now, dialect),
       hasEdits: row.edited !== null,
     }
   }
@@ -525,6 +526,15 @@ export class JobStore {
       planAt: optionalDate(row.plan_at, dialect),
       windowCursor: optionalDate(row.window_cursor, dialect),
     }))
+  }
+}
+
+/** One that somebody has edited into what is no instant is due if it sorts as such: planning the job writes it anew. */
+function planTime(value: Date | string | null, now: Date, dialect: Dialect): Date | undefined {
+  try {
+    return optionalDate(value, dialect)
+  } catch {
+    return typeof value === 'string' && value <= now.toISOString() ? now : undefined
   }
 }
 

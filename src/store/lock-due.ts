@@ -7,7 +7,7 @@ import { QUEUED } from './run-states.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 /** Which runs are meant. */
-type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share'>
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>
 
 const NEAR = 4
 /** Claims of many other nodes at one instant, of up to 2,000 runs each. */
@@ -90,7 +90,7 @@ function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
-  const { limit, only, except, early, share } = request
+  const { limit, only, except, early, share, without: broken } = request
   // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
@@ -104,6 +104,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
   // Ids alone may have a pattern: each member of a cluster has its own step and offset.
   if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
+  if (broken && broken.size > 0) query = query.where('id', 'not in', [...broken])
   // No id is empty, so an empty list matches nothing.
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])
   for (const condition of without(except ?? [])) query = query.where(condition)

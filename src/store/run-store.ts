@@ -6,6 +6,7 @@ import { type Claim, type Run, type RunKind, type RunState, type Transition } fr
 import { type Window } from '../time/window.ts'
 import { admit, type Blocked, withoutLimited } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
+import { type BrokenRow, readEach } from './broken-row.ts'
 import { NOW } from './bulk-insert.ts'
 import { ClaimSpread, type Share } from './claim-spread.ts'
 import { type Database } from './database.ts'
@@ -16,7 +17,7 @@ import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { mapInTurns } from './loop-turn.ts'
 import { lockDue, lookForDue } from './lock-due.ts'
-import { claimOf, runOf } from './run-row.ts'
+import { claimOf, type ClaimRow, runOf } from './run-row.ts'
 import { type RefusedRate } from './rate-windows.ts'
 import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -70,6 +71,8 @@ export interface ClaimRequest {
   readonly early?: EarlyRequest
   /** Take this share alone of what is due; see `ClaimSpread`. */
   readonly share?: Share | undefined
+  /** Runs that are left aside by their ids. */
+  readonly without?: ReadonlySet<number> | undefined
   /** Over all nodes, for the jobs that have such limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
   /** The node's clock, by which places within a rate are valid. Default: the process's. */
@@ -82,6 +85,8 @@ export interface ClaimResult {
   readonly blocked: readonly Blocked[]
   /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
   readonly leftPriority?: number | undefined
+  /** Rows of due runs that can't be read, found by this claim; the next one leaves them out. */
+  readonly broken?: readonly BrokenRow[] | undefined
   /** Rates whose rows the database refuses. */
   readonly refused?: readonly RefusedRate[] | undefined
 }
@@ -114,6 +119,8 @@ export interface RunFilter {
 export class RunStore {
   readonly #database: Database
   readonly #spread = new ClaimSpread()
+  /** Due runs whose rows can't be read: this node looks for others. */
+  readonly #broken = new Set<number>()
 
   constructor(database: Database) {
     this.#database = database
@@ -171,7 +178,7 @@ export class RunStore {
 
   /** Whether a run is due, and the database's time: one statement where a claim is a transaction, for a queue that is empty. */
   look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
-    return lookForDue(this.#database.db, this.#database.dialect, among)
+    return lookForDue(this.#database.db, this.#database.dialect, { ...among, without: this.#broken })
   }
 
   /**
@@ -181,10 +188,17 @@ export class RunStore {
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     for (let tries = 1; ; tries++) {
-      const { isOvertaken, ...result } = await this.#spread.claim((share) =>
-        this.#database.transaction((trx) => this.#claim(trx, { ...request, share: share() })),
-      )
-      if (!isOvertaken || tries >= MOST_OVERTAKEN) return result
+      try {
+        const { isOvertaken, ...result } = await this.#spread.claim((share) =>
+          this.#database.transaction((trx) => this.#claim(trx, { ...request, share: share(), without: this.#broken })),
+        )
+        if (!isOvertaken || tries >= MOST_OVERTAKEN) return result
+      } catch (thrown) {
+        // Nothing was claimed. The next claim leaves out what can't be read, and says so once.
+        if (!(thrown instanceof BrokenRuns) || this.#broken.size >= MAX_BROKEN) throw thrown
+        for (const { id } of thrown.rows) this.#broken.add(id)
+        return { claims: [], blocked: [], broken: thrown.rows }
+      }
     }
   }
 
@@ -202,7 +216,7 @@ export class RunStore {
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
-    const reading = setImmediate().then(() => admitted.map((row) => claimOf(row, dialect, places.get(row.id))))
+    const reading = setImmediate().then(() => claimsFrom(admitted, (row) => claimOf(row, dialect, places.get(row.id))))
     const [taken, read] = await Promise.all([taking, reading])
     const claims = read.filter(({ runId }) => taken.has(runId))
     return { claims, blocked, leftPriority, refused, isOvertaken: claims.length === 0 }
@@ -474,6 +488,24 @@ export class RunStore {
     }
     for (const row of await query.execute()) counts[row.state] = Number(row.count)
     return counts
+  }
+}
+
+/** Beyond this many broken rows the claims themselves fail: somebody has to look. */
+const MAX_BROKEN = 1_000
+
+class BrokenRuns extends Error {
+  constructor(readonly rows: readonly BrokenRow[]) {
+    super('rows of due runs are broken')
+  }
+}
+
+function claimsFrom(rows: readonly ClaimRow[], read: (row: ClaimRow) => Claim): readonly Claim[] {
+  try {
+    return rows.map(read)
+  } catch {
+    const { broken } = readEach('piko_run', 'run_at, tick, window_start or window_end', rows, read)
+    throw new BrokenRuns(broken)
   }
 }
 

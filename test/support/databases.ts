@@ -64,6 +64,11 @@ export function describeEachStore(suite: (store: TestStore) => void): void {
   describeOn(new SuiteStore('mysql'), suite)
 }
 
+/** For what only SQLite lets into a row. */
+export function describeSqlite(suite: (store: TestStore) => void): void {
+  describeOn(new SuiteStore('sqlite'), suite)
+}
+
 /** The same, and once more as on a server that has no SKIP LOCKED. */
 export function describeEachStoreAndOldServer(suite: (store: TestStore) => void): void {
   describeEachStore(suite)
