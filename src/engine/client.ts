@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
-import { type Run, RUN_STATES, type RunState } from '../job/run.ts'
+import { type Run, RUN_STATES, type RunState, TERMINAL_STATES } from '../job/run.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
@@ -160,7 +160,8 @@ export class Client extends Service {
       ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
       : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
-    const settled = await this.#waiter.wait(runId, options.signal)
+    // One with a key may have ended long ago.
+    const settled = await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal))
     if (settled.state !== 'succeeded') throw new RunFailedError(settled)
     return settled
   }
@@ -179,7 +180,8 @@ export class Client extends Service {
   }
 
   /**
-   * Stores many runs of a job, all or none, and returns their ids in order.
+   * Stores many runs of a job, all or none, and returns their ids in order. For an item whose idempotency key a run has already, also
+   * one of an item before it, that is the id of this run.
    *
    * @throws PikoError as {@link enqueue} does, before anything is stored
    */
@@ -191,11 +193,12 @@ export class Client extends Service {
     const runs = await eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx) return this.#enqueueIn(trx, runs)
-    const keyed = items.find((item) => item.idempotencyKey !== undefined)
-    if (keyed) throw new PikoError('USAGE', 'app.enqueueMany takes an idempotencyKey only with trx; use app.enqueue')
     this.#assertOutside('app.enqueueMany without trx')
     try {
-      return await this.#enqueue(runs)
+      if (!runs.some(({ unique }) => unique)) return await this.#enqueue(runs)
+      const ids = await this.#runs.enqueueUniqueMany(jobId, runs)
+      this.#onEnqueued(runs.map(dueAt))
+      return ids
     } catch (thrown) {
       throw refusedRuns(jobId, runs.length, thrown)
     }
@@ -203,8 +206,9 @@ export class Client extends Service {
 
   /** Resolves with the run once it is settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
-    await this.#find(runId)
-    return this.#waiter.wait(runId, signal)
+    signal?.throwIfAborted()
+    const run = await this.#find(runId)
+    return TERMINAL_STATES.has(run.state) ? run : this.#waiter.wait(runId, signal)
   }
 
   /** Requests under way are stored before the store closes. */

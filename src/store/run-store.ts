@@ -24,6 +24,7 @@ import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
 import { takeRuns } from './take-runs.ts'
+import { storeUniqueMany } from './unique-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { valuesOf } from './row-values.ts'
 
@@ -147,6 +148,13 @@ export class RunStore {
         return id as number
       })
     })
+  }
+
+  /** The same for many runs of one job, all or none, in the order that they are given; those without a key are stored. */
+  async enqueueUniqueMany(jobId: string, runs: readonly NewRun[]): Promise<number[]> {
+    const { dialect, transaction } = this.#database
+    const requests = await mapInTurns(runs, (run) => ({ unique: run.unique, row: this.row(run) }))
+    return transaction((trx) => storeUniqueMany(trx, dialect, jobId, requests))
   }
 
   /** The row of a new run. */

@@ -109,7 +109,7 @@ function digestOf(text: string | null): string {
   return text === null ? '' : createHash('sha256').update(text).digest('hex')
 }
 
-function conflict(jobId: string, key: string, runId: number): PikoError {
+export function conflict(jobId: string, key: string, runId: number): PikoError {
   return new PikoError(
     'IDEMPOTENCY_CONFLICT',
     `run ${runId} of job "${jobId}" has the idempotency key "${key}" and was asked for with another config or input; use another key, or the same request`,

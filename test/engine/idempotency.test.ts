@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/database.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
@@ -85,6 +86,99 @@ describeEachStore((fixture) => {
     expect(await app.runs({ jobId: 'ship' })).toEqual([])
     const id = await inside(false)
     expect(await app.enqueue('ship', { idempotencyKey: 'a' })).toBe(id)
+  })
+
+  it('takes keys for many runs at once, as if each was asked for after the one before', async () => {
+    const app = await start()
+    const [old] = await app.enqueueMany('ship', [{ idempotencyKey: 'old', input: 1 }])
+    const other = await app.enqueue('bill', { idempotencyKey: 'old' })
+    const ids = await app.enqueueMany('ship', [
+      { input: 'no key' },
+      { idempotencyKey: 'new', input: 2 },
+      { idempotencyKey: 'old', input: 1 },
+      { idempotencyKey: 'new', input: 2 },
+      { idempotencyKey: 'new ', input: 3 },
+      { input: 'no key' },
+    ])
+    expect([ids[2], ids[3]]).toEqual([old, ids[1]])
+    expect(new Set([...ids, other]).size).toBe(6)
+    const stored = new Map((await app.runs({ jobId: 'ship' })).map(({ id, input }) => [id, input]))
+    expect(ids.map((id) => stored.get(id))).toEqual(['no key', 2, 1, 2, 3, 'no key'])
+    expect(stored.size).toBe(5)
+    expect(await app.enqueue('ship', { idempotencyKey: 'new', input: 2 })).toBe(ids[1])
+  })
+
+  it('keeps the rules of each key among many', async () => {
+    const app = await start()
+    const failed = await app.enqueue('fails', { idempotencyKey: 'failed' })
+    await app.waitFor(failed)
+    const hour = { key: 'hour', period: '1h' } as const
+    const day = { key: 'day', period: '1d' } as const
+    const first = await app.enqueueMany('fails', [{ idempotencyKey: hour }, { idempotencyKey: day }])
+    for (const id of first) await app.waitFor(id)
+    const { db, dialect } = database
+    await db
+      .updateTable('piko_idempotency')
+      .set({ created_at: dialect.nowPlus(-2 * HOUR_MS) })
+      .execute()
+    const states = ['failed', 'queued', 'running'] as const
+    const again = await app.enqueueMany('fails', [
+      { idempotencyKey: { ...hour, states } },
+      { idempotencyKey: { ...day, states } },
+      { idempotencyKey: 'failed' },
+      { idempotencyKey: { key: 'failed', states: ['failed'] } },
+    ])
+    expect(again[1]).toBe(first[1])
+    expect([failed, ...first]).not.toContain(again[0])
+    expect(again[2]).not.toBe(failed)
+    // The run of the item before it is queued.
+    expect(again[3]).not.toBe(again[2])
+  })
+
+  it('stores none of many when one contradicts a run of its key, stored or in the same call', async () => {
+    const app = await start()
+    const id = await app.enqueue('ship', { idempotencyKey: 'a', input: 1 })
+    const stored = await rejected(app.enqueueMany('ship', [{}, { idempotencyKey: 'a', input: 2 }]))
+    expect(stored).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT', details: { jobId: 'ship', key: 'a', runId: id } })
+    const within = await rejected(
+      app.enqueueMany('ship', [
+        { idempotencyKey: 'b', input: 1 },
+        { idempotencyKey: 'b', input: 2 },
+      ]),
+    )
+    expect(within).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT', details: { jobId: 'ship', key: 'b' } })
+    expect(await app.runs({ jobId: 'ship' })).toHaveLength(1)
+  })
+
+  it('stores one run for each key when many calls from two nodes bring the same thousand in any order', async () => {
+    const app = await start()
+    const other = await startApp(fixture.options, [defineJob({ id: 'ship' }, () => {})])
+    const items = Array.from({ length: 1_000 }, (_, index) => ({ idempotencyKey: `key ${index}` }))
+    const calls = await Promise.all([
+      app.enqueueMany('ship', items),
+      other.enqueueMany('ship', items.toReversed()),
+      app.enqueueMany('ship', items.toReversed()),
+      other.enqueueMany('ship', items),
+    ])
+    const [one, two, three, four] = calls
+    expect(two?.toReversed()).toEqual(one)
+    expect([three?.toReversed(), four]).toEqual([one, one])
+    expect(new Set(one).size).toBe(1_000)
+    expect(await app.runs({ jobId: 'ship', limit: 5_000 })).toHaveLength(1_000)
+  }, 120_000)
+
+  it('waits for a run that ended long ago with one look', async () => {
+    const app = await start()
+    const id = await app.enqueue('ship', { idempotencyKey: 'a' })
+    await app.waitFor(id)
+    // The next poll never comes.
+    const idle = await startApp(fixture.options, [defineJob({ id: 'ship' }, () => {})], {
+      clock: new ManualClock(),
+      execute: false,
+    })
+    expect(await idle.waitFor(id)).toMatchObject({ id, state: 'succeeded' })
+    expect(await idle.run('ship', { idempotencyKey: 'a', wait: true })).toMatchObject({ id })
+    await expect(idle.waitFor(id, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
   })
 
   it.each([
