@@ -14,8 +14,8 @@ interface Item extends Finish {
 }
 
 /**
- * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run was to be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer
- * valid; nothing was written.
+ * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run was to
+ * be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer valid; nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
 

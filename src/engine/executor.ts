@@ -228,8 +228,8 @@ export class Executor extends Service {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
     this.#completer.finish(nodeId, claim, transition, (stored) => {
-      if (stored === 'lost') this.#report?.leftBehind(claim)
-      else this.#report?.givenBack()
+      // A claim that was overtaken leaves nothing behind: the run is another claim's.
+      if (stored !== 'lost') this.#report?.givenBack()
       this.#end(taken)
       taken.source.onGivenBack(claim)
     })
@@ -427,7 +427,6 @@ export class Executor extends Service {
 
   #lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
-    this.#report?.leftBehind(taken.claim)
     this.#parts.events.emit('run.lost', { runId, jobId, fence })
     this.#end(taken)
   }
