@@ -194,7 +194,9 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
       monotonic: () => this.#clock.monotonic(),
     })
-    for (const one of blocked) this.#leftOut.add(one, now)
+    // From the answer on: a look that comes before the place is free would cost more statements than the answer took.
+    const answeredAt = this.#clock.now()
+    for (const one of blocked) this.#leftOut.add(one, answeredAt)
     for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
