@@ -49,7 +49,7 @@ const ENQUEUE_EVERY_MS = 150
 const LONG_EVERY = 12
 /** Runs with a rate are asked for in each so many rounds, more of them than may begin in a second. */
 const RATED_EVERY = 24
-const RATED_AT_ONCE = RATE_LIMIT + 9
+const RATED_AT_ONCE = RATE_LIMIT + 14
 /**
  * Of a job with a limit or a rate no more are asked for while so many are open: in times of faults a place stays taken for a lease or two,
  * and what piles up in minutes would be worked off long after the last fault.

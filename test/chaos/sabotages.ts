@@ -60,6 +60,14 @@ export const SABOTAGES = {
       ],
     ],
   },
+  'no-bounds': {
+    removes: 'that a window ends where the next one begins',
+    statements: [
+      `CREATE TRIGGER chaos_no_bounds BEFORE INSERT ON piko_window FOR EACH ROW
+       SET NEW.end_at = NEW.end_at + INTERVAL IF(NEW.job_id = 'changing', 100, 0) * 1000 MICROSECOND`,
+    ],
+    rewrites: [],
+  },
   'no-rate': {
     removes: 'which runs of a rate have begun',
     statements: [

@@ -24,6 +24,6 @@ export const ITEMS_A_WINDOW = 3
 /** Runs of the job `limited` under way at once. */
 export const LIMIT = 3
 /** Runs of the job `rated` that may begin in a second. */
-export const RATE_LIMIT = 15
+export const RATE_LIMIT = 10
 /** How long a run of the job `long` takes: one and a half leases of the nodes. */
 export const LONG_MS = 3_000
