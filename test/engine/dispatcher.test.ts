@@ -296,8 +296,11 @@ describeEachStore((fixture) => {
         expect(look.mock.calls.length + claim.mock.calls.length).toBeLessThan(40)
       })
       await looks()
-      clock.advance(100)
-      await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
+      // By now both are due; whether one claim takes both is a matter of when it looks.
+      await eventually(async () => {
+        clock.advance(100)
+        expect((await store.runs.count()).succeeded).toBeGreaterThanOrEqual(1)
+      })
     })
   }
 
