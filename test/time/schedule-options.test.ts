@@ -133,7 +133,10 @@ describe('an option of a schedule that makes no sense', () => {
       "dst is \"utc\"; expected 'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }",
     ],
     [{ dst: { gap: 'before' } }, 'dst is {"gap":"before"}; expected'],
-    [{ start: '2026-01-01' }, 'start is "2026-01-01"; expected an ISO 8601 instant with a zone'],
+    [
+      { start: '2026-01-01' },
+      'start is "2026-01-01"; expected an instant with its zone, such as "2026-01-01T00:00:00Z"',
+    ],
     [
       { start: '2026-01-02T00:00:00Z', end: '2026-01-01T00:00:00Z' },
       'end is "2026-01-01T00:00:00Z"; expected an instant after start, 2026-01-02T00:00:00Z; correct one of them',
