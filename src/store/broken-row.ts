@@ -3,19 +3,16 @@ import { PikoError, toError } from '../errors.ts'
 
 /** A row that can't be read: somebody has edited it by hand. It stays as it is, and whoever reads leaves it out. */
 export class BrokenRow extends PikoError {
+  readonly id: number
+
   /** @param key of the row, such as `id = 17` */
-  constructor(
-    table: string,
-    key: string,
-    columns: string,
-    cause: unknown,
-    readonly id: number,
-  ) {
+  constructor(table: string, key: string, columns: string, cause: unknown, id: number) {
     super(
       'ROW_BROKEN',
       `the row of ${table} with ${key} can't be read and is left out: ${headline(cause)}; correct ${columns}: UPDATE ${table} SET <column> = '2026-01-31T12:00:00.000Z' WHERE ${key}`,
       { cause: toError(cause), details: { table, key } },
     )
+    this.id = id
   }
 }
 

@@ -503,8 +503,11 @@ export class RunStore {
 const MAX_BROKEN = 1_000
 
 class BrokenRuns extends Error {
-  constructor(readonly rows: readonly BrokenRow[]) {
+  readonly rows: readonly BrokenRow[]
+
+  constructor(rows: readonly BrokenRow[]) {
     super('rows of due runs are broken')
+    this.rows = rows
   }
 }
 
