@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
@@ -8,7 +7,7 @@ import { type SqlDatabase, type SqlExecutor } from '../../src/sink/sql.ts'
 import { sqlTable } from '../../src/sink/sql-table.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { hourOf, sinkScope } from './sink-scope.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
+import { lockWait } from '../support/lock-wait.ts'
 
 class Order {
   readonly id: number
@@ -254,19 +253,6 @@ describeEachStore((store) => {
     expect(await rowsOf('test_order_fence')).toEqual([])
   })
 })
-
-/** Resolves when some transaction waits for a lock. */
-async function lockWait(sql: SqlDatabase): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
-    const [row] = await sql.query(
-      "SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
-    )
-    if (Number(row?.['n']) > 0) return
-    // The server renews what this table shows only when nobody has read it for 100 ms.
-    await setTimeout(150)
-  }
-  throw new Error('no transaction waits for a lock, and the older run did not end either')
-}
 
 describe('sqlTable', () => {
   const columns = ['id'] as const

@@ -5,6 +5,7 @@ import { type Database } from '../../src/store/database.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { eventually, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
+import { lockWait } from '../support/lock-wait.ts'
 
 const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-09T00:00:00Z', catchUp: 'none' } as const
 const RANGE = { from: windows.start, to: windows.end }
@@ -15,15 +16,6 @@ const triedOnce = (database: Database): Database => ({
   ...database,
   transaction: (fn) => database.db.transaction().execute(fn),
 })
-
-async function waits(database: Database): Promise<number> {
-  const [row] = await database.sql.query<{ count: number }>(
-    `SELECT COUNT(*) AS count FROM information_schema.innodb_trx
-     JOIN information_schema.processlist ON processlist.id = innodb_trx.trx_mysql_thread_id
-     WHERE trx_state = 'LOCK WAIT' AND processlist.db = DATABASE()`,
-  )
-  return Number(row?.count)
-}
 
 describeEachStore((fixture) => {
   it('a replay locks the backfill before its windows, as a step of the backfill does', async () => {
@@ -42,7 +34,7 @@ describeEachStore((fixture) => {
       const locked = trx.selectFrom('piko_backfill').select('id').where('id', '=', backfill.id)
       await locked.modifyEnd(database.dialect.forUpdate).execute()
       const replay = store.replays.replay({ jobId: 'sync' })
-      if (fixture.name === 'mysql') await eventually(async () => expect(await waits(database)).toBe(1))
+      if (fixture.name === 'mysql') await lockWait(database.sql)
       const rows = trx.selectFrom('piko_window').select('id').where('job_id', '=', 'sync').orderBy('start_at')
       expect(await rows.modifyEnd(database.dialect.forUpdate).execute()).toHaveLength(COUNT)
       await sql`UPDATE piko_window SET updated_at = updated_at WHERE job_id = 'sync'`.execute(trx)

@@ -6,7 +6,8 @@ import { migrate } from '../../src/store/migrate.ts'
 import { type Claim } from '../../src/job/run.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
-import { eventually, Gate } from '../support/app.ts'
+import { Gate } from '../support/app.ts'
+import { lockWait } from '../support/lock-wait.ts'
 import { rejected } from '../support/thrown.ts'
 
 describe('a transaction that the server has rolled back for a deadlock', () => {
@@ -45,10 +46,7 @@ describe('a transaction that the server has rolled back for a deadlock', () => {
       () => new Error('it has won'),
       (error: Error) => error,
     )
-    await eventually(async () => {
-      const waiting = "SELECT 1 AS one FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-      expect(await database.sql.query(waiting)).not.toEqual([])
-    })
+    await lockWait(database.sql)
     mayMeet.open()
     const error = await losing
     await other
