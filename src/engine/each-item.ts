@@ -10,18 +10,18 @@ const MAX_PROBLEMS = 20
  */
 export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): Promise<U[]> {
   const refused: { readonly index: number; readonly error: PikoError }[] = []
-  const done = await mapInTurns(items, (item, index) => {
-    if (refused.length === MAX_PROBLEMS) return []
+  const done: U[] = []
+  await mapInTurns(items, (item, index) => {
+    if (refused.length === MAX_PROBLEMS) return
     try {
-      return [fn(item)]
+      done.push(fn(item))
     } catch (error) {
       if (!isPikoError(error)) throw error
       refused.push({ index, error })
-      return []
     }
   })
   const [first] = refused
-  if (!first) return done.flatMap((kept) => kept)
+  if (!first) return done
   throw new PikoError(
     first.error.code,
     refused.map(({ index, error }) => `item ${index}: ${error.message}`).join('\n'),

@@ -49,9 +49,12 @@ const SLICE = 50
 /** Maps many items in slices, so that the event loop has its turns. Few items are mapped in this turn. */
 export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
   const mapped: U[] = []
-  for (const [index, item] of [...items].entries()) {
-    if (index % SLICE === 0 && loopTurn.isDue(false)) await loopTurn.next()
-    mapped.push(fn(item, index))
+  // Of the list as it is now: the caller goes on in the turns between.
+  const given = items.slice()
+  for (let from = 0; from < given.length; from += SLICE) {
+    if (loopTurn.isDue(false)) await loopTurn.next()
+    const end = Math.min(from + SLICE, given.length)
+    for (let index = from; index < end; index++) mapped.push(fn(given[index] as T, index))
   }
   return mapped
 }

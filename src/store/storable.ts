@@ -1,5 +1,6 @@
 import { type ErrorCode, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from './json-copy.ts'
+import { smallCopy } from './small-copy.ts'
 
 /** A value that a run is to carry, and who asked for it. */
 export interface Storing {
@@ -19,6 +20,8 @@ export interface Storing {
  */
 export function storable(value: unknown, storing: Storing): unknown {
   if (value === undefined) return undefined
+  const small = smallCopy(value, storing.maxBytes)
+  if (small !== undefined) return small
   const copy = jsonCopy(value, storing.maxBytes)
   if (copy.problems.length > 0)
     throw unstorable(
