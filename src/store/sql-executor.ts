@@ -66,7 +66,10 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
     dialect: dialect.name,
     maxStatementBytes: dialect.sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
-      return (await run<T>(text, params)).rows
+      const { rows } = await run<T>(text, params)
+      // A CALL answers with a list for each of its results.
+      const [first] = rows
+      return Array.isArray(first) ? first : rows
     },
     async exec(text, params = []) {
       return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }

@@ -34,9 +34,9 @@ export function inspectSql(text: string, dialect: SqlExecutor['dialect']): Inspe
 function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
   const scanner = new SqlScanner(text, dialect)
   const head: string[] = []
-  const assigned = new Assignments()
+  let assigned = new Assignments()
   const placeholders = new Placeholders(dialect)
-  let problem: string | undefined
+  let problem = text.includes('\0') ? ZERO : undefined
   let [begin, end] = [0, text.length]
   let isEnded = false
   let [before, last] = ['', '']
@@ -50,8 +50,15 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
       continue
     }
     if (isEnded) problem = MANY
+    if (head[0] === 'set' && head[1] === 'statement' && token === 'for') {
+      // MariaDB executes what follows, with other variables.
+      head.length = 0
+      assigned = new Assignments()
+      continue
+    }
     if (head.length < HEAD_TOKENS) head.push(token)
     if (head[0] === 'set') assigned.take(token)
+    if (last === 'get_lock' && token === '(') problem = LOCK
     placeholders.take(token, scanner.following)
     if (before === 'in' && last === '(' && token === ')') problem = 'IN () has no values; leave the condition out'
     ;[before, last] = [last, token]
@@ -62,13 +69,18 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     placeholders: placeholders.count,
     problem: problem ?? sessionProblem(head, assigned) ?? placeholders.problem,
     insideProblem: commits(head) ? wouldCommit(head) : undefined,
-    outsideProblem: SAVEPOINTS.has(head[0] ?? '') ? SAVEPOINT_OUTSIDE : undefined,
+    outsideProblem: outsideProblem(head),
   }
 }
 
 const MANY =
   'it has more than one statement; send each in a call of its own, in app.sql.transaction if they belong together'
+const ZERO = 'it has a zero character, where SQLite would stop reading; pass texts with such a character as parameters'
+const LOCK =
+  'GET_LOCK would outlast this statement on a connection that others use too; use ctx.lock, or lock rows in app.sql.transaction'
 const SAVEPOINT_OUTSIDE = 'a savepoint needs a transaction; use app.sql.transaction'
+const TEMPORARY_OUTSIDE =
+  'a temporary table belongs to one connection, and the next statement may have another; create, use and drop it in one app.sql.transaction'
 
 /** Their bodies have statements. */
 const COMPOUND = new Set(['trigger', 'procedure', 'function', 'event', 'package'])
@@ -96,10 +108,16 @@ function sessionProblem(head: readonly string[], assigned: Assignments): string 
     case 'use':
     case 'lock':
     case 'unlock':
+    case 'backup':
+    case 'handler':
     case 'prepare':
     case 'execute':
     case 'deallocate':
+    case 'attach':
+    case 'detach':
       return session
+    case 'flush':
+      return head.includes('lock') || head.includes('export') ? session : undefined
     case 'set':
       return assigned.isLocal ? undefined : session
     case 'pragma':
@@ -126,15 +144,27 @@ const SAVEPOINTS = new Set(['savepoint', 'release', 'rollback'])
 /** MySQL commits the transaction before such a statement. */
 const COMMITTING = new Set([
   ...['alter', 'create', 'drop', 'rename', 'truncate', 'grant', 'revoke', 'install', 'uninstall'],
-  ...['optimize', 'repair', 'flush', 'reset', 'vacuum', 'reindex'],
+  ...['optimize', 'repair', 'flush', 'reset', 'vacuum', 'reindex', 'cache', 'check', 'import'],
+  ...['change', 'start', 'stop', 'clone', 'shutdown', 'restart'],
 ])
 const wouldCommit = (head: readonly string[]): string =>
   `${String(head[0]).toUpperCase()} would commit the transaction on MySQL; call it before the transaction, with app.sql.exec`
 
 function commits(head: readonly string[]): boolean {
   const [verb = '', next = ''] = head
+  if (verb === 'load') return next === 'index'
   if (verb === 'analyze') return ['table', 'local', 'no_write_to_binlog'].includes(next)
-  return COMMITTING.has(verb) && !(next === 'temporary' && head[2] === 'table')
+  return COMMITTING.has(verb) && !(isTemporary(head, 'temporary') && head.includes('table'))
+}
+
+function outsideProblem(head: readonly string[]): string | undefined {
+  if (SAVEPOINTS.has(head[0] ?? '')) return SAVEPOINT_OUTSIDE
+  const isMade = head[0] === 'create' && isTemporary(head, 'temporary', 'temp')
+  return isMade ? TEMPORARY_OUTSIDE : undefined
+}
+
+function isTemporary(head: readonly string[], ...words: readonly string[]): boolean {
+  return words.includes(head[head[1] === 'or' ? 3 : 1] ?? '')
 }
 
 class Placeholders {

@@ -20,9 +20,20 @@ export function bindable(value: unknown, index: number): SqlValue {
       { details: { parameter: index + 1, value: shown(value) } },
     )
   }
+  if (typeof value === 'number' || typeof value === 'boolean') return exactNumber(Number(value))
   if (!(value instanceof Uint8Array)) return value
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
+
+/** SQLite's driver would bind `5` as 5.0, and MySQL's write an integer beyond 2^53 with rounded digits. */
+function exactNumber(value: number): number | bigint {
+  if (Number.isSafeInteger(value)) return BigInt(value)
+  if (!Number.isInteger(value)) return value
+  const integer = BigInt(value)
+  return isInteger64(integer) ? integer : value
+}
+
+const isInteger64 = (value: bigint): boolean => value >= MIN_INTEGER && value <= MAX_INTEGER
 
 function isSqlValue(value: unknown): value is SqlValue {
   switch (typeof value) {
@@ -32,7 +43,7 @@ function isSqlValue(value: unknown): value is SqlValue {
     case 'number':
       return Number.isFinite(value)
     case 'bigint':
-      return value >= MIN_INTEGER && value <= MAX_INTEGER
+      return isInteger64(value)
     default:
       if (value instanceof Date) return value.getTime() >= MIN_INSTANT_MS && value.getTime() <= MAX_INSTANT_MS
       return value === null || value instanceof Uint8Array

@@ -71,8 +71,9 @@ export class TimedConnection implements KyselyConnection {
         this.#watch.failed(error)
         this.#isSpent ||= isConnectionLost(error)
       }
+      const stray = error ? undefined : this.#watch.answered(text, result)
       // A migration says itself what its statements need.
-      const told = error && !isDdl ? withMissingRight(error, this.#database()) : error
+      const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
       // A connection knows the rights on a database as they were when it was made.
       this.#isSpent ||= told !== error
       answered(told, result as Answer[1])

@@ -11,6 +11,8 @@ const LOCK_WAIT_TIMEOUT = 1205
 export class TransactionWatch {
   readonly #rollsBackOnTimeout: () => boolean
   #isInside = false
+  /** The server says of this transaction whether it is open. */
+  #isShown = false
   #endedBy: unknown
 
   constructor(rollsBackOnTimeout: () => boolean) {
@@ -19,8 +21,9 @@ export class TransactionWatch {
 
   /** A statement is about to be sent. Returns the error with which it is refused. */
   begins(text: string): PikoError | undefined {
-    if (text === 'begin') this.#isInside = true
+    if (text === 'begin') this.#enter()
     else if (text === 'rollback') this.leave()
+    else if (this.#endedBy instanceof StrayTransaction) return this.#endedBy
     else if (this.#endedBy !== undefined) return rolledBack(text, this.#endedBy)
     else if (text === 'commit') this.#isInside = false
     return undefined
@@ -28,6 +31,28 @@ export class TransactionWatch {
 
   failed(error: unknown): void {
     if (this.#isInside && this.#endedBy === undefined && this.#isEnd(error)) this.#endedBy = error
+  }
+
+  /**
+   * The server has answered. Returns the error of a statement that has ended its transaction, or has left one open, such as a CALL of
+   * a procedure that commits.
+   */
+  answered(text: string, answer: unknown): PikoError | undefined {
+    const status = statusOf(answer)
+    if (status === undefined) return undefined
+    const isOpen = (status & IN_TRANSACTION) !== 0
+    if (!this.#isInside) {
+      const commitsAlone = (status & AUTOCOMMIT) !== 0
+      return isOpen || !commitsAlone ? new StrayTransaction('left a transaction open', text) : undefined
+    }
+    if (text === 'begin') this.#isShown = isOpen
+    if (isOpen || !this.#isShown) return undefined
+    return (this.#endedBy ??= new StrayTransaction('ended the transaction that it was in', text)) as PikoError
+  }
+
+  #enter(): void {
+    this.#isInside = true
+    this.#isShown = false
   }
 
   leave(): void {
@@ -40,6 +65,30 @@ export class TransactionWatch {
     return this.#rollsBackOnTimeout() && hasCode(error, 'errno', (errno) => errno === LOCK_WAIT_TIMEOUT)
   }
 }
+
+const IN_TRANSACTION = 1
+const AUTOCOMMIT = 2
+
+/** Of what changes rows; of rows themselves the driver hands out none. */
+function statusOf(answer: unknown): number | undefined {
+  const header: unknown = Array.isArray(answer) ? answer.at(-1) : answer
+  if (typeof header !== 'object' || header === null || !('affectedRows' in header)) return undefined
+  const { serverStatus } = header as { serverStatus?: unknown }
+  return typeof serverStatus === 'number' ? serverStatus : undefined
+}
+
+class StrayTransaction extends PikoError {
+  constructor(deed: string, text: string) {
+    const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+    super(
+      'USAGE',
+      `this SQL ${deed}: ${shown}; what was written up to then may be stored: look, and leave out of it what begins, commits or rolls back`,
+      { details: { sql: shown } },
+    )
+  }
+}
+
+const MAX_SHOWN = 100
 
 function rolledBack(text: string, cause: unknown): PikoError {
   const { message } = cause as Error

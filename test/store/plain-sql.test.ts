@@ -2,7 +2,7 @@ import { CompiledQuery } from 'kysely'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../../src/sink/sql.ts'
 import { inspectSql } from '../../src/store/sql-rules.ts'
-import { describeEachStore } from '../support/databases.ts'
+import { describeEachStore, describeMysql } from '../support/databases.ts'
 
 const MANY = 'it has more than one statement'
 const CONTROL = "is not for users' statements"
@@ -37,6 +37,17 @@ const REFUSED: readonly (readonly [text: string, reason: string])[] = [
   ["EXECUTE IMMEDIATE 'COMMIT'", SESSION],
   ['PRAGMA foreign_keys = OFF', SESSION],
   ['PRAGMA main.journal_mode(delete)', SESSION],
+  ["ATTACH DATABASE ':memory:' AS other", SESSION],
+  ['DETACH other', SESSION],
+  ['HANDLER t OPEN', SESSION],
+  ['FLUSH TABLES WITH READ LOCK', SESSION],
+  ['BACKUP LOCK t', SESSION],
+  ["SELECT GET_LOCK('a', 0)", 'GET_LOCK would outlast'],
+  ["SET @a = get_lock /* a */ ('a', 0)", 'GET_LOCK would outlast'],
+  ['SET STATEMENT max_statement_time = 1 FOR COMMIT', CONTROL],
+  ['SET STATEMENT max_statement_time = 1, sort_buffer_size = 2048 FOR SET autocommit = 0', SESSION],
+  ["SELECT 'a\0b'", 'a zero character'],
+  ['DELETE FROM t\0 WHERE a = 1', 'a zero character'],
   ['SELECT a FROM t WHERE a IN ()', 'IN () has no values'],
   ['SELECT a FROM t WHERE a = ??', 'the placeholder ??'],
   ['SELECT a FROM t WHERE a = ?1', 'the placeholder ?1'],
@@ -49,6 +60,10 @@ const REFUSED_INSIDE: readonly (readonly [text: string, reason: string])[] = [
   ['ALTER TABLE t ADD COLUMN z INTEGER', COMMITS],
   ['TRUNCATE TABLE t', COMMITS],
   ['CREATE INDEX i ON t (a)', COMMITS],
+  ['SET STATEMENT max_statement_time = 1 FOR CREATE TABLE made (a INTEGER)', COMMITS],
+  ['CHECK TABLE t', COMMITS],
+  ['LOAD INDEX INTO CACHE t', COMMITS],
+  ['STOP SLAVE', COMMITS],
 ]
 
 const VALUES: readonly (readonly [name: string, value: unknown, back: unknown])[] = [
@@ -71,6 +86,15 @@ const NUMBERS: readonly (readonly [value: number | bigint | boolean | null, back
   [2n ** 53n + 1n, '9007199254740993'],
   [2n ** 63n - 1n, '9223372036854775807'],
   [-(2n ** 63n), '-9223372036854775808'],
+]
+
+/** What a column of texts says of them. */
+const PLAIN_NUMBERS: readonly (readonly [value: number | bigint | boolean, back: string])[] = [
+  [5, '5'],
+  [-0, '0'],
+  [true, '1'],
+  [2 ** 53, '9007199254740992'],
+  [-(2 ** 60), '-1152921504606846976'],
 ]
 
 const REFUSED_VALUES: readonly (readonly [name: string, value: unknown])[] = [
@@ -162,6 +186,22 @@ describeEachStore((store) => {
       await expect(sql.exec(text)).rejects.toMatchObject({ code: 'USAGE' })
   })
 
+  it('takes temporary tables inside of a transaction, and refuses them outside', async () => {
+    const made = await sql.transaction(async (trx) => {
+      await trx.exec('CREATE TEMPORARY TABLE short (a BIGINT)')
+      await trx.exec('INSERT INTO short VALUES (1)')
+      const found = await trx.query('SELECT a FROM short')
+      await trx.exec(store.name === 'mysql' ? 'DROP TEMPORARY TABLE short' : 'DELETE FROM short')
+      return found
+    })
+    expect(made).toEqual([{ a: 1 }])
+    for (const text of ['CREATE TEMPORARY TABLE lost (a BIGINT)', 'CREATE TEMP VIEW lost AS SELECT 1'])
+      await expect(sql.exec(text)).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('a temporary table belongs to one connection') as unknown,
+      })
+  })
+
   it('takes a trigger whose body has statements', async () => {
     await sql.exec('CREATE TABLE seen (a BIGINT)')
     const each = store.name === 'mysql' ? 'FOR EACH ROW ' : ''
@@ -203,6 +243,13 @@ describeEachStore((store) => {
     await sql.exec('DELETE FROM t')
   })
 
+  it.each(PLAIN_NUMBERS)('keeps the digits of %s', async (value, back) => {
+    await sql.exec('INSERT INTO t (a, w) VALUES (?, ?)', [value, value])
+    expect(await sql.query('SELECT w FROM t')).toEqual([{ w: back }])
+    expect(await rows()).toEqual([{ a: Number.isSafeInteger(Number(back)) ? Number(back) : back }])
+    await sql.exec('DELETE FROM t')
+  })
+
   it.each(REFUSED_VALUES)('refuses to bind %s', async (_name, value) => {
     for (const way of Object.values(ways))
       await expect(way('INSERT INTO t (a) VALUES (?)', [value as SqlValue])).rejects.toMatchObject({
@@ -231,6 +278,46 @@ describeEachStore((store) => {
       (await trx.query('SELECT count(*) AS n FROM piko_lock')).length
     await Promise.allSettled([...REFUSED, ...REFUSED_INSIDE].map(([text]) => sql.transaction((trx) => trx.exec(text))))
     expect(await sql.transaction(on)).toBe(1)
+  })
+})
+
+describeMysql((store) => {
+  let sql: SqlDatabase
+  beforeAll(async () => {
+    ;({ sql } = await store.open())
+    await sql.exec('CREATE TABLE t (a BIGINT)')
+  })
+
+  it('reports a procedure that ends the transaction, and executes nothing after it', async () => {
+    await sql.exec('CREATE PROCEDURE committing() BEGIN INSERT INTO t VALUES (1); COMMIT; END')
+    let second: unknown
+    const work = sql.transaction(async (trx) => {
+      await trx.exec('CALL committing()').catch(() => {})
+      second = await trx.exec('INSERT INTO t VALUES (2)').catch((error: unknown) => error)
+    })
+    const ended = { code: 'USAGE', message: expect.stringContaining('ended the transaction that it was in') as unknown }
+    await expect(work).rejects.toMatchObject(ended)
+    expect(second).toMatchObject(ended)
+    expect(await sql.query('SELECT a FROM t')).toEqual([{ a: 1 }])
+  })
+
+  it('reports a procedure that leaves a transaction open, and lets nobody use its connection', async () => {
+    await sql.exec('CREATE PROCEDURE opening() BEGIN START TRANSACTION; INSERT INTO t VALUES (3); END')
+    await sql.exec('CREATE PROCEDURE switching() BEGIN SET autocommit = 0; END')
+    for (const name of ['opening', 'switching'])
+      await expect(sql.exec(`CALL ${name}()`)).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('left a transaction open') as unknown,
+      })
+    await sql.exec('INSERT INTO t VALUES (4)')
+    const other = await store.open()
+    expect(await other.sql.query('SELECT a FROM t')).toEqual([{ a: 1 }, { a: 4 }])
+  })
+
+  it('answers a CALL with the rows of its first result, inside and outside of a transaction', async () => {
+    await sql.exec('CREATE PROCEDURE reading() BEGIN SELECT 1 AS a; SELECT 2 AS b; END')
+    expect(await sql.query('CALL reading()')).toEqual([{ a: 1 }])
+    expect(await sql.transaction((trx) => trx.query('CALL reading()'))).toEqual([{ a: 1 }])
   })
 })
 

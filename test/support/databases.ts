@@ -69,6 +69,11 @@ export function describeSqlite(suite: (store: TestStore) => void): void {
   describeOn(new SuiteStore('sqlite'), suite)
 }
 
+/** For what only a server has. */
+export function describeMysql(suite: (store: TestStore) => void): void {
+  describeOn(new SuiteStore('mysql'), suite)
+}
+
 /** The same, and once more as on a server that has no SKIP LOCKED. */
 export function describeEachStoreAndOldServer(suite: (store: TestStore) => void): void {
   describeEachStore(suite)
