@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 
-/** Somebody who holds the turn for longer waits for this caller, most likely: SQLite's own "database is locked" says so. */
-const LONGEST_WAIT_MS = 5_000
+/** Who holds the turn for longer waits for this caller, most likely: SQLite's own "database is locked" says so. */
+const MAX_HELD_MS = 5_000
 
 /**
  * The one turn to write to a file, among the connections of this process. SQLite would let the second writer wait by blocking
@@ -9,8 +9,10 @@ const LONGEST_WAIT_MS = 5_000
  */
 export class SqliteTurn {
   static readonly #byPath = new Map<string, SqliteTurn>()
-  readonly #waiting: (() => void)[] = []
-  #isTaken = false
+  /** In line; called when the turn is theirs. */
+  readonly #waiting = new Set<() => void>()
+  /** When its holder got it; undefined while nobody has it. */
+  #takenAt: number | undefined
 
   static of(path: string): SqliteTurn {
     if (path === ':memory:') return new SqliteTurn()
@@ -20,34 +22,48 @@ export class SqliteTurn {
     return turn
   }
 
-  /** Resolves with the function that gives the turn back. */
+  /**
+   * Resolves with the function that gives the turn back. However long the line is, nobody leaves it while it moves; who stands behind a
+   * holder that does not come to an end goes on without the turn.
+   */
   async take(): Promise<() => void> {
-    await this.#free()
-    this.#isTaken = true
+    if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}
+    this.#takenAt = performance.now()
     let isHeld = true
     return () => {
       if (!isHeld) return
       isHeld = false
-      this.#isTaken = false
-      this.#waiting.shift()?.()
+      this.#passOn()
     }
   }
 
-  async #free(): Promise<void> {
-    const deadline = performance.now() + LONGEST_WAIT_MS
-    while (this.#isTaken && performance.now() < deadline) {
-      await new Promise<void>((resolve) => {
-        const go = (): void => {
-          clearTimeout(timer)
-          resolve()
-        }
-        const timer = setTimeout(() => {
-          const index = this.#waiting.indexOf(go)
-          if (index >= 0) this.#waiting.splice(index, 1)
-          resolve()
-        }, deadline - performance.now())
-        this.#waiting.push(go)
-      })
-    }
+  /** To the next in line, so that nobody takes it in between. */
+  #passOn(): void {
+    const [next] = this.#waiting
+    this.#takenAt = next ? performance.now() : undefined
+    next?.()
+  }
+
+  /** Resolves with true when the turn is the caller's. */
+  #standInLine(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const leave = (isMine: boolean): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(mine)
+        resolve(isMine)
+      }
+      const mine = (): void => leave(true)
+      const look = (): void => {
+        const leftMs = this.#leftMs()
+        if (leftMs <= 0) leave(false)
+        else timer = setTimeout(look, leftMs)
+      }
+      let timer = setTimeout(look, this.#leftMs())
+      this.#waiting.add(mine)
+    })
+  }
+
+  #leftMs(): number {
+    return (this.#takenAt ?? performance.now()) + MAX_HELD_MS - performance.now()
   }
 }
