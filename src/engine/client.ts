@@ -174,7 +174,7 @@ export class Client extends Service {
   async enqueue(jobId: string, { trx, ...options }: EnqueueOptions = {}): Promise<number> {
     const run = this.#keyed(this.#newRun(jobId, options))
     await this.#windowOf(this.#registry.get(jobId), undefined)
-    if (!trx) return this.#store(run)
+    if (trx === undefined) return this.#store(run)
     const [id] = await this.#enqueueIn(trx, [run])
     return id as number
   }
@@ -192,7 +192,7 @@ export class Client extends Service {
   ): Promise<number[]> {
     const runs = await eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
     await this.#windowOf(this.#registry.get(jobId), undefined)
-    if (trx) return this.#enqueueIn(trx, runs)
+    if (trx !== undefined) return this.#enqueueIn(trx, runs)
     this.#assertOutside('app.enqueueMany without trx')
     try {
       if (!runs.some(({ unique }) => unique)) return await this.#enqueue(runs)

@@ -1,5 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { type Database } from './database.ts'
+import { chunksOfKeys, keysInOrder, makeKeys } from './idempotency-keys.ts'
 import { idsFrom, insertRunsText, LAST_INSERT, type NewRow, statementsOf } from './insert-rows.ts'
 import { readNumber, valuesOf } from './row-values.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
@@ -17,7 +18,7 @@ export async function enqueueIn(
   trx: EnqueueTransaction,
   requests: readonly NewRun[],
 ): Promise<number[]> {
-  const statement = await statementIn(trx, database.dialect.name)
+  const statement = await statementIn(trx, database)
   const query: RunQuery = async (compilable) => {
     const { sql, parameters } = compilable.compile()
     return valuesOf(await statement(sql, parameters))
@@ -29,6 +30,7 @@ export async function enqueueIn(
       requests.map((run) => runs.row(run)),
     )
   const queries = { query, latest: isForeign(trx) ? readCommitted(database) : undefined }
+  await holdKeys(database, query, requests)
   const ids: number[] = []
   for (const run of requests) {
     const row = runs.row(run)
@@ -36,6 +38,13 @@ export async function enqueueIn(
     ids.push(await (run.unique ? storeUnique(database, queries, run.jobId, run.unique, row, insert) : insert()))
   }
   return ids
+}
+
+/** The transaction may be open for long: what locks its keys one after another would deadlock with who has them in another order. */
+async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
+  const [first, ...others] = requests
+  if (dialect.name === 'sqlite' || !first || others.length === 0) return
+  for (const keys of chunksOfKeys(keysInOrder(dialect, requests))) await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
 /** On a connection of Piko's own, which takes no lock for as long as the transaction is open. SQLite sees what is committed. */

@@ -31,7 +31,7 @@ export function readDigest(value: unknown): string {
   return value.toLowerCase()
 }
 
-function unreadable(value: unknown): PikoError {
+export function unreadable(value: unknown): PikoError {
   return new PikoError(
     'USAGE',
     `the connection of trx answers ${describe(value)} where a number or a text is expected: its option typeCast changes values; roll back, and leave numbers and texts to next() there, or pass a connection of mysql2/promise, where Piko goes past that option`,

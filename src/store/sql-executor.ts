@@ -7,6 +7,7 @@ import { withExactIntegers } from './exact-integers.ts'
 import { type OwnTransaction } from './own-transaction.ts'
 import { assertFits } from './packet-size.ts'
 import { inspectSql } from './sql-rules.ts'
+import { endedTransaction } from './ended-transaction.ts'
 import { bindable } from './sql-values.ts'
 import { type Tables } from './tables.ts'
 import { transactionOnce } from './transaction.ts'
@@ -60,9 +61,14 @@ export function sqlExecutor(trx: Kysely<Tables>, dialect: Dialect): SqlExecutor 
 }
 
 function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside'): SqlExecutor {
-  const run = <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> =>
-    db.executeQuery<T>(checked(dialect, place, text, params))
-  return {
+  const run = async <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> => {
+    try {
+      return await db.executeQuery<T>(checked(dialect, place, text, params))
+    } catch (error) {
+      throw endedTransaction(error) ?? error
+    }
+  }
+  const executor: SqlExecutor = {
     dialect: dialect.name,
     maxStatementBytes: dialect.sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
@@ -75,6 +81,15 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
       return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
     },
   }
+  dialects.set(executor, dialect)
+  return executor
+}
+
+/** Each open database has a dialect of its own. */
+const dialects = new WeakMap<SqlExecutor, Dialect>()
+
+export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
+  return dialects.get(executor) === dialect
 }
 
 /** SQLite's limit; MySQL has none for statements that are sent as text. */

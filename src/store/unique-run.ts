@@ -3,7 +3,7 @@ import { type Compilable, sql } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type RunState } from '../job/run.ts'
 import { type Database } from './database.ts'
-import { exactKey } from './exact-key.ts'
+import { makeKeys, storedKey } from './idempotency-keys.ts'
 import { readDigest, readNumber } from './row-values.ts'
 
 /** A run is stored only when none with its key is there. */
@@ -46,11 +46,8 @@ export async function storeUnique(
   insert: () => Promise<number>,
 ): Promise<number> {
   const { db, dialect } = database
-  // SQLite compares byte for byte.
-  const stored = dialect.name === 'mysql' ? exactKey(key) : key
-  const row = { job_id: jobId, idempotency_key: stored, run_id: null, created_at: dialect.now() }
-  const make = db.insertInto('piko_idempotency').values(row)
-  await query(dialect.name === 'sqlite' ? make.onConflict((oc) => oc.doNothing()) : make.ignore())
+  const stored = storedKey(dialect, key)
+  await query(makeKeys(db, dialect, jobId, [stored]))
   const since = periodMs === undefined ? undefined : dialect.nowPlus(-periodMs)
   const [known] = await query(
     db

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { PikoError } from '../errors.ts'
-import { exactKey } from './exact-key.ts'
+import { chunksOfKeys, keysInOrder, makeKeys, storedKey } from './idempotency-keys.ts'
 import { type Dialect } from './dialect.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { type Tables } from './tables.ts'
@@ -11,9 +11,6 @@ export interface UniqueRequest {
   readonly unique?: Unique | undefined
   readonly row: NewRow
 }
-
-/** Keys of one statement: with the longest of them it stays below the smallest packet that a server may take. */
-const MAX_KEYS = 200
 
 /** The run that a key stands for: one that is stored, or a new one of this call by its place among the new rows. */
 interface Holder {
@@ -37,9 +34,8 @@ export async function storeUniqueMany(
   jobId: string,
   requests: readonly UniqueRequest[],
 ): Promise<number[]> {
-  const stored = (key: string): string => (dialect.name === 'mysql' ? exactKey(key) : key)
-  // In one order for everybody: two calls with the same keys wait for each other, and do not deadlock.
-  const keys = [...new Set(requests.flatMap(({ unique }) => (unique ? [stored(unique.key)] : [])))].sort()
+  const stored = (key: string): string => storedKey(dialect, key)
+  const keys = keysInOrder(dialect, requests)
   const periods = [...new Set(requests.flatMap(({ unique }) => unique?.periodMs ?? []))]
   const holders = await lockKeys(trx, dialect, jobId, keys, periods)
   const rows: NewRow[] = []
@@ -91,16 +87,8 @@ async function lockKeys(
   periods: readonly number[],
 ): Promise<Map<string, Holder>> {
   const holders = new Map<string, Holder>()
-  for (const some of chunks(keys)) {
-    const make = trx
-      .insertInto('piko_idempotency')
-      .values(some.map((key) => ({ job_id: jobId, idempotency_key: key, run_id: null, created_at: dialect.now() })))
-    // The update of nothing locks a row that is there for writing at once. To ask for more than was held would deadlock.
-    await (
-      dialect.name === 'sqlite'
-        ? make.onConflict((oc) => oc.doNothing())
-        : make.onDuplicateKeyUpdate({ run_id: sql<number>`run_id` })
-    ).execute()
+  for (const some of chunksOfKeys(keys)) {
+    await makeKeys(trx, dialect, jobId, some).execute()
     const known: readonly KeyRow[] = await trx
       .selectFrom('piko_idempotency')
       .select(['idempotency_key', 'run_id'])
@@ -133,7 +121,7 @@ async function keepKeys(
   jobId: string,
   kept: readonly { readonly key: string; readonly runId: number }[],
 ): Promise<void> {
-  for (const some of chunks(kept)) {
+  for (const some of chunksOfKeys(kept)) {
     const cases = some.map(({ key, runId }) => sql`WHEN ${key} THEN ${runId}`)
     await trx
       .updateTable('piko_idempotency')
@@ -149,11 +137,6 @@ async function keepKeys(
       )
       .execute()
   }
-}
-
-function chunks<T>(items: readonly T[]): T[][] {
-  const count = Math.ceil(items.length / MAX_KEYS)
-  return Array.from({ length: count }, (_, index) => items.slice(index * MAX_KEYS, (index + 1) * MAX_KEYS))
 }
 
 function conflictWithin(jobId: string, key: string): PikoError {

@@ -1,8 +1,12 @@
 import { CompiledQuery } from 'kysely'
 import { describe, PikoError } from '../errors.ts'
 import { type SqlExecutor, type SqlValue } from '../sink/sql.ts'
+import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { endedTransaction } from './ended-transaction.ts'
 import { literalSql, utcText } from './literal-sql.ts'
+import { assertSameDatabase, type Statement } from './same-database.ts'
+import { isExecutorOf } from './sql-executor.ts'
 
 /** A transaction of the user's own Kysely; the database must be the one that Piko runs on. */
 export interface KyselyTransaction {
@@ -10,6 +14,8 @@ export interface KyselyTransaction {
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
   /** Plugins may rename, change or drop what is answered. */
   withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
+  /** All transactions of one Kysely share its adapter. */
+  getExecutor(): { readonly adapter: object }
 }
 
 interface Mysql2Query {
@@ -24,29 +30,38 @@ export interface Mysql2Connection {
   execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
   format(sql: string, values: unknown[]): string
   beginTransaction(): Promise<void>
+  /** The one that it stands for; a pool makes a new object each time that it hands it out. */
+  readonly connection?: object
 }
 
 /** The transaction that a run is stored in: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
 export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
 
-/** Runs a statement in somebody else's transaction and returns the rows that it answers. */
-export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
-
 /**
  * How to run statements in a transaction, past all plugins and options of its library that would change them or their answers.
  *
- * @throws PikoError `USAGE` when `trx` is none, or no transaction is open on it
+ * @throws PikoError `USAGE` when `trx` is none, no transaction is open on it, or it is one of another database
  */
-export async function statementIn(trx: EnqueueTransaction, dialect: Dialect['name']): Promise<Statement> {
+export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<Statement> {
+  if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
+  const dialect = database.dialect.name
   if (isExecutor(trx)) {
     if (trx.dialect !== dialect) throw refused(`of a database of ${trx.dialect}, and the app is on ${dialect}`)
-    return executorStatement(trx)
+    const statement = executorStatement(trx)
+    if (!isExecutorOf(trx, database.dialect)) await assertSameDatabase(database, trx, statement)
+    return statement
   }
-  if (isKysely(trx)) return kyselyStatement(trx, dialect)
+  if (isKysely(trx)) {
+    const statement = kyselyStatement(trx, dialect)
+    await assertSameDatabase(database, trx.getExecutor().adapter, statement)
+    return statement
+  }
   if (isForCallbacks(trx)) throw refused('a connection of mysql2 for callbacks; pass its connection.promise()')
   if (!isMysql2(trx)) throw refused(describe(trx))
+  if (dialect === 'sqlite') throw refused('a connection of mysql2, and the app is on sqlite')
   const statement = mysql2Statement(trx)
   await assertOpen(trx)
+  await assertSameDatabase(database, trx.connection ?? trx, statement)
   return statement
 }
 
@@ -68,7 +83,11 @@ function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): Stat
   return async (text, values) => {
     const query =
       dialect === 'mysql' ? CompiledQuery.raw(literalSql(text, values)) : CompiledQuery.raw(text, [...values])
-    return (await plain.executeQuery(query)).rows
+    try {
+      return (await plain.executeQuery(query)).rows
+    } catch (error) {
+      throw endedTransaction(error) ?? error
+    }
   }
 }
 
@@ -118,7 +137,13 @@ function isExecutor(trx: object): trx is SqlExecutor {
 
 /** A Kysely that is no transaction would commit at once. */
 function isKysely(trx: object): trx is KyselyTransaction {
-  return 'executeQuery' in trx && 'withoutPlugins' in trx && 'isTransaction' in trx && trx.isTransaction === true
+  return (
+    'executeQuery' in trx &&
+    'getExecutor' in trx &&
+    'withoutPlugins' in trx &&
+    'isTransaction' in trx &&
+    trx.isTransaction === true
+  )
 }
 
 /** Its answers would not be waited for. */

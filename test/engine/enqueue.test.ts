@@ -80,7 +80,7 @@ describeEachStore((store) => {
     it('refuses a trx that has ended', async () => {
       const app = await startClient()
       const trx = await app.sql.transaction((open) => Promise.resolve(open))
-      await expect(app.enqueue('job', { trx })).rejects.toThrow('committed')
+      await expect(app.enqueue('job', { trx })).rejects.toMatchObject({ code: 'USAGE' })
       expect(await app.runs()).toEqual([])
     })
   })

@@ -1,5 +1,6 @@
 import {
   CamelCasePlugin,
+  type Dialect,
   Kysely,
   type KyselyPlugin,
   MysqlDialect,
@@ -15,10 +16,12 @@ import {
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
+import { openDatabase, type OpenOptions } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
 import { type EnqueueTransaction } from '../../src/store/user-transaction.ts'
 import { NodeSqliteDialect } from '../../src/store/sqlite-driver.ts'
 import { startApp, storeSettings } from '../support/app.ts'
-import { describeEachStore, type TestStore } from '../support/databases.ts'
+import { createMysqlDatabase, createSqliteFile, describeEachStore, type TestStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
 type Transaction = <T>(fn: (trx: EnqueueTransaction) => Promise<T>) => Promise<T>
@@ -157,6 +160,72 @@ describeEachStore((store) => {
     expect(await app.runs()).toEqual([])
   })
 
+  it('refuses a transaction that has ended, and what is no transaction, and says so', async () => {
+    const app = await start()
+    const ended: EnqueueTransaction[] = []
+    await app.sql.transaction(async (trx) => void ended.push(trx))
+    await kyselyOn(store)(async (trx) => void ended.push(trx))
+    for (const trx of ended) {
+      const error = await rejected(app.enqueue('job', { trx }))
+      expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining('has ended') as string })
+    }
+    for (const trx of [null, 1, 'trx', [], () => {}] as unknown as EnqueueTransaction[]) {
+      for (const asked of [app.enqueue('job', { trx }), app.enqueueMany('job', [{}], { trx })])
+        expect(await rejected(asked)).toMatchObject({
+          code: 'USAGE',
+          message: expect.stringContaining('expected the trx of app.sql.transaction') as string,
+        })
+    }
+    expect(await app.runs()).toEqual([])
+  })
+
+  it('refuses a transaction of another database before anything is written there', async () => {
+    const app = await start()
+    const other = await openOther(store)
+    const { sql } = other.database
+    for (const transaction of other.transactions) {
+      const error = await rejected(transaction((trx) => app.enqueue('job', { trx, idempotencyKey: 'once' })))
+      expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining('of another database') as string })
+      await transaction((trx) => app.enqueue('job', { trx }).catch(() => {}))
+    }
+    for (const table of ['piko_run', 'piko_idempotency']) expect(await sql.query(`SELECT * FROM ${table}`)).toEqual([])
+    const emptied = await openOther(store, { isMigrated: false })
+    for (const transaction of emptied.transactions)
+      expect(await rejected(transaction((trx) => app.enqueue('job', { trx })))).toMatchObject({ code: 'USAGE' })
+  })
+
+  it('takes a transaction that another app has opened on the same database', async () => {
+    const [app, other] = [await start(), await start()]
+    const id = await other.sql.transaction((trx) => app.enqueue('job', { trx }))
+    expect((await app.runs()).map((run) => run.id)).toEqual([id])
+  })
+
+  it('keeps many transactions with the same keys in other orders from deadlocks', async () => {
+    const app = await start()
+    const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
+    const orders = [keys, keys.toReversed(), [...keys.slice(15), ...keys.slice(0, 15)]]
+    for (const round of ['new', 'known']) {
+      const stored = await Promise.all(
+        [...orders, ...orders].map((order) =>
+          app.sql.transaction((trx) =>
+            app.enqueueMany(
+              'job',
+              order.map((idempotencyKey) => ({ idempotencyKey })),
+              { trx },
+            ),
+          ),
+        ),
+      )
+      expect(new Set(stored.flat()).size, round).toBe(keys.length)
+    }
+    const one = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        app.sql.transaction((trx) => app.enqueue('job', { trx, idempotencyKey: keys[0]! })),
+      ),
+    )
+    expect(new Set(one).size).toBe(1)
+  })
+
   if (store.name === 'sqlite') return
 
   describe('enqueue on a connection of the user', () => {
@@ -194,15 +263,20 @@ describeEachStore((store) => {
 
     it('refuses one whose answers cannot be read, and names the option', async () => {
       const app = await start()
-      for (const value of ['one', undefined, {}, -1, 1.5]) {
-        const transaction = kyselyOn(store, { typeCast: () => value })
+      const doubles: ConnectionOptions['typeCast'] = (field, next) =>
+        field.type === 'LONGLONG' ? 2 * Number(field.string()) : next()
+      for (const typeCast of [doubles, ...['one', undefined, {}, -1, 1.5].map((value) => () => value)]) {
+        const transaction = kyselyOn(store, { typeCast })
         for (const options of [{}, { idempotencyKey: 'once' }]) {
-          expect(await rejected(transaction((trx) => app.enqueue('job', { ...options, trx })))).toMatchObject({
+          // Before it has written anything: the transaction may go on.
+          const error = await transaction((trx) => rejected(app.enqueue('job', { ...options, trx })))
+          expect(error).toMatchObject({
             code: 'USAGE',
             message: expect.stringMatching(/typeCast.*mysql2\/promise/) as string,
           })
         }
       }
+      expect(await app.runs()).toEqual([])
       const connection = await mysql2(store, { queryFormat: (text: string) => `${text} ` })
       expect(await rejected(connection((trx) => app.enqueue('job', { trx })))).toMatchObject({
         code: 'USAGE',
@@ -230,13 +304,47 @@ describeEachStore((store) => {
   })
 })
 
+async function createOther(
+  name: TestStore['name'],
+): Promise<{ options: OpenOptions; dsn?: string; remove: () => unknown }> {
+  if (name === 'sqlite') {
+    const { path, remove } = createSqliteFile()
+    return { options: { sqlitePath: path }, remove }
+  }
+  const { options, dsn, drop } = await createMysqlDatabase()
+  return { options: { mysql: options }, dsn, remove: drop }
+}
+
+/** Another database of the same kind, and transactions of three libraries on it. */
+async function openOther(store: TestStore, { isMigrated = true } = {}) {
+  const { options, dsn, remove } = await createOther(store.name)
+  const database = await openDatabase(options)
+  onTestFinished(async () => {
+    await database.close()
+    await remove()
+  })
+  if (isMigrated) await migrate(database, { direction: 'up' })
+  const transactions: Transaction[] = [(fn) => database.sql.transaction(fn), kyselyIn(dialectOf(options, dsn))]
+  if (dsn !== undefined) {
+    const connection = await createPromiseConnection(dsn)
+    onTestFinished(() => connection.end())
+    transactions.push(inTransaction(connection))
+  }
+  return { database, transactions }
+}
+
 const dsnOf = (store: TestStore): string => (storeSettings(store.options).mysql as { dsn: string }).dsn
 
 function kyselyOn(store: TestStore, options: ConnectionOptions = {}, plugins: KyselyPlugin[] = []): Transaction {
-  const dialect =
-    store.name === 'sqlite'
-      ? new NodeSqliteDialect(store.options.sqlitePath!)
-      : new MysqlDialect({ pool: createPool({ uri: dsnOf(store), ...options }) })
+  return kyselyIn(dialectOf(store.options, store.name === 'mysql' ? dsnOf(store) : undefined, options), plugins)
+}
+
+const dialectOf = ({ sqlitePath }: OpenOptions, dsn: string | undefined, options: ConnectionOptions = {}): Dialect =>
+  dsn === undefined
+    ? new NodeSqliteDialect(sqlitePath!)
+    : new MysqlDialect({ pool: createPool({ uri: dsn, ...options }) })
+
+function kyselyIn(dialect: Dialect, plugins: KyselyPlugin[] = []): Transaction {
   const kysely = new Kysely<unknown>({ dialect, plugins })
   onTestFinished(() => kysely.destroy())
   return (fn) => kysely.transaction().execute(fn)
