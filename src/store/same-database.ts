@@ -75,7 +75,9 @@ async function assertSameFile(database: Database, statement: Statement): Promise
 /** Also by another path, such as a link. */
 function isSameFile(one: unknown, other: unknown): boolean {
   if (one === other) return true
-  const [a, b] = [one, other].map((path) => (path ? statSync(String(path), { throwIfNoEntry: false }) : undefined))
+  const [a, b] = [one, other].map((path) =>
+    typeof path === 'string' && path !== '' ? statSync(path, { throwIfNoEntry: false }) : undefined,
+  )
   return a !== undefined && a.dev === b?.dev && a.ino === b.ino
 }
 
