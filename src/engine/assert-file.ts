@@ -1,13 +1,16 @@
 import { type Settings } from '../settings/settings.ts'
 import { settingsError } from '../settings/problem.ts'
 
+/** With parameters too: without a scheme SQLite makes a file of that name. */
+const IN_MEMORY = /^\s*:memory:/i
+
 /**
  * A node renews its lease from a thread with a connection of its own, which would open another database in memory.
  *
  * @throws PikoError `SETTINGS_INVALID` for a database in memory
  */
 export function assertFile({ mysql, sqlite }: Settings): void {
-  if (mysql.dsn !== '' || sqlite.path.trim().toLowerCase() !== ':memory:') return
+  if (mysql.dsn !== '' || !IN_MEMORY.test(sqlite.path)) return
   throw settingsError([
     {
       key: 'sqlite.path',

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { PikoError } from '../errors.ts'
 
@@ -31,12 +31,39 @@ export function readOnlyError(path: string, error: unknown): PikoError | undefin
 
 function placeAdvice(path: string): string | undefined {
   const file = resolve(path)
+  const link = linkProblem(file)
+  if (link !== undefined) return link
   if (kindOf(file) === 'folder')
     return `it is a folder: name a file in it, such as ${path.replace(/[/\\]$/, '')}/piko.db`
   let folder = dirname(file)
   while (kindOf(folder) === 'nothing' && folder !== dirname(folder)) folder = dirname(folder)
   if (kindOf(folder) === 'file') return `${folder} is a file, and can't hold the database: name a file in a folder`
   return [file, folder].map(writeProblem).find((problem) => problem !== undefined)
+}
+
+/** SQLite makes the file to which a link leads, but not its folder. */
+function linkProblem(path: string): string | undefined {
+  if (!(lstatOf(path)?.isSymbolicLink() ?? false)) return undefined
+  const leadsTo = resolve(dirname(path), readlinkSync(path))
+  try {
+    statSync(path)
+    return undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP')
+      return `${path} is a link that leads back to itself: replace it`
+    return kindOf(dirname(leadsTo)) === 'nothing'
+      ? `${path} is a link to ${leadsTo}, whose folder is missing: make the folder, or replace the link`
+      : undefined
+  }
+}
+
+function lstatOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    // Behind a folder that may not be read, or a link of it that leads back to itself.
+    return undefined
+  }
 }
 
 function kindOf(path: string): 'folder' | 'file' | 'nothing' {
@@ -57,6 +84,7 @@ function writeProblem(path: string): string | undefined {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT') return undefined
+    if (code === 'ELOOP') return `a link in ${path} leads back to itself: replace it`
     if (code === 'EROFS') return `${path} lies on a file system that is read-only`
     const user = process.geteuid ? `user ${process.geteuid()}` : 'the user of this process'
     return `${user} may not write to ${path}: SQLite needs the file and its folder; give it both, or name another [sqlite] path`

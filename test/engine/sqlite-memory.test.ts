@@ -2,11 +2,14 @@ import { expect, it } from 'vitest'
 import { Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 
-it.each([':memory:', ':MEMORY:'])('a node refuses the database in memory %s, and says what to use', async (path) => {
-  const settings = { piko: { log_level: 'silent' }, mysql: { dsn: '' }, sqlite: { path } }
-  const app = new Piko({ jobs: defineJob({ id: 'job' }, () => {}), settings })
-  await expect(app.start()).rejects.toMatchObject({
-    code: 'SETTINGS_INVALID',
-    message: expect.stringContaining('use a file in a temporary folder') as string,
-  })
-})
+it.each([':memory:', ' :MEMORY:', ':memory:?cache=shared'])(
+  'a node refuses the database in memory %s, and says what to use',
+  async (path) => {
+    const settings = { piko: { log_level: 'silent' }, mysql: { dsn: '' }, sqlite: { path } }
+    const app = new Piko({ jobs: defineJob({ id: 'job' }, () => {}), settings })
+    await expect(app.start()).rejects.toMatchObject({
+      code: 'SETTINGS_INVALID',
+      message: expect.stringContaining('use a file in a temporary folder') as string,
+    })
+  },
+)

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -27,6 +27,12 @@ async function makeDatabase(mode: number): Promise<string> {
   return path
 }
 
+function linkTo(target: string): string {
+  const path = join(folder, 'link')
+  symlinkSync(target, path)
+  return path
+}
+
 describe('a path that is no database', () => {
   const cases: Record<string, { readonly make: () => string; readonly says: string }> = {
     'a folder': { make: () => folder, says: 'it is a folder: name a file in it, such as ' },
@@ -36,6 +42,18 @@ describe('a path that is no database', () => {
         return join(folder, 'file', 'deeper', 'piko.db')
       },
       says: "is a file, and can't hold the database",
+    },
+    'a link that leads back to itself': {
+      make: () => linkTo('link'),
+      says: 'is a link that leads back to itself: replace it',
+    },
+    'a path below such a link': {
+      make: () => join(linkTo('link'), 'piko.db'),
+      says: 'leads back to itself: replace it',
+    },
+    'a link into a folder that is missing': {
+      make: () => linkTo('missing/piko.db'),
+      says: 'whose folder is missing: make the folder, or replace the link',
     },
     'a file of another kind': {
       make: () => {
