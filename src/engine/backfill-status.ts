@@ -1,4 +1,5 @@
-import { type BackfillCounts, type BackfillRow } from '../store/backfill-store.ts'
+import { type BackfillCounts } from '../store/backfill-counts.ts'
+import { type BackfillRow } from '../store/backfill-store.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {

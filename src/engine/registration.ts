@@ -2,6 +2,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { isOptionFault } from '../option-function.ts'
 import { type Agenda, type JobRegistration, type JobStore } from '../store/job-store.ts'
+import { mapInTurns } from '../store/loop-turn.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { reportFailure } from './loop-failure.ts'
@@ -65,7 +66,7 @@ export class Registration extends LoopService {
       setAside.push(job)
       reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
     }
-    let readable = jobs.flatMap((job) => {
+    const read = await mapInTurns(jobs, (job) => {
       try {
         return [{ job, registration: registrationOf(job, now) }]
       } catch (thrown) {
@@ -73,6 +74,7 @@ export class Registration extends LoopService {
         return []
       }
     })
+    let readable = read.flat()
     for (;;) {
       const fault = await this.#write(readable.map(({ registration }) => registration))
       if (!fault) break

@@ -1,5 +1,6 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { type Timeline, type Window } from '../time/window.ts'
+import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
 import { type Database } from './database.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 import { type Dialect } from './dialect.ts'
@@ -48,17 +49,6 @@ export interface BackfillRow extends NewBackfill {
   readonly finishedAt: Date | undefined
 }
 
-/** The windows of a backfill that have a run, by what has become of them. */
-export interface BackfillCounts {
-  /** Without a run until the windows that they depend on have succeeded. */
-  readonly waiting: number
-  readonly queued: number
-  readonly running: number
-  readonly succeeded: number
-  readonly failed: number
-  readonly cancelled: number
-}
-
 export interface BackfillFilter {
   readonly jobId?: string
   readonly state?: BackfillState
@@ -87,6 +77,8 @@ export interface BackfillStep {
 
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
+/** Windows or runs of one statement of a cancel. */
+const SWEPT = 500
 /** Windows of one step, which is one transaction; small enough to be garbage soon: with 1,000 a process that plans years grows by 150 MB. */
 const STEP = 100
 /** Windows of a backfill that wait in the queue at most; a cursor stands for the others. */
@@ -166,33 +158,8 @@ export class BackfillStore {
     return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
   }
 
-  /** By the index (backfill_id, state). */
-  async counts(id: number): Promise<BackfillCounts> {
-    const { db } = this.#database
-    const rows = await db
-      .selectFrom('piko_window')
-      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
-      .where('backfill_id', '=', id)
-      .groupBy('state')
-      .execute()
-    const of = (state: WindowState): number => Number(rows.find((row) => row.state === state)?.count ?? 0)
-    const running = await db
-      .selectFrom('piko_window')
-      .innerJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
-      .select((eb) => eb.fn.countAll<number>().as('count'))
-      .where('piko_window.backfill_id', '=', id)
-      .where('piko_window.state', '=', 'pending')
-      .where('piko_run.state', '=', 'running')
-      .executeTakeFirst()
-    const atWork = Math.min(Number(running?.count ?? 0), of('pending'))
-    return {
-      waiting: of('waiting'),
-      queued: of('pending') - atWork,
-      running: atWork,
-      succeeded: of('succeeded') + of('stale'),
-      failed: of('failed'),
-      cancelled: of('cancelled') + of('skipped'),
-    }
+  counts(id: number): Promise<BackfillCounts> {
+    return backfillCounts(this.#database, id)
   }
 
   /** Changes the state if it is one of `from`. False: it was not. */
@@ -216,17 +183,31 @@ export class BackfillStore {
     })
   }
 
-  /** Its waiting windows are not to run. */
+  /** Its waiting windows are not to run. In small steps: what an interruption leaves out, the next call does. */
   async cancelWaiting(id: number): Promise<void> {
     const { db, dialect } = this.#database
-    await this.#database.retry(() =>
-      db
-        .updateTable('piko_window')
-        .set({ state: 'cancelled', updated_at: dialect.now() })
+    for (let count = SWEPT; count === SWEPT;) {
+      const rows = await db
+        .selectFrom('piko_window')
+        .select('id')
         .where('backfill_id', '=', id)
         .where('state', '=', 'waiting')
-        .execute(),
-    )
+        .limit(SWEPT)
+        .execute()
+      count = rows.length
+      if (count === 0) return
+      const ids = rows.map((row) => row.id)
+      await this.#database.retry(() =>
+        db
+          .updateTable('piko_window')
+          .set({ state: 'cancelled', updated_at: dialect.now() })
+          .where('id', 'in', ids)
+          // One that got its run meanwhile is cancelled with it, and another backfill may have taken it over.
+          .where('backfill_id', '=', id)
+          .where('state', '=', 'waiting')
+          .execute(),
+      )
+    }
   }
 
   /** Runs of a backfill's windows that have not ended, 500 at most. */
@@ -236,7 +217,7 @@ export class BackfillStore {
       .select('run_id')
       .where('backfill_id', '=', id)
       .where('state', '=', 'pending')
-      .limit(500)
+      .limit(SWEPT)
       .execute()
     return rows.flatMap((row) => row.run_id ?? [])
   }
@@ -381,12 +362,17 @@ export class BackfillStore {
     return state
   }
 
+  /** How many of its windows wait, counted up to the most that may. */
   async #waiting(trx: Transaction<Tables>, id: number): Promise<number> {
-    const row = await trx
+    const some = trx
       .selectFrom('piko_window')
-      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .select('id')
       .where('backfill_id', '=', id)
       .where('state', 'in', ['pending', 'waiting'])
+      .limit(MOST_WAITING)
+    const row = await trx
+      .selectFrom(some.as('some'))
+      .select((eb) => eb.fn.countAll<number>().as('count'))
       .executeTakeFirst()
     return Number(row?.count ?? 0)
   }

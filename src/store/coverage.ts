@@ -3,6 +3,7 @@ import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { type Tables, type WindowState } from './tables.ts'
+import { firstInState, type StartRange, startRanges, withoutNext } from './window-ranges.ts'
 
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
@@ -22,39 +23,29 @@ export async function firstHole(
   const around = await lastWindow(db, dialect, jobId, start)
   if (!around || dialect.date(around.end_at) <= start) return start
   if (around.state !== 'succeeded') return dialect.date(around.start_at)
-  // Each state by the index (job_id, state, start_at).
-  const bad = await db
-    .selectFrom('piko_window')
-    .select((eb) => ['state', eb.fn.min('start_at').as('start')])
-    .where('job_id', '=', jobId)
-    .where('state', 'in', NOT_COVERING)
-    .where('start_at', '>', dialect.instant(start))
-    .where('start_at', '<', dialect.instant(end))
-    .groupBy('state')
-    .execute()
-  const firstBad = bad.map((row) => dialect.date(row.start)).toSorted((a, b) => a.getTime() - b.getTime())[0]
-  const missing = await db
-    .selectFrom('piko_window as one')
-    .select('one.end_at')
-    .where('one.job_id', '=', jobId)
-    .where('one.start_at', '>=', around.start_at)
-    .where('one.start_at', '<', dialect.instant(end))
-    .where('one.end_at', '<', dialect.instant(end))
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('piko_window as next')
-            .select('next.id')
-            .where('next.job_id', '=', jobId)
-            .whereRef('next.start_at', '=', 'one.end_at'),
-        ),
-      ),
-    )
-    .orderBy('one.start_at')
-    .limit(1)
-    .executeTakeFirst()
-  const firstMissing = missing && dialect.date(missing.end_at)
+  const range = { from: around.start_at, before: dialect.instant(end) }
+  // The window around the start has succeeded.
+  const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
+  const firstMissing = await missingWithin(db, dialect, jobId, range)
   if (!firstBad || !firstMissing) return firstBad ?? firstMissing
   return firstBad < firstMissing ? firstBad : firstMissing
+}
+
+/** End of the first window of a part that no other follows, before the end of the part. */
+async function missingWithin(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  range: StartRange & { readonly before: Date | string },
+): Promise<Date | undefined> {
+  for await (const part of startRanges(db, dialect, jobId, range)) {
+    const row = await withoutNext(db, jobId, part)
+      .select('one.end_at')
+      .where('one.end_at', '<', range.before)
+      .orderBy('one.start_at')
+      .limit(1)
+      .executeTakeFirst()
+    if (row) return dialect.date(row.end_at)
+  }
+  return undefined
 }

@@ -8,6 +8,7 @@ import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type Tables, type WindowTable } from './tables.ts'
+import { startRanges, windowsWithin } from './window-ranges.ts'
 
 /** A window that has no run until those that it depends on have succeeded. */
 export interface WaitingWindow {
@@ -39,6 +40,7 @@ const BATCH = 50
 export class DependencyStore {
   readonly #database: Database
   readonly #runs: RunStore
+  #looks = 0
 
   constructor(database: Database, runs: RunStore) {
     this.#database = database
@@ -60,27 +62,63 @@ export class DependencyStore {
 
   /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */
   async #ready(jobIds: readonly string[]): Promise<number[]> {
+    const jobs = await this.#withWaiting(jobIds)
+    // Another one begins each time: a job with many such windows does not hold up the others.
+    const first = this.#looks++ % Math.max(1, jobs.length)
+    const ids: number[] = []
+    for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
+      ids.push(...(await this.#readyOf(jobId, BATCH - ids.length)))
+      if (ids.length === BATCH) break
+    }
+    return ids
+  }
+
+  async #withWaiting(jobIds: readonly string[]): Promise<string[]> {
     if (jobIds.length === 0) return []
     const rows = await this.#database.db
-      .selectFrom('piko_window as waiting')
-      .select('waiting.id')
-      .where('waiting.job_id', 'in', jobIds)
-      .where('waiting.state', '=', 'waiting')
+      .selectFrom('piko_job')
+      .select('id')
+      .where('id', 'in', jobIds)
       .where((eb) =>
-        eb.or([
-          eb('waiting.wait_job', 'is', null),
-          sql<SqlBool>`(
-            SELECT CASE WHEN upstream.state = 'succeeded' AND upstream.end_at > waiting.wait_at THEN 1 ELSE 0 END
-            FROM piko_window AS upstream
-            WHERE upstream.job_id = waiting.wait_job AND upstream.start_at <= waiting.wait_at
-            ORDER BY upstream.start_at DESC LIMIT 1
-          ) = 1`,
-        ]),
+        eb.exists(
+          eb
+            .selectFrom('piko_window')
+            .select('piko_window.id')
+            .whereRef('piko_window.job_id', '=', 'piko_job.id')
+            .where('piko_window.state', '=', 'waiting'),
+        ),
       )
-      .orderBy('waiting.start_at')
-      .limit(BATCH)
+      .orderBy('id')
       .execute()
     return rows.map((row) => row.id)
+  }
+
+  /** In parts: each window is looked at, and most wait for what has not come. */
+  async #readyOf(jobId: string, limit: number): Promise<number[]> {
+    const { db, dialect } = this.#database
+    const ids: number[] = []
+    for await (const range of startRanges(db, dialect, jobId, undefined, 'waiting')) {
+      const rows = await windowsWithin(db, jobId, range)
+        .select('one.id')
+        .where('one.state', '=', 'waiting')
+        .where((eb) =>
+          eb.or([
+            eb('one.wait_job', 'is', null),
+            sql<SqlBool>`(
+              SELECT CASE WHEN upstream.state = 'succeeded' AND upstream.end_at > one.wait_at THEN 1 ELSE 0 END
+              FROM piko_window AS upstream
+              WHERE upstream.job_id = one.wait_job AND upstream.start_at <= one.wait_at
+              ORDER BY upstream.start_at DESC LIMIT 1
+            ) = 1`,
+          ]),
+        )
+        .orderBy('one.start_at')
+        .limit(limit - ids.length)
+        .execute()
+      ids.push(...rows.map((row) => row.id))
+      if (ids.length === limit) break
+    }
+    return ids
   }
 
   async #promote(trx: Transaction<Tables>, ids: readonly number[], promotion: Promotion): Promise<number> {

@@ -17,17 +17,19 @@ const SPAN = 10_000
 const NAMED = 5_000
 
 /**
- * All runs that there are now, or those that are named, in parts of ascending ids.
+ * All runs that there are now, or those that are named, in parts of ascending ids, or descending.
  *
  * A server looks through its own indexes, so all is one part there. On SQLite a part is a span of the primary key: no index leads to
  * the runs of a state in the order of their ids, and to sort them for each batch costs the square of their number.
  */
-export async function* idRanges(database: Database, ids?: readonly number[]): AsyncGenerator<IdRange> {
-  const { first, last } = await database.db
-    .selectFrom('piko_run')
-    .select((eb) => [eb.fn.min('id').as('first'), eb.fn.max('id').as('last')])
-    .executeTakeFirstOrThrow()
-  if (last === null) return
+export async function* idRanges(
+  database: Database,
+  ids?: readonly number[],
+  order: 'oldest' | 'newest' = 'oldest',
+): AsyncGenerator<IdRange> {
+  const first = await endOfRuns(database, 'asc')
+  const last = await endOfRuns(database, 'desc')
+  if (first === undefined || last === undefined) return
   if (ids) {
     const sorted = [...new Set(ids)].sort((one, other) => one - other)
     for (let from = 0; from < sorted.length; from += NAMED) {
@@ -36,8 +38,17 @@ export async function* idRanges(database: Database, ids?: readonly number[]): As
   } else if (database.dialect.name === 'mysql') {
     yield { after: 0, last }
   } else {
-    for (let after = first - 1; after < last; after += SPAN) yield { after, last: Math.min(last, after + SPAN) }
+    const spans = Math.ceil((last - first + 1) / SPAN)
+    for (let span = 0; span < spans; span++) {
+      const after = first - 1 + SPAN * (order === 'oldest' ? span : spans - 1 - span)
+      yield { after, last: Math.min(last, after + SPAN) }
+    }
   }
+}
+
+/** The smallest id, or the greatest. Asked for both at once, SQLite reads all runs. */
+async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
+  return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }
 
 /** The runs of a range, read by the primary key on SQLite. */

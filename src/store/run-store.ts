@@ -16,6 +16,7 @@ import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from './json.ts'
 import { mapInTurns } from './loop-turn.ts'
+import { countRuns, listRuns, type RunFilter } from './list-runs.ts'
 import { lockDue, lookForDue } from './lock-due.ts'
 import { claimOf, type ClaimRow, runOf } from './run-row.ts'
 import { type RefusedRate } from './rate-windows.ts'
@@ -103,13 +104,6 @@ export interface FinishResult {
 export interface Finish {
   readonly claim: Claim
   readonly transition: Transition
-}
-
-export interface RunFilter {
-  readonly jobId?: string
-  readonly state?: RunState
-  /** Default 100. Newest first. */
-  readonly limit?: number
 }
 
 /**
@@ -443,8 +437,10 @@ export class RunStore {
     const unheld = rows
       .map((row) => ({ runId: row.id, fence: row.id * FENCE_FACTOR + row.claims }))
       .filter(({ fence }) => !fences.has(fence))
-    if (unheld.length === 0) return 0
-    return giveBack(this.#database, nodeId, unheld)
+    let count = 0
+    for (let from = 0; from < unheld.length; from += MAX_RECOVERED)
+      count += await giveBack(this.#database, nodeId, unheld.slice(from, from + MAX_RECOVERED))
+    return count
   }
 
   async find(runId: number): Promise<Run | undefined> {
@@ -467,35 +463,13 @@ export class RunStore {
     return rows.map((row) => runOf(row, dialect))
   }
 
-  async list(filter: RunFilter = {}): Promise<Run[]> {
-    const { db, dialect } = this.#database
-    let query = db
-      .selectFrom('piko_run')
-      .selectAll()
-      .orderBy('id', 'desc')
-      .limit(filter.limit ?? 100)
-    if (filter.jobId !== undefined) query = query.where('job_id', '=', exactId(filter.jobId))
-    if (filter.state !== undefined) query = query.where('state', '=', filter.state)
-    return mapInTurns(await query.execute(), (row) => runOf(row, dialect))
+  list(filter: RunFilter = {}): Promise<Run[]> {
+    return listRuns(this.#database, filter)
   }
 
   /** Runs by state, of one job or of all. */
-  async count(jobId?: string): Promise<Record<RunState, number>> {
-    let query = this.#database.db
-      .selectFrom('piko_run')
-      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
-      .groupBy('state')
-    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
-    const counts: Record<RunState, number> = {
-      queued: 0,
-      running: 0,
-      succeeded: 0,
-      failed: 0,
-      cancelled: 0,
-      skipped: 0,
-    }
-    for (const row of await query.execute()) counts[row.state] = Number(row.count)
-    return counts
+  count(jobId?: string): Promise<Record<RunState, number>> {
+    return countRuns(this.#database, jobId)
   }
 }
 

@@ -4,6 +4,7 @@ import { exactId } from './exact-key.ts'
 import { optionalDate } from './run-row.ts'
 import { readInstant } from '../time/instant.ts'
 import { fromJson } from './json.ts'
+import { startRanges, withoutNext } from './window-ranges.ts'
 
 /** What the registered job says of its time. */
 export interface LedgerBounds {
@@ -35,56 +36,42 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
 
 /**
  * The stretches of a job's time that have no window, oldest first: before the first one, between them, and from the last one to where
- * planning goes on.
+ * planning goes on. And the end of the last window.
  */
 export async function unrunStretches(
   { db, dialect }: Database,
   jobId: string,
   { begin, cursor }: LedgerBounds,
-): Promise<Window[]> {
+): Promise<{ readonly unrun: Window[]; readonly end: Date | undefined }> {
   const id = exactId(jobId)
-  const ends = await db
-    .selectFrom('piko_window')
-    .select((eb) => [eb.fn.min('start_at').as('start'), eb.fn.max('end_at').as('end')])
-    .where('job_id', '=', id)
-    .executeTakeFirst()
-  const first = optionalDate(ends?.start ?? null, dialect)
-  const last = optionalDate(ends?.end ?? null, dialect)
-  if (!first || !last) return stretch(begin, cursor)
-  const gaps = await db
-    .selectFrom('piko_window as one')
-    .select((eb) => [
-      'one.end_at as start',
-      eb
-        .selectFrom('piko_window as later')
-        .select('later.start_at')
-        .where('later.job_id', '=', id)
-        .whereRef('later.start_at', '>=', 'one.end_at')
-        .orderBy('later.start_at')
-        .limit(1)
-        .as('end'),
-    ])
-    .where('one.job_id', '=', id)
-    .where('one.end_at', '<', dialect.instant(last))
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('piko_window as next')
-            .select('next.id')
-            .where('next.job_id', '=', id)
-            .whereRef('next.start_at', '=', 'one.end_at'),
-        ),
-      ),
-    )
-    .orderBy('one.start_at')
-    .limit(MAX_UNRUN)
-    .execute()
-  return [
-    ...stretch(begin, first),
-    ...gaps.flatMap((gap) => stretch(dialect.date(gap.start), optionalDate(gap.end, dialect))),
-    ...stretch(last, cursor),
-  ]
+  const windows = db.selectFrom('piko_window').select(['start_at', 'end_at']).where('job_id', '=', id).limit(1)
+  const oldest = await windows.orderBy('start_at').executeTakeFirst()
+  const newest = await windows.orderBy('start_at', 'desc').executeTakeFirst()
+  if (!oldest || !newest) return { unrun: stretch(begin, cursor), end: undefined }
+  const end = dialect.date(newest.end_at)
+  const unrun = stretch(begin, dialect.date(oldest.start_at))
+  const most = unrun.length + MAX_UNRUN
+  for await (const range of startRanges(db, dialect, jobId)) {
+    const gaps = await withoutNext(db, jobId, range)
+      .select((eb) => [
+        'one.end_at as start',
+        eb
+          .selectFrom('piko_window as later')
+          .select('later.start_at')
+          .where('later.job_id', '=', id)
+          .whereRef('later.start_at', '>=', 'one.end_at')
+          .orderBy('later.start_at')
+          .limit(1)
+          .as('end'),
+      ])
+      .where('one.end_at', '<', newest.end_at)
+      .orderBy('one.start_at')
+      .limit(most - unrun.length)
+      .execute()
+    unrun.push(...gaps.flatMap((gap) => stretch(dialect.date(gap.start), optionalDate(gap.end, dialect))))
+    if (unrun.length >= most) break
+  }
+  return { unrun: [...unrun, ...stretch(end, cursor)], end }
 }
 
 function stretch(start: Date | undefined, end: Date | undefined): Window[] {

@@ -1,10 +1,13 @@
 import { type Transaction, type UpdateObject } from 'kysely'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
+import { lastWindow } from './last-window.ts'
 import { type Tables } from './tables.ts'
 
 /** Rows that one statement changes. */
 const CHUNK = 1_000
+/** Rows that one statement reads. */
+const PAGE = 1_000
 
 /**
  * Tells the windows that depend on these that they are run again: what has succeeded becomes stale, or waits to run again, as its job
@@ -43,36 +46,46 @@ export async function upstreamChanged(
   }
 }
 
-type Row = Window & { readonly id: number; readonly state: Tables['piko_window']['state'] }
+interface Row extends Window {
+  readonly id: number
+  readonly state: Tables['piko_window']['state']
+}
 
+/** The windows of a job that have a part of these, locked in the order of their starts, oldest first. */
 async function overlapping(
   trx: Transaction<Tables>,
   dialect: Dialect,
   jobId: string,
   windows: readonly Window[],
 ): Promise<Row[]> {
-  const from = dialect.instant(new Date(Math.min(...windows.map(({ start }) => start.getTime()))))
-  const to = dialect.instant(new Date(Math.max(...windows.map(({ end }) => end.getTime()))))
-  const around = trx
-    .selectFrom('piko_window as around')
-    .select('around.start_at')
-    .where('around.job_id', '=', jobId)
-    .where('around.start_at', '<=', from)
-    .orderBy('around.start_at', 'desc')
-    .limit(1)
-  const first = (await around.executeTakeFirst())?.start_at ?? from
-  const rows = await trx
+  const sorted = windows.toSorted((one, other) => one.start.getTime() - other.start.getTime())
+  const from = (sorted[0] as Window).start
+  const end = dialect.instant((sorted.at(-1) as Window).end)
+  const around = await lastWindow(trx, dialect, jobId, from)
+  const rows: Row[] = []
+  let first = 0
+  const query = trx
     .selectFrom('piko_window')
     .select(['id', 'start_at', 'end_at', 'state'])
     .where('job_id', '=', jobId)
-    .where('start_at', '>=', first)
-    .where('start_at', '<', to)
+    .where('start_at', '<', end)
     .orderBy('start_at')
+    .limit(PAGE)
     .modifyEnd(dialect.forUpdate)
-    .execute()
-  return rows
-    .map((row) => ({ id: row.id, state: row.state, start: dialect.date(row.start_at), end: dialect.date(row.end_at) }))
-    .filter((row) => windows.some(({ start, end }) => row.start < end && row.end > start))
+  let page = query.where('start_at', '>=', around?.start_at ?? dialect.instant(from))
+  for (;;) {
+    const found = await page.execute()
+    for (const { id, state, start_at, end_at } of found) {
+      const row = { id, state, start: dialect.date(start_at), end: dialect.date(end_at) }
+      // Neither these nor those overlap each other: what ends before this row ends before all behind it.
+      while (first < sorted.length && (sorted[first] as Window).end <= row.start) first += 1
+      const next = sorted[first]
+      if (next && next.start < row.end) rows.push(row)
+    }
+    const last = found.at(-1)
+    if (!last || found.length < PAGE) return rows
+    page = query.where('start_at', '>', last.start_at)
+  }
 }
 
 async function change(

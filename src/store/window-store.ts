@@ -16,6 +16,7 @@ import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
+import { firstInState, startRanges, windowsWithin } from './window-ranges.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -57,6 +58,9 @@ export interface WindowFilter {
   readonly limit?: number
 }
 
+/** Windows of one read. */
+const PAGE = 1_000
+
 const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /** The ledger: per job, the state of every window. */
@@ -76,59 +80,45 @@ export class WindowStore {
    */
   async summary(jobId: string): Promise<LedgerSummary> {
     const { db, dialect } = this.#database
-    const rows = await db
-      .selectFrom('piko_window')
-      .select((eb) => ['state', eb.fn.countAll<number>().as('count'), eb.fn.max('end_at').as('end')])
-      .where('job_id', '=', exactId(jobId))
-      .groupBy('state')
-      .execute()
-    const none = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
-    const counts: Record<WindowState, number> = none
-    for (const row of rows) counts[row.state] = Number(row.count)
-    const end = extreme(
-      rows.map((row) => dialect.date(row.end)),
-      Math.max,
-    )
+    const counts = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
+    for await (const range of startRanges(db, dialect, jobId)) {
+      const rows = await windowsWithin(db, jobId, range)
+        .select((eb) => ['one.state', eb.fn.countAll<number>().as('count')])
+        .groupBy(dialect.checkedState)
+        .execute()
+      for (const row of rows) counts[row.state] += Number(row.count)
+    }
     const bounds = await ledgerBounds(this.#database, jobId)
     const { start, cursor } = bounds
-    const unrun = await unrunStretches(this.#database, jobId, bounds)
+    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds)
     const summary = { jobId, counts, start, watermark: undefined, end, unrun }
     if (!start || !cursor || !end || end <= start) return summary
     // Behind the cursor nothing is planned: also while the planner has gone back to an earlier start.
-    const hole = await this.#firstHole(jobId, start)
+    const hole = await firstInState(db, dialect, jobId, UNSETTLED, { from: dialect.instant(start), before: undefined })
     const gap = unrun.find((stretch) => stretch.end > start)?.start
     const ends = [cursor, ...(hole ? [hole] : []), ...(gap ? [gap] : [])]
-    const watermark = extreme(ends, Math.min)
-    return { ...summary, watermark: watermark && watermark > start ? watermark : start }
+    const watermark = new Date(Math.min(...ends.map((date) => date.getTime())))
+    return { ...summary, watermark: watermark > start ? watermark : start }
   }
 
-  /** Start of the first window from `start` on that has not succeeded. */
-  async #firstHole(jobId: string, start: Date): Promise<Date | undefined> {
-    const { db, dialect } = this.#database
-    const rows = await db
-      .selectFrom('piko_window')
-      .select((eb) => ['state', eb.fn.min('start_at').as('start')])
-      .where('job_id', '=', exactId(jobId))
-      .where('state', 'in', UNSETTLED)
-      .where('start_at', '>=', dialect.instant(start))
-      .groupBy('state')
-      .execute()
-    return extreme(
-      rows.map((row) => dialect.date(row.start)),
-      Math.min,
-    )
-  }
-
+  /** In pages: on SQLite a statement holds the event loop for as long as it takes. */
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
     const { dialect } = this.#database
-    let query = this.#query(jobId)
-      .orderBy('piko_window.start_at')
-      .limit(filter.limit ?? 100)
-    if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
     const { from, to } = readRange(filter)
-    if (from) query = query.where('piko_window.start_at', '>=', dialect.instant(from))
+    let query = this.#query(jobId).orderBy('piko_window.start_at')
+    if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
     if (to) query = query.where('piko_window.start_at', '<', dialect.instant(to))
-    return mapInTurns(await query.execute(), (row) => this.#windowOf(jobId, row))
+    const windows: LedgerWindow[] = []
+    let page = from ? query.where('piko_window.start_at', '>=', dialect.instant(from)) : query
+    for (let left = filter.limit ?? 100; left > 0; left -= PAGE) {
+      const size = Math.min(left, PAGE)
+      const rows = await page.limit(size).execute()
+      windows.push(...(await mapInTurns(rows, (row) => this.#windowOf(jobId, row))))
+      const last = rows.at(-1)
+      if (!last || rows.length < size) break
+      page = query.where('piko_window.start_at', '>', last.start_at)
+    }
+    return windows
   }
 
   /** What of a job's timeline is covered, and what is not. */
@@ -288,8 +278,4 @@ function pendingState(state: RunState | null): Run['state'] & ('queued' | 'runni
 
 function messageOf(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : undefined
-}
-
-function extreme(dates: readonly Date[], pick: (...values: number[]) => number): Date | undefined {
-  return dates.length > 0 ? new Date(pick(...dates.map((date) => date.getTime()))) : undefined
 }

@@ -144,8 +144,15 @@ export class Metrics {
   /** The answer to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
     this.#tellEnds()
-    const own = await this.#registry.metrics()
-    return { contentType: this.#registry.contentType, body: `${own}\n${await this.#process.metrics()}` }
+    const own: string[] = []
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      own.push(
+        metric instanceof TalliedHistogram
+          ? await metric.text()
+          : await this.#registry.getSingleMetricAsString(metric.name),
+      )
+    }
+    return { contentType: this.#registry.contentType, body: `${own.join('\n\n')}\n\n${await this.#process.metrics()}` }
   }
 
   #countEnd(status: string, jobId: string): void {

@@ -156,12 +156,19 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
 /** The canonical name; undefined when there is no such zone. `Intl` also takes offsets, which have no clock changes. */
 function zoneName(timezone: unknown): string | undefined {
   if (typeof timezone !== 'string' || /^[+-]/.test(timezone)) return undefined
+  const known = zoneNames.get(timezone)
+  if (known !== undefined) return known
   try {
-    return new Intl.DateTimeFormat('en-US', { timeZone: timezone }).resolvedOptions().timeZone
+    const name = new Intl.DateTimeFormat('en-US', { timeZone: timezone }).resolvedOptions().timeZone
+    zoneNames.set(timezone, name)
+    return name
   } catch {
     return undefined
   }
 }
+
+/** Names that were asked for before: to ask takes most of the time that a schedule takes to read. */
+const zoneNames = new Map<string, string>()
 
 function similarZone(timezone: unknown): string | undefined {
   const city = String(timezone).trim().replaceAll(' ', '_').toLowerCase()

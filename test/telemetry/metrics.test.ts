@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { type EventMap, Events } from '../../src/telemetry/events.ts'
 import { type MetricSources, Metrics } from '../../src/telemetry/metrics.ts'
+import { TalliedHistogram } from '../../src/telemetry/tallied-histogram.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 
 const sources: MetricSources = { active: () => 2, slots: () => 16, resources: () => [] }
@@ -133,6 +135,40 @@ describe('Metrics', () => {
     expect(names.length).toBeGreaterThan(20)
     expect(new Set(names).size).toBe(names.length)
     expect(body.endsWith('\n')).toBe(true)
+  })
+
+  it('gives the event loop turns while it writes the figures of thousands of jobs', async () => {
+    const { metrics, events } = build()
+    for (let job = 0; job < 5_000; job++) events.emit('run.settled', { ...settled, jobId: `job${job}` })
+    let turns = 0
+    let isOver = false
+    const tick = (): void => {
+      turns += 1
+      if (!isOver) setImmediate(tick)
+    }
+    setImmediate(tick)
+    const { body } = await metrics.render()
+    isOver = true
+    expect(turns).toBeGreaterThan(20)
+    expect(body).toContain('piko_job_duration_seconds_count{job_id="job4999"} 1')
+  })
+
+  it('writes a histogram as prom-client does', async () => {
+    const registry = new Registry()
+    const histogram = new TalliedHistogram({
+      ...{ name: 'seconds', help: 'How long.', label: 'job_id', buckets: [0.005, 1], registers: [registry] },
+    })
+    for (const [job, value] of [
+      ['plain', 0.3],
+      ['plain', 0.1],
+      ['"quoted" \\ and\na line', 7],
+    ] as const)
+      histogram.tally(job, value)
+    expect(`${await histogram.text()}\n`).toBe(await registry.metrics())
+    const bare = new Registry()
+    const single = new TalliedHistogram({ name: 'late_seconds', help: 'Late.', buckets: [1], registers: [bare] })
+    single.tally('', 2)
+    expect(`${await single.text()}\n`).toBe(await bare.metrics())
   })
 
   it('does not keep the process alive', () => {

@@ -1,0 +1,184 @@
+import { beforeEach, expect, it } from 'vitest'
+import { type Database } from '../../src/store/database.ts'
+import { type Store, storeOn } from '../../src/store/store.ts'
+import { describeEachStore } from '../support/databases.ts'
+import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'
+
+const COUNT = 12_000
+const LIMIT_MS = 120_000
+/** Rows that one statement answers or changes on SQLite, which holds the event loop meanwhile. */
+const MAX_ROWS = 1_000
+const MAX_BYTES = 5_000_000
+
+describeEachStore((fixture) => {
+  let database: Database
+  let store: Store
+
+  beforeEach(async () => {
+    database ??= await fixture.open()
+    store ??= storeOn(database)
+    await fixture.empty()
+  })
+
+  /** What `work` answers; on SQLite its statements are looked at. */
+  async function bounded<T>(work: () => Promise<T>, atLeast: number): Promise<T> {
+    let answer: T | undefined
+    const sent = await sqliteStatementsDuring(async () => (answer = await work()))
+    if (fixture.name === 'sqlite') {
+      expect(sent.filter(({ rows }) => rows > MAX_ROWS)).toEqual([])
+      expect(sent.length).toBeGreaterThanOrEqual(atLeast)
+    }
+    return answer as T
+  }
+
+  /** Windows of a minute, every `step` minutes. */
+  async function fillWindows(jobId: string, state: string, { step = 1, more = {} } = {}): Promise<void> {
+    const at = (minute: number): Date | string =>
+      database.dialect.instant(new Date(Date.UTC(2025, 0, 1) + minute * 60_000))
+    const now = at(0)
+    for (let from = 0; from < COUNT; from += 1_000) {
+      await database.db
+        .insertInto('piko_window')
+        .values(
+          Array.from({ length: 1_000 }, (_, index) => ({
+            ...{ job_id: jobId, state: state as 'failed', updated_at: now },
+            ...{ start_at: at((from + index) * step), end_at: at((from + index) * step + 1) },
+            ...more,
+          })),
+        )
+        .execute()
+    }
+  }
+
+  async function fillJob(id: string): Promise<void> {
+    await store.jobs.register([
+      {
+        id,
+        description: undefined,
+        schedule: null,
+        windows: null,
+        begin: { nextTick: undefined, windowCursor: undefined },
+      },
+    ])
+  }
+
+  it('lists and counts runs in bounded reads, newest first', { timeout: LIMIT_MS }, async () => {
+    const enqueue = (count: number, jobId: string): Promise<number[]> =>
+      store.runs.enqueue(Array.from({ length: count }, () => ({ jobId, kind: 'manual', priority: 0 })))
+    const rare = await enqueue(3, 'rare')
+    const first = await enqueue(COUNT / 2, 'job')
+    const other = await enqueue(COUNT / 2, 'other')
+    const second = await enqueue(COUNT / 2, 'job')
+    const ofJob = [...first, ...second].toReversed()
+    const ended = second.slice(0, 2_500)
+    await store.cancels.request({ ids: ended })
+    const ids = async (filter: Parameters<Store['runs']['list']>[0], atLeast: number): Promise<number[]> =>
+      (await bounded(() => store.runs.list(filter), atLeast)).map(({ id }) => id)
+
+    expect(await ids({ limit: 4 * COUNT }, 36)).toEqual([...rare, ...first, ...other, ...second].toReversed())
+    expect(await ids({ jobId: 'job', limit: 4 * COUNT }, 24)).toEqual(ofJob)
+    expect(await ids({ jobId: 'job', limit: 1_001 }, 3)).toEqual(ofJob.slice(0, 1_001))
+    expect(await ids({ jobId: 'job', state: 'cancelled', limit: 4 * COUNT }, 6)).toEqual(ended.toReversed())
+    expect(await ids({ state: 'cancelled', limit: 2_499 }, 6)).toEqual(ended.toReversed().slice(0, 2_499))
+    expect(await ids({ jobId: 'job', state: 'queued', limit: 2 }, 1)).toEqual(ofJob.slice(0, 2))
+    expect(await ids({ jobId: 'rare' }, 2)).toEqual(rare.toReversed())
+    expect(await ids({ jobId: 'none' }, 1)).toEqual([])
+    expect(await ids({ state: 'skipped' }, 1)).toEqual([])
+    expect(await ids({ limit: 0 }, 0)).toEqual([])
+    expect(await bounded(() => store.runs.count(), 2)).toMatchObject({ queued: 1.5 * COUNT - 2_497, cancelled: 2_500 })
+    expect(await bounded(() => store.runs.count('job'), 2)).toMatchObject({ queued: COUNT - 2_500, cancelled: 2_500 })
+  })
+
+  it('bounds a read of runs by the bytes of what they carry', { timeout: LIMIT_MS }, async () => {
+    const input = 'x'.repeat(900_000)
+    for (let index = 0; index < 12; index++)
+      await store.runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0, input: `${index} ${input}` }])
+    let read: readonly unknown[] = []
+    const sent = await sqliteStatementsDuring(async () => {
+      read = (await store.runs.list({ jobId: 'job' })).map((run) => Number.parseInt(String(run.input)))
+    })
+    expect(read).toEqual([11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    expect(sent.filter(({ bytes }) => bytes > MAX_BYTES)).toEqual([])
+  })
+
+  it('lists windows and reads a ledger in bounded reads', { timeout: LIMIT_MS }, async () => {
+    await fillWindows('whole', 'succeeded')
+    await fillWindows('holes', 'failed', { step: 2 })
+    const whole = await bounded(() => store.windows.list('whole', { limit: COUNT }), COUNT / MAX_ROWS)
+    expect(whole).toHaveLength(COUNT)
+    expect(whole.every(({ start }, index) => start.getTime() === Date.UTC(2025, 0, 1, 0, index))).toBe(true)
+    const failed = await bounded(() => store.windows.list('holes', { state: 'failed', limit: 3_001 }), 4)
+    expect(failed.map(({ start }) => start.getTime())).toEqual(
+      Array.from({ length: 3_001 }, (_, index) => Date.UTC(2025, 0, 1, 0, 2 * index)),
+    )
+    const some = { from: '2025-01-01T01:00:00Z', to: '2025-01-03T00:00:00Z', limit: COUNT }
+    expect(await bounded(() => store.windows.list('whole', some), 2)).toHaveLength(2 * 1_440 - 60)
+    expect(await bounded(() => store.windows.summary('whole'), COUNT / 2_500)).toMatchObject({
+      counts: { succeeded: COUNT, failed: 0 },
+      unrun: [],
+      end: new Date(Date.UTC(2025, 0, 1, 0, COUNT)),
+    })
+    const { counts, unrun } = await bounded(() => store.windows.summary('holes'), 3)
+    expect(counts).toMatchObject({ failed: COUNT, succeeded: 0 })
+    expect(unrun).toHaveLength(100)
+    expect(unrun[99]).toEqual({
+      start: new Date(Date.UTC(2025, 0, 1, 0, 199)),
+      end: new Date(Date.UTC(2025, 0, 1, 0, 200)),
+    })
+  })
+
+  it('finds a hole far behind the first windows', { timeout: LIMIT_MS }, async () => {
+    await fillWindows('whole', 'succeeded')
+    const at = new Date(Date.UTC(2025, 0, 1, 0, 9_000))
+    await database.db
+      .deleteFrom('piko_window')
+      .where('job_id', '=', 'whole')
+      .where('start_at', '=', database.dialect.instant(at))
+      .execute()
+    const { unrun } = await store.windows.summary('whole')
+    expect(unrun).toEqual([{ start: at, end: new Date(at.getTime() + 60_000) }])
+  })
+
+  it('counts a large backfill and cancels its waiting windows in bounded steps', { timeout: LIMIT_MS }, async () => {
+    const run = { jobId: 'down', from: new Date(0), to: new Date(60_000), order: 'oldest', only: 'all' } as const
+    const rest = { parallel: 1, priority: 0, config: undefined, total: COUNT }
+    const id = await store.backfills.create({ ...run, ...rest })
+    const other = await store.backfills.create({ ...run, ...rest })
+    await fillWindows('down', 'waiting', { more: { backfill_id: id } })
+    await fillWindows('other', 'waiting', { more: { backfill_id: other } })
+    expect(await bounded(() => store.backfills.counts(id), 3)).toMatchObject({ waiting: COUNT, cancelled: 0 })
+    await bounded(() => store.backfills.cancelWaiting(id), COUNT / MAX_ROWS)
+    expect(await store.backfills.counts(id)).toMatchObject({ waiting: 0, cancelled: COUNT })
+    expect(await store.backfills.counts(other)).toMatchObject({ waiting: COUNT, cancelled: 0 })
+  })
+
+  it(
+    'looks at many waiting windows in bounded reads, and lets every job have its turn',
+    { timeout: LIMIT_MS },
+    async () => {
+      await fillJob('a')
+      await fillJob('b')
+      const wait = { wait_job: 'up', wait_at: database.dialect.instant(new Date(Date.UTC(2025, 0, 1))) }
+      await fillWindows('a', 'waiting', { more: wait })
+      const promotion = { upstreams: () => ['up'], runOf: () => undefined }
+      const promote = () => bounded(() => store.dependencies.promote(['a', 'b'], promotion), 4)
+      expect(await promote()).toEqual({ looked: 0, promoted: 0 })
+      await fillWindows('b', 'waiting', { more: wait })
+      const at = (minute: number) => database.dialect.instant(new Date(Date.UTC(2025, 0, 1, 0, minute)))
+      await database.db
+        .insertInto('piko_window')
+        .values({ job_id: 'up', state: 'succeeded', start_at: at(0), end_at: at(1), updated_at: at(0) })
+        .execute()
+      expect(await store.dependencies.promote(['a', 'b'], promotion)).toEqual({ looked: 50, promoted: 0 })
+      expect(await store.dependencies.promote(['a', 'b'], promotion)).toEqual({ looked: 50, promoted: 0 })
+      // One of each: these now wait for the next minute.
+      const rows = await database.db
+        .selectFrom('piko_window')
+        .select('job_id')
+        .where('state', '=', 'waiting')
+        .where('wait_at', '>', at(0))
+        .execute()
+      expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
+    },
+  )
+})
