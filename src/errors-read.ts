@@ -87,11 +87,13 @@ export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
+/** What `Promise.any` and `using` say of their own accord says nothing of the reasons. */
+const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
+
 function summary(thrown: unknown, deepest: number): string {
   if (!isError(thrown)) return describe(thrown)
   const { message, code, errorCount, cause } = readError(thrown)
-  // What `Promise.any` says of its own accord says nothing of the reasons.
-  if (message !== '' && (errorCount === 0 || message !== 'All promises were rejected')) return message
+  if (message !== '' && (errorCount === 0 || !SAYS_NOTHING.has(message))) return message
   if (deepest === 0) return message
   if (errorCount > 0) return `${message || `${errorCount} errors`}: ${partsText(thrown, deepest - 1)}`
   if (code !== undefined) return String(code)
@@ -152,7 +154,10 @@ function plainText(error: object): string {
 
 function partsOf(error: object): readonly [readonly unknown[], number] {
   const errors = propertyOf(error, 'errors')
-  if (!safely(() => Array.isArray(errors), false)) return [[], 0]
+  if (!safely(() => Array.isArray(errors), false)) {
+    const both = propertyOf(error, 'name') === 'SuppressedError' ? ['error', 'suppressed'] : []
+    return [both.map((key) => propertyOf(error, key)), both.length]
+  }
   const length = propertyOf(errors, 'length')
   if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) return [[], 0]
   const first = Array.from({ length: Math.min(length, MAX_PARTS) }, (_, index) => propertyOf(errors, index))
@@ -169,7 +174,29 @@ export function describe(value: unknown): string {
   }
   if (!isObject(value)) return String(value)
   if (types.isNativeError(value)) return cut(propertyText(value) ?? tagOf(value))
-  return cut(safely(() => shortJson(value), undefined) ?? tagOf(value))
+  return cut(objectText(value) ?? tagOf(value))
+}
+
+/** As JSON, unless that shows nothing of it: of a `Response`, an `ErrorEvent` or a `Map`. */
+function objectText(value: object): string | undefined {
+  const json = safely(() => shortJson(value), undefined)
+  const message = propertyOf(value, 'message')
+  if (typeof message === 'string' && message !== '' && !safely(() => Object.hasOwn(value, 'message'), true))
+    return `${classOf(value)}: ${message}`
+  if (json !== 'null' && (json !== '{}' || isPlain(value))) return json
+  return safely(() => inspect(value, SHORT), undefined) ?? json
+}
+
+const SHORT = { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 10, maxStringLength: 200 } as const
+
+function classOf(value: object): string {
+  const name = propertyOf(propertyOf(value, 'constructor'), 'name')
+  return typeof name === 'string' && name !== '' ? name : tagOf(value)
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = safely(() => Reflect.getPrototypeOf(value), null)
+  return prototype === null || prototype === Object.prototype
 }
 
 /** JSON shows nothing of an error's message. */

@@ -3,6 +3,8 @@ import { visibleLine } from '../job/visible.ts'
 import { say } from '../say.ts'
 
 const MAX_NAMED = 5
+/** Node's own, for a top-level `await` that nothing can settle any more. */
+const UNSETTLED = 13
 
 /** What the guard asks about work under way: an app, or a part of one. */
 interface Worked {
@@ -48,7 +50,9 @@ class ExitGuard {
     if (code === 0) process.exitCode = 1
     say(
       `piko: the process was ended with code ${code} before the command was done${this.#runs()}. ` +
-        'Code of a job must not call process.exit',
+        (code === UNSETTLED
+          ? 'A module awaits at its top level what never comes'
+          : 'Code of a job must not call process.exit'),
     )
   }
 

@@ -127,6 +127,28 @@ describe('runError', () => {
     )
   })
 
+  it('says of both errors what happened where one was suppressed by the other', () => {
+    const both = { error: new Error('close failed'), suppressed: new RangeError('too far') }
+    const suppressed = Object.assign(new Error('An error was suppressed during disposal.'), both, {
+      name: 'SuppressedError',
+    })
+    expect(runError(suppressed).message).toBe(
+      'An error was suppressed during disposal.: Error: close failed; RangeError: too far',
+    )
+    expect(runError(suppressed).stack).toMatch(/Part 1 of 2: Error: close failed[^]*Part 2 of 2: RangeError: too far/)
+  })
+
+  it.each([
+    ['a response', new Response('gone', { status: 404 }), /Response \{ status: 404/],
+    ['an event with a message', Object.create({ message: 'socket hang up' }) as object, /Object: socket hang up/],
+    ['an event', new Event('error'), /Event \{ type: 'error'/],
+    ['a map', new Map([['why', 'full']]), /Map\(1\) \{ 'why' => 'full' \}/],
+    ['an invalid date', new Date(NaN), /Invalid Date/],
+  ])('shows of %s what JSON leaves out', (_, thrown, shown) => {
+    expect(runError(toError(thrown)).message).toMatch(shown)
+    expect(runError(new Error('here', { cause: thrown })).stack).toMatch(shown)
+  })
+
   it('keeps an AggregateError of 100,000 parts short', () => {
     const many = runError(new AggregateError(Array.from({ length: 100_000 }, (_, n) => new Error(`part ${n}`))))
     expect(many.message).toMatch(/^100000 errors: Error: part 0; .*; and 99990 more$/)
