@@ -31,8 +31,12 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
 }
 
 const IGNORED = ['**/node_modules/**', '**/*.d.{ts,mts,cts}']
-const TESTS = ['**/*.{test,spec}.*', '**/{__tests__,__mocks__}/**']
-const NAMES_TESTS = /\b(?:test|spec)\b[^/]*\.|__(?:tests|mocks)__/
+const TESTS = [
+  '**/*.{test,spec,e2e,cy,bench,stories}.*',
+  '**/*.{test-d,spec-d,e2e-spec,e2e-test}.*',
+  '**/{__tests__,__mocks__,__fixtures__}/**',
+]
+const NAMES_TESTS = /\b(?:test|spec|e2e|cy|bench|stories)\b[^/]*\.|__(?:tests|mocks|fixtures)__/
 
 /** Importing a test would run it, outside of its runner. */
 async function filesOf(globs: readonly string[], cwd: string): Promise<string[]> {

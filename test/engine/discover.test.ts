@@ -55,7 +55,10 @@ async function found(globs: readonly string[], nodeArgs: readonly string[] = [],
 
 describe('tests and mocks', () => {
   const broken = "throw new Error('imported')\n"
-  const files = ['a.test.ts', 'b.spec.mjs', '__tests__/c.js', 'deep/__mocks__/d.mjs', 'deep/e.test.cts']
+  const files = [
+    ...['a.test.ts', 'b.spec.mjs', '__tests__/c.js', 'deep/__mocks__/d.mjs', 'deep/e.test.cts'],
+    ...['f.e2e-spec.ts', 'g.test-d.ts', 'h.bench.mjs', 'i.e2e.js', 'j.cy.ts', 'k.stories.ts', '__fixtures__/l.mjs'],
+  ]
 
   it.each([
     ['by default', undefined],
@@ -64,10 +67,10 @@ describe('tests and mocks', () => {
     const modules = Object.fromEntries(
       files.flatMap((file) => [`jobs/${file}`, `src/jobs/${file}`].map((at) => [at, broken])),
     )
-    await write({ ...modules, 'jobs/ok.mjs': 'export {}\n', 'src/jobs/latest.mjs': 'export {}\n' })
+    await write({ ...modules, 'jobs/load-test.mjs': 'export {}\n', 'src/jobs/latest.mjs': 'export {}\n' })
     const { settings } = loadSettings({ env: {}, cwd: project, overrides: jobs ? { piko: { jobs } } : {} })
     const found = await discoverJobs(jobGlobs(settings), project)
-    expect(found.map(({ file }) => file)).toEqual(['jobs/ok.mjs', 'src/jobs/latest.mjs'])
+    expect(found.map(({ file }) => file)).toEqual(['jobs/load-test.mjs', 'src/jobs/latest.mjs'])
   })
 
   it('are loaded by a glob that names them', async () => {
