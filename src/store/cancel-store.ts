@@ -100,17 +100,30 @@ export class CancelStore {
    * indexes have the ids of each job in order.
    */
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
-    const { db, dialect } = this.#database
+    const { dialect } = this.#database
     if (filter.ids) {
       const ids = [...new Set(filter.ids)].sort((one, other) => one - other)
       for (let from = 0; from < ids.length; from += NAMED) yield { ...filter, ids: ids.slice(from, from + NAMED) }
     } else if (dialect.name === 'mysql' || filter.jobId !== undefined) {
       yield filter
     } else {
-      const jobIds = (state: typeof QUEUED) => db.selectFrom('piko_run').select('job_id').where('state', '=', state)
-      const rows = await jobIds(QUEUED).union(jobIds(RUNNING)).execute()
-      for (const { job_id: jobId } of rows) yield { ...filter, jobId }
+      for (let jobId = await this.#nextJob(''); jobId !== undefined; jobId = await this.#nextJob(jobId))
+        yield { ...filter, jobId }
     }
+  }
+
+  /** The next job with runs that have not ended, by id: each state by its index, of which only the ends are read. */
+  async #nextJob(after: string): Promise<string | undefined> {
+    const { db } = this.#database
+    const first = (state: typeof QUEUED) =>
+      db
+        .selectFrom('piko_run')
+        .select((eb) => eb.fn.min('job_id').as('id'))
+        .where('state', '=', state)
+        .where('job_id', '>', after)
+    const rows = await first(QUEUED).unionAll(first(RUNNING)).execute()
+    const [id] = rows.flatMap((row) => (row.id as string | null) ?? []).sort()
+    return id
   }
 
   /**

@@ -4,6 +4,8 @@ import { type BrokenRow, readEach } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
+import { inPages } from './pages.ts'
+import { mapInTurns } from './loop-turn.ts'
 import { fromJson, MOST_CONFIG_BYTES, toJson } from './json.ts'
 import { type JobConfigTable } from './tables.ts'
 import { unknownJob } from './unknown-job.ts'
@@ -113,14 +115,15 @@ export class ConfigStore {
   /** A job's versions, newest first. */
   async history(jobId: string, limit = 100): Promise<ConfigVersion[]> {
     const { db, dialect } = this.#database
-    const rows = await db
+    const query = db
       .selectFrom('piko_job_config')
       .selectAll()
       .where('job_id', '=', exactId(jobId))
       .orderBy('version', 'desc')
-      .limit(limit)
-      .execute()
-    return rows.map((row) => versionOf(row, dialect))
+    const rows = await inPages<Selectable<JobConfigTable>>(limit, (size, last) =>
+      (last ? query.where('version', '<', last.version) : query).limit(size).execute(),
+    )
+    return mapInTurns(rows, (row) => versionOf(row, dialect))
   }
 
   /** One short query that tells whether there is anything new for any job. */

@@ -20,6 +20,8 @@ import { addGeneration, generationsOf, type StoredGeneration } from './generatio
 import { halved } from './halved.ts'
 import { insertRuns } from './insert-rows.ts'
 import { insertWindows } from './insert-windows.ts'
+import { mapInTurns } from './loop-turn.ts'
+import { inPages } from './pages.ts'
 import { optionalDate } from './run-row.ts'
 import { isActive } from './run-states.ts'
 import { type StoredWindows, windowsBeyond } from './stored-windows.ts'
@@ -510,22 +512,29 @@ export class JobStore {
 
   /** All jobs that the database knows, or those named, by id. */
   async list(jobIds?: readonly string[]): Promise<JobRow[]> {
-    const { db, dialect } = this.#database
     if (jobIds?.length === 0) return []
+    const { db, dialect } = this.#database
     let query = db.selectFrom('piko_job').selectAll().orderBy('id')
     if (jobIds) query = query.where('id', 'in', jobIds.map(exactId))
-    return (await query.execute()).map((row) => ({
-      id: row.id,
-      description: row.description ?? undefined,
-      schedule: row.schedule,
-      codeSchedule: row.code_schedule,
-      plannedSchedule: row.planned_schedule,
-      windows: row.windows,
-      isPaused: row.is_paused !== 0,
-      nextTick: optionalDate(row.next_tick, dialect),
-      planAt: optionalDate(row.plan_at, dialect),
-      windowCursor: optionalDate(row.window_cursor, dialect),
-    }))
+    const rows = await inPages<Selectable<JobTable>>(Infinity, (limit, last) =>
+      (last ? query.where('id', '>', last.id) : query).limit(limit).execute(),
+    )
+    return mapInTurns(rows, (row) => jobOf(row, dialect))
+  }
+}
+
+function jobOf(row: Selectable<JobTable>, dialect: Dialect): JobRow {
+  return {
+    id: row.id,
+    description: row.description ?? undefined,
+    schedule: row.schedule,
+    codeSchedule: row.code_schedule,
+    plannedSchedule: row.planned_schedule,
+    windows: row.windows,
+    isPaused: row.is_paused !== 0,
+    nextTick: optionalDate(row.next_tick, dialect),
+    planAt: optionalDate(row.plan_at, dialect),
+    windowCursor: optionalDate(row.window_cursor, dialect),
   }
 }
 

@@ -18,7 +18,7 @@ export interface RunFilter {
 /** A job with no more runs than this has them sorted; those of others are found among all runs. */
 const MAX_SORTED = 2_000
 /** Runs of one read on SQLite. */
-const PART = { maxRows: 500, maxBytes: 4_000_000 }
+const PART = { maxRows: 500, maxBytes: 2_000_000 }
 
 interface Found {
   readonly id: number

@@ -1,8 +1,12 @@
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { type Selectable } from 'kysely'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { type Database } from './database.ts'
 import { halved } from './halved.ts'
 import { fromJson } from './json.ts'
+import { mapInTurns } from './loop-turn.ts'
+import { inPages } from './pages.ts'
+import { type RunLogTable } from './tables.ts'
 
 /** A line to be stored. */
 export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }
@@ -62,16 +66,16 @@ export class RunLogStore {
   /** By the index (run_id, id). */
   async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { db, dialect } = this.#database
-    let query = db
-      .selectFrom('piko_run_log')
-      .selectAll()
-      .where('run_id', '=', runId)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
+    let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')
     if (attempt !== undefined) query = query.where('attempt', '=', attempt)
     if (level !== undefined) query = query.where('level', 'in', RUN_LOG_LEVELS.slice(RUN_LOG_LEVELS.indexOf(level)))
-    return (await query.execute()).map((row) => ({
+    const rows = await inPages<Selectable<RunLogTable>>(limit, (size, last) =>
+      query
+        .where('id', '>', last?.id ?? after)
+        .limit(size)
+        .execute(),
+    )
+    return mapInTurns(rows, (row) => ({
       id: row.id,
       runId: row.run_id,
       fence: row.fence,

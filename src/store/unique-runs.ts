@@ -3,6 +3,7 @@ import { PikoError } from '../errors.ts'
 import { chunksOfKeys, keysInOrder, makeKeys, storedKey } from './idempotency-keys.ts'
 import { type Dialect } from './dialect.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
+import { mapInTurns } from './loop-turn.ts'
 import { type Tables } from './tables.ts'
 import { conflict, type Unique } from './unique-run.ts'
 
@@ -39,7 +40,7 @@ export async function storeUniqueMany(
   const periods = [...new Set(requests.flatMap(({ unique }) => unique?.periodMs ?? []))]
   const holders = await lockKeys(trx, dialect, jobId, keys, periods)
   const rows: NewRow[] = []
-  const taken = requests.map(({ unique, row }): Pick<Holder, 'runId' | 'place'> => {
+  const taken = await mapInTurns(requests, ({ unique, row }): Pick<Holder, 'runId' | 'place'> => {
     const known = unique && holders.get(stored(unique.key))
     if (known && counts(known, unique)) {
       if (known.config === (row.config ?? null) && known.input === (row.input ?? null)) return known

@@ -11,6 +11,7 @@ import { fromJson } from './json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
 import { lastWindow } from './last-window.ts'
 import { mapInTurns } from './loop-turn.ts'
+import { inPages } from './pages.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
@@ -58,9 +59,6 @@ export interface WindowFilter {
   readonly limit?: number
 }
 
-/** Windows of one read. */
-const PAGE = 1_000
-
 const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /** The ledger: per job, the state of every window. */
@@ -101,24 +99,17 @@ export class WindowStore {
     return { ...summary, watermark: watermark > start ? watermark : start }
   }
 
-  /** In pages: on SQLite a statement holds the event loop for as long as it takes. */
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
     const { dialect } = this.#database
     const { from, to } = readRange(filter)
     let query = this.#query(jobId).orderBy('piko_window.start_at')
     if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
     if (to) query = query.where('piko_window.start_at', '<', dialect.instant(to))
-    const windows: LedgerWindow[] = []
-    let page = from ? query.where('piko_window.start_at', '>=', dialect.instant(from)) : query
-    for (let left = filter.limit ?? 100; left > 0; left -= PAGE) {
-      const size = Math.min(left, PAGE)
-      const rows = await page.limit(size).execute()
-      windows.push(...(await mapInTurns(rows, (row) => this.#windowOf(jobId, row))))
-      const last = rows.at(-1)
-      if (!last || rows.length < size) break
-      page = query.where('piko_window.start_at', '>', last.start_at)
-    }
-    return windows
+    const first = from ? query.where('piko_window.start_at', '>=', dialect.instant(from)) : query
+    const rows = await inPages<LedgerRow>(filter.limit ?? 100, (limit, last) =>
+      (last ? query.where('piko_window.start_at', '>', last.start_at) : first).limit(limit).execute(),
+    )
+    return mapInTurns(rows, (row) => this.#windowOf(jobId, row))
   }
 
   /** What of a job's timeline is covered, and what is not. */

@@ -181,4 +181,88 @@ describeEachStore((fixture) => {
       expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
     },
   )
+
+  it(
+    'marks many windows that depend on changed ones in bounded steps, in one transaction',
+    { timeout: LIMIT_MS },
+    async () => {
+      await fillJob('year')
+      await fillJob('minutes')
+      await database.db
+        .insertInto('piko_dependency')
+        .values({ job_id: 'minutes', upstream_id: 'year', on_change: 'stale' })
+        .execute()
+      await fillWindows('minutes', 'succeeded')
+      const minute = (number: number): Date => new Date(Date.UTC(2025, 0, 1, 0, number))
+      // It begins within a window, and ends within one: both have a part of it.
+      const year = {
+        start: new Date(minute(4).getTime() + 30_000),
+        end: new Date(minute(COUNT - 5).getTime() + 30_000),
+      }
+      await database.db
+        .insertInto('piko_window')
+        .values({
+          ...{ job_id: 'year', state: 'succeeded', updated_at: database.dialect.instant(year.start) },
+          ...{ start_at: database.dialect.instant(year.start), end_at: database.dialect.instant(year.end) },
+        })
+        .execute()
+      const runs = { jobId: 'year', kind: 'manual', priority: 0, window: year } as const
+      await bounded(() => store.windows.enqueue(runs), 2 * (COUNT / MAX_ROWS))
+      const { counts } = await store.windows.summary('minutes')
+      expect(counts).toMatchObject({ succeeded: 4 + 4, stale: COUNT - 8 })
+    },
+  )
+
+  it('lists jobs, config versions and log lines in bounded reads', { timeout: LIMIT_MS }, async () => {
+    const ids = Array.from({ length: 2_500 }, (_, index) => `job${String(index).padStart(4, '0')}`)
+    await store.jobs.register(
+      ids.map((id) => ({
+        ...{ id, description: undefined, schedule: null, windows: null },
+        begin: { nextTick: undefined, windowCursor: undefined },
+      })),
+    )
+    expect((await bounded(() => store.jobs.list(), 3)).map(({ id }) => id)).toEqual(ids)
+    expect((await bounded(() => store.jobs.list(ids.slice(0, 1_500)), 2)).map(({ id }) => id)).toEqual(
+      ids.slice(0, 1_500),
+    )
+    const at = database.dialect.instant(new Date(0))
+    for (let from = 1; from <= 2_500; from += 500) {
+      await database.db
+        .insertInto('piko_job_config')
+        .values(
+          Array.from({ length: 500 }, (_, index) => ({
+            ...{ job_id: 'job0000', version: from + index, config: '{}', effective_from: at, created_at: at },
+          })),
+        )
+        .execute()
+      await store.runLogs.add(
+        Array.from({ length: 500 }, (_, index) => ({
+          ...{
+            runId: 7,
+            fence: 1,
+            attempt: 1,
+            at: new Date(0),
+            level: 'info',
+            message: `${from + index}`,
+            fields: null,
+          },
+        })),
+        (_line, refusal) => {
+          throw refusal
+        },
+      )
+    }
+    const versions = Array.from({ length: 2_500 }, (_, index) => 2_500 - index)
+    const history = await bounded(() => store.configs.history('job0000', 5_000), 3)
+    expect(history.map(({ version }) => version)).toEqual(versions)
+    const lines = await bounded(() => store.runLogs.list(7, { limit: 2_400 }), 3)
+    expect(lines.map(({ message }) => Number(message))).toEqual(versions.toReversed().slice(0, 2_400))
+  })
+
+  it('cancels the runs of every job that has some', { timeout: LIMIT_MS }, async () => {
+    for (const jobId of ['b', 'A', 'c']) await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
+    await store.runs.enqueue([{ jobId: 'd', kind: 'manual', priority: 0, claimedBy: 'node' }])
+    expect(await store.cancels.request({ state: 'queued' })).toEqual({ cancelled: 3, requested: 0 })
+    expect(await store.cancels.request({ state: 'running' })).toEqual({ cancelled: 0, requested: 1 })
+  })
 })

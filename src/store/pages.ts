@@ -1,0 +1,17 @@
+/** Rows of one read: on SQLite a statement holds the event loop for as long as it takes. */
+const PAGE = 1_000
+
+/** @param read the next rows behind the last one, in order; undefined: the first */
+export async function inPages<Row>(
+  limit: number,
+  read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,
+): Promise<Row[]> {
+  const rows: Row[] = []
+  while (rows.length < limit) {
+    const size = Math.min(PAGE, limit - rows.length)
+    const page = await read(size, rows.at(-1))
+    for (const row of page) rows.push(row)
+    if (page.length < size) break
+  }
+  return rows
+}
