@@ -202,8 +202,11 @@ export class MysqlPool implements KyselyPool {
         return callback(null, timed)
       }
       // Bounded: a server that is stuck may well accept connections.
-      connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error) => {
-        if (!error) return run(index + 1)
+      connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error, answer) => {
+        if (!error) {
+          timed.begun(answer)
+          return run(index + 1)
+        }
         this.#opened.delete(connection)
         connection.destroy()
         callback(error, timed)

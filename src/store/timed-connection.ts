@@ -40,6 +40,11 @@ export class TimedConnection implements KyselyConnection {
     this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
   }
 
+  /** @param answer of the statement that has set the session up */
+  begun(answer: unknown): void {
+    this.#watch.begun(answer)
+  }
+
   /** When it was given back last, on the monotonic clock. */
   get usedAt(): number {
     return this.#usedAt

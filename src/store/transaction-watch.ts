@@ -10,6 +10,8 @@ const LOCK_WAIT_TIMEOUT = 1205
  */
 export class TransactionWatch {
   readonly #rollsBackOnTimeout: () => boolean
+  /** Its statements are told apart by what the server says of transactions: a proxy in between may say nothing, or always the same. */
+  #isTrusted = false
   #isInside = false
   /** The server says of this transaction whether it is open. */
   #isShown = false
@@ -17,6 +19,12 @@ export class TransactionWatch {
 
   constructor(rollsBackOnTimeout: () => boolean) {
     this.#rollsBackOnTimeout = rollsBackOnTimeout
+  }
+
+  /** The session has been set up, with autocommit and outside of transactions: so must its answer say. */
+  begun(answer: unknown): void {
+    const status = statusOf(answer) ?? 0
+    this.#isTrusted = (status & AUTOCOMMIT) !== 0 && (status & IN_TRANSACTION) === 0
   }
 
   /** A statement is about to be sent. Returns the error with which it is refused. */
@@ -39,7 +47,7 @@ export class TransactionWatch {
    */
   answered(text: string, answer: unknown): PikoError | undefined {
     const status = statusOf(answer)
-    if (status === undefined) return undefined
+    if (status === undefined || !this.#isTrusted) return undefined
     const isOpen = (status & IN_TRANSACTION) !== 0
     if (!this.#isInside) {
       const commitsAlone = (status & AUTOCOMMIT) !== 0
