@@ -1,5 +1,7 @@
-import { isError, isObject, messageOf, propertyOf, watchStray } from '../errors-read.ts'
+import { types } from 'node:util'
+import { isError, isObject, messageOf, propertyOf, safely, watchStray } from '../errors-read.ts'
 import { describe } from '../errors.ts'
+import { withoutStrays } from '../strays.ts'
 
 /** The part of a zod schema that is used here. */
 interface Schema {
@@ -24,20 +26,46 @@ export type SchemaAnswer =
 /** Asks a job's schema. What it throws is an issue too: a check of the user's own may, and an asynchronous one always does. */
 export function checkedBy(schema: object, value: unknown): SchemaAnswer {
   const answer = tried(schema as Schema, value)
-  if ('thrown' in answer) return { issues: [issueOf(schema, value, answer.thrown)], cause: answer.thrown }
+  if ('thrown' in answer) return { issues: [issueOf(schema, value, answer)], cause: answer.thrown }
   if ('problem' in answer) return { issues: [{ path: [], message: answer.problem }] }
   return answer.success ? { data: answer.data } : { issues: answer.error.issues }
 }
 
-type Tried = ReturnType<Schema['safeParse']> | { readonly thrown: unknown } | { readonly problem: string }
+type Tried =
+  | ReturnType<Schema['safeParse']>
+  | { readonly thrown: unknown; readonly isAsync: boolean }
+  | { readonly problem: string }
 
 function tried(schema: Schema, value: unknown): Tried {
+  return withoutStrays(
+    (hasMade) => asked(schema, value, hasMade),
+    (answer) => !('success' in answer) || !answer.success,
+  )
+}
+
+function asked(schema: Schema, value: unknown, hasMade: () => boolean): Tried {
   try {
     const answer: unknown = schema.safeParse(value)
-    return isAnswer(answer) ? answer : { problem: noAnswer(answer) }
+    if (!isAnswer(answer)) return { problem: noAnswer(answer) }
+    const path = answer.success && hasMade() ? pathOfPromise(answer.data, MAX_DEPTH) : undefined
+    return path ? { success: false, error: { issues: [{ path, message: PROMISED }] } } : answer
   } catch (thrown) {
-    return { thrown }
+    // zod stumbles over the promise of a field's transform before it says what is wrong.
+    return { thrown, isAsync: isAsyncError(thrown) || (hasMade() && propertyOf(thrown, 'name') === 'TypeError') }
   }
+}
+
+const PROMISED = 'the schema makes a promise of this; a config is checked synchronously'
+
+/** Where a default put a promise into a value: zod does not check defaults. */
+function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefined {
+  if (types.isPromise(value)) return []
+  if (typeof value !== 'object' || value === null || deepest === 0) return undefined
+  for (const [key, part] of Object.entries(value)) {
+    const path = pathOfPromise(part, deepest - 1)
+    if (path) return [Array.isArray(value) ? Number(key) : key, ...path]
+  }
+  return undefined
 }
 
 /** Anything with a `safeParse` passes for a schema. */
@@ -53,18 +81,23 @@ function noAnswer(answer: unknown): string {
   return `safeParse of the schema returned ${what}; expected { success: true, data } or { success: false, error }`
 }
 
-function issueOf(schema: object, value: unknown, thrown: unknown): SchemaIssue {
+function issueOf(
+  schema: object,
+  value: unknown,
+  { thrown, isAsync }: { readonly thrown: unknown; readonly isAsync: boolean },
+): SchemaIssue {
   const path = pathOfThrower(schema, value)
-  if (isAsync(thrown))
+  if (isAsync)
     return {
       path,
-      message: 'the schema has an asynchronous refinement or transform here; a config is checked synchronously',
+      message:
+        'the schema has an asynchronous refinement or transform here; a config is checked synchronously, so check this in the handler',
     }
   return { path, message: `the schema throws here: ${messageOf(thrown)}` }
 }
 
 /** zod throws this of a schema that must be parsed asynchronously. */
-function isAsync(thrown: unknown): boolean {
+function isAsyncError(thrown: unknown): boolean {
   return (
     isError(thrown) &&
     (propertyOf(propertyOf(thrown, 'constructor'), 'name') === '$ZodAsyncError' ||
@@ -73,12 +106,18 @@ function isAsync(thrown: unknown): boolean {
 }
 
 /** zod does not say where: the parts of the schema are asked for themselves, from the outside inwards. */
-function pathOfThrower(schema: object, value: unknown): PropertyKey[] {
-  for (const part of partsOf(schema, value)) {
-    if ('thrown' in tried(part.schema, part.value)) return [...part.path, ...pathOfThrower(part.schema, part.value)]
+function pathOfThrower(schema: object, value: unknown, deepest = MAX_DEPTH): PropertyKey[] {
+  if (deepest === 0) return []
+  for (const part of safely(() => partsOf(schema, value), [])) {
+    if ('thrown' in tried(part.schema, part.value)) {
+      return [...part.path, ...pathOfThrower(part.schema, part.value, deepest - 1)]
+    }
   }
   return []
 }
+
+/** Lazy schemas may refer to themselves. */
+const MAX_DEPTH = 50
 
 interface Part {
   readonly path: readonly PropertyKey[]
@@ -86,10 +125,12 @@ interface Part {
   readonly value: unknown
 }
 
-/** The schemas of a value's fields and elements; the schema that another one wraps stands at the same place. */
+/** The schemas of a value's fields and elements; those that another one wraps or joins stand at the same place. */
 function partsOf(schema: object, value: unknown): Part[] {
   const { def = {} } = schema as { readonly def?: Record<string, unknown> }
-  const wrapped = [def['innerType'], def['in']].filter(isSchema).map((inner) => ({ path: [], schema: inner, value }))
+  const lazy = typeof def['getter'] === 'function' ? (def['getter'] as () => unknown)() : undefined
+  const joined = [def['innerType'], def['in'], def['left'], def['right'], lazy, ...listOf(def['options'])]
+  const wrapped = joined.filter(isSchema).map((inner) => ({ path: [], schema: inner, value }))
   if (typeof value !== 'object' || value === null) return wrapped
   const fields = Object.entries(def['shape'] ?? {}).flatMap(([key, field]: [string, unknown]) =>
     isSchema(field) ? { path: [key], schema: field, value: (value as Record<string, unknown>)[key] } : [],
@@ -102,7 +143,14 @@ function partsOf(schema: object, value: unknown): Part[] {
       value: part,
     })),
   )
-  return [...wrapped, ...fields, ...elements]
+  const places = listOf(def['items']).flatMap((place, index) =>
+    isSchema(place) ? { path: [index], schema: place, value: (value as unknown[])[index] } : [],
+  )
+  return [...fields, ...places, ...elements, ...wrapped]
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
 function isSchema(value: unknown): value is Schema {

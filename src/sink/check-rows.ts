@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
+import { withoutStrays } from '../strays.ts'
 import { isSchema } from './on.ts'
 import { type Route } from './routes.ts'
 
@@ -11,14 +12,18 @@ import { type Route } from './routes.ts'
  */
 export function checkRows(sinkName: string, { model, modelName }: Route, rows: readonly unknown[]): unknown[] {
   const check = isSchema(model) ? schemaCheck(model as z.ZodType) : instanceCheck(model as abstract new () => unknown)
-  return rows.map((row, index) => {
+  const checkAt = (row: unknown, index: number): unknown => {
     const checked = check(row)
     if ('value' in checked) return checked.value
     throw new PikoError('SINK_ROW_INVALID', `sink ${sinkName}: row ${index} of ${modelName} ${checked.problem}`, {
       ...(checked.cause !== undefined && { cause: checked.cause }),
       details: { sink: sinkName, model: modelName, index, issues: checked.issues },
     })
-  })
+  }
+  return withoutStrays(
+    () => rows.map(checkAt),
+    () => false,
+  )
 }
 
 interface Issue {
