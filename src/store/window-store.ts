@@ -3,6 +3,7 @@ import { type Run, type RunState } from '../job/run.ts'
 import { PikoError } from '../errors.ts'
 import { type InstantInput } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
+import { firstHole } from './coverage.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
@@ -17,7 +18,7 @@ import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
-import { firstInState, startRanges, windowsWithin } from './window-ranges.ts'
+import { startRanges, windowsWithin } from './window-ranges.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -59,8 +60,6 @@ export interface WindowFilter {
   readonly limit?: number
 }
 
-const UNSETTLED: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
-
 /** The ledger: per job, the state of every window. */
 export class WindowStore {
   readonly #database: Database
@@ -87,16 +86,13 @@ export class WindowStore {
       for (const row of rows) counts[row.state] += Number(row.count)
     }
     const bounds = await ledgerBounds(this.#database, jobId)
-    const { start, cursor } = bounds
+    const { start } = bounds
     const { unrun, end } = await unrunStretches(this.#database, jobId, bounds)
     const summary = { jobId, counts, start, watermark: undefined, end, unrun }
-    if (!start || !cursor || !end || end <= start) return summary
-    // Behind the cursor nothing is planned: also while the planner has gone back to an earlier start.
-    const hole = await firstInState(db, dialect, jobId, UNSETTLED, { from: dialect.instant(start), before: undefined })
-    const gap = unrun.find((stretch) => stretch.end > start)?.start
-    const ends = [cursor, ...(hole ? [hole] : []), ...(gap ? [gap] : [])]
-    const watermark = new Date(Math.min(...ends.map((date) => date.getTime())))
-    return { ...summary, watermark: watermark > start ? watermark : start }
+    if (!start || !end || end <= start) return summary
+    // Windows that a backfill has run beyond the planner's cursor are part of the prefix too.
+    const hole = await firstHole(db, dialect, jobId, { start, end })
+    return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }
 
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {

@@ -79,6 +79,26 @@ describeEachStore((fixture) => {
       ])
     })
 
+    it('has a watermark beyond what is planned, where a backfill was there first', async () => {
+      await register('all')
+      await days('2025-01-01', 31)
+      await days('2025-03-01', 2)
+      const summary = await store.windows.summary('sync')
+      expect([summary.start, summary.watermark]).toEqual([day('2025-01-01'), day('2025-02-01')])
+      expect(summary.unrun).toEqual([{ start: day('2025-02-01'), end: day('2025-03-01') }])
+    })
+
+    it('has the watermark of its live windows, however many stretches never ran before them', async () => {
+      await register('none')
+      for (let index = 0; index < 101; index++) {
+        await days(new Date(day('2025-01-01').getTime() + index * 2 * 86_400_000).toISOString().slice(0, 10), 1)
+      }
+      await days('2026-11-28', 2)
+      await days('2026-12-01', 1)
+      const summary = await store.windows.summary('sync')
+      expect([summary.start, summary.watermark]).toEqual([day('2026-11-28'), day('2026-11-30')])
+    })
+
     it('without a gap has nothing that never ran', async () => {
       await register('all')
       await days('2025-01-01', 5)
