@@ -31,7 +31,7 @@ export function addConfig(program: Command): void {
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), (app, { json }) => {
         const current = app.configs.current(jobId)
-        const none = `No config was saved for ${jobId}: the defaults of its schema count.`
+        const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema count.`
         printResult(json, { current: current ?? null }, () => (current ? text(current) : none))
       }),
     )

@@ -1,3 +1,4 @@
+import { visibleLine } from '../job/visible.ts'
 import { type Command } from 'commander'
 import { examples, globalOptions } from './global-options.ts'
 import { printResult } from './print-result.ts'
@@ -14,7 +15,7 @@ export function addJobsPause(jobs: Command): void {
         withApp(globalOptions(command), async (app, json) => {
           await app[name](jobId)
           const state = name === 'pause' ? 'paused' : 'active'
-          printResult(json, { jobId, state }, () => `${jobId} is ${state}`)
+          printResult(json, { jobId, state }, () => `${visibleLine(jobId)} is ${state}`)
         }),
       )
   }

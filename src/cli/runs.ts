@@ -1,3 +1,4 @@
+import { visibleLine } from '../job/visible.ts'
 import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
@@ -140,7 +141,7 @@ function cancelOutcome({ state }: Run): 'cancelled' | 'requested' | 'unchanged' 
 }
 
 function cancelText(run: Run): string {
-  const name = `run ${run.id} of ${run.jobId}`
+  const name = `run ${run.id} of ${visibleLine(run.jobId)}`
   switch (cancelOutcome(run)) {
     case 'cancelled':
       return `${name} is cancelled`
@@ -156,8 +157,8 @@ async function cancelJob(app: Piko, jobId: string, state: CancelOptions['state']
   const { cancelled, requested } = result
   printResult(json, { job: jobId, ...result }, () =>
     cancelled + requested === 0
-      ? `no ${state ?? 'queued or running'} runs of ${jobId}`
-      : `${jobId}: ${cancelled} queued cancelled, ${requested} running being cancelled by their nodes`,
+      ? `no ${state ?? 'queued or running'} runs of ${visibleLine(jobId)}`
+      : `${visibleLine(jobId)}: ${cancelled} queued cancelled, ${requested} running being cancelled by their nodes`,
   )
 }
 

@@ -1,3 +1,4 @@
+import { visibleLine } from '../job/visible.ts'
 import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
@@ -139,7 +140,11 @@ function addClear(schedule: Command): void {
 async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
   const row = await rowOf(app, jobId)
   const schedule = row ? storedJob(row).schedule : null
-  printResult(json, { jobId, schedule }, () => `${jobId}: ${scheduleText(schedule ?? undefined)}`)
+  printResult(
+    json,
+    { jobId, schedule },
+    () => `${visibleLine(jobId)}: ${visibleLine(scheduleText(schedule ?? undefined))}`,
+  )
 }
 
 async function rowOf(app: Piko, jobId: string): Promise<JobRow | undefined> {

@@ -1,3 +1,4 @@
+import { visibleLine } from '../job/visible.ts'
 import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'
@@ -59,7 +60,7 @@ function windows(jobId: string, options: WindowsOptions, globals: GlobalOptions)
       if (filter.state) throw new PikoError('USAGE', '--coverage has spans of every state; leave out --state')
       const spans = await app.coverage(jobId, filter)
       printResult(json, { job: jobId, coverage: spans }, () =>
-        spans.length === 0 ? `${jobId}: no windows yet` : table(spanColumns(), spans),
+        spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(), spans),
       )
       return
     }
@@ -133,11 +134,11 @@ function total({ counts }: LedgerSummary, state?: WindowsOptions['state']): numb
 function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
   const { jobId, counts } = ledger
   const all = total(ledger)
-  if (all === 0) return [`${jobId}: no windows yet`, ...unrunText(ledger)].join('; ')
+  if (all === 0) return [`${visibleLine(jobId)}: no windows yet`, ...unrunText(ledger)].join('; ')
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
   const hole = firstHole ? [`first hole ${instantText(firstHole.start)} (${firstHole.state})`] : []
   const none = hole.length + ledger.unrun.length === 0 ? ['no hole'] : []
-  const count = `${jobId}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')})`
+  const count = `${visibleLine(jobId)}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')})`
   return [count, watermarkText(ledger), ...hole, ...unrunText(ledger), ...none].join('; ')
 }
 
