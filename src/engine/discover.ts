@@ -3,7 +3,9 @@ import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
+import { Faults } from '../job/faults.ts'
 import { type JobModule } from '../job/job-source.ts'
+import { JobRegistry } from '../job/registry.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 
 /**
@@ -15,7 +17,7 @@ import { loadTypeScript } from './typescript-loader.ts'
  * @param globs relative to `cwd`; `!` in front excludes. `node_modules` and declaration files are never matched, tests and mocks only by
  * a glob that names them, such as `jobs/a.test.ts`.
  * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported,
- * `JOB_INVALID` and `SCHEDULE_INVALID` with the file's name when a job that it defines is wrong
+ * `JOB_INVALID` and `SCHEDULE_INVALID` with the file's name when a job that it defines is wrong; one error names all wrong files
  */
 export async function discoverJobs(globs: readonly string[], cwd: string): Promise<JobModule[]> {
   const files = await filesOf(globs, cwd)
@@ -26,8 +28,26 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
   }
   if (files.some((file) => TYPESCRIPT.test(file))) await loadTypeScript(cwd)
   const modules: JobModule[] = []
-  for (const file of files) modules.push(await load(file, relative(cwd, file).replaceAll(sep, '/')))
+  const faults = new Faults()
+  for (const file of files) {
+    try {
+      modules.push(await load(file, relative(cwd, file).replaceAll(sep, '/')))
+    } catch (thrown) {
+      faults.add(thrown)
+    }
+  }
+  if (faults.errors.length > 0) faults.gather(() => assertJobs(modules), undefined)
+  faults.throwIfAny()
   return modules
+}
+
+/** What is wrong with the decorated jobs of the files that could be imported; what is missing among them, the others may have. */
+function assertJobs(modules: readonly JobModule[]): void {
+  try {
+    JobRegistry.of(modules)
+  } catch (thrown) {
+    if (!isPikoError(thrown, 'DEPENDENCY_INVALID')) throw thrown
+  }
 }
 
 const IGNORED = ['**/node_modules/**', '**/*.d.{ts,mts,cts}']

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
@@ -163,8 +164,9 @@ function replacedByDecorator(className: string, name: string | symbol): PikoErro
 }
 
 function notAMethod(spec: AnyJobSpec, name: string | symbol | undefined, what: string): PikoError {
+  const id = propertyOf(spec, 'id')
   const on = name === undefined ? what : `"${String(name)}", ${what}`
-  return new PikoError('JOB_INVALID', `job ${describe(spec.id)}: @job stands on ${on}; expected a public method`, {
-    details: { jobId: spec.id },
+  return new PikoError('JOB_INVALID', `job ${describe(id)}: @job stands on ${on}; expected a public method`, {
+    details: { jobId: id },
   })
 }

@@ -14,6 +14,20 @@ export interface JobDurations {
   readonly rate: RateLimit | undefined
 }
 
+const DEFAULT_RETRY_BASE_MS = 1_000
+const FIVE_MINUTES_MS = 300_000
+
+/** Of a spec whose lengths of time can't be read. */
+export const NO_DURATIONS: JobDurations = {
+  everyMs: undefined,
+  jitterMs: 0,
+  retryBaseMs: 0,
+  retryMaxMs: 0,
+  timeoutMs: undefined,
+  misfireGraceMs: 0,
+  rate: undefined,
+}
+
 interface Problem {
   readonly what: string
   readonly value: unknown
@@ -40,10 +54,10 @@ export function jobDurations(spec: AnyJobSpec): JobDurations {
   const durations = {
     everyMs: optional('every', spec.every, MAX_DURATION_MS),
     jitterMs: optional('jitter', spec.jitter, MAX_STORED_MS) ?? 0,
-    retryBaseMs: read('retry.base', spec.retry?.base ?? '1s', MAX_STORED_MS),
-    retryMaxMs: read('retry.max', spec.retry?.max ?? '5m', MAX_STORED_MS),
+    retryBaseMs: optional('retry.base', spec.retry?.base, MAX_STORED_MS) ?? DEFAULT_RETRY_BASE_MS,
+    retryMaxMs: optional('retry.max', spec.retry?.max, MAX_STORED_MS) ?? FIVE_MINUTES_MS,
     timeoutMs: optional('timeout', spec.timeout, MAX_DURATION_MS),
-    misfireGraceMs: read('misfireGraceTime', spec.misfireGraceTime ?? '5m', MAX_DURATION_MS),
+    misfireGraceMs: optional('misfireGraceTime', spec.misfireGraceTime, MAX_DURATION_MS) ?? FIVE_MINUTES_MS,
     rate: readRate(spec, problems),
   }
   if (problems.length > 0) throw invalid(spec, problems)

@@ -1,7 +1,8 @@
-import { messageOf } from '../errors-read.ts'
+import { messageOf, propertyOf } from '../errors-read.ts'
 import { describe, isPikoError, PikoError, toError } from '../errors.ts'
 import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
 import { defineJob } from './define-job.ts'
+import { Faults } from './faults.ts'
 import { type AnyJobSpec, type JobDefinition } from './spec.ts'
 
 /** A class, whatever its constructor takes. */
@@ -30,7 +31,10 @@ export interface DecoratedJob {
 export function jobsOf(source: object): JobDefinition[] {
   const jobs = decoratedJobs(source)
   const instance = isClass(source) && jobs.some((job) => !job.isStatic) ? construct(source) : source
-  return jobs.map((job) => bindJob(job, job.isStatic ? job.class : instance))
+  const faults = new Faults()
+  const bound = jobs.flatMap((job) => faults.gather(() => [bindJob(job, job.isStatic ? job.class : instance)], []))
+  faults.throwIfAny()
+  return bound
 }
 
 /** @throws PikoError `JOB_INVALID` when there is none */
@@ -88,7 +92,7 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
       'JOB_INVALID',
       `${labelOf(job)}: a subclass overrides the job with something that is no method`,
       {
-        details: { class: nameOf(job.class), method: String(job.name), jobId: job.spec.id },
+        details: { class: nameOf(job.class), method: String(job.name), jobId: propertyOf(job.spec, 'id') },
       },
     )
   }

@@ -1,6 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein'
+import { propertyOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { assertDependencies } from './dependencies.ts'
+import { Faults } from './faults.ts'
 import { findSources, inFile, type FoundSource, type JobSource } from './job-source.ts'
 import {
   bindJob,
@@ -28,21 +30,24 @@ export class JobRegistry implements Iterable<JobDefinition> {
    * What is reached twice counts once: the same definition, the same class, and a job that a subclass inherits from a
    * class that is a source too (it then belongs to the subclass).
    *
-   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and what `defineJob` throws
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and what `defineJob` throws; one that names all wrong jobs
    */
   static of(...sources: readonly JobSource[]): JobRegistry {
     const found = findSources(sources)
     const instances = instancesOf(found)
-    const candidates = new Map<string, Candidate>()
-    for (const candidate of found.flatMap((source) => candidatesOf(source, instances))) {
-      const id = candidate.kind === 'definition' ? candidate.definition.id : candidate.job.spec.id
+    const faults = new Faults()
+    const candidates = new Map<unknown, Candidate>()
+    for (const candidate of found.flatMap((source) => faults.gather(() => candidatesOf(source, instances), []))) {
+      const id = idOf(candidate)
       const known = candidates.get(id)
-      candidates.set(id, known ? pick(id, known, candidate) : candidate)
+      faults.gather(() => void candidates.set(id, known ? pick(String(id), known, candidate) : candidate), undefined)
     }
     const jobs = new Map<string, JobDefinition>()
-    for (const [id, candidate] of candidates) {
-      jobs.set(id, candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances))
+    for (const candidate of candidates.values()) {
+      const definition = faults.gather(() => definitionOf(candidate, instances), undefined)
+      if (definition) jobs.set(definition.id, definition)
     }
+    faults.throwIfAny()
     assertDependencies(jobs)
     return new JobRegistry(jobs)
   }
@@ -103,6 +108,17 @@ function candidatesOf(source: FoundSource, instances: ReadonlyMap<JobClass, obje
     instance: isClass(source.holder) ? instances.get(source.holder) : source.holder,
     origin: `${labelOf(job)}${inFile(source.file)}`,
   }))
+}
+
+/** One that can't be read is a key of its own: the job is refused later, with all that is wrong with it. */
+function idOf(candidate: Candidate): unknown {
+  if (candidate.kind === 'definition') return candidate.definition.id
+  const id = propertyOf(candidate.job.spec, 'id')
+  return typeof id === 'string' ? id : candidate.job
+}
+
+function definitionOf(candidate: Candidate, instances: Map<JobClass, object>): JobDefinition {
+  return candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances)
 }
 
 /** The one of two candidates of an id that stays. */

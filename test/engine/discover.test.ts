@@ -40,6 +40,12 @@ export class Jobs {
   async run(ctx: JobContext) { return greeting(this.shop, ctx.attempt) }
 }
 `
+/** As a compiler writes a decorated method. */
+const wrongClass = `import { job } from 'piko'
+export class Orders { load() {} }
+const method = Object.getOwnPropertyDescriptor(Orders.prototype, 'load')
+job({ id: 'load', overlap: 'queue' })(Orders.prototype, 'load', method)
+`
 const greeting = `export const greeting = (shop: string, attempt: number) => \`hello \${shop} \${attempt}\`
 `
 
@@ -193,6 +199,24 @@ describe('discoverJobs', () => {
     expect(error.details).toEqual({ file: 'jobs/broken.js' })
     expect(error.cause).toBeInstanceOf(TypeError)
     expect((error.cause as Error).stack).toMatch(/broken\.js:2/)
+  })
+
+  it('names all wrong files and jobs at once', async () => {
+    await write({
+      'package.json': '{ "type": "module" }',
+      'jobs/a.js': 'throw new TypeError("no rate")',
+      'jobs/b.js': plain('two words'),
+      'jobs/c.js': plain('fine'),
+      'jobs/d.js': wrongClass,
+    })
+    const error = await rejected(discoverJobs(['jobs/*'], project))
+    expect(error.code).toBe('JOB_INVALID')
+    expect(error.message.split('\n')).toEqual([
+      '3 errors in the definitions of jobs:',
+      "  jobs/a.js can't be imported: no rate",
+      expect.stringMatching(/^ {2}jobs\/b\.js: job "two words": its id must be/),
+      expect.stringMatching(/^ {2}Orders\.load: job "load": overlap is "queue"/),
+    ])
   })
 
   it('keeps code and message of a spec that is wrong, and names the file', async () => {

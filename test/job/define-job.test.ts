@@ -134,8 +134,8 @@ describe('defineJob refuses', () => {
     [{ id: 42 }, `job 42: ${id}`],
     [{ id: 'x'.repeat(129) }, `job "${'x'.repeat(117)}…": ${id}`],
     [
-      { id: 'a', corn: '* * * * *' },
-      'job "a": unknown option "corn"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
+      { id: 'a', shop: 'eu' },
+      'job "a": unknown option "shop"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
         'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority',
     ],
     [

@@ -1,0 +1,39 @@
+import { isPikoError, PikoError } from '../errors.ts'
+
+/** Errors of several jobs, gathered, so that one names them all. */
+export class Faults {
+  readonly errors: PikoError[] = []
+
+  /** What `read` returns, or `otherwise` when it throws a PikoError, which is kept. */
+  gather<T, F>(read: () => T, otherwise: F): T | F {
+    try {
+      return read()
+    } catch (thrown) {
+      this.add(thrown)
+      return otherwise
+    }
+  }
+
+  /** Throws what is no PikoError. */
+  add(thrown: unknown): void {
+    if (!isPikoError(thrown)) throw thrown
+    this.errors.push(thrown)
+  }
+
+  /** @throws PikoError the one error, or one with the messages of all: `JOB_INVALID`, or the code that they have in common */
+  throwIfAny(): void {
+    const [first, ...others] = this.errors
+    if (!first) return
+    if (others.length === 0) throw first
+    const codes = new Set(this.errors.map(({ code }) => code))
+    const lines = this.errors.map(({ message }) => `  ${message.replaceAll('\n', '\n  ')}`)
+    throw new PikoError(
+      codes.size === 1 ? first.code : 'JOB_INVALID',
+      `${this.errors.length} errors in the definitions of jobs:\n${lines.join('\n')}`,
+      {
+        cause: first,
+        details: { problems: this.errors.map(({ code, message, details }) => ({ code, message, details })) },
+      },
+    )
+  }
+}

@@ -1,0 +1,50 @@
+import { describe, headline } from '../errors-read.ts'
+import { isPikoError, PikoError } from '../errors.ts'
+import { problemsText } from '../options.ts'
+
+/** What is wrong with one job, gathered, so that one error names all of it. */
+export class SpecFaults {
+  readonly #errors: PikoError[] = []
+  readonly #id: unknown
+
+  constructor(id: unknown) {
+    this.#id = id
+  }
+
+  get #subject(): string {
+    return `job ${describe(this.#id)}`
+  }
+
+  add(problem: string): void {
+    this.#errors.push(new PikoError('JOB_INVALID', `${this.#subject}: ${problem}`, { details: { jobId: this.#id } }))
+  }
+
+  /** What `read` returns, or `otherwise` when it throws, which is a fault then. */
+  gather<T, F>(read: () => T, otherwise: F): T | F {
+    try {
+      return read()
+    } catch (thrown) {
+      if (isPikoError(thrown)) this.#errors.push(thrown)
+      else this.add(`an option can't be read: reading it threw ${headline(thrown)}`)
+      return otherwise
+    }
+  }
+
+  /** @throws PikoError the one fault, or one that names all: `JOB_INVALID`, or the code that they have in common */
+  throwIfAny(): void {
+    const [first, ...others] = this.#errors
+    if (!first) return
+    if (others.length === 0) throw first
+    const codes = new Set(this.#errors.map(({ code }) => code))
+    const problems = this.#errors.flatMap(({ message }) => message.split('\n')).map((line) => this.#alone(line))
+    throw new PikoError(codes.size === 1 ? first.code : 'JOB_INVALID', problemsText(this.#subject, problems), {
+      cause: first,
+      details: { jobId: this.#id, problems },
+    })
+  }
+
+  /** The line without the job, which the first one names. */
+  #alone(line: string): string {
+    return line.replace(`${this.#subject}: `, '').replace(` of ${this.#subject} is `, ' is ')
+  }
+}

@@ -1,0 +1,179 @@
+import { distance } from 'fastest-levenshtein'
+import { describe, headline, isObject } from './errors-read.ts'
+
+/** What an option has to be: undefined when the value is that, else what is wrong with it, after the option's name. */
+export type OptionCheck = (value: unknown) => string | undefined
+
+/** The check of every option. */
+export type OptionChecks<T> = { readonly [K in keyof T]-?: OptionCheck }
+
+export interface ReadOptions<T> {
+  /** Each option as it was when it was read, once. Only sound without problems. */
+  readonly options: T
+  readonly problems: readonly string[]
+}
+
+/**
+ * Reads the options that a caller gave, with everything that is wrong with them. An option that is undefined is not given.
+ *
+ * @param example  how the call should look
+ * @param required options that must be given
+ */
+export function readOptions<T extends object>(
+  given: unknown,
+  checks: OptionChecks<T>,
+  example: string,
+  required: readonly (keyof T)[] = [],
+): ReadOptions<Partial<T>> {
+  if (typeof given !== 'object' || given === null || isList(given)) {
+    return { options: {}, problems: [`the options are ${describe(given)}; expected an object, such as ${example}`] }
+  }
+  const known = Object.keys(checks) as (keyof T & string)[]
+  const problems = unknownOptions(given, known)
+  const options: Partial<T> = {}
+  for (const name of known) {
+    const value = readProperty(given, name)
+    if ('problem' in value) problems.push(value.problem)
+    else if (value.value !== undefined || required.includes(name)) {
+      const problem = problemOf(checks[name], value.value)
+      if (problem === undefined) options[name] = value.value as T[typeof name]
+      else problems.push(placed(name, problem))
+    }
+  }
+  return { options, problems }
+}
+
+/** What a check says, also of a value that throws when it is read. */
+export function problemOf(check: OptionCheck, value: unknown): string | undefined {
+  try {
+    return check(value)
+  } catch (thrown) {
+    return `can't be read: reading it threw ${headline(thrown)}`
+  }
+}
+
+/** The name of an option and its problem, which may begin with the place of an element: `[1] is …`. */
+export function placed(name: string, problem: string): string {
+  return problem.startsWith('[') ? `${name}${problem}` : `${name} ${problem}`
+}
+
+/** A property of an object of the caller's, whose getter may throw. */
+export function readProperty(owner: object, name: string): { readonly value: unknown } | { readonly problem: string } {
+  try {
+    return { value: Reflect.get(owner, name) as unknown }
+  } catch (thrown) {
+    return { problem: `${name} can't be read: reading it threw ${headline(thrown)}` }
+  }
+}
+
+/** A problem for each own property that is no option. */
+export function unknownOptions(given: object, known: readonly string[], prefix = ''): string[] {
+  return ownNames(given)
+    .filter((name) => !known.includes(name))
+    .map((name) => unknownOption(name, known, prefix))
+}
+
+/** `Array.isArray` throws for a revoked proxy. */
+export function isList(given: unknown): given is readonly unknown[] {
+  try {
+    return Array.isArray(given)
+  } catch {
+    return false
+  }
+}
+
+function ownNames(given: object): string[] {
+  try {
+    return Object.keys(given)
+  } catch {
+    return [] // A proxy that refuses to be listed: its known options are read all the same.
+  }
+}
+
+function unknownOption(name: string, known: readonly string[], prefix: string): string {
+  const nearest = nearestName(name, known)
+  const what = `unknown option ${describe(`${prefix}${name}`)}`
+  if (nearest !== undefined) return `${what}, did you mean "${prefix}${nearest}"?`
+  return `${what}; the options are ${known.map((one) => `${prefix}${one}`).join(', ')}`
+}
+
+/** The known name that a wrong one was probably meant to be. Capitals, `_` and `-` make no difference. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const plain = plainName(name)
+  // Longer names are no typing mistake, and cost time.
+  if (plain.length > 64) return undefined
+  const ranked = known
+    .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))
+    .toSorted((a, b) => a.edits - b.edits)
+  const best = ranked[0]
+  if (!best) return undefined
+  const [shorter, longer] = [plain.length, best.candidate.length].toSorted((a, b) => a - b) as [number, number]
+  // Two letters that changed their places are two edits.
+  return best.edits <= (shorter < 4 ? 1 : Math.max(2, longer / 3)) ? best.candidate : undefined
+}
+
+function plainName(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase()
+}
+
+/** One message for all problems of one thing. */
+export function problemsText(subject: string, problems: readonly string[]): string {
+  return problems.length === 1
+    ? `${subject}: ${problems[0]}`
+    : `${subject} has ${problems.length} problems:\n${problems.map((problem) => `  ${problem}`).join('\n')}`
+}
+
+function wrong(value: unknown, expected: string): string {
+  return `is ${describe(value)}; expected ${expected}`
+}
+
+/** The check of a kind of value, in words and by a predicate. */
+export function expecting(expected: string, fits: (value: unknown) => boolean): OptionCheck {
+  return (value) => (safelyFits(fits, value) ? undefined : wrong(value, expected))
+}
+
+function safelyFits(fits: (value: unknown) => boolean, value: unknown): boolean {
+  try {
+    return fits(value)
+  } catch {
+    return false
+  }
+}
+
+export const anything: OptionCheck = () => undefined
+export const flag = expecting('true or false', (value) => typeof value === 'boolean')
+export const aText = expecting('a text', (value) => typeof value === 'string' && value !== '')
+export const aFunction = expecting('a function', (value) => typeof value === 'function')
+export const anAbortSignal = expecting('an AbortSignal', (value) => value instanceof AbortSignal)
+export const aTable = expecting('an object', (value) => isObject(value) && !Array.isArray(value))
+
+/** Milliseconds that a timer takes. */
+export const milliseconds = expecting(
+  'milliseconds from 0 to 2147483647',
+  (value) => typeof value === 'number' && value >= 0 && value <= 2 ** 31 - 1,
+)
+
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): OptionCheck {
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
+  return expecting(
+    `a whole number ${range}`,
+    (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  )
+}
+
+export function oneOf(...allowed: readonly string[]): OptionCheck {
+  return expecting(`one of ${allowed.join(', ')}`, (value) => allowed.includes(value as string))
+}
+
+/** A list whose elements all pass. The first that does not is named. */
+export function listOf(what: string, check: OptionCheck): OptionCheck {
+  return (value) => {
+    if (!Array.isArray(value)) return wrong(value, `a list of ${what}`)
+    const items: readonly unknown[] = value
+    for (const [index, item] of items.entries()) {
+      const problem = check(item)
+      if (problem !== undefined) return placed(`[${index}]`, problem)
+    }
+    return undefined
+  }
+}
