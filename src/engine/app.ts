@@ -9,7 +9,6 @@ import { type RunLogLine } from '../job/run-log.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
-import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import { type Service } from '../service/service.ts'
@@ -30,6 +29,8 @@ import { type AppLogger, createLogger, logEvents, runLogger } from '../telemetry
 import { Metrics } from '../telemetry/metrics.ts'
 import { assertFile } from './assert-file.ts'
 import { AppStop } from './app-stop.ts'
+import { optionsOf } from './call-options.ts'
+import { checkedOptions } from './check-options.ts'
 import { type Backfill, type BackfillRequest, type BackfillWindow } from './backfill-control.ts'
 import { type BackfillStatus } from './backfill-status.ts'
 import { type Client, type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
@@ -115,14 +116,15 @@ export class Piko {
   /** Rejects when a stop no longer waits for the start. */
   readonly #startGivenUp = Promise.withResolvers<never>()
 
-  /** @throws PikoError `SETTINGS_INVALID`, `NODE_TOO_OLD` */
-  constructor(options: PikoOptions = {}) {
+  /** @throws PikoError `USAGE` naming every wrong option, `SETTINGS_INVALID`, `NODE_TOO_OLD` */
+  constructor(given: PikoOptions = {}) {
     const tooOld = nodeTooOld(process.versions.node)
     if (tooOld) throw tooOld
+    const { options, settings } = checkedOptions(given)
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#outage = new Outage(this.events, this.#clock)
-    this.settings = loadSettings(options.settings ? { overrides: options.settings } : {}).settings
+    this.settings = settings
     const { name, logLevel, logJson } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
     this.#startGivenUp.promise.catch(() => {}) // It rejects for whoever waits for the start.
@@ -146,8 +148,9 @@ export class Piko {
    * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
    */
   async start(options: { readonly under?: Service } = {}): Promise<void> {
+    const { under } = optionsOf('start', options)
     if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
-    await (this.#started ??= Promise.race([this.#start(options.under), this.#startGivenUp.promise]))
+    await (this.#started ??= Promise.race([this.#start(under), this.#startGivenUp.promise]))
   }
 
   async #start(under: Service | undefined): Promise<void> {
@@ -330,7 +333,7 @@ export class Piko {
         `addService(${service.name}) was called after start(); add services before`,
       )
     }
-    const list = options.first ? this.#first : this.#added
+    const list = optionsOf('addService', options).first ? this.#first : this.#added
     list.push(service)
     return service
   }
@@ -369,7 +372,7 @@ export class Piko {
    * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
    */
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
-    return this.#ready().client.run(jobId, options)
+    return this.#ready().client.run(jobId, optionsOf('run', options))
   }
 
   /**
@@ -433,7 +436,7 @@ export class Piko {
 
   /** Runs, newest first; 100 unless the filter says otherwise. */
   async runs(filter: RunFilter = {}): Promise<Run[]> {
-    return this.#ready().store.runs.list(filter)
+    return this.#ready().store.runs.list(optionsOf('runs', filter))
   }
 
   /**
@@ -456,7 +459,7 @@ export class Piko {
    * await app.cancelAll({ jobId: 'sync_orders', state: 'queued' })
    */
   async cancelAll(filter: CancelFilter): Promise<CancelResult> {
-    return this.#ready().node.control.cancelAll(filter)
+    return this.#ready().node.control.cancelAll(optionsOf('cancelAll', filter))
   }
 
   /**
@@ -468,12 +471,12 @@ export class Piko {
    * const { count } = await app.replay({ jobId: 'sync_orders', since: new Date('2026-01-01T00:00:00Z') })
    */
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
-    return this.#ready().node.control.replay(filter)
+    return this.#ready().node.control.replay(optionsOf('replay', filter))
   }
 
   /** What `replay` would do now. */
   async previewReplay(filter: ReplayFilter): Promise<ReplayResult> {
-    return this.#ready().node.control.previewReplay(filter)
+    return this.#ready().node.control.previewReplay(optionsOf('replay', filter))
   }
 
   /**
@@ -494,7 +497,7 @@ export class Piko {
   async logs(runId: number, filter: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { node } = this.#ready()
     await node.control.find(runId)
-    return node.runLogs.list(runId, filter)
+    return node.runLogs.list(runId, optionsOf('logs', filter))
   }
 
   /**
@@ -506,7 +509,7 @@ export class Piko {
    * await app.prune({ olderThan: '7d', states: ['succeeded'] })
    */
   async prune(options: PruneOptions): Promise<number> {
-    return this.#ready().node.control.prune(options)
+    return this.#ready().node.control.prune(optionsOf('prune', options))
   }
 
   /**
@@ -563,7 +566,7 @@ export class Piko {
 
   /** Windows of a job's ledger, oldest first; 100 unless the filter says otherwise. */
   async windows(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
-    return this.#ready().store.windows.list(jobId, filter)
+    return this.#ready().store.windows.list(jobId, optionsOf('windows', filter))
   }
 
   /**
@@ -574,7 +577,7 @@ export class Piko {
    * const holes = (await app.coverage('sync_orders')).filter(({ state }) => state !== 'succeeded')
    */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
-    return this.#ready().store.windows.coverage(jobId, filter)
+    return this.#ready().store.windows.coverage(jobId, optionsOf('coverage', filter))
   }
 
   /** Counts, bounds and watermark of a job's ledger. */
@@ -592,12 +595,12 @@ export class Piko {
    * await backfill.wait({ onProgress: ({ done, total }) => console.log(`${done}/${total}`) })
    */
   async backfill(jobId: string, request: BackfillRequest): Promise<Backfill> {
-    return this.#ready().node.backfills.create(jobId, request)
+    return this.#ready().node.backfills.create(jobId, optionsOf('backfill', request))
   }
 
   /** The exact windows that `backfill` would run now, in its order, one after the other however many. Changes nothing. */
   previewBackfill(jobId: string, request: BackfillRequest): AsyncIterable<BackfillWindow> {
-    return this.#ready().node.backfills.preview(jobId, request)
+    return this.#ready().node.backfills.preview(jobId, optionsOf('backfill', request))
   }
 
   /** @throws PikoError `BACKFILL_UNKNOWN` */
@@ -607,7 +610,7 @@ export class Piko {
 
   /** Backfills with their progress, newest first; 100 unless the filter says otherwise. */
   async backfills(filter: BackfillFilter = {}): Promise<BackfillStatus[]> {
-    return this.#ready().node.backfills.list(filter)
+    return this.#ready().node.backfills.list(optionsOf('backfills', filter))
   }
 
   /** For `/healthz` and `/readyz`. */

@@ -16,6 +16,7 @@ import {
 import { type LedgerWindow } from '../store/window-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
+import { optionsOf } from './call-options.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
 import { timelineOf } from './plan-job.ts'
 import { storableConfig } from './run-config.ts'
@@ -155,7 +156,8 @@ export class BackfillControl {
         await sweep(this.#store, id)
         return this.#status(id)
       },
-      wait: async ({ signal, onProgress } = {}) => {
+      wait: async (options = {}) => {
+        const { signal, onProgress } = optionsOf('backfill.wait', options)
         for (;;) {
           signal?.throwIfAborted()
           const began = performance.now()

@@ -17,6 +17,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { withKeys } from './admission-keys.ts'
 import { Batcher } from './batcher.ts'
+import { assertNames, optionsOf } from './call-options.ts'
 import { eachItem } from './each-item.ts'
 import { storableConfig } from './run-config.ts'
 import { timelineOf } from './plan-job.ts'
@@ -171,7 +172,9 @@ export class Client extends Service {
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    */
-  async enqueue(jobId: string, { trx, ...options }: EnqueueOptions = {}): Promise<number> {
+  async enqueue(jobId: string, given: EnqueueOptions = {}): Promise<number> {
+    assertNames('enqueue', given)
+    const { trx, ...options } = given
     const run = this.#keyed(this.#newRun(jobId, options))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx === undefined) return this.#store(run)
@@ -188,9 +191,13 @@ export class Client extends Service {
   async enqueueMany(
     jobId: string,
     items: readonly EnqueueItem[],
-    { trx }: Pick<EnqueueOptions, 'trx'> = {},
+    options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    const runs = await eachItem(items, (item) => this.#keyed(this.#newRun(jobId, item)))
+    const { trx } = optionsOf('enqueueMany', options)
+    const runs = await eachItem(items, (item) => {
+      assertNames('enqueueMany', item)
+      return this.#keyed(this.#newRun(jobId, item))
+    })
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx !== undefined) return this.#enqueueIn(trx, runs)
     this.#assertOutside('app.enqueueMany without trx')

@@ -1,5 +1,6 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
+import { optionsOf } from './call-options.ts'
 import { type ConfigWatcher } from './config-watcher.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { parseConfig, storableConfig } from './run-config.ts'
@@ -28,8 +29,8 @@ export class Configs {
     config: unknown,
     options: { readonly effectiveFrom?: InstantInput } = {},
   ): Promise<ConfigVersion> {
+    const { effectiveFrom: from } = optionsOf('configs.save', options)
     const stored = storableConfig(this.#registry.get(jobId), config ?? {})
-    const { effectiveFrom: from } = options
     const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
     return this.#known(this.#store.save(jobId, stored, effectiveFrom))
   }

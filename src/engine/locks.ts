@@ -4,6 +4,7 @@ import { type RunLockOptions } from '../job/context.ts'
 import { type LockHolding, type LockStore } from '../store/lock-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../time/duration.ts'
+import { optionsOf } from './call-options.ts'
 import { type Clock } from './clock.ts'
 import { Lock } from './lock.ts'
 import { reportFailure } from './loop-failure.ts'
@@ -66,7 +67,8 @@ export class Locks extends LoopService {
    * @example
    * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })
    */
-  async acquire(name: string, { ttl = '30s', wait = '30s', signal }: LockOptions = {}): Promise<Lock> {
+  async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
+    const { ttl = '30s', wait = '30s', signal } = optionsOf('locks.acquire', options)
     if (typeof name !== 'string' || !NAME.test(name)) {
       throw new PikoError(
         'USAGE',

@@ -4,6 +4,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { type SqlExecutor } from '../sink/sql.ts'
 import { type Window } from '../time/window.ts'
 import { type Attempt } from './attempt.ts'
+import { optionsOf } from './call-options.ts'
 import { fanOut } from './fan-out.ts'
 
 /** What a handler can do, beside what it reads. */
@@ -76,6 +77,9 @@ export class RunContext implements Context {
   }
 
   get map(): Context['map'] {
-    return (items, fn, options = {}) => fanOut(items, fn, options.concurrency ?? DEFAULT_CONCURRENCY, this.signal)
+    return async (items, fn, options = {}) => {
+      const { concurrency = DEFAULT_CONCURRENCY } = optionsOf('ctx.map', options)
+      return fanOut(items, fn, concurrency, this.signal)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { type HeldLock, type Logger, type RunLockOptions } from '../job/context.ts'
+import { optionsOf } from './call-options.ts'
 import { type Locks } from './locks.ts'
 
 /** The locks of one attempt: what its handler has not given back is given back when it ends. */
@@ -14,7 +15,7 @@ export class RunLocks {
 
   // Bound: handlers destructure their context.
   readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
-    const lock = await this.#acquire(name, { ...options, signal: this.#signal })
+    const lock = await this.#acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
     this.#taken.push(lock)
     return lock
   }

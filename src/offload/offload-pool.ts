@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { describe, PikoError } from '../errors.ts'
+import { anything, aTable, type OptionChecks, problemsText, readOptions, unknownOptions } from '../options.ts'
 import { type OffloadStats, ThreadPool, type ThreadPoolOptions } from './thread-pool.ts'
 import { type OffloadReply, type OffloadTask } from './worker.ts'
 
@@ -82,7 +83,19 @@ export class OffloadPool {
 // Measured on Node 24: at 2 MB the start of a thread aborts the whole process, at 4 MB it does not.
 const SMALLEST_HEAP_MB = 8
 
-function withDefaults(options: OffloadOptions): ThreadPoolOptions {
+const OPTIONS = {
+  threads: anything,
+  idleTimeoutMs: anything,
+  resourceLimits: aTable,
+} satisfies OptionChecks<OffloadOptions>
+const MEMORY = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb']
+
+function withDefaults(given: OffloadOptions): ThreadPoolOptions {
+  const { options, problems } = readOptions<OffloadOptions>(given, OPTIONS, '{ threads: 4 }')
+  const unknown = options.resourceLimits ? unknownOptions(options.resourceLimits, MEMORY, 'resourceLimits.') : []
+  const all = [...problems, ...unknown]
+  if (all.length > 0)
+    throw new PikoError('SETTINGS_INVALID', problemsText('offload', all), { details: { problems: all } })
   const { threads = Math.max(1, availableParallelism() - 1), idleTimeoutMs = 60_000, resourceLimits } = options
   if (!Number.isInteger(threads) || threads < 1) throw invalid('threads', threads, 'a whole number from 1')
   if (!(idleTimeoutMs >= 0)) throw invalid('idleTimeoutMs', idleTimeoutMs, 'milliseconds from 0')

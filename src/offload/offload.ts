@@ -1,9 +1,11 @@
 import { type Transferable } from 'node:worker_threads'
+import { PikoError } from '../errors.ts'
 import { defaultPool } from './default-pool.ts'
 import { reviveError } from './error-transfer.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
 import { type Movable, type Moved, transferList } from './move.ts'
-import { type OffloadPool } from './offload-pool.ts'
+import { anAbortSignal, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { OffloadPool } from './offload-pool.ts'
 import { callSignal, wantRunSignals } from './signal.ts'
 
 type AnyFunction = (...args: never[]) => unknown
@@ -27,6 +29,18 @@ export interface OffloadCallOptions {
   readonly signal?: AbortSignal
   /** Buffers (or views of them) in the arguments to hand over instead of copying; they are empty here afterwards. */
   readonly transfer?: readonly Movable[]
+}
+
+const isPool = expecting('an OffloadPool', (value) => value instanceof OffloadPool)
+const CALL_OPTIONS: OptionChecks<OffloadCallOptions> = {
+  signal: anAbortSignal,
+  transfer: expecting('a list of buffers, views of them or ports', Array.isArray),
+}
+
+function checked<T extends object>(call: string, given: T, checks: OptionChecks<T>): Partial<T> {
+  const { options, problems } = readOptions<T>(given, checks, `{ ${Object.keys(checks)[0] ?? ''}: … }`)
+  if (problems.length === 0) return options
+  throw new PikoError('OFFLOAD_FAILED', problemsText(call, problems), { details: { problems } })
 }
 
 const NOTHING: readonly Transferable[] = []
@@ -57,8 +71,8 @@ export type OffloadHandle<M> = Offloaded<M> & {
  */
 export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
+  const { pool = defaultPool } = checked('offload', options, { pool: isPool })
   wantRunSignals()
-  const pool = options.pool ?? defaultPool
   let file: string | undefined
   const callable = (callOptions: OffloadCallOptions) => (name: string) =>
     async function offloaded(...args: unknown[]): Promise<unknown> {
@@ -70,7 +84,8 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
       throw withSite(reviveError(reply.error), file, site)
     }
 
-  const $with = (callOptions: OffloadCallOptions): unknown => functions({}, callable(callOptions))
+  const $with = (callOptions: OffloadCallOptions): unknown =>
+    functions({}, callable(checked('$with', callOptions, CALL_OPTIONS)))
   return functions({ $with }, callable({})) as OffloadHandle<M>
 }
 

@@ -1,4 +1,6 @@
+import { propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
+import { aFunction, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { Resource, type ResourceClass, type ResourceContext } from './resource.ts'
 
 /**
@@ -22,10 +24,24 @@ export interface ResourceDefinition<T, O = undefined> {
   close?(opened: O): unknown
 }
 
+const isSize = (size: unknown): boolean => size === Infinity || (Number.isSafeInteger(size) && (size as number) >= 1)
+const SIZE = 'a whole number from 1 on, or Infinity'
+
+const CHECKS: OptionChecks<ResourceDefinition<unknown, unknown>> = {
+  name: aText,
+  size: expecting(SIZE, isSize),
+  open: aFunction,
+  acquire: expecting('an async generator function', (value) => typeof value === 'function'),
+  check: aFunction,
+  close: aFunction,
+}
+
+const EXAMPLE = "{ name: 'warehouse', acquire: async function* () { … } }"
+
 /**
  * A {@link Resource} class from functions; all types are inferred.
  *
- * @throws PikoError `RESOURCE_FAILED` when the name, the size or `acquire` is not usable
+ * @throws PikoError `RESOURCE_FAILED` naming every option that is unknown or not usable
  * @example
  * const Warehouse = defineResource({
  *   name: 'warehouse',
@@ -39,13 +55,7 @@ export interface ResourceDefinition<T, O = undefined> {
  * })
  */
 export function defineResource<T, O = undefined>(definition: ResourceDefinition<T, O>): ResourceClass<T> {
-  const { name, size = Infinity } = definition
-  if (typeof name !== 'string' || name === '') throw invalid(name, `its name is ${describe(name)}; expected a text`)
-  const { acquire } = definition as { readonly acquire: unknown }
-  if (typeof acquire !== 'function') {
-    throw invalid(name, `acquire is ${describe(acquire)}; expected an async generator function`)
-  }
-  assertSize(name, size)
+  const { name, size = Infinity } = checked(definition)
 
   class DefinedResource extends Resource<T> {
     static override readonly size = size
@@ -78,12 +88,19 @@ export function defineResource<T, O = undefined>(definition: ResourceDefinition<
   return DefinedResource
 }
 
-/** @throws PikoError `RESOURCE_FAILED` */
-export function assertSize(name: string, size: unknown): void {
-  if (size === Infinity || (Number.isSafeInteger(size) && (size as number) >= 1)) return
-  throw invalid(name, `its size is ${describe(size)}; expected a whole number from 1 on, or Infinity`)
+function checked<T, O>(definition: ResourceDefinition<T, O>): { readonly name: string; readonly size?: number } {
+  const { options, problems } = readOptions(definition, CHECKS, EXAMPLE, ['name', 'acquire'])
+  const { name, size } = options
+  if (name === undefined || problems.length > 0) throw invalid(propertyOf(definition, 'name'), problems)
+  return { name, ...(size !== undefined && { size }) }
 }
 
-function invalid(name: unknown, problem: string): PikoError {
-  return new PikoError('RESOURCE_FAILED', `resource ${typeof name === 'string' ? name : describe(name)}: ${problem}`)
+/** @throws PikoError `RESOURCE_FAILED` */
+export function assertSize(name: string, size: unknown): void {
+  if (!isSize(size)) throw invalid(name, [`size is ${describe(size)}; expected ${SIZE}`])
+}
+
+function invalid(name: unknown, problems: readonly string[]): PikoError {
+  const what = problemsText(`resource ${typeof name === 'string' ? name : describe(name)}`, problems)
+  return new PikoError('RESOURCE_FAILED', what, { details: { problems } })
 }

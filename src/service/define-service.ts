@@ -1,5 +1,19 @@
 import { type Logger } from '../job/context.ts'
+import { propertyOf } from '../errors-read.ts'
+import { describe } from '../errors.ts'
+import {
+  aFunction,
+  anything,
+  aTable,
+  aText,
+  expecting,
+  listOf,
+  type OptionChecks,
+  readOptions,
+  unknownOptions,
+} from '../options.ts'
 import { type Duration } from '../time/duration.ts'
+import { serviceInvalid } from './invalid.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { type CrontabOptions, type TimerOptions } from './timer.ts'
 
@@ -36,6 +50,7 @@ export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
 /**
  * A {@link Service} without a class.
  *
+ * @throws PikoError `SERVICE_INVALID` naming every option that is unknown or not usable
  * @example
  * const cache = defineService({
  *   name: 'cache',
@@ -44,7 +59,53 @@ export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
  * })
  */
 export function defineService(definition: ServiceDefinition): Service {
+  assertDefinition(definition)
   return new DefinedService(definition)
+}
+
+const CHECKS: OptionChecks<ServiceDefinition> = {
+  name: aText,
+  log: aTable,
+  clock: aTable,
+  observer: aTable,
+  taskGrace: anything,
+  stopTimeout: anything,
+  start: aFunction,
+  run: aFunction,
+  stop: aFunction,
+  children: listOf(
+    'services',
+    expecting('a Service', (value) => value instanceof Service),
+  ),
+  timers: aTable,
+  crontabs: aTable,
+}
+
+/** What the timers and crontabs of a definition take. */
+const REPEATED: Readonly<Record<'timers' | 'crontabs', readonly [when: string, ...names: string[]]>> = {
+  timers: ['every', 'run', 'immediate'],
+  crontabs: ['cron', 'run', 'timezone'],
+}
+
+function assertDefinition(definition: ServiceDefinition): void {
+  const { options, problems } = readOptions<ServiceDefinition>(definition, CHECKS, "{ name: 'cache' }", ['name'])
+  const all = [
+    ...problems,
+    ...repeatedProblems('timers', options.timers ?? {}),
+    ...repeatedProblems('crontabs', options.crontabs ?? {}),
+  ]
+  if (all.length > 0) throw serviceInvalid(String(propertyOf(definition, 'name')), all)
+}
+
+function repeatedProblems(kind: keyof typeof REPEATED, given: object): string[] {
+  return Object.entries(given).flatMap(([name, one]: [string, unknown]) => {
+    const place = `${kind}.${name}`
+    const [when, ...names] = REPEATED[kind]
+    if (aTable(one) !== undefined) return [`${place} is ${describe(one)}; expected { ${when}: …, run: (ctx) => … }`]
+    const run = propertyOf(one, 'run')
+    const notRun = typeof run === 'function' ? [] : [`${place}.run is ${describe(run)}; expected a function`]
+    return [...unknownOptions(one as object, [when, ...names], `${place}.`), ...notRun]
+  })
 }
 
 class DefinedService extends Service {

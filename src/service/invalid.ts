@@ -1,8 +1,14 @@
 import { PikoError } from '../errors.ts'
+import { problemsText } from '../options.ts'
 
 /** A use of a service that can't work: a wrong option, a start at the wrong time. */
-export function serviceInvalid(service: string, problem: string, details: Record<string, unknown> = {}): PikoError {
-  return new PikoError('SERVICE_INVALID', `service ${JSON.stringify(service)}: ${problem}`, {
-    details: { service, ...details },
+export function serviceInvalid(
+  service: string,
+  problem: string | readonly string[],
+  details: Record<string, unknown> = {},
+): PikoError {
+  const problems = typeof problem === 'string' ? [problem] : problem
+  return new PikoError('SERVICE_INVALID', problemsText(`service ${JSON.stringify(service)}`, problems), {
+    details: { service, ...(problems.length > 1 && { problems }), ...details },
   })
 }

@@ -1,4 +1,6 @@
+import { propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
+import { aFunction, anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { isRowModel, mark, type RowHandler } from './on.ts'
 import { type RowModel, Sink, type SinkClass, type SinkEnv, type SinkScope } from './sink.ts'
 
@@ -15,10 +17,24 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
   close?(): unknown
 }
 
+const isBatchSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
+const BATCH_SIZE = 'a whole number from 1 on'
+
+const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {
+  name: aText,
+  batchSize: expecting(BATCH_SIZE, isBatchSize),
+  on: anything,
+  open: aFunction,
+  clear: aFunction,
+  close: aFunction,
+}
+
+const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
+
 /**
  * A {@link Sink} class from functions; the rows are typed by their models.
  *
- * @throws PikoError `SINK_FAILED` when the name, the batch size or a pair is not usable
+ * @throws PikoError `SINK_FAILED` naming every option that is unknown or not usable
  * @example
  * const Orders = defineSink({
  *   name: 'orders',
@@ -27,9 +43,7 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
  * })
  */
 export function defineSink<const Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): SinkClass {
-  const { name, batchSize = Sink.batchSize } = definition
-  if (typeof name !== 'string' || name === '') throw invalid(name, `its name is ${describe(name)}; expected a text`)
-  assertBatchSize(name, batchSize)
+  const { name, batchSize = Sink.batchSize, on } = checked(definition)
 
   class DefinedSink extends Sink {
     static override readonly batchSize = batchSize
@@ -38,18 +52,9 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
   const define = (method: string, value: unknown): void => {
     Object.defineProperty(DefinedSink.prototype, method, { value, configurable: true, writable: true })
   }
-  const pairs: readonly unknown[] = Array.isArray(definition.on) ? definition.on : []
-  if (pairs.length === 0) throw invalid(name, 'it receives nothing; expected on: [[model, handler], …]')
-  const seen = new Set<unknown>()
-  for (const [index, pair] of pairs.entries()) {
-    const [model, handler] = Array.isArray(pair) ? (pair as unknown[]) : []
-    if (!isRowModel(model) || typeof handler !== 'function') {
-      throw invalid(name, `on[${index}] is ${describe(pair)}; expected [zod schema or class, function]`)
-    }
-    if (seen.has(model)) throw invalid(name, `on[${index}] has the model of an earlier pair; expected each model once`)
-    seen.add(model)
+  for (const [index, [model, handler]] of on.entries()) {
     // A function of its own: the same handler may serve two sinks, and the mark must not be on both.
-    const method: RowHandler<RowModel> = (rows, batch) => (handler as RowHandler<RowModel>)(rows, batch)
+    const method: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
     mark(method, model)
     define(`on${index}`, method)
   }
@@ -60,12 +65,47 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
   return DefinedSink
 }
 
-/** @throws PikoError `SINK_FAILED` */
-export function assertBatchSize(name: string, batchSize: unknown): void {
-  if (Number.isSafeInteger(batchSize) && (batchSize as number) >= 1) return
-  throw invalid(name, `its batchSize is ${describe(batchSize)}; expected a whole number from 1 on`)
+interface CheckedSink {
+  readonly name: string
+  readonly batchSize?: number
+  readonly on: readonly Pair[]
 }
 
-function invalid(name: unknown, problem: string): PikoError {
-  return new PikoError('SINK_FAILED', `sink ${typeof name === 'string' ? name : describe(name)}: ${problem}`)
+function checked<Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): CheckedSink {
+  const { options, problems } = readOptions(definition, CHECKS, EXAMPLE, ['name'])
+  const { name, batchSize } = options
+  const { pairs, problems: wrongPairs } = pairsOf(options.on)
+  const all = [...problems, ...wrongPairs]
+  if (name === undefined || all.length > 0) throw invalid(propertyOf(definition, 'name'), all)
+  return { name, ...(batchSize !== undefined && { batchSize }), on: pairs }
+}
+
+type Pair = readonly [RowModel, RowHandler<RowModel>]
+
+function pairsOf(on: unknown): { readonly pairs: readonly Pair[]; readonly problems: readonly string[] } {
+  const given: readonly unknown[] = Array.isArray(on) ? on : []
+  if (given.length === 0) return { pairs: [], problems: ['it receives nothing; expected on: [[model, handler], …]'] }
+  const problems: string[] = []
+  const seen = new Set<unknown>()
+  const pairs = given.flatMap((pair, index): Pair[] => {
+    const [model, handler] = Array.isArray(pair) ? (pair as unknown[]) : []
+    if (!isRowModel(model) || typeof handler !== 'function') {
+      problems.push(`on[${index}] is ${describe(pair)}; expected [zod schema or class, function]`)
+      return []
+    }
+    if (seen.has(model)) problems.push(`on[${index}] has the model of an earlier pair; expected each model once`)
+    seen.add(model)
+    return [[model, handler as RowHandler<RowModel>]]
+  })
+  return { pairs, problems }
+}
+
+/** @throws PikoError `SINK_FAILED` */
+export function assertBatchSize(name: string, batchSize: unknown): void {
+  if (!isBatchSize(batchSize)) throw invalid(name, [`batchSize is ${describe(batchSize)}; expected ${BATCH_SIZE}`])
+}
+
+function invalid(name: unknown, problems: readonly string[]): PikoError {
+  const what = problemsText(`sink ${typeof name === 'string' ? name : describe(name)}`, problems)
+  return new PikoError('SINK_FAILED', what, { details: { problems } })
 }

@@ -1,4 +1,6 @@
+import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
+import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { retryContention } from './contention.ts'
 import { type SinkBatch, type SinkScope } from './sink.ts'
 import { type SqlDatabase, type SqlExecutor, type SqlValue } from './sql.ts'
@@ -45,14 +47,9 @@ export class SqlTable<Row extends object> {
   readonly #fenceColumn: string | undefined
   readonly #chunkSize: number
 
-  /** @throws PikoError `SINK_FAILED` for a name that is no identifier, a column given twice, a wrong chunk size */
-  constructor({
-    name,
-    columns,
-    windowColumn = 'window_start',
-    fenceColumn,
-    chunkSize = MOST_ROWS,
-  }: SqlTableOptions<Row>) {
+  /** @throws PikoError `SINK_FAILED` for an unknown option, a name that is no identifier, a column given twice, a wrong chunk size */
+  constructor(given: SqlTableOptions<Row>) {
+    const { name, columns, windowColumn = 'window_start', fenceColumn, chunkSize = MOST_ROWS } = checked(given)
     const pairs: [string, unknown][] = isList(columns)
       ? columns.map((column) => [column, column])
       : Object.entries(columns)
@@ -263,6 +260,28 @@ interface WindowKey {
  */
 export function sqlTable<Row extends object>(options: SqlTableOptions<Row>): SqlTable<Row> {
   return new SqlTable(options)
+}
+
+const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
+  name: aText,
+  columns: expecting("a list of columns, or { property: 'column' }", isObject),
+  windowColumn: expecting('the name of a column, or null', (value) => value === null || typeof value === 'string'),
+  fenceColumn: aText,
+  chunkSize: anything,
+}
+
+function checked<Row extends object>(given: SqlTableOptions<Row>): SqlTableOptions<Row> {
+  const example = "{ name: 'orders', columns: ['id', 'total'] }"
+  const { options, problems } = readOptions<SqlTableOptions<Row>>(given, CHECKS, example, ['name', 'columns'])
+  if (problems.length === 0) return options as SqlTableOptions<Row>
+  const name = propertyOf(given, 'name')
+  throw new PikoError(
+    'SINK_FAILED',
+    problemsText(`table ${typeof name === 'string' ? name : describe(name)}`, problems),
+    {
+      details: { problems },
+    },
+  )
 }
 
 /** A transaction that is run again after a deadlock or a lock timeout. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkedOptions } from '../engine/check-options.ts'
 import { Piko, type PikoOptions } from '../engine/app.ts'
 
 export interface TestAppOptions extends PikoOptions {
@@ -17,6 +18,7 @@ export interface TestAppOptions extends PikoOptions {
  * expect(run.output).toEqual({ rows: 3 })
  */
 export async function startTestApp(options: TestAppOptions): Promise<Piko> {
+  checkedOptions(options)
   const folder = await mkdtemp(join(tmpdir(), 'piko-test-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   const { piko, ...sections } = options.settings ?? {}

@@ -40,6 +40,7 @@ beforeAll(() => {
   compileInto('dist', [
     'errors.ts',
     'errors-read.ts',
+    'options.ts',
     'thread-module.ts',
     ...readdirSync(join(root, 'src/offload')).map((name) => `offload/${name}`),
   ])

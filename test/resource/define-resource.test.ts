@@ -141,11 +141,11 @@ describe('defineResource', () => {
   })
 
   it.each([
-    [{ name: '' }, 'resource : its name is ""; expected a text'],
+    [{ name: '' }, 'resource : name is ""; expected a text'],
     [{ name: 'db', acquire: 1 }, 'resource db: acquire is 1; expected an async generator function'],
-    [{ name: 'db', size: 0 }, 'resource db: its size is 0; expected a whole number from 1 on, or Infinity'],
-    [{ name: 'db', size: 1.5 }, 'its size is 1.5'],
-    [{ name: 'db', size: '5' }, 'its size is "5"'],
+    [{ name: 'db', size: 0 }, 'resource db: size is 0; expected a whole number from 1 on, or Infinity'],
+    [{ name: 'db', size: 1.5 }, 'size is 1.5'],
+    [{ name: 'db', size: '5' }, 'size is "5"'],
   ])('refuses %o', (wrong, message) => {
     const definition = { acquire: async function* () {}, ...wrong } as unknown as Parameters<typeof defineResource>[0]
     expect(() => defineResource(definition)).toThrow(message)

@@ -230,7 +230,7 @@ describe('ResourcePool.borrow', () => {
       static override readonly size = 0
       async *acquire(): AsyncGenerator<never, void, void> {}
     }
-    await expect(pool.borrow({ db: Sized }, resourceContext())).rejects.toThrow('resource Sized: its size is 0')
+    await expect(pool.borrow({ db: Sized }, resourceContext())).rejects.toThrow('resource Sized: size is 0')
   })
 
   it('makes an instance again for the next run when the constructor failed', async () => {

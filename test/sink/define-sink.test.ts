@@ -70,9 +70,9 @@ describe('defineSink', () => {
   })
 
   it.each([
-    [{ name: '' }, 'sink : its name is ""; expected a text'],
-    [{ batchSize: 0 }, 'sink orders: its batchSize is 0; expected a whole number from 1 on'],
-    [{ batchSize: Infinity }, 'its batchSize is Infinity'],
+    [{ name: '' }, 'sink : name is ""; expected a text'],
+    [{ batchSize: 0 }, 'sink orders: batchSize is 0; expected a whole number from 1 on'],
+    [{ batchSize: Infinity }, 'batchSize is Infinity'],
     [{ on: [] }, 'sink orders: it receives nothing; expected on: [[model, handler], …]'],
     [{ on: [['Order', () => {}]] }, 'on[0] is ["Order",null]; expected [zod schema or class, function]'],
     [{ on: [[Order]] }, 'on[0] is [null]'],

@@ -1,0 +1,136 @@
+import { RUN_LOG_LEVELS } from '../job/run-log.ts'
+import { type MapOptions, type RunLockOptions } from '../job/context.ts'
+import { BACKFILL_STATES } from '../job/backfill.ts'
+import { ENDED_STATES, RUN_STATES } from '../job/run.ts'
+import { PikoError } from '../errors.ts'
+import {
+  aFunction,
+  anAbortSignal,
+  anything,
+  aText,
+  expecting,
+  flag,
+  listOf,
+  oneOf,
+  type OptionCheck,
+  type OptionChecks,
+  problemsText,
+  readOptions,
+  unknownOptions,
+  wholeNumber,
+} from '../options.ts'
+import { Service } from '../service/service.ts'
+import { type BackfillFilter } from '../store/backfill-store.ts'
+import { type CancelFilter } from '../store/cancel-store.ts'
+import { type CoverageFilter } from '../store/ledger-spans.ts'
+import { type ReplayFilter } from '../store/replay-store.ts'
+import { type RunLogFilter } from '../store/run-log-store.ts'
+import { type RunFilter } from '../store/run-store.ts'
+import { type WindowState } from '../store/tables.ts'
+import { type WindowFilter } from '../store/window-store.ts'
+import { type BackfillRequest } from './backfill-control.ts'
+import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
+import { type LockOptions } from './locks.ts'
+import { type PruneOptions } from './run-control.ts'
+
+const limit = wholeNumber(0)
+const WINDOW_STATES: Readonly<Record<WindowState, true>> = {
+  pending: true,
+  succeeded: true,
+  failed: true,
+  cancelled: true,
+  skipped: true,
+  waiting: true,
+  stale: true,
+}
+
+const item: OptionChecks<EnqueueItem> = {
+  config: anything,
+  input: anything,
+  runAt: anything,
+  priority: anything,
+  idempotencyKey: anything,
+}
+
+/**
+ * The options of every call of an app. A misspelt one would mean: no limit, no filter, all runs. What has a check of its own further
+ * down (instants, durations, configs, keys) is `anything` here.
+ */
+const CALLS = {
+  start: { under: expecting('a Service', (value) => value instanceof Service) },
+  addService: { first: flag },
+  run: { ...item, window: anything, wait: flag, signal: anAbortSignal } satisfies OptionChecks<RunOptions>,
+  enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
+  enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
+  runs: { jobId: aText, state: oneOf(...RUN_STATES), limit } satisfies OptionChecks<RunFilter>,
+  cancelAll: { ids: anything, jobId: aText, state: oneOf('queued', 'running') } satisfies OptionChecks<CancelFilter>,
+  replay: {
+    ids: anything,
+    jobId: aText,
+    state: oneOf('failed', 'cancelled'),
+    since: anything,
+  } satisfies OptionChecks<ReplayFilter>,
+  logs: {
+    attempt: wholeNumber(0),
+    level: oneOf(...RUN_LOG_LEVELS),
+    after: wholeNumber(0),
+    limit,
+  } satisfies OptionChecks<RunLogFilter>,
+  prune: {
+    olderThan: anything,
+    states: listOf('states', oneOf(...ENDED_STATES)),
+    jobId: aText,
+    dryRun: flag,
+  } satisfies OptionChecks<PruneOptions>,
+  windows: {
+    state: oneOf(...Object.keys(WINDOW_STATES)),
+    from: anything,
+    to: anything,
+    limit,
+  } satisfies OptionChecks<WindowFilter>,
+  coverage: { from: anything, to: anything, limit } satisfies OptionChecks<CoverageFilter>,
+  backfill: {
+    from: anything,
+    to: anything,
+    parallel: anything,
+    order: anything,
+    only: anything,
+    config: anything,
+    priority: anything,
+  } satisfies OptionChecks<BackfillRequest>,
+  backfills: { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
+  'backfill.wait': { signal: anAbortSignal, onProgress: aFunction },
+  'configs.save': { effectiveFrom: anything },
+  'locks.acquire': { ttl: anything, wait: anything, signal: anAbortSignal } satisfies OptionChecks<LockOptions>,
+  'ctx.map': { concurrency: anything } satisfies OptionChecks<MapOptions>,
+  'ctx.lock': { ttl: anything, wait: anything } satisfies OptionChecks<RunLockOptions>,
+}
+
+/**
+ * The options of a call, each read once.
+ *
+ * @throws PikoError `USAGE` naming everything that is wrong with them
+ */
+export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
+  const checks: Readonly<Record<string, OptionCheck>> = CALLS[call]
+  const { options, problems } = readOptions(given, checks, `{ ${Object.keys(checks)[0] ?? ''}: … }`)
+  if (problems.length === 0) return options as T
+  throw wrong(call, problems)
+}
+
+const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
+const ENQUEUE_NAMES: ReadonlySet<string> = new Set(Object.keys(CALLS.enqueue))
+
+/** Options of `app.enqueue`, or of an item of `app.enqueueMany`: there may be a million, so only their names are looked at. */
+export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): void {
+  if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
+  const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES
+  for (const name in given) {
+    if (!names.has(name) && Object.hasOwn(given, name)) throw wrong(call, unknownOptions(given, [...names]))
+  }
+}
+
+function wrong(call: string, problems: readonly string[]): PikoError {
+  const subject = call.startsWith('ctx.') || call.startsWith('backfill.') ? call : `app.${call}`
+  return new PikoError('USAGE', problemsText(subject, problems), { details: { problems } })
+}

@@ -1,0 +1,109 @@
+import { describe, headline, isObject, propertyOf } from '../errors-read.ts'
+import { isPikoError, PikoError } from '../errors.ts'
+import {
+  aTable,
+  aText,
+  expecting,
+  flag,
+  listOf,
+  milliseconds,
+  type OptionChecks,
+  placed,
+  problemsText,
+  readOptions,
+} from '../options.ts'
+import { Service } from '../service/service.ts'
+import { loadSettings } from '../settings/load.ts'
+import { type Settings } from '../settings/settings.ts'
+import { type PikoOptions } from './app.ts'
+
+/** What is called of a logger. */
+const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const
+const CLOCK_METHODS = ['now', 'monotonic', 'sleep'] as const
+
+const CHECKS: OptionChecks<PikoOptions> = {
+  jobs: jobSources,
+  settings: aTable,
+  logger: (value) => {
+    const lacking = lackingMethods(value, LOGGER_METHODS)
+    if (lacking.length === 0) return undefined
+    const what = value === console ? 'console' : describe(value)
+    return (
+      `is ${what}, which lacks ${lacking.join(', ')}; expected a logger of pino such as pino({ level: 'info' }). ` +
+      'Leave it out for the logger of Piko, which [piko] log_level and log_json set'
+    )
+  },
+  services: listOf(
+    'services',
+    expecting('a Service, or a class of one that is constructed without arguments', isServiceSource),
+  ),
+  plan: flag,
+  execute: flag,
+  only: listOf('job ids', aText),
+  clock: (value) => {
+    const lacking = lackingMethods(value, CLOCK_METHODS)
+    return lacking.length === 0
+      ? undefined
+      : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a clock such as ManualClock of piko/testing`
+  },
+  graceMs: milliseconds,
+}
+
+const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'
+
+/**
+ * What `new Piko` was given, each option read once, with the settings that it leads to.
+ *
+ * @throws PikoError `USAGE` naming every wrong option, and what is wrong with the settings; `SETTINGS_INVALID` when that is all
+ */
+export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly settings: Settings } {
+  const { options, problems } = readOptions(given, CHECKS, EXAMPLE)
+  const loaded = settingsOf(options)
+  if (problems.length > 0 || typeof loaded === 'string') {
+    const all = typeof loaded === 'string' ? [...problems, loaded] : [...problems, ...settingsProblems(loaded)]
+    throw new PikoError('USAGE', problemsText('new Piko', all), { details: { problems: all } })
+  }
+  if (isPikoError(loaded)) throw loaded
+  return { options, settings: loaded }
+}
+
+/** A text: they could not even be read. */
+function settingsOf({ settings }: PikoOptions): Settings | PikoError | string {
+  try {
+    return loadSettings(settings ? { overrides: settings } : {}).settings
+  } catch (thrown) {
+    return isPikoError(thrown) ? thrown : `settings can't be read: reading them threw ${headline(thrown)}`
+  }
+}
+
+function settingsProblems(loaded: Settings | PikoError): string[] {
+  return isPikoError(loaded) ? [loaded.message] : []
+}
+
+function lackingMethods(value: unknown, methods: readonly string[]): string[] {
+  return methods.filter((method) => typeof propertyOf(value, method) !== 'function')
+}
+
+function isServiceSource(value: unknown): boolean {
+  return value instanceof Service || (typeof value === 'function' && propertyOf(value, 'prototype') instanceof Service)
+}
+
+const MAX_DEPTH = 20
+
+/** What a source holds is looked at when the app starts: a class may be constructed for that. */
+function jobSources(value: unknown, depth = 0): string | undefined {
+  if (typeof value === 'string') {
+    return `is ${describe(value)}; expected classes or definitions of jobs: name files with settings: { piko: { jobs: [${describe(value)}] } }`
+  }
+  if (Array.isArray(value) && depth < MAX_DEPTH) {
+    const items: readonly unknown[] = value
+    for (const [index, item] of items.entries()) {
+      const problem = jobSources(item, depth + 1)
+      if (problem !== undefined) return placed(`[${index}]`, problem)
+    }
+    return undefined
+  }
+  if (isObject(value)) return undefined
+  const circular = value === undefined ? ' (undefined is also what modules see that import each other in a circle)' : ''
+  return `is ${describe(value)}; expected a class or an instance with @job methods, a definition of a job, a module of these, or a list${circular}`
+}

@@ -1,0 +1,126 @@
+import { expect, it } from 'vitest'
+import { Piko, type PikoOptions } from '../../src/engine/app.ts'
+import { type PikoError } from '../../src/errors.ts'
+import { defineService } from '../../src/service/define-service.ts'
+import { Service } from '../../src/service/service.ts'
+import { createLogger } from '../../src/telemetry/log.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { startTestApp } from '../../src/testing/test-app.ts'
+import { rejected, thrown } from '../support/thrown.ts'
+
+class Cache extends Service {}
+
+const make = (options: unknown): Piko => new Piko(options as PikoOptions)
+const refusal = (options: unknown): PikoError => thrown(() => make(options))
+const throwing = (name: string): object =>
+  Object.defineProperty({}, name, {
+    enumerable: true,
+    get() {
+      throw new Error('boom')
+    },
+  })
+
+it('an app takes every option of its type, and one that is undefined', () => {
+  const logger = createLogger({ level: 'silent', json: true, name: 'test' })
+  const settings = { piko: { log_level: 'silent' } }
+  const services = [Cache, new Cache(), defineService({ name: 'mine' })]
+  const all = { jobs: [[class {}], {}], settings, logger, services, plan: false, execute: false, only: ['a'] }
+  expect(make({ ...all, clock: new ManualClock(), graceMs: 0 }).log).toBe(logger)
+  expect(make({ settings, logger: undefined, jobs: undefined, plan: undefined }).settings.piko.logLevel).toBe('silent')
+})
+
+/** Not in the title of a test: some can't be printed. */
+const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
+  [null, 'the options are null; expected an object, such as new Piko({ jobs: [OrderJobs] })'],
+  ['jobs/**/*.ts', 'the options are "jobs/**/*.ts"; expected an object'],
+  [[{ jobs: [] }], 'the options are [{"jobs":[]}]; expected an object'],
+  [
+    { logger: console },
+    "logger is console, which lacks child, isLevelEnabled; expected a logger of pino such as pino({ level: 'info' }). Leave it out for",
+  ],
+  [{ logger: 'debug' }, 'logger is "debug", which lacks trace, debug, info, warn, error, child, isLevelEnabled;'],
+  [{ logger: null }, 'logger is null, which lacks trace,'],
+  [{ loger: console }, 'unknown option "loger", did you mean "logger"?'],
+  [{ Jobs: [] }, 'unknown option "Jobs", did you mean "jobs"?'],
+  [{ grace_ms: 1 }, 'unknown option "grace_ms", did you mean "graceMs"?'],
+  [
+    { concurrency: 5 },
+    'unknown option "concurrency"; the options are jobs, settings, logger, services, plan, execute, only, clock, graceMs',
+  ],
+  [
+    { jobs: 'jobs/*.ts' },
+    'jobs is "jobs/*.ts"; expected classes or definitions of jobs: name files with settings: { piko: { jobs: ["jobs/*.ts"] } }',
+  ],
+  [{ jobs: [{}, [undefined]] }, 'jobs[1][0] is undefined; expected a class or an instance with @job methods'],
+  [{ jobs: 7 }, 'jobs is 7; expected'],
+  [{ settings: 'settings.toml' }, 'settings is "settings.toml"; expected an object'],
+  [{ settings: [] }, 'settings is []; expected an object'],
+  [{ settings: { piko: throwing('slots') } }, "settings can't be read: reading them threw Error: boom"],
+  [{ services: Cache }, 'services is function Cache; expected a list of services'],
+  [{ services: [Cache, class Plain {}] }, 'services[1] is function Plain; expected a Service, or a class of one'],
+  [{ plan: 'no' }, 'plan is "no"; expected true or false'],
+  [{ execute: 0 }, 'execute is 0; expected true or false'],
+  [{ only: 'a' }, 'only is "a"; expected a list of job ids'],
+  [{ only: ['a', 5] }, 'only[1] is 5; expected a text'],
+  [{ clock: Date }, 'clock is function Date, which lacks monotonic, sleep; expected a clock such as ManualClock'],
+  [{ graceMs: '5s' }, 'graceMs is "5s"; expected milliseconds from 0 to 2147483647'],
+  [{ graceMs: -1 }, 'graceMs is -1; expected'],
+  [{ graceMs: NaN }, 'graceMs is NaN; expected'],
+  [throwing('plan'), "plan can't be read: reading it threw Error: boom"],
+
+  [
+    {
+      only: new Proxy(['a'], {
+        get: () => {
+          throw new Error('trap')
+        },
+      }),
+    },
+    "only can't be read: reading it threw Error: trap",
+  ],
+]
+
+it('an app is not made of options that are unknown, of a wrong kind or unreadable', () => {
+  for (const [options, problem] of REFUSED) {
+    const error = refusal(options)
+    expect(error.message).toContain(problem)
+    expect(error).toMatchObject({ code: 'USAGE', details: { problems: [expect.any(String)] } })
+  }
+})
+
+it('an app names all that is wrong with its options and its settings at once', () => {
+  const error = refusal({
+    logger: console,
+    loger: 1,
+    plan: 'yes',
+    only: [''],
+    settings: { piko: { leese: '5s', lease: 'x' } },
+  })
+  expect(error.message.split('\n')[0]).toBe('new Piko has 5 problems:')
+  for (const what of [
+    '"loger", did',
+    'logger is console',
+    'plan is "yes"',
+    'only[0] is ""',
+    'piko.leese',
+    'piko.lease = "x"',
+  ])
+    expect(error.message).toContain(what)
+  expect(error.details['problems']).toHaveLength(5)
+})
+
+it('an app whose settings alone are wrong says SETTINGS_INVALID', () => {
+  expect(refusal({ settings: { piko: { leese: '5s' } } }).code).toBe('SETTINGS_INVALID')
+})
+
+it('an app reads its options once: what changes in them afterwards changes nothing', async () => {
+  const options = { jobs: [], execute: false, settings: { piko: { log_level: 'silent' } } as const, plan: false }
+  const app = make(options)
+  options.execute = 5 as never
+  await expect(app.tree()).resolves.toBeInstanceOf(Service)
+})
+
+it('an app for tests checks its options too', async () => {
+  expect((await rejected(startTestApp({ jobs: [], loger: 1 } as never))).message).toContain('did you mean "logger"')
+  expect((await rejected(startTestApp(undefined as never))).code).toBe('USAGE')
+})
