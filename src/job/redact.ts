@@ -52,12 +52,25 @@ function hideValues(text: string, key: RegExp): string {
     const start = match.index + match[0].length
     const [open, end] = valueOf(text, start, WHOLE_LINE.test(match[0]))
     if (end === open || text.startsWith(HIDDEN, open)) continue
+    if (open === start && isProse(text, match, text.slice(open, end))) continue
     // JSON must stay JSON: a number that stands without quotes gets those of its key.
     const quotes = open === start ? (match[1] ?? '') : ''
     shown += text.slice(from, open) + quotes + HIDDEN + quotes
     from = end
   }
   return from === 0 ? text : shown + text.slice(from)
+}
+
+const PROSE_KEY = /^(token|password)[ \t]{0,4}:[ \t]/i
+/** A dictionary's word, or a sign: what a parser stumbled over. */
+const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
+
+/** `unexpected token: SELECT`, and what servers say of a refused login: `(using password: YES)`. A password may be a word. */
+function isProse(text: string, match: RegExpExecArray, value: string): boolean {
+  const key = PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
+  // Of a longer name, such as access_token, it is a value.
+  if (key === undefined || /[\w-]/.test(text.charAt(match.index - 1))) return false
+  return key === 'token' ? PROSE_TOKEN.test(value) : value === 'YES' || value === 'NO'
 }
 
 const OPENING = /(\\*)(["'`])/y
