@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { printError } from '../../src/cli/print-error.ts'
 import { toError } from '../../src/errors.ts'
@@ -38,7 +38,7 @@ async function hostileProject(): Promise<Project> {
         .values({
           ...{ id, description: HOSTILE, schedule, planned_schedule: schedule, code_schedule: schedule, windows },
           ...{ ledger_start: '2026-01-01T00:00:00.000Z', window_cursor: at, created_at: at, updated_at: at },
-        } as never)
+        })
         .execute()
     }
     const error = JSON.stringify({ name: HOSTILE, message: HOSTILE, stack: HOSTILE, code: HOSTILE })
@@ -58,7 +58,7 @@ async function hostileProject(): Promise<Project> {
       .execute()
     await db
       .insertInto('piko_job_config')
-      .values({ job_id: 'daily', version: 1, config: json, effective_from: at, created_at: at } as never)
+      .values({ job_id: 'daily', version: 1, config: json, effective_from: at, created_at: at })
       .execute()
     await db
       .insertInto('piko_run_log')
@@ -81,21 +81,18 @@ async function hostileProject(): Promise<Project> {
 /** What a command prints, on both outputs, errors included. */
 async function printed(args: readonly string[]): Promise<string> {
   let text = ''
-  const { stdout, stderr } = process
-  const kept = [stdout.write, stderr.write] as const
-  const write = ((chunk: string | Uint8Array) => {
+  const keep = (chunk: string | Uint8Array): boolean => {
     text += String(chunk)
     return true
-  }) as typeof stdout.write
-  stdout.write = write
-  stderr.write = write
+  }
+  const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockImplementation(keep))
   const json = args.includes('--json')
   try {
     await createProgram({ json }).parseAsync(['node', 'piko', ...args])
   } catch (thrown) {
     printError(toError(thrown), { json })
   } finally {
-    ;[stdout.write, stderr.write] = kept
+    for (const spy of spies) spy.mockRestore()
   }
   return text
 }
