@@ -1,6 +1,6 @@
 import { toError } from '../errors.ts'
 import { type Logger } from '../job/context.ts'
-import { type Claim } from '../job/run.ts'
+import { type Claim, type RatePlace } from '../job/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type RunSinks } from '../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'
@@ -36,6 +36,8 @@ export class Attempt {
   /** Those that the handler has taken. */
   locks: RunLocks | undefined
   sinks: RunSinks | undefined
+  /** The place within a rate that it uses. */
+  place: RatePlace | undefined
   /** Take its deadlines back. */
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
@@ -46,6 +48,7 @@ export class Attempt {
 
   constructor(claim: Claim, nodeId: string, job: JobDefinition, startedAt: number, parts: AttemptParts) {
     this.claim = claim
+    this.place = claim.place
     this.nodeId = nodeId
     this.job = job
     this.startedAt = startedAt

@@ -200,7 +200,7 @@ export class Dispatcher extends LoopService {
     for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
-    for (const claim of claims) this.#executor.take(claim, nodeId, this.#source)
+    this.#handOver(claims, nodeId)
     if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
@@ -209,6 +209,21 @@ export class Dispatcher extends LoopService {
     }
     // What it left aside may be due all the same.
     return isAhead ? this.#options.pollMs : this.#rest(heard)
+  }
+
+  /** A place within a rate may open in a moment: its run needs no slot until then. */
+  #handOver(claims: readonly Claim[], nodeId: string): void {
+    const now = this.#clock.monotonic()
+    const early = new Map<number, Claim[]>()
+    for (const claim of claims) {
+      const opensAt = claim.place?.opensAt ?? 0
+      const group = early.get(opensAt)
+      if (opensAt <= now) this.#executor.take(claim, nodeId, this.#source)
+      else if (group) group.push(claim)
+      else early.set(opensAt, [claim])
+    }
+    for (const [opensAt, group] of early)
+      this.#executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 
   /** Nothing is due, unless it was heard of meanwhile. */

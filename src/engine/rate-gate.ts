@@ -1,7 +1,8 @@
 import { toError } from '../errors.ts'
+import { type AdmissionLimits } from '../job/admission.ts'
 import { type RatePlace } from '../job/run.ts'
 import { type Blocked } from '../store/admission.ts'
-import { type PlaceAnswer, type PlaceRequest, type RateStore } from '../store/rate-store.ts'
+import { type PlaceAnswer, type PlaceDelay, type PlaceRequest, type RateStore } from '../store/rate-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Attempt } from './attempt.ts'
 import { Batcher } from './batcher.ts'
@@ -40,50 +41,79 @@ export class RateGate {
   }
 
   /** Whether the handler may begin at this moment. */
-  isOpen(place: RatePlace): boolean {
-    return this.#parts.clock.monotonic() - place.askedAt <= place.validMs
+  isOpen({ opensAt, closesAt }: RatePlace): boolean {
+    const now = this.#parts.clock.monotonic()
+    return now >= opensAt && now <= closesAt
   }
 
   /**
-   * Calls `begin` as soon as the run has a valid place, in the same turn of the event loop.
+   * Calls `begin` as soon as the run has an open place, in the same turn of the event loop.
    *
    * @param leave called instead when the run has to go back to the queue
    * @throws the reason of the attempt's abort
    */
-  async pass<T>(attempt: Attempt, late: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
-    const { claim, job } = attempt
+  async pass<T>(attempt: Attempt, given: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+    const { claim } = attempt
     const { clock, holdsLease } = this.#parts
-    const limit = job.policy.limits?.rate
-    // The claim goes by the same definition.
-    if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate, and no rate`)
-    const name = { jobId: claim.jobId, key: late.key, limit }
-    const waiting = { jobId: claim.jobId, ...(limit.isKeyed && { rateKey: late.key }) }
+    const limit = limitOf(attempt)
+    const name = { jobId: claim.jobId, key: given.key, limit }
+    const waiting = { jobId: claim.jobId, ...(limit.isKeyed && { rateKey: given.key }) }
     const until = clock.monotonic() + PATIENCE_MS
-    let unused: RatePlace | undefined = late
+    let unused: RatePlace | undefined = given
     let lateTries = 1
-    this.#waiting.add(waiting)
     try {
       for (;;) {
+        if (unused) await this.#untilOpen(attempt, unused)
+        if (!holdsLease()) break
+        if (unused && this.isOpen(unused)) {
+          this.#waiting.delete(waiting)
+          attempt.place = unused
+          return await begin()
+        }
+        this.#waiting.add(waiting)
         const answer: PlaceAnswer = await this.#batcher.add({ ...name, lateTries, unused })
         attempt.throwIfAborted()
-        if (!holdsLease()) break
         unused = 'place' in answer ? answer.place : undefined
-        if ('place' in answer) {
-          if (this.isOpen(answer.place)) {
-            this.#waiting.delete(waiting)
-            return await begin()
-          }
-          lateTries += 1
-        } else {
-          if (clock.monotonic() + answer.retryInMs > until) break
-          await clock.sleep(answer.retryInMs, attempt.signal)
-          attempt.throwIfAborted()
-        }
+        if ('place' in answer) lateTries += 1
+        else if (clock.monotonic() + answer.retryInMs > until) break
+        else await this.#sleep(attempt, answer.retryInMs)
       }
     } finally {
       this.#waiting.delete(waiting)
     }
     return await leave()
+  }
+
+  /** The first turn of the handler is over: when it lasted for longer than its place covers, the place has to be counted later. */
+  begun(attempt: Attempt): void {
+    const { place: used } = attempt
+    if (!used || this.#parts.clock.monotonic() <= used.overAt) return
+    const request = { jobId: attempt.claim.jobId, key: used.key, limit: limitOf(attempt), used }
+    void this.#postpone(request)
+  }
+
+  /** Until it is written, or its place no longer counts. */
+  async #postpone(request: PlaceDelay): Promise<void> {
+    const { clock } = this.#parts
+    const until = request.used.overAt + request.limit.perMs
+    for (;;) {
+      const answer = await this.#batcher.add(request)
+      if ('place' in answer || clock.monotonic() + answer.retryInMs > until) return
+      await clock.sleep(answer.retryInMs)
+    }
+  }
+
+  async #untilOpen(attempt: Attempt, { opensAt }: RatePlace): Promise<void> {
+    for (;;) {
+      const ms = opensAt - this.#parts.clock.monotonic()
+      if (ms <= 0) return
+      await this.#sleep(attempt, Math.ceil(ms))
+    }
+  }
+
+  async #sleep(attempt: Attempt, ms: number): Promise<void> {
+    await this.#parts.clock.sleep(ms, attempt.signal)
+    attempt.throwIfAborted()
   }
 
   async #exchange(requests: readonly PlaceRequest[]): Promise<PlaceAnswer[]> {
@@ -94,4 +124,11 @@ export class RateGate {
       return requests.map(() => ({ retryInMs: OUTAGE_MS }))
     }
   }
+}
+
+function limitOf({ job }: Attempt): NonNullable<AdmissionLimits['rate']> {
+  const limit = job.policy.limits?.rate
+  // The claim goes by the same definition.
+  if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate, and no rate`)
+  return limit
 }

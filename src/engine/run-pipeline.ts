@@ -154,7 +154,11 @@ export class RunPipeline implements RunActions {
 
   #call(attempt: Attempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
     const context = new RunContext(attempt, config, values, writers, this)
-    return withRunSignal(attempt, () => attempt.job.handler(context, values))
+    try {
+      return withRunSignal(attempt, () => attempt.job.handler(context, values))
+    } finally {
+      if (attempt.place) this.#parts.rateGate.begun(attempt)
+    }
   }
 
   /** From the handler to the outcome. */

@@ -58,16 +58,18 @@ export interface Run {
   readonly cancelRequestedAt: Date | undefined
 }
 
-/** A place within the rate of a job: the handler may begin while it is valid. */
+/** A place within the rate of a job: the handler may begin while it is open. */
 export interface RatePlace {
   /** Empty for a job as a whole. */
   readonly key: string
   /** When it is counted, on the database's clock. */
   readonly at: number
-  /** When the node asked for it, on the node's monotonic clock. */
-  readonly askedAt: number
-  /** How long from then on. */
-  readonly validMs: number
+  /** The handler may not begin before this, on the node's monotonic clock. */
+  readonly opensAt: number
+  /** Nor after this. */
+  readonly closesAt: number
+  /** A handler that is in its first turn still at this time has to be counted later. */
+  readonly overAt: number
 }
 
 /** A run that this node holds. */

@@ -117,7 +117,7 @@ function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): N
 }
 
 function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
-  const retryInMs = rates.untilFree(rate)
+  const retryInMs = rates.untilTaken(rate)
   if (retryInMs === 0) return undefined
   return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
 }

@@ -7,20 +7,36 @@ import { type RateLimit } from '../job/admission.ts'
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
 /** A span is kept in this many parts, however large its limit. */
-const PARTS = 64
+const PARTS = 128
 
-/** With the part that an instant is rounded up to, a place comes back at most a tenth of a span later. */
-const SLACK_SHARE = 0.08
-/** Less than this does not outlast the database's answer and a busy machine, however short the span. */
-const MIN_SLACK_MS = 50
-const MAX_SLACK_MS = 2_000
+/** With the part that an instant is rounded up to, a place comes back at most a twentieth of a span later. */
+const SLACK_SHARE = 0.04
+/** Less than this does not outlast a busy machine, however short the span. */
+const MIN_SLACK_MS = 40
+const MAX_SLACK_MS = 1_000
 /** A node that is late although it had this much is blocked for most of its time. */
 const MAX_GROWN_SLACK_MS = 60_000
-/** The rest of the slack covers what the node can't see: a process that the machine sets aside, and the server at the other end. */
-const VALID_SHARE = 0.25
+/** The rest of the slack covers what the node can't see: the way to the server at the other end. */
+const VALID_SHARE = 0.5
+/** A handler whose first turn ends within this share of the slack is counted late enough. */
+const SEEN_SHARE = 0.75
+
+/** A place is taken this long before it is free, so that the claim and its answer take nothing of the rate. */
+const MAX_AHEAD_MS = 50
+const AHEAD_SHARE = 0.05
+
+/** How long before it is free a place is taken. */
+export function aheadMs({ perMs }: RateLimit): number {
+  return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
+}
 
 function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
+}
+
+/** A place that is free before the answer is likely to be there is counted from then on. */
+export function answerMs(limit: RateLimit): number {
+  return Math.floor(aheadMs(limit) / 2)
 }
 
 /**
@@ -33,9 +49,14 @@ export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
 }
 
-/** How long after the node asked for its place the handler may begin. */
+/** How long after the place is free the handler may begin. */
 export function validMs(slack: number): number {
   return slack * VALID_SHARE
+}
+
+/** How long after the place is free the handler may be in its first turn: the call that the rate is for may be the last thing it does there. */
+export function seenMs(slack: number): number {
+  return slack * SEEN_SHARE
 }
 
 /**
@@ -70,7 +91,7 @@ export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): bo
 }
 
 function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): number {
-  return nowMs + slack + partMs(limit)
+  return nowMs + aheadMs(limit) + slack + partMs(limit)
 }
 
 /**
@@ -88,13 +109,13 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** The instant at which a place that is taken now is counted: the end of a part, so that no span ever holds more than the limit. */
-export function countedAt(nowMs: number, limit: RateLimit, slack: number): number {
+/** The instant at which a place that is free then is counted: the end of a part, so that no span ever holds more than the limit. */
+export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
-  return Math.ceil((nowMs + slack) / part) * part
+  return Math.ceil((freeMs + slack) / part) * part
 }
 
-/** With places that are taken now, counted at `at`. */
+/** With places that are counted at `at`. */
 export function withStarts(starts: Starts, added: number, at: number, limit: RateLimit, slack: number): Starts {
   const index = starts.findIndex(([other]) => other >= at)
   const isThere = starts[index]?.[0] === at

@@ -4,13 +4,22 @@ import { type Database } from './database.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
 /** For a run whose place is no longer valid. */
-export interface PlaceRequest extends RateName {
+export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
   /** See `slackMs`. */
   readonly lateTries: number
   /** The place that it did not use. */
   readonly unused: RatePlace | undefined
 }
+
+/** For a run whose first turn lasted for longer than its place covers. */
+export interface PlaceDelay extends RateName {
+  readonly limit: RateLimit
+  /** The place that it used. */
+  readonly used: RatePlace
+}
+
+export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
@@ -23,7 +32,8 @@ export class RateStore {
   }
 
   /**
-   * Exchanges places, all in one transaction: those that were not used are given back first.
+   * Exchanges places, all in one transaction: those that were not used are given back first, and those that were used late are counted
+   * later.
    *
    * @param monotonic the node's clock
    * @returns the answers in order
@@ -35,9 +45,13 @@ export class RateStore {
       const jobs = trx.selectFrom('piko_job').select('id').orderBy('id').modifyEnd(dialect.forUpdate)
       await jobs.where('id', 'in', [...new Set(requests.map(({ jobId }) => jobId))]).execute()
       const rates = await RateWindows.read(trx, dialect, requests, monotonic)
-      for (const request of requests) if (request.unused) rates.giveBack(request, request.unused)
+      for (const request of requests) {
+        if ('used' in request) rates.postpone(request, request.used)
+        else if (request.unused) rates.giveBack(request, request.unused)
+      }
       const answers = requests.map((request): PlaceAnswer => {
-        const retryInMs = rates.untilFree(request)
+        if ('used' in request) return { place: request.used }
+        const retryInMs = rates.untilTaken(request)
         return retryInMs > 0 ? { retryInMs } : { place: rates.take(request, request.lateTries) }
       })
       const refused = await rates.write(trx, dialect)

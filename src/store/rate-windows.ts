@@ -5,8 +5,11 @@ import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { LAST_INSTANT_MS } from '../time/instant.ts'
 import { type Dialect } from './dialect.ts'
 import {
+  aheadMs,
+  answerMs,
   areOfFuture,
   countedAt,
+  seenMs,
   slackMs,
   startsSince,
   storedStarts,
@@ -42,16 +45,17 @@ interface RateWindow extends RateName {
   readonly limit: RateLimit
   starts: Starts
   isChanged: boolean
-  /** What is taken with the same slack is one place, many times. */
-  taken: { readonly place: RatePlace; readonly slack: number; count: number } | undefined
+  /** What is taken with the same slack, and is free at the same time, is one place, many times. */
+  taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
 /** Some rates, read and written under the locks of their jobs' rows. */
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** On the node's monotonic clock, before the database was asked for its time. */
+  /** On the node's monotonic clock, before the database was asked for its time, and when it had answered. */
   #askedAt = 0
+  #answeredAt = 0
 
   /** @param monotonic the node's clock */
   static async read(
@@ -67,6 +71,7 @@ export class RateWindows {
     const all = [...windows.#windows.values()]
     windows.#askedAt = monotonic()
     const { now } = await trx.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+    windows.#answeredAt = monotonic()
     windows.#nowMs = dialect.date(now).getTime()
     const rows = await trx
       .selectFrom('piko_rate')
@@ -85,24 +90,53 @@ export class RateWindows {
     return windows
   }
 
-  /** Milliseconds until a place is free; 0: now. */
-  untilFree(name: RateName): number {
+  /** Milliseconds until a place may be taken; 0: now. It may be free a moment later. */
+  untilTaken(name: RateName): number {
     const window = this.#windowOf(name)
-    return untilFree(window.starts, window.taken?.count ?? 0, this.#nowMs, window.limit)
+    const freeInMs = this.#freeInMs(window)
+    const ahead = aheadMs(window.limit)
+    return freeInMs <= ahead ? 0 : freeInMs - ahead
+  }
+
+  #freeInMs({ starts, taken, limit }: RateWindow): number {
+    return untilFree(starts, taken?.count ?? 0, this.#nowMs, limit)
   }
 
   /** @param lateTries see `slackMs` */
   take(name: RateName, lateTries = 0): RatePlace {
     const window = this.#windowOf(name)
     const slack = slackMs(window.limit, lateTries)
-    if (window.taken?.slack !== slack) {
+    const freeInMs = this.#freeInMs(window)
+    if (window.taken?.slack !== slack || window.taken.freeInMs !== freeInMs) {
       this.#settle(window)
-      const at = countedAt(this.#nowMs, window.limit, slack)
-      const place = { key: window.key, at, askedAt: this.#askedAt, validMs: validMs(slack) }
-      window.taken = { place, slack, count: 0 }
+      window.taken = { place: this.#placeOf(window, slack, freeInMs), slack, freeInMs, count: 0 }
     }
     window.taken.count += 1
     return window.taken.place
+  }
+
+  /** The database read its clock after the question and before its answer: a place opens as if at the answer, and closes as if at the question. */
+  #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
+    const usedInMs = Math.max(freeInMs, answerMs(limit))
+    const earliest = this.#askedAt + usedInMs
+    return {
+      key,
+      at: countedAt(this.#nowMs + usedInMs, limit, slack),
+      opensAt: this.#answeredAt + freeInMs,
+      closesAt: earliest + validMs(slack),
+      overAt: earliest + seenMs(slack),
+    }
+  }
+
+  /** Counts a place later: its handler was called in time, and set aside in its first turn. */
+  postpone(name: RateName, { at }: RatePlace): void {
+    const window = this.#windowOf(name)
+    this.#settle(window)
+    const { limit } = window
+    const slack = slackMs(limit)
+    const others = withoutStart(window.starts, at)
+    window.starts = withStarts(others, 1, countedAt(this.#nowMs, limit, slack), limit, slack)
+    window.isChanged = true
   }
 
   /** Gives a place back that was not used. One that no longer counts, or was moved since by a clock set back, stays as it is. */

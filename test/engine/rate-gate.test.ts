@@ -27,6 +27,7 @@ describeEachStore((fixture) => {
   let lent: Gate
   let returned: number
   let exchanges: number
+  let firstTurnMs: number
   let exchange: RateStore['exchange']
   let registry: JobRegistry
   let limits: ReadonlyMap<string, AdmissionLimits>
@@ -41,6 +42,7 @@ describeEachStore((fixture) => {
     told = []
     calls = []
     exchanges = 0
+    firstTurnMs = 0
     exchange = (requests, monotonic) => store.rates.exchange(requests, monotonic)
     returned = 0
     lent = new Gate()
@@ -57,7 +59,10 @@ describeEachStore((fixture) => {
         }
       },
     })
-    const handler = (): void => void calls.push(clock.now())
+    const handler = (): void => {
+      clock.advance(firstTurnMs)
+      calls.push(clock.now())
+    }
     registry = JobRegistry.of([
       defineJob({ id: 'plain', rate: '2/s' }, handler),
       defineJob({ id: 'borrower', rate: '2/s', resources: { slow } }, handler),
@@ -124,11 +129,16 @@ describeEachStore((fixture) => {
     )
   }
 
+  const firstCountedAt = async (): Promise<number> => {
+    const rows = await store.database.db.selectFrom('piko_rate').select('starts').execute()
+    return Math.min(...rows.flatMap((row) => (JSON.parse(row.starts) as Starts).map(([at]) => at)))
+  }
+
   it('calls a handler in time without asking again', async () => {
     await enqueue('plain', [undefined, undefined, undefined])
     const claims = await claim()
     expect(claims).toHaveLength(2)
-    clock.advance(20)
+    clock.advance(45)
     await Promise.all(claims.map(ended))
     expect([calls.length, exchanges]).toEqual([2, 0])
   })
@@ -136,16 +146,60 @@ describeEachStore((fixture) => {
   it('exchanges the places of runs that are too late, all of one turn at once, and takes no more than before', async () => {
     await enqueue('plain', [undefined, undefined])
     const claims = await claim()
-    clock.advance(21)
+    clock.advance(46)
     await Promise.all(claims.map(ended))
     expect([calls.length, exchanges]).toEqual([2, 1])
     expect(await places()).toEqual({ '': 2 })
     // The places count from when the handlers began.
-    clock.advance(1_050)
+    clock.advance(1_040)
     await enqueue('plain', [undefined])
     expect(await claim()).toEqual([])
     clock.advance(200)
     expect(await claim()).toHaveLength(1)
+  })
+
+  it('takes a place a moment before it is free, and begins when it is', async () => {
+    await enqueue('plain', [undefined, undefined])
+    await Promise.all((await claim()).map(ended))
+    const begunAt = calls[0]!
+    await enqueue('plain', [undefined, undefined])
+    let claims: readonly Claim[] = []
+    while ((claims = await claim()).length === 0) clock.advance(5)
+    const takenAt = clock.now()
+    const over = Promise.all(claims.map(ended))
+    await eventually(() => expect(clock.sleeping).toBe(2))
+    expect(calls).toHaveLength(2)
+    clock.advance(50)
+    await over
+    expect([takenAt - begunAt < 1_080, calls.slice(2).every((at) => at - begunAt >= 1_040), exchanges]).toEqual([
+      true,
+      true,
+      0,
+    ])
+  })
+
+  it('counts a place later whose handler was set aside in its first turn', async () => {
+    firstTurnMs = 300
+    await enqueue('plain', [undefined])
+    await Promise.all((await claim()).map(ended))
+    firstTurnMs = 0
+    await eventually(() => expect(exchanges).toBe(1))
+    await eventually(async () => expect(await firstCountedAt()).toBeGreaterThanOrEqual(calls[0]!))
+    expect(await places()).toEqual({ '': 1 })
+  })
+
+  it('counts the place of a key later, after an outage as well', async () => {
+    exchange = (requests, monotonic) => {
+      if (exchanges === 1) return Promise.reject(new Error('the server is away'))
+      return store.rates.exchange(requests, monotonic)
+    }
+    firstTurnMs = 300
+    await enqueue('keyed', ['a'])
+    await Promise.all((await claim()).map(ended))
+    await eventually(() => expect(clock.sleeping).toBe(1))
+    clock.advance(200)
+    await eventually(async () => expect(await firstCountedAt()).toBeGreaterThanOrEqual(calls[0]!))
+    expect(await places()).toEqual({ a: 1 })
   })
 
   it('exchanges the place of a key for one of the same key', async () => {
