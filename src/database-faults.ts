@@ -142,17 +142,44 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
   return undefined
 }
 
+/** A value that Piko does not even send to the database. */
+export class UnstorableValue extends RangeError {}
+
 /**
  * True when a value is why a statement failed, so that the other rows of a batch may be written without it: the database refuses the value,
- * or Piko or the driver can't even send it. Never for an outage, contention, a wrong statement, or a commit whose answer was lost.
+ * or Piko or the driver can't even send it. Never for an outage, contention, a wrong statement, a commit whose answer was lost, or a fault of
+ * the code.
  */
 export function isRefusedValue(error: unknown): boolean {
   const fault = databaseFault(error)
   if (fault !== undefined) return fault === 'data'
   if (!isError(error)) return false
   const { code, errno, sqlState } = fieldsOf(error)
-  if (code === 'USAGE' || error instanceof RangeError || error instanceof TypeError) return true
+  if (code === 'USAGE' || error instanceof UnstorableValue || isRefusedByRuntime(error)) return true
   return typeof errno === 'number' && typeof sqlState === 'string'
+}
+
+/**
+ * True when an item of a batch may be why the batch failed, so that it makes sense to try the items apart: a refused value, or code that a
+ * single item has brought to fall. Only for callers that keep an item that fails alone.
+ */
+export function isFaultOfItem(error: unknown): boolean {
+  if (isRefusedValue(error)) return true
+  return databaseFault(error) === undefined && (error instanceof TypeError || error instanceof RangeError)
+}
+
+/** What Node's own functions, and with them the drivers, throw for a value that they do not take. */
+const RUNTIME_REFUSALS: ReadonlySet<unknown> = new Set([
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_OUT_OF_RANGE',
+])
+/** The engine gives these no code. */
+const ENGINE_REFUSALS: ReadonlySet<unknown> = new Set(['Invalid time value', 'Invalid string length'])
+
+function isRefusedByRuntime(error: Error): boolean {
+  if (!(error instanceof TypeError || error instanceof RangeError)) return false
+  return RUNTIME_REFUSALS.has(propertyOf(error, 'code')) || ENGINE_REFUSALS.has(propertyOf(error, 'message'))
 }
 
 /**

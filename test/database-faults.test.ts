@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { databaseFault, endsTransaction, isConnectionLost, isRefusal } from '../src/database-faults.ts'
+import {
+  databaseFault,
+  endsTransaction,
+  isConnectionLost,
+  isFaultOfItem,
+  isRefusal,
+  isRefusedValue,
+  UnstorableValue,
+} from '../src/database-faults.ts'
 import { PikoError } from '../src/errors.ts'
 
 const server = (errno: number, message = ''): Error => Object.assign(new Error(message), { errno, sqlState: 'HY000' })
@@ -62,5 +70,41 @@ describe('what an error of the database means', () => {
       ...[true, true, true],
       ...[false, false],
     ])
+  })
+
+  it('is a refused value where the database, a driver or Piko does not take it, and never a fault of the code', () => {
+    const thrownBy = (work: () => unknown): unknown => {
+      try {
+        return work()
+      } catch (error) {
+        return error
+      }
+    }
+    const refused = [
+      server(1406),
+      server(4_999),
+      sqlite(19),
+      new UnstorableValue('too far'),
+      new PikoError('USAGE', 'no JSON'),
+      thrownBy(() => new Date(Number.NaN).toISOString()),
+      thrownBy(() => 'x'.repeat(2 ** 30)),
+      thrownBy(() => Buffer.from(5 as never)),
+    ]
+    expect(refused.map((error) => [isRefusedValue(error), isFaultOfItem(error)])).toEqual(
+      refused.map(() => [true, true]),
+    )
+    const recurse = (): number => recurse() + 1
+    const faults = [
+      thrownBy(() => (undefined as unknown as Date).getTime()),
+      thrownBy(recurse),
+      thrownBy(() => (5 as unknown as () => void)()),
+    ]
+    expect(faults.map((error) => [isRefusedValue(error), isFaultOfItem(error)])).toEqual(
+      faults.map(() => [false, true]),
+    )
+    const others = [server(1205), server(1047), server(1054), new Error('unknown'), 'a text', undefined]
+    expect(others.map((error) => [isRefusedValue(error), isFaultOfItem(error)])).toEqual(
+      others.map(() => [false, false]),
+    )
   })
 })

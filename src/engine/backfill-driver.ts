@@ -1,4 +1,4 @@
-import { databaseFault } from '../database-faults.ts'
+import { databaseFault, isRefusedValue } from '../database-faults.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
@@ -16,6 +16,7 @@ import { type Leader } from './leader.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 import { timelineOf } from './plan-job.ts'
+import { refusedBackfill, refusedWindow } from './refused-runs.ts'
 
 /** Steps of one backfill before the others have their turn. */
 const STEPS = 3
@@ -86,11 +87,14 @@ export class BackfillDriver extends LoopService {
         )
       } catch (thrown) {
         // The functions are the user's: one backfill that fails must not hold up the others.
+        const isRefused = isRefusedValue(thrown)
         const isOption = isOptionFault(thrown, jobId)
         if (!isOption && databaseFault(thrown) === 'outage') throw thrown
-        const retryInMs = isOption ? PAUSE_MS : this.#pollMs
-        if (isOption) this.#rests.set(id, { ms: SHORTEST_REST_MS, until: this.#clock.monotonic() + retryInMs })
-        reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: 1 })
+        const isToRest = isOption || isRefused
+        const retryInMs = isToRest ? PAUSE_MS : this.#pollMs
+        if (isToRest) this.#rests.set(id, { ms: SHORTEST_REST_MS, until: this.#clock.monotonic() + retryInMs })
+        const told = isRefused ? refusedBackfill(id, jobId, thrown) : thrown
+        reportFailure(this.#events, { loop: this.name, thrown: told, retryInMs, failures: 1 })
       }
     }
     return pauseMs
@@ -105,11 +109,15 @@ export class BackfillDriver extends LoopService {
     if (leftMs > 0) return leftMs
     for (let steps = 0; steps < STEPS; steps++) {
       if (!this.#leader.isLeader) return this.#pollMs
-      const { looked, queued, ended } = await this.#store.backfills.step(id, jobId, {
+      const { looked, queued, ended, refused } = await this.#store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
         waits: job.policy.dependsOn.length > 0,
         runOf: (window, backfill) => this.#runOf(job, window, backfill),
       })
+      if (refused) {
+        const thrown = refusedWindow(jobId, refused.window, refused.refusal)
+        reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
+      }
       if (ended) {
         this.#events.emit('backfill.changed', { backfillId: id, jobId, state: ended })
         return this.#pollMs

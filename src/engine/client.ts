@@ -21,7 +21,7 @@ import { assertNames, optionsOf } from './call-options.ts'
 import { eachItem } from './each-item.ts'
 import { storableConfig } from './run-config.ts'
 import { timelineOf } from './plan-job.ts'
-import { refusedRuns } from './refused-runs.ts'
+import { clearly, refusedRuns } from './refused-runs.ts'
 import { type RunWaiter } from './run-waiter.ts'
 
 /** How `app.run` asks for a run. */
@@ -178,7 +178,7 @@ export class Client extends Service {
     const run = this.#keyed(this.#newRun(jobId, options))
     await this.#windowOf(this.#registry.get(jobId), undefined)
     if (trx === undefined) return this.#store(run)
-    const [id] = await this.#enqueueIn(trx, [run])
+    const [id] = await clearly(jobId, 1, () => this.#enqueueIn(trx, [run]))
     return id as number
   }
 
@@ -199,16 +199,14 @@ export class Client extends Service {
       return this.#keyed(this.#newRun(jobId, item))
     })
     await this.#windowOf(this.#registry.get(jobId), undefined)
-    if (trx !== undefined) return this.#enqueueIn(trx, runs)
+    if (trx !== undefined) return clearly(jobId, runs.length, () => this.#enqueueIn(trx, runs))
     this.#assertOutside('app.enqueueMany without trx')
-    try {
-      if (!runs.some(({ unique }) => unique)) return await this.#enqueue(runs)
+    return clearly(jobId, runs.length, async () => {
+      if (!runs.some(({ unique }) => unique)) return this.#enqueue(runs)
       const ids = await this.#runs.enqueueUniqueMany(jobId, runs)
       this.#onEnqueued(runs.map(dueAt))
       return ids
-    } catch (thrown) {
-      throw refusedRuns(jobId, runs.length, thrown)
-    }
+    })
   }
 
   /** Resolves with the run once it is settled, whatever its end. */
@@ -251,8 +249,8 @@ export class Client extends Service {
       if (typeof stored === 'number') return stored
       throw stored
     }
-    const id = await this.#inTurn(JSON.stringify([run.jobId, unique.key]), () =>
-      this.#runs.enqueueUnique({ ...run, unique }),
+    const id = await clearly(run.jobId, 1, () =>
+      this.#inTurn(JSON.stringify([run.jobId, unique.key]), () => this.#runs.enqueueUnique({ ...run, unique })),
     )
     this.#onEnqueued([dueAt(run)])
     return id
@@ -306,7 +304,7 @@ export class Client extends Service {
   }
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {
-    const runId = await this.#windows.enqueue(run)
+    const runId = await clearly(run.jobId, 1, () => this.#windows.enqueue(run))
     this.#onEnqueued([dueAt(run)])
     return runId
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isRefusedValue } from '../database-faults.ts'
+import { isFaultOfItem } from '../database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { type Claim, runError, type Transition } from '../job/run.ts'
@@ -7,7 +7,9 @@ import { halved } from '../store/halved.ts'
 import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { Batcher } from './batcher.ts'
+import { type Clock } from './clock.ts'
 import { reportFailure } from './loop-failure.ts'
+import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
 
 interface Item extends Finish {
   readonly nodeId: string
@@ -29,11 +31,13 @@ export class Completer {
   readonly #runs: Pick<RunStore, 'finish'>
   readonly #events: Events
   readonly #batcher: Batcher<Item, Stored>
+  readonly #unstored: UnstoredEnds
   #isAbandoned = false
 
   /** @param isMoreComing whether runs begin, and may end, in the next turn of the event loop: their ends are written together */
-  constructor(runs: Pick<RunStore, 'finish'>, events: Events, isMoreComing?: () => boolean) {
+  constructor(runs: Pick<RunStore, 'finish'>, events: Events, clock: Clock, isMoreComing?: () => boolean) {
     this.#runs = runs
+    this.#unstored = new UnstoredEnds(runs, clock)
     this.#events = events
     this.#batcher = new Batcher((items) => this.#write(items), {
       largest: MOST_RUNS,
@@ -45,6 +49,16 @@ export class Completer {
   finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
     // The failure was told by the event, and the process ends: the lease does the rest.
     this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
+  }
+
+  /** The claims whose ends the database refuses: their runs have been executed, and must not be again. */
+  get unstored(): Iterable<number> {
+    return this.#unstored.fences
+  }
+
+  /** Nothing is tried again from now on. */
+  stop(): void {
+    this.#unstored.stop()
   }
 
   /** Gives up on a database that does not answer, at the end of a shutdown. */
@@ -59,6 +73,7 @@ export class Completer {
         finishes,
         (some) => this.#persist(nodeId, some),
         (finish, refusal) => this.#persistReduced(nodeId, finish, refusal, others),
+        isFaultOfItem,
       )
       for (const { lost, cancelled } of results) {
         for (const claim of lost) others.set(claim, 'lost')
@@ -68,7 +83,7 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** The run fails rather than stay `running`. What can't be stored even then is left to the recovery of its claim. */
+  /** The run fails rather than stay `running`. What can't be stored even then is tried again from time to time. */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,
@@ -76,13 +91,16 @@ export class Completer {
     others: Map<Claim, Stored>,
   ): Promise<FinishResult> {
     const error = unstorable(claim, transition, refusal)
+    const reduced: Finish = { claim, transition: { to: 'failed', error: runError(error) } }
     try {
-      const result = await this.#persist(nodeId, [{ claim, transition: { to: 'failed', error: runError(error) } }])
+      const result = await this.#persist(nodeId, [reduced])
       others.set(claim, { unstorable: error })
       return result
     } catch (thrown) {
-      if (!isRefusedValue(thrown)) throw thrown
-      reportFailure(this.#events, { loop: 'completer', thrown: dropped(claim, thrown), retryInMs: 0, failures: 1 })
+      if (!isFaultOfItem(thrown)) throw thrown
+      this.#unstored.add(nodeId, reduced)
+      const told = { loop: 'completer', thrown: dropped(claim, thrown), retryInMs: REPEAT_MS, failures: 1 }
+      reportFailure(this.#events, told)
       return { lost: [claim], cancelled: [] }
     }
   }
@@ -95,7 +113,7 @@ export class Completer {
         if (failures > 1) this.#events.emit('loop.recovered', { loop: 'completer', failures: failures - 1 })
         return result
       } catch (thrown) {
-        if (this.#isAbandoned || isRefusedValue(thrown)) throw thrown
+        if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
         reportFailure(this.#events, { loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
         await sleep(RETRY_MS)
       }
@@ -115,7 +133,7 @@ function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: un
 function dropped({ runId, jobId }: Claim, refusal: unknown): PikoError {
   return new PikoError(
     'RUN_UNSTORABLE',
-    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running until its claim is recovered. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
+    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running, is not executed again here, and its end is tried again every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
     { cause: toError(refusal), details: { runId, jobId } },
   )
 }

@@ -1,6 +1,6 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { type DependencyStore, type WaitingWindow } from '../store/dependency-store.ts'
+import { type DependencyStore, type RefusedWindow, type WaitingWindow } from '../store/dependency-store.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
@@ -8,6 +8,7 @@ import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
+import { refusedWindow } from './refused-runs.ts'
 
 /** Between two looks, where the first found nothing. */
 const REST_MS = 50
@@ -76,13 +77,14 @@ export class DependencyDriver extends LoopService {
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
     const now = this.#clock.monotonic()
-    const { looked, promoted } = await this.#store.promote(
+    const { looked, promoted, refused } = await this.#store.promote(
       this.#dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
       {
         upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
         runOf: (waiting) => this.#tryRunOf(waiting),
       },
     )
+    for (const one of refused) this.#reportRefused(one)
     if (promoted > 0) this.#onPlanned(promoted)
     if (looked > 0) {
       this.#hasSucceeded = true
@@ -93,6 +95,13 @@ export class DependencyDriver extends LoopService {
     this.#restUntil = this.#clock.now() + Math.max(REST_MS, tookMs)
     // Behind it comes the pause of whoever claims the run.
     return this.#leader.isLeader ? this.#pollMs / 2 : Infinity
+  }
+
+  #reportRefused({ jobId, window, refusal, hasFailed }: RefusedWindow): void {
+    const retryInMs = hasFailed ? 0 : PAUSE_MS
+    if (!hasFailed) this.#setAside.set(jobId, this.#clock.monotonic() + PAUSE_MS)
+    const thrown = refusedWindow(jobId, window, refusal, hasFailed)
+    reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
   /** Undefined where a function of the job fails: the others must not wait for it. */

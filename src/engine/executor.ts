@@ -103,7 +103,7 @@ export class Executor extends Service {
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
     this.#parts = parts
-    this.#completer = new Completer(parts.runs, parts.events, () => this.#pace.isBusy)
+    this.#completer = new Completer(parts.runs, parts.events, parts.clock, () => this.#pace.isBusy)
     this.#rateGate = new RateGate(parts)
     this.#pipeline = new RunPipeline({ ...parts, rateGate: this.#rateGate, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog: parts.runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
@@ -180,9 +180,9 @@ export class Executor extends Service {
     return this.#taken.size
   }
 
-  /** The fences of the claims under way, until their ends are stored. */
+  /** The fences of the claims under way, until their ends are stored; those whose ends the database refuses included. */
   get held(): ReadonlySet<number> {
-    return new Set(this.#taken.keys())
+    return new Set([...this.#taken.keys(), ...this.#completer.unstored])
   }
 
   /**
@@ -264,6 +264,7 @@ export class Executor extends Service {
     this.#handOver()
     this.#noMore.resolve()
     const report = await this.#draining
+    this.#completer.stop()
     this.#draining = undefined
     this.#isLeaving = false
     this.#noMore = Promise.withResolvers()

@@ -1,6 +1,38 @@
 import { isRefusedValue } from '../database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
+import { type Window } from '../time/window.ts'
+
+/** Stores new runs of a job. @throws what `refusedRuns` makes of a refusal */
+export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
+  try {
+    return await store()
+  } catch (thrown) {
+    throw refusedRuns(jobId, count, thrown)
+  }
+}
+
+/** Why a window has no run. */
+export function refusedWindow(jobId: string, { start }: Window, refusal: unknown, hasFailed = true): PikoError {
+  const effect = hasFailed
+    ? 'the window has failed, the others go on. Check triggers on piko_run and piko_window, then run it again with a backfill of the failed ones'
+    : 'it goes on waiting, and is tried again. Check triggers on piko_run and piko_window'
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `the run of window ${start.toISOString()} of job "${jobId}" can't be stored: ${headline(refusal)}; ${effect}`,
+    { cause: toError(refusal), details: { jobId, start: start.toISOString() } },
+  )
+}
+
+/** Why a backfill does not go on. */
+export function refusedBackfill(id: number, jobId: string, refusal: unknown): Error {
+  if (isPikoError(refusal)) return refusal
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `backfill ${id} of job "${jobId}" can't go on: ${headline(refusal)}; all other jobs and backfills do. Check triggers on piko_run, piko_window and piko_backfill`,
+    { cause: toError(refusal), details: { jobId, backfillId: id } },
+  )
+}
 
 /** Why new runs of a job were not stored. What is no refusal, or says enough itself, stays as it is. */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {

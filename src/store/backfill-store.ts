@@ -1,4 +1,5 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
+import { isRefusedValue } from '../database-faults.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
 import { type Database } from './database.ts'
@@ -73,6 +74,15 @@ export interface BackfillStep {
   readonly queued: number
   /** The state that the backfill came to. */
   readonly ended?: BackfillState
+  /** A window whose run the database refuses: it has failed. */
+  readonly refused?: { readonly window: Window; readonly refusal: unknown }
+}
+
+interface StepPlan extends BackfillPlan {
+  /** Windows. */
+  readonly most: number
+  /** Why the run of the next window can't be stored. */
+  readonly refusal?: unknown
 }
 
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
@@ -228,18 +238,25 @@ export class BackfillStore {
    *
    * A process that dies leaves either all of the step or nothing; two leaders at once take turns at the lock.
    *
+   * What the database refuses is tried in smaller and smaller parts. A window that is refused alone has failed.
+   *
+   * @throws the refusal, when the window can't be stored as failed either
    */
   async step(id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
-    for (let tries = 1; ; tries++) {
+    for (let most = STEP, tries = 1; ;) {
       try {
-        return await this.#database.transaction((trx) => this.#step(trx, id, jobId, plan))
+        return await this.#database.transaction((trx) => this.#step(trx, id, jobId, { ...plan, most }))
       } catch (error) {
-        if (tries >= MOST_TRIES || !this.#database.dialect.isDuplicate(error)) throw error
+        if (this.#database.dialect.isDuplicate(error) && tries++ < MOST_TRIES) continue
+        if (!isRefusedValue(error)) throw error
+        if (most === 1)
+          return this.#database.transaction((trx) => this.#step(trx, id, jobId, { ...plan, most, refusal: error }))
+        most = Math.ceil(most / 2)
       }
     }
   }
 
-  async #step(trx: Transaction<Tables>, id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
+  async #step(trx: Transaction<Tables>, id: number, jobId: string, plan: StepPlan): Promise<BackfillStep> {
     const { dialect } = this.#database
     // The planner and a change of the schedule hold this lock too: the windows' bounds stand still.
     await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
@@ -257,7 +274,7 @@ export class BackfillStore {
       backfill.cursor,
     )
     const timeline = plan.timeline(generations).around(stored.windows)
-    const next = nextWindows(timeline, backfill, backfill.cursor, STEP)
+    const next = nextWindows(timeline, backfill, backfill.cursor, plan.most)
     const planned = await this.#write(trx, backfill, next, plan)
     await trx
       .updateTable('piko_backfill')
@@ -268,6 +285,9 @@ export class BackfillStore {
       })
       .where('id', '=', id)
       .execute()
+    const [window] = next.windows
+    const { refusal } = plan
+    if (refusal !== undefined && window) return { looked: 1, queued: 0, refused: { window, refusal } }
     return { looked: next.windows.length, queued: plan.waits ? 0 : planned }
   }
 
@@ -276,14 +296,15 @@ export class BackfillStore {
     trx: Transaction<Tables>,
     backfill: BackfillRow,
     { windows }: Planned,
-    { runOf, waits }: BackfillPlan,
+    { runOf, waits, refusal }: StepPlan,
   ): Promise<number> {
     const { dialect } = this.#database
     const known = await storedWindows(trx, dialect, backfill.jobId, windows)
     const wanted = windows.filter((window) => isToRun(backfill.only, known.get(window.start.getTime())?.state))
     const again = wanted.filter((window) => HAS_RUN.has(known.get(window.start.getTime())?.state))
     await upstreamChanged(trx, dialect, backfill.jobId, again)
-    const rows = waits ? [] : wanted.map((window) => this.#runs.row(runOf(window, backfill)))
+    const hasRuns = !waits && refusal === undefined
+    const rows = !hasRuns ? [] : wanted.map((window) => this.#runs.row(runOf(window, backfill)))
     const ids = await insertRuns(trx, dialect, rows)
     const given = wanted.map((window, index) => ({
       window,
@@ -291,11 +312,13 @@ export class BackfillStore {
       windowId: known.get(window.start.getTime())?.id,
     }))
     const isNew = ({ windowId }: (typeof given)[number]): boolean => windowId === undefined
-    await this.#insertWindows(trx, backfill, given.filter(isNew))
+    const state = refusal !== undefined ? 'failed' : waits ? 'waiting' : 'pending'
+    await this.#insertWindows(trx, backfill, given.filter(isNew), state)
     await this.#takeOver(
       trx,
       backfill,
       given.filter((one) => !isNew(one)),
+      state,
     )
     return wanted.length
   }
@@ -304,10 +327,11 @@ export class BackfillStore {
     trx: Transaction<Tables>,
     { id, jobId }: BackfillRow,
     given: readonly { window: Window; runId: number | null }[],
+    state: WindowState,
   ): Promise<void> {
     const windows = given.map(({ window, runId }) => ({
-      ...{ jobId, window, runId: runId ?? undefined, backfillId: id },
-      state: runId === null ? ('waiting' as const) : ('pending' as const),
+      ...{ jobId, window, state, runId: runId ?? undefined },
+      backfillId: id,
     }))
     await insertWindows(trx, this.#database.dialect, windows)
   }
@@ -317,16 +341,16 @@ export class BackfillStore {
     trx: Transaction<Tables>,
     { id }: BackfillRow,
     given: readonly { runId: number | null; windowId: number | undefined }[],
+    state: WindowState,
   ): Promise<void> {
     if (given.length === 0) return
     const { dialect } = this.#database
-    const waits = given[0]?.runId === null
     const cases = given.map(({ runId, windowId }) => sql`WHEN ${windowId} THEN ${runId}`)
     await trx
       .updateTable('piko_window')
       .set({
-        state: waits ? 'waiting' : 'pending',
-        run_id: waits ? null : sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
+        state,
+        run_id: state !== 'pending' ? null : sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
         backfill_id: id,
         ...{ wait_job: null, wait_at: null, changed_to: null },
         updated_at: dialect.now(),

@@ -1,9 +1,11 @@
 import { type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { isRefusedValue } from '../database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { type Window } from '../time/window.ts'
 import { firstHole } from './coverage.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
+import { halved } from './halved.ts'
 import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
@@ -24,6 +26,21 @@ export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
   /** Undefined: none can be made now; the window goes on waiting. */
   readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
+}
+
+/** A window whose run the database refuses. */
+export interface RefusedWindow {
+  readonly jobId: string
+  readonly window: Window
+  readonly refusal: unknown
+  /** Its row could be changed; otherwise it still waits. */
+  readonly hasFailed: boolean
+}
+
+export interface Promoted {
+  readonly looked: number
+  readonly promoted: number
+  readonly refused: readonly RefusedWindow[]
 }
 
 /** What a job depends on, as registered. */
@@ -51,13 +68,50 @@ export class DependencyStore {
    * Looks at waiting windows of these jobs: those that are covered get runs, the others the instant that they wait for. Windows that
    * are known to wait for something that has not come are not looked at.
    *
-   * @returns how many windows it looked at, and how many of them run
+   * A window whose run the database refuses has failed; the others of its batch get theirs.
+   *
+   * @returns how many windows it looked at, how many of them run, and which were refused
    */
-  async promote(jobIds: readonly string[], promotion: Promotion): Promise<{ looked: number; promoted: number }> {
+  async promote(jobIds: readonly string[], promotion: Promotion): Promise<Promoted> {
     const ids = await this.#ready(jobIds)
-    if (ids.length === 0) return { looked: 0, promoted: 0 }
-    const promoted = await this.#database.transaction((trx) => this.#promote(trx, ids, promotion))
-    return { looked: ids.length, promoted }
+    if (ids.length === 0) return { looked: 0, promoted: 0, refused: [] }
+    const refused: RefusedWindow[] = []
+    const counts = await halved(
+      ids,
+      (some) => this.#database.transaction((trx) => this.#promote(trx, some, promotion)),
+      async (id, refusal) => {
+        refused.push(...(await this.#fail(id, refusal)))
+        return 0
+      },
+    )
+    return { looked: ids.length, promoted: counts.reduce((sum, count) => sum + count, 0), refused }
+  }
+
+  async #fail(id: number, refusal: unknown): Promise<RefusedWindow[]> {
+    const { dialect } = this.#database
+    const row = await this.#database.db
+      .selectFrom('piko_window')
+      .select(['job_id', 'start_at', 'end_at'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (!row) return []
+    const window = { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+    const failing = this.#database.transaction((trx) =>
+      trx
+        .updateTable('piko_window')
+        .set({ state: 'failed', run_id: null, wait_job: null, wait_at: null, updated_at: dialect.now() })
+        .where('id', '=', id)
+        .where('state', '=', 'waiting')
+        .execute(),
+    )
+    const hasFailed = await failing.then(
+      () => true,
+      (thrown: unknown) => {
+        if (isRefusedValue(thrown)) return false
+        throw thrown
+      },
+    )
+    return [{ jobId: row.job_id, window, refusal, hasFailed }]
   }
 
   /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */

@@ -1,3 +1,4 @@
+import { UnstorableValue } from '../database-faults.ts'
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
 import { MAX_DURATION_MS } from '../time/duration.ts'
@@ -131,7 +132,7 @@ function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
 /** They become part of the statement's text. */
 function whole(values: readonly number[]): readonly number[] {
   for (const value of values)
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${String(value)} is no whole number`)
+    if (!Number.isSafeInteger(value)) throw new UnstorableValue(`${String(value)} is no whole number`)
   // `IN ()` is no SQL; no row has this id.
   return values.length > 0 ? values : [-1]
 }
@@ -139,15 +140,15 @@ function whole(values: readonly number[]): readonly number[] {
 /** SQLite would make NULL of a sum that is out of its range, without an error. */
 function wholeSpan(ms: number): number {
   if (Math.abs(ms) <= MAX_DURATION_MS) return Math.round(ms)
-  throw new RangeError(
+  throw new UnstorableValue(
     `a length of time to store is ${ms} ms; expected at most ${MAX_DURATION_MS} ms, which is 500 years`,
   )
 }
 
 function valid(date: Date): Date {
-  if (Number.isNaN(date.getTime())) throw new RangeError('an instant to store is an invalid Date')
+  if (Number.isNaN(date.getTime())) throw new UnstorableValue('an instant to store is an invalid Date')
   if (isInstantMs(date.getTime())) return date
-  throw new RangeError(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
+  throw new UnstorableValue(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
 }
 
 /** Runs that are stored together are due together: the text that was read last is mostly the next one too. */
@@ -158,7 +159,7 @@ function parse(text: string): Date {
   if (last?.text === text) return new Date(last.ms)
   const date = storedInstant(text)
   if (!date) {
-    throw new RangeError(
+    throw new UnstorableValue(
       `a stored instant is ${JSON.stringify(text)}; expected ISO 8601 in UTC, as 2026-01-31T12:00:00.000Z`,
     )
   }

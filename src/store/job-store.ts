@@ -7,7 +7,7 @@ import {
   type Transaction,
   type UpdateObject,
 } from 'kysely'
-import { isRefusedValue } from '../database-faults.ts'
+import { isFaultOfItem } from '../database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../time/instant.ts'
@@ -294,7 +294,7 @@ export class JobStore {
         return { due: rows.length, written, refused: [] }
       })
     } catch (error) {
-      if (!isRefusedValue(error)) throw error
+      if (!isFaultOfItem(error)) throw error
       return this.#planInParts(until, limit, decide, asksActive, scope)
     }
   }
@@ -325,6 +325,7 @@ export class JobStore {
         refused.push({ jobId, refusal })
         return []
       },
+      isFaultOfItem,
     )
     return { due: jobs.length, written: planned.flat(), refused }
   }

@@ -14,6 +14,7 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely'
+import { UnstorableValue } from '../database-faults.ts'
 import { describe, PikoError } from '../errors.ts'
 import { exactInteger, wantsExactIntegers } from './exact-integers.ts'
 import { loopTurn } from './loop-turn.ts'
@@ -276,7 +277,7 @@ function bound(value: unknown, index: number): SQLInputValue {
       if (value === null || value instanceof Uint8Array) return value
       if (value instanceof Date) return value.toISOString()
       // node:sqlite would read an object as a set of named parameters.
-      throw new TypeError(
+      throw new UnstorableValue(
         `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
       )
   }

@@ -145,5 +145,122 @@ describe('a value that the database refuses', () => {
       const runs = await app.runs({ jobId: 'echo' })
       expect(runs).toHaveLength(4)
     })
+
+    it('of a run with an idempotency key, of a window, or in a transaction of the user is refused as clearly', async () => {
+      await refusing('piko_run', 'INSERT', "NEW.input LIKE '%poison%'")
+      const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', parallel: 50 } as const
+      const jobs = [
+        defineJob({ id: 'echo' }, async () => {}),
+        defineJob({ id: 'hours', every: '1h', windows }, async () => {}),
+      ]
+      const app = await startApp(store.options, jobs)
+      await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(24))
+      const refused = {
+        code: 'RUN_UNSTORABLE',
+        message: expect.stringMatching(
+          /run(s)? of job "(echo|hours)" (can't be|was) stored: .*refused by a trigger/,
+        ) as string,
+      }
+      const input = 'poison'
+      await expect(app.enqueue('echo', { input, idempotencyKey: 'a' })).rejects.toMatchObject(refused)
+      await expect(app.run('echo', { input, idempotencyKey: { key: 'a' } })).rejects.toMatchObject(refused)
+      const many = app.enqueueMany('echo', [{ idempotencyKey: 'b' }, { input, idempotencyKey: 'c' }])
+      await expect(many).rejects.toMatchObject(refused)
+      await expect(app.run('hours', { input, window: windows.start })).rejects.toMatchObject(refused)
+      for (const idempotencyKey of [undefined, 'd']) {
+        const item = { input, ...(idempotencyKey !== undefined && { idempotencyKey }) }
+        const one = app.sql.transaction((trx) => app.enqueue('echo', { ...item, trx }))
+        await expect(one).rejects.toMatchObject(refused)
+        const some = app.sql.transaction((trx) => app.enqueueMany('echo', [{ input: 'fine' }, item], { trx }))
+        await expect(some).rejects.toMatchObject(refused)
+      }
+      expect(await app.runs({ jobId: 'echo' })).toEqual([])
+      expect((await app.ledger('hours')).counts).toMatchObject({ succeeded: 24, pending: 0 })
+      // The keys of what was refused are free.
+      await app.enqueue('echo', { input: 'fine', idempotencyKey: 'a' })
+    })
+
+    it('of windows of a backfill fails those windows alone', async () => {
+      await refusing(
+        'piko_run',
+        'INSERT',
+        "NEW.window_start LIKE '2025-01-0__05:%' OR NEW.window_start LIKE '2025-01-04_2%'",
+      )
+      const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-07T00:00:00Z', catchUp: 'none' } as const
+      const app = await startApp(store.options, [defineJob({ id: 'hours', every: '1h', windows }, async () => {})])
+      const failures = recordEvents(app, 'loop.failed')
+      const backfill = await app.backfill('hours', { from: windows.start, to: windows.end, parallel: 50 })
+      expect(await backfill.wait()).toMatchObject({ state: 'failed', succeeded: 134, failed: 10, done: 144 })
+      expect(failures.map(({ error }) => error)).toHaveLength(10)
+      expect(failures[0]?.error).toMatchObject({
+        code: 'RUN_UNSTORABLE',
+        details: { start: '2025-01-01T05:00:00.000Z' },
+      })
+      const failed = await app.windows('hours', { state: 'failed' })
+      expect(failed.every(({ runId }) => runId === undefined)).toBe(true)
+      expect(failed.map(({ start }) => start.toISOString())).toContain('2025-01-04T23:00:00.000Z')
+      // Newest first as well, over windows that are in the ledger already.
+      const again = await app.backfill('hours', {
+        ...{ from: windows.start, to: windows.end, only: 'all', order: 'newest', parallel: 50 },
+      })
+      expect(await again.wait()).toMatchObject({ state: 'failed', succeeded: 134, failed: 10 })
+    })
+
+    it('of dependents fails those windows alone: the others of their batch run', async () => {
+      await refusing('piko_run', 'INSERT', "NEW.job_id = 'down' AND NEW.window_start LIKE '2025-01-01__3:%'")
+      const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', parallel: 50 } as const
+      const up = defineJob({ id: 'up', every: '1h', windows }, async () => {})
+      const app = makeApp(store.options, [
+        up,
+        ...['down', 'other'].map((id) => defineJob({ id, every: '1h', windows, dependsOn: [up] }, async () => {})),
+      ])
+      const failures = recordEvents(app, 'loop.failed')
+      await app.start()
+      await eventually(async () => {
+        expect((await app.ledger('down')).counts).toMatchObject({ succeeded: 21, failed: 3, waiting: 0 })
+        expect((await app.ledger('other')).counts).toMatchObject({ succeeded: 24 })
+      })
+      expect(failures.map(({ error }) => error)).toMatchObject(
+        Array.from({ length: 3 }, () => ({ code: 'RUN_UNSTORABLE', details: { jobId: 'down' } })),
+      )
+    })
+
+    it('of a window that can not even fail holds up its backfill and its job, and no others', async () => {
+      await refusing('piko_window', 'INSERT', "NEW.job_id = 'cursed' AND NEW.start_at LIKE '2025-01-01_05:%'")
+      const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', catchUp: 'none' } as const
+      const jobs = ['cursed', 'fine'].map((id) => defineJob({ id, every: '1h', windows }, async () => {}))
+      const app = await startApp(store.options, jobs)
+      const failures = recordEvents(app, 'loop.failed')
+      const cursed = await app.backfill('cursed', { from: windows.start, to: windows.end, parallel: 50 })
+      const fine = await app.backfill('fine', { from: windows.start, to: windows.end, parallel: 50 })
+      expect(await fine.wait()).toMatchObject({ state: 'succeeded', succeeded: 24 })
+      await eventually(() =>
+        expect(failures.map(({ error }) => error.message).join()).toContain(
+          `backfill ${cursed.id} of job "cursed" can't go on`,
+        ),
+      )
+      await eventually(async () => expect(await cursed.status()).toMatchObject({ state: 'running', succeeded: 5 }))
+    })
+
+    it('of an end is not executed again while its node lives', async () => {
+      const { db } = await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.finished_at IS NOT NULL")
+      let executed = 0
+      const app = makeApp(store.options, [defineJob({ id: 'cursed' }, async () => void executed++)], {
+        settings: { piko: { lease: '2s' } },
+      })
+      const lost = nextEvent(app, 'run.lost')
+      await app.start()
+      const id = await app.enqueue('cursed')
+      await lost
+      const expiry = async (): Promise<number> => {
+        const { expires_at } = await db.selectFrom('piko_node').select('expires_at').executeTakeFirstOrThrow()
+        return new Date(expires_at).getTime()
+      }
+      const before = await expiry()
+      // The recovery has looked several times by then.
+      await eventually(async () => expect(await expiry()).toBeGreaterThan(before + 4_000))
+      expect(executed).toBe(1)
+      expect(await app.findRun(id)).toMatchObject({ state: 'running', attempt: 1 })
+    })
   })
 })
