@@ -35,6 +35,8 @@ export type FromThread = { readonly id: string } & (
   | {
       readonly kind: 'failed'
       readonly message: string
+      /** Of the server. */
+      readonly errno: number | undefined
       readonly retryInMs: number
       readonly fault: DatabaseFault | undefined
     }
@@ -158,12 +160,13 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
       } catch (error) {
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
-        if (process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)) {
-          return lose(`the database did not answer for ${leaseMs} ms`)
-        }
         const message = error instanceof Error ? error.message : String(error)
         // An answer that is late is an outage as well: the driver says so in an error of its own.
-        tell({ id, kind: 'failed', message, retryInMs, fault: databaseFault(error) ?? 'outage' })
+        const fault = databaseFault(error) ?? 'outage'
+        const isOver = process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)
+        if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)
+        tell({ id, kind: 'failed', message, errno: errnoOf(error), retryInMs, fault })
+        if (isOver) return lose(`the database refused its renewal for ${leaseMs} ms: ${message}`)
         await processClock.sleep(retryInMs, woken)
       }
     }
@@ -172,6 +175,11 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
     watch.leave()
     kept.delete(id)
   }
+}
+
+function errnoOf(error: unknown): number | undefined {
+  const errno = error instanceof Error && 'errno' in error ? error.errno : undefined
+  return typeof errno === 'number' ? errno : undefined
 }
 
 function isOverdue(memory: HeartbeatMemory): boolean {

@@ -6,6 +6,7 @@ import { databaseGone } from './database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from './database.ts'
 // Not inline: an import that is left without names would still run the thread's code in this one.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
+import { withMissingRight } from './missing-rights.ts'
 import { connectionOptions } from './mysql-pool.ts'
 import { type OpenedFile } from './sqlite-files.ts'
 
@@ -20,6 +21,12 @@ export interface HeartbeatListener {
   onCrashed(error: Error): void
 }
 
+interface Kept {
+  readonly listener: HeartbeatListener
+  /** Its name, on a MySQL server. */
+  readonly database: string
+}
+
 /** A thread without work waits so long for the next app of this process. */
 const LINGER_MS = 1_000
 
@@ -30,7 +37,7 @@ const LINGER_MS = 1_000
 class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #worker: Worker
-  readonly #listeners = new Map<string, HeartbeatListener>()
+  readonly #listeners = new Map<string, Kept>()
   // Somebody waits for their first renewal, and the process with them.
   readonly #unheard = new Set<string>()
   #linger: NodeJS.Timeout | undefined
@@ -53,7 +60,8 @@ class HeartbeatThread {
 
   keep(heartbeat: Heartbeat, listener: HeartbeatListener): () => void {
     clearTimeout(this.#linger)
-    this.#listeners.set(heartbeat.id, listener)
+    const { target } = heartbeat
+    this.#listeners.set(heartbeat.id, { listener, database: 'mysql' in target ? (target.mysql.database ?? '') : '' })
     this.#unheard.add(heartbeat.id)
     this.#worker.ref()
     this.#send({ kind: 'keep', heartbeat })
@@ -70,13 +78,14 @@ class HeartbeatThread {
   }
 
   #hear(message: FromThread): void {
-    const listener = this.#listeners.get(message.id)
+    const known = this.#listeners.get(message.id)
+    const listener = known?.listener
     if (message.kind !== 'failed') this.#heard(message.id)
     switch (message.kind) {
       case 'renewed':
         return listener?.onRenewed()
       case 'failed':
-        return listener?.onFailed(new Error(message.message), message.retryInMs, message.fault)
+        return known?.listener.onFailed(failureOf(message, known.database), message.retryInMs, message.fault)
       case 'lost':
         this.#listeners.delete(message.id)
         this.#rest()
@@ -106,8 +115,14 @@ class HeartbeatThread {
     if (HeartbeatThread.#current === this) HeartbeatThread.#current = undefined
     const listeners = [...this.#listeners.values()]
     this.#listeners.clear()
-    for (const listener of listeners) listener.onCrashed(error)
+    for (const { listener } of listeners) listener.onCrashed(error)
   }
+}
+
+/** Between threads an error would lose the server's number. */
+function failureOf({ message, errno }: Extract<FromThread, { kind: 'failed' }>, database: string): Error {
+  const error = new Error(message)
+  return toError(withMissingRight(errno === undefined ? error : Object.assign(error, { errno }), database))
 }
 
 /** Begins to renew a lease. Returns the function that ends that. */

@@ -20,7 +20,7 @@ async function ask(statements: readonly string[]): Promise<void> {
   await connection.end()
 }
 
-function appOn(dsn: string, more: { readonly auto_migrate?: boolean } = {}): Piko {
+function appOn(dsn: string, more: { readonly auto_migrate?: boolean; readonly lease?: string } = {}): Piko {
   const job = defineJob({ id: 'job', every: '1d' }, (ctx) => ctx.input)
   const app = new Piko({
     jobs: [job],
@@ -120,6 +120,34 @@ describe('a user who loses a right at work', () => {
     },
     300_000,
   )
+})
+
+describe('a user who loses the right to renew a lease', () => {
+  it('is told the GRANT by the heartbeat, and goes on once it is given', { timeout: 300_000 }, async () => {
+    const [database, user] = ['work_lease', 'worker_lease']
+    await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
+    const rich = appOn(`${server.dsn}/${database}`)
+    await rich.start()
+    const tables = await rich.sql.query<{ name: string }>(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
+      [database],
+    )
+    await rich.stop()
+    await ask(tables.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${name} TO ${user}@'%'`))
+    const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, `//${user}:pw@`)}/${database}`, { lease: '3s' })
+    const failures = recordEvents(app, 'loop.failed')
+    await app.start()
+    await ask([`REVOKE UPDATE ON ${database}.piko_node FROM ${user}@'%'`])
+    const told = (): Error | undefined => failures.find(({ loop }) => loop === 'heartbeat')?.error
+    await eventually(() => expect(told()).toBeDefined())
+    expect(told()).toMatchObject({ code: 'DATABASE_DENIED', details: { database, right: 'UPDATE' } })
+    expect(told()?.message).toContain(`give it with GRANT UPDATE ON \`${database}\`.* TO '${user}'@`)
+    await eventually(() => expect(failures.filter(({ loop }) => loop === 'heartbeat').length).toBeGreaterThan(2))
+    await ask([`GRANT UPDATE ON ${database}.piko_node TO ${user}@'%'`])
+    await eventually(async () => {
+      expect(await app.run('job', { wait: true })).toMatchObject({ state: 'succeeded' })
+    })
+  })
 })
 
 describe('a user without the rights of a migration', () => {
