@@ -25,6 +25,8 @@ const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
 const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
+/** Runs whose lines are lost. */
+const MAX_NAMED = 20
 
 /** Keeps what handlers log, gathered from all runs of this node and written together each second. */
 export class RunLogs extends LoopService {
@@ -80,7 +82,19 @@ export class RunLogs extends LoopService {
 
   protected override async onStop(): Promise<void> {
     await super.onStop()
-    if (!this.crashReason) await this.#flush().catch(() => {})
+    if (!this.crashReason) await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
+  }
+
+  /** Nothing is tried again after this. */
+  #reportLost(thrown: unknown): void {
+    const left = [...this.#leftOut.values()]
+    const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
+    const runIds = new Set([...this.#waiting.map(({ runId }) => runId), ...left.map(({ claim }) => claim.runId)])
+    this.#waiting = []
+    this.#waitingCharacters = 0
+    this.#leftOut.clear()
+    const lost = lostLines(lines, [...runIds], thrown)
+    reportFailure(this.#events, { loop: this.name, thrown: lost, retryInMs: 0, failures: 1 })
   }
 
   #keep(claim: Claim, level: RunLogLevel, message: string, fields?: object): void {
@@ -142,6 +156,16 @@ function refusedLine({ runId, message }: NewRunLogLine, refusal: unknown): PikoE
     'RUN_UNSTORABLE',
     `a log line of run ${runId} can't be stored and is left out: ${headline(refusal)}; it begins with ${describe(message.slice(0, 80))}`,
     { cause: toError(refusal), details: { runId } },
+  )
+}
+
+function lostLines(lines: number, runIds: readonly number[], thrown: unknown): PikoError {
+  const some = runIds.slice(0, MAX_NAMED).join(', ')
+  const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
+  return new PikoError(
+    'RUN_LOGS_LOST',
+    `${lines} log lines of runs ${some}${more} are lost: the node stopped before the database took them: ${headline(thrown)}`,
+    { cause: toError(thrown), details: { lines, runIds: runIds.slice(0, MAX_NAMED) } },
   )
 }
 

@@ -3,6 +3,7 @@ import { describe, PikoError, toError } from '../errors.ts'
 import { checkRows } from './check-rows.ts'
 import { RefusedWrite } from './refused-write.ts'
 import { type Route, type Routes } from './routes.ts'
+import { rowBytes } from './row-bytes.ts'
 import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
 
 /** A sink of the process with what is known about its class. */
@@ -11,18 +12,20 @@ export interface SinkTarget {
   readonly sink: Sink
   readonly routes: Routes
   readonly batchSize: number
+  readonly batchBytes: number
 }
 
 interface Buffer {
   readonly route: Route
   rows: unknown[]
+  bytes: number
   /** Of the next batch. */
   index: number
 }
 
 /**
  * One run's end of one sink: checks rows, gathers them by model and delivers full batches, one at a time. In memory are at
- * most the batch in delivery and one batch per model.
+ * most the batch in delivery and one batch per model, each bounded by rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */
@@ -85,20 +88,40 @@ export class BufferedSink implements SinkWriter {
     const checked = checkRows(this.#target.name, route, rows)
     if (checked.length === 0) return undefined
     const buffer = this.#bufferOf(route)
+    const sizes = this.#sizesOf(route, checked)
+    const bytes = sizes.reduce((sum, size) => sum + size, buffer.bytes)
+    const { batchSize, batchBytes } = this.#target
     // Most writes only add to a batch: they wait for nobody.
-    if (this.#turns === 0 && buffer.rows.length + checked.length < this.#target.batchSize) {
+    if (this.#turns === 0 && buffer.rows.length + checked.length < batchSize && bytes < batchBytes) {
       for (const row of checked) buffer.rows.push(row)
+      buffer.bytes = bytes
       return undefined
     }
-    return this.#inTurn(() => this.#add(buffer, checked))
+    return this.#inTurn(() => this.#add(buffer, checked, sizes))
   }
 
-  async #add(buffer: Buffer, rows: readonly unknown[]): Promise<void> {
-    const { batchSize } = this.#target
-    for (const row of rows) {
+  #sizesOf({ modelName }: Route, rows: readonly unknown[]): number[] {
+    const { name, batchBytes } = this.#target
+    return rows.map((row, index) => {
+      const size = rowBytes(row)
+      if (size <= batchBytes) return size
+      throw new PikoError(
+        'SINK_ROW_INVALID',
+        `sink ${name}: row ${index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or keep the data elsewhere and write where`,
+        { details: { sink: name, model: modelName, index, bytes: size } },
+      )
+    })
+  }
+
+  async #add(buffer: Buffer, rows: readonly unknown[], sizes: readonly number[]): Promise<void> {
+    const { batchSize, batchBytes } = this.#target
+    for (const [index, row] of rows.entries()) {
+      const size = sizes[index] ?? 0
       this.#assertUsable()
+      if (buffer.rows.length > 0 && buffer.bytes + size > batchBytes) await this.#startDelivery(buffer)
       buffer.rows.push(row)
-      if (buffer.rows.length >= batchSize) await this.#startDelivery(buffer)
+      buffer.bytes += size
+      if (buffer.rows.length >= batchSize || buffer.bytes >= batchBytes) await this.#startDelivery(buffer)
     }
   }
 
@@ -139,6 +162,7 @@ export class BufferedSink implements SinkWriter {
     this.#assertUsable()
     const { rows, route, index } = buffer
     buffer.rows = []
+    buffer.bytes = 0
     buffer.index++
     this.#delivery = this.#deliver(route, rows, index)
   }
@@ -176,7 +200,7 @@ export class BufferedSink implements SinkWriter {
   }
 
   #bufferOf(route: Route): Buffer {
-    const buffer = this.#buffers.get(route.model) ?? { route, rows: [], index: 0 }
+    const buffer = this.#buffers.get(route.model) ?? { route, rows: [], bytes: 0, index: 0 }
     this.#buffers.set(route.model, buffer)
     return buffer
   }

@@ -10,6 +10,8 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
   readonly name: string
   /** Rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
+  /** About how many bytes a batch holds in memory; a row that is larger alone fails its write. Default 8,000,000. */
+  readonly batchBytes?: number
   /** Pairs of a model and what receives its rows. */
   readonly on: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
   open?(env: SinkEnv): unknown
@@ -23,6 +25,7 @@ const BATCH_SIZE = 'a whole number from 1 on'
 const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {
   name: aText,
   batchSize: expecting(BATCH_SIZE, isBatchSize),
+  batchBytes: expecting(BATCH_SIZE, isBatchSize),
   on: anything,
   open: aFunction,
   clear: aFunction,
@@ -43,10 +46,11 @@ const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
  * })
  */
 export function defineSink<const Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): SinkClass {
-  const { name, batchSize = Sink.batchSize, on } = checked(definition)
+  const { name, batchSize = Sink.batchSize, batchBytes = Sink.batchBytes, on } = checked(definition)
 
   class DefinedSink extends Sink {
     static override readonly batchSize = batchSize
+    static override readonly batchBytes = batchBytes
   }
   Object.defineProperty(DefinedSink, 'name', { value: name })
   const define = (method: string, value: unknown): void => {
@@ -68,16 +72,22 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
 interface CheckedSink {
   readonly name: string
   readonly batchSize?: number
+  readonly batchBytes?: number
   readonly on: readonly Pair[]
 }
 
 function checked<Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): CheckedSink {
   const { options, problems } = readOptions(definition, CHECKS, EXAMPLE, ['name'])
-  const { name, batchSize } = options
+  const { name, batchSize, batchBytes } = options
   const { pairs, problems: wrongPairs } = pairsOf(options.on)
   const all = [...problems, ...wrongPairs]
   if (name === undefined || all.length > 0) throw invalid(propertyOf(definition, 'name'), all)
-  return { name, ...(batchSize !== undefined && { batchSize }), on: pairs }
+  return {
+    name,
+    ...(batchSize !== undefined && { batchSize }),
+    ...(batchBytes !== undefined && { batchBytes }),
+    on: pairs,
+  }
 }
 
 type Pair = readonly [RowModel, RowHandler<RowModel>]
@@ -101,8 +111,11 @@ function pairsOf(on: unknown): { readonly pairs: readonly Pair[]; readonly probl
 }
 
 /** @throws PikoError `SINK_FAILED` */
-export function assertBatchSize(name: string, batchSize: unknown): void {
-  if (!isBatchSize(batchSize)) throw invalid(name, [`batchSize is ${describe(batchSize)}; expected ${BATCH_SIZE}`])
+export function assertBatchSize(name: string, sizes: Pick<SinkClass, 'batchSize' | 'batchBytes'>): void {
+  const problems = (['batchSize', 'batchBytes'] as const).flatMap((size) =>
+    isBatchSize(sizes[size]) ? [] : `${size} is ${describe(sizes[size])}; expected ${BATCH_SIZE}`,
+  )
+  if (problems.length > 0) throw invalid(name, problems)
 }
 
 function invalid(name: unknown, problems: readonly string[]): PikoError {

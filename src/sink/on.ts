@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 import { type RowModel, type RowOf, type SinkBatch } from './sink.ts'
 
-/** Receives the checked rows of one model, at most `batchSize` at once; the next batch waits until it resolves. */
+/** Receives the checked rows of one model, at most `batchSize` and `batchBytes` at once; the next batch waits until it resolves. */
 export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown
 
 /** A method decorator in both of its standards: first TC39, then `experimentalDecorators`. */

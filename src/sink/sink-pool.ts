@@ -90,11 +90,11 @@ export class SinkPool {
       )
     }
     const name = sinkClass.name || key
-    const { batchSize } = sinkClass
-    assertBatchSize(name, batchSize)
+    const { batchSize, batchBytes } = sinkClass
+    assertBatchSize(name, { batchSize, batchBytes })
     const routes = routesOf(sinkClass)
     try {
-      const owned = { name, sink: new sinkClass(), routes, batchSize, opened: undefined }
+      const owned = { name, sink: new sinkClass(), routes, batchSize, batchBytes, opened: undefined }
       this.#sinks.set(sinkClass, owned)
       return owned
     } catch (error) {

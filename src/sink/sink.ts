@@ -49,6 +49,12 @@ export abstract class Sink {
   /** Rows per delivered batch. Default 1,000. */
   static readonly batchSize: number = 1_000
 
+  /**
+   * About how many bytes a batch holds in memory: a batch goes out before it has more. A row that is larger alone fails its write.
+   * Default 8,000,000.
+   */
+  static readonly batchBytes: number = 8_000_000
+
   /** Called once per process before the first run; create tables here. When it fails, the next run calls it again. */
   open?(env: SinkEnv): Promise<void>
 
@@ -65,6 +71,7 @@ export abstract class Sink {
 export interface SinkClass<S extends Sink = Sink> {
   new (): S
   readonly batchSize: number
+  readonly batchBytes: number
   readonly name: string
 }
 

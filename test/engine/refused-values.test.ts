@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type JobDefinition } from '../../src/job/spec.ts'
@@ -107,6 +108,27 @@ describe('a value that the database refuses', () => {
         expect.stringContaining(`a log line of run ${id} can't be stored`),
         expect.stringContaining('poison too'),
       ])
+    })
+
+    it('of log lines that are left when the node stops is reported with their number, their runs and the reason', async () => {
+      await store.empty()
+      const database = await store.open()
+      const talker = defineJob({ id: 'talker' }, (ctx) => {
+        for (const text of ['one', 'two', 'three']) ctx.log.info(text)
+      })
+      const app = await startApp(store.options, [talker])
+      const failures = recordEvents(app, 'loop.failed')
+      await sql.raw('ALTER TABLE piko_run_log RENAME TO piko_run_log_away').execute(database.db)
+      onTestFinished(async () => {
+        await sql.raw('ALTER TABLE piko_run_log_away RENAME TO piko_run_log').execute(database.db)
+      })
+      const { id } = await app.run('talker', { wait: true })
+      await app.stop()
+      const lost = failures
+        .map(({ error }) => error)
+        .filter((error) => 'code' in error && error.code === 'RUN_LOGS_LOST')
+      expect(lost).toMatchObject([{ details: { lines: 3, runIds: [id] } }])
+      expect(lost[0]?.message).toMatch(new RegExp(`3 log lines of runs ${id} are lost: .*piko_run_log`))
     })
 
     it('of a plan leaves that job as it is: the others are planned, and the reason is reported once', async () => {

@@ -26,13 +26,20 @@ interface Delivery {
 
 interface BenchOptions {
   readonly batchSize?: number
+  readonly batchBytes?: number
   readonly byHand?: boolean
   readonly scope?: Partial<SinkScope>
   readonly onClear?: () => void
 }
 
 /** A sink whose deliveries a test finishes by hand, or which finish at once. */
-function bench({ batchSize = 2, byHand = false, scope = {}, onClear = () => {} }: BenchOptions = {}) {
+function bench({
+  batchSize = 2,
+  batchBytes = 1_000_000,
+  byHand = false,
+  scope = {},
+  onClear = () => {},
+}: BenchOptions = {}) {
   const deliveries: Delivery[] = []
   const cleared: (SinkScope & { readonly model: string })[] = []
   const waiters: (() => void)[] = []
@@ -54,7 +61,7 @@ function bench({ batchSize = 2, byHand = false, scope = {}, onClear = () => {} }
       onClear()
     },
   })
-  const target = { name: 'target', sink: new Target(), routes: routesOf(Target), batchSize }
+  const target = { name: 'target', sink: new Target(), routes: routesOf(Target), batchSize, batchBytes }
   return {
     deliveries,
     cleared,
@@ -158,6 +165,40 @@ describe('BufferedSink.write', () => {
     await flushed
   })
 
+  it('delivers a batch before it holds more bytes than it may, however few its rows are', async () => {
+    const { sink, deliveries } = bench({ batchSize: 1_000, batchBytes: 10_000 })
+    const note = (length: number): Note => new Note('x'.repeat(length))
+    for (const length of [4_000, 4_000, 4_000, 9_000, 10, 20]) await sink.write(Note, note(length))
+    await sink.write(
+      Note,
+      Array.from({ length: 7 }, () => note(3_000)),
+    )
+    await sink.flush()
+    const lengths = deliveries.map(({ rows }) => rows.map((row) => (row as Note).text.length))
+    expect(lengths).toEqual([
+      [4_000, 4_000],
+      [4_000],
+      [9_000, 10, 20],
+      [3_000, 3_000, 3_000],
+      [3_000, 3_000, 3_000],
+      [3_000],
+    ])
+    expect(deliveries.map(({ batch }) => batch.index)).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  it('refuses a row that alone holds more bytes than a batch may, and names it', async () => {
+    const { sink, deliveries } = bench({ batchSize: 1_000, batchBytes: 10_000 })
+    const rows = [new Note('fine'), new Note('x'.repeat(10_001))]
+    await expect(sink.write(Note, rows)).rejects.toMatchObject({
+      code: 'SINK_ROW_INVALID',
+      message: expect.stringMatching(/row 1 of Note holds about 100\d\d bytes.*raise batchBytes/) as string,
+      details: { index: 1 },
+    })
+    await sink.write(Note, new Note('still fine'))
+    await sink.flush()
+    expect(deliveries.map(({ rows: delivered }) => delivered.length)).toEqual([1])
+  })
+
   it('keeps the order of the calls, also of calls that nobody awaited', async () => {
     const { sink, deliveries } = bench({ batchSize: 3 })
     void sink.write(Row, rowsFrom(1, 4))
@@ -205,7 +246,7 @@ describe('BufferedSink.write', () => {
     const delivered: unknown[] = []
     const Target = defineSink({ name: 'typed', on: [[Typed, (rows) => void delivered.push(...rows)]] })
     const sink = new BufferedSink(
-      { name: 'typed', sink: new Target(), routes: routesOf(Target), batchSize: 1 },
+      { name: 'typed', sink: new Target(), routes: routesOf(Target), batchSize: 1, batchBytes: 1_000 },
       sinkScope(),
     )
     await sink.write(Typed, { at: '2026-01-01T00:00:00Z' })
@@ -217,7 +258,7 @@ describe('BufferedSink.write', () => {
     const Slow = z.object({ id: z.number().refine(async () => true) })
     const Target = defineSink({ name: 'slow', on: [[Slow, () => {}]] })
     const sink = new BufferedSink(
-      { name: 'slow', sink: new Target(), routes: routesOf(Target), batchSize: 1 },
+      { name: 'slow', sink: new Target(), routes: routesOf(Target), batchSize: 1, batchBytes: 1_000 },
       sinkScope(),
     )
     await expect(sink.write(Slow, { id: 1 })).rejects.toMatchObject({

@@ -241,7 +241,8 @@ describeEachStore((store) => {
       clear: (scope) => fenced.clear(scope),
     })
     const run = async (fence: number, ids: readonly number[]): Promise<void> => {
-      const target = { name: 'orders', sink: new Orders(), routes: routesOf(Orders), batchSize: Orders.batchSize }
+      const { batchSize, batchBytes } = Orders
+      const target = { name: 'orders', sink: new Orders(), routes: routesOf(Orders), batchSize, batchBytes }
       const buffer = new BufferedSink(target, scopeOf({ fence, window: hourOf(4) }))
       for (const id of ids) await buffer.write(Order, new Order(id, fence))
       await buffer.flush()

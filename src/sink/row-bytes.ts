@@ -1,0 +1,30 @@
+/** Of a number, an instant, a key or a reference. */
+const VALUE_BYTES = 8
+/** A row with more values than this is as large as those that were looked at, for all that is known. */
+const MAX_VALUES = 100_000
+
+/** About how many bytes of memory a row holds: its texts and its binary data. What can't be looked at has none. */
+export function rowBytes(row: unknown): number {
+  let bytes = 0
+  const waiting: unknown[] = [row]
+  for (let values = 0; waiting.length > 0 && values < MAX_VALUES; values++) {
+    const value = waiting.pop()
+    if (typeof value === 'string') bytes += value.length
+    else if (ArrayBuffer.isView(value)) bytes += value.byteLength
+    else bytes += VALUE_BYTES
+    if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) pushParts(value, waiting)
+  }
+  return bytes
+}
+
+function pushParts(value: object, waiting: unknown[]): void {
+  try {
+    if (Array.isArray(value) || value instanceof Set) for (const part of value) waiting.push(part)
+    else if (value instanceof Map) for (const [key, part] of value) waiting.push(key, part)
+    // A class instance may compute what is not its own.
+    else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
+  } catch {
+    // A getter, or a proxy: its sink will say so.
+    return
+  }
+}
