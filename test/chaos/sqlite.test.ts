@@ -27,8 +27,7 @@ it('two processes on one SQLite file hold under kills, freezes and deploys', asy
   const random = seeded(seed)
 
   const start = (): ChildProcess => {
-    const flags = ['--disable-warning=ExperimentalWarning', ...SOURCE_FLAGS]
-    return spawn(process.execPath, [...flags, NODE, JSON.stringify({ path, windowsStart })], {
+    return spawn(process.execPath, [...SOURCE_FLAGS, NODE, JSON.stringify({ path, windowsStart })], {
       env: cleanEnv(),
       stdio: ['ignore', 'ignore', 'inherit'],
     })

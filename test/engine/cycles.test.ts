@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
 import { createSqliteFile } from '../support/databases.ts'
 import { testSettings } from '../support/app.ts'
+import { SOURCE_FLAGS } from '../support/source-process.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/engine/cycles.ts', import.meta.url))
 const run = promisify(execFile)
@@ -18,7 +19,7 @@ it('200 starts and stops leave no listener, no handle and no memory behind', asy
   const { path, remove } = createSqliteFile()
   onTestFinished(remove)
   const settings = testSettings({ sqlitePath: path }, { piko: { block_threshold: '1s' } })
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', fixture, JSON.stringify(settings), '200'])
+  const { stdout } = await run(process.execPath, [...SOURCE_FLAGS, fixture, JSON.stringify(settings), '200'])
   const { before, after } = JSON.parse(stdout) as { before: Measured; after: Measured }
   expect(after.listeners).toBe(before.listeners)
   expect(after.handles).toEqual([])

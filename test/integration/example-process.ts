@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
+import { cleanEnv, DECORATOR_FLAGS } from '../support/source-process.ts'
 
 /** An example as users run it: a process of its own, in a folder that is not the repository's. */
 export class ExampleProcess {
@@ -19,8 +19,7 @@ export class ExampleProcess {
    */
   constructor(file: string, options: { args?: readonly string[]; env: Readonly<Record<string, string>>; cwd: string }) {
     const script = fileURLToPath(new URL(`../../examples/${file}`, import.meta.url))
-    const flags = ['--disable-warning=ExperimentalWarning', ...SOURCE_FLAGS]
-    this.#child = spawn(process.execPath, [...flags, script, ...(options.args ?? [])], {
+    this.#child = spawn(process.execPath, [...DECORATOR_FLAGS, script, ...(options.args ?? [])], {
       cwd: options.cwd,
       env: { ...cleanEnv(), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Worker } from '../../src/service/worker.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
+import { SOURCE_FLAGS } from '../support/source-process.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const fixture = fileURLToPath(new URL('../fixtures/service/worker.ts', import.meta.url))
@@ -183,7 +184,7 @@ describe('run', () => {
 })
 
 it('200 start/stop cycles leave no listener, timer or memory behind, and the process ends by itself', async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', '--import', 'tsx', cycles], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ...SOURCE_FLAGS, cycles], {
     cwd: root,
     env: { ...process.env, NODE_OPTIONS: '' },
     timeout: PATIENCE_MS,

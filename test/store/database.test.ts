@@ -423,7 +423,7 @@ describe('on SQLite', () => {
       process.emitWarning('before')
       await (await openDatabase({ sqlitePath: ':memory:' })).close()
       process.emitWarning('after')`
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const args = ['--input-type=module', '--eval', program]
     const { stderr } = await promisify(execFile)(process.execPath, args)
     expect(stderr).toMatch(/Warning: before[^]*Warning: after/)
     expect(stderr).not.toContain('ExperimentalWarning')

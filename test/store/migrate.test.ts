@@ -14,6 +14,7 @@ import { assertSchema, migrate, type MigrateOptions, migrationStatus } from '../
 import { migrationFolder, readMigrations, splitStatements } from '../../src/store/migration-files.ts'
 import { LockLost, MigrationLock } from '../../src/store/migration-lock.ts'
 import { createMysqlDatabase, createSqliteFile } from '../support/databases.ts'
+import { SOURCE_FLAGS } from '../support/source-process.ts'
 
 const CHILD = fileURLToPath(new URL('../support/migrate-child.ts', import.meta.url))
 
@@ -23,7 +24,7 @@ class MigratingProcess {
   readonly #output: AsyncIterator<string>
 
   constructor(open: OpenOptions, options: MigrateOptions) {
-    this.#child = spawn(process.execPath, ['--import', 'tsx', CHILD, JSON.stringify([open, options])], {
+    this.#child = spawn(process.execPath, [...SOURCE_FLAGS, CHILD, JSON.stringify([open, options])], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#output = createInterface(this.#child.stdout)[Symbol.asyncIterator]()

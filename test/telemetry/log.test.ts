@@ -153,7 +153,7 @@ describe('without a stream', () => {
     const program = `const { createLogger } = await import(${JSON.stringify(module)})
       createLogger({ level: 'info', json: ${json}, name: 'piko' }).info('last words')
       process.exit(0)`
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const args = ['--input-type=module', '--eval', program]
     const cwd = fileURLToPath(new URL('../..', import.meta.url))
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd })
     expect(stderr).toContain('last words')

@@ -176,7 +176,7 @@ describe('Metrics', () => {
     const program = `const { Metrics } = await import(${JSON.stringify(module)})
       const sources = { active: () => 0, slots: () => 1, resources: () => [] }
       await new Metrics({ host: 'h', sources }).render()`
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const args = ['--input-type=module', '--eval', program]
     const cwd = fileURLToPath(new URL('../..', import.meta.url))
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd, timeout: PATIENCE_MS })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
