@@ -147,7 +147,7 @@ export class UnstorableValue extends RangeError {}
 
 /**
  * True when a value is why a statement failed, so that the other rows of a batch may be written without it: the database refuses the value,
- * or Piko or the driver can't even send it. Never for an outage, contention, a wrong statement, a commit whose answer was lost, or a fault of
+ * or Piko or the driver can't even send it, or a row that it needs can't be read. Never for an outage, contention, a wrong statement, a commit whose answer was lost, or a fault of
  * the code.
  */
 export function isRefusedValue(error: unknown): boolean {
@@ -155,7 +155,8 @@ export function isRefusedValue(error: unknown): boolean {
   if (fault !== undefined) return fault === 'data'
   if (!isError(error)) return false
   const { code, errno, sqlState } = fieldsOf(error)
-  if (code === 'USAGE' || error instanceof UnstorableValue || isRefusedByRuntime(error)) return true
+  if (code === 'USAGE' || code === 'ROW_BROKEN' || error instanceof UnstorableValue || isRefusedByRuntime(error))
+    return true
   return typeof errno === 'number' && typeof sqlState === 'string'
 }
 

@@ -4,6 +4,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { isOptionFault } from '../option-function.ts'
 import { type BackfillRow } from '../store/backfill-store.ts'
+import { BrokenRow } from '../store/broken-row.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type NewRun } from '../store/run-store.ts'
 import { type Store } from '../store/store.ts'
@@ -25,7 +26,7 @@ const BREATH_MS = 10
 /** How soon a backfill is looked at again while enough of its windows wait for their runs; twice as long each time that they still do. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
-/** A backfill whose job's functions fail is looked at again after this. */
+/** A backfill whose job's functions fail, or of which a row can't be read, is looked at again after this. */
 const PAUSE_MS = 10_000
 
 interface Rest {
@@ -87,14 +88,16 @@ export class BackfillDriver extends LoopService {
         )
       } catch (thrown) {
         // The functions are the user's: one backfill that fails must not hold up the others.
-        const isRefused = isRefusedValue(thrown)
+        const isBroken = thrown instanceof BrokenRow
+        const isRefused = !isBroken && isRefusedValue(thrown)
         const isOption = isOptionFault(thrown, jobId)
         if (!isOption && databaseFault(thrown) === 'outage') throw thrown
-        const isToRest = isOption || isRefused
+        const isToRest = isOption || isRefused || isBroken
         const retryInMs = isToRest ? PAUSE_MS : this.#pollMs
         if (isToRest) this.#rests.set(id, { ms: SHORTEST_REST_MS, until: this.#clock.monotonic() + retryInMs })
         const told = isRefused ? refusedBackfill(id, jobId, thrown) : thrown
-        reportFailure(this.#events, { loop: this.name, thrown: told, retryInMs, failures: 1 })
+        if (isBroken) this.#store.database.broken.report(thrown)
+        else reportFailure(this.#events, { loop: this.name, thrown: told, retryInMs, failures: 1 })
       }
     }
     return pauseMs

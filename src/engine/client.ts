@@ -4,6 +4,7 @@ import { type Run, RUN_STATES, type RunState, TERMINAL_STATES } from '../job/run
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/job-store.ts'
+import { BrokenRow } from '../store/broken-row.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { isKey } from '../store/exact-key.ts'
 import { type EnqueueTransaction } from '../store/user-transaction.ts'
@@ -104,7 +105,7 @@ export class Client extends Service {
   readonly #waiter: RunWaiter
   readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
   readonly #batcher: Batcher<NewRun, number | Error>
-  readonly #reads: Batcher<number, Run | undefined>
+  readonly #reads: Batcher<number, Run | BrokenRow | undefined>
   readonly #slots: RunSlots | undefined
   readonly #turns = new Map<string, Promise<unknown>>()
   readonly #onEnqueued: (runAts: readonly Date[]) => void
@@ -140,7 +141,8 @@ export class Client extends Service {
     this.#onEnqueued = onEnqueued
     this.#batcher = new Batcher((runs) => this.#enqueueEach(runs))
     this.#reads = new Batcher(async (ids) => {
-      const found = new Map((await this.#runs.findAll(ids)).map((run) => [run.id, run]))
+      const { runs, broken } = await this.#runs.findEach(ids)
+      const found = new Map([...runs, ...broken].map((one) => [one.id, one]))
       return ids.map((id) => found.get(id))
     })
   }
@@ -311,6 +313,7 @@ export class Client extends Service {
 
   async #find(runId: number): Promise<Run> {
     const run = await this.#reads.add(runId)
+    if (run instanceof BrokenRow) throw run
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
   }

@@ -1,7 +1,6 @@
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
-import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
 
 /**
@@ -14,6 +13,7 @@ export class ConfigWatcher extends LoopService {
   readonly #time: Clock
   readonly #events: Events
   #mark = ''
+  #isFirst = true
   /** What the database's clock is ahead of this process's. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
@@ -38,12 +38,12 @@ export class ConfigWatcher extends LoopService {
     this.#aheadMs = now.getTime() - this.#time.now()
     if (mark === this.#mark) return
     const before = this.#versions
-    const known = await this.#configs.inForce((thrown) =>
-      reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 }),
-    )
+    const { versions: known, isAnyBroken } = await this.#configs.inForce()
     this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
-    const isFirst = this.#mark === ''
-    this.#mark = mark
+    const isFirst = this.#isFirst
+    this.#isFirst = false
+    // To correct a row makes no new version.
+    this.#mark = isAnyBroken ? '' : mark
     if (isFirst) return
     for (const [jobId, versions] of this.#versions) {
       const { version, effectiveFrom } = versions.at(-1)!

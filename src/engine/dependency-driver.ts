@@ -12,8 +12,9 @@ import { refusedWindow } from './refused-runs.ts'
 
 /** Between two looks, where the first found nothing. */
 const REST_MS = 50
-/** Windows of a job whose functions fail are looked at again after this. */
+/** Windows of a job whose functions fail, or of which a row can't be read, are looked at again after this. */
 const PAUSE_MS = 10_000
+const MAX_ASIDE = 1_000
 
 /**
  * Gives windows that wait for windows of other jobs their runs: the leader looks again and again, and every node when a window that
@@ -29,6 +30,8 @@ export class DependencyDriver extends LoopService {
   readonly #clock: Clock
   readonly #pollMs: number
   readonly #onPlanned: (count: number) => void
+  /** Windows of which a row can't be read, and until when they are left alone. */
+  readonly #windowsAside = new Map<number, number>()
   /** Jobs whose functions failed, and until when their windows are left alone. */
   readonly #setAside = new Map<string, number>()
   readonly #events: Events
@@ -77,14 +80,17 @@ export class DependencyDriver extends LoopService {
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
     const now = this.#clock.monotonic()
-    const { looked, promoted, refused } = await this.#store.promote(
+    for (const [id, until] of this.#windowsAside) if (until <= now) this.#windowsAside.delete(id)
+    const { looked, promoted, refused, broken } = await this.#store.promote(
       this.#dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
       {
         upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
         runOf: (waiting) => this.#tryRunOf(waiting),
       },
+      [...this.#windowsAside.keys()],
     )
     for (const one of refused) this.#reportRefused(one)
+    for (const id of broken) if (this.#windowsAside.size < MAX_ASIDE) this.#windowsAside.set(id, now + PAUSE_MS)
     if (promoted > 0) this.#onPlanned(promoted)
     if (looked > 0) {
       this.#hasSucceeded = true

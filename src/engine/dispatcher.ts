@@ -197,7 +197,6 @@ export class Dispatcher extends LoopService {
     // From the answer on: a look that comes before the place is free would cost more statements than the answer took.
     const answeredAt = this.#clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
-    for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
     this.#handOver(claims, nodeId)
@@ -267,7 +266,6 @@ export class Dispatcher extends LoopService {
         ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
         limits: this.#limits,
       })
-      for (const thrown of broken) reportFailure(this.#events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
       if (broken.length > 0) continue
       this.#leaveOutUnknown(claims)
       // By the database's clock: this machine's may be another one.

@@ -94,6 +94,10 @@ export class Node {
     const { store } = parts.store
     const { leaseMs, pollMs, slots, onlyRegistered, graceMs, shutdownTimeoutMs } = options
     const nodeId = (): string => this.#lease.nodeId
+    store.database.broken.onReport = (error) => {
+      const { table, key, columns } = error
+      events.emit('row.broken', { table, key, columns, error })
+    }
     const watcher = new ConfigWatcher(store.configs, pollMs * CONFIG_POLLS, clock, events)
     const savedConfig = (jobId: string): ConfigVersion | undefined => watcher.inForce(jobId)
     this.configs = new Configs(registry, store.configs, watcher)
@@ -210,7 +214,7 @@ export class Node {
         expect,
       ).dependsOn(leader),
       new Retention(
-        { store: store.retention, leader, clock, events },
+        { store: store.retention, rows: store.rowCheck, leader, clock, events },
         { succeededMs: history.keepSucceededMs, failedMs: history.keepFailedMs, runsPerJob: history.keepRuns },
       ).dependsOn(leader),
       backfills.dependsOn(leader),

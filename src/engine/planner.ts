@@ -12,6 +12,7 @@ import {
   type PlanScope,
 } from '../store/job-store.ts'
 import { type CancelStore } from '../store/cancel-store.ts'
+import { BrokenRow } from '../store/broken-row.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { withKeys } from './admission-keys.ts'
@@ -168,7 +169,10 @@ export class Planner extends LoopService {
       } catch (thrown) {
         // One that can be read and not stored must not keep all other jobs from being planned.
         if (databaseFault(thrown) === 'outage') throw thrown
-        reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
+        if (thrown instanceof BrokenRow) {
+          this.#paused.set(id, now.getTime() + PAUSE_MS)
+          this.#jobs.broken.report(thrown)
+        } else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
       }
     }
   }

@@ -1,5 +1,6 @@
 import { headline } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
+import { BrokenRow } from '../store/broken-row.ts'
 import { type RefusedPlan } from '../store/job-store.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
@@ -35,10 +36,17 @@ export class RefusedPlans {
     const reason = headline(refusal)
     if (this.#reported.get(jobId) === reason) return
     this.#reported.set(jobId, reason)
+    const isBroken = refusal instanceof BrokenRow
+    const where = isBroken
+      ? ''
+      : '. Check its rows in piko_job, piko_generation and piko_window, and its windows and jitter'
     const thrown = new PikoError(
       'PLAN_REFUSED',
-      `job "${jobId}" can't be planned: ${reason}; all other jobs go on. Check its rows in piko_job, piko_generation and piko_window, and its windows and jitter`,
-      { cause: toError(refusal), details: { jobId } },
+      `job "${jobId}" can't be planned: ${reason}; all other jobs go on${where}`,
+      {
+        cause: toError(refusal),
+        details: { jobId, ...(isBroken && { table: refusal.table, key: refusal.key, columns: refusal.columns }) },
+      },
     )
     reportFailure(this.#events, { loop: 'planner', thrown, retryInMs: PAUSE_MS, failures: 1 })
   }

@@ -1,6 +1,7 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { isOptionFault } from '../option-function.ts'
+import { BrokenRow } from '../store/broken-row.ts'
 import { type Agenda, type JobRegistration, type JobStore } from '../store/job-store.ts'
 import { mapInTurns } from '../store/loop-turn.ts'
 import { type Events } from '../telemetry/events.ts'
@@ -10,14 +11,14 @@ import { LoopService } from './loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { registrationOf } from './plan-job.ts'
 
-/** A job that can't be registered because its functions fail is looked at again after this. */
+/** A job that can't be registered is looked at again after this. */
 const PAUSE_MS = 10_000
 
 /**
  * Writes what the code says about its jobs. Only a node that plans does: from then on their ticks are owed.
  *
  * Where planning begins, a calendar's function of the user's says. A job whose function fails is set aside and tried again: until then
- * the database keeps what it knew of that job, and all others go on.
+ * the database keeps what it knew of that job, and all others go on. So is one of which a row can't be read.
  */
 export class Registration extends LoopService {
   readonly #jobs: JobStore
@@ -64,7 +65,8 @@ export class Registration extends LoopService {
     const setAside: JobDefinition[] = []
     const refuse = (job: JobDefinition, thrown: unknown): void => {
       setAside.push(job)
-      reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+      if (thrown instanceof BrokenRow) this.#jobs.broken.report(thrown)
+      else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
     }
     const read = await mapInTurns(jobs, (job) => {
       try {
@@ -86,14 +88,15 @@ export class Registration extends LoopService {
     this.#retryAt = this.#clock.monotonic() + PAUSE_MS
   }
 
-  /** Returns the job whose function failed, if one did. */
+  /** Returns the job whose function failed, or of which a row can't be read, if there is one. */
   async #write(registrations: readonly JobRegistration[]): Promise<{ jobId: string; thrown: unknown } | undefined> {
     try {
       const added = await this.#jobs.register(registrations)
       for (const { id, planAt } of added) this.#own.keep(id, planAt)
       return undefined
     } catch (thrown) {
-      const failed = registrations.find(({ id }) => isOptionFault(thrown, id))
+      const brokenId = thrown instanceof BrokenRow ? thrown.jobId : undefined
+      const failed = registrations.find(({ id }) => id === brokenId || isOptionFault(thrown, id))
       if (failed) return { jobId: failed.id, thrown }
       throw thrown
     }

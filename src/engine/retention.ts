@@ -1,5 +1,6 @@
 import { type EndedState } from '../job/run.ts'
 import { type BeyondWalk, type RetentionStore } from '../store/retention-store.ts'
+import { type RowCheck } from '../store/row-check.ts'
 import { type Events } from '../telemetry/events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
@@ -20,26 +21,35 @@ const IDLE_PASS_MS = 15 * 60_000
 /** Between two steps of one: others need the database too. */
 const STEP_MS = 50
 
-/** Deletes old runs, on the leader, in small steps. */
+/** Deletes old runs, on the leader, in small steps. In the same way it looks for rows that can't be read; see `RowCheck`. */
 export class Retention extends LoopService {
   readonly #store: RetentionStore
+  readonly #rows: RowCheck
+  readonly #clock: Clock
   readonly #leader: Leader
   readonly #options: RetentionOptions
   readonly #events: Events
   // Of the pass under way: what remains to be looked at.
   #deleted = 0
   #beyond: BeyondWalk | undefined
+  #checkAt = 0
+  #passAt = 0
   #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
 
   constructor(
-    parts: { store: RetentionStore; leader: Leader; clock: Clock; events: Events },
+    parts: { store: RetentionStore; rows: RowCheck; leader: Leader; clock: Clock; events: Events },
     options: RetentionOptions,
   ) {
     super('retention', parts.clock, parts.events)
     this.#store = parts.store
+    this.#rows = parts.rows
+    this.#clock = parts.clock
     this.#leader = parts.leader
     this.#events = parts.events
     this.#options = options
+    parts.events.on('leader.changed', ({ isLeader }) => {
+      if (isLeader) this.wake()
+    })
   }
 
   protected override async step(): Promise<number> {
@@ -48,6 +58,28 @@ export class Retention extends LoopService {
       this.#beyond = undefined
       return PASS_MS
     }
+    const checkInMs = await this.#check()
+    return Math.min(checkInMs, await this.#delete())
+  }
+
+  /** A step of the look for rows that can't be read. Returns when the next one is due. */
+  async #check(): Promise<number> {
+    const leftMs = this.#checkAt - this.#clock.monotonic()
+    if (leftMs > 0) return leftMs
+    const pauseMs = (await this.#rows.step()) ? STEP_MS : PASS_MS
+    this.#checkAt = this.#clock.monotonic() + pauseMs
+    return pauseMs
+  }
+
+  async #delete(): Promise<number> {
+    const waitMs = this.#passAt - this.#clock.monotonic()
+    if (waitMs > 0) return waitMs
+    const nextMs = await this.#deleteStep()
+    this.#passAt = this.#clock.monotonic() + nextMs
+    return nextMs
+  }
+
+  async #deleteStep(): Promise<number> {
     if (this.#beyond) {
       await this.#goBeyond(this.#beyond)
       return this.#nextMs

@@ -37,7 +37,7 @@ export class RunWaiter extends LoopService {
     })
   }
 
-  /** Resolves with the run once it is settled, whatever its end. */
+  /** Resolves with the run once it is settled, whatever its end; rejects with `ROW_BROKEN` when its row can't be read. */
   wait(runId: number, signal?: AbortSignal): Promise<Run> {
     return new Promise<Run>((resolve, reject) => {
       if (signal?.aborted) {
@@ -92,7 +92,12 @@ export class RunWaiter extends LoopService {
     const ids = [...(isPoll ? this.#waiters.keys() : this.#settledHere)]
     this.#settledHere.clear()
     for (let from = 0; from < ids.length; from += LARGEST_READ) {
-      for (const run of await this.#runs.findAll(ids.slice(from, from + LARGEST_READ))) {
+      const { runs, broken } = await this.#runs.findEach(ids.slice(from, from + LARGEST_READ))
+      for (const row of broken) {
+        for (const waiter of this.#waiters.get(row.id ?? NaN) ?? []) waiter.reject(row)
+        this.#waiters.delete(row.id ?? NaN)
+      }
+      for (const run of runs) {
         if (!TERMINAL_STATES.has(run.state)) continue
         for (const waiter of this.#waiters.get(run.id) ?? []) waiter.resolve(run)
         this.#waiters.delete(run.id)

@@ -18,11 +18,16 @@ export function storedJob(
   code?: StoredDefaults,
 ): { schedule: ScheduleSpec | null; problem: string | null } {
   const { id, schedule, plannedSchedule } = row
-  const defaults = { ...storedDefaults(row), ...code }
-  const read = (text: string | null) => (text === null ? null : storedSchedule(text, defaults, id))
+  const read = (text: string | null) =>
+    text === null ? null : storedSchedule(text, { ...storedDefaults(row), ...code }, id)
   try {
     return { schedule: read(schedule), problem: null }
   } catch (thrown) {
-    return { schedule: read(plannedSchedule), problem: messageOf(thrown) }
+    const problem = messageOf(thrown)
+    try {
+      return { schedule: read(plannedSchedule), problem }
+    } catch {
+      return { schedule: null, problem }
+    }
   }
 }

@@ -4,6 +4,8 @@ import { type RunError, runError, type Transition } from './run.ts'
 /** How an attempt without success ended: `interrupted` by the stop of its node, `lost` with its node. */
 export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' | 'lost'
 
+export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout', 'cancelled', 'interrupted', 'lost']
+
 /** One try of a run. */
 export interface Attempt {
   /** Counts from 1 anew after a replay; an attempt that a stop or a lost node ended shares its number with the next. */

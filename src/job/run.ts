@@ -11,6 +11,8 @@ export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelle
 /** Why a run exists. */
 export type RunKind = 'scheduled' | 'manual' | 'backfill' | 'dependency'
 
+export const RUN_KINDS: readonly RunKind[] = ['scheduled', 'manual', 'backfill', 'dependency']
+
 export type EndedState = Exclude<RunState, 'queued' | 'running'>
 
 export const ENDED_STATES: readonly EndedState[] = ['succeeded', 'failed', 'cancelled', 'skipped']

@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../job/attempt.ts'
 import { type Claim, type Run, type RunError, type Transition } from '../job/run.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
@@ -38,7 +39,7 @@ export class AttemptStore {
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
-    const recorded = rows.map((row) => ({
+    const recorded = soundRows(dialect, 'piko_attempt', rows, this.#database.broken.report).map((row) => ({
       attempt: row.attempt,
       fence: row.fence,
       nodeId: row.node_id ?? undefined,

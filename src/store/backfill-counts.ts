@@ -44,7 +44,7 @@ async function countsByState(database: Database, id: number): Promise<Record<Win
     .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
     .groupBy('state')
     .execute()
-  for (const row of rows) counts[row.state] = Number(row.count)
+  for (const { state, count } of rows) if (state in counts) counts[state] = Number(count)
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= PART) return counts
   // What is under way comes last: a window that ends meanwhile is not counted twice.

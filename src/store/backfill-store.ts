@@ -2,6 +2,7 @@ import { type Selectable, sql, type Transaction } from 'kysely'
 import { isRefusedValue } from '../database-faults.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
+import { assertSound, BrokenRow, soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 import { type Dialect } from './dialect.ts'
@@ -133,6 +134,7 @@ export class BackfillStore {
     })
   }
 
+  /** @throws BrokenRow when its row can't be read */
   async find(id: number): Promise<BackfillRow | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -154,7 +156,9 @@ export class BackfillStore {
       .limit(limit)
     if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (state !== undefined) query = query.where('state', '=', state)
-    return (await query.execute()).map((row) => backfillOf(row, dialect.date(row.now), dialect))
+    return soundRows(dialect, 'piko_backfill', await query.execute(), this.#database.broken.report).map((row) =>
+      backfillOf(row, dialect.date(row.now), dialect),
+    )
   }
 
   /** Those that a leader has something to do for. */
@@ -241,6 +245,7 @@ export class BackfillStore {
    * What the database refuses is tried in smaller and smaller parts. A window that is refused alone has failed.
    *
    * @throws the refusal, when the window can't be stored as failed either
+   * @throws BrokenRow when a row of the backfill, of its windows or of their bounds can't be read; nothing is written then
    */
   async step(id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
     for (let most = STEP, tries = 1; ;) {
@@ -248,7 +253,7 @@ export class BackfillStore {
         return await this.#database.transaction((trx) => this.#step(trx, id, jobId, { ...plan, most }))
       } catch (error) {
         if (this.#database.dialect.isDuplicate(error) && tries++ < MOST_TRIES) continue
-        if (!isRefusedValue(error)) throw error
+        if (error instanceof BrokenRow || !isRefusedValue(error)) throw error
         if (most === 1)
           return this.#database.transaction((trx) => this.#step(trx, id, jobId, { ...plan, most, refusal: error }))
         most = Math.ceil(most / 2)
@@ -302,7 +307,7 @@ export class BackfillStore {
     const known = await storedWindows(trx, dialect, backfill.jobId, windows)
     const wanted = windows.filter((window) => isToRun(backfill.only, known.get(window.start.getTime())?.state))
     const again = wanted.filter((window) => HAS_RUN.has(known.get(window.start.getTime())?.state))
-    await upstreamChanged(trx, dialect, backfill.jobId, again)
+    await upstreamChanged(trx, dialect, backfill.jobId, again, this.#database.broken.report)
     const hasRuns = !waits && refusal === undefined
     const rows = !hasRuns ? [] : wanted.map((window) => this.#runs.row(runOf(window, backfill)))
     const ids = await insertRuns(trx, dialect, rows)
@@ -436,10 +441,13 @@ async function storedWindows(
     .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
     .modifyEnd(dialect.forUpdate)
     .execute()
+  for (const row of rows) assertSound(dialect, 'piko_window', row)
   return new Map(rows.map((row) => [dialect.date(row.start_at).getTime(), { id: row.id, state: row.state }]))
 }
 
+/** @throws BrokenRow */
 function backfillOf(row: Selectable<BackfillTable>, now: Date, dialect: Dialect): BackfillRow {
+  assertSound(dialect, 'piko_backfill', row)
   const since = optionalDate(row.active_since, dialect)
   return {
     id: row.id,

@@ -1,6 +1,6 @@
 import { type Selectable } from 'kysely'
 import { PikoError } from '../errors.ts'
-import { type BrokenRow, readEach } from './broken-row.ts'
+import { assertSound, soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
@@ -58,11 +58,12 @@ export class ConfigStore {
     return this.#add(jobId, async (trx) => {
       const row = await trx
         .selectFrom('piko_job_config')
-        .select('config')
+        .select(['id', 'config'])
         .where('job_id', '=', jobId)
         .where('version', '=', version)
         .executeTakeFirst()
       if (row) {
+        assertSound(this.#database.dialect, 'piko_job_config', row)
         assertValid(fromJson(row.config))
         return row.config
       }
@@ -123,7 +124,8 @@ export class ConfigStore {
     const rows = await inPages<Selectable<JobConfigTable>>(limit, (size, last) =>
       (last ? query.where('version', '<', last.version) : query).limit(size).execute(),
     )
-    return mapInTurns(rows, (row) => versionOf(row, dialect))
+    const sound = soundRows(dialect, 'piko_job_config', rows, this.#database.broken.report)
+    return mapInTurns(sound, (row) => versionOf(row, dialect))
   }
 
   /** One short query that tells whether there is anything new for any job. */
@@ -136,10 +138,27 @@ export class ConfigStore {
     return { now: dialect.date(row.now), mark: `${row.count}/${row.last ?? 0}` }
   }
 
-  /** Of every job the version that is in force, and those that will be; what can't be read is left out. */
-  async inForce(onBroken: (row: BrokenRow) => void = () => {}): Promise<readonly ConfigVersion[]> {
+  /**
+   * Of every job the version that is in force, and those that will be. One that can't be read counts for nothing: the one before it goes on.
+   */
+  async inForce(): Promise<{ readonly versions: readonly ConfigVersion[]; readonly isAnyBroken: boolean }> {
+    const { dialect } = this.#database
+    const broken = new Set<number>()
+    for (;;) {
+      const rows = await this.#inForce([...broken])
+      const sound = soundRows(dialect, 'piko_job_config', rows, (row) => {
+        if (row.id !== undefined) broken.add(row.id)
+        this.#database.broken.report(row)
+      })
+      // In place of a broken one that was in force another is.
+      if (sound.length === rows.length || broken.size > MAX_BROKEN)
+        return { versions: sound.map((row) => versionOf(row, dialect)), isAnyBroken: broken.size > 0 }
+    }
+  }
+
+  #inForce(except: readonly number[]): Promise<Selectable<JobConfigTable>[]> {
     const { db, dialect } = this.#database
-    const rows = await db
+    return db
       .selectFrom('piko_job_config')
       .selectAll()
       .where((eb) =>
@@ -152,19 +171,19 @@ export class ConfigStore {
               .selectFrom('piko_job_config as past')
               .select((of) => of.fn.max('past.id').as('id'))
               .where('past.effective_from', '<=', dialect.now())
+              .$if(except.length > 0, (past) => past.where('past.id', 'not in', except))
               .groupBy('past.job_id'),
           ),
         ]),
       )
+      .$if(except.length > 0, (query) => query.where('id', 'not in', except))
       .orderBy('id')
       .execute()
-    const { read, broken } = readEach('piko_job_config', 'effective_from or created_at', rows, (row) =>
-      versionOf(row, dialect),
-    )
-    broken.forEach(onBroken)
-    return read
   }
 }
+
+/** Beyond this many the rest is looked for no further. */
+const MAX_BROKEN = 1_000
 
 function versionOf(row: Selectable<JobConfigTable>, dialect: Dialect): ConfigVersion {
   return {

@@ -1,5 +1,6 @@
 import { type Kysely } from 'kysely'
 import { type Window } from '../time/window.ts'
+import { assertSound } from './broken-row.ts'
 import { type Dialect } from './dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { type Tables, type WindowState } from './tables.ts'
@@ -13,17 +14,21 @@ const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 
  *
  * Windows of a job never overlap, so the interval is covered when the window around its start has succeeded, no other that starts
  * within it has not, and each of these is followed by one.
+ *
+ * @param except windows that are taken for missing
+ * @throws BrokenRow: what a window that can't be read covers is not known
  */
 export async function firstHole(
   db: Kysely<Tables>,
   dialect: Dialect,
   jobId: string,
   { start, end }: Window,
+  except: readonly number[] = [],
 ): Promise<Date | undefined> {
-  const around = await lastWindow(db, dialect, jobId, start)
+  const around = await lastWindow(db, dialect, jobId, start, except)
   if (!around || dialect.date(around.end_at) <= start) return start
   if (around.state !== 'succeeded') return dialect.date(around.start_at)
-  const range = { from: around.start_at, before: dialect.instant(end) }
+  const range = { from: around.start_at, before: dialect.instant(end), except }
   // The window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
   const firstMissing = await missingWithin(db, dialect, jobId, range)
@@ -40,12 +45,12 @@ async function missingWithin(
 ): Promise<Date | undefined> {
   for await (const part of startRanges(db, dialect, jobId, range)) {
     const row = await withoutNext(db, jobId, part)
-      .select('one.end_at')
+      .select(['one.id', 'one.job_id', 'one.end_at'])
       .where('one.end_at', '<', range.before)
       .orderBy('one.start_at')
       .limit(1)
       .executeTakeFirst()
-    if (row) return dialect.date(row.end_at)
+    if (row) return dialect.date(assertSound(dialect, 'piko_window', row).end_at)
   }
   return undefined
 }

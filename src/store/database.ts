@@ -2,6 +2,7 @@ import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'ky
 import { PikoError } from '../errors.ts'
 import { retryContention } from '../sink/contention.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
+import { BrokenRows } from './broken-rows.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { PikoMysqlDialect } from './mysql-driver.ts'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
@@ -36,6 +37,8 @@ export interface Database {
   readonly maxValueBytes: number
   /** What its path led to when it was opened: the files of SQLite; none of a server, or in memory. */
   readonly files: readonly OpenedFile[]
+  /** Where readers report rows that they have to leave out. */
+  readonly broken: BrokenRows
   /** For messages; without the password. */
   readonly location: string
   /**
@@ -114,6 +117,7 @@ function assemble(db: Kysely<Tables>, dialect: Dialect, location: string, cut = 
     db,
     dialect,
     files: [],
+    broken: new BrokenRows(),
     maxValueBytes: dialect.sizes.value,
     sql: sqlDatabase(db, dialect, location, own),
     enter: (body) => (own ? own.enter(body) : body()),

@@ -1,7 +1,8 @@
-import { type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { isRefusedValue } from '../database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { type Window } from '../time/window.ts'
+import { assertSound, BrokenRow, soundRows } from './broken-row.ts'
 import { firstHole } from './coverage.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
@@ -10,7 +11,7 @@ import { insertRuns } from './insert-rows.ts'
 import { fromJson } from './json.ts'
 import { type NewRun, type RunStore } from './run-store.ts'
 import { type Tables, type WindowTable } from './tables.ts'
-import { startRanges, windowsWithin } from './window-ranges.ts'
+import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 
 /** A window that has no run until those that it depends on have succeeded. */
 export interface WaitingWindow {
@@ -37,10 +38,12 @@ export interface RefusedWindow {
   readonly hasFailed: boolean
 }
 
+/** What one look has done. */
 export interface Promoted {
   readonly looked: number
   readonly promoted: number
   readonly refused: readonly RefusedWindow[]
+  readonly broken: readonly number[]
 }
 
 /** What a job depends on, as registered. */
@@ -70,21 +73,24 @@ export class DependencyStore {
    *
    * A window whose run the database refuses has failed; the others of its batch get theirs.
    *
-   * @returns how many windows it looked at, how many of them run, and which were refused
+   * @param aside windows that are not looked at
+   * @returns how many windows it looked at, how many of them run, which were refused, and those of which a row can't be read, their own or
+   * that of a window that they depend on: they go on waiting, and the row is reported
    */
-  async promote(jobIds: readonly string[], promotion: Promotion): Promise<Promoted> {
-    const ids = await this.#ready(jobIds)
-    if (ids.length === 0) return { looked: 0, promoted: 0, refused: [] }
+  async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
+    const ids = await this.#ready(jobIds, aside)
+    if (ids.length === 0) return { looked: 0, promoted: 0, refused: [], broken: [] }
+    const broken: number[] = []
     const refused: RefusedWindow[] = []
     const counts = await halved(
       ids,
-      (some) => this.#database.transaction((trx) => this.#promote(trx, some, promotion)),
+      (some) => this.#database.transaction((trx) => this.#promote(trx, some, promotion, broken)),
       async (id, refusal) => {
         refused.push(...(await this.#fail(id, refusal)))
         return 0
       },
     )
-    return { looked: ids.length, promoted: counts.reduce((sum, count) => sum + count, 0), refused }
+    return { looked: ids.length, promoted: counts.reduce((sum, count) => sum + count, 0), refused, broken }
   }
 
   async #fail(id: number, refusal: unknown): Promise<RefusedWindow[]> {
@@ -115,13 +121,13 @@ export class DependencyStore {
   }
 
   /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */
-  async #ready(jobIds: readonly string[]): Promise<number[]> {
+  async #ready(jobIds: readonly string[], aside: readonly number[]): Promise<number[]> {
     const jobs = await this.#withWaiting(jobIds)
     // Another one begins each time: a job with many such windows does not hold up the others.
     const first = this.#looks++ % Math.max(1, jobs.length)
     const ids: number[] = []
     for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
-      ids.push(...(await this.#readyOf(jobId, BATCH - ids.length)))
+      ids.push(...(await this.#readyOf(jobId, BATCH - ids.length, aside)))
       if (ids.length === BATCH) break
     }
     return ids
@@ -148,10 +154,10 @@ export class DependencyStore {
   }
 
   /** In parts: each window is looked at, and most wait for what has not come. */
-  async #readyOf(jobId: string, limit: number): Promise<number[]> {
+  async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
     const { db, dialect } = this.#database
     const ids: number[] = []
-    for await (const range of startRanges(db, dialect, jobId, undefined, 'waiting')) {
+    for await (const range of startRanges(db, dialect, jobId, { ...ALL_STARTS, except }, 'waiting')) {
       const rows = await windowsWithin(db, jobId, range)
         .select('one.id')
         .where('one.state', '=', 'waiting')
@@ -175,7 +181,12 @@ export class DependencyStore {
     return ids
   }
 
-  async #promote(trx: Transaction<Tables>, ids: readonly number[], promotion: Promotion): Promise<number> {
+  async #promote(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    promotion: Promotion,
+    broken: number[],
+  ): Promise<number> {
     const { dialect } = this.#database
     // Locked before it is looked what covers them: see `upstreamChanged`.
     const rows = await trx
@@ -186,10 +197,15 @@ export class DependencyStore {
       .orderBy('id')
       .modifyEnd(dialect.forUpdate)
       .execute()
+    const sound = soundRows(dialect, 'piko_window', rows, (row) => {
+      if (row.id !== undefined) broken.push(row.id)
+      this.#database.broken.report(row)
+    })
     const covered: WaitingWindow[] = []
-    for (const waiting of await this.#describe(trx, rows)) {
-      const hole = await holeOf(trx, dialect, promotion.upstreams(waiting.jobId), waiting.window)
-      if (!hole) covered.push(waiting)
+    for (const waiting of await this.#describe(trx, sound)) {
+      const hole = await this.#holeOf(trx, promotion.upstreams(waiting.jobId), waiting.window)
+      if (hole === 'unknown') broken.push(waiting.id)
+      else if (!hole) covered.push(waiting)
       else {
         await trx
           .updateTable('piko_window')
@@ -199,6 +215,25 @@ export class DependencyStore {
       }
     }
     return this.#queue(trx, covered, promotion)
+  }
+
+  /** What a window waits for: the first instant that one of these jobs does not cover. */
+  async #holeOf(
+    trx: Transaction<Tables>,
+    upstreams: readonly string[],
+    window: Window,
+  ): Promise<{ jobId: string; at: Date } | 'unknown' | undefined> {
+    try {
+      for (const jobId of upstreams) {
+        const at = await firstHole(trx, this.#database.dialect, jobId, window)
+        if (at) return { jobId, at }
+      }
+      return undefined
+    } catch (thrown) {
+      if (!(thrown instanceof BrokenRow)) throw thrown
+      this.#database.broken.report(thrown)
+      return 'unknown'
+    }
   }
 
   async #queue(trx: Transaction<Tables>, covered: readonly WaitingWindow[], { runOf }: Promotion): Promise<number> {
@@ -261,23 +296,27 @@ export class DependencyStore {
     }))
   }
 
-  /** The first of a job's windows that wait, and what for. */
+  /** The first of a job's windows that wait. @throws BrokenRow */
   async firstWaiting(jobId: string): Promise<Window | undefined> {
     const { db, dialect } = this.#database
     const row = await db
       .selectFrom('piko_window')
-      .select(['start_at', 'end_at'])
+      .select(['id', 'start_at', 'end_at'])
       .where('job_id', '=', jobId)
       .where('state', '=', 'waiting')
       .orderBy('start_at')
       .limit(1)
       .executeTakeFirst()
-    return row && { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+    if (!row) return undefined
+    assertSound(dialect, 'piko_window', row)
+    return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
   }
 
   /** All that is registered, by job. */
   async list(): Promise<Dependencies[]> {
-    const rows = await this.#database.db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
+    const { db, dialect, broken } = this.#database
+    const stored = await db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
+    const rows = soundRows(dialect, 'piko_dependency', stored, broken.report)
     return [...Map.groupBy(rows, (row) => row.job_id)].map(([jobId, ofJob]) => ({
       jobId,
       upstreams: ofJob.map((row) => row.upstream_id),
@@ -303,20 +342,6 @@ export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly
     const values = upstreams.map((id) => ({ job_id: jobId, upstream_id: id, on_change: onChange }))
     await trx.insertInto('piko_dependency').values(values).execute()
   }
-}
-
-/** What a window waits for: the first instant that one of these jobs does not cover. */
-async function holeOf(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  upstreams: readonly string[],
-  window: Window,
-): Promise<{ jobId: string; at: Date } | undefined> {
-  for (const jobId of upstreams) {
-    const at = await firstHole(db, dialect, jobId, window)
-    if (at) return { jobId, at }
-  }
-  return undefined
 }
 
 async function firedTicks(

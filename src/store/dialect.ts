@@ -2,7 +2,7 @@ import { UnstorableValue } from '../database-faults.ts'
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../sink/contention.ts'
 import { MAX_DURATION_MS } from '../time/duration.ts'
-import { isInstantMs, storedInstant } from '../time/instant.ts'
+import { describeInstant, isInstantMs, storedInstant } from '../time/instant.ts'
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
@@ -76,7 +76,7 @@ export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: Da
         : sql<Date>`(UTC_TIMESTAMP(3) + INTERVAL ${wholeSpan(ms) * 1_000} MICROSECOND)`,
     later: (one, other) => sql<Date>`GREATEST(${one}, ${other})`,
     instant: valid,
-    date: (value) => (value instanceof Date ? value : parse(value)),
+    date: (value) => (value instanceof Date ? kept(value) : parse(value)),
     skipsLocked,
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
@@ -153,6 +153,12 @@ function valid(date: Date): Date {
 
 /** Runs that are stored together are due together: the text that was read last is mostly the next one too. */
 let last: { readonly text: string; readonly ms: number } | undefined
+
+/** With a lax `sql_mode` a server takes a date of zeros, of which its driver makes an invalid Date. */
+function kept(date: Date): Date {
+  if (isInstantMs(date.getTime())) return date
+  throw new RangeError(`a stored instant is ${describeInstant(date)}; expected one from the year 1000 to 9999`)
+}
 
 /** ISO text, or what people type into a row by hand: `2026-01-31 12:00:00` is read as UTC, never as local time. */
 function parse(text: string): Date {

@@ -1,5 +1,6 @@
 import { type Kysely, type Transaction } from 'kysely'
 import { type Window } from '../time/window.ts'
+import { assertSound } from './broken-row.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
@@ -10,7 +11,7 @@ export interface StoredGeneration {
   readonly schedule: string
 }
 
-/** The generations of jobs with windows, oldest first. */
+/** The generations of jobs with windows, oldest first. @throws BrokenRow: without one of them the bounds of windows are not known */
 export async function generationsOf(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -28,7 +29,10 @@ export async function generationsOf(
   return new Map(
     [...byJob].map(([jobId, ofJob]) => [
       jobId,
-      ofJob.map((row) => ({ start: dialect.date(row.start_at), schedule: row.schedule })),
+      ofJob.map((row) => {
+        const { start_at, schedule } = assertSound(dialect, 'piko_generation', row)
+        return { start: dialect.date(start_at), schedule }
+      }),
     ]),
   )
 }
@@ -88,10 +92,11 @@ async function endWindow(
 ): Promise<Window | undefined> {
   const row = await trx
     .selectFrom('piko_window')
-    .select(['start_at', 'end_at'])
+    .select(['id', 'job_id', 'start_at', 'end_at'])
     .where('job_id', '=', jobId)
     .orderBy('start_at', order)
     .limit(1)
     .executeTakeFirst()
+  if (row) assertSound(dialect, 'piko_window', row)
   return row && { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
 }

@@ -12,6 +12,8 @@ import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
+import { assertSound, type BrokenRow, soundRows } from './broken-row.ts'
+import { type BrokenRows } from './broken-rows.ts'
 import { type Database } from './database.ts'
 import { writeDependencies } from './dependency-store.ts'
 import { type Dialect } from './dialect.ts'
@@ -141,10 +143,16 @@ export class JobStore {
     this.#runs = runs
   }
 
+  /** Where a row is reported of which a job of this store can't be read. */
+  get broken(): BrokenRows {
+    return this.#database.broken
+  }
+
   /**
    * Writes what the code says about its jobs. A pause survives; a job whose schedule is unchanged keeps its cursors, so
    * that what was missed meanwhile is seen; a changed schedule goes on where the old one's windows end.
    *
+   * @throws BrokenRow: where a job of these goes on can't be read, and nothing is written
    * @returns jobs that nodes with older code do not plan: those that were not known, or that had windows and have none, or the other way
    */
   async register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
@@ -247,6 +255,8 @@ export class JobStore {
   ): Promise<UpdateObject<Tables, 'piko_job'>> {
     const { dialect } = this.#database
     const { schedule } = job
+    const { id, ledger_start, window_cursor } = row
+    assertSound(dialect, 'piko_job', { id, ledger_start, window_cursor })
     const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
     const changes = { schedule, planned_schedule: schedule, windows: job.windows }
     const { windowCursor } = job.begin
@@ -346,6 +356,8 @@ export class JobStore {
   ): Promise<DueJob[]> {
     if (rows.length === 0) return []
     const { dialect } = this.#database
+    for (const { id, next_tick, window_cursor } of rows)
+      assertSound(dialect, 'piko_job', { id, next_tick, window_cursor })
     const ids = rows.map((row) => row.id)
     const windowed = rows.flatMap((row) => (row.windows === null ? [] : row.id))
     const pending = await pendingWindows(trx, windowed)
@@ -485,11 +497,12 @@ export class JobStore {
     return this.#database.transaction(async (trx) => {
       const row = await trx
         .selectFrom('piko_job')
-        .select(['schedule', 'planned_schedule', 'window_cursor'])
+        .select(['id', 'schedule', 'planned_schedule', 'window_cursor'])
         .where('id', '=', jobId)
         .modifyEnd(dialect.forUpdate)
         .executeTakeFirst()
       if (row?.schedule !== schedule || row.planned_schedule === schedule) return false
+      assertSound(dialect, 'piko_job', row)
       const cursor = optionalDate(row.window_cursor, dialect)
       if (cursor && spec !== undefined) await addGeneration(trx, dialect, jobId, cursor, spec)
       await trx
@@ -507,12 +520,16 @@ export class JobStore {
     return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
   }
 
+  /** @throws BrokenRow when its row can't be read */
   async find(jobId: string): Promise<JobRow | undefined> {
-    return (await this.list([jobId]))[0]
+    const fail = (row: BrokenRow): never => {
+      throw row
+    }
+    return (await this.list([jobId], fail))[0]
   }
 
-  /** All jobs that the database knows, or those named, by id. */
-  async list(jobIds?: readonly string[]): Promise<JobRow[]> {
+  /** All jobs that the database knows, or those named, by id; `onBroken` gets the rows that can't be read. */
+  async list(jobIds?: readonly string[], onBroken = this.#database.broken.report): Promise<JobRow[]> {
     if (jobIds?.length === 0) return []
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_job').selectAll().orderBy('id')
@@ -520,7 +537,7 @@ export class JobStore {
     const rows = await inPages<Selectable<JobTable>>(Infinity, (limit, last) =>
       (last ? query.where('id', '>', last.id) : query).limit(limit).execute(),
     )
-    return mapInTurns(rows, (row) => jobOf(row, dialect))
+    return mapInTurns(soundRows(dialect, 'piko_job', rows, onBroken), (row) => jobOf(row, dialect))
   }
 }
 

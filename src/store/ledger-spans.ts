@@ -1,5 +1,6 @@
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
+import { assertSound } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { lastWindow } from './last-window.ts'
@@ -36,11 +37,12 @@ export async function ledgerSpans(
   jobId: string,
   filter: CoverageFilter,
   { begin, cursor }: LedgerBounds,
+  except: readonly number[],
 ): Promise<LedgerSpan[]> {
   const { limit = 100 } = filter
   const { from, to } = readRange(filter)
   const spans: LedgerSpan[] = []
-  for await (const span of spansOf(windowsOf(database, jobId, from, to), from ?? begin, to ?? cursor)) {
+  for await (const span of spansOf(windowsOf(database, jobId, { from, to }, except), from ?? begin, to ?? cursor)) {
     if (spans.length === limit) break
     spans.push(span)
   }
@@ -82,14 +84,15 @@ function missing(start: Date, end: Date): LedgerSpan {
 async function* windowsOf(
   { db, dialect }: Database,
   jobId: string,
-  from: Date | undefined,
-  to: Date | undefined,
+  { from, to }: { readonly from: Date | undefined; readonly to: Date | undefined },
+  except: readonly number[],
 ): AsyncGenerator<StoredWindow> {
   const windows = db
     .selectFrom('piko_window')
-    .select(['start_at', 'end_at', 'state'])
+    .select(['id', 'start_at', 'end_at', 'state'])
     .where('job_id', '=', exactId(jobId))
-  const around = from && (await lastWindow(db, dialect, jobId, from))
+    .$if(except.length > 0, (query) => query.where('id', 'not in', except))
+  const around = from && (await lastWindow(db, dialect, jobId, from, except))
   let next = from && around && dialect.date(around.end_at) > from ? dialect.date(around.start_at) : from
   for (;;) {
     let page = windows.orderBy('start_at').limit(PAGE)
@@ -97,6 +100,7 @@ async function* windowsOf(
     if (to) page = page.where('start_at', '<', dialect.instant(to))
     const rows = await page.execute()
     for (const row of rows) {
+      assertSound(dialect, 'piko_window', row)
       next = dialect.date(row.end_at)
       yield { start: dialect.date(row.start_at), end: next, state: row.state }
     }

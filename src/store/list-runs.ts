@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import { type Run, type RunState } from '../job/run.ts'
 import { batchesOf } from '../sink/statement-size.ts'
+import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { idRanges, runsIn } from './id-ranges.ts'
@@ -32,7 +33,7 @@ interface Found {
  * number of rows, and then the rows, bounded by their number and their bytes.
  */
 export async function listRuns(database: Database, filter: RunFilter = {}): Promise<Run[]> {
-  const { db, dialect } = database
+  const { db, dialect, broken } = database
   if (dialect.name === 'mysql') {
     const rows = await db
       .selectFrom('piko_run')
@@ -41,14 +42,15 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
       .orderBy('id', 'desc')
       .limit(filter.limit ?? 100)
       .execute()
-    return mapInTurns(rows, (row) => runOf(row, dialect))
+    return mapInTurns(soundRows(dialect, 'piko_run', rows, broken.report), (row) => runOf(row, dialect))
   }
   const runs: Run[] = []
   for await (const found of newestFirst(database, filter)) {
     for (const part of batchesOf(found, ({ bytes }) => bytes, PART)) {
       const ids = part.map(({ id }) => id)
       const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', ids).orderBy('id', 'desc').execute()
-      runs.push(...(await mapInTurns(rows, (row) => runOf(row, dialect))))
+      const sound = soundRows(dialect, 'piko_run', rows, broken.report)
+      runs.push(...(await mapInTurns(sound, (row) => runOf(row, dialect))))
     }
   }
   return runs
@@ -69,7 +71,7 @@ export async function countRuns(database: Database, jobId?: string): Promise<Rec
       .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
       .groupBy('state')
     if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
-    for (const row of await query.execute()) counts[row.state] += Number(row.count)
+    for (const { state, count } of await query.execute()) if (state in counts) counts[state] += Number(count)
   }
   return counts
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { assertSound } from './broken-row.ts'
 import { type Database } from './database.ts'
 
 export interface LockHolding {
@@ -75,16 +76,18 @@ export class LockStore {
     return new Set(rows.flatMap((row) => row.owner ?? []))
   }
 
-  /** Who holds a lock, and for how long yet; undefined when it is free. */
+  /** Who holds a lock, and for how long yet; undefined when it is free. @throws BrokenRow */
   async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
     const { db, dialect } = this.#database
     const row = await db
       .selectFrom('piko_lock')
-      .select(['owner', 'expires_at'])
+      .select(['name', 'owner', 'expires_at'])
       .where('name', '=', name)
       .where('expires_at', '>=', dialect.now())
       .executeTakeFirst()
-    return row?.owner ? { owner: row.owner, expiresAt: dialect.date(row.expires_at) } : undefined
+    return row?.owner && assertSound(dialect, 'piko_lock', row)
+      ? { owner: row.owner, expiresAt: dialect.date(row.expires_at) }
+      : undefined
   }
 
   async release(name: string, owner: string, fence: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Transaction } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { type SqlDatabase } from '../sink/sql.ts'
+import { BrokenRows } from './broken-rows.ts'
 import { type Database } from './database.ts'
 import { MAX_VALUE_BYTES } from './json.ts'
 import { type Tables } from './tables.ts'
@@ -14,6 +15,8 @@ export class ReopenableDatabase implements Database {
   #opening: Promise<Database> | undefined
   #current: Database | undefined
   readonly sql: SqlDatabase
+  /** The same over all openings. */
+  readonly broken = new BrokenRows()
   #maxValueBytes = MAX_VALUE_BYTES
 
   constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {

@@ -1,5 +1,6 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../job/run.ts'
+import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { type RunTable, type Tables } from './tables.ts'
@@ -56,7 +57,7 @@ export class RetentionStore {
     const limit = dialect.nowPlus(-filter.olderThanMs)
     const rows = await db
       .selectFrom(this.#runsInOrder)
-      .select(['id', 'state'])
+      .select(['id', 'state', 'created_at', 'finished_at'])
       .select((eb) => [
         eb('created_at', '<=', limit).as('is_made_before'),
         eb('finished_at', '<=', limit).as('is_ended_before'),
@@ -68,11 +69,13 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    const ids = rows
+    // One that can't be read is not known to be old: it stays, and the walk goes on behind it.
+    const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
+    const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
       .map((row) => row.id)
     const count = isDry ? ids.length : await this.#delete(ids)
-    if (rows.some((row) => Number(row.is_made_before) !== 1)) return { count, next: undefined }
+    if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, next: undefined }
     if (rows.length === STEP) return { count, next: rows.at(-1)?.id }
     return { count, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }

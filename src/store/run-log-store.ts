@@ -1,6 +1,7 @@
 import { batchesOf, sentBytes } from '../sink/statement-size.ts'
 import { type Selectable } from 'kysely'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
+import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { halved } from './halved.ts'
 import { fromJson } from './json.ts'
@@ -75,7 +76,8 @@ export class RunLogStore {
         .limit(size)
         .execute(),
     )
-    return mapInTurns(rows, (row) => ({
+    const sound = soundRows(dialect, 'piko_run_log', rows, this.#database.broken.report)
+    return mapInTurns(sound, (row) => ({
       id: row.id,
       runId: row.run_id,
       fence: row.fence,

@@ -1,5 +1,6 @@
 import { type Selectable } from 'kysely'
-import { type Claim, type RatePlace, type Run, type RunError } from '../job/run.ts'
+import { describe } from '../errors.ts'
+import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES, type RunError } from '../job/run.ts'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { fenceOf } from './fence.ts'
@@ -35,9 +36,9 @@ export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Cla
   return {
     runId: row.id,
     jobId: row.job_id,
-    kind: row.kind,
-    attempt: row.attempt + 1,
-    fence: fenceOf(row.id, row.claims + 1),
+    kind: oneOf(RUN_KINDS, row.kind),
+    attempt: counted(row.attempt) + 1,
+    fence: fenceOf(row.id, counted(row.claims) + 1),
     runAt: dialect.date(row.run_at),
     tick: optionalDate(row.tick, dialect),
     window: windowOf(row, dialect),
@@ -66,16 +67,16 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
   return {
     id: row.id,
     jobId: row.job_id,
-    state: row.state,
-    kind: row.kind,
+    state: oneOf(RUN_STATES, row.state),
+    kind: oneOf(RUN_KINDS, row.kind),
     priority: row.priority,
     runAt: dialect.date(row.run_at),
     tick: optionalDate(row.tick, dialect),
     window: windowOf(row, dialect),
     backfillId: row.backfill_id ?? undefined,
-    attempt: row.attempt,
+    attempt: counted(row.attempt),
     nodeId: row.node_id ?? undefined,
-    fence: fenceOf(row.id, row.claims),
+    fence: fenceOf(row.id, counted(row.claims)),
     config: fromJson(row.config),
     input: fromJson(row.input),
     output: fromJson(row.output),
@@ -86,6 +87,17 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
     finishedAt: optionalDate(row.finished_at, dialect),
     cancelRequestedAt: optionalDate(row.cancel_requested_at, dialect),
   }
+}
+
+/** SQLite keeps a text in a column of numbers, and adding one to it would make another text. */
+function counted(value: number): number {
+  if (Number.isInteger(value) && value >= 0) return value
+  throw new RangeError(`a stored count is ${describe(value)}; expected a whole number of 0 or more`)
+}
+
+function oneOf<T extends string>(words: readonly T[], value: T): T {
+  if (words.includes(value)) return value
+  throw new RangeError(`a stored word is ${describe(value)}; expected one of ${words.join(', ')}`)
 }
 
 export function optionalDate(value: Date | string | null, dialect: Dialect): Date | undefined {

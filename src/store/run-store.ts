@@ -6,7 +6,7 @@ import { type Claim, type Run, type RunKind, type RunState, type Transition } fr
 import { type Window } from '../time/window.ts'
 import { admit, type Blocked, withoutLimited } from './admission.ts'
 import { endedAttempt, recordAttempts } from './attempt-store.ts'
-import { type BrokenRow, readEach } from './broken-row.ts'
+import { type BrokenRow, readEach, readOne } from './broken-row.ts'
 import { NOW } from './bulk-insert.ts'
 import { ClaimSpread, type Share } from './claim-spread.ts'
 import { type Database } from './database.ts'
@@ -24,6 +24,7 @@ import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
 import { type Tables, type WindowState } from './tables.ts'
+import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
@@ -87,7 +88,7 @@ export interface ClaimResult {
   readonly blocked: readonly Blocked[]
   /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
   readonly leftPriority?: number | undefined
-  /** Rows of due runs that can't be read, found by this claim; the next one leaves them out. */
+  /** Rows of due runs that can't be read, found and reported by this claim; the next one leaves them out. */
   readonly broken?: readonly BrokenRow[] | undefined
   /** Rates whose rows the database refuses. */
   readonly refused?: readonly RefusedRate[] | undefined
@@ -114,11 +115,11 @@ export interface Finish {
 export class RunStore {
   readonly #database: Database
   readonly #spread = new ClaimSpread()
-  /** Due runs whose rows can't be read: this node looks for others. */
-  readonly #broken = new Set<number>()
+  readonly #aside: SetAsideRuns
 
   constructor(database: Database) {
     this.#database = database
+    this.#aside = new SetAsideRuns(database)
   }
 
   /**
@@ -179,8 +180,11 @@ export class RunStore {
   }
 
   /** Whether a run is due, and the database's time: one statement where a claim is a transaction, for a queue that is empty. */
-  look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
-    return lookForDue(this.#database.db, this.#database.dialect, { ...among, without: this.#broken })
+  async look(
+    among: Pick<ClaimRequest, 'only' | 'except'> = {},
+  ): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+    await this.#aside.refresh()
+    return lookForDue(this.#database.db, this.#database.dialect, { ...among, without: this.#aside.ids })
   }
 
   /**
@@ -189,16 +193,19 @@ export class RunStore {
    * See `lockDue` for how they are found, and `admit` for the limits.
    */
   async claim(request: ClaimRequest): Promise<ClaimResult> {
+    await this.#aside.refresh()
     for (let tries = 1; ; tries++) {
       try {
         const { isOvertaken, ...result } = await this.#spread.claim((share) =>
-          this.#database.transaction((trx) => this.#claim(trx, { ...request, share: share(), without: this.#broken })),
+          this.#database.transaction((trx) =>
+            this.#claim(trx, { ...request, share: share(), without: this.#aside.ids }),
+          ),
         )
         if (!isOvertaken || tries >= MOST_OVERTAKEN) return result
       } catch (thrown) {
         // Nothing was claimed. The next claim leaves out what can't be read, and says so once.
-        if (!(thrown instanceof BrokenRuns) || this.#broken.size >= MAX_BROKEN) throw thrown
-        for (const { id } of thrown.rows) this.#broken.add(id)
+        if (!(thrown instanceof BrokenRuns) || this.#aside.isFull) throw thrown
+        this.#aside.add(thrown.rows)
         return { claims: [], blocked: [], broken: thrown.rows }
       }
     }
@@ -218,7 +225,9 @@ export class RunStore {
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
     // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
-    const reading = setImmediate().then(() => claimsFrom(admitted, (row) => claimOf(row, dialect, places.get(row.id))))
+    const reading = setImmediate().then(() =>
+      claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
+    )
     const [taken, read] = await Promise.all([taking, reading])
     const claims = read.filter(({ runId }) => taken.has(runId))
     return { claims, blocked, leftPriority, refused, isOvertaken: claims.length === 0 }
@@ -443,8 +452,11 @@ export class RunStore {
     return count
   }
 
+  /** @throws BrokenRow when its row can't be read */
   async find(runId: number): Promise<Run | undefined> {
-    return (await this.findAll([runId]))[0]
+    const { runs, broken } = await this.findEach([runId])
+    if (broken[0]) throw broken[0]
+    return runs[0]
   }
 
   /** The run of a tick, or of the last tick that was planned; by the index (job_id, tick). */
@@ -453,14 +465,18 @@ export class RunStore {
     let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', exactId(jobId)).where('tick', 'is not', null)
     if (tick) query = query.where('tick', '=', dialect.instant(tick))
     const row = await query.orderBy('tick', 'desc').limit(1).executeTakeFirst()
-    return row && runOf(row, dialect)
+    return row && readOne(dialect, 'piko_run', row, (one) => runOf(one, dialect))
   }
 
-  async findAll(runIds: readonly number[]): Promise<Run[]> {
-    if (runIds.length === 0) return []
+  /** Those that can be read, and the rows of those that can't. */
+  async findEach(
+    runIds: readonly number[],
+  ): Promise<{ readonly runs: readonly Run[]; readonly broken: readonly BrokenRow[] }> {
+    if (runIds.length === 0) return { runs: [], broken: [] }
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', runIds).execute()
-    return rows.map((row) => runOf(row, dialect))
+    const { read: runs, broken } = readEach(dialect, 'piko_run', rows, (row) => runOf(row, dialect))
+    return { runs, broken }
   }
 
   list(filter: RunFilter = {}): Promise<Run[]> {
@@ -473,9 +489,6 @@ export class RunStore {
   }
 }
 
-/** Beyond this many broken rows the claims themselves fail: somebody has to look. */
-const MAX_BROKEN = 1_000
-
 class BrokenRuns extends Error {
   readonly rows: readonly BrokenRow[]
 
@@ -485,11 +498,11 @@ class BrokenRuns extends Error {
   }
 }
 
-function claimsFrom(rows: readonly ClaimRow[], read: (row: ClaimRow) => Claim): readonly Claim[] {
+function claimsFrom(dialect: Dialect, rows: readonly ClaimRow[], read: (row: ClaimRow) => Claim): readonly Claim[] {
   try {
     return rows.map(read)
   } catch {
-    const { broken } = readEach('piko_run', 'run_at, tick, window_start or window_end', rows, read)
+    const { broken } = readEach(dialect, 'piko_run', rows, read)
     throw new BrokenRuns(broken)
   }
 }

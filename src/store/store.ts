@@ -17,6 +17,7 @@ import { NodeStore } from './node-store.ts'
 import { RateStore } from './rate-store.ts'
 import { ReplayStore } from './replay-store.ts'
 import { RetentionStore } from './retention-store.ts'
+import { RowCheck } from './row-check.ts'
 import { RunLogStore } from './run-log-store.ts'
 import { type NewRun, RunStore } from './run-store.ts'
 import { WindowStore } from './window-store.ts'
@@ -38,6 +39,7 @@ export interface Store {
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
   readonly retention: RetentionStore
+  readonly rowCheck: RowCheck
   /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
@@ -71,6 +73,7 @@ export function storeOn(database: Database): Store {
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),
     retention: new RetentionStore(database),
+    rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, runs, trx, requests),
     async prepare(autoMigrate) {

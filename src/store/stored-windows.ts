@@ -1,8 +1,9 @@
 import { type Kysely } from 'kysely'
 import { type Window } from '../time/window.ts'
+import { assertSound } from './broken-row.ts'
 import { type Dialect } from './dialect.ts'
 import { lastWindow } from './last-window.ts'
-import { optionalDate } from './run-row.ts'
+import { readExtreme } from './read-extreme.ts'
 import { type Tables } from './tables.ts'
 
 /** Some windows of a job's ledger, without a gap of knowledge between them. */
@@ -26,7 +27,7 @@ export async function windowsFrom(
   const around = await lastWindow(db, dialect, jobId, from)
   const rows = await db
     .selectFrom('piko_window')
-    .select(['start_at', 'end_at'])
+    .select(['id', 'job_id', 'start_at', 'end_at'])
     .where('job_id', '=', jobId)
     .where('start_at', '>', dialect.instant(from))
     .orderBy('start_at')
@@ -46,7 +47,7 @@ export async function windowsBefore(
 ): Promise<StoredWindows> {
   const rows = await db
     .selectFrom('piko_window')
-    .select(['start_at', 'end_at'])
+    .select(['id', 'job_id', 'start_at', 'end_at'])
     .where('job_id', '=', jobId)
     .where('start_at', '<', dialect.instant(before))
     .orderBy('start_at', 'desc')
@@ -82,13 +83,15 @@ export async function windowsBeyond(
     .where('piko_job.id', 'in', [...cursors.keys()])
     .execute()
   for (const { id, end_at } of rows) {
-    const end = optionalDate(end_at, dialect)
+    const end = await readExtreme(db, dialect, id, 'end_at', end_at)
     const cursor = cursors.get(id)
     if (end && cursor && end > cursor) beyond.set(id, await windowsFrom(db, dialect, id, cursor))
   }
   return beyond
 }
 
-function windowOf(row: { start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
+/** @throws BrokenRow: without one of them it is not known where others may be */
+function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
+  assertSound(dialect, 'piko_window', row)
   return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
 }

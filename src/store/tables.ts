@@ -104,6 +104,16 @@ export interface AttemptTable {
  */
 export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
 
+export const WINDOW_STATES: readonly WindowState[] = [
+  'pending',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'skipped',
+  'waiting',
+  'stale',
+]
+
 export interface WindowTable {
   id: Generated<number>
   job_id: string

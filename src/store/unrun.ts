@@ -1,10 +1,12 @@
+import { readInstant } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
+import { assertSound } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { optionalDate } from './run-row.ts'
-import { readInstant } from '../time/instant.ts'
 import { fromJson } from './json.ts'
-import { startRanges, withoutNext } from './window-ranges.ts'
+import { ALL_STARTS, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
+import { readExtreme } from './read-extreme.ts'
 
 /** What the registered job says of its time. */
 export interface LedgerBounds {
@@ -21,10 +23,11 @@ export const MAX_UNRUN = 100
 export async function ledgerBounds({ db, dialect }: Database, jobId: string): Promise<LedgerBounds> {
   const row = await db
     .selectFrom('piko_job')
-    .select(['windows', 'ledger_start', 'window_cursor'])
+    .select(['id', 'windows', 'ledger_start', 'window_cursor'])
     .where('id', '=', exactId(jobId))
     .executeTakeFirst()
   if (!row) return { begin: undefined, start: undefined, cursor: undefined }
+  assertSound(dialect, 'piko_job', row)
   const windows = fromJson(row.windows) as { readonly start?: unknown } | undefined
   const begin = readInstant(windows?.start)
   return {
@@ -42,33 +45,43 @@ export async function unrunStretches(
   { db, dialect }: Database,
   jobId: string,
   { begin, cursor }: LedgerBounds,
+  except: readonly number[],
 ): Promise<{ readonly unrun: Window[]; readonly end: Date | undefined }> {
   const id = exactId(jobId)
-  const windows = db.selectFrom('piko_window').select(['start_at', 'end_at']).where('job_id', '=', id).limit(1)
-  const oldest = await windows.orderBy('start_at').executeTakeFirst()
-  const newest = await windows.orderBy('start_at', 'desc').executeTakeFirst()
+  const windows = windowsWithin(db, jobId, { ...ALL_STARTS, except })
+    .select(['one.id', 'one.job_id', 'one.start_at', 'one.end_at'])
+    .limit(1)
+  const oldest = await windows.orderBy('one.start_at').executeTakeFirst()
+  const newest = await windows.orderBy('one.start_at', 'desc').executeTakeFirst()
   if (!oldest || !newest) return { unrun: stretch(begin, cursor), end: undefined }
+  for (const row of [oldest, newest]) assertSound(dialect, 'piko_window', row)
   const end = dialect.date(newest.end_at)
   const unrun = stretch(begin, dialect.date(oldest.start_at))
   const most = unrun.length + MAX_UNRUN
-  for await (const range of startRanges(db, dialect, jobId)) {
+  for await (const range of startRanges(db, dialect, jobId, { ...ALL_STARTS, except })) {
     const gaps = await withoutNext(db, jobId, range)
       .select((eb) => [
-        'one.end_at as start',
+        'one.id',
+        'one.job_id',
+        'one.end_at',
         eb
           .selectFrom('piko_window as later')
           .select('later.start_at')
           .where('later.job_id', '=', id)
           .whereRef('later.start_at', '>=', 'one.end_at')
+          .$if(except.length > 0, (query) => query.where('later.id', 'not in', except))
           .orderBy('later.start_at')
           .limit(1)
-          .as('end'),
+          .as('later'),
       ])
       .where('one.end_at', '<', newest.end_at)
       .orderBy('one.start_at')
       .limit(most - unrun.length)
       .execute()
-    unrun.push(...gaps.flatMap((gap) => stretch(dialect.date(gap.start), optionalDate(gap.end, dialect))))
+    for (const { later, ...row } of gaps) {
+      const from = dialect.date(assertSound(dialect, 'piko_window', row).end_at)
+      unrun.push(...stretch(from, await readExtreme(db, dialect, jobId, 'start_at', later)))
+    }
     if (unrun.length >= most) break
   }
   return { unrun: [...unrun, ...stretch(end, cursor)], end }

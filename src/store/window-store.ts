@@ -4,6 +4,7 @@ import { PikoError } from '../errors.ts'
 import { type InstantInput } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { firstHole } from './coverage.ts'
+import { assertSound, soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
@@ -18,7 +19,8 @@ import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
-import { startRanges, windowsWithin } from './window-ranges.ts'
+import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
+import { withoutBroken } from './without-broken.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -76,22 +78,27 @@ export class WindowStore {
    * nodes that finish neighbouring windows at the same moment.
    */
   async summary(jobId: string): Promise<LedgerSummary> {
+    return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
+  }
+
+  async #summary(jobId: string, except: readonly number[]): Promise<LedgerSummary> {
     const { db, dialect } = this.#database
     const counts = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
-    for await (const range of startRanges(db, dialect, jobId)) {
+    const all = { ...ALL_STARTS, except }
+    for await (const range of startRanges(db, dialect, jobId, all)) {
       const rows = await windowsWithin(db, jobId, range)
         .select((eb) => ['one.state', eb.fn.countAll<number>().as('count')])
         .groupBy(dialect.checkedState)
         .execute()
-      for (const row of rows) counts[row.state] += Number(row.count)
+      for (const { state, count } of rows) if (state in counts) counts[state] += Number(count)
     }
     const bounds = await ledgerBounds(this.#database, jobId)
     const { start } = bounds
-    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds)
+    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, except)
     const summary = { jobId, counts, start, watermark: undefined, end, unrun }
     if (!start || !end || end <= start) return summary
     // Windows that a backfill has run beyond the planner's cursor are part of the prefix too.
-    const hole = await firstHole(db, dialect, jobId, { start, end })
+    const hole = await firstHole(db, dialect, jobId, { start, end }, except)
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }
 
@@ -105,19 +112,31 @@ export class WindowStore {
     const rows = await inPages<LedgerRow>(filter.limit ?? 100, (limit, last) =>
       (last ? query.where('piko_window.start_at', '>', last.start_at) : first).limit(limit).execute(),
     )
-    return mapInTurns(rows, (row) => this.#windowOf(jobId, row))
+    return mapInTurns(this.#sound(rows), (row) => this.#windowOf(jobId, row))
   }
 
   /** What of a job's timeline is covered, and what is not. */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
-    return ledgerSpans(this.#database, jobId, filter, await ledgerBounds(this.#database, jobId))
+    const bounds = await ledgerBounds(this.#database, jobId)
+    return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
+  }
+
+  #sound(rows: readonly LedgerRow[]): readonly LedgerRow[] {
+    const { dialect, broken } = this.#database
+    return soundRows(dialect, 'piko_window', rows, broken.report)
   }
 
   #query(jobId: string) {
     return this.#database.db
       .selectFrom('piko_window')
       .leftJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
-      .select(['piko_window.start_at', 'piko_window.end_at', 'piko_window.state', 'piko_window.run_id'])
+      .select([
+        'piko_window.id',
+        'piko_window.start_at',
+        'piko_window.end_at',
+        'piko_window.state',
+        'piko_window.run_id',
+      ])
       .select(['piko_window.wait_job', 'piko_window.wait_at'])
       .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
       .where('piko_window.job_id', '=', exactId(jobId))
@@ -140,23 +159,25 @@ export class WindowStore {
     }
   }
 
-  /** The window that ends at an instant. */
+  /** The window that ends at an instant. @throws BrokenRow */
   async endingAt(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
     const before = await this.#query(jobId)
       .where('piko_window.start_at', '<', this.#database.dialect.instant(end))
       .orderBy('piko_window.start_at', 'desc')
       .limit(1)
       .execute()
+    for (const row of before) assertSound(this.#database.dialect, 'piko_window', row)
     return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end.getTime() === end.getTime())
   }
 
-  /** The window that an instant belongs to. */
+  /** The window that an instant belongs to. @throws BrokenRow */
   async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
     const around = await this.#query(jobId)
       .where('piko_window.start_at', '<=', this.#database.dialect.instant(instant))
       .orderBy('piko_window.start_at', 'desc')
       .limit(1)
       .execute()
+    for (const row of around) assertSound(this.#database.dialect, 'piko_window', row)
     return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
   }
 
@@ -166,18 +187,19 @@ export class WindowStore {
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
   }
 
-  /** What the ledger has of these windows, by the milliseconds of their starts. */
+  /** What the ledger has of these windows, by the milliseconds of their starts; what can't be read is left out. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
     const starts = windows.map((window) => window.start.getTime())
     const rows = await db
       .selectFrom('piko_window')
-      .select(['start_at', 'state'])
+      .select(['id', 'start_at', 'state'])
       .where('job_id', '=', exactId(jobId))
       .where('start_at', '>=', dialect.instant(new Date(Math.min(...starts))))
       .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
       .execute()
-    return new Map(rows.map((row) => [dialect.date(row.start_at).getTime(), row.state]))
+    const sound = soundRows(dialect, 'piko_window', rows, this.#database.broken.report)
+    return new Map(sound.map((row) => [dialect.date(row.start_at).getTime(), row.state]))
   }
 
   /**
@@ -218,7 +240,7 @@ export class WindowStore {
         )
       }
       if (row.state === 'succeeded' || row.state === 'stale') {
-        await upstreamChanged(trx, dialect, run.jobId, [run.window])
+        await upstreamChanged(trx, dialect, run.jobId, [run.window], this.#database.broken.report)
       }
       const [runId] = await insertRuns(trx, dialect, [this.#runs.row(run)])
       if (runId === undefined) throw new Error('the run was inserted without an id')
@@ -233,7 +255,10 @@ export class WindowStore {
 }
 
 /** A row of the ledger with what is shown of its run. */
-type LedgerRow = Pick<Selectable<WindowTable>, 'start_at' | 'end_at' | 'state' | 'run_id' | 'wait_job' | 'wait_at'> & {
+type LedgerRow = Pick<
+  Selectable<WindowTable>,
+  'id' | 'start_at' | 'end_at' | 'state' | 'run_id' | 'wait_job' | 'wait_at'
+> & {
   readonly run_state: RunState | null
   readonly attempt: number | null
   readonly error: string | null

@@ -75,6 +75,11 @@ export interface EventMap {
     fault?: DatabaseFault | undefined
     failures?: number
   }
+  /**
+   * A row that somebody has edited by hand can't be read: it is left out, and everything else goes on. `key`: as SQL, such as `id = 17`;
+   * `columns`: what is wrong in it; the message of `error` has the statement that corrects it. Told once, until something else is wrong.
+   */
+  'row.broken': { table: string; key: string; columns: readonly string[]; error: Error }
   /** A loop that had failed works again. */
   'loop.recovered': { loop: string; failures: number }
   /** The store does not answer, or can't serve: the first loop to find out reports it, for all of them. */

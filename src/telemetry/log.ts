@@ -171,6 +171,9 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.warn({ piko_event: 'loop.blocked', blocked_ms: Math.round(blockedMs), stack }, words)
     }),
     events.on('loop.failed', (payload) => loopFailed(log, payload)),
+    events.on('row.broken', ({ table, key, columns, error }) => {
+      log.error({ piko_event: 'row.broken', table, key, columns }, error.message)
+    }),
     events.on('loop.recovered', ({ loop, failures }) => {
       const words = `${loop} works again, after ${count(failures, 'failure')}`
       log.debug({ piko_event: 'loop.recovered', loop, failures }, words)

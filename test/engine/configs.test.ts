@@ -104,7 +104,7 @@ describeEachStore((store) => {
       const saved = await Promise.all(Array.from({ length: 8 }, (_, index) => configs.save('job', { pages: index })))
       expect(saved.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
       expect((await configs.state()).mark).not.toBe(before.mark)
-      expect((await configs.inForce()).map(({ version }) => version)).toEqual([8])
+      expect((await configs.inForce()).versions.map(({ version }) => version)).toEqual([8])
     })
 
     // Ids are drawn before the commit: the later id may be seen first.
@@ -129,7 +129,7 @@ describeEachStore((store) => {
         mark = (await configs.state()).mark
       })
       expect((await configs.state()).mark).not.toBe(mark)
-      expect((await configs.inForce()).map(({ jobId }) => jobId).sort()).toEqual(['job', 'two'])
+      expect((await configs.inForce()).versions.map(({ jobId }) => jobId).sort()).toEqual(['job', 'two'])
     })
   })
 })

@@ -60,7 +60,7 @@ describeEachStore((fixture) => {
         expect(told.length).toBeGreaterThan(150)
       })
       await Promise.all(children.map((child) => child.kill()))
-      const before = await store.runs.findAll(ids)
+      const before = (await store.runs.findEach(ids)).runs
       const ended = before.filter((run) => run.state === 'succeeded')
       expect(ended.length).toBeGreaterThan(0)
       expect(ended.length).toBeLessThan(400)
@@ -68,7 +68,7 @@ describeEachStore((fixture) => {
       const app = await startApp(fixture.options, work)
       const settled = recordEvents(app, 'run.settled')
       await Promise.all(ids.map((id) => app.waitFor(id)))
-      const after = await store.runs.findAll(ids)
+      const after = (await store.runs.findEach(ids)).runs
       expect(after.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
       // What had ended stayed as it was, and what ended here ended once.
       const endedIds = new Set(ended.map((run) => run.id))

@@ -141,7 +141,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect((await store.windows.list('a')).map((window) => window.state)).toEqual(['cancelled'])
       expect(await store.runs.find(plain.runId)).toMatchObject({ state: 'queued', attempt: 0 })
       expect((await finish(cancelled, { to: 'succeeded' })).lost).toEqual([cancelled])
-      const [run] = await store.runs.findAll([runId])
+      const [run] = (await store.runs.findEach([runId])).runs
       expect(await store.attempts.list(run!)).toMatchObject([{ attempt: 1, outcome: 'lost', nodeId: NODE }])
     })
 
@@ -153,7 +153,7 @@ describeEachStoreAndOldServer((fixture) => {
       ])
       await store.cancels.request({ jobId: 'a' })
       const running = new Set(taken.flat().map((claim) => claim.runId))
-      for (const run of await store.runs.findAll(ids)) {
+      for (const run of (await store.runs.findEach(ids)).runs) {
         expect(run.state).toBe(running.has(run.id) ? 'running' : 'cancelled')
         expect(run.cancelRequestedAt).toBeDefined()
       }

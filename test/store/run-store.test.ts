@@ -44,7 +44,7 @@ describeEachStoreAndOldServer((fixture) => {
       manual('b', { input: { deep: [2] } }),
       manual('c'),
     ])
-    const runs = await store.runs.findAll(ids)
+    const runs = (await store.runs.findEach(ids)).runs
     expect(ids.map((id) => runs.find((run) => run.id === id)?.jobId)).toEqual(['a', 'b', 'c'])
     expect(runs.find((run) => run.jobId === 'b')?.input).toEqual({ deep: [2] })
     expect(runs.find((run) => run.jobId === 'c')?.input).toBeUndefined()

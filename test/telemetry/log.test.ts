@@ -200,6 +200,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'service.stuck': { service: 'Piko/cache', task: 'refresh', waitedMs: 5_000 },
   'loop.blocked': { blockedMs: 3_000, culprit: 'parse (jobs.ts:3:5)', stack: ['parse (jobs.ts:3:5)'] },
   'loop.failed': { loop: 'planner', error: new Error('gone'), retryInMs: 1_000 },
+  'row.broken': { table: 'piko_run', key: 'id = 7', columns: ['run_at'], error: new Error('not read') },
   'loop.recovered': { loop: 'planner', failures: 3 },
   'store.outage': { error: new Error('gone') },
   'store.recovered': { outageMs: 14_000, failures: 82 },
