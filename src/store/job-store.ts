@@ -561,7 +561,8 @@ function planTime(value: Date | string | null, now: Date, dialect: Dialect): Dat
   try {
     return optionalDate(value, dialect)
   } catch {
-    return typeof value === 'string' && value <= now.toISOString() ? now : undefined
+    // A date of zeros sorts first.
+    return typeof value !== 'string' || value <= now.toISOString() ? now : undefined
   }
 }
 

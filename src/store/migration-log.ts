@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { FIRST_INSTANT_MS } from '../time/instant.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'
 
@@ -50,8 +51,17 @@ export class MigrationLog {
       direction: row.direction,
       stepsDone: row.steps_done,
       isStepOpen: row.is_step_open !== 0,
-      appliedAt: row.applied_at === null ? undefined : this.#dialect.date(row.applied_at),
+      appliedAt: row.applied_at === null ? undefined : this.#appliedAt(row.applied_at),
     }))
+  }
+
+  /** Somebody may have edited it: that it is there says that the migration was applied, and when matters to nobody. */
+  #appliedAt(value: Date | string): Date {
+    try {
+      return this.#dialect.date(value)
+    } catch {
+      return new Date(FIRST_INSTANT_MS)
+    }
   }
 
   async create(db: Kysely<Tables>): Promise<void> {
