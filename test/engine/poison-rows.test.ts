@@ -250,7 +250,10 @@ describeEachStore((store) => {
     const down = defineJob({ id: 'down', cron: '0 0 * * *', windows, dependsOn: ['up'] }, async () => {})
     const app = await startApp(store.options, [up, down])
     const told = toldOnce(app, 'piko_window')
-    await eventually(async () => expect((await app.ledger('down')).counts.waiting).toBe(10))
+    await eventually(async () => {
+      expect((await app.ledger('down')).counts.waiting).toBe(10)
+      expect((await app.ledger('up')).counts.failed).toBe(10)
+    })
     for (const [index, one] of poisons.entries()) {
       const start = database.dialect.instant(day(index))
       const { id } = await database.db

@@ -162,15 +162,15 @@ describeEachStore((fixture) => {
       await fillWindows('a', 'waiting', { more: wait })
       const promotion = { upstreams: () => ['up'], runOf: () => undefined }
       const promote = () => bounded(() => store.dependencies.promote(['a', 'b'], promotion), 4)
-      expect(await promote()).toEqual({ looked: 0, promoted: 0 })
+      expect(await promote()).toMatchObject({ looked: 0, promoted: 0 })
       await fillWindows('b', 'waiting', { more: wait })
       const at = (minute: number) => database.dialect.instant(new Date(Date.UTC(2025, 0, 1, 0, minute)))
       await database.db
         .insertInto('piko_window')
         .values({ job_id: 'up', state: 'succeeded', start_at: at(0), end_at: at(1), updated_at: at(0) })
         .execute()
-      expect(await store.dependencies.promote(['a', 'b'], promotion)).toEqual({ looked: 50, promoted: 0 })
-      expect(await store.dependencies.promote(['a', 'b'], promotion)).toEqual({ looked: 50, promoted: 0 })
+      expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
+      expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
       // One of each: these now wait for the next minute.
       const rows = await database.db
         .selectFrom('piko_window')
