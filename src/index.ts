@@ -2,7 +2,7 @@ export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts
 
 export { type Attempt } from './job/attempt.ts'
 export { type BackfillOnly, type BackfillOrder, type BackfillState } from './job/backfill.ts'
-export { type HeldLock, type JobContext, type Logger, type MapOptions, type RunLockOptions } from './job/context.ts'
+export { type HeldLock, type JobContext, type MapOptions, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { type OnUpstreamChange, type Upstream } from './job/dependencies.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
@@ -44,7 +44,7 @@ export {
   type SinkWriter,
 } from './sink/sink.ts'
 export { SqlTable, sqlTable, type SqlTableOptions, type SqlTableTarget } from './sink/sql-table.ts'
-export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sink/sql.ts'
+export { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from './sql/sql.ts'
 
 export { type Calendar, type CalendarFunction, type LocalTime, type Weekday } from './time/calendar.ts'
 export { type DstPolicy } from './time/dst.ts'
@@ -71,7 +71,7 @@ export { type ReplayFilter, type ReplayResult } from './store/replay-store.ts'
 export { type RunFilter } from './store/list-runs.ts'
 export { type CoverageFilter, type LedgerSpan } from './store/ledger-spans.ts'
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/window-store.ts'
-export { type EventMap, type EventName, type Events } from './telemetry/events.ts'
+export { type EventMap, type EventName, type Events } from './events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
 export { type Backfill, type BackfillRequest, type BackfillWindow } from './engine/backfill-control.ts'
@@ -89,3 +89,4 @@ export { type KeyedConcurrency, type KeyedRate, type Rate } from './job/admissio
 export { type LockOptions } from './engine/locks.ts'
 
 export { HttpService } from './http/http-service.ts'
+export { type Logger } from './logger.ts'

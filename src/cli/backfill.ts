@@ -11,7 +11,7 @@ import {
   type BackfillOrder,
   type BackfillState,
 } from '../job/backfill.ts'
-import { visibleJson, visibleLine } from '../job/visible.ts'
+import { visibleJson, visibleLine } from '../visible.ts'
 import { formatMs } from '../time/duration.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'

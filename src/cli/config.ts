@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
-import { visible, visibleLine } from '../job/visible.ts'
+import { visible, visibleLine } from '../visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'

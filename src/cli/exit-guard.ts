@@ -1,5 +1,5 @@
 import { safely } from '../errors-read.ts'
-import { visibleLine } from '../job/visible.ts'
+import { visibleLine } from '../visible.ts'
 import { say } from '../say.ts'
 
 const MAX_NAMED = 5

@@ -1,4 +1,4 @@
-import { visibleLine } from '../job/visible.ts'
+import { visibleLine } from '../visible.ts'
 import { type Command } from 'commander'
 import { examples, globalOptions } from './global-options.ts'
 import { printResult } from './print-result.ts'

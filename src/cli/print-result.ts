@@ -1,4 +1,4 @@
-import { visibleJson } from '../job/visible.ts'
+import { visibleJson } from '../visible.ts'
 
 /** Writes what a command found to standard output: one line of JSON, or lines for people. */
 export function printResult(json: boolean, data: object, text: () => string): void {

@@ -1,6 +1,6 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import { visibleLine } from '../job/visible.ts'
-import { type EventMap } from '../telemetry/events.ts'
+import { visibleLine } from '../visible.ts'
+import { type EventMap } from '../events.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
 

@@ -1,5 +1,5 @@
 import { type Run } from '../job/run.ts'
-import { visibleBlock, visibleJson } from '../job/visible.ts'
+import { visibleBlock, visibleJson } from '../visible.ts'
 import { formatMs } from '../time/duration.ts'
 import { instantText } from './print-result.ts'
 import { runStateColour } from './run-state-colour.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
-import { visibleBlock, visibleJson } from '../job/visible.ts'
+import { visibleBlock, visibleJson } from '../visible.ts'
 import { TERMINAL_STATES } from '../job/run.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { parseLimit } from './parse-limit.ts'

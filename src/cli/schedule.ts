@@ -1,4 +1,4 @@
-import { visibleLine } from '../job/visible.ts'
+import { visibleLine } from '../visible.ts'
 import { type Command, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { PikoError } from '../errors.ts'

@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
-import { visibleJson } from '../job/visible.ts'
+import { visibleJson } from '../visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'
 import { commandOutput } from './command-output.ts'

@@ -1,5 +1,5 @@
 import { toError } from '../errors.ts'
-import { type Logger } from '../job/context.ts'
+import { type Logger } from '../logger.ts'
 
 /**
  * Answers for the errors that reach nobody. A rejected promise that a handler left alone is logged, and the process goes

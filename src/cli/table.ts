@@ -1,4 +1,4 @@
-import { visible } from '../job/visible.ts'
+import { visible } from '../visible.ts'
 
 export interface Column<Row> {
   readonly title: string

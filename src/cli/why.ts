@@ -1,5 +1,5 @@
 import { type Command } from 'commander'
-import { visibleBlock } from '../job/visible.ts'
+import { visibleBlock } from '../visible.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { parseInstant } from './parse-instant.ts'
 import { printResult } from './print-result.ts'

@@ -1,9 +1,9 @@
 import { toError } from '../errors.ts'
-import { type Logger } from '../job/context.ts'
 import { type Claim, type RatePlace } from '../job/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type RunSinks } from '../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'
+import { type Logger } from '../logger.ts'
 
 /** What an attempt gets from those who execute it. */
 export interface AttemptParts {

@@ -1,5 +1,5 @@
 import { type CancelStore } from '../store/cancel-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { type Executor } from './executor.ts'
 import { LoopService } from './loop-service.ts'

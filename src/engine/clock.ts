@@ -1,4 +1,4 @@
-import { processClock, type ServiceClock } from '../service/clock.ts'
+import { processClock, type ServiceClock } from '../clock.ts'
 
 /** Time is passed in: tests move a manual clock, production reads the system's. */
 export type Clock = ServiceClock

@@ -1,5 +1,5 @@
 import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'
 

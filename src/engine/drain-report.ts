@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { type Claim } from '../job/run.ts'
-import { type EventMap } from '../telemetry/events.ts'
+import { type EventMap } from '../events.ts'
 
 /** Runs that are named; of the others only the number is told. */
 const MAX_NAMED = 20

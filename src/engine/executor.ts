@@ -1,7 +1,6 @@
 import { PikoError, toError } from '../errors.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../option-function.ts'
 import { cancelledError, runCancelled } from '../job/attempt.ts'
-import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { forbidsRetry, retryTimingOf } from '../job/retry-errors.ts'
 import { type Claim, type Outcome, runError, settle, type Transition } from '../job/run.ts'
@@ -20,6 +19,7 @@ import { RateGate } from './rate-gate.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from './run-pipeline.ts'
 import { type StopPlan, stopPlan } from './stop-plan.ts'
 import { WaitingLine } from './waiting-line.ts'
+import { type Logger } from '../logger.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry

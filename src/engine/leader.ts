@@ -1,6 +1,6 @@
 import { toError } from '../errors.ts'
 import { type LockStore } from '../store/lock-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'
 

@@ -1,6 +1,6 @@
-import { databaseFault } from '../database-faults.ts'
+import { databaseFault } from '../sql/database-faults.ts'
 import { toError } from '../errors.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 
 /** Reports that a loop failed, with what that means if the database is the cause. `failures`: in a row. */
 export function reportFailure(

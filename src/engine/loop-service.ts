@@ -1,5 +1,5 @@
 import { Service } from '../service/service.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { Loop } from './loop.ts'
 

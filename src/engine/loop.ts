@@ -1,5 +1,5 @@
-import { databaseFault } from '../database-faults.ts'
-import { type Events } from '../telemetry/events.ts'
+import { databaseFault } from '../sql/database-faults.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { reportFailure } from './loop-failure.ts'
 

@@ -8,7 +8,7 @@ import { type BlockPolicy, lookMs } from '../store/block-watch.ts'
 import { keepHeartbeat } from '../store/heartbeats.ts'
 import { type NodeStore } from '../store/node-store.ts'
 import { type OpenedFile } from '../store/sqlite-files.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type LeaseMemory } from './lease-memory.ts'
 import { reportFailure } from './loop-failure.ts'
 

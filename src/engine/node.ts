@@ -1,4 +1,3 @@
-import { type Logger } from '../job/context.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Claim } from '../job/run.ts'
 import { type Service } from '../service/service.ts'
@@ -6,7 +5,7 @@ import { type Settings } from '../settings/settings.ts'
 import { type BlockPolicy } from '../store/block-watch.ts'
 import { type ConfigVersion } from '../store/config-store.ts'
 import { type Agenda, type PlanScope } from '../store/job-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { BackfillControl } from './backfill-control.ts'
 import { BackfillDriver } from './backfill-driver.ts'
 import { Cancellation } from './cancellation.ts'
@@ -34,6 +33,7 @@ import { RunWaiter } from './run-waiter.ts'
 import { ScheduleOverride } from './schedule-override.ts'
 import { type SinksService } from './sinks-service.ts'
 import { type StoreService } from './store-service.ts'
+import { type Logger } from '../logger.ts'
 
 export interface NodeParts {
   readonly store: StoreService

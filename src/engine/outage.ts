@@ -1,4 +1,4 @@
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 
 /** A loop that failed and is not heard of for so long beyond its retry was stopped or replaced. */

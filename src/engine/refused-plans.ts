@@ -2,7 +2,7 @@ import { headline } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { BrokenRow } from '../store/broken-row.ts'
 import { type RefusedPlan } from '../store/job-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { reportFailure } from './loop-failure.ts'
 

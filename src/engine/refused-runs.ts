@@ -1,4 +1,4 @@
-import { isRefusedValue } from '../database-faults.ts'
+import { isRefusedValue } from '../sql/database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Window } from '../time/window.ts'

@@ -1,7 +1,7 @@
 import { type EndedState } from '../job/run.ts'
 import { type BeyondWalk, type RetentionStore } from '../store/retention-store.ts'
 import { type RowCheck } from '../store/row-check.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from './loop-service.ts'

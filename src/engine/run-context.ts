@@ -1,11 +1,12 @@
-import { type HeldLock, type JobContext, type Logger, type RunLockOptions } from '../job/context.ts'
+import { type HeldLock, type JobContext, type RunLockOptions } from '../job/context.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
-import { type SqlExecutor } from '../sink/sql.ts'
+import { type SqlExecutor } from '../sql/sql.ts'
 import { type Window } from '../time/window.ts'
 import { type Attempt } from './attempt.ts'
 import { optionsOf } from './call-options.ts'
 import { fanOut } from './fan-out.ts'
+import { type Logger } from '../logger.ts'
 
 /** What a handler can do, beside what it reads. */
 export interface RunActions {

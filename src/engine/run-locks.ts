@@ -1,6 +1,7 @@
-import { type HeldLock, type Logger, type RunLockOptions } from '../job/context.ts'
+import { type HeldLock, type RunLockOptions } from '../job/context.ts'
 import { optionsOf } from './call-options.ts'
 import { type Locks } from './locks.ts'
+import { type Logger } from '../logger.ts'
 
 /** The locks of one attempt: what its handler has not given back is given back when it ends. */
 export class RunLocks {

@@ -1,15 +1,15 @@
 import { describe, headline, isObject, safely } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
-import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { type Claim } from '../job/run.ts'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../store/run-log-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { redactFields } from '../telemetry/redact.ts'
 import { type Clock } from './clock.ts'
 import { reportFailure } from './loop-failure.ts'
 import { LoopService } from './loop-service.ts'
+import { type Logger } from '../logger.ts'
 
 export interface RunLogOptions {
   /** Least level that is kept; undefined: none is. */

@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { type Run, TERMINAL_STATES } from '../job/run.ts'
 import { type RunStore } from '../store/run-store.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'
 

@@ -1,6 +1,6 @@
 import { isPikoError } from '../errors.ts'
 import { type ServiceObserver } from '../service/observer.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 
 /**
  * Tells the app's events what happens in its tree of services.

@@ -1,5 +1,5 @@
 import { type StackFrame, Watchdog } from '../service/watchdog.ts'
-import { type Events } from '../telemetry/events.ts'
+import { type Events } from '../events.ts'
 
 /** Tells the app's events what blocks the event loop. */
 export function watchdog(thresholdMs: number, events: Events): Watchdog {

@@ -1,6 +1,6 @@
-import { type Logger } from '../job/context.ts'
 import { type Service } from '../service/service.ts'
 import { type Health } from './health.ts'
+import { type Logger } from '../logger.ts'
 
 /** What is served of an app; a `Piko` fits. */
 export interface ServedApp {

@@ -2,11 +2,11 @@ import { type Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { type Logger } from '../job/context.ts'
 import { Connections } from './connections.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
+import { type Logger } from '../logger.ts'
 
 /** What the server shows; it owns none of it. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {

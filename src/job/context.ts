@@ -1,22 +1,9 @@
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
-import { type SqlExecutor } from '../sink/sql.ts'
+import { type SqlExecutor } from '../sql/sql.ts'
 import { type Duration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
-
-/** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
-export interface Logger {
-  trace(message: string): void
-  trace(fields: object, message?: string): void
-  debug(message: string): void
-  debug(fields: object, message?: string): void
-  info(message: string): void
-  info(fields: object, message?: string): void
-  warn(message: string): void
-  warn(fields: object, message?: string): void
-  error(message: string): void
-  error(fields: object, message?: string): void
-}
+import { type Logger } from '../logger.ts'
 
 /** How `ctx.map` fans out. */
 export interface MapOptions {

@@ -1,5 +1,5 @@
-import { type Logger } from '../job/context.ts'
 import { type Service } from '../service/service.ts'
+import { type Logger } from '../logger.ts'
 
 /** What a resource knows about the run that borrows it. */
 export interface ResourceContext {

@@ -1,8 +1,8 @@
 import { describe, isError, safely, stackOf } from '../errors-read.ts'
-import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
-import { visibleBlock, visibleLine } from '../job/visible.ts'
-import { processClock, type ServiceClock } from './clock.ts'
+import { visibleBlock, visibleLine } from '../visible.ts'
+import { processClock, type ServiceClock } from '../clock.ts'
+import { type Logger } from '../logger.ts'
 
 /** Where the lines go. A stream of Node calls `done` when the line is written or lost. */
 interface LogStream {

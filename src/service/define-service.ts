@@ -1,4 +1,3 @@
-import { type Logger } from '../job/context.ts'
 import { propertyOf } from '../errors-read.ts'
 import { describe } from '../errors.ts'
 import {
@@ -16,6 +15,7 @@ import { type Duration } from '../time/duration.ts'
 import { serviceInvalid } from './invalid.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { type CrontabOptions, type TimerOptions } from './timer.ts'
+import { type Logger } from '../logger.ts'
 
 /** What the functions of {@link defineService} receive. */
 export interface ServiceContext {

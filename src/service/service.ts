@@ -1,10 +1,9 @@
 import { stackOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { type Logger } from '../job/context.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { type Schedule } from '../time/schedule.ts'
 import { BackgroundTasks, isCancellation, type TaskInfo } from './background-tasks.ts'
-import { processClock, type ServiceClock } from './clock.ts'
+import { processClock, type ServiceClock } from '../clock.ts'
 import { declaredOn } from './decorators.ts'
 import { ExitStack } from './exit-stack.ts'
 import { serviceInvalid } from './invalid.ts'
@@ -22,6 +21,7 @@ import {
 } from './timer.ts'
 import { StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
+import { type Logger } from '../logger.ts'
 
 /** `log`, `clock` and `taskGrace` are inherited by the services below that have none of their own. */
 export interface ServiceOptions {

@@ -1,4 +1,4 @@
-import { type ServiceClock } from './clock.ts'
+import { type ServiceClock } from '../clock.ts'
 
 /** After the deadline each step that is left gets this long: what can be closed at once still is. */
 const HURRIED_MS = 200

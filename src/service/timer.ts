@@ -1,7 +1,7 @@
 import { describe } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { Schedule } from '../time/schedule.ts'
-import { type ServiceClock } from './clock.ts'
+import { type ServiceClock } from '../clock.ts'
 
 export interface TimerOptions {
   /** Also fires at once when the service starts. Default false: first after exactly one interval. */

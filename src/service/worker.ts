@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { visible } from '../job/visible.ts'
+import { visible } from '../visible.ts'
 import { say } from '../say.ts'
 import { consoleLog } from './console-log.ts'
 import { type ServiceObserver } from './observer.ts'

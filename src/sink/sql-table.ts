@@ -1,11 +1,11 @@
 import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
-import { retryContention } from './contention.ts'
+import { retryContention } from '../sql/contention.ts'
 import { type SinkBatch, type SinkScope } from './sink.ts'
-import { type SqlDatabase, type SqlExecutor, type SqlValue } from './sql.ts'
-import { batchesOf, MAX_BATCH_BYTES, sentBytes } from './statement-size.ts'
-import { onConflict, quoted, quotedTable, toSqlValue } from './sql-text.ts'
+import { type SqlDatabase, type SqlExecutor, type SqlValue } from '../sql/sql.ts'
+import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../sql/statement-size.ts'
+import { onConflict, quoted, quotedTable, toSqlValue } from '../sql/sql-text.ts'
 
 export interface SqlTableOptions<Row extends object> {
   /** `orders`, or with its schema `sales.orders`. */

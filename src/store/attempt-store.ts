@@ -1,7 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../job/attempt.ts'
 import { type Claim, type Run, type RunError, type Transition } from '../job/run.ts'
-import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { batchesOf, sentBytes } from '../sql/statement-size.ts'
 import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'

@@ -1,5 +1,5 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
-import { isRefusedValue } from '../database-faults.ts'
+import { isRefusedValue } from '../sql/database-faults.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
 import { assertSound, BrokenRow, soundRows } from './broken-row.ts'

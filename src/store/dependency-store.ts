@@ -1,5 +1,5 @@
 import { type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
-import { isRefusedValue } from '../database-faults.ts'
+import { isRefusedValue } from '../sql/database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
 import { type Window } from '../time/window.ts'
 import { assertSound, BrokenRow, soundRows } from './broken-row.ts'

@@ -1,6 +1,6 @@
-import { UnstorableValue } from '../database-faults.ts'
+import { UnstorableValue } from '../sql/database-faults.ts'
 import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
-import { hasCode } from '../sink/contention.ts'
+import { hasCode } from '../sql/contention.ts'
 import { MAX_DURATION_MS } from '../time/duration.ts'
 import { describeInstant, isInstantMs, storedInstant } from '../time/instant.ts'
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'

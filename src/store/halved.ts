@@ -1,4 +1,4 @@
-import { isRefusedValue } from '../database-faults.ts'
+import { isRefusedValue } from '../sql/database-faults.ts'
 
 /**
  * Writes many items in one go. When the database refuses a value, the batch is halved until the culprits stand alone: each of them goes to

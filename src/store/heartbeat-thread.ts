@@ -1,8 +1,8 @@
 // The thread of heartbeats.ts: only modules whose types can be stripped.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
-import { databaseFault, type DatabaseFault } from '../database-faults.ts'
-import { processClock } from '../service/clock.ts'
+import { databaseFault, type DatabaseFault } from '../sql/database-faults.ts'
+import { processClock } from '../clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { type DatabaseFault } from '../database-faults.ts'
+import { type DatabaseFault } from '../sql/database-faults.ts'
 import { type PikoError, toError } from '../errors.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
 import { databaseGone } from './database-gone.ts'

@@ -1,5 +1,5 @@
 import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
-import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { batchesOf, sentBytes } from '../sql/statement-size.ts'
 import { bulkInsert, type Cell } from './bulk-insert.ts'
 import { type Dialect } from './dialect.ts'
 import { type Tables } from './tables.ts'

@@ -7,9 +7,9 @@ import {
   type Transaction,
   type UpdateObject,
 } from 'kysely'
-import { isFaultOfItem } from '../database-faults.ts'
+import { isFaultOfItem } from '../sql/database-faults.ts'
 import { type OnUpstreamChange } from '../job/dependencies.ts'
-import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { batchesOf, sentBytes } from '../sql/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { assertSound, type BrokenRow, soundRows } from './broken-row.ts'

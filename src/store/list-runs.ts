@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import { type Run, type RunState } from '../job/run.ts'
-import { batchesOf } from '../sink/statement-size.ts'
+import { batchesOf } from '../sql/statement-size.ts'
 import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'

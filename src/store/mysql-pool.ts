@@ -1,6 +1,6 @@
 import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
-import { isConnectionLost } from '../database-faults.ts'
+import { isConnectionLost } from '../sql/database-faults.ts'
 import { PikoError, toError } from '../errors.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'
 import { connectionParams, tlsAdvice } from './mysql-tls.ts'

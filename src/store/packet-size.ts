@@ -1,5 +1,5 @@
 import { PikoError } from '../errors.ts'
-import { MAX_BATCH_BYTES, sentBytes } from '../sink/statement-size.ts'
+import { MAX_BATCH_BYTES, sentBytes } from '../sql/statement-size.ts'
 import { MAX_VALUE_BYTES, MOST_CONFIG_BYTES } from './json.ts'
 
 /** What the largest statement of a database allows. */

@@ -1,6 +1,6 @@
 import { type Transaction } from 'kysely'
 import { PikoError } from '../errors.ts'
-import { type SqlDatabase } from '../sink/sql.ts'
+import { type SqlDatabase } from '../sql/sql.ts'
 import { BrokenRows } from './broken-rows.ts'
 import { type Database } from './database.ts'
 import { MAX_VALUE_BYTES } from './json.ts'

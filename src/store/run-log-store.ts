@@ -1,4 +1,4 @@
-import { batchesOf, sentBytes } from '../sink/statement-size.ts'
+import { batchesOf, sentBytes } from '../sql/statement-size.ts'
 import { type Selectable } from 'kysely'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../job/run-log.ts'
 import { soundRows } from './broken-row.ts'

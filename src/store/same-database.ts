@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { CompiledQuery } from 'kysely'
 import { PikoError } from '../errors.ts'
 import { messageOf } from '../errors-read.ts'
-import { hasCode } from '../sink/contention.ts'
+import { hasCode } from '../sql/contention.ts'
 import { type Database } from './database.ts'
 import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 

@@ -1,4 +1,4 @@
-import { type SqlExecutor } from '../sink/sql.ts'
+import { type SqlExecutor } from '../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
 /** What Piko has to know of a statement that a user wrote before it is sent. */

@@ -14,7 +14,7 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely'
-import { UnstorableValue } from '../database-faults.ts'
+import { UnstorableValue } from '../sql/database-faults.ts'
 import { describe, PikoError } from '../errors.ts'
 import { exactInteger, wantsExactIntegers } from './exact-integers.ts'
 import { loopTurn } from './loop-turn.ts'

@@ -1,5 +1,5 @@
 import { CompiledQuery, type Kysely } from 'kysely'
-import { isContention } from '../sink/contention.ts'
+import { isContention } from '../sql/contention.ts'
 import { type Database } from './database.ts'
 import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { type Claim } from '../job/run.ts'
-import { type SqlExecutor } from '../sink/sql.ts'
+import { type SqlExecutor } from '../sql/sql.ts'
 import { AttemptStore } from './attempt-store.ts'
 import { BackfillStore } from './backfill-store.ts'
 import { CancelStore } from './cancel-store.ts'

@@ -1,6 +1,6 @@
 import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type PoolConnection, type QueryValues } from 'mysql2'
-import { isConnectionLost } from '../database-faults.ts'
+import { isConnectionLost } from '../sql/database-faults.ts'
 import { PikoError } from '../errors.ts'
 import { withMissingRight } from './missing-rights.ts'
 import { assertFits } from './packet-size.ts'

@@ -1,5 +1,5 @@
-import { endsTransaction, isConnectionLost } from '../database-faults.ts'
-import { hasCode } from '../sink/contention.ts'
+import { endsTransaction, isConnectionLost } from '../sql/database-faults.ts'
+import { hasCode } from '../sql/contention.ts'
 import { PikoError } from '../errors.ts'
 
 const LOCK_WAIT_TIMEOUT = 1205

@@ -1,7 +1,7 @@
 import { type Kysely, type Transaction } from 'kysely'
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { isContention, retryContention } from '../sink/contention.ts'
-import { isConnectionLost, isRefusal } from '../database-faults.ts'
+import { isContention, retryContention } from '../sql/contention.ts'
+import { isConnectionLost, isRefusal } from '../sql/database-faults.ts'
 import { type Tables } from './tables.ts'
 
 /**

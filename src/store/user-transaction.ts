@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { describe, PikoError } from '../errors.ts'
-import { type SqlExecutor, type SqlValue } from '../sink/sql.ts'
+import { type SqlExecutor, type SqlValue } from '../sql/sql.ts'
 import { type Database } from './database.ts'
 import { type Dialect } from './dialect.ts'
 import { endedTransaction } from './ended-transaction.ts'

@@ -1,12 +1,12 @@
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
 import { messageOf } from '../errors-read.ts'
-import { type Logger } from '../job/context.ts'
 import { redactText } from '../job/redact.ts'
 import { formatMs } from '../time/duration.ts'
-import { type EventMap, type Events } from './events.ts'
+import { type EventMap, type Events } from '../events.ts'
 import { standardErrorDestination } from './log-destination.ts'
 import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
+import { type Logger } from '../logger.ts'
 
 /** The process's logger. Everything below it takes the smaller {@link Logger}. */
 export type AppLogger = PinoLogger

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { type EventMap, type Events } from './events.ts'
+import { type EventMap, type Events } from '../events.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** What is read when the metrics are rendered. Each is called once a scrape and must be cheap. */

@@ -1,5 +1,5 @@
 import { prettyFactory } from 'pino-pretty'
-import { visible, visibleBlock, visibleJson, visibleLine } from '../job/visible.ts'
+import { visible, visibleBlock, visibleJson, visibleLine } from '../visible.ts'
 
 const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
 const BARE_VALUE = /^[^\s"=]+$/

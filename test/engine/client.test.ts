@@ -5,7 +5,7 @@ import { RunWaiter } from '../../src/engine/run-waiter.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
-import { Events } from '../../src/telemetry/events.ts'
+import { Events } from '../../src/events.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 const START = new Date('2025-01-01T00:00:00Z')

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Batcher } from '../../src/engine/batcher.ts'
 import { type Clock } from '../../src/engine/clock.ts'
 import { Loop } from '../../src/engine/loop.ts'
-import { Events } from '../../src/telemetry/events.ts'
+import { Events } from '../../src/events.ts'
 
 /** Sleeps until the test lets time pass, and records how long it was asked to. */
 class StepClock implements Clock {

@@ -1,5 +1,5 @@
-import { type Logger } from '../../src/job/context.ts'
 import { type ResourceContext } from '../../src/resource/resource.ts'
+import { type Logger } from '../../src/logger.ts'
 
 /** What a run's log received: the messages of level error. */
 export class MemoryLog implements Logger {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type SqlExecutor } from '../../src/sink/sql.ts'
+import { type SqlExecutor } from '../../src/sql/sql.ts'
 import { commitRun } from '../../src/store/commit-run.ts'
 import { type Database, openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Database, openDatabase } from '../../src/store/database.ts'
-import { type SqlExecutor } from '../../src/sink/sql.ts'
+import { type SqlExecutor } from '../../src/sql/sql.ts'
 import { createSqliteFile, describeEachStore } from '../support/databases.ts'
 
 describe('a call past trx, inside of a transaction on SQLite', () => {

@@ -3,7 +3,7 @@ import { Piko, type PikoOptions } from '../../src/engine/app.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/database.ts'
-import { type EventMap, type EventName } from '../../src/telemetry/events.ts'
+import { type EventMap, type EventName } from '../../src/events.ts'
 import { PATIENCE_MS } from './patience.ts'
 
 export interface AppOptions extends Omit<PikoOptions, 'jobs'> {

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { type ServiceClock } from '../../src/service/clock.ts'
+import { type ServiceClock } from '../../src/clock.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
 /** A manual clock whose wall time may be set apart from its monotonic one. */

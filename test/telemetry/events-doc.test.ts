@@ -18,7 +18,7 @@ function rows(part: string, name: RegExp): Map<string, string> {
 
 /** Names and fields of `EventMap`, from its source: types are gone at run time. */
 async function declaredEvents(): Promise<Map<string, string[]>> {
-  const source = await read('src/telemetry/events.ts')
+  const source = await read('src/events.ts')
   const map = source.slice(source.indexOf('interface EventMap'), source.indexOf('\n}\n'))
   const events = new Map<string, string[]>()
   for (const [, name = '', body = ''] of map.matchAll(/^ {2}'([a-z.]+)': \{([^}]*)\}/gm)) {

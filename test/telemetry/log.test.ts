@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { PikoError } from '../../src/errors.ts'
-import { type EventMap, type EventName, Events } from '../../src/telemetry/events.ts'
+import { type EventMap, type EventName, Events } from '../../src/events.ts'
 import { createLogger, logEvents, runLogger } from '../../src/telemetry/log.ts'
 
 function capture(options: { level?: string; json?: boolean; colour?: boolean } = {}) {

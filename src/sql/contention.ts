@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { databaseFault } from '../database-faults.ts'
+import { databaseFault } from './database-faults.ts'
 import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8

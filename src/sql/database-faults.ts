@@ -1,6 +1,6 @@
 // Also loaded by the thread of heartbeats: only what can run with its types stripped.
 
-import { chainOf, isError, propertyOf } from './errors-read.ts'
+import { chainOf, isError, propertyOf } from '../errors-read.ts'
 
 /**
  * What an error of the database means for the one who asked.

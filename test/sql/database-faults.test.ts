@@ -7,8 +7,8 @@ import {
   isRefusal,
   isRefusedValue,
   UnstorableValue,
-} from '../src/database-faults.ts'
-import { PikoError } from '../src/errors.ts'
+} from '../../src/sql/database-faults.ts'
+import { PikoError } from '../../src/errors.ts'
 
 const server = (errno: number, message = ''): Error => Object.assign(new Error(message), { errno, sqlState: 'HY000' })
 const sqlite = (errcode: number): Error => Object.assign(new Error('sqlite'), { errcode })

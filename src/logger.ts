@@ -1,0 +1,13 @@
+/** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
+export interface Logger {
+  trace(message: string): void
+  trace(fields: object, message?: string): void
+  debug(message: string): void
+  debug(fields: object, message?: string): void
+  info(message: string): void
+  info(fields: object, message?: string): void
+  warn(message: string): void
+  warn(fields: object, message?: string): void
+  error(message: string): void
+  error(fields: object, message?: string): void
+}
