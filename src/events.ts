@@ -1,7 +1,7 @@
 import { type DatabaseFault } from './sql/database-faults.ts'
 import { stackOf, watchStray } from './errors-read.ts'
-import { type BackfillState } from './job/backfill.ts'
-import { type Outcome, type RunState } from './job/run.ts'
+import { type BackfillState } from './ledger/backfill.ts'
+import { type Outcome, type RunState } from './run/run.ts'
 
 /** Everything that the engine tells the world. `docs/events.md` lists each event with its payload. */
 export interface EventMap {

@@ -1,7 +1,7 @@
 export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts'
 
-export { type Attempt } from './job/attempt.ts'
-export { type BackfillOnly, type BackfillOrder, type BackfillState } from './job/backfill.ts'
+export { type Attempt } from './run/attempt.ts'
+export { type BackfillOnly, type BackfillOrder, type BackfillState } from './ledger/backfill.ts'
 export { type HeldLock, type JobContext, type MapOptions, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { type OnUpstreamChange, type Upstream } from './job/dependencies.ts'
@@ -9,8 +9,8 @@ export { defineJob, jobSpec } from './job/define-job.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
-export { NoRetryError, RetryLaterError } from './job/retry-errors.ts'
-export { type Run, type RunError, type RunKind, type RunState } from './job/run.ts'
+export { NoRetryError, RetryLaterError } from './run/retry-errors.ts'
+export { type Run, type RunError, type RunKind, type RunState } from './run/run.ts'
 export {
   type ContextOf,
   type JobDefinition,
@@ -60,7 +60,7 @@ export { type OffloadOptions } from './offload/offload-pool.ts'
 
 export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
-export { type RunLogLevel, type RunLogLine } from './job/run-log.ts'
+export { type RunLogLevel, type RunLogLine } from './run/run-log.ts'
 export { type PruneOptions, type Why } from './engine/run-control.ts'
 export { type RunLogFilter } from './store/run-log-store.ts'
 export { type BackfillFilter } from './store/backfill-store.ts'
@@ -84,7 +84,7 @@ export {
   RunFailedError,
   type RunOptions,
 } from './engine/client.ts'
-export { type KeyedConcurrency, type KeyedRate, type Rate } from './job/admission.ts'
+export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
 
 export { type LockOptions } from './engine/locks.ts'
 

@@ -1,6 +1,6 @@
 import { type Piko } from '../engine/app.ts'
 import { STOP_MARGIN_MS } from '../engine/stop-plan.ts'
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 import { visible } from '../visible.ts'
 import { toError } from '../errors.ts'
 import { say } from '../say.ts'

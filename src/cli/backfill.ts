@@ -10,7 +10,7 @@ import {
   type BackfillOnly,
   type BackfillOrder,
   type BackfillState,
-} from '../job/backfill.ts'
+} from '../ledger/backfill.ts'
 import { visibleJson, visibleLine } from '../visible.ts'
 import { formatMs } from '../time/duration.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { messageOf, readError, safely, stackOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 import { visible, visibleBlock, visibleJson } from '../visible.ts'
 import { say } from '../say.ts'
 import { styleFor } from './style.ts'

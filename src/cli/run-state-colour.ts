@@ -1,6 +1,6 @@
 import { type LedgerSpan } from '../store/ledger-spans.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
-import { type RunState } from '../job/run.ts'
+import { type RunState } from '../run/run.ts'
 import { type Style } from './style.ts'
 
 export function runStateColour(

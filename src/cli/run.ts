@@ -1,7 +1,7 @@
 import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
 import { RunFailedError, type RunOptions } from '../engine/client.ts'
-import { type Run, TERMINAL_STATES } from '../job/run.ts'
+import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
 import { PikoError } from '../errors.ts'

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { ENDED_STATES, type EndedState } from '../job/run.ts'
+import { ENDED_STATES, type EndedState } from '../run/run.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { examples, globalOptions } from './global-options.ts'
 import { printResult } from './print-result.ts'

@@ -1,5 +1,5 @@
 import { toError } from '../errors.ts'
-import { type Claim, type RatePlace } from '../job/run.ts'
+import { type Claim, type RatePlace } from '../run/run.ts'
 import { type JobDefinition } from '../job/spec.ts'
 import { type RunSinks } from '../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'

@@ -12,7 +12,7 @@ import {
   type BackfillOnly,
   type BackfillOrder,
   type BackfillState,
-} from '../job/backfill.ts'
+} from '../ledger/backfill.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'

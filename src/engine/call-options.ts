@@ -1,7 +1,7 @@
-import { RUN_LOG_LEVELS } from '../job/run-log.ts'
+import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { type MapOptions, type RunLockOptions } from '../job/context.ts'
-import { BACKFILL_STATES } from '../job/backfill.ts'
-import { ENDED_STATES, RUN_STATES } from '../job/run.ts'
+import { BACKFILL_STATES } from '../ledger/backfill.ts'
+import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
 import { PikoError } from '../errors.ts'
 import {
   aFunction,

@@ -1,5 +1,5 @@
 import { PikoError } from '../errors.ts'
-import { type Claim } from '../job/run.ts'
+import { type Claim } from '../run/run.ts'
 import { type EventMap } from '../events.ts'
 
 /** Runs that are named; of the others only the number is told. */

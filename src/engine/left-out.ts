@@ -1,4 +1,4 @@
-import { type Claim } from '../job/run.ts'
+import { type Claim } from '../run/run.ts'
 import { type Blocked } from '../store/admission.ts'
 
 /** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */

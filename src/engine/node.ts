@@ -1,5 +1,5 @@
 import { type JobRegistry } from '../job/registry.ts'
-import { type Claim } from '../job/run.ts'
+import { type Claim } from '../run/run.ts'
 import { type Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type BlockPolicy } from '../store/block-watch.ts'

@@ -1,6 +1,6 @@
 import { toError } from '../errors.ts'
-import { type AdmissionLimits } from '../job/admission.ts'
-import { type RatePlace } from '../job/run.ts'
+import { type AdmissionLimits } from '../run/limits.ts'
+import { type RatePlace } from '../run/run.ts'
 import { type Blocked } from '../store/admission.ts'
 import { type PlaceAnswer, type PlaceDelay, type PlaceRequest, type RateStore } from '../store/rate-store.ts'
 import { type Events } from '../events.ts'

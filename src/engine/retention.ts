@@ -1,4 +1,4 @@
-import { type EndedState } from '../job/run.ts'
+import { type EndedState } from '../run/run.ts'
 import { type BeyondWalk, type RetentionStore } from '../store/retention-store.ts'
 import { type RowCheck } from '../store/row-check.ts'
 import { type Events } from '../events.ts'

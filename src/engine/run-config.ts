@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobDefinition } from '../job/spec.ts'
-import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../store/json-copy.ts'
-import { MOST_CONFIG_BYTES } from '../store/json.ts'
-import { assertFits, type Storing, unstorable } from '../store/storable.ts'
+import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../json/json-copy.ts'
+import { MOST_CONFIG_BYTES } from '../json/json.ts'
+import { assertFits, type Storing, unstorable } from '../json/storable.ts'
 import { checkedBy, type SchemaAnswer, type SchemaIssue } from './schema-check.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
-import { type Attempt } from '../job/attempt.ts'
-import { ENDED_STATES, type EndedState, type Run } from '../job/run.ts'
+import { type Attempt } from '../run/attempt.ts'
+import { ENDED_STATES, type EndedState, type Run } from '../run/run.ts'
 import { type CancelFilter, type CancelResult } from '../store/cancel-store.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/replay-store.ts'
 import { type RetentionStep } from '../store/retention-store.ts'

@@ -1,5 +1,5 @@
 import { PikoError } from '../errors.ts'
-import { type Run, TERMINAL_STATES } from '../job/run.ts'
+import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type RunStore } from '../store/run-store.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'

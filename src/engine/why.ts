@@ -1,5 +1,5 @@
-import { type BackfillState } from '../job/backfill.ts'
-import { type Run } from '../job/run.ts'
+import { type BackfillState } from '../ledger/backfill.ts'
+import { type Run } from '../run/run.ts'
 import { type LedgerWindow } from '../store/window-store.ts'
 import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'

@@ -1,6 +1,6 @@
 import { type FastifyInstance } from 'fastify'
 import { messageOf } from '../errors-read.ts'
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 
 export interface Check {
   readonly ok: boolean

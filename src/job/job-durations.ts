@@ -1,6 +1,6 @@
 import { describe, type ErrorCode, PikoError } from '../errors.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../time/duration.ts'
-import { parseRate, type RateLimit } from './admission.ts'
+import { parseRate, type RateLimit } from '../run/limits.ts'
 import { type AnyJobSpec } from './spec.ts'
 
 /** The lengths of time in a job's spec, in milliseconds. */

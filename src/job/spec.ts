@@ -7,9 +7,10 @@ import { type Duration } from '../time/duration.ts'
 import { type InstantInput } from '../time/instant.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
-import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from './admission.ts'
+import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from '../run/limits.ts'
 import { type JobContext } from './context.ts'
 import { type OnUpstreamChange, type Upstream } from './dependencies.ts'
+import { type RetryPolicy } from '../run/retry.ts'
 
 /** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
 export interface WindowsSpec {
@@ -168,15 +169,6 @@ export interface WindowPolicy {
   readonly end: Date | undefined
   readonly catchUp: 'all' | 'latest' | 'none'
   readonly parallel: number
-}
-
-export interface RetryPolicy {
-  readonly limit: number
-  readonly backoff: 'fixed' | 'exponential'
-  readonly baseMs: number
-  readonly maxMs: number
-  readonly jitter: boolean
-  readonly retryIf?: ((error: Error) => boolean) | undefined
 }
 
 /** A spec's options with every default filled in and every text parsed. */

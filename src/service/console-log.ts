@@ -1,5 +1,5 @@
 import { describe, isError, safely, stackOf } from '../errors-read.ts'
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 import { visibleBlock, visibleLine } from '../visible.ts'
 import { processClock, type ServiceClock } from '../clock.ts'
 import { type Logger } from '../logger.ts'

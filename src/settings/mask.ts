@@ -1,4 +1,4 @@
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 
 const HIDDEN = '***'
 const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { inspect } from 'node:util'
-import { RUN_LOG_LEVELS, type RunLogLevel } from '../job/run-log.ts'
+import { RUN_LOG_LEVELS, type RunLogLevel } from '../run/run-log.ts'
 import { durationMs } from '../time/duration.ts'
 import { type RawSettings } from './keys.ts'
 import { maskDsn } from './mask.ts'

@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
-import { type AdmissionLimits } from '../job/admission.ts'
-import { type RatePlace } from '../job/run.ts'
+import { type AdmissionLimits } from '../run/limits.ts'
+import { type RatePlace } from '../run/run.ts'
 import { BackfillLimits } from './backfill-limits.ts'
 import { type Dialect } from './dialect.ts'
 import { type RateName, REFUSED_RATE_MS, type RefusedRate, RateWindows } from './rate-windows.ts'

@@ -2,7 +2,7 @@ import { type Selectable, type Transaction } from 'kysely'
 import { type Blocked } from './admission.ts'
 import { type Dialect } from './dialect.ts'
 import { RUNNING } from './run-states.ts'
-import { type BackfillState } from '../job/backfill.ts'
+import { type BackfillState } from '../ledger/backfill.ts'
 import { type RunTable, type Tables } from './tables.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>

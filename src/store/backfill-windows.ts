@@ -1,5 +1,5 @@
 import { type Timeline, type Window } from '../time/window.ts'
-import { type BackfillOnly, type BackfillOrder } from '../job/backfill.ts'
+import { type BackfillOnly, type BackfillOrder } from '../ledger/backfill.ts'
 import { type WindowState } from './tables.ts'
 
 /** The next windows of a range, and from where the ones after them are found; undefined when there are none. */

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import { cancelledError } from '../job/attempt.ts'
+import { cancelledError } from '../run/attempt.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { endRuns } from './end-runs.ts'

@@ -1,13 +1,13 @@
 import { isPikoError, PikoError } from '../errors.ts'
-import { type Claim } from '../job/run.ts'
+import { type Claim } from '../run/run.ts'
 import { processClock } from '../clock.ts'
 import { type SqlExecutor } from '../sql/sql.ts'
 import { type Database } from './database.ts'
 import { fenceOf } from './fence.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../json/json.ts'
 import { guarded, settleWindows } from './run-store.ts'
 import { sqlExecutor } from './sql-executor.ts'
-import { storableOutput } from './storable.ts'
+import { storableOutput } from '../json/storable.ts'
 
 export interface CommitRules {
   /** Asked before the run's row is written; throws when the run has been ended. */

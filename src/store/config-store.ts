@@ -6,7 +6,7 @@ import { type Dialect } from './dialect.ts'
 import { exactId } from './exact-key.ts'
 import { inPages } from './pages.ts'
 import { mapInTurns } from './loop-turn.ts'
-import { fromJson, MOST_CONFIG_BYTES, toJson } from './json.ts'
+import { fromJson, MOST_CONFIG_BYTES, toJson } from '../json/json.ts'
 import { type JobConfigTable } from './tables.ts'
 import { unknownJob } from './unknown-job.ts'
 

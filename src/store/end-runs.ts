@@ -1,8 +1,8 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
-import { type RunError } from '../job/run.ts'
+import { type RunError } from '../run/run.ts'
 import { type Dialect } from './dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../json/json.ts'
 import { type Tables, type WindowState, type WindowTable } from './tables.ts'
 
 /** A run whose row the transaction has locked. */

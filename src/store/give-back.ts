@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import { cancelledError, crashedError } from '../job/attempt.ts'
+import { cancelledError, crashedError } from '../run/attempt.ts'
 import { recordAttempts } from './attempt-store.ts'
 import { type Database } from './database.ts'
 import { endRuns } from './end-runs.ts'

@@ -1,5 +1,5 @@
 import { type ExpressionBuilder, sql } from 'kysely'
-import { type Run, type RunState } from '../job/run.ts'
+import { type Run, type RunState } from '../run/run.ts'
 import { batchesOf } from '../sql/statement-size.ts'
 import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'

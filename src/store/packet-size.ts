@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { MAX_BATCH_BYTES, sentBytes } from '../sql/statement-size.ts'
-import { MAX_VALUE_BYTES, MOST_CONFIG_BYTES } from './json.ts'
+import { MAX_VALUE_BYTES, MOST_CONFIG_BYTES } from '../json/json.ts'
 
 /** What the largest statement of a database allows. */
 export interface SizeLimits {

@@ -1,4 +1,4 @@
-import { type RateLimit } from '../job/admission.ts'
+import { type RateLimit } from '../run/limits.ts'
 
 /**
  * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place that was taken with more slack than usual has it as

@@ -1,5 +1,5 @@
-import { type RateLimit } from '../job/admission.ts'
-import { type RatePlace } from '../job/run.ts'
+import { type RateLimit } from '../run/limits.ts'
+import { type RatePlace } from '../run/run.ts'
 import { type Database } from './database.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 

@@ -1,6 +1,6 @@
 import { type Insertable, type Transaction } from 'kysely'
-import { type RateLimit } from '../job/admission.ts'
-import { type RatePlace } from '../job/run.ts'
+import { type RateLimit } from '../run/limits.ts'
+import { type RatePlace } from '../run/run.ts'
 import { batchesOf, sentBytes } from '../sql/statement-size.ts'
 import { LAST_INSTANT_MS } from '../time/instant.ts'
 import { type Dialect } from './dialect.ts'

@@ -3,7 +3,7 @@ import { PikoError } from '../errors.ts'
 import { type SqlDatabase } from '../sql/sql.ts'
 import { BrokenRows } from './broken-rows.ts'
 import { type Database } from './database.ts'
-import { MAX_VALUE_BYTES } from './json.ts'
+import { MAX_VALUE_BYTES } from '../json/json.ts'
 import { type Tables } from './tables.ts'
 
 /**

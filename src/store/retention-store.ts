@@ -1,5 +1,5 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
-import { ENDED_STATES, type EndedState } from '../job/run.ts'
+import { ENDED_STATES, type EndedState } from '../run/run.ts'
 import { soundRows } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'

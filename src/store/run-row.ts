@@ -1,10 +1,10 @@
 import { type Selectable } from 'kysely'
 import { describe } from '../errors.ts'
-import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES, type RunError } from '../job/run.ts'
+import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES, type RunError } from '../run/run.ts'
 import { type Window } from '../time/window.ts'
 import { type Dialect } from './dialect.ts'
 import { fenceOf } from './fence.ts'
-import { fromJson, toJson } from './json.ts'
+import { fromJson, toJson } from '../json/json.ts'
 import { type NewRun } from './run-store.ts'
 import { type RunTable } from './tables.ts'
 

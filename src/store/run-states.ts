@@ -1,5 +1,5 @@
 import { type ExpressionBuilder, sql } from 'kysely'
-import { type RunState } from '../job/run.ts'
+import { type RunState } from '../run/run.ts'
 import { type Tables } from './tables.ts'
 
 /** States as they stand in the text of a statement: SQLite finds an index of one state by its text alone, not by what is bound. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { type Claim } from '../job/run.ts'
+import { type Claim } from '../run/run.ts'
 import { type SqlExecutor } from '../sql/sql.ts'
 import { AttemptStore } from './attempt-store.ts'
 import { BackfillStore } from './backfill-store.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Compilable, sql } from 'kysely'
 import { PikoError } from '../errors.ts'
-import { type RunState } from '../job/run.ts'
+import { type RunState } from '../run/run.ts'
 import { type Database } from './database.ts'
 import { makeKeys, storedKey } from './idempotency-keys.ts'
 import { readDigest, readNumber } from './row-values.ts'

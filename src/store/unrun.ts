@@ -4,7 +4,7 @@ import { assertSound } from './broken-row.ts'
 import { type Database } from './database.ts'
 import { exactId } from './exact-key.ts'
 import { optionalDate } from './run-row.ts'
-import { fromJson } from './json.ts'
+import { fromJson } from '../json/json.ts'
 import { ALL_STARTS, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
 import { readExtreme } from './read-extreme.ts'
 

@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
 import { messageOf } from '../errors-read.ts'
-import { redactText } from '../job/redact.ts'
+import { redactText } from '../run/redact.ts'
 import { formatMs } from '../time/duration.ts'
 import { type EventMap, type Events } from '../events.ts'
 import { standardErrorDestination } from './log-destination.ts'

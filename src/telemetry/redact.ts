@@ -1,5 +1,5 @@
 import { describe, isError, messageOf, propertyOf, readError, safely } from '../errors-read.ts'
-import { HIDDEN, isSecretKey, redactText } from '../job/redact.ts'
+import { HIDDEN, isSecretKey, redactText } from '../run/redact.ts'
 
 // What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
 // the JSON of it, would not end; the limits make the cost of a line independent of what is logged.

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Cancellation } from '../../src/engine/cancellation.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type Run } from '../../src/job/run.ts'
+import { type Run } from '../../src/run/run.ts'
 import { type Database } from '../../src/store/database.ts'
 import { fenceOf } from '../../src/store/fence.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

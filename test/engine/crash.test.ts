@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type Claim } from '../../src/job/run.ts'
+import { type Claim } from '../../src/run/run.ts'
 import { type Database } from '../../src/store/database.ts'
 import { FENCE_FACTOR } from '../../src/store/fence.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Claim } from '../../src/job/run.ts'
+import { type Claim } from '../../src/run/run.ts'
 import { UnstoredEnds } from '../../src/engine/unstored-ends.ts'
 import { type Finish } from '../../src/store/run-store.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'

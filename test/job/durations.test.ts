@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
-import { RetryLaterError, retryTimingOf } from '../../src/job/retry-errors.ts'
+import { RetryLaterError, retryTimingOf } from '../../src/run/retry-errors.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../src/time/duration.ts'
 
 const TEN_YEARS = '3650d'

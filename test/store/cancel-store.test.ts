@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Claim, type RunError, type Transition } from '../../src/job/run.ts'
+import { type Claim, type RunError, type Transition } from '../../src/run/run.ts'
 import { fenceOf } from '../../src/store/fence.ts'
 import { type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

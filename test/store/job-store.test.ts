@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Claim } from '../../src/job/run.ts'
+import { type Claim } from '../../src/run/run.ts'
 import { type NewRun } from '../../src/store/run-store.ts'
 import { type DueJob, type JobRegistration, type PlanDecision } from '../../src/store/job-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

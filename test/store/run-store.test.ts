@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { beforeEach, expect, it } from 'vitest'
-import { type Claim, type Run, type Transition } from '../../src/job/run.ts'
+import { type Claim, type Run, type Transition } from '../../src/run/run.ts'
 import { fenceOf } from '../../src/store/fence.ts'
 import { type ClaimRequest, type Finish, type NewRun } from '../../src/store/run-store.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { HIDDEN, isSecretKey, redactText } from '../../src/job/redact.ts'
+import { HIDDEN, isSecretKey, redactText } from '../../src/run/redact.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 
 const VALUE = 'Zx9-hunter2'

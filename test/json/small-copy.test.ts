@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { jsonCopy } from '../../src/store/json-copy.ts'
-import { smallCopy } from '../../src/store/small-copy.ts'
+import { jsonCopy } from '../../src/json/json-copy.ts'
+import { smallCopy } from '../../src/json/small-copy.ts'
 
 const MAX_BYTES = 60_000
 

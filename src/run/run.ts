@@ -1,9 +1,8 @@
 import { messageOf, readError, stackOf } from '../errors-read.ts'
 import { type Window } from '../time/window.ts'
 import { redactText } from './redact.ts'
-import { retryDelayMs } from './retry.ts'
+import { retryDelayMs, type RetryPolicy } from './retry.ts'
 import { type RetryTiming } from './retry-errors.ts'
-import { type RetryPolicy } from './spec.ts'
 
 /** `docs/lifecycle.md` has the diagram. */
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { forbidsRetry, NoRetryError, RetryLaterError, retryTimingOf } from '../../src/job/retry-errors.ts'
+import { forbidsRetry, NoRetryError, RetryLaterError, retryTimingOf } from '../../src/run/retry-errors.ts'
 import { thrown } from '../support/thrown.ts'
 
 const soon = new Date(Date.now() + 60_000)

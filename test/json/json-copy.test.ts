@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { jsonCopy, pathText } from '../../src/store/json-copy.ts'
+import { jsonCopy, pathText } from '../../src/json/json-copy.ts'
 
 function problemsOf(value: unknown, maxBytes?: number): string[] {
   return jsonCopy(value, maxBytes).problems.map(({ path, text }) => `${pathText('$', path)} ${text}`)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { redactText } from '../../src/job/redact.ts'
+import { redactText } from '../../src/run/redact.ts'
 
 describe('redactText', () => {
   it.each([

@@ -1,5 +1,3 @@
-import { type RetryPolicy } from './spec.ts'
-
 /**
  * Milliseconds until the next attempt, or undefined to give up.
  *
@@ -14,4 +12,13 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, random: numbe
   const factor = policy.backoff === 'fixed' ? 1 : 2 ** Math.min(attempt - 1, 60)
   const whole = Math.min(policy.maxMs, policy.baseMs * factor)
   return Math.round(policy.jitter ? whole / 2 + (whole / 2) * random : whole)
+}
+
+export interface RetryPolicy {
+  readonly limit: number
+  readonly backoff: 'fixed' | 'exponential'
+  readonly baseMs: number
+  readonly maxMs: number
+  readonly jitter: boolean
+  readonly retryIf?: ((error: Error) => boolean) | undefined
 }

@@ -1,8 +1,8 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { PikoError, toError } from '../../src/errors.ts'
-import { runError, settle, TERMINAL_STATES, type Outcome, type Transition } from '../../src/job/run.ts'
-import { type RetryPolicy } from '../../src/job/spec.ts'
+import { runError, settle, TERMINAL_STATES, type Outcome, type Transition } from '../../src/run/run.ts'
+import { type RetryPolicy } from '../../src/run/retry.ts'
 
 const never: RetryPolicy = { limit: 0, backoff: 'fixed', baseMs: 1_000, maxMs: 1_000, jitter: false }
 const twice: RetryPolicy = { limit: 2, backoff: 'exponential', baseMs: 1_000, maxMs: 60_000, jitter: false }

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { retryDelayMs } from '../../src/job/retry.ts'
-import { type RetryPolicy } from '../../src/job/spec.ts'
+import { retryDelayMs, type RetryPolicy } from '../../src/run/retry.ts'
 
 const policy: RetryPolicy = { limit: 5, backoff: 'exponential', baseMs: 1_000, maxMs: 10_000, jitter: false }
 
