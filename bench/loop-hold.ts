@@ -13,8 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Piko } from '../src/engine/app.ts'
 import { defineJob } from '../src/job/define-job.ts'
 import { type JobDefinition } from '../src/job/spec.ts'
-import { openDatabase } from '../src/store/database.ts'
-import { migrate } from '../src/store/migrate.ts'
+import { openDatabase } from '../src/store/connection/database.ts'
+import { migrate } from '../src/store/migration/migrate.ts'
 
 const RUNS = 100_000
 const JOBS = 10_000

@@ -62,15 +62,19 @@ export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
 export { type RunLogLevel, type RunLogLine } from './run/run-log.ts'
 export { type PruneOptions, type Why } from './engine/run-control.ts'
-export { type RunLogFilter } from './store/run-log-store.ts'
-export { type BackfillFilter } from './store/backfill-store.ts'
-export { type ConfigVersion } from './store/config-store.ts'
-export { type EnqueueTransaction, type KyselyTransaction, type Mysql2Connection } from './store/user-transaction.ts'
-export { type CancelFilter, type CancelResult } from './store/cancel-store.ts'
-export { type ReplayFilter, type ReplayResult } from './store/replay-store.ts'
-export { type RunFilter } from './store/list-runs.ts'
-export { type CoverageFilter, type LedgerSpan } from './store/ledger-spans.ts'
-export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/window-store.ts'
+export { type RunLogFilter } from './store/history/run-log-store.ts'
+export { type BackfillFilter } from './store/backfills/backfill-store.ts'
+export { type ConfigVersion } from './store/jobs/config-store.ts'
+export {
+  type EnqueueTransaction,
+  type KyselyTransaction,
+  type Mysql2Connection,
+} from './store/statements/user-transaction.ts'
+export { type CancelFilter, type CancelResult } from './store/runs/cancel-store.ts'
+export { type ReplayFilter, type ReplayResult } from './store/runs/replay-store.ts'
+export { type RunFilter } from './store/runs/list-runs.ts'
+export { type CoverageFilter, type LedgerSpan } from './store/windows/ledger-spans.ts'
+export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/windows/window-store.ts'
 export { type EventMap, type EventName, type Events } from './events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Piko } from '../engine/app.ts'
-import { type ConfigVersion } from '../store/config-store.ts'
+import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
 import { cliSettings } from './cli-settings.ts'

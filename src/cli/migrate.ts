@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Settings } from '../settings/settings.ts'
-import { type Database } from '../store/database.ts'
-import { type MigrationStatus } from '../store/migrate.ts'
+import { type Database } from '../store/connection/database.ts'
+import { type MigrationStatus } from '../store/migration/migrate.ts'
 import { say } from '../say.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
@@ -46,7 +46,7 @@ function addDirection(parent: Command, direction: Direction, description: string
 
 async function move(direction: Direction, to: number | undefined, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
-  const { migrate, migrationStatus } = await import('../store/migrate.ts')
+  const { migrate, migrationStatus } = await import('../store/migration/migrate.ts')
   await withDatabase(direction === 'up' ? settings : looking(settings), async (database) => {
     const { applied } = await migrate(database, { direction, to })
     const { current, latest } = await migrationStatus(database)
@@ -57,7 +57,7 @@ async function move(direction: Direction, to: number | undefined, globals: Globa
 }
 
 async function status(globals: GlobalOptions): Promise<void> {
-  const { migrationStatus } = await import('../store/migrate.ts')
+  const { migrationStatus } = await import('../store/migration/migrate.ts')
   await withDatabase(looking(cliSettings(globals)), async (database) => {
     const found = await migrationStatus(database)
     printResult(globals.json, found, () => statusText(found))

@@ -1,5 +1,5 @@
-import { type LedgerSpan } from '../store/ledger-spans.ts'
-import { type LedgerWindow } from '../store/window-store.ts'
+import { type LedgerSpan } from '../store/windows/ledger-spans.ts'
+import { type LedgerWindow } from '../store/windows/window-store.ts'
 import { type RunState } from '../run/run.ts'
 import { type Style } from './style.ts'
 

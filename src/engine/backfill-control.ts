@@ -2,9 +2,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.ts'
-import { type BackfillFilter, type BackfillRow } from '../store/backfill-store.ts'
-import { isToRun } from '../store/backfill-windows.ts'
-import { type ConfigVersion } from '../store/config-store.ts'
+import { type BackfillFilter, type BackfillRow } from '../store/backfills/backfill-store.ts'
+import { isToRun } from '../store/backfills/backfill-windows.ts'
+import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type Store } from '../store/store.ts'
 import {
   BACKFILL_ONLY,
@@ -13,7 +13,7 @@ import {
   type BackfillOrder,
   type BackfillState,
 } from '../ledger/backfill.ts'
-import { type LedgerWindow } from '../store/window-store.ts'
+import { type LedgerWindow } from '../store/windows/window-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'

@@ -1,5 +1,5 @@
-import { type BackfillCounts } from '../store/backfill-counts.ts'
-import { type BackfillRow } from '../store/backfill-store.ts'
+import { type BackfillCounts } from '../store/backfills/backfill-counts.ts'
+import { type BackfillRow } from '../store/backfills/backfill-store.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {

@@ -1,4 +1,4 @@
-import { type CancelStore } from '../store/cancel-store.ts'
+import { type CancelStore } from '../store/runs/cancel-store.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { type Executor } from './executor.ts'

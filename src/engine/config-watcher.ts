@@ -1,4 +1,4 @@
-import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
+import { type ConfigStore, type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'

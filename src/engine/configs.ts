@@ -1,5 +1,5 @@
 import { type JobRegistry } from '../job/registry.ts'
-import { type ConfigStore, type ConfigVersion } from '../store/config-store.ts'
+import { type ConfigStore, type ConfigVersion } from '../store/jobs/config-store.ts'
 import { optionsOf } from './call-options.ts'
 import { type ConfigWatcher } from './config-watcher.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { hostname, networkInterfaces } from 'node:os'
 import { toError } from '../errors.ts'
 import { Service } from '../service/service.ts'
-import { type DoorbellRow } from '../store/node-store.ts'
+import { type DoorbellRow } from '../store/nodes/node-store.ts'
 import { type Clock } from './clock.ts'
 
 export interface DoorbellParts {

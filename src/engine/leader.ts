@@ -1,5 +1,5 @@
 import { toError } from '../errors.ts'
-import { type LockStore } from '../store/lock-store.ts'
+import { type LockStore } from '../store/nodes/lock-store.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'

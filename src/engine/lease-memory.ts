@@ -1,5 +1,12 @@
 import inspector from 'node:inspector'
-import { BEATS, BYTES, DEADLINE, DEBUGGED, type HeartbeatMemory, TRUSTED_UNTIL } from '../store/heartbeat-memory.ts'
+import {
+  BEATS,
+  BYTES,
+  DEADLINE,
+  DEBUGGED,
+  type HeartbeatMemory,
+  TRUSTED_UNTIL,
+} from '../store/nodes/heartbeat-memory.ts'
 
 /**
  * What this node and the thread that renews its lease know in common, in memory that both see: a message would come too late

@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 import { Semaphore } from '../resource/semaphore.ts'
 import { type RunLockOptions } from '../job/context.ts'
-import { type LockHolding, type LockStore } from '../store/lock-store.ts'
+import { type LockHolding, type LockStore } from '../store/nodes/lock-store.ts'
 import { type Events } from '../events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../time/duration.ts'
 import { optionsOf } from './call-options.ts'

@@ -1,4 +1,4 @@
-import { type PlanDecision } from '../store/job-store.ts'
+import { type PlanDecision } from '../store/jobs/job-store.ts'
 
 interface Own {
   readonly dueMs: number

@@ -10,10 +10,10 @@ import {
   type PlanDecision,
   type PlanResult,
   type PlanScope,
-} from '../store/job-store.ts'
-import { type CancelStore } from '../store/cancel-store.ts'
-import { BrokenRow } from '../store/broken-row.ts'
-import { type ConfigVersion } from '../store/config-store.ts'
+} from '../store/jobs/job-store.ts'
+import { type CancelStore } from '../store/runs/cancel-store.ts'
+import { BrokenRow } from '../store/values/broken-row.ts'
+import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type Events } from '../events.ts'
 import { withKeys } from './admission-keys.ts'
 import { isOptionFault } from '../option-function.ts'

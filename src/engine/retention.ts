@@ -1,6 +1,6 @@
 import { type EndedState } from '../run/run.ts'
-import { type BeyondWalk, type RetentionStore } from '../store/retention-store.ts'
-import { type RowCheck } from '../store/row-check.ts'
+import { type BeyondWalk, type RetentionStore } from '../store/history/retention-store.ts'
+import { type RowCheck } from '../store/values/row-check.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { type Leader } from './leader.ts'

@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
-import { type RunStore } from '../store/run-store.ts'
+import { type RunStore } from '../store/runs/run-store.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from './clock.ts'
 import { LoopService } from './loop-service.ts'

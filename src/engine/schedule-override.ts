@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { type Store } from '../store/store.ts'
-import { unknownJob } from '../store/unknown-job.ts'
+import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 
 /** Schedules that people set at run time, in place of what the code says. They count within a poll, and a deploy leaves them alone. */

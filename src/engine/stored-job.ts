@@ -1,5 +1,5 @@
 import { messageOf } from '../errors-read.ts'
-import { type JobRow } from '../store/job-store.ts'
+import { type JobRow } from '../store/jobs/job-store.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../time/stored-schedule.ts'
 

@@ -1,4 +1,4 @@
-import { type Finish, type RunStore } from '../store/run-store.ts'
+import { type Finish, type RunStore } from '../store/runs/run-store.ts'
 import { type Clock } from './clock.ts'
 
 /** How often the ends are tried again. */

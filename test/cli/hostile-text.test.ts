@@ -4,8 +4,8 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { printError } from '../../src/cli/print-error.ts'
 import { toError } from '../../src/errors.ts'
-import { openDatabase } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { openDatabase } from '../../src/store/connection/database.ts'
+import { migrate } from '../../src/store/migration/migrate.ts'
 import { Project } from './project.ts'
 
 /** What moves the cursor, colours, ends a line, or turns the direction of text. */

@@ -122,7 +122,7 @@ async function startOnce(project: Project, file: string): Promise<void> {
 }
 
 async function withSql(project: Project, statement: string): Promise<void> {
-  const { openDatabase } = await import('../../src/store/database.ts')
+  const { openDatabase } = await import('../../src/store/connection/database.ts')
   const database = await openDatabase({ sqlitePath: `${project.folder}/.piko/piko.db` })
   await database.sql.exec(statement)
   await database.close()

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openDatabase } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { openDatabase } from '../../src/store/connection/database.ts'
+import { migrate } from '../../src/store/migration/migrate.ts'
 import { errorOf, Project, until } from './project.ts'
 
 const HELLO = `

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { type Piko } from '../../src/engine/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type Database } from '../../src/store/database.ts'
+import { type Database } from '../../src/store/connection/database.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'

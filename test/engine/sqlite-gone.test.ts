@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
-import { openDatabase } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { openDatabase } from '../../src/store/connection/database.ts'
+import { migrate } from '../../src/store/migration/migrate.ts'
 import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts'
 
 const LIMIT_MS = 60_000

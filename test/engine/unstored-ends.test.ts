@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { type Claim } from '../../src/run/run.ts'
 import { UnstoredEnds } from '../../src/engine/unstored-ends.ts'
-import { type Finish } from '../../src/store/run-store.ts'
+import { type Finish } from '../../src/store/runs/run-store.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { eventually } from '../support/app.ts'
 

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Summary } from '../../examples/weather/report.ts'
 import { readWeatherFile } from '../../examples/weather/source.ts'
 import { startStation } from '../../examples/weather/station.ts'
-import { type Database, openDatabase } from '../../src/store/database.ts'
+import { type Database, openDatabase } from '../../src/store/connection/database.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
 import { ExampleProcess } from './example-process.ts'
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
-import { type Database } from '../../src/store/database.ts'
+import { type Database } from '../../src/store/connection/database.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'

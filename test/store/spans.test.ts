@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LockStore } from '../../src/store/lock-store.ts'
+import { LockStore } from '../../src/store/nodes/lock-store.ts'
 import { startApp } from '../support/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { describeEachStore } from '../support/databases.ts'

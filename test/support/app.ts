@@ -2,7 +2,7 @@ import { onTestFinished, vi } from 'vitest'
 import { Piko, type PikoOptions } from '../../src/engine/app.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
-import { type OpenOptions } from '../../src/store/database.ts'
+import { type OpenOptions } from '../../src/store/connection/database.ts'
 import { type EventMap, type EventName } from '../../src/events.ts'
 import { PATIENCE_MS } from './patience.ts'
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
-import { type Database, openDatabase, type OpenOptions } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { type Database, openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
+import { migrate } from '../../src/store/migration/migrate.ts'
 import './mysql-global-setup.ts'
 
 /** A fresh, empty database on the shared server. */

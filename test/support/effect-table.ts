@@ -1,4 +1,4 @@
-import { type Database } from '../../src/store/database.ts'
+import { type Database } from '../../src/store/connection/database.ts'
 
 /** The table `effect`, into which handlers write their runs' ids, empty. */
 export async function emptyEffects({ sql }: Database): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { openDatabase, type OpenOptions } from '../../src/store/database.ts'
-import { migrate, type MigrateOptions } from '../../src/store/migrate.ts'
+import { openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
+import { migrate, type MigrateOptions } from '../../src/store/migration/migrate.ts'
 
 /**
  * One process of many that migrate: `[open options, migrate options]` as JSON in argv. Says `ready`, migrates when its

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { createConnection } from 'mysql2/promise'
-import { type Database } from '../../src/store/database.ts'
-import { ROW_RULES, type TableName } from '../../src/store/row-rules.ts'
+import { type Database } from '../../src/store/connection/database.ts'
+import { ROW_RULES, type TableName } from '../../src/store/values/row-rules.ts'
 import { type TestStore } from './databases.ts'
 
 /** A value that a store takes from somebody who edits a row by hand, and that nobody can read. */

@@ -1,0 +1,234 @@
+import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { type AdmissionLimits } from '../../run/limits.ts'
+import { type RatePlace } from '../../run/run.ts'
+import { BackfillLimits } from '../backfills/backfill-limits.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { type RateName, REFUSED_RATE_MS, type RefusedRate, RateWindows } from './rate-windows.ts'
+import { RUNNING } from '../runs/run-states.ts'
+import { type RunTable, type Tables } from '../tables.ts'
+
+/** Runs that can't be claimed for now: of a job, or those of a job that share a key. */
+export interface Blocked {
+  readonly jobId: string
+  readonly concurrencyKey?: string | undefined
+  readonly rateKey?: string | undefined
+  /** Those that this backfill drives; null: those that none drives. */
+  readonly backfillId?: number | null | undefined
+  /** When it makes sense to look again, where that is known. */
+  readonly retryInMs?: number | undefined
+}
+
+type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
+
+/**
+ * Candidates for an early claim: those of jobs without limits, up to the priority of the first one that has some. What is behind it would
+ * have its slot when the time comes.
+ */
+export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
+  candidates: readonly T[],
+  limits: ReadonlyMap<string, AdmissionLimits>,
+): { readonly rows: readonly T[]; readonly leftPriority: number | undefined } {
+  const leftPriority = candidates.find((row) => limits.has(row.job_id))?.priority
+  if (leftPriority === undefined) return { rows: candidates, leftPriority }
+  const rows = candidates.filter((row) => !limits.has(row.job_id) && (row.priority ?? 0) <= leftPriority)
+  return { rows, leftPriority }
+}
+
+/** Another node decides about this job at this moment; it takes milliseconds. */
+const BUSY_MS = 15
+
+interface Admission<T> {
+  readonly admitted: T[]
+  readonly blocked: Blocked[]
+  readonly places: ReadonlyMap<number, RatePlace>
+  /** Their runs are among those blocked. */
+  readonly refused: readonly RefusedRate[]
+}
+
+/**
+ * Leaves out candidates beyond the limits of their jobs.
+ *
+ * A job with limits is locked by its row while its running runs are counted: two nodes can't both take the last place, and
+ * what is counted are the runs themselves, so there is no slot that a crash could leave taken. A job whose row another node
+ * has locked is left for now: a claim never waits. A backfill is locked in the same way, and its runs are counted.
+ */
+export async function admit<T extends Candidate>(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  candidates: readonly T[],
+  limits: ReadonlyMap<string, AdmissionLimits>,
+  monotonic: () => number,
+): Promise<Admission<T>> {
+  const limited = [...new Set(candidates.map((row) => row.job_id))].filter((id) => limits.has(id))
+  const backfilled = candidates.some((row) => row.backfill_id !== null)
+  if (limited.length === 0 && !backfilled)
+    return { admitted: [...candidates], blocked: [], places: NO_PLACES, refused: [] }
+  const busy = new Set(await lockJobs(trx, dialect, limited))
+  const mine = limited.filter((id) => !busy.has(id))
+  const counts = await Counts.read(trx, mine, limits)
+  const backfills = await BackfillLimits.read(trx, dialect, candidates)
+  const isMine = new Set(mine)
+  const named = candidates.flatMap((row) => (isMine.has(row.job_id) ? (rateOf(row, limits) ?? []) : []))
+  const rates = await RateWindows.read(trx, dialect, named, monotonic)
+  const places = new Map<number, RatePlace>()
+  const blocked = new Map<string, Blocked>()
+  const block = (reason: Blocked): void => void blocked.set(JSON.stringify(reason), reason)
+  for (const jobId of busy) block({ jobId, retryInMs: BUSY_MS })
+  const admitted = candidates.filter((row) => {
+    if (busy.has(row.job_id)) return false
+    const limit = limits.get(row.job_id)
+    const rate = rateOf(row, limits)
+    const reason = backfills.blocks(row) ?? (limit && counts.blocks(row, limit)) ?? (rate && rateBlocks(rates, rate))
+    if (reason) {
+      block(reason)
+      return false
+    }
+    backfills.add(row)
+    if (limit) counts.add(row)
+    if (rate) places.set(row.id, rates.take(rate))
+    return true
+  })
+  const refused = await rates.write(trx, dialect)
+  for (const rate of refused) block(refusedRate(rate, limits))
+  const isKept = (row: T): boolean => !refused.some((one) => isOf(one, rateOf(row, limits)))
+  const kept = refused.length === 0 ? admitted : admitted.filter(isKept)
+  return { admitted: kept, blocked: [...blocked.values()], places, refused }
+}
+
+function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
+  return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
+}
+
+/** No place of it can be counted, so none is given; the runs of other rates go on. */
+function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
+  const isKeyed = limits.get(jobId)?.rate?.isKeyed
+  return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }
+}
+
+const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()
+
+type NamedRate = RateName & { readonly limit: NonNullable<AdmissionLimits['rate']> }
+
+/** Undefined for a run that no rate limits. */
+function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): NamedRate | undefined {
+  const limit = limits.get(row.job_id)?.rate
+  const key = limit?.isKeyed ? row.rate_key : ''
+  return limit && key !== null ? { jobId: row.job_id, key, limit } : undefined
+}
+
+function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
+  const retryInMs = rates.untilTaken(rate)
+  if (retryInMs === 0) return undefined
+  return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
+}
+
+/** The conditions of a claim that leaves these aside. */
+export function without(
+  blocked: readonly Blocked[],
+): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
+  const conditions: ReturnType<typeof without> = []
+  const whole = blocked.filter(
+    (one) => one.concurrencyKey === undefined && one.rateKey === undefined && one.backfillId === undefined,
+  )
+  const scheduled = blocked.filter(({ backfillId }) => backfillId === null).map(({ jobId }) => jobId)
+  const backfills = blocked.flatMap(({ backfillId }) => backfillId ?? [])
+  if (scheduled.length > 0)
+    conditions.push(() => sql<SqlBool>`(backfill_id IS NOT NULL OR job_id NOT IN (${sql.join(scheduled)}))`)
+  if (backfills.length > 0)
+    conditions.push(() => sql<SqlBool>`(backfill_id IS NULL OR backfill_id NOT IN (${sql.join(backfills)}))`)
+  if (whole.length > 0) conditions.push(() => sql<SqlBool>`job_id NOT IN (${sql.join(whole.map((one) => one.jobId))})`)
+  for (const [column, keyOf] of KEYS) {
+    const keyed = blocked.filter((one) => keyOf(one) !== undefined)
+    for (const [jobId, ones] of Map.groupBy(keyed, (one) => one.jobId)) {
+      const keys = sql.join(ones.map((one) => keyOf(one)))
+      const name = sql.ref(column)
+      conditions.push(() => sql<SqlBool>`(job_id <> ${jobId} OR ${name} IS NULL OR ${name} NOT IN (${keys}))`)
+    }
+  }
+  return conditions
+}
+
+const KEYS = [
+  ['concurrency_key', (one: Blocked) => one.concurrencyKey],
+  ['rate_key', (one: Blocked) => one.rateKey],
+] as const
+
+/** Returns those that another transaction has locked. A job that was never registered has no row, and no other node has it. */
+async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: readonly string[]): Promise<string[]> {
+  const jobs = trx.selectFrom('piko_job').select('id')
+  const locked = await jobs.where('id', 'in', jobIds).orderBy('id').modifyEnd(dialect.forUpdateSkipLocked).execute()
+  const missing = jobIds.filter((id) => !locked.some((row) => row.id === id))
+  if (missing.length === 0) return []
+  return (await jobs.where('id', 'in', missing).execute()).map((row) => row.id)
+}
+
+/** Running runs by job, by job and key, and by job without those of backfills. */
+class Counts {
+  readonly #counts = new Map<string, number>()
+
+  static async read(
+    trx: Transaction<Tables>,
+    jobIds: readonly string[],
+    limits: ReadonlyMap<string, AdmissionLimits>,
+  ): Promise<Counts> {
+    const counts = new Counts()
+    const isDetailed = (id: string): boolean => {
+      const { perKey, parallel } = limits.get(id) ?? {}
+      return perKey !== undefined || parallel !== undefined
+    }
+    const detailed = jobIds.filter(isDetailed)
+    // By the index alone.
+    const plain = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !isDetailed(id))
+    if (plain.length > 0) {
+      const rows = await trx
+        .selectFrom('piko_run')
+        .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
+        .where('state', '=', RUNNING)
+        .where('job_id', 'in', plain)
+        .groupBy('job_id')
+        .execute()
+      for (const row of rows) counts.#add({ ...row, concurrency_key: null, backfill_id: null }, Number(row.count))
+    }
+    if (detailed.length > 0) {
+      const rows = await trx
+        .selectFrom('piko_run')
+        .select((eb) => ['job_id', 'concurrency_key', 'backfill_id', eb.fn.countAll<number>().as('count')])
+        .where('state', '=', RUNNING)
+        .where('job_id', 'in', detailed)
+        .groupBy(['job_id', 'concurrency_key', 'backfill_id'])
+        .execute()
+      for (const row of rows) counts.#add(row, Number(row.count))
+    }
+    return counts
+  }
+
+  blocks(row: Counted, limit: AdmissionLimits): Blocked | undefined {
+    const { job_id: jobId, concurrency_key: key } = row
+    if (limit.concurrency !== undefined && this.#of(ofJob(row)) >= limit.concurrency) return { jobId }
+    if (limit.parallel !== undefined && row.backfill_id === null && this.#of(ofSchedule(row)) >= limit.parallel)
+      return { jobId, backfillId: null }
+    if (limit.perKey !== undefined && key !== null && this.#of(ofKey(row)) >= limit.perKey)
+      return { jobId, concurrencyKey: key }
+    return undefined
+  }
+
+  add(row: Counted): void {
+    this.#add(row, 1)
+  }
+
+  #add(row: Counted, count: number): void {
+    const names = [ofJob(row), ...(row.concurrency_key === null ? [] : [ofKey(row)])]
+    if (row.backfill_id === null) names.push(ofSchedule(row))
+    for (const name of names) this.#counts.set(name, this.#of(name) + count)
+  }
+
+  #of(name: string): number {
+    return this.#counts.get(name) ?? 0
+  }
+}
+
+type Counted = Pick<Candidate, 'job_id' | 'concurrency_key' | 'backfill_id'>
+
+const ofJob = ({ job_id: jobId }: Counted): string => jobId
+const ofSchedule = ({ job_id: jobId }: Counted): string => `${jobId}\n`
+const ofKey = ({ job_id: jobId, concurrency_key: key }: Counted): string => `${jobId}\n\n${key ?? ''}`

@@ -1,0 +1,138 @@
+import { type RateLimit } from '../../run/limits.ts'
+
+/**
+ * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place that was taken with more slack than usual has it as
+ * a third number.
+ */
+export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
+
+/** A span is kept in this many parts, however large its limit. */
+const PARTS = 128
+
+/** With the part that an instant is rounded up to, a place comes back at most a twentieth of a span later. */
+const SLACK_SHARE = 0.04
+/** Less than this does not outlast a busy machine, however short the span. */
+const MIN_SLACK_MS = 40
+const MAX_SLACK_MS = 1_000
+/** A node that is late although it had this much is blocked for most of its time. */
+const MAX_GROWN_SLACK_MS = 60_000
+/** The rest of the slack covers what the node can't see: the way to the server at the other end. */
+const VALID_SHARE = 0.5
+/** A handler whose first turn ends within this share of the slack is counted late enough. */
+const SEEN_SHARE = 0.75
+
+/** A place is taken this long before it is free, so that the claim and its answer take nothing of the rate. */
+const MAX_AHEAD_MS = 50
+const AHEAD_SHARE = 0.05
+
+/** How long before it is free a place is taken. */
+export function aheadMs({ perMs }: RateLimit): number {
+  return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
+}
+
+function partMs({ perMs }: RateLimit): number {
+  return Math.max(1, Math.ceil(perMs / PARTS))
+}
+
+/** A place that is free before the answer is likely to be there is counted from then on. */
+export function answerMs(limit: RateLimit): number {
+  return Math.floor(aheadMs(limit) / 2)
+}
+
+/**
+ * How much later than the database's time a place is counted: the handler begins after the answer, on a machine that may be busy.
+ *
+ * @param lateTries how often the run was too late for its place: each time it gets twice as much, so that it begins on any machine
+ */
+export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
+  const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
+  return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
+}
+
+/** How long after the place is free the handler may begin. */
+export function validMs(slack: number): number {
+  return slack * VALID_SHARE
+}
+
+/** How long after the place is free the handler may be in its first turn: the call that the rate is for may be the last thing it does there. */
+export function seenMs(slack: number): number {
+  return slack * SEEN_SHARE
+}
+
+/**
+ * Reads the stored places. Of a row that somebody has edited only whole places are kept: what can't be read must not stop the job's runs, and
+ * its place is written anew with the next one.
+ */
+export function storedStarts(text: string): Starts {
+  let read: unknown
+  try {
+    read = JSON.parse(text)
+  } catch {
+    return []
+  }
+  return Array.isArray(read) ? read.filter(isStart) : []
+}
+
+function isStart(value: unknown): value is Starts[number] {
+  return Array.isArray(value) && value.length >= 2 && value.length <= 3 && value.every((part) => Number.isFinite(part))
+}
+
+/** Those that still count. A place of the future counts from now, and must not hold up the rate for longer than its span. */
+export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
+  return starts
+    .filter(([at]) => at > nowMs - limit.perMs)
+    .map(([at, count, slack]) => entry(Math.min(at, latestAt(nowMs, limit, slack)), count, slack))
+    .sort(([one], [other]) => one - other)
+}
+
+/** Whether some are further ahead than their slack: the clock was set back since. */
+export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): boolean {
+  return starts.some(([at, , slack]) => at > latestAt(nowMs, limit, slack))
+}
+
+function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): number {
+  return nowMs + aheadMs(limit) + slack + partMs(limit)
+}
+
+/**
+ * Milliseconds until one more may begin; 0: now.
+ *
+ * @param added those that begin now and are not in `starts` yet
+ */
+export function untilFree(starts: Starts, added: number, nowMs: number, { limit, perMs }: RateLimit): number {
+  let over = starts.reduce((sum, [, count]) => sum + count, added) - limit + 1
+  if (over <= 0) return 0
+  for (const [at, count] of starts) {
+    over -= count
+    if (over <= 0) return Math.max(1, at + perMs - nowMs)
+  }
+  return perMs
+}
+
+/** The instant at which a place that is free then is counted: the end of a part, so that no span ever holds more than the limit. */
+export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
+  const part = partMs(limit)
+  return Math.ceil((freeMs + slack) / part) * part
+}
+
+/** With places that are counted at `at`. */
+export function withStarts(starts: Starts, added: number, at: number, limit: RateLimit, slack: number): Starts {
+  const index = starts.findIndex(([other]) => other >= at)
+  const isThere = starts[index]?.[0] === at
+  const [, count = 0, otherSlack = 0] = isThere ? (starts[index] ?? []) : []
+  const most = Math.max(slack, otherSlack)
+  const made = entry(at, count + added, most > slackMs(limit) ? most : undefined)
+  return index < 0 ? [...starts, made] : starts.toSpliced(index, isThere ? 1 : 0, made)
+}
+
+/** Without one place that was counted at `at` and not used. */
+export function withoutStart(starts: Starts, at: number): Starts {
+  const index = starts.findIndex(([other]) => other === at)
+  const [, count = 0, slack] = starts[index] ?? []
+  if (index < 0) return starts
+  return count > 1 ? starts.with(index, entry(at, count - 1, slack)) : starts.toSpliced(index, 1)
+}
+
+function entry(at: number, count: number, slack: number | undefined): Starts[number] {
+  return slack === undefined ? [at, count] : [at, count, slack]
+}

@@ -1,0 +1,66 @@
+import { type RateLimit } from '../../run/limits.ts'
+import { type RatePlace } from '../../run/run.ts'
+import { type Database } from '../connection/database.ts'
+import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
+
+/** For a run whose place is no longer valid. */
+export interface PlaceExchange extends RateName {
+  readonly limit: RateLimit
+  /** See `slackMs`. */
+  readonly lateTries: number
+  /** The place that it did not use. */
+  readonly unused: RatePlace | undefined
+}
+
+/** For a run whose first turn lasted for longer than its place covers. */
+export interface PlaceDelay extends RateName {
+  readonly limit: RateLimit
+  /** The place that it used. */
+  readonly used: RatePlace
+}
+
+export type PlaceRequest = PlaceExchange | PlaceDelay
+
+export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
+
+/** Places within rates for runs that are claimed already. */
+export class RateStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Exchanges places, all in one transaction: those that were not used are given back first, and those that were used late are counted
+   * later.
+   *
+   * @param monotonic the node's clock
+   * @returns the answers in order
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may be given back already, and must not be named again
+   */
+  async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const jobs = trx.selectFrom('piko_job').select('id').orderBy('id').modifyEnd(dialect.forUpdate)
+      await jobs.where('id', 'in', [...new Set(requests.map(({ jobId }) => jobId))]).execute()
+      const rates = await RateWindows.read(trx, dialect, requests, monotonic)
+      for (const request of requests) {
+        if ('used' in request) rates.postpone(request, request.used)
+        else if (request.unused) rates.giveBack(request, request.unused)
+      }
+      const answers = requests.map((request): PlaceAnswer => {
+        if ('used' in request) return { place: request.used }
+        const retryInMs = rates.untilTaken(request)
+        return retryInMs > 0 ? { retryInMs } : { place: rates.take(request, request.lateTries) }
+      })
+      const refused = await rates.write(trx, dialect)
+      if (refused.length === 0) return answers
+      const isRefused = ({ jobId, key }: PlaceRequest): boolean =>
+        refused.some((rate) => rate.jobId === jobId && rate.key === key)
+      return answers.map((answer, index) =>
+        isRefused(requests[index] as PlaceRequest) ? { retryInMs: REFUSED_RATE_MS } : answer,
+      )
+    })
+  }
+}

@@ -1,0 +1,48 @@
+import { type Timeline, type Window } from '../../time/window.ts'
+import { type BackfillOnly, type BackfillOrder } from '../../ledger/backfill.ts'
+import { type WindowState } from '../tables.ts'
+
+/** The next windows of a range, and from where the ones after them are found; undefined when there are none. */
+export interface Planned {
+  readonly windows: readonly Window[]
+  readonly cursor: Date | undefined
+}
+
+/** The next windows behind the cursor, in the order of the backfill. Pure. */
+export function nextWindows(
+  timeline: Timeline,
+  { from, to, order }: { readonly from: Date; readonly to: Date; readonly order: BackfillOrder },
+  cursor: Date,
+  limit: number,
+): Planned {
+  const windows: Window[] = []
+  let next = order === 'oldest' ? timeline.firstFrom(cursor) : timeline.latestBefore(cursor)
+  while (next && next.start >= from && next.end <= to && windows.length < limit) {
+    windows.push(next)
+    next = order === 'oldest' ? timeline.windowFrom(next.end) : timeline.latestBefore(next.start)
+  }
+  const isOver = !next || next.start < from || next.end > to
+  return { windows, cursor: isOver ? undefined : order === 'oldest' ? next?.start : next?.end }
+}
+
+/**
+ * Whether a backfill runs a window. Pure.
+ *
+ * @param state what the ledger says; undefined: it does not have the window
+ */
+export function isToRun(only: BackfillOnly, state: WindowState | undefined): boolean {
+  switch (state) {
+    case 'pending':
+    case 'waiting':
+      return false
+    case undefined:
+    case 'skipped':
+    case 'cancelled':
+    case 'stale':
+      return only !== 'failed'
+    case 'failed':
+      return only !== 'missing'
+    case 'succeeded':
+      return only === 'all'
+  }
+}

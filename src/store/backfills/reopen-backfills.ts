@@ -1,0 +1,42 @@
+import { type Transaction } from 'kysely'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Tables } from '../tables.ts'
+
+/** Locks the backfills whose windows these runs own. Before the windows, as a step of a backfill does. */
+export async function lockBackfillsOf(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  runIds: readonly number[],
+): Promise<void> {
+  const rows = await trx
+    .selectFrom('piko_window')
+    .select('backfill_id')
+    .distinct()
+    .where('run_id', 'in', runIds)
+    .where('backfill_id', 'is not', null)
+    .execute()
+  const ids = rows.flatMap(({ backfill_id }) => backfill_id ?? [])
+  if (ids.length === 0) return
+  await trx
+    .selectFrom('piko_backfill')
+    .select('id')
+    .where('id', 'in', ids)
+    .orderBy('id')
+    .modifyEnd(dialect.forUpdate)
+    .execute()
+}
+
+/** Failed backfills whose windows are pending again go on: they end anew when these have ended, by what became of them. */
+export async function reopenBackfills(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  ids: ReadonlySet<number>,
+): Promise<void> {
+  if (ids.size === 0) return
+  await trx
+    .updateTable('piko_backfill')
+    .set({ state: 'running', active_since: dialect.now(), finished_at: null })
+    .where('id', 'in', [...ids])
+    .where('state', '=', 'failed')
+    .execute()
+}

@@ -1,0 +1,166 @@
+import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import { retryContention } from '../../sql/contention.ts'
+import { type SqlDatabase } from '../../sql/sql.ts'
+import { BrokenRows } from '../values/broken-rows.ts'
+import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
+import { PikoMysqlDialect } from './mysql-driver.ts'
+import { type MysqlOptions, MysqlPool } from './mysql-pool.ts'
+import { tlsAdvice } from './mysql-tls.ts'
+import { OwnTransaction } from './own-transaction.ts'
+import { sizesOf } from './packet-size.ts'
+import { requireConnections } from './pool-size.ts'
+import { featuresOf } from './server-version.ts'
+import { sqlDatabase } from '../statements/sql-executor.ts'
+import { sqliteAdvice } from './sqlite-advice.ts'
+import { NodeSqliteDialect } from './sqlite-driver.ts'
+import { type OpenedFile, openedFiles } from './sqlite-files.ts'
+import { type Tables } from '../tables.ts'
+import { transactionRepeated } from './transaction.ts'
+
+export interface OpenOptions {
+  /** A MySQL 5.7+ or MariaDB 10.3+ server. Goes before `sqlitePath`. */
+  readonly mysql?: MysqlOptions | undefined
+  /** Default: `.piko/piko.db`. The folder is made. */
+  readonly sqlitePath?: string | undefined
+  /** Stands in for the database's clock, in tests. */
+  readonly clock?: DatabaseClock | undefined
+}
+
+/** The open store database: one pool of MySQL connections in READ COMMITTED, or one SQLite file. */
+export interface Database {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+  /** Plain SQL on the same connections, for sinks. */
+  readonly sql: SqlDatabase
+  /** Bytes of JSON of one run's input or output that it takes; also known while it is closed. */
+  readonly maxValueBytes: number
+  /** What its path led to when it was opened: the files of SQLite; none of a server, or in memory. */
+  readonly files: readonly OpenedFile[]
+  /** Where readers report rows that they have to leave out. */
+  readonly broken: BrokenRows
+  /** For messages; without the password. */
+  readonly location: string
+  /**
+   * One transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when
+   * it rejects. A deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent runs the whole
+   * of `fn` again with random waits: contention for 10 s at least, a broken connection at most 8 times; `fn` therefore must not have effects outside of the database.
+   *
+   * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent
+   */
+  readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
+  /** The same repetition for one statement, but not after a lost connection: it may have been executed. */
+  readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
+  /** Runs the body of a transaction that is the user's, so that calls past its `trx` are refused where they would wait for ever. */
+  readonly enter: <T>(body: () => Promise<T>) => Promise<T>
+  /** @throws PikoError `USAGE` inside of such a body, on a database with one connection */
+  readonly assertOutside: (what: string) => void
+  /** Fails what waits for the database, and whatever asks it from now on: the process can wait no longer for an answer. */
+  readonly cut: () => void
+  /** Waits for running statements. Closing twice is harmless. */
+  readonly close: () => Promise<void>
+}
+
+export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
+
+/**
+ * Opens the database and makes one round trip to it.
+ *
+ * @throws PikoError `DATABASE_UNREACHABLE` when it does not answer, `DATABASE_UNSUPPORTED` when the server is too old,
+ * `SETTINGS_INVALID` when the pool is larger than the server allows
+ */
+export async function openDatabase(options: OpenOptions): Promise<Database> {
+  return options.mysql ? openMysql(options.mysql, options.clock) : openFile(options.sqlitePath, options.clock)
+}
+
+async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined): Promise<Database> {
+  const { host, port, database } = options
+  const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
+  const pool = new MysqlPool(options)
+  const db = kyselyOn(new PikoMysqlDialect({ pool }))
+  try {
+    const { rows } = await sql<{ version: string; most: number; packet: number; rollsBack: number }>`
+      SELECT VERSION() AS version, @@max_connections AS most, @@max_allowed_packet AS packet,
+        @@innodb_rollback_on_timeout AS rollsBack
+    `.execute(db)
+    pool.rollsBackOnTimeout = Number(rows[0]?.rollsBack) === 1
+    const { skipsLocked } = featuresOf(rows[0]?.version ?? '', location)
+    requireConnections(options.poolSize, Number(rows[0]?.most), location)
+    const sizes = sizesOf(Number(rows[0]?.packet), location)
+    pool.maxStatementBytes = sizes.statement
+    const dialect = mysqlDialect(options.skipLocked ?? skipsLocked, sizes, clock)
+    return assemble(db, dialect, location, () => pool.cut())
+  } catch (error) {
+    await db.destroy()
+    if (error instanceof PikoError) throw error
+    throw unreachable(`MySQL at ${location}`, error, mysqlAdvice(error, options))
+  }
+}
+
+async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undefined): Promise<Database> {
+  const opened = assemble(kyselyOn(new NodeSqliteDialect(path)), sqliteDialect(clock), path)
+  try {
+    await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
+    return { ...opened, files: path === ':memory:' ? [] : openedFiles(path) }
+  } catch (error) {
+    await opened.close()
+    if (error instanceof PikoError) throw error
+    throw unreachable(`SQLite file ${path}`, error, sqliteAdvice(path, error))
+  }
+}
+
+const kyselyOn = (dialect: KyselyDialect): Kysely<Tables> => new Kysely<Tables>({ dialect })
+
+function assemble(db: Kysely<Tables>, dialect: Dialect, location: string, cut = (): void => {}): Database {
+  const own = dialect.name === 'sqlite' ? new OwnTransaction() : undefined
+  return {
+    db,
+    dialect,
+    files: [],
+    broken: new BrokenRows(),
+    maxValueBytes: dialect.sizes.value,
+    sql: sqlDatabase(db, dialect, location, own),
+    enter: (body) => (own ? own.enter(body) : body()),
+    assertOutside: (what) => own?.assertOutside(what),
+    location,
+    transaction: (fn) => transactionRepeated(db, location, fn),
+    retry: (fn) => retryContention(fn),
+    cut,
+    close: () => db.destroy(),
+  }
+}
+
+function mysqlAdvice(error: unknown, options: MysqlOptions): string {
+  switch (codeOf(error)) {
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_DBACCESS_DENIED_ERROR':
+      return `check the DSN's user "${options.user}", its password and its grants`
+    case 'ER_BAD_DB_ERROR':
+      return `create it: CREATE DATABASE \`${options.database}\` CHARACTER SET utf8mb4`
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `check the host name in the DSN`
+    case 'ER_CON_COUNT_ERROR':
+      return `raise the server's max_connections or lower pool_size`
+    default:
+      return tlsAdvice(error) ?? 'check that the server runs and that host and port of the DSN are right'
+  }
+}
+
+function unreachable(what: string, error: unknown, advice: string): PikoError {
+  const reason = reasonOf(error)
+  return new PikoError('DATABASE_UNREACHABLE', `cannot open ${what}: ${reason}; ${advice}`, {
+    cause: error,
+    details: { location: what, reason },
+  })
+}
+
+/** A host with several addresses fails with an `AggregateError` whose own message is empty. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
+  return error instanceof Error ? error.message || codeOf(error) || error.name : String(error)
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,95 @@
+import { type Transaction } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import { type SqlDatabase } from '../../sql/sql.ts'
+import { BrokenRows } from '../values/broken-rows.ts'
+import { type Database } from './database.ts'
+import { MAX_VALUE_BYTES } from '../../json/json.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * A database that can be closed and opened again under those who hold it: the store's service is restarted, and nobody
+ * above it has to know. Transactions and plain SQL wait while it is being opened; single queries fail meanwhile.
+ */
+export class ReopenableDatabase implements Database {
+  readonly #openDatabase: () => Promise<Database>
+  #opening: Promise<Database> | undefined
+  #current: Database | undefined
+  readonly sql: SqlDatabase
+  /** The same over all openings. */
+  readonly broken = new BrokenRows()
+  #maxValueBytes = MAX_VALUE_BYTES
+
+  constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {
+    this.#openDatabase = open
+    const maxStatementBytes = (): number | undefined => this.#current?.dialect.sizes.statement
+    this.sql = {
+      dialect: dialectName,
+      get maxStatementBytes() {
+        return maxStatementBytes()
+      },
+      query: async (sql, params) => (await this.#opened()).sql.query(sql, params),
+      exec: async (sql, params) => (await this.#opened()).sql.exec(sql, params),
+      transaction: async (fn) => (await this.#opened()).sql.transaction(fn),
+    }
+  }
+
+  /** @throws as `openDatabase` does */
+  async open(): Promise<void> {
+    this.#opening = this.#openDatabase()
+    try {
+      this.#current = await this.#opening
+      this.#maxValueBytes = this.#current.maxValueBytes
+    } catch (error) {
+      this.#opening = undefined
+      throw error
+    }
+  }
+
+  get db(): Database['db'] {
+    return this.#open.db
+  }
+
+  get dialect(): Database['dialect'] {
+    return this.#open.dialect
+  }
+
+  get maxValueBytes(): number {
+    return this.#maxValueBytes
+  }
+
+  get files(): Database['files'] {
+    return this.#current?.files ?? []
+  }
+
+  get location(): string {
+    return this.#open.location
+  }
+
+  // Fields, so that they may be destructured as those of any database.
+  readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
+    (await this.#opened()).transaction(fn)
+
+  readonly enter = async <T>(body: () => Promise<T>): Promise<T> => (await this.#opened()).enter(body)
+
+  readonly assertOutside = (what: string): void => this.#current?.assertOutside(what)
+
+  readonly retry = async <T>(fn: () => Promise<T>): Promise<T> => (await this.#opened()).retry(fn)
+
+  readonly cut = (): void => this.#current?.cut()
+
+  readonly close = async (): Promise<void> => {
+    const current = this.#current
+    this.#current = undefined
+    this.#opening = undefined
+    await current?.close()
+  }
+
+  get #open(): Database {
+    if (this.#current) return this.#current
+    throw new PikoError('DATABASE_UNREACHABLE', 'the store is not open: it is starting, restarting or stopped')
+  }
+
+  async #opened(): Promise<Database> {
+    return this.#current ?? (await this.#opening) ?? this.#open
+  }
+}

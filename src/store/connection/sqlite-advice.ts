@@ -1,0 +1,97 @@
+import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { PikoError } from '../../errors.ts'
+
+/** https://www.sqlite.org/rescode.html */
+const READONLY = 8
+const CORRUPT = 11
+const NOTADB = 26
+
+/** What to do about a file that can't be opened, from the error and from what lies at its path. */
+export function sqliteAdvice(path: string, error: unknown): string {
+  switch (primaryCode(error)) {
+    case NOTADB:
+      return 'the file is no SQLite database, or an encrypted one: name another file as [sqlite] path, or move this one away'
+    case CORRUPT:
+      return 'the file is damaged: restore a backup, or save what can be read with the command .recover of sqlite3'
+    default:
+      return placeAdvice(path) ?? 'check the path, its permissions and that it is a SQLite database'
+  }
+}
+
+/** A statement that writes was refused. Undefined for any other error. */
+export function readOnlyError(path: string, error: unknown): PikoError | undefined {
+  if (primaryCode(error) !== READONLY) return undefined
+  const advice = placeAdvice(path) ?? 'check the permissions of the file, of its folder and of the file system'
+  return new PikoError('DATABASE_UNREACHABLE', `cannot write to SQLite file ${path}: ${advice}`, {
+    cause: error,
+    details: { location: `SQLite file ${path}`, reason: 'read-only' },
+  })
+}
+
+function placeAdvice(path: string): string | undefined {
+  const file = resolve(path)
+  const link = linkProblem(file)
+  if (link !== undefined) return link
+  if (kindOf(file) === 'folder')
+    return `it is a folder: name a file in it, such as ${path.replace(/[/\\]$/, '')}/piko.db`
+  let folder = dirname(file)
+  while (kindOf(folder) === 'nothing' && folder !== dirname(folder)) folder = dirname(folder)
+  if (kindOf(folder) === 'file') return `${folder} is a file, and can't hold the database: name a file in a folder`
+  return [file, folder].map(writeProblem).find((problem) => problem !== undefined)
+}
+
+/** SQLite makes the file to which a link leads, but not its folder. */
+function linkProblem(path: string): string | undefined {
+  if (!(lstatOf(path)?.isSymbolicLink() ?? false)) return undefined
+  const leadsTo = resolve(dirname(path), readlinkSync(path))
+  try {
+    statSync(path)
+    return undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP')
+      return `${path} is a link that leads back to itself: replace it`
+    return kindOf(dirname(leadsTo)) === 'nothing'
+      ? `${path} is a link to ${leadsTo}, whose folder is missing: make the folder, or replace the link`
+      : undefined
+  }
+}
+
+function lstatOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    // Behind a folder that may not be read, or a link of it that leads back to itself.
+    return undefined
+  }
+}
+
+function kindOf(path: string): 'folder' | 'file' | 'nothing' {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (!found) return 'nothing'
+    return found.isDirectory() ? 'folder' : 'file'
+  } catch {
+    // Behind a folder that may not be read: the folder is what matters.
+    return 'nothing'
+  }
+}
+
+function writeProblem(path: string): string | undefined {
+  try {
+    accessSync(path, kindOf(path) === 'folder' ? constants.W_OK | constants.X_OK : constants.W_OK)
+    return undefined
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT') return undefined
+    if (code === 'ELOOP') return `a link in ${path} leads back to itself: replace it`
+    if (code === 'EROFS') return `${path} lies on a file system that is read-only`
+    const user = process.geteuid ? `user ${process.geteuid()}` : 'the user of this process'
+    return `${user} may not write to ${path}: SQLite needs the file and its folder; give it both, or name another [sqlite] path`
+  }
+}
+
+function primaryCode(error: unknown): number | undefined {
+  const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  return typeof code === 'number' ? code & 0xff : undefined
+}

@@ -1,0 +1,308 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+// A whole `import type`: with inline types the import itself stays, and would load the module with its warning.
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  type QueryResult,
+  SelectQueryNode,
+  type SqliteDatabase,
+  SqliteDialect,
+  type SqliteDialectConfig,
+  SqliteDriver,
+  type SqliteStatement,
+} from 'kysely'
+import { UnstorableValue } from '../../sql/database-faults.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { exactInteger, wantsExactIntegers } from '../statements/exact-integers.ts'
+import { loopTurn } from './loop-turn.ts'
+import { nodeSqlite } from './node-sqlite.ts'
+import { SqlScanner } from '../statements/sql-scanner.ts'
+import { readOnlyError } from './sqlite-advice.ts'
+import { SqliteTurn } from './sqlite-turn.ts'
+
+const CACHED_STATEMENTS = 200
+
+/**
+ * How long a statement waits for another process's write, in milliseconds. The wait blocks the event loop, so it is
+ * short; `retryContention` goes on from there without blocking.
+ */
+const BUSY_TIMEOUT_MS = 1_000
+
+/**
+ * Kysely's SQLite dialect over `node:sqlite`. One connection; Kysely hands it to one query or transaction at a time.
+ * Every transaction begins as `IMMEDIATE`: it takes the write lock first, so it can never fail half-way because
+ * another process wrote in between.
+ */
+export class NodeSqliteDialect extends SqliteDialect {
+  readonly #config: SqliteDialectConfig
+  readonly #path: string
+  readonly #turn: SqliteTurn
+
+  constructor(path: string) {
+    const config = { database: async () => openSqlite(path) }
+    super(config)
+    this.#config = config
+    this.#path = path
+    this.#turn = SqliteTurn.of(path)
+  }
+
+  override createDriver(): Driver {
+    return new ImmediateDriver(this.#config, this.#path, this.#turn)
+  }
+}
+
+class ImmediateDriver extends SqliteDriver {
+  readonly #path: string
+  readonly #turn: SqliteTurn
+  #connection: TurnConnection | undefined
+  #giveBack: (() => void) | undefined
+
+  constructor(config: SqliteDialectConfig, path: string, turn: SqliteTurn) {
+    super(config)
+    this.#path = path
+    this.#turn = turn
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    return (this.#connection ??= new TurnConnection(await super.acquireConnection(), this.#path, this.#turn))
+  }
+
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    // Before the write lock is taken.
+    if (loopTurn.isDue(false)) await loopTurn.next()
+    this.#giveBack = await this.#turn.take()
+    this.#setOwn(true)
+    try {
+      await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+    } catch (error) {
+      this.#end()
+      throw error
+    }
+  }
+
+  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('COMMIT'))
+    this.#end()
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
+    } catch (error) {
+      // After some failures (a full disk) SQLite has rolled back by itself; the first error is the one to tell.
+      if (!(error instanceof Error && error.message.includes('no transaction is active'))) throw error
+    } finally {
+      this.#end()
+    }
+  }
+
+  #setOwn(isOwn: boolean): void {
+    if (this.#connection) this.#connection.hasTurn = isOwn
+  }
+
+  #end(): void {
+    this.#setOwn(false)
+    this.#giveBack?.()
+  }
+}
+
+/**
+ * Lets a single statement that writes wait for the transaction of another connection of this process, and every statement for a turn
+ * of the event loop that is due.
+ */
+class TurnConnection implements DatabaseConnection {
+  /** A transaction is open on this connection. */
+  hasTurn = false
+  readonly #connection: DatabaseConnection
+  readonly #path: string
+  readonly #turn: SqliteTurn
+
+  constructor(connection: DatabaseConnection, path: string, turn: SqliteTurn) {
+    this.#connection = connection
+    this.#path = path
+    this.#turn = turn
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
+    if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#execute<R>(query)
+    const giveBack = await this.#turn.take()
+    try {
+      return await this.#execute<R>(query)
+    } finally {
+      giveBack()
+    }
+  }
+
+  async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      return await this.#connection.executeQuery<R>(query)
+    } catch (error) {
+      throw readOnlyError(this.#path, error) ?? error
+    }
+  }
+
+  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    return this.#connection.streamQuery<R>(query, chunkSize)
+  }
+}
+
+/**
+ * Opens or makes the file, with its folder.
+ *
+ * WAL with `synchronous=NORMAL`: a commit survives a crash of the process; a power cut may lose the last commits, but
+ * never corrupts the file.
+ *
+ * @param path a file, or `:memory:`
+ */
+export function openSqlite(path: string): SqliteDatabase {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+  const database = new (nodeSqlite().DatabaseSync)(path)
+  try {
+    // First, so that the switch to WAL waits too when several processes make the file at once.
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    database.exec('PRAGMA journal_mode = WAL')
+    database.exec('PRAGMA synchronous = NORMAL')
+    database.exec('PRAGMA foreign_keys = ON')
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return new CachingDatabase(database)
+}
+
+/** Keeps the last {@link CACHED_STATEMENTS} prepared statements by their text, least recently used first. */
+class CachingDatabase implements SqliteDatabase {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, SqliteStatement>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  prepare(text: string): SqliteStatement {
+    const known = this.#statements.get(text)
+    if (known) this.#statements.delete(text)
+    const prepared = known ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
+    this.#statements.set(text, prepared)
+    if (this.#statements.size > CACHED_STATEMENTS) {
+      const [oldest] = this.#statements.keys()
+      if (oldest !== undefined) this.#statements.delete(oldest)
+    }
+    return prepared
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#database.close()
+  }
+}
+
+/** SQLite prepares the first statement of a text, and says nothing of the others. */
+function wholly(statement: StatementSync, text: string): StatementSync {
+  const first = statement.sourceSQL
+  const rest = text.slice(text.indexOf(first) + first.length)
+  if (new SqlScanner(rest.replaceAll(';', ' '), 'sqlite').next() === undefined) return statement
+  throw new PikoError(
+    'USAGE',
+    `SQLite would execute only the first statement of this text; send each in a call of its own: ${first.slice(0, 100)}`,
+  )
+}
+
+function exactRow(row: unknown): unknown {
+  const object = row as Record<string, unknown>
+  for (const [name, value] of Object.entries(object)) if (typeof value === 'bigint') object[name] = exactInteger(value)
+  return object
+}
+
+class BoundStatement implements SqliteStatement {
+  readonly reader: boolean
+  readonly #statement: StatementSync
+  readonly #answersArrays: boolean
+
+  constructor(statement: StatementSync, reader: boolean) {
+    this.#statement = statement
+    this.reader = reader
+    // Missing before Node 22.16, as `columns` is.
+    this.#answersArrays = reader && 'setReturnArrays' in statement
+    if (this.#answersArrays) statement.setReturnArrays(true)
+  }
+
+  all(parameters: readonly unknown[]): unknown[] {
+    const isExact = wantsExactIntegers(parameters)
+    this.#statement.setReadBigInts(isExact)
+    const rows: unknown[] = this.#statement.all(...parameters.map(bound))
+    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
+    return isExact ? objects.map(exactRow) : objects
+  }
+
+  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    return this.#statement.run(...parameters.map(bound))
+  }
+
+  *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
+    let toObject: ((row: unknown) => unknown) | undefined
+    for (const row of this.#statement.iterate(...parameters.map(bound)))
+      yield this.#answersArrays ? (toObject ??= this.#toObject())(row) : row
+  }
+
+  /**
+   * Makes a row's object of its array: those that `node:sqlite` itself makes are dictionaries, which take twice as long to make and
+   * to read. The columns are asked for each time that there are rows: SQLite prepares a statement anew when the schema has changed.
+   */
+  #toObject(): (row: unknown) => Record<string, unknown> {
+    const names = this.#statement.columns().map(({ name }) => name)
+    // Copied, and not built up name by name: that costs twice as much.
+    const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
+    return (row) => {
+      const object = { ...empty }
+      for (let index = 0; index < names.length; index++) object[names[index] as string] = (row as unknown[])[index]
+      return object
+    }
+  }
+}
+
+function bound(value: unknown, index: number): SQLInputValue {
+  switch (typeof value) {
+    case 'string':
+    case 'number':
+    case 'bigint':
+      return value
+    case 'boolean':
+      return value ? 1 : 0
+    default:
+      if (value === null || value instanceof Uint8Array) return value
+      if (value instanceof Date) return value.toISOString()
+      // node:sqlite would read an object as a set of named parameters.
+      throw new UnstorableValue(
+        `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
+      )
+  }
+}
+
+/**
+ * Whether a statement answers with rows, by its text: `StatementSync.columns()` is missing before Node 22.16. Read are
+ * the first keyword outside of parentheses (after `WITH`: the one after the common table expressions) and `RETURNING`.
+ */
+export function returnsRows(text: string): boolean {
+  const bare = text.replace(/--[^\n]*|\/\*[^]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`/g, ' ')
+  let depth = 0
+  let verb: string | undefined
+  for (const [token] of bare.matchAll(/[()]|[a-z_]\w*/gi)) {
+    const word = token.toLowerCase()
+    if (word === '(') depth++
+    else if (word === ')') depth--
+    else if (depth === 0 && word === 'returning') return true
+    else if (depth === 0 && verb === undefined && VERBS.has(word)) verb = word
+  }
+  return verb !== undefined && READING.has(verb)
+}
+
+const READING = new Set(['select', 'values', 'pragma', 'explain'])
+const VERBS = new Set([
+  ...READING,
+  ...['insert', 'replace', 'update', 'delete', 'create', 'drop', 'alter', 'begin', 'commit', 'rollback', 'savepoint'],
+])

@@ -1,0 +1,119 @@
+import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
+import { type PoolConnection, type QueryValues } from 'mysql2'
+import { isConnectionLost } from '../../sql/database-faults.ts'
+import { PikoError } from '../../errors.ts'
+import { withMissingRight } from './missing-rights.ts'
+import { assertFits } from './packet-size.ts'
+import { TransactionWatch } from './transaction-watch.ts'
+
+/** What changes the schema of a large table runs for as long as it takes. */
+const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
+
+/** What a server says of itself, known from the first connection on. */
+export interface ServerLimits {
+  /** Of a statement; a larger one fails before it is sent. */
+  readonly maxBytes: () => number
+  /** Whether `innodb_rollback_on_timeout` is on. */
+  readonly rollsBackOnTimeout: () => boolean
+}
+
+type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
+
+/**
+ * A connection whose statements are answered in time or fail: a server that accepts a statement and never answers would
+ * otherwise hold who asked for ever. The connection is cut then, so the server rolls back.
+ */
+export class TimedConnection implements KyselyConnection {
+  readonly #connection: PoolConnection
+  readonly #timeoutMs: number
+  readonly #maxBytes: () => number
+  readonly #watch: TransactionWatch
+  /** The server can't serve: whoever borrows next gets another connection. */
+  #isSpent = false
+  #usedAt = performance.now()
+
+  /** @param timeoutMs 0: no limit */
+  constructor(connection: PoolConnection, timeoutMs: number, server: ServerLimits) {
+    this.#connection = connection
+    this.#maxBytes = server.maxBytes
+    this.#timeoutMs = timeoutMs
+    this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
+  }
+
+  /** @param answer of the statement that has set the session up */
+  begun(answer: unknown): void {
+    this.#watch.begun(answer)
+  }
+
+  /** When it was given back last, on the monotonic clock. */
+  get usedAt(): number {
+    return this.#usedAt
+  }
+
+  get config(): object {
+    return this.#connection.config
+  }
+
+  get threadId(): number {
+    return this.#connection.threadId
+  }
+
+  query(text: string, parameters: QueryValues, answered: (...answer: Answer) => void = () => {}) {
+    assertFits(text, Array.isArray(parameters) ? parameters : [], this.#maxBytes())
+    const refused = this.#watch.begins(text)
+    if (refused) return void process.nextTick(answered, refused, undefined) as never
+    const isDdl = DDL.test(text)
+    const timeoutMs = isDdl ? 0 : this.#timeoutMs
+    const timer =
+      timeoutMs > 0
+        ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
+        : undefined
+    // Without values the driver need not look for their places, which in a text of many rows takes longer than all else.
+    const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
+    return this.#connection.query(text, values, (error: unknown, result: unknown) => {
+      clearTimeout(timer)
+      if (error) {
+        this.#watch.failed(error)
+        this.#isSpent ||= isConnectionLost(error)
+      }
+      const stray = error ? undefined : this.#watch.answered(text, result)
+      // A migration says itself what its statements need.
+      const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
+      // A connection knows the rights on a database as they were when it was made.
+      this.#isSpent ||= told !== error
+      answered(told, result as Answer[1])
+    }) as unknown as ReturnType<KyselyConnection['query']>
+  }
+
+  connect(callback?: (error: unknown) => void): void {
+    this.#connection.connect(callback)
+  }
+
+  #database(): string {
+    return this.#connection.config.database ?? ''
+  }
+
+  destroy(): void {
+    this.#connection.destroy()
+  }
+
+  release(): void {
+    this.#usedAt = performance.now()
+    this.#watch.leave()
+    if (this.#isSpent) this.#connection.destroy()
+    else this.#connection.release()
+  }
+}
+
+function timedOut(text: string, timeoutMs: number): PikoError {
+  const beginning = text.length > 80 ? `${text.slice(0, 79)}…` : text
+  return new PikoError(
+    'DATABASE_TIMEOUT',
+    `MySQL has not answered for ${timeoutMs} ms to: ${beginning}; make the statement shorter or raise [mysql] statement_timeout`,
+  )
+}
+
+/** mysql2 has the socket but does not type it. */
+export function socketOf(connection: PoolConnection): { destroy(error: Error): void } | undefined {
+  return (connection as unknown as { stream?: { destroy(error: Error): void } }).stream
+}

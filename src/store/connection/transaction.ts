@@ -1,0 +1,60 @@
+import { type Kysely, type Transaction } from 'kysely'
+import { isPikoError, PikoError, toError } from '../../errors.ts'
+import { isContention, retryContention } from '../../sql/contention.ts'
+import { isConnectionLost, isRefusal } from '../../sql/database-faults.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * One transaction, tried once.
+ *
+ * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent; any other error means that nothing
+ * was written
+ */
+export async function transactionOnce<T>(
+  db: Kysely<Tables>,
+  location: string,
+  fn: (trx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  let isSent = false
+  let unreadable: { readonly thrown: unknown } | undefined
+  try {
+    return await db.transaction().execute(async (trx) => {
+      try {
+        const value = await fn(trx)
+        isSent = true
+        return value
+      } catch (error) {
+        // Kysely looks at it before it rolls back, and would leave the transaction open if that throws.
+        const tame = toError(error)
+        if (tame !== error) unreadable = { thrown: error }
+        throw tame
+      }
+    })
+  } catch (error) {
+    if (unreadable) throw unreadable.thrown
+    if (!isSent || isRolledBack(error) || !isConnectionLost(error) || isRefusal(error)) throw error
+    throw new PikoError(
+      'COMMIT_UNKNOWN',
+      `the connection to ${location} broke while a transaction was committed; it may have been, or not`,
+      { cause: error },
+    )
+  }
+}
+
+/** The same, run again after contention and when the connection broke before the commit was sent. */
+export function transactionRepeated<T>(
+  db: Kysely<Tables>,
+  location: string,
+  fn: (trx: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  return retryContention(
+    () => transactionOnce(db, location, fn),
+    (error) =>
+      isContention(error) || ((!(error instanceof PikoError) || isRolledBack(error)) && isConnectionLost(error)),
+  )
+}
+
+/** Its commit was not sent. */
+function isRolledBack(error: unknown): boolean {
+  return isPikoError(error, 'TRANSACTION_ROLLED_BACK')
+}

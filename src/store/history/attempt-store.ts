@@ -1,0 +1,137 @@
+import { sql, type Transaction } from 'kysely'
+import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../../run/attempt.ts'
+import { type Claim, type Run, type RunError, type Transition } from '../../run/run.ts'
+import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { FENCE_FACTOR } from '../runs/fence.ts'
+import { fromJson, toJson } from '../../json/json.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import { type Tables } from '../tables.ts'
+
+/** The end of an attempt, to be recorded. */
+export interface EndedAttempt {
+  readonly runId: number
+  readonly fence: number
+  readonly attempt: number
+  readonly nodeId: string
+  readonly outcome: AttemptOutcome
+  readonly error?: RunError | undefined
+}
+
+const MAX_ROWS = 500
+/** Numbers, the node's id and the query of the attempt's beginning. */
+const ROW_BYTES = 250
+
+/**
+ * The history of attempts without success, each a row that is written in the transaction that ends the attempt. A success
+ * is none: it is the last attempt of its run for ever, so the run's own row says all of it, and the hot path stays cheap.
+ */
+export class AttemptStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** The attempts of a run, oldest first; the one that has no row here is read from the run. */
+  async list(run: Run): Promise<Attempt[]> {
+    const { db, dialect } = this.#database
+    const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
+    const recorded = soundRows(dialect, 'piko_attempt', rows, this.#database.broken.report).map((row) => ({
+      attempt: row.attempt,
+      fence: row.fence,
+      nodeId: row.node_id ?? undefined,
+      startedAt: optionalDate(row.started_at, dialect),
+      finishedAt: optionalDate(row.finished_at, dialect),
+      outcome: row.outcome,
+      error: fromJson(row.error) as RunError | undefined,
+    }))
+    const last = lastOf(run)
+    return last && recorded.at(-1)?.fence !== last.fence ? [...recorded, last] : recorded
+  }
+}
+
+/** The attempt that a run's own row tells of. */
+function lastOf(run: Run): Attempt | undefined {
+  // A queued run's row has nothing of its last attempt any more, and a cancel in the queue ended none.
+  if (run.startedAt === undefined || run.nodeId === undefined) return undefined
+  const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
+  switch (state) {
+    case 'running':
+      return { attempt, fence, nodeId, startedAt, finishedAt: undefined, outcome: 'running', error: undefined }
+    case 'succeeded':
+    case 'cancelled':
+      return { attempt, fence, nodeId, startedAt, finishedAt, outcome: state, error }
+    case 'failed':
+      return { attempt, fence, nodeId, startedAt, finishedAt, outcome: failure(error), error }
+    case 'queued':
+    case 'skipped':
+      return undefined
+  }
+}
+
+/** What is to be recorded of a claim's end: nothing of a success. */
+export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
+  if (transition.to === 'succeeded') return []
+  const { runId, fence, attempt } = claim
+  return [{ runId, fence, attempt, nodeId, outcome: attemptOutcome(transition), error: transition.error }]
+}
+
+/**
+ * Records ends in the transaction that stores them, after the runs' rows were written; many in one statement. An end that
+ * is already there stays: the answer of the commit may have been lost.
+ */
+export async function recordAttempts(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  ends: readonly EndedAttempt[],
+): Promise<void> {
+  const rows = ends.map((end) => ({ end, error: toJson(end.error, 'error') }))
+  const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+  for (const batch of batchesOf(rows, ({ error }) => ROW_BYTES + sentBytes(error), limits)) {
+    const insert = trx.insertInto('piko_attempt').values((eb) =>
+      batch.map(({ end, error }) => ({
+        run_id: end.runId,
+        fence: end.fence,
+        attempt: end.attempt,
+        node_id: end.nodeId,
+        started_at: eb.selectFrom('piko_run').select('started_at').where('id', '=', end.runId),
+        finished_at: dialect.now(),
+        outcome: end.outcome,
+        error,
+      })),
+    )
+    await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+  }
+}
+
+/** Records the last attempts of ended runs that have none yet, such as those of before there were attempts. */
+export async function recordLastAttempts(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  runIds: readonly number[],
+): Promise<void> {
+  const insert = trx
+    .insertInto('piko_attempt')
+    .columns(['run_id', 'fence', 'attempt', 'node_id', 'started_at', 'finished_at', 'outcome', 'error'])
+    .expression((eb) =>
+      eb
+        .selectFrom('piko_run')
+        .select([
+          'id',
+          sql<number>`id * ${sql.lit(FENCE_FACTOR)} + claims`.as('fence'),
+          'attempt',
+          'node_id',
+          'started_at',
+          'finished_at',
+          'state',
+          'error',
+        ])
+        .where('id', 'in', runIds)
+        .where('node_id', 'is not', null)
+        .where('state', 'in', ['failed', 'cancelled']),
+    )
+  await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+}

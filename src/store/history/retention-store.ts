@@ -1,0 +1,181 @@
+import { type Selectable, sql, type Transaction } from 'kysely'
+import { ENDED_STATES, type EndedState } from '../../run/run.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { exactId } from '../values/exact-key.ts'
+import { type RunTable, type Tables } from '../tables.ts'
+
+/** Which ended runs may go. */
+export interface RetentionFilter {
+  /** Ended before so many milliseconds; 0: at any time. */
+  readonly olderThanMs: number
+  readonly states: readonly EndedState[]
+  readonly jobId?: string | undefined
+}
+
+/** A walk from the newest run to the oldest. */
+export interface BeyondWalk {
+  /** Only runs with a smaller id are left to look at; undefined: all. */
+  readonly before: number | undefined
+  /** Ended runs of each job that were met. */
+  readonly met: ReadonlyMap<string, number>
+}
+
+/** Where a walk over the runs has come to. */
+export interface RetentionStep {
+  readonly count: number
+  /** Where the next step begins; undefined: there is nothing older. */
+  readonly next: number | undefined
+}
+
+/** Runs that one step looks at, by primary key. */
+const STEP = 1_000
+/** Ids among which one step looks for the runs of a job: a few milliseconds, also when it has none there. */
+const SPAN = 10_000
+/** Runs that one transaction deletes. */
+const BATCH = 200
+
+/**
+ * Deletes ended runs with their attempts, log lines and idempotency keys, in short transactions, by primary key.
+ *
+ * Found by a walk along the primary key, whose order is that of their making: an index on the time of their end would cost
+ * every run of the hot path. The walk ends at the first run that was made after the limit.
+ *
+ * The ledger stays: a window that is settled does not need its run. And a tick whose row is gone does not fire again: the
+ * planner's cursors only go forward, and what somebody sets back by hand is older than any `misfireGraceTime`.
+ */
+export class RetentionStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Deletes what fits among the runs behind `after`, or only counts it. */
+  async step(filter: RetentionFilter, after: number, isDry = false): Promise<RetentionStep> {
+    const { db, dialect } = this.#database
+    const limit = dialect.nowPlus(-filter.olderThanMs)
+    const rows = await db
+      .selectFrom(this.#runsInOrder)
+      .select(['id', 'state', 'created_at', 'finished_at'])
+      .select((eb) => [
+        eb('created_at', '<=', limit).as('is_made_before'),
+        eb('finished_at', '<=', limit).as('is_ended_before'),
+      ])
+      .where('id', '>', after)
+      .$if(filter.jobId !== undefined, (query) =>
+        query.where('id', '<=', after + SPAN).where('job_id', '=', exactId(filter.jobId ?? '')),
+      )
+      .orderBy('id')
+      .limit(STEP)
+      .execute()
+    // One that can't be read is not known to be old: it stays, and the walk goes on behind it.
+    const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
+    const ids = sound
+      .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
+      .map((row) => row.id)
+    const count = isDry ? ids.length : await this.#delete(ids)
+    if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, next: undefined }
+    if (rows.length === STEP) return { count, next: rows.at(-1)?.id }
+    return { count, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
+  }
+
+  /** Where the walk of a job goes on behind a span of ids; undefined: no run has a greater id. */
+  async #behind(id: number): Promise<number | undefined> {
+    const { db } = this.#database
+    const row = await db
+      .selectFrom('piko_run')
+      .select('id')
+      .where('id', '>', id)
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst()
+    return row && row.id - 1
+  }
+
+  /** The runs, read by the primary key: to sort those of a job for each step costs the square of their number. */
+  get #runsInOrder() {
+    const { dialect } = this.#database
+    const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
+    return sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${hint}`)
+  }
+
+  /**
+   * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
+   *
+   * @returns `walk`: where the next step goes on; undefined: the walk is over
+   */
+  async beyond(
+    keep: number,
+    { before, met }: BeyondWalk = { before: undefined, met: new Map() },
+  ): Promise<{ readonly count: number; readonly walk: BeyondWalk | undefined }> {
+    let query = this.#database.db
+      .selectFrom(this.#runsInOrder)
+      .select(['id', 'job_id', 'state'])
+      .orderBy('id', 'desc')
+      .limit(STEP)
+    if (before !== undefined) query = query.where('id', '<', before)
+    const rows = await query.execute()
+    const counts = new Map(met)
+    const gone: number[] = []
+    for (const { id, job_id, state } of rows) {
+      if (!(ENDED_STATES as readonly string[]).includes(state)) continue
+      const count = (counts.get(job_id) ?? 0) + 1
+      counts.set(job_id, count)
+      if (count > keep) gone.push(id)
+    }
+    const count = await this.#delete(gone)
+    const last = rows.at(-1)
+    return { count, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
+  }
+
+  /** Deletes the starts of rates that no longer count. */
+  async forgetRates(): Promise<void> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_rate')
+      .select(['job_id', 'rate_key'])
+      .where('expires_at', '<', dialect.now())
+      .limit(STEP)
+      .execute()
+    for (const row of rows) {
+      await this.#database.retry(() =>
+        db
+          .deleteFrom('piko_rate')
+          .where('job_id', '=', row.job_id)
+          .where('rate_key', '=', row.rate_key)
+          // Used again meanwhile, it stays.
+          .where('expires_at', '<', dialect.now())
+          .execute(),
+      )
+    }
+  }
+
+  async #delete(ids: readonly number[]): Promise<number> {
+    let count = 0
+    for (let from = 0; from < ids.length; from += BATCH) {
+      const batch = ids.slice(from, from + BATCH)
+      count += await this.#database.transaction((trx) => this.#deleteBatch(trx, batch))
+    }
+    return count
+  }
+
+  async #deleteBatch(trx: Transaction<Tables>, ids: readonly number[]): Promise<number> {
+    // Somebody may have put them back into the queue since they were found.
+    const ended = await trx
+      .selectFrom('piko_run')
+      .select('id')
+      .where('id', 'in', ids)
+      .where('state', 'in', ENDED_STATES)
+      .orderBy('id')
+      .modifyEnd(this.#database.dialect.forUpdateSkipLocked)
+      .execute()
+    const gone = ended.map((row) => row.id)
+    if (gone.length === 0) return 0
+    await trx.deleteFrom('piko_attempt').where('run_id', 'in', gone).execute()
+    await trx.deleteFrom('piko_run_log').where('run_id', 'in', gone).execute()
+    await trx.deleteFrom('piko_idempotency').where('run_id', 'in', gone).execute()
+    await trx.deleteFrom('piko_run').where('id', 'in', gone).execute()
+    return gone.length
+  }
+}

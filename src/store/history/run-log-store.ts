@@ -1,0 +1,95 @@
+import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
+import { type Selectable } from 'kysely'
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { halved } from '../statements/halved.ts'
+import { fromJson } from '../../json/json.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
+import { inPages } from '../statements/pages.ts'
+import { type RunLogTable } from '../tables.ts'
+
+/** A line to be stored. */
+export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }
+
+export interface RunLogFilter {
+  readonly attempt?: number
+  /** This level and those above it. */
+  readonly level?: RunLogLevel
+  /** Only lines with larger ids: those that came since. */
+  readonly after?: number
+  /** Default 1,000. Oldest first. */
+  readonly limit?: number
+}
+
+const MAX_ROWS = 500
+/** Numbers, an instant and a level. */
+const ROW_BYTES = 150
+
+/** What handlers logged, kept with their runs. */
+export class RunLogStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Stores the first lines, as many as fit into one statement, and returns how many: all of them or, on an error, none.
+   *
+   * @param onRefused gets each line that the database refuses; it is left out, and the others are stored
+   */
+  async add(
+    lines: readonly NewRunLogLine[],
+    onRefused: (line: NewRunLogLine, refusal: unknown) => void,
+  ): Promise<number> {
+    const { dialect } = this.#database
+    const limits = { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch }
+    const [batch = []] = batchesOf(lines.slice(0, MAX_ROWS), bytesOf, limits)
+    if (batch.length > 0) await halved(batch, (some) => this.#insert(some), onRefused)
+    return batch.length
+  }
+
+  async #insert(lines: readonly NewRunLogLine[]): Promise<void> {
+    const { db, dialect } = this.#database
+    const rows = lines.map((line) => ({
+      run_id: line.runId,
+      fence: line.fence,
+      attempt: line.attempt,
+      logged_at: dialect.instant(line.at),
+      level: line.level,
+      message: line.message,
+      fields: line.fields,
+    }))
+    await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
+  }
+
+  /** By the index (run_id, id). */
+  async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
+    const { db, dialect } = this.#database
+    let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')
+    if (attempt !== undefined) query = query.where('attempt', '=', attempt)
+    if (level !== undefined) query = query.where('level', 'in', RUN_LOG_LEVELS.slice(RUN_LOG_LEVELS.indexOf(level)))
+    const rows = await inPages<Selectable<RunLogTable>>(limit, (size, last) =>
+      query
+        .where('id', '>', last?.id ?? after)
+        .limit(size)
+        .execute(),
+    )
+    const sound = soundRows(dialect, 'piko_run_log', rows, this.#database.broken.report)
+    return mapInTurns(sound, (row) => ({
+      id: row.id,
+      runId: row.run_id,
+      fence: row.fence,
+      attempt: row.attempt,
+      at: dialect.date(row.logged_at),
+      level: row.level,
+      message: row.message,
+      fields: fromJson(row.fields) as Record<string, unknown> | undefined,
+    }))
+  }
+}
+
+function bytesOf({ message, fields }: NewRunLogLine): number {
+  return ROW_BYTES + sentBytes(message) + sentBytes(fields)
+}

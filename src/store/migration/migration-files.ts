@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type Dialect } from '../connection/dialect.ts'
+
+/** One version of the schema: how to get there, and back. */
+export interface MigrationFile {
+  /** 1, 2, 3 …; from the file's name. */
+  readonly version: number
+  /** The file's name without its ending: `0001_jobs_and_runs`. */
+  readonly name: string
+  /** One statement each. */
+  readonly up: readonly string[]
+  readonly down: readonly string[]
+}
+
+/** The package's `migrations` folder: two levels up from `src/store` and from `dist/store` alike. */
+export function migrationFolder(dialect: Dialect['name']): string {
+  return fileURLToPath(new URL(`../../../migrations/${dialect}`, import.meta.url))
+}
+
+/** The folder's `NNNN_name.up.sql` and `.down.sql`, by version. */
+export function readMigrations(folder: string): MigrationFile[] {
+  return readdirSync(folder)
+    .flatMap((file) => {
+      const [, name, version] = /^((\d{4})_\w+)\.up\.sql$/.exec(file) ?? []
+      if (name === undefined) return []
+      const statements = (direction: 'up' | 'down'): string[] =>
+        splitStatements(readFileSync(`${folder}/${name}.${direction}.sql`, 'utf8'))
+      return [{ version: Number(version), name, up: statements('up'), down: statements('down') }]
+    })
+    .sort((a, b) => a.version - b.version)
+}
+
+/**
+ * The statements of a migration. A statement ends with `;` at the end of a line, so no line inside of a statement may
+ * end so. Comments (`--` lines and blocks) are left out.
+ */
+export function splitStatements(text: string): string[] {
+  return text
+    .replace(/\r\n/g, '\n')
+    .replace(/\/\*(?!!)[^]*?\*\//g, '')
+    .replace(/^\s*--.*$/gm, '')
+    .split(/;[ \t]*(?:--.*)?$/m)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '')
+}

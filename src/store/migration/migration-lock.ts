@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import { sql, type Transaction } from 'kysely'
+import { type Database } from '../connection/database.ts'
+import { type Tables } from '../tables.ts'
+
+const LEASE_MS = 15_000
+const RENEW_EVERY_MS = 5_000
+
+/** Another process took the lock over because this one did not renew it in time. */
+export class LockLost extends Error {
+  override readonly name = 'LockLost'
+}
+
+/**
+ * The lock under which a MySQL schema is migrated: one row with an owner and an expiry on the database's clock, taken
+ * by compare-and-set. `GET_LOCK` would not do: it hangs on a connection, which proxies share and swap.
+ *
+ * Moves: free → held (`take`) → free (`release`); held → held by another, once the lease of 15 s has run out. It is
+ * renewed every 5 s on a second connection, also while a long statement runs.
+ */
+export class MigrationLock {
+  readonly #database: Database
+  readonly #owner = randomUUID()
+  #timer: NodeJS.Timeout | undefined
+  #renewal: Promise<unknown> = Promise.resolve()
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  static async create({ db, retry }: Database): Promise<void> {
+    await retry(() =>
+      sql`
+        CREATE TABLE IF NOT EXISTS piko_migration_lock (
+          id TINYINT NOT NULL PRIMARY KEY,
+          owner CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
+          expires_at DATETIME(3) NOT NULL
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+      `.execute(db),
+    )
+    await retry(() =>
+      sql`INSERT IGNORE INTO piko_migration_lock (id, owner, expires_at) VALUES (1, NULL, UTC_TIMESTAMP(3))`.execute(
+        db,
+      ),
+    )
+  }
+
+  /** True when the lock was free or its holder's lease had run out. */
+  async take(): Promise<boolean> {
+    const { db, dialect, retry } = this.#database
+    const { numAffectedRows } = await retry(() =>
+      sql`
+        UPDATE piko_migration_lock SET owner = ${this.#owner}, expires_at = ${dialect.nowPlus(LEASE_MS)}
+        WHERE id = 1 AND (owner IS NULL OR expires_at < ${dialect.now()})
+      `.execute(db),
+    )
+    if (numAffectedRows !== 1n) return false
+    // A renewal that fails is not the end: the next one, or the next step, finds out whether the lock is still ours.
+    this.#timer = setInterval(() => {
+      this.#renewal = this.#renew().catch(() => {})
+    }, RENEW_EVERY_MS)
+    return true
+  }
+
+  /**
+   * A transaction that commits only while the lock is ours: its row stays locked until then, so nobody takes it over
+   * in between.
+   *
+   * @throws LockLost
+   */
+  async guarded(fn: (trx: Transaction<Tables>) => Promise<void>): Promise<void> {
+    await this.#database.transaction(async (trx) => {
+      const { rows } = await sql`
+        SELECT id FROM piko_migration_lock WHERE id = 1 AND owner = ${this.#owner} FOR UPDATE
+      `.execute(trx)
+      if (rows.length === 0) throw new LockLost('the migration lock was taken over by another process')
+      await fn(trx)
+    })
+  }
+
+  /** Never rejects: when the database is gone, the lease runs out by itself. */
+  async release(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#renewal
+    const { db, retry } = this.#database
+    await retry(() =>
+      sql`UPDATE piko_migration_lock SET owner = NULL WHERE id = 1 AND owner = ${this.#owner}`.execute(db),
+    ).catch(() => {})
+  }
+
+  async #renew(): Promise<void> {
+    const { db, dialect } = this.#database
+    await sql`
+      UPDATE piko_migration_lock SET expires_at = ${dialect.nowPlus(LEASE_MS)} WHERE id = 1 AND owner = ${this.#owner}
+    `.execute(db)
+  }
+}

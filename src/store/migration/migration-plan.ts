@@ -1,0 +1,93 @@
+import { messageOf } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { type MigrationFile } from './migration-files.ts'
+import { type Direction, type MigrationRecord } from './migration-log.ts'
+
+/** What to do next: the statements of one migration from `fromStep` on. */
+export interface Move {
+  readonly file: MigrationFile
+  readonly direction: Direction
+  /** Undefined for a migration not yet begun. */
+  readonly interrupted: MigrationRecord | undefined
+}
+
+/** Pure. What was interrupted goes first, in its own direction: no other step may rely on a half-made schema. */
+export function nextMove(
+  files: readonly MigrationFile[],
+  records: readonly MigrationRecord[],
+  direction: Direction,
+  target: number,
+): Move | undefined {
+  const recordOf = (file: MigrationFile): MigrationRecord | undefined =>
+    records.find((record) => record.version === file.version)
+  for (const file of files) {
+    const record = recordOf(file)
+    if (record && !record.appliedAt) return { file, direction: record.direction, interrupted: record }
+  }
+  const file =
+    direction === 'up'
+      ? files.find((candidate) => candidate.version <= target && !recordOf(candidate))
+      : files.findLast((candidate) => candidate.version > target && recordOf(candidate))
+  return file && { file, direction, interrupted: undefined }
+}
+
+/**
+ * The version to end at.
+ *
+ * @throws PikoError `USAGE` for a version that does not exist
+ */
+export function targetVersion(
+  files: readonly MigrationFile[],
+  records: readonly MigrationRecord[],
+  direction: Direction,
+  to: number | undefined,
+): number {
+  if (to === undefined) {
+    if (direction === 'up') return latestOf(files)
+    const current = records.at(-1)?.version ?? 0
+    return files.findLast((file) => file.version < current)?.version ?? 0
+  }
+  if (to === 0 || files.some((file) => file.version === to)) return to
+  throw new PikoError(
+    'USAGE',
+    `there is no migration ${to}; expected 0 (nothing) or one of ${files.map((file) => file.version).join(', ')}`,
+    { details: { to } },
+  )
+}
+
+/** The highest version that is known; 0 without any. */
+export const latestOf = (files: readonly MigrationFile[]): number => files.at(-1)?.version ?? 0
+
+/** @throws PikoError `SCHEMA_NEWER` when a migration was recorded that this program does not know */
+export function refuseUnknown(
+  location: string,
+  files: readonly MigrationFile[],
+  records: readonly MigrationRecord[],
+): void {
+  const known = new Set(files.map((file) => file.version))
+  const unknown = records.filter((record) => !known.has(record.version)).at(-1)
+  if (unknown) throw schemaNewer(location, unknown, latestOf(files))
+}
+
+export function schemaNewer(
+  location: string,
+  { version, name }: { version: number; name: string },
+  latest: number,
+): PikoError {
+  return new PikoError(
+    'SCHEMA_NEWER',
+    `the schema of ${location} is at version ${version} (${name}); this program knows versions up to ${latest}; ` +
+      'upgrade the program, or take the schema down with the newer one',
+    { details: { location, current: version, latest } },
+  )
+}
+
+export function migrationFailed({ file, direction }: Move, step: number, error: unknown, advice: string): PikoError {
+  const statement = file[direction][step] ?? ''
+  return new PikoError(
+    'MIGRATION_FAILED',
+    `migration ${file.name} ${direction}, statement ${step + 1} of ${file[direction].length} failed: ` +
+      `${messageOf(error)}; ${advice}; statement: ${statement.split('\n', 1)[0]}`,
+    { cause: error, details: { version: file.version, name: file.name, direction, step: step + 1, statement } },
+  )
+}

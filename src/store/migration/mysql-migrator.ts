@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CompiledQuery } from 'kysely'
+import { type Database } from '../connection/database.ts'
+import { LockLost, MigrationLock } from './migration-lock.ts'
+import { type MigrationLog } from './migration-log.ts'
+import { type Move, migrationFailed } from './migration-plan.ts'
+import { rightsAdvice, serversAnswer } from '../connection/missing-rights.ts'
+
+/**
+ * MySQL commits DDL by itself, so a migration proceeds by single statements and notes each one, under the lock. A
+ * process that finds the lock held looks again every 100 to 300 ms until there is nothing left to do.
+ */
+export async function migrateMysql(
+  database: Database,
+  log: MigrationLog,
+  next: () => Promise<Move | undefined>,
+): Promise<string[]> {
+  const applied: string[] = []
+  await MigrationLock.create(database)
+  await database.retry(() => log.create(database.db))
+  while (await next()) {
+    const lock = new MigrationLock(database)
+    if (!(await lock.take())) {
+      await sleep(100 + 200 * Math.random())
+      continue
+    }
+    try {
+      for (let move = await next(); move; move = await next()) {
+        await takeSteps(database, log, lock, move)
+        applied.push(move.file.name)
+      }
+    } catch (error) {
+      // Whoever has the lock now goes on from the step that was noted last.
+      if (!(error instanceof LockLost)) throw error
+    } finally {
+      await lock.release()
+    }
+  }
+  return applied
+}
+
+/**
+ * The statements of one migration that are not noted yet.
+ *
+ * A statement that changes rows commits together with its note. A DDL statement cannot: it is noted as open before and
+ * as done after. If the process is killed in between, or loses its connection, the statement may have been executed;
+ * then, and only for this one statement, "it is already so" counts as done. A statement that the server refused was
+ * not executed (DDL is atomic from MySQL 8.0 and MariaDB 10.6 on), so its note is closed again.
+ */
+async function takeSteps(database: Database, log: MigrationLog, lock: MigrationLock, move: Move): Promise<void> {
+  const { file, direction, interrupted } = move
+  const { version, name } = file
+  if (!interrupted) await lock.guarded((trx) => log.begin(trx, version, name, direction))
+  const from = interrupted?.stepsDone ?? 0
+  for (const [offset, statement] of file[direction].slice(from).entries()) {
+    const step = from + offset
+    const query = CompiledQuery.raw(statement)
+    const mayBeDone = offset === 0 && interrupted?.isStepOpen === true
+    try {
+      if (changesRows(statement)) {
+        await lock.guarded(async (trx) => {
+          await trx.executeQuery(query)
+          await log.closeStep(trx, version, step + 1)
+        })
+        continue
+      }
+      await lock.guarded((trx) => log.openStep(trx, version))
+      await database
+        .retry(() => database.db.executeQuery(query))
+        .catch(async (error: unknown) => {
+          if (mayBeDone && isAlreadySo(error)) return
+          if (isServersAnswer(error)) await lock.guarded((trx) => log.closeStep(trx, version, step))
+          throw error
+        })
+      await lock.guarded((trx) => log.closeStep(trx, version, step + 1))
+    } catch (error) {
+      if (error instanceof LockLost) throw error
+      const advice = rightsAdvice(error, database.location)
+      const goesOn = 'run it again: it goes on with this statement'
+      throw migrationFailed(
+        move,
+        step,
+        serversAnswer(error),
+        advice === undefined ? `remove the cause and ${goesOn}` : `${advice}; then ${goesOn}`,
+      )
+    }
+  }
+  await lock.guarded((trx) => log.finish(trx, version, direction))
+}
+
+const changesRows = (statement: string): boolean => /^(?:insert|update|delete|replace)\b/i.test(statement)
+
+/** What MySQL answers when a DDL statement is executed a second time. */
+const ALREADY_SO = new Set([
+  1050, // table exists
+  1051, // unknown table, on DROP TABLE
+  1054, // unknown column, on RENAME COLUMN and CHANGE COLUMN
+  1060, // duplicate column
+  1061, // duplicate key name
+  1091, // cannot drop: no such column or key
+  1146, // no such table, on RENAME TABLE and DROP INDEX
+  1826, // duplicate foreign key name
+  3822, // duplicate check constraint name
+])
+
+function isAlreadySo(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error && ALREADY_SO.has(error.errno as number)
+}
+
+/** The server's errors have an SQL state; those of a lost connection have none. */
+function isServersAnswer(error: unknown): boolean {
+  return error instanceof Error && 'sqlState' in error && error.sqlState !== undefined
+}

@@ -1,0 +1,199 @@
+// The thread of heartbeats.ts: only modules whose types can be stripped.
+import { parentPort } from 'node:worker_threads'
+import type { Connection, ConnectionOptions } from 'mysql2/promise'
+import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
+import { processClock } from '../../clock.ts'
+import { type BlockPolicy, BlockWatch } from './block-watch.ts'
+import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
+import { MYSQL_SESSION } from '../connection/mysql-session.ts'
+import { nodeSqlite } from '../connection/node-sqlite.ts'
+import { lostFile, type OpenedFile } from '../connection/sqlite-files.ts'
+import { withPeerName } from '../connection/tls-stream.ts'
+
+/** Where the lease is kept. */
+export type HeartbeatTarget =
+  | { readonly mysql: ConnectionOptions }
+  /** `files`: what the path led to when the store was opened. */
+  | { readonly sqlitePath: string; readonly files: readonly OpenedFile[] }
+
+export interface Heartbeat {
+  readonly id: string
+  readonly target: HeartbeatTarget
+  /** Renews the lease and changes one row, or none when it is lost. */
+  readonly sql: string
+  readonly parameters: readonly (string | number)[]
+  readonly leaseMs: number
+  readonly block: BlockPolicy
+  readonly memory: HeartbeatMemory
+}
+
+export type ToThread =
+  { readonly kind: 'keep'; readonly heartbeat: Heartbeat } | { readonly kind: 'drop'; readonly id: string }
+
+export type FromThread = { readonly id: string } & (
+  | { readonly kind: 'renewed' }
+  | {
+      readonly kind: 'failed'
+      readonly message: string
+      /** Of the server. */
+      readonly errno: number | undefined
+      readonly retryInMs: number
+      readonly fault: DatabaseFault | undefined
+    }
+  | { readonly kind: 'lost'; readonly why: string }
+  /** Of the database: nothing that is written reaches it any more. */
+  | { readonly kind: 'gone'; readonly path: string; readonly how: string }
+)
+
+const FIRST_RETRY_MS = 100
+
+type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
+
+/** One connection, made when it is needed and made anew after any failure. */
+interface Renewer {
+  renew(heartbeat: Heartbeat): Promise<boolean>
+  close(): void
+}
+
+class MysqlRenewer implements Renewer {
+  readonly #options: ConnectionOptions
+  readonly #createConnection: CreateConnection
+  #connection: Connection | undefined
+
+  /** The driver is loaded where it is needed: it costs more than all of a thread that renews in a file. */
+  static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
+    const { createConnection } = await import('mysql2/promise')
+    return new MysqlRenewer(options, createConnection)
+  }
+
+  private constructor(options: ConnectionOptions, createConnection: CreateConnection) {
+    this.#options = options
+    this.#createConnection = createConnection
+  }
+
+  async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
+    // An answer that comes later than this is as good as none.
+    const timeout = Math.ceil(leaseMs / 3)
+    try {
+      const connection = (this.#connection ??= await this.#connect(timeout))
+      const [result] = await connection.query({ sql, values: [...parameters], timeout })
+      return (result as { affectedRows: number }).affectedRows > 0
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+
+  async #connect(timeout: number): Promise<Connection> {
+    const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
+    const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
+    // Without a listener an error between two statements would end the process.
+    connection.on('error', () => this.close())
+    try {
+      for (const sql of MYSQL_SESSION) await connection.query({ sql, timeout })
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+    return connection
+  }
+}
+
+class SqliteRenewer implements Renewer {
+  readonly #path: string
+  #database: InstanceType<ReturnType<typeof nodeSqlite>['DatabaseSync']> | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  // Synchronous in a promise's clothes: what it throws rejects.
+  async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
+    try {
+      this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
+      this.#database.exec(`PRAGMA busy_timeout = ${Math.ceil(leaseMs / 3)}`)
+      return Number(this.#database.prepare(sql).run(...parameters).changes) > 0
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#database?.close()
+    this.#database = undefined
+  }
+}
+
+const kept = new Map<string, AbortController>()
+
+async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
+  const { id, target, leaseMs, memory } = heartbeat
+  const woken = AbortSignal.any([dropped, watch.given])
+  const renewer = 'mysql' in target ? await MysqlRenewer.load(target.mysql) : new SqliteRenewer(target.sqlitePath)
+  const tell = (message: FromThread): void => parentPort?.postMessage(message)
+  const giveUp = (message: FromThread): void => {
+    Atomics.store(memory, TRUSTED_UNTIL, 0n)
+    tell(message)
+  }
+  const lose = (why: string): void => giveUp({ id, kind: 'lost', why })
+  let failures = 0
+  try {
+    while (!dropped.aborted) {
+      if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
+      if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
+      // Before a connection is made: it would make a new file.
+      const gone = 'mysql' in target ? undefined : lostFile(target.files)
+      if (gone) return giveUp({ id, kind: 'gone', ...gone })
+      const sentAt = process.hrtime.bigint()
+      try {
+        if (!(await renewer.renew(heartbeat))) return lose(`it was not renewed within ${leaseMs} ms`)
+        Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
+        failures = 0
+        tell({ id, kind: 'renewed' })
+        await processClock.sleep(leaseMs / 3, woken)
+      } catch (error) {
+        const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
+        if (dropped.aborted) return
+        const message = error instanceof Error ? error.message : String(error)
+        // An answer that is late is an outage as well: the driver says so in an error of its own.
+        const fault = databaseFault(error) ?? 'outage'
+        const isOver = process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)
+        if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)
+        tell({ id, kind: 'failed', message, errno: errnoOf(error), retryInMs, fault })
+        if (isOver) return lose(`the database refused its renewal for ${leaseMs} ms: ${message}`)
+        await processClock.sleep(retryInMs, woken)
+      }
+    }
+  } finally {
+    renewer.close()
+    watch.leave()
+    kept.delete(id)
+  }
+}
+
+function errnoOf(error: unknown): number | undefined {
+  const errno = error instanceof Error && 'errno' in error ? error.errno : undefined
+  return typeof errno === 'number' ? errno : undefined
+}
+
+function isOverdue(memory: HeartbeatMemory): boolean {
+  const at = Atomics.load(memory, DEADLINE)
+  return at !== 0n && process.hrtime.bigint() > at
+}
+
+parentPort?.on('message', (message: ToThread) => {
+  if (message.kind === 'drop') return kept.get(message.id)?.abort()
+  const dropped = new AbortController()
+  const { id, memory, block } = message.heartbeat
+  kept.set(id, dropped)
+  // Goes on when the lease is lost: the event loop may be blocked for good.
+  const watch = new BlockWatch(id, memory, block)
+  dropped.signal.addEventListener('abort', () => watch.close())
+  void keep(message.heartbeat, watch, dropped.signal)
+})

@@ -1,0 +1,141 @@
+import { Worker } from 'node:worker_threads'
+import { type DatabaseFault } from '../../sql/database-faults.ts'
+import { type PikoError, toError } from '../../errors.ts'
+import { threadLoader, threadModule } from '../../thread-module.ts'
+import { databaseGone } from '../connection/database-gone.ts'
+import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
+// Not inline: an import that is left without names would still run the thread's code in this one.
+import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
+import { withMissingRight } from '../connection/missing-rights.ts'
+import { connectionOptions } from '../connection/mysql-pool.ts'
+import { type OpenedFile } from '../connection/sqlite-files.ts'
+
+export interface HeartbeatListener {
+  onRenewed(): void
+  onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
+  /** The lease may belong to somebody else. Nothing more is renewed. */
+  onLost(why: string): void
+  /** The file of the database is no longer where it was opened. Nothing more is renewed. */
+  onGone(error: PikoError): void
+  /** The thread has ended. Nothing more is renewed. */
+  onCrashed(error: Error): void
+}
+
+interface Kept {
+  readonly listener: HeartbeatListener
+  /** Its name, on a MySQL server. */
+  readonly database: string
+}
+
+/** A thread without work waits so long for the next app of this process. */
+const LINGER_MS = 1_000
+
+/**
+ * Renews leases from a thread of their own, over connections of their own: an event loop that is blocked does not lose them.
+ * One thread for all apps of the process; it keeps no process alive.
+ */
+class HeartbeatThread {
+  static #current: HeartbeatThread | undefined
+  readonly #worker: Worker
+  readonly #listeners = new Map<string, Kept>()
+  // Somebody waits for their first renewal, and the process with them.
+  readonly #unheard = new Set<string>()
+  #linger: NodeJS.Timeout | undefined
+
+  static get current(): HeartbeatThread {
+    return (this.#current ??= new HeartbeatThread())
+  }
+
+  private constructor() {
+    this.#worker = new Worker(threadModule('heartbeat-thread', import.meta.url), {
+      // None of the process's own options.
+      execArgv: [...threadLoader],
+      name: 'piko heartbeat',
+    })
+    this.#worker.on('message', (message: FromThread) => this.#hear(message))
+    this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
+    this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread has ended with code ${code}`)))
+    this.#worker.unref()
+  }
+
+  keep(heartbeat: Heartbeat, listener: HeartbeatListener): () => void {
+    clearTimeout(this.#linger)
+    const { target } = heartbeat
+    this.#listeners.set(heartbeat.id, { listener, database: 'mysql' in target ? (target.mysql.database ?? '') : '' })
+    this.#unheard.add(heartbeat.id)
+    this.#worker.ref()
+    this.#send({ kind: 'keep', heartbeat })
+    return () => {
+      this.#heard(heartbeat.id)
+      if (!this.#listeners.delete(heartbeat.id)) return
+      this.#send({ kind: 'drop', id: heartbeat.id })
+      this.#rest()
+    }
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  #hear(message: FromThread): void {
+    const known = this.#listeners.get(message.id)
+    const listener = known?.listener
+    if (message.kind !== 'failed') this.#heard(message.id)
+    switch (message.kind) {
+      case 'renewed':
+        return listener?.onRenewed()
+      case 'failed':
+        return known?.listener.onFailed(failureOf(message, known.database), message.retryInMs, message.fault)
+      case 'lost':
+        this.#listeners.delete(message.id)
+        this.#rest()
+        return listener?.onLost(message.why)
+      case 'gone':
+        this.#listeners.delete(message.id)
+        this.#rest()
+        return listener?.onGone(databaseGone(message))
+    }
+  }
+
+  #heard(id: string): void {
+    if (this.#unheard.delete(id) && this.#unheard.size === 0) this.#worker.unref()
+  }
+
+  #rest(): void {
+    if (this.#listeners.size > 0) return
+    clearTimeout(this.#linger)
+    this.#linger = setTimeout(() => {
+      // Who comes from now on needs another one.
+      HeartbeatThread.#current = undefined
+      void this.#worker.terminate()
+    }, LINGER_MS).unref()
+  }
+
+  #end(error: Error): void {
+    if (HeartbeatThread.#current === this) HeartbeatThread.#current = undefined
+    const listeners = [...this.#listeners.values()]
+    this.#listeners.clear()
+    for (const { listener } of listeners) listener.onCrashed(error)
+  }
+}
+
+/** Between threads an error would lose the server's number. */
+function failureOf({ message, errno }: Extract<FromThread, { kind: 'failed' }>, database: string): Error {
+  const error = new Error(message)
+  return toError(withMissingRight(errno === undefined ? error : Object.assign(error, { errno }), database))
+}
+
+/** Begins to renew a lease. Returns the function that ends that. */
+export function keepHeartbeat(
+  options: OpenOptions,
+  files: readonly OpenedFile[],
+  heartbeat: Omit<Heartbeat, 'target'>,
+  listener: HeartbeatListener,
+): () => void {
+  return HeartbeatThread.current.keep({ ...heartbeat, target: targetOf(options, files) }, listener)
+}
+
+function targetOf({ mysql, sqlitePath }: OpenOptions, files: readonly OpenedFile[]): HeartbeatTarget {
+  if (mysql) return { mysql: connectionOptions(mysql) }
+  return { sqlitePath: sqlitePath ?? DEFAULT_SQLITE_PATH, files }
+}

@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { assertSound } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+
+export interface LockHolding {
+  readonly name: string
+  /** A UUID that belongs to this one holding. */
+  readonly owner: string
+}
+
+/**
+ * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it; the fence grows when the
+ * owner changes and never on renewal, so renewing can't make a healthy owner look stale.
+ */
+export class LockStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Takes a lock that is free or expired. Returns its fence, or undefined when somebody else holds it. */
+  async acquire(name: string, owner: string, ttlMs: number): Promise<number | undefined> {
+    const { db, dialect } = this.#database
+    const taken = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ owner, fence: sql`fence + 1`, expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', '=', name)
+        .where((eb) => eb.or([eb('owner', 'is', null), eb('expires_at', '<', dialect.now())]))
+        .executeTakeFirstOrThrow(),
+    )
+    const row = await db.selectFrom('piko_lock').select(['owner', 'fence']).where('name', '=', name).executeTakeFirst()
+    if (!row && (await this.#create(name))) return this.acquire(name, owner, ttlMs)
+    return taken.numUpdatedRows > 0n && row?.owner === owner ? row.fence : undefined
+  }
+
+  /** False when the lock was lost meanwhile. */
+  async renew(name: string, owner: string, fence: number, ttlMs: number): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', '=', name)
+        .where('owner', '=', owner)
+        .where('fence', '=', fence)
+        .where('expires_at', '>=', dialect.now())
+        .executeTakeFirstOrThrow(),
+    )
+    return numUpdatedRows > 0n
+  }
+
+  /** Renews locks with one length in one statement. Returns the owners of those that still stand. */
+  async renewAll(locks: readonly LockHolding[], ttlMs: number): Promise<Set<string>> {
+    const { db, dialect } = this.#database
+    const owners = locks.map((lock) => lock.owner)
+    const names = [...new Set(locks.map((lock) => lock.name))]
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ expires_at: dialect.nowPlus(ttlMs) })
+        .where('name', 'in', names)
+        .where('owner', 'in', owners)
+        .where('expires_at', '>=', dialect.now())
+        .executeTakeFirstOrThrow(),
+    )
+    if (Number(numUpdatedRows) === locks.length) return new Set(owners)
+    const rows = await db
+      .selectFrom('piko_lock')
+      .select('owner')
+      .where('name', 'in', names)
+      .where('owner', 'in', owners)
+      .where('expires_at', '>=', dialect.now())
+      .execute()
+    return new Set(rows.flatMap((row) => row.owner ?? []))
+  }
+
+  /** Who holds a lock, and for how long yet; undefined when it is free. @throws BrokenRow */
+  async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_lock')
+      .select(['name', 'owner', 'expires_at'])
+      .where('name', '=', name)
+      .where('expires_at', '>=', dialect.now())
+      .executeTakeFirst()
+    return row?.owner && assertSound(dialect, 'piko_lock', row)
+      ? { owner: row.owner, expiresAt: dialect.date(row.expires_at) }
+      : undefined
+  }
+
+  async release(name: string, owner: string, fence: number): Promise<void> {
+    const { db } = this.#database
+    await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ owner: null })
+        .where('name', '=', name)
+        .where('owner', '=', owner)
+        .where('fence', '=', fence)
+        .execute(),
+    )
+  }
+
+  /** Frees what owners hold that are known to be dead. */
+  async releaseAll(owners: readonly string[]): Promise<void> {
+    if (owners.length === 0) return
+    const { db } = this.#database
+    await this.#database.retry(() =>
+      db.updateTable('piko_lock').set({ owner: null }).where('owner', 'in', owners).execute(),
+    )
+  }
+
+  /** Inserts the free lock's row; another node that does the same at this moment is as good. */
+  async #create(name: string): Promise<true> {
+    const { db, dialect } = this.#database
+    try {
+      await db.insertInto('piko_lock').values({ name, owner: null, expires_at: dialect.now() }).execute()
+    } catch (error) {
+      if (!dialect.isDuplicate(error)) throw error
+    }
+    return true
+  }
+}

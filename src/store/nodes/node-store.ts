@@ -1,0 +1,94 @@
+import { type Database } from '../connection/database.ts'
+
+export interface NodeRow {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  /** Where it is told of new work, `host:port`. */
+  readonly doorbell?: string | undefined
+}
+
+/** A node that can be rung. */
+export interface DoorbellRow {
+  readonly id: string
+  readonly host: string
+  readonly doorbell: string
+}
+
+const MOST_RUNG = 100
+
+/** The nodes and their leases, on the database's clock. Every run that a node claimed hangs on its row. */
+export class NodeStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async register(node: NodeRow, leaseMs: number): Promise<void> {
+    const { db, dialect } = this.#database
+    await this.#database.retry(() =>
+      db
+        .insertInto('piko_node')
+        .values({
+          ...node,
+          doorbell: node.doorbell ?? null,
+          started_at: dialect.now(),
+          heartbeat_at: dialect.now(),
+          expires_at: dialect.nowPlus(leaseMs),
+        })
+        .execute(),
+    )
+  }
+
+  /** The statement that renews a lease. It changes no row when the lease had expired or was taken away. */
+  renewal(nodeId: string, leaseMs: number): { sql: string; parameters: (string | number)[] } {
+    const { db, dialect } = this.#database
+    const { sql, parameters } = db
+      .updateTable('piko_node')
+      .set({ heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+      .where('id', '=', nodeId)
+      .where('expires_at', '>=', dialect.now())
+      .compile()
+    return { sql, parameters: parameters as (string | number)[] }
+  }
+
+  /** Live nodes that can be rung; a hundred of them are enough. */
+  async doorbells(): Promise<DoorbellRow[]> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'host', 'doorbell'])
+      .where('expires_at', '>=', dialect.now())
+      .where('doorbell', 'is not', null)
+      .limit(MOST_RUNG)
+      .execute()
+    return rows.flatMap(({ doorbell, ...row }) => (doorbell === null ? [] : { ...row, doorbell }))
+  }
+
+  async remove(nodeIds: readonly string[]): Promise<void> {
+    if (nodeIds.length === 0) return
+    await this.#database.retry(() => this.#database.db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
+  }
+
+  /** Nodes whose lease has run out. */
+  async expired(): Promise<NodeRow[]> {
+    const { db, dialect } = this.#database
+    return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
+  }
+
+  /** Nodes whose leases have not run out. */
+  async countLive(): Promise<number> {
+    const { db, dialect } = this.#database
+    const { count } = await db
+      .selectFrom('piko_node')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('expires_at', '>=', dialect.now())
+      .executeTakeFirstOrThrow()
+    return Number(count)
+  }
+
+  async list(): Promise<NodeRow[]> {
+    return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
+  }
+}

@@ -1,0 +1,99 @@
+import { isPikoError, PikoError } from '../../errors.ts'
+import { type Claim } from '../../run/run.ts'
+import { processClock } from '../../clock.ts'
+import { type SqlExecutor } from '../../sql/sql.ts'
+import { type Database } from '../connection/database.ts'
+import { fenceOf } from './fence.ts'
+import { toJson } from '../../json/json.ts'
+import { guarded, settleWindows } from './run-store.ts'
+import { sqlExecutor } from '../statements/sql-executor.ts'
+import { storableOutput } from '../../json/storable.ts'
+
+export interface CommitRules {
+  /** Asked before the run's row is written; throws when the run has been ended. */
+  readonly isWanted: () => void
+  /** Aborts when the process can wait no longer to learn whether a commit has arrived. */
+  readonly giveUp: AbortSignal
+}
+
+/**
+ * The user's writes, the run's completion and its window's state in one transaction, which is run again after a deadlock,
+ * a lock timeout, a busy file, or a connection that broke before the commit was sent.
+ *
+ * The run's row is taken last. Were it locked first, a process that is stopped while `fn` runs would keep the row from
+ * being recovered for as long as the server keeps its connection.
+ *
+ * A commit whose answer is lost may have arrived: the row is asked, until the database answers.
+ *
+ * @returns what `fn` returned, which is stored as the run's output
+ * @throws PikoError `LEASE_LOST` when the claim is no longer valid, and what `fn` and `isWanted` throw: nothing is written then
+ */
+export async function commitRun<T>(
+  database: Database,
+  nodeId: string,
+  claim: Claim,
+  fn: (trx: SqlExecutor) => Promise<T>,
+  { isWanted, giveUp }: CommitRules,
+): Promise<T> {
+  const { dialect } = database
+  let done: { readonly value: T } | undefined
+  try {
+    return await database.transaction((trx) =>
+      database.enter(async () => {
+        done = undefined
+        const value = await fn(sqlExecutor(trx, dialect))
+        const output = toJson(storableOutput(value, claim.jobId, dialect.sizes.value), 'output')
+        isWanted()
+        const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])
+          .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })
+          .executeTakeFirstOrThrow()
+        if (numUpdatedRows === 0n) throw leaseLost(claim)
+        await settleWindows(trx, dialect, [{ claim, transition: { to: 'succeeded' } }])
+        done = { value }
+        return value
+      }),
+    )
+  } catch (error) {
+    // Everything was written and the commit sent: whether it arrived is for the database to say.
+    if (!done) throw error
+    const committed = await isCommitted(database, claim, giveUp)
+    if (committed) return done.value
+    throw committed === false && isPikoError(error, 'COMMIT_UNKNOWN') ? error.cause : error
+  }
+}
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+
+/** Undefined when the process could wait no longer. */
+async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
+    try {
+      return await isSucceeded(database, claim)
+    } catch {
+      await processClock.sleep(pauseMs, giveUp)
+    }
+  }
+  return undefined
+}
+
+/** Waits on the row's lock for a commit that is under way on a connection that is gone. */
+function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
+  return transaction(async (trx) => {
+    const row = await trx
+      .selectFrom('piko_run')
+      .select(['state', 'claims'])
+      .where('id', '=', runId)
+      .modifyEnd(dialect.forUpdate)
+      .executeTakeFirst()
+    return row?.state === 'succeeded' && fenceOf(runId, row.claims) === fence
+  })
+}
+
+function leaseLost({ runId, jobId, fence }: Claim): PikoError {
+  return new PikoError(
+    'LEASE_LOST',
+    `run ${runId} of job "${jobId}" is no longer held by the claim with fence ${fence}: nothing of its commit was written`,
+    { details: { runId, jobId, fence } },
+  )
+}

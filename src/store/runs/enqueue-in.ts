@@ -1,0 +1,73 @@
+import { CompiledQuery } from 'kysely'
+import { type Database } from '../connection/database.ts'
+import { chunksOfKeys, keysInOrder, makeKeys } from './idempotency-keys.ts'
+import { idsFrom, insertRunsText, LAST_INSERT, type NewRow, statementsOf } from './insert-rows.ts'
+import { readNumber, valuesOf } from '../statements/row-values.ts'
+import { type NewRun, type RunStore } from './run-store.ts'
+import { type RunQuery, storeUnique } from './unique-run.ts'
+import { type EnqueueTransaction, isForeign, statementIn } from '../statements/user-transaction.ts'
+
+/**
+ * Stores runs inside of a transaction that somebody else commits or rolls back. Returns their ids in order.
+ *
+ * @throws PikoError `USAGE` when `trx` is none, or no transaction is open on it
+ */
+export async function enqueueIn(
+  database: Database,
+  runs: RunStore,
+  trx: EnqueueTransaction,
+  requests: readonly NewRun[],
+): Promise<number[]> {
+  const statement = await statementIn(trx, database)
+  const query: RunQuery = async (compilable) => {
+    const { sql, parameters } = compilable.compile()
+    return valuesOf(await statement(sql, parameters))
+  }
+  if (!requests.some(({ unique }) => unique))
+    return insertIn(
+      database,
+      query,
+      requests.map((run) => runs.row(run)),
+    )
+  const queries = { query, latest: isForeign(trx) ? readCommitted(database) : undefined }
+  await holdKeys(database, query, requests)
+  const ids: number[] = []
+  for (const run of requests) {
+    const row = runs.row(run)
+    const insert = async (): Promise<number> => (await insertIn(database, query, [row]))[0] as number
+    ids.push(await (run.unique ? storeUnique(database, queries, run.jobId, run.unique, row, insert) : insert()))
+  }
+  return ids
+}
+
+/** The transaction may be open for long: what locks its keys one after another would deadlock with who has them in another order. */
+async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
+  const [first, ...others] = requests
+  if (dialect.name === 'sqlite' || !first || others.length === 0) return
+  for (const keys of chunksOfKeys(keysInOrder(dialect, requests))) await query(makeKeys(db, dialect, first.jobId, keys))
+}
+
+/** On a connection of Piko's own, which takes no lock for as long as the transaction is open. SQLite sees what is committed. */
+function readCommitted({ db, dialect }: Database): RunQuery | undefined {
+  if (dialect.name === 'sqlite') return undefined
+  return async (compilable) => valuesOf((await db.executeQuery(compilable.compile())).rows)
+}
+
+/** Literals take up to twice the bytes of their texts. */
+const LITERAL_GROWTH = 2
+
+async function insertIn({ dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
+  const ids: number[] = []
+  for (const part of statementsOf(dialect, rows, LITERAL_GROWTH)) {
+    const insert = { compile: () => insertRunsText(dialect, part) }
+    if (dialect.name === 'sqlite') {
+      const stored = await query(insert)
+      ids.push(...stored.map(([id]) => readNumber(id, 1)))
+    } else {
+      await query(insert)
+      const [[first, step] = []] = await query({ compile: () => CompiledQuery.raw(LAST_INSERT) })
+      ids.push(...idsFrom({ first: readNumber(first, 1), step: readNumber(step, 1) }, part.length))
+    }
+  }
+  return ids
+}

@@ -1,0 +1,87 @@
+import { sql, type Transaction } from 'kysely'
+import { cancelledError, crashedError } from '../../run/attempt.ts'
+import { recordAttempts } from '../history/attempt-store.ts'
+import { type Database } from '../connection/database.ts'
+import { endRuns } from './end-runs.ts'
+import { fenceOf } from './fence.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * Gives running runs that nobody executes back to the queue, uncounted, and records the attempts as lost. Those that
+ * somebody wants cancelled end as cancelled, with their windows. Runs whose claims are no longer these are left alone.
+ *
+ * @param mostLost a run whose nodes died so many times fails instead
+ * @returns how many were given back or ended
+ */
+export async function giveBack(
+  database: Database,
+  nodeId: string,
+  claims: readonly { readonly runId: number; readonly fence: number }[],
+  mostLost = Infinity,
+): Promise<number> {
+  const { dialect } = database
+  const fences = new Set(claims.map(({ fence }) => fence))
+  return database.transaction(async (trx) => {
+    // By primary key alone: an index on the state would lock rows of others, and in another order. A row that somebody holds
+    // is left for the next time: one transaction that hangs must not hold up the recovery of all others.
+    const found = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
+      .where(
+        'id',
+        'in',
+        claims.map(({ runId }) => runId),
+      )
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdateSkipLocked)
+      .execute()
+    const rows = found.filter(
+      (row) => row.state === 'running' && row.node_id === nodeId && fences.has(fenceOf(row.id, row.claims)),
+    )
+    const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
+    const wanted = rows.filter((row) => row.cancel_requested_at === null)
+    const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id), nodeId)
+    const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= mostLost
+    const queued = wanted.filter((row) => !isDeadly(row))
+    await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(mostLost) })
+    if (queued.length > 0) {
+      await trx
+        .updateTable('piko_run')
+        .set({ state: 'queued', node_id: null, attempt: sql`attempt - 1` })
+        .where(
+          'id',
+          'in',
+          queued.map((row) => row.id),
+        )
+        .execute()
+    }
+    await endRuns(trx, dialect, cancelled, { state: 'cancelled', error: cancelledError() })
+    const lost = rows.map((row) => ({
+      runId: row.id,
+      fence: fenceOf(row.id, row.claims),
+      attempt: row.attempt,
+      nodeId,
+      outcome: 'lost' as const,
+    }))
+    await recordAttempts(trx, dialect, lost)
+    return rows.length
+  })
+}
+
+/** How many nodes besides this one died under each run. A node dies once, however often it claims before it sees that its lease is gone. */
+async function deathsOf(
+  trx: Transaction<Tables>,
+  runIds: readonly number[],
+  nodeId: string,
+): Promise<Map<number, number>> {
+  if (runIds.length === 0) return new Map()
+  const rows = await trx
+    .selectFrom('piko_attempt')
+    .select((eb) => ['run_id', eb.fn.count<number>('node_id').distinct().as('count')])
+    .where('run_id', 'in', runIds)
+    .where('outcome', '=', 'lost')
+    .where('node_id', '<>', nodeId)
+    .groupBy('run_id')
+    .execute()
+  return new Map(rows.map((row) => [row.run_id, Number(row.count)]))
+}

@@ -1,0 +1,59 @@
+import { type Selectable, sql } from 'kysely'
+import { type Database } from '../connection/database.ts'
+import { type RunTable } from '../tables.ts'
+
+/** Some of the runs, by their ids. */
+export interface IdRange {
+  /** Only runs with a greater id. */
+  readonly after: number
+  /** Only runs with this id or a smaller one. */
+  readonly last: number
+  readonly ids?: readonly number[]
+}
+
+/** Ids that one statement looks at on SQLite: a few milliseconds, whatever it finds. */
+const SPAN = 10_000
+/** Named ids of one statement: SQLite takes 32,766 parameters. */
+const NAMED = 5_000
+
+/**
+ * All runs that there are now, or those that are named, in parts of ascending ids, or descending.
+ *
+ * A server looks through its own indexes, so all is one part there. On SQLite a part is a span of the primary key: no index leads to
+ * the runs of a state in the order of their ids, and to sort them for each batch costs the square of their number.
+ */
+export async function* idRanges(
+  database: Database,
+  ids?: readonly number[],
+  order: 'oldest' | 'newest' = 'oldest',
+): AsyncGenerator<IdRange> {
+  const first = await endOfRuns(database, 'asc')
+  const last = await endOfRuns(database, 'desc')
+  if (first === undefined || last === undefined) return
+  if (ids) {
+    const sorted = [...new Set(ids)].sort((one, other) => one - other)
+    for (let from = 0; from < sorted.length; from += NAMED) {
+      yield { after: 0, last, ids: sorted.slice(from, from + NAMED) }
+    }
+  } else if (database.dialect.name === 'mysql') {
+    yield { after: 0, last }
+  } else {
+    const spans = Math.ceil((last - first + 1) / SPAN)
+    for (let span = 0; span < spans; span++) {
+      const after = first - 1 + SPAN * (order === 'oldest' ? span : spans - 1 - span)
+      yield { after, last: Math.min(last, after + SPAN) }
+    }
+  }
+}
+
+/** The smallest id, or the greatest. Asked for both at once, SQLite reads all runs. */
+async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
+  return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
+}
+
+/** The runs of a range, read by the primary key on SQLite. */
+export function runsIn({ db, dialect }: Database, { after, last, ids }: IdRange) {
+  const table = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.byPrimaryKey}`)
+  const query = db.selectFrom(table).where('piko_run.id', '>', after).where('piko_run.id', '<=', last)
+  return ids ? query.where('piko_run.id', 'in', ids) : query
+}

@@ -1,0 +1,40 @@
+import { type InsertQueryBuilder, type InsertResult, type Kysely, sql } from 'kysely'
+import { type Dialect } from '../connection/dialect.ts'
+import { exactKey } from '../values/exact-key.ts'
+import { type Tables } from '../tables.ts'
+
+/** Keys of one statement: with the longest of them it stays below the smallest packet that a server may take. */
+const MAX_KEYS = 200
+
+/** SQLite compares byte for byte. */
+export function storedKey(dialect: Dialect, key: string): string {
+  return dialect.name === 'mysql' ? exactKey(key) : key
+}
+
+/** As they are stored, each once, in one order for everybody: two calls with the same keys wait for each other, and do not deadlock. */
+export function keysInOrder(dialect: Dialect, requests: readonly { unique?: { key: string } | undefined }[]): string[] {
+  return [...new Set(requests.flatMap(({ unique }) => (unique ? [storedKey(dialect, unique.key)] : [])))].sort()
+}
+
+export function chunksOfKeys<T>(items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / MAX_KEYS)
+  return Array.from({ length: count }, (_, index) => items.slice(index * MAX_KEYS, (index + 1) * MAX_KEYS))
+}
+
+/**
+ * Makes the rows of the keys that are new, and locks all of them for writing at once: an INSERT IGNORE would lock those that are there
+ * for reading, and to ask for more than was held deadlocks.
+ */
+export function makeKeys(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  keys: readonly string[],
+): InsertQueryBuilder<Tables, 'piko_idempotency', InsertResult> {
+  const make = db
+    .insertInto('piko_idempotency')
+    .values(keys.map((key) => ({ job_id: jobId, idempotency_key: key, run_id: null, created_at: dialect.now() })))
+  return dialect.name === 'sqlite'
+    ? make.onConflict((oc) => oc.doNothing())
+    : make.onDuplicateKeyUpdate({ run_id: sql<number>`run_id` })
+}

@@ -1,0 +1,124 @@
+import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
+import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
+import { bulkInsert, type Cell } from '../statements/bulk-insert.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Tables } from '../tables.ts'
+
+const COLUMNS = [
+  'job_id',
+  'state',
+  'kind',
+  'priority',
+  'run_at',
+  'tick',
+  'concurrency_key',
+  'rate_key',
+  'backfill_id',
+  'window_start',
+  'window_end',
+  'config',
+  'input',
+  'reason',
+  'created_at',
+  'finished_at',
+] as const
+
+const FIRST_CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as const
+
+/** What a run has from its first claim, when it is stored as claimed. */
+export type FirstClaim = Readonly<Record<(typeof FIRST_CLAIM_COLUMNS)[number], Cell>>
+
+/** A run's row as it is inserted. */
+export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' | 'input'>, Cell>> & {
+  readonly config: string | null
+  readonly input: string | null
+  readonly claim?: FirstClaim | undefined
+}
+
+/** What the table gives to a column that is left out; to the others null. */
+const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
+
+/**
+ * The statement that inserts runs that are alike in whether they are claimed, without the columns that have their default in all of
+ * them; on SQLite it answers with their ids.
+ */
+export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
+  const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
+  const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== (DEFAULTS[column] ?? null)))
+  const claimColumns = rows.some(({ claim }) => claim) ? FIRST_CLAIM_COLUMNS : []
+  const cells = rows.map((row) => [
+    ...columns.map((column) => row[column]),
+    ...claimColumns.map((column) => row.claim?.[column] ?? null),
+  ])
+  return bulkInsert(dialect, 'piko_run', [...columns, ...claimColumns], cells, ending)
+}
+
+/**
+ * Inserts runs, in as few statements as they fit in, and returns their ids in the order of the rows.
+ *
+ * MySQL has no RETURNING (MariaDB has): it reports the first id of the statement. InnoDB reserves the ids of a simple
+ * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
+ */
+export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
+  const ids: number[] = new Array<number>(rows.length)
+  let step: Promise<number> | undefined
+  const indices = [...rows.keys()]
+  const isClaimed = (index: number): boolean => rows[index]?.claim !== undefined
+  // Those that are claimed have columns of their own, and the others are spared them.
+  const groups = [indices.filter(isClaimed), indices.filter((index) => !isClaimed(index))]
+  for (const group of groups) {
+    let from = 0
+    for (const part of statementsOf(
+      dialect,
+      group.map((index) => rows[index] as NewRow),
+    )) {
+      const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
+      // Asked without waiting for the answer before it: a connection takes one statement after the other.
+      if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
+      const [answer, each = 0] = await Promise.all([inserting, step])
+      const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
+      for (const id of given) ids[group[from++] as number] = id
+    }
+  }
+  return ids
+}
+
+function idsOf({ insertId }: QueryResult<unknown>, step: number, count: number): number[] {
+  return idsFrom({ first: Number(insertId), step }, count)
+}
+
+async function autoIncrementStep(db: Kysely<Tables>): Promise<number> {
+  const { rows } = await sql<{ step: number }>`SELECT @@auto_increment_increment AS step`.execute(db)
+  return Number(rows[0]?.step ?? 1)
+}
+
+/** The first id of the statement before it, on MySQL, and how far the next ones are. */
+export const LAST_INSERT = 'SELECT LAST_INSERT_ID() AS first, @@auto_increment_increment AS step'
+
+export interface LastInsert {
+  readonly first: number | string
+  readonly step: number | string
+}
+
+export function idsFrom({ first, step }: LastInsert, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
+}
+
+/** SQLite takes 32,766 parameters. */
+const MAX_ROWS = 1_000
+/** A job's id, a state, instants and numbers. */
+const ROW_BYTES = 400
+
+/** The rows of many runs, split so that each part is one statement. */
+export function statementsOf({ sizes }: Dialect, rows: readonly NewRow[], growth = 1): NewRow[][] {
+  return batchesOf(rows, bytesOf, { maxRows: MAX_ROWS, maxBytes: sizes.batch / growth })
+}
+
+function bytesOf(row: NewRow): number {
+  let bytes = ROW_BYTES
+  if (row.config !== null) bytes += sentBytes(row.config)
+  if (row.input !== null) bytes += sentBytes(row.input)
+  if (row.concurrency_key !== null) bytes += sentBytes(row.concurrency_key)
+  if (row.rate_key !== null) bytes += sentBytes(row.rate_key)
+  return bytes
+}

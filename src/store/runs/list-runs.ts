@@ -1,0 +1,144 @@
+import { type ExpressionBuilder, sql } from 'kysely'
+import { type Run, type RunState } from '../../run/run.ts'
+import { batchesOf } from '../../sql/statement-size.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { exactId } from '../values/exact-key.ts'
+import { idRanges, runsIn } from './id-ranges.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
+import { runOf } from './run-row.ts'
+import { type Tables } from '../tables.ts'
+
+export interface RunFilter {
+  readonly jobId?: string
+  readonly state?: RunState
+  /** Default 100. Newest first. */
+  readonly limit?: number
+}
+
+/** A job with no more runs than this has them sorted; those of others are found among all runs. */
+const MAX_SORTED = 2_000
+/** Runs of one read on SQLite. */
+const PART = { maxRows: 500, maxBytes: 2_000_000 }
+
+interface Found {
+  readonly id: number
+  readonly bytes: number
+}
+
+/**
+ * Runs, newest first.
+ *
+ * A server sorts and sends while the event loop turns, so it is asked once. On SQLite the ids come first, in steps that look at a bounded
+ * number of rows, and then the rows, bounded by their number and their bytes.
+ */
+export async function listRuns(database: Database, filter: RunFilter = {}): Promise<Run[]> {
+  const { db, dialect, broken } = database
+  if (dialect.name === 'mysql') {
+    const rows = await db
+      .selectFrom('piko_run')
+      .selectAll()
+      .where((eb) => fits(eb, filter))
+      .orderBy('id', 'desc')
+      .limit(filter.limit ?? 100)
+      .execute()
+    return mapInTurns(soundRows(dialect, 'piko_run', rows, broken.report), (row) => runOf(row, dialect))
+  }
+  const runs: Run[] = []
+  for await (const found of newestFirst(database, filter)) {
+    for (const part of batchesOf(found, ({ bytes }) => bytes, PART)) {
+      const ids = part.map(({ id }) => id)
+      const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', ids).orderBy('id', 'desc').execute()
+      const sound = soundRows(dialect, 'piko_run', rows, broken.report)
+      runs.push(...(await mapInTurns(sound, (row) => runOf(row, dialect))))
+    }
+  }
+  return runs
+}
+
+/** Runs by state, of one job or of all. */
+export async function countRuns(database: Database, jobId?: string): Promise<Record<RunState, number>> {
+  const counts: Record<RunState, number> = {
+    queued: 0,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    skipped: 0,
+  }
+  for await (const range of idRanges(database)) {
+    let query = runsIn(database, range)
+      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+      .groupBy('state')
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
+    for (const { state, count } of await query.execute()) if (state in counts) counts[state] += Number(count)
+  }
+  return counts
+}
+
+/** The ids that a list shows, in parts. */
+async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerator<Found[]> {
+  const { db } = database
+  const isAll = filter.jobId === undefined && filter.state === undefined
+  let left = filter.limit ?? 100
+  if (!isAll && (await isFew(database, filter))) {
+    yield await db
+      .selectFrom('piko_run')
+      .select(['id', BYTES])
+      .where((eb) => fits(eb, filter))
+      .orderBy('id', 'desc')
+      .limit(left)
+      .execute()
+    return
+  }
+  for await (const range of idRanges(database, undefined, 'newest')) {
+    for (let last = range.last; left > 0;) {
+      const size = Math.min(left, PART.maxRows)
+      const found = await runsIn(database, { ...range, last })
+        .select(['piko_run.id', BYTES])
+        .where((eb) => fits(eb, filter))
+        .orderBy('piko_run.id', 'desc')
+        .limit(size)
+        .execute()
+      if (found.length > 0) yield found
+      left -= found.length
+      if (found.length < size) break
+      last = (found.at(-1) as Found).id - 1
+    }
+    if (left <= 0) return
+  }
+}
+
+/** Whether an index leads to the runs, and so few of them that they may be sorted. */
+async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
+  const { jobId, state } = filter
+  if (jobId === undefined && !isIndexed(state)) return false
+  const some = db
+    .selectFrom('piko_run')
+    .select('id')
+    // The states of others are not in the index of a job's runs.
+    .where((eb) => fits(eb, isIndexed(state) ? filter : { ...(jobId !== undefined && { jobId }) }))
+    .limit(MAX_SORTED + 1)
+  const { count } = await db
+    .selectFrom(some.as('some'))
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow()
+  return Number(count) <= MAX_SORTED
+}
+
+function fits(eb: ExpressionBuilder<Pick<Tables, 'piko_run'>, 'piko_run'>, { jobId, state }: RunFilter) {
+  return eb.and([
+    ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
+    // As text, or SQLite does not take the index of that state.
+    ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
+  ])
+}
+
+function isIndexed(state: RunState | undefined): boolean {
+  return state === 'queued' || state === 'running' || state === 'failed'
+}
+
+/** What a row takes beside of a few columns of known size. */
+const BYTES = sql<number>`
+  COALESCE(octet_length(config), 0) + COALESCE(octet_length(input), 0) + COALESCE(octet_length(output), 0) + COALESCE(octet_length(error), 0)
+`.as('bytes')

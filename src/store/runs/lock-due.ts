@@ -1,0 +1,112 @@
+import { type Kysely, type RawBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { without } from '../admission/admission.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { CLAIM_COLUMNS, type ClaimRow } from './run-row.ts'
+import { type ClaimRequest } from './run-store.ts'
+import { QUEUED } from './run-states.ts'
+import { type RunTable, type Tables } from '../tables.ts'
+
+/** Which runs are meant. */
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>
+
+const NEAR = 4
+/** Claims of many other nodes at one instant, of up to 2,000 runs each. */
+const FAR = 16_000
+
+/**
+ * Due runs for a claim, in the order of the index `run_queue`, which is the claim's. They are locked, without those that others
+ * have locked, so a claim waits for nobody. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
+ *
+ * Nothing is returned only when nothing is due that others have not locked; else there may be less than `limit`.
+ */
+export async function lockDue(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  request: ClaimRequest,
+): Promise<readonly ClaimRow[]> {
+  const { share, ...whole } = request
+  const along = due(trx, dialect, whole)
+    .select(CLAIM_COLUMNS)
+    .$if(request.early !== undefined, (query) => query.select('priority'))
+  if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
+  if (share) {
+    const shared = await lockAmong(trx, dialect, request, request.limit)
+    // Nothing of it is due: the rest is everybody's.
+    return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
+  }
+  const first = await lockAmong(trx, dialect, request, request.limit)
+  if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
+  // Others hold the head of the queue: mostly one, with as large a claim.
+  for (const looked of [NEAR * request.limit, FAR]) {
+    const farther = await lockAmong(trx, dialect, request, looked)
+    if (farther.length > 0) return farther
+  }
+  return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
+}
+
+/** Whether a run is due, whoever holds it, and the database's time. Locks nothing. */
+export async function lookForDue(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  among: Among = {},
+): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+  const first = due(db, dialect, { ...among, limit: 1 }).select('id')
+  const row = await db.selectNoFrom([dialect.now().as('now'), first.as('id')]).executeTakeFirstOrThrow()
+  return { isAnyDue: row.id !== null, now: dialect.date(row.now) }
+}
+
+/**
+ * Locks up to `limit` of the first `looked` due runs, found without locks and then locked by primary key. A locking read of the
+ * index would ask of each entry on its way, also of those that claims have just left, whether a transaction under way has written it,
+ * and cost some five times as much.
+ */
+async function lockAmong(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  request: ClaimRequest,
+  looked: number,
+): Promise<readonly ClaimRow[]> {
+  const found = due(trx, dialect, { ...request, limit: looked })
+    .select('id')
+    .as('due')
+  const byId = sql<Selectable<RunTable>>`piko_run`.as<'run'>(sql`run${dialect.forceIndex('PRIMARY')}`)
+  const locked = trx
+    .selectFrom(found)
+    .innerJoin(byId, 'run.id', 'due.id')
+    .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
+    .$if(request.early !== undefined, (query) => query.select('run.priority'))
+    // One by one in the order in which they were found, whatever the server thinks of how many rows there are.
+    .modifyFront(sql`STRAIGHT_JOIN`)
+    // Asked once more: others may have changed them in between.
+    .where('run.state', '=', QUEUED)
+    .where('run.run_at', '<=', until(dialect, request))
+    .limit(request.limit)
+  return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
+}
+
+/** What is due by then counts. */
+function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
+  return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
+}
+
+function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
+  const { limit, only, except, early, share, without: broken } = request
+  // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
+  const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
+  let query = db
+    .selectFrom(queue)
+    .where('state', '=', QUEUED)
+    .where('run_at', '<=', until(dialect, request))
+    .orderBy('priority')
+    .orderBy('run_at')
+    .orderBy('id')
+    .limit(limit)
+  // Ids alone may have a pattern: each member of a cluster has its own step and offset.
+  if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
+  if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
+  if (broken && broken.size > 0) query = query.where('id', 'not in', [...broken])
+  // No id is empty, so an empty list matches nothing.
+  if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])
+  for (const condition of without(except ?? [])) query = query.where(condition)
+  return query
+}

@@ -1,0 +1,175 @@
+import { type Transaction } from 'kysely'
+import { type Database } from '../connection/database.ts'
+import { exactId } from '../values/exact-key.ts'
+import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
+import { type InstantInput, instantOf } from '../../time/instant.ts'
+import { recordLastAttempts } from '../history/attempt-store.ts'
+import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
+import { type Tables } from '../tables.ts'
+
+/** Which ended runs go back to the queue. */
+export interface ReplayFilter {
+  readonly ids?: readonly number[]
+  readonly jobId?: string
+  /** Default: both for `ids`, else `failed`. */
+  readonly state?: 'failed' | 'cancelled'
+  /** Only runs that ended at this instant or later. */
+  readonly since?: InstantInput
+}
+
+export interface ReplayResult {
+  /** Runs that are queued again. */
+  readonly count: number
+  /** Runs left as they are because a later run has taken over their window. */
+  readonly superseded: number
+}
+
+/** Runs of one transaction. */
+const BATCH = 200
+
+/**
+ * The dead letter: failed and cancelled runs stay where they ended, and go back to the queue as if they had never run. Only
+ * their fences keep growing, so that a late write of an earlier attempt is refused as ever.
+ *
+ * Order of locks: runs by id, then backfills by id, then windows.
+ */
+export class ReplayStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** In small transactions by primary key; what an interruption leaves out, the same call does when it is made again. */
+  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    let count = 0
+    let superseded = 0
+    for await (const ids of this.#batches(filter)) {
+      const batch = await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter)))
+      count += batch.count
+      superseded += batch.superseded
+    }
+    return { count, superseded }
+  }
+
+  /** What `replay` would do now. */
+  async preview(filter: ReplayFilter): Promise<ReplayResult> {
+    let count = 0
+    let superseded = 0
+    for await (const range of idRanges(this.#database, filter.ids)) {
+      const row = await this.#matching(filter, range)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      const stale = await this.#matching(filter, range)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .where('window_start', 'is not', null)
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
+            ),
+          ),
+        )
+        .executeTakeFirstOrThrow()
+      count += Number(row.count) - Number(stale.count)
+      superseded += Number(stale.count)
+    }
+    return { count, superseded }
+  }
+
+  async *#batches(filter: ReplayFilter): AsyncGenerator<number[]> {
+    for await (const range of idRanges(this.#database, filter.ids)) {
+      for (let after = range.after; ;) {
+        const found = await this.#matching(filter, { ...range, after })
+          .select('piko_run.id')
+          .orderBy('piko_run.id')
+          .limit(BATCH)
+          .execute()
+        const ids = found.map((row) => row.id)
+        if (ids.length > 0) yield ids
+        if (ids.length < BATCH) break
+        after = ids.at(-1) ?? after
+      }
+    }
+  }
+
+  #matching(filter: ReplayFilter, range: IdRange) {
+    const { jobId, since } = filter
+    let query = runsIn(this.#database, range).where('state', 'in', statesOf(filter))
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
+    if (since) query = query.where('finished_at', '>=', this.#database.dialect.instant(instantOf('since', since)))
+    return query
+  }
+
+  async #requeue(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    states: readonly ('failed' | 'cancelled')[],
+  ): Promise<ReplayResult> {
+    const { dialect } = this.#database
+    // By primary key alone: an index on the state would lock rows of others, and in another order.
+    const found = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'state', 'window_start'])
+      .where('id', 'in', ids)
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const rows = found.filter((row) => states.some((state) => state === row.state))
+    const windowed = rows.filter((row) => row.window_start !== null).map((row) => row.id)
+    const owned = await this.#ownedWindows(trx, windowed)
+    const replayed = rows.filter((row) => row.window_start === null || owned.has(row.id)).map((row) => row.id)
+    if (replayed.length === 0) return { count: 0, superseded: rows.length }
+    await recordLastAttempts(trx, dialect, replayed)
+    await trx
+      .updateTable('piko_run')
+      .set({
+        state: 'queued',
+        run_at: dialect.now(),
+        attempt: 0,
+        node_id: null,
+        error: null,
+        output: null,
+        started_at: null,
+        finished_at: null,
+        cancel_requested_at: null,
+      })
+      .where('id', 'in', replayed)
+      .execute()
+    if (owned.size > 0) {
+      await trx
+        .updateTable('piko_window')
+        .set({ state: 'pending', updated_at: dialect.now() })
+        .where(
+          'id',
+          'in',
+          [...owned.values()].map(({ id }) => id),
+        )
+        .execute()
+      await reopenBackfills(trx, dialect, new Set([...owned.values()].flatMap(({ backfill_id: id }) => id ?? [])))
+    }
+    return { count: replayed.length, superseded: rows.length - replayed.length }
+  }
+
+  /** Windows by run: of those runs that still own theirs. */
+  async #ownedWindows(
+    trx: Transaction<Tables>,
+    runIds: readonly number[],
+  ): Promise<Map<number, { id: number; backfill_id: number | null }>> {
+    if (runIds.length === 0) return new Map()
+    await lockBackfillsOf(trx, this.#database.dialect, runIds)
+    const rows = await trx
+      .selectFrom('piko_window')
+      .select(['id', 'run_id', 'backfill_id'])
+      .where('run_id', 'in', runIds)
+      .orderBy('id')
+      .modifyEnd(this.#database.dialect.forUpdate)
+      .execute()
+    return new Map(rows.flatMap((row) => (row.run_id === null ? [] : [[row.run_id, row] as const])))
+  }
+}
+
+function statesOf({ ids, state }: ReplayFilter): readonly ('failed' | 'cancelled')[] {
+  if (state) return [state]
+  return ids ? ['failed', 'cancelled'] : ['failed']
+}

@@ -1,0 +1,12 @@
+import { type ExpressionBuilder, sql } from 'kysely'
+import { type RunState } from '../../run/run.ts'
+import { type Tables } from '../tables.ts'
+
+/** States as they stand in the text of a statement: SQLite finds an index of one state by its text alone, not by what is bound. */
+export const QUEUED = sql<RunState>`'queued'`
+export const RUNNING = sql<RunState>`'running'`
+
+/** Queued or running, each found by the index of job and state. */
+export function isActive(eb: ExpressionBuilder<Tables, 'piko_run'>) {
+  return eb.or([eb('piko_run.state', '=', QUEUED), eb('piko_run.state', '=', RUNNING)])
+}

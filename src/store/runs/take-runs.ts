@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto'
+import { sql, type Transaction } from 'kysely'
+import { type Dialect } from '../connection/dialect.ts'
+import { type ClaimRequest } from './run-store.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * Makes queued runs running. Returns the ids of those that nobody else has taken first.
+ *
+ * Candidates that were read with SKIP LOCKED are ours already. A server without it reads them unlocked, so that claims do not
+ * queue up behind each other: each row then goes to the first who writes it, a token in place of the node tells which ones
+ * are ours, and nobody sees the token, since it is gone before the commit.
+ */
+export async function takeRuns(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { nodeId, early }: Pick<ClaimRequest, 'nodeId' | 'early'>,
+  ids: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const owner = dialect.skipsLocked ? nodeId : randomUUID()
+  await trx
+    .updateTable('piko_run')
+    .set({
+      state: 'running',
+      node_id: owner,
+      attempt: sql`attempt + 1`,
+      claims: sql`claims + 1`,
+      started_at: early ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now(),
+    })
+    .where(dialect.isAmong(ids))
+    .where(dialect.checkedState, '=', 'queued')
+    .execute()
+  if (dialect.skipsLocked) return new Set(ids)
+  const rows = await trx
+    .selectFrom('piko_run')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('node_id', '=', owner)
+    .execute()
+  const taken = rows.map((row) => row.id)
+  if (taken.length > 0) await trx.updateTable('piko_run').set({ node_id: nodeId }).where('id', 'in', taken).execute()
+  return new Set(taken)
+}

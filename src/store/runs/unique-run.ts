@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { type Compilable, sql } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import { type RunState } from '../../run/run.ts'
+import { type Database } from '../connection/database.ts'
+import { makeKeys, storedKey } from './idempotency-keys.ts'
+import { readDigest, readNumber } from '../statements/row-values.ts'
+
+/** A run is stored only when none with its key is there. */
+export interface Unique {
+  readonly key: string
+  /** Only runs asked for within this time count. Default: however long ago. */
+  readonly periodMs?: number | undefined
+  /** Only runs in these states count. */
+  readonly states: readonly RunState[]
+}
+
+/**
+ * Runs a statement of the store in some transaction and returns the rows that it answers, each as its values in the order of the
+ * columns: the transaction may be one whose driver names columns otherwise.
+ */
+export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
+
+export interface RunQueries {
+  readonly query: RunQuery
+  /** Reads what is committed now, where the transaction may read as of its beginning and not see a run that was stored since. */
+  readonly latest?: RunQuery | undefined
+}
+
+/**
+ * Stores a run unless one of its job with the same key is there. Returns the id of the one that is.
+ *
+ * The key's row is made first and then locked, so that of two transactions with one key the second waits for the end of the
+ * first; locking a row that isn't there would lock the gap around it.
+ *
+ * @param asked  the config and input, as JSON, that the run would have
+ * @param insert stores the run and returns its id
+ * @throws PikoError `IDEMPOTENCY_CONFLICT` when the run that is there was asked for with others
+ */
+export async function storeUnique(
+  database: Database,
+  { query, latest }: RunQueries,
+  jobId: string,
+  { key, periodMs, states }: Unique,
+  asked: { readonly config?: string | null; readonly input?: string | null },
+  insert: () => Promise<number>,
+): Promise<number> {
+  const { db, dialect } = database
+  const stored = storedKey(dialect, key)
+  await query(makeKeys(db, dialect, jobId, [stored]))
+  const since = periodMs === undefined ? undefined : dialect.nowPlus(-periodMs)
+  const [known] = await query(
+    db
+      .selectFrom('piko_idempotency')
+      .select([
+        sql<number>`COALESCE(run_id, 0)`.as('run_id'),
+        since ? sql<number>`created_at > ${since}`.as('is_recent') : sql<number>`1`.as('is_recent'),
+      ])
+      .where('job_id', '=', jobId)
+      .where('idempotency_key', '=', stored)
+      .modifyEnd(dialect.forUpdate),
+  )
+  const id = readNumber(known?.[0], 0)
+  const isRecent = readNumber(known?.[1], 0) === 1
+  if (id !== 0 && isRecent) {
+    const select = storedRun(database, id, states)
+    const [stored = (await latest?.(select))?.[0]] = await query(select)
+    if (stored && isSame(dialect.name, stored, [asked.config, asked.input])) return id
+    if (stored) throw conflict(jobId, key, id)
+  }
+  const runId = await insert()
+  await query(
+    db
+      .updateTable('piko_idempotency')
+      .set({ run_id: runId, created_at: dialect.now() })
+      .where('job_id', '=', jobId)
+      .where('idempotency_key', '=', stored),
+  )
+  return runId
+}
+
+/** What a run was asked for with; no row when it is gone or in another state. On MySQL as digests, which any character set carries. */
+function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
+  const text = (column: 'config' | 'input') => {
+    const reference = sql.ref<string | null>(column)
+    return (dialect.name === 'mysql' ? sql<string>`COALESCE(SHA2(${reference}, 256), '')` : reference).as(column)
+  }
+  return db
+    .selectFrom('piko_run')
+    .select([text('config'), text('input')])
+    .where('id', '=', id)
+    .where('state', 'in', states)
+}
+
+function isSame(
+  dialect: Database['dialect']['name'],
+  stored: readonly unknown[],
+  asked: readonly (string | null | undefined)[],
+): boolean {
+  return asked.every((text = null, index) =>
+    dialect === 'mysql' ? readDigest(stored[index]) === digestOf(text) : stored[index] === text,
+  )
+}
+
+function digestOf(text: string | null): string {
+  return text === null ? '' : createHash('sha256').update(text).digest('hex')
+}
+
+export function conflict(jobId: string, key: string, runId: number): PikoError {
+  return new PikoError(
+    'IDEMPOTENCY_CONFLICT',
+    `run ${runId} of job "${jobId}" has the idempotency key "${key}" and was asked for with another config or input; use another key, or the same request`,
+    { details: { jobId, key, runId } },
+  )
+}

@@ -1,0 +1,149 @@
+import { sql, type Transaction } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import { chunksOfKeys, keysInOrder, makeKeys, storedKey } from './idempotency-keys.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { insertRuns, type NewRow } from './insert-rows.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
+import { type Tables } from '../tables.ts'
+import { conflict, type Unique } from './unique-run.ts'
+
+/** A run to store; `unique`: unless one of its job with the same key is there. */
+export interface UniqueRequest {
+  readonly unique?: Unique | undefined
+  readonly row: NewRow
+}
+
+/** The run that a key stands for: one that is stored, or a new one of this call by its place among the new rows. */
+interface Holder {
+  readonly runId: number | undefined
+  readonly place: number | undefined
+  readonly state: string
+  readonly config: unknown
+  readonly input: unknown
+  readonly isWithin: (periodMs: number) => boolean
+}
+
+/**
+ * Does for many runs of one job what `storeUnique` does for one, as if they were asked for one after another; the number of statements
+ * depends on the number of keys alone by the hundred. Returns the ids in order.
+ *
+ * @throws PikoError `IDEMPOTENCY_CONFLICT`
+ */
+export async function storeUniqueMany(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  requests: readonly UniqueRequest[],
+): Promise<number[]> {
+  const stored = (key: string): string => storedKey(dialect, key)
+  const keys = keysInOrder(dialect, requests)
+  const periods = [...new Set(requests.flatMap(({ unique }) => unique?.periodMs ?? []))]
+  const holders = await lockKeys(trx, dialect, jobId, keys, periods)
+  const rows: NewRow[] = []
+  const taken = await mapInTurns(requests, ({ unique, row }): Pick<Holder, 'runId' | 'place'> => {
+    const known = unique && holders.get(stored(unique.key))
+    if (known && counts(known, unique)) {
+      if (known.config === (row.config ?? null) && known.input === (row.input ?? null)) return known
+      throw known.runId === undefined ? conflictWithin(jobId, unique.key) : conflict(jobId, unique.key, known.runId)
+    }
+    const place = rows.push(row) - 1
+    if (unique) holders.set(stored(unique.key), newHolder(place, row))
+    return { runId: undefined, place }
+  })
+  const ids = rows.length === 0 ? [] : await insertRuns(trx, dialect, rows)
+  const idOf = ({ runId, place = -1 }: Pick<Holder, 'runId' | 'place'>): number => runId ?? (ids[place] as number)
+  await keepKeys(
+    trx,
+    dialect,
+    jobId,
+    [...holders].flatMap(([key, holder]) => (holder.place === undefined ? [] : [{ key, runId: idOf(holder) }])),
+  )
+  return taken.map(idOf)
+}
+
+function counts({ state, isWithin }: Holder, { states, periodMs }: Unique): boolean {
+  return (states as readonly string[]).includes(state) && (periodMs === undefined || isWithin(periodMs))
+}
+
+function newHolder(place: number, { config, input }: NewRow): Holder {
+  return {
+    ...{ runId: undefined, place, state: 'queued', config: config ?? null, input: input ?? null },
+    isWithin: (periodMs) => periodMs > 0,
+  }
+}
+
+interface KeyRow {
+  readonly idempotency_key: string
+  readonly run_id: number | null
+  /** `within_0` and so on: whether it was made within that period. */
+  readonly [within: string]: unknown
+}
+
+/** Makes the rows of the keys that are new, locks all of them, and reads the runs that they stand for. */
+async function lockKeys(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  keys: readonly string[],
+  periods: readonly number[],
+): Promise<Map<string, Holder>> {
+  const holders = new Map<string, Holder>()
+  for (const some of chunksOfKeys(keys)) {
+    await makeKeys(trx, dialect, jobId, some).execute()
+    const known: readonly KeyRow[] = await trx
+      .selectFrom('piko_idempotency')
+      .select(['idempotency_key', 'run_id'])
+      .select(periods.map((ms, index) => sql<number>`created_at > ${dialect.nowPlus(-ms)}`.as(`within_${index}`)))
+      .where('job_id', '=', jobId)
+      .where('idempotency_key', 'in', some)
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const runIds = known.flatMap(({ run_id: id }) => (id === null ? [] : [Number(id)]))
+    if (runIds.length === 0) continue
+    const runs = await trx
+      .selectFrom('piko_run')
+      .select(['id', 'state', 'config', 'input'])
+      .where('id', 'in', runIds)
+      .execute()
+    const byId = new Map(runs.map((run) => [Number(run.id), run]))
+    for (const row of known) {
+      const run = row.run_id === null ? undefined : byId.get(Number(row.run_id))
+      if (!run) continue
+      const isWithin = (ms: number): boolean => Number(row[`within_${periods.indexOf(ms)}`]) === 1
+      holders.set(row.idempotency_key, { ...run, runId: Number(run.id), place: undefined, isWithin })
+    }
+  }
+  return holders
+}
+
+async function keepKeys(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  kept: readonly { readonly key: string; readonly runId: number }[],
+): Promise<void> {
+  for (const some of chunksOfKeys(kept)) {
+    const cases = some.map(({ key, runId }) => sql`WHEN ${key} THEN ${runId}`)
+    await trx
+      .updateTable('piko_idempotency')
+      .set({
+        run_id: sql<number>`CASE idempotency_key ${sql.join(cases, sql` `)} END`,
+        created_at: dialect.now(),
+      })
+      .where('job_id', '=', jobId)
+      .where(
+        'idempotency_key',
+        'in',
+        some.map(({ key }) => key),
+      )
+      .execute()
+  }
+}
+
+function conflictWithin(jobId: string, key: string): PikoError {
+  return new PikoError(
+    'IDEMPOTENCY_CONFLICT',
+    `two runs of job "${jobId}" in one call have the idempotency key "${key}" and another config or input; use another key for one of them`,
+    { details: { jobId, key } },
+  )
+}

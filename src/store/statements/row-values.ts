@@ -1,0 +1,39 @@
+import { describe, PikoError } from '../../errors.ts'
+
+/**
+ * Rows as their values in the order of the columns, however a driver hands them out: as objects with names of its own, as lists, in an
+ * object for each table, or as bytes.
+ */
+export function valuesOf(rows: readonly unknown[]): unknown[][] {
+  return rows.map((row) => flat(row))
+}
+
+function flat(value: unknown): unknown[] {
+  if (value instanceof Uint8Array) return [Buffer.from(value).toString('latin1')]
+  if (Array.isArray(value)) return value.flatMap(flat)
+  if (typeof value !== 'object' || value === null || value instanceof Date) return [value]
+  return Object.values(value).flatMap(flat)
+}
+
+/** @throws PikoError `USAGE` when a conversion of the driver left no whole number of `least` or more */
+export function readNumber(value: unknown, least: number): number {
+  const number = value === null || value === '' ? NaN : Number(value)
+  if (!Number.isSafeInteger(number) || number < least) throw unreadable(value)
+  return number
+}
+
+/** Of nothing it is empty. */
+const DIGEST = /^(?:[0-9a-f]{64})?$/i
+
+/** @throws PikoError `USAGE` when a conversion of the driver left no digest */
+export function readDigest(value: unknown): string {
+  if (typeof value !== 'string' || !DIGEST.test(value)) throw unreadable(value)
+  return value.toLowerCase()
+}
+
+export function unreadable(value: unknown): PikoError {
+  return new PikoError(
+    'USAGE',
+    `the connection of trx answers ${describe(value)} where a number or a text is expected: its option typeCast changes values; roll back, and leave numbers and texts to next() there, or pass a connection of mysql2/promise, where Piko goes past that option`,
+  )
+}

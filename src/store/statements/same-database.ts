@@ -1,0 +1,94 @@
+import { statSync } from 'node:fs'
+import { CompiledQuery } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import { messageOf } from '../../errors-read.ts'
+import { hasCode } from '../../sql/contention.ts'
+import { type Database } from '../connection/database.ts'
+import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
+
+/** Runs a statement in somebody else's transaction and returns the rows that it answers. */
+export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
+
+/** A number of the type of ids, and what differs from database to database. */
+const NUMBER = 7
+const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
+const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"
+const FIRST_MIGRATION = 'SELECT applied_at FROM piko_migration WHERE version = 1'
+const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRATION}), '%Y%m%d%H%i%s%f')), 256)`
+const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256)`
+const SQLITE = `SELECT file, (${FIRST_MIGRATION}) FROM pragma_database_list WHERE name = 'main'`
+
+const DENIED = new Set([1142 /* the table */, 1143 /* a column */])
+/** No such table; no database is chosen. */
+const MISSING = new Set([1146, 1046])
+
+/** What has been checked: pools of connections, by the database that they lead to. */
+const known = new WeakMap<Database, WeakSet<object>>()
+
+/**
+ * Asks once for each pool of connections, before anything is written, whether it leads to the database of the app and hands out numbers
+ * as they are: a run in another database would never be executed.
+ *
+ * @throws PikoError `USAGE`
+ */
+export async function assertSameDatabase(database: Database, pool: object, statement: Statement): Promise<void> {
+  const checked = known.get(database) ?? new WeakSet()
+  known.set(database, checked)
+  if (checked.has(pool)) return
+  await (database.dialect.name === 'mysql'
+    ? assertSameServer(database, statement)
+    : assertSameFile(database, statement))
+  checked.add(pool)
+}
+
+async function assertSameServer(database: Database, statement: Statement): Promise<void> {
+  for (const text of [MYSQL, MYSQL_NAME]) {
+    const theirs = await answerOf(database, statement, text)
+    // Who may write runs need not be allowed to read migrations.
+    if (!theirs) continue
+    const [number, digest] = theirs
+    if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)
+    if (readDigest(digest) !== readDigest((await ownAnswer(database, text))[1])) throw elsewhere(database)
+    return
+  }
+}
+
+/** Undefined when a right is missing. */
+async function answerOf(database: Database, statement: Statement, text: string): Promise<unknown[] | undefined> {
+  try {
+    return valuesOf(await statement(text, []))[0] ?? []
+  } catch (error) {
+    if (hasCode(error, 'errno', (errno) => DENIED.has(errno))) return undefined
+    const isMissing = hasCode(error, 'errno', (errno) => MISSING.has(errno)) || messageOf(error).includes(NO_TABLE)
+    throw isMissing ? elsewhere(database, error) : error
+  }
+}
+
+const NO_TABLE = 'no such table'
+
+async function assertSameFile(database: Database, statement: Statement): Promise<void> {
+  const [file, made] = (await answerOf(database, statement, SQLITE)) ?? []
+  const [ownFile, ownMade] = await ownAnswer(database, SQLITE)
+  if (made !== ownMade || !isSameFile(file, ownFile)) throw elsewhere(database)
+}
+
+/** Also by another path, such as a link. */
+function isSameFile(one: unknown, other: unknown): boolean {
+  if (one === other) return true
+  const [a, b] = [one, other].map((path) =>
+    typeof path === 'string' && path !== '' ? statSync(path, { throwIfNoEntry: false }) : undefined,
+  )
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino
+}
+
+async function ownAnswer({ db }: Database, text: string): Promise<unknown[]> {
+  return valuesOf((await db.executeQuery(CompiledQuery.raw(text))).rows)[0] ?? []
+}
+
+function elsewhere({ location }: Database, cause?: unknown): PikoError {
+  return new PikoError(
+    'USAGE',
+    `trx is a transaction of another database than ${location}, on which the app runs: nobody would execute the run; pass a transaction of that database`,
+    { cause },
+  )
+}

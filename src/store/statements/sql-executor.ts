@@ -1,0 +1,135 @@
+import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
+import { describe, PikoError } from '../../errors.ts'
+import { retryContention } from '../../sql/contention.ts'
+import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../../sql/sql.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { withExactIntegers } from './exact-integers.ts'
+import { type OwnTransaction } from '../connection/own-transaction.ts'
+import { assertFits } from '../connection/packet-size.ts'
+import { inspectSql } from './sql-rules.ts'
+import { endedTransaction } from './ended-transaction.ts'
+import { bindable } from './sql-values.ts'
+import { type Tables } from '../tables.ts'
+import { transactionOnce } from '../connection/transaction.ts'
+
+/**
+ * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
+ * file; a transaction is run once: only its caller knows whether it may be repeated.
+ *
+ * @param own on a database with one connection
+ * @throws PikoError `USAGE` on SQLite, for a call from inside a transaction of this database that goes past its `trx`
+ */
+export function sqlDatabase(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  location: string,
+  own: OwnTransaction | undefined,
+): SqlDatabase {
+  const single = executorOn(db, dialect, 'outside')
+  const plain: SqlDatabase = {
+    dialect: dialect.name,
+    maxStatementBytes: dialect.sizes.statement,
+    query: (text, params) => retryContention(() => single.query(text, params)),
+    exec: (text, params) => retryContention(() => single.exec(text, params)),
+    transaction: (fn) => transactionOnce(db, location, (trx) => fn(sqlExecutor(trx, dialect))),
+  }
+  return own ? guarded(plain, own) : plain
+}
+
+function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
+  return {
+    dialect: plain.dialect,
+    maxStatementBytes: plain.maxStatementBytes,
+    async query(text, params) {
+      own.assertOutside('sql.query')
+      return plain.query(text, params)
+    },
+    async exec(text, params) {
+      own.assertOutside('sql.exec')
+      return plain.exec(text, params)
+    },
+    async transaction(fn) {
+      own.assertOutside('sql.transaction')
+      return plain.transaction((trx) => own.enter(() => fn(trx)))
+    },
+  }
+}
+
+/** Plain SQL in a transaction. */
+export function sqlExecutor(trx: Kysely<Tables>, dialect: Dialect): SqlExecutor {
+  return executorOn(trx, dialect, 'inside')
+}
+
+function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside'): SqlExecutor {
+  const run = async <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> => {
+    try {
+      return await db.executeQuery<T>(checked(dialect, place, text, params))
+    } catch (error) {
+      throw endedTransaction(error) ?? error
+    }
+  }
+  const executor: SqlExecutor = {
+    dialect: dialect.name,
+    maxStatementBytes: dialect.sizes.statement,
+    async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
+      const { rows } = await run<T>(text, params)
+      // A CALL answers with a list for each of its results.
+      const [first] = rows
+      return Array.isArray(first) ? first : rows
+    },
+    async exec(text, params = []) {
+      return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
+    },
+  }
+  dialects.set(executor, dialect)
+  return executor
+}
+
+/** Each open database has a dialect of its own. */
+const dialects = new WeakMap<SqlExecutor, Dialect>()
+
+export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
+  return dialects.get(executor) === dialect
+}
+
+/** SQLite's limit; MySQL has none for statements that are sent as text. */
+const MAX_SQLITE_PARAMETERS = 32_766
+
+/**
+ * A statement that does the same on both databases, or is refused before it is sent.
+ *
+ * @throws PikoError `USAGE`, `STATEMENT_TOO_LARGE`
+ */
+function checked(
+  { name, sizes }: Dialect,
+  place: 'inside' | 'outside',
+  text: unknown,
+  params: unknown,
+): CompiledQuery<never> {
+  if (typeof text !== 'string') throw refused(describe(text), 'it is no text')
+  if (!Array.isArray(params)) throw refused(text, `its parameters are ${describe(params)}; expected a list`)
+  const statement = inspectSql(text, name)
+  const problem = statement.problem ?? (place === 'inside' ? statement.insideProblem : statement.outsideProblem)
+  if (problem !== undefined) throw refused(text, problem)
+  if (params.length !== statement.placeholders) {
+    throw refused(text, `it has ${statement.placeholders} placeholders, but got ${params.length} parameters`)
+  }
+  if (name === 'sqlite' && params.length > MAX_SQLITE_PARAMETERS) {
+    throw refused(
+      text,
+      `it has ${params.length} parameters; SQLite takes ${MAX_SQLITE_PARAMETERS}: send fewer rows at a time`,
+    )
+  }
+  const values = Array.from(params, bindable)
+  assertFits(statement.text, values, sizes.statement)
+  return CompiledQuery.raw(statement.text, withExactIntegers(values))
+}
+
+const MAX_SHOWN = 100
+
+function refused(text: string, problem: string): PikoError {
+  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+  return new PikoError('USAGE', `this SQL is refused: ${problem}; nothing of it was executed: ${shown}`, {
+    details: { sql: shown, problem },
+  })
+}

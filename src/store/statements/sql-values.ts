@@ -1,0 +1,55 @@
+import { describe, PikoError } from '../../errors.ts'
+import { type SqlValue } from '../../sql/sql.ts'
+
+const MIN_INTEGER = -(2n ** 63n)
+const MAX_INTEGER = 2n ** 63n - 1n
+const MIN_INSTANT_MS = new Date('0001-01-01T00:00:00.000Z').getTime()
+const MAX_INSTANT_MS = new Date('9999-12-31T23:59:59.999Z').getTime()
+
+/**
+ * A value as the driver gets it. What the two databases store differently is refused: on SQLite NaN would be NULL; on MySQL an
+ * invalid date and `undefined` would be NULL, and an object would become text.
+ *
+ * @throws PikoError `USAGE`
+ */
+export function bindable(value: unknown, index: number): SqlValue {
+  if (!isSqlValue(value)) {
+    throw new PikoError(
+      'USAGE',
+      `SQL parameter ${index + 1} is ${shown(value)}; expected a string, a finite number, a bigint of 64 bits, a boolean, a Date up to the year 9999, a Uint8Array or null`,
+      { details: { parameter: index + 1, value: shown(value) } },
+    )
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') return exactNumber(Number(value))
+  if (!(value instanceof Uint8Array)) return value
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}
+
+/** SQLite's driver would bind `5` as 5.0, and MySQL's write an integer beyond 2^53 with rounded digits. */
+function exactNumber(value: number): number | bigint {
+  if (Number.isSafeInteger(value)) return BigInt(value)
+  if (!Number.isInteger(value)) return value
+  const integer = BigInt(value)
+  return isInteger64(integer) ? integer : value
+}
+
+const isInteger64 = (value: bigint): boolean => value >= MIN_INTEGER && value <= MAX_INTEGER
+
+function isSqlValue(value: unknown): value is SqlValue {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return Number.isFinite(value)
+    case 'bigint':
+      return isInteger64(value)
+    default:
+      if (value instanceof Date) return value.getTime() >= MIN_INSTANT_MS && value.getTime() <= MAX_INSTANT_MS
+      return value === null || value instanceof Uint8Array
+  }
+}
+
+function shown(value: unknown): string {
+  return value instanceof Date && Number.isNaN(value.getTime()) ? 'an invalid Date' : describe(value)
+}

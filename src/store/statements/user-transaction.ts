@@ -1,0 +1,157 @@
+import { CompiledQuery } from 'kysely'
+import { describe, PikoError } from '../../errors.ts'
+import { type SqlExecutor, type SqlValue } from '../../sql/sql.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { endedTransaction } from './ended-transaction.ts'
+import { literalSql, utcText } from './literal-sql.ts'
+import { assertSameDatabase, type Statement } from './same-database.ts'
+import { isExecutorOf } from './sql-executor.ts'
+
+/** A transaction of the user's own Kysely; the database must be the one that Piko runs on. */
+export interface KyselyTransaction {
+  readonly isTransaction: boolean
+  executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
+  /** Plugins may rename, change or drop what is answered. */
+  withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
+  /** All transactions of one Kysely share its adapter. */
+  getExecutor(): { readonly adapter: object }
+}
+
+interface Mysql2Query {
+  sql: string
+  values: unknown[]
+  typeCast: (field: unknown, next: () => unknown) => unknown
+}
+
+/** A connection of `mysql2/promise` on which a transaction is open. */
+export interface Mysql2Connection {
+  query(options: Mysql2Query): Promise<[unknown, unknown]>
+  execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
+  format(sql: string, values: unknown[]): string
+  beginTransaction(): Promise<void>
+  /** The one that it stands for; a pool makes a new object each time that it hands it out. */
+  readonly connection?: object
+}
+
+/** The transaction that a run is stored in: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
+export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
+
+/**
+ * How to run statements in a transaction, past all plugins and options of its library that would change them or their answers.
+ *
+ * @throws PikoError `USAGE` when `trx` is none, no transaction is open on it, or it is one of another database
+ */
+export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<Statement> {
+  if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
+  const dialect = database.dialect.name
+  if (isExecutor(trx)) {
+    if (trx.dialect !== dialect) throw refused(`of a database of ${trx.dialect}, and the app is on ${dialect}`)
+    const statement = executorStatement(trx)
+    if (!isExecutorOf(trx, database.dialect)) await assertSameDatabase(database, trx, statement)
+    return statement
+  }
+  if (isKysely(trx)) {
+    const statement = kyselyStatement(trx, dialect)
+    await assertSameDatabase(database, trx.getExecutor().adapter, statement)
+    return statement
+  }
+  if (isForCallbacks(trx)) throw refused('a connection of mysql2 for callbacks; pass its connection.promise()')
+  if (!isMysql2(trx)) throw refused(describe(trx))
+  if (dialect === 'sqlite') throw refused('a connection of mysql2, and the app is on sqlite')
+  const statement = mysql2Statement(trx)
+  await assertOpen(trx)
+  await assertSameDatabase(database, trx.connection ?? trx, statement)
+  return statement
+}
+
+function executorStatement(trx: SqlExecutor): Statement {
+  return async (text, values) => {
+    const params = values.map(utcText) as SqlValue[]
+    if (trx.dialect === 'sqlite' || isRead(text)) return trx.query(text, params)
+    await trx.exec(text, params)
+    return []
+  }
+}
+
+function isRead(text: string): boolean {
+  return /^select\b/i.test(text)
+}
+
+function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): Statement {
+  const plain = trx.withoutPlugins()
+  return async (text, values) => {
+    const query =
+      dialect === 'mysql' ? CompiledQuery.raw(literalSql(text, values)) : CompiledQuery.raw(text, [...values])
+    try {
+      return (await plain.executeQuery(query)).rows
+    } catch (error) {
+      throw endedTransaction(error) ?? error
+    }
+  }
+}
+
+function mysql2Statement(trx: Mysql2Connection): Statement {
+  return async (text, values) => {
+    const query = plainly(literalSql(text, values))
+    if (trx.format(query.sql, []) !== query.sql) {
+      throw refused("a connection of mysql2 whose option queryFormat changes Piko's SQL; pass one without queryFormat")
+    }
+    const [answer] = await trx.query(query)
+    return Array.isArray(answer) ? (answer as unknown[]) : []
+  }
+}
+
+/** With values and a conversion of its own, which go before the options of the connection. */
+function plainly(sql: string): Mysql2Query {
+  return { sql, values: [], typeCast: (_field, next) => next() }
+}
+
+const SERVER_STATUS_IN_TRANS = 1
+const SERVER_STATUS_AUTOCOMMIT = 2
+
+/** Every answer of the server says whether a transaction is open. */
+async function assertOpen(trx: Mysql2Connection): Promise<void> {
+  const [answer] = await trx.query(plainly('DO 0'))
+  const { serverStatus } = answer as { serverStatus: number }
+  const commitsAtOnce = (serverStatus & SERVER_STATUS_IN_TRANS) === 0 && (serverStatus & SERVER_STATUS_AUTOCOMMIT) !== 0
+  if (commitsAtOnce) throw refused('a connection on which no transaction is open')
+}
+
+function refused(what: string): PikoError {
+  return new PikoError(
+    'USAGE',
+    `trx is ${what}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise on which a transaction is open`,
+  )
+}
+
+/** Opened by another library than Piko, whose transactions see what others commit. */
+export function isForeign(trx: EnqueueTransaction): boolean {
+  return !isExecutor(trx)
+}
+
+/** `app.sql` has these too, and would commit at once. */
+function isExecutor(trx: object): trx is SqlExecutor {
+  return 'dialect' in trx && 'exec' in trx && 'query' in trx && !('transaction' in trx)
+}
+
+/** A Kysely that is no transaction would commit at once. */
+function isKysely(trx: object): trx is KyselyTransaction {
+  return (
+    'executeQuery' in trx &&
+    'getExecutor' in trx &&
+    'withoutPlugins' in trx &&
+    'isTransaction' in trx &&
+    trx.isTransaction === true
+  )
+}
+
+/** Its answers would not be waited for. */
+function isForCallbacks(trx: object): boolean {
+  return 'beginTransaction' in trx && 'execute' in trx && 'promise' in trx
+}
+
+/** A pool has `execute` too, and would take any connection. */
+function isMysql2(trx: object): trx is Mysql2Connection {
+  return 'execute' in trx && 'beginTransaction' in trx && 'format' in trx
+}

@@ -1,0 +1,107 @@
+import { headline } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
+
+/** A row that can't be read: somebody has edited it by hand. It stays as it is, and whoever reads leaves it out. */
+export class BrokenRow extends PikoError {
+  readonly table: TableName
+  /** As SQL, such as `id = 17`. */
+  readonly key: string
+  /** Of a table whose rows have a number. */
+  readonly id: number | undefined
+  /** Its columns that can't be read. */
+  readonly columns: readonly string[]
+  /** Whose job it belongs to, as far as the row that was read says. */
+  readonly jobId: string | undefined
+
+  constructor(table: TableName, row: object, faults: readonly Fault[], cause?: unknown) {
+    const key = keyOf(table, row)
+    const wrong =
+      faults.length > 0
+        ? faults.map(({ column, value, expected }) => `${column} is ${value}; expected ${expected}`).join('; ')
+        : headline(cause)
+    const set = faults.map(({ column, example }) => `${column} = ${example}`).join(', ')
+    const columns = faults.map(({ column }) => column)
+    super(
+      'ROW_BROKEN',
+      `the row of ${table} with ${key} can't be read and is left out: ${wrong}; correct it, as in: UPDATE ${table} SET ${set || '…'} WHERE ${key}`,
+      {
+        ...(cause !== undefined && { cause }),
+        details: { table, key, columns },
+      },
+    )
+    this.table = table
+    this.key = key
+    this.columns = columns
+    const { id, job_id: jobId } = row as { readonly id?: unknown; readonly job_id?: unknown }
+    this.id = typeof id === 'number' ? id : undefined
+    const job = table === 'piko_job' ? id : jobId
+    this.jobId = typeof job === 'string' ? job : undefined
+  }
+}
+
+function keyOf(table: TableName, row: object): string {
+  return ROW_RULES[table].key.map((column) => `${column} = ${literal(row[column as keyof typeof row])}`).join(' AND ')
+}
+
+function literal(value: unknown): string {
+  if (typeof value === 'number') return String(value)
+  if (value instanceof Date)
+    return Number.isNaN(value.getTime())
+      ? "'0000-00-00 00:00:00'"
+      : `'${value.toISOString().replace(/[TZ]/g, ' ').trim()}'`
+  return `'${String(value).replaceAll("'", "''")}'`
+}
+
+/** @throws BrokenRow unless all columns that were selected can be read; those of the key must be among them */
+export function assertSound<T extends object>(dialect: Pick<Dialect, 'name'>, table: TableName, row: T): T {
+  const faults = faultsOf(dialect, table, row)
+  if (faults.length > 0) throw new BrokenRow(table, row, faults)
+  return row
+}
+
+/** The rows that can be read, in their order; `onBroken` gets the others. */
+export function soundRows<T extends object>(
+  dialect: Pick<Dialect, 'name'>,
+  table: TableName,
+  rows: readonly T[],
+  onBroken: (row: BrokenRow) => void,
+): readonly T[] {
+  return rows.filter((row) => {
+    const faults = faultsOf(dialect, table, row)
+    if (faults.length > 0) onBroken(new BrokenRow(table, row, faults))
+    return faults.length === 0
+  })
+}
+
+/** Reads every row that can be read, without a look at what `read` does not need; the others go to `broken`. */
+export function readEach<T extends object, R>(
+  dialect: Pick<Dialect, 'name'>,
+  table: TableName,
+  rows: readonly T[],
+  read: (row: T) => R,
+): { readonly read: readonly R[]; readonly broken: readonly BrokenRow[] } {
+  const broken: BrokenRow[] = []
+  const done: R[] = []
+  for (const row of rows) {
+    try {
+      done.push(read(row))
+    } catch (thrown) {
+      broken.push(new BrokenRow(table, row, faultsOf(dialect, table, row), thrown))
+    }
+  }
+  return { read: done, broken }
+}
+
+/** @throws BrokenRow when a row can't be read */
+export function readOne<T extends object, R>(
+  dialect: Pick<Dialect, 'name'>,
+  table: TableName,
+  row: T,
+  read: (row: T) => R,
+): R {
+  const { read: done, broken } = readEach(dialect, table, [row], read)
+  if (broken[0]) throw broken[0]
+  return done[0] as R
+}

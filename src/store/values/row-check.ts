@@ -1,0 +1,204 @@
+import { type Kysely, type Selectable } from 'kysely'
+import { soundRows } from './broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { QUEUED, RUNNING } from '../runs/run-states.ts'
+import { type TableName } from './row-rules.ts'
+import { type BackfillTable, type RunTable } from '../tables.ts'
+
+/** Rows of one statement: a few milliseconds, also on SQLite. */
+const PAGE = 200
+/** Configs are texts of up to 60 kB, each of which is parsed. */
+const CONFIG_PAGE = 20
+/** Last entries of each priority of the queue, which are looked at first: text that is no instant mostly sorts behind all that are. */
+const TAIL = 50
+/** Priorities of one look. */
+const MAX_PRIORITIES = 20
+
+/** Where a look over the runs that are not due has come to. */
+interface QueuePlace {
+  readonly priority: number
+  /** Behind it, in the order of the index; undefined: from now on. */
+  readonly runAt: Date | string | undefined
+}
+
+/**
+ * Looks for rows that nobody reads because of what is wrong with them: a `run_at` that sorts behind every instant is never due, a
+ * `plan_at` never planned, an `expires_at` never over. What claims, plans and lists read they report themselves.
+ *
+ * Small tables are looked at as a whole, page by page; of the runs those that are under way, and those that are not due, along the index of
+ * the queue. Nothing else of the runs is read: their history may be of millions.
+ */
+export class RowCheck {
+  readonly #database: Database
+  #looks: (() => Promise<boolean>)[] = []
+  #place: QueuePlace | undefined
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** One short step. Returns false when all was looked at, and the next step begins again. */
+  async step(): Promise<boolean> {
+    if (this.#looks.length === 0) this.#looks = this.#allLooks()
+    const [look] = this.#looks
+    if (look && !(await look())) this.#looks.shift()
+    return this.#looks.length > 0
+  }
+
+  /** Each looks at a page, and answers whether there is more. */
+  #allLooks(): (() => Promise<boolean>)[] {
+    return [
+      this.#pages('piko_job', 'id'),
+      this.#pages('piko_generation', 'job_id'),
+      this.#pages('piko_job_config', 'id', CONFIG_PAGE),
+      this.#pages('piko_dependency', 'job_id'),
+      this.#pages('piko_node', 'id'),
+      this.#pages('piko_lock', 'name'),
+      () => this.#rates(),
+      () => this.#backfills(),
+      () => this.#running(),
+      () => this.#tails(),
+      () => this.#notDue(),
+    ]
+  }
+
+  /** A table by its key. Of rows with the same first part of the key those beyond a page are left out. */
+  #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
+    let after: unknown
+    return async () => {
+      // Each of these tables has the column; their types differ.
+      const db = this.#database.db as unknown as Kysely<Record<string, Record<string, unknown>>>
+      const rows = await db
+        .selectFrom(table)
+        .selectAll()
+        .$if(after !== undefined, (query) => query.where(key, '>', after))
+        .orderBy(key)
+        .limit(size)
+        .execute()
+      this.#report(table, rows)
+      after = rows.at(-1)?.[key]
+      return rows.length === size
+    }
+  }
+
+  async #rates(): Promise<boolean> {
+    const { db } = this.#database
+    const columns = ['job_id', 'rate_key', 'expires_at'] as const
+    const rows = await db.selectFrom('piko_rate').select(columns).orderBy('expires_at', 'desc').limit(TAIL).execute()
+    this.#report('piko_rate', rows)
+    return false
+  }
+
+  async #backfills(): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_backfill')
+      .select(BACKFILL_COLUMNS)
+      // With a lax `sql_mode` a word that is none of the column's becomes an empty one.
+      .where('state', 'in', [...UNFINISHED, ...(dialect.name === 'mysql' ? NO_WORD : [])])
+      .limit(PAGE)
+      .execute()
+    this.#report('piko_backfill', rows)
+    return false
+  }
+
+  async #running(): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const states = [...(dialect.name === 'mysql' ? NO_WORD : []), RUNNING]
+    for (const state of states) {
+      const rows = await db.selectFrom('piko_run').select(RUN_COLUMNS).where('state', '=', state).limit(PAGE).execute()
+      this.#report('piko_run', rows)
+    }
+    return false
+  }
+
+  /** What sorts last among the runs of each priority. */
+  async #tails(): Promise<boolean> {
+    let priority = await this.#nextPriority(undefined)
+    for (let count = 0; priority !== undefined && count < MAX_PRIORITIES; count++) {
+      const rows = await this.#queued(priority).orderBy('run_at', 'desc').limit(TAIL).execute()
+      this.#report('piko_run', rows)
+      priority = await this.#nextPriority(priority)
+    }
+    return false
+  }
+
+  /** A page of what is not due: also text that sorts between instants. Runs that are due at one instant are looked at once. */
+  async #notDue(): Promise<boolean> {
+    const { dialect } = this.#database
+    const { priority = await this.#nextPriority(undefined), runAt = undefined } = this.#place ?? {}
+    this.#place = undefined
+    if (priority === undefined) return false
+    const rows = await this.#queued(priority)
+      .where('run_at', '>', runAt ?? dialect.now())
+      .orderBy('run_at')
+      .limit(PAGE)
+      .execute()
+    this.#report('piko_run', rows)
+    const last = rows.at(-1)
+    if (last && rows.length === PAGE) this.#place = { priority, runAt: last.run_at }
+    else {
+      const next = await this.#nextPriority(priority)
+      if (next !== undefined) this.#place = { priority: next, runAt: undefined }
+    }
+    return this.#place !== undefined
+  }
+
+  #queued(priority: number) {
+    return this.#database.db
+      .selectFrom('piko_run')
+      .select(RUN_COLUMNS)
+      .where('state', '=', QUEUED)
+      .where('priority', '=', priority)
+  }
+
+  async #nextPriority(after: number | undefined): Promise<number | undefined> {
+    const row = await this.#database.db
+      .selectFrom('piko_run')
+      .select('priority')
+      .where('state', '=', QUEUED)
+      .$if(after !== undefined, (query) => query.where('priority', '>', after as number))
+      .orderBy('priority')
+      .limit(1)
+      .executeTakeFirst()
+    return row?.priority
+  }
+
+  #report(table: TableName, rows: readonly object[]): void {
+    const { dialect, broken } = this.#database
+    soundRows(dialect, table, rows, broken.report)
+  }
+}
+
+const UNFINISHED = ['running', 'paused', 'cancelling'] as const
+const NO_WORD = ['' as never]
+
+/** Without the texts, which may be large. */
+const RUN_COLUMNS = [
+  'id',
+  'job_id',
+  'state',
+  'kind',
+  'run_at',
+  'tick',
+  'window_start',
+  'window_end',
+  'attempt',
+  'claims',
+  'created_at',
+  'started_at',
+  'cancel_requested_at',
+] as const satisfies readonly (keyof Selectable<RunTable>)[]
+
+const BACKFILL_COLUMNS = [
+  'id',
+  'job_id',
+  'state',
+  'from_at',
+  'to_at',
+  'cursor_at',
+  'window_order',
+  'only_windows',
+  'active_since',
+  'created_at',
+] as const satisfies readonly (keyof Selectable<BackfillTable>)[]

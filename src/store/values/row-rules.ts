@@ -1,0 +1,170 @@
+import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
+import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
+import { ON_UPSTREAM_CHANGE } from '../../job/dependencies.ts'
+import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
+import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
+import { describeInstant, storedInstant } from '../../time/instant.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { FENCE_FACTOR } from '../runs/fence.ts'
+import { type Tables, WINDOW_STATES } from '../tables.ts'
+
+export type TableName = keyof Tables
+
+/** What a column must hold. */
+type Rule =
+  | { readonly kind: 'instant'; readonly isNullable: boolean }
+  | { readonly kind: 'word'; readonly words: readonly string[]; readonly isNullable: boolean }
+  | { readonly kind: 'json' }
+  | { readonly kind: 'count'; readonly max: number }
+
+interface TableRules {
+  readonly key: readonly string[]
+  readonly columns: Readonly<Record<string, Rule>>
+}
+
+/** A value that somebody has edited into what its column can't hold. */
+export interface Fault {
+  readonly column: string
+  readonly value: string
+  readonly expected: string
+  /** Something that the column can hold, as SQL. */
+  readonly example: string
+}
+
+const INSTANT: Rule = { kind: 'instant', isNullable: false }
+const MAYBE_INSTANT: Rule = { kind: 'instant', isNullable: true }
+const JSON_TEXT: Rule = { kind: 'json' }
+const word = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: false })
+const maybeWord = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: true })
+const count = (max: number): Rule => ({ kind: 'count', max })
+
+const MAX_INT = 2 ** 31 - 1
+
+/**
+ * What the columns hold that a database takes from somebody who edits a row by hand, and that nobody could read: text without an instant,
+ * dates of zeros, words that are none of the column's. The JSON of runs is left out: what is none is read as text.
+ */
+export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
+  piko_job: {
+    key: ['id'],
+    columns: {
+      next_tick: MAYBE_INSTANT,
+      plan_at: MAYBE_INSTANT,
+      ledger_start: MAYBE_INSTANT,
+      window_cursor: MAYBE_INSTANT,
+      windows: JSON_TEXT,
+    },
+  },
+  piko_generation: { key: ['job_id', 'start_at'], columns: { start_at: INSTANT, schedule: JSON_TEXT } },
+  piko_job_config: {
+    key: ['id'],
+    columns: { effective_from: INSTANT, created_at: INSTANT, config: JSON_TEXT },
+  },
+  piko_run: {
+    key: ['id'],
+    columns: {
+      state: word(RUN_STATES),
+      kind: word(RUN_KINDS),
+      run_at: INSTANT,
+      tick: MAYBE_INSTANT,
+      window_start: MAYBE_INSTANT,
+      window_end: MAYBE_INSTANT,
+      attempt: count(MAX_INT),
+      claims: count(FENCE_FACTOR - 1),
+      created_at: INSTANT,
+      started_at: MAYBE_INSTANT,
+      finished_at: MAYBE_INSTANT,
+      cancel_requested_at: MAYBE_INSTANT,
+    },
+  },
+  piko_attempt: {
+    key: ['run_id', 'fence'],
+    columns: { started_at: MAYBE_INSTANT, finished_at: MAYBE_INSTANT, outcome: word(ATTEMPT_OUTCOMES) },
+  },
+  piko_window: {
+    key: ['id'],
+    columns: {
+      start_at: INSTANT,
+      end_at: INSTANT,
+      state: word(WINDOW_STATES),
+      wait_at: MAYBE_INSTANT,
+      changed_to: maybeWord(['waiting', 'stale']),
+    },
+  },
+  piko_backfill: {
+    key: ['id'],
+    columns: {
+      state: word(BACKFILL_STATES),
+      from_at: INSTANT,
+      to_at: INSTANT,
+      cursor_at: MAYBE_INSTANT,
+      window_order: word(BACKFILL_ORDERS),
+      only_windows: word(BACKFILL_ONLY),
+      active_since: MAYBE_INSTANT,
+      created_at: INSTANT,
+      finished_at: MAYBE_INSTANT,
+      config: JSON_TEXT,
+    },
+  },
+  piko_dependency: { key: ['job_id', 'upstream_id'], columns: { on_change: word(ON_UPSTREAM_CHANGE) } },
+  piko_node: { key: ['id'], columns: { started_at: INSTANT, heartbeat_at: INSTANT, expires_at: INSTANT } },
+  piko_lock: { key: ['name'], columns: { expires_at: INSTANT } },
+  piko_run_log: { key: ['id'], columns: { logged_at: INSTANT, level: word(RUN_LOG_LEVELS) } },
+  piko_idempotency: { key: ['job_id', 'idempotency_key'], columns: { created_at: INSTANT } },
+  piko_rate: { key: ['job_id', 'rate_key'], columns: { expires_at: INSTANT, starts: JSON_TEXT } },
+}
+
+/** What of a row can't be read; columns that were not selected are not looked at. Pure. */
+export function faultsOf(dialect: Pick<Dialect, 'name'>, table: TableName, row: object): readonly Fault[] {
+  let faults: Fault[] | undefined
+  const { columns } = ROW_RULES[table]
+  for (const column in row) {
+    const rule = columns[column]
+    const value: unknown = row[column as keyof typeof row]
+    if (rule && !isHeld(rule, value)) (faults ??= []).push(faultOf(column, value, rule, dialect))
+  }
+  return faults ?? NONE
+}
+
+const NONE: readonly Fault[] = []
+
+function isHeld(rule: Rule, value: unknown): boolean {
+  if (value === null) return rule.kind === 'json' || ('isNullable' in rule && rule.isNullable)
+  switch (rule.kind) {
+    case 'instant':
+      return storedInstant(value) !== undefined
+    case 'word':
+      return rule.words.includes(value as string)
+    case 'json':
+      return typeof value === 'string' && isJson(value)
+    case 'count':
+      return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dialect, 'name'>): Fault {
+  const shown = describeInstant(value)
+  switch (rule.kind) {
+    case 'instant':
+      return {
+        ...{ column, value: shown, expected: 'an instant in UTC from the year 1000 to 9999' },
+        // MySQL takes no zone, and without one SQLite would sort it before the whole of its day.
+        example: name === 'mysql' ? "'2026-01-31 12:00:00.000'" : "'2026-01-31T12:00:00.000Z'",
+      }
+    case 'word':
+      return { column, value: shown, expected: `one of ${rule.words.join(', ')}`, example: `'${rule.words[0]}'` }
+    case 'json':
+      return { column, value: `text of ${String(value).length} characters`, expected: 'JSON', example: "'{}'" }
+    case 'count':
+      return { column, value: shown, expected: `a whole number from 0 to ${rule.max}`, example: '0' }
+  }
+}

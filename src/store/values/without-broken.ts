@@ -1,0 +1,23 @@
+import { BrokenRow } from './broken-row.ts'
+import { type Database } from '../connection/database.ts'
+
+/** Beyond this many broken windows of a job the read itself fails. */
+const MAX_LEFT_OUT = 100
+
+/** Reads a job's windows, again and again without those that can't be read; each of them is reported. */
+export async function withoutBroken<T>(
+  { broken }: Pick<Database, 'broken'>,
+  read: (except: readonly number[]) => Promise<T>,
+): Promise<T> {
+  const except: number[] = []
+  for (;;) {
+    try {
+      return await read(except)
+    } catch (thrown) {
+      const isWindow = thrown instanceof BrokenRow && thrown.table === 'piko_window'
+      if (!isWindow || thrown.id === undefined || except.length === MAX_LEFT_OUT) throw thrown
+      broken.report(thrown)
+      except.push(thrown.id)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import { type Kysely } from 'kysely'
+import { type Window } from '../../time/window.ts'
+import { assertSound } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { lastWindow } from './last-window.ts'
+import { type Tables, type WindowState } from '../tables.ts'
+import { firstInState, type StartRange, startRanges, withoutNext } from './window-ranges.ts'
+
+const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
+
+/**
+ * The first instant of an interval that no succeeded window of a job covers; undefined when all of it is covered. The windows may be
+ * longer or shorter than the interval, and need not begin or end with it.
+ *
+ * Windows of a job never overlap, so the interval is covered when the window around its start has succeeded, no other that starts
+ * within it has not, and each of these is followed by one.
+ *
+ * @param except windows that are taken for missing
+ * @throws BrokenRow: what a window that can't be read covers is not known
+ */
+export async function firstHole(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  { start, end }: Window,
+  except: readonly number[] = [],
+): Promise<Date | undefined> {
+  const around = await lastWindow(db, dialect, jobId, start, except)
+  if (!around || dialect.date(around.end_at) <= start) return start
+  if (around.state !== 'succeeded') return dialect.date(around.start_at)
+  const range = { from: around.start_at, before: dialect.instant(end), except }
+  // The window around the start has succeeded.
+  const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
+  const firstMissing = await missingWithin(db, dialect, jobId, range)
+  if (!firstBad || !firstMissing) return firstBad ?? firstMissing
+  return firstBad < firstMissing ? firstBad : firstMissing
+}
+
+/** End of the first window of a part that no other follows, before the end of the part. */
+async function missingWithin(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  range: StartRange & { readonly before: Date | string },
+): Promise<Date | undefined> {
+  for await (const part of startRanges(db, dialect, jobId, range)) {
+    const row = await withoutNext(db, jobId, part)
+      .select(['one.id', 'one.job_id', 'one.end_at'])
+      .where('one.end_at', '<', range.before)
+      .orderBy('one.start_at')
+      .limit(1)
+      .executeTakeFirst()
+    if (row) return dialect.date(assertSound(dialect, 'piko_window', row).end_at)
+  }
+  return undefined
+}

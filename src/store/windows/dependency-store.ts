@@ -1,0 +1,371 @@
+import { type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { isRefusedValue } from '../../sql/database-faults.ts'
+import { type OnUpstreamChange } from '../../job/dependencies.ts'
+import { type Window } from '../../time/window.ts'
+import { assertSound, BrokenRow, soundRows } from '../values/broken-row.ts'
+import { firstHole } from './coverage.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { halved } from '../statements/halved.ts'
+import { insertRuns } from '../runs/insert-rows.ts'
+import { fromJson } from '../../json/json.ts'
+import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { type Tables, type WindowTable } from '../tables.ts'
+import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
+
+/** A window that has no run until those that it depends on have succeeded. */
+export interface WaitingWindow {
+  readonly id: number
+  readonly jobId: string
+  readonly window: Window
+  /** Of the backfill that asked for it, while that goes on. */
+  readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
+}
+
+/** How waiting windows get their runs. */
+export interface Promotion {
+  readonly upstreams: (jobId: string) => readonly string[]
+  /** Undefined: none can be made now; the window goes on waiting. */
+  readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
+}
+
+/** A window whose run the database refuses. */
+export interface RefusedWindow {
+  readonly jobId: string
+  readonly window: Window
+  readonly refusal: unknown
+  /** Its row could be changed; otherwise it still waits. */
+  readonly hasFailed: boolean
+}
+
+/** What one look has done. */
+export interface Promoted {
+  readonly looked: number
+  readonly promoted: number
+  readonly refused: readonly RefusedWindow[]
+  readonly broken: readonly number[]
+}
+
+/** What a job depends on, as registered. */
+export interface Dependencies {
+  readonly jobId: string
+  readonly upstreams: readonly string[]
+  readonly onChange: OnUpstreamChange
+}
+
+/** Windows of one transaction. */
+const BATCH = 50
+
+/** Windows that wait for windows of other jobs. */
+export class DependencyStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+  #looks = 0
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  /**
+   * Looks at waiting windows of these jobs: those that are covered get runs, the others the instant that they wait for. Windows that
+   * are known to wait for something that has not come are not looked at.
+   *
+   * A window whose run the database refuses has failed; the others of its batch get theirs.
+   *
+   * @param aside windows that are not looked at
+   * @returns how many windows it looked at, how many of them run, which were refused, and those of which a row can't be read, their own or
+   * that of a window that they depend on: they go on waiting, and the row is reported
+   */
+  async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
+    const ids = await this.#ready(jobIds, aside)
+    if (ids.length === 0) return { looked: 0, promoted: 0, refused: [], broken: [] }
+    const broken: number[] = []
+    const refused: RefusedWindow[] = []
+    const counts = await halved(
+      ids,
+      (some) => this.#database.transaction((trx) => this.#promote(trx, some, promotion, broken)),
+      async (id, refusal) => {
+        refused.push(...(await this.#fail(id, refusal)))
+        return 0
+      },
+    )
+    return { looked: ids.length, promoted: counts.reduce((sum, count) => sum + count, 0), refused, broken }
+  }
+
+  async #fail(id: number, refusal: unknown): Promise<RefusedWindow[]> {
+    const { dialect } = this.#database
+    const row = await this.#database.db
+      .selectFrom('piko_window')
+      .select(['job_id', 'start_at', 'end_at'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (!row) return []
+    const window = { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+    const failing = this.#database.transaction((trx) =>
+      trx
+        .updateTable('piko_window')
+        .set({ state: 'failed', run_id: null, wait_job: null, wait_at: null, updated_at: dialect.now() })
+        .where('id', '=', id)
+        .where('state', '=', 'waiting')
+        .execute(),
+    )
+    const hasFailed = await failing.then(
+      () => true,
+      (thrown: unknown) => {
+        if (isRefusedValue(thrown)) return false
+        throw thrown
+      },
+    )
+    return [{ jobId: row.job_id, window, refusal, hasFailed }]
+  }
+
+  /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */
+  async #ready(jobIds: readonly string[], aside: readonly number[]): Promise<number[]> {
+    const jobs = await this.#withWaiting(jobIds)
+    // Another one begins each time: a job with many such windows does not hold up the others.
+    const first = this.#looks++ % Math.max(1, jobs.length)
+    const ids: number[] = []
+    for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
+      ids.push(...(await this.#readyOf(jobId, BATCH - ids.length, aside)))
+      if (ids.length === BATCH) break
+    }
+    return ids
+  }
+
+  async #withWaiting(jobIds: readonly string[]): Promise<string[]> {
+    if (jobIds.length === 0) return []
+    const rows = await this.#database.db
+      .selectFrom('piko_job')
+      .select('id')
+      .where('id', 'in', jobIds)
+      .where((eb) =>
+        eb.exists(
+          eb
+            .selectFrom('piko_window')
+            .select('piko_window.id')
+            .whereRef('piko_window.job_id', '=', 'piko_job.id')
+            .where('piko_window.state', '=', 'waiting'),
+        ),
+      )
+      .orderBy('id')
+      .execute()
+    return rows.map((row) => row.id)
+  }
+
+  /** In parts: each window is looked at, and most wait for what has not come. */
+  async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
+    const { db, dialect } = this.#database
+    const ids: number[] = []
+    for await (const range of startRanges(db, dialect, jobId, { ...ALL_STARTS, except }, 'waiting')) {
+      const rows = await windowsWithin(db, jobId, range)
+        .select('one.id')
+        .where('one.state', '=', 'waiting')
+        .where((eb) =>
+          eb.or([
+            eb('one.wait_job', 'is', null),
+            sql<SqlBool>`(
+              SELECT CASE WHEN upstream.state = 'succeeded' AND upstream.end_at > one.wait_at THEN 1 ELSE 0 END
+              FROM piko_window AS upstream
+              WHERE upstream.job_id = one.wait_job AND upstream.start_at <= one.wait_at
+              ORDER BY upstream.start_at DESC LIMIT 1
+            ) = 1`,
+          ]),
+        )
+        .orderBy('one.start_at')
+        .limit(limit - ids.length)
+        .execute()
+      ids.push(...rows.map((row) => row.id))
+      if (ids.length === limit) break
+    }
+    return ids
+  }
+
+  async #promote(
+    trx: Transaction<Tables>,
+    ids: readonly number[],
+    promotion: Promotion,
+    broken: number[],
+  ): Promise<number> {
+    const { dialect } = this.#database
+    // Locked before it is looked what covers them: see `upstreamChanged`.
+    const rows = await trx
+      .selectFrom('piko_window')
+      .select(['id', 'job_id', 'start_at', 'end_at', 'backfill_id'])
+      .where('id', 'in', ids)
+      .where('state', '=', 'waiting')
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    const sound = soundRows(dialect, 'piko_window', rows, (row) => {
+      if (row.id !== undefined) broken.push(row.id)
+      this.#database.broken.report(row)
+    })
+    const covered: WaitingWindow[] = []
+    for (const waiting of await this.#describe(trx, sound)) {
+      const hole = await this.#holeOf(trx, promotion.upstreams(waiting.jobId), waiting.window)
+      if (hole === 'unknown') broken.push(waiting.id)
+      else if (!hole) covered.push(waiting)
+      else {
+        await trx
+          .updateTable('piko_window')
+          .set({ wait_job: hole.jobId, wait_at: dialect.instant(hole.at) })
+          .where('id', '=', waiting.id)
+          .execute()
+      }
+    }
+    return this.#queue(trx, covered, promotion)
+  }
+
+  /** What a window waits for: the first instant that one of these jobs does not cover. */
+  async #holeOf(
+    trx: Transaction<Tables>,
+    upstreams: readonly string[],
+    window: Window,
+  ): Promise<{ jobId: string; at: Date } | 'unknown' | undefined> {
+    try {
+      for (const jobId of upstreams) {
+        const at = await firstHole(trx, this.#database.dialect, jobId, window)
+        if (at) return { jobId, at }
+      }
+      return undefined
+    } catch (thrown) {
+      if (!(thrown instanceof BrokenRow)) throw thrown
+      this.#database.broken.report(thrown)
+      return 'unknown'
+    }
+  }
+
+  async #queue(trx: Transaction<Tables>, covered: readonly WaitingWindow[], { runOf }: Promotion): Promise<number> {
+    const asked = covered.flatMap((waiting) => {
+      const run = runOf(waiting)
+      return run ? [{ waiting, run }] : []
+    })
+    if (asked.length === 0) return 0
+    const { dialect } = this.#database
+    const fired = await firedTicks(
+      trx,
+      dialect,
+      asked.map(({ waiting }) => waiting),
+    )
+    const runs = asked.map(({ waiting, run }) => {
+      // A window that runs again has fired its tick before.
+      return this.#runs.row(run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
+    })
+    const runIds = await insertRuns(trx, dialect, runs)
+    const cases = asked.map(({ waiting: { id } }, index) => sql`WHEN ${id} THEN ${runIds[index]}`)
+    await trx
+      .updateTable('piko_window')
+      .set({
+        state: 'pending',
+        run_id: sql<number>`CASE id ${sql.join(cases, sql` `)} END`,
+        wait_job: null,
+        wait_at: null,
+        updated_at: dialect.now(),
+      })
+      .where(
+        'id',
+        'in',
+        asked.map(({ waiting }) => waiting.id),
+      )
+      .execute()
+    return asked.length
+  }
+
+  async #describe(
+    trx: Transaction<Tables>,
+    rows: readonly Pick<Selectable<WindowTable>, 'id' | 'job_id' | 'start_at' | 'end_at' | 'backfill_id'>[],
+  ): Promise<WaitingWindow[]> {
+    const { dialect } = this.#database
+    const ids = [...new Set(rows.flatMap((row) => row.backfill_id ?? []))]
+    const going =
+      ids.length === 0
+        ? []
+        : await trx
+            .selectFrom('piko_backfill')
+            .select(['id', 'priority', 'config'])
+            .where('id', 'in', ids)
+            .where('state', 'in', ['running', 'paused'])
+            .execute()
+    const backfills = new Map(going.map((row) => [row.id, { ...row, config: fromJson(row.config) }]))
+    return rows.map((row) => ({
+      id: row.id,
+      jobId: row.job_id,
+      window: { start: dialect.date(row.start_at), end: dialect.date(row.end_at) },
+      backfill: row.backfill_id === null ? undefined : backfills.get(row.backfill_id),
+    }))
+  }
+
+  /** The first of a job's windows that wait. @throws BrokenRow */
+  async firstWaiting(jobId: string): Promise<Window | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_window')
+      .select(['id', 'start_at', 'end_at'])
+      .where('job_id', '=', jobId)
+      .where('state', '=', 'waiting')
+      .orderBy('start_at')
+      .limit(1)
+      .executeTakeFirst()
+    if (!row) return undefined
+    assertSound(dialect, 'piko_window', row)
+    return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+  }
+
+  /** All that is registered, by job. */
+  async list(): Promise<Dependencies[]> {
+    const { db, dialect, broken } = this.#database
+    const stored = await db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
+    const rows = soundRows(dialect, 'piko_dependency', stored, broken.report)
+    return [...Map.groupBy(rows, (row) => row.job_id)].map(([jobId, ofJob]) => ({
+      jobId,
+      upstreams: ofJob.map((row) => row.upstream_id),
+      onChange: ofJob[0]?.on_change ?? 'ignore',
+    }))
+  }
+}
+
+/** Writes what the code says of the dependencies of jobs, where that has changed. */
+export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly Dependencies[]): Promise<void> {
+  if (jobs.length === 0) return
+  const ids = jobs.map((job) => job.jobId)
+  const rows = await trx.selectFrom('piko_dependency').selectAll().where('job_id', 'in', ids).execute()
+  const known = Map.groupBy(rows, (row) => row.job_id)
+  const text = (upstreams: readonly string[], onChange: string): string => `${[...upstreams].sort().join()} ${onChange}`
+  for (const { jobId, upstreams, onChange } of jobs) {
+    const stored = known.get(jobId) ?? []
+    const old = stored.map((row) => row.upstream_id)
+    if (old.length + upstreams.length === 0 || text(old, stored[0]?.on_change ?? '') === text(upstreams, onChange))
+      continue
+    await trx.deleteFrom('piko_dependency').where('job_id', '=', jobId).execute()
+    if (upstreams.length === 0) continue
+    const values = upstreams.map((id) => ({ job_id: jobId, upstream_id: id, on_change: onChange }))
+    await trx.insertInto('piko_dependency').values(values).execute()
+  }
+}
+
+async function firedTicks(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  waiting: readonly WaitingWindow[],
+): Promise<Set<string>> {
+  const fired = new Set<string>()
+  for (const [jobId, ofJob] of Map.groupBy(waiting, (one) => one.jobId)) {
+    const rows = await trx
+      .selectFrom('piko_run')
+      .select('tick')
+      .where('job_id', '=', jobId)
+      .where(
+        'tick',
+        'in',
+        ofJob.map(({ window }) => dialect.instant(window.end)),
+      )
+      .execute()
+    for (const { tick } of rows) if (tick !== null) fired.add(tickOf(jobId, dialect.date(tick)))
+  }
+  return fired
+}
+
+function tickOf(jobId: string, tick: Date): string {
+  return `${jobId}\n${tick.getTime()}`
+}

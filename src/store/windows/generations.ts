@@ -1,0 +1,102 @@
+import { type Kysely, type Transaction } from 'kysely'
+import { type Window } from '../../time/window.ts'
+import { assertSound } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Tables } from '../tables.ts'
+
+/** From `start` on, until the next one begins, a job's windows were bounded by the ticks of `schedule`. */
+export interface StoredGeneration {
+  readonly start: Date
+  /** `ScheduleSpec` as JSON. */
+  readonly schedule: string
+}
+
+/** The generations of jobs with windows, oldest first. @throws BrokenRow: without one of them the bounds of windows are not known */
+export async function generationsOf(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobIds: readonly string[],
+): Promise<Map<string, StoredGeneration[]>> {
+  if (jobIds.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('piko_generation')
+    .select(['job_id', 'start_at', 'schedule'])
+    .where('job_id', 'in', jobIds)
+    .orderBy('job_id')
+    .orderBy('start_at')
+    .execute()
+  const byJob = Map.groupBy(rows, (row) => row.job_id)
+  return new Map(
+    [...byJob].map(([jobId, ofJob]) => [
+      jobId,
+      ofJob.map((row) => {
+        const { start_at, schedule } = assertSound(dialect, 'piko_generation', row)
+        return { start: dialect.date(start_at), schedule }
+      }),
+    ]),
+  )
+}
+
+/**
+ * From now on another schedule bounds a job's windows. All time before the change keeps the schedules that it had, with windows or
+ * without. A job that has no window yet has the new schedule for all of its time. The caller holds the lock of the job's row.
+ *
+ * @param cursor end of the last planned window: the change is there, or where the last window ends that a backfill has planned beyond
+ */
+export async function addGeneration(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  cursor: Date,
+  schedule: string,
+): Promise<void> {
+  const known = (await generationsOf(trx, dialect, [jobId])).get(jobId) ?? []
+  if (known.at(-1)?.schedule === schedule) return
+  const first = await endWindow(trx, dialect, jobId, 'asc')
+  const last = await endWindow(trx, dialect, jobId, 'desc')
+  const start = last && last.end > cursor ? last.end : cursor
+  const kept = first ? keptBefore(known, first.start, start) : []
+  const next = { start, schedule }
+  const generations = kept.at(-1)?.schedule === schedule ? kept : [...kept, next]
+  await trx.deleteFrom('piko_generation').where('job_id', '=', jobId).execute()
+  await trx
+    .insertInto('piko_generation')
+    .values(
+      generations.map((generation) => ({
+        job_id: jobId,
+        start_at: dialect.instant(generation.start),
+        schedule: generation.schedule,
+        created_at: dialect.now(),
+      })),
+    )
+    .execute()
+}
+
+/**
+ * The generations that stay in force before a change. The first one reaches back without end, so it stays even when it began where the next
+ * one does: a backfill may have planned windows of before its beginning.
+ *
+ * @param first start of the first window
+ */
+function keptBefore(known: readonly StoredGeneration[], first: Date, change: Date): StoredGeneration[] {
+  const kept = known.filter(({ start }) => start < change)
+  const [oldest] = known
+  return kept.length > 0 || !oldest ? kept : [{ start: first, schedule: oldest.schedule }]
+}
+
+async function endWindow(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  order: 'asc' | 'desc',
+): Promise<Window | undefined> {
+  const row = await trx
+    .selectFrom('piko_window')
+    .select(['id', 'job_id', 'start_at', 'end_at'])
+    .where('job_id', '=', jobId)
+    .orderBy('start_at', order)
+    .limit(1)
+    .executeTakeFirst()
+  if (row) assertSound(dialect, 'piko_window', row)
+  return row && { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+}

@@ -1,0 +1,35 @@
+import { type Kysely } from 'kysely'
+import { type Window } from '../../time/window.ts'
+import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Tables, type WindowState } from '../tables.ts'
+
+/** A window that the ledger does not have yet. */
+export interface NewWindow {
+  readonly jobId: string
+  readonly window: Window
+  readonly state: WindowState
+  readonly runId?: number | undefined
+  readonly backfillId?: number | undefined
+}
+
+const COLUMNS = ['job_id', 'start_at', 'end_at', 'state', 'run_id', 'backfill_id', 'updated_at'] as const
+
+/** Inserts windows in one statement: 1,000 at most. */
+export async function insertWindows(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  windows: readonly NewWindow[],
+): Promise<void> {
+  if (windows.length === 0) return
+  const rows = windows.map(({ jobId, window, state, runId, backfillId }): Cell[] => [
+    jobId,
+    dialect.instant(window.start),
+    dialect.instant(window.end),
+    state,
+    runId ?? null,
+    backfillId ?? null,
+    NOW,
+  ])
+  await db.executeQuery(bulkInsert(dialect, 'piko_window', COLUMNS, rows))
+}

@@ -1,0 +1,29 @@
+import { type Kysely } from 'kysely'
+import { assertSound } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { exactId } from '../values/exact-key.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * A job's last window that starts at an instant or before it: the one that it belongs to, if that has not ended.
+ *
+ * @throws BrokenRow
+ */
+export async function lastWindow(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  instant: Date,
+  except: readonly number[] = [],
+) {
+  const row = await db
+    .selectFrom('piko_window')
+    .select(['id', 'job_id', 'start_at', 'end_at', 'state'])
+    .where('job_id', '=', exactId(jobId))
+    .where('start_at', '<=', dialect.instant(instant))
+    .orderBy('start_at', 'desc')
+    .$if(except.length > 0, (query) => query.where('id', 'not in', except))
+    .limit(1)
+    .executeTakeFirst()
+  return row && assertSound(dialect, 'piko_window', row)
+}

@@ -1,0 +1,109 @@
+import { type InstantInput, instantOf } from '../../time/instant.ts'
+import { type Window } from '../../time/window.ts'
+import { assertSound } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { exactId } from '../values/exact-key.ts'
+import { lastWindow } from './last-window.ts'
+import { type WindowState } from '../tables.ts'
+import { type LedgerBounds } from './unrun.ts'
+
+/** Neighbouring windows in the same state; `'missing'`: the ledger has none there. */
+export interface LedgerSpan extends Window {
+  readonly state: WindowState | 'missing'
+  /** How many; 0 where they are missing. */
+  readonly windows: number
+}
+
+export interface CoverageFilter {
+  /** From the window on that this instant belongs to. Default: from `windows.start` on. */
+  readonly from?: InstantInput
+  /** Windows that start before it. Default: all. */
+  readonly to?: InstantInput
+  /** Spans at most. Default 100. Oldest first. */
+  readonly limit?: number
+}
+
+type StoredWindow = Window & { readonly state: WindowState }
+
+/** Windows of one read: a ledger of millions is never held at once, nor the event loop by one statement of SQLite. */
+const PAGE = 1_000
+
+/**
+ * What of a job's timeline is covered, and what is not, as few spans as that takes: without a filter from the first window that the job
+ * could have to where planning goes on.
+ */
+export async function ledgerSpans(
+  database: Database,
+  jobId: string,
+  filter: CoverageFilter,
+  { begin, cursor }: LedgerBounds,
+  except: readonly number[],
+): Promise<LedgerSpan[]> {
+  const { limit = 100 } = filter
+  const { from, to } = readRange(filter)
+  const spans: LedgerSpan[] = []
+  for await (const span of spansOf(windowsOf(database, jobId, { from, to }, except), from ?? begin, to ?? cursor)) {
+    if (spans.length === limit) break
+    spans.push(span)
+  }
+  return spans
+}
+
+export function readRange({ from, to }: { readonly from?: InstantInput; readonly to?: InstantInput }): {
+  readonly from: Date | undefined
+  readonly to: Date | undefined
+} {
+  return {
+    from: from === undefined ? undefined : instantOf('from', from),
+    to: to === undefined ? undefined : instantOf('to', to),
+  }
+}
+
+/** Joins windows, which come in order. */
+async function* spansOf(windows: AsyncIterable<StoredWindow>, from?: Date, to?: Date): AsyncGenerator<LedgerSpan> {
+  let span: LedgerSpan | undefined
+  for await (const { start, end, state } of windows) {
+    if (span?.state === state && span.end.getTime() === start.getTime()) {
+      span = { ...span, end, windows: span.windows + 1 }
+      continue
+    }
+    if (span) yield span
+    const before = span?.end ?? from
+    if (before && before < start) yield missing(before, start)
+    span = { start, end, state, windows: 1 }
+  }
+  if (span) yield span
+  const last = span?.end ?? from
+  if (last && to && last < to) yield missing(last, to)
+}
+
+function missing(start: Date, end: Date): LedgerSpan {
+  return { start, end, state: 'missing', windows: 0 }
+}
+
+async function* windowsOf(
+  { db, dialect }: Database,
+  jobId: string,
+  { from, to }: { readonly from: Date | undefined; readonly to: Date | undefined },
+  except: readonly number[],
+): AsyncGenerator<StoredWindow> {
+  const windows = db
+    .selectFrom('piko_window')
+    .select(['id', 'start_at', 'end_at', 'state'])
+    .where('job_id', '=', exactId(jobId))
+    .$if(except.length > 0, (query) => query.where('id', 'not in', except))
+  const around = from && (await lastWindow(db, dialect, jobId, from, except))
+  let next = from && around && dialect.date(around.end_at) > from ? dialect.date(around.start_at) : from
+  for (;;) {
+    let page = windows.orderBy('start_at').limit(PAGE)
+    if (next) page = page.where('start_at', '>=', dialect.instant(next))
+    if (to) page = page.where('start_at', '<', dialect.instant(to))
+    const rows = await page.execute()
+    for (const row of rows) {
+      assertSound(dialect, 'piko_window', row)
+      next = dialect.date(row.end_at)
+      yield { start: dialect.date(row.start_at), end: next, state: row.state }
+    }
+    if (rows.length < PAGE) return
+  }
+}

@@ -1,0 +1,97 @@
+import { type Kysely } from 'kysely'
+import { type Window } from '../../time/window.ts'
+import { assertSound } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { lastWindow } from './last-window.ts'
+import { readExtreme } from '../values/read-extreme.ts'
+import { type Tables } from '../tables.ts'
+
+/** Some windows of a job's ledger, without a gap of knowledge between them. */
+export interface StoredWindows {
+  /** Oldest first. */
+  readonly windows: readonly Window[]
+  /** What lies beyond it is not known; undefined: the ledger has no window there. */
+  readonly until: Date | undefined
+}
+
+const MAX_WINDOWS = 1_000
+
+/** The last window that starts at an instant or before it, and those after it. */
+export async function windowsFrom(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  from: Date,
+  limit = MAX_WINDOWS,
+): Promise<StoredWindows> {
+  const around = await lastWindow(db, dialect, jobId, from)
+  const rows = await db
+    .selectFrom('piko_window')
+    .select(['id', 'job_id', 'start_at', 'end_at'])
+    .where('job_id', '=', jobId)
+    .where('start_at', '>', dialect.instant(from))
+    .orderBy('start_at')
+    .limit(limit)
+    .execute()
+  const windows = (around ? [around, ...rows] : rows).map((row) => windowOf(row, dialect))
+  return { windows, until: rows.length === limit ? windows.at(-1)?.end : undefined }
+}
+
+/** The last windows that start before an instant. */
+export async function windowsBefore(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  before: Date,
+  limit = MAX_WINDOWS,
+): Promise<StoredWindows> {
+  const rows = await db
+    .selectFrom('piko_window')
+    .select(['id', 'job_id', 'start_at', 'end_at'])
+    .where('job_id', '=', jobId)
+    .where('start_at', '<', dialect.instant(before))
+    .orderBy('start_at', 'desc')
+    .limit(limit)
+    .execute()
+  const windows = rows.map((row) => windowOf(row, dialect)).toReversed()
+  return { windows, until: rows.length === limit ? windows[0]?.start : undefined }
+}
+
+/**
+ * The windows that jobs have beyond their cursors, which backfills have made: for nearly all jobs there are none. One statement, and some
+ * more for each job that has such windows.
+ */
+export async function windowsBeyond(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  cursors: ReadonlyMap<string, Date>,
+): Promise<Map<string, StoredWindows>> {
+  const beyond = new Map<string, StoredWindows>()
+  if (cursors.size === 0) return beyond
+  const rows = await db
+    .selectFrom('piko_job')
+    .select((eb) => [
+      'piko_job.id',
+      eb
+        .selectFrom('piko_window')
+        .select('piko_window.end_at')
+        .whereRef('piko_window.job_id', '=', 'piko_job.id')
+        .orderBy('piko_window.start_at', 'desc')
+        .limit(1)
+        .as('end_at'),
+    ])
+    .where('piko_job.id', 'in', [...cursors.keys()])
+    .execute()
+  for (const { id, end_at } of rows) {
+    const end = await readExtreme(db, dialect, id, 'end_at', end_at)
+    const cursor = cursors.get(id)
+    if (end && cursor && end > cursor) beyond.set(id, await windowsFrom(db, dialect, id, cursor))
+  }
+  return beyond
+}
+
+/** @throws BrokenRow: without one of them it is not known where others may be */
+function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
+  assertSound(dialect, 'piko_window', row)
+  return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
+}

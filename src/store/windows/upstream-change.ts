@@ -1,0 +1,120 @@
+import { type Transaction, type UpdateObject } from 'kysely'
+import { type Window } from '../../time/window.ts'
+import { BrokenRow, soundRows } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { lastWindow } from './last-window.ts'
+import { type Tables } from '../tables.ts'
+
+/** Rows that one statement changes. */
+const CHUNK = 1_000
+/** Rows that one statement reads. */
+const PAGE = 1_000
+
+/**
+ * Tells the windows that depend on these that they are run again: what has succeeded becomes stale, or waits to run again, as its job
+ * wants it; what is under way becomes that when it has succeeded. A window that runs again changes those that depend on it in turn.
+ *
+ * The rows are locked whatever their state: one that is being given a run at this moment is looked at after that, and one that is
+ * looked at now is given no run before this transaction has ended. One that can't be read stays as it is: `onBroken` gets it. Locks go from upstream down; jobs never depend in a circle.
+ */
+export async function upstreamChanged(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  windows: readonly Window[],
+  onBroken: (row: BrokenRow) => void,
+): Promise<void> {
+  if (windows.length === 0) return
+  const dependents = await trx
+    .selectFrom('piko_dependency')
+    .select(['job_id', 'on_change'])
+    .where('upstream_id', '=', jobId)
+    .where('on_change', '<>', 'ignore')
+    .orderBy('job_id')
+    .execute()
+  for (const dependent of dependents) {
+    const state = dependent.on_change === 'rerun' ? 'waiting' : 'stale'
+    const rows = await overlapping(trx, dialect, dependent.job_id, windows, onBroken)
+    const done = rows.filter((row) => row.state === 'succeeded' || (row.state === 'stale' && state === 'waiting'))
+    const pending = rows.filter((row) => row.state === 'pending')
+    await change(trx, done, {
+      state,
+      changed_to: null,
+      updated_at: dialect.now(),
+      ...(state === 'waiting' && { run_id: null, wait_job: null, wait_at: null }),
+    })
+    await change(trx, pending, { changed_to: state })
+    if (state === 'waiting') await upstreamChanged(trx, dialect, dependent.job_id, done, onBroken)
+  }
+}
+
+interface Row extends Window {
+  readonly id: number
+  readonly state: Tables['piko_window']['state']
+}
+
+/** The windows of a job that have a part of these, locked in the order of their starts, oldest first. */
+async function overlapping(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  windows: readonly Window[],
+  onBroken: (row: BrokenRow) => void,
+): Promise<Row[]> {
+  const sorted = windows.toSorted((one, other) => one.start.getTime() - other.start.getTime())
+  const from = (sorted[0] as Window).start
+  const end = dialect.instant((sorted.at(-1) as Window).end)
+  const around = await lastSound(trx, dialect, jobId, from, onBroken)
+  const rows: Row[] = []
+  let first = 0
+  const query = trx
+    .selectFrom('piko_window')
+    .select(['id', 'start_at', 'end_at', 'state'])
+    .where('job_id', '=', jobId)
+    .where('start_at', '<', end)
+    .orderBy('start_at')
+    .limit(PAGE)
+    .modifyEnd(dialect.forUpdate)
+  let page = query.where('start_at', '>=', around?.start_at ?? dialect.instant(from))
+  for (;;) {
+    const found = await page.execute()
+    for (const { id, state, start_at, end_at } of soundRows(dialect, 'piko_window', found, onBroken)) {
+      const row = { id, state, start: dialect.date(start_at), end: dialect.date(end_at) }
+      // Neither these nor those overlap each other: what ends before this row ends before all behind it.
+      while (first < sorted.length && (sorted[first] as Window).end <= row.start) first += 1
+      const next = sorted[first]
+      if (next && next.start < row.end) rows.push(row)
+    }
+    const last = found.at(-1)
+    if (!last || found.length < PAGE) return rows
+    page = query.where('start_at', '>', last.start_at)
+  }
+}
+
+/** The window around an instant; undefined also where it can't be read: it is left out. */
+async function lastSound(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  instant: Date,
+  onBroken: (row: BrokenRow) => void,
+) {
+  try {
+    return await lastWindow(trx, dialect, jobId, instant)
+  } catch (thrown) {
+    if (!(thrown instanceof BrokenRow)) throw thrown
+    onBroken(thrown)
+    return undefined
+  }
+}
+
+async function change(
+  trx: Transaction<Tables>,
+  rows: readonly Row[],
+  changes: UpdateObject<Tables, 'piko_window'>,
+): Promise<void> {
+  for (let from = 0; from < rows.length; from += CHUNK) {
+    const ids = rows.slice(from, from + CHUNK).map((row) => row.id)
+    await trx.updateTable('piko_window').set(changes).where('id', 'in', ids).execute()
+  }
+}

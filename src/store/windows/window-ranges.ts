@@ -1,0 +1,103 @@
+import { type Kysely } from 'kysely'
+import { assertSound } from '../values/broken-row.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { exactId } from '../values/exact-key.ts'
+import { type Tables, type WindowState } from '../tables.ts'
+
+/** Windows that one statement looks at on SQLite: a few milliseconds, whatever it asks of them. */
+const SPAN = 2_500
+
+/** Some of a job's windows, by their starts as they are stored. */
+export interface StartRange {
+  /** Undefined: from the first on. */
+  readonly from: Date | string | undefined
+  /** Windows that start before it. Undefined: to the last. */
+  readonly before: Date | string | undefined
+  /** Windows that are left out, by their ids. */
+  readonly except?: readonly number[]
+}
+
+export const ALL_STARTS: StartRange = { from: undefined, before: undefined }
+
+/**
+ * The windows of a job, or those in a state, in parts, oldest first. A server answers while the event loop turns, so all is one part there; on SQLite a
+ * statement holds the loop for as long as it takes.
+ */
+export async function* startRanges(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  { from, before, ...rest }: StartRange = ALL_STARTS,
+  state?: WindowState,
+): AsyncGenerator<StartRange> {
+  let next = from
+  while (dialect.name === 'sqlite') {
+    let query = db
+      .selectFrom('piko_window')
+      .select('start_at')
+      .where('job_id', '=', exactId(jobId))
+      .orderBy('start_at')
+      .offset(SPAN)
+      .limit(1)
+    if (next !== undefined) query = query.where('start_at', '>=', next)
+    if (before !== undefined) query = query.where('start_at', '<', before)
+    if (state !== undefined) query = query.where('state', '=', state)
+    const end = (await query.executeTakeFirst())?.start_at
+    if (end === undefined) break
+    yield { ...rest, from: next, before: end }
+    next = end
+  }
+  yield { ...rest, from: next, before }
+}
+
+/** The windows of a part, as `one`. */
+export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before, except = [] }: StartRange) {
+  let query = db.selectFrom('piko_window as one').where('one.job_id', '=', exactId(jobId))
+  if (from !== undefined) query = query.where('one.start_at', '>=', from)
+  if (before !== undefined) query = query.where('one.start_at', '<', before)
+  if (except.length > 0) query = query.where('one.id', 'not in', except)
+  return query
+}
+
+/** Those that no other window of the job follows at once; by the index (job_id, start_at). */
+export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
+  const { except = [] } = range
+  return windowsWithin(db, jobId, range).where((eb) =>
+    eb.not(
+      eb.exists(
+        eb
+          .selectFrom('piko_window as next')
+          .select('next.id')
+          .where('next.job_id', '=', exactId(jobId))
+          .whereRef('next.start_at', '=', 'one.end_at')
+          .$if(except.length > 0, (query) => query.where('next.id', 'not in', except)),
+      ),
+    ),
+  )
+}
+
+/** Start of the first window in one of these states: one read for each, by the index (job_id, state, start_at), in one statement. @throws BrokenRow */
+export async function firstInState(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  states: readonly WindowState[],
+  range: StartRange,
+): Promise<Date | undefined> {
+  const [query, ...others] = states.map((state) =>
+    db
+      .selectFrom(
+        windowsWithin(db, jobId, range)
+          .where('one.state', '=', state)
+          .select(['one.id', 'one.job_id', 'one.start_at'])
+          .orderBy('one.start_at')
+          .limit(1)
+          .as('first'),
+      )
+      .select(['first.id', 'first.job_id', 'first.start_at']),
+  )
+  if (!query) return undefined
+  const rows = await others.reduce((all, other) => all.unionAll(other), query).execute()
+  const starts = rows.map((row) => dialect.date(assertSound(dialect, 'piko_window', row).start_at).getTime())
+  return starts.length > 0 ? new Date(Math.min(...starts)) : undefined
+}

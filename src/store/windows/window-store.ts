@@ -1,0 +1,293 @@
+import { type Selectable, type Transaction } from 'kysely'
+import { type Run, type RunState } from '../../run/run.ts'
+import { PikoError } from '../../errors.ts'
+import { type InstantInput } from '../../time/instant.ts'
+import { type Window } from '../../time/window.ts'
+import { firstHole } from './coverage.ts'
+import { assertSound, soundRows } from '../values/broken-row.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { exactId } from '../values/exact-key.ts'
+import { insertRuns } from '../runs/insert-rows.ts'
+import { fromJson } from '../../json/json.ts'
+import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
+import { lastWindow } from './last-window.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
+import { inPages } from '../statements/pages.ts'
+import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
+import { type Tables, type WindowState, type WindowTable } from '../tables.ts'
+import { ledgerBounds, unrunStretches } from './unrun.ts'
+import { upstreamChanged } from './upstream-change.ts'
+import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
+import { withoutBroken } from '../values/without-broken.ts'
+
+/** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
+export interface LedgerWindow extends Window {
+  readonly jobId: string
+  readonly state: Exclude<WindowState, 'pending'> | 'queued' | 'running'
+  readonly runId: number | undefined
+  readonly attempt: number | undefined
+  readonly error: string | undefined
+  /** Of a waiting window: the job and the instant that it waits for. */
+  readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
+}
+
+export interface LedgerSummary {
+  readonly jobId: string
+  readonly counts: Readonly<Record<WindowState, number>>
+  /**
+   * Where the watermark begins: start of the first window that was planned by itself. A window before it, run by a backfill or by hand, is
+   * in the ledger and not in the prefix.
+   */
+  readonly start: Date | undefined
+  /**
+   * End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. Undefined while the ledger has no
+   * window from `start` on.
+   */
+  readonly watermark: Date | undefined
+  /** Stretches of the job's time that have no window and never ran: before the first window, between windows, behind the last. Oldest first. */
+  readonly unrun: readonly Window[]
+  /** End of the last window in the ledger. */
+  readonly end: Date | undefined
+}
+
+export interface WindowFilter {
+  readonly state?: WindowState
+  /** Windows that start at this instant or later. */
+  readonly from?: InstantInput
+  /** Windows that start before this instant. */
+  readonly to?: InstantInput
+  /** Default 100. Oldest first. */
+  readonly limit?: number
+}
+
+/** The ledger: per job, the state of every window. */
+export class WindowStore {
+  readonly #database: Database
+  readonly #runs: RunStore
+
+  constructor(database: Database, runs: RunStore) {
+    this.#database = database
+    this.#runs = runs
+  }
+
+  /**
+   * Where a job's ledger stands. The watermark is found, not kept: the first window that has not succeeded, by the index
+   * (job_id, state, start_at), is one read per state whatever the length of the ledger, and can't be left behind by two
+   * nodes that finish neighbouring windows at the same moment.
+   */
+  async summary(jobId: string): Promise<LedgerSummary> {
+    return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
+  }
+
+  async #summary(jobId: string, except: readonly number[]): Promise<LedgerSummary> {
+    const { db, dialect } = this.#database
+    const counts = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
+    const all = { ...ALL_STARTS, except }
+    for await (const range of startRanges(db, dialect, jobId, all)) {
+      const rows = await windowsWithin(db, jobId, range)
+        .select((eb) => ['one.state', eb.fn.countAll<number>().as('count')])
+        .groupBy(dialect.checkedState)
+        .execute()
+      for (const { state, count } of rows) if (state in counts) counts[state] += Number(count)
+    }
+    const bounds = await ledgerBounds(this.#database, jobId)
+    const { start } = bounds
+    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, except)
+    const summary = { jobId, counts, start, watermark: undefined, end, unrun }
+    if (!start || !end || end <= start) return summary
+    // Windows that a backfill has run beyond the planner's cursor are part of the prefix too.
+    const hole = await firstHole(db, dialect, jobId, { start, end }, except)
+    return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
+  }
+
+  async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
+    const { dialect } = this.#database
+    const { from, to } = readRange(filter)
+    let query = this.#query(jobId).orderBy('piko_window.start_at')
+    if (filter.state !== undefined) query = query.where('piko_window.state', '=', filter.state)
+    if (to) query = query.where('piko_window.start_at', '<', dialect.instant(to))
+    const first = from ? query.where('piko_window.start_at', '>=', dialect.instant(from)) : query
+    const rows = await inPages<LedgerRow>(filter.limit ?? 100, (limit, last) =>
+      (last ? query.where('piko_window.start_at', '>', last.start_at) : first).limit(limit).execute(),
+    )
+    return mapInTurns(this.#sound(rows), (row) => this.#windowOf(jobId, row))
+  }
+
+  /** What of a job's timeline is covered, and what is not. */
+  async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+    const bounds = await ledgerBounds(this.#database, jobId)
+    return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
+  }
+
+  #sound(rows: readonly LedgerRow[]): readonly LedgerRow[] {
+    const { dialect, broken } = this.#database
+    return soundRows(dialect, 'piko_window', rows, broken.report)
+  }
+
+  #query(jobId: string) {
+    return this.#database.db
+      .selectFrom('piko_window')
+      .leftJoin('piko_run', 'piko_run.id', 'piko_window.run_id')
+      .select([
+        'piko_window.id',
+        'piko_window.start_at',
+        'piko_window.end_at',
+        'piko_window.state',
+        'piko_window.run_id',
+      ])
+      .select(['piko_window.wait_job', 'piko_window.wait_at'])
+      .select(['piko_run.state as run_state', 'piko_run.attempt', 'piko_run.error'])
+      .where('piko_window.job_id', '=', exactId(jobId))
+  }
+
+  #windowOf(jobId: string, row: LedgerRow): LedgerWindow {
+    const { dialect } = this.#database
+    return {
+      jobId,
+      start: dialect.date(row.start_at),
+      end: dialect.date(row.end_at),
+      state: row.state === 'pending' ? pendingState(row.run_state) : row.state,
+      runId: row.run_id ?? undefined,
+      attempt: row.attempt ?? undefined,
+      error: messageOf(fromJson(row.error)),
+      waitsFor:
+        row.state === 'waiting' && row.wait_job !== null && row.wait_at !== null
+          ? { jobId: row.wait_job, at: dialect.date(row.wait_at) }
+          : undefined,
+    }
+  }
+
+  /** The window that ends at an instant. @throws BrokenRow */
+  async endingAt(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
+    const before = await this.#query(jobId)
+      .where('piko_window.start_at', '<', this.#database.dialect.instant(end))
+      .orderBy('piko_window.start_at', 'desc')
+      .limit(1)
+      .execute()
+    for (const row of before) assertSound(this.#database.dialect, 'piko_window', row)
+    return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end.getTime() === end.getTime())
+  }
+
+  /** The window that an instant belongs to. @throws BrokenRow */
+  async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
+    const around = await this.#query(jobId)
+      .where('piko_window.start_at', '<=', this.#database.dialect.instant(instant))
+      .orderBy('piko_window.start_at', 'desc')
+      .limit(1)
+      .execute()
+    for (const row of around) assertSound(this.#database.dialect, 'piko_window', row)
+    return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
+  }
+
+  /** Windows that exist around an instant and after it, or before it, many at a time. */
+  stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
+    const { db, dialect } = this.#database
+    return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
+  }
+
+  /** What the ledger has of these windows, by the milliseconds of their starts; what can't be read is left out. */
+  async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
+    const { db, dialect } = this.#database
+    const starts = windows.map((window) => window.start.getTime())
+    const rows = await db
+      .selectFrom('piko_window')
+      .select(['id', 'start_at', 'state'])
+      .where('job_id', '=', exactId(jobId))
+      .where('start_at', '>=', dialect.instant(new Date(Math.min(...starts))))
+      .where('start_at', '<=', dialect.instant(new Date(Math.max(...starts))))
+      .execute()
+    const sound = soundRows(dialect, 'piko_window', rows, this.#database.broken.report)
+    return new Map(sound.map((row) => [dialect.date(row.start_at).getTime(), row.state]))
+  }
+
+  /**
+   * Queues a run of one window outside the schedule. The window belongs to the new run from then on, and counts as
+   * pending until that run is settled.
+   *
+   * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
+   */
+  async enqueue(run: NewRun & { readonly window: Window }): Promise<number> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const start_at = dialect.instant(run.window.start)
+      // The planner, backfills and a change of the schedule hold this lock too: the windows' bounds stand still.
+      await trx.selectFrom('piko_job').select('id').where('id', '=', run.jobId).modifyEnd(dialect.forUpdate).execute()
+      await assertFits(trx, dialect, run)
+      const values = {
+        job_id: run.jobId,
+        start_at,
+        end_at: dialect.instant(run.window.end),
+        state: 'skipped' as const,
+        updated_at: dialect.now(),
+      }
+      // Made first when it is absent: locking a row that isn't there would lock the gap around it.
+      const insert = trx.insertInto('piko_window').values(values)
+      await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+      const row = await trx
+        .selectFrom('piko_window')
+        .select(['id', 'state', 'run_id'])
+        .where('job_id', '=', run.jobId)
+        .where('start_at', '=', start_at)
+        .modifyEnd(dialect.forUpdate)
+        .executeTakeFirstOrThrow()
+      if (row.state === 'pending') {
+        throw new PikoError(
+          'WINDOW_BUSY',
+          `window ${run.window.start.toISOString()} of job "${run.jobId}" already has run ${row.run_id}; wait until it is settled`,
+          { details: { jobId: run.jobId, start: run.window.start.toISOString(), runId: row.run_id } },
+        )
+      }
+      if (row.state === 'succeeded' || row.state === 'stale') {
+        await upstreamChanged(trx, dialect, run.jobId, [run.window], this.#database.broken.report)
+      }
+      const [runId] = await insertRuns(trx, dialect, [this.#runs.row(run)])
+      if (runId === undefined) throw new Error('the run was inserted without an id')
+      await trx
+        .updateTable('piko_window')
+        .set({ state: 'pending', run_id: runId, changed_to: null, updated_at: dialect.now() })
+        .where('id', '=', row.id)
+        .execute()
+      return runId
+    })
+  }
+}
+
+/** A row of the ledger with what is shown of its run. */
+type LedgerRow = Pick<
+  Selectable<WindowTable>,
+  'id' | 'start_at' | 'end_at' | 'state' | 'run_id' | 'wait_job' | 'wait_at'
+> & {
+  readonly run_state: RunState | null
+  readonly attempt: number | null
+  readonly error: string | null
+}
+
+/** A window that was found before the lock was held may have other bounds now. */
+async function assertFits(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { jobId, window: { start, end } }: { readonly jobId: string; readonly window: Window },
+): Promise<void> {
+  const last = await lastWindow(trx, dialect, jobId, new Date(end.getTime() - 1))
+  if (!last || dialect.date(last.end_at) <= start) return
+  if (
+    dialect.date(last.start_at).getTime() === start.getTime() &&
+    dialect.date(last.end_at).getTime() === end.getTime()
+  )
+    return
+  throw new PikoError(
+    'WINDOW_UNKNOWN',
+    `the windows of job "${jobId}" have changed: none goes from ${start.toISOString()} to ${end.toISOString()} any more; ask again`,
+    { details: { jobId, start: start.toISOString() } },
+  )
+}
+
+function pendingState(state: RunState | null): Run['state'] & ('queued' | 'running') {
+  return state === 'running' ? 'running' : 'queued'
+}
+
+function messageOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : undefined
+}

@@ -1,0 +1,217 @@
+import { CompiledQuery, type KyselyPlugin, type RootOperationNode } from 'kysely'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { CancelStore } from '../../../src/store/runs/cancel-store.ts'
+import { type Database } from '../../../src/store/connection/database.ts'
+import { ReplayStore } from '../../../src/store/runs/replay-store.ts'
+import { type BeyondWalk, RetentionStore } from '../../../src/store/history/retention-store.ts'
+import { type Store, storeOn } from '../../../src/store/store.ts'
+import { describeEachStore } from '../../support/databases.ts'
+
+const RUNS = 8_000
+const LIMIT_MS = 120_000
+
+/** How many turns the event loop had meanwhile. */
+async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let turns = 0
+  let isOver = false
+  const tick = (): void => {
+    turns += 1
+    if (!isOver) setImmediate(tick)
+  }
+  setImmediate(tick)
+  await work()
+  isOver = true
+  return turns
+}
+
+describeEachStore((fixture) => {
+  let database: Database
+  let store: Store
+
+  beforeEach(async () => {
+    database ??= await fixture.open()
+    store ??= storeOn(database)
+    await fixture.empty()
+  })
+
+  const enqueue = (count: number, jobId = 'job'): Promise<number[]> =>
+    store.runs.enqueue(
+      Array.from({ length: count }, (_, index) => ({ jobId, kind: 'manual', priority: 0, input: { index } })),
+    )
+
+  const pruneAll = async (jobId?: string): Promise<number> => {
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const step = await store.retention.step({ olderThanMs: 0, states: ['cancelled'], jobId }, after)
+      count += step.count
+      after = step.next
+    }
+    return count
+  }
+
+  it(
+    'gives the event loop turns while many runs are stored, cancelled, replayed and deleted',
+    { timeout: LIMIT_MS },
+    async () => {
+      expect(await turnsDuring(() => enqueue(RUNS))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.cancels.request({}))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.replays.replay({ jobId: 'job', state: 'cancelled' }))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => store.cancels.request({ jobId: 'job' }))).toBeGreaterThan(3)
+      expect(await turnsDuring(() => pruneAll())).toBeGreaterThan(3)
+    },
+  )
+
+  it('reaches each run once, of each job, however far their ids are apart', { timeout: LIMIT_MS }, async () => {
+    const [first = 0] = await enqueue(1, 'a')
+    await database.db
+      .updateTable('piko_run')
+      .set({ id: first + 25_000 })
+      .where('id', '=', first)
+      .execute()
+    await enqueue(700, 'a')
+    await enqueue(700, 'b')
+    expect(await store.cancels.request({})).toEqual({ cancelled: 1_401, requested: 0 })
+    expect(await store.replays.preview({ state: 'cancelled' })).toEqual({ count: 1_401, superseded: 0 })
+    expect(await store.replays.preview({ jobId: 'a', state: 'cancelled' })).toEqual({ count: 701, superseded: 0 })
+    expect(await store.replays.replay({ jobId: 'a', state: 'cancelled' })).toEqual({ count: 701, superseded: 0 })
+    expect(await store.replays.replay({ state: 'cancelled' })).toEqual({ count: 700, superseded: 0 })
+    expect(await store.replays.replay({ state: 'cancelled' })).toEqual({ count: 0, superseded: 0 })
+    expect(await store.cancels.request({ jobId: 'b' })).toEqual({ cancelled: 700, requested: 0 })
+    expect(await pruneAll('a')).toBe(0)
+    expect(await pruneAll('b')).toBe(700)
+  })
+
+  it('gives the event loop turns while a long ledger and many runs are read', { timeout: LIMIT_MS }, async () => {
+    const count = 20_000
+    const digits =
+      '(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)'
+    const number = 'a.d + 10 * b.d + 100 * c.d + 1000 * e.d'
+    for (const [tenThousand, day] of [
+      [0, '2024-01-01'],
+      [10_000, '2025-01-01'],
+    ] as const) {
+      const at = (more: number): string =>
+        fixture.name === 'sqlite'
+          ? `strftime('%Y-%m-%dT%H:%M:%fZ', '${day}', '+' || (${number} + ${more}) || ' minutes')`
+          : `DATE_ADD('${day}', INTERVAL ${number} + ${more} MINUTE)`
+      await database.sql.exec(
+        `INSERT INTO piko_window (job_id, start_at, end_at, state, updated_at)
+        SELECT 'long', ${at(0)}, ${at(1)}, CASE WHEN (${number}) % 2 = 0 THEN 'succeeded' ELSE 'failed' END, ${at(0)}
+        FROM ${digits} a, ${digits} b, ${digits} c, ${digits} e WHERE ${tenThousand} >= 0`,
+      )
+    }
+    let spans = 0
+    const turns = await turnsDuring(async () => {
+      spans = (await store.windows.coverage('long', { limit: 2 * count })).length
+    })
+    // And one that is missing between the two.
+    expect(spans).toBe(count + 1)
+    expect(turns).toBeGreaterThan(3)
+    let listed = 0
+    const listTurns = await turnsDuring(async () => {
+      listed = (await store.windows.list('long', { limit: count })).length
+    })
+    expect(listed).toBe(count)
+    expect(listTurns).toBeGreaterThan(0)
+    await enqueue(RUNS)
+    expect(await turnsDuring(() => store.runs.list({ limit: RUNS }))).toBeGreaterThan(0)
+  })
+
+  it('keeps the newest runs of each job, and those that have not ended', { timeout: LIMIT_MS }, async () => {
+    await enqueue(1_500, 'a')
+    const rare = await enqueue(3, 'b')
+    await enqueue(1_500, 'a')
+    const open = await enqueue(2, 'a')
+    await store.cancels.request({ jobId: 'b' })
+    await store.cancels.request({ jobId: 'a' })
+    await store.replays.replay({ ids: open })
+    let count = 0
+    let steps = 0
+    for (let walk: BeyondWalk | undefined, isOver = false; !isOver; steps += 1) {
+      const step = await store.retention.beyond(2, walk)
+      count += step.count
+      walk = step.walk
+      isOver = walk === undefined
+    }
+    expect(count).toBe(2_998 + 1)
+    expect(steps).toBe(4)
+    expect((await store.runs.list({ jobId: 'b' })).map(({ id }) => id)).toEqual(rare.slice(1).toReversed())
+    const kept = await store.runs.list({ jobId: 'a' })
+    expect(kept.map(({ state }) => state)).toEqual(['queued', 'queued', 'cancelled', 'cancelled'])
+  })
+
+  it('reaches the few runs of a job in a long history in few steps', { timeout: LIMIT_MS }, async () => {
+    await enqueue(1, 'rare')
+    const other = await enqueue(RUNS, 'other')
+    const [last = 0] = await enqueue(1, 'rare')
+    await database.db
+      .updateTable('piko_run')
+      .set({ id: last + 1_000_000 })
+      .where('id', '=', last)
+      .execute()
+    await store.cancels.request({ jobId: 'rare' })
+    await store.cancels.request({ ids: other.slice(0, 10) })
+    let steps = 0
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined; steps += 1) {
+      const step = await store.retention.step({ olderThanMs: 0, states: ['cancelled'], jobId: 'rare' }, after)
+      count += step.count
+      after = step.next
+    }
+    expect(count).toBe(2)
+    expect(steps).toBeLessThan(6)
+  })
+
+  it('takes more named runs than one statement does', { timeout: LIMIT_MS }, async () => {
+    const real = await enqueue(3)
+    const named = [...Array.from({ length: 40_000 }, (_, index) => 10_000_000 + index), ...real, ...real]
+    expect(await store.cancels.request({ ids: named })).toEqual({ cancelled: 3, requested: 0 })
+    expect(await store.replays.preview({ ids: named })).toEqual({ count: 3, superseded: 0 })
+    expect(await store.replays.replay({ ids: named })).toEqual({ count: 3, superseded: 0 })
+    expect(await store.cancels.request({ ids: [] })).toEqual({ cancelled: 0, requested: 0 })
+    expect(await store.replays.replay({ ids: [] })).toEqual({ count: 0, superseded: 0 })
+  })
+
+  if (fixture.name === 'sqlite')
+    describe('the statements that look for a batch', () => {
+      it.each([
+        ['cancel', (db: Database) => new CancelStore(db).request({})],
+        ['cancel of a job', (db: Database) => new CancelStore(db).request({ jobId: 'job' })],
+        ['replay', (db: Database) => new ReplayStore(db).replay({})],
+        ['replay of a job', (db: Database) => new ReplayStore(db).replay({ jobId: 'job', state: 'cancelled' })],
+        ['prune', (db: Database) => new RetentionStore(db).step({ olderThanMs: 0, states: ['failed'] }, 0)],
+        [
+          'prune of a job',
+          (db: Database) => new RetentionStore(db).step({ olderThanMs: 0, states: ['failed'], jobId: 'job' }, 0),
+        ],
+        ['retention by number', (db: Database) => new RetentionStore(db).beyond(1)],
+        [
+          'retention by number, later',
+          (db: Database) => new RetentionStore(db).beyond(1, { before: 9, met: new Map() }),
+        ],
+      ])('sort nothing: %s', async (_name, ask) => {
+        await enqueue(10)
+        const nodes: RootOperationNode[] = []
+        const plugin: KyselyPlugin = {
+          transformQuery: ({ node }) => {
+            nodes.push(node)
+            return node
+          },
+          transformResult: async ({ result }) => result,
+        }
+        await ask({ ...database, db: database.db.withPlugin(plugin) })
+        expect(nodes.length).toBeGreaterThan(0)
+        for (const node of nodes) {
+          const { sql, parameters } = database.db.getExecutor().compileQuery(node, { queryId: 'explain' })
+          if (!sql.startsWith('select')) continue
+          const plan = await database.db.executeQuery<{ detail: string }>(
+            CompiledQuery.raw(`EXPLAIN QUERY PLAN ${sql}`, [...parameters]),
+          )
+          expect(plan.rows.map(({ detail }) => detail).join('\n')).not.toMatch(
+            // Of the runs themselves: those of one batch may be sorted.
+            /piko_run[^\n]*\n[^\n]*TEMP B-TREE FOR ORDER BY/,
+          )
+        }
+      })
+    })
+})

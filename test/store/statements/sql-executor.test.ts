@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Database, openDatabase } from '../../../src/store/connection/database.ts'
+import { type SqlExecutor } from '../../../src/sql/sql.ts'
+import { createSqliteFile, describeEachStore } from '../../support/databases.ts'
+
+describe('a call past trx, inside of a transaction on SQLite', () => {
+  const file = createSqliteFile()
+  let database: Database
+  beforeAll(async () => {
+    database = await openDatabase({ sqlitePath: file.path })
+    await database.sql.exec('CREATE TABLE t (a INTEGER)')
+  })
+  afterAll(async () => {
+    await database.close()
+    file.remove()
+  })
+
+  const calls = {
+    'sql.query': () => database.sql.query('SELECT 1'),
+    'sql.exec': () => database.sql.exec('INSERT INTO t VALUES (1)'),
+    'sql.transaction': () => database.sql.transaction(async () => {}),
+  } as const
+
+  it.each(Object.entries(calls))(
+    '%s is refused at once instead of waiting for ever, and rolls back',
+    async (what, call) => {
+      const work = database.sql.transaction(async (trx) => {
+        await trx.exec('INSERT INTO t VALUES (2)')
+        await call()
+      })
+      await expect(work).rejects.toMatchObject({
+        code: 'USAGE',
+        message: `${what} inside of a transaction would wait for its own transaction: SQLite has one connection; use the trx that the function is given`,
+      })
+      expect(await database.sql.query('SELECT * FROM t')).toEqual([])
+    },
+  )
+
+  it('is no such call from beside it: that waits for its turn', async () => {
+    let isBesideDone = false
+    const begun = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    const transaction = database.sql.transaction(async () => {
+      begun.resolve()
+      await gate.promise
+      expect(isBesideDone).toBe(false)
+    })
+    await begun.promise
+    const beside = database.sql.query('SELECT 1 AS a').then((rows) => {
+      isBesideDone = true
+      return rows
+    })
+    gate.resolve()
+    await transaction
+    expect(await beside).toEqual([{ a: 1 }])
+  })
+
+  it('is none to what the transaction left behind, or to another database', async () => {
+    const other = await openDatabase({ sqlitePath: ':memory:' })
+    const gate = Promise.withResolvers<void>()
+    const left = await database.sql.transaction(async () => {
+      expect(await other.sql.query('SELECT 2 AS a')).toEqual([{ a: 2 }])
+      return { promise: gate.promise.then(() => database.sql.query('SELECT 1 AS a')) }
+    })
+    gate.resolve()
+    expect(await left.promise).toEqual([{ a: 1 }])
+    await other.close()
+  })
+})
+
+describeEachStore((store) => {
+  it('runs what goes through trx in the transaction', async () => {
+    const { sql } = await store.open()
+    const count = async (on: SqlExecutor): Promise<number> =>
+      Number((await on.query('SELECT count(*) AS n FROM piko_lock'))[0]?.['n'])
+    const before = await count(sql)
+    expect(await sql.transaction(count)).toBe(before)
+  })
+
+  if (store.name === 'mysql')
+    it('lets a call past trx take a connection of its own', async () => {
+      const { sql } = await store.open()
+      expect(await sql.transaction(async () => sql.query('SELECT 1 AS a'))).toEqual([{ a: 1 }])
+    })
+})
