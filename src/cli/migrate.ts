@@ -82,7 +82,7 @@ function looking(settings: Settings): Settings {
 }
 
 async function withDatabase(settings: Settings, use: (database: Database) => Promise<void>): Promise<void> {
-  const { databaseWarning, openSettingsDatabase } = await import('../engine/open-store.ts')
+  const { databaseWarning, openSettingsDatabase } = await import('../store/open-store.ts')
   const warning = databaseWarning(settings)
   if (warning !== undefined) say(`warning: ${warning}`)
   const database = await openSettingsDatabase(settings)

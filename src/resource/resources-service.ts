@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
-import { type ResourceClass, type ResourceContext, type ResourceMap, type ServiceClass } from '../resource/resource.ts'
-import { type Borrowed, ResourcePool, type ResourceStats } from '../resource/resource-pool.ts'
+import { type ResourceClass, type ResourceContext, type ResourceMap, type ServiceClass } from './resource.ts'
+import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
 import { Service } from '../service/service.ts'
 
 /** For loans that are on their way back when the last run has ended. */

@@ -1,4 +1,4 @@
-import { defaultPool } from '../offload/default-pool.ts'
+import { defaultPool } from './default-pool.ts'
 import { PikoError } from '../errors.ts'
 import { Service } from '../service/service.ts'
 

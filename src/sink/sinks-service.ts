@@ -1,6 +1,6 @@
 import { Service } from '../service/service.ts'
-import { type SinkEnv, type SinkMap, type SinkScope } from '../sink/sink.ts'
-import { type RunSinks, SinkPool } from '../sink/sink-pool.ts'
+import { type SinkEnv, type SinkMap, type SinkScope } from './sink.ts'
+import { type RunSinks, SinkPool } from './sink-pool.ts'
 
 /** The process's sinks. After a crash new ones serve; runs under way write to the old ones, which are closed at stop. */
 export class SinksService extends Service {

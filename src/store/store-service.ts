@@ -2,12 +2,12 @@
 import { setInterval } from 'node:timers'
 import { Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
-import { databaseGone } from '../store/connection/database-gone.ts'
-import { poolWarning } from '../store/connection/pool-size.ts'
-import { ReopenableDatabase } from '../store/connection/reopenable-database.ts'
-import { lostFile } from '../store/connection/sqlite-files.ts'
-import { type Store, storeOn } from '../store/store.ts'
-import { type OpenOptions } from '../store/connection/database.ts'
+import { databaseGone } from './connection/database-gone.ts'
+import { poolWarning } from './connection/pool-size.ts'
+import { ReopenableDatabase } from './connection/reopenable-database.ts'
+import { lostFile } from './connection/sqlite-files.ts'
+import { type Store, storeOn } from './store.ts'
+import { type OpenOptions } from './connection/database.ts'
 import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
 /** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same over restarts. */
