@@ -90,7 +90,7 @@ export {
 } from './engine/client.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
 
-export { type LockOptions } from './engine/locks.ts'
+export { type LockOptions } from './engine/attempt/locks.ts'
 
 export { HttpService } from './http/http-service.ts'
 export { type Logger } from './logger.ts'

@@ -1,5 +1,5 @@
 import { type Piko } from '../engine/app.ts'
-import { STOP_MARGIN_MS } from '../engine/stop-plan.ts'
+import { STOP_MARGIN_MS } from '../engine/execution/stop-plan.ts'
 import { redactText } from '../run/redact.ts'
 import { visible } from '../visible.ts'
 import { toError } from '../errors.ts'

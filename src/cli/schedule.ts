@@ -14,7 +14,7 @@ import { parseInstant } from './parse-instant.ts'
 import { parseLimit } from './parse-limit.ts'
 import { instantText, printResult } from './print-result.ts'
 import { scheduleText } from './schedule-text.ts'
-import { isOverridden, storedJob } from '../engine/stored-job.ts'
+import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
 import { type Column, table } from './table.ts'
 import { withApp, withAppOn } from './with-app.ts'
 

@@ -18,7 +18,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
-import { timelineOf } from './plan-job.ts'
+import { timelineOf } from './planning/plan-job.ts'
 import { storableConfig } from './run-config.ts'
 
 /** Which windows of a job to run, and how. */

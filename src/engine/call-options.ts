@@ -30,7 +30,7 @@ import { type WindowState } from '../store/tables.ts'
 import { type WindowFilter } from '../store/windows/window-store.ts'
 import { type BackfillRequest } from './backfill-control.ts'
 import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
-import { type LockOptions } from './locks.ts'
+import { type LockOptions } from './attempt/locks.ts'
 import { type PruneOptions } from './run-control.ts'
 
 const limit = wholeNumber(0)

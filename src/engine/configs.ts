@@ -1,7 +1,7 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigStore, type ConfigVersion } from '../store/jobs/config-store.ts'
 import { optionsOf } from './call-options.ts'
-import { type ConfigWatcher } from './config-watcher.ts'
+import { type ConfigWatcher } from './node/config-watcher.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { parseConfig, storableConfig } from './run-config.ts'
 

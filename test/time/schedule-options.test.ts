@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { registrationOf } from '../../src/engine/plan-job.ts'
+import { registrationOf } from '../../src/engine/planning/plan-job.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type JobSpec } from '../../src/job/spec.ts'
 import { CalendarTicks } from '../../src/time/calendar.ts'

@@ -1,0 +1,52 @@
+import { type CancelStore } from '../../store/runs/cancel-store.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { type Executor } from '../execution/executor.ts'
+import { LoopService } from '../loop/loop-service.ts'
+
+/** A cancel by any node reaches the handler within two seconds. */
+const POLL_MS = 1_000
+/** Marks that somebody has set by hand, past the counter, are found within so many polls. */
+const ASK_ANYWAY = 10
+
+/**
+ * Ends the runs of this node that somebody wants cancelled: one short query a second however many there are, and none while there
+ * are none.
+ */
+export class Cancellation extends LoopService {
+  readonly #cancels: Pick<CancelStore, 'requested' | 'mark'>
+  readonly #executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>
+  readonly #nodeId: () => string
+  #known: string | undefined
+  #polls = 0
+  #asksAgain = false
+
+  constructor(
+    cancels: Pick<CancelStore, 'requested' | 'mark'>,
+    executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>,
+    nodeId: () => string,
+    clock: Clock,
+    events: Events,
+  ) {
+    super('cancellation', clock, events)
+    this.#cancels = cancels
+    this.#executor = executor
+    this.#nodeId = nodeId
+  }
+
+  protected override async step(): Promise<number> {
+    if (this.#executor.active === 0) return POLL_MS
+    const nodeId = this.#nodeId()
+    // Before the runs: who asks meanwhile changes it again.
+    const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
+    const isNew = mark !== this.#known
+    if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
+    this.#polls = 0
+    // The run may be one whose claim was still on its way to this node.
+    this.#asksAgain = isNew
+    const runIds = this.#executor.cancellable
+    if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))
+    this.#known = mark
+    return POLL_MS
+  }
+}

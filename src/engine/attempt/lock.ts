@@ -1,0 +1,36 @@
+import { PikoError } from '../../errors.ts'
+import { type HeldLock } from '../../job/context.ts'
+
+/** See `HeldLock`. */
+export class Lock implements HeldLock {
+  readonly name: string
+  readonly fence: number
+  readonly lost: AbortSignal
+  readonly #lost = new AbortController()
+  readonly #release: (lock: Lock) => Promise<void>
+
+  /** @param release gives it back */
+  constructor(name: string, fence: number, release: (lock: Lock) => Promise<void>) {
+    this.name = name
+    this.fence = fence
+    this.lost = this.#lost.signal
+    this.#release = release
+  }
+
+  async release(): Promise<void> {
+    await this.#release(this)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release()
+  }
+
+  /** It may belong to somebody else from now on. */
+  lose(why: string): void {
+    this.#lost.abort(
+      new PikoError('LOCK_LOST', `lock "${this.name}" with fence ${this.fence} is lost: ${why}; end what it protects`, {
+        details: { name: this.name, fence: this.fence },
+      }),
+    )
+  }
+}

@@ -1,0 +1,231 @@
+import { describe, PikoError } from '../../errors.ts'
+import { Semaphore } from '../../resource/semaphore.ts'
+import { type RunLockOptions } from '../../job/context.ts'
+import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.ts'
+import { type Events } from '../../events.ts'
+import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
+import { optionsOf } from '../call-options.ts'
+import { type Clock } from '../clock.ts'
+import { Lock } from './lock.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { LoopService } from '../loop/loop-service.ts'
+
+/** How `app.locks.acquire` takes a lock. */
+export interface LockOptions extends RunLockOptions {
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal
+}
+
+/** Apart from the names of Piko's own locks. */
+const PREFIX = 'user:'
+const NAME = /^[\w.:/-]{1,120}$/
+const SHORTEST_TTL_MS = 1_000
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 500
+const RETRY_MS = 200
+/** Apart from the loop, whose steps go well meanwhile. */
+const RENEWALS = 'lock renewals'
+/** Of a lease this share is trusted, so that its owner knows of the end before another one begins. */
+const TRUSTED_SHARE = 0.8
+
+interface Holding extends LockHolding {
+  readonly lock: Lock
+  /** Lets the next one of this process go on. */
+  readonly leave: () => void
+  readonly ttlMs: number
+  /** On the clock that never jumps; counted from before the renewal was sent. */
+  trustedUntil: number
+  renewAt: number
+}
+
+/**
+ * The locks that this process holds for its users: renewed together, and lost by the clock when the database does not answer.
+ * Those of this process who want the same lock stand in line here; only the first of them asks the database.
+ */
+export class Locks extends LoopService {
+  readonly #locks: LockStore
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #held = new Map<Lock, Holding>()
+  readonly #lines = new Map<string, Semaphore>()
+  #renewing: Promise<void> | undefined
+  /** In a row. */
+  #renewalsFailed = 0
+
+  constructor(locks: LockStore, clock: Clock, events: Events) {
+    super('locks', clock, events)
+    this.#locks = locks
+    this.#clock = clock
+    this.#events = events
+  }
+
+  /**
+   * Takes a lock that one owner of all on this database holds at a time.
+   *
+   * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `STOPPED`
+   * @throws the reason of `signal`
+   * @example
+   * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })
+   */
+  async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
+    const { ttl = '30s', wait = '30s', signal } = optionsOf('locks.acquire', options)
+    if (typeof name !== 'string' || !NAME.test(name)) {
+      throw new PikoError(
+        'USAGE',
+        `the name of a lock is ${describe(name)}; expected 1 to 120 letters, digits or any of _ - . : /`,
+      )
+    }
+    const ttlMs = durationMs(ttl, 'ttl of a lock', MAX_STORED_MS)
+    if (ttlMs < SHORTEST_TTL_MS) throw new PikoError('USAGE', `ttl of a lock is "${ttl}"; expected one second or more`)
+    const deadline = this.#clock.monotonic() + durationMs(wait, 'wait of a lock')
+    signal?.throwIfAborted()
+    const leave = await this.#standInLine(name, deadline, wait, signal)
+    try {
+      return await this.#takeFirst(name, ttlMs, { deadline, wait, signal, leave })
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  /** Never waits for the database: that a lock is lost has to be told in time. */
+  protected override step(): Promise<number> {
+    const now = this.#clock.monotonic()
+    let nextAt = Infinity
+    for (const holding of this.#held.values()) {
+      if (holding.trustedUntil <= now) this.#lose(holding, 'it could not be renewed in time')
+      else nextAt = Math.min(nextAt, holding.trustedUntil, holding.renewAt)
+    }
+    const due = [...this.#held.values()].filter(({ renewAt }) => renewAt <= now)
+    if (due.length > 0) {
+      this.#renewing ??= this.#renewAll().finally(() => {
+        this.#renewing = undefined
+        this.wake()
+      })
+      nextAt = Math.min(...[...this.#held.values()].map(({ trustedUntil }) => trustedUntil))
+    }
+    return Promise.resolve(Math.max(1, nextAt - now))
+  }
+
+  /** What is still held when the process stops is given back. */
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    await this.#renewing
+    if (this.crashReason) return
+    for (const line of this.#lines.values()) line.refuseWaiting(stopped('a lock'))
+    await Promise.all([...this.#held.keys()].map((lock) => lock.release()))
+  }
+
+  async #standInLine(name: string, deadline: number, wait: Duration, signal?: AbortSignal): Promise<() => void> {
+    const line = this.#lines.get(name) ?? new Semaphore(1)
+    this.#lines.set(name, line)
+    const late = new AbortController()
+    const found = new AbortController()
+    const timer = this.#clock
+      .sleep(Math.max(0, deadline - this.#clock.monotonic()), found.signal)
+      .then(() => late.abort())
+    try {
+      await line.acquire(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
+    } catch (error) {
+      throw late.signal.aborted && !signal?.aborted ? await this.#busy(name, wait) : error
+    } finally {
+      found.abort()
+      await timer
+    }
+    let isIn = true
+    return () => {
+      if (!isIn) return
+      isIn = false
+      line.release()
+      if (line.active === 0 && line.waiting === 0) this.#lines.delete(name)
+    }
+  }
+
+  async #takeFirst(
+    name: string,
+    ttlMs: number,
+    options: { deadline: number; wait: Duration; signal: AbortSignal | undefined; leave: () => void },
+  ): Promise<Lock> {
+    const { deadline, wait, signal, leave } = options
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+      signal?.throwIfAborted()
+      const lock = await this.#take(name, ttlMs, leave)
+      if (lock) return lock
+      const leftMs = deadline - this.#clock.monotonic()
+      if (leftMs <= 0) throw await this.#busy(name, wait)
+      await this.#clock.sleep(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), signal)
+    }
+  }
+
+  async #take(name: string, ttlMs: number, leave: () => void): Promise<Lock | undefined> {
+    if (!this.isRunning) throw stopped(`lock "${name}"`)
+    const owner = crypto.randomUUID()
+    const sentAt = this.#clock.monotonic()
+    const fence = await this.#locks.acquire(`${PREFIX}${name}`, owner, ttlMs)
+    if (fence === undefined) return undefined
+    const lock = new Lock(name, fence, (given) => this.#release(given))
+    this.#held.set(lock, { name: `${PREFIX}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
+    this.wake()
+    return lock
+  }
+
+  async #renewAll(): Promise<void> {
+    const byTtl = Map.groupBy(this.#held.values(), (holding) => holding.ttlMs)
+    for (const [ttlMs, holdings] of byTtl) {
+      const sentAt = this.#clock.monotonic()
+      try {
+        const standing = await this.#locks.renewAll(holdings, ttlMs)
+        if (this.#renewalsFailed > 0) this.#renewed()
+        for (const holding of holdings) {
+          if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, ttlMs))
+          else this.#lose(holding, 'its lease has run out')
+        }
+      } catch (thrown) {
+        this.#renewalsFailed += 1
+        const failures = this.#renewalsFailed
+        reportFailure(this.#events, { loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
+        for (const holding of holdings) holding.renewAt = this.#clock.monotonic() + RETRY_MS
+      }
+    }
+  }
+
+  #renewed(): void {
+    const failures = this.#renewalsFailed
+    this.#renewalsFailed = 0
+    this.#events.emit('loop.recovered', { loop: RENEWALS, failures })
+  }
+
+  #lose(holding: Holding, why: string): void {
+    // Released meanwhile: nobody is concerned any more.
+    if (!this.#held.delete(holding.lock)) return
+    holding.lock.lose(why)
+    holding.leave()
+  }
+
+  async #release(lock: Lock): Promise<void> {
+    const holding = this.#held.get(lock)
+    if (!holding) return
+    this.#held.delete(lock)
+    try {
+      await this.#locks.release(holding.name, holding.owner, lock.fence)
+    } finally {
+      holding.leave()
+    }
+  }
+
+  async #busy(name: string, wait: Duration): Promise<PikoError> {
+    const holder = await this.#locks.holder(`${PREFIX}${name}`).catch(() => undefined)
+    const until = holder ? `; its lease runs until ${holder.expiresAt.toISOString()}` : ''
+    return new PikoError('LOCK_BUSY', `lock "${name}" is held by another owner, after a wait of ${wait}${until}`, {
+      details: { name, wait },
+    })
+  }
+}
+
+function timesOf(sentAt: number, ttlMs: number): Pick<Holding, 'trustedUntil' | 'renewAt'> {
+  return { trustedUntil: sentAt + ttlMs * TRUSTED_SHARE, renewAt: sentAt + ttlMs / 3 }
+}
+
+function stopped(what: string): PikoError {
+  return new PikoError('STOPPED', `${what} can't be taken: this node is stopping or restarting`)
+}

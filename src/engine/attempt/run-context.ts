@@ -1,0 +1,86 @@
+import { type HeldLock, type JobContext, type RunLockOptions } from '../../job/context.ts'
+import { type ResourceMap } from '../../resource/resource.ts'
+import { type SinkMap } from '../../sink/sink.ts'
+import { type SqlExecutor } from '../../sql/sql.ts'
+import { type Window } from '../../time/window.ts'
+import { type Attempt } from './attempt.ts'
+import { optionsOf } from '../call-options.ts'
+import { fanOut } from './fan-out.ts'
+import { type Logger } from '../../logger.ts'
+
+/** What a handler can do, beside what it reads. */
+export interface RunActions {
+  commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
+  progress(attempt: Attempt, done: number, total: number | undefined, message: string | undefined): void
+}
+
+type Context = JobContext<ResourceMap, unknown, SinkMap>
+
+const DEFAULT_CONCURRENCY = 8
+
+/** The context that handlers receive. The maps are erased here: the spec has typed them for the handler. */
+export class RunContext implements Context {
+  readonly runId: number
+  readonly jobId: string
+  readonly attempt: number
+  readonly fence: number
+  readonly scheduledTime: Date
+  readonly window: Window | undefined
+  readonly config: unknown
+  readonly input: unknown
+  readonly resources: Context['resources']
+  readonly sinks: Context['sinks']
+  readonly #attempt: Attempt
+  readonly #actions: RunActions
+
+  constructor(
+    attempt: Attempt,
+    config: unknown,
+    resources: Readonly<Record<string, unknown>>,
+    sinks: Readonly<Record<string, unknown>>,
+    actions: RunActions,
+  ) {
+    const { claim } = attempt
+    this.runId = claim.runId
+    this.jobId = claim.jobId
+    this.attempt = claim.attempt
+    this.fence = claim.fence
+    this.scheduledTime = claim.tick ?? claim.runAt
+    this.window = claim.window
+    this.config = config
+    this.input = claim.input
+    this.resources = resources as Context['resources']
+    this.sinks = sinks as Context['sinks']
+    this.#attempt = attempt
+    this.#actions = actions
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal
+  }
+
+  get log(): Logger {
+    return this.#attempt.log
+  }
+
+  // Each a function of its own: handlers destructure their context.
+  get commit(): Context['commit'] {
+    return (fn) => this.#actions.commit(this.#attempt, fn)
+  }
+
+  get lock(): Context['lock'] {
+    return (name, options) => this.#actions.lock(this.#attempt, name, options)
+  }
+
+  get progress(): Context['progress'] {
+    return (done, total, message) => this.#actions.progress(this.#attempt, done, total, message)
+  }
+
+  get map(): Context['map'] {
+    return async (items, fn, options = {}) => {
+      const { concurrency = DEFAULT_CONCURRENCY } = optionsOf('ctx.map', options)
+      return fanOut(items, fn, concurrency, this.signal)
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import { type HeldLock, type RunLockOptions } from '../../job/context.ts'
+import { optionsOf } from '../call-options.ts'
+import { type Locks } from './locks.ts'
+import { type Logger } from '../../logger.ts'
+
+/** The locks of one attempt: what its handler has not given back is given back when it ends. */
+export class RunLocks {
+  readonly #acquire: Locks['acquire']
+  readonly #signal: AbortSignal
+  readonly #taken: HeldLock[] = []
+
+  constructor(acquire: Locks['acquire'], signal: AbortSignal) {
+    this.#acquire = acquire
+    this.#signal = signal
+  }
+
+  // Bound: handlers destructure their context.
+  readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
+    const lock = await this.#acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
+    this.#taken.push(lock)
+    return lock
+  }
+
+  /** A database that does not answer ends them with their leases. */
+  async release(log: Logger): Promise<void> {
+    for (const end of await Promise.allSettled(this.#taken.map((lock) => lock.release()))) {
+      if (end.status === 'rejected') log.warn({ err: end.reason as unknown }, 'a lock was not given back')
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { describe, headline, isObject, safely } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { redactText } from '../../run/redact.ts'
+import { type Claim } from '../../run/run.ts'
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
+import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../../store/history/run-log-store.ts'
+import { type Events } from '../../events.ts'
+import { redactFields } from '../../telemetry/redact.ts'
+import { type Clock } from '../clock.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { LoopService } from '../loop/loop-service.ts'
+import { type Logger } from '../../logger.ts'
+
+export interface RunLogOptions {
+  /** Least level that is kept; undefined: none is. */
+  readonly level: RunLogLevel | undefined
+  /** Lines of one attempt. */
+  readonly mostLines: number
+}
+
+const FLUSH_MS = 1_000
+/** What waits for a database that does not answer; lines that come later are left out. */
+const MAX_WAITING_LINES = 20_000
+const MAX_WAITING_CHARACTERS = 50_000_000
+const LONGEST_MESSAGE = 4_000
+const LONGEST_SEARCHED = 100_000
+const LONGEST_FIELDS = 8_000
+/** Runs whose lines are lost. */
+const MAX_NAMED = 20
+
+/** Keeps what handlers log, gathered from all runs of this node and written together each second. */
+export class RunLogs extends LoopService {
+  readonly #store: RunLogStore
+  readonly #options: RunLogOptions
+  readonly #clock: Clock
+  readonly #events: Events
+  #waiting: NewRunLogLine[] = []
+  #waitingCharacters = 0
+  /** Attempts of which lines are left out, by their fences. */
+  readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
+  #flushing: Promise<void> | undefined
+
+  constructor(store: RunLogStore, options: RunLogOptions, clock: Clock, events: Events) {
+    super('run-logs', clock, events)
+    this.#store = store
+    this.#options = options
+    this.#clock = clock
+    this.#events = events
+  }
+
+  /** A logger that writes to `logger`, and keeps what it is given. */
+  capture(claim: Claim, logger: Logger): Logger {
+    const { level, mostLines } = this.#options
+    if (level === undefined) return logger
+    const least = RUN_LOG_LEVELS.indexOf(level)
+    let lines = 0
+    const levels = RUN_LOG_LEVELS.map((name, index) => {
+      const method = (fields: object | string, message?: string): void => {
+        write(logger, name, fields, message)
+        if (index < least || lines > mostLines) return
+        lines += 1
+        const isLast = lines > mostLines
+        if (isLast) this.#keep(claim, 'warn', `${mostLines} lines are kept of one attempt; what follows is left out`)
+        else if (isObject(fields)) this.#keep(claim, name, textOf(message ?? ''), fields)
+        else this.#keep(claim, name, textOf(fields))
+      }
+      return [name, method] as const
+    })
+    return Object.fromEntries(levels) as unknown as Logger
+  }
+
+  /** The lines of a run, those of this node that are not stored yet included. */
+  async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
+    if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
+    return this.#store.list(runId, filter)
+  }
+
+  protected override async step(): Promise<number> {
+    await this.#flush()
+    return FLUSH_MS
+  }
+
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (!this.crashReason) await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
+  }
+
+  /** Nothing is tried again after this. */
+  #reportLost(thrown: unknown): void {
+    const left = [...this.#leftOut.values()]
+    const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
+    const runIds = new Set([...this.#waiting.map(({ runId }) => runId), ...left.map(({ claim }) => claim.runId)])
+    this.#waiting = []
+    this.#waitingCharacters = 0
+    this.#leftOut.clear()
+    const lost = lostLines(lines, [...runIds], thrown)
+    reportFailure(this.#events, { loop: this.name, thrown: lost, retryInMs: 0, failures: 1 })
+  }
+
+  #keep(claim: Claim, level: RunLogLevel, message: string, fields?: object): void {
+    if (this.#isFull) this.#leaveOut(claim)
+    else this.#push(claim, level, message, fields)
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.length >= MAX_WAITING_LINES || this.#waitingCharacters >= MAX_WAITING_CHARACTERS
+  }
+
+  #leaveOut(claim: Claim): void {
+    const known = this.#leftOut.get(claim.fence)
+    if (known) known.lines += 1
+    else this.#leftOut.set(claim.fence, { claim, lines: 1 })
+  }
+
+  #tellLeftOut(): void {
+    for (const { claim, lines } of this.#leftOut.values())
+      this.#push(claim, 'warn', `${lines} lines are left out: the database did not take them in time`)
+    this.#leftOut.clear()
+  }
+
+  #push({ runId, fence, attempt }: Claim, level: RunLogLevel, message: string, fields?: object): void {
+    const line: NewRunLogLine = {
+      runId,
+      fence,
+      attempt,
+      at: new Date(this.#clock.now()),
+      level,
+      // Secrets are hidden before a text is cut: half a connection string is no longer known for one.
+      message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
+      fields: fieldsText(fields),
+    }
+    this.#waitingCharacters += charactersOf(line)
+    this.#waiting.push(line)
+  }
+
+  #reportRefused(line: NewRunLogLine, refusal: unknown): void {
+    reportFailure(this.#events, { loop: this.name, thrown: refusedLine(line, refusal), retryInMs: 0, failures: 1 })
+  }
+
+  #flush(): Promise<void> {
+    return (this.#flushing ??= this.#write().finally(() => (this.#flushing = undefined)))
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const count = await this.#store.add(this.#waiting, (line, refusal) => this.#reportRefused(line, refusal))
+      for (const line of this.#waiting.slice(0, count)) this.#waitingCharacters -= charactersOf(line)
+      this.#waiting = this.#waiting.slice(count)
+      if (this.#waiting.length === 0) this.#tellLeftOut()
+    }
+  }
+}
+
+function refusedLine({ runId, message }: NewRunLogLine, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `a log line of run ${runId} can't be stored and is left out: ${headline(refusal)}; it begins with ${describe(message.slice(0, 80))}`,
+    { cause: toError(refusal), details: { runId } },
+  )
+}
+
+function lostLines(lines: number, runIds: readonly number[], thrown: unknown): PikoError {
+  const some = runIds.slice(0, MAX_NAMED).join(', ')
+  const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
+  return new PikoError(
+    'RUN_LOGS_LOST',
+    `${lines} log lines of runs ${some}${more} are lost: the node stopped before the database took them: ${headline(thrown)}`,
+    { cause: toError(thrown), details: { lines, runIds: runIds.slice(0, MAX_NAMED) } },
+  )
+}
+
+function charactersOf({ message, fields }: NewRunLogLine): number {
+  return message.length + (fields?.length ?? 0)
+}
+
+/** A line that can't be written must not fail the handler that wrote it. */
+function write(logger: Logger, name: RunLogLevel, fields: object | string, message: string | undefined): void {
+  try {
+    if (typeof fields === 'string') logger[name](fields)
+    else logger[name](fields, message)
+  } catch {
+    safely(() => logger[name]({ fields: describe(fields) }, textOf(message ?? '')), undefined)
+  }
+}
+
+/** By its type it is a text. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : describe(value)
+}
+
+function fieldsText(fields: object | undefined): string | null {
+  if (!fields) return null
+  try {
+    const text = redactText(JSON.stringify(redactFields(fields)))
+    if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
+    return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
+  } catch {
+    // A BigInt, or a toJSON that throws: the line matters more than its fields.
+    return JSON.stringify({ '…': 'the fields could not be written as JSON' })
+  }
+}

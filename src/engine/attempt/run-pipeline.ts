@@ -1,0 +1,276 @@
+import { isObject } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { type HeldLock, type RunLockOptions } from '../../job/context.ts'
+import { type Outcome, type RatePlace } from '../../run/run.ts'
+import { type JobDefinition } from '../../job/spec.ts'
+import { withRunSignal } from '../../offload/signal.ts'
+import { type ResourceMap } from '../../resource/resource.ts'
+import { type Borrowed, type ResourcePool } from '../../resource/resource-pool.ts'
+import { type SinkMap } from '../../sink/sink.ts'
+import { type RunSinks, type SinkPool } from '../../sink/sink-pool.ts'
+import { type SqlDatabase, type SqlExecutor } from '../../sql/sql.ts'
+import { type ConfigVersion } from '../../store/jobs/config-store.ts'
+import { storableOutput } from '../../json/storable.ts'
+import { type Store } from '../../store/store.ts'
+import { type Events } from '../../events.ts'
+import { type Attempt } from './attempt.ts'
+import { type Locks } from './locks.ts'
+import { type RateGate } from '../claiming/rate-gate.ts'
+import { mergeConfig, parseConfig } from '../run-config.ts'
+import { type RunActions, RunContext } from './run-context.ts'
+import { RunLocks } from './run-locks.ts'
+
+export interface PipelineParts {
+  readonly borrow: ResourcePool['borrow']
+  readonly sinksFor: SinkPool['forRun']
+  readonly sql: SqlDatabase
+  /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
+  readonly commit: Store['commit']
+  readonly maxOutputBytes: () => number
+  readonly lock: Locks['acquire']
+  readonly events: Events
+  /** The config that was saved for a job and is in force. */
+  readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly rateGate: RateGate
+  /** Aborts when a stop has waited long enough for a database that does not answer. */
+  readonly abandoned: AbortSignal
+}
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
+const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
+const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async () => {} }
+
+/**
+ * What happens between a claim and its outcome: config → resources → sinks → handler → sinks flushed → resources returned.
+ *
+ * A job that has neither resources nor sinks goes without promises but for its handler's own.
+ */
+export class RunPipeline implements RunActions {
+  readonly #parts: PipelineParts
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts
+  }
+
+  /** Neither throws nor rejects. */
+  run(attempt: Attempt): Outcome | Promise<Outcome> {
+    const { job, claim } = attempt
+    const saved = this.#parts.savedConfig(claim.jobId)
+    let config: unknown
+    try {
+      config = parseConfig(job, mergeConfig(saved?.config, claim.config))
+    } catch (error) {
+      return { kind: 'failure', error: withVersion(toError(error), saved), isPermanent: true }
+    }
+    if (!isPlain(job)) return this.#whole(attempt, config)
+    return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
+  }
+
+  /** Asked for last, right before the handler is called. */
+  #isInTime({ claim: { place } }: Attempt): boolean {
+    return place === undefined || this.#parts.rateGate.isOpen(place)
+  }
+
+  async #plainLate(attempt: Attempt, config: unknown): Promise<Outcome> {
+    try {
+      return await this.#pass(
+        attempt,
+        () => this.#plain(attempt, config),
+        () => withoutTurn(attempt),
+      )
+    } catch (thrown) {
+      return outcomeOf(attempt, toError(thrown))
+    }
+  }
+
+  #pass<T>(attempt: Attempt, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+    return this.#parts.rateGate.pass(attempt, attempt.claim.place as RatePlace, begin, leave)
+  }
+
+  #plain(attempt: Attempt, config: unknown): Outcome | Promise<Outcome> {
+    let returned: unknown
+    try {
+      returned = this.#call(attempt, config, NOTHING_BORROWED, NO_SINKS)
+    } catch (thrown) {
+      return this.#plainFailure(attempt, thrown)
+    }
+    return isObject(returned)
+      ? this.#plainLater(attempt, returned as PromiseLike<unknown>)
+      : this.#plainEnd(attempt, returned)
+  }
+
+  /** An `await` stands any object: one whose `then` throws is a failure. */
+  async #plainLater(attempt: Attempt, returned: PromiseLike<unknown>): Promise<Outcome> {
+    let output: unknown
+    try {
+      output = await returned
+    } catch (thrown) {
+      return this.#plainFailure(attempt, thrown)
+    }
+    return this.#plainEnd(attempt, output)
+  }
+
+  #plainFailure(attempt: Attempt, thrown: unknown): Promise<Outcome> {
+    return this.#end(attempt, () => Promise.reject(toError(thrown)), NOTHING_BORROWED, NO_SINKS)
+  }
+
+  #plainEnd(attempt: Attempt, output: unknown): Outcome | Promise<Outcome> {
+    const isDone = output === undefined && attempt.commit === 'none' && !attempt.locks && !attempt.abortReason
+    return isDone ? { kind: 'success', output } : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
+  }
+
+  async #whole(attempt: Attempt, config: unknown): Promise<Outcome> {
+    const { job, claim, signal, log } = attempt
+    const { runId, jobId, fence, window } = claim
+    const { borrow, sinksFor, sql } = this.#parts
+    const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
+    let borrowed = NOTHING_BORROWED
+    try {
+      borrowed = await borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+      const sinks = await sinksFor((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
+      attempt.sinks = sinks
+    } catch (thrown) {
+      await returnAfter(attempt, borrowed, toError(thrown))
+      return outcomeOf(attempt, toError(thrown))
+    }
+    const { sinks } = attempt
+    const begin = (): Promise<Outcome> =>
+      this.#end(attempt, () => this.#call(attempt, config, borrowed, sinks), borrowed, sinks)
+    if (this.#isInTime(attempt)) return begin()
+    const leave = async (error: Error): Promise<void> => {
+      await sinks.discard()
+      await returnAfter(attempt, borrowed, error)
+    }
+    try {
+      return await this.#pass(attempt, begin, async () => {
+        await leave(new PikoError('STOPPED', 'the run goes back to the queue: no place within its rate is free'))
+        return withoutTurn(attempt)
+      })
+    } catch (thrown) {
+      await leave(toError(thrown))
+      return outcomeOf(attempt, toError(thrown))
+    }
+  }
+
+  #call(attempt: Attempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
+    const context = new RunContext(attempt, config, values, writers, this)
+    try {
+      return withRunSignal(attempt, () => attempt.job.handler(context, values))
+    } finally {
+      if (attempt.place) this.#parts.rateGate.begun(attempt)
+    }
+  }
+
+  /** From the handler to the outcome. */
+  async #end(attempt: Attempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
+    try {
+      try {
+        const returned = await handled()
+        // A commit that the handler did not wait for.
+        if (attempt.commit !== 'none') await attempt.committing
+        attempt.throwIfAborted()
+        // An output that can't be stored fails the run before anything of it is written, and with it only.
+        const output = storableOutput(returned, attempt.job.id, this.#parts.maxOutputBytes())
+        await sinks.flush()
+        attempt.throwIfAborted()
+        await borrowed.release({ ok: true })
+        return { kind: 'success', output }
+      } catch (error) {
+        await sinks.discard()
+        if (attempt.commit !== 'done') throw error
+        attempt.log.error({ err: error }, 'the handler failed after ctx.commit; the run has succeeded')
+        await borrowed.release({ ok: true })
+        return { kind: 'success', output: undefined }
+      }
+    } catch (thrown) {
+      await returnAfter(attempt, borrowed, toError(thrown))
+      return outcomeOf(attempt, toError(thrown))
+    } finally {
+      await attempt.locks?.release(attempt.log)
+    }
+  }
+
+  lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
+    attempt.locks ??= new RunLocks(this.#parts.lock, attempt.signal)
+    return attempt.locks.acquire(name, options)
+  }
+
+  progress({ claim }: Attempt, done: number, total: number | undefined, message: string | undefined): void {
+    this.#parts.events.emit('run.progress', { runId: claim.runId, jobId: claim.jobId, done, total, message })
+  }
+
+  async commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
+    const { claim } = attempt
+    if (attempt.commit !== 'none') {
+      throw new PikoError(
+        'USAGE',
+        `run ${claim.runId} of job "${claim.jobId}" called ctx.commit twice; it ends the run`,
+      )
+    }
+    attempt.commit = 'begun'
+    const committing = this.#commitOnce(attempt, fn)
+    attempt.committing = committing
+    return committing
+  }
+
+  async #commitOnce<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
+    const { claim, nodeId } = attempt
+    const begin = (trx: SqlExecutor): Promise<T> => {
+      attempt.throwIfAborted()
+      attempt.commit = 'begun'
+      return fn(trx)
+    }
+    const isWanted = (): void => {
+      attempt.throwIfAborted()
+      attempt.commit = 'sent'
+    }
+    try {
+      attempt.throwIfAborted()
+      await attempt.sinks?.flush()
+      const value = await this.#parts.commit(nodeId, claim, begin, { isWanted, giveUp: this.#parts.abandoned })
+      attempt.commit = 'done'
+      return value
+    } finally {
+      if (attempt.commit !== 'done') attempt.commit = 'none'
+    }
+  }
+}
+
+/** Its handler was not called: the run keeps its time, so that it is the first of its job again. */
+function withoutTurn({ claim }: Attempt): Outcome {
+  return { kind: 'interrupted', at: claim.runAt }
+}
+
+/** An abort explains whatever the handler threw after it. */
+export function outcomeOf({ abortReason }: Attempt, error: Error): Outcome {
+  if (!abortReason) return { kind: 'failure', error }
+  switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
+    case 'RUN_TIMEOUT':
+      return { kind: 'timeout', error: abortReason }
+    case 'STOPPED':
+    case 'LEASE_LOST':
+      return { kind: 'interrupted' }
+    default:
+      return { kind: 'cancelled', error: abortReason }
+  }
+}
+
+function isPlain({ spec }: JobDefinition): boolean {
+  return spec.resources === undefined && spec.sinks === undefined
+}
+
+/** The failure of the run stands; what returning its resources adds to it goes to the log. */
+async function returnAfter(attempt: Attempt, borrowed: Borrowed, error: Error): Promise<void> {
+  try {
+    await borrowed.release({ ok: false, error })
+  } catch (failure) {
+    if (failure !== error) attempt.log.error({ err: failure }, 'returning the resources of a failed run failed as well')
+  }
+}
+
+/** The schema of newer code may refuse what was saved for an older one. */
+function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
+  if (!saved || !(error instanceof PikoError)) return error
+  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko config history ${saved.jobId})`
+  return new PikoError(error.code, message, { details: { ...error.details, version: saved.version } })
+}

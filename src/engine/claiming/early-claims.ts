@@ -1,0 +1,61 @@
+import { type Clock } from '../clock.ts'
+
+/** Those that have one time. */
+interface Group<T> {
+  readonly items: readonly T[]
+  /** On the monotonic clock. */
+  readonly dueAt: number
+  readonly over: AbortController
+}
+
+/** Claims that were taken before their time, until it comes. */
+export class EarlyClaims<T> {
+  readonly #clock: Clock
+  readonly #onDue: (item: T) => void
+  readonly #groups = new Set<Group<T>>()
+  #size = 0
+
+  /** @param onDue gets each of them when its time has come, never before */
+  constructor(clock: Clock, onDue: (item: T) => void) {
+    this.#clock = clock
+    this.#onDue = onDue
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** @param ms until their time */
+  add(items: readonly T[], ms: number): void {
+    const group = { items, dueAt: this.#clock.monotonic() + ms, over: new AbortController() }
+    this.#groups.add(group)
+    this.#size += items.length
+    void this.#wait(group)
+  }
+
+  /** Takes them all back: none of them becomes due here any more. */
+  takeAll(): T[] {
+    const groups = [...this.#groups]
+    for (const group of groups) {
+      this.#remove(group)
+      group.over.abort()
+    }
+    return groups.flatMap(({ items }) => items)
+  }
+
+  async #wait(group: Group<T>): Promise<void> {
+    const { items, dueAt, over } = group
+    // A timer may fire a little too soon.
+    for (let leftMs; (leftMs = dueAt - this.#clock.monotonic()) > 0;) {
+      await this.#clock.sleep(Math.ceil(leftMs), over.signal)
+      if (over.signal.aborted) return
+    }
+    this.#remove(group)
+    for (const item of items) this.#onDue(item)
+  }
+
+  #remove(group: Group<T>): void {
+    this.#groups.delete(group)
+    this.#size -= group.items.length
+  }
+}

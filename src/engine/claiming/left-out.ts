@@ -1,0 +1,64 @@
+import { type Claim } from '../../run/run.ts'
+import { type Blocked } from '../../store/admission/admission.ts'
+
+/** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */
+const SATURATED_MS = 250
+/** So many are remembered; those over it are simply asked for again. */
+const MOST = 10_000
+
+interface Entry {
+  readonly blocked: Blocked
+  readonly until: number
+  /** It waits for the end of a run, not for a time. */
+  readonly isConcurrency: boolean
+}
+
+/** What claims leave aside for now: jobs, and runs of a job with a key, whose limit is reached. */
+export class LeftOut {
+  readonly #entries = new Map<string, Entry>()
+
+  add(blocked: Blocked, now: number): void {
+    const { retryInMs } = blocked
+    if (this.#entries.size >= MOST) return
+    this.#entries.set(nameOf(blocked), {
+      blocked,
+      until: now + (retryInMs ?? SATURATED_MS),
+      isConcurrency: retryInMs === undefined,
+    })
+  }
+
+  /** A job that this node's code does not know: its code never changes while it runs. */
+  addForGood(jobId: string): void {
+    this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
+  }
+
+  /** A run has ended: its place is free. False when nothing was left out for want of it. */
+  release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
+    if (this.#entries.size === 0) return false
+    let isFreed = false
+    for (const one of [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }]) {
+      const name = nameOf(one)
+      if (!this.#entries.get(name)?.isConcurrency) continue
+      this.#entries.delete(name)
+      isFreed = true
+    }
+    return isFreed
+  }
+
+  /** What is left out at this moment. */
+  at(now: number): Blocked[] {
+    for (const [name, { until }] of this.#entries) if (until <= now) this.#entries.delete(name)
+    return [...this.#entries.values()].map(({ blocked }) => blocked)
+  }
+
+  /** When the next of them is over. */
+  get soonest(): number {
+    let soonest = Infinity
+    for (const { until } of this.#entries.values()) soonest = Math.min(soonest, until)
+    return soonest
+  }
+}
+
+function nameOf({ jobId, concurrencyKey, rateKey, backfillId }: Blocked): string {
+  return `${jobId}\n${concurrencyKey ?? ''}\n${rateKey ?? ''}\n${String(backfillId)}`
+}

@@ -1,0 +1,139 @@
+import { toError } from '../../errors.ts'
+import { type AdmissionLimits } from '../../run/limits.ts'
+import { type RatePlace } from '../../run/run.ts'
+import { type Blocked } from '../../store/admission/admission.ts'
+import {
+  type PlaceAnswer,
+  type PlaceDelay,
+  type PlaceRequest,
+  type RateStore,
+} from '../../store/admission/rate-store.ts'
+import { type Events } from '../../events.ts'
+import { type Attempt } from '../attempt/attempt.ts'
+import { Batcher } from '../loop/batcher.ts'
+import { type Clock } from '../clock.ts'
+
+/** A run that finds no place within this time goes back to the queue: it holds a slot, and resources that others wait for. */
+const PATIENCE_MS = 1_000
+const OUTAGE_MS = 200
+const MAX_REQUESTS = 1_000
+
+export interface RateGateParts {
+  readonly rates: Pick<RateStore, 'exchange'>
+  readonly clock: Clock
+  readonly events: Events
+  /** Whether this node's lease is its own for sure. */
+  readonly holdsLease: () => boolean
+}
+
+/**
+ * Where runs wait that were too late for their places within a rate: they were claimed in time, but their resources or the event
+ * loop kept them waiting. The late runs of one turn of the event loop exchange their places in one transaction.
+ */
+export class RateGate {
+  readonly #parts: RateGateParts
+  readonly #batcher: Batcher<PlaceRequest, PlaceAnswer>
+  readonly #waiting = new Set<Blocked>()
+
+  constructor(parts: RateGateParts) {
+    this.#parts = parts
+    this.#batcher = new Batcher((requests) => this.#exchange(requests), { largest: MAX_REQUESTS })
+  }
+
+  /** The rates of the late runs. A claim would take the places that they wait for. */
+  get waiting(): readonly Blocked[] {
+    return [...this.#waiting]
+  }
+
+  /** Whether the handler may begin at this moment. */
+  isOpen({ opensAt, closesAt }: RatePlace): boolean {
+    const now = this.#parts.clock.monotonic()
+    return now >= opensAt && now <= closesAt
+  }
+
+  /**
+   * Calls `begin` as soon as the run has an open place, in the same turn of the event loop.
+   *
+   * @param leave called instead when the run has to go back to the queue
+   * @throws the reason of the attempt's abort
+   */
+  async pass<T>(attempt: Attempt, given: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+    const { claim } = attempt
+    const { clock, holdsLease } = this.#parts
+    const limit = limitOf(attempt)
+    const name = { jobId: claim.jobId, key: given.key, limit }
+    const waiting = { jobId: claim.jobId, ...(limit.isKeyed && { rateKey: given.key }) }
+    const until = clock.monotonic() + PATIENCE_MS
+    let unused: RatePlace | undefined = given
+    let lateTries = 1
+    try {
+      for (;;) {
+        if (unused) await this.#untilOpen(attempt, unused)
+        if (!holdsLease()) break
+        if (unused && this.isOpen(unused)) {
+          this.#waiting.delete(waiting)
+          attempt.place = unused
+          return await begin()
+        }
+        this.#waiting.add(waiting)
+        const answer: PlaceAnswer = await this.#batcher.add({ ...name, lateTries, unused })
+        attempt.throwIfAborted()
+        unused = 'place' in answer ? answer.place : undefined
+        if ('place' in answer) lateTries += 1
+        else if (clock.monotonic() + answer.retryInMs > until) break
+        else await this.#sleep(attempt, answer.retryInMs)
+      }
+    } finally {
+      this.#waiting.delete(waiting)
+    }
+    return await leave()
+  }
+
+  /** The first turn of the handler is over: when it lasted for longer than its place covers, the place has to be counted later. */
+  begun(attempt: Attempt): void {
+    const { place: used } = attempt
+    if (!used || this.#parts.clock.monotonic() <= used.overAt) return
+    const request = { jobId: attempt.claim.jobId, key: used.key, limit: limitOf(attempt), used }
+    void this.#postpone(request)
+  }
+
+  /** Until it is written, or its place no longer counts. */
+  async #postpone(request: PlaceDelay): Promise<void> {
+    const { clock } = this.#parts
+    const until = request.used.overAt + request.limit.perMs
+    for (;;) {
+      const answer = await this.#batcher.add(request)
+      if ('place' in answer || clock.monotonic() + answer.retryInMs > until) return
+      await clock.sleep(answer.retryInMs)
+    }
+  }
+
+  async #untilOpen(attempt: Attempt, { opensAt }: RatePlace): Promise<void> {
+    for (;;) {
+      const ms = opensAt - this.#parts.clock.monotonic()
+      if (ms <= 0) return
+      await this.#sleep(attempt, Math.ceil(ms))
+    }
+  }
+
+  async #sleep(attempt: Attempt, ms: number): Promise<void> {
+    await this.#parts.clock.sleep(ms, attempt.signal)
+    attempt.throwIfAborted()
+  }
+
+  async #exchange(requests: readonly PlaceRequest[]): Promise<PlaceAnswer[]> {
+    try {
+      return await this.#parts.rates.exchange(requests, () => this.#parts.clock.monotonic())
+    } catch (thrown) {
+      this.#parts.events.emit('loop.failed', { loop: 'rate', error: toError(thrown), retryInMs: OUTAGE_MS })
+      return requests.map(() => ({ retryInMs: OUTAGE_MS }))
+    }
+  }
+}
+
+function limitOf({ job }: Attempt): NonNullable<AdmissionLimits['rate']> {
+  const limit = job.policy.limits?.rate
+  // The claim goes by the same definition.
+  if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate, and no rate`)
+  return limit
+}

@@ -1,0 +1,86 @@
+import { type Clock } from '../clock.ts'
+import { Deadlines } from '../execution/deadlines.ts'
+
+/**
+ * While handlers take no longer than this on average, claims are taken ahead of the slots that they will have: the database's answer
+ * takes a large part of such a handler's time.
+ */
+const SHORT_MS = 100
+/** What had to wait for longer goes back to the queue: another node may have a slot for it. */
+const PATIENCE_MS = 500
+/** The weight of the last handler in the average. */
+const NEWEST = 0.05
+
+interface Entry<T> {
+  readonly item: T
+  /** On the monotonic clock. */
+  readonly since: number
+}
+
+/** Claims that wait for a slot, in order, and whether it is worth while to have any. */
+export class WaitingLine<T> {
+  readonly #clock: Clock
+  /** Apart from the deadlines of runs, at which a blocked event loop gives up the lease. */
+  readonly #deadlines: Deadlines
+  readonly #giveBack: (item: T) => void
+  readonly #entries: Entry<T>[] = []
+  /** Of handlers; undefined until the first one has ended. */
+  #averageMs: number | undefined
+  #isTimed = false
+
+  /** @param giveBack gets what has waited for too long, or is not to wait any more */
+  constructor(clock: Clock, giveBack: (item: T) => void) {
+    this.#clock = clock
+    this.#deadlines = new Deadlines(clock)
+    this.#giveBack = giveBack
+  }
+
+  get size(): number {
+    return this.#entries.length
+  }
+
+  get isWorthWhile(): boolean {
+    return this.#averageMs !== undefined && this.#averageMs <= SHORT_MS
+  }
+
+  /**
+   * How many claims so many slots are done with in 100 ms, on average; as many as slots at least. `Infinity` before a handler has shown
+   * how long it takes: what waits in vain goes back once, half a second later.
+   */
+  soonOver(slots: number): number {
+    return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
+  }
+
+  /** A handler has taken so long. */
+  took(ms: number): void {
+    const average = this.#averageMs ?? Infinity
+    this.#averageMs = average === Infinity ? ms : average + NEWEST * (ms - average)
+  }
+
+  push(item: T): void {
+    this.#entries.push({ item, since: this.#clock.monotonic() })
+    if (!this.#isTimed) this.#time(PATIENCE_MS)
+  }
+
+  shift(): T | undefined {
+    return this.#entries.shift()?.item
+  }
+
+  giveBackAll(): void {
+    this.#averageMs = Infinity
+    for (const { item } of this.#entries.splice(0)) this.#giveBack(item)
+  }
+
+  #time(ms: number): void {
+    this.#isTimed = true
+    this.#deadlines.add(ms, () => {
+      this.#isTimed = false
+      const [first] = this.#entries
+      if (!first) return
+      const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
+      if (leftMs > 0) this.#time(leftMs)
+      // Those behind it have waited for less, but would wait for as long.
+      else this.giveBackAll()
+    })
+  }
+}

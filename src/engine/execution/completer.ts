@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isFaultOfItem } from '../../sql/database-faults.ts'
+import { headline } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { type Claim, runError, type Transition } from '../../run/run.ts'
+import { halved } from '../../store/statements/halved.ts'
+import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
+import { type Events } from '../../events.ts'
+import { Batcher } from '../loop/batcher.ts'
+import { type Clock } from '../clock.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
+
+interface Item extends Finish {
+  readonly nodeId: string
+}
+
+/**
+ * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run was to
+ * be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer valid; nothing was written.
+ */
+export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
+
+const RETRY_MS = 200
+
+/**
+ * Writes the ends of runs, many a statement, guarded by their fences. While the database does not answer it keeps trying:
+ * if the node's lease ends meanwhile, another node runs the work again and the late write is refused.
+ */
+export class Completer {
+  readonly #runs: Pick<RunStore, 'finish'>
+  readonly #events: Events
+  readonly #batcher: Batcher<Item, Stored>
+  readonly #unstored: UnstoredEnds
+  #isAbandoned = false
+
+  /** @param isMoreComing whether runs begin, and may end, in the next turn of the event loop: their ends are written together */
+  constructor(runs: Pick<RunStore, 'finish'>, events: Events, clock: Clock, isMoreComing?: () => boolean) {
+    this.#runs = runs
+    this.#unstored = new UnstoredEnds(runs, clock)
+    this.#events = events
+    this.#batcher = new Batcher((items) => this.#write(items), {
+      largest: MOST_RUNS,
+      ...(isMoreComing && { isMoreComing }),
+    })
+  }
+
+  /** @param stored told how it went; `'lost'` as well when the process ends before it could be written */
+  finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
+    // The failure was told by the event, and the process ends: the lease does the rest.
+    this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
+  }
+
+  /** The claims whose ends the database refuses: their runs have been executed, and must not be again. */
+  get unstored(): Iterable<number> {
+    return this.#unstored.fences
+  }
+
+  /** Nothing is tried again from now on. */
+  stop(): void {
+    this.#unstored.stop()
+  }
+
+  /** Gives up on a database that does not answer, at the end of a shutdown. */
+  abandon(): void {
+    this.#isAbandoned = true
+  }
+
+  async #write(items: readonly Item[]): Promise<Stored[]> {
+    const others = new Map<Claim, Stored>()
+    for (const [nodeId, finishes] of Map.groupBy(items, (item) => item.nodeId)) {
+      const results = await halved(
+        finishes,
+        (some) => this.#persist(nodeId, some),
+        (finish, refusal) => this.#persistReduced(nodeId, finish, refusal, others),
+        isFaultOfItem,
+      )
+      for (const { lost, cancelled } of results) {
+        for (const claim of lost) others.set(claim, 'lost')
+        for (const claim of cancelled) others.set(claim, 'cancelled')
+      }
+    }
+    return items.map((item) => others.get(item.claim) ?? 'stored')
+  }
+
+  /** The run fails rather than stay `running`. What can't be stored even then is tried again from time to time. */
+  async #persistReduced(
+    nodeId: string,
+    { claim, transition }: Finish,
+    refusal: unknown,
+    others: Map<Claim, Stored>,
+  ): Promise<FinishResult> {
+    const error = unstorable(claim, transition, refusal)
+    const reduced: Finish = { claim, transition: { to: 'failed', error: runError(error) } }
+    try {
+      const result = await this.#persist(nodeId, [reduced])
+      others.set(claim, { unstorable: error })
+      return result
+    } catch (thrown) {
+      if (!isFaultOfItem(thrown)) throw thrown
+      this.#unstored.add(nodeId, reduced)
+      const told = { loop: 'completer', thrown: dropped(claim, thrown), retryInMs: REPEAT_MS, failures: 1 }
+      reportFailure(this.#events, told)
+      return { lost: [claim], cancelled: [] }
+    }
+  }
+
+  /** Repeats what fails for now. A refused value it throws: another try would not help. */
+  async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
+    for (let failures = 1; ; failures++) {
+      try {
+        const result = await this.#runs.finish(nodeId, finishes)
+        if (failures > 1) this.#events.emit('loop.recovered', { loop: 'completer', failures: failures - 1 })
+        return result
+      } catch (thrown) {
+        if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
+        reportFailure(this.#events, { loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+}
+
+function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: unknown): PikoError {
+  const end = transition.to === 'queued' ? 'its next attempt' : `its end as ${transition.to}`
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `${end} could not be stored: ${headline(refusal)}; the run has failed instead. Check what its handler returns, its error and its retry times`,
+    { cause: toError(refusal), details: { runId, jobId, state: transition.to } },
+  )
+}
+
+function dropped({ runId, jobId }: Claim, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running, is not executed again here, and its end is tried again every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
+    { cause: toError(refusal), details: { runId, jobId } },
+  )
+}

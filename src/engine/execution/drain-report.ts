@@ -1,0 +1,60 @@
+import { PikoError } from '../../errors.ts'
+import { type Claim } from '../../run/run.ts'
+import { type EventMap } from '../../events.ts'
+
+/** Runs that are named; of the others only the number is told. */
+const MAX_NAMED = 20
+
+/** How the runs of a node ended that were under way when its stop began. */
+export type Drained = EventMap['node.drained']
+
+/** Counts what a drain does with the runs. */
+export class DrainReport {
+  #ended = 0
+  #givenBack = 0
+  readonly #stillRunning: Claim[] = []
+  readonly #leftBehind: Claim[] = []
+
+  ended(): void {
+    this.#ended += 1
+  }
+
+  givenBack(): void {
+    this.#givenBack += 1
+  }
+
+  stillRuns(claim: Claim): void {
+    this.#stillRunning.push(claim)
+  }
+
+  leftBehind(claim: Claim): void {
+    this.#leftBehind.push(claim)
+  }
+
+  get isWorthTelling(): boolean {
+    return this.#ended + this.#givenBack + this.#leftBehind.length > 0
+  }
+
+  get drained(): Drained {
+    const named = this.#leftBehind.length > 0 ? this.#leftBehind : this.#stillRunning
+    return {
+      ended: this.#ended,
+      givenBack: this.#givenBack,
+      stillRunning: this.#stillRunning.length,
+      leftBehind: this.#leftBehind.length,
+      runs: named.slice(0, MAX_NAMED).map(({ jobId, runId }) => `${jobId} ${runId}`),
+    }
+  }
+
+  /** @throws PikoError `STOP_INCOMPLETE` when runs were left behind */
+  assertNoneLeft(): void {
+    const { leftBehind, runs } = this.drained
+    if (leftBehind === 0) return
+    const names = leftBehind > runs.length ? `${runs.join(', ')} and ${leftBehind - runs.length} more` : runs.join(', ')
+    throw new PikoError(
+      'STOP_INCOMPLETE',
+      `the ends of ${leftBehind} runs could not be stored: ${names}; another node takes them up when this node's lease ends`,
+      { details: { leftBehind, runs } },
+    )
+  }
+}

@@ -1,0 +1,65 @@
+import { type Finish, type RunStore } from '../../store/runs/run-store.ts'
+import { type Clock } from '../clock.ts'
+
+/** How often the ends are tried again. */
+export const REPEAT_MS = 60_000
+/** Ends beyond this many are left to the recovery of their claims. */
+const MAX_UNSTORED = 10_000
+
+interface Unstored {
+  readonly nodeId: string
+  readonly finish: Finish
+}
+
+/**
+ * Ends that the database refuses, even as plain failures. Their runs stay claimed by this node: given back they would be executed over and
+ * over. Somebody may remove what is in the way, so each end is tried again, alone, from time to time.
+ */
+export class UnstoredEnds {
+  readonly #runs: Pick<RunStore, 'finish'>
+  readonly #clock: Clock
+  readonly #byFence = new Map<number, Unstored>()
+  #repeating: AbortController | undefined
+
+  constructor(runs: Pick<RunStore, 'finish'>, clock: Clock) {
+    this.#runs = runs
+    this.#clock = clock
+  }
+
+  get fences(): Iterable<number> {
+    return this.#byFence.keys()
+  }
+
+  add(nodeId: string, finish: Finish): void {
+    if (this.#byFence.size >= MAX_UNSTORED) return
+    this.#byFence.set(finish.claim.fence, { nodeId, finish })
+    if (this.#repeating) return
+    this.#repeating = new AbortController()
+    void this.#repeat(this.#repeating.signal)
+  }
+
+  stop(): void {
+    this.#repeating?.abort()
+    this.#repeating = undefined
+    this.#byFence.clear()
+  }
+
+  async #repeat(signal: AbortSignal): Promise<void> {
+    while (this.#byFence.size > 0) {
+      await this.#clock.sleep(REPEAT_MS, signal)
+      for (const [fence, unstored] of this.#byFence) {
+        if (signal.aborted) return
+        if (await this.#isStored(unstored)) this.#byFence.delete(fence)
+      }
+    }
+    this.#repeating = undefined
+  }
+
+  /** Also true when the claim is no longer this node's. The refusal was reported when it came first. */
+  async #isStored({ nodeId, finish }: Unstored): Promise<boolean> {
+    return this.#runs.finish(nodeId, [finish]).then(
+      () => true,
+      () => false,
+    )
+  }
+}

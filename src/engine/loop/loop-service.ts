@@ -1,0 +1,36 @@
+import { Service } from '../../service/service.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { Loop } from './loop.ts'
+
+/** A service that repeats a step: the leader, the planner, the dispatcher and others are this. */
+export abstract class LoopService extends Service {
+  readonly #loop: Loop
+
+  constructor(name: string, clock: Clock, events: Events) {
+    super({ name })
+    this.#loop = new Loop(name, () => this.step(), clock, events)
+  }
+
+  /** One step; returns milliseconds until the next, `Infinity` to wait for `wake`. */
+  protected abstract step(): Promise<number>
+
+  /** Steps that failed in a row; 0 when the last went well. */
+  get failures(): number {
+    return this.#loop.failures
+  }
+
+  /** Makes the next step start at once. */
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  protected override onStart(): unknown {
+    this.#loop.start()
+    return undefined
+  }
+
+  protected override onStop(): unknown {
+    return this.#loop.stop()
+  }
+}

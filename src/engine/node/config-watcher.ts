@@ -1,0 +1,65 @@
+import { type ConfigStore, type ConfigVersion } from '../../store/jobs/config-store.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { LoopService } from '../loop/loop-service.ts'
+
+/**
+ * Knows the config that is in force for every job, by one short query a poll for all of them. While the database is away, or
+ * this service restarts, what was last known goes on.
+ */
+export class ConfigWatcher extends LoopService {
+  readonly #configs: ConfigStore
+  readonly #pollMs: number
+  readonly #time: Clock
+  readonly #events: Events
+  #mark = ''
+  #isFirst = true
+  /** What the database's clock is ahead of this process's. */
+  #aheadMs = 0
+  #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
+
+  constructor(configs: ConfigStore, pollMs: number, clock: Clock, events: Events) {
+    super('config-watcher', clock, events)
+    this.#configs = configs
+    this.#pollMs = pollMs
+    this.#time = clock
+    this.#events = events
+  }
+
+  /** The version in force, or undefined for a job whose config nobody has set. */
+  inForce(jobId: string): ConfigVersion | undefined {
+    const now = this.#time.now() + this.#aheadMs
+    return this.#versions.get(jobId)?.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
+  }
+
+  /** Reads again at once. */
+  async refresh(): Promise<void> {
+    const { now, mark } = await this.#configs.state()
+    this.#aheadMs = now.getTime() - this.#time.now()
+    if (mark === this.#mark) return
+    const before = this.#versions
+    const { versions: known, isAnyBroken } = await this.#configs.inForce()
+    this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
+    const isFirst = this.#isFirst
+    this.#isFirst = false
+    // To correct a row makes no new version.
+    this.#mark = isAnyBroken ? '' : mark
+    if (isFirst) return
+    for (const [jobId, versions] of this.#versions) {
+      const { version, effectiveFrom } = versions.at(-1)!
+      if (version === before.get(jobId)?.at(-1)?.version) continue
+      this.#events.emit('config.changed', { jobId, version, effectiveFrom })
+    }
+  }
+
+  /** Known before any run begins. */
+  protected override async onStart(): Promise<void> {
+    await this.refresh()
+    await super.onStart()
+  }
+
+  protected override async step(): Promise<number> {
+    await this.refresh()
+    return this.#pollMs
+  }
+}

@@ -1,0 +1,138 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { hostname, networkInterfaces } from 'node:os'
+import { toError } from '../../errors.ts'
+import { Service } from '../../service/service.ts'
+import { type DoorbellRow } from '../../store/nodes/node-store.ts'
+import { type Clock } from '../clock.ts'
+
+export interface DoorbellParts {
+  /** This node's id. */
+  readonly nodeId: () => string
+  /** Live nodes that can be rung. */
+  readonly nodes: () => Promise<readonly DoorbellRow[]>
+  /** Somebody has put work into the queue. */
+  readonly onRing: () => void
+  readonly clock: Clock
+}
+
+export interface DoorbellOptions {
+  /** Whether this process executes runs, and so can be rung. */
+  readonly listens: boolean
+  /** `'auto'`, `'off'`, or the `host:port` to listen on and to be rung at. */
+  readonly address: string
+  /** Every process of the store is on this machine. */
+  readonly isLocal: boolean
+}
+
+const LOOPBACK = '127.0.0.1'
+/** Those that are rung at once: one of them may have no free slot. */
+const RUNG = 2
+/** Who is alive is asked for at most so often, and only by those who ring. */
+const KNOWN_MS = 5_000
+const GREETING = 'piko '
+
+/**
+ * Tells other nodes at once that there is work in the queue: one UDP datagram to two of them, whose addresses stand in their rows. It
+ * carries nothing but the id of the node that is rung, and makes it look for work a little sooner than its next poll would. So nothing
+ * depends on it: a datagram that is lost, or a network that lets none through, costs up to `[piko] poll_interval`.
+ */
+export class Doorbell extends Service {
+  readonly #parts: DoorbellParts
+  readonly #options: DoorbellOptions
+  #socket: Socket | undefined
+  #address: string | undefined
+  /** Kept over a restart: it stands in the node's row. */
+  #port = 0
+  #known: readonly DoorbellRow[] = []
+  #knownAt = -Infinity
+  #isRinging = false
+
+  constructor(parts: DoorbellParts, options: DoorbellOptions) {
+    super({ name: 'doorbell' })
+    this.#parts = parts
+    this.#options = options
+  }
+
+  /** Where this node is rung, `host:port`; undefined while it can't be. */
+  get address(): string | undefined {
+    return this.#address
+  }
+
+  /** Rings other nodes. Returns at once, and never fails. */
+  ring(): void {
+    if (this.#isRinging || !this.isRunning || this.#options.address === 'off') return
+    this.#isRinging = true
+    void this.#ring()
+      // The poll finds the work.
+      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be rung'))
+      .finally(() => (this.#isRinging = false))
+  }
+
+  protected override async onStart(): Promise<void> {
+    const { listens, address } = this.#options
+    if (!listens || address === 'off') return
+    try {
+      await this.#listen()
+    } catch (error) {
+      this.#address = undefined
+      this.log.warn({ err: toError(error) }, `no doorbell at ${address}; new runs are found by polling`)
+    }
+  }
+
+  protected override onStop(): void {
+    this.#address = undefined
+    this.#socket?.close()
+    this.#socket = undefined
+  }
+
+  async #listen(): Promise<void> {
+    const { address, isLocal } = this.#options
+    const given = address === 'auto' ? undefined : addressOf(address)
+    const socket = this.#open()
+    socket.on('message', (message) => {
+      if (message.toString('latin1') === GREETING + this.#parts.nodeId()) this.#parts.onRing()
+    })
+    const listening = once(socket, 'listening')
+    socket.bind({ address: given?.host ?? (isLocal ? LOOPBACK : '0.0.0.0'), port: given?.port ?? this.#port })
+    await listening
+    this.#port = socket.address().port
+    this.#address = `${given?.host ?? (isLocal ? LOOPBACK : outsideAddress())}:${this.#port}`
+  }
+
+  /** Keeps no process alive. */
+  #open(): Socket {
+    const socket = createSocket('udp4')
+    socket.unref()
+    // An address that can't be reached is as good as a datagram that is lost.
+    socket.on('error', () => {})
+    this.#socket = socket
+    return socket
+  }
+
+  async #ring(): Promise<void> {
+    const { clock, nodes, nodeId } = this.#parts
+    if (clock.monotonic() - this.#knownAt > KNOWN_MS) {
+      this.#known = await nodes()
+      this.#knownAt = clock.monotonic()
+    }
+    const others = this.#known.filter(({ id }) => id !== nodeId())
+    const first = Math.floor(Math.random() * others.length)
+    for (const { id, host, doorbell } of [...others.slice(first), ...others.slice(0, first)].slice(0, RUNG)) {
+      const to = addressOf(doorbell)
+      const socket = this.#socket ?? this.#open()
+      socket.send(GREETING + id, to.port, host === hostname() ? LOOPBACK : to.host, () => {})
+    }
+  }
+}
+
+function addressOf(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
+}
+
+/** The first address that other machines may know this one by. */
+function outsideAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? LOOPBACK
+}

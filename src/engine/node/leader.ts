@@ -1,0 +1,102 @@
+import { toError } from '../../errors.ts'
+import { type LockStore } from '../../store/nodes/lock-store.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { LoopService } from '../loop/loop-service.ts'
+
+const LOCK = 'leader'
+
+/**
+ * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends, by a clock that
+ * never jumps and counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
+ */
+export class Leader extends LoopService {
+  readonly #locks: LockStore
+  readonly #owner: string
+  readonly #ttlMs: number
+  readonly #clock: Clock
+  readonly #events: Events
+  #epoch: number | undefined
+  #trustedUntil = 0
+  #wasLeader = false
+  #change = Promise.withResolvers<boolean>()
+
+  constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
+    super('leader', clock, events)
+    this.#locks = locks
+    this.#owner = owner
+    this.#ttlMs = ttlMs
+    this.#clock = clock
+    this.#events = events
+  }
+
+  get isLeader(): boolean {
+    return this.#epoch !== undefined && this.#clock.monotonic() < this.#trustedUntil
+  }
+
+  /** The fence of the lease: grows with every change of leader. */
+  get epoch(): number | undefined {
+    return this.isLeader ? this.#epoch : undefined
+  }
+
+  /**
+   * Resolves when this node begins to lead or ceases to, with what it does from then on.
+   *
+   * @throws the reason of `signal`
+   */
+  async changed(signal?: AbortSignal): Promise<boolean> {
+    if (!signal) return this.#change.promise
+    signal.throwIfAborted()
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = (): void => aborted.reject(toError(signal.reason))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([this.#change.promise, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** One attempt to take or to keep the lease, so that a lone node leads as soon as it has started. */
+  protected override async onStart(): Promise<void> {
+    await this.step()
+    await super.onStart()
+  }
+
+  /** After a crash the lease is kept: it is renewed when the service is back, or it ends by itself. */
+  protected override async onStop(): Promise<void> {
+    await super.onStop()
+    if (this.crashReason) return
+    const epoch = this.#epoch
+    this.#epoch = undefined
+    this.#report()
+    if (epoch !== undefined) await this.#locks.release(LOCK, this.#owner, epoch)
+  }
+
+  protected override async step(): Promise<number> {
+    try {
+      await this.#takeOrKeep()
+    } finally {
+      this.#report()
+    }
+    return this.#ttlMs / 3
+  }
+
+  async #takeOrKeep(): Promise<void> {
+    const sentAt = this.#clock.monotonic()
+    if (this.#epoch !== undefined && !(await this.#locks.renew(LOCK, this.#owner, this.#epoch, this.#ttlMs))) {
+      this.#epoch = undefined
+    }
+    this.#epoch ??= await this.#locks.acquire(LOCK, this.#owner, this.#ttlMs)
+    if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#ttlMs * 0.8
+  }
+
+  #report(): void {
+    if (this.isLeader === this.#wasLeader) return
+    this.#wasLeader = this.isLeader
+    this.#events.emit('leader.changed', { isLeader: this.isLeader, epoch: this.epoch })
+    const { resolve } = this.#change
+    this.#change = Promise.withResolvers()
+    resolve(this.isLeader)
+  }
+}

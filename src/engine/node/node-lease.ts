@@ -1,0 +1,170 @@
+import { hostname } from 'node:os'
+// Not the global one: a test that holds the time would be taken for a blocked event loop.
+import { setInterval } from 'node:timers'
+import { PikoError } from '../../errors.ts'
+import { Service } from '../../service/service.ts'
+import { type OpenOptions } from '../../store/connection/database.ts'
+import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
+import { keepHeartbeat } from '../../store/nodes/heartbeats.ts'
+import { type NodeStore } from '../../store/nodes/node-store.ts'
+import { type OpenedFile } from '../../store/connection/sqlite-files.ts'
+import { type Events } from '../../events.ts'
+import { type LeaseMemory } from './lease-memory.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+
+export interface NodeLeaseParts {
+  readonly nodes: NodeStore
+  /** Where the lease is kept, for a connection of its own. */
+  readonly options: OpenOptions
+  /** The files of the database as the store opened them. */
+  readonly files: () => readonly OpenedFile[]
+  readonly memory: LeaseMemory
+  /** What becomes of this process when its event loop is blocked. */
+  readonly block: BlockPolicy
+  /** Where this node is told of new work. */
+  readonly doorbell: () => string | undefined
+  /** Called, more than once perhaps, before the node takes its new id. */
+  readonly onLost: (reason: PikoError) => void
+  readonly events: Events
+}
+
+const REGISTER_AGAIN_MS = 200
+
+/**
+ * This process's row and its lease, renewed from a thread of its own. A node that finds its lease lost gives up what it has
+ * claimed and goes on as a new node: the old id never comes back, so nothing that was claimed under it can be finished any more.
+ */
+export class NodeLease extends Service {
+  // Of every app in this process.
+  static readonly #ownIds = new Set<string>()
+  readonly #parts: NodeLeaseParts
+  readonly #leaseMs: number
+  #id = crypto.randomUUID() as string
+  #failures = 0
+
+  /** Whether a node of this process has the id. */
+  static isOwn(nodeId: string): boolean {
+    return NodeLease.#ownIds.has(nodeId)
+  }
+
+  constructor(parts: NodeLeaseParts, leaseMs: number) {
+    super({ name: 'heartbeat' })
+    this.#parts = parts
+    this.#leaseMs = leaseMs
+  }
+
+  /** A UUID per boot, and a new one after a lost lease. */
+  get nodeId(): string {
+    return this.#id
+  }
+
+  /** Renewals that failed in a row; 0 when the last went well. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  protected override async onStart(): Promise<void> {
+    if (!NodeLease.isOwn(this.#id)) await this.#register(this.#id)
+    this.#beat()
+    await this.#keep()
+  }
+
+  /** After a crash the row stays: the lease is renewed when the service is back, or it ends by itself. */
+  protected override async onStop(): Promise<void> {
+    if (this.crashReason) return
+    NodeLease.#ownIds.delete(this.#id)
+    await this.#parts.nodes.remove([this.#id])
+  }
+
+  #beat(): void {
+    const { memory, block } = this.#parts
+    memory.beat()
+    if (block.maxMs === 0) return
+    const timer = setInterval(() => memory.beat(), lookMs(block)).unref()
+    this.defer(() => clearInterval(timer))
+  }
+
+  /** Resolves when the lease has been renewed once, or lost. */
+  #keep(): Promise<void> {
+    const { nodes, options, files, memory, block, events } = this.#parts
+    const id = this.#id
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const crash = (error: Error): void => {
+      reject(error)
+      if (this.isRunning) this.crash(error)
+    }
+    const drop = keepHeartbeat(
+      options,
+      files(),
+      { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, block, memory: memory.shared },
+      {
+        onRenewed: () => {
+          if (this.#failures > 0) this.#recovered()
+          resolve()
+        },
+        onFailed: (error, retryInMs, fault) => {
+          this.#failures += 1
+          events.emit('loop.failed', { loop: this.name, error, retryInMs, fault, failures: this.#failures })
+        },
+        onLost: (why) => {
+          resolve()
+          if (!this.shouldStop) this.addTask(() => this.#replace(id, why), 'replace')
+        },
+        onGone: (error) => {
+          this.#parts.onLost(
+            new PikoError('LEASE_LOST', `node ${id} gave its lease up: ${error.message}`, { cause: error }),
+          )
+          crash(error)
+        },
+        onCrashed: crash,
+      },
+    )
+    this.defer(drop)
+    return promise
+  }
+
+  #recovered(): void {
+    const failures = this.#failures
+    this.#failures = 0
+    this.#parts.events.emit('loop.recovered', { loop: this.name, failures })
+  }
+
+  async #replace(lost: string, why: string): Promise<void> {
+    const { nodes, onLost, events } = this.#parts
+    const reason = new PikoError('LEASE_LOST', `node ${lost} lost its lease: ${why}`)
+    onLost(reason)
+    const id = crypto.randomUUID()
+    if (!(await this.#registerUntilStopped(id))) return
+    // What was claimed meanwhile hangs on the old row as well.
+    onLost(reason)
+    NodeLease.#ownIds.delete(lost)
+    this.#id = id
+    events.emit('node.lost', { nodeId: lost, newNodeId: id })
+    // Its runs are orphans at once, also when it was this node's connection alone that did not get through.
+    await nodes.remove([lost])
+    await this.#keep()
+  }
+
+  /** A database that does not answer is asked again and again: there is no other way on. */
+  async #registerUntilStopped(id: string): Promise<boolean> {
+    while (!this.shouldStop) {
+      try {
+        await this.#register(id)
+        return true
+      } catch (thrown) {
+        this.#failures += 1
+        const failures = this.#failures
+        reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: REGISTER_AGAIN_MS, failures })
+        await this.sleep(REGISTER_AGAIN_MS)
+      }
+    }
+    return false
+  }
+
+  async #register(id: string): Promise<void> {
+    NodeLease.#ownIds.add(id)
+    const { nodes, memory, doorbell } = this.#parts
+    await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#leaseMs)
+    memory.begin(this.#leaseMs)
+  }
+}

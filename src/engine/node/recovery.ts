@@ -1,0 +1,94 @@
+import { hostname } from 'node:os'
+import { type LockStore } from '../../store/nodes/lock-store.ts'
+import { type NodeRow, type NodeStore } from '../../store/nodes/node-store.ts'
+import { MAX_RECOVERED, type RunStore } from '../../store/runs/run-store.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { LoopService } from '../loop/loop-service.ts'
+import { NodeLease } from './node-lease.ts'
+
+export interface RecoveryParts {
+  readonly runs: RunStore
+  readonly nodes: NodeStore
+  readonly locks: LockStore
+  /** This node's id. */
+  readonly nodeId: () => string
+  /** The fences of the claims that this node holds. */
+  readonly held: () => ReadonlySet<number>
+  /** Runs are in the queue again. */
+  readonly onRecovered: () => void
+  /** A run whose nodes died so many times fails. */
+  readonly mostLost: number
+  /** The store is a file of this machine. */
+  readonly isEmbedded: boolean
+  readonly clock: Clock
+  readonly events: Events
+}
+
+/**
+ * Gives runs that nobody executes back to the queue: those of nodes whose lease has run out, which any node may do, and
+ * those that this node claimed and knows nothing of, because the answer of the claim was lost. The fence keeps it exact.
+ */
+export class Recovery extends LoopService {
+  readonly #parts: RecoveryParts
+  readonly #intervalMs: number
+
+  constructor(parts: RecoveryParts, leaseMs: number) {
+    super('recovery', parts.clock, parts.events)
+    this.#parts = parts
+    this.#intervalMs = leaseMs / 3
+  }
+
+  /** What a node that died at this moment left behind is taken up before this node begins to work. */
+  protected override async onStart(): Promise<void> {
+    if (this.#parts.isEmbedded) await this.#removeDeadLocalNodes()
+    await this.#recoverOrphans()
+    await super.onStart()
+  }
+
+  /**
+   * For the embedded store, whose nodes all live on this machine: the row of a process that no longer exists is removed,
+   * and its lead is over, at once instead of when its lease ends, so that a killed process is picked up again without a wait.
+   */
+  async #removeDeadLocalNodes(): Promise<void> {
+    const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
+    const ids = dead.map((node) => node.id)
+    await this.#parts.locks.releaseAll(ids)
+    await this.#parts.nodes.remove(ids)
+  }
+
+  protected override async step(): Promise<number> {
+    const { runs, nodeId, held, onRecovered } = this.#parts
+    const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs)
+    if (given > 0) onRecovered()
+    // Only for more of them: a node that claims until it sees that its lease is gone would have the same runs back at once.
+    return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
+  }
+
+  async #recoverOrphans(): Promise<number> {
+    const { runs, nodes, events, onRecovered } = this.#parts
+    // Whether this node's own lease is lost is for its heartbeat to say: it claims, and has handlers under way, until then.
+    const ownId = this.#parts.nodeId()
+    const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
+    const { count, nodeIds } = await runs.recover(this.#parts.mostLost, ownId)
+    // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
+    await nodes.remove(expired.map((node) => node.id))
+    if (count > 0) {
+      events.emit('runs.recovered', { count, nodeIds })
+      onRecovered()
+    }
+    return count
+  }
+}
+
+function isAlive(node: NodeRow): boolean {
+  // A row with this process's pid may be of an earlier process: in containers the pid is always 1.
+  if (node.pid === process.pid) return NodeLease.isOwn(node.id)
+  try {
+    process.kill(node.pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: the process is there and belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,240 @@
+import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../../job/spec.ts'
+import { type DueJob, type JobRegistration, type PlanDecision } from '../../store/jobs/job-store.ts'
+import { type StoredGeneration } from '../../store/windows/generations.ts'
+import { type NewRun } from '../../store/runs/run-store.ts'
+import { type StoredWindows } from '../../store/windows/stored-windows.ts'
+import { LAST_INSTANT_MS } from '../../time/instant.ts'
+import { jitterOf } from '../../time/jitter.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
+import { defaultsOf, storedSchedule, windowDefaults } from '../../time/stored-schedule.ts'
+import { Timeline, type Window } from '../../time/window.ts'
+
+/** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
+const LARGEST_STEP = 500
+/** Windows of one job that wait in the queue at most; more are planned as these are settled. */
+const MOST_PENDING = 1_000
+const FULL_QUEUE_PAUSE_MS = 250
+
+/** Where planning begins for a job that is new. */
+export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
+  const { schedule: spec, windows } = job.policy
+  const begin = spec ? beginOf(Schedule.of(spec, job.id), windows, spec.kind === 'at' ? new Date(0) : now, now) : {}
+  return {
+    id: job.id,
+    description: job.description,
+    schedule: spec ? scheduleJson(spec) : null,
+    windows: windows ? JSON.stringify(windows) : null,
+    dependsOn: job.policy.dependsOn,
+    onUpstreamChange: job.policy.onUpstreamChange,
+    begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
+    ...(spec &&
+      windows && {
+        isBoundary: (instant: Date, stored: string) =>
+          timelineOf(job, windows, [{ start: windows.start, schedule: stored }]).startingAt(instant) !== undefined,
+      }),
+  }
+}
+
+interface Begin {
+  readonly nextTick?: Date | undefined
+  readonly windowCursor?: Date | undefined
+}
+
+function beginOf(schedule: Schedule, windows: WindowPolicy | undefined, after: Date, now: Date): Begin {
+  if (!windows) return { nextTick: schedule.next(after) }
+  const timeline = new Timeline(schedule, windows)
+  const windowCursor = firstCursor(timeline, windows, now)
+  return { windowCursor, nextTick: timeline.windowFrom(windowCursor)?.end }
+}
+
+function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date {
+  switch (windows.catchUp) {
+    case 'all':
+      return windows.start
+    case 'latest':
+      return timeline.latestBefore(now)?.start ?? windows.start
+    case 'none':
+      return timeline.latestBefore(now)?.end ?? windows.start
+  }
+}
+
+/**
+ * Whether this code and the code that registered the job last agree that it has windows. During a deploy they may not: then the nodes of
+ * the other code plan it. Ticks are no windows, and a ledger is not planned as ticks. Pure.
+ */
+export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
+  return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
+}
+
+/**
+ * What is to happen for a job that is due. Pure.
+ *
+ * @param now   the planner's clock
+ * @param until how far ahead runs are planned; they start at their tick, not before
+ */
+export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
+  const { windows } = job.policy
+  const spec = scheduleInForce(job, due.schedule)
+  if (!spec)
+    return {
+      jobId: due.id,
+      runs: [],
+      skippedWindows: [],
+      waitingWindows: [],
+      nextTick: undefined,
+      planAt: undefined,
+      windowCursor: due.windowCursor,
+    }
+  return windows
+    ? planWindows(job, timelineOf(job, windows, due.generations), windows, due, now, until)
+    : planTicks(job, Schedule.of(spec, job.id), due, now, until)
+}
+
+/**
+ * What the database says, which somebody may have edited.
+ *
+ * @throws PikoError `SCHEDULE_INVALID`
+ */
+export function scheduleInForce(job: JobDefinition, stored: string | null | undefined): ScheduleSpec | undefined {
+  const { schedule, windows } = job.policy
+  if (stored === undefined || (schedule && scheduleJson(schedule) === stored)) return schedule
+  if (stored === null) return undefined
+  const ofWindows = windows && windowDefaults(windows.start.toISOString())
+  return storedSchedule(stored, { ...defaultsOf(schedule), ...ofWindows }, job.id)
+}
+
+/** The windows of a job, each by the schedule that was in force at its time. */
+export function timelineOf(
+  job: JobDefinition,
+  windows: WindowPolicy,
+  generations: readonly StoredGeneration[] = [],
+): Timeline {
+  const known = generations.flatMap(({ start, schedule }) => {
+    const spec = scheduleInForce(job, schedule)
+    return spec ? { start, schedule: Schedule.of(spec, job.id) } : []
+  })
+  if (known.length > 0) return new Timeline(Schedule.across(known), windows)
+  return new Timeline(Schedule.of(job.policy.schedule as ScheduleSpec, job.id), windows)
+}
+
+/** A tick is skipped while so many runs of its job are queued or running. */
+const MOST_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
+  allow: Infinity,
+  skip: 1,
+  bufferOne: 2,
+  bufferAll: Infinity,
+  cancelOther: Infinity,
+}
+
+function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
+  const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
+  // What is under way is known at the tick, not before.
+  const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
+  const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
+  const runs: NewRun[] = []
+  let { active } = due
+  let tick: Date | undefined = due.nextTick
+  while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
+    const next = schedule.next(tick)
+    const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs && tick < caughtUpFrom
+    const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
+    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MOST_ACTIVE[overlap] ? 'overlap' : undefined
+    runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: startOf(job, tick), tick, skipped })
+    if (skipped === undefined) active += 1
+    tick = next
+  }
+  return {
+    jobId: job.id,
+    runs,
+    skippedWindows: [],
+    waitingWindows: [],
+    nextTick: tick,
+    planAt: tick,
+    windowCursor: undefined,
+  }
+}
+
+/** The first of the last `limit` ticks before an instant; the instant itself for none. */
+function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
+  let from = before
+  for (let count = 0; count < limit; count++) {
+    const previous = schedule.previous(from)
+    if (!previous) break
+    from = previous
+  }
+  return from
+}
+
+function startOf({ id, policy }: JobDefinition, tick: Date): Date {
+  return new Date(Math.min(LAST_INSTANT_MS, tick.getTime() + jitterOf(id, tick, policy.jitterMs)))
+}
+
+function planWindows(
+  job: JobDefinition,
+  free: Timeline,
+  windows: WindowPolicy,
+  due: DueJob,
+  now: Date,
+  until: Date,
+): PlanDecision {
+  const { windows: stored, until: knownUntil } = due.beyond ?? NONE_BEYOND
+  const timeline = free.around(stored)
+  const exists = new Set(stored.map(({ start }) => start.getTime()))
+  const horizon = knownUntil && knownUntil < until ? knownUntil : until
+  const runs: NewRun[] = []
+  const skippedWindows: Window[] = []
+  const waitingWindows: Window[] = []
+  const waits = job.policy.dependsOn.length > 0
+  const planned = (): number => runs.length + waitingWindows.length
+  const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
+  const room = MOST_PENDING - due.pending
+  const place = (window: Window): void => {
+    const isSkipped =
+      (latest !== undefined && window.end < latest.end) ||
+      (windows.catchUp === 'none' && now.getTime() - window.end.getTime() > job.policy.misfireGraceMs)
+    if (isSkipped) skippedWindows.push(window)
+    else if (waits) waitingWindows.push(window)
+    else
+      runs.push({
+        jobId: job.id,
+        kind: 'scheduled',
+        priority: job.policy.priority,
+        runAt: startOf(job, window.end),
+        tick: window.end,
+        window,
+      })
+  }
+  let cursor = cursorOf(due, windows, stored)
+  let next = timeline.windowFrom(cursor)
+  let looked = 0
+  while (next && next.end <= horizon && planned() < room && looked < LARGEST_STEP) {
+    looked += 1
+    cursor = next.end
+    if (!exists.has(next.start.getTime())) place(next)
+    next = timeline.windowFrom(cursor)
+  }
+  const isDue = next !== undefined && next.end <= until
+  const isCut = knownUntil !== undefined && (isDue || cursor < windows.start)
+  return {
+    jobId: job.id,
+    runs,
+    skippedWindows,
+    waitingWindows,
+    nextTick: next?.end,
+    // What comes after the windows that are known, the next pass plans.
+    planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : next?.end,
+    windowCursor: cursor,
+  }
+}
+
+const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
+
+/**
+ * Where planning goes on. The start may have been moved past what an earlier one left, and a cursor that somebody has set back may lie
+ * inside of a window. What is known of the ledger is not left behind.
+ */
+function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
+  const wanted = windowCursor && windowCursor > start ? windowCursor : start
+  const cursor = beyond?.until && beyond.until < wanted ? beyond.until : wanted
+  return stored.find((window) => window.start < cursor && window.end > cursor)?.end ?? cursor
+}

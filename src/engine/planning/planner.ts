@@ -1,0 +1,372 @@
+import { databaseFault } from '../../sql/database-faults.ts'
+import { messageOf } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { type JobRegistry } from '../../job/registry.ts'
+import { type JobDefinition } from '../../job/spec.ts'
+import {
+  type Agenda,
+  type DueJob,
+  type JobStore,
+  type PlanDecision,
+  type PlanResult,
+  type PlanScope,
+} from '../../store/jobs/job-store.ts'
+import { type CancelStore } from '../../store/runs/cancel-store.ts'
+import { BrokenRow } from '../../store/values/broken-row.ts'
+import { type ConfigVersion } from '../../store/jobs/config-store.ts'
+import { type Events } from '../../events.ts'
+import { withKeys } from '../admission-keys.ts'
+import { isOptionFault } from '../../option-function.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
+import { type Clock } from '../clock.ts'
+import { type Leader } from '../node/leader.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { LoopService } from '../loop/loop-service.ts'
+import { type OwnPlans } from './own-plans.ts'
+import { RefusedPlans } from './refused-plans.ts'
+import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
+
+const JOBS_PER_PASS = 2_000
+/** Of one transaction, about; the jobs behind them come next. */
+const RUNS_PER_PASS = 10_000
+/** A job that can't be planned, because its functions throw or another node gave it another form, is looked at again after this. */
+const PAUSE_MS = 10_000
+
+/** Overlap policies that need to know what is under way when the tick comes. */
+const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
+
+/**
+ * Planned is one poll interval ahead, so that an edit or a pause counts for every tick that is a poll interval away. Looks are so many
+ * to an interval: one that is late by a third of it leaves no tick late.
+ */
+const LOOKS = 1.5
+
+/**
+ * When the next tick is known, the look comes as soon as it may be planned: thousands of jobs may have that tick, and planning them takes a
+ * part of the interval. So many looks to an interval at most.
+ */
+const MAX_LOOKS = 4
+
+/** An edit that the leader has not taken up after this number of poll intervals is of a job that its code does not know. */
+const LEFT_EDIT = 2
+
+/** A follower that plans nothing and sees nothing due looks after this number of poll intervals. */
+const MAX_FOLLOWER_PAUSE = 2
+
+/** A job whose schedule somebody has edited. */
+type Edit = Awaited<ReturnType<JobStore['edited']>>[number]
+
+interface LeftEdit {
+  readonly schedule: string | null
+  readonly sinceMs: number
+}
+
+/**
+ * Turns due ticks into runs, many jobs a transaction.
+ *
+ * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans those that are its own (see `OwnPlans`),
+ * ahead too, but after the leader had its turn. It also plans what the leader leaves behind, and what was edited of that. A tick is
+ * unique, so planning beside the leader does no harm.
+ */
+export class Planner extends LoopService {
+  readonly #jobs: JobStore
+  readonly #agenda: (scope: PlanScope) => Promise<Agenda>
+  // Of other nodes: this node's code does not know them, and leaves them untouched.
+  readonly #unknown = new Set<string>()
+  // Of this node's code too, but another node has given them windows or taken theirs: left to that node until then, in epoch milliseconds.
+  readonly #otherForm = new Map<string, number>()
+  // Edited schedules that can't be read.
+  readonly #refused = new Map<string, string | null>()
+  /** Until when an edit is left alone, because a function of its job failed. */
+  readonly #paused = new Map<string, number>()
+  // Those that the leader had not taken up when this node looked last.
+  #leftEdits: ReadonlyMap<string, LeftEdit> = new Map()
+  readonly #setAside: RefusedPlans
+  readonly #registry: JobRegistry
+  /** Jobs whose ticks cancel the runs before. */
+  readonly #cancelling: readonly string[]
+  readonly #leader: Leader
+  readonly #own: OwnPlans
+  readonly #cancels: Pick<CancelStore, 'request'>
+  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #pollMs: number
+  readonly #events: Events
+  readonly #onPlanned: (runAts: readonly Date[]) => void
+
+  /** @param onPlanned gets the times at which the planned runs are due */
+  constructor(
+    parts: {
+      jobs: JobStore
+      agenda: (scope: PlanScope) => Promise<Agenda>
+      registry: JobRegistry
+      leader: Leader
+      own: OwnPlans
+      cancels: Pick<CancelStore, 'request'>
+      savedConfig: (jobId: string) => ConfigVersion | undefined
+      clock: Clock
+      events: Events
+    },
+    pollMs: number,
+    onPlanned: (runAts: readonly Date[]) => void,
+  ) {
+    super('planner', parts.clock, parts.events)
+    this.#jobs = parts.jobs
+    this.#agenda = parts.agenda
+    this.#registry = parts.registry
+    this.#cancelling = [...parts.registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
+    this.#leader = parts.leader
+    this.#own = parts.own
+    this.#cancels = parts.cancels
+    this.#savedConfig = parts.savedConfig
+    this.#events = parts.events
+    this.#setAside = new RefusedPlans(parts.clock, parts.events)
+    this.#pollMs = pollMs
+    this.#onPlanned = onPlanned
+    parts.events.on('leader.changed', ({ isLeader }) => {
+      if (!isLeader) return
+      this.#refused.clear()
+      this.wake()
+    })
+  }
+
+  protected override async step(): Promise<number> {
+    if (this.#registry.size === 0) return Infinity
+    return this.#leader.isLeader ? this.#lead() : this.#follow()
+  }
+
+  async #lead(): Promise<number> {
+    const agenda = await this.#look()
+    if (agenda.hasEdits) await this.#takeUp(await this.#jobs.edited(), agenda.now)
+    const until = new Date(agenda.now.getTime() + this.#pollMs)
+    if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
+    const { due, written } = await this.#plan(agenda.now, until, until)
+    // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
+    const hasWritten = written.some(
+      ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
+    )
+    if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
+    return this.#pauseUntil(await this.#agenda(this.#scope))
+  }
+
+  async #look(): Promise<Agenda> {
+    const agenda = await this.#agenda(this.#scope)
+    for (const [id, untilMs] of this.#otherForm) if (untilMs <= agenda.now.getTime()) this.#otherForm.delete(id)
+    return agenda
+  }
+
+  /** A row of `piko_job` that somebody has edited by hand, or by a tool, counts from now on. */
+  async #takeUp(edits: readonly Edit[], now: Date): Promise<void> {
+    for (const { id, schedule } of edits) {
+      const job = this.#registry.find(id)
+      if (!job || this.#refused.get(id) === schedule || this.#isPaused(id, now)) continue
+      const edit = this.#readEdit(job, schedule, now)
+      if (!edit) continue
+      try {
+        const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+        this.#refused.delete(id)
+        if (isTakenUp) this.#own.keep(id, edit.nextTick)
+        if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
+      } catch (thrown) {
+        // One that can be read and not stored must not keep all other jobs from being planned.
+        if (databaseFault(thrown) === 'outage') throw thrown
+        if (thrown instanceof BrokenRow) {
+          this.#paused.set(id, now.getTime() + PAUSE_MS)
+          this.#jobs.broken.report(thrown)
+        } else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
+      }
+    }
+  }
+
+  #readEdit(
+    job: JobDefinition,
+    schedule: string | null,
+    now: Date,
+  ): { spec: ScheduleSpec | undefined; nextTick: Date | undefined } | undefined {
+    try {
+      const spec = scheduleInForce(job, schedule)
+      // With windows the planner finds the next tick from the cursor.
+      return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
+    } catch (thrown) {
+      if (isOptionFault(thrown, job.id)) {
+        // The row is as good as it was: the job's own function fails.
+        this.#paused.set(job.id, now.getTime() + PAUSE_MS)
+        if (this.#leader.isLeader)
+          this.#events.emit('loop.failed', {
+            loop: this.name,
+            error: unplannable(job.id, thrown),
+            retryInMs: PAUSE_MS,
+          })
+        return undefined
+      }
+      // Said once: the schedule that was planned goes on until somebody mends the row.
+      this.#refused.set(job.id, schedule)
+      if (this.#leader.isLeader)
+        this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
+      return undefined
+    }
+  }
+
+  #isPaused(jobId: string, now: Date): boolean {
+    return (this.#paused.get(jobId) ?? -Infinity) > now.getTime()
+  }
+
+  async #follow(): Promise<number> {
+    const { now, nextPlanAt, hasEdits } = await this.#look()
+    // The leader has seen by now what is due until then: it looks more often than that.
+    const turnMs = this.#pollMs / MAX_LOOKS
+    await this.#takeUpLeft(hasEdits ? await this.#jobs.edited() : [], now)
+    await this.#planOwn(now, new Date(now.getTime() + turnMs))
+    const late = new Date(now.getTime() - turnMs)
+    if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
+    const lateInMs = (nextPlanAt?.getTime() ?? Infinity) + turnMs - now.getTime()
+    const lookMs = Math.min(Math.max(this.#pollMs / LOOKS, lateInMs), this.#pollMs * MAX_FOLLOWER_PAUSE)
+    const ownInMs = this.#own.nextMs - now.getTime()
+    return Math.min(lookMs, Math.max(5, ownInMs > turnMs ? ownInMs - turnMs : ownInMs))
+  }
+
+  async #planOwn(now: Date, due: Date): Promise<void> {
+    const only = this.#own.dueBy(due, JOBS_PER_PASS)
+    if (only.length === 0) return
+    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#pollMs), { only })
+    this.#own.settle(only, written, due)
+  }
+
+  /** Of edits that the leader leaves. */
+  async #takeUpLeft(edits: readonly Edit[], now: Date): Promise<void> {
+    const before = this.#leftEdits
+    const nowMs = now.getTime()
+    this.#leftEdits = new Map(
+      edits.map(({ id, schedule }) => {
+        const known = before.get(id)
+        return [id, { schedule, sinceMs: known?.schedule === schedule ? known.sinceMs : nowMs }]
+      }),
+    )
+    const leftMs = this.#pollMs * LEFT_EDIT
+    await this.#takeUp(
+      edits.filter(({ id }) => nowMs - (this.#leftEdits.get(id)?.sinceMs ?? nowMs) >= leftMs),
+      now,
+    )
+  }
+
+  /** Whichever list is shorter, without the jobs that were refused a moment ago. */
+  get #scope(): PlanScope {
+    const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
+    return this.#unknown.size > this.#registry.size
+      ? { only: this.#registry.ids.filter((id) => !aside.has(id)) }
+      : { except: [...this.#unknown, ...aside] }
+  }
+
+  #pauseUntil({ now, nextPlanAt }: Agenda): number {
+    const lookMs = this.#pollMs / LOOKS
+    if (!nextPlanAt) return lookMs
+    const ms = nextPlanAt.getTime() - now.getTime()
+    // One that is within the interval waits for its tick.
+    return Math.min(lookMs, ms > this.#pollMs ? Math.max(this.#pollMs / MAX_LOOKS, ms - this.#pollMs) : Math.max(5, ms))
+  }
+
+  /**
+   * One pass. Every instant is the database's: the clocks of two nodes differ.
+   *
+   * @param due   jobs whose time is not after this are looked at
+   * @param until how far they are planned
+   */
+  async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
+    await this.#cancelOthers(now, scope)
+    const result = await this.#jobs.plan(
+      due,
+      JOBS_PER_PASS,
+      (jobs) => this.#decideAll(jobs, now, until),
+      (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
+      scope,
+    )
+    for (const { jobId, planAt } of result.written) this.#own.keep(jobId, planAt)
+    this.#report(result.written)
+    for (const refused of result.refused) {
+      this.#setAside.add(refused)
+      this.#own.giveUp(refused.jobId)
+    }
+    return result
+  }
+
+  /**
+   * Before the tick is planned, not after: a process that dies between the two has cancelled what the next leader's tick would
+   * cancel, and has lost no tick.
+   */
+  async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
+    const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
+    const ids = await this.#jobs.overlapped(now, jobIds)
+    if (ids.length > 0) await this.#cancels.request({ ids })
+  }
+
+  #decideAll(jobs: readonly DueJob[], now: Date, until: Date): PlanDecision[] {
+    const decisions: PlanDecision[] = []
+    let count = 0
+    for (const job of jobs) {
+      if (count >= RUNS_PER_PASS) break
+      const decision = this.#decide(job, now, until)
+      if (!decision) continue
+      decisions.push(decision)
+      count += decision.runs.length + decision.skippedWindows.length + decision.waitingWindows.length
+    }
+    return decisions
+  }
+
+  #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {
+    const job = this.#registry.find(due.id)
+    if (!job || !isPlannedHere(job, due)) {
+      if (job) this.#otherForm.set(due.id, now.getTime() + PAUSE_MS)
+      else this.#unknown.add(due.id)
+      this.#own.giveUp(due.id)
+      return undefined
+    }
+    try {
+      const decision = planJob(job, due, now, until)
+      const saved = this.#savedConfig(job.id)?.config
+      return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
+    } catch (thrown) {
+      // The functions are the user's: one job that fails must not hold up the others.
+      const problem = unplannable(job.id, thrown)
+      this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
+      return postponed(due, now)
+    }
+  }
+
+  #report(decisions: readonly PlanDecision[]): void {
+    const runAts: Date[] = []
+    for (const { jobId, runs, skippedWindows } of decisions) {
+      if (skippedWindows.length > 0) this.#events.emit('windows.skipped', { jobId, count: skippedWindows.length })
+      let planned = 0
+      for (const run of runs) {
+        if (run.skipped !== undefined && run.tick)
+          this.#events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
+        else {
+          planned += 1
+          if (run.runAt) runAts.push(run.runAt)
+        }
+      }
+      if (planned > 0) this.#events.emit('runs.planned', { jobId, count: planned })
+    }
+    if (runAts.length > 0) this.#onPlanned(runAts)
+  }
+}
+
+/** What a function of the job threw stays the cause. */
+function unplannable(jobId: string, thrown: unknown): PikoError {
+  const isOption = isOptionFault(thrown, jobId)
+  return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {
+    cause: isOption && thrown.cause !== undefined ? thrown.cause : thrown,
+    details: isOption ? { ...thrown.details } : { jobId },
+  })
+}
+
+function postponed(due: DueJob, now: Date): PlanDecision {
+  return {
+    jobId: due.id,
+    runs: [],
+    skippedWindows: [],
+    waitingWindows: [],
+    nextTick: due.nextTick,
+    planAt: new Date(now.getTime() + PAUSE_MS),
+    windowCursor: due.windowCursor,
+  }
+}

@@ -1,0 +1,55 @@
+import { headline } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { BrokenRow } from '../../store/values/broken-row.ts'
+import { type RefusedPlan } from '../../store/jobs/job-store.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+
+/** When the planner tries such a job again: until then somebody may have corrected it. */
+const PAUSE_MS = 10_000
+
+/** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */
+export class RefusedPlans {
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #until = new Map<string, number>()
+  /** By job: what was reported already. */
+  readonly #reported = new Map<string, string>()
+
+  constructor(clock: Clock, events: Events) {
+    this.#clock = clock
+    this.#events = events
+  }
+
+  /** Those that are left out for now. */
+  get current(): ReadonlySet<string> {
+    if (this.#until.size === 0) return NONE
+    const now = this.#clock.monotonic()
+    for (const [jobId, until] of this.#until) if (until <= now) this.#until.delete(jobId)
+    return new Set(this.#until.keys())
+  }
+
+  /** Reports the reason once, until it is another one. */
+  add({ jobId, refusal }: RefusedPlan): void {
+    this.#until.set(jobId, this.#clock.monotonic() + PAUSE_MS)
+    const reason = headline(refusal)
+    if (this.#reported.get(jobId) === reason) return
+    this.#reported.set(jobId, reason)
+    const isBroken = refusal instanceof BrokenRow
+    const where = isBroken
+      ? ''
+      : '. Check its rows in piko_job, piko_generation and piko_window, and its windows and jitter'
+    const thrown = new PikoError(
+      'PLAN_REFUSED',
+      `job "${jobId}" can't be planned: ${reason}; all other jobs go on${where}`,
+      {
+        cause: toError(refusal),
+        details: { jobId, ...(isBroken && { table: refusal.table, key: refusal.key, columns: refusal.columns }) },
+      },
+    )
+    reportFailure(this.#events, { loop: 'planner', thrown, retryInMs: PAUSE_MS, failures: 1 })
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set()

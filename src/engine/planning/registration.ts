@@ -1,0 +1,104 @@
+import { type JobRegistry } from '../../job/registry.ts'
+import { type JobDefinition } from '../../job/spec.ts'
+import { isOptionFault } from '../../option-function.ts'
+import { BrokenRow } from '../../store/values/broken-row.ts'
+import { type Agenda, type JobRegistration, type JobStore } from '../../store/jobs/job-store.ts'
+import { mapInTurns } from '../../store/connection/loop-turn.ts'
+import { type Events } from '../../events.ts'
+import { type Clock } from '../clock.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { LoopService } from '../loop/loop-service.ts'
+import { type OwnPlans } from './own-plans.ts'
+import { registrationOf } from './plan-job.ts'
+
+/** A job that can't be registered is looked at again after this. */
+const PAUSE_MS = 10_000
+
+/**
+ * Writes what the code says about its jobs. Only a node that plans does: from then on their ticks are owed.
+ *
+ * Where planning begins, a calendar's function of the user's says. A job whose function fails is set aside and tried again: until then
+ * the database keeps what it knew of that job, and all others go on. So is one of which a row can't be read.
+ */
+export class Registration extends LoopService {
+  readonly #jobs: JobStore
+  readonly #registry: JobRegistry
+  readonly #agenda: () => Promise<Agenda>
+  readonly #own: OwnPlans
+  readonly #clock: Clock
+  readonly #events: Events
+  #setAside: readonly JobDefinition[] = []
+  #retryAt = 0
+
+  /** @param parts.own gets the jobs that a leader with older code does not plan */
+  constructor(parts: {
+    readonly jobs: JobStore
+    readonly registry: JobRegistry
+    readonly agenda: () => Promise<Agenda>
+    readonly own: OwnPlans
+    readonly clock: Clock
+    readonly events: Events
+  }) {
+    super('registration', parts.clock, parts.events)
+    this.#jobs = parts.jobs
+    this.#registry = parts.registry
+    this.#agenda = parts.agenda
+    this.#own = parts.own
+    this.#clock = parts.clock
+    this.#events = parts.events
+  }
+
+  protected override async onStart(): Promise<void> {
+    await this.#register([...this.#registry])
+    if (this.#setAside.length > 0) await super.onStart()
+  }
+
+  protected override async step(): Promise<number> {
+    const leftMs = this.#retryAt - this.#clock.monotonic()
+    if (leftMs > 0) return leftMs
+    await this.#register(this.#setAside)
+    return this.#setAside.length === 0 ? Infinity : PAUSE_MS
+  }
+
+  async #register(jobs: readonly JobDefinition[]): Promise<void> {
+    const { now } = await this.#agenda()
+    const setAside: JobDefinition[] = []
+    const refuse = (job: JobDefinition, thrown: unknown): void => {
+      setAside.push(job)
+      if (thrown instanceof BrokenRow) this.#jobs.broken.report(thrown)
+      else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+    }
+    const read = await mapInTurns(jobs, (job) => {
+      try {
+        return [{ job, registration: registrationOf(job, now) }]
+      } catch (thrown) {
+        refuse(job, thrown)
+        return []
+      }
+    })
+    let readable = read.flat()
+    for (;;) {
+      const fault = await this.#write(readable.map(({ registration }) => registration))
+      if (!fault) break
+      // Where a changed schedule goes on is asked inside of the transaction; what was written before may be written again.
+      refuse((readable.find(({ job }) => job.id === fault.jobId) as { job: JobDefinition }).job, fault.thrown)
+      readable = readable.filter(({ job }) => job.id !== fault.jobId)
+    }
+    this.#setAside = setAside
+    this.#retryAt = this.#clock.monotonic() + PAUSE_MS
+  }
+
+  /** Returns the job whose function failed, or of which a row can't be read, if there is one. */
+  async #write(registrations: readonly JobRegistration[]): Promise<{ jobId: string; thrown: unknown } | undefined> {
+    try {
+      const added = await this.#jobs.register(registrations)
+      for (const { id, planAt } of added) this.#own.keep(id, planAt)
+      return undefined
+    } catch (thrown) {
+      const brokenId = thrown instanceof BrokenRow ? thrown.jobId : undefined
+      const failed = registrations.find(({ id }) => id === brokenId || isOptionFault(thrown, id))
+      if (failed) return { jobId: failed.id, thrown }
+      throw thrown
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { expect, it } from 'vitest'
+import { Batcher } from '../../../src/engine/loop/batcher.ts'
+import { type Clock } from '../../../src/engine/clock.ts'
+import { Loop } from '../../../src/engine/loop/loop.ts'
+import { Events } from '../../../src/events.ts'
+
+/** Sleeps until the test lets time pass, and records how long it was asked to. */
+class StepClock implements Clock {
+  readonly asked: number[] = []
+  #release: (() => void) | undefined
+
+  now(): number {
+    return 0
+  }
+
+  monotonic(): number {
+    return 0
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    this.asked.push(ms)
+    return new Promise((resolve) => {
+      this.#release = resolve
+      if (signal?.aborted) resolve()
+      signal?.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+
+  pass(): void {
+    this.#release?.()
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 1_000; turn++) {
+    if (condition()) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error('the condition did not come true')
+}
+
+it('a loop repeats its step after the pause that the step asks for, and stops after the step under way', async () => {
+  const clock = new StepClock()
+  let steps = 0
+  const loop = new Loop('test', async () => (steps++, 70), clock, new Events())
+  loop.start()
+  await until(() => clock.asked.length === 1)
+  clock.pass()
+  await until(() => clock.asked.length === 2)
+  expect([steps, clock.asked]).toEqual([2, [70, 70]])
+  await loop.stop()
+  expect([steps, loop.isRunning]).toEqual([2, false])
+})
+
+it('a loop that is woken during its step takes another one at once', async () => {
+  const clock = new StepClock()
+  let steps = 0
+  const loop: Loop = new Loop(
+    'test',
+    async () => {
+      steps += 1
+      if (steps === 1) loop.wake()
+      return Infinity
+    },
+    clock,
+    new Events(),
+  )
+  loop.start()
+  await until(() => clock.asked.length === 1)
+  expect(steps).toBe(2)
+  await loop.stop()
+})
+
+it('an error does not end a loop: it is reported, and the pause doubles until a step goes well', async () => {
+  const clock = new StepClock()
+  const events = new Events()
+  const failures: number[] = []
+  events.on('loop.failed', ({ loop, retryInMs }) => loop === 'test' && failures.push(retryInMs))
+  let steps = 0
+  const loop = new Loop(
+    'test',
+    async () => {
+      steps += 1
+      if (steps <= 3) throw new Error('no database')
+      return 1_000
+    },
+    clock,
+    events,
+  )
+  loop.start()
+  for (let turn = 1; turn <= 3; turn++) {
+    await until(() => clock.asked.length === turn)
+    clock.pass()
+  }
+  await until(() => clock.asked.length === 4)
+  expect([failures, loop.failures]).toEqual([[100, 200, 400], 0])
+  await loop.stop()
+})
+
+it('a batcher sends what arrives while a batch is under way together as the next, in order', async () => {
+  const batches: number[][] = []
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      batches.push([...items])
+      await new Promise((resolve) => setImmediate(resolve))
+      return items.map((item) => item * 10)
+    },
+    { largest: 3 },
+  )
+  const results = await Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)))
+  expect([results, batches]).toEqual([
+    [10, 20, 30, 40, 50],
+    [
+      [1, 2, 3],
+      [4, 5],
+    ],
+  ])
+  await batcher.idle()
+})
+
+it('a failed batch fails its own items and no later ones', async () => {
+  const batcher = new Batcher<number, number>(
+    async (items) => {
+      if (items.includes(1)) throw new Error('bad batch')
+      return items
+    },
+    { largest: 2 },
+  )
+  const results = await Promise.allSettled([1, 2, 3].map((item) => batcher.add(item)))
+  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'fulfilled'])
+})

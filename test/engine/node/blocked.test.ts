@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { defineJob } from '../../../src/job/define-job.ts'
+import { eventually, nextEvent, recordEvents, startApp, testSettings } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+import { WorkerProcess } from '../../support/worker-process.ts'
+
+const LIMIT_MS = 60_000
+
+function block(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
+describeEachStore((fixture) => {
+  const settings = (more: { max_block: string; end_when_blocked?: boolean }) =>
+    testSettings(fixture.options, { piko: { lease: '2s', ...more } })
+
+  it(
+    'ends a process whose event loop is blocked for good, says so, and another node executes the run',
+    async () => {
+      await fixture.open()
+      await fixture.empty()
+      const child = new WorkerProcess({ mode: 'block', settings: settings({ max_block: '1s' }) })
+      await child.told('started')
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'work' }, () => {}),
+        { execute: false },
+      )
+      const id = await app.enqueue('work')
+      await child.told(`running ${id}`)
+      const { code, stderr } = await child.end()
+      expect(code).toBe('SIGABRT')
+      expect(stderr).toContain('the event loop has been blocked for 1 s ([piko] max_block)')
+      expect(stderr).toContain('the process ends by SIGABRT')
+      await startApp(
+        fixture.options,
+        defineJob({ id: 'work' }, () => {}),
+        { settings: settings({ max_block: '0s' }) },
+      )
+      await eventually(async () => expect(await app.findRun(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
+    },
+    2 * LIMIT_MS,
+  )
+
+  it(
+    'goes on under a new id when the event loop turns again after its lease was given up',
+    async () => {
+      const database = await fixture.open()
+      await fixture.empty()
+      let calls = 0
+      const job = defineJob({ id: 'parse' }, ({ signal }) => {
+        if (++calls > 1) return
+        block(3_000)
+        expect(signal.aborted).toBe(false)
+      })
+      const app = await startApp(fixture.options, job, {
+        settings: settings({ max_block: '500ms', end_when_blocked: false }),
+      })
+      const before = await database.db.selectFrom('piko_node').select('id').executeTakeFirstOrThrow()
+      const lost = nextEvent(app, 'node.lost')
+      const { id } = await app.run('parse')
+      expect(await lost).toMatchObject({ nodeId: before.id })
+      expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1 })
+      expect(calls).toBe(2)
+      // And once more: the watch begins anew with the new id.
+      const again = nextEvent(app, 'node.lost')
+      calls = 0
+      await app.run('parse')
+      await again
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'keeps its lease over short blocks that add up to more than the longest one',
+    async () => {
+      await fixture.open()
+      await fixture.empty()
+      const job = defineJob({ id: 'parse' }, async () => {
+        for (let part = 0; part < 10; part++) {
+          block(300)
+          await sleep(200)
+        }
+      })
+      const app = await startApp(fixture.options, job, { settings: settings({ max_block: '3s' }) })
+      const lost = recordEvents(app, 'node.lost')
+      expect(await app.run('parse', { wait: true })).toMatchObject({ state: 'succeeded', attempt: 1 })
+      expect(lost).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  it(
+    'does not end a process that was suspended',
+    async () => {
+      await fixture.open()
+      await fixture.empty()
+      const child = new WorkerProcess({ mode: 'churn', settings: settings({ max_block: '1s' }) })
+      await child.told('started')
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'work' }, () => {}),
+        { execute: false },
+      )
+      child.signal('SIGSTOP')
+      await sleep(5_000)
+      child.signal('SIGCONT')
+      const id = await app.enqueue('work')
+      await eventually(async () => expect(await app.findRun(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
+      await child.kill()
+      expect((await child.end()).stderr).not.toContain('blocked')
+    },
+    2 * LIMIT_MS,
+  )
+})

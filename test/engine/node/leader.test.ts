@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { Leader } from '../../../src/engine/node/leader.ts'
+import { type Database } from '../../../src/store/connection/database.ts'
+import { LockStore } from '../../../src/store/nodes/lock-store.ts'
+import { type EventMap, Events } from '../../../src/events.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { eventually } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+
+const TTL = 900
+const [A, B] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'] as const
+
+interface Contender {
+  readonly leader: Leader
+  readonly database: Database
+  readonly changes: EventMap['leader.changed'][]
+}
+
+describeEachStore((fixture) => {
+  let clock: ManualClock
+  const contenders: Contender[] = []
+
+  beforeEach(async () => {
+    clock = new ManualClock()
+    await (await fixture.open()).sql.exec('DELETE FROM piko_lock')
+  })
+
+  afterEach(async () => {
+    // One whose database is closed can't give its lease back.
+    await Promise.allSettled(contenders.splice(0).map(({ leader }) => leader.stop()))
+  })
+
+  const contend = async (owner: string, ownClock: ManualClock = clock): Promise<Contender> => {
+    const database = await fixture.open({ clock })
+    const events = new Events()
+    const contender = {
+      leader: new Leader(new LockStore(database), owner, TTL, ownClock, events),
+      database,
+      changes: [] as EventMap['leader.changed'][],
+    }
+    events.on('leader.changed', (change) => contender.changes.push(change))
+    contenders.push(contender)
+    await contender.leader.start()
+    return contender
+  }
+
+  /** Lets time pass and every loop come to rest again. */
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms)
+    await eventually(() => expect(clock.sleeping).toBe(contenders.length))
+  }
+
+  it('is one of two, for as long as it renews', async () => {
+    const [a, b] = [await contend(A), await contend(B)]
+    await pass(0)
+    for (let round = 0; round < 9; round++) {
+      expect([a.leader.isLeader, b.leader.isLeader]).toEqual([true, false])
+      await pass(TTL / 3)
+    }
+    expect(a.changes).toEqual([{ isLeader: true, epoch: a.leader.epoch }])
+    expect([b.changes, b.leader.epoch]).toEqual([[], undefined])
+  })
+
+  it('W18, W20: steps down before its lease ends when renewals fail, and only then another one follows', async () => {
+    const [a, b] = [await contend(A), await contend(B)]
+    await pass(0)
+    const epoch = a.leader.epoch!
+    await a.database.close()
+    let overlap = false
+    for (let passed = 0; passed < 2 * TTL; passed += 20) {
+      await pass(20)
+      overlap ||= a.leader.isLeader && b.leader.isLeader
+      if (passed + 20 < TTL * 0.8) expect(a.leader.isLeader).toBe(true)
+      if (passed + 20 >= TTL * 0.8) expect([a.leader.isLeader, a.leader.epoch]).toEqual([false, undefined])
+      if (passed + 20 <= TTL) expect(b.leader.isLeader).toBe(false)
+    }
+    expect(overlap).toBe(false)
+    expect(b.leader.isLeader).toBe(true)
+    expect(b.leader.epoch).toBeGreaterThan(epoch)
+    // It tells so as well, though its database does not answer.
+    expect(a.changes).toEqual([
+      { isLeader: true, epoch },
+      { isLeader: false, epoch: undefined },
+    ])
+  })
+
+  it('that slept through its lease finds it taken and follows', async () => {
+    const ownClock = new ManualClock()
+    const a = await contend(A, ownClock)
+    await eventually(() => expect(ownClock.sleeping).toBe(1))
+    const b = await contend(B)
+    contenders.splice(contenders.indexOf(a), 1)
+    await pass(0)
+    await pass(TTL + 1)
+    expect(b.leader.isLeader).toBe(true)
+    ownClock.advance(TTL / 3)
+    await eventually(() => expect(a.leader.isLeader).toBe(false))
+    expect(b.leader.isLeader).toBe(true)
+    contenders.push(a)
+  })
+
+  it('that stops leaves its place at once', async () => {
+    const [a, b] = [await contend(A), await contend(B)]
+    await pass(0)
+    const epoch = a.leader.epoch!
+    await a.leader.stop()
+    contenders.splice(contenders.indexOf(a), 1)
+    expect(a.changes.at(-1)).toEqual({ isLeader: false, epoch: undefined })
+    await pass(TTL / 3)
+    expect(b.leader).toMatchObject({ isLeader: true, epoch: epoch + 1 })
+  })
+})

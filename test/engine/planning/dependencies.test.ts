@@ -1,0 +1,188 @@
+import { expect, it } from 'vitest'
+import { defineJob } from '../../../src/job/define-job.ts'
+import { JobRegistry } from '../../../src/job/registry.ts'
+import { type OnUpstreamChange } from '../../../src/job/dependencies.ts'
+import { eventually, Gate, startApp } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+import { thrown } from '../../support/thrown.ts'
+
+const HOUR_MS = 3_600_000
+// The clocks of Rome go forward within the month: its 29th has 23 hours.
+const START = '2026-02-28T23:00:00Z'
+const END = '2026-03-31T22:00:00Z'
+const timezone = 'Europe/Rome'
+const text = (date: Date) => date.toISOString().replace(':00.000Z', 'Z')
+
+describeEachStore((fixture) => {
+  const fresh = async () => {
+    await fixture.open()
+    await fixture.empty()
+  }
+
+  it('an hour that failed holds up its day and month, which say so and run when it has succeeded', async () => {
+    await fresh()
+    const bad = '2026-03-29T01:00Z'
+    let isMended = false
+    const ran: string[] = []
+    const windows = { start: START, end: END, parallel: 50 } as const
+    const hourly = defineJob({ id: 'hourly', cron: '0 * * * *', windows }, (ctx) => {
+      if (!isMended && text(ctx.window.start) === bad) throw new Error('no data yet')
+    })
+    const daily = defineJob({ id: 'daily', cron: '0 0 * * *', timezone, windows, dependsOn: [hourly] }, (ctx) => {
+      ran.push(`day ${text(ctx.window.start)}`)
+      return (ctx.window.end.getTime() - ctx.window.start.getTime()) / HOUR_MS
+    })
+    const monthly = defineJob(
+      { id: 'monthly', cron: '0 0 1 * *', timezone, windows, dependsOn: ['daily', { id: 'hourly' }] },
+      (ctx) => void ran.push(`month ${text(ctx.window.start)}`),
+    )
+    const app = await startApp(fixture.options, [monthly, daily, hourly], { settings: { piko: { concurrency: 100 } } })
+    await eventually(async () => {
+      expect((await app.ledger('daily')).counts).toMatchObject({ succeeded: 30, waiting: 1 })
+      expect((await app.ledger('hourly')).counts).toMatchObject({ succeeded: 742, failed: 1 })
+    })
+    expect(ran).not.toContain('day 2026-03-28T23:00Z')
+    const [day] = await app.windows('daily', { state: 'waiting' })
+    expect(day).toMatchObject({ start: new Date('2026-03-28T23:00:00Z'), end: new Date('2026-03-29T22:00:00Z') })
+    expect(day?.waitsFor).toEqual({ jobId: 'hourly', at: new Date(bad) })
+    const [failed] = await app.windows('hourly', { state: 'failed' })
+    expect((await app.why('daily')).sentence).toBe(
+      `daily at 2026-03-29T22:00:00Z, window 2026-03-28T23:00:00Z to 2026-03-29T22:00:00Z: ` +
+        `it waits for the window of hourly from 2026-03-29T01:00:00Z to 2026-03-29T02:00:00Z, ` +
+        `which is failed (run ${failed?.runId}: no data yet).`,
+    )
+    await eventually(async () =>
+      expect((await app.why('monthly')).sentence).toMatch(
+        /waits for the window of daily from 2026-03-28T23:00:00Z.*which is waiting/,
+      ),
+    )
+
+    isMended = true
+    const mended = Date.now()
+    await app.replay({ jobId: 'hourly' })
+    await eventually(async () => expect((await app.ledger('monthly')).counts.succeeded).toBe(1))
+    expect(Date.now() - mended).toBeLessThan(60_000)
+    expect(ran.at(-2)).toBe('day 2026-03-28T23:00Z')
+    expect(ran.at(-1)).toBe(`month ${text(new Date(START))}`)
+    const short = await app.windows('daily', { from: new Date('2026-03-28T23:00:00Z'), limit: 1 })
+    const run = await app.findRun(short[0]?.runId ?? 0)
+    expect(run).toMatchObject({ output: 23, kind: 'dependency', tick: new Date('2026-03-29T22:00:00Z') })
+  })
+
+  const DAY = '2026-01-01T00:00:00Z'
+  const NEXT = '2026-01-03T00:00:00Z'
+  const chain = (onUpstreamChange: OnUpstreamChange, handlers: { day?: () => unknown; week?: () => unknown } = {}) => {
+    const windows = { start: DAY, end: NEXT, parallel: 10 } as const
+    return [
+      defineJob({ id: 'half', cron: '0 0,12 * * *', windows }, () => {}),
+      defineJob({ id: 'day', cron: '0 0 * * *', windows, dependsOn: ['half'], onUpstreamChange }, () =>
+        handlers.day?.(),
+      ),
+      defineJob({ id: 'both', cron: '0 0 */2 * *', windows, dependsOn: ['day'], onUpstreamChange }, () =>
+        handlers.week?.(),
+      ),
+    ]
+  }
+
+  it('marks what depends on a window that is run again as stale, and a backfill of the missing takes it up', async () => {
+    await fresh()
+    const app = await startApp(fixture.options, chain('stale'))
+    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await app.run('half', { window: '2026-01-01T12:00:00Z', wait: true })
+    expect((await app.windows('day')).map(({ state }) => state)).toEqual(['stale', 'succeeded'])
+    expect((await app.ledger('day')).watermark).toEqual(new Date(DAY))
+    expect((await app.ledger('both')).counts).toMatchObject({ succeeded: 1, stale: 0 })
+    const status = await (await app.backfill('day', { from: DAY, to: NEXT })).wait()
+    expect(status).toMatchObject({ state: 'succeeded', planned: 1, passed: 1, succeeded: 1 })
+    expect((await app.ledger('both')).counts).toMatchObject({ succeeded: 0, stale: 1 })
+  })
+
+  it('runs again what depends on a window that is run again, all the way down', async () => {
+    await fresh()
+    const counts = { day: 0, week: 0 }
+    const app = await startApp(fixture.options, chain('rerun', { day: () => counts.day++, week: () => counts.week++ }))
+    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    expect(counts).toEqual({ day: 2, week: 1 })
+    await app.run('half', { window: DAY, wait: true })
+    await eventually(() => expect(counts).toEqual({ day: 3, week: 2 }))
+    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    expect((await app.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 })
+  })
+
+  it('runs again what was under way while the window that it depends on was run again', async () => {
+    await fresh()
+    const gate = new Gate()
+    let days = 0
+    const app = await startApp(fixture.options, chain('rerun', { day: () => (days++ === 0 ? gate.pass() : undefined) }))
+    await eventually(() => expect(days).toBeGreaterThanOrEqual(2))
+    const before = days
+    for (const start of [DAY, '2026-01-02T00:00:00Z']) await app.run('half', { window: start, wait: true })
+    gate.open()
+    await eventually(async () => expect((await app.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 }))
+    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    expect(days).toBe(before + 2)
+  })
+
+  it('a backfill of a job that depends on others waits for them, and its cancel ends the waiting', async () => {
+    await fresh()
+    const windows = { start: DAY, end: NEXT, catchUp: 'none', parallel: 10 } as const
+    const seen: string[] = []
+    const app = await startApp(fixture.options, [
+      defineJob({ id: 'half', cron: '0 0,12 * * *', windows }, () => {}),
+      defineJob(
+        { id: 'day', cron: '0 0 * * *', windows, dependsOn: ['half'] },
+        (ctx) => void seen.push(text(ctx.window.start)),
+      ),
+    ])
+    const days = await app.backfill('day', { from: DAY, to: NEXT })
+    await eventually(async () => expect(await days.status()).toMatchObject({ waiting: 2, queued: 0 }))
+    await (await app.backfill('half', { from: DAY, to: '2026-01-02T00:00:00Z' })).wait()
+    await eventually(() => expect(seen).toEqual(['2026-01-01T00:00Z']))
+    await days.cancel()
+    expect(await days.wait()).toMatchObject({ state: 'cancelled', succeeded: 1, cancelled: 1 })
+  })
+
+  it('what its code does not say any longer no longer counts', async () => {
+    await fresh()
+    const app = await startApp(fixture.options, chain('rerun'))
+    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await app.stop()
+    const again = await startApp(fixture.options, chain('ignore'))
+    await again.run('half', { window: DAY, wait: true })
+    expect((await again.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0, stale: 0 })
+  })
+})
+
+const windows = { start: '2026-01-01T00:00:00Z' } as const
+const job = (id: string, dependsOn: readonly string[], more: object = { windows, cron: '0 * * * *' }) =>
+  defineJob({ id, dependsOn, ...more }, () => {})
+
+it.each([
+  ['a circle, which is printed', () => [job('a', ['c']), job('b', ['a']), job('c', ['b'])], /a → c → b → a/],
+  ['a job that depends on itself', () => [job('a', ['a'])], /a → a/],
+  ['an id that no job has', () => [job('a', ['nobody'])], /"a" depends on "nobody", and no job has that id/],
+  [
+    'an upstream without windows',
+    () => [job('a', ['b']), defineJob({ id: 'b' }, () => {})],
+    /"b", which has no windows/,
+  ],
+])('refuses %s', (_, jobs, message) => {
+  const error = thrown(() => JobRegistry.of(...jobs()))
+  expect(error.code).toBe('DEPENDENCY_INVALID')
+  expect(error.message).toMatch(message)
+})
+
+it('refuses dependencies of a job without windows, and options that make no sense', () => {
+  expect(thrown(() => job('a', ['b'], {}))).toMatchObject({ code: 'JOB_INVALID' })
+  expect(thrown(() => defineJob({ id: 'a', onUpstreamChange: 'rerun' }, () => {}))).toMatchObject({
+    code: 'JOB_INVALID',
+  })
+  expect(thrown(() => job('a', [7 as never]))).toMatchObject({
+    message: expect.stringMatching(/dependsOn has 7/) as string,
+  })
+})
+
+it('a chain of 5,000 jobs is no problem', () => {
+  const chain = Array.from({ length: 5_000 }, (_, index) => job(`j${index}`, index > 0 ? [`j${index - 1}`] : []))
+  expect(JobRegistry.of(...chain.reverse()).size).toBe(5_000)
+})

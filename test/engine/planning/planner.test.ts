@@ -1,0 +1,64 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { Leader } from '../../../src/engine/node/leader.ts'
+import { OwnPlans } from '../../../src/engine/planning/own-plans.ts'
+import { Planner } from '../../../src/engine/planning/planner.ts'
+import { Registration } from '../../../src/engine/planning/registration.ts'
+import { defineJob } from '../../../src/job/define-job.ts'
+import { JobRegistry } from '../../../src/job/registry.ts'
+import { type Agenda, type PlanScope } from '../../../src/store/jobs/job-store.ts'
+import { storeOn } from '../../../src/store/store.ts'
+import { Events } from '../../../src/events.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { eventually } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+
+const NODE = '00000000-0000-4000-8000-000000000001'
+const POLL_MS = 1_000
+
+describeEachStore((fixture) => {
+  it.each([0, 137, 333, 500, 667, 800, 999])(
+    'plans a tick most of a poll interval ahead, and not before, begun %i ms after a second',
+    async (offset) => {
+      const clock = new ManualClock(`2026-01-01T00:00:${50 + offset / 1_000}Z`)
+      const database = await fixture.open({ clock })
+      await fixture.empty()
+      const store = storeOn(database)
+      const events = new Events()
+      const registry = JobRegistry.of(defineJob({ id: 'tick', cron: '* * * * *' }, () => {}))
+      const leader = new Leader(store.locks, NODE, 60_000, clock, events)
+      const own = new OwnPlans()
+      const planned: number[] = []
+      let looks = 0
+      const agenda = (scope?: PlanScope): Promise<Agenda> => {
+        looks += 1
+        return store.jobs.agenda(scope)
+      }
+      const planner = new Planner(
+        {
+          ...{ jobs: store.jobs, agenda, registry, leader, own, clock, events },
+          ...{ cancels: store.cancels, savedConfig: () => undefined },
+        },
+        POLL_MS,
+        (runAts) => planned.push(...runAts.map((runAt) => runAt.getTime() - clock.now())),
+      )
+      onTestFinished(async () => {
+        await planner.stop()
+        await leader.stop()
+      })
+      await new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }).start()
+      await leader.start()
+      await planner.start()
+      // Two loops, each at rest again.
+      const pass = async (ms: number): Promise<void> => {
+        await eventually(() => expect(clock.sleeping).toBe(2))
+        clock.advance(ms)
+      }
+      for (let ms = 0; ms < 10_000; ms += 20) await pass(20)
+      await pass(0)
+      expect(planned).toHaveLength(1)
+      expect(planned[0]).toBeGreaterThanOrEqual((POLL_MS * 3) / 4 - 20)
+      expect(planned[0]).toBeLessThanOrEqual(POLL_MS)
+      expect(looks).toBeLessThan(20)
+    },
+  )
+})
