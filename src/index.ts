@@ -61,7 +61,7 @@ export { type OffloadOptions } from './offload/offload-pool.ts'
 export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
 export { type RunLogLevel, type RunLogLine } from './run/run-log.ts'
-export { type PruneOptions, type Why } from './engine/run-control.ts'
+export { type PruneOptions, type Why } from './operations/run-control.ts'
 export { type RunLogFilter } from './store/history/run-log-store.ts'
 export { type BackfillFilter } from './store/backfills/backfill-store.ts'
 export { type ConfigVersion } from './store/jobs/config-store.ts'
@@ -78,16 +78,16 @@ export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './stor
 export { type EventMap, type EventName, type Events } from './events.ts'
 
 export { type Health, Piko, type PikoOptions } from './engine/app.ts'
-export { type Backfill, type BackfillRequest, type BackfillWindow } from './engine/backfill-control.ts'
-export { type BackfillStatus } from './engine/backfill-status.ts'
-export { type Configs } from './engine/configs.ts'
+export { type Backfill, type BackfillRequest, type BackfillWindow } from './operations/backfill-control.ts'
+export { type BackfillStatus } from './operations/backfill-status.ts'
+export { type Configs } from './operations/configs.ts'
 export {
   type EnqueueItem,
   type EnqueueOptions,
   type IdempotencyKey,
   RunFailedError,
   type RunOptions,
-} from './engine/client.ts'
+} from './operations/client.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
 
 export { type LockOptions } from './engine/attempt/locks.ts'

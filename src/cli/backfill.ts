@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Piko } from '../engine/app.ts'
-import { type Backfill, type BackfillRequest } from '../engine/backfill-control.ts'
-import { type BackfillStatus } from '../engine/backfill-status.ts'
+import { type Backfill, type BackfillRequest } from '../operations/backfill-control.ts'
+import { type BackfillStatus } from '../operations/backfill-status.ts'
 import { PikoError, toError } from '../errors.ts'
 import {
   BACKFILL_ONLY,

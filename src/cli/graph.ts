@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { jobGraph, jobsToDot, jobsToMermaid } from '../engine/job-graph.ts'
+import { jobGraph, jobsToDot, jobsToMermaid } from '../operations/job-graph.ts'
 import { isError, messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { visible } from '../visible.ts'

@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { type Piko } from '../engine/app.ts'
-import { RunFailedError, type RunOptions } from '../engine/client.ts'
+import { RunFailedError, type RunOptions } from '../operations/client.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'

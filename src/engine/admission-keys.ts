@@ -3,7 +3,7 @@ import { answerOf, type OptionFunction } from '../option-function.ts'
 import { type AnyAdmissible, type JobDefinition } from '../job/spec.ts'
 import { exactKey, isKey } from '../store/values/exact-key.ts'
 import { type NewRun } from '../store/runs/run-store.ts'
-import { mergeConfig, parseConfig } from './run-config.ts'
+import { mergeConfig, parseConfig } from '../job/run-config.ts'
 
 const LONGEST_KEY = 128
 

@@ -4,7 +4,7 @@ import { type RunLockOptions } from '../../job/context.ts'
 import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Events } from '../../events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
-import { optionsOf } from '../call-options.ts'
+import { optionsOf } from './call-options.ts'
 import { type Clock } from '../clock.ts'
 import { Lock } from './lock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
@@ -68,7 +68,7 @@ export class Locks extends LoopService {
    * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })
    */
   async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
-    const { ttl = '30s', wait = '30s', signal } = optionsOf('locks.acquire', options)
+    const { ttl = '30s', wait = '30s', signal } = optionsOf('app.locks.acquire', options)
     if (typeof name !== 'string' || !NAME.test(name)) {
       throw new PikoError(
         'USAGE',

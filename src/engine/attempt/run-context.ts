@@ -4,7 +4,7 @@ import { type SinkMap } from '../../sink/sink.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Window } from '../../time/window.ts'
 import { type Attempt } from './attempt.ts'
-import { optionsOf } from '../call-options.ts'
+import { optionsOf } from './call-options.ts'
 import { fanOut } from './fan-out.ts'
 import { type Logger } from '../../logger.ts'
 

@@ -1,5 +1,5 @@
 import { type HeldLock, type RunLockOptions } from '../../job/context.ts'
-import { optionsOf } from '../call-options.ts'
+import { optionsOf } from './call-options.ts'
 import { type Locks } from './locks.ts'
 import { type Logger } from '../../logger.ts'
 

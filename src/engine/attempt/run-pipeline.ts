@@ -16,7 +16,7 @@ import { type Events } from '../../events.ts'
 import { type Attempt } from './attempt.ts'
 import { type Locks } from './locks.ts'
 import { type RateGate } from '../claiming/rate-gate.ts'
-import { mergeConfig, parseConfig } from '../run-config.ts'
+import { mergeConfig, parseConfig } from '../../job/run-config.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
 

@@ -11,13 +11,13 @@ import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
 import { type Window } from '../../time/window.ts'
 import { withKeys } from '../admission-keys.ts'
-import { sweep } from '../backfill-control.ts'
 import { type Clock } from '../clock.ts'
 import { type Leader } from '../node/leader.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { timelineOf } from './plan-job.ts'
-import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
+import { refusedBackfill, refusedWindow } from '../../operations/refused-runs.ts'
+import { sweep } from './backfill-sweep.ts'
 
 /** Steps of one backfill before the others have their turn. */
 const STEPS = 3

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { BackfillControl } from '../../../src/engine/backfill-control.ts'
+import { BackfillControl } from '../../../src/operations/backfill-control.ts'
 import {
   isPlannedHere,
   planJob,
@@ -8,7 +8,7 @@ import {
   scheduleInForce,
   timelineOf,
 } from '../../../src/engine/planning/plan-job.ts'
-import { ScheduleOverride } from '../../../src/engine/schedule-override.ts'
+import { ScheduleOverride } from '../../../src/operations/schedule-override.ts'
 import { isPikoError } from '../../../src/errors.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'

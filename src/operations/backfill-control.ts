@@ -18,8 +18,9 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
-import { timelineOf } from './planning/plan-job.ts'
-import { storableConfig } from './run-config.ts'
+import { timelineOf } from '../engine/planning/plan-job.ts'
+import { storableConfig } from '../job/run-config.ts'
+import { sweep } from '../engine/planning/backfill-sweep.ts'
 
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
@@ -265,24 +266,6 @@ export class BackfillControl {
 }
 
 const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
-
-/** Cancels what is open of a backfill that is being cancelled. True: nothing is left. */
-export async function sweep(store: Store, id: number): Promise<boolean> {
-  const asked = new Set<number>()
-  await store.backfills.cancelWaiting(id)
-  for (;;) {
-    const open = await store.backfills.openRuns(id)
-    if (open.length === 0) {
-      await store.backfills.change(id, ['cancelling'], 'cancelled')
-      return true
-    }
-    const ids = open.filter((runId) => !asked.has(runId))
-    // Those that are left run: their nodes end them.
-    if (ids.length === 0) return false
-    for (const runId of ids) asked.add(runId)
-    await store.cancels.request({ ids })
-  }
-}
 
 async function count(
   slices: AsyncIterable<Window[]>,

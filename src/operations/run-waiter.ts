@@ -2,8 +2,8 @@ import { PikoError } from '../errors.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
 import { type Events } from '../events.ts'
-import { type Clock } from './clock.ts'
-import { LoopService } from './loop/loop-service.ts'
+import { type Clock } from '../engine/clock.ts'
+import { LoopService } from '../engine/loop/loop-service.ts'
 
 interface Waiter {
   readonly resolve: (run: Run) => void

@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
-import { type JobDefinition } from '../job/spec.ts'
+import { type JobDefinition } from './spec.ts'
 import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../json/json-copy.ts'
 import { MOST_CONFIG_BYTES } from '../json/json.ts'
 import { assertFits, type Storing, unstorable } from '../json/storable.ts'

@@ -1,8 +1,7 @@
+import { checkedCall, wrongCall } from '../call-options.ts'
 import { RUN_LOG_LEVELS } from '../run/run-log.ts'
-import { type MapOptions, type RunLockOptions } from '../job/context.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
 import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
-import { PikoError } from '../errors.ts'
 import {
   aFunction,
   anAbortSignal,
@@ -12,10 +11,7 @@ import {
   flag,
   listOf,
   oneOf,
-  type OptionCheck,
   type OptionChecks,
-  problemsText,
-  readOptions,
   unknownOptions,
   wholeNumber,
 } from '../options.ts'
@@ -30,7 +26,6 @@ import { type WindowState } from '../store/tables.ts'
 import { type WindowFilter } from '../store/windows/window-store.ts'
 import { type BackfillRequest } from './backfill-control.ts'
 import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
-import { type LockOptions } from './attempt/locks.ts'
 import { type PruneOptions } from './run-control.ts'
 
 const limit = wholeNumber(0)
@@ -101,9 +96,6 @@ const CALLS = {
   backfills: { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
   'backfill.wait': { signal: anAbortSignal, onProgress: aFunction },
   'configs.save': { effectiveFrom: anything },
-  'locks.acquire': { ttl: anything, wait: anything, signal: anAbortSignal } satisfies OptionChecks<LockOptions>,
-  'ctx.map': { concurrency: anything } satisfies OptionChecks<MapOptions>,
-  'ctx.lock': { ttl: anything, wait: anything } satisfies OptionChecks<RunLockOptions>,
 }
 
 /**
@@ -112,10 +104,7 @@ const CALLS = {
  * @throws PikoError `USAGE` naming everything that is wrong with them
  */
 export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
-  const checks: Readonly<Record<string, OptionCheck>> = CALLS[call]
-  const { options, problems } = readOptions(given, checks, `{ ${Object.keys(checks)[0] ?? ''}: … }`)
-  if (problems.length === 0) return options as T
-  throw wrong(call, problems)
+  return checkedCall(nameOf(call), CALLS[call], given)
 }
 
 const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
@@ -126,11 +115,10 @@ export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): voi
   if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
   const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES
   for (const name in given) {
-    if (!names.has(name) && Object.hasOwn(given, name)) throw wrong(call, unknownOptions(given, [...names]))
+    if (!names.has(name) && Object.hasOwn(given, name)) throw wrongCall(nameOf(call), unknownOptions(given, [...names]))
   }
 }
 
-function wrong(call: string, problems: readonly string[]): PikoError {
-  const subject = call.startsWith('ctx.') || call.startsWith('backfill.') ? call : `app.${call}`
-  return new PikoError('USAGE', problemsText(subject, problems), { details: { problems } })
+function nameOf(call: string): string {
+  return call.startsWith('backfill.') ? call : `app.${call}`
 }

@@ -1,9 +1,9 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { type ConfigStore, type ConfigVersion } from '../store/jobs/config-store.ts'
 import { optionsOf } from './call-options.ts'
-import { type ConfigWatcher } from './node/config-watcher.ts'
+import { type ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
-import { parseConfig, storableConfig } from './run-config.ts'
+import { parseConfig, storableConfig } from '../job/run-config.ts'
 
 /** Configuration of jobs at run time: every node takes a new version up within a poll, without a deploy. */
 export class Configs {

@@ -9,7 +9,7 @@ import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { type LedgerWindow } from '../store/windows/window-store.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { instantOf } from '../time/instant.ts'
-import { storedJob } from './planning/stored-job.ts'
+import { storedJob } from '../engine/planning/stored-job.ts'
 import { whySentence } from './why.ts'
 
 /** Which ended runs to delete. */

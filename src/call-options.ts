@@ -1,0 +1,22 @@
+import { PikoError } from './errors.ts'
+import { type OptionCheck, problemsText, readOptions } from './options.ts'
+
+/**
+ * The options of a call, each read once.
+ *
+ * @param call as users write it, such as `app.runs`
+ * @throws PikoError `USAGE` naming everything that is wrong with them
+ */
+export function checkedCall<T extends object>(
+  call: string,
+  checks: Readonly<Record<string, OptionCheck>>,
+  given: T,
+): T {
+  const { options, problems } = readOptions(given, checks, `{ ${Object.keys(checks)[0] ?? ''}: … }`)
+  if (problems.length === 0) return options as T
+  throw wrongCall(call, problems)
+}
+
+export function wrongCall(call: string, problems: readonly string[]): PikoError {
+  return new PikoError('USAGE', problemsText(call, problems), { details: { problems } })
+}

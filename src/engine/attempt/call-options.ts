@@ -1,0 +1,19 @@
+import { checkedCall } from '../../call-options.ts'
+import { type MapOptions, type RunLockOptions } from '../../job/context.ts'
+import { anAbortSignal, anything, type OptionChecks } from '../../options.ts'
+import { type LockOptions } from './locks.ts'
+
+const CALLS = {
+  'app.locks.acquire': { ttl: anything, wait: anything, signal: anAbortSignal } satisfies OptionChecks<LockOptions>,
+  'ctx.map': { concurrency: anything } satisfies OptionChecks<MapOptions>,
+  'ctx.lock': { ttl: anything, wait: anything } satisfies OptionChecks<RunLockOptions>,
+}
+
+/**
+ * The options of a call that a handler makes too, each read once. Instants and durations have checks of their own further down.
+ *
+ * @throws PikoError `USAGE` naming everything that is wrong with them
+ */
+export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
+  return checkedCall(call, CALLS[call], given)
+}

@@ -1,0 +1,19 @@
+import { type Store } from '../../store/store.ts'
+
+/** Cancels what is open of a backfill that is being cancelled. True: nothing is left. */
+export async function sweep(store: Store, id: number): Promise<boolean> {
+  const asked = new Set<number>()
+  await store.backfills.cancelWaiting(id)
+  for (;;) {
+    const open = await store.backfills.openRuns(id)
+    if (open.length === 0) {
+      await store.backfills.change(id, ['cancelling'], 'cancelled')
+      return true
+    }
+    const ids = open.filter((runId) => !asked.has(runId))
+    // Those that are left run: their nodes end them.
+    if (ids.length === 0) return false
+    for (const runId of ids) asked.add(runId)
+    await store.cancels.request({ ids })
+  }
+}
