@@ -77,7 +77,7 @@ export { type CoverageFilter, type LedgerSpan } from './store/windows/ledger-spa
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/windows/window-store.ts'
 export { type EventMap, type EventName, type Events } from './events.ts'
 
-export { type Health, Piko, type PikoOptions } from './engine/app.ts'
+export { type Health, Piko, type PikoOptions } from './app/app.ts'
 export { type Backfill, type BackfillRequest, type BackfillWindow } from './operations/backfill-control.ts'
 export { type BackfillStatus } from './operations/backfill-status.ts'
 export { type Configs } from './operations/configs.ts'

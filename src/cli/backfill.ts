@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { type Backfill, type BackfillRequest } from '../operations/backfill-control.ts'
 import { type BackfillStatus } from '../operations/backfill-status.ts'
 import { PikoError, toError } from '../errors.ts'

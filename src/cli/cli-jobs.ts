@@ -1,6 +1,6 @@
 import { Option } from 'commander'
-import { discoverJobs } from '../engine/discover.ts'
-import { jobGlobs } from '../engine/job-globs.ts'
+import { discoverJobs } from '../app/discovery/discover.ts'
+import { jobGlobs } from '../app/discovery/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Settings } from '../settings/settings.ts'

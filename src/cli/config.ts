@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../visible.ts'
 import { cliJobs, jobsOption } from './cli-jobs.ts'
@@ -77,7 +77,7 @@ async function withApp(
 ): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const { Piko } = await import('../engine/app.ts')
+  const { Piko } = await import('../app/app.ts')
   const app = new Piko({ jobs: [...registry], execute: false })
   try {
     await app.start()

@@ -76,7 +76,7 @@ async function drawnJobs(settings: Settings, globs: string[] | undefined, format
 async function drawn(settings: Settings, format: Format): Promise<string> {
   const registry = await cliJobs(settings, undefined)
   const [{ Piko }, { HttpService }, { serviceGraph, toDot, toMermaid }, { toSvg }] = await Promise.all([
-    import('../engine/app.ts'),
+    import('../app/app.ts'),
     import('../http/http-service.ts'),
     import('../service/graph.ts'),
     import('../service/svg.ts'),

@@ -1,5 +1,5 @@
 import { type Command } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { RunFailedError, type RunOptions } from '../operations/client.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type Settings } from '../settings/settings.ts'
@@ -59,7 +59,7 @@ export function addRun(program: Command): void {
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const { Piko } = await import('../engine/app.ts')
+  const { Piko } = await import('../app/app.ts')
   const bar = process.stderr.isTTY && !globals.json ? new ProgressBar() : undefined
   const app = new Piko({
     jobs: [...registry],

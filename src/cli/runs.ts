@@ -1,6 +1,6 @@
 import { visibleLine } from '../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { PikoError } from '../errors.ts'
 import { type Attempt } from '../run/attempt.ts'
 import { type Run, RUN_STATES, type RunState } from '../run/run.ts'

@@ -1,6 +1,6 @@
 import { visibleLine } from '../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { PikoError } from '../errors.ts'
 import { type JobRow } from '../store/jobs/job-store.ts'
 import { durationMs } from '../time/duration.ts'

@@ -1,6 +1,6 @@
 import { visibleLine } from '../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../engine/app.ts'
+import { type Piko } from '../app/app.ts'
 import { PikoError } from '../errors.ts'
 import { type LedgerSpan } from '../store/windows/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/windows/window-store.ts'

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkedOptions } from '../engine/check-options.ts'
-import { Piko, type PikoOptions } from '../engine/app.ts'
+import { checkedOptions } from '../app/check-options.ts'
+import { Piko, type PikoOptions } from '../app/app.ts'
 
 export interface TestAppOptions extends PikoOptions {
   readonly jobs: NonNullable<PikoOptions['jobs']>

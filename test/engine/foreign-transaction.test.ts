@@ -14,7 +14,7 @@ import {
   createPool as createPromisePool,
 } from 'mysql2/promise'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/engine/app.ts'
+import { type Piko } from '../../src/app/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Piko } from '../../src/engine/app.ts'
+import { type Piko } from '../../src/app/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type ScheduleSpec } from '../../src/time/schedule.ts'
 import { type Database } from '../../src/store/connection/database.ts'

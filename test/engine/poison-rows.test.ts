@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { expect, it } from 'vitest'
-import { type Piko } from '../../src/engine/app.ts'
+import { type Piko } from '../../src/app/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/connection/database.ts'
 import { ROW_RULES, type TableName } from '../../src/store/values/row-rules.ts'

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../src/engine/app.ts'
+import { type Piko } from '../../src/app/app.ts'
 import { type PikoError } from '../../src/errors.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Run } from '../../src/run/run.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../src/engine/app.ts'
+import { type Piko } from '../../src/app/app.ts'
 import { OwnPlans } from '../../src/engine/planning/own-plans.ts'
 import { Registration } from '../../src/engine/planning/registration.ts'
 import { defineJob } from '../../src/job/define-job.ts'

@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { Piko } from '../../src/engine/app.ts'
+import { Piko } from '../../src/app/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { eventually, recordEvents } from '../support/app.ts'
 import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'

@@ -1,5 +1,5 @@
 import { onTestFinished, vi } from 'vitest'
-import { Piko, type PikoOptions } from '../../src/engine/app.ts'
+import { Piko, type PikoOptions } from '../../src/app/app.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/connection/database.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Piko } from '../../../src/engine/app.ts'
+import { type Piko } from '../../../src/app/app.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
 import { Locks } from '../../../src/engine/attempt/locks.ts'
 import { defineJob } from '../../../src/job/define-job.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../../src/engine/app.ts'
+import { type Piko } from '../../../src/app/app.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { type JobDefinition } from '../../../src/job/spec.ts'
 import { rejected } from '../../support/thrown.ts'

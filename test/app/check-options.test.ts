@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Piko, type PikoOptions } from '../../src/engine/app.ts'
+import { Piko, type PikoOptions } from '../../src/app/app.ts'
 import { type PikoError } from '../../src/errors.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { Service } from '../../src/service/service.ts'

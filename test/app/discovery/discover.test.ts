@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { discoverJobs } from '../../src/engine/discover.ts'
-import { jobGlobs } from '../../src/engine/job-globs.ts'
-import { JobRegistry } from '../../src/job/registry.ts'
-import { loadSettings } from '../../src/settings/load.ts'
-import { rejected, thrown } from '../support/thrown.ts'
+import { discoverJobs } from '../../../src/app/discovery/discover.ts'
+import { jobGlobs } from '../../../src/app/discovery/job-globs.ts'
+import { JobRegistry } from '../../../src/job/registry.ts'
+import { loadSettings } from '../../../src/settings/load.ts'
+import { rejected, thrown } from '../../support/thrown.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+const root = fileURLToPath(new URL('../../../', import.meta.url))
 const run = promisify(execFile)
 
 let project: string

@@ -1,11 +1,11 @@
 import { relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
-import { messageOf } from '../errors-read.ts'
-import { isPikoError, PikoError, toError } from '../errors.ts'
-import { Faults } from '../job/faults.ts'
-import { type JobModule } from '../job/job-source.ts'
-import { JobRegistry } from '../job/registry.ts'
+import { messageOf } from '../../errors-read.ts'
+import { isPikoError, PikoError, toError } from '../../errors.ts'
+import { Faults } from '../../job/faults.ts'
+import { type JobModule } from '../../job/job-source.ts'
+import { JobRegistry } from '../../job/registry.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 
 /**

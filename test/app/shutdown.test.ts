@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Piko } from '../../src/engine/app.ts'
+import { Piko } from '../../src/app/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { defineResource } from '../../src/resource/define-resource.ts'
 import { type Database } from '../../src/store/connection/database.ts'

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import { type Service } from '../service/service.ts'
-import { LoopService } from './loop/loop-service.ts'
-import { NodeLease } from './node/node-lease.ts'
+import { LoopService } from '../engine/loop/loop-service.ts'
+import { NodeLease } from '../engine/node/node-lease.ts'
 
 /** A loop that failed so often in a row is not ready. */
 const MOST_FAILURES = 2
