@@ -15,7 +15,6 @@ import { type Service } from '../service/service.ts'
 import { type SqlDatabase } from '../sql/sql.ts'
 import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
 import { type CancelFilter, type CancelResult } from '../store/runs/cancel-store.ts'
-import { type JobRow } from '../store/jobs/job-store.ts'
 import { type Store } from '../store/store.ts'
 import { type CoverageFilter, type LedgerSpan } from '../store/windows/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/windows/window-store.ts'
@@ -52,6 +51,7 @@ import { SinksService } from '../sink/sinks-service.ts'
 import { StoreService } from '../store/store-service.ts'
 import { treeChecks } from './tree-checks.ts'
 import { watchdog } from './watchdog.ts'
+import { type JobRow } from '../store/jobs/job-row.ts'
 
 export interface PikoOptions {
   /**

@@ -4,7 +4,6 @@ import { type Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type BlockPolicy } from '../store/nodes/block-watch.ts'
 import { type ConfigVersion } from '../store/jobs/config-store.ts'
-import { type Agenda, type PlanScope } from '../store/jobs/job-store.ts'
 import { type Events } from '../events.ts'
 import { BackfillControl } from '../operations/backfill-control.ts'
 import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
@@ -34,6 +33,7 @@ import { ScheduleOverride } from '../operations/schedule-override.ts'
 import { type SinksService } from '../sink/sinks-service.ts'
 import { type StoreService } from '../store/store-service.ts'
 import { type Logger } from '../logger.ts'
+import { type Agenda, type PlanScope } from '../store/jobs/plan.ts'
 
 export interface NodeParts {
   readonly store: StoreService

@@ -2,7 +2,6 @@ import { visibleLine } from '../visible.ts'
 import { type Command, Option } from 'commander'
 import { type Piko } from '../app/app.ts'
 import { PikoError } from '../errors.ts'
-import { type JobRow } from '../store/jobs/job-store.ts'
 import { durationMs } from '../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../time/preview.ts'
 import { type ScheduleSpec } from '../time/schedule.ts'
@@ -17,6 +16,7 @@ import { scheduleText } from './schedule-text.ts'
 import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
 import { type Column, table } from './table.ts'
 import { withApp, withAppOn } from './with-app.ts'
+import { type JobRow } from '../store/jobs/job-row.ts'
 
 interface ScheduleOptions {
   readonly cron?: readonly string[]

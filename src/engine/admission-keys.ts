@@ -2,8 +2,8 @@ import { describe, PikoError } from '../errors.ts'
 import { answerOf, type OptionFunction } from '../option-function.ts'
 import { type AnyAdmissible, type JobDefinition } from '../job/spec.ts'
 import { exactKey, isKey } from '../store/values/exact-key.ts'
-import { type NewRun } from '../store/runs/run-store.ts'
 import { mergeConfig, parseConfig } from '../job/run-config.ts'
+import { type NewRun } from '../store/runs/new-run.ts'
 
 const LONGEST_KEY = 128
 

@@ -4,12 +4,12 @@ import { isList } from '../options.ts'
 import { describeInstant, readInstant } from '../time/instant.ts'
 import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
 import { type AdmissionLimits } from '../run/limits.ts'
-import { ON_UPSTREAM_CHANGE } from './dependencies.ts'
 import { type JobDurations, jobDurations, NO_DURATIONS } from './job-durations.ts'
 import { readSpec } from './read-spec.ts'
 import { type AnyJobSpec, isPriority, type JobPolicy, type WindowPolicy, type WindowsSpec } from './spec.ts'
 import { SpecFaults } from './spec-faults.ts'
 import { type RetryPolicy } from '../run/retry.ts'
+import { ON_UPSTREAM_CHANGE } from './upstream.ts'
 
 const JOB_ID = /^[\w.:/-]{1,128}$/
 const MAX_MISFIRES = 10_000

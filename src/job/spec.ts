@@ -9,8 +9,8 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from '../run/limits.ts'
 import { type JobContext } from './context.ts'
-import { type OnUpstreamChange, type Upstream } from './dependencies.ts'
 import { type RetryPolicy } from '../run/retry.ts'
+import { type OnUpstreamChange, type Upstream } from './upstream.ts'
 
 /** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
 export interface WindowsSpec {

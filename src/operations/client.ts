@@ -9,7 +9,7 @@ import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { isKey } from '../store/values/exact-key.ts'
 import { type EnqueueTransaction } from '../store/statements/user-transaction.ts'
 import { halved } from '../store/statements/halved.ts'
-import { type NewRun, type RunStore } from '../store/runs/run-store.ts'
+import { type RunStore } from '../store/runs/run-store.ts'
 import { storable } from '../json/storable.ts'
 import { type Store } from '../store/store.ts'
 import { type WindowStore } from '../store/windows/window-store.ts'
@@ -24,6 +24,7 @@ import { storableConfig } from '../job/run-config.ts'
 import { timelineOf } from '../engine/planning/plan-job.ts'
 import { clearly, refusedRuns } from './refused-runs.ts'
 import { type RunWaiter } from './run-waiter.ts'
+import { type NewRun } from '../store/runs/new-run.ts'
 
 /** How `app.run` asks for a run. */
 export interface RunOptions {

@@ -19,8 +19,9 @@ import { ReplayStore } from './runs/replay-store.ts'
 import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
 import { RunLogStore } from './history/run-log-store.ts'
-import { type NewRun, RunStore } from './runs/run-store.ts'
+import { RunStore } from './runs/run-store.ts'
 import { WindowStore } from './windows/window-store.ts'
+import { type NewRun } from './runs/new-run.ts'
 
 /** The open store: one class per table family over one database. */
 export interface Store {

@@ -5,13 +5,14 @@ import { type JobRegistry } from '../../job/registry.ts'
 import { type Claim } from '../../run/run.ts'
 import { REFUSED_RATE_MS, type RefusedRate } from '../../store/admission/rate-windows.ts'
 import { firstClaimOf } from '../../store/runs/run-row.ts'
-import { MOST_RUNS, type NewRun, type RunStore } from '../../store/runs/run-store.ts'
+import { MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../clock.ts'
 import { type ClaimSource, type Executor } from '../execution/executor.ts'
 import { LeftOut } from './left-out.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import { type NewRun } from '../../store/runs/new-run.ts'
 
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */

@@ -1,5 +1,5 @@
 import { type Claim } from '../../run/run.ts'
-import { type Blocked } from '../../store/admission/admission.ts'
+import { type Blocked } from '../../store/admission/blocked.ts'
 
 /** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */
 const SATURATED_MS = 250

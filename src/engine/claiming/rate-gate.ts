@@ -1,7 +1,6 @@
 import { toError } from '../../errors.ts'
 import { type AdmissionLimits } from '../../run/limits.ts'
 import { type RatePlace } from '../../run/run.ts'
-import { type Blocked } from '../../store/admission/admission.ts'
 import {
   type PlaceAnswer,
   type PlaceDelay,
@@ -12,6 +11,7 @@ import { type Events } from '../../events.ts'
 import { type Attempt } from '../attempt/attempt.ts'
 import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../clock.ts'
+import { type Blocked } from '../../store/admission/blocked.ts'
 
 /** A run that finds no place within this time goes back to the queue: it holds a slot, and resources that others wait for. */
 const PATIENCE_MS = 1_000

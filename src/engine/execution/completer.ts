@@ -4,12 +4,13 @@ import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { type Claim, runError, type Transition } from '../../run/run.ts'
 import { halved } from '../../store/statements/halved.ts'
-import { type Finish, type FinishResult, MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
+import { MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
+import { type Finish, type FinishResult } from '../../store/runs/finish.ts'
 
 interface Item extends Finish {
   readonly nodeId: string

@@ -5,7 +5,6 @@ import { type JobRegistry } from '../../job/registry.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type Claim, type Outcome, runError, settle, type Transition } from '../../run/run.ts'
 import { Service } from '../../service/service.ts'
-import { type Blocked } from '../../store/admission/admission.ts'
 import { type RateStore } from '../../store/admission/rate-store.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
 import { Attempt, type AttemptParts } from '../attempt/attempt.ts'
@@ -20,6 +19,7 @@ import { outcomeOf, type PipelineParts, RunPipeline } from '../attempt/run-pipel
 import { type StopPlan, stopPlan } from './stop-plan.ts'
 import { WaitingLine } from '../claiming/waiting-line.ts'
 import { type Logger } from '../../logger.ts'
+import { type Blocked } from '../../store/admission/blocked.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry

@@ -1,5 +1,6 @@
-import { type Finish, type RunStore } from '../../store/runs/run-store.ts'
+import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Clock } from '../clock.ts'
+import { type Finish } from '../../store/runs/finish.ts'
 
 /** How often the ends are tried again. */
 export const REPEAT_MS = 60_000

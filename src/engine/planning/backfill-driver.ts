@@ -6,7 +6,6 @@ import { isOptionFault } from '../../option-function.ts'
 import { type BackfillRow } from '../../store/backfills/backfill-store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
-import { type NewRun } from '../../store/runs/run-store.ts'
 import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
 import { type Window } from '../../time/window.ts'
@@ -18,6 +17,7 @@ import { LoopService } from '../loop/loop-service.ts'
 import { timelineOf } from './plan-job.ts'
 import { refusedBackfill, refusedWindow } from '../../operations/refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
+import { type NewRun } from '../../store/runs/new-run.ts'
 
 /** Steps of one backfill before the others have their turn. */
 const STEPS = 3

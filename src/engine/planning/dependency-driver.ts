@@ -1,7 +1,6 @@
 import { type JobRegistry } from '../../job/registry.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { type DependencyStore, type RefusedWindow, type WaitingWindow } from '../../store/windows/dependency-store.ts'
-import { type NewRun } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { withKeys } from '../admission-keys.ts'
 import { type Clock } from '../clock.ts'
@@ -9,6 +8,7 @@ import { type Leader } from '../node/leader.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { refusedWindow } from '../../operations/refused-runs.ts'
+import { type NewRun } from '../../store/runs/new-run.ts'
 
 /** Between two looks, where the first found nothing. */
 const REST_MS = 50

@@ -1,13 +1,14 @@
 import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../../job/spec.ts'
-import { type DueJob, type JobRegistration, type PlanDecision } from '../../store/jobs/job-store.ts'
 import { type StoredGeneration } from '../../store/windows/generations.ts'
-import { type NewRun } from '../../store/runs/run-store.ts'
 import { type StoredWindows } from '../../store/windows/stored-windows.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
 import { jitterOf } from '../../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
 import { defaultsOf, storedSchedule, windowDefaults } from '../../time/stored-schedule.ts'
 import { Timeline, type Window } from '../../time/window.ts'
+import { type NewRun } from '../../store/runs/new-run.ts'
+import { type DueJob, type PlanDecision } from '../../store/jobs/plan.ts'
+import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
 const LARGEST_STEP = 500

@@ -3,14 +3,7 @@ import { messageOf } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type JobDefinition } from '../../job/spec.ts'
-import {
-  type Agenda,
-  type DueJob,
-  type JobStore,
-  type PlanDecision,
-  type PlanResult,
-  type PlanScope,
-} from '../../store/jobs/job-store.ts'
+import { type JobStore } from '../../store/jobs/job-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
@@ -25,6 +18,7 @@ import { LoopService } from '../loop/loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { RefusedPlans } from './refused-plans.ts'
 import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
+import { type Agenda, type DueJob, type PlanDecision, type PlanResult, type PlanScope } from '../../store/jobs/plan.ts'
 
 const JOBS_PER_PASS = 2_000
 /** Of one transaction, about; the jobs behind them come next. */

@@ -1,10 +1,10 @@
 import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type RefusedPlan } from '../../store/jobs/job-store.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
+import { type RefusedPlan } from '../../store/jobs/plan.ts'
 
 /** When the planner tries such a job again: until then somebody may have corrected it. */
 const PAUSE_MS = 10_000

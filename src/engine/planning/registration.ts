@@ -2,7 +2,7 @@ import { type JobRegistry } from '../../job/registry.ts'
 import { type JobDefinition } from '../../job/spec.ts'
 import { isOptionFault } from '../../option-function.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type Agenda, type JobRegistration, type JobStore } from '../../store/jobs/job-store.ts'
+import { type JobStore } from '../../store/jobs/job-store.ts'
 import { mapInTurns } from '../../store/connection/loop-turn.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../clock.ts'
@@ -10,6 +10,8 @@ import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { registrationOf } from './plan-job.ts'
+import { type Agenda } from '../../store/jobs/plan.ts'
+import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** A job that can't be registered is looked at again after this. */
 const PAUSE_MS = 10_000

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors-read.ts'
-import { type JobRow } from '../../store/jobs/job-store.ts'
 import { type ScheduleSpec } from '../../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../../time/stored-schedule.ts'
+import { type JobRow } from '../../store/jobs/job-row.ts'
 
 /** Whether somebody has set its schedule at run time, in place of what the code says. */
 export function isOverridden(row: JobRow): boolean {

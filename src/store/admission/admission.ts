@@ -6,17 +6,7 @@ import { type Dialect } from '../connection/dialect.ts'
 import { type RateName, REFUSED_RATE_MS, type RefusedRate, RateWindows } from './rate-windows.ts'
 import { RUNNING } from '../runs/run-states.ts'
 import { type RunTable, type Tables } from '../tables.ts'
-
-/** Runs that can't be claimed for now: of a job, or those of a job that share a key. */
-export interface Blocked {
-  readonly jobId: string
-  readonly concurrencyKey?: string | undefined
-  readonly rateKey?: string | undefined
-  /** Those that this backfill drives; null: those that none drives. */
-  readonly backfillId?: number | null | undefined
-  /** When it makes sense to look again, where that is known. */
-  readonly retryInMs?: number | undefined
-}
+import { type Blocked } from './blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 

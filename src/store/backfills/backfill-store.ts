@@ -12,11 +12,12 @@ import { insertRuns } from '../runs/insert-rows.ts'
 import { insertWindows } from '../windows/insert-windows.ts'
 import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
-import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { type RunStore } from '../runs/run-store.ts'
 import { windowsBefore, windowsFrom } from '../windows/stored-windows.ts'
 import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../../ledger/backfill.ts'
 import { type BackfillTable, type Tables, type WindowState } from '../tables.ts'
 import { upstreamChanged } from '../windows/upstream-change.ts'
+import { type NewRun } from '../runs/new-run.ts'
 
 /** What a backfill was asked to do. */
 export interface NewBackfill {

@@ -1,6 +1,5 @@
 import { chainOf, messageOf, propertyOf } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
-import { type Database } from './database.ts'
 
 /** What MySQL answers to a statement for which the user has no right. */
 const DENIED: ReadonlySet<unknown> = new Set([
@@ -26,7 +25,7 @@ export function rightsAdvice(error: unknown, location: string): string | undefin
 }
 
 /** A migration that failed before its first statement, for want of a right; any other error as it is. */
-export function asMigrationFailure(error: unknown, { location }: Pick<Database, 'location'>): unknown {
+export function asMigrationFailure(error: unknown, { location }: { readonly location: string }): unknown {
   const advice = isPikoError(error, 'MIGRATION_FAILED') ? undefined : rightsAdvice(error, location)
   if (advice === undefined) return error
   const { message } = toError(serversAnswer(error))

@@ -8,10 +8,8 @@ import {
   type UpdateObject,
 } from 'kysely'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
-import { type OnUpstreamChange } from '../../job/dependencies.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../../time/instant.ts'
-import { type Window } from '../../time/window.ts'
 import { assertSound, type BrokenRow, soundRows } from '../values/broken-row.ts'
 import { type BrokenRows } from '../values/broken-rows.ts'
 import { type Database } from '../connection/database.ts'
@@ -26,110 +24,20 @@ import { mapInTurns } from '../connection/loop-turn.ts'
 import { inPages } from '../statements/pages.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { isActive } from '../runs/run-states.ts'
-import { type StoredWindows, windowsBeyond } from '../windows/stored-windows.ts'
-import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { windowsBeyond } from '../windows/stored-windows.ts'
+import { type RunStore } from '../runs/run-store.ts'
 import { type JobTable, type Tables } from '../tables.ts'
 import { updatePlans } from './update-plans.ts'
 import { withoutPlanned } from '../windows/without-planned.ts'
-
-/** A job as registered: what the code says of its time. */
-export interface JobRegistration {
-  readonly id: string
-  readonly description: string | undefined
-  /** `ScheduleSpec` as JSON; null for a job that is only run by hand. */
-  readonly schedule: string | null
-  /** The windows option as JSON. */
-  readonly windows: string | null
-  /** Ids of the jobs that it depends on. Default: none. */
-  readonly dependsOn?: readonly string[]
-  readonly onUpstreamChange?: OnUpstreamChange
-  /** Where planning begins, for a job that is new or whose schedule has changed. */
-  readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
-  /** Whether a window starts at this instant by a stored schedule, with `begin.windowCursor` as the first start. */
-  readonly isBoundary?: (instant: Date, schedule: string) => boolean
-}
-
-/** A job that was not known before, or not in this form. */
-export interface AddedJob {
-  readonly id: string
-  /** Undefined: it has no schedule. */
-  readonly planAt: Date | undefined
-}
-
-export interface JobRow {
-  readonly id: string
-  readonly description: string | undefined
-  readonly schedule: string | null
-  /** What the code said last; `schedule` differs from it when somebody has overridden it. */
-  readonly codeSchedule: string | null
-  /** What the planner goes by; differs from `schedule` until an edit is taken up, and while it can't be read. */
-  readonly plannedSchedule: string | null
-  readonly windows: string | null
-  readonly isPaused: boolean
-  readonly nextTick: Date | undefined
-  readonly planAt: Date | undefined
-  readonly windowCursor: Date | undefined
-}
-
-/** A job that is due for planning, with what its decision needs. */
-export interface DueJob {
-  readonly id: string
-  /** The planner's own; see `JobTable`. Undefined: what the code says. */
-  readonly schedule?: string | null
-  readonly nextTick: Date | undefined
-  readonly windowCursor: Date | undefined
-  /** Whether the node that registered the job last gave it windows. */
-  readonly hasWindows?: boolean
-  /** Of a job with windows, oldest first. */
-  readonly generations?: readonly StoredGeneration[]
-  /** Windows of a job with windows that exist beyond its cursor. */
-  readonly beyond?: StoredWindows | undefined
-  /** Windows planned and not settled, those of backfills left out. */
-  readonly pending: number
-  /** Runs of the job that are queued or running. */
-  readonly active: number
-}
-
-/** What the planner decided about a due job. */
-export interface PlanDecision {
-  readonly jobId: string
-  /** Runs to queue and ticks to record as skipped. */
-  readonly runs: readonly NewRun[]
-  /** Windows that are not run, with no run of their own. */
-  readonly skippedWindows: readonly Window[]
-  /** Windows that get their runs when those that they depend on have succeeded. */
-  readonly waitingWindows: readonly Window[]
-  readonly nextTick: Date | undefined
-  readonly planAt: Date | undefined
-  readonly windowCursor: Date | undefined
-}
-
-/** What one pass of planning did. */
-export interface PlanResult {
-  /** Jobs that were due. */
-  readonly due: number
-  /** The decisions as written, without what had been planned before. */
-  readonly written: readonly PlanDecision[]
-  /** Jobs whose plan the database refuses, or whose rows can't be read: nothing of theirs was written. */
-  readonly refused: readonly RefusedPlan[]
-}
-
-export interface RefusedPlan {
-  readonly jobId: string
-  readonly refusal: unknown
-}
-
-export interface Agenda {
-  /** The database's clock, by which everything is planned: the nodes' own clocks differ. */
-  readonly now: Date
-  /** When the next job is due for planning. */
-  readonly nextPlanAt: Date | undefined
-  /** Somebody has edited a schedule since it was planned; see `edited`. */
-  readonly hasEdits: boolean
-}
-
-/** Of which jobs a planner takes care. */
-export type PlanScope = { readonly only: readonly string[] } | { readonly except: readonly string[] }
+import {
+  type DueJob,
+  type PlanDecision,
+  type PlanResult,
+  type RefusedPlan,
+  type Agenda,
+  type PlanScope,
+} from './plan.ts'
+import { type JobRegistration, type AddedJob, type JobRow } from './job-row.ts'
 
 const ALL_JOBS: PlanScope = { except: [] }
 

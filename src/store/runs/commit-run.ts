@@ -5,9 +5,9 @@ import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Database } from '../connection/database.ts'
 import { fenceOf } from './fence.ts'
 import { toJson } from '../../json/json.ts'
-import { guarded, settleWindows } from './run-store.ts'
 import { sqlExecutor } from '../statements/sql-executor.ts'
 import { storableOutput } from '../../json/storable.ts'
+import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
   /** Asked before the run's row is written; throws when the run has been ended. */

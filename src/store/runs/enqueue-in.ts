@@ -3,9 +3,10 @@ import { type Database } from '../connection/database.ts'
 import { chunksOfKeys, keysInOrder, makeKeys } from './idempotency-keys.ts'
 import { idsFrom, insertRunsText, LAST_INSERT, type NewRow, statementsOf } from './insert-rows.ts'
 import { readNumber, valuesOf } from '../statements/row-values.ts'
-import { type NewRun, type RunStore } from './run-store.ts'
+import { type RunStore } from './run-store.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
 import { type EnqueueTransaction, isForeign, statementIn } from '../statements/user-transaction.ts'
+import { type NewRun } from './new-run.ts'
 
 /**
  * Stores runs inside of a transaction that somebody else commits or rolls back. Returns their ids in order.

@@ -5,8 +5,8 @@ import { type Window } from '../../time/window.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { fenceOf } from './fence.ts'
 import { fromJson, toJson } from '../../json/json.ts'
-import { type NewRun } from './run-store.ts'
 import { type RunTable } from '../tables.ts'
+import { type NewRun } from './new-run.ts'
 
 export const CLAIM_COLUMNS = [
   'id',

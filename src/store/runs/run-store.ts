@@ -1,111 +1,37 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Kysely, type RawBuilder, sql, type SqlBool, type Transaction } from 'kysely'
-import { type AdmissionLimits } from '../../run/limits.ts'
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
 import { cancelledError } from '../../run/attempt.ts'
-import { type Claim, type Run, type RunKind, type RunState, type Transition } from '../../run/run.ts'
-import { type Window } from '../../time/window.ts'
-import { admit, type Blocked, withoutLimited } from '../admission/admission.ts'
+import { type Claim, type Run, type RunState, type Transition } from '../../run/run.ts'
+import { admit, withoutLimited } from '../admission/admission.ts'
 import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
 import { type BrokenRow, readEach, readOne } from '../values/broken-row.ts'
 import { NOW } from '../statements/bulk-insert.ts'
-import { ClaimSpread, type Share } from './claim-spread.ts'
+import { ClaimSpread } from './claim-spread.ts'
 import { type Database } from '../connection/database.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
-import { settleWindowsOf } from './end-runs.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { toJson } from '../../json/json.ts'
 import { mapInTurns } from '../connection/loop-turn.ts'
 import { countRuns, listRuns, type RunFilter } from './list-runs.ts'
 import { lockDue, lookForDue } from './lock-due.ts'
 import { claimOf, type ClaimRow, runOf } from './run-row.ts'
-import { type RefusedRate } from '../admission/rate-windows.ts'
 import { RUNNING } from './run-states.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { giveBack } from './give-back.ts'
-import { type Tables, type WindowState } from '../tables.ts'
+import { type Tables } from '../tables.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { valuesOf } from '../statements/row-values.ts'
+import { type NewRun } from './new-run.ts'
+import { type ClaimRequest, type ClaimResult } from './claim-request.ts'
+import { type FinishResult, type Finish } from './finish.ts'
+import { settleWindows, guarded } from './guarded.ts'
 
 /** Runs of one claim, and of one statement of ends. */
 export const MOST_RUNS = 2_000
-
-/** A run to be stored. */
-export interface NewRun {
-  readonly jobId: string
-  readonly kind: RunKind
-  readonly priority: number
-  /** Default: now, on the database's clock. */
-  readonly runAt?: Date | undefined
-  readonly tick?: Date | undefined
-  readonly window?: Window | undefined
-  readonly config?: unknown
-  readonly input?: unknown
-  /** Honoured by `enqueueUnique` and `enqueueIn`. */
-  readonly unique?: Unique | undefined
-  readonly concurrencyKey?: string | undefined
-  readonly rateKey?: string | undefined
-  /** The backfill that drives it. */
-  readonly backfillId?: number | undefined
-  /** Set for a tick that does not run: the row is stored as `skipped`. */
-  readonly skipped?: string | undefined
-  /** The node that executes it at once: the row is stored as claimed by it, for the first time. */
-  readonly claimedBy?: string | undefined
-}
-
-/** For a claim of what is not due yet, and starts at its time. Of jobs with limits, which would count it as running, nothing is taken. */
-export interface EarlyRequest {
-  /** What is due within so many milliseconds. */
-  readonly aheadMs: number
-  /** Nothing with a greater priority number. Default: all. */
-  readonly maxPriority?: number | undefined
-}
-
-export interface ClaimRequest {
-  readonly nodeId: string
-  readonly limit: number
-  /** Claim only these jobs. Default: all. */
-  readonly only?: readonly string[]
-  /** Leave these aside: a whole job, or the runs of a job with a key. */
-  readonly except?: readonly Blocked[]
-  readonly early?: EarlyRequest
-  /** Take this share alone of what is due; see `ClaimSpread`. */
-  readonly share?: Share | undefined
-  /** Runs that are left aside by their ids. */
-  readonly without?: ReadonlySet<number> | undefined
-  /** Over all nodes, for the jobs that have such limits. */
-  readonly limits: ReadonlyMap<string, AdmissionLimits>
-  /** The node's clock, by which places within a rate are valid. Default: the process's. */
-  readonly monotonic?: (() => number) | undefined
-}
-
-export interface ClaimResult {
-  readonly claims: readonly Claim[]
-  /** Whose due runs were left in the queue because of a limit. */
-  readonly blocked: readonly Blocked[]
-  /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
-  readonly leftPriority?: number | undefined
-  /** Rows of due runs that can't be read, found and reported by this claim; the next one leaves them out. */
-  readonly broken?: readonly BrokenRow[] | undefined
-  /** Rates whose rows the database refuses. */
-  readonly refused?: readonly RefusedRate[] | undefined
-}
-
-export interface FinishResult {
-  /** Claims that were no longer valid; nothing was written for them. */
-  readonly lost: readonly Claim[]
-  /** Claims whose runs were to be queued again, and were cancelled because somebody had asked for it. */
-  readonly cancelled: readonly Claim[]
-}
-
-/** The end of a claim: what `settle` decided about it. */
-export interface Finish {
-  readonly claim: Claim
-  readonly transition: Transition
-}
 
 /**
  * The queue and the history, one narrow table. Every change of a claimed run is guarded by its fence.
@@ -562,43 +488,4 @@ const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
 
 function claimsOf(finishes: readonly Finish[]): Claim[] {
   return finishes.map(({ claim }) => claim)
-}
-
-/** The windows of claims that have ended. */
-export async function settleWindows(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  finishes: readonly Finish[],
-): Promise<void> {
-  const byState = Map.groupBy(
-    finishes.filter(({ claim, transition }) => claim.window && transition.to !== 'queued'),
-    ({ transition }) => transition.to as WindowState,
-  )
-  for (const [state, settled] of byState) {
-    const runIds = settled.map(({ claim }) => claim.runId)
-    await settleWindowsOf(trx, dialect, runIds, state)
-  }
-}
-
-/**
- * An update of running runs that a node still holds by claims with these fences.
- *
- * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs that were claimed equally often.
- */
-export function guarded(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  nodeId: string,
-  claims: readonly { runId: number; fence: number }[],
-) {
-  const byClaims = Map.groupBy(claims, ({ runId, fence }) => fence - runId * FENCE_FACTOR)
-  const groups = [...byClaims].map(([count, group]) => {
-    const isOfGroup = dialect.isAmong(group.map(({ runId }) => runId))
-    return sql<SqlBool>`(${isOfGroup} AND claims = ${sql.lit(count)})`
-  })
-  return db
-    .updateTable('piko_run')
-    .where(sql<SqlBool>`(${sql.join(groups, sql` OR `)})`)
-    .where('node_id', '=', nodeId)
-    .where(dialect.checkedState, '=', 'running')
 }

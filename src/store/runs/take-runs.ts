@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
-import { type ClaimRequest } from './run-store.ts'
 import { type Tables } from '../tables.ts'
+import { type ClaimRequest } from './claim-request.ts'
 
 /**
  * Makes queued runs running. Returns the ids of those that nobody else has taken first.

@@ -1,12 +1,12 @@
 import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
-import { ON_UPSTREAM_CHANGE } from '../../job/dependencies.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
+import { ON_UPSTREAM_CHANGE } from '../../job/upstream.ts'
 
 export type TableName = keyof Tables
 

@@ -1,6 +1,5 @@
 import { type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { isRefusedValue } from '../../sql/database-faults.ts'
-import { type OnUpstreamChange } from '../../job/dependencies.ts'
 import { type Window } from '../../time/window.ts'
 import { assertSound, BrokenRow, soundRows } from '../values/broken-row.ts'
 import { firstHole } from './coverage.ts'
@@ -9,9 +8,11 @@ import { type Dialect } from '../connection/dialect.ts'
 import { halved } from '../statements/halved.ts'
 import { insertRuns } from '../runs/insert-rows.ts'
 import { fromJson } from '../../json/json.ts'
-import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { type RunStore } from '../runs/run-store.ts'
 import { type Tables, type WindowTable } from '../tables.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
+import { type OnUpstreamChange } from '../../job/upstream.ts'
+import { type NewRun } from '../runs/new-run.ts'
 
 /** A window that has no run until those that it depends on have succeeded. */
 export interface WaitingWindow {

@@ -14,13 +14,14 @@ import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './
 import { lastWindow } from './last-window.ts'
 import { mapInTurns } from '../connection/loop-turn.ts'
 import { inPages } from '../statements/pages.ts'
-import { type NewRun, type RunStore } from '../runs/run-store.ts'
+import { type RunStore } from '../runs/run-store.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from '../tables.ts'
 import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
+import { type NewRun } from '../runs/new-run.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {

@@ -1,7 +1,7 @@
 import { type Transaction } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
-import { type PlanDecision } from '../jobs/job-store.ts'
 import { type Tables } from '../tables.ts'
+import { type PlanDecision } from '../jobs/plan.ts'
 
 /** A decision without the ticks and windows that have a row already. */
 export async function withoutPlanned(

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
-import { type OnUpstreamChange } from '../../../src/job/dependencies.ts'
 import { eventually, Gate, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
 import { thrown } from '../../support/thrown.ts'
+import { type OnUpstreamChange } from '../../../src/job/upstream.ts'
 
 const HOUR_MS = 3_600_000
 // The clocks of Rome go forward within the month: its 29th has 23 hours.

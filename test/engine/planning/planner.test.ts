@@ -5,12 +5,12 @@ import { Planner } from '../../../src/engine/planning/planner.ts'
 import { Registration } from '../../../src/engine/planning/registration.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
-import { type Agenda, type PlanScope } from '../../../src/store/jobs/job-store.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
+import { type Agenda, type PlanScope } from '../../../src/store/jobs/plan.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const POLL_MS = 1_000

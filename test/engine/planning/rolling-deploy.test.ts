@@ -5,12 +5,12 @@ import { Planner } from '../../../src/engine/planning/planner.ts'
 import { Registration } from '../../../src/engine/planning/registration.ts'
 import { defineJob, type JobDefinition } from '../../../src/index.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
-import { type Agenda, type PlanScope } from '../../../src/store/jobs/job-store.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
 import { describeEachStore, type TestStore } from '../../support/databases.ts'
+import { type Agenda, type PlanScope } from '../../../src/store/jobs/plan.ts'
 
 const POLL_MS = 1_000
 const STEP_MS = 20

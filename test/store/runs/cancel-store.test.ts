@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Claim, type RunError, type Transition } from '../../../src/run/run.ts'
 import { fenceOf } from '../../../src/store/runs/fence.ts'
-import { type NewRun } from '../../../src/store/runs/run-store.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { type Window } from '../../../src/time/window.ts'
 import { describeEachStoreAndOldServer } from '../../support/databases.ts'
+import { type NewRun } from '../../../src/store/runs/new-run.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'

@@ -3,10 +3,12 @@ import { CompiledQuery, type KyselyPlugin, SelectQueryNode, sql, type Transactio
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Database, openDatabase } from '../../../src/store/connection/database.ts'
 import { migrate } from '../../../src/store/migration/migrate.ts'
-import { type ClaimRequest, type NewRun, RunStore } from '../../../src/store/runs/run-store.ts'
+import { RunStore } from '../../../src/store/runs/run-store.ts'
 import { type Tables } from '../../../src/store/tables.ts'
 import { Gate } from '../../support/app.ts'
 import { createMysqlDatabase } from '../../support/databases.ts'
+import { type NewRun } from '../../../src/store/runs/new-run.ts'
+import { type ClaimRequest } from '../../../src/store/runs/claim-request.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
