@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { EXIT_CODES } from '../src/cli/exit-code.ts'
+import { EXIT_CODES } from '../src/cli/process/exit-code.ts'
 import { ERROR_CODES } from '../src/errors.ts'
 
 const page = readFileSync(new URL('../docs/errors.md', import.meta.url), 'utf8')

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { exitCodeOf } from '../src/cli/exit-code.ts'
+import { exitCodeOf } from '../src/cli/process/exit-code.ts'
 import { nodeTooOld, OLDEST_NODE } from '../src/node-version.ts'
 
 it.each(['22.13.0', '22.13.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(

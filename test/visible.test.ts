@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { visible, visibleBlock, visibleJson, visibleLine } from '../src/visible.ts'
 import { prettyPrinter } from '../src/telemetry/pretty.ts'
-import { runText } from '../src/cli/run-text.ts'
-import { table } from '../src/cli/table.ts'
+import { runText } from '../src/cli/output/run-text.ts'
+import { table } from '../src/cli/output/table.ts'
 import { type Run } from '../src/run/run.ts'
 
 const HOSTILE = 'a\u001b[2Jb\u009b1mc\rd\u202ee\u2066f\u2028g\u007fh\u0000'

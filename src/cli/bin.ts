@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Must run on Node 18 up to the import of main.ts: an old Node is told so, in place of a syntax error somewhere inside.
-import { exitCodeOf } from './exit-code.ts'
+import { exitCodeOf } from './process/exit-code.ts'
 import { nodeTooOld } from '../node-version.ts'
-import { printError } from './print-error.ts'
+import { printError } from './output/print-error.ts'
 
 const args = process.argv.slice(2)
 const tooOld = nodeTooOld(process.versions.node)

@@ -5,8 +5,8 @@ import { type MigrationStatus } from '../store/migration/migrate.ts'
 import { say } from '../say.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
-import { instantText, printResult } from './print-result.ts'
-import { table } from './table.ts'
+import { instantText, printResult } from './output/print-result.ts'
+import { table } from './output/table.ts'
 
 type Direction = 'up' | 'down'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { parseJson } from '../../src/cli/parse-json.ts'
+import { parseJson } from '../../src/cli/parse/parse-json.ts'
 
 it.each([
   '1',

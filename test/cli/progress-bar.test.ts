@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, it } from 'vitest'
-import { ProgressBar } from '../../src/cli/progress-bar.ts'
+import { ProgressBar } from '../../src/cli/output/progress-bar.ts'
 
 function newTerminal() {
   const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80 })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { table } from '../../src/cli/table.ts'
+import { table } from '../../src/cli/output/table.ts'
 
 it('aligns columns by what is seen, not by what colours add', () => {
   const rows = [

@@ -1,0 +1,295 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { type Backfill, type BackfillRequest } from '../../operations/backfill-control.ts'
+import { type BackfillStatus } from '../../operations/backfill-status.ts'
+import { PikoError, toError } from '../../errors.ts'
+import {
+  BACKFILL_ONLY,
+  BACKFILL_ORDERS,
+  BACKFILL_STATES,
+  type BackfillOnly,
+  type BackfillOrder,
+  type BackfillState,
+} from '../../ledger/backfill.ts'
+import { visibleJson, visibleLine } from '../../visible.ts'
+import { formatMs } from '../../time/duration.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings, readOnly } from '../cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { parseBackfillId } from '../parse/parse-id.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { parseJson } from '../parse/parse-json.ts'
+import { parseLimit } from '../parse/parse-limit.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { ProgressBar } from '../output/progress-bar.ts'
+import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { type Style, styleFor } from '../output/style.ts'
+import { type Column, table } from '../output/table.ts'
+import { withApp, withAppOn } from '../with-app.ts'
+
+interface CreateOptions {
+  readonly from: Date
+  readonly to: Date
+  readonly parallel?: number
+  readonly order: BackfillOrder
+  readonly only: BackfillOnly
+  readonly config?: unknown
+  readonly priority?: number
+  readonly dryRun?: boolean
+  readonly follow?: boolean
+  readonly jobs?: string[]
+}
+
+export function addBackfill(program: Command): void {
+  const backfill = program
+    .command('backfill')
+    .summary('run the windows of a range')
+    .description('Runs the windows of a range: those that are missing, that failed, or all. Running nodes do the work.')
+    .addHelpText(
+      'after',
+      examples([
+        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z',
+        'piko backfill show 3 --follow',
+        'piko backfill pause 3',
+      ]),
+    )
+  addCreate(backfill)
+  addList(backfill)
+  addShow(backfill)
+  addChange(backfill, 'pause', 'Starts no further run of a backfill, on any node; those under way go on to their ends.')
+  addChange(backfill, 'resume', 'Lets a paused backfill go on where it stopped.')
+  addChange(
+    backfill,
+    'cancel',
+    'Cancels a backfill: its queued runs, those under way within two seconds, and what was to come.',
+  )
+}
+
+function addCreate(backfill: Command): void {
+  backfill
+    .command('create')
+    .description(
+      'Makes a backfill of the windows that lie wholly within --from and --to and are over. Nodes that run drive it, behind ' +
+        'live work and through restarts. --dry-run lists the exact windows and changes nothing.',
+    )
+    .argument('<job>', 'id of a job with windows')
+    .requiredOption('--from <instant>', 'start of the range, such as 2025-01-01T00:00:00Z', parseInstant)
+    .requiredOption('--to <instant>', 'end of the range', parseInstant)
+    .option('--parallel <count>', 'windows under way at once; default: windows.parallel of the job', parseCount)
+    .addOption(new Option('--order <order>', 'which windows come first').choices(BACKFILL_ORDERS).default('oldest'))
+    .addOption(
+      new Option('--only <which>', 'missing: never run, skipped or cancelled')
+        .choices(BACKFILL_ONLY)
+        .default('missing'),
+    )
+    .option('--config <json>', "override of the job's config", parseJson)
+    .option('--priority <number>', "smaller goes first; default: 10,000 behind the job's own", parsePriority)
+    .option('--dry-run', 'list the exact windows and change nothing')
+    .option('--follow', 'show the progress until it has ended')
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --parallel 8 --follow',
+        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2025-02-01T00:00:00Z --dry-run --json',
+        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --only failed --order newest',
+      ]),
+    )
+    .action((jobId: string, options: CreateOptions, command: Command) => create(jobId, options, globalOptions(command)))
+}
+
+async function create(jobId: string, options: CreateOptions, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const request = requestOf(options)
+  if (options.dryRun) {
+    await withAppOn(readOnly(settings), (app) => list(app, jobId, request, globals.json), [...registry])
+    return
+  }
+  await withAppOn(
+    {},
+    async (app) => {
+      const backfill = await app.backfill(jobId, request)
+      await report(backfill, globals.json, options.follow)
+    },
+    [...registry],
+  )
+}
+
+function requestOf({ from, to, order, only, parallel, config, priority }: CreateOptions): BackfillRequest {
+  return {
+    ...{ from, to, order, only },
+    ...(parallel !== undefined && { parallel }),
+    ...(config !== undefined && { config }),
+    ...(priority !== undefined && { priority }),
+  }
+}
+
+/** Written while they are found: a million windows are never held at once. */
+async function list(app: Piko, jobId: string, request: BackfillRequest, json: boolean): Promise<void> {
+  let count = 0
+  for await (const { start, end, state } of app.previewBackfill(jobId, request)) {
+    const text = json
+      ? `${count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ','}${JSON.stringify({ start, end, state: state ?? null })}`
+      : `${instantText(start)}  ${instantText(end)}  ${state ?? 'missing'}\n`
+    count += 1
+    await written(text)
+  }
+  const none = count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ''
+  await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
+}
+
+/** Waits when the reader is slower, so that nothing piles up. */
+async function written(text: string): Promise<void> {
+  if (process.stdout.write(text)) return
+  await new Promise((resolve) => process.stdout.once('drain', resolve))
+}
+
+function addList(backfill: Command): void {
+  backfill
+    .command('list')
+    .description('Lists backfills, newest first. Changes nothing.')
+    .option('--job <id>', 'only those of this job')
+    .addOption(new Option('--state <state>', 'only those in this state').choices(BACKFILL_STATES))
+    .option('--limit <count>', 'backfills to show at most', parseLimit, 100)
+    .addHelpText('after', examples(['piko backfill list', 'piko backfill list --state running --json']))
+    .action((options: { job?: string; state?: BackfillState; limit: number }, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const { job, state, limit } = options
+        const found = await app.backfills({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
+        printResult(json, { backfills: found.map(dataOf) }, () =>
+          found.length === 0 ? 'no backfills' : table(columns(), found),
+        )
+      }),
+    )
+}
+
+function addShow(backfill: Command): void {
+  backfill
+    .command('show')
+    .description('Shows a backfill with its progress, its rate and when it will be done.')
+    .argument('<backfill>', 'number of the backfill', parseBackfillId)
+    .option('--follow', 'show the progress until it has ended')
+    .addHelpText('after', examples(['piko backfill show 3', 'piko backfill show 3 --follow']))
+    .action((id: number, { follow }: { follow?: boolean }, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => report(await app.findBackfill(id), json, follow)),
+    )
+}
+
+function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', description: string): void {
+  backfill
+    .command(name)
+    .description(description)
+    .argument('<backfill>', 'number of the backfill', parseBackfillId)
+    .addHelpText('after', examples([`piko backfill ${name} 3`, `piko backfill ${name} 3 --json`]))
+    .action((id: number, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const status = await (await app.findBackfill(id))[name]()
+        printResult(json, dataOf(status), () => textOf(status))
+      }),
+    )
+}
+
+/** Prints a backfill, at once or when it has ended. The exit code tells whether it did what was asked. */
+async function report(backfill: Backfill, json: boolean, follow = false): Promise<void> {
+  const status = follow ? await followed(backfill, json) : await backfill.status()
+  printResult(json, dataOf(status), () => textOf(status))
+  if (follow && status.state !== 'succeeded') {
+    throw new PikoError('RUN_FAILED', `backfill ${status.id} ${status.state}: ${status.failed} windows failed`, {
+      details: { backfillId: status.id, state: status.state, failed: status.failed },
+    })
+  }
+}
+
+/** A signal ends the watching; the backfill goes on. */
+async function followed(backfill: Backfill, json: boolean): Promise<BackfillStatus> {
+  const signals = stopSignals()
+  const stop = new AbortController()
+  const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
+  void signals.first.then((signal) => {
+    stop.abort(
+      new InterruptedError(signal, `${signal}: backfill ${backfill.id} goes on; see piko backfill show ${backfill.id}`),
+    )
+  })
+  try {
+    return await backfill.wait({
+      signal: stop.signal,
+      onProgress: (status) => bar?.show({ done: status.done, total: status.total, message: messageOf(status) }),
+    })
+  } catch (thrown) {
+    throw stop.signal.aborted ? toError(stop.signal.reason) : thrown
+  } finally {
+    bar?.hide()
+    signals.release()
+  }
+}
+
+function messageOf({ state, failed, ratePerSecond, etaMs }: BackfillStatus): string {
+  const parts = [
+    state === 'running' ? undefined : state,
+    failed > 0 ? `${failed} failed` : undefined,
+    ratePerSecond === undefined ? undefined : `${ratePerSecond.toFixed(1)}/s`,
+    etaMs === undefined ? undefined : `${formatMs(etaMs)} left`,
+  ]
+  return parts.filter((part) => part !== undefined).join(', ')
+}
+
+function dataOf(status: BackfillStatus): object {
+  const { config, finishedAt, ratePerSecond, etaMs, ...rest } = status
+  return {
+    ...rest,
+    config: config ?? null,
+    ratePerSecond: ratePerSecond ?? null,
+    etaMs: etaMs ?? null,
+    finishedAt: finishedAt ?? null,
+  }
+}
+
+function textOf(status: BackfillStatus): string {
+  const style = styleFor(process.stdout)
+  const { queued, running, succeeded, failed, cancelled, passed } = status
+  const counts = Object.entries({ succeeded, failed, cancelled, running, queued, 'left as they were': passed })
+  const lines: [string, string | undefined][] = [
+    ['backfill', String(status.id)],
+    ['job', visibleLine(status.jobId)],
+    ['state', colourOf(style, status.state)(status.state)],
+    ['range', `${instantText(status.from)} to ${instantText(status.to)}`],
+    ['windows', `${status.only}, ${status.order} first, ${status.parallel} at once`],
+    ['done', `${status.done} of ${status.total}`],
+    ['runs', counts.flatMap(([name, count]) => (count > 0 ? `${count} ${name}` : [])).join(', ') || undefined],
+    ['rate', status.ratePerSecond === undefined ? undefined : `${status.ratePerSecond.toFixed(1)} windows/s`],
+    ['left', status.etaMs === undefined ? undefined : formatMs(status.etaMs)],
+    ['finished', status.finishedAt && instantText(status.finishedAt)],
+  ]
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`])).join('\n')
+}
+
+function columns(): Column<BackfillStatus>[] {
+  const style = styleFor(process.stdout)
+  return [
+    { title: 'backfill', cell: ({ id }) => String(id) },
+    { title: 'job', cell: ({ jobId }) => jobId },
+    { title: 'from', cell: ({ from }) => instantText(from) },
+    { title: 'to', cell: ({ to }) => instantText(to) },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => colourOf(style, state)(text) },
+    { title: 'done', cell: ({ done, total }) => `${done}/${total}` },
+    { title: 'failed', cell: ({ failed }) => String(failed) },
+    { title: 'left', cell: ({ etaMs }) => (etaMs === undefined ? '-' : formatMs(etaMs)) },
+  ]
+}
+
+function colourOf({ green, red, yellow, cyan, gray }: Style, state: BackfillState): (text: string) => string {
+  return { running: cyan, paused: yellow, cancelling: yellow, cancelled: gray, succeeded: green, failed: red }[state]
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (Number.isSafeInteger(count) && count > 0) return count
+  throw new InvalidArgumentError('expected a whole number above 0')
+}
+
+function parsePriority(text: string): number {
+  const priority = Number(text)
+  if (text.trim() !== '' && Number.isSafeInteger(priority)) return priority
+  throw new InvalidArgumentError('expected a whole number')
+}

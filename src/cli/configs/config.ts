@@ -1,0 +1,105 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { type ConfigVersion } from '../../store/jobs/config-store.ts'
+import { visible, visibleLine } from '../../visible.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings } from '../cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { parseJson } from '../parse/parse-json.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { type Column, table } from '../output/table.ts'
+
+interface ConfigCommandOptions {
+  readonly from?: Date
+  readonly jobs?: string[]
+}
+
+export function addConfig(program: Command): void {
+  const config = program
+    .command('config')
+    .summary('look at and change the config of jobs')
+    .description(
+      'The config of a job at run time. Every node takes a new version up within seconds; a run in progress keeps the config that it began with.',
+    )
+    .addHelpText('after', examples(['piko config show sync_orders', `piko config set sync_orders '{"shop":"us"}'`]))
+  const command = (name: string, description: string): Command =>
+    config.command(name).description(description).argument('<job>', 'id of the job').addOption(jobsOption())
+
+  command('show', 'Shows the version in force.')
+    .addHelpText('after', examples(['piko config show sync_orders', 'piko config show sync_orders --json']))
+    .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
+      withApp(options, globalOptions(self), (app, { json }) => {
+        const current = app.configs.current(jobId)
+        const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema count.`
+        printResult(json, { current: current ?? null }, () => (current ? text(current) : none))
+      }),
+    )
+  command('history', 'Lists the versions, newest first.')
+    .addHelpText('after', examples(['piko config history sync_orders']))
+    .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
+      withApp(options, globalOptions(self), async (app, { json }) => {
+        const versions = await app.configs.history(jobId)
+        printResult(json, { versions }, () => table(COLUMNS, versions))
+      }),
+    )
+  command('set', 'Adds a version, once the schema of the job has accepted it.')
+    .argument('<config>', 'the whole config, as JSON', parseJson)
+    .option('--from <instant>', 'when it comes into force; default: now', parseInstant)
+    .addHelpText(
+      'after',
+      examples([
+        `piko config set sync_orders '{"shop":"us"}'`,
+        `piko config set sync_orders '{"shop":"us"}' --from 2026-12-01T00:00:00Z`,
+      ]),
+    )
+    .action((jobId: string, config: unknown, options: ConfigCommandOptions, self: Command) =>
+      withApp(options, globalOptions(self), async (app, { json }) => {
+        const saved = await app.configs.save(jobId, config, options.from ? { effectiveFrom: options.from } : {})
+        printResult(json, { saved }, () => text(saved))
+      }),
+    )
+  command('rollback', 'Adds a version that says what an earlier one said.')
+    .argument('<version>', 'number of the version', parseVersion)
+    .addHelpText('after', examples(['piko config rollback sync_orders 3']))
+    .action((jobId: string, version: number, options: ConfigCommandOptions, self: Command) =>
+      withApp(options, globalOptions(self), async (app, { json }) => {
+        const saved = await app.configs.rollback(jobId, version)
+        printResult(json, { saved }, () => text(saved))
+      }),
+    )
+}
+
+async function withApp(
+  options: ConfigCommandOptions,
+  globals: GlobalOptions,
+  work: (app: Piko, globals: GlobalOptions) => unknown,
+): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const { Piko } = await import('../../app/app.ts')
+  const app = new Piko({ jobs: [...registry], execute: false })
+  try {
+    await app.start()
+    await work(app, globals)
+  } finally {
+    await app.stop()
+  }
+}
+
+const COLUMNS: Column<ConfigVersion>[] = [
+  { title: 'version', cell: ({ version }) => String(version) },
+  { title: 'in force from', cell: ({ effectiveFrom }) => instantText(effectiveFrom) },
+  { title: 'saved', cell: ({ createdAt }) => instantText(createdAt) },
+  { title: 'config', cell: ({ config }) => JSON.stringify(config) },
+]
+
+function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string {
+  return `${visibleLine(jobId)}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${visible(JSON.stringify(config, null, 2))}`
+}
+
+function parseVersion(value: string): number {
+  const version = Number(value)
+  if (Number.isSafeInteger(version) && version > 0) return version
+  throw new InvalidArgumentError('expected the number of a version, such as 3')
+}

@@ -1,0 +1,118 @@
+import { type Command } from 'commander'
+import { messageOf } from '../../errors-read.ts'
+import { systemClock } from '../../engine/clock.ts'
+import { registrationOf } from '../../engine/planning/plan-job.ts'
+import { type JobDefinition } from '../../job/spec.ts'
+import { type ScheduleSpec } from '../../time/schedule.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings, readOnly } from '../cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { addJobsPause } from './jobs-pause.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { scheduleText } from '../output/schedule-text.ts'
+import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
+import { styleFor } from '../output/style.ts'
+import { type Column, table } from '../output/table.ts'
+import { withAppOn } from '../with-app.ts'
+import { type JobRow } from '../../store/jobs/job-row.ts'
+
+/** `new`: no node has started with it yet. `no code`: the database knows it, the project's files don't. */
+type JobState = 'active' | 'paused' | 'new' | 'no code'
+
+interface ListedJob {
+  readonly id: string
+  readonly schedule: ScheduleSpec | null
+  /** Somebody has set it at run time, in place of what the code says. */
+  readonly isOverridden: boolean
+  /** What is wrong with what somebody has set, which can't be read while `schedule` goes on; or why no tick can be planned. */
+  readonly problem: string | null
+  readonly nextTick: Date | null
+  readonly windows: unknown
+  readonly state: JobState
+  readonly description: string | null
+}
+
+export function addJobs(program: Command): void {
+  const jobs = program
+    .command('jobs')
+    .summary('look at the jobs, pause and resume them')
+    .description('Looks at the jobs, pauses and resumes them.')
+  jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
+  addJobsPause(jobs)
+  jobs
+    .command('list')
+    .description(
+      'Lists the jobs of the project and of the database. Changes nothing. ' +
+        'States: active, paused, new (no node has started with it yet), no code (in the database only).',
+    )
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples(['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\'']),
+    )
+    .action((options: { jobs?: string[] }, command: Command) => list(options, globalOptions(command)))
+}
+
+async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const rows = await withAppOn(readOnly(settings), (app) => app.jobs())
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  const now = new Date(systemClock.now())
+  const jobs = [
+    ...[...registry].map((job) => known(job, byId.get(job.id), now)),
+    ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
+  ].sort((a, b) => (a.id < b.id ? -1 : 1))
+  printResult(globals.json, { jobs }, () => table(columns(), jobs))
+}
+
+function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {
+  const { windows = null } = job.policy
+  const isSet = row !== undefined && isOverridden(row)
+  const { schedule, problem: edit } = isSet ? storedJob(row) : { schedule: job.policy.schedule ?? null, problem: null }
+  const { nextTick, problem = edit } = row ? { nextTick: row.nextTick } : firstTick(job, now)
+  const state = !row ? 'new' : row.isPaused ? 'paused' : 'active'
+  return {
+    ...{ id: job.id, schedule, isOverridden: isSet, problem, nextTick: nextTick ?? null },
+    ...{ windows, state, description: job.description ?? null },
+  }
+}
+
+/** A calendar's function is the user's: one that fails must not hide the other jobs. */
+function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined; problem?: string | undefined } {
+  try {
+    return { nextTick: registrationOf(job, now).begin.nextTick }
+  } catch (thrown) {
+    return { problem: messageOf(thrown) }
+  }
+}
+
+function orphan(row: JobRow): ListedJob {
+  return {
+    id: row.id,
+    ...storedJob(row),
+    isOverridden: isOverridden(row),
+    nextTick: row.nextTick ?? null,
+    windows: row.windows === null ? null : JSON.parse(row.windows),
+    state: 'no code',
+    description: row.description ?? null,
+  }
+}
+
+function columns(): Column<ListedJob>[] {
+  const { green, yellow, cyan, gray } = styleFor(process.stdout)
+  const colours = { active: green, paused: yellow, new: cyan, 'no code': gray } as const
+  return [
+    { title: 'job', cell: ({ id }) => id },
+    {
+      title: 'schedule',
+      cell: ({ schedule, isOverridden, problem }) =>
+        `${scheduleText(schedule ?? undefined)}${problem === null ? (isOverridden ? ' (set)' : '') : isOverridden ? ' (edit not readable)' : " (can't be planned)"}`,
+    },
+    { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
+    { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },
+    { title: 'windows', cell: ({ windows }) => (windows === null ? '-' : 'yes') },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => colours[state](text) },
+    { title: 'description', cell: ({ description }) => description ?? '' },
+  ]
+}

@@ -1,0 +1,47 @@
+import { MultiBar, Presets, type SingleBar } from 'cli-progress'
+import { visibleLine } from '../../visible.ts'
+import { type EventMap } from '../../events.ts'
+
+type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
+
+/** A bar on a terminal that appears with the first progress; log lines go above it. */
+export class ProgressBar {
+  readonly #terminal: NodeJS.WritableStream
+  #bars: MultiBar | undefined
+  #bar: SingleBar | undefined
+
+  /** @param terminal standard error, so that the bar is no part of what a command prints */
+  constructor(terminal: NodeJS.WritableStream = process.stderr) {
+    this.#terminal = terminal
+  }
+
+  /** Without a total only the count moves. */
+  show({ done, total, message: said = '' }: Progress): void {
+    const message = visibleLine(said)
+    this.#bars ??= newBars(this.#terminal, total !== undefined)
+    this.#bar ??= this.#bars.create(total ?? 0, done, { message })
+    if (total !== undefined) this.#bar.setTotal(total)
+    this.#bar.update(done, { message })
+  }
+
+  /** A line of the log, as its stream. */
+  write(line: string): void {
+    if (!this.#bars) {
+      this.#terminal.write(line)
+      return
+    }
+    this.#bars.log(line)
+    this.#bars.update()
+  }
+
+  hide(): void {
+    this.#bars?.stop()
+    this.#bars = undefined
+    this.#bar = undefined
+  }
+}
+
+function newBars(stream: NodeJS.WritableStream, hasTotal: boolean): MultiBar {
+  const format = hasTotal ? '{bar} {percentage}% {value}/{total} {message}' : '{value} done {message}'
+  return new MultiBar({ format, stream, clearOnComplete: true, gracefulExit: false }, Presets.shades_classic)
+}

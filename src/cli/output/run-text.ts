@@ -1,0 +1,51 @@
+import { type Run } from '../../run/run.ts'
+import { visibleBlock, visibleJson } from '../../visible.ts'
+import { formatMs } from '../../time/duration.ts'
+import { instantText } from './print-result.ts'
+import { runStateColour } from './run-state-colour.ts'
+import { styleFor } from './style.ts'
+
+export function durationMs({ startedAt, finishedAt }: Pick<Run, 'startedAt' | 'finishedAt'>): number | undefined {
+  return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
+}
+
+/** For `--json`. */
+export function runData(run: Run): object {
+  return {
+    id: run.id,
+    jobId: run.jobId,
+    state: run.state,
+    attempt: run.attempt,
+    durationMs: durationMs(run) ?? null,
+    window: run.window ?? null,
+    backfillId: run.backfillId ?? null,
+    config: run.config ?? null,
+    input: run.input ?? null,
+    output: run.output ?? null,
+    error: run.error ?? null,
+    createdAt: run.createdAt,
+    startedAt: run.startedAt ?? null,
+    finishedAt: run.finishedAt ?? null,
+    cancelRequestedAt: run.cancelRequestedAt ?? null,
+  }
+}
+
+/** Under the values of the lines above. */
+const NEXT = ' '.repeat(10)
+
+/** For people. */
+export function runText(run: Run): string {
+  const style = styleFor(process.stdout)
+  const duration = durationMs(run)
+  const lines: [string, string | undefined][] = [
+    ['run', String(run.id)],
+    ['job', visibleBlock(run.jobId, NEXT)],
+    ['state', runStateColour(style, run.state)(run.state)],
+    ['window', run.window && `${instantText(run.window.start)} to ${instantText(run.window.end)}`],
+    ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
+    ['duration', duration === undefined ? undefined : formatMs(duration)],
+    ['output', run.output === undefined ? undefined : visibleJson(run.output)],
+    ['error', run.error && visibleBlock(`${run.error.name}: ${run.error.message}`, NEXT)],
+  ]
+  return lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`])).join('\n')
+}

@@ -1,0 +1,35 @@
+import { visible } from '../../visible.ts'
+
+export interface Column<Row> {
+  readonly title: string
+  readonly cell: (row: Row) => string
+  /** Colours the padded text. */
+  readonly paint?: (text: string, row: Row) => string
+}
+
+const GAP = '  '
+const WIDEST_CELL = 100
+
+/** Rows in aligned columns under their titles. What a terminal would obey is written as an escape. */
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
+  const widths = columns.map(({ title }, index) =>
+    Math.max(title.length, ...cells.map((line) => line[index]?.length ?? 0)),
+  )
+  const pad = (text: string, index: number): string =>
+    index === columns.length - 1 ? text : text.padEnd(widths[index] ?? 0)
+  const lines = rows.map((row, line) =>
+    columns.map(({ paint }, index) => {
+      const text = pad(cells[line]?.[index] ?? '', index)
+      return paint ? paint(text, row) : text
+    }),
+  )
+  return [columns.map(({ title }, index) => pad(title.toUpperCase(), index)), ...lines]
+    .map((line) => line.join(GAP).trimEnd())
+    .join('\n')
+}
+
+function plain(text: string): string {
+  const line = visible(text.replace(/\s+/g, ' ')).trim()
+  return line.length > WIDEST_CELL ? `${line.slice(0, WIDEST_CELL - 1)}…` : line
+}

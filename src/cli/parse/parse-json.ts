@@ -1,0 +1,45 @@
+import { InvalidArgumentError } from 'commander'
+import { messageOf } from '../../errors-read.ts'
+import { duplicateKeys } from './duplicate-keys.ts'
+
+/** As engines pass it since Node 21: the text of a number, string or literal. */
+type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source?: string }) => unknown
+
+/** @throws InvalidArgumentError for what is no JSON, for numbers that JavaScript would change, and for keys that stand twice in an object */
+export function parseJson(text: string): unknown {
+  const changed: string[] = []
+  const reviver: Reviver = (_key, value, context) => {
+    if (typeof value === 'number' && context?.source !== undefined && !isKept(context.source, value))
+      changed.push(context.source)
+    return value
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text, reviver) as unknown
+  } catch (error) {
+    throw new InvalidArgumentError(`expected JSON, such as '{"shop":"us"}': ${messageOf(error)}`)
+  }
+  const twice = duplicateKeys(text)
+  if (twice.length > 0)
+    throw new InvalidArgumentError(`keys that stand twice in one object; keep one of each: ${twice.join(', ')}`)
+  if (changed.length === 0) return value
+  const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')
+  throw new InvalidArgumentError(`numbers that would lose digits; write them as text, between quotes: ${examples}`)
+}
+
+/** Enough to tell any two numbers of JavaScript apart. */
+const MAX_DIGITS = 17
+
+/** Whether a number still says what its text said. */
+function isKept(source: string, value: number): boolean {
+  const written = digitsOf(source)
+  if (written === '') return true
+  if (!Number.isFinite(value) || written.length > MAX_DIGITS) return false
+  return digitsOf(value.toPrecision(written.length)) === written
+}
+
+/** Its digits from the first to the last that is not zero. */
+function digitsOf(source: string): string {
+  const [mantissa = ''] = source.split(/e/i)
+  return mantissa.replaceAll(/[^0-9]/g, '').replaceAll(/^0+|0+$/g, '')
+}

@@ -1,0 +1,66 @@
+import { type Piko } from '../../app/app.ts'
+import { STOP_MARGIN_MS } from '../../engine/execution/stop-plan.ts'
+import { redactText } from '../../run/redact.ts'
+import { visible } from '../../visible.ts'
+import { toError } from '../../errors.ts'
+import { say } from '../../say.ts'
+import { Worker } from '../../service/worker.ts'
+import { type Settings } from '../../settings/settings.ts'
+import { catchStrayErrors } from './stray-errors.ts'
+
+/** The app's own stop has settled by then, whatever hangs; this is for what a worker does besides. */
+const LEAVE_MS = STOP_MARGIN_MS + 1_000
+
+/** The process of `piko start`: the app's tree of services under a worker, which answers signals, crashes and stray errors. */
+export class AppWorker extends Worker {
+  readonly #app: Piko
+  readonly #onUp: () => void
+  #startError: Error | undefined
+  #isUp = false
+  /** A start that a stop has ended is no error of the command: what the stop left behind is said. */
+  get #isToldToStop(): boolean {
+    return this.shouldStop && this.#startError === undefined
+  }
+
+  constructor(app: Piko, { piko }: Settings, onUp: () => void) {
+    super([], {
+      name: piko.name,
+      log: app.log,
+      // What crashes while it runs is told by the app's events.
+      lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
+      stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
+      // A failed start is the command's error, in one line.
+      print: (text) => {
+        if (this.#isUp || this.#isToldToStop) say(visible(redactText(text)))
+      },
+    })
+    this.#app = app
+    this.#onUp = onUp
+  }
+
+  /** Why the app could not be started. */
+  get startError(): Error | undefined {
+    return this.#startError
+  }
+
+  override async run(): Promise<number> {
+    const release = catchStrayErrors(this.#app.log, (error) => this.crash(error))
+    try {
+      return await super.run()
+    } finally {
+      release()
+    }
+  }
+
+  protected override async onStarted(): Promise<void> {
+    this.defer(() => this.#app.stop())
+    try {
+      await this.#app.start({ under: this })
+    } catch (error) {
+      if (!this.shouldStop) this.#startError = toError(error)
+      throw error
+    }
+    this.#isUp = true
+    this.#onUp()
+  }
+}

@@ -1,0 +1,76 @@
+import { type Command } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { visibleJson } from '../../visible.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings } from '../cli-settings.ts'
+import { commandOutput } from '../output/command-output.ts'
+import { exitGuard } from './exit-guard.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+
+interface StartOptions {
+  readonly http: boolean
+  readonly jobs?: string[]
+}
+
+export function addStart(program: Command): void {
+  program
+    .command('start')
+    .summary('plan and run the jobs until a signal stops it')
+    .description(
+      'Plans and runs the jobs, and serves health and metrics, until SIGINT or SIGTERM. ' +
+        'Then it takes no new runs, lets those under way end ([piko] shutdown_timeout) and exits with 0. ' +
+        'A second signal ends it at once.',
+    )
+    .addOption(jobsOption())
+    .option('--no-http', 'serve no health and metrics ([http] enabled = false)')
+    .addHelpText(
+      'after',
+      examples([
+        'piko start',
+        "piko start --jobs 'pipelines/**/*.ts'",
+        'PIKO_HTTP__PORT=8080 PIKO_LOG_JSON=true piko start',
+        'PIKO_MYSQL__DSN=mysql://piko:secret@db/piko piko start',
+      ]),
+    )
+    .action((options: StartOptions, command: Command) => start(options, globalOptions(command)))
+}
+
+async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, jobs)
+  const [{ Piko }, { HttpService }, { AppWorker }] = await Promise.all([
+    import('../../app/app.ts'),
+    import('../../http/http-service.ts'),
+    import('./app-worker.ts'),
+  ])
+  const app = new Piko({ jobs: [...registry] })
+  exitGuard.watch(app)
+  commandOutput.stake = 'notice'
+  // First: a port that is taken stops the start before the database is touched, and probes see `starting`.
+  const server =
+    http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
+  const worker = new AppWorker(app, settings, () => {
+    app.log.info(
+      { url: server?.url, store: app.storeLocation },
+      server?.url ? `listening on ${server.url}` : 'started without HTTP',
+    )
+    if (globals.json) printStarted(app, server?.url)
+  })
+  const code = await worker.run()
+  if (worker.startError !== undefined) throw worker.startError
+  // The first signal was answered; what is left is what a second one, the deadline or a crash has cut short.
+  if (code === 0) return
+  exitGuard.allow()
+  process.exit(code)
+}
+
+function printStarted(app: Piko, url: string | undefined): void {
+  const started = {
+    state: 'started',
+    pid: process.pid,
+    url: url ?? null,
+    store: app.storeLocation,
+    jobs: app.registry.ids,
+  }
+  process.stdout.write(`${visibleJson(started)}\n`)
+}

@@ -1,0 +1,146 @@
+import { type Command } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { RunFailedError, type RunOptions } from '../../operations/client.ts'
+import { type Run, TERMINAL_STATES } from '../../run/run.ts'
+import { type Settings } from '../../settings/settings.ts'
+import { type AppLogger } from '../../telemetry/log.ts'
+import { PikoError } from '../../errors.ts'
+import { say } from '../../say.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings } from '../cli-settings.ts'
+import { commandOutput } from '../output/command-output.ts'
+import { exitGuard } from '../process/exit-guard.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { parseJson } from '../parse/parse-json.ts'
+import { printResult } from '../output/print-result.ts'
+import { ProgressBar } from '../output/progress-bar.ts'
+import { runData, runText } from '../output/run-text.ts'
+import { type StopSignal } from '../../service/process-signals.ts'
+import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+
+interface RunCommandOptions {
+  readonly config?: unknown
+  readonly input?: unknown
+  readonly window?: Date
+  readonly wait: boolean
+  readonly jobs?: string[]
+}
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .summary('run a job once, now')
+    .description(
+      'Queues one run of a job, takes part in executing it, waits for its end and prints it. ' +
+        'Exits with 1 when the run did not succeed. Runs of the same job that wait in the queue are executed too.',
+    )
+    .argument('<job>', 'id of the job')
+    .option('--config <json>', "overrides of the job's config", parseJson)
+    .option('--input <json>', 'value of ctx.input', parseJson)
+    .option('--window <start>', 'start of the window to run again; for a job with windows', parseInstant)
+    .option('--no-wait', 'only queue it, for the nodes that are running')
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko run hello',
+        `piko run sync_orders --config '{"shop":"us"}'`,
+        'piko run sync_orders --window 2026-01-01T00:00:00Z',
+        `piko run import_file --input '"orders.csv"' --no-wait`,
+        'piko run hello --json | jq .output',
+      ]),
+    )
+    .action((jobId: string, options: RunCommandOptions, command: Command) =>
+      run(jobId, options, globalOptions(command)),
+    )
+}
+
+async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const { Piko } = await import('../../app/app.ts')
+  const bar = process.stderr.isTTY && !globals.json ? new ProgressBar() : undefined
+  const app = new Piko({
+    jobs: [...registry],
+    only: [jobId],
+    plan: false,
+    execute: options.wait,
+    ...(bar && { logger: await loggerAbove(bar, settings) }),
+  })
+  exitGuard.watch(app)
+  commandOutput.stake = 'result'
+  const signals = stopSignals()
+  try {
+    await app.start()
+    const queued = await app.run(jobId, requestOf(options))
+    const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
+    printResult(globals.json, runData(ended), () => runText(ended))
+    if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
+  } finally {
+    await app.stop()
+    signals.release()
+  }
+}
+
+function requestOf({ config, input, window }: RunCommandOptions): RunOptions {
+  return {
+    ...(config !== undefined && { config }),
+    ...(input !== undefined && { input }),
+    ...(window !== undefined && { window }),
+  }
+}
+
+async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLogger> {
+  const { createLogger } = await import('../../telemetry/log.ts')
+  return createLogger({ level: piko.logLevel, json: piko.logJson, name: piko.name, stream: bar })
+}
+
+/**
+ * Waits for the end of the run. A signal stops the app, which lets a run under way end or gives it back to the queue.
+ *
+ * @throws InterruptedError when the app has stopped before the run came to its end here
+ */
+async function watch(
+  app: Piko,
+  queued: Run,
+  signalled: Promise<StopSignal>,
+  bar: ProgressBar | undefined,
+): Promise<Run> {
+  const ended = Promise.withResolvers<Run>()
+  const subscriptions = [
+    app.events.on('run.progress', (progress) => {
+      if (progress.runId === queued.id) bar?.show(progress)
+    }),
+    // Read at once: a stop that waits for nothing else closes the store next.
+    app.events.on('run.settled', ({ runId, state }) => {
+      if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(found(app, runId))
+    }),
+  ]
+  let isSignalled = false
+  void signalled.then((signal) => {
+    isSignalled = true
+    const words = `${signal}: waiting for the run under way; a second signal stops at once`
+    if (bar) bar.write(`${words}\n`)
+    else say(words)
+    const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
+    const interrupted = (): void => ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
+    void app.stop().then(interrupted, interrupted)
+  })
+  void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
+    // A stop ends the waiting before it has ended itself.
+    if (!isSignalled) ended.reject(error)
+  })
+  try {
+    return await ended.promise
+  } finally {
+    for (const unsubscribe of subscriptions) unsubscribe()
+    bar?.hide()
+  }
+}
+
+async function found(app: Piko, runId: number): Promise<Run> {
+  const run = await app.findRun(runId)
+  if (!run) throw new PikoError('RUN_UNKNOWN', `run ${runId} is gone`, { details: { runId } })
+  return run
+}

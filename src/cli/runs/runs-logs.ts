@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Command, Option } from 'commander'
+import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
+import { visibleBlock, visibleJson } from '../../visible.ts'
+import { TERMINAL_STATES } from '../../run/run.ts'
+import { examples, globalOptions } from '../global-options.ts'
+import { parseLimit } from '../parse/parse-limit.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { parseRunId } from '../parse/parse-id.ts'
+import { styleFor } from '../output/style.ts'
+import { withApp } from '../with-app.ts'
+
+interface LogsOptions {
+  readonly level?: RunLogLevel
+  readonly limit: number
+  readonly follow?: boolean
+}
+
+const FOLLOW_MS = 500
+const LAST_LINES_MS = 1_500
+
+export function addRunLogs(runs: Command): void {
+  runs
+    .command('logs')
+    .description('Shows what the handler of a run logged. Changes nothing.')
+    .argument('<run>', 'number of the run', parseRunId)
+    .addOption(new Option('--level <level>', 'only lines of this level and above').choices(RUN_LOG_LEVELS))
+    .option('--limit <count>', 'lines to show at most', parseLimit, 1_000)
+    .option('--follow', 'show new lines until the run has ended')
+    .addHelpText(
+      'after',
+      examples([
+        'piko runs logs 17',
+        'piko runs logs 17 --follow',
+        "piko runs logs 17 --level warn --json | jq '.lines[].message'",
+      ]),
+    )
+    .action((runId: number, options: LogsOptions, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const { level, limit, follow } = options
+        let after = 0
+        let isOver = !follow
+        do {
+          const run = await app.findRun(runId)
+          if (!isOver && (run === undefined || TERMINAL_STATES.has(run.state))) {
+            isOver = true
+            // Its node writes the lines each second: the last ones may be on their way.
+            await sleep(LAST_LINES_MS)
+          }
+          const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
+          after = lines.at(-1)?.id ?? after
+          if (follow && json) for (const line of lines) process.stdout.write(`${visibleJson(line)}\n`)
+          else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
+          else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
+          if (!isOver) await sleep(FOLLOW_MS)
+        } while (!isOver)
+      }),
+    )
+}
+
+function lineText({ at, level, attempt, message, fields }: RunLogLine): string {
+  const style = styleFor(process.stdout)
+  const words = `${instantText(at)} #${attempt} ${level.padEnd(5)} ${visibleBlock(message)}`
+  return fields ? `${words} ${style.dim(visibleJson(fields))}` : words
+}

@@ -1,0 +1,276 @@
+import { visibleLine } from '../../visible.ts'
+import { type Command, Option } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { PikoError } from '../../errors.ts'
+import { type Attempt } from '../../run/attempt.ts'
+import { type Run, RUN_STATES, type RunState } from '../../run/run.ts'
+import { type CancelFilter } from '../../store/runs/cancel-store.ts'
+import { type ReplayFilter } from '../../store/runs/replay-store.ts'
+import { formatMs } from '../../time/duration.ts'
+import { examples, globalOptions } from '../global-options.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { parseLimit } from '../parse/parse-limit.ts'
+import { parseRunId } from '../parse/parse-id.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { runStateColour } from '../output/run-state-colour.ts'
+import { durationMs, runData, runText } from '../output/run-text.ts'
+import { addRunLogs } from './runs-logs.ts'
+import { addRunsPrune } from './runs-prune.ts'
+import { styleFor } from '../output/style.ts'
+import { type Column, table } from '../output/table.ts'
+import { withApp } from '../with-app.ts'
+
+interface ListOptions {
+  readonly job?: string
+  readonly state?: RunState
+  readonly limit: number
+}
+
+interface CancelOptions {
+  readonly job?: string
+  readonly state?: NonNullable<CancelFilter['state']>
+}
+
+interface ReplayOptions {
+  readonly job?: string
+  readonly state?: NonNullable<ReplayFilter['state']>
+  readonly since?: Date
+  readonly dryRun?: boolean
+}
+
+export function addRuns(program: Command): void {
+  const runs = program
+    .command('runs')
+    .summary('look at runs, cancel, replay and delete them')
+    .description('Looks at runs, cancels them, and puts failed ones back into the queue.')
+  runs.addHelpText('after', examples(['piko runs list', 'piko runs show 17', 'piko runs cancel 17']))
+  addList(runs)
+  addShow(runs)
+  addCancel(runs)
+  addReplay(runs)
+  addRunLogs(runs)
+  addRunsPrune(runs)
+}
+
+function addList(runs: Command): void {
+  runs
+    .command('list')
+    .description('Lists runs, newest first. Changes nothing.')
+    .option('--job <id>', 'only runs of this job')
+    .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
+    .option('--limit <count>', 'runs to show at most', parseLimit, 100)
+    .addHelpText(
+      'after',
+      examples([
+        'piko runs list',
+        'piko runs list --job sync_orders --state failed --limit 10',
+        "piko runs list --state running --json | jq '.runs[].id'",
+      ]),
+    )
+    .action((options: ListOptions, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const { job, state, limit } = options
+        const found = await app.runs({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
+        printResult(json, { runs: found.map(runData) }, () =>
+          found.length === 0 ? 'no runs' : table(runColumns(), found),
+        )
+      }),
+    )
+}
+
+function addShow(runs: Command): void {
+  runs
+    .command('show')
+    .description('Shows one run with its attempts and their errors, those before a replay too. Changes nothing.')
+    .argument('<run>', 'number of the run', parseRunId)
+    .addHelpText('after', examples(['piko runs show 17', "piko runs show 17 --json | jq '.attempts[].error.stack'"]))
+    .action((runId: number, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const run = await found(app, runId)
+        const attempts = await app.attempts(runId)
+        const data = {
+          ...runData(run),
+          nodeId: run.nodeId ?? null,
+          runAt: run.runAt,
+          attempts: attempts.map(attemptData),
+        }
+        printResult(json, data, () =>
+          attempts.length === 0 ? runText(run) : `${runText(run)}\n\n${table(attemptColumns(), attempts)}`,
+        )
+      }),
+    )
+}
+
+function addCancel(runs: Command): void {
+  runs
+    .command('cancel')
+    .description(
+      'Cancels runs, wherever they are. A queued run ends at once; the node of a running one ends it within two seconds. ' +
+        'Cancelled runs are not tried again. Runs that have ended stay as they are.',
+    )
+    .argument('[run...]', 'numbers of runs', parseRunIds)
+    .option('--job <id>', 'all runs of this job that have not ended')
+    .addOption(new Option('--state <state>', 'with --job: only those in this state').choices(['queued', 'running']))
+    .addHelpText(
+      'after',
+      examples([
+        'piko runs cancel 17 18',
+        'piko runs cancel --job sync_orders',
+        'piko runs cancel --job sync_orders --state queued --json',
+      ]),
+    )
+    .action((runIds: number[], options: CancelOptions, command: Command) => {
+      assertChosen(runIds, options.job, 'cancel')
+      return withApp(globalOptions(command), (app, json) =>
+        options.job === undefined ? cancelEach(app, runIds, json) : cancelJob(app, options.job, options.state, json),
+      )
+    })
+}
+
+async function cancelEach(app: Piko, runIds: readonly number[], json: boolean): Promise<void> {
+  // A typing mistake is found before anything is changed.
+  for (const runId of runIds) await found(app, runId)
+  const ended: Run[] = []
+  for (const runId of runIds) ended.push(await app.cancel(runId))
+  const data = ended.map((run) => ({ id: run.id, jobId: run.jobId, state: run.state, result: cancelOutcome(run) }))
+  printResult(json, { runs: data }, () => ended.map(cancelText).join('\n'))
+}
+
+function cancelOutcome({ state }: Run): 'cancelled' | 'requested' | 'unchanged' {
+  return state === 'cancelled' ? 'cancelled' : state === 'running' ? 'requested' : 'unchanged'
+}
+
+function cancelText(run: Run): string {
+  const name = `run ${run.id} of ${visibleLine(run.jobId)}`
+  switch (cancelOutcome(run)) {
+    case 'cancelled':
+      return `${name} is cancelled`
+    case 'requested':
+      return `${name} is being cancelled: its node ends it within two seconds`
+    case 'unchanged':
+      return `${name} had ended already, as ${run.state}; it stays as it is`
+  }
+}
+
+async function cancelJob(app: Piko, jobId: string, state: CancelOptions['state'], json: boolean): Promise<void> {
+  const result = await app.cancelAll({ jobId, ...(state && { state }) })
+  const { cancelled, requested } = result
+  printResult(json, { job: jobId, ...result }, () =>
+    cancelled + requested === 0
+      ? `no ${state ?? 'queued or running'} runs of ${visibleLine(jobId)}`
+      : `${visibleLine(jobId)}: ${cancelled} queued cancelled, ${requested} running being cancelled by their nodes`,
+  )
+}
+
+function addReplay(runs: Command): void {
+  runs
+    .command('replay')
+    .description(
+      'Puts failed or cancelled runs back into the queue, as if they had never run; their windows are pending again. ' +
+        'A run whose window has been run again since stays as it is.',
+    )
+    .argument('[run...]', 'numbers of runs', parseRunIds)
+    .option('--job <id>', 'all failed runs of this job')
+    .addOption(
+      new Option('--state <state>', 'with --job: those in this state; default: failed').choices([
+        'failed',
+        'cancelled',
+      ]),
+    )
+    .option('--since <instant>', 'only runs that ended then or later', parseInstant)
+    .option('--dry-run', 'only tell how many')
+    .addHelpText(
+      'after',
+      examples([
+        'piko runs replay 17 18',
+        'piko runs replay --job sync_orders --dry-run',
+        'piko runs replay --job sync_orders --state failed --since 2026-01-01T00:00:00Z',
+      ]),
+    )
+    .action((runIds: number[], options: ReplayOptions, command: Command) => {
+      assertChosen(runIds, options.job, 'replay')
+      return withApp(globalOptions(command), (app, json) => replay(app, runIds, options, json))
+    })
+}
+
+async function replay(app: Piko, runIds: readonly number[], options: ReplayOptions, json: boolean): Promise<void> {
+  const { job, state, since, dryRun = false } = options
+  for (const runId of runIds) await found(app, runId)
+  const filter: ReplayFilter = {
+    ...(job === undefined ? { ids: runIds } : { jobId: job }),
+    ...(state && { state }),
+    ...(since && { since }),
+  }
+  const result = dryRun ? await app.previewReplay(filter) : await app.replay(filter)
+  const { count, superseded } = result
+  const others = job === undefined ? new Set(runIds).size - count - superseded : 0
+  printResult(json, { dryRun, ...result }, () =>
+    [
+      `${count} ${count === 1 ? 'run' : 'runs'} ${dryRun ? 'would be queued again' : 'queued again'}`,
+      ...(superseded > 0 ? [`${superseded} left alone: a later run has their window`] : []),
+      ...(others > 0 ? [`${others} left alone: only failed and cancelled runs are replayed`] : []),
+    ].join('; '),
+  )
+}
+
+async function found(app: Piko, runId: number): Promise<Run> {
+  const run = await app.findRun(runId)
+  if (run) return run
+  throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId, location: app.storeLocation } })
+}
+
+function assertChosen(runIds: readonly number[], job: string | undefined, command: string): void {
+  if (runIds.length > 0 === (job === undefined)) return
+  throw new PikoError('USAGE', `give either numbers of runs or --job; see: piko runs ${command} --help`)
+}
+
+function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error }: Attempt): object {
+  return {
+    attempt,
+    fence,
+    nodeId: nodeId ?? null,
+    startedAt: startedAt ?? null,
+    finishedAt: finishedAt ?? null,
+    outcome,
+    error: error ?? null,
+  }
+}
+
+function durationText(span: Parameters<typeof durationMs>[0]): string {
+  const ms = durationMs(span)
+  return ms === undefined ? '-' : formatMs(ms)
+}
+
+function runColumns(): Column<Run>[] {
+  const style = styleFor(process.stdout)
+  return [
+    { title: 'run', cell: ({ id }) => String(id) },
+    { title: 'job', cell: ({ jobId }) => jobId },
+    { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
+    { title: 'attempt', cell: ({ attempt }) => (attempt > 0 ? String(attempt) : '-') },
+    { title: 'due', cell: ({ runAt }) => instantText(runAt) },
+    { title: 'duration', cell: durationText },
+    { title: 'error', cell: ({ error, reason }) => error?.message ?? reason ?? '' },
+  ]
+}
+
+function attemptColumns(): Column<Attempt>[] {
+  const { green, red, yellow, cyan } = styleFor(process.stdout)
+  const colours = { succeeded: green, running: cyan, failed: red, timeout: red } as const
+  return [
+    { title: 'attempt', cell: ({ attempt }) => String(attempt) },
+    {
+      title: 'outcome',
+      cell: ({ outcome }) => outcome,
+      paint: (text, { outcome }) => (outcome in colours ? colours[outcome as keyof typeof colours] : yellow)(text),
+    },
+    { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
+    { title: 'duration', cell: durationText },
+    { title: 'node', cell: ({ nodeId }) => nodeId ?? '-' },
+    { title: 'error', cell: ({ error }) => (error ? `${error.name}: ${error.message}` : '') },
+  ]
+}
+
+function parseRunIds(text: string, others: number[] = []): number[] {
+  return [...others, parseRunId(text)]
+}

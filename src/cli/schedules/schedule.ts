@@ -1,0 +1,231 @@
+import { visibleLine } from '../../visible.ts'
+import { type Command, Option } from 'commander'
+import { type Piko } from '../../app/app.ts'
+import { PikoError } from '../../errors.ts'
+import { durationMs } from '../../time/duration.ts'
+import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
+import { type ScheduleSpec } from '../../time/schedule.ts'
+import { defaultsOf } from '../../time/stored-schedule.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings, readOnly } from '../cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { parseLimit } from '../parse/parse-limit.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import { scheduleText } from '../output/schedule-text.ts'
+import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
+import { type Column, table } from '../output/table.ts'
+import { withApp, withAppOn } from '../with-app.ts'
+import { type JobRow } from '../../store/jobs/job-row.ts'
+
+interface ScheduleOptions {
+  readonly cron?: readonly string[]
+  readonly every?: string
+  readonly at?: string
+  readonly timezone?: string
+  readonly dstGap?: 'skip' | 'after'
+  readonly dstOverlap?: 'first' | 'second' | 'both'
+  readonly start?: string
+  readonly end?: string
+}
+
+interface PreviewOptions extends ScheduleOptions {
+  readonly jobs?: string[]
+  readonly from?: Date
+  readonly code?: boolean
+  readonly count: number
+}
+
+export function addSchedule(program: Command): void {
+  const schedule = program
+    .command('schedule')
+    .summary('look at schedules, set them at run time')
+    .description('Looks at schedules, and sets them at run time in place of what the code says.')
+    .addHelpText(
+      'after',
+      examples([
+        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York",
+        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedule clear report',
+      ]),
+    )
+  addSet(schedule)
+  addClear(schedule)
+  withScheduleOptions(schedule.command('preview'), 'in place of a job, ')
+    .description(
+      "Shows when a job of the project fires, or a schedule that is written on the command line: its ticks in UTC and on the zone's " +
+        'clocks, those at a change of the clocks, and the windows that end with them. A schedule that somebody has set at run time ' +
+        'goes before that of the code. Changes nothing.',
+    )
+    .argument('[job]', 'id of a job')
+    .option('--code', 'of a job: what the code says; asks no database')
+    .option('--from <instant>', 'the first tick at or after it; default: now', parseInstant)
+    .option('--count <count>', 'ticks to show at most', parseLimit, 10)
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko schedule preview sync_orders --count 3',
+        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York --from 2026-03-07T00:00:00Z --count 3",
+        "piko schedule preview --cron '30 1 * * *' --timezone Europe/Rome --dst-overlap both --json | jq .ticks",
+      ]),
+    )
+    .action((jobId: string | undefined, options: PreviewOptions, command: Command) =>
+      preview(jobId, options, globalOptions(command)),
+    )
+}
+
+/** @param note what these options are for */
+function withScheduleOptions(command: Command, note: string): Command {
+  return command
+    .option('--cron <expression>', `${note}may be repeated`, (text: string, all: string[] = []) => [...all, text])
+    .option('--every <duration>', `${note}such as 10s or 1h30m`)
+    .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
+    .option('--timezone <zone>', 'IANA time zone; default: UTC')
+    .addOption(new Option('--dst-gap <policy>', 'times that do not exist').choices(['skip', 'after']))
+    .addOption(new Option('--dst-overlap <policy>', 'times that exist twice').choices(['first', 'second', 'both']))
+    .option('--start <instant>', 'no tick before it')
+    .option('--end <instant>', 'no tick after it')
+}
+
+function addSet(schedule: Command): void {
+  withScheduleOptions(schedule.command('set'), '')
+    .description(
+      'Gives a job another schedule than its code does, or its first one. It counts on all nodes within one poll, a deploy leaves it ' +
+        'alone, and the windows of the job go on where the old ones end.',
+    )
+    .argument('<job>', 'id of the job')
+    .option('--none', 'no schedule: it runs only when somebody asks')
+    .addHelpText(
+      'after',
+      examples([
+        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedule set report --every 10m',
+        'piko schedule set report --none',
+      ]),
+    )
+    .action((jobId: string, { none, ...options }: ScheduleOptions & { none?: boolean }, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const written = writtenSchedule(options, 'set')
+        if ((written === undefined) === (none === undefined)) {
+          throw usage('a schedule is --cron, --every or --at, or --none', 'set')
+        }
+        await app.setSchedule(jobId, written ? anchored(written, await rowOf(app, jobId)) : null)
+        await printJob(app, jobId, json)
+      }),
+    )
+}
+
+/** As in the code: the phase of a fixed rate hangs on the first window. */
+function anchored(schedule: ScheduleSpec, row: JobRow | undefined): ScheduleSpec {
+  if (schedule.kind !== 'every' || !row || row.windows === null) return schedule
+  const { start } = JSON.parse(row.windows) as { start: string }
+  return { ...schedule, anchor: start }
+}
+
+function addClear(schedule: Command): void {
+  schedule
+    .command('clear')
+    .description('The schedule that the code gives a job counts again.')
+    .argument('<job>', 'id of the job')
+    .addHelpText('after', examples(['piko schedule clear report', 'piko schedule clear report --json']))
+    .action((jobId: string, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        await app.clearSchedule(jobId)
+        await printJob(app, jobId, json)
+      }),
+    )
+}
+
+async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
+  const row = await rowOf(app, jobId)
+  const schedule = row ? storedJob(row).schedule : null
+  printResult(
+    json,
+    { jobId, schedule },
+    () => `${visibleLine(jobId)}: ${visibleLine(scheduleText(schedule ?? undefined))}`,
+  )
+}
+
+async function rowOf(app: Piko, jobId: string): Promise<JobRow | undefined> {
+  return (await app.jobs()).find(({ id }) => id === jobId)
+}
+
+async function preview(jobId: string | undefined, options: PreviewOptions, globals: GlobalOptions): Promise<void> {
+  const from = options.from ?? new Date()
+  const written = writtenSchedule(options)
+  if (jobId !== undefined && written)
+    throw usage('a job has a schedule of its own: leave out either the job or the options')
+  if (jobId === undefined && !written)
+    throw usage('what to show is missing: name a job, or write --cron, --every or --at')
+  const found = written
+    ? previewOf(written, from, options.count)
+    : await jobPreview(jobId ?? '', from, options, globals)
+  printResult(globals.json, dataOf(found), () => textOf(found))
+}
+
+/** The schedule that the options describe; undefined when there are none. */
+function writtenSchedule(options: ScheduleOptions, command = 'preview'): ScheduleSpec | undefined {
+  const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
+  const kinds = [cron, every, at].filter((kind) => kind !== undefined).length
+  const others = [timezone, dstGap, dstOverlap, start, end].some((option) => option !== undefined)
+  if (kinds === 0 && !others) return undefined
+  if (kinds !== 1) throw usage('a schedule has exactly one of --cron, --every and --at', command)
+  const bounds = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) }
+  if (cron) {
+    const dst = { ...(dstGap && { gap: dstGap }), ...(dstOverlap && { overlap: dstOverlap }) }
+    return { kind: 'cron', cron, timezone: timezone ?? 'UTC', dst, ...bounds }
+  }
+  if (dstGap ?? dstOverlap) throw usage('--dst-gap and --dst-overlap have no effect without --cron', command)
+  if (at !== undefined) {
+    if (timezone ?? start ?? end) throw usage('--timezone, --start and --end have no effect with --at', command)
+    return { kind: 'at', at }
+  }
+  const anchor = new Date(0).toISOString()
+  return {
+    kind: 'every',
+    everyMs: durationMs(every ?? '', '--every'),
+    anchor,
+    ...(timezone !== undefined && { timezone }),
+    ...bounds,
+  }
+}
+
+async function jobPreview(
+  jobId: string,
+  from: Date,
+  { jobs, count, code }: PreviewOptions,
+  globals: GlobalOptions,
+): Promise<Preview> {
+  const settings = cliSettings(globals)
+  const { policy } = (await cliJobs(settings, jobs)).get(jobId)
+  const row = code ? undefined : await withAppOn(readOnly(settings), async (app) => rowOf(app, jobId))
+  const schedule =
+    row && isOverridden(row) ? storedJob(row, { when: defaultsOf(policy.schedule).when }).schedule : policy.schedule
+  const { windows } = policy
+  return schedule ? previewOf(schedule, from, count, windows ?? 'none', jobId) : { ticks: [], windows: [] }
+}
+
+function dataOf({ ticks, windows }: Preview): object {
+  return {
+    ticks: ticks.map((tick) => ({ ...tick, at: instantText(tick.at) })),
+    windows: windows.map(({ start, end }) => ({ start: instantText(start), end: instantText(end) })),
+  }
+}
+
+function textOf({ ticks, windows }: Preview): string {
+  if (ticks.length === 0) return 'no ticks'
+  const starts = new Map(windows.map(({ start, end }) => [end.getTime(), start]))
+  const columns: Column<PreviewTick>[] = [
+    { title: 'tick', cell: ({ at }) => instantText(at) },
+    { title: 'local', cell: ({ local, offset }) => `${local.replace('T', ' ')} ${offset}` },
+    { title: 'clocks', cell: ({ transition }) => transition ?? '' },
+  ]
+  const start: Column<PreviewTick> = { title: 'window from', cell: ({ at }) => instantText(starts.get(at.getTime())) }
+  return table(windows.length > 0 ? [...columns, start] : columns, ticks)
+}
+
+function usage(problem: string, subcommand = 'preview'): PikoError {
+  const command = `piko schedule ${subcommand}`
+  return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
+}

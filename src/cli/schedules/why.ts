@@ -1,0 +1,31 @@
+import { type Command } from 'commander'
+import { visibleBlock } from '../../visible.ts'
+import { examples, globalOptions } from '../global-options.ts'
+import { parseInstant } from '../parse/parse-instant.ts'
+import { printResult } from '../output/print-result.ts'
+import { withApp } from '../with-app.ts'
+
+export function addWhy(program: Command): void {
+  program
+    .command('why')
+    .summary('say why a job did or did not run')
+    .description('Says in one sentence why a job did or did not run at an instant of its schedule. Changes nothing.')
+    .argument('<job>', 'id of the job')
+    .argument(
+      '[tick]',
+      'the instant, with its zone: a tick, or a start of a window; default: the last one that was planned',
+      parseInstant,
+    )
+    .addHelpText(
+      'after',
+      examples(['piko why sync_orders', 'piko why sync_orders 2026-03-08T07:00:00Z', 'piko why sync_orders --json']),
+    )
+    .action((jobId: string, tick: Date | undefined, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const why = await app.why(jobId, tick)
+        printResult(json, { jobId, tick: why.tick ?? null, runId: why.runId ?? null, why: why.sentence }, () =>
+          visibleBlock(why.sentence),
+        )
+      }),
+    )
+}
