@@ -1,11 +1,20 @@
-/** The import directions of the source tree; see docs/decisions/0001. */
-const layer = (from, forbidden, comment) => ({
-  name: `${from.replace(/\W+/g, '-')}-imports-one-way`,
-  comment,
-  severity: 'error',
-  from: { path: `^src/(${from})` },
-  to: { path: `^src/(${forbidden})` },
-})
+/** The import directions of the source tree; see docs/decisions/0006. */
+const tiers = require('./scripts/house/tiers.json')
+
+const pathOf = (room) => (room.endsWith('.ts') ? `^src/${room.replace('.', '\\.')}$` : `^src/${room}/`)
+const ranked = tiers.flatMap((rooms, tier) => rooms.map((room) => ({ room, tier })))
+/** A rule for each pair of rooms of which the first must not import the second, not even a type. */
+const upward = ranked.flatMap(({ room, tier }) =>
+  ranked
+    .filter((other) => other.room !== room && other.tier >= tier)
+    .map((other) => ({
+      name: `${room}-must-not-import-${other.room}`,
+      comment: 'a room imports lower tiers alone; scripts/house/tiers.json has them in order',
+      severity: 'error',
+      from: { path: pathOf(room) },
+      to: { path: pathOf(other.room) },
+    })),
+)
 const onlyIn = (library, folder) => ({
   name: `${library.replace(/\W+/g, '-')}-only-in-${folder.replace(/\W+/g, '-')}`,
   comment: 'one library, one folder',
@@ -28,19 +37,12 @@ module.exports = {
       from: { path: '^src' },
       to: { path: '^src/index\\.ts$' },
     },
-    layer('errors\\.ts', '(?!errors)', 'errors know nothing'),
-    layer('time/', 'job|resource|sink|service|settings|store|telemetry|offload|engine|http|cli|testing', 'pure'),
-    layer('(job|resource|sink|service)/', 'settings|store|telemetry|offload|engine|http|cli|testing', 'no I/O'),
-    layer('settings/', 'store|telemetry|offload|engine|http|cli|testing', 'siblings share nothing'),
-    layer('telemetry/', 'store|offload|engine|http|cli|testing', 'siblings share nothing'),
-    layer('(store|offload)/', 'engine|http|cli|testing', 'below the engine'),
-    layer('engine/', 'http|cli|testing', 'below http, testing and cli'),
-    layer('(http|testing)/', 'cli', 'below the cli'),
+    ...upward,
     {
       name: 'pure-folders-do-no-io',
-      comment: 'schedules, windows and the rules of runs know nothing of files, sockets and clocks',
+      comment: 'schedules, windows, the rules of runs and what users declare know nothing of files, sockets and clocks',
       severity: 'error',
-      from: { path: '^src/(time|job)/' },
+      from: { path: '^src/(time|run|ledger|job)/' },
       to: { dependencyTypes: ['core'] },
     },
     {
