@@ -43,7 +43,7 @@ module.exports = {
       comment: 'schedules, windows, the rules of runs and what users declare know nothing of files, sockets and clocks',
       severity: 'error',
       from: { path: '^src/(time|run|ledger|job)/' },
-      to: { dependencyTypes: ['core'] },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?util$' },
     },
     {
       name: 'src-never-imports-tests',

@@ -76,21 +76,22 @@ export { type CoverageFilter, type LedgerSpan } from './store/windows/ledger-spa
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/windows/window-store.ts'
 export { type EventMap, type EventName, type Events } from './events.ts'
 
-export { type Health, Piko, type PikoOptions } from './app/app.ts'
-export { type Backfill, type BackfillRequest, type BackfillWindow } from './operations/backfill-control.ts'
+export { type Health, Piko } from './app/app.ts'
+export { type Backfill, type BackfillWindow } from './operations/backfill-control.ts'
 export { type BackfillStatus } from './operations/backfill-status.ts'
 export { type Configs } from './operations/configs.ts'
-export {
-  type EnqueueItem,
-  type EnqueueOptions,
-  type IdempotencyKey,
-  RunFailedError,
-  type RunOptions,
-} from './operations/client.ts'
+export { RunFailedError } from './operations/client.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
-
-export { type LockOptions } from './engine/attempt/locks.ts'
 
 export { HttpService } from './http/http-service.ts'
 export { type Logger } from './logger.ts'
 export { type OnUpstreamChange, type Upstream } from './job/upstream.ts'
+export { type PikoOptions } from './app/piko-options.ts'
+export { type LockOptions } from './engine/attempt/lock-options.ts'
+export {
+  type EnqueueItem,
+  type EnqueueOptions,
+  type IdempotencyKey,
+  type RunOptions,
+} from './operations/run-request.ts'
+export { type BackfillRequest } from './operations/backfill-request.ts'

@@ -1,14 +1,12 @@
 import { hostname } from 'node:os'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError } from '../errors.ts'
-import { type JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { type Attempt } from '../run/attempt.ts'
 import { type Run } from '../run/run.ts'
 import { type RunLogLine } from '../run/run-log.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
-import { type SettingsOverrides } from '../settings/keys.ts'
 import { type Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import { type Service } from '../service/service.ts'
@@ -30,9 +28,9 @@ import { assertFile } from './assert-file.ts'
 import { AppStop } from './app-stop.ts'
 import { optionsOf } from '../operations/call-options.ts'
 import { checkedOptions } from './check-options.ts'
-import { type Backfill, type BackfillRequest, type BackfillWindow } from '../operations/backfill-control.ts'
+import { type Backfill, type BackfillWindow } from '../operations/backfill-control.ts'
 import { type BackfillStatus } from '../operations/backfill-status.ts'
-import { type Client, type EnqueueItem, type EnqueueOptions, type RunOptions } from '../operations/client.ts'
+import { type Client } from '../operations/client.ts'
 import { type Clock, systemClock } from '../engine/clock.ts'
 import { type Configs } from '../operations/configs.ts'
 import { discoverJobs } from './discovery/discover.ts'
@@ -43,7 +41,7 @@ import { type Locks } from '../engine/attempt/locks.ts'
 import { Node } from './node.ts'
 import { databaseWarning } from '../store/open-store.ts'
 import { Outage } from '../engine/loop/outage.ts'
-import { PikoService, serviceOf, type ServiceSource } from './piko-service.ts'
+import { PikoService, serviceOf } from './piko-service.ts'
 import { type PruneOptions, type Why } from '../operations/run-control.ts'
 import { ResourcesService } from '../resource/resources-service.ts'
 import { serviceEvents } from './service-events.ts'
@@ -52,33 +50,9 @@ import { StoreService } from '../store/store-service.ts'
 import { treeChecks } from './tree-checks.ts'
 import { watchdog } from './watchdog.ts'
 import { type JobRow } from '../store/jobs/job-row.ts'
-
-export interface PikoOptions {
-  /**
-   * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names, else `jobs.ts`
-   * and what is in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs) of the working directory.
-   */
-  readonly jobs?: JobSource
-  /** Go before environment and file, in the shape of `settings.toml`. */
-  readonly settings?: SettingsOverrides
-  /** Default: made from the settings. */
-  readonly logger?: AppLogger
-  /**
-   * Services of your own: started before any run and stopped after the last, supervised as Piko's own are. A run borrows
-   * one by naming its class among the job's resources.
-   */
-  readonly services?: readonly ServiceSource[]
-  /** Whether this node may lead and plan ticks. Default true. */
-  readonly plan?: boolean
-  /** Whether this node executes runs; without it the app only asks and reads. Default true. */
-  readonly execute?: boolean
-  /** Execute runs of these jobs alone. */
-  readonly only?: readonly string[]
-  /** For tests. */
-  readonly clock?: Clock
-  /** How long a handler may go on after its signal has aborted, before its run is given up. Default 5,000. */
-  readonly graceMs?: number
-}
+import { type PikoOptions } from './piko-options.ts'
+import { type EnqueueItem, type EnqueueOptions, type RunOptions } from '../operations/run-request.ts'
+import { type BackfillRequest } from '../operations/backfill-request.ts'
 
 /** Whether the process can do its work, part by part. */
 export interface Health {

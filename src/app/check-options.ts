@@ -15,7 +15,7 @@ import {
 import { Service } from '../service/service.ts'
 import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
-import { type PikoOptions } from './app.ts'
+import { type PikoOptions } from './piko-options.ts'
 
 /** What is called of a logger. */
 const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const

@@ -6,41 +6,16 @@ import { type BackfillFilter, type BackfillRow } from '../store/backfills/backfi
 import { isToRun } from '../store/backfills/backfill-windows.ts'
 import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type Store } from '../store/store.ts'
-import {
-  BACKFILL_ONLY,
-  BACKFILL_ORDERS,
-  type BackfillOnly,
-  type BackfillOrder,
-  type BackfillState,
-} from '../ledger/backfill.ts'
+import { BACKFILL_ONLY, BACKFILL_ORDERS, type BackfillOrder, type BackfillState } from '../ledger/backfill.ts'
 import { type LedgerWindow } from '../store/windows/window-store.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
+import { instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
 import { timelineOf } from '../engine/planning/plan-job.ts'
 import { storableConfig } from '../job/run-config.ts'
 import { sweep } from '../engine/planning/backfill-sweep.ts'
-
-/** Which windows of a job to run, and how. */
-export interface BackfillRequest {
-  /** Windows that lie wholly within `[from, to)` and are over: instants with their zone. */
-  readonly from: InstantInput
-  readonly to: InstantInput
-  /** Windows under way at once, over all nodes. Default: `windows.parallel` of the job. */
-  readonly parallel?: number
-  /** Default `'oldest'` first. */
-  readonly order?: BackfillOrder
-  /**
-   * `'missing'`: windows that have never run, or were skipped or cancelled. `'failed'`: those that failed. `'all'`: every one, those
-   * that succeeded again. A window with a run under way is left to that run. Default `'missing'`.
-   */
-  readonly only?: BackfillOnly
-  /** Override of the job's config. */
-  readonly config?: unknown
-  /** Default: 10,000 behind the job's own, and so behind live work. */
-  readonly priority?: number
-}
+import { type BackfillRequest } from './backfill-request.ts'
 
 /** A window that a backfill would run. */
 export interface BackfillWindow extends Window {

@@ -24,9 +24,9 @@ import { type RunLogFilter } from '../store/history/run-log-store.ts'
 import { type RunFilter } from '../store/runs/list-runs.ts'
 import { type WindowState } from '../store/tables.ts'
 import { type WindowFilter } from '../store/windows/window-store.ts'
-import { type BackfillRequest } from './backfill-control.ts'
-import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './client.ts'
 import { type PruneOptions } from './run-control.ts'
+import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './run-request.ts'
+import { type BackfillRequest } from './backfill-request.ts'
 
 const limit = wholeNumber(0)
 const WINDOW_STATES: Readonly<Record<WindowState, true>> = {

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkedOptions } from '../app/check-options.ts'
-import { Piko, type PikoOptions } from '../app/app.ts'
+import { Piko } from '../app/app.ts'
+import { type PikoOptions } from '../app/piko-options.ts'
 
 export interface TestAppOptions extends PikoOptions {
   readonly jobs: NonNullable<PikoOptions['jobs']>

@@ -1,10 +1,11 @@
 import { onTestFinished, vi } from 'vitest'
-import { Piko, type PikoOptions } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/app.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/connection/database.ts'
 import { type EventMap, type EventName } from '../../src/events.ts'
 import { PATIENCE_MS } from './patience.ts'
+import { type PikoOptions } from '../../src/app/piko-options.ts'
 
 export interface AppOptions extends Omit<PikoOptions, 'jobs'> {
   /** The test expects that stopping the app fails. */

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Piko } from '../../app/app.ts'
-import { type Backfill, type BackfillRequest } from '../../operations/backfill-control.ts'
+import { type Backfill } from '../../operations/backfill-control.ts'
 import { type BackfillStatus } from '../../operations/backfill-status.ts'
 import { PikoError, toError } from '../../errors.ts'
 import {
@@ -26,6 +26,7 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { type Style, styleFor } from '../output/style.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
+import { type BackfillRequest } from '../../operations/backfill-request.ts'
 
 interface CreateOptions {
   readonly from: Date

@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { type Piko } from '../../app/app.ts'
-import { RunFailedError, type RunOptions } from '../../operations/client.ts'
+import { RunFailedError } from '../../operations/client.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
 import { type Settings } from '../../settings/settings.ts'
 import { type AppLogger } from '../../telemetry/log.ts'
@@ -18,6 +18,7 @@ import { ProgressBar } from '../output/progress-bar.ts'
 import { runData, runText } from '../output/run-text.ts'
 import { type StopSignal } from '../../service/process-signals.ts'
 import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { type RunOptions } from '../../operations/run-request.ts'
 
 interface RunCommandOptions {
   readonly config?: unknown

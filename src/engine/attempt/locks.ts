@@ -1,6 +1,5 @@
 import { describe, PikoError } from '../../errors.ts'
 import { Semaphore } from '../../resource/semaphore.ts'
-import { type RunLockOptions } from '../../job/context.ts'
 import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Events } from '../../events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
@@ -9,12 +8,7 @@ import { type Clock } from '../clock.ts'
 import { Lock } from './lock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
-
-/** How `app.locks.acquire` takes a lock. */
-export interface LockOptions extends RunLockOptions {
-  /** Ends the waiting. */
-  readonly signal?: AbortSignal
-}
+import { type LockOptions } from './lock-options.ts'
 
 /** Apart from the names of Piko's own locks. */
 const PREFIX = 'user:'

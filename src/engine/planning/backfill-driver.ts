@@ -15,7 +15,7 @@ import { type Leader } from '../node/leader.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { timelineOf } from './plan-job.ts'
-import { refusedBackfill, refusedWindow } from '../../operations/refused-runs.ts'
+import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 

@@ -7,7 +7,7 @@ import { type Clock } from '../clock.ts'
 import { type Leader } from '../node/leader.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
-import { refusedWindow } from '../../operations/refused-runs.ts'
+import { refusedWindow } from '../refused-runs.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 
 /** Between two looks, where the first found nothing. */
