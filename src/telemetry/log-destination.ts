@@ -19,7 +19,7 @@ const PAUSE = new Int32Array(new SharedArrayBuffer(4))
  * A line that can't be written for any other reason, such as a full disk, is dropped and counted too: logging ends no process.
  */
 export class LogDestination {
-  readonly #fd: number
+  readonly #file: LogFile
   readonly #held: Buffer[] = []
   #heldBytes = 0
   #dropped = 0
@@ -33,9 +33,9 @@ export class LogDestination {
   /** Called with the number of dropped lines when lines are written again. */
   onDropped: ((lines: number) => void) | undefined
 
-  /** @param fd a file, or a pipe, socket or terminal that does not block: see {@link openForLog} */
-  constructor(fd: number) {
-    this.#fd = fd
+  /** @param file a pipe, socket or terminal must not block: see {@link openForLog} */
+  constructor(file: LogFile) {
+    this.#file = file
   }
 
   /** Lines that were dropped and not yet told. */
@@ -95,8 +95,9 @@ export class LogDestination {
   #send(bytes: Buffer): Buffer {
     let from = 0
     try {
+      this.#file.unblock?.()
       while (from < bytes.length) {
-        const written = writeSync(this.#fd, bytes, from)
+        const written = writeSync(this.#file.fd, bytes, from)
         // Asked again and again it would take nothing for ever.
         if (written === 0) throw new Error('nothing was written')
         from += written
@@ -134,26 +135,39 @@ function isFull(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK')
 }
 
+/** An open file that a log is written to. */
+export interface LogFile {
+  readonly fd: number
+  /** Makes its writes return at once again; before each write. */
+  readonly unblock?: (() => void) | undefined
+}
+
 /**
  * Standard error, or another open file, so that a write to it does not block. A pipe or a terminal is opened once more: the flag
- * belongs to what was opened, and other processes that have the same keep it as it is. Where that is not possible, Node's own stream
- * sets it.
+ * belongs to what was opened, and other processes that have the same keep it as it is. A socket can't be opened again, so there the
+ * flag is set before each write: every process that is started with the same standard error clears it.
  */
-export function openForLog(fd: 1 | 2): number {
+export function openForLog(fd: 1 | 2): LogFile {
   const isTerminal = isatty(fd)
   const stat = fstatSync(fd)
-  if (!isTerminal && !stat.isFIFO() && !stat.isSocket()) return fd
+  if (!isTerminal && !stat.isFIFO() && !stat.isSocket()) return { fd }
   try {
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    return { fd: openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY) }
   } catch {
     return nonBlocking(fd)
   }
 }
 
-function nonBlocking(fd: 1 | 2): number {
+/** Node's handle of a stream, which it does not type. */
+interface Handle {
+  setBlocking?(isBlocking: boolean): unknown
+}
+
+function nonBlocking(fd: 1 | 2): LogFile {
   // Its first use opens it.
   const stream = fd === 1 ? process.stdout : process.stderr
-  return stream.fd
+  const { _handle: handle } = stream as { readonly _handle?: Handle | null }
+  return { fd: stream.fd, unblock: () => void handle?.setBlocking?.(false) }
 }
 
 let standardError: LogDestination | undefined

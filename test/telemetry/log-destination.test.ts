@@ -31,9 +31,9 @@ function namedPipe(): { reader: number; writer: number } {
 type Kind = 'pipe' | 'socket'
 
 /** The process that logs, and how to begin to read its standard error. */
-function noisy(kind: Kind, format: 'json' | 'pretty') {
+function noisy(kind: Kind, format: 'json' | 'pretty', ...more: readonly string[]) {
   const pipe = kind === 'pipe' ? namedPipe() : undefined
-  const child = spawn(process.execPath, [...SOURCE_FLAGS, SCRIPT, String(LINES), format], {
+  const child = spawn(process.execPath, [...SOURCE_FLAGS, SCRIPT, String(LINES), format, ...more], {
     env: cleanEnv(),
     stdio: ['pipe', 'pipe', pipe?.writer ?? 'pipe'],
   })
@@ -77,6 +77,18 @@ describe('a log whose reader stands still', () => {
   )
 
   it.each(['pipe', 'socket'] as const)(
+    'does not hold up the event loop after a process with the same standard error was started (%s)',
+    async (kind) => {
+      const { child, ended, turned, read } = noisy(kind, 'json', 'beside another')
+      await turned()
+      read()
+      child.stdin?.end()
+      await ended
+    },
+    300_000,
+  )
+
+  it.each(['pipe', 'socket'] as const)(
     'does not keep the process from its end (%s)',
     async (kind) => {
       const { child, ended, turned } = noisy(kind, 'pretty')
@@ -105,7 +117,7 @@ describe('a log that cannot be written', () => {
   ])('counts what it drops: %s', (_what, path, flags) => {
     const fd = openSync(path, flags)
     onTestFinished(() => closeSync(fd))
-    const log = new LogDestination(fd)
+    const log = new LogDestination({ fd })
     let notices = 0
     log.onDropped = () => {
       notices += 1
