@@ -29,7 +29,8 @@ export default defineConfig({
     exclude: ['test/fixtures/**', 'test/cluster/**'],
     globalSetup: ['test/support/mysql-global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the two processors of the smallest machine: many tests wait for leases and processes.
+    maxWorkers: 3,
     // Only a hang fails a test: on a machine with other work each takes many times as long as alone.
     testTimeout: 600_000,
     hookTimeout: 600_000,
