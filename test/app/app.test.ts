@@ -438,9 +438,13 @@ describeEachStore((store) => {
       const inside = new Headcount()
       const done: unknown[] = []
       const by = new Set<number>()
+      const full = new Gate()
       const job = (app: number) =>
         defineJob({ id: 'limited', concurrency: 4 }, async (ctx) => {
           inside.enter()
+          // The first ones wait for each other: the limit is reached, however slow the machine is.
+          if (inside.most === 4) full.open()
+          await full.pass(ctx.signal)
           await new Promise((resolve) => setTimeout(resolve, 10))
           inside.leave()
           done.push(ctx.input)

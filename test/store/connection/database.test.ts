@@ -419,7 +419,7 @@ describe('on SQLite', () => {
 
   it('is loaded without the warning that it is experimental, and other warnings are left alone', async () => {
     const program = `
-      import { openDatabase } from './src/store/database.ts'
+      import { openDatabase } from './src/store/connection/database.ts'
       process.emitWarning('before')
       await (await openDatabase({ sqlitePath: ':memory:' })).close()
       process.emitWarning('after')`
