@@ -19,6 +19,8 @@ async function stopBetweenWrites(child: WorkerProcess, store: Store): Promise<vo
       await store.database.sql.exec(lock)
     } catch (error) {
       child.signal('SIGCONT')
+      // Not stopped again in the same write.
+      await store.database.sql.exec(lock)
       throw error
     }
   })

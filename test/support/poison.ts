@@ -22,6 +22,7 @@ export function poisonsOf(table: TableName, store: TestStore['name'], columns?: 
         instant: store === 'sqlite' ? SQLITE_INSTANTS : ['0000-00-00 00:00:00'],
         word: [store === 'sqlite' ? 'odd' : ''],
         json: ['{odd'],
+        schedule: ['no schedule', '{"kind"'],
         count: store === 'sqlite' ? [-1, 'odd'] : [-1],
       }[kind]
       return values.map((value) => ({ column, value }))

@@ -3,6 +3,7 @@ import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/ba
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
+import { storedSchedule } from '../../time/stored-schedule.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
@@ -15,6 +16,7 @@ type Rule =
   | { readonly kind: 'instant'; readonly isNullable: boolean }
   | { readonly kind: 'word'; readonly words: readonly string[]; readonly isNullable: boolean }
   | { readonly kind: 'json' }
+  | { readonly kind: 'schedule' }
   | { readonly kind: 'count'; readonly max: number }
 
 interface TableRules {
@@ -34,6 +36,7 @@ export interface Fault {
 const INSTANT: Rule = { kind: 'instant', isNullable: false }
 const MAYBE_INSTANT: Rule = { kind: 'instant', isNullable: true }
 const JSON_TEXT: Rule = { kind: 'json' }
+const SCHEDULE_TEXT: Rule = { kind: 'schedule' }
 const word = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: false })
 const maybeWord = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: true })
 const count = (max: number): Rule => ({ kind: 'count', max })
@@ -55,7 +58,7 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       windows: JSON_TEXT,
     },
   },
-  piko_generation: { key: ['job_id', 'start_at'], columns: { start_at: INSTANT, schedule: JSON_TEXT } },
+  piko_generation: { key: ['job_id', 'start_at'], columns: { start_at: INSTANT, schedule: SCHEDULE_TEXT } },
   piko_job_config: {
     key: ['id'],
     columns: { effective_from: INSTANT, created_at: INSTANT, config: JSON_TEXT },
@@ -137,6 +140,8 @@ function isHeld(rule: Rule, value: unknown): boolean {
       return rule.words.includes(value as string)
     case 'json':
       return typeof value === 'string' && isJson(value)
+    case 'schedule':
+      return typeof value === 'string' && (isJson(value) || isCron(value))
     case 'count':
       return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
   }
@@ -145,6 +150,16 @@ function isHeld(rule: Rule, value: unknown): boolean {
 function isJson(text: string): boolean {
   try {
     JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What people type as a schedule. */
+function isCron(text: string): boolean {
+  try {
+    storedSchedule(text)
     return true
   } catch {
     return false
@@ -164,6 +179,11 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
       return { column, value: shown, expected: `one of ${rule.words.join(', ')}`, example: `'${rule.words[0]}'` }
     case 'json':
       return { column, value: `text of ${String(value).length} characters`, expected: 'JSON', example: "'{}'" }
+    case 'schedule':
+      return {
+        ...{ column, value: `text of ${String(value).length} characters`, example: "'0 0 * * *'" },
+        expected: 'the JSON of a schedule, or a cron expression',
+      }
     case 'count':
       return { column, value: shown, expected: `a whole number from 0 to ${rule.max}`, example: '0' }
   }

@@ -54,10 +54,11 @@ describeEachStore((fixture) => {
       const children = [1, 2].map(() => new WorkerProcess({ mode: 'churn', settings }))
       await Promise.all(children.map((child) => child.told('started')))
       const ids = await enqueue(400)
-      await eventually(() => {
+      await eventually(async () => {
         const told = children.flatMap((child) => child.lines.filter((line) => line.startsWith('running')))
         // More than both take before the ends of some are stored: three times their slots.
         expect(told.length).toBeGreaterThan(150)
+        expect(await store.runs.count('work')).not.toMatchObject({ succeeded: 0 })
       })
       await Promise.all(children.map((child) => child.kill()))
       const before = (await store.runs.findEach(ids)).runs
