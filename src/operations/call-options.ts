@@ -114,8 +114,8 @@ const ENQUEUE_NAMES: ReadonlySet<string> = new Set(Object.keys(CALLS.enqueue))
 export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): void {
   if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
   const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES
-  for (const name in given) {
-    if (!names.has(name) && Object.hasOwn(given, name)) throw wrongCall(nameOf(call), unknownOptions(given, [...names]))
+  for (const name of Object.keys(given)) {
+    if (!names.has(name)) throw wrongCall(nameOf(call), unknownOptions(given, [...names]))
   }
 }
 
