@@ -194,7 +194,7 @@ export class Node {
     const leader = (this.leader = new Leader(store.locks, this.#lease.nodeId, leaseMs, clock, events))
     // A test's clock says what is planned, else the database's: those of two nodes differ.
     const agenda = async (scope?: PlanScope): Promise<Agenda> => {
-      const { now, ...rest } = await store.jobs.agenda(scope)
+      const { now, ...rest } = await store.plans.agenda(scope)
       return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
     }
     const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, onQueued)
@@ -209,7 +209,7 @@ export class Node {
       new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
       leader,
       new Planner(
-        { jobs: store.jobs, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },
+        { plans: store.plans, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },
         pollMs,
         expect,
       ).dependsOn(leader),

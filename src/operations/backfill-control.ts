@@ -2,7 +2,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { isPriority, type JobDefinition, type WindowPolicy } from '../job/spec.ts'
-import { type BackfillFilter, type BackfillRow } from '../store/backfills/backfill-store.ts'
+import { type BackfillRow } from '../store/backfills/backfill-row.ts'
+import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
 import { isToRun } from '../store/backfills/backfill-windows.ts'
 import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type Store } from '../store/store.ts'
@@ -235,7 +236,7 @@ export class BackfillControl {
     const to = instantOf('to of a backfill', request.to)
     if (from >= to) throw usage('to', to.toISOString(), `an instant after from, ${from.toISOString()}`)
     const timeline = timelineOf(job, windows, await this.#store.jobs.generations(job.id))
-    const { now } = await this.#store.jobs.agenda()
+    const { now } = await this.#store.plans.agenda()
     return { timeline, from, to: to < now ? to : now }
   }
 }

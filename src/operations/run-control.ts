@@ -104,7 +104,7 @@ export class RunControl {
 
   /** @throws PikoError `JOB_UNKNOWN` */
   async why(jobId: string, asked: Date | undefined): Promise<Why> {
-    const { jobs, runs, nodes, windows, dependencies, backfills } = this.#store
+    const { jobs, plans, runs, nodes, windows, dependencies, backfills } = this.#store
     const job = await jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
     const waitingSince = asked ? undefined : (await dependencies.firstWaiting(jobId))?.end
@@ -114,7 +114,7 @@ export class RunControl {
     // A window may have been run again since, or by a backfill alone.
     const ofTick = window && tick && window.end > tick ? undefined : fired
     const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
-    const { now } = await jobs.agenda()
+    const { now } = await plans.agenda()
     const { schedule, problem } = storedJob(job)
     const sentence = whySentence({
       jobId,

@@ -1,6 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
+import { chunksOf } from '../store/statements/chunks.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from '../engine/clock.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
@@ -91,8 +92,8 @@ export class RunWaiter extends LoopService {
     if (isPoll) this.#nextPollAt = now + this.#pollMs
     const ids = [...(isPoll ? this.#waiters.keys() : this.#settledHere)]
     this.#settledHere.clear()
-    for (let from = 0; from < ids.length; from += LARGEST_READ) {
-      const { runs, broken } = await this.#runs.findEach(ids.slice(from, from + LARGEST_READ))
+    for (const some of chunksOf(ids, LARGEST_READ)) {
+      const { runs, broken } = await this.#runs.findEach(some)
       for (const row of broken) {
         for (const waiter of this.#waiters.get(row.id ?? NaN) ?? []) waiter.reject(row)
         this.#waiters.delete(row.id ?? NaN)

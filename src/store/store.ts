@@ -11,6 +11,7 @@ import { DependencyStore } from './windows/dependency-store.ts'
 import { enqueueIn } from './runs/enqueue-in.ts'
 import { type EnqueueTransaction } from './statements/user-transaction.ts'
 import { JobStore } from './jobs/job-store.ts'
+import { PlanStore } from './jobs/plan-store.ts'
 import { LockStore } from './nodes/lock-store.ts'
 import { assertSchema, migrate } from './migration/migrate.ts'
 import { NodeStore } from './nodes/node-store.ts'
@@ -28,6 +29,7 @@ export interface Store {
   readonly database: Database
   readonly runs: RunStore
   readonly jobs: JobStore
+  readonly plans: PlanStore
   readonly configs: ConfigStore
   readonly windows: WindowStore
   readonly backfills: BackfillStore
@@ -57,15 +59,15 @@ export interface Store {
 }
 
 export function storeOn(database: Database): Store {
-  const runs = new RunStore(database)
   return {
     database,
-    runs,
-    jobs: new JobStore(database, runs),
+    runs: new RunStore(database),
+    jobs: new JobStore(database),
+    plans: new PlanStore(database),
     configs: new ConfigStore(database),
-    windows: new WindowStore(database, runs),
-    backfills: new BackfillStore(database, runs),
-    dependencies: new DependencyStore(database, runs),
+    windows: new WindowStore(database),
+    backfills: new BackfillStore(database),
+    dependencies: new DependencyStore(database),
     nodes: new NodeStore(database),
     locks: new LockStore(database),
     cancels: new CancelStore(database),
@@ -76,7 +78,7 @@ export function storeOn(database: Database): Store {
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
-    enqueueIn: (trx, requests) => enqueueIn(database, runs, trx, requests),
+    enqueueIn: (trx, requests) => enqueueIn(database, trx, requests),
     async prepare(autoMigrate) {
       if (autoMigrate) await migrate(database, { direction: 'up' })
       await assertSchema(database)

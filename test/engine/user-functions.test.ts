@@ -138,7 +138,7 @@ describeEachStore((fixture) => {
     )
     const registration = new Registration({
       ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, events },
-      agenda: () => store.jobs.agenda(),
+      agenda: () => store.plans.agenda(),
     })
     onTestFinished(() => registration.stop())
     await registration.start()
@@ -175,7 +175,7 @@ describeEachStore((fixture) => {
       callsLeft = calls < 0 ? Infinity : calls
       const registration = new Registration({
         ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, events },
-        agenda: () => store.jobs.agenda(),
+        agenda: () => store.plans.agenda(),
       })
       await registration.start()
       await registration.stop()

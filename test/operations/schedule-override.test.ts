@@ -58,7 +58,7 @@ describeEachStore((fixture) => {
       // The worst moment: right behind a look.
       await nextEvent(app, 'runs.planned')
       await sql.exec(statement)
-      const { now } = await storeOn(database).jobs.agenda()
+      const { now } = await storeOn(database).plans.agenda()
       const looks = recordEvents(app, 'runs.planned')
       await eventually(async () => {
         expect((await app.runs({ state: 'queued' })).length + (await app.runs({ state: 'running' })).length).toBe(0)

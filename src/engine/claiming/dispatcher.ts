@@ -5,7 +5,7 @@ import { type JobRegistry } from '../../job/registry.ts'
 import { type Claim } from '../../run/run.ts'
 import { REFUSED_RATE_MS, type RefusedRate } from '../../store/admission/rate-windows.ts'
 import { firstClaimOf } from '../../store/runs/run-row.ts'
-import { MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
+import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../clock.ts'
 import { type ClaimSource, type Executor } from '../execution/executor.ts'
@@ -164,7 +164,7 @@ export class Dispatcher extends LoopService {
       return this.#options.pollMs
     }
     // Those that begin now may be over in a moment, and a claim of all their slots costs as much as one of a few.
-    if (free < MOST_RUNS && this.#executor.isBeginning) return FIRST_IDLE_MS
+    if (free < MAX_RUNS && this.#executor.isBeginning) return FIRST_IDLE_MS
     // Another node would take the claims away at once.
     if (!this.#holdsLease()) return FIRST_IDLE_MS
     const heard = this.#heard
@@ -183,7 +183,7 @@ export class Dispatcher extends LoopService {
       this.#isQueueEmpty = false
       return 0
     }
-    const limit = Math.min(free, MOST_RUNS)
+    const limit = Math.min(free, MAX_RUNS)
     const nodeId = this.#nodeId()
     const {
       claims,
@@ -249,7 +249,7 @@ export class Dispatcher extends LoopService {
     for (const time of hinted) this.#hints.set(time, 'claimed')
     let maxPriority: number | undefined
     while (hinted.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
-      const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MOST_RUNS)
+      const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MAX_RUNS)
       if (limit <= 0 || this.#executor.room <= 0) return
       const leftOut = this.#leftOut.at(this.#clock.now())
       const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]

@@ -4,7 +4,7 @@ import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { type Claim, runError, type Transition } from '../../run/run.ts'
 import { halved } from '../../store/statements/halved.ts'
-import { MOST_RUNS, type RunStore } from '../../store/runs/run-store.ts'
+import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../clock.ts'
@@ -41,7 +41,7 @@ export class Completer {
     this.#unstored = new UnstoredEnds(runs, clock)
     this.#events = events
     this.#batcher = new Batcher((items) => this.#write(items), {
-      largest: MOST_RUNS,
+      largest: MAX_RUNS,
       ...(isMoreComing && { isMoreComing }),
     })
   }

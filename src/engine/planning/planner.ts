@@ -3,7 +3,7 @@ import { messageOf } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type JobDefinition } from '../../job/spec.ts'
-import { type JobStore } from '../../store/jobs/job-store.ts'
+import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
@@ -48,7 +48,7 @@ const LEFT_EDIT = 2
 const MAX_FOLLOWER_PAUSE = 2
 
 /** A job whose schedule somebody has edited. */
-type Edit = Awaited<ReturnType<JobStore['edited']>>[number]
+type Edit = Awaited<ReturnType<PlanStore['edited']>>[number]
 
 interface LeftEdit {
   readonly schedule: string | null
@@ -63,7 +63,7 @@ interface LeftEdit {
  * unique, so planning beside the leader does no harm.
  */
 export class Planner extends LoopService {
-  readonly #jobs: JobStore
+  readonly #plans: PlanStore
   readonly #agenda: (scope: PlanScope) => Promise<Agenda>
   // Of other nodes: this node's code does not know them, and leaves them untouched.
   readonly #unknown = new Set<string>()
@@ -90,7 +90,7 @@ export class Planner extends LoopService {
   /** @param onPlanned gets the times at which the planned runs are due */
   constructor(
     parts: {
-      jobs: JobStore
+      plans: PlanStore
       agenda: (scope: PlanScope) => Promise<Agenda>
       registry: JobRegistry
       leader: Leader
@@ -104,7 +104,7 @@ export class Planner extends LoopService {
     onPlanned: (runAts: readonly Date[]) => void,
   ) {
     super('planner', parts.clock, parts.events)
-    this.#jobs = parts.jobs
+    this.#plans = parts.plans
     this.#agenda = parts.agenda
     this.#registry = parts.registry
     this.#cancelling = [...parts.registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
@@ -130,7 +130,7 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#look()
-    if (agenda.hasEdits) await this.#takeUp(await this.#jobs.edited(), agenda.now)
+    if (agenda.hasEdits) await this.#takeUp(await this.#plans.edited(), agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
@@ -156,7 +156,7 @@ export class Planner extends LoopService {
       const edit = this.#readEdit(job, schedule, now)
       if (!edit) continue
       try {
-        const isTakenUp = await this.#jobs.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
+        const isTakenUp = await this.#plans.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
         this.#refused.delete(id)
         if (isTakenUp) this.#own.keep(id, edit.nextTick)
         if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
@@ -165,7 +165,7 @@ export class Planner extends LoopService {
         if (databaseFault(thrown) === 'outage') throw thrown
         if (thrown instanceof BrokenRow) {
           this.#paused.set(id, now.getTime() + PAUSE_MS)
-          this.#jobs.broken.report(thrown)
+          this.#plans.broken.report(thrown)
         } else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
       }
     }
@@ -208,7 +208,7 @@ export class Planner extends LoopService {
     const { now, nextPlanAt, hasEdits } = await this.#look()
     // The leader has seen by now what is due until then: it looks more often than that.
     const turnMs = this.#pollMs / MAX_LOOKS
-    await this.#takeUpLeft(hasEdits ? await this.#jobs.edited() : [], now)
+    await this.#takeUpLeft(hasEdits ? await this.#plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
     const late = new Date(now.getTime() - turnMs)
     if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
@@ -266,7 +266,7 @@ export class Planner extends LoopService {
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
     await this.#cancelOthers(now, scope)
-    const result = await this.#jobs.plan(
+    const result = await this.#plans.plan(
       due,
       JOBS_PER_PASS,
       (jobs) => this.#decideAll(jobs, now, until),
@@ -288,7 +288,7 @@ export class Planner extends LoopService {
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
     const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
-    const ids = await this.#jobs.overlapped(now, jobIds)
+    const ids = await this.#plans.overlapped(now, jobIds)
     if (ids.length > 0) await this.#cancels.request({ ids })
   }
 

@@ -1,5 +1,5 @@
 import { UnstorableValue } from '../../sql/database-faults.ts'
-import { type Expression, type RawBuilder, sql, type SqlBool } from 'kysely'
+import { type Expression, type InsertQueryBuilder, type InsertResult, type RawBuilder, sql, type SqlBool } from 'kysely'
 import { hasCode } from '../../sql/contention.ts'
 import { MAX_DURATION_MS } from '../../time/duration.ts'
 import { describeInstant, isInstantMs, storedInstant } from '../../time/instant.ts'
@@ -46,6 +46,10 @@ export interface Dialect {
   readonly byPrimaryKey: RawBuilder<unknown>
   /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
   readonly checkedState: RawBuilder<string>
+  /** Leaves out rows whose key exists already. */
+  insertIgnore<DB, Table extends keyof DB>(
+    insert: InsertQueryBuilder<DB, Table, InsertResult>,
+  ): InsertQueryBuilder<DB, Table, InsertResult>
   /** True for a duplicate key. */
   isDuplicate(error: unknown): boolean
 }
@@ -84,6 +88,7 @@ export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: Da
     byPrimaryKey: sql``,
     forceIndex: (name) => sql` FORCE INDEX (${sql.raw(name)})`,
     checkedState: sql`state`,
+    insertIgnore: (insert) => insert.ignore(),
     isDuplicate: (error) =>
       hasCode(error, 'errno', (errno) => errno === DUPLICATE_ENTRY || errno === DUPLICATE_ENTRY_WITH_KEY_NAME),
   }
@@ -117,6 +122,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     byPrimaryKey: sql` NOT INDEXED`,
     forceIndex: () => sql``,
     checkedState: sql`+state`,
+    insertIgnore: (insert) => insert.onConflict((oc) => oc.doNothing()),
     isDuplicate: (error) => hasCode(error, 'errcode', (code) => SQLITE_DUPLICATE.has(code)),
   }
 }

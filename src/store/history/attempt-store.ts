@@ -103,7 +103,7 @@ export async function recordAttempts(
         error,
       })),
     )
-    await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+    await dialect.insertIgnore(insert).execute()
   }
 }
 
@@ -133,5 +133,5 @@ export async function recordLastAttempts(
         .where('node_id', 'is not', null)
         .where('state', 'in', ['failed', 'cancelled']),
     )
-  await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+  await dialect.insertIgnore(insert).execute()
 }

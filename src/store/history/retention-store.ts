@@ -2,6 +2,7 @@ import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../../run/run.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { type Database } from '../connection/database.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type RunTable, type Tables } from '../tables.ts'
 
@@ -153,10 +154,8 @@ export class RetentionStore {
 
   async #delete(ids: readonly number[]): Promise<number> {
     let count = 0
-    for (let from = 0; from < ids.length; from += BATCH) {
-      const batch = ids.slice(from, from + BATCH)
+    for (const batch of chunksOf(ids, BATCH))
       count += await this.#database.transaction((trx) => this.#deleteBatch(trx, batch))
-    }
     return count
   }
 

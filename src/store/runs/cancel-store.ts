@@ -2,8 +2,10 @@ import { sql, type Transaction } from 'kysely'
 import { cancelledError } from '../../run/attempt.ts'
 import { type Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
+import { idBatches, idsInOrder, MAX_NAMED } from './id-ranges.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
 import { type Tables } from '../tables.ts'
 
@@ -24,9 +26,6 @@ export interface CancelResult {
 
 /** Runs of one transaction: what it locks, claims leave aside. */
 const BATCH = 500
-
-/** Named runs of one statement: SQLite takes 32,766 parameters. */
-const NAMED = 5_000
 
 /** Nodes ask for so many of their runs in one query. */
 const LARGEST_ASK = 10_000
@@ -68,11 +67,11 @@ export class CancelStore {
   /** The fences of those of a node's runs that somebody wants cancelled; by primary key. */
   async requested(runIds: readonly number[]): Promise<number[]> {
     const fences: number[] = []
-    for (let from = 0; from < runIds.length; from += LARGEST_ASK) {
+    for (const some of chunksOf(runIds, LARGEST_ASK)) {
       const rows = await this.#database.db
         .selectFrom('piko_run')
         .select(['id', 'claims'])
-        .where('id', 'in', runIds.slice(from, from + LARGEST_ASK))
+        .where('id', 'in', some)
         .where('cancel_requested_at', 'is not', null)
         .execute()
       fences.push(...rows.map((row) => fenceOf(row.id, row.claims)))
@@ -85,14 +84,8 @@ export class CancelStore {
       .selectFrom('piko_run')
       .select((eb) => eb.fn.max('id').as('last'))
       .executeTakeFirstOrThrow()
-    for await (const part of this.#parts(filter)) {
-      for (let after = 0; ;) {
-        const found = (await this.#batch(part, after, last ?? 0).execute()).map((row) => row.id)
-        if (found.length > 0) yield found
-        if (found.length < BATCH) break
-        after = found.at(-1) ?? after
-      }
-    }
+    for await (const part of this.#parts(filter))
+      yield* idBatches(BATCH, 0, (after) => this.#batch(part, after, last ?? 0).execute())
   }
 
   /**
@@ -102,8 +95,7 @@ export class CancelStore {
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
     const { dialect } = this.#database
     if (filter.ids) {
-      const ids = [...new Set(filter.ids)].sort((one, other) => one - other)
-      for (let from = 0; from < ids.length; from += NAMED) yield { ...filter, ids: ids.slice(from, from + NAMED) }
+      for (const ids of chunksOf(idsInOrder(filter.ids), MAX_NAMED)) yield { ...filter, ids }
     } else if (dialect.name === 'mysql' || filter.jobId !== undefined) {
       yield filter
     } else {

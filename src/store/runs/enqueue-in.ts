@@ -1,12 +1,12 @@
 import { CompiledQuery } from 'kysely'
 import { type Database } from '../connection/database.ts'
-import { chunksOfKeys, keysInOrder, makeKeys } from './idempotency-keys.ts'
+import { keysInOrder, makeKeys, MAX_KEYS } from './idempotency-keys.ts'
 import { idsFrom, insertRunsText, LAST_INSERT, type NewRow, statementsOf } from './insert-rows.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { readNumber, valuesOf } from '../statements/row-values.ts'
-import { type RunStore } from './run-store.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
 import { type EnqueueTransaction, isForeign, statementIn } from '../statements/user-transaction.ts'
-import { type NewRun } from './new-run.ts'
+import { type NewRun, newRow } from './new-run.ts'
 
 /**
  * Stores runs inside of a transaction that somebody else commits or rolls back. Returns their ids in order.
@@ -15,7 +15,6 @@ import { type NewRun } from './new-run.ts'
  */
 export async function enqueueIn(
   database: Database,
-  runs: RunStore,
   trx: EnqueueTransaction,
   requests: readonly NewRun[],
 ): Promise<number[]> {
@@ -28,13 +27,13 @@ export async function enqueueIn(
     return insertIn(
       database,
       query,
-      requests.map((run) => runs.row(run)),
+      requests.map((run) => newRow(database.dialect, run)),
     )
   const queries = { query, latest: isForeign(trx) ? readCommitted(database) : undefined }
   await holdKeys(database, query, requests)
   const ids: number[] = []
   for (const run of requests) {
-    const row = runs.row(run)
+    const row = newRow(database.dialect, run)
     const insert = async (): Promise<number> => (await insertIn(database, query, [row]))[0] as number
     ids.push(await (run.unique ? storeUnique(database, queries, run.jobId, run.unique, row, insert) : insert()))
   }
@@ -45,7 +44,8 @@ export async function enqueueIn(
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests
   if (dialect.name === 'sqlite' || !first || others.length === 0) return
-  for (const keys of chunksOfKeys(keysInOrder(dialect, requests))) await query(makeKeys(db, dialect, first.jobId, keys))
+  for (const keys of chunksOf(keysInOrder(dialect, requests), MAX_KEYS))
+    await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
 /** On a connection of Piko's own, which takes no lock for as long as the transaction is open. SQLite sees what is committed. */

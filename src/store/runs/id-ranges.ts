@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely'
 import { type Database } from '../connection/database.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { type RunTable } from '../tables.ts'
 
 /** Some of the runs, by their ids. */
@@ -14,7 +15,12 @@ export interface IdRange {
 /** Ids that one statement looks at on SQLite: a few milliseconds, whatever it finds. */
 const SPAN = 10_000
 /** Named ids of one statement: SQLite takes 32,766 parameters. */
-const NAMED = 5_000
+export const MAX_NAMED = 5_000
+
+/** Each id once, ascending. */
+export function idsInOrder(ids: readonly number[]): number[] {
+  return [...new Set(ids)].sort((one, other) => one - other)
+}
 
 /**
  * All runs that there are now, or those that are named, in parts of ascending ids, or descending.
@@ -31,10 +37,7 @@ export async function* idRanges(
   const last = await endOfRuns(database, 'desc')
   if (first === undefined || last === undefined) return
   if (ids) {
-    const sorted = [...new Set(ids)].sort((one, other) => one - other)
-    for (let from = 0; from < sorted.length; from += NAMED) {
-      yield { after: 0, last, ids: sorted.slice(from, from + NAMED) }
-    }
+    for (const some of chunksOf(idsInOrder(ids), MAX_NAMED)) yield { after: 0, last, ids: some }
   } else if (database.dialect.name === 'mysql') {
     yield { after: 0, last }
   } else {
@@ -43,6 +46,20 @@ export async function* idRanges(
       const after = first - 1 + SPAN * (order === 'oldest' ? span : spans - 1 - span)
       yield { after, last: Math.min(last, after + SPAN) }
     }
+  }
+}
+
+/** Reads ascending ids in batches of `size` until one is not full; `read` returns the next ids after the given one. */
+export async function* idBatches(
+  size: number,
+  after: number,
+  read: (after: number, size: number) => Promise<readonly { readonly id: number }[]>,
+): AsyncGenerator<number[]> {
+  for (let last = after; ;) {
+    const ids = (await read(last, size)).map(({ id }) => id)
+    if (ids.length > 0) yield ids
+    if (ids.length < size) return
+    last = ids.at(-1) ?? last
   }
 }
 

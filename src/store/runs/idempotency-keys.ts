@@ -4,7 +4,7 @@ import { exactKey } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'
 
 /** Keys of one statement: with the longest of them it stays below the smallest packet that a server may take. */
-const MAX_KEYS = 200
+export const MAX_KEYS = 200
 
 /** SQLite compares byte for byte. */
 export function storedKey(dialect: Dialect, key: string): string {
@@ -14,11 +14,6 @@ export function storedKey(dialect: Dialect, key: string): string {
 /** As they are stored, each once, in one order for everybody: two calls with the same keys wait for each other, and do not deadlock. */
 export function keysInOrder(dialect: Dialect, requests: readonly { unique?: { key: string } | undefined }[]): string[] {
   return [...new Set(requests.flatMap(({ unique }) => (unique ? [storedKey(dialect, unique.key)] : [])))].sort()
-}
-
-export function chunksOfKeys<T>(items: readonly T[]): T[][] {
-  const count = Math.ceil(items.length / MAX_KEYS)
-  return Array.from({ length: count }, (_, index) => items.slice(index * MAX_KEYS, (index + 1) * MAX_KEYS))
 }
 
 /**

@@ -1,5 +1,9 @@
+import { toJson } from '../../json/json.ts'
 import { type RunKind } from '../../run/run.ts'
 import { type Window } from '../../time/window.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { NOW } from '../statements/bulk-insert.ts'
+import { type NewRow } from './insert-rows.ts'
 import { type Unique } from './unique-run.ts'
 
 /** A run to be stored. */
@@ -19,8 +23,34 @@ export interface NewRun {
   readonly rateKey?: string | undefined
   /** The backfill that drives it. */
   readonly backfillId?: number | undefined
-  /** Set for a tick that does not run: the row is stored as `skipped`. */
+  /** Why a tick does not run; its row is stored as `skipped`. */
   readonly skipped?: string | undefined
-  /** The node that executes it at once: the row is stored as claimed by it, for the first time. */
+  /** The node that executes it immediately; its row is stored with a first claim by this node. */
   readonly claimedBy?: string | undefined
+}
+
+/** The row to insert for a new run. */
+export function newRow(dialect: Dialect, run: NewRun): NewRow {
+  const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
+  return {
+    job_id: run.jobId,
+    state: run.skipped !== undefined ? 'skipped' : run.claimedBy !== undefined ? 'running' : 'queued',
+    kind: run.kind,
+    priority: run.priority,
+    run_at: run.runAt ? dialect.instant(run.runAt) : NOW,
+    tick: instant(run.tick),
+    concurrency_key: run.concurrencyKey ?? null,
+    rate_key: run.rateKey ?? null,
+    backfill_id: run.backfillId ?? null,
+    window_start: instant(run.window?.start),
+    window_end: instant(run.window?.end),
+    config: toJson(run.config, 'config'),
+    input: toJson(run.input, 'input'),
+    reason: run.skipped ?? null,
+    created_at: NOW,
+    finished_at: run.skipped === undefined ? null : NOW,
+    ...(run.claimedBy !== undefined && {
+      claim: { node_id: run.claimedBy, attempt: 1, claims: 1, started_at: NOW },
+    }),
+  }
 }

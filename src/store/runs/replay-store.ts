@@ -1,7 +1,7 @@
 import { type Transaction } from 'kysely'
 import { type Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
-import { type IdRange, idRanges, runsIn } from './id-ranges.ts'
+import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
@@ -79,17 +79,13 @@ export class ReplayStore {
 
   async *#batches(filter: ReplayFilter): AsyncGenerator<number[]> {
     for await (const range of idRanges(this.#database, filter.ids)) {
-      for (let after = range.after; ;) {
-        const found = await this.#matching(filter, { ...range, after })
+      yield* idBatches(BATCH, range.after, (after, size) =>
+        this.#matching(filter, { ...range, after })
           .select('piko_run.id')
           .orderBy('piko_run.id')
-          .limit(BATCH)
-          .execute()
-        const ids = found.map((row) => row.id)
-        if (ids.length > 0) yield ids
-        if (ids.length < BATCH) break
-        after = ids.at(-1) ?? after
-      }
+          .limit(size)
+          .execute(),
+      )
     }
   }
 

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
-import { chunksOfKeys, keysInOrder, makeKeys, storedKey } from './idempotency-keys.ts'
+import { chunksOf } from '../statements/chunks.ts'
+import { keysInOrder, makeKeys, MAX_KEYS, storedKey } from './idempotency-keys.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { mapInTurns } from '../connection/loop-turn.ts'
@@ -88,7 +89,7 @@ async function lockKeys(
   periods: readonly number[],
 ): Promise<Map<string, Holder>> {
   const holders = new Map<string, Holder>()
-  for (const some of chunksOfKeys(keys)) {
+  for (const some of chunksOf(keys, MAX_KEYS)) {
     await makeKeys(trx, dialect, jobId, some).execute()
     const known: readonly KeyRow[] = await trx
       .selectFrom('piko_idempotency')
@@ -122,7 +123,7 @@ async function keepKeys(
   jobId: string,
   kept: readonly { readonly key: string; readonly runId: number }[],
 ): Promise<void> {
-  for (const some of chunksOfKeys(kept)) {
+  for (const some of chunksOf(kept, MAX_KEYS)) {
     const cases = some.map(({ key, runId }) => sql`WHEN ${key} THEN ${runId}`)
     await trx
       .updateTable('piko_idempotency')

@@ -8,11 +8,10 @@ import { type Dialect } from '../connection/dialect.ts'
 import { halved } from '../statements/halved.ts'
 import { insertRuns } from '../runs/insert-rows.ts'
 import { fromJson } from '../../json/json.ts'
-import { type RunStore } from '../runs/run-store.ts'
 import { type Tables, type WindowTable } from '../tables.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
-import { type OnUpstreamChange } from '../../job/upstream.ts'
-import { type NewRun } from '../runs/new-run.ts'
+import { type Dependencies, listDependencies } from './dependencies.ts'
+import { type NewRun, newRow } from '../runs/new-run.ts'
 
 /** A window that has no run until those that it depends on have succeeded. */
 export interface WaitingWindow {
@@ -47,25 +46,16 @@ export interface Promoted {
   readonly broken: readonly number[]
 }
 
-/** What a job depends on, as registered. */
-export interface Dependencies {
-  readonly jobId: string
-  readonly upstreams: readonly string[]
-  readonly onChange: OnUpstreamChange
-}
-
 /** Windows of one transaction. */
 const BATCH = 50
 
 /** Windows that wait for windows of other jobs. */
 export class DependencyStore {
   readonly #database: Database
-  readonly #runs: RunStore
   #looks = 0
 
-  constructor(database: Database, runs: RunStore) {
+  constructor(database: Database) {
     this.#database = database
-    this.#runs = runs
   }
 
   /**
@@ -251,7 +241,7 @@ export class DependencyStore {
     )
     const runs = asked.map(({ waiting, run }) => {
       // A window that runs again has fired its tick before.
-      return this.#runs.row(run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
+      return newRow(dialect, run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
     })
     const runIds = await insertRuns(trx, dialect, runs)
     const cases = asked.map(({ waiting: { id } }, index) => sql`WHEN ${id} THEN ${runIds[index]}`)
@@ -313,35 +303,9 @@ export class DependencyStore {
     return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
   }
 
-  /** All that is registered, by job. */
-  async list(): Promise<Dependencies[]> {
-    const { db, dialect, broken } = this.#database
-    const stored = await db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
-    const rows = soundRows(dialect, 'piko_dependency', stored, broken.report)
-    return [...Map.groupBy(rows, (row) => row.job_id)].map(([jobId, ofJob]) => ({
-      jobId,
-      upstreams: ofJob.map((row) => row.upstream_id),
-      onChange: ofJob[0]?.on_change ?? 'ignore',
-    }))
-  }
-}
-
-/** Writes what the code says of the dependencies of jobs, where that has changed. */
-export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly Dependencies[]): Promise<void> {
-  if (jobs.length === 0) return
-  const ids = jobs.map((job) => job.jobId)
-  const rows = await trx.selectFrom('piko_dependency').selectAll().where('job_id', 'in', ids).execute()
-  const known = Map.groupBy(rows, (row) => row.job_id)
-  const text = (upstreams: readonly string[], onChange: string): string => `${[...upstreams].sort().join()} ${onChange}`
-  for (const { jobId, upstreams, onChange } of jobs) {
-    const stored = known.get(jobId) ?? []
-    const old = stored.map((row) => row.upstream_id)
-    if (old.length + upstreams.length === 0 || text(old, stored[0]?.on_change ?? '') === text(upstreams, onChange))
-      continue
-    await trx.deleteFrom('piko_dependency').where('job_id', '=', jobId).execute()
-    if (upstreams.length === 0) continue
-    const values = upstreams.map((id) => ({ job_id: jobId, upstream_id: id, on_change: onChange }))
-    await trx.insertInto('piko_dependency').values(values).execute()
+  /** All registered dependencies, by job. */
+  list(): Promise<Dependencies[]> {
+    return listDependencies(this.#database)
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Transaction, type UpdateObject } from 'kysely'
 import { type Window } from '../../time/window.ts'
 import { BrokenRow, soundRows } from '../values/broken-row.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { type Tables } from '../tables.ts'
@@ -113,8 +114,8 @@ async function change(
   rows: readonly Row[],
   changes: UpdateObject<Tables, 'piko_window'>,
 ): Promise<void> {
-  for (let from = 0; from < rows.length; from += CHUNK) {
-    const ids = rows.slice(from, from + CHUNK).map((row) => row.id)
+  for (const some of chunksOf(rows, CHUNK)) {
+    const ids = some.map((row) => row.id)
     await trx.updateTable('piko_window').set(changes).where('id', 'in', ids).execute()
   }
 }

@@ -14,14 +14,13 @@ import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './
 import { lastWindow } from './last-window.ts'
 import { mapInTurns } from '../connection/loop-turn.ts'
 import { inPages } from '../statements/pages.ts'
-import { type RunStore } from '../runs/run-store.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from '../tables.ts'
 import { ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
-import { type NewRun } from '../runs/new-run.ts'
+import { type NewRun, newRow } from '../runs/new-run.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -66,11 +65,9 @@ export interface WindowFilter {
 /** The ledger: per job, the state of every window. */
 export class WindowStore {
   readonly #database: Database
-  readonly #runs: RunStore
 
-  constructor(database: Database, runs: RunStore) {
+  constructor(database: Database) {
     this.#database = database
-    this.#runs = runs
   }
 
   /**
@@ -225,7 +222,7 @@ export class WindowStore {
       }
       // Made first when it is absent: locking a row that isn't there would lock the gap around it.
       const insert = trx.insertInto('piko_window').values(values)
-      await (dialect.name === 'sqlite' ? insert.onConflict((oc) => oc.doNothing()) : insert.ignore()).execute()
+      await dialect.insertIgnore(insert).execute()
       const row = await trx
         .selectFrom('piko_window')
         .select(['id', 'state', 'run_id'])
@@ -243,7 +240,7 @@ export class WindowStore {
       if (row.state === 'succeeded' || row.state === 'stale') {
         await upstreamChanged(trx, dialect, run.jobId, [run.window], this.#database.broken.report)
       }
-      const [runId] = await insertRuns(trx, dialect, [this.#runs.row(run)])
+      const [runId] = await insertRuns(trx, dialect, [newRow(dialect, run)])
       if (runId === undefined) throw new Error('the run was inserted without an id')
       await trx
         .updateTable('piko_window')

@@ -41,7 +41,7 @@ describeEachStore((fixture) => {
     await store.jobs.register([registrationOf(job, NOW)])
     let passes = 0
     for (let due = 1; due > 0 && passes < 50; passes++) {
-      const result = await store.jobs.plan(NOW, 10, (jobs) => jobs.map((one) => planJob(job, one, NOW, NOW)))
+      const result = await store.plans.plan(NOW, 10, (jobs) => jobs.map((one) => planJob(job, one, NOW, NOW)))
       due = result.due
     }
     expect(passes).toBeLessThan(15)

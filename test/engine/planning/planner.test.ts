@@ -31,11 +31,11 @@ describeEachStore((fixture) => {
       let looks = 0
       const agenda = (scope?: PlanScope): Promise<Agenda> => {
         looks += 1
-        return store.jobs.agenda(scope)
+        return store.plans.agenda(scope)
       }
       const planner = new Planner(
         {
-          ...{ jobs: store.jobs, agenda, registry, leader, own, clock, events },
+          ...{ plans: store.plans, agenda, registry, leader, own, clock, events },
           ...{ cancels: store.cancels, savedConfig: () => undefined },
         },
         POLL_MS,

@@ -36,13 +36,13 @@ class PlanningNode {
     this.leader = new Leader(store.locks, id, 60_000, clock, events)
     const agenda = (scope?: PlanScope): Promise<Agenda> => {
       this.looks += 1
-      return store.jobs.agenda(scope)
+      return store.plans.agenda(scope)
     }
     const own = new OwnPlans()
     this.#registration = new Registration({ jobs: store.jobs, registry, agenda, own, clock, events })
     this.#planner = new Planner(
       {
-        ...{ jobs: store.jobs, agenda, registry, leader: this.leader, own, clock, events },
+        ...{ plans: store.plans, agenda, registry, leader: this.leader, own, clock, events },
         ...{ cancels: store.cancels, savedConfig: () => undefined },
       },
       POLL_MS,

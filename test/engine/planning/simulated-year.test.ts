@@ -194,7 +194,7 @@ describeEachStore((fixture) => {
     for (const { now, until } of passes) {
       let written: number
       do {
-        const result = await store.jobs.plan(
+        const result = await store.plans.plan(
           new Date(until),
           500,
           (due) => due.map((one) => planJob(jobs.get(one.id)!, one, new Date(now), new Date(until))),

@@ -64,17 +64,17 @@ class World {
 
   /** As the leader's planner does: edits, then what is due. */
   async plan(job: JobDefinition): Promise<void> {
-    for (const { id, schedule } of await this.store.jobs.edited()) {
+    for (const { id, schedule } of await this.store.plans.edited()) {
       try {
         const spec = scheduleInForce(job, schedule)
         const tick = spec && (job.policy.windows ? this.now : Schedule.of(spec).next(this.now))
-        await this.store.jobs.replan(id, schedule, spec && scheduleJson(spec), tick)
+        await this.store.plans.replan(id, schedule, spec && scheduleJson(spec), tick)
       } catch (error) {
         if (!isPikoError(error, 'SCHEDULE_INVALID')) throw error
       }
     }
     for (let pass = 0; pass < 4; pass++) {
-      await this.store.jobs.plan(this.now, 10, (jobs) =>
+      await this.store.plans.plan(this.now, 10, (jobs) =>
         jobs.filter((due) => isPlannedHere(job, due)).map((due) => planJob(job, due, this.now, this.now)),
       )
     }

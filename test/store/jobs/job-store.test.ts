@@ -43,7 +43,7 @@ describeEachStoreAndOldServer((fixture) => {
   /** Plans days 0 … count − 1 of job `a`, one run each. */
   const planDays = async (count: number): Promise<void> => {
     await store.jobs.register([registration('a', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } })])
-    await store.jobs.plan(at(0), 10, (jobs) =>
+    await store.plans.plan(at(0), 10, (jobs) =>
       jobs.map((due) =>
         keep(due, {
           runs: Array.from({ length: count }, (_, index) => ({
@@ -118,7 +118,7 @@ describeEachStoreAndOldServer((fixture) => {
       ])
       await store.database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', '=', 'paused').execute()
       const seen: string[] = []
-      const { due: count } = await store.jobs.plan(at(0), 10, (jobs) =>
+      const { due: count } = await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((due) => {
           seen.push(due.id)
           return keep(due, {
@@ -153,7 +153,7 @@ describeEachStoreAndOldServer((fixture) => {
     it('leaves nothing behind when a part of it fails', async () => {
       await planDays(2)
       await makeDue()
-      const again = await store.jobs.plan(at(0), 10, (jobs) =>
+      const again = await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((due) =>
           keep(due, { runs: [windowRun(2), { ...windowRun(3), input: 1n }], windowCursor: day(3).end }),
         ),
@@ -169,7 +169,7 @@ describeEachStoreAndOldServer((fixture) => {
       const [first] = await claim(1)
       await store.runs.finish(NODE, [{ claim: first as Claim, transition: { to: 'succeeded' } }])
       await makeDue()
-      const { due, written } = await store.jobs.plan(at(0), 10, (jobs) =>
+      const { due, written } = await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((job) =>
           keep(job, {
             runs: [1, 2, 3].map(windowRun),
@@ -194,7 +194,7 @@ describeEachStoreAndOldServer((fixture) => {
       const begin = { nextTick: at(0), windowCursor: undefined }
       await store.jobs.register(['a', 'b', 'c'].map((id) => registration(id, { begin })))
       await store.runs.enqueue([{ jobId: 'b', kind: 'scheduled', priority: 0, tick: at(0) }])
-      const { written } = await store.jobs.plan(at(0), 10, (jobs) =>
+      const { written } = await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((due) =>
           keep(due, {
             runs: [0, 60].map((ms) => ({ jobId: due.id, kind: 'scheduled', priority: 0, tick: at(ms) })),
@@ -219,7 +219,7 @@ describeEachStoreAndOldServer((fixture) => {
     it('plans the windows of a job whose ticks fired before it had windows', async () => {
       await store.jobs.register([registration('a', { begin: { nextTick: at(0), windowCursor: at(0) } })])
       await store.runs.enqueue([{ jobId: 'a', kind: 'scheduled', priority: 0, tick: day(0).end }])
-      await store.jobs.plan(at(0), 10, (jobs) =>
+      await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((due) => keep(due, { runs: [0, 1].map(windowRun), windowCursor: day(1).end, planAt: undefined })),
       )
       const runs = await store.runs.list({ jobId: 'a' })
@@ -237,7 +237,7 @@ describeEachStoreAndOldServer((fixture) => {
       ])
       await store.database.db.updateTable('piko_job').set({ next_tick: null }).execute()
       const seen: DueJob[] = []
-      await store.jobs.plan(at(0), 10, (jobs) => {
+      await store.plans.plan(at(0), 10, (jobs) => {
         seen.push(...jobs)
         return jobs.map((due) => keep(due))
       })
@@ -258,7 +258,7 @@ describeEachStoreAndOldServer((fixture) => {
         ),
       )
       const plan = () =>
-        store.jobs.plan(at(0), 100, (jobs) =>
+        store.plans.plan(at(0), 100, (jobs) =>
           jobs.map((due) =>
             keep(due, {
               runs: [{ jobId: due.id, kind: 'scheduled', priority: 0, tick: due.nextTick }],
@@ -281,7 +281,7 @@ describeEachStoreAndOldServer((fixture) => {
         .set({ plan_at: store.database.dialect.instant(at(0)) })
         .execute()
       let due: readonly DueJob[] = []
-      await store.jobs.plan(at(0), 10, (jobs) => {
+      await store.plans.plan(at(0), 10, (jobs) => {
         due = jobs
         return []
       })
@@ -384,7 +384,7 @@ describeEachStoreAndOldServer((fixture) => {
 
     it('records skipped windows, which are holes', async () => {
       await store.jobs.register([registration('a', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } })])
-      await store.jobs.plan(at(0), 10, (jobs) =>
+      await store.plans.plan(at(0), 10, (jobs) =>
         jobs.map((due) => keep(due, { skippedWindows: [day(0), day(1)], windowCursor: day(1).end })),
       )
       expect(await store.windows.summary('a')).toMatchObject({

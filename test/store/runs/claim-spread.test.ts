@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ClaimSpread, type Share } from '../../../src/store/runs/claim-spread.ts'
+import { ClaimSpread, type Share } from '../../../src/store/runs/claim/claim-spread.ts'
 
 describe('the share of a claim', () => {
   /** What each of so many tries of one claim takes. */

@@ -8,7 +8,7 @@ import { type Tables } from '../../../src/store/tables.ts'
 import { Gate } from '../../support/app.ts'
 import { createMysqlDatabase } from '../../support/databases.ts'
 import { type NewRun } from '../../../src/store/runs/new-run.ts'
-import { type ClaimRequest } from '../../../src/store/runs/claim-request.ts'
+import { type ClaimRequest } from '../../../src/store/runs/claim/claim-request.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'

@@ -5,7 +5,7 @@ import { fenceOf } from '../../../src/store/runs/fence.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { describeEachStoreAndOldServer } from '../../support/databases.ts'
 import { type NewRun } from '../../../src/store/runs/new-run.ts'
-import { type ClaimRequest } from '../../../src/store/runs/claim-request.ts'
+import { type ClaimRequest } from '../../../src/store/runs/claim/claim-request.ts'
 import { type Finish } from '../../../src/store/runs/finish.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'

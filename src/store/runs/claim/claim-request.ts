@@ -1,9 +1,9 @@
-import { type AdmissionLimits } from '../../run/limits.ts'
-import { type Claim } from '../../run/run.ts'
-import { type BrokenRow } from '../values/broken-row.ts'
+import { type AdmissionLimits } from '../../../run/limits.ts'
+import { type Claim } from '../../../run/run.ts'
+import { type BrokenRow } from '../../values/broken-row.ts'
 import { type Share } from './claim-spread.ts'
-import { type RefusedRate } from '../admission/rate-windows.ts'
-import { type Blocked } from '../admission/blocked.ts'
+import { type RefusedRate } from '../../admission/rate-windows.ts'
+import { type Blocked } from '../../admission/blocked.ts'
 
 /** For a claim of what is not due yet, and starts at its time. Of jobs with limits, which would count it as running, nothing is taken. */
 export interface EarlyRequest {

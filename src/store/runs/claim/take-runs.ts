@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import { type Dialect } from '../../connection/dialect.ts'
+import { type Tables } from '../../tables.ts'
 import { type ClaimRequest } from './claim-request.ts'
 
 /**

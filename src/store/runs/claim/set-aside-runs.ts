@@ -1,7 +1,7 @@
-import { type BrokenRow, readEach } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
-import { CLAIM_COLUMNS, claimOf } from './run-row.ts'
-import { QUEUED } from './run-states.ts'
+import { type BrokenRow, readEach } from '../../values/broken-row.ts'
+import { type Database } from '../../connection/database.ts'
+import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
+import { QUEUED } from '../run-states.ts'
 
 /** Beyond this many broken rows the claims themselves fail: somebody has to look. */
 const MAX_ASIDE = 1_000

@@ -1,0 +1,81 @@
+import { type Selectable, type Transaction } from 'kysely'
+import { fromJson } from '../../json/json.ts'
+import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../../ledger/backfill.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import { type BackfillTable, type Tables } from '../tables.ts'
+import { assertSound } from '../values/broken-row.ts'
+
+/** What a user asked a backfill to do. */
+export interface NewBackfill {
+  readonly jobId: string
+  /** Start of the first window and end of the last. */
+  readonly from: Date
+  readonly to: Date
+  readonly order: BackfillOrder
+  readonly only: BackfillOnly
+  /** Windows under way at once, over all nodes. */
+  readonly parallel: number
+  readonly priority: number
+  /** Override of the job's config for its runs. */
+  readonly config: unknown
+  /** Windows in the range. */
+  readonly total: number
+}
+
+/** A backfill as it stands. */
+export interface BackfillRow extends NewBackfill {
+  readonly id: number
+  readonly state: BackfillState
+  /** Windows are planned up to here; undefined: all are. */
+  readonly cursor: Date | undefined
+  /** Windows that were given a run. */
+  readonly planned: number
+  /** Windows that stayed as they were, since they needed no run. */
+  readonly passed: number
+  /** How long it was under way, without pauses, in milliseconds. */
+  readonly activeMs: number
+  readonly createdAt: Date
+  readonly finishedAt: Date | undefined
+}
+
+/** Reads a backfill and locks its row. @throws BrokenRow when it can't be read */
+export async function lockBackfill(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  id: number,
+): Promise<BackfillRow | undefined> {
+  const row = await trx
+    .selectFrom('piko_backfill')
+    .selectAll()
+    .select(dialect.now().as('now'))
+    .where('id', '=', id)
+    .modifyEnd(dialect.forUpdate)
+    .executeTakeFirst()
+  return row && backfillOf(row, dialect.date(row.now), dialect)
+}
+
+/** @throws BrokenRow when it can't be read */
+export function backfillOf(row: Selectable<BackfillTable>, now: Date, dialect: Dialect): BackfillRow {
+  assertSound(dialect, 'piko_backfill', row)
+  const since = optionalDate(row.active_since, dialect)
+  return {
+    id: row.id,
+    jobId: row.job_id,
+    state: row.state,
+    from: dialect.date(row.from_at),
+    to: dialect.date(row.to_at),
+    order: row.window_order,
+    only: row.only_windows,
+    parallel: row.parallel,
+    priority: row.priority,
+    config: fromJson(row.config),
+    total: row.total,
+    cursor: optionalDate(row.cursor_at, dialect),
+    planned: row.planned,
+    passed: row.passed,
+    activeMs: Number(row.active_ms) + (since ? Math.max(0, now.getTime() - since.getTime()) : 0),
+    createdAt: dialect.date(row.created_at),
+    finishedAt: optionalDate(row.finished_at, dialect),
+  }
+}

@@ -1,0 +1,177 @@
+import { type Selectable, type Transaction, type UpdateObject } from 'kysely'
+import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
+import { FIRST_INSTANT_MS } from '../../time/instant.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import { type JobTable, type Tables } from '../tables.ts'
+import { assertSound } from '../values/broken-row.ts'
+import { writeDependencies } from '../windows/dependencies.ts'
+import { addGeneration, generationsOf } from '../windows/generations.ts'
+import { type AddedJob, type JobRegistration } from './job-row.ts'
+
+/** See `JobStore.register`. */
+export async function registerJobs(database: Database, registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
+  // A statement takes 32,766 parameters on SQLite.
+  const limits = { maxRows: 1_000, maxBytes: database.dialect.sizes.batch }
+  const added: AddedJob[] = []
+  for (const batch of batchesOf(registrations, registrationBytes, limits)) {
+    added.push(...(await registerChunk(database, batch)))
+  }
+  return added
+}
+
+async function registerChunk(database: Database, registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
+  const { dialect } = database
+  return database.transaction(async (trx) => {
+    const rows = await trx
+      .selectFrom('piko_job')
+      .selectAll()
+      .where(
+        'id',
+        'in',
+        registrations.map((job) => job.id),
+      )
+      .execute()
+    const known = new Map(rows.map((row) => [row.id, row]))
+    const added = registrations.filter((job) => !known.has(job.id))
+    if (added.length > 0) {
+      const insert = trx.insertInto('piko_job').values(
+        added.map((job) => ({
+          id: job.id,
+          description: job.description?.slice(0, 500) ?? null,
+          schedule: job.schedule,
+          code_schedule: job.schedule,
+          planned_schedule: job.schedule,
+          windows: job.windows,
+          next_tick: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
+          plan_at: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
+          ledger_start: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
+          window_cursor: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
+          created_at: dialect.now(),
+          updated_at: dialect.now(),
+        })),
+      )
+      // Another node that starts with the same jobs at this moment has written the same rows.
+      await dialect.insertIgnore(insert).execute()
+      await beginGenerations(trx, dialect, added)
+    }
+    for (const job of registrations) await changeJob(trx, dialect, job, known.get(job.id))
+    await writeDependencies(
+      trx,
+      registrations.map(({ id, dependsOn = [], onUpstreamChange = 'ignore' }) => ({
+        jobId: id,
+        upstreams: dependsOn,
+        onChange: onUpstreamChange,
+      })),
+    )
+    return registrations.flatMap((job) => addedJob(job, known.get(job.id)) ?? [])
+  })
+}
+
+async function beginGenerations(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  jobs: readonly JobRegistration[],
+): Promise<void> {
+  const rows = jobs.flatMap(({ id, schedule, begin: { windowCursor } }) =>
+    windowCursor && schedule !== null
+      ? { job_id: id, start_at: dialect.instant(windowCursor), schedule, created_at: dialect.now() }
+      : [],
+  )
+  if (rows.length === 0) return
+  const insert = trx.insertInto('piko_generation').values(rows)
+  await dialect.insertIgnore(insert).execute()
+}
+
+async function changeJob(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  job: JobRegistration,
+  row: Selectable<JobTable> | undefined,
+): Promise<void> {
+  if (!row) return
+  // An override in the database stands, whatever the code says now.
+  const isOverridden = row.schedule !== row.code_schedule
+  const isRescheduled = row.windows !== job.windows || (!isOverridden && row.schedule !== job.schedule)
+  const description = job.description?.slice(0, 500) ?? null
+  if (!isRescheduled && row.code_schedule === job.schedule && row.description === description) return
+  await trx
+    .updateTable('piko_job')
+    .set({
+      description,
+      updated_at: dialect.now(),
+      code_schedule: job.schedule,
+      ...(isRescheduled && (await reschedule(trx, dialect, job, row))),
+      // The planner sees it as an edit made now.
+      ...(isOverridden && { schedule: row.schedule }),
+    })
+    .where('id', '=', job.id)
+    .execute()
+}
+
+/** From where a job is planned whose schedule or windows have changed in the code. */
+async function reschedule(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  job: JobRegistration,
+  row: Selectable<JobTable>,
+): Promise<UpdateObject<Tables, 'piko_job'>> {
+  const { schedule } = job
+  const { id, ledger_start, window_cursor } = row
+  assertSound(dialect, 'piko_job', { id, ledger_start, window_cursor })
+  const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
+  const changes = { schedule, planned_schedule: schedule, windows: job.windows }
+  const { windowCursor } = job.begin
+  if (job.windows === null || schedule === null || !windowCursor) {
+    return { ...changes, next_tick: nextTick, plan_at: nextTick, ledger_start: null, window_cursor: null }
+  }
+  const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
+  const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? schedule, dialect)
+  await addGeneration(trx, dialect, job.id, ledger.cursor, schedule)
+  return {
+    ...changes,
+    next_tick: nextTick,
+    // The planner finds the next tick from the cursor that was kept.
+    plan_at: dialect.now(),
+    ledger_start: dialect.instant(ledger.start),
+    window_cursor: dialect.instant(ledger.cursor),
+  }
+}
+
+/**
+ * Where a rescheduled job's ledger begins, and from where it continues: the end of its old windows. A first window may have moved to an
+ * earlier start that the old windows continue. The planner then returns to that start and skips existing windows.
+ *
+ * @param first the schedule of the oldest windows
+ */
+function ledgerOf(
+  job: JobRegistration,
+  begin: Date,
+  row: Selectable<JobTable>,
+  first: string,
+  dialect: Dialect,
+): { start: Date; cursor: Date } {
+  const start = optionalDate(row.ledger_start, dialect)
+  const cursor = optionalDate(row.window_cursor, dialect)
+  if (!start || !cursor) return { start: begin, cursor: begin }
+  const isExtended = begin < start && row.code_schedule === job.schedule && job.isBoundary?.(start, first) === true
+  return isExtended ? { start: begin, cursor: begin } : { start, cursor }
+}
+
+function addedJob(
+  { id, windows, begin }: JobRegistration,
+  row: Selectable<JobTable> | undefined,
+): AddedJob | undefined {
+  if (!row) return { id, planAt: begin.nextTick }
+  if ((row.windows === null) === (windows === null)) return undefined
+  // Due immediately: the planner finds the first window from the cursor.
+  return { id, planAt: windows === null ? begin.nextTick : new Date(FIRST_INSTANT_MS) }
+}
+
+const REGISTRATION_BYTES = 600
+
+function registrationBytes({ description, schedule, windows }: JobRegistration): number {
+  // The schedule goes into three columns.
+  return REGISTRATION_BYTES + sentBytes(description) + 3 * sentBytes(schedule) + sentBytes(windows)
+}

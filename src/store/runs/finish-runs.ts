@@ -1,0 +1,244 @@
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { toJson } from '../../json/json.ts'
+import { cancelledError } from '../../run/attempt.ts'
+import { type Claim, type RunState, type Transition } from '../../run/run.ts'
+import { type Database } from '../connection/database.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
+import { type Tables } from '../tables.ts'
+import { fenceOf } from './fence.ts'
+import { type Finish, type FinishResult } from './finish.ts'
+import { guarded, settleWindows } from './guarded.ts'
+
+const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
+
+/** See `RunStore.finish`. */
+export async function finishRuns(
+  database: Database,
+  nodeId: string,
+  finishes: readonly Finish[],
+): Promise<FinishResult> {
+  if (finishes.length === 0) return NONE_LOST
+  const { db, dialect } = database
+  // One statement needs no transaction. It is safe to repeat: the code below finds out which rows it has changed.
+  if (finishes.every(isAlone)) {
+    const changed = await database.retry(() => succeed(db, dialect, nodeId, finishes))
+    if (changed === finishes.length) return NONE_LOST
+  }
+  return database.transaction((trx) => finishIn(trx, dialect, nodeId, finishes))
+}
+
+async function finishIn(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  finishes: readonly Finish[],
+): Promise<FinishResult> {
+  const cancelled = new Set<number>()
+  const changed = await settleRuns(trx, dialect, nodeId, finishes, cancelled)
+  const lost = changed === finishes.length ? new Set<number>() : await lostOf(trx, nodeId, finishes, cancelled)
+  const written = finishes.filter(({ claim }) => !lost.has(claim.fence))
+  await settleWindows(
+    trx,
+    dialect,
+    written.map(({ claim, transition }) =>
+      cancelled.has(claim.fence)
+        ? { claim, transition: { to: 'cancelled', error: cancelledError() } }
+        : { claim, transition },
+    ),
+  )
+  // A run that never began had no attempt.
+  const begun = written.filter((finish) => !isUntouched(finish))
+  const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
+  await recordAttempts(trx, dialect, ends)
+  const withFence = (fences: ReadonlySet<number>): Claim[] =>
+    fences.size === 0 ? [] : claimsOf(finishes).filter((claim) => fences.has(claim.fence))
+  return { lost: withFence(lost), cancelled: withFence(cancelled) }
+}
+
+/** Returns how many rows changed; adds the fences of runs that were cancelled in place of being queued to `cancelled`. */
+async function settleRuns(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  finishes: readonly Finish[],
+  cancelled: Set<number>,
+): Promise<number> {
+  const plain = finishes.filter(isPlain)
+  const isAllPlain = plain.length === finishes.length
+  const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
+  // From a stop with many runs under way.
+  const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
+  const isAll = plain.length + untouched.length + interrupted.length === finishes.length
+  const others = isAll
+    ? []
+    : finishes.filter((finish) => !isPlain(finish) && !isUntouched(finish) && !isInterrupted(finish))
+  let changed = 0
+  if (plain.length > 0) changed += await succeed(trx, dialect, nodeId, plain)
+  if (untouched.length > 0) changed += await putBack(trx, dialect, nodeId, untouched, 'untouched')
+  if (interrupted.length > 0) changed += await putBack(trx, dialect, nodeId, interrupted, 'begun')
+  for (const finish of others) {
+    const isRequeued = finish.transition.to === 'queued'
+    const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
+      .set(changesOf(finish.transition, dialect))
+      .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
+      .executeTakeFirstOrThrow()
+    changed += Number(numUpdatedRows)
+    if (isRequeued && numUpdatedRows === 0n && (await cancelInstead(trx, dialect, nodeId, finish))) {
+      cancelled.add(finish.claim.fence)
+      changed += 1
+    }
+  }
+  return changed
+}
+
+async function succeed(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  finishes: readonly Finish[],
+): Promise<number> {
+  const { numUpdatedRows } = await guarded(db, dialect, nodeId, claimsOf(finishes))
+    .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows)
+}
+
+/** Runs with a cancel request end, and the count leaves them out: `lostOf` finds them together with the lost ones. */
+async function putBack(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  finishes: readonly Finish[],
+  kind: 'untouched' | 'begun',
+): Promise<number> {
+  const held = () => guarded(trx, dialect, nodeId, claimsOf(finishes))
+  const uncounted = { node_id: null, attempt: sql<number>`attempt - 1` }
+  const untaken = { ...uncounted, started_at: null }
+  const { numUpdatedRows } = await held()
+    .set({ state: 'queued', ...(kind === 'begun' ? { ...uncounted, run_at: dialect.now() } : untaken) })
+    .where('cancel_requested_at', 'is', null)
+    .executeTakeFirstOrThrow()
+  if (Number(numUpdatedRows) < finishes.length)
+    await held()
+      .set(changesOf({ to: 'cancelled', error: cancelledError() }, dialect))
+      .$if(kind === 'untouched', (update) => update.set(untaken))
+      .where('cancel_requested_at', 'is not', null)
+      .execute()
+  return Number(numUpdatedRows)
+}
+
+/** For a run that was not queued again: either it has a cancel request, or the claim is no longer valid. */
+async function cancelInstead(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  finish: Finish,
+): Promise<boolean> {
+  const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
+    .set(changesOf({ to: 'cancelled', error: cancelledError() }, dialect))
+    .where('cancel_requested_at', 'is not', null)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows > 0n
+}
+
+/** The fences of those claims whose rows are not as this node left them; adds to `cancelled`. */
+async function lostOf(
+  trx: Transaction<Tables>,
+  nodeId: string,
+  finishes: readonly Finish[],
+  cancelled: Set<number>,
+): Promise<Set<number>> {
+  const rows = await trx
+    .selectFrom('piko_run')
+    .select(['id', 'claims', 'node_id', 'state'])
+    .where(
+      'id',
+      'in',
+      finishes.map(({ claim }) => claim.runId),
+    )
+    .execute()
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  const lost = new Set<number>()
+  for (const { claim, transition } of finishes) {
+    const row = byId.get(claim.runId)
+    const owner = transition.to === 'queued' ? null : nodeId
+    const fence = row ? fenceOf(row.id, row.claims) : undefined
+    // Queued by this node and then cancelled, or cancelled in place of being queued.
+    if (transition.to === 'queued' && row?.state === 'cancelled' && fence === claim.fence) cancelled.add(claim.fence)
+    else if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
+  }
+  return lost
+}
+
+interface RunChanges {
+  state: RunState
+  node_id?: null
+  run_at?: Date | string | RawBuilder<Date>
+  attempt?: RawBuilder<number>
+  error?: string | null
+  output?: string | null
+  finished_at?: RawBuilder<Date>
+}
+
+function changesOf(transition: Transition, dialect: Dialect): RunChanges {
+  switch (transition.to) {
+    case 'succeeded':
+      return {
+        state: 'succeeded',
+        error: null,
+        output: toJson(transition.output, 'output'),
+        finished_at: dialect.now(),
+      }
+    case 'failed':
+    case 'cancelled':
+      return { state: transition.to, error: toJson(transition.error, 'error'), finished_at: dialect.now() }
+    case 'queued':
+      return {
+        state: 'queued',
+        node_id: null,
+        run_at: queuedAt(transition, dialect),
+        ...(!transition.counted && { attempt: sql<number>`attempt - 1` }),
+        ...(transition.error && { error: toJson(transition.error, 'error') }),
+      }
+  }
+}
+
+/** When a run that is queued again is due. */
+function queuedAt(
+  { at, delayMs }: Extract<Transition, { to: 'queued' }>,
+  dialect: Dialect,
+): Date | string | RawBuilder<Date> {
+  if (at) return dialect.instant(at)
+  return delayMs > 0 ? dialect.nowPlus(delayMs) : dialect.now()
+}
+
+/** A success without an output: one statement writes many of them. */
+function isPlain({ transition }: Finish): boolean {
+  return transition.to === 'succeeded' && transition.output === undefined
+}
+
+/** It never began, and goes back to the queue unchanged: one statement writes many of them. */
+function isUntouched({ claim, transition }: Finish): boolean {
+  return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
+}
+
+/** It began, and is queued again now, uncounted. */
+function isInterrupted({ transition }: Finish): boolean {
+  return (
+    transition.to === 'queued' &&
+    !transition.counted &&
+    !transition.error &&
+    transition.at === undefined &&
+    transition.delayMs === 0
+  )
+}
+
+/** A plain success without a window. */
+function isAlone(finish: Finish): boolean {
+  return finish.claim.window === undefined && isPlain(finish)
+}
+
+function claimsOf(finishes: readonly Finish[]): Claim[] {
+  return finishes.map(({ claim }) => claim)
+}

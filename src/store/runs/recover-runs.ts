@@ -1,0 +1,60 @@
+import { type Database } from '../connection/database.ts'
+import { chunksOf } from '../statements/chunks.ts'
+import { fenceOf } from './fence.ts'
+import { giveBack } from './give-back.ts'
+import { RUNNING } from './run-states.ts'
+
+/** Orphans that one `recover` gives back. */
+export const MAX_RECOVERED = 1_000
+
+/** See `RunStore.recover`. */
+export async function recoverRuns(
+  database: Database,
+  mostLost: number,
+  except: string | undefined,
+): Promise<{ count: number; nodeIds: string[] }> {
+  const { db, dialect } = database
+  const orphans = await db
+    .selectFrom('piko_run')
+    .leftJoin('piko_node', 'piko_node.id', 'piko_run.node_id')
+    .select(['piko_run.id', 'piko_run.node_id', 'piko_run.claims'])
+    .where('piko_run.state', '=', RUNNING)
+    .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
+    .$if(except !== undefined, (query) => query.where('piko_run.node_id', '<>', except as string))
+    .limit(MAX_RECOVERED)
+    .execute()
+  let count = 0
+  const byNode = Map.groupBy(orphans, (row) => row.node_id)
+  for (const [nodeId, rows] of byNode) {
+    if (nodeId !== null) count += await giveBack(database, nodeId, rows.map(heldOf), mostLost)
+  }
+  return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
+}
+
+/** See `RunStore.recoverUnheld`. */
+export async function recoverUnheld(
+  database: Database,
+  nodeId: string,
+  held: () => ReadonlySet<number>,
+  ageMs: number,
+): Promise<number> {
+  const { db, dialect } = database
+  const rows = await db
+    .selectFrom('piko_run')
+    .select(['id', 'claims'])
+    .where('state', '=', RUNNING)
+    .where('node_id', '=', nodeId)
+    .where('started_at', '<', dialect.nowPlus(-ageMs))
+    .execute()
+  if (rows.length === 0) return 0
+  // Asked only now: after a blocked event loop, the answer to an old claim may arrive during the query above.
+  const fences = held()
+  const unheld = rows.map(heldOf).filter(({ fence }) => !fences.has(fence))
+  let count = 0
+  for (const some of chunksOf(unheld, MAX_RECOVERED)) count += await giveBack(database, nodeId, some)
+  return count
+}
+
+function heldOf(row: { readonly id: number; readonly claims: number }): { runId: number; fence: number } {
+  return { runId: row.id, fence: fenceOf(row.id, row.claims) }
+}
