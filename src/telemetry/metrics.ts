@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { type EventMap, type Events } from '../events.ts'
+import { inTurns, metricText } from './metric-text.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** What is read when the metrics are rendered. Each is called once a scrape and must be cheap. */
@@ -143,15 +144,9 @@ export class Metrics {
 
   /** The answer to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
-    this.#tellEnds()
+    await this.#tellEnds()
     const own: string[] = []
-    for (const metric of this.#registry.getMetricsAsArray()) {
-      own.push(
-        metric instanceof TalliedHistogram
-          ? await metric.text()
-          : await this.#registry.getSingleMetricAsString(metric.name),
-      )
-    }
+    for (const metric of this.#registry.getMetricsAsArray()) own.push(await this.#textOf(metric.name))
     return { contentType: this.#registry.contentType, body: `${own.join('\n\n')}\n\n${await this.#process.metrics()}` }
   }
 
@@ -164,10 +159,24 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  #tellEnds(): void {
+  /** prom-client's own histogram here has no labels, and so few lines. */
+  #textOf(name: string): Promise<string> {
+    const metric = this.#registry.getSingleMetric(name)
+    if (metric instanceof TalliedHistogram) return metric.text()
+    return metric === undefined || metric instanceof Histogram
+      ? this.#registry.getSingleMetricAsString(name)
+      : metricText(metric)
+  }
+
+  /** Scrapes at one time share what is to tell: each of it is taken once. */
+  async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
-      for (const [jobId, count] of byJob) this.#runs.inc({ job_id: jobId, status }, count)
-      byJob.clear()
+      for await (const jobId of inTurns([...byJob.keys()])) {
+        const count = byJob.get(jobId)
+        if (count === undefined) continue
+        byJob.delete(jobId)
+        this.#runs.inc({ job_id: jobId, status }, count)
+      }
     }
   }
 }

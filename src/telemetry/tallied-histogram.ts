@@ -1,8 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type Registry } from 'prom-client'
-
-/** Values of the label whose lines are written in one turn of the event loop. */
-const SLICE = 200
+import { inTurns, labelsText } from './metric-text.ts'
 
 interface Tally {
   /** By the index of the bucket; the last is for what is above all bounds. Not cumulative. */
@@ -60,18 +57,13 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
   /** The text of all values. prom-client writes each line on its own, all in one turn: with thousands of values it takes most of a second. */
   async text(): Promise<string> {
     const parts = [`# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`]
-    let written = 0
-    for (const [labelValue, tally] of [...this.#tallies]) {
-      if (written++ % SLICE === SLICE - 1) await nextTurn()
-      parts.push(this.#linesOf(labelValue, tally))
-    }
+    for await (const [labelValue, tally] of inTurns([...this.#tallies])) parts.push(this.#linesOf(labelValue, tally))
     return parts.join('\n')
   }
 
   #linesOf(labelValue: string, { counts, sum }: Tally): string {
-    const label = this.#label === undefined ? '' : `${this.#label}="${escaped(labelValue)}"`
-    const behind = label === '' ? '' : `,${label}`
-    const alone = label === '' ? '' : `{${label}}`
+    const alone = this.#label === undefined ? '' : labelsText({ [this.#label]: labelValue })
+    const behind = alone === '' ? '' : `,${alone.slice(1, -1)}`
     let count = 0
     let lines = ''
     for (let index = 0; index < counts.length; index++) {
@@ -100,8 +92,4 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
       { metricName: `${this.#name}_count`, labels, value: count },
     ]
   }
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
 }

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Registry } from 'prom-client'
+import { Counter, Gauge, type Metric, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { type EventMap, Events } from '../../src/events.ts'
+import { metricText } from '../../src/telemetry/metric-text.ts'
 import { type MetricSources, Metrics } from '../../src/telemetry/metrics.ts'
 import { TalliedHistogram } from '../../src/telemetry/tallied-histogram.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
@@ -151,6 +152,45 @@ describe('Metrics', () => {
     isOver = true
     expect(turns).toBeGreaterThan(20)
     expect(body).toContain('piko_job_duration_seconds_count{job_id="job4999"} 1')
+  })
+
+  it('writes counters of thousands of jobs in turns, and tells each end once to scrapes at one time', async () => {
+    const { metrics, events } = build()
+    const jobs = 3_000
+    for (let job = 0; job < jobs; job++) {
+      events.emit('run.settled', { ...settled, jobId: `job${job}` })
+      events.emit('tick.skipped', { jobId: `job${job}`, tick: new Date(0), reason: 'overlap' })
+    }
+    let longest = 0
+    const { prototype } = Registry as unknown as { prototype: { getMetricsAsString: (of: Metric) => Promise<string> } }
+    const own = prototype.getMetricsAsString
+    prototype.getMetricsAsString = async function (metric) {
+      const text = await own.call(this, metric)
+      longest = Math.max(longest, text.split('\n').length)
+      return text
+    }
+    try {
+      const bodies = await Promise.all([metrics.render(), metrics.render()])
+      const totals = bodies.map(({ body }) => body.split('\n').filter((line) => line.startsWith('piko_job_run_total{')))
+      expect(totals.map((total) => total.length)).toEqual([2 * jobs, 2 * jobs])
+      expect(totals.flat().filter((line) => !line.endsWith(' 1'))).toEqual([])
+    } finally {
+      prototype.getMetricsAsString = own
+    }
+    expect(longest).toBeLessThan(200)
+  })
+
+  it('writes a metric without buckets as prom-client does', async () => {
+    const registry = new Registry()
+    const registers = [registry]
+    const gauge = new Gauge({ name: 'size', help: 'How large.', labelNames: ['a', 'b'], registers })
+    for (const [index, value] of [0, -1.5, Infinity, -Infinity, NaN, 1e21].entries())
+      gauge.set({ a: index, b: '"\\\n' }, value)
+    expect(`${await metricText(gauge)}\n`).toBe(await registry.metrics())
+    const bare = new Registry()
+    const counter = new Counter({ name: 'done_total', help: 'Done.', registers: [bare] })
+    counter.inc(3)
+    expect(`${await metricText(counter)}\n`).toBe(await bare.metrics())
   })
 
   it('writes a histogram as prom-client does', async () => {

@@ -17,6 +17,7 @@ import {
 import { UnstorableValue } from '../../sql/database-faults.ts'
 import { describe, PikoError } from '../../errors.ts'
 import { exactInteger, wantsExactIntegers } from '../statements/exact-integers.ts'
+import { type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from './loop-turn.ts'
 import { nodeSqlite } from './node-sqlite.ts'
 import { SqlScanner } from '../statements/sql-scanner.ts'
@@ -31,6 +32,11 @@ const CACHED_STATEMENTS = 200
  */
 const BUSY_TIMEOUT_MS = 1_000
 
+/** A transaction that took so long may have written much: its commit leaves the checkpoint to a thread. */
+const LONG_MS = 100
+/** Pages of the log after which a commit makes a checkpoint; SQLite's own default. */
+const CHECKPOINT_PAGES = 1_000
+
 /**
  * Kysely's SQLite dialect over `node:sqlite`. One connection; Kysely hands it to one query or transaction at a time.
  * Every transaction begins as `IMMEDIATE`: it takes the write lock first, so it can never fail half-way because
@@ -39,31 +45,39 @@ const BUSY_TIMEOUT_MS = 1_000
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
   readonly #path: string
-  readonly #turn: SqliteTurn
+  readonly #checkpointer: Checkpointer | undefined
 
-  constructor(path: string) {
-    const config = { database: async () => openSqlite(path) }
+  /** @param checkpoint default: in a thread */
+  constructor(path: string, checkpoint?: Checkpoint) {
+    let opened: SqliteDatabase | undefined
+    const config = { database: async () => (opened = openSqlite(path)) }
     super(config)
     this.#config = config
     this.#path = path
-    this.#turn = SqliteTurn.of(path)
+    const setAutomatic = (isAutomatic: boolean): void => {
+      opened?.prepare(`PRAGMA wal_autocheckpoint = ${isAutomatic ? CHECKPOINT_PAGES : 0}`).all([])
+    }
+    this.#checkpointer = path === ':memory:' ? undefined : new Checkpointer(path, setAutomatic, checkpoint)
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.#config, this.#path, this.#turn)
+    return new ImmediateDriver(this.#config, this.#path, this.#checkpointer)
   }
 }
 
 class ImmediateDriver extends SqliteDriver {
   readonly #path: string
   readonly #turn: SqliteTurn
+  readonly #checkpointer: Checkpointer | undefined
   #connection: TurnConnection | undefined
   #giveBack: (() => void) | undefined
+  #begunAt = 0
 
-  constructor(config: SqliteDialectConfig, path: string, turn: SqliteTurn) {
+  constructor(config: SqliteDialectConfig, path: string, checkpointer: Checkpointer | undefined) {
     super(config)
     this.#path = path
-    this.#turn = turn
+    this.#turn = SqliteTurn.of(path)
+    this.#checkpointer = checkpointer
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
@@ -77,6 +91,7 @@ class ImmediateDriver extends SqliteDriver {
     this.#setOwn(true)
     try {
       await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+      this.#begunAt = performance.now()
     } catch (error) {
       this.#end()
       throw error
@@ -84,8 +99,15 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('COMMIT'))
+    const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
+    const isLong = performance.now() - this.#begunAt >= LONG_MS
+    await (isLong && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
     this.#end()
+  }
+
+  override async destroy(): Promise<void> {
+    await this.#checkpointer?.idle()
+    await super.destroy()
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {

@@ -1,11 +1,10 @@
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { type Selectable } from 'kysely'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
-import { soundRows } from '../values/broken-row.ts'
+import { mapSound } from '../values/map-sound.ts'
 import { type Database } from '../connection/database.ts'
 import { halved } from '../statements/halved.ts'
 import { fromJson } from '../../json/json.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
 import { inPages } from '../statements/pages.ts'
 import { type RunLogTable } from '../tables.ts'
 
@@ -76,8 +75,7 @@ export class RunLogStore {
         .limit(size)
         .execute(),
     )
-    const sound = soundRows(dialect, 'piko_run_log', rows, this.#database.broken.report)
-    return mapInTurns(sound, (row) => ({
+    const lineOf = (row: Selectable<RunLogTable>): RunLogLine => ({
       id: row.id,
       runId: row.run_id,
       fence: row.fence,
@@ -86,7 +84,8 @@ export class RunLogStore {
       level: row.level,
       message: row.message,
       fields: fromJson(row.fields) as Record<string, unknown> | undefined,
-    }))
+    })
+    return mapSound(dialect, 'piko_run_log', rows, lineOf, this.#database.broken.report)
   }
 }
 

@@ -5,7 +5,7 @@ import { type Database } from '../connection/database.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import { inPages } from '../statements/pages.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapSound } from '../values/map-sound.ts'
 import { fromJson, MOST_CONFIG_BYTES, toJson } from '../../json/json.ts'
 import { type JobConfigTable } from '../tables.ts'
 import { unknownJob } from './unknown-job.ts'
@@ -124,8 +124,7 @@ export class ConfigStore {
     const rows = await inPages<Selectable<JobConfigTable>>(limit, (size, last) =>
       (last ? query.where('version', '<', last.version) : query).limit(size).execute(),
     )
-    const sound = soundRows(dialect, 'piko_job_config', rows, this.#database.broken.report)
-    return mapInTurns(sound, (row) => versionOf(row, dialect))
+    return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
   /** One short query that tells whether there is anything new for any job. */

@@ -1,13 +1,13 @@
 import { type Selectable } from 'kysely'
 import { type Database } from '../connection/database.ts'
 import { type Dialect } from '../connection/dialect.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { inPages } from '../statements/pages.ts'
 import { type JobTable } from '../tables.ts'
-import { type BrokenRow, soundRows } from '../values/broken-row.ts'
+import { type BrokenRow } from '../values/broken-row.ts'
 import { type BrokenRows } from '../values/broken-rows.ts'
 import { exactId } from '../values/exact-key.ts'
+import { mapSound } from '../values/map-sound.ts'
 import { generationsOf, type StoredGeneration } from '../windows/generations.ts'
 import { type AddedJob, type JobRegistration, type JobRow } from './job-row.ts'
 import { registerJobs } from './register-jobs.ts'
@@ -80,7 +80,7 @@ export class JobStore {
     const rows = await inPages<Selectable<JobTable>>(Infinity, (limit, last) =>
       (last ? query.where('id', '>', last.id) : query).limit(limit).execute(),
     )
-    return mapInTurns(soundRows(dialect, 'piko_job', rows, onBroken), (row) => jobOf(row, dialect))
+    return mapSound(dialect, 'piko_job', rows, (row) => jobOf(row, dialect), onBroken)
   }
 }
 

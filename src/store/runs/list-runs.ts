@@ -1,11 +1,10 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import { type Run, type RunState } from '../../run/run.ts'
 import { batchesOf } from '../../sql/statement-size.ts'
-import { soundRows } from '../values/broken-row.ts'
+import { mapSound } from '../values/map-sound.ts'
 import { type Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idRanges, runsIn } from './id-ranges.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
 import { runOf } from './run-row.ts'
 import { type Tables } from '../tables.ts'
 
@@ -42,15 +41,14 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
       .orderBy('id', 'desc')
       .limit(filter.limit ?? 100)
       .execute()
-    return mapInTurns(soundRows(dialect, 'piko_run', rows, broken.report), (row) => runOf(row, dialect))
+    return mapSound(dialect, 'piko_run', rows, (row) => runOf(row, dialect), broken.report)
   }
   const runs: Run[] = []
   for await (const found of newestFirst(database, filter)) {
     for (const part of batchesOf(found, ({ bytes }) => bytes, PART)) {
       const ids = part.map(({ id }) => id)
       const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', ids).orderBy('id', 'desc').execute()
-      const sound = soundRows(dialect, 'piko_run', rows, broken.report)
-      runs.push(...(await mapInTurns(sound, (row) => runOf(row, dialect))))
+      runs.push(...(await mapSound(dialect, 'piko_run', rows, (row) => runOf(row, dialect), broken.report)))
     }
   }
   return runs

@@ -12,7 +12,7 @@ import { insertRuns } from '../runs/insert-rows.ts'
 import { fromJson } from '../../json/json.ts'
 import { type CoverageFilter, type LedgerSpan, ledgerSpans, readRange } from './ledger-spans.ts'
 import { lastWindow } from './last-window.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapSound } from '../values/map-sound.ts'
 import { inPages } from '../statements/pages.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import { type Tables, type WindowState, type WindowTable } from '../tables.ts'
@@ -110,18 +110,13 @@ export class WindowStore {
     const rows = await inPages<LedgerRow>(filter.limit ?? 100, (limit, last) =>
       (last ? query.where('piko_window.start_at', '>', last.start_at) : first).limit(limit).execute(),
     )
-    return mapInTurns(this.#sound(rows), (row) => this.#windowOf(jobId, row))
+    return mapSound(dialect, 'piko_window', rows, (row) => this.#windowOf(jobId, row), this.#database.broken.report)
   }
 
   /** What of a job's timeline is covered, and what is not. */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
     const bounds = await ledgerBounds(this.#database, jobId)
     return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
-  }
-
-  #sound(rows: readonly LedgerRow[]): readonly LedgerRow[] {
-    const { dialect, broken } = this.#database
-    return soundRows(dialect, 'piko_window', rows, broken.report)
   }
 
   #query(jobId: string) {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openDatabase } from '../../../src/store/connection/database.ts'
+import { mapSound } from '../../../src/store/values/map-sound.ts'
 import { createSqliteFile } from '../../support/databases.ts'
 
 /** Far more than any of these loops needs: each ends at its first sign that the event loop has turned. */
@@ -62,6 +63,24 @@ describe('the event loop beside SQLite', () => {
         Promise.all([database.sql.exec('INSERT INTO t VALUES (1)'), other.sql.exec('INSERT INTO t VALUES (2)')]),
       ),
     ).toBe(true)
+  })
+
+  it('fires timers while many rows are looked at', async () => {
+    const { database } = await openFile()
+    const at = '2025-01-01T00:00:00.000Z'
+    const row = { id: 1, start_at: at, end_at: at, state: 'failed' }
+    const rows: object[] = [...Array.from({ length: 100_000 }, () => ({ ...row })), { ...row, end_at: 'late' }]
+    let fired = false
+    setTimeout(() => (fired = true), 1)
+    let hadFired: boolean | undefined
+    const mapped = await mapSound(
+      database.dialect,
+      'piko_window',
+      rows,
+      () => 1,
+      () => (hadFired = fired),
+    )
+    expect({ hadFired, mapped: mapped.length }).toEqual({ hadFired: true, mapped: 100_000 })
   })
 
   it('takes no turn for a few statements', async () => {

@@ -1,0 +1,37 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type Metric } from 'prom-client'
+
+/** Values that are looked at in one turn of the event loop. */
+const SLICE = 200
+
+/**
+ * The text of a metric without buckets. prom-client writes all values in one turn: with one for each of thousands of jobs that holds the
+ * event loop.
+ */
+export async function metricText(metric: Metric): Promise<string> {
+  const { name, help, type, values } = await metric.get()
+  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${String(type)}`]
+  for await (const { labels, value } of inTurns(values)) lines.push(`${name}${labelsText(labels)} ${numberText(value)}`)
+  return lines.join('\n')
+}
+
+/** The items, with a turn of the event loop between some of them. */
+export async function* inTurns<T>(items: readonly T[]): AsyncGenerator<T, void> {
+  for (let from = 0; from < items.length; from += SLICE) {
+    if (from > 0) await nextTurn()
+    yield* items.slice(from, from + SLICE)
+  }
+}
+
+export function labelsText(labels: Readonly<Partial<Record<string, string | number>>>): string {
+  const texts = Object.entries(labels).map(([label, value]) => `${label}="${escaped(String(value))}"`)
+  return texts.length === 0 ? '' : `{${texts.join(',')}}`
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
+}
+
+function numberText(value: number): string {
+  return Number.isNaN(value) ? 'Nan' : String(value).replace(/^(-?)Infinity$/, (_, sign) => `${sign || '+'}Inf`)
+}

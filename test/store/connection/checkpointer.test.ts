@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CompiledQuery, Kysely } from 'kysely'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { type Checkpoint } from '../../../src/store/connection/checkpointer.ts'
+import { openDatabase } from '../../../src/store/connection/database.ts'
+import { NodeSqliteDialect } from '../../../src/store/connection/sqlite-driver.ts'
+import { PATIENCE_MS } from '../../support/patience.ts'
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'piko-checkpoint-'))
+  path = join(folder, 'piko.db')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const MB = 1_000_000
+const WRITTEN = 8 * MB
+const FILL = CompiledQuery.raw('INSERT INTO big (data) VALUES (randomblob(?))', [WRITTEN])
+const bytes = (): number => statSync(path).size
+
+function open(checkpoint?: Checkpoint): { db: Kysely<unknown>; run: (text: string) => Promise<unknown[]> } {
+  const db = new Kysely<unknown>({ dialect: new NodeSqliteDialect(path, checkpoint) })
+  return { db, run: async (text) => (await db.executeQuery(CompiledQuery.raw(text))).rows }
+}
+
+const automatic = (run: (text: string) => Promise<unknown[]>): Promise<void> =>
+  vi.waitFor(async () => expect(await run('PRAGMA wal_autocheckpoint')).toEqual([{ wal_autocheckpoint: 1_000 }]), {
+    timeout: PATIENCE_MS,
+  })
+
+/** A transaction that lasts longer than those of the engine. */
+const longWrite = (db: Kysely<unknown>): Promise<void> =>
+  db.transaction().execute(async (trx) => {
+    const began = performance.now()
+    await trx.executeQuery(FILL)
+    while (performance.now() - began < 110) await trx.executeQuery(CompiledQuery.raw('SELECT 1'))
+  })
+
+it('leaves the checkpoint of a long transaction to a thread, and those of later commits to them again', async () => {
+  const asked: PromiseWithResolvers<void>[] = []
+  const { db, run } = open(() => {
+    const gate = Promise.withResolvers<void>()
+    asked.push(gate)
+    return gate.promise
+  })
+  await run('CREATE TABLE big (data BLOB)')
+  await longWrite(db)
+  expect(bytes()).toBeLessThan(MB)
+  await run('INSERT INTO big VALUES (1)')
+  await longWrite(db)
+  await longWrite(db)
+  expect({ bytes: bytes() < MB, asked: asked.length }).toEqual({ bytes: true, asked: 1 })
+  asked[0]?.resolve()
+  // What was written meanwhile needs one more.
+  await vi.waitFor(() => expect(asked).toHaveLength(2), { timeout: PATIENCE_MS })
+  asked[1]?.resolve()
+  await automatic(run)
+  await run('INSERT INTO big VALUES (1)')
+  expect(bytes()).toBeGreaterThan(3 * WRITTEN)
+  await db.destroy()
+})
+
+it('goes on by itself when the thread fails', async () => {
+  const { db, run } = open(() => Promise.reject(new Error('no thread')))
+  await run('CREATE TABLE big (data BLOB)')
+  await longWrite(db)
+  await automatic(run)
+  await run('INSERT INTO big VALUES (1)')
+  expect(bytes()).toBeGreaterThan(WRITTEN)
+  await db.destroy()
+})
+
+it('has copied the log by the time that the database is closed, and makes no file where there is none', async () => {
+  const first = open()
+  const other = open()
+  await first.run('CREATE TABLE big (data BLOB)')
+  await other.run('SELECT 1')
+  await longWrite(first.db)
+  await first.db.destroy()
+  expect(bytes()).toBeGreaterThan(WRITTEN)
+  await longWrite(other.db)
+  rmSync(path)
+  await other.db.destroy()
+  expect(() => bytes()).toThrow('ENOENT')
+})
+
+it('leaves a database in memory alone', async () => {
+  const database = await openDatabase({ sqlitePath: ':memory:' })
+  await database.sql.exec('CREATE TABLE big (data BLOB)')
+  await longWrite(database.db as unknown as Kysely<unknown>)
+  expect(await database.sql.query('SELECT count(*) AS n FROM big')).toEqual([{ n: 1 }])
+  await database.close()
+})
