@@ -1,5 +1,5 @@
 import { type Transaction } from 'kysely'
-import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
+import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Tables } from '../tables.ts'
 import { type PlanDecision } from './plan.ts'
@@ -35,7 +35,7 @@ export async function updatePlans(
     `ledger_start = CASE WHEN ${begin} IS NULL OR ${known} < ${begin} THEN ${known} ELSE ${begin} END`,
   ]
   const conflict = isMysql ? ' ON DUPLICATE KEY UPDATE ' : ' ON CONFLICT (id) DO UPDATE SET '
-  await trx.executeQuery(bulkInsert(dialect, 'piko_job', COLUMNS, rows, conflict + changes.join(', ')))
+  await trx.executeQuery(bulkInsert(dialect, 'piko_job', columnsOf(COLUMNS, rows), conflict + changes.join(', ')))
 }
 
 function firstWindowOf({ runs, skippedWindows, waitingWindows }: PlanDecision): Date | undefined {

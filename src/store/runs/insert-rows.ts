@@ -44,13 +44,20 @@ const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queu
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
-  const columns = COLUMNS.filter((column) => rows.some((row) => row[column] !== (DEFAULTS[column] ?? null)))
-  const claimColumns = rows.some(({ claim }) => claim) ? FIRST_CLAIM_COLUMNS : []
-  const cells = rows.map((row) => [
-    ...columns.map((column) => row[column]),
-    ...claimColumns.map((column) => row.claim?.[column] ?? null),
-  ])
-  return bulkInsert(dialect, 'piko_run', [...columns, ...claimColumns], cells, ending)
+  const columns = new Map<string, readonly Cell[]>()
+  for (const name of COLUMNS) {
+    const usual = DEFAULTS[name] ?? null
+    const cells = rows.map((row) => row[name])
+    if (cells.some((cell) => cell !== usual)) columns.set(name, cells)
+  }
+  if (rows.some(({ claim }) => claim)) {
+    for (const name of FIRST_CLAIM_COLUMNS)
+      columns.set(
+        name,
+        rows.map(({ claim }) => claim?.[name] ?? null),
+      )
+  }
+  return bulkInsert(dialect, 'piko_run', columns, ending)
 }
 
 /**

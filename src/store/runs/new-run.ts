@@ -49,8 +49,6 @@ export function newRow(dialect: Dialect, run: NewRun): NewRow {
     reason: run.skipped ?? null,
     created_at: NOW,
     finished_at: run.skipped === undefined ? null : NOW,
-    ...(run.claimedBy !== undefined && {
-      claim: { node_id: run.claimedBy, attempt: 1, claims: 1, started_at: NOW },
-    }),
+    claim: run.claimedBy === undefined ? undefined : { node_id: run.claimedBy, attempt: 1, claims: 1, started_at: NOW },
   }
 }

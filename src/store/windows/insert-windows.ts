@@ -1,6 +1,6 @@
 import { type Kysely } from 'kysely'
 import { type Window } from '../../time/window.ts'
-import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
+import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Tables, type WindowState } from '../tables.ts'
 
@@ -31,5 +31,5 @@ export async function insertWindows(
     backfillId ?? null,
     NOW,
   ])
-  await db.executeQuery(bulkInsert(dialect, 'piko_window', COLUMNS, rows))
+  await db.executeQuery(bulkInsert(dialect, 'piko_window', columnsOf(COLUMNS, rows)))
 }

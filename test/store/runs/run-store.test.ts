@@ -52,6 +52,24 @@ describeEachStoreAndOldServer((fixture) => {
     expect(runs.find((run) => run.jobId === 'c')?.input).toBeUndefined()
   })
 
+  it.each([
+    [
+      'alike in every column',
+      { input: "it's", config: { zone: 'Zürich' } },
+      { input: "it's", config: { zone: 'Zürich' } },
+    ],
+    ['alike in some columns', { input: "it's", priority: 7 }, { input: 'its', priority: 7, concurrencyKey: 'a\\' }],
+    ['alike in none', { input: 1, config: { a: 1 }, rateKey: 'ü' }, { priority: 3, runAt: new Date(0) }],
+  ])('stores runs of one batch that are %s as they were given', async (_, one, other) => {
+    const given = [one, other, one].map((options) => manual("job's", options))
+    const ids = await store.runs.enqueue(given)
+    const runs = new Map((await store.runs.findEach(ids)).runs.map((run) => [run.id, run]))
+    expect(ids.map((id) => runs.get(id))).toMatchObject(
+      given.map(({ jobId, input, config, priority }) => ({ jobId, input, config, priority })),
+    )
+    expect(ids.map((id) => runs.get(id)?.runAt.getTime())).toEqual(given.map(({ runAt }) => runAt?.getTime() ?? now))
+  })
+
   it('claims by priority, then by how long a run has been due, and never before it is due', async () => {
     const at = (ms: number): Date => new Date(now + ms)
     await store.runs.enqueue([
