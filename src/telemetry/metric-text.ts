@@ -10,16 +10,22 @@ const SLICE = 200
  */
 export async function metricText(metric: Metric): Promise<string> {
   const { name, help, type, values } = await metric.get()
-  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${String(type)}`]
-  for await (const { labels, value } of inTurns(values)) lines.push(`${name}${labelsText(labels)} ${numberText(value)}`)
-  return lines.join('\n')
+  const head = `# HELP ${name} ${help}\n# TYPE ${name} ${String(type)}`
+  return withLines(head, values, ({ labels, value }) => `${name}${labelsText(labels)} ${numberText(value)}`)
 }
 
-/** The items, with a turn of the event loop between some of them. */
-export async function* inTurns<T>(items: readonly T[]): AsyncGenerator<T, void> {
+/** A text with the lines of many items below it. Each slice is joined in its own turn: to join megabytes takes long as well. */
+export async function withLines<T>(head: string, items: readonly T[], linesOf: (item: T) => string): Promise<string> {
+  let text = head
+  await inTurns(items, (slice) => (text += `\n${slice.map(linesOf).join('\n')}`))
+  return text
+}
+
+/** Slices of the items, with a turn of the event loop between them. */
+export async function inTurns<T>(items: readonly T[], look: (slice: readonly T[]) => void): Promise<void> {
   for (let from = 0; from < items.length; from += SLICE) {
     if (from > 0) await nextTurn()
-    yield* items.slice(from, from + SLICE)
+    look(items.slice(from, from + SLICE))
   }
 }
 

@@ -145,9 +145,9 @@ export class Metrics {
   /** The answer to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
     await this.#tellEnds()
-    const own: string[] = []
-    for (const metric of this.#registry.getMetricsAsArray()) own.push(await this.#textOf(metric.name))
-    return { contentType: this.#registry.contentType, body: `${own.join('\n\n')}\n\n${await this.#process.metrics()}` }
+    let own = ''
+    for (const metric of this.#registry.getMetricsAsArray()) own += `${await this.#textOf(metric.name)}\n\n`
+    return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
   }
 
   #countEnd(status: string, jobId: string): void {
@@ -171,12 +171,14 @@ export class Metrics {
   /** Scrapes at one time share what is to tell: each of it is taken once. */
   async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
-      for await (const jobId of inTurns([...byJob.keys()])) {
-        const count = byJob.get(jobId)
-        if (count === undefined) continue
-        byJob.delete(jobId)
-        this.#runs.inc({ job_id: jobId, status }, count)
-      }
+      await inTurns([...byJob.keys()], (jobIds) => {
+        for (const jobId of jobIds) {
+          const count = byJob.get(jobId)
+          if (count === undefined) continue
+          byJob.delete(jobId)
+          this.#runs.inc({ job_id: jobId, status }, count)
+        }
+      })
     }
   }
 }

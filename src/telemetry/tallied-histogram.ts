@@ -1,5 +1,5 @@
 import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type Registry } from 'prom-client'
-import { inTurns, labelsText } from './metric-text.ts'
+import { labelsText, withLines } from './metric-text.ts'
 
 interface Tally {
   /** By the index of the bucket; the last is for what is above all bounds. Not cumulative. */
@@ -56,9 +56,8 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
 
   /** The text of all values. prom-client writes each line on its own, all in one turn: with thousands of values it takes most of a second. */
   async text(): Promise<string> {
-    const parts = [`# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`]
-    for await (const [labelValue, tally] of inTurns([...this.#tallies])) parts.push(this.#linesOf(labelValue, tally))
-    return parts.join('\n')
+    const head = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`
+    return withLines(head, [...this.#tallies], ([labelValue, tally]) => this.#linesOf(labelValue, tally))
   }
 
   #linesOf(labelValue: string, { counts, sum }: Tally): string {

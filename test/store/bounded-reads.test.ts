@@ -1,6 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { type Database } from '../../src/store/connection/database.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
+import { pendingWindows } from '../../src/store/windows/pending-windows.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'
 
@@ -181,6 +182,22 @@ describeEachStore((fixture) => {
       expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
     },
   )
+
+  it('counts the windows that a job has yet to run as far as the planner asks', { timeout: LIMIT_MS }, async () => {
+    await fillJob('many')
+    await fillJob('few')
+    await fillWindows('many', 'waiting')
+    const start = (minute: number): Date | string => database.dialect.instant(new Date(Date.UTC(2025, 0, 1, 0, minute)))
+    const few = (['pending', 'waiting', 'failed', 'waiting'] as const).map((state, index) => ({
+      ...{ job_id: 'few', state, updated_at: start(0), backfill_id: index === 3 ? 7 : null },
+      ...{ start_at: start(index), end_at: start(index + 1) },
+    }))
+    await database.db.insertInto('piko_window').values(few).execute()
+    const counts = await database.transaction((trx) => pendingWindows(trx, database.dialect, ['few', 'many', 'none']))
+    expect(counts.get('few')).toBe(2)
+    expect(counts.get('many')).toBe(fixture.name === 'sqlite' ? 5_000 : COUNT)
+    expect(counts.get('none') ?? 0).toBe(0)
+  })
 
   it(
     'marks many windows that depend on changed ones in bounded steps, in one transaction',

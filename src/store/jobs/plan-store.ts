@@ -14,6 +14,7 @@ import { assertSound } from '../values/broken-row.ts'
 import { type BrokenRows } from '../values/broken-rows.ts'
 import { addGeneration, generationsOf } from '../windows/generations.ts'
 import { insertWindows } from '../windows/insert-windows.ts'
+import { pendingWindows } from '../windows/pending-windows.ts'
 import { windowsBeyond } from '../windows/stored-windows.ts'
 import { withoutPlanned } from '../windows/without-planned.ts'
 import {
@@ -127,7 +128,7 @@ export class PlanStore {
       assertSound(dialect, 'piko_job', { id, next_tick, window_cursor })
     const ids = rows.map((row) => row.id)
     const windowed = rows.flatMap((row) => (row.windows === null ? [] : row.id))
-    const pending = await pendingWindows(trx, windowed)
+    const pending = await pendingWindows(trx, dialect, windowed)
     const generations = await generationsOf(trx, dialect, windowed)
     const cursors = rows.flatMap(({ id, windows, window_cursor }): [string, Date][] =>
       windows === null ? [] : [[id, optionalDate(window_cursor, dialect) ?? new Date(FIRST_INSTANT_MS)]],
@@ -286,20 +287,6 @@ function dueJobs(db: Kysely<Tables>, until: Date | string, limit: number, scope:
     .where((eb) => inScope(eb, scope))
     .orderBy('plan_at')
     .limit(limit)
-}
-
-/** Without those of backfills: live windows are planned, however many windows of backfills wait in the queue. */
-async function pendingWindows(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {
-  if (jobIds.length === 0) return new Map()
-  const rows = await trx
-    .selectFrom('piko_window')
-    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
-    .where('job_id', 'in', jobIds)
-    .where('state', 'in', ['pending', 'waiting'])
-    .where('backfill_id', 'is', null)
-    .groupBy('job_id')
-    .execute()
-  return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
 }
 
 async function activeRuns(trx: Transaction<Tables>, jobIds: readonly string[]): Promise<Map<string, number>> {

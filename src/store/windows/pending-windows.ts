@@ -1,0 +1,50 @@
+import { sql, type Transaction } from 'kysely'
+import { type Dialect } from '../connection/dialect.ts'
+import { type Tables } from '../tables.ts'
+
+/**
+ * Windows that are counted at most in each state. More than the planner ever queues of one job; a change of what they depend on can make
+ * a hundred thousand wait, which would take longer to count than all else.
+ */
+const MAX_COUNTED = 5_000
+
+/** Windows that wait or are queued. Without those of backfills: live windows are planned, however many windows of backfills wait. */
+export async function pendingWindows(
+  trx: Transaction<Tables>,
+  dialect: Pick<Dialect, 'name'>,
+  jobIds: readonly string[],
+): Promise<Map<string, number>> {
+  if (jobIds.length === 0) return new Map()
+  const rows = await (dialect.name === 'sqlite' ? newest(trx, jobIds) : all(trx, jobIds))
+  return new Map(rows.map((row) => [row.job_id, Number(row.count)]))
+}
+
+type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
+
+/** A server counts while the event loop turns. */
+function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
+  return trx
+    .selectFrom('piko_window')
+    .select((eb) => ['job_id', eb.fn.countAll<number>().as('count')])
+    .where('job_id', 'in', jobIds)
+    .where('state', 'in', ['pending', 'waiting'])
+    .where('backfill_id', 'is', null)
+    .groupBy('job_id')
+    .execute()
+}
+
+function newest(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
+  const inState = (state: 'pending' | 'waiting') => sql<number>`(
+    SELECT count(*) FROM (
+      SELECT backfill_id FROM piko_window
+      WHERE piko_window.job_id = piko_job.id AND state = ${sql.lit(state)}
+      ORDER BY start_at DESC LIMIT ${sql.lit(MAX_COUNTED)}
+    ) AS newest WHERE backfill_id IS NULL
+  )`
+  return trx
+    .selectFrom('piko_job')
+    .select('id as job_id')
+    .select(sql<number>`${inState('pending')} + ${inState('waiting')}`.as('count'))
+    .where('id', 'in', jobIds)
+    .execute()
+}
