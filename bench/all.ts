@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-/** Everything that docs/performance.md shows, in its order. */
+/** Everything that docs/performance.md and its results show, in their order. */
 const PLAN: readonly string[] = [
   'throughput --store mysql',
   'throughput --store mysql --binlog',

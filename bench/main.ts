@@ -42,8 +42,8 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]
-  all          everything that docs/performance.md shows: --out file.jsonl; goes on where it was interrupted [--only prefix]
-  report       file.jsonl …: the tables and charts of docs/performance.md
+  all          everything that docs/performance.md shows: --out file.jsonl; continues after an interruption [--only prefix]
+  report       file.jsonl …: writes docs/performance.md, its results and charts
 
 Options: --store mysql|sqlite  --binlog  --runs 20000  --repeat 5  --peers all|none|graphile,bullmq,pg-boss,sidequest
          --out file.jsonl (appends the lines there too)

@@ -9,40 +9,69 @@ import { type Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
 
 const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+const RESULTS = fileURLToPath(new URL('../docs/performance/results.md', import.meta.url))
 const CHARTS = fileURLToPath(new URL('../docs/performance/', import.meta.url))
 
-/** Measures that a chart makes clearer; of the rest the table is enough. */
-const CHARTED = ['process', 'enqueue', 'enqueue one by one', 'begin p50', 'tasks', 'items', 'lateness p99']
+/** What the page shows as a picture; of the rest the tables are enough. */
+const CHARTED: readonly (readonly [bench: string, scene: string, measure: string])[] = [
+  ['throughput', 'mysql, 20,000 runs', 'process'],
+  ['throughput', 'mysql, 20,000 runs', 'enqueue'],
+  ['throughput', 'mysql, binlog, 20,000 runs', 'process'],
+  ['throughput', 'sqlite, 20,000 runs', 'process'],
+  ['enqueue-one', 'mysql', 'enqueue one by one'],
+  ['crawl', 'mysql, 500 items', 'items'],
+]
 
 /**
- * Writes what the files have between the markers of docs/performance.md (`<!-- bench throughput -->` to `<!-- /bench -->`), and
- * its charts. Of a measurement that was made more than once the newest counts.
+ * Writes what the files have between the markers of docs/performance.md and docs/performance/results.md
+ * (`<!-- bench throughput -->` to `<!-- /bench -->`), and the charts. A part of which the files have no line stays as it is. The newest
+ * of several measurements of the same thing is shown.
  */
 export async function report(argv: readonly string[]): Promise<void> {
   const { positionals, values } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { page: { type: 'string', default: PAGE }, charts: { type: 'string', default: CHARTS } },
+    options: {
+      page: { type: 'string', default: PAGE },
+      results: { type: 'string', default: RESULTS },
+      charts: { type: 'string', default: CHARTS },
+    },
   })
   if (positionals.length === 0) throw new Error('no file is named; expected those that "bench -- all --out" wrote')
   const lines = newest(positionals.flatMap((file) => parse(readFileSync(file, 'utf8'))))
-  mkdirSync(values.charts, { recursive: true })
-  const page = readFileSync(values.page, 'utf8').replace(
-    /(<!-- bench ([\w-]+) -->\n)[^]*?(<!-- \/bench -->)/g,
-    (_, begin: string, bench: string, end: string) => {
-      return `${begin}\n${part(bench, lines, values.charts)}\n\n${end}`
-    },
-  )
-  writeFileSync(values.page, await format(page, { parser: 'markdown', printWidth: 120 }))
-  process.stderr.write(`${lines.length} measurements are in ${values.page}\n`)
+  drawCharts(lines, values.charts)
+  for (const file of [values.page, values.results]) {
+    const text = readFileSync(file, 'utf8').replace(
+      /(<!-- bench ([\w-]+) -->\n)([^]*?)(<!-- \/bench -->)/g,
+      (_, begin: string, bench: string, shown: string, end: string) =>
+        `${begin}\n${part(bench, lines, shown.trim())}\n\n${end}`,
+    )
+    writeFileSync(file, await format(text, { parser: 'markdown', printWidth: 120 }))
+  }
+  process.stderr.write(`${lines.length} measurements are in ${values.page} and ${values.results}\n`)
 }
 
-function part(name: string, lines: readonly Line[], charts: string): string {
-  if (name === 'machine') return machines(lines)
-  if (name === 'goals') return goals(lines)
-  if (name === 'growth') return growthTable(lines)
+function part(name: string, lines: readonly Line[], shown: string): string {
+  if (name === 'machine') return machines(lines, shown)
+  if (name === 'charts') return CHARTED.map(chartText).join('\n\n')
+  if (name === 'goals') return withEarlier(goals(lines), shown)
+  if (name === 'growth') return withEarlier(growthTable(lines), shown)
   const own = lines.filter(({ bench }) => bench === name)
-  return section(name, own, charts)
+  return own.length === 0 ? shown : section(own)
+}
+
+/** A table with the rows of the one that is shown, where it has none of the same first cells. */
+function withEarlier(table: string, shown: string): string {
+  const [head, rule, ...earlier] = shown.split('\n').filter((line) => line.startsWith('|'))
+  const [ownHead = head, ownRule = rule, ...own] = table.split('\n').filter((line) => line.startsWith('|'))
+  const keyOfRow = (row: string): string =>
+    row
+      .split('|')
+      .slice(1, 4)
+      .map((cell) => cell.trim())
+      .join('|')
+  const rows = new Map([...earlier, ...own].map((row) => [keyOfRow(row), row]))
+  return ownHead === undefined || ownRule === undefined ? table : [ownHead, ownRule, ...rows.values()].join('\n')
 }
 
 function parse(text: string): Line[] {
@@ -60,37 +89,46 @@ function newest(lines: readonly Line[]): Line[] {
   return [...new Map(lines.map((line) => [keyOf(line), line])).values()]
 }
 
-function machines(lines: readonly Line[]): string {
+function machines(lines: readonly Line[], shown: string): string {
   const seen = new Set(
     lines.map(({ machine, versions }) => {
       const { cpus, cpu, memoryGb, platform } = machine
       return `${String(cpus)} CPUs (${String(cpu)}), ${String(memoryGb)} GB of memory, ${String(platform)}, Node ${versions['node']}`
     }),
   )
-  const days = lines.map(({ at }) => at.slice(0, 10)).toSorted()
-  return days.length === 0 ? '_Not measured yet._' : `${[...seen].join('; ')}. Measured ${days[0]} to ${days.at(-1)}.`
+  const earlier = shown.match(/\d{4}-\d\d-\d\d/g) ?? []
+  const days = [...earlier, ...lines.map(({ at }) => at.slice(0, 10))].toSorted()
+  return lines.length === 0 ? shown : `${[...seen].join('; ')}. Measured ${days[0]} to ${days.at(-1)}.`
 }
 
-function section(bench: string, lines: readonly Line[], charts: string): string {
-  if (lines.length === 0) return '_Not measured yet._'
+function section(lines: readonly Line[]): string {
   return [...Map.groupBy(lines, ({ scene }) => scene)]
-    .map(
-      ([scene, own]) => `### ${scene}\n\n${chartsOf(bench, scene, own, charts)}${tableOf(own)}\n\n${settingsOf(own)}`,
-    )
+    .map(([scene, own]) => `### ${scene}\n\n${tableOf(own)}\n\n${settingsOf(own)}`)
     .join('\n\n')
 }
 
-function chartsOf(bench: string, scene: string, lines: readonly Line[], folder: string): string {
-  return [...Map.groupBy(lines, ({ measure }) => measure)]
-    .filter(([measure, own]) => CHARTED.includes(measure) && own.length > 1)
-    .map(([measure, own]) => {
-      const name = `${bench}-${scene}-${measure}`.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()
-      const bars = own.map((line) => ({ label: nameOf(line), isOurs: line.system === 'piko', ...line }))
-      const title = `${bench}, ${scene}: ${measure} (${own[0]!.unit})`
-      writeFileSync(`${folder}/${name}.svg`, barChart(title, bars))
-      return `![${title}](performance/${name}.svg)\n\n`
-    })
-    .join('')
+const chartName = (charted: (typeof CHARTED)[number]): string =>
+  `${charted
+    .join('-')
+    .replaceAll('µ', 'u')
+    .replaceAll(/[^a-z0-9]+/gi, '-')
+    .toLowerCase()}.svg`
+
+function chartText(charted: (typeof CHARTED)[number]): string {
+  const [bench, scene, measure] = charted
+  return `![${bench}, ${scene}: ${measure}](performance/${chartName(charted)})`
+}
+
+function drawCharts(lines: readonly Line[], folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  for (const charted of CHARTED) {
+    const [bench, scene, measure] = charted
+    const own = lines.filter((line) => line.bench === bench && line.scene === scene && line.measure === measure)
+    if (own.length === 0) continue
+    const bars = own.map((line) => ({ label: nameOf(line), isOurs: line.system === 'piko', ...line }))
+    const title = `${bench}, ${scene}: ${measure} (${own[0]!.unit})`
+    writeFileSync(`${folder}/${chartName(charted)}`, barChart(title, bars))
+  }
 }
 
 /** The last column compares with Piko where the same was measured of both. */
