@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The time of a service tree. Tests move a manual one. */
-export interface ServiceClock {
+/** Time is passed in: tests move a manual clock, production reads the machine's. */
+export interface Clock {
   /** Milliseconds since the epoch; may jump when the machine's clock is set. */
   now(): number
   /** Milliseconds from an unnamed start; never goes back. */
   monotonic(): number
-  /** Resolves after `ms` (`Infinity`: never), or at once when the signal aborts; never rejects. */
+  /** Resolves after `ms` (`Infinity`: never), or immediately when the signal aborts; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** A timer of Node's takes no more, some 25 days; with more it would fire after 1 ms. */
+/** The longest delay of a timer of Node's, about 25 days. With more it would fire after 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's time. */
-export const processClock: ServiceClock = {
+export const systemClock: Clock = {
   // eslint-disable-next-line no-restricted-properties -- this is the clock; a Date for each reading costs three for each run
   now: () => Date.now(),
   monotonic: () => performance.now(),

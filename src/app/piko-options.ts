@@ -1,7 +1,7 @@
 import { type JobSource } from '../job/job-source.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { type AppLogger } from '../telemetry/log.ts'
-import { type Clock } from '../engine/clock.ts'
+import { type Clock } from '../clock.ts'
 import { type ServiceSource } from './piko-service.ts'
 
 export interface PikoOptions {

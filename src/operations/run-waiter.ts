@@ -3,7 +3,7 @@ import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
 import { chunksOf } from '../store/statements/chunks.ts'
 import { type Events } from '../events.ts'
-import { type Clock } from '../engine/clock.ts'
+import { type Clock } from '../clock.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
 
 interface Waiter {

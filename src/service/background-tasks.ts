@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isError, propertyOf } from '../errors-read.ts'
 import { toError } from '../errors.ts'
-import { type ServiceClock } from '../clock.ts'
+import { type Clock } from '../clock.ts'
 
 /** A background task under way. */
 export interface TaskInfo {
@@ -21,13 +21,13 @@ interface Running {
 /** The background tasks of one life of a service, from its start to its stop. */
 export class BackgroundTasks {
   readonly #signal: AbortSignal
-  readonly #clock: ServiceClock
+  readonly #clock: Clock
   readonly #failed: (error: Error) => void
   readonly #running = new Set<Running>()
   #isAbandoned = false
 
   /** @param failed is told of every error that is not the abort itself */
-  constructor(signal: AbortSignal, clock: ServiceClock, failed: (error: Error) => void) {
+  constructor(signal: AbortSignal, clock: Clock, failed: (error: Error) => void) {
     this.#signal = signal
     this.#clock = clock
     this.#failed = failed

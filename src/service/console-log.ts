@@ -1,7 +1,7 @@
 import { describe, isError, safely, stackOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 import { visibleBlock, visibleLine } from '../visible.ts'
-import { processClock, type ServiceClock } from '../clock.ts'
+import { systemClock, type Clock } from '../clock.ts'
 import { type Logger } from '../logger.ts'
 
 /** Where the lines go. A stream of Node calls `done` when the line is written or lost. */
@@ -14,7 +14,7 @@ interface LogStream {
  * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...`, fields after the message, to a stream. What a terminal would obey is
  * written as an escape. A line that can't be written is dropped and counted, and the next one that can says how many.
  */
-export function consoleLog(stream: LogStream = process.stdout, clock: ServiceClock = processClock): Logger {
+export function consoleLog(stream: LogStream = process.stdout, clock: Clock = systemClock): Logger {
   const lines = new LossyLines(stream)
   const at =
     (level: string) =>

@@ -1,5 +1,5 @@
 export { type TaskInfo } from './background-tasks.ts'
-export { processClock, type ServiceClock } from '../clock.ts'
+export { systemClock as processClock, type Clock as ServiceClock } from '../clock.ts'
 export { consoleLog } from './console-log.ts'
 export { type BackgroundDecorator, type BackgroundMethod, crontab, task, timer } from './decorators.ts'
 export { defineService, type ServiceContext, type ServiceDefinition } from './define-service.ts'

@@ -3,7 +3,7 @@ import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { type Schedule } from '../time/schedule.ts'
 import { BackgroundTasks, isCancellation, type TaskInfo } from './background-tasks.ts'
-import { processClock, type ServiceClock } from '../clock.ts'
+import { systemClock, type Clock } from '../clock.ts'
 import { declaredOn } from './decorators.ts'
 import { ExitStack } from './exit-stack.ts'
 import { serviceInvalid } from './invalid.ts'
@@ -28,7 +28,7 @@ export interface ServiceOptions {
   /** Default: the name of the class. */
   readonly name?: string
   readonly log?: Logger
-  readonly clock?: ServiceClock
+  readonly clock?: Clock
   /** Is told of this service and of all below it; see {@link Service.observe}. */
   readonly observer?: ServiceObserver
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
@@ -214,8 +214,8 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /** The time of this tree. */
-  get clock(): ServiceClock {
-    return this.#inherited((service) => service.#options.clock) ?? processClock
+  get clock(): Clock {
+    return this.#inherited((service) => service.#options.clock) ?? systemClock
   }
 
   // Start and stop.

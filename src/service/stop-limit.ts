@@ -1,4 +1,4 @@
-import { type ServiceClock } from '../clock.ts'
+import { type Clock } from '../clock.ts'
 
 /** After the deadline each step that is left gets this long: what can be closed at once still is. */
 const HURRIED_MS = 200
@@ -6,12 +6,12 @@ const HURRIED_MS = 200
 /** The one deadline of the stop of a service and of all below it. What hangs past it is left behind. */
 export class StopLimit {
   readonly limitMs: number
-  readonly #clock: ServiceClock
+  readonly #clock: Clock
   readonly #ended = new AbortController()
   readonly #deadline: Promise<void>
   #isOver = false
 
-  constructor(limitMs: number, clock: ServiceClock) {
+  constructor(limitMs: number, clock: Clock) {
     this.limitMs = limitMs
     this.#clock = clock
     this.#deadline = clock.sleep(limitMs, this.#ended.signal).then(() => void (this.#isOver = true))

@@ -1,7 +1,7 @@
 import { describe } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { Schedule } from '../time/schedule.ts'
-import { type ServiceClock } from '../clock.ts'
+import { type Clock } from '../clock.ts'
 
 export interface TimerOptions {
   /** Also fires at once when the service starts. Default false: first after exactly one interval. */
@@ -65,7 +65,7 @@ export class TimerRecord {
 
 /** What carries a timer out. */
 export interface TimerRun {
-  readonly clock: ServiceClock
+  readonly clock: Clock
   readonly signal: AbortSignal
   readonly record: TimerRecord
   readonly fire: (signal: AbortSignal) => unknown

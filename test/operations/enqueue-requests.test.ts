@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
 import { Client } from '../../src/operations/client.ts'
-import { systemClock } from '../../src/engine/clock.ts'
+import { systemClock } from '../../src/clock.ts'
 import { RunWaiter } from '../../src/operations/run-waiter.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { JobRegistry } from '../../src/job/registry.ts'

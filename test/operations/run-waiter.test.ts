@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../src/engine/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { RunWaiter } from '../../src/operations/run-waiter.ts'
 import { type Run } from '../../src/run/run.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'

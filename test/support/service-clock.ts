@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { type ServiceClock } from '../../src/clock.ts'
+import { type Clock } from '../../src/clock.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
 /** A manual clock whose wall time may be set apart from its monotonic one. */
-export class ManualServiceClock implements ServiceClock {
+export class ManualServiceClock implements Clock {
   readonly #monotonic = new ManualClock('1970-01-01T00:00:00Z')
   #offsetMs: number
 

@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { messageOf } from '../../errors-read.ts'
-import { systemClock } from '../../engine/clock.ts'
+import { systemClock } from '../../clock.ts'
 import { registrationOf } from '../../engine/planning/plan-job.ts'
 import { type JobDefinition } from '../../job/spec.ts'
 import { type ScheduleSpec } from '../../time/schedule.ts'

@@ -1,6 +1,6 @@
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { type Executor } from '../execution/executor.ts'
 import { LoopService } from '../loop/loop-service.ts'
 

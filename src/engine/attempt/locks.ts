@@ -4,7 +4,7 @@ import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.t
 import { type Events } from '../../events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { optionsOf } from './call-options.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { Lock } from './lock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'

@@ -6,7 +6,7 @@ import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run
 import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../../store/history/run-log-store.ts'
 import { type Events } from '../../events.ts'
 import { redactFields } from '../../telemetry/redact.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type Logger } from '../../logger.ts'

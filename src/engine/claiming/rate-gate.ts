@@ -10,7 +10,7 @@ import {
 import { type Events } from '../../events.ts'
 import { type Attempt } from '../attempt/attempt.ts'
 import { Batcher } from '../loop/batcher.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
 
 /** A run that finds no place within this time goes back to the queue: it holds a slot, and resources that others wait for. */

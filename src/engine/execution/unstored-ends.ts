@@ -1,5 +1,5 @@
 import { type RunStore } from '../../store/runs/run-store.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { type Finish } from '../../store/runs/finish.ts'
 
 /** How often the ends are tried again. */

@@ -1,6 +1,6 @@
 import { Service } from '../../service/service.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
 
 /** A service that repeats a step: the leader, the planner, the dispatcher and others are this. */

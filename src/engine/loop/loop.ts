@@ -1,6 +1,6 @@
 import { databaseFault } from '../../sql/database-faults.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { reportFailure } from './loop-failure.ts'
 
 const FIRST_PAUSE_MS = 100

@@ -1,5 +1,5 @@
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 
 /** A loop that failed and is not heard of for so long beyond its retry was stopped or replaced. */
 const FORGOTTEN_AFTER_MS = 30_000

@@ -1,6 +1,6 @@
 import { type ConfigStore, type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 /**

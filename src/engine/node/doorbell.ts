@@ -4,7 +4,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import { toError } from '../../errors.ts'
 import { Service } from '../../service/service.ts'
 import { type DoorbellRow } from '../../store/nodes/node-store.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 
 export interface DoorbellParts {
   /** This node's id. */

@@ -1,7 +1,7 @@
 import { toError } from '../../errors.ts'
 import { type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 const LOCK = 'leader'

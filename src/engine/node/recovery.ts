@@ -4,7 +4,7 @@ import { type NodeRow, type NodeStore } from '../../store/nodes/node-store.ts'
 import { MAX_RECOVERED } from '../../store/runs/recover-runs.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { NodeLease } from './node-lease.ts'
 

@@ -2,7 +2,7 @@ import { type EndedState } from '../../run/run.ts'
 import { type BeyondWalk, type RetentionStore } from '../../store/history/retention-store.ts'
 import { type RowCheck } from '../../store/values/row-check.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { type Leader } from './leader.ts'
 import { LoopService } from '../loop/loop-service.ts'
 

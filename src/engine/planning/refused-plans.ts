@@ -2,7 +2,7 @@ import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Clock } from '../../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { type RefusedPlan } from '../../store/jobs/plan.ts'
 

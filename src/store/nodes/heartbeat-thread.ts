@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
-import { processClock } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { MYSQL_SESSION } from '../connection/mysql-session.ts'
@@ -156,7 +156,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
         Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
         failures = 0
         tell({ id, kind: 'renewed' })
-        await processClock.sleep(leaseMs / 3, woken)
+        await systemClock.sleep(leaseMs / 3, woken)
       } catch (error) {
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
@@ -167,7 +167,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
         if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)
         tell({ id, kind: 'failed', message, errno: errnoOf(error), retryInMs, fault })
         if (isOver) return lose(`the database refused its renewal for ${leaseMs} ms: ${message}`)
-        await processClock.sleep(retryInMs, woken)
+        await systemClock.sleep(retryInMs, woken)
       }
     }
   } finally {

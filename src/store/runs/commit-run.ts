@@ -1,6 +1,6 @@
 import { isPikoError, PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
-import { processClock } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Database } from '../connection/database.ts'
 import { fenceOf } from './fence.ts'
@@ -71,7 +71,7 @@ async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal
     try {
       return await isSucceeded(database, claim)
     } catch {
-      await processClock.sleep(pauseMs, giveUp)
+      await systemClock.sleep(pauseMs, giveUp)
     }
   }
   return undefined

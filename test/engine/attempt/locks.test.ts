@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { type Piko } from '../../../src/app/app.ts'
-import { systemClock } from '../../../src/engine/clock.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { Locks } from '../../../src/engine/attempt/locks.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { type Database } from '../../../src/store/connection/database.ts'

@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
-import { type ClaimSource, Executor } from '../../../src/engine/execution/executor.ts'
+import { Executor } from '../../../src/engine/execution/executor.ts'
+import { type ClaimSource } from '../../../src/engine/execution/taken.ts'
 import { type AdmissionLimits } from '../../../src/run/limits.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'

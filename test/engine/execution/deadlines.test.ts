@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { systemClock } from '../../../src/engine/clock.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { Deadlines } from '../../../src/engine/execution/deadlines.ts'
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }))

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Batcher } from '../../../src/engine/loop/batcher.ts'
-import { type Clock } from '../../../src/engine/clock.ts'
+import { type Clock } from '../../../src/clock.ts'
 import { Loop } from '../../../src/engine/loop/loop.ts'
 import { Events } from '../../../src/events.ts'
 

@@ -1,0 +1,87 @@
+import { PikoError } from '../../errors.ts'
+import { type Clock } from '../../clock.ts'
+import { type Attempt } from '../attempt/attempt.ts'
+import { DrainReport } from './drain-report.ts'
+import { type StopPlan } from './stop-plan.ts'
+import { abortTaken, type Taken } from './taken.ts'
+
+export interface DrainParts {
+  readonly clock: Clock
+  readonly plan: StopPlan
+  /** Claims whose ends are not stored yet, by fence. */
+  readonly taken: ReadonlyMap<number, Taken>
+  /** Gives back all claims that have not begun. */
+  readonly handOver: () => void
+  /** Ends a run without its handler. */
+  readonly giveUp: (taken: Taken, attempt: Attempt) => void
+  /** Waits no longer for a database that does not answer. */
+  readonly abandon: () => void
+  readonly onDone: (report: DrainReport) => void
+}
+
+/** One drain: lets runs end until the deadline, then gives the rest back to the queue, uncounted. */
+export class Drain {
+  readonly report = new DrainReport()
+  /** Resolves when every run has ended or is left behind. */
+  readonly done: Promise<void>
+  readonly #parts: DrainParts
+  readonly #noMore = Promise.withResolvers<void>()
+  #onIdle: (() => void) | undefined
+  #isLeaving = false
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts
+    this.done = this.#drain().then(() => parts.onDone(this.report))
+  }
+
+  /** No run begins any more. */
+  get isLeaving(): boolean {
+    return this.#isLeaving
+  }
+
+  /** Nothing more is claimed. */
+  noMore(): void {
+    this.#noMore.resolve()
+  }
+
+  /** The end of the last claim is stored. */
+  idle(): void {
+    this.#onIdle?.()
+  }
+
+  async #drain(): Promise<void> {
+    const { plan, taken, abandon } = this.#parts
+    const over = this.#noMore.promise.then(() => this.#whenIdle())
+    if (await this.#atMost(plan.abortAtMs, over)) return
+    this.#isLeaving = true
+    this.#parts.handOver()
+    const reason = new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted')
+    for (const one of taken.values()) abortTaken(one, reason)
+    if (await this.#atMost(plan.giveUpAtMs - plan.abortAtMs, over)) return
+    this.#giveUpAll()
+    if (await this.#atMost(plan.abandonAtMs - plan.giveUpAtMs, over)) return
+    for (const { claim } of taken.values()) this.report.leftBehind(claim)
+    abandon()
+  }
+
+  /** Their runs are over without their handlers, as after a timeout. */
+  #giveUpAll(): void {
+    for (const taken of this.#parts.taken.values()) {
+      const { attempt, claim } = taken
+      if (!attempt || attempt.isOver) continue
+      this.report.stillRuns(claim)
+      this.#parts.giveUp(taken, attempt)
+    }
+  }
+
+  async #whenIdle(): Promise<void> {
+    if (this.#parts.taken.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+
+  /** Waits `ms` at most, and leaves no timer behind when `work` ends first. @returns whether it has ended */
+  async #atMost(ms: number, work: Promise<void>): Promise<boolean> {
+    const done = new AbortController()
+    await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])
+    return done.signal.aborted
+  }
+}

@@ -1,0 +1,143 @@
+import { PikoError, toError } from '../../errors.ts'
+import { type Events } from '../../events.ts'
+import { answerOf, isBoolean, type OptionFunction } from '../../option-function.ts'
+import { cancelledError, runCancelled } from '../../run/attempt.ts'
+import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
+import { type Outcome, runError, settle, type Transition } from '../../run/run.ts'
+import { type Attempt } from '../attempt/attempt.ts'
+import { type Clock } from '../../clock.ts'
+import { type Completer, type Stored } from './completer.ts'
+import { type Taken } from './taken.ts'
+
+export interface EndingParts {
+  readonly completer: Completer
+  readonly events: Events
+  readonly clock: Clock
+  /** Whether this node certainly holds its lease. */
+  readonly holdsLease: () => boolean
+  /** In [0, 1), for the retry's jitter. */
+  readonly random: () => number
+  /** The end is stored, with this outcome. */
+  readonly onStored: (outcome: Outcome) => void
+  /** The end is stored, or refused. */
+  readonly onEnded: (taken: Taken) => void
+}
+
+/** How an attempt ends: the transition is decided, stored, and then reported. */
+export class Ending {
+  readonly #parts: EndingParts
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts
+  }
+
+  /** Ends an attempt whose outcome is known. */
+  settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
+    if (attempt.commit !== 'sent') this.#settle(taken, attempt, outcome)
+    else
+      void Promise.resolve(attempt.committing)
+        .catch(() => {})
+        .then(() => this.#settle(taken, attempt, outcome))
+  }
+
+  /** The run is no longer this node's: nothing is written. */
+  lost(taken: Taken): void {
+    const { runId, jobId, fence } = taken.claim
+    this.#parts.events.emit('run.lost', { runId, jobId, fence })
+    this.#parts.onEnded(taken)
+  }
+
+  #settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
+    const { claim, nodeId } = taken
+    const { completer, holdsLease } = this.#parts
+    if (attempt.commit === 'done') {
+      this.#tell(taken, attempt, { kind: 'success' }, { to: 'succeeded' })
+      return
+    }
+    const transition = this.#decide(attempt, outcome)
+    // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
+    if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
+    else
+      completer.finish(nodeId, claim, transition, (stored) => this.#stored(taken, attempt, outcome, transition, stored))
+  }
+
+  #stored(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition, stored: Stored): void {
+    if (typeof stored === 'object') {
+      const error = stored.unstorable
+      return this.#tell(taken, attempt, { kind: 'failure', error }, { to: 'failed', error: runError(error) })
+    }
+    switch (stored) {
+      case 'lost':
+        return this.lost(taken)
+      case 'cancelled': {
+        const error = runCancelled(taken.claim.runId)
+        return this.#tell(taken, attempt, { kind: 'cancelled', error }, { to: 'cancelled', error: cancelledError() })
+      }
+      case 'stored':
+        return this.#tell(taken, attempt, outcome, transition)
+    }
+  }
+
+  #tell(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition): void {
+    const { events, clock, onStored, onEnded } = this.#parts
+    const { runId, jobId } = taken.claim
+    const now = clock.now()
+    onStored(outcome)
+    events.emit('run.settled', {
+      runId,
+      jobId,
+      attempt: taken.claim.attempt,
+      outcome: outcome.kind,
+      state: transition.to,
+      durationMs: now - attempt.startedAt,
+      error: 'error' in outcome ? outcome.error : undefined,
+      retryInMs: retryInMs(transition, now),
+      isGivenUp: attempt.isGivenUp,
+    })
+    onEnded(taken)
+  }
+
+  /** Decides what follows from a handler's outcome. If that fails, the run fails: it must not stay `running`. */
+  #decide(attempt: Attempt, outcome: Outcome): Transition {
+    try {
+      const advised = outcome.kind === 'success' ? outcome : withAdvice(attempt, outcome)
+      return settle(attempt.claim, advised, attempt.job.policy.retry, this.#parts.random())
+    } catch (thrown) {
+      return { to: 'failed', error: runError(toError(thrown)) }
+    }
+  }
+}
+
+/** Adds what the handler's error and the job's `retryIf` say about another attempt. */
+function withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
+  if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
+  const { error } = outcome
+  const { retryIf } = attempt.job.policy.retry
+  let isPermanent = outcome.isPermanent === true || forbidsRetry(error)
+  let adviceError: Error | undefined
+  try {
+    if (!isPermanent && retryIf) isPermanent = !adviceOf(attempt, retryIf, error)
+  } catch (thrown) {
+    adviceError = toError(thrown)
+    isPermanent = true
+  }
+  return { ...outcome, isPermanent, retry: retryTimingOf(error), ...(adviceError && { adviceError }) }
+}
+
+function adviceOf({ job }: Attempt, retryIf: (error: Error) => unknown, error: Error): boolean {
+  const asked: OptionFunction<boolean> = {
+    ...{ jobId: job.id, option: 'retry.retryIf', isAnswer: isBoolean, expected: 'true or false' },
+    next: 'the run is not tried again',
+  }
+  return answerOf(asked, () => retryIf(error))
+}
+
+function hasLostLease({ abortReason }: Attempt): boolean {
+  return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
+}
+
+/** Milliseconds until the next attempt of a run that is tried again. */
+function retryInMs(transition: Transition, now: number): number | undefined {
+  if (transition.to !== 'queued' || !transition.counted) return undefined
+  return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs
+}

@@ -1,0 +1,100 @@
+import { EarlyClaims } from '../claiming/early-claims.ts'
+import { WaitingLine } from '../claiming/waiting-line.ts'
+import { type Clock } from '../../clock.ts'
+import { Pace } from '../planning/pace.ts'
+import { type Taken } from './taken.ts'
+
+/** Claims taken before their time, at most. */
+const MAX_EARLY = 10_000
+
+/** A node keeps this many claims for each slot, at most: those that wait, run, or have ends that are not stored yet. */
+const MAX_KEPT_PER_SLOT = 3
+
+export interface SlotParts {
+  /** Handlers under way at the same time. */
+  readonly slots: number
+  readonly clock: Clock
+  /** Claims that this node has taken and whose ends are not stored yet. */
+  readonly kept: () => number
+  readonly begin: (taken: Taken) => void
+  readonly giveBack: (taken: Taken) => void
+}
+
+/** The slots of a node: which claims have one, which wait for one, and how many more the node may claim. */
+export class Slots {
+  readonly #parts: SlotParts
+  readonly #pace: Pace<Taken>
+  readonly #waiting: WaitingLine<Taken>
+  readonly #early: EarlyClaims<Taken>
+  #used = 0
+
+  constructor(parts: SlotParts) {
+    this.#parts = parts
+    this.#pace = new Pace(parts.begin)
+    this.#waiting = new WaitingLine(parts.clock, parts.giveBack)
+    this.#early = new EarlyClaims(parts.clock, (taken) => this.take(taken))
+  }
+
+  /** Slots in use. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** Some claims begin in the next turns of the event loop. */
+  get isBeginning(): boolean {
+    return this.#pace.isBusy
+  }
+
+  /** How many claims the node would take now. The database may be slow, so unstored ends are bounded too. */
+  get room(): number {
+    const { slots, kept } = this.#parts
+    // As many claims may wait as there are slots.
+    const wanted = slots * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
+    return Math.min(wanted, MAX_KEPT_PER_SLOT * slots - (kept() - this.#early.size))
+  }
+
+  /** How many of them would begin immediately. */
+  get free(): number {
+    return Math.min(this.room, this.#parts.slots - this.#used - this.#waiting.size)
+  }
+
+  /** How many claims the node would take before their time. They keep no slot from others until then. */
+  get roomForEarly(): number {
+    const most = Math.min(this.#waiting.soonOver(this.#parts.slots), MAX_EARLY)
+    return most - this.#used - this.#waiting.size - this.#early.size
+  }
+
+  /** Starts a claim, or makes it wait for a slot. */
+  take(taken: Taken): void {
+    if (this.#used < this.#parts.slots) this.#start(taken)
+    else this.#waiting.push(taken)
+  }
+
+  /** @param ms until their time */
+  takeEarly(early: readonly Taken[], ms: number): void {
+    this.#early.add(early, ms)
+  }
+
+  /** Frees a slot. @param isNextDue whether the next waiting claim gets it */
+  release(isNextDue: boolean): void {
+    this.#used -= 1
+    const next = isNextDue ? this.#waiting.shift() : undefined
+    if (next) this.#start(next)
+  }
+
+  /** A handler has taken this long. */
+  took(ms: number): void {
+    this.#waiting.took(ms)
+  }
+
+  /** Gives back all claims that have not begun. */
+  handOver(): void {
+    this.#waiting.giveBackAll()
+    for (const taken of this.#early.takeAll()) this.#parts.giveBack(taken)
+  }
+
+  #start(taken: Taken): void {
+    this.#used += 1
+    this.#pace.add(taken)
+  }
+}
