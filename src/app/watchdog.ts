@@ -1,4 +1,4 @@
-import { type StackFrame, Watchdog } from '../service/watchdog.ts'
+import { type StackFrame, Watchdog } from '../service/watchdog/watchdog.ts'
 import { type Events } from '../events.ts'
 
 /** Tells the app's events what blocks the event loop. */

@@ -1,5 +1,5 @@
 import { type FastifyInstance } from 'fastify'
-import { serviceGraph, toDot, toMermaid } from '../service/graph.ts'
+import { serviceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
 import { type Service } from '../service/service.ts'
 import { SvgPictures } from './svg-pictures.ts'
 

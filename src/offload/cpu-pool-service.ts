@@ -1,5 +1,6 @@
 import { defaultPool } from './default-pool.ts'
 import { PikoError } from '../errors.ts'
+import { type StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
 /** For calls under way that belong to no run. */
@@ -19,8 +20,8 @@ export class CpuPoolService extends Service {
     return undefined
   }
 
-  protected override async onStop(): Promise<void> {
-    if (this.crashReason) return
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash') return
     // Those of runs have ended with them. One that loops outside of a run would hold up the stop for ever.
     const late = new AbortController()
     const reason = new PikoError('STOPPED', 'the app stops; the call was ended with its thread')

@@ -1,5 +1,5 @@
 import { type JobRegistry } from '../job/registry.ts'
-import { dotText, mermaidText } from '../service/graph-text.ts'
+import { dotText, mermaidText } from '../service/graph/graph-text.ts'
 
 /** Jobs and what they depend on, as plain data. */
 export interface JobGraph {

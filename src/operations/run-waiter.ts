@@ -5,6 +5,7 @@ import { chunksOf } from '../store/statements/chunks.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from '../clock.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
+import { type StopReason } from '../service/lifecycle-parts.ts'
 
 interface Waiter {
   readonly resolve: (run: Run) => void
@@ -75,8 +76,8 @@ export class RunWaiter extends LoopService {
     await super.onStart()
   }
 
-  protected override async onStop(): Promise<void> {
-    if (this.crashReason) return super.onStop() as Promise<void>
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash') return super.onStop() as Promise<void>
     this.#isStopped = true
     await super.onStop()
     for (const [runId, waiters] of this.#waiters) {

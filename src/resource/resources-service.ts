@@ -1,6 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { type ResourceClass, type ResourceContext, type ResourceMap, type ServiceClass } from './resource.ts'
 import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
+import { type StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
 /** For loans that are on their way back when the last run has ended. */
@@ -61,8 +62,8 @@ export class ResourcesService extends Service {
     return this.#pool.check()
   }
 
-  protected override async onStop(): Promise<void> {
-    if (this.crashReason) {
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash') {
       const closed = this.#pool
         .close()
         .catch((error: unknown) => this.log.error({ err: error }, 'closing resources failed'))

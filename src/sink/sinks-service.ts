@@ -1,3 +1,4 @@
+import { type StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 import { type SinkEnv, type SinkMap, type SinkScope } from './sink.ts'
 import { type RunSinks, SinkPool } from './sink-pool.ts'
@@ -18,10 +19,10 @@ export class SinksService extends Service {
     return this.#pool.forRun(map, scope)
   }
 
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(why: StopReason): Promise<void> {
     const pools = [...this.#retired.splice(0), this.#pool]
     this.#pool = new SinkPool(this.#env)
-    if (this.crashReason) {
+    if (why === 'crash') {
       this.#retired.push(...pools)
       return
     }

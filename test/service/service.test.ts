@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { task } from '../../src/service/decorators.ts'
+import { type StopReason } from '../../src/service/lifecycle-parts.ts'
 import { Service } from '../../src/service/service.ts'
 import { type ServiceState } from '../../src/service/service-state.ts'
 import { Recording } from '../support/recording-service.ts'
@@ -35,6 +36,24 @@ describe('the hooks', () => {
     expect(hooks.splice(0)).toEqual(started)
     await p.stop()
     expect(hooks).toEqual(stopped)
+  })
+
+  it('learn at the stop whether it was asked for or cleans up after a crash', async () => {
+    const reasons: (StopReason | undefined)[] = []
+    class Curious extends Service {
+      protected override onStop(why: StopReason): void {
+        reasons.push(why)
+      }
+    }
+    const p = new Curious()
+    await p.start()
+    await p.stop()
+    await p.start()
+    p.crash(new Error('it broke'))
+    await p.stop()
+    await p.start()
+    await p.stop()
+    expect(reasons).toEqual(['stop', 'crash', 'stop'])
   })
 
   it('are followed by the background tasks when the start awaits nothing', async () => {

@@ -69,7 +69,7 @@ async function drawnJobs(settings: Settings, globs: string[] | undefined, format
     case 'mermaid':
       return jobsToMermaid(graph)
     case 'svg':
-      return (await import('../../service/svg.ts')).toSvg(jobsToDot(graph))
+      return (await import('../../service/graph/svg.ts')).toSvg(jobsToDot(graph))
   }
 }
 
@@ -78,8 +78,8 @@ async function drawn(settings: Settings, format: Format): Promise<string> {
   const [{ Piko }, { HttpService }, { serviceGraph, toDot, toMermaid }, { toSvg }] = await Promise.all([
     import('../../app/app.ts'),
     import('../../http/http-service.ts'),
-    import('../../service/graph.ts'),
-    import('../../service/svg.ts'),
+    import('../../service/graph/graph.ts'),
+    import('../../service/graph/svg.ts'),
   ])
   const app = new Piko({ jobs: [...registry] })
   if (settings.http.enabled) app.addService(new HttpService(app, settings.http), { first: true })

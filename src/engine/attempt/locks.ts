@@ -9,6 +9,7 @@ import { Lock } from './lock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type LockOptions } from './lock-options.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 /** Apart from the names of Piko's own locks. */
 const PREFIX = 'user:'
@@ -102,10 +103,10 @@ export class Locks extends LoopService {
   }
 
   /** What is still held when the process stops is given back. */
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     await this.#renewing
-    if (this.crashReason) return
+    if (why === 'crash') return
     for (const line of this.#lines.values()) line.refuseWaiting(stopped('a lock'))
     await Promise.all([...this.#held.keys()].map((lock) => lock.release()))
   }

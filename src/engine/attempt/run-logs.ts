@@ -10,6 +10,7 @@ import { type Clock } from '../../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type Logger } from '../../logger.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 export interface RunLogOptions {
   /** Least level that is kept; undefined: none is. */
@@ -80,9 +81,9 @@ export class RunLogs extends LoopService {
     return FLUSH_MS
   }
 
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
-    if (!this.crashReason) await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
+    if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
   /** Nothing is tried again after this. */

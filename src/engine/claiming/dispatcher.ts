@@ -14,6 +14,7 @@ import { LeftOut } from './left-out.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */
@@ -150,9 +151,9 @@ export class Dispatcher extends LoopService {
   }
 
   /** Runs that are being stored as claimed begin before the executor is asked to come to its end. */
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
-    if (this.#reserved > 0 && !this.crashReason) await new Promise<void>((resolve) => (this.#onNoneReserved = resolve))
+    if (this.#reserved > 0 && why === 'stop') await new Promise<void>((resolve) => (this.#onNoneReserved = resolve))
   }
 
   protected override async step(): Promise<number> {

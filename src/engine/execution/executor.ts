@@ -2,6 +2,7 @@ import { PikoError, toError } from '../../errors.ts'
 import { runCancelled } from '../../run/attempt.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type Claim, type Outcome } from '../../run/run.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type RateStore } from '../../store/admission/rate-store.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
@@ -316,8 +317,8 @@ export class Executor extends Service {
    *
    * @throws PikoError `STOP_INCOMPLETE` when ends could not be stored
    */
-  protected override async onStop(): Promise<void> {
-    if (this.crashReason && !this.#drain) return
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash' && !this.#drain) return
     this.beginStop()
     this.#slots.handOver()
     this.#drain?.noMore()

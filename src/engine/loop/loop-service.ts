@@ -1,3 +1,4 @@
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
@@ -30,7 +31,7 @@ export abstract class LoopService extends Service {
     return undefined
   }
 
-  protected override onStop(): unknown {
+  protected override onStop(_why?: StopReason): unknown {
     return this.#loop.stop()
   }
 }

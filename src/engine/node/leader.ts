@@ -3,6 +3,7 @@ import { type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 const LOCK = 'leader'
 
@@ -20,6 +21,7 @@ export class Leader extends LoopService {
   #trustedUntil = 0
   #wasLeader = false
   #change = Promise.withResolvers<boolean>()
+  readonly #onLead: (() => void)[] = []
 
   constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
     super('leader', clock, events)
@@ -37,6 +39,11 @@ export class Leader extends LoopService {
   /** The fence of the lease: grows with every change of leader. */
   get epoch(): number | undefined {
     return this.isLeader ? this.#epoch : undefined
+  }
+
+  /** Calls `begin` each time this node begins to lead. */
+  onLead(begin: () => void): void {
+    this.#onLead.push(begin)
   }
 
   /**
@@ -64,9 +71,9 @@ export class Leader extends LoopService {
   }
 
   /** After a crash the lease is kept: it is renewed when the service is back, or it ends by itself. */
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
-    if (this.crashReason) return
+    if (why === 'crash') return
     const epoch = this.#epoch
     this.#epoch = undefined
     this.#report()
@@ -98,5 +105,6 @@ export class Leader extends LoopService {
     const { resolve } = this.#change
     this.#change = Promise.withResolvers()
     resolve(this.isLeader)
+    if (this.isLeader) for (const begin of this.#onLead) begin()
   }
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 // Not the global one: a test that holds the time would be taken for a blocked event loop.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
+import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type OpenOptions } from '../../store/connection/database.ts'
 import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
@@ -70,8 +71,8 @@ export class NodeLease extends Service {
   }
 
   /** After a crash the row stays: the lease is renewed when the service is back, or it ends by itself. */
-  protected override async onStop(): Promise<void> {
-    if (this.crashReason) return
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)
     await this.#parts.nodes.remove([this.#id])
   }

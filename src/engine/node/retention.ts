@@ -47,9 +47,7 @@ export class Retention extends LoopService {
     this.#leader = parts.leader
     this.#events = parts.events
     this.#options = options
-    parts.events.on('leader.changed', ({ isLeader }) => {
-      if (isLeader) this.wake()
-    })
+    parts.leader.onLead(() => this.wake())
   }
 
   protected override async step(): Promise<number> {

@@ -70,9 +70,7 @@ export class BackfillDriver extends LoopService {
     this.#clock = parts.clock
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
-    parts.events.on('leader.changed', ({ isLeader }) => {
-      if (isLeader) this.wake()
-    })
+    parts.leader.onLead(() => this.wake())
   }
 
   protected override async step(): Promise<number> {

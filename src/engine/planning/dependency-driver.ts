@@ -68,9 +68,7 @@ export class DependencyDriver extends LoopService {
       this.#hasSucceeded = true
       this.wake()
     })
-    parts.events.on('leader.changed', ({ isLeader }) => {
-      if (isLeader) this.wake()
-    })
+    parts.leader.onLead(() => this.wake())
   }
 
   protected override async step(): Promise<number> {

@@ -1,80 +1,54 @@
-import { databaseFault } from '../../sql/database-faults.ts'
-import { messageOf } from '../../errors-read.ts'
-import { PikoError, toError } from '../../errors.ts'
 import { type JobRegistry } from '../../job/registry.ts'
-import { type JobDefinition } from '../../job/spec.ts'
 import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
-import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { type Events } from '../../events.ts'
 import { withKeys } from '../admission-keys.ts'
-import { isOptionFault } from '../../option-function.ts'
-import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
 import { type Clock } from '../../clock.ts'
 import { type Leader } from '../node/leader.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { RefusedPlans } from './refused-plans.ts'
-import { isPlannedHere, planJob, scheduleInForce } from './plan-job.ts'
+import { isPlannedHere, planJob } from './plan-job.ts'
+import { PAUSE_MS, ScheduleEdits, unplannable } from './schedule-edits.ts'
 import { type Agenda, type DueJob, type PlanDecision, type PlanResult, type PlanScope } from '../../store/jobs/plan.ts'
 
 const JOBS_PER_PASS = 2_000
-/** Of one transaction, about; the jobs behind them come next. */
+/** Runs of one transaction, about. The remaining jobs come next. */
 const RUNS_PER_PASS = 10_000
-/** A job that can't be planned, because its functions throw or another node gave it another form, is looked at again after this. */
-const PAUSE_MS = 10_000
-
 /** Overlap policies that need to know what is under way when the tick comes. */
 const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
 /**
- * Planned is one poll interval ahead, so that an edit or a pause counts for every tick that is a poll interval away. Looks are so many
- * to an interval: one that is late by a third of it leaves no tick late.
+ * Looks per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least one interval
+ * away. A look that is late by a third of the interval makes no tick late.
  */
 const LOOKS = 1.5
 
 /**
- * When the next tick is known, the look comes as soon as it may be planned: thousands of jobs may have that tick, and planning them takes a
- * part of the interval. So many looks to an interval at most.
+ * The most looks per poll interval. When the next tick is known, the look comes as soon as the tick may be planned: thousands of jobs may
+ * share it, and planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
-
-/** An edit that the leader has not taken up after this number of poll intervals is of a job that its code does not know. */
-const LEFT_EDIT = 2
 
 /** A follower that plans nothing and sees nothing due looks after this number of poll intervals. */
 const MAX_FOLLOWER_PAUSE = 2
 
-/** A job whose schedule somebody has edited. */
-type Edit = Awaited<ReturnType<PlanStore['edited']>>[number]
-
-interface LeftEdit {
-  readonly schedule: string | null
-  readonly sinceMs: number
-}
-
 /**
  * Turns due ticks into runs, many jobs a transaction.
  *
- * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans those that are its own (see `OwnPlans`),
- * ahead too, but after the leader had its turn. It also plans what the leader leaves behind, and what was edited of that. A tick is
- * unique, so planning beside the leader does no harm.
+ * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans its own jobs (see `OwnPlans`), ahead too,
+ * but after the leader had its turn. It also plans what the leader leaves, and applies the edits that the leader leaves. A tick is unique,
+ * so planning beside the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #plans: PlanStore
   readonly #agenda: (scope: PlanScope) => Promise<Agenda>
-  // Of other nodes: this node's code does not know them, and leaves them untouched.
+  // Jobs of other nodes: this node's code does not know them, and leaves them untouched.
   readonly #unknown = new Set<string>()
-  // Of this node's code too, but another node has given them windows or taken theirs: left to that node until then, in epoch milliseconds.
+  // Known jobs to which another node has given windows, or whose windows it has removed: left to that node until then, in epoch milliseconds.
   readonly #otherForm = new Map<string, number>()
-  // Edited schedules that can't be read.
-  readonly #refused = new Map<string, string | null>()
-  /** Until when an edit is left alone, because a function of its job failed. */
-  readonly #paused = new Map<string, number>()
-  // Those that the leader had not taken up when this node looked last.
-  #leftEdits: ReadonlyMap<string, LeftEdit> = new Map()
+  readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
   readonly #registry: JobRegistry
   /** Jobs whose ticks cancel the runs before. */
@@ -116,9 +90,10 @@ export class Planner extends LoopService {
     this.#setAside = new RefusedPlans(parts.clock, parts.events)
     this.#pollMs = pollMs
     this.#onPlanned = onPlanned
-    parts.events.on('leader.changed', ({ isLeader }) => {
-      if (!isLeader) return
-      this.#refused.clear()
+    const { plans, registry, leader, own, events } = parts
+    this.#edits = new ScheduleEdits({ plans, registry, leader, own, events, loop: this.name, pollMs })
+    leader.onLead(() => {
+      this.#edits.beginLead()
       this.wake()
     })
   }
@@ -130,11 +105,11 @@ export class Planner extends LoopService {
 
   async #lead(): Promise<number> {
     const agenda = await this.#look()
-    if (agenda.hasEdits) await this.#takeUp(await this.#plans.edited(), agenda.now)
+    if (agenda.hasEdits) await this.#edits.apply(await this.#plans.edited(), agenda.now)
     const until = new Date(agenda.now.getTime() + this.#pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
-    // Behind a full pass more may be due. One that wrote nothing only holds jobs that wait for their ticks.
+    // After a full pass more may be due. A pass that wrote nothing only has jobs that wait for their ticks.
     const hasWritten = written.some(
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )
@@ -148,67 +123,11 @@ export class Planner extends LoopService {
     return agenda
   }
 
-  /** A row of `piko_job` that somebody has edited by hand, or by a tool, counts from now on. */
-  async #takeUp(edits: readonly Edit[], now: Date): Promise<void> {
-    for (const { id, schedule } of edits) {
-      const job = this.#registry.find(id)
-      if (!job || this.#refused.get(id) === schedule || this.#isPaused(id, now)) continue
-      const edit = this.#readEdit(job, schedule, now)
-      if (!edit) continue
-      try {
-        const isTakenUp = await this.#plans.replan(id, schedule, edit.spec && scheduleJson(edit.spec), edit.nextTick)
-        this.#refused.delete(id)
-        if (isTakenUp) this.#own.keep(id, edit.nextTick)
-        if (isTakenUp) this.#events.emit('schedule.changed', { jobId: id, schedule })
-      } catch (thrown) {
-        // One that can be read and not stored must not keep all other jobs from being planned.
-        if (databaseFault(thrown) === 'outage') throw thrown
-        if (thrown instanceof BrokenRow) {
-          this.#paused.set(id, now.getTime() + PAUSE_MS)
-          this.#plans.broken.report(thrown)
-        } else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: this.#pollMs, failures: 1 })
-      }
-    }
-  }
-
-  #readEdit(
-    job: JobDefinition,
-    schedule: string | null,
-    now: Date,
-  ): { spec: ScheduleSpec | undefined; nextTick: Date | undefined } | undefined {
-    try {
-      const spec = scheduleInForce(job, schedule)
-      // With windows the planner finds the next tick from the cursor.
-      return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
-    } catch (thrown) {
-      if (isOptionFault(thrown, job.id)) {
-        // The row is as good as it was: the job's own function fails.
-        this.#paused.set(job.id, now.getTime() + PAUSE_MS)
-        if (this.#leader.isLeader)
-          this.#events.emit('loop.failed', {
-            loop: this.name,
-            error: unplannable(job.id, thrown),
-            retryInMs: PAUSE_MS,
-          })
-        return undefined
-      }
-      // Said once: the schedule that was planned goes on until somebody mends the row.
-      this.#refused.set(job.id, schedule)
-      if (this.#leader.isLeader)
-        this.#events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
-      return undefined
-    }
-  }
-
-  #isPaused(jobId: string, now: Date): boolean {
-    return (this.#paused.get(jobId) ?? -Infinity) > now.getTime()
-  }
-
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader has seen by now what is due until then: it looks more often than that.
+    // The leader has already seen what is due until then: it looks more often than that.
     const turnMs = this.#pollMs / MAX_LOOKS
-    await this.#takeUpLeft(hasEdits ? await this.#plans.edited() : [], now)
+    await this.#edits.applyLeft(hasEdits ? await this.#plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
     const late = new Date(now.getTime() - turnMs)
     if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
@@ -225,24 +144,7 @@ export class Planner extends LoopService {
     this.#own.settle(only, written, due)
   }
 
-  /** Of edits that the leader leaves. */
-  async #takeUpLeft(edits: readonly Edit[], now: Date): Promise<void> {
-    const before = this.#leftEdits
-    const nowMs = now.getTime()
-    this.#leftEdits = new Map(
-      edits.map(({ id, schedule }) => {
-        const known = before.get(id)
-        return [id, { schedule, sinceMs: known?.schedule === schedule ? known.sinceMs : nowMs }]
-      }),
-    )
-    const leftMs = this.#pollMs * LEFT_EDIT
-    await this.#takeUp(
-      edits.filter(({ id }) => nowMs - (this.#leftEdits.get(id)?.sinceMs ?? nowMs) >= leftMs),
-      now,
-    )
-  }
-
-  /** Whichever list is shorter, without the jobs that were refused a moment ago. */
+  /** The shorter list, without the jobs that were refused a moment ago. */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#registry.size
@@ -254,14 +156,14 @@ export class Planner extends LoopService {
     const lookMs = this.#pollMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
-    // One that is within the interval waits for its tick.
+    // A tick within the interval is waited for.
     return Math.min(lookMs, ms > this.#pollMs ? Math.max(this.#pollMs / MAX_LOOKS, ms - this.#pollMs) : Math.max(5, ms))
   }
 
   /**
-   * One pass. Every instant is the database's: the clocks of two nodes differ.
+   * One pass. Every instant is the database's, since the clocks of two nodes differ.
    *
-   * @param due   jobs whose time is not after this are looked at
+   * @param due   jobs whose time is not after this are planned
    * @param until how far they are planned
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
@@ -283,7 +185,7 @@ export class Planner extends LoopService {
   }
 
   /**
-   * Before the tick is planned, not after: a process that dies between the two has cancelled what the next leader's tick would
+   * Before the tick is planned, not after. A process that dies between the two has cancelled only what the next leader's tick would
    * cancel, and has lost no tick.
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
@@ -318,7 +220,7 @@ export class Planner extends LoopService {
       const saved = this.#savedConfig(job.id)?.config
       return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
     } catch (thrown) {
-      // The functions are the user's: one job that fails must not hold up the others.
+      // The user's functions may fail: one job must not hold up the others.
       const problem = unplannable(job.id, thrown)
       this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
       return postponed(due, now)
@@ -342,15 +244,6 @@ export class Planner extends LoopService {
     }
     if (runAts.length > 0) this.#onPlanned(runAts)
   }
-}
-
-/** What a function of the job threw stays the cause. */
-function unplannable(jobId: string, thrown: unknown): PikoError {
-  const isOption = isOptionFault(thrown, jobId)
-  return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {
-    cause: isOption && thrown.cause !== undefined ? thrown.cause : thrown,
-    details: isOption ? { ...thrown.details } : { jobId },
-  })
 }
 
 function postponed(due: DueJob, now: Date): PlanDecision {

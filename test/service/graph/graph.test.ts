@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { serviceGraph, toDot, toMermaid } from '../../src/service/graph.ts'
-import { Service } from '../../src/service/service.ts'
-import { Supervisor } from '../../src/service/supervisor.ts'
-import { toSvg } from '../../src/service/svg.ts'
-import { Worker } from '../../src/service/worker.ts'
+import { serviceGraph, toDot, toMermaid } from '../../../src/service/graph/graph.ts'
+import { Service } from '../../../src/service/service.ts'
+import { Supervisor } from '../../../src/service/supervisor.ts'
+import { toSvg } from '../../../src/service/graph/svg.ts'
+import { Worker } from '../../../src/service/worker.ts'
 
 class Cache extends Service {}
 

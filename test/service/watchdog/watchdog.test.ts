@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { type Blocked, Watchdog } from '../../src/service/watchdog.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
+import { type Blocked, Watchdog } from '../../../src/service/watchdog/watchdog.ts'
+import { PATIENCE_MS } from '../../support/patience.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const fixture = fileURLToPath(new URL('../fixtures/service/blocking.ts', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const fixture = fileURLToPath(new URL('../../fixtures/service/blocking.ts', import.meta.url))
 const source = readFileSync(fixture, 'utf8').split('\n')
 const run = promisify(execFile)
 

@@ -1,0 +1,142 @@
+import { databaseFault } from '../../sql/database-faults.ts'
+import { messageOf } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import { type Events } from '../../events.ts'
+import { type JobRegistry } from '../../job/registry.ts'
+import { type JobDefinition } from '../../job/spec.ts'
+import { isOptionFault } from '../../option-function.ts'
+import { type PlanStore } from '../../store/jobs/plan-store.ts'
+import { BrokenRow } from '../../store/values/broken-row.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
+import { reportFailure } from '../loop/loop-failure.ts'
+import { type Leader } from '../node/leader.ts'
+import { type OwnPlans } from './own-plans.ts'
+import { scheduleInForce } from './plan-job.ts'
+
+/** A job that can't be planned is looked at again after this: its functions throw, or another node gave it another form. */
+export const PAUSE_MS = 10_000
+
+/** The leader's code does not know a job whose edit it has not applied after this number of poll intervals. */
+const LEFT_EDIT = 2
+
+/** A job whose schedule a user has edited. */
+export type Edit = Awaited<ReturnType<PlanStore['edited']>>[number]
+
+interface LeftEdit {
+  readonly schedule: string | null
+  readonly sinceMs: number
+}
+
+/** What an edit makes of a job's time. */
+interface NewTime {
+  readonly spec: ScheduleSpec | undefined
+  readonly nextTick: Date | undefined
+}
+
+export interface ScheduleEditsParts {
+  readonly plans: PlanStore
+  readonly registry: JobRegistry
+  readonly leader: Leader
+  readonly own: OwnPlans
+  readonly events: Events
+  /** The loop in whose name failures are reported. */
+  readonly loop: string
+  readonly pollMs: number
+}
+
+/** Applies schedules that users have edited in `piko_job`, by hand or by a tool. */
+export class ScheduleEdits {
+  readonly #parts: ScheduleEditsParts
+  /** Edited schedules that can't be read. */
+  readonly #refused = new Map<string, string | null>()
+  /** Jobs whose function failed, and until when their edits wait. */
+  readonly #paused = new Map<string, number>()
+  /** Edits that the leader had not applied when this node looked last. */
+  #left: ReadonlyMap<string, LeftEdit> = new Map()
+
+  constructor(parts: ScheduleEditsParts) {
+    this.#parts = parts
+  }
+
+  /** This node leads from now on: it reports unreadable schedules itself. */
+  beginLead(): void {
+    this.#refused.clear()
+  }
+
+  async apply(edits: readonly Edit[], now: Date): Promise<void> {
+    for (const { id, schedule } of edits) {
+      const job = this.#parts.registry.find(id)
+      if (!job || this.#refused.get(id) === schedule || this.#isPaused(id, now)) continue
+      const time = this.#read(job, schedule, now)
+      if (time) await this.#replan(id, schedule, time, now)
+    }
+  }
+
+  /** Applies the edits that the leader leaves. */
+  async applyLeft(edits: readonly Edit[], now: Date): Promise<void> {
+    const before = this.#left
+    const nowMs = now.getTime()
+    this.#left = new Map(
+      edits.map(({ id, schedule }) => {
+        const known = before.get(id)
+        return [id, { schedule, sinceMs: known?.schedule === schedule ? known.sinceMs : nowMs }]
+      }),
+    )
+    const leftMs = this.#parts.pollMs * LEFT_EDIT
+    await this.apply(
+      edits.filter(({ id }) => nowMs - (this.#left.get(id)?.sinceMs ?? nowMs) >= leftMs),
+      now,
+    )
+  }
+
+  async #replan(id: string, schedule: string | null, { spec, nextTick }: NewTime, now: Date): Promise<void> {
+    const { plans, own, events, loop, pollMs } = this.#parts
+    try {
+      const isReplanned = await plans.replan(id, schedule, spec && scheduleJson(spec), nextTick)
+      this.#refused.delete(id)
+      if (isReplanned) own.keep(id, nextTick)
+      if (isReplanned) events.emit('schedule.changed', { jobId: id, schedule })
+    } catch (thrown) {
+      // A schedule that can be read but not stored must not keep all other jobs from being planned.
+      if (databaseFault(thrown) === 'outage') throw thrown
+      if (thrown instanceof BrokenRow) {
+        this.#paused.set(id, now.getTime() + PAUSE_MS)
+        plans.broken.report(thrown)
+      } else reportFailure(events, { loop, thrown, retryInMs: pollMs, failures: 1 })
+    }
+  }
+
+  #read(job: JobDefinition, schedule: string | null, now: Date): NewTime | undefined {
+    const { leader, events, loop } = this.#parts
+    try {
+      const spec = scheduleInForce(job, schedule)
+      // With windows, the planner finds the next tick from the cursor.
+      return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
+    } catch (thrown) {
+      if (isOptionFault(thrown, job.id)) {
+        // The row is fine: the job's own function fails.
+        this.#paused.set(job.id, now.getTime() + PAUSE_MS)
+        if (leader.isLeader)
+          events.emit('loop.failed', { loop, error: unplannable(job.id, thrown), retryInMs: PAUSE_MS })
+        return undefined
+      }
+      // Reported once: the previous schedule stays in force until a user fixes the row.
+      this.#refused.set(job.id, schedule)
+      if (leader.isLeader) events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
+      return undefined
+    }
+  }
+
+  #isPaused(jobId: string, now: Date): boolean {
+    return (this.#paused.get(jobId) ?? -Infinity) > now.getTime()
+  }
+}
+
+/** Keeps what a function of the job threw as the cause. */
+export function unplannable(jobId: string, thrown: unknown): PikoError {
+  const isOption = isOptionFault(thrown, jobId)
+  return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {
+    cause: isOption && thrown.cause !== undefined ? thrown.cause : thrown,
+    details: isOption ? { ...thrown.details } : { jobId },
+  })
+}

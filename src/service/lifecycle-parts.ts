@@ -1,0 +1,55 @@
+import { type Clock } from '../clock.ts'
+import { type Background } from './background.ts'
+import { type ServiceState } from './service-state.ts'
+import { type StopLimit } from './stop-limit.ts'
+
+/** Why a service stops: it was asked to, or it has crashed and cleans up. */
+export type StopReason = 'stop' | 'crash'
+
+/** What a subclass does at each step. */
+export interface LifecycleHooks {
+  onFirstStart(): unknown
+  onStart(): unknown
+  onStarted(): unknown
+  onStop(why: StopReason): unknown
+  onStopped(): unknown
+  onRestart(): unknown
+}
+
+/** What others learn. */
+export interface LifecycleEvents {
+  moved(from: ServiceState, to: ServiceState, reason: Error | undefined): void
+  restarted(reason: Error | undefined): void
+  stuck(task: string, waitedMs: number): void
+  /** It crashed while it ran. */
+  crashedRunning(reason: Error): void
+}
+
+/** A part that starts and stops with the service. */
+export interface Child {
+  maybeStart(): Promise<boolean>
+  stop(): Promise<void>
+}
+
+export interface LifecycleParts {
+  readonly hooks: LifecycleHooks
+  readonly events: LifecycleEvents
+  /** The service's own methods: a subclass may have others. */
+  readonly self: { start(): Promise<void>; crash(reason: unknown): void }
+  readonly path: () => string
+  readonly clock: () => Clock
+  /** In order. A child may be added while an earlier one starts. */
+  readonly children: () => readonly Child[]
+  /** How long a stop waits for background tasks, and for a start under way. */
+  readonly graceMs: () => number
+  /** How long a stop may take; undefined: as long as it likes. */
+  readonly stopTimeoutMs: () => number | undefined
+  /** The nearest stop under way that has a deadline: this service's, or one above it. */
+  readonly stopLimit: () => StopLimit | undefined
+  /** Prepares the background of a new life. */
+  readonly begin: (signal: AbortSignal) => Background
+  /** Launches what decorators declare. */
+  readonly launchDeclared: (background: Background) => void
+  /** Undoes what was deferred. */
+  readonly closeExits: () => Promise<void>
+}
