@@ -25,7 +25,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**', 'examples/**', 'bench/**', 'scripts/**', 'src/engine/clock.ts', '*.config.*'],
+    files: ['test/**', 'examples/**', 'bench/**', 'scripts/**', 'src/clock.ts', '*.config.*'],
     rules: { 'no-restricted-properties': 'off' },
   },
 )

@@ -11,7 +11,7 @@ import { type Values } from './harness/rounds.ts'
 const GAP_MS = 20
 /** So long that a node which polls more often after work has come to rest. */
 const REST_MS = 1_500
-const MOST_ACROSS = 25
+const MAX_ACROSS = 25
 /** Of an idle node; not shorter than its slowest loop. */
 const IDLE_MS = 10_000
 
@@ -27,7 +27,7 @@ export async function latency(argv: readonly string[]): Promise<void> {
     settings: {
       samples: runs,
       gapMs: GAP_MS,
-      samplesAcross: Math.min(runs, MOST_ACROSS),
+      samplesAcross: Math.min(runs, MAX_ACROSS),
       restMs: REST_MS,
       idleMs: IDLE_MS,
     },
@@ -37,7 +37,7 @@ export async function latency(argv: readonly string[]): Promise<void> {
 
 async function measure(round: Round, { server }: Contestant, { runs }: Options): Promise<Values> {
   const { begun, ended, acknowledged } = await round.phase('latency', runs, GAP_MS)
-  const across = await fromAnother(round, Math.min(runs, MOST_ACROSS))
+  const across = await fromAnother(round, Math.min(runs, MAX_ACROSS))
   const idle = await whileIdle(round, server.startsWith('mysql'))
   const ms = (value: number): { value: number; unit: string } => ({ value, unit: 'ms' })
   return {

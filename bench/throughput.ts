@@ -12,7 +12,7 @@ const BATCH = 1_000
 const SETTLE_MS = 500
 /** Of those that are not written yet, or whose old versions are not purged. */
 const FEW_PAGES = 500
-const MOST_REST_MS = 300_000
+const MAX_REST_MS = 300_000
 const WITHOUT_HISTORY = 'without history'
 
 /**
@@ -77,7 +77,7 @@ async function atRest({ dsn }: Round): Promise<void> {
     const [[row]] = await server.query<RowDataPacket[]>(`SHOW GLOBAL STATUS LIKE '${name}'`)
     return Number(row?.['Value'])
   }
-  const until = performance.now() + MOST_REST_MS
+  const until = performance.now() + MAX_REST_MS
   while (performance.now() < until) {
     const pages = await counted('Innodb_buffer_pool_pages_dirty')
     if (pages < FEW_PAGES && !((await counted('Innodb_history_list_length')) > FEW_PAGES)) break

@@ -25,7 +25,7 @@ export interface Summary {
 
 const colors = pc.createColors(process.stdout.isTTY && pc.isColorSupported)
 const count = new Intl.NumberFormat('en')
-const MOST_FAILURES = 10
+const MAX_FAILURES = 10
 
 /** The summary in words. */
 export function report(summary: Summary): string {
@@ -44,8 +44,8 @@ export function report(summary: Summary): string {
     '',
     ...comparisonTable(summary.comparisons),
     '',
-    ...failures.slice(0, MOST_FAILURES).map(({ window, error }) => colors.red(`window ${window} failed: ${error}`)),
-    ...(failures.length > MOST_FAILURES ? [colors.red(`and ${failures.length - MOST_FAILURES} more`)] : []),
+    ...failures.slice(0, MAX_FAILURES).map(({ window, error }) => colors.red(`window ${window} failed: ${error}`)),
+    ...(failures.length > MAX_FAILURES ? [colors.red(`and ${failures.length - MAX_FAILURES} more`)] : []),
     ...(failures.length > 0 ? ['run the demo again to try these windows once more'] : []),
     ...(mismatches.length > 0
       ? mismatches.map((mismatch) => colors.red(`mismatch: ${mismatch}`))

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
-import { readJob } from './job-policy.ts'
+import { readJob } from './policy.ts'
 import { type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
 
 /** Types a spec that is used apart from its handler: `@job(spec)` with `ContextOf<typeof spec>`. */

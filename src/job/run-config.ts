@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobDefinition } from './spec.ts'
 import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../json/json-copy.ts'
-import { MOST_CONFIG_BYTES } from '../json/json.ts'
+import { MAX_CONFIG_BYTES } from '../json/json.ts'
 import { assertFits, type Storing, unstorable } from '../json/storable.ts'
 import { checkedBy, type SchemaAnswer, type SchemaIssue } from './schema-check.ts'
 
@@ -32,7 +32,7 @@ export function storableConfig(job: JobDefinition, overrides: unknown, saved?: u
     parseConfig(job, saved)
     return undefined
   }
-  const storing: Storing = { jobId: job.id, what: 'config', maxBytes: MOST_CONFIG_BYTES, code: 'CONFIG_INVALID' }
+  const storing: Storing = { jobId: job.id, what: 'config', maxBytes: MAX_CONFIG_BYTES, code: 'CONFIG_INVALID' }
   const { value, problems, converted } = jsonCopy(overrides, storing.maxBytes)
   const lost = problems.map(({ path, text }) => `${pathText('config', path)} ${text}`)
   if (problems.length === 0) assertFits(value, storing)

@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 
 /** What the column holds. */
-export const MOST_CONFIG_BYTES = 60_000
+export const MAX_CONFIG_BYTES = 60_000
 /** Of an input or an output; less on a server that takes only small statements. */
 export const MAX_VALUE_BYTES = 1_000_000
 

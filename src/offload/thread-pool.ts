@@ -24,7 +24,7 @@ export interface OffloadStats {
  * Calls that the library holds behind those that run, to be at hand when one has ended. With more it would not keep their order: it puts
  * the one behind the first at the end.
  */
-const MOST_BEHIND = 2
+const MAX_BEHIND = 2
 
 /** Of no module: its thread answers at once. */
 const NO_CALL: OffloadTask = { module: '', name: '', args: [] }
@@ -100,7 +100,7 @@ export class ThreadPool {
   #dispatch(): void {
     const { threads } = this.#options
     for (const call of this.#waiting) {
-      if (this.#held.size >= threads + Math.min(threads, MOST_BEHIND)) return
+      if (this.#held.size >= threads + Math.min(threads, MAX_BEHIND)) return
       this.#waiting.delete(call)
       this.#held.add(call)
       void this.#execute(call)

@@ -102,7 +102,7 @@ const LONGEST_SLEEP_MS = 30_000
 const SET_BACK_MS = 60_000
 
 /** Skipped ticks are counted up to here: after a jump of years nobody needs the number. */
-const MOST_COUNTED = 10_000
+const MAX_COUNTED = 10_000
 
 /**
  * Fires at the ticks of a cron expression on the wall clock until the signal aborts or no tick is left. When the clock
@@ -134,12 +134,12 @@ export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<voi
 /** The ticks after `due` that are over, and the last of them. */
 function missedTicks(schedule: Schedule, due: number, nowMs: number): { count: number; last: number } {
   let last = due
-  for (let count = 0; count < MOST_COUNTED; count++) {
+  for (let count = 0; count < MAX_COUNTED; count++) {
     const tick = schedule.next(new Date(last))?.getTime() ?? Infinity
     if (tick >= nowMs) return { count, last }
     last = tick
   }
-  return { count: MOST_COUNTED, last: nowMs - 1 }
+  return { count: MAX_COUNTED, last: nowMs - 1 }
 }
 
 function skip(run: TimerRun, count: number): void {

@@ -25,9 +25,9 @@ export interface SqlTableTarget {
   readonly on?: SqlDatabase
 }
 
-const MOST_ROWS = 1_000
+const MAX_ROWS = 1_000
 /** SQLite takes 32,766 parameters a statement, MySQL 65,535. */
-const MOST_PARAMETERS = 30_000
+const MAX_PARAMETERS = 30_000
 
 /**
  * A table that a sink writes to, with the SQL of MySQL and SQLite. Every call is one transaction, which is
@@ -49,7 +49,7 @@ export class SqlTable<Row extends object> {
 
   /** @throws PikoError `SINK_FAILED` for an unknown option, a name that is no identifier, a column given twice, a wrong chunk size */
   constructor(given: SqlTableOptions<Row>) {
-    const { name, columns, windowColumn = 'window_start', fenceColumn, chunkSize = MOST_ROWS } = checked(given)
+    const { name, columns, windowColumn = 'window_start', fenceColumn, chunkSize = MAX_ROWS } = checked(given)
     const pairs: [string, unknown][] = isList(columns)
       ? columns.map((column) => [column, column])
       : Object.entries(columns)
@@ -69,8 +69,8 @@ export class SqlTable<Row extends object> {
         `column ${twice} is given twice; the window and fence columns are filled from the run and not listed in columns`,
       )
     }
-    if (!Number.isSafeInteger(chunkSize) || chunkSize < 1 || chunkSize > MOST_ROWS) {
-      throw this.#wrong(`its chunkSize is ${describe(chunkSize)}; expected a whole number from 1 to ${MOST_ROWS}`)
+    if (!Number.isSafeInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_ROWS) {
+      throw this.#wrong(`its chunkSize is ${describe(chunkSize)}; expected a whole number from 1 to ${MAX_ROWS}`)
     }
   }
 
@@ -153,7 +153,7 @@ export class SqlTable<Row extends object> {
       return bytes
     })
     const limits = {
-      maxRows: Math.max(1, Math.min(this.#chunkSize, Math.floor(MOST_PARAMETERS / width))),
+      maxRows: Math.max(1, Math.min(this.#chunkSize, Math.floor(MAX_PARAMETERS / width))),
       maxBytes: Math.min(MAX_BATCH_BYTES, maxBytes),
     }
     let from = 0

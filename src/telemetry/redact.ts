@@ -4,8 +4,8 @@ import { HIDDEN, isSecretKey, redactText } from '../run/redact.ts'
 // What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
 // the JSON of it, would not end; the limits make the cost of a line independent of what is logged.
 const DEEPEST = 5
-const MOST_OBJECTS = 500
-const MOST_ENTRIES = 100
+const MAX_OBJECTS = 500
+const MAX_ENTRIES = 100
 const LONGEST_CAUSE_CHAIN = 8
 const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
@@ -30,7 +30,7 @@ class Copier {
     const inner = [...path, value]
     const copied: Record<string, unknown> = {}
     const keys = safely(() => Object.keys(value), [UNREADABLE])
-    for (const key of keys.slice(0, MOST_ENTRIES)) {
+    for (const key of keys.slice(0, MAX_ENTRIES)) {
       try {
         const item = Reflect.get(value, key) as unknown
         const isSecret = isSecretKey(key) && item !== undefined && item !== null
@@ -39,7 +39,7 @@ class Copier {
         copied[key] = UNREADABLE
       }
     }
-    if (keys.length > MOST_ENTRIES) copied['…'] = `${keys.length - MOST_ENTRIES} more`
+    if (keys.length > MAX_ENTRIES) copied['…'] = `${keys.length - MAX_ENTRIES} more`
     return copied
   }
 
@@ -48,7 +48,7 @@ class Copier {
     if (isError(value)) return this.#error(value, path)
     if ('toJSON' in value && typeof value.toJSON === 'function') return value
     if (path.includes(value)) return '[Circular]'
-    if (path.length === DEEPEST || this.#objects === MOST_OBJECTS) return Array.isArray(value) ? '[Array]' : '[Object]'
+    if (path.length === DEEPEST || this.#objects === MAX_OBJECTS) return Array.isArray(value) ? '[Array]' : '[Object]'
     this.#objects++
     if (value instanceof Map) return this.#map(value, path)
     return Array.isArray(value) ? this.#items(value, path) : this.entries(value, path)
@@ -59,9 +59,9 @@ class Copier {
     // Raw headers are a list of names and values by turns.
     const isHidden = (index: number): boolean => typeof items[index] === 'string' && isHeader(items[index - 1])
     const copied = items
-      .slice(0, MOST_ENTRIES)
+      .slice(0, MAX_ENTRIES)
       .map((item, index) => (isHidden(index) ? HIDDEN : this.#value(item, inner)))
-    return items.length > MOST_ENTRIES ? [...copied, `… ${items.length - MOST_ENTRIES} more`] : copied
+    return items.length > MAX_ENTRIES ? [...copied, `… ${items.length - MAX_ENTRIES} more`] : copied
   }
 
   #map(map: ReadonlyMap<unknown, unknown>, path: readonly object[]): Record<string, unknown> {

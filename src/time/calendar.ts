@@ -32,7 +32,7 @@ export interface Calendar {
 export const FUNCTION_MARKER = '(function)'
 
 /** What leaves out more ticks in a row, or all of a longer time, ends the schedule: it would keep the planner busy for ever. */
-const MOST_EXCLUDED = 100_000
+const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
 /** Weekdays fall on the same dates again after 40 years at most. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
@@ -62,7 +62,7 @@ export class CalendarTicks implements Ticks {
   next(afterMs: number): number | undefined {
     let tick = this.#ticks.next(afterMs)
     const last = (tick ?? 0) + LONGEST_EXCLUDED_MS
-    for (let count = 0; tick !== undefined && tick <= last && count < MOST_EXCLUDED; count++) {
+    for (let count = 0; tick !== undefined && tick <= last && count < MAX_EXCLUDED; count++) {
       const day = this.#dayAt(tick)
       if (this.#isDayOff(day)) tick = this.#ticks.next(this.#endOfDay(tick, day))
       else if (this.#isExcluded(tick)) tick = this.#ticks.next(tick)
@@ -74,7 +74,7 @@ export class CalendarTicks implements Ticks {
   previous(beforeMs: number): number | undefined {
     let tick = this.#ticks.previous(beforeMs)
     const first = (tick ?? 0) - LONGEST_EXCLUDED_MS
-    for (let count = 0; tick !== undefined && tick >= first && count < MOST_EXCLUDED; count++) {
+    for (let count = 0; tick !== undefined && tick >= first && count < MAX_EXCLUDED; count++) {
       const day = this.#dayAt(tick)
       if (this.#isDayOff(day)) tick = this.#ticks.previous(this.#startOfDay(tick, day))
       else if (this.#isExcluded(tick)) tick = this.#ticks.previous(tick)

@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000
  * plans years would need a million times.
  */
 const tables = new Map<string, Int32Array | null>()
-const MOST_TABLES = 1_000
+const MAX_TABLES = 1_000
 const LARGEST_TABLE = 1_440
 /** Times of one day that are asked for one by one before its table is made. */
 const WORTH_A_TABLE = 8
@@ -88,7 +88,7 @@ export class CronTicks implements Ticks {
       times.push(tick - begin)
       tick = this.#nextRun(tick)
     }
-    if (tables.size >= MOST_TABLES) tables.clear()
+    if (tables.size >= MAX_TABLES) tables.clear()
     const table = times.length > LARGEST_TABLE ? null : Int32Array.from(times)
     tables.set(this.#expression, table)
     return table ?? undefined

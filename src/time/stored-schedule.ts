@@ -14,7 +14,7 @@ export interface StoredDefaults {
   readonly hasWindows?: boolean | undefined
 }
 
-const MOST_KNOWN = 10_000
+const MAX_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
 /** Two jobs whose texts are the same may have different functions; one function that both have fails for the job that asks. */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
@@ -31,7 +31,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   if (found) return found
   const spec = read(text, defaults, jobId)
   Schedule.of(spec, jobId)
-  if (specs.size >= MOST_KNOWN) specs.clear()
+  if (specs.size >= MAX_KNOWN) specs.clear()
   specs.set(key, spec)
   return spec
 }

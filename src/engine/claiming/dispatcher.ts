@@ -18,7 +18,7 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 const FIRST_IDLE_MS = 20
 /** Times of planned runs that are remembered. */
-const MOST_HINTS = 1_000
+const MAX_HINTS = 1_000
 /** What is known to be due at a time is claimed so long before, as far as nothing is due already. */
 const EARLY_MS = 250
 
@@ -141,7 +141,7 @@ export class Dispatcher extends LoopService {
     for (const time of times) {
       const ms = time.getTime()
       if (ms <= now) isDue = true
-      else if (this.#hints.size < MOST_HINTS || this.#hints.has(ms)) {
+      else if (this.#hints.size < MAX_HINTS || this.#hints.has(ms)) {
         this.#hints.set(ms, 'ahead')
         isSooner = true
       }

@@ -3,8 +3,8 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 
 /** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** So many are remembered; those over it are simply asked for again. */
-const MOST = 10_000
+/** Entries that are remembered. A claim simply asks again for the others. */
+const MAX_ENTRIES = 10_000
 
 interface Entry {
   readonly blocked: Blocked
@@ -19,7 +19,7 @@ export class LeftOut {
 
   add(blocked: Blocked, now: number): void {
     const { retryInMs } = blocked
-    if (this.#entries.size >= MOST) return
+    if (this.#entries.size >= MAX_ENTRIES) return
     this.#entries.set(nameOf(blocked), {
       blocked,
       until: now + (retryInMs ?? SATURATED_MS),

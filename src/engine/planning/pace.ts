@@ -1,6 +1,6 @@
 /** So many in one turn of the event loop: about a millisecond of work. */
-const MOST_A_TURN = 128
-const MOST_KEPT = 1_024
+const MAX_A_TURN = 128
+const MAX_KEPT = 1_024
 
 /**
  * Spreads work that comes in large batches over turns of the event loop, so that the answers of the database are read, and its next
@@ -27,7 +27,7 @@ export class Pace<T> {
       this.#isScheduled = true
       setImmediate(() => this.#next())
     }
-    if (this.#taken < MOST_A_TURN && this.#waiting.length === 0) {
+    if (this.#taken < MAX_A_TURN && this.#waiting.length === 0) {
       this.#taken += 1
       this.#work(item)
     } else {
@@ -36,7 +36,7 @@ export class Pace<T> {
   }
 
   #next(): void {
-    const to = Math.min(this.#waiting.length, this.#from + MOST_A_TURN)
+    const to = Math.min(this.#waiting.length, this.#from + MAX_A_TURN)
     this.#taken = to - this.#from
     this.#isScheduled = this.#taken > 0
     if (this.#isScheduled) setImmediate(() => this.#next())
@@ -46,7 +46,7 @@ export class Pace<T> {
     if (to === batch.length) {
       this.#waiting = []
       this.#from = 0
-    } else if (to >= MOST_KEPT) {
+    } else if (to >= MAX_KEPT) {
       // Some always wait where handlers make work for each other: what is done must not be kept until none does.
       this.#waiting = batch.slice(to)
       this.#from = 0

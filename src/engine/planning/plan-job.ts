@@ -13,7 +13,7 @@ import { type JobRegistration } from '../../store/jobs/job-row.ts'
 /** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
 const LARGEST_STEP = 500
 /** Windows of one job that wait in the queue at most; more are planned as these are settled. */
-const MOST_PENDING = 1_000
+const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
 /** Where planning begins for a job that is new. */
@@ -119,7 +119,7 @@ export function timelineOf(
 }
 
 /** A tick is skipped while so many runs of its job are queued or running. */
-const MOST_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
+const MAX_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
   allow: Infinity,
   skip: 1,
   bufferOne: 2,
@@ -139,7 +139,7 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
     const next = schedule.next(tick)
     const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs && tick < caughtUpFrom
     const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
-    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MOST_ACTIVE[overlap] ? 'overlap' : undefined
+    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MAX_ACTIVE[overlap] ? 'overlap' : undefined
     runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: startOf(job, tick), tick, skipped })
     if (skipped === undefined) active += 1
     tick = next
@@ -188,7 +188,7 @@ function planWindows(
   const waits = job.policy.dependsOn.length > 0
   const planned = (): number => runs.length + waitingWindows.length
   const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
-  const room = MOST_PENDING - due.pending
+  const room = MAX_PENDING - due.pending
   const place = (window: Window): void => {
     const isSkipped =
       (latest !== undefined && window.end < latest.end) ||

@@ -41,7 +41,7 @@ interface ScriptParsed {
 }
 
 const { beats, lastBeat, thresholdMs, canPause } = workerData as WatchdogData
-const MOST_SAMPLES = 20
+const MAX_SAMPLES = 20
 
 // A session that waits for the main thread does not keep this one alive by itself.
 const keepAlive = setInterval(() => undefined, 2 ** 30)
@@ -65,7 +65,7 @@ async function follow(beat: number): Promise<void> {
   const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !isEnding()
   const samples: RawFrame[][] = []
   while (isBlocked()) {
-    const frames = canPause && samples.length < MOST_SAMPLES ? await look() : undefined
+    const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
     // It may have come round by then: what it does now is not to blame.
     if (frames && isBlocked()) samples.push(frames)
     Atomics.wait(beats, 0, beat, thresholdMs)

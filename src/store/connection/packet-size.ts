@@ -1,6 +1,6 @@
 import { PikoError } from '../../errors.ts'
 import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
-import { MAX_VALUE_BYTES, MOST_CONFIG_BYTES } from '../../json/json.ts'
+import { MAX_VALUE_BYTES, MAX_CONFIG_BYTES } from '../../json/json.ts'
 
 /** What the largest statement of a database allows. */
 export interface SizeLimits {
@@ -35,7 +35,7 @@ export function sizesOf(maxPacketBytes: number, location: string): SizeLimits {
       { details: { location, maxAllowedPacket: maxPacketBytes } },
     )
   }
-  const forInput = Math.floor((maxPacketBytes - FRAME_BYTES - MAX_GROWTH * MOST_CONFIG_BYTES) / MAX_GROWTH)
+  const forInput = Math.floor((maxPacketBytes - FRAME_BYTES - MAX_GROWTH * MAX_CONFIG_BYTES) / MAX_GROWTH)
   return {
     statement: maxPacketBytes,
     batch: Math.min(MAX_BATCH_BYTES, maxPacketBytes - FRAME_BYTES),

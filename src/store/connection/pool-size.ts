@@ -15,14 +15,14 @@ export function requireConnections(poolSize: number, maxConnections: number, loc
 }
 
 /** So many runs may share a connection before it is worth a word: the queue itself needs few, whatever the concurrency. */
-const MOST_RUNS_PER_CONNECTION = 20
+const MAX_RUNS_PER_CONNECTION = 20
 
 /** What to say of a pool that is small for the runs that use it by `app.sql`, `ctx.commit` and sinks; undefined when it is not. */
 export function poolWarning(poolSize: number, concurrency: number): string | undefined {
-  const needed = Math.ceil(concurrency / MOST_RUNS_PER_CONNECTION)
+  const needed = Math.ceil(concurrency / MAX_RUNS_PER_CONNECTION)
   if (poolSize >= needed) return undefined
   return (
     `${concurrency} runs at once ([piko] concurrency) share ${poolSize} connections ([mysql] pool_size): those that use app.sql, ` +
-    `ctx.commit or sinks on Piko's database wait in line; raise pool_size to ${needed} or lower concurrency to ${poolSize * MOST_RUNS_PER_CONNECTION}`
+    `ctx.commit or sinks on Piko's database wait in line; raise pool_size to ${needed} or lower concurrency to ${poolSize * MAX_RUNS_PER_CONNECTION}`
   )
 }

@@ -6,7 +6,7 @@ import { type Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import { inPages } from '../statements/pages.ts'
 import { mapSound } from '../values/map-sound.ts'
-import { fromJson, MOST_CONFIG_BYTES, toJson } from '../../json/json.ts'
+import { fromJson, MAX_CONFIG_BYTES, toJson } from '../../json/json.ts'
 import { type JobConfigTable } from '../tables.ts'
 import { unknownJob } from './unknown-job.ts'
 
@@ -44,7 +44,7 @@ export class ConfigStore {
    * @throws PikoError `JOB_UNKNOWN` when no node has registered the job, `USAGE` for what JSON can't hold
    */
   async save(jobId: string, config: unknown, effectiveFrom?: Date): Promise<ConfigVersion> {
-    const text = toJson(config ?? {}, 'config', MOST_CONFIG_BYTES) ?? '{}'
+    const text = toJson(config ?? {}, 'config', MAX_CONFIG_BYTES) ?? '{}'
     return this.#add(jobId, () => Promise.resolve(text), effectiveFrom)
   }
 

@@ -15,7 +15,7 @@ export interface DoorbellRow {
   readonly doorbell: string
 }
 
-const MOST_RUNG = 100
+const MAX_RUNG = 100
 
 /** The nodes and their leases, on the database's clock. Every run that a node claimed hangs on its row. */
 export class NodeStore {
@@ -61,7 +61,7 @@ export class NodeStore {
       .select(['id', 'host', 'doorbell'])
       .where('expires_at', '>=', dialect.now())
       .where('doorbell', 'is not', null)
-      .limit(MOST_RUNG)
+      .limit(MAX_RUNG)
       .execute()
     return rows.flatMap(({ doorbell, ...row }) => (doorbell === null ? [] : { ...row, doorbell }))
   }

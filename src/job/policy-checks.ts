@@ -1,0 +1,57 @@
+import { describe } from '../errors.ts'
+import { describeInstant, readInstant } from '../time/instant.ts'
+import { type AnyJobSpec, type JobPolicy } from './spec.ts'
+import { SpecFaults } from './spec-faults.ts'
+
+/** Reads single options of a spec. A wrong one is a fault, and has a harmless value from then on. */
+export class PolicyChecks {
+  readonly spec: AnyJobSpec
+  readonly faults: SpecFaults
+
+  constructor(spec: AnyJobSpec) {
+    this.spec = spec
+    this.faults = new SpecFaults(spec.id)
+  }
+
+  keyFunction(option: string, value: unknown): JobPolicy['rateKey'] {
+    if (value === undefined || typeof value === 'function') return value as JobPolicy['rateKey']
+    this.faults.add(`${option} is ${describe(value)}; expected a function (run) => string | undefined`)
+    return undefined
+  }
+
+  optionalInstant(option: 'start' | 'end'): Date | undefined {
+    const value = this.spec[option]
+    return value === undefined ? undefined : this.instant(option, value)
+  }
+
+  instant(option: string, value: unknown): Date | undefined {
+    const reading = this.faults.gather(() => readInstant(value), undefined)
+    if (reading && 'date' in reading) return reading.date
+    if (reading) this.faults.add(`${option} is ${describeInstant(value)}; expected ${reading.expected}`)
+    return undefined
+  }
+
+  integer(option: string, value: unknown): number | undefined {
+    if (value === undefined) return undefined
+    if (Number.isSafeInteger(value)) return value as number
+    this.faults.add(`${option} is ${describe(value)}; expected a whole number`)
+    return undefined
+  }
+
+  atLeastOne(option: string, value: unknown): number | undefined {
+    const number = this.integer(option, value)
+    if (number === undefined || number >= 1) return number
+    this.faults.add(`${option} is ${number}; expected 1 or more`)
+    return undefined
+  }
+
+  oneOf(option: string, value: unknown, allowed: readonly string[]): void {
+    if (value !== undefined && !allowed.includes(value as string)) {
+      this.faults.add(`${option} is ${describe(value)}; expected one of ${allowed.join(', ')}`)
+    }
+  }
+
+  hasNoEffect(option: keyof AnyJobSpec, without: string): void {
+    this.faults.add(`${option} ${describe(this.spec[option])} has no effect without ${without}`)
+  }
+}

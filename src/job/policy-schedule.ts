@@ -1,0 +1,122 @@
+import { isPikoError } from '../errors.ts'
+import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
+import { type JobDurations } from './job-durations.ts'
+import { type PolicyChecks } from './policy-checks.ts'
+import { type WindowPolicy, type WindowsSpec } from './spec.ts'
+
+const MIN_DATE = new Date(0)
+const MAX_SCHEDULE_FAULTS = 10
+
+export function windowsOf(checks: PolicyChecks): WindowPolicy | undefined {
+  const windows = checks.spec.windows as WindowsSpec | undefined
+  if (windows === undefined) return undefined
+  const start = checks.instant('windows.start', windows.start)
+  const end = windows.end === undefined ? undefined : checks.instant('windows.end', windows.end)
+  if (start && end && end <= start) {
+    checks.faults.add(`windows.end ${end.toISOString()} is not after windows.start ${start.toISOString()}`)
+  }
+  checks.oneOf('windows.catchUp', windows.catchUp, ['all', 'latest', 'none'])
+  return Object.freeze({
+    start: start ?? MIN_DATE,
+    end,
+    catchUp: windows.catchUp ?? 'all',
+    parallel: checks.atLeastOne('windows.parallel', windows.parallel) ?? 1,
+  })
+}
+
+export function scheduleOf(
+  checks: PolicyChecks,
+  windows: WindowPolicy | undefined,
+  { everyMs }: JobDurations,
+): ScheduleSpec | undefined {
+  const spec = checks.spec
+  const faults = checks.faults
+  const given = (['cron', 'every', 'at'] as const).filter((kind) => spec[kind] !== undefined)
+  if (given.length > 1) faults.add(`it has ${given.join(' and ')}; expected at most one of cron, every, at`)
+  if (windows && given.every((kind) => kind === 'at')) {
+    faults.add('its windows need a schedule whose ticks end them: cron or every')
+  }
+  const isRepeated = spec.cron !== undefined || spec.every !== undefined
+  for (const option of ['start', 'end', 'exclude'] as const) {
+    if (spec[option] !== undefined && !isRepeated) checks.hasNoEffect(option, 'cron or every')
+  }
+  if (spec.dst !== undefined && spec.cron === undefined) checks.hasNoEffect('dst', 'cron')
+  if (spec.timezone !== undefined && spec.cron === undefined && spec.exclude === undefined) {
+    checks.hasNoEffect('timezone', 'cron')
+  }
+  const schedule = specOf(checks, windows, everyMs)
+  if (schedule) assertSchedule(checks, schedule)
+  return schedule
+}
+
+export function jitterMsOf(checks: PolicyChecks, { jitterMs }: JobDurations): number {
+  const { jitter, cron, every, at } = checks.spec
+  if (jitter !== undefined && cron === undefined && every === undefined && at === undefined) {
+    checks.hasNoEffect('jitter', 'cron, every or at')
+  }
+  return jitterMs
+}
+
+function specOf(
+  checks: PolicyChecks,
+  windows: WindowPolicy | undefined,
+  everyMs: number | undefined,
+): ScheduleSpec | undefined {
+  const { cron, dst, at, timezone } = checks.spec
+  const bounds = boundsOf(checks)
+  if (cron !== undefined) {
+    return { kind: 'cron', cron, timezone: timezone ?? 'UTC', ...(dst !== undefined && { dst }), ...bounds }
+  }
+  if (at !== undefined) {
+    const instant = checks.instant('at', at)
+    return instant && { kind: 'at', at: instant.toISOString() }
+  }
+  if (everyMs === undefined) return undefined
+  const anchor = (windows?.start ?? new Date(0)).toISOString()
+  return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
+}
+
+/** Only what was written, so that the stored text of a schedule without these options stays the same. */
+function boundsOf(checks: PolicyChecks): ScheduleBounds {
+  const { exclude } = checks.spec
+  const start = checks.optionalInstant('start')
+  const end = checks.optionalInstant('end')
+  return {
+    ...(start && { start: start.toISOString() }),
+    ...(end && { end: end.toISOString() }),
+    ...(exclude !== undefined && { exclude: typeof exclude === 'function' ? { when: exclude } : exclude }),
+  }
+}
+
+/** A schedule names only its first fault. Looks for the others without the wrong part. */
+function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
+  let rest: ScheduleSpec | undefined = schedule
+  for (let tries = 0; rest && tries < MAX_SCHEDULE_FAULTS; tries++) {
+    const whole: ScheduleSpec = rest
+    rest = undefined
+    checks.faults.gather(() => {
+      try {
+        Schedule.of(whole, checks.spec.id)
+      } catch (fault) {
+        if (isPikoError(fault)) rest = withoutFault(whole, fault.details['option'], fault.details['value'])
+        throw fault
+      }
+    }, undefined)
+  }
+}
+
+/** The schedule with something harmless in place of the wrong part; undefined: nothing is left to check. */
+function withoutFault(schedule: ScheduleSpec, option: unknown, value: unknown): ScheduleSpec | undefined {
+  if (schedule.kind === 'at') return undefined
+  if (option === 'timezone') return { ...schedule, timezone: 'UTC' }
+  if (option === 'start' || option === 'end' || option === 'exclude' || option === 'dst') {
+    const { [option as 'start']: _wrong, ...rest } = schedule
+    return rest
+  }
+  if (option !== 'cron' || schedule.kind !== 'cron') return undefined
+  const others = [schedule.cron].flat().filter((expression) => expression !== value)
+  return {
+    ...schedule,
+    cron: others.length > 0 && others.length < [schedule.cron].flat().length ? others : '* * * * *',
+  }
+}

@@ -1,0 +1,101 @@
+import { isObject, propertyOf } from '../errors-read.ts'
+import { describe } from '../errors.ts'
+import { isList } from '../options.ts'
+import { jobDurations, NO_DURATIONS } from './job-durations.ts'
+import { PolicyChecks } from './policy-checks.ts'
+import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
+import { jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
+import { readSpec } from './read-spec.ts'
+import { type AnyJobSpec, isPriority, type JobPolicy } from './spec.ts'
+import { ON_UPSTREAM_CHANGE } from './upstream.ts'
+
+const JOB_ID = /^[\w.:/-]{1,128}$/
+
+const OVERLAPS = ['allow', 'skip', 'bufferOne', 'bufferAll', 'cancelOther'] as const
+
+/**
+ * A spec as it was read, and its policy.
+ *
+ * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
+ */
+export function readJob(given: object, handler: unknown): { readonly spec: AnyJobSpec; readonly policy: JobPolicy } {
+  const { spec, problems } = readSpec(given)
+  const policy = readPolicy(spec as AnyJobSpec, problems, handler)
+  return { spec: Object.freeze(spec) as AnyJobSpec, policy }
+}
+
+/** Reads on after each fault. */
+function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unknown): JobPolicy {
+  const checks = new PolicyChecks(spec)
+  const { faults } = checks
+  const isIdUnread = problems.some((problem) => problem.startsWith("id can't"))
+  if (!isIdUnread && (typeof spec.id !== 'string' || !JOB_ID.test(spec.id))) {
+    faults.add('its id must be 1 to 128 letters, digits or any of _ - . : /')
+  }
+  for (const problem of problems) faults.add(problem)
+  if (typeof handler !== 'function') {
+    faults.add(`its handler is ${describe(handler)}; expected a function (ctx, resources) => …`)
+  }
+  checks.oneOf('overlap', spec.overlap, OVERLAPS)
+  if (spec.config !== undefined && !isSchema(spec.config)) {
+    faults.add(`config is ${describe(spec.config)}; expected a zod schema`)
+  }
+  const durations = faults.gather(() => jobDurations(spec), NO_DURATIONS)
+  const windows = windowsOf(checks)
+  const schedule = faults.gather(() => scheduleOf(checks, windows, durations), undefined)
+  const policy = Object.freeze({
+    schedule,
+    windows,
+    jitterMs: jitterMsOf(checks, durations),
+    retry: retryOf(checks, durations),
+    timeoutMs: durations.timeoutMs,
+    misfireGraceMs: durations.misfireGraceMs,
+    misfireLimit: misfireLimitOf(checks),
+    overlap: spec.overlap ?? 'allow',
+    ...admissionOf(checks, windows, durations),
+    dependsOn: dependsOnOf(checks),
+    onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
+    priority: priorityOf(checks),
+  })
+  faults.throwIfAny()
+  return policy
+}
+
+function dependsOnOf(checks: PolicyChecks): readonly string[] {
+  const { dependsOn: upstreams, onUpstreamChange } = checks.spec
+  const faults = checks.faults
+  checks.oneOf('onUpstreamChange', onUpstreamChange, ON_UPSTREAM_CHANGE)
+  if (upstreams === undefined) {
+    if (onUpstreamChange !== undefined) checks.hasNoEffect('onUpstreamChange', 'dependsOn')
+    return []
+  }
+  if (!isList(upstreams)) {
+    faults.add(`dependsOn is ${describe(upstreams)}; expected a list of jobs or their ids`)
+    return []
+  }
+  if (upstreams.length > 0 && checks.spec.windows === undefined) {
+    faults.add('dependsOn needs windows: each waits for the windows that cover it')
+  }
+  const ids = faults.gather(
+    () =>
+      upstreams.map((upstream) => {
+        const id = isObject(upstream) ? propertyOf(upstream, 'id') : upstream
+        if (typeof id === 'string' && JOB_ID.test(id)) return id
+        faults.add(`dependsOn has ${describe(upstream)}; expected a job or the id of one`)
+        return ''
+      }),
+    [],
+  )
+  return Object.freeze([...new Set(ids)])
+}
+
+function priorityOf(checks: PolicyChecks): number {
+  const { priority = 0 } = checks.spec
+  if (isPriority(priority)) return priority
+  checks.faults.add(`priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
+  return 0
+}
+
+function isSchema(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof propertyOf(value, 'safeParse') === 'function'
+}
