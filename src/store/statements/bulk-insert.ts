@@ -20,7 +20,7 @@ export type Columns = ReadonlyMap<string, readonly Cell[]>
  *
  * On MySQL plain values are part of the text, since its driver looks through it for each placeholder. On SQLite all are bound, and the
  * text, which is the same for as many rows of the same kind, stays prepared. A column that holds the same in all rows is written first,
- * its text made once, and bound once on SQLite, where a placeholder has a number.
+ * and its text is made once, unless it is bound.
  *
  * @param ending such as ` RETURNING id`
  */
@@ -37,12 +37,6 @@ export function bulkInsert(dialect: Dialect, table: string, columns: Columns, en
     if (cell instanceof Date) return `'${cell.toISOString().slice(0, 23).replace('T', ' ')}'`
     return PLAIN.test(cell) ? `'${cell}'` : undefined
   }
-  const sharedText = (cell: Cell): string | undefined => {
-    const text = literalOf(cell)
-    if (text !== undefined || isMysql || cell === NOW) return text
-    values.push(cell)
-    return `?${values.length}`
-  }
   const textOf = (cell: Cell): string => {
     const text = literalOf(cell)
     if (text !== undefined) return text
@@ -53,7 +47,7 @@ export function bulkInsert(dialect: Dialect, table: string, columns: Columns, en
   const shared = new Map<string, string>()
   const differing = new Map<string, readonly Cell[]>()
   for (const [name, cells] of columns) {
-    const text = cells.every((cell) => cell === cells[0]) ? sharedText(cells[0] ?? null) : undefined
+    const text = cells.every((cell) => cell === cells[0]) ? literalOf(cells[0] ?? null) : undefined
     if (text === undefined) differing.set(name, cells)
     else shared.set(name, text)
   }
