@@ -11,6 +11,7 @@ import {
   text,
   udpAddress,
 } from './format.ts'
+import { MAX_LEASE } from './max-lease.ts'
 
 /** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` follow it. */
 export const KEYS = {
@@ -27,7 +28,7 @@ export const KEYS = {
     ),
     lease: duration(
       '15s',
-      { min: '2s', max: '10m' },
+      { min: '2s', max: MAX_LEASE },
       'A node that does not renew its lease for so long is taken for dead.',
     ),
     shutdown_timeout: duration(

@@ -15,6 +15,8 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 const PREFIX = 'user:'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
+/** A lease that ends later than any can goes on for this long: its owner, who may have asked for an hour, can renew it meanwhile. */
+const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
@@ -156,7 +158,8 @@ export class Locks extends LoopService {
     if (!this.isRunning) throw stopped(`lock "${name}"`)
     const owner = crypto.randomUUID()
     const sentAt = this.#clock.monotonic()
-    const fence = await this.#locks.acquire(`${PREFIX}${name}`, owner, ttlMs)
+    const lease = { maxMs: MAX_STORED_MS, shortenedMs: Math.max(ttlMs, MIN_SHORTENED_MS) }
+    const fence = await this.#locks.acquire(`${PREFIX}${name}`, owner, ttlMs, lease)
     if (fence === undefined) return undefined
     const lock = new Lock(name, fence, (given) => this.#release(given))
     this.#held.set(lock, { name: `${PREFIX}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })

@@ -70,6 +70,7 @@ export class Recovery extends LoopService {
     const { runs, nodes, events, onRecovered } = this.#parts
     // Whether this node's own lease is lost is for its heartbeat to say: it claims, and has handlers under way, until then.
     const ownId = this.#parts.nodeId()
+    await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
     const { count, nodeIds } = await runs.recover(this.#parts.mostLost, ownId)
     // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.

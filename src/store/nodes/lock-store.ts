@@ -1,11 +1,22 @@
-import { sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
+import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { type Database } from '../connection/database.ts'
+import { type LockTable } from '../tables.ts'
+import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
   /** A UUID that belongs to this one holding. */
   readonly owner: string
+}
+
+/** Of the leases of a lock. */
+export interface LeaseLimits {
+  /** What ends later than this from now was written by nobody who holds the lock. */
+  readonly maxMs: number
+  /** When such a lease ends instead. */
+  readonly shortenedMs: number
 }
 
 /**
@@ -19,8 +30,16 @@ export class LockStore {
     this.#database = database
   }
 
-  /** Takes a lock that is free or expired. Returns its fence, or undefined when somebody else holds it. */
-  async acquire(name: string, owner: string, ttlMs: number): Promise<number | undefined> {
+  /**
+   * Takes a lock that is free or expired. Returns its fence, or undefined when somebody else holds it. A lease that ends later than any
+   * can is reported, and shortened: else a row that was edited by hand would be held for ever by an owner who is dead.
+   */
+  async acquire(
+    name: string,
+    owner: string,
+    ttlMs: number,
+    lease: LeaseLimits = { maxMs: MAX_LEASE_MS, shortenedMs: ttlMs },
+  ): Promise<number | undefined> {
     const { db, dialect } = this.#database
     const taken = await this.#database.retry(() =>
       db
@@ -30,9 +49,37 @@ export class LockStore {
         .where((eb) => eb.or([eb('owner', 'is', null), eb('expires_at', '<', dialect.now())]))
         .executeTakeFirstOrThrow(),
     )
-    const row = await db.selectFrom('piko_lock').select(['owner', 'fence']).where('name', '=', name).executeTakeFirst()
-    if (!row && (await this.#create(name))) return this.acquire(name, owner, ttlMs)
-    return taken.numUpdatedRows > 0n && row?.owner === owner ? row.fence : undefined
+    const row = await db
+      .selectFrom('piko_lock')
+      .select(['name', 'owner', 'fence', 'expires_at'])
+      .select((eb) => eb('expires_at', '>', dialect.nowPlus(lease.maxMs)).as('is_odd'))
+      .where('name', '=', name)
+      .executeTakeFirst()
+    if (!row && (await this.#create(name))) return this.acquire(name, owner, ttlMs, lease)
+    if (taken.numUpdatedRows > 0n && row?.owner === owner) return row.fence
+    if (row && Number(row.is_odd) === 1) await this.#shorten(row, lease)
+    return undefined
+  }
+
+  /** By compare-and-set: a renewal in between stands. */
+  async #shorten(
+    { name, owner, fence, expires_at }: Pick<Selectable<LockTable>, 'name' | 'owner' | 'fence' | 'expires_at'>,
+    { maxMs, shortenedMs }: LeaseLimits,
+  ): Promise<void> {
+    const { db, dialect, broken } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_lock')
+        .set({ expires_at: dialect.nowPlus(shortenedMs) })
+        .where('name', '=', name)
+        .where('owner', '=', owner)
+        .where('fence', '=', fence)
+        .where('expires_at', '>', dialect.nowPlus(maxMs))
+        .executeTakeFirstOrThrow(),
+    )
+    if (numUpdatedRows === 0n) return
+    const terms = { maxMs, endsInMs: shortenedMs, remedy: 'owner = NULL' }
+    broken.report(new OddLease(dialect, 'piko_lock', { name, expires_at }, terms))
   }
 
   /** False when the lock was lost meanwhile. */

@@ -1,4 +1,6 @@
+import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import { type Database } from '../connection/database.ts'
+import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
   readonly id: string
@@ -75,6 +77,33 @@ export class NodeStore {
   async expired(): Promise<NodeRow[]> {
     const { db, dialect } = this.#database
     return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
+  }
+
+  /**
+   * Shortens and reports leases that end later than any can. A node that lives renews its lease within the time that is left; of one
+   * that is dead nobody would ever take the runs.
+   */
+  async shortenOdd(): Promise<void> {
+    const { db, dialect, broken } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'expires_at'])
+      .where('expires_at', '>', dialect.nowPlus(MAX_LEASE_MS))
+      .execute()
+    for (const row of rows) {
+      const { numUpdatedRows } = await this.#database.retry(() =>
+        db
+          .updateTable('piko_node')
+          .set({ expires_at: dialect.nowPlus(MAX_LEASE_MS) })
+          .where('id', '=', row.id)
+          // A renewal in between stands.
+          .where('expires_at', '>', dialect.nowPlus(MAX_LEASE_MS))
+          .executeTakeFirstOrThrow(),
+      )
+      if (numUpdatedRows === 0n) continue
+      const terms = { maxMs: MAX_LEASE_MS, endsInMs: MAX_LEASE_MS, remedy: 'expires_at = heartbeat_at' }
+      broken.report(new OddLease(dialect, 'piko_node', row, terms))
+    }
   }
 
   /** Nodes whose leases have not run out. */

@@ -15,7 +15,14 @@ export class BrokenRow extends PikoError {
   /** Whose job it belongs to, as far as the row that was read says. */
   readonly jobId: string | undefined
 
-  constructor(table: TableName, row: object, faults: readonly Fault[], cause?: unknown) {
+  /** @param textOf the message, when another than that the row is left out */
+  constructor(
+    table: TableName,
+    row: object,
+    faults: readonly Fault[],
+    cause?: unknown,
+    textOf?: (parts: { readonly key: string; readonly wrong: string }) => string,
+  ) {
     const key = keyOf(table, row)
     const wrong =
       faults.length > 0
@@ -25,7 +32,8 @@ export class BrokenRow extends PikoError {
     const columns = faults.map(({ column }) => column)
     super(
       'ROW_BROKEN',
-      `the row of ${table} with ${key} can't be read and is left out: ${wrong}; correct it, as in: UPDATE ${table} SET ${set || '…'} WHERE ${key}`,
+      textOf?.({ key, wrong }) ??
+        `the row of ${table} with ${key} can't be read and is left out: ${wrong}; correct it, as in: UPDATE ${table} SET ${set || '…'} WHERE ${key}`,
       {
         ...(cause !== undefined && { cause }),
         details: { table, key, columns },

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Leader } from '../../../src/engine/node/leader.ts'
 import { type Database } from '../../../src/store/connection/database.ts'
 import { LockStore } from '../../../src/store/nodes/lock-store.ts'
+import { type BrokenRow } from '../../../src/store/values/broken-row.ts'
 import { type EventMap, Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
@@ -97,6 +98,37 @@ describeEachStore((fixture) => {
     await eventually(() => expect(a.leader.isLeader).toBe(false))
     expect(b.leader.isLeader).toBe(true)
     contenders.push(a)
+  })
+
+  it('follows a dead one whose lease somebody has edited to end later than any can, and says so', async () => {
+    const a = await contend(A)
+    const b = await contend(B)
+    await pass(0)
+    const { leader, database } = b
+    const told: BrokenRow[] = []
+    database.broken.onReport = (row) => told.push(row)
+    await a.database.close()
+    for (const until of fixture.name === 'sqlite' ? ['tomorrow', '2999-01-01T00:00:00.000Z'] : ['2999-01-01']) {
+      await database.sql.exec('UPDATE piko_lock SET owner = ?, expires_at = ?', ['dead', until])
+      await pass(TTL)
+      await pass(TTL + 1)
+      await pass(TTL)
+      expect(leader.isLeader).toBe(true)
+      expect(told.splice(0)).toMatchObject([
+        {
+          table: 'piko_lock',
+          columns: ['expires_at'],
+          message: expect.stringMatching(
+            /not believed: expires_at is .*(tomorrow|2999).*UPDATE piko_lock SET owner = NULL WHERE name = 'leader'$/,
+          ) as string,
+        },
+      ])
+    }
+    // One that lives keeps it: its renewal corrects the row.
+    const { epoch } = leader
+    await database.sql.exec('UPDATE piko_lock SET expires_at = ?', ['2999-01-01T00:00:00.000Z'.slice(0, 10)])
+    for (let round = 0; round < 6; round++) await pass(TTL / 3)
+    expect({ epoch: leader.epoch, told }).toEqual({ epoch, told: [] })
   })
 
   it('that stops leaves its place at once', async () => {

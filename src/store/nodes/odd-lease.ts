@@ -1,0 +1,25 @@
+import { describeInstant } from '../../time/instant.ts'
+import { type Dialect } from '../connection/dialect.ts'
+import { BrokenRow } from '../values/broken-row.ts'
+
+/**
+ * A lease that ends later than any can: somebody has edited the row, or the database's clock was far ahead. Its owner may live, and
+ * then renews it; if not, it now ends as any other.
+ */
+export class OddLease extends BrokenRow {
+  /** @param remedy what ends the lease at once, as SQL */
+  constructor(
+    dialect: Pick<Dialect, 'name'>,
+    table: 'piko_lock' | 'piko_node',
+    row: Readonly<Record<string, unknown>> & { readonly expires_at: unknown },
+    { maxMs, endsInMs, remedy }: { readonly maxMs: number; readonly endsInMs: number; readonly remedy: string },
+  ) {
+    const example = dialect.name === 'mysql' ? 'UTC_TIMESTAMP(3)' : `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
+    const expected = `at most ${maxMs / 1_000} s from now, the longest that it can be held without a renewal`
+    const fault = { column: 'expires_at', value: describeInstant(row.expires_at), expected, example }
+    super(table, row, [fault], undefined, ({ key, wrong }) => {
+      const until = `it now ends in ${endsInMs / 1_000} s, unless its owner lives and renews it`
+      return `the lease in the row of ${table} with ${key} is not believed: ${wrong}; ${until}. To end it at once: UPDATE ${table} SET ${remedy} WHERE ${key}`
+    })
+  }
+}
