@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { type Database } from '../../src/store/connection/database.ts'
 import { storeOn } from '../../src/store/store.ts'
+import { poison } from '../support/poison.ts'
 import { describeEachStore, describeSqlite } from '../support/databases.ts'
 
 const HOUR_MS = 3_600_000
@@ -54,5 +55,43 @@ describeEachStore((store) => {
     const found = check(database)
     expect(await found()).toEqual(["piko_job id = 'zero': windows"])
     expect(await found()).toEqual([])
+  })
+
+  it('finds windows that no range and no list holds, those that have yet to run, and runs in no state', async () => {
+    const database = await store.open()
+    await store.empty()
+    const at = database.dialect.instant(new Date())
+    const start = (minute: number) => database.dialect.instant(new Date(Date.UTC(2026, 0, 1, 0, minute)))
+    await database.db
+      .insertInto('piko_job')
+      .values(['a', 'b', 'c'].map((id) => ({ id, created_at: at, updated_at: at, windows: '{}' })))
+      .execute()
+    const window = (job_id: string, minute: number, state: 'succeeded' | 'waiting' = 'succeeded') => ({
+      ...{ job_id, state, updated_at: at, start_at: start(minute), end_at: start(minute + 1) },
+    })
+    const windows = [window('a', 0), window('a', 1), window('b', 0), window('b', 1, 'waiting'), window('c', 0)]
+    await database.db.insertInto('piko_window').values(windows).execute()
+    await database.db
+      .insertInto('piko_run')
+      .values(
+        [1, 2].map((id) => ({ ...queued, id, state: 'succeeded' as const, priority: 0, run_at: at, created_at: at })),
+      )
+      .execute()
+    const [first] = await database.db.selectFrom('piko_window').select('id').orderBy('id').limit(1).execute()
+    const id = (index: number): string => `id = ${(first?.id ?? 0) + index}`
+    const outside = store.name === 'sqlite' ? 'tomorrow' : '0000-00-00 00:00:00'
+    const early = store.name === 'sqlite' ? '' : outside
+    await poison(store, database, 'piko_window', id(0), { column: 'start_at', value: outside })
+    await poison(store, database, 'piko_window', id(2), { column: 'start_at', value: early })
+    await poison(store, database, 'piko_window', id(3), { column: 'wait_at', value: outside })
+    const word = store.name === 'sqlite' ? 'running' : ''
+    await poison(store, database, 'piko_window', id(4), { column: 'state', value: word })
+    await poison(store, database, 'piko_run', 'id = 2', { column: 'state', value: word && 'odd' })
+    expect((await check(database)()).sort()).toEqual([
+      'piko_run id = 2: state',
+      ...[0, 2, 3, 4].map(
+        (index) => `piko_window ${id(index)}: ${['start_at', '', 'start_at', 'wait_at', 'state'][index]}`,
+      ),
+    ])
   })
 })

@@ -54,7 +54,10 @@ export class MigrationLock {
         WHERE id = 1 AND (owner IS NULL OR expires_at < ${dialect.now()})
       `.execute(db),
     )
-    if (numAffectedRows !== 1n) return false
+    if (numAffectedRows !== 1n) {
+      await this.#shorten()
+      return false
+    }
     // A renewal that fails is not the end: the next one, or the next step, finds out whether the lock is still ours.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
@@ -86,6 +89,17 @@ export class MigrationLock {
     await retry(() =>
       sql`UPDATE piko_migration_lock SET owner = NULL WHERE id = 1 AND owner = ${this.#owner}`.execute(db),
     ).catch(() => {})
+  }
+
+  /** A lease that ends later than any can: somebody has edited the row. Who lives renews it. */
+  async #shorten(): Promise<void> {
+    const { db, dialect, retry } = this.#database
+    await retry(() =>
+      sql`
+        UPDATE piko_migration_lock SET expires_at = ${dialect.nowPlus(LEASE_MS)}
+        WHERE id = 1 AND expires_at > ${dialect.nowPlus(2 * LEASE_MS)}
+      `.execute(db),
+    )
   }
 
   async #renew(): Promise<void> {

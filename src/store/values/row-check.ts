@@ -1,8 +1,10 @@
 import { type Kysely, type Selectable } from 'kysely'
+import { RUN_STATES } from '../../run/run.ts'
 import { soundRows } from './broken-row.ts'
 import { type Database } from '../connection/database.ts'
 import { QUEUED, RUNNING } from '../runs/run-states.ts'
 import { type TableName } from './row-rules.ts'
+import { checkWindows } from './window-check.ts'
 import { type BackfillTable, type RunTable } from '../tables.ts'
 
 /** Rows of one statement: a few milliseconds, also on SQLite. */
@@ -13,6 +15,10 @@ const CONFIG_PAGE = 20
 const TAIL = 50
 /** Priorities of one look. */
 const MAX_PRIORITIES = 20
+
+/** Ids of runs of one step, and steps of one look, for states that no index finds. */
+const SPAN = 5_000
+const SPANS = 10
 
 /** Where a look over the runs that are not due has come to. */
 interface QueuePlace {
@@ -26,12 +32,15 @@ interface QueuePlace {
  * `plan_at` never planned, an `expires_at` never over. What claims, plans and lists read they report themselves.
  *
  * Small tables are looked at as a whole, page by page; of the runs those that are under way, and those that are not due, along the index of
- * the queue. Nothing else of the runs is read: their history may be of millions.
+ * the queue; of the windows those that nobody would find. Of the history of runs, which may be of millions, a part is read each time, and
+ * only on SQLite.
  */
 export class RowCheck {
   readonly #database: Database
   #looks: (() => Promise<boolean>)[] = []
   #place: QueuePlace | undefined
+  #windowsAfter: string | undefined
+  #statesFrom = 0
 
   constructor(database: Database) {
     this.#database = database
@@ -59,7 +68,36 @@ export class RowCheck {
       () => this.#running(),
       () => this.#tails(),
       () => this.#notDue(),
+      () => this.#windows(),
+      () => this.#unknownStates(),
     ]
+  }
+
+  async #windows(): Promise<boolean> {
+    this.#windowsAfter = await checkWindows(this.#database, this.#windowsAfter)
+    return this.#windowsAfter !== undefined
+  }
+
+  /** Runs on SQLite whose state is none, which no index finds: a part of all runs each time. MySQL makes empty words of them. */
+  async #unknownStates(): Promise<boolean> {
+    const { db, dialect } = this.#database
+    if (dialect.name === 'mysql') return false
+    const from = this.#statesFrom
+    const { last } = await db
+      .selectFrom('piko_run')
+      .select((eb) => eb.fn.max('id').as('last'))
+      .executeTakeFirstOrThrow()
+    const rows = await db
+      .selectFrom('piko_run')
+      .select(['id', 'state'])
+      .where('id', '>', from)
+      .where('id', '<=', from + SPAN)
+      .where('state', 'not in', RUN_STATES)
+      .limit(PAGE)
+      .execute()
+    this.#report('piko_run', rows)
+    this.#statesFrom = from + SPAN >= (last ?? 0) ? 0 : from + SPAN
+    return this.#statesFrom % (SPANS * SPAN) > 0
   }
 
   /** A table by its key. Of rows with the same first part of the key those beyond a page are left out. */

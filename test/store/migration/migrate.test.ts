@@ -410,6 +410,17 @@ describe('on MySQL', () => {
     await first.release()
   })
 
+  it('does not wait for ever for a lease that somebody has edited to end later than any can', async () => {
+    await MigrationLock.create(database)
+    await database.sql.exec(`UPDATE piko_migration_lock SET owner = 'dead', expires_at = '2999-01-01 00:00:00'`)
+    const lock = new MigrationLock(database)
+    expect(await lock.take()).toBe(false)
+    const left = sql<{
+      s: number
+    }>`SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(3), expires_at) AS s FROM piko_migration_lock`
+    expect((await left.execute(database.db)).rows[0]?.s).toBeLessThanOrEqual(15)
+  })
+
   it('migrates with a single connection', async () => {
     const single = await openDatabase({ mysql: { ...required(options.mysql), poolSize: 1 } })
     onTestFinished(() => single.close())
