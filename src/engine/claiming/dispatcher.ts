@@ -3,6 +3,7 @@ import { describe, PikoError, toError } from '../../errors.ts'
 import { type AdmissionLimits } from '../../run/limits.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type Claim } from '../../run/run.ts'
+import { type Blocked } from '../../store/admission/blocked.ts'
 import { REFUSED_RATE_MS, type RefusedRate } from '../../store/admission/rate-windows.ts'
 import { firstClaimOf } from '../../store/runs/run-row.ts'
 import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
@@ -10,22 +11,32 @@ import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 import { type Executor } from '../execution/executor.ts'
 import { type ClaimSource } from '../execution/taken.ts'
+import { DueTimes } from './due-times.ts'
 import { LeftOut } from './left-out.ts'
+import { Reservations } from './reservations.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 const FIRST_IDLE_MS = 20
-/** Times of planned runs that are remembered. */
-const MAX_HINTS = 1_000
-/** What is known to be due at a time is claimed so long before, as far as nothing is due already. */
+/** Runs are claimed this long before their known due time, provided nothing is due now. */
 const EARLY_MS = 250
 
 type DispatcherExecutor = Pick<
   Executor,
   'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
+
+/** What a step does: wait for a slot, wait a moment, look whether anything is due, or claim. */
+type Mode = 'full' | 'wait' | 'look' | 'claim'
+
+/** How many claims there is room for. */
+interface Room {
+  readonly free: number
+  /** No slot is free: what is claimed waits here for one. */
+  readonly isAhead: boolean
+}
 
 export interface DispatcherOptions {
   readonly pollMs: number
@@ -34,8 +45,8 @@ export interface DispatcherOptions {
 }
 
 /**
- * Claims due runs for the free slots of this node and hands them over. It looks again at once after a full claim or when a
- * slot gets free, a little before a planned run becomes due, and else with a pause that doubles up to the poll interval.
+ * Claims due runs for the free slots of this node and hands them over. It looks again immediately after a full claim or when a slot gets
+ * free, and a little before a planned run becomes due. Otherwise it pauses, twice as long each time, up to the poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #runs: RunStore
@@ -49,10 +60,10 @@ export class Dispatcher extends LoopService {
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
   readonly #limited: readonly { readonly jobId: string }[]
   readonly #leftOut = new LeftOut()
-  /** Times at which runs will be due, and whether they were claimed before, as far as that was possible. */
-  readonly #hints = new Map<number, 'ahead' | 'claimed'>()
+  readonly #due = new DueTimes(EARLY_MS)
+  readonly #reservations = new Reservations()
   readonly #source: ClaimSource = {
-    // Where nothing waits, a free slot is no reason to look.
+    // With an empty queue, a free slot is no reason to look.
     onFree: () => {
       if (!this.#isQueueEmpty) super.wake()
     },
@@ -61,13 +72,10 @@ export class Dispatcher extends LoopService {
     },
     onGivenBack: ({ runAt }) => this.expect([runAt]),
   }
-  /** The last look found nothing, and nothing that is due has been heard of since. */
+  /** The last look found nothing, and no signal of due work has come since. */
   #isQueueEmpty = false
-  /** How often it was heard of something that is due. */
+  /** Signals of due work so far. */
   #heard = 0
-  /** Slots of runs that are being stored as claimed by this node. */
-  #reserved = 0
-  #onNoneReserved: (() => void) | undefined
   #idleMs = FIRST_IDLE_MS
 
   constructor(
@@ -97,7 +105,7 @@ export class Dispatcher extends LoopService {
     this.#limited = [...this.#limits.keys()].map((jobId) => ({ jobId }))
   }
 
-  /** There is new work: look at once. */
+  /** There is new work: look immediately. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     this.#isQueueEmpty = false
@@ -106,25 +114,24 @@ export class Dispatcher extends LoopService {
   }
 
   /**
-   * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node and need not be looked for.
-   * Undefined when it has to queue: others wait already, its job has limits that are counted over all nodes, or no slot is free.
+   * Reserves a slot for a run that is about to be stored, so it is stored as claimed by this node and needs no look. Undefined when the run
+   * has to queue: others wait already, its job has limits that all nodes count, or no slot is free.
    *
    * @returns the node's id; `begin` or `release` must follow
    */
   reserve(run: NewRun): string | undefined {
     const now = this.#clock.now()
     const job = this.#registry.find(run.jobId)
-    const isFree = this.#reserved < this.#executor.freeSlots
+    const isFree = this.#reservations.count < this.#executor.freeSlots
     if (!isFree || !job || job.policy.limits || (run.runAt && run.runAt.getTime() > now)) return undefined
-    if (!this.isRunning || !this.#isQueueEmpty || this.#soonestHint() <= now || !this.#holdsLease()) return undefined
-    this.#reserved += 1
+    if (!this.isRunning || !this.#isQueueEmpty || this.#due.soonest <= now || !this.#holdsLease()) return undefined
+    this.#reservations.take()
     return this.#nodeId()
   }
 
   /** Gives a reserved slot back: its run could not be stored. */
   release(): void {
-    this.#reserved -= 1
-    if (this.#reserved === 0) this.#onNoneReserved?.()
+    this.#reservations.release()
   }
 
   /** Starts a run that was stored as claimed by `nodeId`. */
@@ -133,7 +140,7 @@ export class Dispatcher extends LoopService {
     this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#source)
   }
 
-  /** Runs will be due at these times: look then. */
+  /** Runs will be due at these times: looks then. */
   expect(times: readonly Date[]): void {
     const now = this.#clock.now()
     let isDue = false
@@ -141,50 +148,67 @@ export class Dispatcher extends LoopService {
     for (const time of times) {
       const ms = time.getTime()
       if (ms <= now) isDue = true
-      else if (this.#hints.size < MAX_HINTS || this.#hints.has(ms)) {
-        this.#hints.set(ms, 'ahead')
-        isSooner = true
-      }
+      else if (this.#due.add(ms)) isSooner = true
     }
     if (isDue) this.wake()
     else if (isSooner) super.wake()
   }
 
-  /** Runs that are being stored as claimed begin before the executor is asked to come to its end. */
+  /** Runs that are being stored as claimed begin before the executor stops. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
-    if (this.#reserved > 0 && why === 'stop') await new Promise<void>((resolve) => (this.#onNoneReserved = resolve))
+    if (why === 'stop') await this.#reservations.none()
   }
 
   protected override async step(): Promise<number> {
-    // Without a free slot what is claimed waits here for the next one; never of a job with limits, which count it as running.
-    const isAhead = this.#executor.freeSlots - this.#reserved <= 0
-    const free = (isAhead ? this.#executor.room : this.#executor.freeSlots) - this.#reserved
-    if (free <= 0) {
-      // Not looked, so not known: the next slot that is free is a reason to look, whatever the last look found.
-      this.#isQueueEmpty = false
-      return this.#options.pollMs
+    const room = this.#room()
+    switch (this.#mode(room)) {
+      case 'full':
+        // Not looked, so not known: the next free slot is a reason to look, whatever the last look found.
+        this.#isQueueEmpty = false
+        return this.#options.pollMs
+      case 'wait':
+        return FIRST_IDLE_MS
+      case 'look':
+        return this.#look()
+      case 'claim':
+        return this.#claim(room)
     }
-    // Those that begin now may be over in a moment, and a claim of all their slots costs as much as one of a few.
-    if (free < MAX_RUNS && this.#executor.isBeginning) return FIRST_IDLE_MS
-    // Another node would take the claims away at once.
-    if (!this.#holdsLease()) return FIRST_IDLE_MS
+  }
+
+  #room(): Room {
+    const { freeSlots, room } = this.#executor
+    const reserved = this.#reservations.count
+    const isAhead = freeSlots - reserved <= 0
+    return { isAhead, free: (isAhead ? room : freeSlots) - reserved }
+  }
+
+  #mode({ free }: Room): Mode {
+    if (free <= 0) return 'full'
+    // Runs that begin now may be over in a moment, and one claim for all their slots costs as much as one for a few.
+    if (free < MAX_RUNS && this.#executor.isBeginning) return 'wait'
+    // Another node would immediately take the claims away.
+    if (!this.#holdsLease()) return 'wait'
+    return this.#isQueueEmpty ? 'look' : 'claim'
+  }
+
+  /** One statement says whether a claim is worth its transaction. Slots may be reserved meanwhile, so the next step counts them anew. */
+  async #look(): Promise<number> {
     const heard = this.#heard
-    const now = this.#clock.now()
-    for (const rate of this.#executor.waitingForRates) this.#leftOut.add({ ...rate, retryInMs: FIRST_IDLE_MS }, now)
-    const leftOut = this.#leftOut.at(now)
-    const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
-    const only = this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
-    if (this.#isQueueEmpty) {
-      // One statement tells whether a claim is worth its transaction. Slots may have been reserved meanwhile, so they are counted anew.
-      const look = await this.#runs.look({ except: leftOut, ...only })
-      if (!look.isAnyDue) {
-        await this.#claimEarly(look.now, heard)
-        return this.#rest(heard)
-      }
+    const look = await this.#runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
+    if (look.isAnyDue) {
       this.#isQueueEmpty = false
       return 0
     }
+    await this.#claimEarly(look.now, heard)
+    return this.#rest(heard)
+  }
+
+  async #claim({ free, isAhead }: Room): Promise<number> {
+    const heard = this.#heard
+    const leftOut = this.#currentlyLeftOut()
+    // Claims of a job with limits count as running, so they never wait here for a slot.
+    const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const limit = Math.min(free, MAX_RUNS)
     const nodeId = this.#nodeId()
     const {
@@ -193,11 +217,11 @@ export class Dispatcher extends LoopService {
       refused,
       broken = [],
     } = await this.#runs.claim({
-      ...{ nodeId, limit, except, ...only },
+      ...{ nodeId, limit, except, ...this.#only },
       limits: this.#limits,
       monotonic: () => this.#clock.monotonic(),
     })
-    // From the answer on: a look that comes before the place is free would cost more statements than the answer took.
+    // Counted from the answer: a look before the place is free would cost more statements than the answer took.
     const answeredAt = this.#clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
@@ -206,14 +230,25 @@ export class Dispatcher extends LoopService {
     if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
-      // Behind what was left in the queue other runs may be due; and a full claim hints at more of the same.
+      // Other runs may be due after those that were left in the queue, and a full claim hints at more of the same.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    // What it left aside may be due all the same.
+    // What was left out may be due all the same.
     return isAhead ? this.#options.pollMs : this.#rest(heard)
   }
 
-  /** A place within a rate may open in a moment: its run needs no slot until then. */
+  /** The jobs to which claims are restricted, if they are. */
+  get #only(): { readonly only?: readonly string[] } {
+    return this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
+  }
+
+  #currentlyLeftOut(): Blocked[] {
+    const now = this.#clock.now()
+    for (const rate of this.#executor.waitingForRates) this.#leftOut.add({ ...rate, retryInMs: FIRST_IDLE_MS }, now)
+    return this.#leftOut.at(now)
+  }
+
+  /** A place within a rate may open in a moment. Its run needs no slot until then. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#clock.monotonic()
     const early = new Map<number, Claim[]>()
@@ -228,30 +263,28 @@ export class Dispatcher extends LoopService {
       this.#executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 
-  /** Nothing is due, unless it was heard of meanwhile. */
+  /** Nothing is due, unless a signal came meanwhile. */
   #rest(heard: number): number {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
     const now = this.#clock.now()
-    const soonest = Math.min(now + this.#idleMs, this.#soonestLook(now), this.#leftOut.soonest)
-    for (const time of this.#hints.keys()) if (time <= now) this.#hints.delete(time)
+    const soonest = Math.min(now + this.#idleMs, this.#due.soonestLook(now, FIRST_IDLE_MS), this.#leftOut.soonest)
+    this.#due.forgetPast(now)
     return Math.max(1, soonest - now)
   }
 
   /**
-   * Claims what will be due in a moment: of many runs that are due at one time the last would else wait for the claims of all others.
-   * Behind a run of a job with limits, which is left for its time, nothing of a lower priority is taken.
+   * Claims runs that will be due in a moment. When many runs share a due time, the last one would otherwise wait for the claims of all
+   * others. A run of a job with limits stays for its time, and so does everything of a lower priority.
    *
    * @param now the database's time, at this moment
    */
   async #claimEarly(now: Date, heard: number): Promise<void> {
     const lookedAt = this.#clock.monotonic()
-    const until = this.#clock.now() + EARLY_MS
-    const hinted = [...this.#hints].flatMap(([time, state]) => (time <= until && state === 'ahead' ? time : []))
-    for (const time of hinted) this.#hints.set(time, 'claimed')
+    const soon = this.#due.claimSoon(this.#clock.now())
     let maxPriority: number | undefined
-    while (hinted.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
-      const limit = Math.min(this.#executor.roomForEarly - this.#reserved, MAX_RUNS)
+    while (soon.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
+      const limit = Math.min(this.#executor.roomForEarly - this.#reservations.count, MAX_RUNS)
       if (limit <= 0 || this.#executor.room <= 0) return
       const leftOut = this.#leftOut.at(this.#clock.now())
       const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]
@@ -266,28 +299,26 @@ export class Dispatcher extends LoopService {
         limit,
         early: { aheadMs: EARLY_MS, maxPriority },
         except,
-        ...(this.#options.onlyRegistered && { only: this.#registry.ids }),
+        ...this.#only,
         limits: this.#limits,
       })
       if (broken.length > 0) continue
       this.#leaveOutUnknown(claims)
-      // By the database's clock: this machine's may be another one.
+      // By the database's clock: this machine's may differ.
       for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
         const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
         this.#executor.takeEarly(group, ms, nodeId, this.#source)
       }
       maxPriority ??= leftPriority
-      // A claim that is not full says nothing: others may hold a part of what it looked at.
+      // A claim that is not full says nothing: others may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // Unless another one was heard of meanwhile, there is nothing to look for when the time comes.
+      // Nothing is left to look for when the time comes.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
-      const isCovered = (time: number): boolean =>
-        time <= now.getTime() + EARLY_MS && this.#hints.get(time) === 'claimed'
-      if (isAll) for (const time of hinted) if (isCovered(time)) this.#hints.delete(time)
+      if (isAll) this.#due.done(soon, now.getTime())
       return
     }
-    // What is due goes first; the rest of this after it.
-    for (const time of hinted) this.#hints.set(time, 'ahead')
+    // Due runs take precedence; the rest of these comes after them.
+    this.#due.leave(soon)
   }
 
   #reportRefused({ jobId, key, refusal }: RefusedRate): void {
@@ -300,25 +331,8 @@ export class Dispatcher extends LoopService {
     reportFailure(this.#events, { loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
-  /** The executor gives them back; they are not to come again. */
+  /** The executor gives them back. They must not come again. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
     for (const { jobId } of claims) if (!this.#registry.find(jobId)) this.#leftOut.addForGood(jobId)
-  }
-
-  #soonestHint(): number {
-    let soonest = Infinity
-    for (const time of this.#hints.keys()) soonest = Math.min(soonest, time)
-    return soonest
-  }
-
-  /** One that is overdue is for the next look that finds nothing due. */
-  #soonestLook(now: number): number {
-    let soonest = Infinity
-    for (const [time, state] of this.#hints)
-      soonest = Math.min(
-        soonest,
-        state === 'ahead' ? Math.max(time - EARLY_MS, Math.min(time, now + FIRST_IDLE_MS)) : time,
-      )
-    return soonest
   }
 }

@@ -139,27 +139,17 @@ function isHeld(rule: Rule, value: unknown): boolean {
     case 'word':
       return rule.words.includes(value as string)
     case 'json':
-      return typeof value === 'string' && isJson(value)
+      return typeof value === 'string' && isReadBy(JSON.parse, value)
     case 'schedule':
-      return typeof value === 'string' && (isJson(value) || isCron(value))
+      return typeof value === 'string' && (isReadBy(JSON.parse, value) || isReadBy(storedSchedule, value))
     case 'count':
       return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
   }
 }
 
-function isJson(text: string): boolean {
+function isReadBy(read: (text: string) => unknown, text: string): boolean {
   try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** What people type as a schedule. */
-function isCron(text: string): boolean {
-  try {
-    storedSchedule(text)
+    read(text)
     return true
   } catch {
     return false
@@ -168,6 +158,7 @@ function isCron(text: string): boolean {
 
 function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dialect, 'name'>): Fault {
   const shown = describeInstant(value)
+  const length = `text of ${String(value).length} characters`
   switch (rule.kind) {
     case 'instant':
       return {
@@ -178,10 +169,10 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
     case 'word':
       return { column, value: shown, expected: `one of ${rule.words.join(', ')}`, example: `'${rule.words[0]}'` }
     case 'json':
-      return { column, value: `text of ${String(value).length} characters`, expected: 'JSON', example: "'{}'" }
+      return { column, value: length, expected: 'JSON', example: "'{}'" }
     case 'schedule':
       return {
-        ...{ column, value: `text of ${String(value).length} characters`, example: "'0 0 * * *'" },
+        ...{ column, value: length, example: "'0 0 * * *'" },
         expected: 'the JSON of a schedule, or a cron expression',
       }
     case 'count':

@@ -1,21 +1,19 @@
 import { beforeEach, expect, it } from 'vitest'
-import { Executor } from '../../../src/engine/execution/executor.ts'
+import { type Executor } from '../../../src/engine/execution/executor.ts'
 import { type ClaimSource } from '../../../src/engine/execution/taken.ts'
 import { type AdmissionLimits } from '../../../src/run/limits.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
 import { type Claim, type Run } from '../../../src/run/run.ts'
 import { defineResource } from '../../../src/resource/define-resource.ts'
-import { ResourcePool } from '../../../src/resource/resource-pool.ts'
-import { SinkPool } from '../../../src/sink/sink-pool.ts'
 import { type RateStore } from '../../../src/store/admission/rate-store.ts'
 import { type Starts } from '../../../src/store/admission/rate-starts.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { type EventName, Events } from '../../../src/events.ts'
-import { createLogger } from '../../../src/telemetry/log.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually, Gate } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
+import { executorOn } from '../../support/executor.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 
@@ -38,7 +36,6 @@ describeEachStore((fixture) => {
     clock = new ManualClock()
     store = storeOn(await fixture.open({ clock }))
     await fixture.empty()
-    const log = createLogger({ level: 'silent', json: true, name: 'test' })
     const events = new Events()
     told = []
     calls = []
@@ -70,34 +67,15 @@ describeEachStore((fixture) => {
       defineJob({ id: 'keyed', rate: { rate: '1/s', key: (run) => String(run.input) } }, handler),
     ])
     limits = new Map([...registry].map((job) => [job.id, job.policy.limits!]))
-    const resources = new ResourcePool()
-    const sinks = new SinkPool({ sql: store.database.sql, log })
-    executor = new Executor({
+    executor = executorOn(store, {
       registry,
-      borrow: (map, ctx) => resources.borrow(map, ctx),
-      sinksFor: (map, scope) => sinks.forRun(map, scope),
-      sql: store.database.sql,
-      runs: store.runs,
+      ...{ events, clock, nodeId: () => NODE, holdsLease: () => holdsLease },
       rates: {
         exchange: (requests, monotonic) => {
           exchanges++
           return exchange(requests, monotonic)
         },
       },
-      commit: store.commit,
-      savedConfig: () => undefined,
-      onDeadline: () => {},
-      holdsLease: () => holdsLease,
-      lock: () => Promise.reject(new Error('no lock is asked for')),
-      events,
-      clock,
-      nodeId: () => NODE,
-      runLog: () => log,
-      random: () => 0,
-      graceMs: 100,
-      slots: 10,
-      shutdownTimeoutMs: 1_000,
-      maxOutputBytes: () => store.database.maxValueBytes,
     })
     await store.jobs.register(
       [...registry].map(({ id }) => ({

@@ -1,15 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Executor } from '../../../src/engine/execution/executor.ts'
+import { type Executor } from '../../../src/engine/execution/executor.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
 import { type Claim } from '../../../src/run/run.ts'
-import { ResourcePool } from '../../../src/resource/resource-pool.ts'
-import { SinkPool } from '../../../src/sink/sink-pool.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { type EventName, Events } from '../../../src/events.ts'
-import { createLogger } from '../../../src/telemetry/log.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { describeEachStore } from '../../support/databases.ts'
+import { executorOn } from '../../support/executor.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
@@ -28,36 +26,15 @@ describeEachStore((fixture) => {
     clock = new ManualClock()
     store = storeOn(await fixture.open({ clock }))
     await fixture.empty()
-    const log = createLogger({ level: 'silent', json: true, name: 'test' })
     const events = new Events()
     told = []
     calls = 0
     givenBack = []
     holdsLease = true
     events.onAny((name) => told.push(name))
-    const resources = new ResourcePool()
-    const sinks = new SinkPool({ sql: store.database.sql, log })
-    executor = new Executor({
+    executor = executorOn(store, {
       registry: JobRegistry.of(defineJob({ id: 'a' }, () => void calls++)),
-      borrow: (map, ctx) => resources.borrow(map, ctx),
-      sinksFor: (map, scope) => sinks.forRun(map, scope),
-      sql: store.database.sql,
-      runs: store.runs,
-      rates: store.rates,
-      commit: store.commit,
-      maxOutputBytes: () => store.database.maxValueBytes,
-      savedConfig: () => undefined,
-      onDeadline: () => {},
-      holdsLease: () => holdsLease,
-      lock: () => Promise.reject(new Error('no lock is asked for')),
-      events,
-      clock,
-      nodeId: () => NODE,
-      runLog: () => log,
-      random: () => 0,
-      graceMs: 100,
-      slots: 10,
-      shutdownTimeoutMs: 1_000,
+      ...{ events, clock, nodeId: () => NODE, holdsLease: () => holdsLease },
     })
   })
 

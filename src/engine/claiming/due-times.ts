@@ -1,0 +1,61 @@
+/** Times that are remembered. */
+const MAX_TIMES = 1_000
+
+/** Times at which runs will be due, and which of them were claimed ahead. */
+export class DueTimes {
+  readonly #times = new Map<number, 'ahead' | 'claimed'>()
+  readonly #earlyMs: number
+
+  /** @param earlyMs how long before their time runs are claimed */
+  constructor(earlyMs: number) {
+    this.#earlyMs = earlyMs
+  }
+
+  /** Remembers a time of the future. False when too many are remembered. */
+  add(time: number): boolean {
+    if (this.#times.size >= MAX_TIMES && !this.#times.has(time)) return false
+    this.#times.set(time, 'ahead')
+    return true
+  }
+
+  get soonest(): number {
+    let soonest = Infinity
+    for (const time of this.#times.keys()) soonest = Math.min(soonest, time)
+    return soonest
+  }
+
+  /** When a look is worth while. An overdue time waits for the next look that finds nothing due: `idleMs` at most. */
+  soonestLook(now: number, idleMs: number): number {
+    let soonest = Infinity
+    for (const [time, state] of this.#times)
+      soonest = Math.min(
+        soonest,
+        state === 'ahead' ? Math.max(time - this.#earlyMs, Math.min(time, now + idleMs)) : time,
+      )
+    return soonest
+  }
+
+  forgetPast(now: number): void {
+    for (const time of this.#times.keys()) if (time <= now) this.#times.delete(time)
+  }
+
+  /** Marks the times that come soon as claimed, and returns them. */
+  claimSoon(now: number): number[] {
+    const soon = [...this.#times].flatMap(([time, state]) =>
+      time <= now + this.#earlyMs && state === 'ahead' ? time : [],
+    )
+    for (const time of soon) this.#times.set(time, 'claimed')
+    return soon
+  }
+
+  /** Nothing is left to look for at these times, unless they were added again meanwhile. @param now the database's time */
+  done(times: readonly number[], now: number): void {
+    for (const time of times)
+      if (time <= now + this.#earlyMs && this.#times.get(time) === 'claimed') this.#times.delete(time)
+  }
+
+  /** Runs of these times are left to claim. */
+  leave(times: readonly number[]): void {
+    for (const time of times) this.#times.set(time, 'ahead')
+  }
+}
