@@ -10,7 +10,7 @@ import { StatementSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Piko } from '../src/app/app.ts'
+import { Piko } from '../src/app/piko.ts'
 import { defineJob } from '../src/job/define-job.ts'
 import { type JobDefinition } from '../src/job/spec.ts'
 import { openDatabase } from '../src/store/connection/database.ts'
@@ -141,27 +141,29 @@ const settings = (path: string, more = {}) => ({
 })
 
 async function look(app: Piko): Promise<void> {
-  await measure('runs, limit 100', () => app.runs({ limit: 100 }))
-  await measure('runs, limit 10,000', () => app.runs({ limit: 10_000 }))
-  await measure('runs, limit 100,000', () => app.runs({ limit: 100_000 }))
-  await measure('runs of a job, limit 100', () => app.runs({ jobId: 'mid', limit: 100 }))
-  await measure('runs of a large job, limit 100', () => app.runs({ jobId: 'big', limit: 100 }))
-  await measure('runs of a job without any', () => app.runs({ jobId: 'hours', limit: 100 }))
-  await measure('runs in a state, limit 100', () => app.runs({ state: 'failed', limit: 100 }))
-  await measure('runs in a state, none', () => app.runs({ state: 'skipped', limit: 100 }))
-  await measure('runs of a job in a state', () => app.runs({ jobId: 'big', state: 'failed', limit: 100_000 }))
-  await measure('windows, limit 100', () => app.windows('ledger'))
-  await measure('windows, limit 100,000', () => app.windows('ledger', { limit: 100_000 }))
-  await measure('windows in a state, limit 100,000', () => app.windows('holes', { state: 'failed', limit: 100_000 }))
-  await measure('ledger without a hole', () => app.ledger('ledger'))
-  await measure('ledger of holes', () => app.ledger('holes'))
-  await measure('coverage without a hole', () => app.coverage('ledger'))
-  await measure('coverage of holes, limit 100,000', () => app.coverage('holes', { limit: 100_000 }))
-  await measure('jobs', () => app.jobs())
+  await measure('runs, limit 100', () => app.runs.list({ limit: 100 }))
+  await measure('runs, limit 10,000', () => app.runs.list({ limit: 10_000 }))
+  await measure('runs, limit 100,000', () => app.runs.list({ limit: 100_000 }))
+  await measure('runs of a job, limit 100', () => app.runs.list({ jobId: 'mid', limit: 100 }))
+  await measure('runs of a large job, limit 100', () => app.runs.list({ jobId: 'big', limit: 100 }))
+  await measure('runs of a job without any', () => app.runs.list({ jobId: 'hours', limit: 100 }))
+  await measure('runs in a state, limit 100', () => app.runs.list({ state: 'failed', limit: 100 }))
+  await measure('runs in a state, none', () => app.runs.list({ state: 'skipped', limit: 100 }))
+  await measure('runs of a job in a state', () => app.runs.list({ jobId: 'big', state: 'failed', limit: 100_000 }))
+  await measure('windows, limit 100', () => app.windows.list('ledger'))
+  await measure('windows, limit 100,000', () => app.windows.list('ledger', { limit: 100_000 }))
+  await measure('windows in a state, limit 100,000', () =>
+    app.windows.list('holes', { state: 'failed', limit: 100_000 }),
+  )
+  await measure('ledger without a hole', () => app.windows.summary('ledger'))
+  await measure('ledger of holes', () => app.windows.summary('holes'))
+  await measure('coverage without a hole', () => app.windows.coverage('ledger'))
+  await measure('coverage of holes, limit 100,000', () => app.windows.coverage('holes', { limit: 100_000 }))
+  await measure('jobs', () => app.jobs.list())
   await measure('configs.history, limit 10,000', () => app.configs.history('big', 10_000))
-  await measure('logs, limit 10,000', () => app.logs(1, { limit: 10_000 }))
-  await measure('why of a tick', () => app.why('ledger', '2025-02-01T00:00:00Z'))
-  await measure('preview of a replay', () => app.previewReplay({ state: 'failed' }))
+  await measure('logs, limit 10,000', () => app.runs.logs(1, { limit: 10_000 }))
+  await measure('why of a tick', () => app.jobs.why('ledger', '2025-02-01T00:00:00Z'))
+  await measure('preview of a replay', () => app.runs.replay({ state: 'failed', dryRun: true }))
   await measure('health, metrics', async () => {
     await app.health()
     await app.metrics()
@@ -172,51 +174,51 @@ async function change(app: Piko): Promise<void> {
   const input = { page: 1, shop: 'eu' }
   const items = Array.from({ length: RUNS }, () => ({ input }))
   await measure('enqueueMany of 100,000', () => app.enqueueMany('big', items))
-  await measure('cancelAll of 100,000', () => app.cancelAll({ jobId: 'big' }))
-  await measure('replay of 100,000', () => app.replay({ state: 'cancelled' }))
-  await measure('cancelAll of 100,000 in a state', () => app.cancelAll({ state: 'queued' }))
+  await measure('cancelAll of 100,000', () => app.runs.cancel({ jobId: 'big' }))
+  await measure('replay of 100,000', () => app.runs.replay({ state: 'cancelled' }))
+  await measure('cancelAll of 100,000 in a state', () => app.runs.cancel({ state: 'queued' }))
   const keyed = Array.from({ length: RUNS }, (_, index) => ({ input, idempotencyKey: `key ${index}` }))
   await measure('enqueueMany of 100,000 keys', () => app.enqueueMany('big', keyed))
   await measure('enqueueMany of 100,000 known keys', () => app.enqueueMany('big', keyed))
-  await measure('prune of a rare job, dry', () => app.prune({ olderThan: '1d', jobId: 'hours', dryRun: true }))
-  await measure('prune, dry', () => app.prune({ olderThan: '1d', dryRun: true }))
-  await measure('prune', () => app.prune({ olderThan: '1d' }))
+  await measure('prune of a rare job, dry', () => app.runs.prune({ olderThan: '1d', jobId: 'hours', dryRun: true }))
+  await measure('prune, dry', () => app.runs.prune({ olderThan: '1d', dryRun: true }))
+  await measure('prune', () => app.runs.prune({ olderThan: '1d' }))
 }
 
 async function backfills(app: Piko): Promise<void> {
   for (const jobId of ['hours', 'minutes']) {
     await measure(`preview of a year of ${jobId}`, async () => {
-      for await (const _ of app.previewBackfill(jobId, YEAR));
+      for await (const _ of app.backfills.preview(jobId, YEAR));
     })
     await measure(`backfill of a year of ${jobId}, its first seconds`, async () => {
-      await app.backfill(jobId, YEAR)
+      await app.backfills.create(jobId, YEAR)
       await sleep(2_000)
     })
-    await measure(`its status and the list`, () => app.backfills())
+    await measure(`its status and the list`, () => app.backfills.list())
     await measure(`its cancel`, async () => {
-      const [newest] = await app.backfills({ limit: 1 })
-      await (await app.findBackfill(newest?.id ?? 0)).cancel()
+      const [newest] = await app.backfills.list({ limit: 1 })
+      await app.backfills.cancel(newest?.id ?? 0)
     })
   }
   const ofAll = { from: START, to: new Date(START.getTime() + RUNS * MINUTE_MS) }
   await measure('backfill of 100,000 failed windows, its first seconds', async () => {
-    await app.backfill('minutes', { ...ofAll, only: 'failed' })
+    await app.backfills.create('minutes', { ...ofAll, only: 'failed' })
     await sleep(2_000)
   })
   await measure('100,000 dependents become stale', async () => {
-    await app.backfill('year', { from: '2024-01-01T00:00:00Z', to: '2024-12-31T00:00:00Z', only: 'all' })
+    await app.backfills.create('year', { from: '2024-01-01T00:00:00Z', to: '2024-12-31T00:00:00Z', only: 'all' })
     for (;;) {
-      const { counts } = await app.ledger('after_year')
+      const { counts } = await app.windows.summary('after_year')
       if (counts.stale === RUNS) break
       await sleep(100)
     }
   })
   await measure('100,000 windows wait for others', async () => {
-    await app.backfill('up', { ...ofAll, only: 'all' })
+    await app.backfills.create('up', { ...ofAll, only: 'all' })
     await sleep(5_000)
   })
   await app.sql.exec(`UPDATE piko_window SET backfill_id = 1 WHERE job_id = 'ledger'`)
-  await measure('backfill with 100,000 windows, its status', async () => (await app.findBackfill(1)).status())
+  await measure('backfill with 100,000 windows, its status', () => app.backfills.show(1))
 }
 
 async function oneRound(): Promise<void> {
@@ -269,8 +271,8 @@ async function recover(path: string): Promise<void> {
   await measure('recovery and execution of 20,000 runs', async () => {
     await node.start()
     for (;;) {
-      const open = await node.runs({ jobId: 'mid', state: 'running', limit: 1 })
-      const queued = await node.runs({ jobId: 'mid', state: 'queued', limit: 1 })
+      const open = await node.runs.list({ jobId: 'mid', state: 'running', limit: 1 })
+      const queued = await node.runs.list({ jobId: 'mid', state: 'queued', limit: 1 })
       if (open.length + queued.length === 0) break
       await sleep(100)
     }
@@ -332,7 +334,7 @@ async function manyJobs(path: string): Promise<void> {
     }
   })
   await measure('metrics of 10,000 jobs', async () => void (await app?.metrics()))
-  await measure('jobs, 10,000', async () => void (await app?.jobs()))
+  await measure('jobs, 10,000', async () => void (await app?.jobs.list()))
   await app?.stop()
 }
 

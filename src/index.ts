@@ -60,7 +60,23 @@ export { type OffloadOptions } from './offload/offload-pool.ts'
 export { loadSettings } from './settings/load.ts'
 export { type Settings } from './settings/settings.ts'
 export { type RunLogLevel, type RunLogLine } from './run/run-log.ts'
-export { type PruneOptions, type Why } from './operations/run-control.ts'
+export { type RunDetails, type Runs } from './operations/runs.ts'
+export {
+  type BackfillWait,
+  type LockFilter,
+  type PreviewOptions,
+  type PruneOptions,
+  type ReplayOptions,
+} from './operations/operation-options.ts'
+export { type Jobs } from './operations/jobs.ts'
+export { type Why } from './operations/why.ts'
+export { type Schedules } from './operations/schedules.ts'
+export { type Windows } from './operations/windows.ts'
+export { type HeldNamedLock, type NamedLocks } from './operations/named-locks.ts'
+export { type Nodes } from './operations/nodes.ts'
+export { type NodeStatus } from './store/nodes/node-store.ts'
+export { type JobRow } from './store/jobs/job-row.ts'
+export { type Preview, type PreviewTick } from './time/preview.ts'
 export { type RunLogFilter } from './store/history/run-log-store.ts'
 export { type BackfillFilter } from './store/backfills/backfill-store.ts'
 export { type ConfigVersion } from './store/jobs/config-store.ts'
@@ -76,8 +92,9 @@ export { type CoverageFilter, type LedgerSpan } from './store/windows/ledger-spa
 export { type LedgerSummary, type LedgerWindow, type WindowFilter } from './store/windows/window-store.ts'
 export { type EventMap, type EventName, type Events } from './events.ts'
 
-export { type Health, Piko } from './app/app.ts'
-export { type Backfill, type BackfillWindow } from './operations/backfill-control.ts'
+export { Piko } from './app/piko.ts'
+export { type Health } from './app/health.ts'
+export { type Backfill, type Backfills, type BackfillWindow } from './operations/backfills.ts'
 export { type BackfillStatus } from './operations/backfill-status.ts'
 export { type Configs } from './operations/configs.ts'
 export { RunFailedError } from './operations/client.ts'

@@ -31,17 +31,17 @@ export default async function backfill(config: SystemConfig): Promise<Found> {
   const range = { from: FROM, to: new Date(FROM.getTime() + windows * MINUTE_MS) }
   const dry = meter()
   let listed = 0
-  for await (const _ of app.previewBackfill('minutes', range)) listed += 1
+  for await (const _ of app.backfills.preview('minutes', range)) listed += 1
   const dryCpuS = dry()
   const dryRssMb = peakRssMb()
   const planning = meter()
   const began = performance.now()
-  const made = await app.backfill('minutes', { ...range, parallel: PARALLEL })
+  const made = await app.backfills.create('minutes', { ...range, parallel: PARALLEL })
   const { succeeded } = await made.wait()
   const cpuS = planning()
   const tookS = (performance.now() - began) / 1_000
   if (listed !== windows || succeeded !== windows) throw new Error(`${listed} windows listed, ${succeeded} run`)
-  await app.cancel(held.id)
+  await app.runs.cancel(held.id)
   executes.disconnect()
   await once(executes, 'exit')
   await app.stop()

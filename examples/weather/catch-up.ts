@@ -32,7 +32,7 @@ export async function catchUp(
   let movedAt = performance.now()
   let hasReported = false
   for (;;) {
-    const { counts } = await app.ledger(jobId)
+    const { counts } = await app.windows.summary(jobId)
     const { succeeded, failed, cancelled, skipped } = counts
     const done = succeeded + failed + cancelled + skipped
     options.onProgress(done)
@@ -48,6 +48,6 @@ export async function catchUp(
 }
 
 async function runningElsewhere(app: Piko, jobId: string, limit: number, own: ReadonlySet<number>): Promise<number> {
-  const pending = await app.windows(jobId, { state: 'pending', limit })
+  const pending = await app.windows.list(jobId, { state: 'pending', limit })
   return pending.filter(({ state, runId }) => state === 'running' && runId !== undefined && !own.has(runId)).length
 }

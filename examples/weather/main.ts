@@ -78,7 +78,7 @@ async function fetchAll(app: Piko, file: WeatherFile): Promise<Summary> {
       ),
   }).finally(() => progress?.stop())
   const wallMs = performance.now() - startedAt
-  const failures = await app.windows(weather.id, { state: 'failed', limit: TOTAL })
+  const failures = await app.windows.list(weather.id, { state: 'failed', limit: TOTAL })
   const settled = run.succeeded + run.failed
   return {
     store: app.storeLocation,
@@ -93,7 +93,7 @@ async function fetchAll(app: Piko, file: WeatherFile): Promise<Summary> {
 
 /** Windows that used up their retries in an earlier run of the demo get another one. */
 async function retryFailed(app: Piko): Promise<void> {
-  const failed = await app.windows(weather.id, { state: 'failed', limit: TOTAL })
+  const failed = await app.windows.list(weather.id, { state: 'failed', limit: TOTAL })
   if (failed.length > 0) say(`${failed.length} windows had failed before; they are run again`)
   await Promise.all(failed.map(({ start }) => app.run(weather.id, { window: start })))
 }

@@ -1,4 +1,4 @@
-import { type Piko } from '../app/app.ts'
+import { type Piko } from '../app/piko.ts'
 import { type JobSource } from '../job/job-source.ts'
 import { type SettingsOverrides } from '../settings/keys.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
@@ -15,7 +15,7 @@ export async function withAppOn<T>(
   work: (app: Piko) => Promise<T>,
   jobs: JobSource = [],
 ): Promise<T> {
-  const { Piko } = await import('../app/app.ts')
+  const { Piko } = await import('../app/piko.ts')
   const app = new Piko({ jobs, execute: false, settings })
   try {
     await app.start()

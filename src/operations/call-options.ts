@@ -19,12 +19,17 @@ import { Service } from '../service/service.ts'
 import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
 import { type CancelFilter } from '../store/runs/cancel-store.ts'
 import { type CoverageFilter } from '../store/windows/ledger-spans.ts'
-import { type ReplayFilter } from '../store/runs/replay-store.ts'
 import { type RunLogFilter } from '../store/history/run-log-store.ts'
 import { type RunFilter } from '../store/runs/list-runs.ts'
 import { type WindowState } from '../store/tables.ts'
 import { type WindowFilter } from '../store/windows/window-store.ts'
-import { type PruneOptions } from './run-control.ts'
+import {
+  type BackfillWait,
+  type LockFilter,
+  type PreviewOptions,
+  type PruneOptions,
+  type ReplayOptions,
+} from './operation-options.ts'
 import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './run-request.ts'
 import { type BackfillRequest } from './backfill-request.ts'
 
@@ -47,6 +52,16 @@ const item: OptionChecks<EnqueueItem> = {
   idempotencyKey: anything,
 }
 
+const backfill: OptionChecks<BackfillRequest> = {
+  from: anything,
+  to: anything,
+  parallel: anything,
+  order: anything,
+  only: anything,
+  config: anything,
+  priority: anything,
+}
+
 /**
  * The options of every call of an app. A misspelt one would mean: no limit, no filter, all runs. What has a check of its own further
  * down (instants, durations, configs, keys) is `anything` here.
@@ -57,45 +72,45 @@ const CALLS = {
   run: { ...item, window: anything, wait: flag, signal: anAbortSignal } satisfies OptionChecks<RunOptions>,
   enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
-  runs: { jobId: aText, state: oneOf(...RUN_STATES), limit } satisfies OptionChecks<RunFilter>,
-  cancelAll: { ids: anything, jobId: aText, state: oneOf('queued', 'running') } satisfies OptionChecks<CancelFilter>,
-  replay: {
+  'runs.list': { jobId: aText, state: oneOf(...RUN_STATES), limit } satisfies OptionChecks<RunFilter>,
+  'runs.cancel': {
+    ids: anything,
+    jobId: aText,
+    state: oneOf('queued', 'running'),
+  } satisfies OptionChecks<CancelFilter>,
+  'runs.replay': {
     ids: anything,
     jobId: aText,
     state: oneOf('failed', 'cancelled'),
     since: anything,
-  } satisfies OptionChecks<ReplayFilter>,
-  logs: {
+    dryRun: flag,
+  } satisfies OptionChecks<ReplayOptions>,
+  'runs.logs': {
     attempt: wholeNumber(0),
     level: oneOf(...RUN_LOG_LEVELS),
     after: wholeNumber(0),
     limit,
   } satisfies OptionChecks<RunLogFilter>,
-  prune: {
+  'runs.prune': {
     olderThan: anything,
     states: listOf('states', oneOf(...ENDED_STATES)),
     jobId: aText,
     dryRun: flag,
   } satisfies OptionChecks<PruneOptions>,
-  windows: {
+  'windows.list': {
     state: oneOf(...Object.keys(WINDOW_STATES)),
     from: anything,
     to: anything,
     limit,
   } satisfies OptionChecks<WindowFilter>,
-  coverage: { from: anything, to: anything, limit } satisfies OptionChecks<CoverageFilter>,
-  backfill: {
-    from: anything,
-    to: anything,
-    parallel: anything,
-    order: anything,
-    only: anything,
-    config: anything,
-    priority: anything,
-  } satisfies OptionChecks<BackfillRequest>,
-  backfills: { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
-  'backfill.wait': { signal: anAbortSignal, onProgress: aFunction },
-  'configs.save': { effectiveFrom: anything },
+  'windows.coverage': { from: anything, to: anything, limit } satisfies OptionChecks<CoverageFilter>,
+  'backfills.create': backfill,
+  'backfills.preview': backfill,
+  'backfills.list': { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
+  'backfills.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BackfillWait>,
+  'configs.set': { effectiveFrom: anything },
+  'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
+  'locks.list': { limit } satisfies OptionChecks<LockFilter>,
 }
 
 /**
@@ -104,7 +119,7 @@ const CALLS = {
  * @throws PikoError `USAGE` naming everything that is wrong with them
  */
 export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
-  return checkedCall(nameOf(call), CALLS[call], given)
+  return checkedCall(`app.${call}`, CALLS[call], given)
 }
 
 const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
@@ -115,10 +130,6 @@ export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): voi
   if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
   const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES
   for (const name of Object.keys(given)) {
-    if (!names.has(name)) throw wrongCall(nameOf(call), unknownOptions(given, [...names]))
+    if (!names.has(name)) throw wrongCall(`app.${call}`, unknownOptions(given, [...names]))
   }
-}
-
-function nameOf(call: string): string {
-  return call.startsWith('backfill.') ? call : `app.${call}`
 }

@@ -1,20 +1,29 @@
-import { type JobRegistry } from '../job/registry.ts'
-import { type ConfigStore, type ConfigVersion } from '../store/jobs/config-store.ts'
-import { optionsOf } from './call-options.ts'
-import { type ConfigWatcher } from '../engine/node/config-watcher.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
 import { parseConfig, storableConfig } from '../job/run-config.ts'
+import { type ConfigVersion } from '../store/jobs/config-store.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
+import { optionsOf } from './call-options.ts'
+import { type Reach } from './reach.ts'
 
-/** Configuration of jobs at run time: every node takes a new version up within a poll, without a deploy. */
+/** Configuration of jobs at run time: `app.configs`. Every node takes a new version up within a poll, without a deploy. */
 export class Configs {
-  readonly #registry: JobRegistry
-  readonly #store: ConfigStore
-  readonly #watcher: ConfigWatcher
+  readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
 
-  constructor(registry: JobRegistry, store: ConfigStore, watcher: ConfigWatcher) {
-    this.#registry = registry
-    this.#store = store
-    this.#watcher = watcher
+  constructor(reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>) {
+    this.#reach = reach
+  }
+
+  /** The version in force on this node, or undefined: the schema's defaults count. @throws PikoError `JOB_UNKNOWN` */
+  async show(jobId: string): Promise<ConfigVersion | undefined> {
+    const { registry, configs } = this.#reach()
+    registry.get(jobId)
+    return configs.inForce(jobId)
+  }
+
+  /** Versions of a job, newest first. @param limit default 100 @throws PikoError `JOB_UNKNOWN` */
+  async history(jobId: string, limit?: number): Promise<ConfigVersion[]> {
+    const { registry, store } = this.#reach()
+    registry.get(jobId)
+    return store.configs.history(jobId, limit)
   }
 
   /**
@@ -24,15 +33,16 @@ export class Configs {
    * @param options.effectiveFrom when it comes into force, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
    */
-  async save(
+  async set(
     jobId: string,
     config: unknown,
     options: { readonly effectiveFrom?: InstantInput } = {},
   ): Promise<ConfigVersion> {
-    const { effectiveFrom: from } = optionsOf('configs.save', options)
-    const stored = storableConfig(this.#registry.get(jobId), config ?? {})
+    const { registry, store } = this.#reach()
+    const { effectiveFrom: from } = optionsOf('configs.set', options)
+    const stored = storableConfig(registry.get(jobId), config ?? {})
     const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    return this.#known(this.#store.save(jobId, stored, effectiveFrom))
+    return this.#known(store.configs.save(jobId, stored, effectiveFrom))
   }
 
   /**
@@ -41,25 +51,14 @@ export class Configs {
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`
    */
   async rollback(jobId: string, version: number): Promise<ConfigVersion> {
-    const job = this.#registry.get(jobId)
-    return this.#known(this.#store.rollback(jobId, version, (config) => void parseConfig(job, config)))
-  }
-
-  /** Versions of a job, newest first; 100 unless told otherwise. */
-  async history(jobId: string, limit?: number): Promise<ConfigVersion[]> {
-    this.#registry.get(jobId)
-    return this.#store.history(jobId, limit)
-  }
-
-  /** The version in force on this node, or undefined: the schema's defaults count. */
-  current(jobId: string): ConfigVersion | undefined {
-    this.#registry.get(jobId)
-    return this.#watcher.inForce(jobId)
+    const { registry, store } = this.#reach()
+    const job = registry.get(jobId)
+    return this.#known(store.configs.rollback(jobId, version, (config) => void parseConfig(job, config)))
   }
 
   async #known(saved: Promise<ConfigVersion>): Promise<ConfigVersion> {
     const version = await saved
-    await this.#watcher.refresh()
+    await this.#reach().configs.refresh()
     return version
   }
 }

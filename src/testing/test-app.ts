@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkedOptions } from '../app/check-options.ts'
-import { Piko } from '../app/app.ts'
+import { Piko } from '../app/piko.ts'
 import { type PikoOptions } from '../app/piko-options.ts'
 
 export interface TestAppOptions extends PikoOptions {

@@ -44,7 +44,7 @@ describeEachStore((store) => {
         kind: 'manual',
         error: undefined,
       })
-      expect(await app.findRun(run.id)).toEqual(run)
+      expect(await app.runs.show(run.id)).toMatchObject(run)
     })
 
     it('comes back as queued to the one who does not wait, who may wait for it later', async () => {
@@ -94,7 +94,7 @@ describeEachStore((store) => {
       expect(error.code).toBe('CONFIG_INVALID')
       expect(error.message).toContain('the config {"shop":"mars"} of job "schema" does not fit its schema: shop: ')
       expect((await rejected(app.run('free', { config: 'eu' }))).code).toBe('CONFIG_INVALID')
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
     })
 
     it.each([
@@ -109,7 +109,7 @@ describeEachStore((store) => {
       const run = await app.waitFor(id)
       expect(run).toMatchObject({ state: 'failed', attempt: 1, error: { code: 'CONFIG_INVALID' } })
       expect(await app.run('other', { wait: true })).toMatchObject({ output: 'went on' })
-      expect((await app.runs()).map((one) => one.id)).toContain(id)
+      expect((await app.runs.list()).map((one) => one.id)).toContain(id)
     })
 
     it('runs not before its time', async () => {
@@ -143,7 +143,7 @@ describeEachStore((store) => {
         one.status === 'fulfilled' ? one.value.output : (one.reason as Error & { code: string }).code,
       )
       expect(codes).toEqual([1, 'USAGE', 'USAGE', 'USAGE', 'USAGE', 'CONFIG_INVALID', 6])
-      expect(await app.runs()).toHaveLength(2)
+      expect(await app.runs.list()).toHaveLength(2)
     })
 
     it('is stored with many others whose inputs are together more than one statement takes', async () => {
@@ -358,7 +358,7 @@ describeEachStore((store) => {
       await over.pass()
       await app.run('next', { wait: true })
       await eventually(() => expect(settled.map((one) => one.jobId)).toEqual(['next']))
-      expect(await app.findRun(run.id)).toEqual(run)
+      expect(await app.runs.show(run.id)).toMatchObject(run)
     })
   })
 
@@ -404,7 +404,7 @@ describeEachStore((store) => {
       )
       expect(await app.run('a', { wait: true })).toMatchObject({ output: 'ran' })
       await eventually(async () => {
-        expect(await app.findRun(id)).toMatchObject({
+        expect(await app.runs.show(id)).toMatchObject({
           state: 'queued',
           attempt: 0,
           nodeId: undefined,
@@ -412,9 +412,9 @@ describeEachStore((store) => {
         })
       })
       // Looked at once and then left alone for a while: the fence tells how often it was claimed.
-      const fence = (await app.findRun(id))?.fence
+      const fence = (await app.runs.show(id)).fence
       for (let round = 0; round < 5; round++) await app.run('a', { wait: true })
-      expect((await app.findRun(id))?.fence).toBe(fence)
+      expect((await app.runs.show(id)).fence).toBe(fence)
     })
 
     it('never runs more of a job at once than its concurrency, and other jobs beside it', async () => {
@@ -473,7 +473,7 @@ describeEachStore((store) => {
       })
       const apps = [await startApp(store.options, tick), await startApp(store.options, tick)]
       const runs = await eventually(async () => {
-        const succeeded = await apps[0]!.runs({ jobId: 'tick', state: 'succeeded' })
+        const succeeded = await apps[0]!.runs.list({ jobId: 'tick', state: 'succeeded' })
         expect(succeeded.length).toBeGreaterThanOrEqual(4)
         return succeeded
       })
@@ -492,7 +492,7 @@ describeEachStore((store) => {
       )
       const events = recordEvents(app, 'tick.skipped')
       await eventually(() => expect(events.length).toBeGreaterThanOrEqual(3))
-      const runs = await app.runs({ jobId: 'a' })
+      const runs = await app.runs.list({ jobId: 'a' })
       expect(runs.filter((run) => run.state !== 'skipped')).toHaveLength(1)
       expect(new Set(runs.filter((run) => run.state === 'skipped').map((run) => run.reason))).toEqual(
         new Set(['overlap']),
@@ -501,7 +501,7 @@ describeEachStore((store) => {
       expect(ticks).toEqual(ticks.map((_, index) => ticks[0]! + index * 100))
       gate.open()
       await eventually(async () =>
-        expect((await app.runs({ jobId: 'a', state: 'succeeded' })).length).toBeGreaterThan(1),
+        expect((await app.runs.list({ jobId: 'a', state: 'succeeded' })).length).toBeGreaterThan(1),
       )
     })
 
@@ -519,7 +519,7 @@ describeEachStore((store) => {
         .execute()
       const app = await startApp(store.options, job)
       const runs = await eventually(async () => {
-        const all = await app.runs({ jobId: 'a' })
+        const all = await app.runs.list({ jobId: 'a' })
         expect(all.filter((run) => run.state === 'succeeded').length).toBeGreaterThanOrEqual(2)
         return all
       })
@@ -535,9 +535,9 @@ describeEachStore((store) => {
         defineJob({ id: 'rewound', every: '200ms' }, () => {}),
         defineJob({ id: 'other', every: '200ms' }, () => {}),
       ])
-      const countOf = async (jobId: string) => (await app.runs({ jobId, state: 'succeeded' })).length
+      const countOf = async (jobId: string) => (await app.runs.list({ jobId, state: 'succeeded' })).length
       await eventually(async () => expect(await countOf('rewound')).toBeGreaterThanOrEqual(2))
-      const [oldest] = (await app.runs({ jobId: 'rewound' })).slice(-1)
+      const [oldest] = (await app.runs.list({ jobId: 'rewound' })).slice(-1)
       const before = [await countOf('rewound'), await countOf('other')] as const
       const instant = database.dialect.instant(oldest!.tick!)
       await database.db
@@ -549,7 +549,7 @@ describeEachStore((store) => {
         expect(await countOf('rewound')).toBeGreaterThan(before[0] + 1)
         expect(await countOf('other')).toBeGreaterThan(before[1] + 1)
       })
-      const ticks = ticksOf(await app.runs({ jobId: 'rewound' }))
+      const ticks = ticksOf(await app.runs.list({ jobId: 'rewound' }))
       expect(ticks).toEqual(ticks.map((_, index) => ticks[0]! + index * 200))
     })
   })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Piko } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/piko.ts'
 import { type PikoError } from '../../src/errors.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { Service } from '../../src/service/service.ts'

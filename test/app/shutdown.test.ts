@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Piko } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { defineResource } from '../../src/resource/define-resource.ts'
 import { type Database } from '../../src/store/connection/database.ts'
@@ -178,9 +178,15 @@ describeEachStore((store) => {
       await app.stop()
       expect(stops).toHaveLength(1)
       const refused = await Promise.all(
-        [app.run('a'), app.waitFor(1), app.findRun(1), app.runs(), app.jobs(), app.windows('a'), app.ledger('a')].map(
-          rejected,
-        ),
+        [
+          app.run('a'),
+          app.waitFor(1),
+          app.runs.show(1),
+          app.runs.list(),
+          app.jobs.list(),
+          app.windows.list('a'),
+          app.windows.summary('a'),
+        ].map(rejected),
       )
       expect(new Set(refused.map((error) => error.code))).toEqual(new Set(['STOPPED']))
       expect((await rejected(app.start())).message).toBe('this app was stopped; make a new Piko to start again')

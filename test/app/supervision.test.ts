@@ -70,7 +70,7 @@ describeEachStore((fixture) => {
       expect(runs.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
       expect(ids.length).toBeGreaterThanOrEqual(names.length * 10)
       expect([...executions.values()].every((count) => count === 1)).toBe(true)
-      expect(await app.runs({ state: 'running' })).toEqual([])
+      expect(await app.runs.list({ state: 'running' })).toEqual([])
       const { body } = await app.metrics()
       for (const name of names) {
         expect(body).toContain(`piko_service_restarted_total{service="Piko/${name}"} 1`)

@@ -246,14 +246,20 @@ class Conductor {
     const instant = (ms: number): string => new Date(this.#startedAtMs + ms).toISOString()
     switch (kind) {
       case 'override':
-        return client.setSchedule('changing', { kind: 'every', everyMs, anchor: instant(-PAST_MS) })
+        return client.schedules.set('changing', { kind: 'every', everyMs, anchor: instant(-PAST_MS) })
       case 'clear':
-        return client.clearSchedule('changing')
+        return client.schedules.clear('changing')
       case 'code':
         for (const { process } of this.#nodes) process.reschedule(everyMs)
         return
       case 'backfill':
-        await client.backfill('changing', { from: instant(fromMs), to: instant(toMs), only, order, parallel: 8 })
+        await client.backfills.create('changing', {
+          from: instant(fromMs),
+          to: instant(toMs),
+          only,
+          order,
+          parallel: 8,
+        })
     }
   }
 

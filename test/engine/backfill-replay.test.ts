@@ -15,15 +15,17 @@ describeEachStore((store) => {
         if (!isMended && window.start.getUTCHours() === 2) throw new Error('no such shop')
       }),
     )
-    const backfill = await app.backfill('sync', { from: windows.start, to: windows.end, parallel: 5 })
+    const backfill = await app.backfills.create('sync', { from: windows.start, to: windows.end, parallel: 5 })
     expect(await backfill.wait()).toMatchObject({ state: 'failed', done: 5, failed: 1 })
 
-    expect(await app.replay({ jobId: 'sync' })).toMatchObject({ count: 1 })
+    expect(await app.runs.replay({ jobId: 'sync' })).toMatchObject({ count: 1 })
     expect(await backfill.wait()).toMatchObject({ state: 'failed', done: 5, failed: 1 })
 
     isMended = true
-    await app.replay({ jobId: 'sync' })
+    await app.runs.replay({ jobId: 'sync' })
     expect(await backfill.wait()).toMatchObject({ state: 'succeeded', done: 5, failed: 0 })
-    expect(await app.backfills()).toMatchObject([{ state: 'succeeded', done: 5, total: 5, failed: 0, succeeded: 5 }])
+    expect(await app.backfills.list()).toMatchObject([
+      { state: 'succeeded', done: 5, total: 5, failed: 0, succeeded: 5 },
+    ])
   })
 })

@@ -39,19 +39,19 @@ describeEachStore((fixture) => {
       hours((start) => void seen.push(start)),
     )
     const changed = nextEvent(app, 'backfill.changed', ({ state }) => state === 'succeeded')
-    const backfill = await app.backfill('hours', { from: START, to: END })
+    const backfill = await app.backfills.create('hours', { from: START, to: END })
     const status = await backfill.wait()
     expect(seen).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
     expect(status).toMatchObject({ state: 'succeeded', total: 48, planned: 48, succeeded: 48, failed: 0, done: 48 })
     expect(status.ratePerSecond).toBeGreaterThan(0)
     expect(await changed).toMatchObject({ backfillId: backfill.id, jobId: 'hours' })
     // The priority puts it behind live work.
-    expect((await app.runs({ limit: 1 }))[0]).toMatchObject({
+    expect((await app.runs.list({ limit: 1 }))[0]).toMatchObject({
       kind: 'backfill',
       priority: 10_000,
       backfillId: backfill.id,
     })
-    expect((await app.backfills({ state: 'succeeded' })).map(({ id }) => id)).toEqual([backfill.id])
+    expect((await app.backfills.list({ state: 'succeeded' })).map(({ id }) => id)).toEqual([backfill.id])
   })
 
   it('takes the newest first, no more than so many at once whatever windows.parallel says, with its own config', async () => {
@@ -70,7 +70,7 @@ describeEachStore((fixture) => {
       }),
     )
     const request = { from: START, to: hour(24), order: 'newest', parallel: 3, config: { shop: 'us' } } as const
-    const status = await (await app.backfill('hours', request)).wait()
+    const status = await (await app.backfills.create('hours', request)).wait()
     expect(status).toMatchObject({ state: 'succeeded', total: 24, succeeded: 24 })
     expect(seen.slice(0, 3).toSorted()).toEqual([hour(21), hour(22), hour(23)])
     expect(most).toBe(3)
@@ -89,10 +89,10 @@ describeEachStore((fixture) => {
     )
     const range = { from: START, to: hour(6), parallel: 10 }
     const previewed = async (only: 'missing' | 'failed' | 'all') =>
-      (await collect(app.previewBackfill('hours', { ...range, only }))).map(
+      (await collect(app.backfills.preview('hours', { ...range, only }))).map(
         ({ start, state }) => `${start.toISOString().slice(11, 13)} ${state ?? 'missing'}`,
       )
-    expect(await (await app.backfill('hours', { ...range, to: hour(4) })).wait()).toMatchObject({
+    expect(await (await app.backfills.create('hours', { ...range, to: hour(4) })).wait()).toMatchObject({
       state: 'failed',
       succeeded: 2,
       failed: 2,
@@ -102,22 +102,24 @@ describeEachStore((fixture) => {
     expect(await previewed('all')).toHaveLength(6)
     failing = new Set()
     seen.length = 0
-    expect(await (await app.backfill('hours', range)).wait()).toMatchObject({
+    expect(await (await app.backfills.create('hours', range)).wait()).toMatchObject({
       state: 'succeeded',
       passed: 4,
       succeeded: 2,
     })
     expect(seen.toSorted()).toEqual([hour(4), hour(5)])
     seen.length = 0
-    expect(await (await app.backfill('hours', { ...range, only: 'failed' })).wait()).toMatchObject({ succeeded: 2 })
+    expect(await (await app.backfills.create('hours', { ...range, only: 'failed' })).wait()).toMatchObject({
+      succeeded: 2,
+    })
     expect(seen.toSorted()).toEqual([hour(1), hour(2)])
     seen.length = 0
-    expect(await (await app.backfill('hours', { ...range, only: 'all' })).wait()).toMatchObject({
+    expect(await (await app.backfills.create('hours', { ...range, only: 'all' })).wait()).toMatchObject({
       succeeded: 6,
       passed: 0,
     })
     expect(seen).toHaveLength(6)
-    expect((await app.ledger('hours')).counts).toMatchObject({ succeeded: 6, failed: 0 })
+    expect((await app.windows.summary('hours')).counts).toMatchObject({ succeeded: 6, failed: 0 })
   })
 
   it('paused, it starts nothing more on any node; resumed, it goes on; a failed attempt waits too', async () => {
@@ -131,9 +133,9 @@ describeEachStore((fixture) => {
     }
     const app = await startApp(fixture.options, hours(handler))
     const other = await startApp(fixture.options, hours(handler))
-    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 4 })
+    const backfill = await app.backfills.create('hours', { from: START, to: END, parallel: 4 })
     await eventually(() => expect(started).toHaveLength(4))
-    expect(await (await other.findBackfill(backfill.id)).pause()).toMatchObject({ state: 'paused', running: 4 })
+    expect(await other.backfills.pause(backfill.id)).toMatchObject({ state: 'paused', running: 4 })
     gate.open()
     await eventually(async () =>
       expect(await backfill.status()).toMatchObject({ running: 0, succeeded: 4, etaMs: undefined }),
@@ -157,12 +159,12 @@ describeEachStore((fixture) => {
           }),
       ),
     )
-    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 2 })
+    const backfill = await app.backfills.create('hours', { from: START, to: END, parallel: 2 })
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 2 }))
     await backfill.cancel()
     expect(await backfill.wait()).toMatchObject({ state: 'cancelled', cancelled: 48, running: 0, queued: 0 })
     // What it left undone is missing: the next one takes it up.
-    expect(await collect(app.previewBackfill('hours', { from: START, to: END }))).toHaveLength(48)
+    expect(await collect(app.backfills.preview('hours', { from: START, to: END }))).toHaveLength(48)
   })
 
   it('leaves a window with a run under way to that run', async () => {
@@ -176,9 +178,9 @@ describeEachStore((fixture) => {
         if (start === hour(0)) await gate.pass()
       }),
     )
-    const first = await app.backfill('hours', { from: START, to: hour(1) })
+    const first = await app.backfills.create('hours', { from: START, to: hour(1) })
     await eventually(() => expect(seen).toEqual([hour(0)]))
-    const second = await app.backfill('hours', { from: START, to: hour(3), only: 'all' })
+    const second = await app.backfills.create('hours', { from: START, to: hour(3), only: 'all' })
     expect(await second.wait()).toMatchObject({ state: 'succeeded', total: 3, passed: 1, succeeded: 2 })
     gate.open()
     expect(await first.wait()).toMatchObject({ state: 'succeeded', succeeded: 1 })
@@ -192,9 +194,9 @@ describeEachStore((fixture) => {
       fixture.options,
       hours((start) => void seen.push(start), { catchUp: 'all', parallel: 4 }),
     )
-    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 4 })
+    const backfill = await app.backfills.create('hours', { from: START, to: END, parallel: 4 })
     expect(await backfill.wait()).toMatchObject({ state: 'succeeded' })
-    await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(48))
+    await eventually(async () => expect((await app.windows.summary('hours')).counts.succeeded).toBe(48))
     expect(seen.toSorted()).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
   })
 
@@ -213,7 +215,7 @@ describeEachStore((fixture) => {
       ],
       { settings: { piko: { concurrency: 1 } } },
     )
-    const backfill = await app.backfill('hours', { from: START, to: END, parallel: 10 })
+    const backfill = await app.backfills.create('hours', { from: START, to: END, parallel: 10 })
     expect(await backfill.status()).toMatchObject({ priority: 10_000 })
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 47 }))
     const { id } = await app.run('hand')
@@ -236,7 +238,7 @@ describeEachStore((fixture) => {
         else live.push(ctx.window.start.toISOString())
       }),
     )
-    const backfill = await app.backfill('seconds', { from: windows.start, to: new Date(begin), parallel: 1 })
+    const backfill = await app.backfills.create('seconds', { from: windows.start, to: new Date(begin), parallel: 1 })
     await eventually(async () => expect((await backfill.status()).queued).toBeGreaterThan(1_500))
     const before = live.length
     await eventually(() => expect(live.length).toBeGreaterThan(before + 2))
@@ -256,10 +258,10 @@ describeEachStore((fixture) => {
       fixture.options,
       hours(() => {}),
     )
-    const error: unknown = await app.backfill('hours', request as never).catch((thrown: unknown) => thrown)
+    const error: unknown = await app.backfills.create('hours', request as never).catch((thrown: unknown) => thrown)
     expect(isPikoError(error) && error.code).toBe(code)
     expect((error as Error).message).toMatch(message)
-    expect(await app.backfills()).toEqual([])
-    await expect(app.findBackfill(7)).rejects.toMatchObject({ code: 'BACKFILL_UNKNOWN' })
+    expect(await app.backfills.list()).toEqual([])
+    await expect(app.backfills.show(7)).rejects.toMatchObject({ code: 'BACKFILL_UNKNOWN' })
   })
 })

@@ -2,7 +2,7 @@ import { createConnection, createPool } from 'mysql2'
 import { createConnection as createPromiseConnection, createPool as createPromisePool } from 'mysql2/promise'
 import { Kysely, MysqlDialect } from 'kysely'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/connection/database.ts'
 import { type EnqueueTransaction } from '../../src/store/statements/user-transaction.ts'
@@ -54,7 +54,7 @@ describeEachStore((store) => {
         })
         await (index % 2 === 1 ? enqueued.catch(() => {}) : enqueued)
       }
-      await eventually(async () => expect(await app.runs({ state: 'succeeded' })).toHaveLength(20))
+      await eventually(async () => expect(await app.runs.list({ state: 'succeeded' })).toHaveLength(20))
       expect(started.map(({ runId }) => runId).sort((a, b) => a - b)).toEqual(committed)
       expect(await effects()).toEqual(committed.map((run_id) => ({ run_id })))
     })
@@ -74,14 +74,14 @@ describeEachStore((store) => {
       for (const trx of [{}, app.sql, database.db] as unknown as EnqueueTransaction[]) {
         expect(await rejected(app.enqueue('job', { trx }))).toMatchObject({ code: 'USAGE' })
       }
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
     })
 
     it('refuses a trx that has ended', async () => {
       const app = await startClient()
       const trx = await app.sql.transaction((open) => Promise.resolve(open))
       await expect(app.enqueue('job', { trx })).rejects.toMatchObject({ code: 'USAGE' })
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
     })
   })
 
@@ -89,7 +89,7 @@ describeEachStore((store) => {
     it('stores runs in the order that they are given', async () => {
       const app = await startClient()
       const ids = await app.enqueueMany('job', [{ input: 'a' }, { input: 'b', priority: -1 }, { runAt: LATER }])
-      const runs = (await app.runs()).toReversed()
+      const runs = (await app.runs.list()).toReversed()
       expect(runs.map(({ id }) => id)).toEqual(ids)
       expect(runs).toMatchObject([{ input: 'a' }, { input: 'b', priority: -1 }, { runAt: LATER }])
       expect(await app.enqueueMany('job', [])).toEqual([])
@@ -100,7 +100,7 @@ describeEachStore((store) => {
       const items = [{ input: 1 }, { priority: 1e6 }]
       expect(await rejected(app.enqueueMany('job', items))).toMatchObject({ code: 'USAGE' })
       expect(await rejected(app.enqueueMany('other', [{}]))).toMatchObject({ code: 'JOB_UNKNOWN' })
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
     })
 
     it('splits thousands into statements, whose ids stay in order', async () => {
@@ -108,7 +108,7 @@ describeEachStore((store) => {
       const items = Array.from({ length: 2_500 }, (_, input) => ({ input }))
       const outside = await app.enqueueMany('job', items)
       const inside = await app.sql.transaction((trx) => app.enqueueMany('job', items, { trx }))
-      const inputs = new Map((await app.runs({ limit: 10_000 })).map(({ id, input }) => [id, input]))
+      const inputs = new Map((await app.runs.list({ limit: 10_000 })).map(({ id, input }) => [id, input]))
       for (const ids of [outside, inside]) expect(ids.map((id) => inputs.get(id))).toEqual(items.map((i) => i.input))
     })
   })
@@ -121,7 +121,7 @@ describeEachStore((store) => {
         app.enqueueMany('job', [{ input: "it's" }, { input: '\\' }], { trx }),
       )
       await transaction((trx) => app.enqueue('job', { trx }).then(() => Promise.reject(rollback))).catch(() => {})
-      const runs = (await app.runs()).toReversed()
+      const runs = (await app.runs.list()).toReversed()
       expect(runs.map(({ id }) => id)).toEqual(committed)
       expect(runs).toMatchObject([{ input: "it's" }, { input: '\\' }])
     })
@@ -130,8 +130,8 @@ describeEachStore((store) => {
       const transaction = await open()
       const app = await startClient()
       const id = await transaction((trx) => app.enqueue('job', { trx, runAt: LATER }))
-      expect(await app.findRun(id)).toMatchObject({ runAt: LATER })
-      const { createdAt } = (await app.findRun(id))!
+      expect(await app.runs.show(id)).toMatchObject({ runAt: LATER })
+      const { createdAt } = await app.runs.show(id)
       expect(Math.abs(createdAt.getTime() - Date.now())).toBeLessThan(60_000)
     })
   })
@@ -156,10 +156,10 @@ describeEachStore((store) => {
 
     const worker = await startApp(store.options, job)
     await eventually(async () => {
-      expect(await worker.runs({ state: 'queued', limit: 1 })).toEqual([])
-      expect(await worker.runs({ state: 'running', limit: 1 })).toEqual([])
+      expect(await worker.runs.list({ state: 'queued', limit: 1 })).toEqual([])
+      expect(await worker.runs.list({ state: 'running', limit: 1 })).toEqual([])
     })
-    const ran = await worker.runs({ state: 'succeeded', limit: 20_000 })
+    const ran = await worker.runs.list({ state: 'succeeded', limit: 20_000 })
     expect(new Set(ran.map(({ id }) => id))).toEqual(committed)
   })
 
@@ -189,13 +189,13 @@ describeEachStore((store) => {
     await connection.commit()
     expect(await rejected(app.enqueue('job', { trx: connection }))).toMatchObject({ code: 'USAGE' })
     for (const other of others) await other.end()
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
 
     await connection.query('SET autocommit = 0')
     const id = await app.enqueue('job', { trx: connection })
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
     await connection.commit()
-    expect(await app.runs()).toMatchObject([{ id }])
+    expect(await app.runs.list()).toMatchObject([{ id }])
     await connection.end()
   })
 })

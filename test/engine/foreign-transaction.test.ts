@@ -14,7 +14,7 @@ import {
   createPool as createPromisePool,
 } from 'mysql2/promise'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'
@@ -119,7 +119,7 @@ describeEachStore((store) => {
         { trx },
       ),
     )
-    const stored = new Map((await app.runs({ limit: 100 })).map((run) => [run.id, run]))
+    const stored = new Map((await app.runs.list({ limit: 100 })).map((run) => [run.id, run]))
     expect(ids.map((id) => stored.get(id)?.input)).toEqual(INPUTS)
     for (const { runAt } of stored.values()) expect(runAt).toEqual(AT)
 
@@ -135,7 +135,7 @@ describeEachStore((store) => {
     })
     expect(again).toEqual(first)
     expect(await app.enqueue('job', keyed[3])).toBe(first[3])
-    expect(await app.runs({ limit: 100 })).toHaveLength(INPUTS.length + KEYS.length)
+    expect(await app.runs.list({ limit: 100 })).toHaveLength(INPUTS.length + KEYS.length)
     const other = transaction((trx) => app.enqueue('job', { trx, idempotencyKey: KEYS[1]!, input: '?? ä €' }))
     expect(await rejected(other)).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' })
   }
@@ -157,7 +157,7 @@ describeEachStore((store) => {
       const error = await rejected(app.enqueue('job', { trx }))
       expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining(dialect) as string })
     })
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
   })
 
   it('refuses a transaction that has ended, and what is no transaction, and says so', async () => {
@@ -176,7 +176,7 @@ describeEachStore((store) => {
           message: expect.stringContaining('expected the trx of app.sql.transaction') as string,
         })
     }
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
   })
 
   it('refuses a transaction of another database before anything is written there', async () => {
@@ -197,7 +197,7 @@ describeEachStore((store) => {
   it('takes a transaction that another app has opened on the same database', async () => {
     const [app, other] = [await start(), await start()]
     const id = await other.sql.transaction((trx) => app.enqueue('job', { trx }))
-    expect((await app.runs()).map((run) => run.id)).toEqual([id])
+    expect((await app.runs.list()).map((run) => run.id)).toEqual([id])
   })
 
   it('keeps many transactions with the same keys in other orders from deadlocks', async () => {
@@ -258,7 +258,7 @@ describeEachStore((store) => {
       const id = await app.enqueue('job', { idempotencyKey: 'once', input: 1 })
       expect(await app.enqueue('job', { idempotencyKey: 'once', input: 1, trx: connection })).toBe(id)
       await connection.commit()
-      expect(await app.runs()).toHaveLength(1)
+      expect(await app.runs.list()).toHaveLength(1)
     })
 
     it('refuses one whose answers cannot be read, and names the option', async () => {
@@ -276,13 +276,13 @@ describeEachStore((store) => {
           })
         }
       }
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
       const connection = await mysql2(store, { queryFormat: (text: string) => `${text} ` })
       expect(await rejected(connection((trx) => app.enqueue('job', { trx })))).toMatchObject({
         code: 'USAGE',
         message: expect.stringContaining('queryFormat') as string,
       })
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
     })
 
     it('refuses one for callbacks, and says how to pass it', async () => {

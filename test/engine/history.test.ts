@@ -42,7 +42,7 @@ describeEachStore((fixture) => {
     })
     const app = await start([job])
     const { id } = await app.run('sync', { wait: true })
-    const lines = await app.logs(id)
+    const lines = await app.runs.logs(id)
     expect(lines.map(({ attempt, level, message }) => [attempt, level, message])).toEqual([
       [1, 'info', 'fetching mysql://piko:[redacted]@db/shop'],
       [1, 'warn', 'slow'],
@@ -50,15 +50,15 @@ describeEachStore((fixture) => {
       [2, 'warn', 'slow'],
     ])
     expect(lines[0]?.fields).toEqual({ shop: 'eu', password: '[redacted]' })
-    expect(await app.logs(id, { level: 'warn', attempt: 2 })).toHaveLength(1)
-    expect(await app.logs(id, { after: lines[2]!.id })).toHaveLength(1)
-    await expect(app.logs(999)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
+    expect(await app.runs.logs(id, { level: 'warn', attempt: 2 })).toHaveLength(1)
+    expect(await app.runs.logs(id, { after: lines[2]!.id })).toHaveLength(1)
+    await expect(app.runs.logs(999)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
   it('hides a secret also where a long line is cut', async () => {
     const job = defineJob({ id: 'long' }, (ctx) => ctx.log.info(`${'x'.repeat(3_980)} mysql://piko:hunter2@db/shop`))
     const app = await start([job])
-    const [line] = await app.logs((await app.run('long', { wait: true })).id)
+    const [line] = await app.runs.logs((await app.run('long', { wait: true })).id)
     expect(line?.message).toHaveLength(4_000)
     expect(line?.message).not.toContain('hunter')
   })
@@ -68,14 +68,14 @@ describeEachStore((fixture) => {
       for (let line = 0; line < 50; line++) ctx.log.info({ big: 1n }, `line ${line}`)
     })
     const app = await start([job], { run_log_lines: 5 })
-    const lines = await app.logs((await app.run('chatty', { wait: true })).id)
+    const lines = await app.runs.logs((await app.run('chatty', { wait: true })).id)
     expect(lines.map((line) => line.message).slice(4)).toEqual([
       'line 4',
       '5 lines are kept of one attempt; what follows is left out',
     ])
     expect(lines[0]?.fields).toEqual({ '…': 'the fields could not be written as JSON' })
     const silent = await start([job], { run_logs: 'silent' })
-    expect(await silent.logs((await silent.run('chatty', { wait: true })).id)).toEqual([])
+    expect(await silent.runs.logs((await silent.run('chatty', { wait: true })).id)).toEqual([])
   })
 
   it('deletes old runs by state with all that hangs on them, and never one that has not ended', async () => {
@@ -89,19 +89,19 @@ describeEachStore((fixture) => {
     await app.waitFor(failed)
     const recent = await app.run('sync', { wait: true })
     const waiting = await app.enqueue('sync', { runAt: new Date(Date.now() + DAY_MS) })
-    await app.logs(recent.id)
+    await app.runs.logs(recent.id)
     await age([done.id, failed], 10)
-    expect(await app.prune({ olderThan: '5d', states: ['succeeded'], dryRun: true })).toBe(1)
+    expect(await app.runs.prune({ olderThan: '5d', states: ['succeeded'], dryRun: true })).toBe(1)
     expect(await rows('piko_run')).toBe(4)
     const deleted = nextEvent(app, 'runs.deleted')
-    expect(await app.prune({ olderThan: '5d', states: ['succeeded'] })).toBe(1)
+    expect(await app.runs.prune({ olderThan: '5d', states: ['succeeded'] })).toBe(1)
     expect(await deleted).toEqual({ count: 1 })
-    expect(await app.findRun(done.id)).toBeUndefined()
+    await expect(app.runs.show(done.id)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
     expect(await rows('piko_idempotency')).toBe(0)
-    expect(await app.prune({ olderThan: '5d' })).toBe(1)
+    expect(await app.runs.prune({ olderThan: '5d' })).toBe(1)
     expect([await rows('piko_run'), await rows('piko_run_log'), await rows('piko_attempt')]).toEqual([2, 1, 0])
-    expect(await app.prune({ olderThan: '0s' })).toBe(1)
-    expect((await app.runs()).map((run) => run.id)).toEqual([waiting])
+    expect(await app.runs.prune({ olderThan: '0s' })).toBe(1)
+    expect((await app.runs.list()).map((run) => run.id)).toEqual([waiting])
   })
 
   it('W34: does the same by itself on the leader, by age and by count, and the ledger stays whole', async () => {
@@ -114,10 +114,10 @@ describeEachStore((fixture) => {
       () => {},
     )
     const first = await start([windowed, defineJob({ id: 'sync' }, () => {})])
-    await eventually(async () => expect((await first.ledger('daily')).counts.succeeded).toBe(3))
+    await eventually(async () => expect((await first.windows.summary('daily')).counts.succeeded).toBe(3))
     const ids = []
     for (let count = 0; count < 5; count++) ids.push((await first.run('sync', { wait: true })).id)
-    const before = await first.ledger('daily')
+    const before = await first.windows.summary('daily')
     await first.stop()
     await age(
       (await storeOn(database).runs.list({ jobId: 'daily' })).map((run) => run.id),
@@ -127,10 +127,10 @@ describeEachStore((fixture) => {
       settings: { history: { keep_succeeded: '30d', keep_runs: 2 } },
     })
     await eventually(async () => expect(await rows('piko_run')).toBe(2))
-    expect((await again.runs()).map((run) => run.id)).toEqual(ids.slice(-2).reverse())
-    expect(await again.ledger('daily')).toEqual(before)
+    expect((await again.runs.list()).map((run) => run.id)).toEqual(ids.slice(-2).reverse())
+    expect(await again.windows.summary('daily')).toEqual(before)
     // Its row is gone, and it is not run again.
-    expect(await again.windows('daily')).toMatchObject([
+    expect(await again.windows.list('daily')).toMatchObject([
       { state: 'succeeded' },
       { state: 'succeeded' },
       { state: 'succeeded' },

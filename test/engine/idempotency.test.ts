@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/connection/database.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
@@ -33,7 +33,7 @@ describeEachStore((fixture) => {
     )
     const ids = new Set(await Promise.all(calls))
     expect(ids.size).toBe(1)
-    expect(await app.runs({ jobId: 'ship' })).toHaveLength(1)
+    expect(await app.runs.list({ jobId: 'ship' })).toHaveLength(1)
   })
 
   it('keeps keys apart by job and by their exact text', async () => {
@@ -83,7 +83,7 @@ describeEachStore((fixture) => {
         return id
       })
     await expect(inside(true)).rejects.toThrow('rolled back')
-    expect(await app.runs({ jobId: 'ship' })).toEqual([])
+    expect(await app.runs.list({ jobId: 'ship' })).toEqual([])
     const id = await inside(false)
     expect(await app.enqueue('ship', { idempotencyKey: 'a' })).toBe(id)
   })
@@ -102,7 +102,7 @@ describeEachStore((fixture) => {
     ])
     expect([ids[2], ids[3]]).toEqual([old, ids[1]])
     expect(new Set([...ids, other]).size).toBe(6)
-    const stored = new Map((await app.runs({ jobId: 'ship' })).map(({ id, input }) => [id, input]))
+    const stored = new Map((await app.runs.list({ jobId: 'ship' })).map(({ id, input }) => [id, input]))
     expect(ids.map((id) => stored.get(id))).toEqual(['no key', 2, 1, 2, 3, 'no key'])
     expect(stored.size).toBe(5)
     expect(await app.enqueue('ship', { idempotencyKey: 'new', input: 2 })).toBe(ids[1])
@@ -147,7 +147,7 @@ describeEachStore((fixture) => {
       ]),
     )
     expect(within).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT', details: { jobId: 'ship', key: 'b' } })
-    expect(await app.runs({ jobId: 'ship' })).toHaveLength(1)
+    expect(await app.runs.list({ jobId: 'ship' })).toHaveLength(1)
   })
 
   it('stores one run for each key when many calls from two nodes bring the same thousand in any order', async () => {
@@ -164,7 +164,7 @@ describeEachStore((fixture) => {
     expect(two?.toReversed()).toEqual(one)
     expect([three?.toReversed(), four]).toEqual([one, one])
     expect(new Set(one).size).toBe(1_000)
-    expect(await app.runs({ jobId: 'ship', limit: 5_000 })).toHaveLength(1_000)
+    expect(await app.runs.list({ jobId: 'ship', limit: 5_000 })).toHaveLength(1_000)
   }, 120_000)
 
   it('waits for a run that ended long ago with one look', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type ScheduleSpec } from '../../src/time/schedule.ts'
 import { type Database } from '../../src/store/connection/database.ts'
@@ -41,7 +41,7 @@ describeEachStore((store) => {
       defineJob({ id: 'sync', every: '1m', windows: { start: START, end: END } }, () => {}),
       defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}),
     ])
-    await eventually(async () => expect((await app.ledger('sync')).counts.succeeded).toBe(3))
+    await eventually(async () => expect((await app.windows.summary('sync')).counts.succeeded).toBe(3))
     return app
   }
 
@@ -51,20 +51,20 @@ describeEachStore((store) => {
     'app.run runAt': (runAt) => app.run('hourly', { runAt }),
     'app.enqueue runAt': (runAt) => app.enqueue('hourly', { runAt }),
     'app.enqueueMany runAt': (runAt) => app.enqueueMany('hourly', [{}, { runAt }]),
-    'app.windows from': (from) => app.windows('sync', { from }),
-    'app.windows to': (to) => app.windows('sync', { to }),
-    'app.coverage from': (from) => app.coverage('sync', { from }),
-    'app.coverage to': (to) => app.coverage('sync', { to }),
-    'app.backfill from': (from) => app.backfill('sync', { from, to: END }),
-    'app.backfill to': (to) => app.backfill('sync', { from: '2024-01-01T00:00:00Z', to }),
-    'app.previewBackfill from': async (from) => {
-      for await (const window of app.previewBackfill('sync', { from, to: END, only: 'all' })) return window
+    'app.windows.list from': (from) => app.windows.list('sync', { from }),
+    'app.windows.list to': (to) => app.windows.list('sync', { to }),
+    'app.windows.coverage from': (from) => app.windows.coverage('sync', { from }),
+    'app.windows.coverage to': (to) => app.windows.coverage('sync', { to }),
+    'app.backfills.create from': (from) => app.backfills.create('sync', { from, to: END }),
+    'app.backfills.create to': (to) => app.backfills.create('sync', { from: '2024-01-01T00:00:00Z', to }),
+    'app.backfills.preview from': async (from) => {
+      for await (const window of app.backfills.preview('sync', { from, to: END, only: 'all' })) return window
       return undefined
     },
-    'app.replay since': (since) => app.replay({ jobId: 'sync', since }),
-    'app.previewReplay since': (since) => app.previewReplay({ jobId: 'sync', since }),
-    'app.configs.save effectiveFrom': (effectiveFrom) => app.configs.save('sync', {}, { effectiveFrom }),
-    'app.why tick': (tick) => app.why('sync', tick),
+    'app.runs.replay since': (since) => app.runs.replay({ jobId: 'sync', since }),
+    'app.runs.replay since, dry': (since) => app.runs.replay({ jobId: 'sync', since, dryRun: true }),
+    'app.configs.set effectiveFrom': (effectiveFrom) => app.configs.set('sync', {}, { effectiveFrom }),
+    'app.jobs.why tick': (tick) => app.jobs.why('sync', tick),
   })
 
   describe('an instant', () => {
@@ -78,14 +78,14 @@ describeEachStore((store) => {
           expect(error.message).toMatch(/ is .*; expected /)
         }
       }
-      expect(await app.runs({ jobId: 'hourly', state: 'succeeded' })).toEqual([])
-      expect(await app.backfills()).toEqual([])
+      expect(await app.runs.list({ jobId: 'hourly', state: 'succeeded' })).toEqual([])
+      expect(await app.backfills.list()).toEqual([])
       expect(await app.configs.history('sync')).toEqual([])
     })
 
     it('is the same to all that take one, whatever its zone', async () => {
       const app = await started()
-      for (const [name, use] of Object.entries(uses(app)).filter(([name]) => name !== 'app.backfill to')) {
+      for (const [name, use] of Object.entries(uses(app)).filter(([name]) => name !== 'app.backfills.create to')) {
         for (const value of RIGHT) {
           await eventually(() => use(value as Date)).catch((error: unknown) => {
             throw new Error(`${name} refuses ${String(value)}`, { cause: error })
@@ -105,7 +105,7 @@ describeEachStore((store) => {
             option === 'at'
               ? { kind: 'at', at: value }
               : { kind: 'every', everyMs: 60_000, anchor: START, [option]: value }
-          const error = await rejected(app.setSchedule('hourly', schedule as ScheduleSpec))
+          const error = await rejected(app.schedules.set('hourly', schedule as ScheduleSpec))
           expect([value, error.code, error.details['option']]).toEqual([value, 'SCHEDULE_INVALID', option])
         }
       },
@@ -122,7 +122,7 @@ describeEachStore((store) => {
       expect((await refused).error.message).toBe(
         'job "hourly": at is "2026-02-30T00:00:00Z"; expected a day that exists: 2026-02 has 28 days; correct it',
       )
-      expect((await app.jobs()).find(({ id }) => id === 'hourly')?.plannedSchedule).toContain('0 * * * *')
+      expect((await app.jobs.list()).find(({ id }) => id === 'hourly')?.plannedSchedule).toContain('0 * * * *')
     })
   })
 })

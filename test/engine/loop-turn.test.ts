@@ -36,8 +36,8 @@ describeEachStore((store) => {
     await started
     expect(await app.run('quick', { wait: true })).toMatchObject({ state: 'succeeded' })
     expect((await fetch(`${http.url}/healthz`)).status).toBe(200)
-    await app.cancel(id)
+    await app.runs.cancel(id)
     expect(await settled).toMatchObject({ outcome: 'cancelled' })
-    await eventually(async () => expect(await app.findRun(id)).toMatchObject({ state: 'cancelled' }))
+    await eventually(async () => expect(await app.runs.show(id)).toMatchObject({ state: 'cancelled' }))
   })
 })

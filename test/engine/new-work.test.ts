@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { hostname } from 'node:os'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type NodeStore } from '../../src/store/nodes/node-store.ts'
 import { storeOn } from '../../src/store/store.ts'
@@ -108,7 +108,7 @@ describeEachStore((store) => {
     for (let count = 0; count < 5; count++) await one.run('short', { wait: true })
     const long = await one.enqueue('mixed', { input: 'long' })
     const next = await one.enqueue('mixed', { input: 'next' })
-    await eventually(async () => expect((await one.findRun(next))?.state).toBe('running'))
+    await eventually(async () => expect((await one.runs.show(next)).state).toBe('running'))
     expect(by).toEqual([['one', 'long']])
     const two = await start(store.options, jobs('two'), { settings })
     expect(await two.waitFor(next)).toMatchObject({ state: 'succeeded', attempt: 1 })
@@ -154,9 +154,9 @@ describeEachStore((store) => {
     const held = await leads.enqueue('hold')
     await isHeld
     expect(other.rings).toBe(0)
-    await leads.replay({ ids: [failed] })
+    await leads.runs.replay({ ids: [failed] })
     await eventually(() => expect(other.rings).toBe(1))
-    await leads.backfill('hourly', { from: windows.start, to: windows.end })
+    await leads.backfills.create('hourly', { from: windows.start, to: windows.end })
     await eventually(() => expect(other.rings).toBe(2))
     gate.open()
     await leads.waitFor(held)
@@ -176,7 +176,7 @@ describeEachStore((store) => {
     await eventually(() => expect(leads.leader.isLeader).toBe(true))
     const filled = async (jobId: string): Promise<void> => {
       const isFilled = nextEvent(leads, 'backfill.changed', ({ state }) => state === 'succeeded')
-      await leads.backfill(jobId, { from: windows.start, to: windows.end })
+      await leads.backfills.create(jobId, { from: windows.start, to: windows.end })
       await isFilled
     }
     await filled('up')

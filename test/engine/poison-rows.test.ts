@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/connection/database.ts'
 import { MAX_LEASE_MS } from '../../src/settings/max-lease.ts'
@@ -85,11 +85,10 @@ describeEachStore((store) => {
     const waiting = Promise.allSettled(bad.map((id) => app.waitFor(id)))
     for (const [index, ended] of (await waiting).entries())
       expect([poisons[index], ended]).toMatchObject([{}, { reason: { code: 'ROW_BROKEN' } }])
-    const listed = (await app.runs()).map(({ id }) => id)
+    const listed = (await app.runs.list()).map(({ id }) => id)
     expect(listed).toEqual(good.map(({ id }) => id).sort((a, b) => b - a))
     for (const [index, one] of poisons.entries()) {
-      expectNamed(await rejected(app.findRun(bad[index] ?? 0)), 'piko_run', one)
-      expectNamed(await rejected(app.attempts(bad[index] ?? 0)), 'piko_run', one)
+      expectNamed(await rejected(app.runs.show(bad[index] ?? 0)), 'piko_run', one)
     }
     await told(poisons)
 
@@ -122,7 +121,7 @@ describeEachStore((store) => {
     const told = toldOnce(app, 'piko_run')
     await app.start()
     await eventually(async () => expect(await ids('piko_run')).toEqual(all.slice(0, poisons.length)))
-    expect(await app.prune({ olderThan: '1d' })).toBe(0)
+    expect(await app.runs.prune({ olderThan: '1d' })).toBe(0)
     await told(poisons)
   })
 
@@ -151,8 +150,8 @@ describeEachStore((store) => {
     await eventually(() => {
       for (const id of ['one', 'two']) expect(planned.filter(({ jobId }) => jobId === id).length).toBeGreaterThan(2)
     })
-    expect((await app.jobs()).map(({ id }) => id)).toEqual(['fine', 'one', 'two'])
-    expectNamed(await rejected(app.why('bad-0')), 'piko_job', moved[0] as Poison)
+    expect((await app.jobs.list()).map(({ id }) => id)).toEqual(['fine', 'one', 'two'])
+    expectNamed(await rejected(app.jobs.why('bad-0')), 'piko_job', moved[0] as Poison)
     await told(poisons)
   })
 
@@ -176,7 +175,7 @@ describeEachStore((store) => {
       const { error } = failures.find((one) => one.error.message.includes(`"bad-${index}"`)) ?? {}
       expect(error).toMatchObject({ code: 'PLAN_REFUSED', details: { table: 'piko_job', columns: [column] } })
       expect(error?.message).toMatch(new RegExp(`${column} is .*UPDATE piko_job SET ${column} = '`))
-      expect((await rejected(app.why(`bad-${index}`))).message).toContain(`UPDATE piko_job SET ${column} = '`)
+      expect((await rejected(app.jobs.why(`bad-${index}`))).message).toContain(`UPDATE piko_job SET ${column} = '`)
     }
   })
 
@@ -206,7 +205,7 @@ describeEachStore((store) => {
     const ups = poisons.map((_, index) => daily(`up-${index}`))
     const first = await startApp(store.options, [...ups, daily('good')])
     await eventually(async () =>
-      expect(await first.runs({ state: 'succeeded', limit: 1_000 })).toHaveLength(10 * (ups.length + 1)),
+      expect(await first.runs.list({ state: 'succeeded', limit: 1_000 })).toHaveLength(10 * (ups.length + 1)),
     )
     await first.stop()
     for (const [index, one] of poisons.entries()) {
@@ -225,18 +224,19 @@ describeEachStore((store) => {
     const told = toldOnce(app, 'piko_window')
     await app.start()
     await eventually(async () => {
-      expect((await app.ledger('after')).counts.succeeded).toBe(10)
-      for (const { id } of downs) expect((await app.ledger(id)).counts).toMatchObject({ succeeded: 9, waiting: 1 })
+      expect((await app.windows.summary('after')).counts.succeeded).toBe(10)
+      for (const { id } of downs)
+        expect((await app.windows.summary(id)).counts).toMatchObject({ succeeded: 9, waiting: 1 })
     })
     for (const { id } of ups) {
-      expect(await app.windows(id)).toHaveLength(9)
-      expect((await app.ledger(id)).counts.succeeded).toBeGreaterThanOrEqual(9)
-      const covered = (await app.coverage(id)).filter(({ state }) => state === 'succeeded')
+      expect(await app.windows.list(id)).toHaveLength(9)
+      expect((await app.windows.summary(id)).counts.succeeded).toBeGreaterThanOrEqual(9)
+      const covered = (await app.windows.coverage(id)).filter(({ state }) => state === 'succeeded')
       expect(covered.reduce((sum, span) => sum + span.windows, 0)).toBe(9)
     }
     await told(poisons)
     // A backfill that would write around it says so.
-    const again = await app.backfill('good', { from: START, to: END, only: 'all' })
+    const again = await app.backfills.create('good', { from: START, to: END, only: 'all' })
     expect(await again.wait()).toMatchObject({ state: 'succeeded' })
   })
 
@@ -252,8 +252,8 @@ describeEachStore((store) => {
     const app = await startApp(store.options, [up, down])
     const told = toldOnce(app, 'piko_window')
     await eventually(async () => {
-      expect((await app.ledger('down')).counts.waiting).toBe(10)
-      expect((await app.ledger('up')).counts.failed).toBe(10)
+      expect((await app.windows.summary('down')).counts.waiting).toBe(10)
+      expect((await app.windows.summary('up')).counts.failed).toBe(10)
     })
     for (const [index, one] of poisons.entries()) {
       const start = database.dialect.instant(day(index))
@@ -266,9 +266,9 @@ describeEachStore((store) => {
       await put('piko_window', `id = ${id}`, one)
     }
     isClosed = false
-    await app.replay({ jobId: 'up' })
-    await eventually(async () => expect((await app.ledger('down')).counts.succeeded).toBe(10 - poisons.length))
-    expect((await app.why('up')).sentence).toContain('succeeded')
+    await app.runs.replay({ jobId: 'up' })
+    await eventually(async () => expect((await app.windows.summary('down')).counts.succeeded).toBe(10 - poisons.length))
+    expect((await app.jobs.why('up')).sentence).toContain('succeeded')
     await told(poisons)
   })
 
@@ -324,11 +324,11 @@ describeEachStore((store) => {
     const app = makeApp(store.options, [job])
     const told = toldOnce(app, 'piko_backfill')
     await app.start()
-    const backfill = await app.backfill('job', { from: START, to: END })
+    const backfill = await app.backfills.create('job', { from: START, to: END })
     expect(await backfill.wait()).toMatchObject({ state: 'succeeded', succeeded: 10 })
-    expect((await app.backfills()).map(({ id }) => id)).toEqual([backfill.id])
+    expect((await app.backfills.list()).map(({ id }) => id)).toEqual([backfill.id])
     for (const [index, one] of poisons.entries())
-      expectNamed(await rejected(app.findBackfill(bad[index] ?? 0)), 'piko_backfill', one)
+      expectNamed(await rejected(app.backfills.show(bad[index] ?? 0)), 'piko_backfill', one)
     await told(poisons)
   })
 
@@ -341,7 +341,7 @@ describeEachStore((store) => {
     const app = await startApp(store.options, [talker])
     const told = [toldOnce(app, 'piko_attempt'), toldOnce(app, 'piko_run_log')] as const
     const { id } = await app.run('talker', { wait: true })
-    await eventually(async () => expect(await app.logs(id)).toHaveLength(10))
+    await eventually(async () => expect(await app.runs.logs(id)).toHaveLength(10))
     const attempts = poisonsOf('piko_attempt', store.name)
     const at = database.dialect.instant(day(0))
     const row = { run_id: id, attempt: 1, node_id: null, started_at: at, finished_at: at, outcome: 'lost' } as const
@@ -354,8 +354,8 @@ describeEachStore((store) => {
     const logs = poisonsOf('piko_run_log', store.name)
     for (const [index, one] of logs.entries()) await put('piko_run_log', `id = ${lines[index]}`, one)
     for (let count = 0; count < 2; count++) {
-      expect((await app.attempts(id)).map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded'])
-      expect(await app.logs(id)).toHaveLength(10 - logs.length)
+      expect((await app.runs.show(id)).attempts.map(({ outcome }) => outcome)).toEqual(['lost', 'succeeded'])
+      expect(await app.runs.logs(id)).toHaveLength(10 - logs.length)
     }
     await told[0](attempts)
     await told[1](logs)
@@ -366,7 +366,7 @@ describeEachStore((store) => {
     const poisons = poisonsOf('piko_job_config', store.name)
     const jobs = poisons.map((_, index) => defineJob({ id: `job-${index}` }, ({ config }) => config))
     const first = await startApp(store.options, [...jobs, fine])
-    for (const { id } of jobs) for (const version of [1, 2]) await first.configs.save(id, { version })
+    for (const { id } of jobs) for (const version of [1, 2]) await first.configs.set(id, { version })
     await first.stop()
     for (const [index, one] of poisons.entries())
       await put('piko_job_config', `job_id = 'job-${index}' AND version = 2`, one)
@@ -382,7 +382,10 @@ describeEachStore((store) => {
     for (const column of ['effective_from', 'created_at'])
       await put('piko_job_config', 'version = 2', { column, value: PAST })
     await put('piko_job_config', 'version = 2', { column: 'config', value: '{"version":2}' })
-    await eventually(() => expect(jobs.map(({ id }) => app.configs.current(id)?.version)).toEqual(jobs.map(() => 2)))
+    await eventually(async () => {
+      const shown = await Promise.all(jobs.map(({ id }) => app.configs.show(id)))
+      expect(shown.map((config) => config?.version)).toEqual(jobs.map(() => 2))
+    })
     await told(poisons)
   })
 

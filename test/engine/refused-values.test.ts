@@ -88,7 +88,7 @@ describe('a value that the database refuses', () => {
         await expect(app.run(id, { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
       await eventually(() => expect(failures.map(({ error }) => error)).toMatchObject([{ code: 'RATE_UNSTORABLE' }]))
       expect(failures[0]?.error.message).toContain('the rate of job "cursed"')
-      expect(await app.runs({ jobId: 'cursed' })).toMatchObject([{ id: cursed, state: 'queued' }])
+      expect(await app.runs.list({ jobId: 'cursed' })).toMatchObject([{ id: cursed, state: 'queued' }])
     })
 
     it('of a log line leaves out that line', async () => {
@@ -101,7 +101,7 @@ describe('a value that the database refuses', () => {
       const failures = recordEvents(app, 'loop.failed')
       const { id } = await app.run('talker', { wait: true })
       await eventually(async () => {
-        const lines = await app.logs(id)
+        const lines = await app.runs.logs(id)
         expect(lines.map(({ message }) => message)).toEqual(['one', 'two', 'three'])
       })
       expect(failures.map(({ error }) => error.message)).toEqual([
@@ -164,7 +164,7 @@ describe('a value that the database refuses', () => {
         code: 'RUN_UNSTORABLE',
         message: expect.stringContaining('none of the 6 runs of job "echo" was stored') as string,
       })
-      const runs = await app.runs({ jobId: 'echo' })
+      const runs = await app.runs.list({ jobId: 'echo' })
       expect(runs).toHaveLength(4)
     })
 
@@ -176,7 +176,7 @@ describe('a value that the database refuses', () => {
         defineJob({ id: 'hours', every: '1h', windows }, async () => {}),
       ]
       const app = await startApp(store.options, jobs)
-      await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(24))
+      await eventually(async () => expect((await app.windows.summary('hours')).counts.succeeded).toBe(24))
       const refused = {
         code: 'RUN_UNSTORABLE',
         message: expect.stringMatching(
@@ -196,8 +196,8 @@ describe('a value that the database refuses', () => {
         const some = app.sql.transaction((trx) => app.enqueueMany('echo', [{ input: 'fine' }, item], { trx }))
         await expect(some).rejects.toMatchObject(refused)
       }
-      expect(await app.runs({ jobId: 'echo' })).toEqual([])
-      expect((await app.ledger('hours')).counts).toMatchObject({ succeeded: 24, pending: 0 })
+      expect(await app.runs.list({ jobId: 'echo' })).toEqual([])
+      expect((await app.windows.summary('hours')).counts).toMatchObject({ succeeded: 24, pending: 0 })
       // The keys of what was refused are free.
       await app.enqueue('echo', { input: 'fine', idempotencyKey: 'a' })
     })
@@ -211,18 +211,18 @@ describe('a value that the database refuses', () => {
       const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-07T00:00:00Z', catchUp: 'none' } as const
       const app = await startApp(store.options, [defineJob({ id: 'hours', every: '1h', windows }, async () => {})])
       const failures = recordEvents(app, 'loop.failed')
-      const backfill = await app.backfill('hours', { from: windows.start, to: windows.end, parallel: 50 })
+      const backfill = await app.backfills.create('hours', { from: windows.start, to: windows.end, parallel: 50 })
       expect(await backfill.wait()).toMatchObject({ state: 'failed', succeeded: 134, failed: 10, done: 144 })
       expect(failures.map(({ error }) => error)).toHaveLength(10)
       expect(failures[0]?.error).toMatchObject({
         code: 'RUN_UNSTORABLE',
         details: { start: '2025-01-01T05:00:00.000Z' },
       })
-      const failed = await app.windows('hours', { state: 'failed' })
+      const failed = await app.windows.list('hours', { state: 'failed' })
       expect(failed.every(({ runId }) => runId === undefined)).toBe(true)
       expect(failed.map(({ start }) => start.toISOString())).toContain('2025-01-04T23:00:00.000Z')
       // Newest first as well, over windows that are in the ledger already.
-      const again = await app.backfill('hours', {
+      const again = await app.backfills.create('hours', {
         ...{ from: windows.start, to: windows.end, only: 'all', order: 'newest', parallel: 50 },
       })
       expect(await again.wait()).toMatchObject({ state: 'failed', succeeded: 134, failed: 10 })
@@ -239,8 +239,8 @@ describe('a value that the database refuses', () => {
       const failures = recordEvents(app, 'loop.failed')
       await app.start()
       await eventually(async () => {
-        expect((await app.ledger('down')).counts).toMatchObject({ succeeded: 21, failed: 3, waiting: 0 })
-        expect((await app.ledger('other')).counts).toMatchObject({ succeeded: 24 })
+        expect((await app.windows.summary('down')).counts).toMatchObject({ succeeded: 21, failed: 3, waiting: 0 })
+        expect((await app.windows.summary('other')).counts).toMatchObject({ succeeded: 24 })
       })
       expect(failures.map(({ error }) => error)).toMatchObject(
         Array.from({ length: 3 }, () => ({ code: 'RUN_UNSTORABLE', details: { jobId: 'down' } })),
@@ -253,8 +253,8 @@ describe('a value that the database refuses', () => {
       const jobs = ['cursed', 'fine'].map((id) => defineJob({ id, every: '1h', windows }, async () => {}))
       const app = await startApp(store.options, jobs)
       const failures = recordEvents(app, 'loop.failed')
-      const cursed = await app.backfill('cursed', { from: windows.start, to: windows.end, parallel: 50 })
-      const fine = await app.backfill('fine', { from: windows.start, to: windows.end, parallel: 50 })
+      const cursed = await app.backfills.create('cursed', { from: windows.start, to: windows.end, parallel: 50 })
+      const fine = await app.backfills.create('fine', { from: windows.start, to: windows.end, parallel: 50 })
       expect(await fine.wait()).toMatchObject({ state: 'succeeded', succeeded: 24 })
       await eventually(() =>
         expect(failures.map(({ error }) => error.message).join()).toContain(
@@ -282,7 +282,7 @@ describe('a value that the database refuses', () => {
       // The recovery has looked several times by then.
       await eventually(async () => expect(await expiry()).toBeGreaterThan(before + 4_000))
       expect(executed).toBe(1)
-      expect(await app.findRun(id)).toMatchObject({ state: 'running', attempt: 1 })
+      expect(await app.runs.show(id)).toMatchObject({ state: 'running', attempt: 1 })
     })
   })
 })

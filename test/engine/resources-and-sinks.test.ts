@@ -298,8 +298,10 @@ describeEachStore((store) => {
           if (day === 1 && attempt < 3) throw new Error('half-way')
         }),
       )
-      await eventually(async () => expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 2 } }))
-      const last = (await app.windows('sync')).map((window) => window.attempt)
+      await eventually(async () =>
+        expect(await app.windows.summary('sync')).toMatchObject({ counts: { succeeded: 2 } }),
+      )
+      const last = (await app.windows.list('sync')).map((window) => window.attempt)
       expect(last).toEqual([3, 1])
       expect(await stored()).toEqual([
         ...[1, 2, 3].map((id) => `1: ${id} try 3`),
@@ -314,7 +316,9 @@ describeEachStore((store) => {
         store.options,
         daily(({ write }) => write(ids, text)),
       )
-      await eventually(async () => expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 2 } }))
+      await eventually(async () =>
+        expect(await app.windows.summary('sync')).toMatchObject({ counts: { succeeded: 2 } }),
+      )
       ;[ids, text] = [[7, 8], 'new']
       await app.run('sync', { window: DAY_1, wait: true })
       expect(await stored()).toEqual(['1: 7 new', '1: 8 new', '2: 1 old', '2: 2 old', '2: 3 old'])

@@ -53,7 +53,7 @@ describeEachStore((fixture) => {
     const settled = nextEvent(app, 'run.settled')
     const { id } = await app.run('later')
     expect((await settled).retryInMs).toBeGreaterThan(3_000_000)
-    expect(await app.findRun(id)).toMatchObject({ state: 'queued', attempt: 1, runAt: at })
+    expect(await app.runs.show(id)).toMatchObject({ state: 'queued', attempt: 1, runAt: at })
   })
 
   it('fails after the last attempt, RetryLaterError or not', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Piko } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 
 it.each([':memory:', ' :MEMORY:', ':memory:?cache=shared'])(

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { type PikoError } from '../../src/errors.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Run } from '../../src/run/run.ts'
@@ -41,13 +41,13 @@ describeEachStore((store) => {
   async function refusals(app: Piko, config: unknown): Promise<PikoError[]> {
     const range = { from: DAY, to: '2025-01-03T00:00:00Z' }
     const errors = [
-      await rejected(app.configs.save('job', config)),
+      await rejected(app.configs.set('job', config)),
       await rejected(app.run('job', { config })),
       await rejected(app.enqueue('job', { config })),
       await rejected(app.enqueueMany('job', [{ config }])),
       await rejected(app.sql.transaction((trx) => app.enqueue('job', { config, trx }))),
-      await rejected(app.backfill('daily', { ...range, only: 'all', config })),
-      await rejected(app.configs.save('daily', config)),
+      await rejected(app.backfills.create('daily', { ...range, only: 'all', config })),
+      await rejected(app.configs.set('daily', config)),
     ]
     return errors
   }
@@ -171,9 +171,9 @@ describeEachStore((store) => {
       const text = { since: '1970-01-01T00:00:00.000Z', id: '1', price: '1.50', plus: 1, zero: 0 }
       const { id, config: read } = await app.run('job', { config: given, wait: true })
       expect(read).toStrictEqual(text)
-      await app.replay({ ids: [id] })
+      await app.runs.replay({ ids: [id] })
       await app.waitFor(id)
-      expect(await app.configs.save('job', given)).toMatchObject({ config: text })
+      expect(await app.configs.set('job', given)).toMatchObject({ config: text })
       await app.run('job', { wait: true })
       await app.run('job', { config: { plus: 1 }, wait: true })
       expect(seen.length).toBeGreaterThanOrEqual(6)
@@ -197,9 +197,9 @@ describeEachStore((store) => {
       const config = z.object({ since: z.date().optional() })
       const app = await startApp(store.options, jobs(config))
       const range = { from: DAY, to: '2025-01-03T00:00:00Z', only: 'all' } as const
-      const backfill = await app.backfill('daily', range)
+      const backfill = await app.backfills.create('daily', range)
       await backfill.wait()
-      await rejected(app.backfill('daily', { ...range, config: { since: new Date() } }))
+      await rejected(app.backfills.create('daily', { ...range, config: { since: new Date() } }))
       const states = await database.db.selectFrom('piko_window').select('state').where('job_id', '=', 'daily').execute()
       expect(states).toEqual([{ state: 'succeeded' }, { state: 'succeeded' }])
     })

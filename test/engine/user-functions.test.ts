@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { OwnPlans } from '../../src/engine/planning/own-plans.ts'
 import { Registration } from '../../src/engine/planning/registration.ts'
 import { defineJob } from '../../src/job/define-job.ts'
@@ -117,7 +117,7 @@ describeEachStore((fixture) => {
       expect(error).toMatchObject({ code: 'JOB_INVALID', details: { jobId: id, option: 'exclude' } })
       expect(error?.message).toMatch(message)
       if (when === boom) expect(error?.cause).toBe(BOOM)
-      expect(await app.runs({ jobId: id })).toEqual([])
+      expect(await app.runs.list({ jobId: id })).toEqual([])
     }
     expect(await app.run('cron', { wait: true })).toMatchObject({ state: 'succeeded' })
   })
@@ -207,7 +207,7 @@ describeEachStore((fixture) => {
         if (key === boom) expect(error.cause).toBe(BOOM)
       }
     }
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
   })
 
   it('a key function that fails where ticks are planned holds up its job alone', async () => {
@@ -242,15 +242,15 @@ describeEachStore((fixture) => {
     const failures = [failureOf(app, 'bad'), failureOf(app, 'worse')]
     await app.start()
     const range = { from: DAYS.start, to: DAYS.end }
-    await app.backfill('bad', range)
-    await app.backfill('worse', range)
-    const good = await app.backfill('good', range)
-    const up = await app.backfill('up', range)
+    await app.backfills.create('bad', range)
+    await app.backfills.create('worse', range)
+    const good = await app.backfills.create('good', range)
+    const up = await app.backfills.create('up', range)
     expect(await up.wait()).toMatchObject({ state: 'succeeded' })
     expect(await good.wait()).toMatchObject({ state: 'succeeded' })
     for (const failure of await Promise.all(failures))
       expect(failure?.error).toMatchObject({ code: 'JOB_INVALID', cause: BOOM })
-    expect(await app.runs({ jobId: 'bad' })).toEqual([])
+    expect(await app.runs.list({ jobId: 'bad' })).toEqual([])
   })
 
   it('does not lay a function that fails at the door of an edited row', async () => {

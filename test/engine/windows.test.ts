@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type WindowsSpec } from '../../src/job/spec.ts'
 import { type Database } from '../../src/store/connection/database.ts'
@@ -23,7 +23,7 @@ function minutes(count: number, handler: (window: Window) => unknown, windows: P
 
 async function settledLedger(app: Piko, count: number): Promise<LedgerWindow[]> {
   return eventually(async () => {
-    const windows = await app.windows('sync', { limit: 1_000 })
+    const windows = await app.windows.list('sync', { limit: 1_000 })
     expect(windows.filter(({ state }) => state !== 'queued' && state !== 'running')).toHaveLength(count)
     return windows
   })
@@ -77,7 +77,7 @@ describeEachStore((store) => {
       expect(windows.filter(({ state }) => state !== 'succeeded')).toMatchObject([
         { start: minute(20), state: 'failed', error: 'no data yet' },
       ])
-      expect(await app.ledger('sync')).toMatchObject({
+      expect(await app.windows.summary('sync')).toMatchObject({
         counts: { succeeded: 59, failed: 1 },
         start: START,
         watermark: minute(20),
@@ -87,8 +87,8 @@ describeEachStore((store) => {
       isMended = true
       const run = await app.run('sync', { window: minute(20), wait: true })
       expect(run).toMatchObject({ kind: 'manual', window: { start: minute(20), end: minute(21) } })
-      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 60 }, watermark: minute(60) })
-      expect(await app.windows('sync', { state: 'failed' })).toEqual([])
+      expect(await app.windows.summary('sync')).toMatchObject({ counts: { succeeded: 60 }, watermark: minute(60) })
+      expect(await app.windows.list('sync', { state: 'failed' })).toEqual([])
     })
 
     it('runs the oldest windows first', async () => {
@@ -111,7 +111,7 @@ describeEachStore((store) => {
       const windows = await settledLedger(app, 6)
       expectTiles(windows, minute(4), 6)
       expect(windows.map(({ state }) => state)).toEqual([...Array.from({ length: 5 }, () => 'skipped'), 'succeeded'])
-      expect(await app.runs()).toHaveLength(1)
+      expect(await app.runs.list()).toHaveLength(1)
     })
 
     it('of none runs nothing that is over, records what is missed later, and runs such a window when asked', async () => {
@@ -119,13 +119,16 @@ describeEachStore((store) => {
         store.options,
         minutes(10, () => {}, { catchUp: 'none' }),
       )
-      expect((await app.jobs())[0]).toMatchObject({ windowCursor: minute(10), planAt: undefined })
+      expect((await app.jobs.list())[0]).toMatchObject({ windowCursor: minute(10), planAt: undefined })
       await setBack({ window_cursor: minute(7) })
       const windows = await settledLedger(app, 3)
       expect(windows.map(({ state }) => state)).toEqual(['skipped', 'skipped', 'skipped'])
-      expect(await app.runs()).toEqual([])
+      expect(await app.runs.list()).toEqual([])
       await app.run('sync', { window: minute(7), wait: true })
-      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 1, skipped: 2 }, watermark: minute(8) })
+      expect(await app.windows.summary('sync')).toMatchObject({
+        counts: { succeeded: 1, skipped: 2 },
+        watermark: minute(8),
+      })
     })
 
     it('ends at the end of the windows, the last of which may be shorter', async () => {
@@ -139,7 +142,7 @@ describeEachStore((store) => {
         '2025-01-01T00:02:00.000Z',
         '2025-01-01T00:02:30.000Z',
       ])
-      expect((await app.jobs())[0]).toMatchObject({ planAt: undefined, nextTick: undefined })
+      expect((await app.jobs.list())[0]).toMatchObject({ planAt: undefined, nextTick: undefined })
     })
 
     it('goes on with the windows that come, each run as soon as it is over', async () => {
@@ -152,7 +155,7 @@ describeEachStore((store) => {
         }),
       )
       await eventually(() => expect(ends.length).toBeGreaterThanOrEqual(6))
-      const windows = await app.windows('sync')
+      const windows = await app.windows.list('sync')
       expect(windows[0]?.start).toEqual(start)
       for (const [index, window] of windows.entries()) {
         expect(window.end.getTime() - window.start.getTime()).toBe(200)
@@ -228,13 +231,13 @@ describeEachStore((store) => {
         .set({ window_cursor: instant, next_tick: instant, plan_at: instant })
         .where('id', '=', 'sync')
         .execute()
-      const others = (await app.runs({ jobId: 'other', state: 'succeeded' })).length
+      const others = (await app.runs.list({ jobId: 'other', state: 'succeeded' })).length
       await eventually(async () => {
-        const sync = (await app.jobs()).find((job) => job.id === 'sync')
+        const sync = (await app.jobs.list()).find((job) => job.id === 'sync')
         expect(sync).toMatchObject({ windowCursor: minute(12), planAt: undefined })
-        expect((await app.runs({ jobId: 'other', state: 'succeeded' })).length).toBeGreaterThan(others + 1)
+        expect((await app.runs.list({ jobId: 'other', state: 'succeeded' })).length).toBeGreaterThan(others + 1)
       })
-      expect(await app.windows('sync')).toHaveLength(12)
+      expect(await app.windows.list('sync')).toHaveLength(12)
       expect(ran).toHaveLength(12)
     })
 
@@ -245,7 +248,7 @@ describeEachStore((store) => {
         defineJob({ id: 'sync', every: '200ms' }, () => {}),
       )
       await eventually(async () =>
-        expect((await plain.runs({ jobId: 'sync', state: 'succeeded' })).length).toBeGreaterThanOrEqual(3),
+        expect((await plain.runs.list({ jobId: 'sync', state: 'succeeded' })).length).toBeGreaterThanOrEqual(3),
       )
       await plain.stop()
       const end = new Date(start.getTime() + 600)
@@ -254,7 +257,7 @@ describeEachStore((store) => {
         defineJob({ id: 'sync', every: '200ms', windows: { start, end } }, () => {}),
       )
       await settledLedger(app, 3)
-      expect(await app.ledger('sync')).toMatchObject({ counts: { succeeded: 3 }, watermark: end })
+      expect(await app.windows.summary('sync')).toMatchObject({ counts: { succeeded: 3 }, watermark: end })
     })
 
     it('that are all planned let the planner rest after a change of the job', async () => {
@@ -267,7 +270,7 @@ describeEachStore((store) => {
         store.options,
         minutes(5, () => {}, { catchUp: 'none', parallel: 2 }),
       )
-      await eventually(async () => expect((await app.jobs())[0]).toMatchObject({ planAt: undefined }))
+      await eventually(async () => expect((await app.jobs.list())[0]).toMatchObject({ planAt: undefined }))
     })
   })
 
@@ -371,9 +374,9 @@ describeEachStore((store) => {
       expect(await message('plain', minute(1))).toBe(
         'job "plain" has no windows; leave out the window "2025-01-01T00:01:00.000Z"',
       )
-      const [notOver] = (await app.windows('live')).slice(-1)
+      const [notOver] = (await app.windows.list('live')).slice(-1)
       expect(await message('live', notOver!.end)).toContain('no window of job "live" that is over starts at')
-      expect(await app.runs({ jobId: 'plain' })).toEqual([])
+      expect(await app.runs.list({ jobId: 'plain' })).toEqual([])
     })
   })
 })

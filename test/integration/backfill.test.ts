@@ -26,7 +26,7 @@ describeEachStore((fixture) => {
       defineJob({ id: 'minutes', cron: '* * * * *', windows }, () => {}),
       { execute: false },
     )
-    const backfill = await client.backfill('minutes', {
+    const backfill = await client.backfills.create('minutes', {
       from: new Date(START),
       to: new Date(START + WINDOWS * 60_000),
       parallel: 40,

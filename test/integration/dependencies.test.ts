@@ -32,8 +32,8 @@ describeEachStore((fixture) => {
       await leader.told('running')
       const app = await startApp(fixture.options, hoursAndDays(hour), { plan, settings: { piko: DEFAULTS } })
       await eventually(async () => {
-        expect((await app.ledger('hourly')).counts).toMatchObject({ succeeded: 68, failed: 3 })
-        const days = await app.windows('daily')
+        expect((await app.windows.summary('hourly')).counts).toMatchObject({ succeeded: 68, failed: 3 })
+        const days = await app.windows.list('daily')
         expect(days.map(({ state, waitsFor }) => [state, waitsFor?.at.toISOString()])).toEqual(
           BAD.map((start) => ['waiting', start]),
         )
@@ -41,15 +41,15 @@ describeEachStore((fixture) => {
       expect(app.leader.isLeader).toBe(false)
       for (const [index, start] of BAD.entries()) {
         mended.add(start)
-        const [failed] = await app.windows('hourly', { from: new Date(start), limit: 1 })
-        await app.replay({ ids: [failed?.runId ?? 0] })
+        const [failed] = await app.windows.list('hourly', { from: new Date(start), limit: 1 })
+        await app.runs.replay({ ids: [failed?.runId ?? 0] })
         const day = await eventually(async () => {
-          const [found] = (await app.windows('daily')).slice(index)
+          const [found] = (await app.windows.list('daily')).slice(index)
           expect(found?.state).toBe('succeeded')
-          return app.findRun(found?.runId ?? 0)
+          return app.runs.show(found?.runId ?? 0)
         })
-        const done = await app.findRun(failed?.runId ?? 0)
-        const delayMs = (day?.startedAt?.getTime() ?? Infinity) - (done?.finishedAt?.getTime() ?? 0)
+        const done = await app.runs.show(failed?.runId ?? 0)
+        const delayMs = (day.startedAt?.getTime() ?? Infinity) - (done.finishedAt?.getTime() ?? 0)
         expect(delayMs).toBeGreaterThanOrEqual(0)
         expect(delayMs).toBeLessThan(60_000)
       }

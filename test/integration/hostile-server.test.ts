@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { Piko } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { eventually, recordEvents } from '../support/app.ts'
 import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'
@@ -79,7 +79,7 @@ describe('a server with hostile defaults', () => {
 
 describe('a user who loses a right at work', () => {
   it.each([
-    ['SELECT', 'piko_run', (app: Piko) => app.runs({})],
+    ['SELECT', 'piko_run', (app: Piko) => app.runs.list({})],
     ['INSERT', 'piko_run', (app: Piko) => app.enqueue('job')],
     ['UPDATE', 'piko_run', (app: Piko) => app.sql.exec('UPDATE piko_run SET priority = 1')],
     ['DELETE', 'piko_run', (app: Piko) => app.sql.transaction((trx) => trx.exec('DELETE FROM piko_run'))],

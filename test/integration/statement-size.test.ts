@@ -58,10 +58,10 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     const app = await startApp(options, [chatty, quiet])
     const failures = recordEvents(app, 'loop.failed')
     const [one, other] = await Promise.all([app.run('chatty', { wait: true }), app.run('quiet', { wait: true })])
-    const lines = await app.logs(one.id)
+    const lines = await app.runs.logs(one.id)
     expect(lines.map(({ fields }) => fields?.['line'])).toEqual(Array.from({ length: 500 }, (_, line) => line))
     expect(new Set(lines.map(({ message }) => message))).toEqual(new Set([LONG.slice(0, 4_000)]))
-    expect(await app.logs(other.id)).toHaveLength(1)
+    expect(await app.runs.logs(other.id)).toHaveLength(1)
     expect(failures).toEqual([])
     await app.stop()
   })
@@ -90,7 +90,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     )
     const runs = await Promise.all(ids.map((id) => app.waitFor(id)))
     expect(runs.every(({ state }) => state === 'failed')).toBe(true)
-    expect((await app.attempts(ids[0] as number))[0]?.outcome).toBe('failed')
+    expect((await app.runs.show(ids[0] as number)).attempts[0]?.outcome).toBe('failed')
     expect(failures).toEqual([])
   })
 
@@ -150,12 +150,12 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     await refused
     await app.sql.exec('ALTER TABLE piko_run_log_away RENAME TO piko_run_log')
     await eventually(async () => {
-      const lines = await app.logs(id, { level: 'warn' })
+      const lines = await app.runs.logs(id, { level: 'warn' })
       expect(lines.map(({ message }) => message)).toEqual([
         '500 lines are left out: the database did not take them in time',
       ])
     })
-    expect(await app.logs(id, { limit: 30_000 })).toHaveLength(20_001)
+    expect(await app.runs.logs(id, { limit: 30_000 })).toHaveLength(20_001)
   })
 
   it('says before it stores what alone is too large: an input, an output', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { offload } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'
@@ -33,16 +33,26 @@ const MISSPELT: readonly (readonly [call: string, act: (wrong: never) => unknown
   ['app.enqueue', (wrong) => app.enqueue('plain', wrong), 'run_at', 'runAt'],
   ['app.enqueueMany', (wrong) => app.enqueueMany('plain', [], wrong), 'trxx', 'trx'],
   ['item 1: app.enqueueMany', (wrong) => app.enqueueMany('plain', [{}, wrong]), 'inputs', 'input'],
-  ['app.runs', (wrong) => app.runs(wrong), 'jobid', 'jobId'],
-  ['app.cancelAll', (wrong: object) => app.cancelAll({ jobId: 'plain', ...wrong }), 'states', 'state'],
-  ['app.replay', (wrong: object) => app.replay({ jobId: 'plain', ...wrong }), 'sinc', 'since'],
-  ['app.replay', (wrong: object) => app.previewReplay({ jobId: 'plain', ...wrong }), 'job_id', 'jobId'],
-  ['app.prune', (wrong: object) => app.prune({ olderThan: '1d', ...wrong }), 'dryrun', 'dryRun'],
-  ['app.windows', (wrong) => app.windows('daily', wrong), 'stat', 'state'],
-  ['app.coverage', (wrong) => app.coverage('daily', wrong), 'form', 'from'],
-  ['app.backfill', (wrong: object) => app.backfill('daily', { ...range, ...wrong }), 'paralel', 'parallel'],
-  ['app.backfills', (wrong) => app.backfills(wrong), 'limits', 'limit'],
-  ['app.configs.save', (wrong) => app.configs.save('plain', {}, wrong), 'effective_from', 'effectiveFrom'],
+  ['app.runs.list', (wrong) => app.runs.list(wrong), 'jobid', 'jobId'],
+  ['app.runs.cancel', (wrong: object) => app.runs.cancel({ jobId: 'plain', ...wrong }), 'states', 'state'],
+  ['app.runs.replay', (wrong: object) => app.runs.replay({ jobId: 'plain', ...wrong }), 'sinc', 'since'],
+  [
+    'app.runs.replay',
+    (wrong: object) => app.runs.replay({ jobId: 'plain', ...wrong, dryRun: true }),
+    'job_id',
+    'jobId',
+  ],
+  ['app.runs.prune', (wrong: object) => app.runs.prune({ olderThan: '1d', ...wrong }), 'dryrun', 'dryRun'],
+  ['app.windows.list', (wrong) => app.windows.list('daily', wrong), 'stat', 'state'],
+  ['app.windows.coverage', (wrong) => app.windows.coverage('daily', wrong), 'form', 'from'],
+  [
+    'app.backfills.create',
+    (wrong: object) => app.backfills.create('daily', { ...range, ...wrong }),
+    'paralel',
+    'parallel',
+  ],
+  ['app.backfills.list', (wrong) => app.backfills.list(wrong), 'limits', 'limit'],
+  ['app.configs.set', (wrong) => app.configs.set('plain', {}, wrong), 'effective_from', 'effectiveFrom'],
   ['app.locks.acquire', (wrong) => app.locks.acquire('a', wrong), 'waits', 'wait'],
 ]
 
@@ -53,19 +63,19 @@ it('a call of an app refuses an option that does not exist, and says which was m
     expect(error.message).toBe(`${call}: unknown option "${name}", did you mean "${meant}"?`)
     expect(error.code).toBe('USAGE')
   }
-  await expect(rejected(app.logs(runs[0] as number, { lvl: 'info' } as never))).resolves.toMatchObject({
+  await expect(rejected(app.runs.logs(runs[0] as number, { lvl: 'info' } as never))).resolves.toMatchObject({
     code: 'USAGE',
   })
   // Nothing was done with a filter that was not understood.
-  expect((await app.findRun(runs[0] as number))?.state).toBe('queued')
-  await app.cancelAll({ ids: runs })
+  expect((await app.runs.show(runs[0] as number)).state).toBe('queued')
+  await app.runs.cancel({ ids: runs })
 })
 
 it('a call of an app names all that is wrong at once, and takes no list, text or null for options', async () => {
-  const all = await rejected(app.runs({ jobId: 5, state: 'done', limt: 3, limit: -1 } as never))
+  const all = await rejected(app.runs.list({ jobId: 5, state: 'done', limt: 3, limit: -1 } as never))
   expect(all.message).toBe(
     [
-      'app.runs has 4 problems:',
+      'app.runs.list has 4 problems:',
       '  unknown option "limt", did you mean "limit"?',
       '  jobId is 5; expected a text',
       '  state is "done"; expected one of queued, running, succeeded, failed, cancelled, skipped',
@@ -77,7 +87,7 @@ it('a call of an app names all that is wrong at once, and takes no list, text or
       () => app.run('plain', none as never),
       () => app.enqueue('plain', none as never),
       () => app.enqueueMany('plain', [none as never]),
-      () => app.runs(none as never),
+      () => app.runs.list(none as never),
     ]) {
       const { code, message } = await rejected((async () => void (await act()))())
       expect([code, message]).toEqual(['USAGE', expect.stringContaining('the options are ')])
@@ -99,7 +109,7 @@ it('a handler is told of a misspelt option', async () => {
 })
 
 it('a backfill is waited for with options that exist', async () => {
-  const backfill = await app.backfill('daily', range)
+  const backfill = await app.backfills.create('daily', range)
   expect((await rejected(backfill.wait({ onprogress: 1 } as never))).message).toContain('did you mean "onProgress"?')
   await backfill.cancel()
 })

@@ -24,9 +24,9 @@ describeEachStore((store) => {
   describe('app.configs', () => {
     it("lies between the schema's defaults and the run's own overrides", async () => {
       const app = await startApp(store.options, job())
-      expect(app.configs.current('job')).toBeUndefined()
-      expect(await app.configs.save('job', { shop: 'us' })).toMatchObject({ version: 1, config: { shop: 'us' } })
-      expect(app.configs.current('job')).toMatchObject({ version: 1 })
+      expect(await app.configs.show('job')).toBeUndefined()
+      expect(await app.configs.set('job', { shop: 'us' })).toMatchObject({ version: 1, config: { shop: 'us' } })
+      expect(await app.configs.show('job')).toMatchObject({ version: 1 })
       expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us', pages: 1 } })
       const { output } = await app.run('job', { config: { pages: 2 }, wait: true })
       expect(output).toEqual({ shop: 'us', pages: 2 })
@@ -36,24 +36,24 @@ describeEachStore((store) => {
       const app = await startApp(store.options, job())
       const other = await startApp(store.options, job())
       const changed = nextEvent(other, 'config.changed')
-      await app.configs.save('job', { shop: 'us' })
+      await app.configs.set('job', { shop: 'us' })
       expect(await changed).toMatchObject({ jobId: 'job', version: 1 })
-      expect(other.configs.current('job')).toMatchObject({ config: { shop: 'us' } })
+      expect(await other.configs.show('job')).toMatchObject({ config: { shop: 'us' } })
     })
 
     it('comes into force when it says', async () => {
       const app = await startApp(store.options, job())
-      await app.configs.save('job', { shop: 'now' })
-      await app.configs.save('job', { shop: 'later' }, { effectiveFrom: new Date(Date.now() + 3_600_000) })
-      await app.configs.save('job', { shop: 'soon' }, { effectiveFrom: new Date(Date.now() + 700) })
-      expect(app.configs.current('job')).toMatchObject({ config: { shop: 'now' } })
-      await eventually(() => expect(app.configs.current('job')).toMatchObject({ config: { shop: 'soon' } }))
+      await app.configs.set('job', { shop: 'now' })
+      await app.configs.set('job', { shop: 'later' }, { effectiveFrom: new Date(Date.now() + 3_600_000) })
+      await app.configs.set('job', { shop: 'soon' }, { effectiveFrom: new Date(Date.now() + 700) })
+      expect(await app.configs.show('job')).toMatchObject({ config: { shop: 'now' } })
+      await eventually(async () => expect(await app.configs.show('job')).toMatchObject({ config: { shop: 'soon' } }))
     })
 
     it('is rolled back by a new version, and its history stays', async () => {
       const app = await startApp(store.options, job())
-      await app.configs.save('job', { shop: 'a' })
-      await app.configs.save('job', { shop: 'b' })
+      await app.configs.set('job', { shop: 'a' })
+      await app.configs.set('job', { shop: 'b' })
       expect(await app.configs.rollback('job', 1)).toMatchObject({ version: 3, config: { shop: 'a' } })
       const history = await app.configs.history('job')
       expect(history.map(({ version, config }) => [version, config])).toEqual([
@@ -66,14 +66,14 @@ describeEachStore((store) => {
 
     it('W16: refuses what the schema refuses, and saves nothing', async () => {
       const app = await startApp(store.options, job())
-      expect(await rejected(app.configs.save('job', { shop: 1 }))).toMatchObject({ code: 'CONFIG_INVALID' })
-      expect(await rejected(app.configs.save('other', {}))).toMatchObject({ code: 'JOB_UNKNOWN' })
+      expect(await rejected(app.configs.set('job', { shop: 1 }))).toMatchObject({ code: 'CONFIG_INVALID' })
+      expect(await rejected(app.configs.set('other', {}))).toMatchObject({ code: 'JOB_UNKNOWN' })
       expect(await app.configs.history('job')).toEqual([])
     })
 
     it('names the version that newer code refuses', async () => {
       const old = await startApp(store.options, job())
-      await old.configs.save('job', { shop: 'us' })
+      await old.configs.set('job', { shop: 'us' })
       const { id } = await old.run('job', { runAt: new Date(Date.now() + 500) })
       await old.stop()
       const newer = defineJob({ id: 'job', every: '1d', config: z.strictObject({ store: z.string() }) }, () => {})
@@ -85,13 +85,13 @@ describeEachStore((store) => {
 
     it('goes on with what was last known while its watcher crashes', async () => {
       const app = await startApp(store.options, job())
-      await app.configs.save('job', { shop: 'us' })
+      await app.configs.set('job', { shop: 'us' })
       const watcher = app.services.children.find(({ name }) => name === 'config-watcher')
       const restarted = nextEvent(app, 'service.restarted', ({ service }) => service.endsWith('config-watcher'))
       watcher?.crash(new Error('on purpose'))
       expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us' } })
       await restarted
-      await app.configs.save('job', { shop: 'de' })
+      await app.configs.set('job', { shop: 'de' })
       expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'de' } })
     })
   })

@@ -25,13 +25,13 @@ describeEachStore((fixture) => {
       defineJob({ id: 'stuck', every: '1s', concurrency: 1 }, () => gate.pass()),
     )
     const { runId } = await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'ill')
-    const { tick } = (await app.findRun(runId))!
-    expect((await app.why('ill', tick)).sentence).toMatch(
+    const { tick } = await app.runs.show(runId)
+    expect((await app.jobs.why('ill', tick)).sentence).toMatch(
       /^ill at .*Z: run \d+ failed at .*, after one attempt: no such shop\.$/,
     )
-    await eventually(async () => expect((await app.why('well')).sentence).toMatch(/run \d+ succeeded at /))
+    await eventually(async () => expect((await app.jobs.why('well')).sentence).toMatch(/run \d+ succeeded at /))
     await eventually(async () =>
-      expect((await app.why('stuck')).sentence).toMatch(
+      expect((await app.jobs.why('stuck')).sentence).toMatch(
         /is due since .* and waits for a free slot: a limit of the job/,
       ),
     )
@@ -43,37 +43,39 @@ describeEachStore((fixture) => {
       defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}),
       defineJob({ id: 'by_hand' }, () => {}),
     )
-    expect((await app.why('by_hand')).sentence).toBe('by_hand: it has no schedule; it runs only when somebody asks.')
-    expect((await app.why('hourly')).sentence).toMatch(/^hourly: no tick was due yet; the next is .*:00:00Z\.$/)
-    expect((await app.why('hourly', new Date('2026-01-01T00:30:00Z'))).sentence).toMatch(
+    expect((await app.jobs.why('by_hand')).sentence).toBe(
+      'by_hand: it has no schedule; it runs only when somebody asks.',
+    )
+    expect((await app.jobs.why('hourly')).sentence).toMatch(/^hourly: no tick was due yet; the next is .*:00:00Z\.$/)
+    expect((await app.jobs.why('hourly', new Date('2026-01-01T00:30:00Z'))).sentence).toMatch(
       /its schedule does not fire then; the next instant at which it does is 2026-01-01T01:00:00Z/,
     )
-    expect((await app.why('hourly', new Date('2026-01-01T00:00:00Z'))).sentence).toMatch(
+    expect((await app.jobs.why('hourly', new Date('2026-01-01T00:00:00Z'))).sentence).toMatch(
       /before the job was registered/,
     )
     const next = new Date(Math.ceil((Date.now() + MINUTE_MS) / 3_600_000) * 3_600_000)
-    expect((await app.why('hourly', next)).sentence).toMatch(/that is yet to come/)
+    expect((await app.jobs.why('hourly', next)).sentence).toMatch(/that is yet to come/)
     await database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', '=', 'hourly').execute()
-    expect((await app.why('hourly', next)).sentence).toMatch(/the job is paused/)
-    await expect(app.why('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
+    expect((await app.jobs.why('hourly', next)).sentence).toMatch(/the job is paused/)
+    await expect(app.jobs.why('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
   })
 
   it('a paused job does not fire, on any node and after a deploy, until it is resumed', async () => {
     const job = defineJob({ id: 'tick', every: '200ms', misfireGraceTime: '0s' }, () => {})
     const app = await start(job)
     await nextEvent(app, 'run.settled')
-    await app.pause('tick')
+    await app.jobs.pause('tick')
     const again = await startApp(fixture.options, job)
-    const runs = async (): Promise<number> => (await again.runs({ jobId: 'tick', limit: 1_000 })).length
+    const runs = async (): Promise<number> => (await again.runs.list({ jobId: 'tick', limit: 1_000 })).length
     // What was planned ahead runs.
-    await eventually(async () => expect((await again.runs({ state: 'queued' })).length).toBe(0))
+    await eventually(async () => expect((await again.runs.list({ state: 'queued' })).length).toBe(0))
     const before = await runs()
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     expect(await runs()).toBe(before)
-    expect((await again.jobs())[0]).toMatchObject({ isPaused: true })
-    await again.resume('tick')
+    expect((await again.jobs.list())[0]).toMatchObject({ isPaused: true })
+    await again.jobs.resume('tick')
     await eventually(async () => expect(await runs()).toBeGreaterThan(before + 2))
-    await expect(app.pause('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
+    await expect(app.jobs.pause('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
   })
 
   it('tells why a tick was skipped', async () => {
@@ -88,7 +90,7 @@ describeEachStore((fixture) => {
       .execute()
     const app = await startApp(fixture.options, job)
     await eventually(async () =>
-      expect((await app.why('tick', tick)).sentence).toMatch(
+      expect((await app.jobs.why('tick', tick)).sentence).toMatch(
         /it was skipped \(misfire\): no node planned it within misfireGraceTime\.$/,
       ),
     )
@@ -98,7 +100,7 @@ describeEachStore((fixture) => {
     const app = await start(defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}))
     for (const text of ['every day', '{bad']) {
       await database.sql.exec('UPDATE piko_job SET schedule = ?', [text])
-      expect((await app.why('hourly')).sentence).toMatch(
+      expect((await app.jobs.why('hourly')).sentence).toMatch(
         /^hourly: no tick was due yet; the next is .*; its edited schedule counts for nothing, the one before goes on: .* is ".*"; expected .*\.$/,
       )
     }
@@ -106,7 +108,7 @@ describeEachStore((fixture) => {
 
   it('knows jobs with a calendar function', async () => {
     const app = await start(defineJob({ id: 'workday', cron: '0 * * * *', exclude: () => false }, () => {}))
-    expect((await app.why('workday')).sentence).toMatch(/^workday: no tick was due yet; the next is /)
+    expect((await app.jobs.why('workday')).sentence).toMatch(/^workday: no tick was due yet; the next is /)
   })
 
   it('tells what became of a window: skipped, run by a backfill alone, stale, or held up by a pause', async () => {
@@ -125,24 +127,24 @@ describeEachStore((fixture) => {
       ),
     )
     const at = (hour: number) => new Date(Date.parse(windows.start) + hour * 3_600_000)
-    await eventually(async () => expect((await app.ledger('hours')).counts.succeeded).toBe(1))
+    await eventually(async () => expect((await app.windows.summary('hours')).counts.succeeded).toBe(1))
     const range = { from: windows.start, to: windows.end }
-    await (await app.backfill('hours', range)).wait()
-    expect((await app.why('hours', at(2))).sentence).toMatch(/run \d+ succeeded at /)
-    await (await app.backfill('after', range)).wait()
+    await (await app.backfills.create('hours', range)).wait()
+    expect((await app.jobs.why('hours', at(2))).sentence).toMatch(/run \d+ succeeded at /)
+    await (await app.backfills.create('after', range)).wait()
     await app.run('hours', { window: at(3), wait: true })
-    expect((await app.why('after', at(6))).sentence).toMatch(
+    expect((await app.jobs.why('after', at(6))).sentence).toMatch(
       /run \d+ succeeded at .*, and is stale: a window that it depends on was run again\.$/,
     )
-    const [, second, third] = await app.windows('hours')
+    const [, second, third] = await app.windows.list('hours')
     for (const { start, end, runId } of [second!, third!]) {
-      const why = await app.why('hours', start)
+      const why = await app.jobs.why('hours', start)
       expect(why.runId).toBe(runId)
       const bounds = `${start.toISOString()} to ${end.toISOString()}`.replaceAll('.000Z', 'Z')
       expect(why.sentence).toContain(`, window ${bounds}: run ${runId} succeeded at `)
     }
     await database.sql.exec(`UPDATE piko_window SET state = 'skipped', run_id = NULL WHERE job_id = 'hours'`)
-    expect((await app.why('hours', at(2))).sentence).toMatch(
+    expect((await app.jobs.why('hours', at(2))).sentence).toMatch(
       /its window was skipped: it was missed, and windows\.catchUp says not to run it; a backfill does\.$/,
     )
   })
@@ -151,10 +153,10 @@ describeEachStore((fixture) => {
     const gate = new Gate()
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T06:00:00Z', catchUp: 'none' } as const
     const app = await start(defineJob({ id: 'hours', cron: '0 * * * *', windows }, () => gate.pass()))
-    const backfill = await app.backfill('hours', { from: windows.start, to: windows.end, parallel: 1 })
+    const backfill = await app.backfills.create('hours', { from: windows.start, to: windows.end, parallel: 1 })
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 5 }))
     await backfill.pause()
-    expect((await app.why('hours', new Date(windows.end))).sentence).toMatch(
+    expect((await app.jobs.why('hours', new Date(windows.end))).sentence).toMatch(
       /^hours at 2026-01-01T06:00:00Z, window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits, since backfill \d+ is paused\.$/,
     )
     gate.open()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Piko } from '../../src/app/app.ts'
+import { type Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database } from '../../src/store/connection/database.ts'
 import { eventually, recordEvents, startApp } from '../support/app.ts'
@@ -49,8 +49,8 @@ describeEachStore((fixture) => {
     // Nor when a node starts again and looks at it anew.
     const again = await startApp(fixture.options, job)
     await again.run('once').catch(() => {})
-    await eventually(async () => expect((await again.runs({ state: 'failed' })).length).toBe(2))
-    expect(await again.runs({ jobId: 'once' })).toHaveLength(2)
+    await eventually(async () => expect((await again.runs.list({ state: 'failed' })).length).toBe(2))
+    expect(await again.runs.list({ jobId: 'once' })).toHaveLength(2)
     expect(calls).toBe(2)
   })
 
@@ -60,7 +60,7 @@ describeEachStore((fixture) => {
     })
     const [app] = (await nodes(1, job)) as [Piko]
     await app.run('wordy', { wait: true }).catch(() => {})
-    const [run] = await app.runs()
+    const [run] = await app.runs.list()
     expect(run).toMatchObject({ state: 'failed' })
     expect(run?.error?.name.length).toBeLessThanOrEqual(200)
   })
@@ -68,12 +68,12 @@ describeEachStore((fixture) => {
   it('W10: a fixed rate keeps its phase whenever a process starts', async () => {
     const job = defineJob({ id: 'tick', every: '200ms' }, () => {})
     const [first] = (await nodes(1, job)) as [Piko]
-    await eventually(async () => expect((await first.runs()).length).toBeGreaterThan(1))
+    await eventually(async () => expect((await first.runs.list()).length).toBeGreaterThan(1))
     await first.stop()
     const second = await startApp(fixture.options, job)
-    const before = (await second.runs()).length
-    await eventually(async () => expect((await second.runs()).length).toBeGreaterThan(before + 1))
-    expect((await second.runs()).every((run) => run.tick!.getTime() % 200 === 0)).toBe(true)
+    const before = (await second.runs.list()).length
+    await eventually(async () => expect((await second.runs.list()).length).toBeGreaterThan(before + 1))
+    expect((await second.runs.list()).every((run) => run.tick!.getTime() % 200 === 0)).toBe(true)
   })
 
   it('W11: a catch-up of many windows runs all of them, and a window run by hand leaves the grid as it is', async () => {
@@ -86,10 +86,10 @@ describeEachStore((fixture) => {
       () => {},
     )
     const [app] = (await nodes(1, job)) as [Piko]
-    await eventually(async () => expect((await app.ledger('hourly')).counts.succeeded).toBe(240))
-    const before = await app.ledger('hourly')
+    await eventually(async () => expect((await app.windows.summary('hourly')).counts.succeeded).toBe(240))
+    const before = await app.windows.summary('hourly')
     await app.run('hourly', { window: '2026-01-03T05:00:00Z', wait: true })
-    expect(await app.ledger('hourly')).toEqual(before)
+    expect(await app.windows.summary('hourly')).toEqual(before)
     expect((await rejected(app.run('hourly', { window: '2026-01-03T05:30:00Z' }))).code).toBe('WINDOW_UNKNOWN')
   })
 
@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     )
     const runs = await Promise.all(ids.map((id, index) => (index % 2 ? a : b).waitFor(id)))
     expect(runs.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
-    await eventually(async () => expect((await a.ledger('hourly')).watermark).toEqual(new Date(windows.end)))
+    await eventually(async () => expect((await a.windows.summary('hourly')).watermark).toEqual(new Date(windows.end)))
     expect(failed).toEqual([[], []])
   })
 
@@ -118,7 +118,7 @@ describeEachStore((fixture) => {
     const run = await app.run('work')
     await eventually(() => expect(calls).toBe(1))
     app.services.children.find((service) => service.name === 'store')?.crash(new Error('injected'))
-    await eventually(async () => expect(await app.findRun(run.id)).toMatchObject({ state: 'succeeded', attempt: 1 }))
+    await eventually(async () => expect(await app.runs.show(run.id)).toMatchObject({ state: 'succeeded', attempt: 1 }))
     expect(calls).toBe(1)
   })
 
@@ -131,6 +131,6 @@ describeEachStore((fixture) => {
     const error = await rejected(app.enqueue('ship', { input: { order: 8 }, idempotencyKey: 'order-7' }))
     expect([error.code, error.details]).toEqual(['IDEMPOTENCY_CONFLICT', { jobId: 'ship', key: 'order-7', runId: id }])
     expect(await app.enqueue('ship', { input: { order: 7 }, idempotencyKey: 'order-7' })).toBe(id)
-    expect(await app.runs()).toHaveLength(1)
+    expect(await app.runs.list()).toHaveLength(1)
   })
 })

@@ -31,7 +31,7 @@ describe('a length of time beyond what the database can add', () => {
       const refused = expect.objectContaining({ code: 'DURATION_INVALID' }) as Error
       await expect(app.locks.acquire('far', { ttl: '3651d' })).rejects.toThrow(refused)
       await expect(app.locks.acquire('far', { wait: '99999999d' })).rejects.toThrow(refused)
-      await expect(app.prune({ olderThan: '99999999d' })).rejects.toThrow(refused)
+      await expect(app.runs.prune({ olderThan: '99999999d' })).rejects.toThrow(refused)
       const key = { key: 'key', period: '99999999d' } as const
       await expect(app.enqueue('plain', { idempotencyKey: key })).rejects.toThrow(refused)
       await expect(app.run('locking', { wait: true })).rejects.toMatchObject({

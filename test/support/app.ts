@@ -1,5 +1,5 @@
 import { onTestFinished, vi } from 'vitest'
-import { Piko } from '../../src/app/app.ts'
+import { Piko } from '../../src/app/piko.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
 import { type SettingsOverrides } from '../../src/settings/keys.ts'
 import { type OpenOptions } from '../../src/store/connection/database.ts'

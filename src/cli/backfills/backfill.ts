@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Piko } from '../../app/app.ts'
-import { type Backfill } from '../../operations/backfill-control.ts'
+import { type Piko } from '../../app/piko.ts'
 import { type BackfillStatus } from '../../operations/backfill-status.ts'
 import { PikoError, toError } from '../../errors.ts'
 import {
@@ -110,8 +109,8 @@ async function create(jobId: string, options: CreateOptions, globals: GlobalOpti
   await withAppOn(
     {},
     async (app) => {
-      const backfill = await app.backfill(jobId, request)
-      await report(backfill, globals.json, options.follow)
+      const { id } = await app.backfills.create(jobId, request)
+      await report(app, id, globals.json, options.follow)
     },
     [...registry],
   )
@@ -129,7 +128,7 @@ function requestOf({ from, to, order, only, parallel, config, priority }: Create
 /** Written while they are found: a million windows are never held at once. */
 async function list(app: Piko, jobId: string, request: BackfillRequest, json: boolean): Promise<void> {
   let count = 0
-  for await (const { start, end, state } of app.previewBackfill(jobId, request)) {
+  for await (const { start, end, state } of app.backfills.preview(jobId, request)) {
     const text = json
       ? `${count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ','}${JSON.stringify({ start, end, state: state ?? null })}`
       : `${instantText(start)}  ${instantText(end)}  ${state ?? 'missing'}\n`
@@ -157,7 +156,11 @@ function addList(backfill: Command): void {
     .action((options: { job?: string; state?: BackfillState; limit: number }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const { job, state, limit } = options
-        const found = await app.backfills({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
+        const found = await app.backfills.list({
+          limit,
+          ...(job !== undefined && { jobId: job }),
+          ...(state && { state }),
+        })
         printResult(json, { backfills: found.map(dataOf) }, () =>
           found.length === 0 ? 'no backfills' : table(columns(), found),
         )
@@ -173,7 +176,7 @@ function addShow(backfill: Command): void {
     .option('--follow', 'show the progress until it has ended')
     .addHelpText('after', examples(['piko backfill show 3', 'piko backfill show 3 --follow']))
     .action((id: number, { follow }: { follow?: boolean }, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => report(await app.findBackfill(id), json, follow)),
+      withApp(globalOptions(command), async (app, json) => report(app, id, json, follow)),
     )
 }
 
@@ -185,15 +188,15 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
     .addHelpText('after', examples([`piko backfill ${name} 3`, `piko backfill ${name} 3 --json`]))
     .action((id: number, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        const status = await (await app.findBackfill(id))[name]()
+        const status = await app.backfills[name](id)
         printResult(json, dataOf(status), () => textOf(status))
       }),
     )
 }
 
 /** Prints a backfill, at once or when it has ended. The exit code tells whether it did what was asked. */
-async function report(backfill: Backfill, json: boolean, follow = false): Promise<void> {
-  const status = follow ? await followed(backfill, json) : await backfill.status()
+async function report(app: Piko, id: number, json: boolean, follow = false): Promise<void> {
+  const status = follow ? await followed(app, id, json) : await app.backfills.show(id)
   printResult(json, dataOf(status), () => textOf(status))
   if (follow && status.state !== 'succeeded') {
     throw new PikoError('RUN_FAILED', `backfill ${status.id} ${status.state}: ${status.failed} windows failed`, {
@@ -203,17 +206,15 @@ async function report(backfill: Backfill, json: boolean, follow = false): Promis
 }
 
 /** A signal ends the watching; the backfill goes on. */
-async function followed(backfill: Backfill, json: boolean): Promise<BackfillStatus> {
+async function followed({ backfills }: Piko, id: number, json: boolean): Promise<BackfillStatus> {
   const signals = stopSignals()
   const stop = new AbortController()
   const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
   void signals.first.then((signal) => {
-    stop.abort(
-      new InterruptedError(signal, `${signal}: backfill ${backfill.id} goes on; see piko backfill show ${backfill.id}`),
-    )
+    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} goes on; see piko backfill show ${id}`))
   })
   try {
-    return await backfill.wait({
+    return await backfills.wait(id, {
       signal: stop.signal,
       onProgress: (status) => bar?.show({ done: status.done, total: status.total, message: messageOf(status) }),
     })

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
@@ -29,8 +29,8 @@ export function addConfig(program: Command): void {
   command('show', 'Shows the version in force.')
     .addHelpText('after', examples(['piko config show sync_orders', 'piko config show sync_orders --json']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
-      withApp(options, globalOptions(self), (app, { json }) => {
-        const current = app.configs.current(jobId)
+      withApp(options, globalOptions(self), async (app, { json }) => {
+        const current = await app.configs.show(jobId)
         const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema count.`
         printResult(json, { current: current ?? null }, () => (current ? text(current) : none))
       }),
@@ -55,7 +55,7 @@ export function addConfig(program: Command): void {
     )
     .action((jobId: string, config: unknown, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
-        const saved = await app.configs.save(jobId, config, options.from ? { effectiveFrom: options.from } : {})
+        const saved = await app.configs.set(jobId, config, options.from ? { effectiveFrom: options.from } : {})
         printResult(json, { saved }, () => text(saved))
       }),
     )
@@ -73,11 +73,11 @@ export function addConfig(program: Command): void {
 async function withApp(
   options: ConfigCommandOptions,
   globals: GlobalOptions,
-  work: (app: Piko, globals: GlobalOptions) => unknown,
+  work: (app: Piko, globals: GlobalOptions) => Promise<void>,
 ): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const { Piko } = await import('../../app/app.ts')
+  const { Piko } = await import('../../app/piko.ts')
   const app = new Piko({ jobs: [...registry], execute: false })
   try {
     await app.start()

@@ -76,7 +76,7 @@ async function drawnJobs(settings: Settings, globs: string[] | undefined, format
 async function drawn(settings: Settings, format: Format): Promise<string> {
   const registry = await cliJobs(settings, undefined)
   const [{ Piko }, { HttpService }, { serviceGraph, toDot, toMermaid }, { toSvg }] = await Promise.all([
-    import('../../app/app.ts'),
+    import('../../app/piko.ts'),
     import('../../http/http-service.ts'),
     import('../../service/graph/graph.ts'),
     import('../../service/graph/svg.ts'),

@@ -56,7 +56,7 @@ export function addJobs(program: Command): void {
 async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const rows = await withAppOn(readOnly(settings), (app) => app.jobs())
+  const rows = await withAppOn(readOnly(settings), (app) => app.jobs.list())
   const byId = new Map(rows.map((row) => [row.id, row]))
   const now = new Date(systemClock.now())
   const jobs = [

@@ -13,7 +13,7 @@ export function addJobsPause(jobs: Command): void {
       .addHelpText('after', examples([`piko jobs ${name} sync_orders`, `piko jobs ${name} sync_orders --json`]))
       .action((jobId: string, _options: object, command: Command) =>
         withApp(globalOptions(command), async (app, json) => {
-          await app[name](jobId)
+          await app.jobs[name](jobId)
           const state = name === 'pause' ? 'paused' : 'active'
           printResult(json, { jobId, state }, () => `${visibleLine(jobId)} is ${state}`)
         }),

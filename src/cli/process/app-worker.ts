@@ -1,4 +1,4 @@
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { STOP_MARGIN_MS } from '../../engine/execution/stop-plan.ts'
 import { redactText } from '../../run/redact.ts'
 import { visible } from '../../visible.ts'

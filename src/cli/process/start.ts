@@ -1,5 +1,5 @@
 import { type Command } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { visibleJson } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
@@ -39,7 +39,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, jobs)
   const [{ Piko }, { HttpService }, { AppWorker }] = await Promise.all([
-    import('../../app/app.ts'),
+    import('../../app/piko.ts'),
     import('../../http/http-service.ts'),
     import('./app-worker.ts'),
   ])

@@ -1,10 +1,9 @@
 import { type Command } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { RunFailedError } from '../../operations/client.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
 import { type Settings } from '../../settings/settings.ts'
 import { type AppLogger } from '../../telemetry/log.ts'
-import { PikoError } from '../../errors.ts'
 import { say } from '../../say.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
@@ -60,7 +59,7 @@ export function addRun(program: Command): void {
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
-  const { Piko } = await import('../../app/app.ts')
+  const { Piko } = await import('../../app/piko.ts')
   const bar = process.stderr.isTTY && !globals.json ? new ProgressBar() : undefined
   const app = new Piko({
     jobs: [...registry],
@@ -115,7 +114,7 @@ async function watch(
     }),
     // Read at once: a stop that waits for nothing else closes the store next.
     app.events.on('run.settled', ({ runId, state }) => {
-      if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(found(app, runId))
+      if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(app.runs.show(runId))
     }),
   ]
   let isSignalled = false
@@ -138,10 +137,4 @@ async function watch(
     for (const unsubscribe of subscriptions) unsubscribe()
     bar?.hide()
   }
-}
-
-async function found(app: Piko, runId: number): Promise<Run> {
-  const run = await app.findRun(runId)
-  if (!run) throw new PikoError('RUN_UNKNOWN', `run ${runId} is gone`, { details: { runId } })
-  return run
 }

@@ -41,13 +41,13 @@ export function addRunLogs(runs: Command): void {
         let after = 0
         let isOver = !follow
         do {
-          const run = await app.findRun(runId)
-          if (!isOver && (run === undefined || TERMINAL_STATES.has(run.state))) {
+          const { state } = await app.runs.show(runId)
+          if (!isOver && TERMINAL_STATES.has(state)) {
             isOver = true
             // Its node writes the lines each second: the last ones may be on their way.
             await sleep(LAST_LINES_MS)
           }
-          const lines = await app.logs(runId, { after, limit, ...(level && { level }) })
+          const lines = await app.runs.logs(runId, { after, limit, ...(level && { level }) })
           after = lines.at(-1)?.id ?? after
           if (follow && json) for (const line of lines) process.stdout.write(`${visibleJson(line)}\n`)
           else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)

@@ -29,7 +29,7 @@ export function addRunsPrune(runs: Command): void {
     )
     .action(({ olderThan, state, job, dryRun = false }: PruneCommand, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        const count = await app.prune({ olderThan, dryRun, jobId: job, ...(state && { states: [state] }) })
+        const count = await app.runs.prune({ olderThan, dryRun, jobId: job, ...(state && { states: [state] }) })
         printResult(
           json,
           { count, dryRun },

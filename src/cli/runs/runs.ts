@@ -1,6 +1,6 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { type Attempt } from '../../run/attempt.ts'
 import { type Run, RUN_STATES, type RunState } from '../../run/run.ts'
@@ -70,7 +70,7 @@ function addList(runs: Command): void {
     .action((options: ListOptions, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const { job, state, limit } = options
-        const found = await app.runs({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
+        const found = await app.runs.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
         printResult(json, { runs: found.map(runData) }, () =>
           found.length === 0 ? 'no runs' : table(runColumns(), found),
         )
@@ -86,8 +86,7 @@ function addShow(runs: Command): void {
     .addHelpText('after', examples(['piko runs show 17', "piko runs show 17 --json | jq '.attempts[].error.stack'"]))
     .action((runId: number, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        const run = await found(app, runId)
-        const attempts = await app.attempts(runId)
+        const { attempts, ...run } = await app.runs.show(runId)
         const data = {
           ...runData(run),
           nodeId: run.nodeId ?? null,
@@ -129,9 +128,9 @@ function addCancel(runs: Command): void {
 
 async function cancelEach(app: Piko, runIds: readonly number[], json: boolean): Promise<void> {
   // A typing mistake is found before anything is changed.
-  for (const runId of runIds) await found(app, runId)
+  for (const runId of runIds) await app.runs.show(runId)
   const ended: Run[] = []
-  for (const runId of runIds) ended.push(await app.cancel(runId))
+  for (const runId of runIds) ended.push(await app.runs.cancel(runId))
   const data = ended.map((run) => ({ id: run.id, jobId: run.jobId, state: run.state, result: cancelOutcome(run) }))
   printResult(json, { runs: data }, () => ended.map(cancelText).join('\n'))
 }
@@ -153,7 +152,7 @@ function cancelText(run: Run): string {
 }
 
 async function cancelJob(app: Piko, jobId: string, state: CancelOptions['state'], json: boolean): Promise<void> {
-  const result = await app.cancelAll({ jobId, ...(state && { state }) })
+  const result = await app.runs.cancel({ jobId, ...(state && { state }) })
   const { cancelled, requested } = result
   printResult(json, { job: jobId, ...result }, () =>
     cancelled + requested === 0
@@ -195,13 +194,13 @@ function addReplay(runs: Command): void {
 
 async function replay(app: Piko, runIds: readonly number[], options: ReplayOptions, json: boolean): Promise<void> {
   const { job, state, since, dryRun = false } = options
-  for (const runId of runIds) await found(app, runId)
-  const filter: ReplayFilter = {
+  for (const runId of runIds) await app.runs.show(runId)
+  const result = await app.runs.replay({
+    dryRun,
     ...(job === undefined ? { ids: runIds } : { jobId: job }),
     ...(state && { state }),
     ...(since && { since }),
-  }
-  const result = dryRun ? await app.previewReplay(filter) : await app.replay(filter)
+  })
   const { count, superseded } = result
   const others = job === undefined ? new Set(runIds).size - count - superseded : 0
   printResult(json, { dryRun, ...result }, () =>
@@ -211,12 +210,6 @@ async function replay(app: Piko, runIds: readonly number[], options: ReplayOptio
       ...(others > 0 ? [`${others} left alone: only failed and cancelled runs are replayed`] : []),
     ].join('; '),
   )
-}
-
-async function found(app: Piko, runId: number): Promise<Run> {
-  const run = await app.findRun(runId)
-  if (run) return run
-  throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId, location: app.storeLocation } })
 }
 
 function assertChosen(runIds: readonly number[], job: string | undefined, command: string): void {

@@ -1,11 +1,10 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
 import { type ScheduleSpec } from '../../time/schedule.ts'
-import { defaultsOf } from '../../time/stored-schedule.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
@@ -13,7 +12,7 @@ import { parseInstant } from '../parse/parse-instant.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { scheduleText } from '../output/schedule-text.ts'
-import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
+import { storedJob } from '../../engine/planning/stored-job.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import { type JobRow } from '../../store/jobs/job-row.ts'
@@ -110,15 +109,15 @@ function addSet(schedule: Command): void {
         if ((written === undefined) === (none === undefined)) {
           throw usage('a schedule is --cron, --every or --at, or --none', 'set')
         }
-        await app.setSchedule(jobId, written ? anchored(written, await rowOf(app, jobId)) : null)
+        await app.schedules.set(jobId, written ? anchored(written, await app.jobs.show(jobId)) : null)
         await printJob(app, jobId, json)
       }),
     )
 }
 
 /** As in the code: the phase of a fixed rate hangs on the first window. */
-function anchored(schedule: ScheduleSpec, row: JobRow | undefined): ScheduleSpec {
-  if (schedule.kind !== 'every' || !row || row.windows === null) return schedule
+function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
+  if (schedule.kind !== 'every' || row.windows === null) return schedule
   const { start } = JSON.parse(row.windows) as { start: string }
   return { ...schedule, anchor: start }
 }
@@ -131,24 +130,19 @@ function addClear(schedule: Command): void {
     .addHelpText('after', examples(['piko schedule clear report', 'piko schedule clear report --json']))
     .action((jobId: string, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        await app.clearSchedule(jobId)
+        await app.schedules.clear(jobId)
         await printJob(app, jobId, json)
       }),
     )
 }
 
 async function printJob(app: Piko, jobId: string, json: boolean): Promise<void> {
-  const row = await rowOf(app, jobId)
-  const schedule = row ? storedJob(row).schedule : null
+  const { schedule } = storedJob(await app.jobs.show(jobId))
   printResult(
     json,
     { jobId, schedule },
     () => `${visibleLine(jobId)}: ${visibleLine(scheduleText(schedule ?? undefined))}`,
   )
-}
-
-async function rowOf(app: Piko, jobId: string): Promise<JobRow | undefined> {
-  return (await app.jobs()).find(({ id }) => id === jobId)
 }
 
 async function preview(jobId: string | undefined, options: PreviewOptions, globals: GlobalOptions): Promise<void> {
@@ -198,11 +192,11 @@ async function jobPreview(
   globals: GlobalOptions,
 ): Promise<Preview> {
   const settings = cliSettings(globals)
-  const { policy } = (await cliJobs(settings, jobs)).get(jobId)
-  const row = code ? undefined : await withAppOn(readOnly(settings), async (app) => rowOf(app, jobId))
-  const schedule =
-    row && isOverridden(row) ? storedJob(row, { when: defaultsOf(policy.schedule).when }).schedule : policy.schedule
-  const { windows } = policy
+  const registry = await cliJobs(settings, jobs)
+  const { schedule, windows } = registry.get(jobId).policy
+  if (!code) {
+    return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...registry])
+  }
   return schedule ? previewOf(schedule, from, count, windows ?? 'none', jobId) : { ticks: [], windows: [] }
 }
 

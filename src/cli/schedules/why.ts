@@ -22,7 +22,7 @@ export function addWhy(program: Command): void {
     )
     .action((jobId: string, tick: Date | undefined, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        const why = await app.why(jobId, tick)
+        const why = await app.jobs.why(jobId, tick)
         printResult(json, { jobId, tick: why.tick ?? null, runId: why.runId ?? null, why: why.sentence }, () =>
           visibleBlock(why.sentence),
         )

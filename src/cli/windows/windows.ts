@@ -1,6 +1,6 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../../app/app.ts'
+import { type Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { type LedgerSpan } from '../../store/windows/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../../store/windows/window-store.ts'
@@ -58,21 +58,21 @@ function windows(jobId: string, options: WindowsOptions, globals: GlobalOptions)
     const { coverage, ...filter } = options
     if (coverage) {
       if (filter.state) throw new PikoError('USAGE', '--coverage has spans of every state; leave out --state')
-      const spans = await app.coverage(jobId, filter)
+      const spans = await app.windows.coverage(jobId, filter)
       printResult(json, { job: jobId, coverage: spans }, () =>
         spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(), spans),
       )
       return
     }
-    const ledger = await app.ledger(jobId)
+    const ledger = await app.windows.summary(jobId)
     const firstHole = await findFirstHole(app, jobId)
-    const shown = await app.windows(jobId, filter)
+    const shown = await app.windows.list(jobId, filter)
     printResult(json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown, filter.state))
   })
 }
 
 async function requireWindows(app: Piko, jobId: string): Promise<void> {
-  const jobs = await app.jobs()
+  const jobs = await app.jobs.list()
   const job = jobs.find(({ id }) => id === jobId)
   const details = { jobId, location: app.storeLocation }
   if (!job) {
@@ -89,7 +89,7 @@ async function requireWindows(app: Piko, jobId: string): Promise<void> {
 }
 
 async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | undefined> {
-  const firsts = await Promise.all(HOLES.map((state) => app.windows(jobId, { state, limit: 1 })))
+  const firsts = await Promise.all(HOLES.map((state) => app.windows.list(jobId, { state, limit: 1 })))
   return firsts.flat().sort((a, b) => a.start.getTime() - b.start.getTime())[0]
 }
 

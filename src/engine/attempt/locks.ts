@@ -11,8 +11,8 @@ import { LoopService } from '../loop/loop-service.ts'
 import { type LockOptions } from './lock-options.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
-/** Apart from the names of Piko's own locks. */
-const PREFIX = 'user:'
+/** Begins the names of users' locks, apart from those of Piko's own. */
+export const USER_LOCKS = 'user:'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /** A lease that ends later than any can goes on for this long: its owner, who may have asked for an hour, can renew it meanwhile. */
@@ -56,14 +56,7 @@ export class Locks extends LoopService {
     this.#events = events
   }
 
-  /**
-   * Takes a lock that one owner of all on this database holds at a time.
-   *
-   * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `STOPPED`
-   * @throws the reason of `signal`
-   * @example
-   * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })
-   */
+  /** Takes a lock that one owner of all on this database holds at a time. See `NamedLocks`. */
   async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
     const { ttl = '30s', wait = '30s', signal } = optionsOf('app.locks.acquire', options)
     if (typeof name !== 'string' || !NAME.test(name)) {
@@ -159,10 +152,10 @@ export class Locks extends LoopService {
     const owner = crypto.randomUUID()
     const sentAt = this.#clock.monotonic()
     const lease = { maxMs: MAX_STORED_MS, shortenedMs: Math.max(ttlMs, MIN_SHORTENED_MS) }
-    const fence = await this.#locks.acquire(`${PREFIX}${name}`, owner, ttlMs, lease)
+    const fence = await this.#locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease)
     if (fence === undefined) return undefined
     const lock = new Lock(name, fence, (given) => this.#release(given))
-    this.#held.set(lock, { name: `${PREFIX}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
+    this.#held.set(lock, { name: `${USER_LOCKS}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
     this.wake()
     return lock
   }
@@ -212,7 +205,7 @@ export class Locks extends LoopService {
   }
 
   async #busy(name: string, wait: Duration): Promise<PikoError> {
-    const holder = await this.#locks.holder(`${PREFIX}${name}`).catch(() => undefined)
+    const holder = await this.#locks.holder(`${USER_LOCKS}${name}`).catch(() => undefined)
     const until = holder ? `; its lease runs until ${holder.expiresAt.toISOString()}` : ''
     return new PikoError('LOCK_BUSY', `lock "${name}" is held by another owner, after a wait of ${wait}${until}`, {
       details: { name, wait },

@@ -137,6 +137,24 @@ export class LockStore {
       : undefined
   }
 
+  /** Locks that are held now, by name. @throws BrokenRow */
+  async held(prefix: string, limit: number): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_lock')
+      .select(['name', 'fence', 'expires_at'])
+      .where('name', 'like', `${prefix}%`)
+      .where('owner', 'is not', null)
+      .where('expires_at', '>=', dialect.now())
+      .orderBy('name')
+      .limit(limit)
+      .execute()
+    return rows.map((row) => {
+      const { name, fence } = assertSound(dialect, 'piko_lock', row)
+      return { name, fence, expiresAt: dialect.date(row.expires_at) }
+    })
+  }
+
   async release(name: string, owner: string, fence: number): Promise<void> {
     const { db } = this.#database
     await this.#database.retry(() =>

@@ -1,5 +1,7 @@
+import { sql } from 'kysely'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import { type Database } from '../connection/database.ts'
+import { assertSound } from '../values/broken-row.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
@@ -8,6 +10,17 @@ export interface NodeRow {
   readonly pid: number
   /** Where it is told of new work, `host:port`. */
   readonly doorbell?: string | undefined
+}
+
+/** A node with its lease. */
+export interface NodeStatus extends NodeRow {
+  readonly startedAt: Date
+  /** When it renewed its lease last. */
+  readonly heartbeatAt: Date
+  /** When its lease ends unless it is renewed. */
+  readonly expiresAt: Date
+  /** False: its lease has expired. */
+  readonly isLive: boolean
 }
 
 /** A node that can be rung. */
@@ -119,5 +132,27 @@ export class NodeStore {
 
   async list(): Promise<NodeRow[]> {
     return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
+  }
+
+  /** All nodes with their leases, the oldest first. @throws BrokenRow */
+  async overview(): Promise<NodeStatus[]> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'host', 'pid', 'doorbell', 'started_at', 'heartbeat_at', 'expires_at'])
+      .select(sql<number>`CASE WHEN expires_at >= ${dialect.now()} THEN 1 ELSE 0 END`.as('is_live'))
+      .orderBy('started_at')
+      .orderBy('id')
+      .execute()
+    return rows.map((row) => {
+      const { id, host, pid, doorbell } = assertSound(dialect, 'piko_node', row)
+      return {
+        ...{ id, host, pid, doorbell: doorbell ?? undefined },
+        startedAt: dialect.date(row.started_at),
+        heartbeatAt: dialect.date(row.heartbeat_at),
+        expiresAt: dialect.date(row.expires_at),
+        isLive: Number(row.is_live) === 1,
+      }
+    })
   }
 }

@@ -86,12 +86,12 @@ describeEachStore((fixture) => {
 
   it('is refused where it would wait for ever: past the trx of a transaction on the only connection', async () => {
     const app = await startApp(fixture.options, [], { execute: false })
-    const inside = app.sql.transaction(() => app.cancelAll({ jobId: 'a' }))
+    const inside = app.sql.transaction(() => app.runs.cancel({ jobId: 'a' }))
     if (fixture.name === 'sqlite') expect(await rejected(inside)).toMatchObject({ code: 'USAGE' })
     else expect(await inside).toEqual({ cancelled: 0, requested: 0 })
   })
 
-  describe('app.cancel', () => {
+  describe('app.runs.cancel', () => {
     it('reaches a handler on another node within two seconds, and the run ends as cancelled', async () => {
       const reasons: unknown[] = []
       const node = await startApp(fixture.options, waiting(reasons))
@@ -101,13 +101,13 @@ describeEachStore((fixture) => {
       const { id } = await node.run('waiting')
       await started
       const askedAt = performance.now()
-      const asked = await other.cancel(id)
+      const asked = await other.runs.cancel(id)
       expect(asked).toMatchObject({ id, state: 'running', cancelRequestedAt: expect.any(Date) as Date })
       expect(await settled).toMatchObject({ runId: id, outcome: 'cancelled', state: 'cancelled', isGivenUp: false })
       expect(performance.now() - askedAt).toBeLessThan(20_000)
       expect(reasons).toMatchObject([{ code: 'RUN_CANCELLED', details: { runId: id } }])
-      expect(await other.findRun(id)).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
-      expect(await other.attempts(id)).toMatchObject([{ attempt: 1, outcome: 'cancelled' }])
+      expect(await other.runs.show(id)).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
+      expect((await other.runs.show(id)).attempts).toMatchObject([{ attempt: 1, outcome: 'cancelled' }])
     })
 
     it('is heard at once on the node itself, also while it stops', async () => {
@@ -116,7 +116,7 @@ describeEachStore((fixture) => {
       const { id } = await node.run('waiting')
       await started
       const stopped = node.stop()
-      await node.cancel(id)
+      await node.runs.cancel(id)
       await stopped
       expect(await store.runs.find(id)).toMatchObject({ state: 'cancelled' })
     })
@@ -125,10 +125,10 @@ describeEachStore((fixture) => {
       const node = await startApp(fixture.options, waiting())
       const ids = await Promise.all([1, 2, 3].map(async () => (await node.run('waiting')).id))
       await eventually(async () => expect(await store.runs.count()).toMatchObject({ running: 3 }))
-      await node.cancel(ids[1]!)
+      await node.runs.cancel(ids[1]!)
       await node.waitFor(ids[1]!)
       expect(await store.runs.count()).toMatchObject({ running: 2, cancelled: 1 })
-      expect(await node.cancelAll({ jobId: 'waiting' })).toEqual({ cancelled: 0, requested: 2 })
+      expect(await node.runs.cancel({ jobId: 'waiting' })).toEqual({ cancelled: 0, requested: 2 })
       await Promise.all(ids.map((id) => node.waitFor(id)))
       expect(await store.runs.count()).toMatchObject({ running: 0, cancelled: 3 })
     })
@@ -137,17 +137,17 @@ describeEachStore((fixture) => {
       const client = await startApp(fixture.options, waiting(), { execute: false })
       const waited = client.run('waiting', { wait: true }).catch((error: unknown) => error)
       const run = await eventually(async () => {
-        const [found] = await client.runs()
+        const [found] = await client.runs.list()
         expect(found).toBeDefined()
         return found as Run
       })
-      expect(await client.cancel(run.id)).toMatchObject({ state: 'cancelled', attempt: 0 })
+      expect(await client.runs.cancel(run.id)).toMatchObject({ state: 'cancelled', attempt: 0 })
       expect(await waited).toMatchObject({ code: 'RUN_FAILED', run: { state: 'cancelled' } })
       const node = await startApp(fixture.options, waiting())
       const started = recordEvents(node, 'run.started')
       const { id } = await node.run('waiting')
       await eventually(() => expect(started).toMatchObject([{ runId: id }]))
-      await node.cancel(id)
+      await node.runs.cancel(id)
       await node.waitFor(id)
     })
 
@@ -157,11 +157,11 @@ describeEachStore((fixture) => {
         defineJob({ id: 'a' }, () => 1),
       )
       const { id } = await app.run('a', { wait: true })
-      expect(await app.cancel(id)).toMatchObject({ state: 'succeeded', output: 1, cancelRequestedAt: undefined })
-      expect(await rejected(app.cancel(id + 1))).toMatchObject({ code: 'RUN_UNKNOWN' })
-      expect(await rejected(app.attempts(id + 1))).toMatchObject({ code: 'RUN_UNKNOWN' })
-      expect(await rejected(app.cancelAll({}))).toMatchObject({ code: 'USAGE' })
-      expect(await rejected(app.replay({}))).toMatchObject({ code: 'USAGE' })
+      expect(await app.runs.cancel(id)).toMatchObject({ state: 'succeeded', output: 1, cancelRequestedAt: undefined })
+      expect(await rejected(app.runs.cancel(id + 1))).toMatchObject({ code: 'RUN_UNKNOWN' })
+      expect(await rejected(app.runs.show(id + 1))).toMatchObject({ code: 'RUN_UNKNOWN' })
+      expect(await rejected(app.runs.cancel({}))).toMatchObject({ code: 'USAGE' })
+      expect(await rejected(app.runs.replay({}))).toMatchObject({ code: 'USAGE' })
     })
 
     it('wins over a retry: a handler that fails for another reason is not tried again', async () => {
@@ -182,7 +182,7 @@ describeEachStore((fixture) => {
       await eventually(() =>
         expect(settled).toMatchObject([{ outcome: 'cancelled', state: 'cancelled', retryInMs: undefined }]),
       )
-      expect(await node.attempts(id)).toMatchObject([{ attempt: 1 }])
+      expect((await node.runs.show(id)).attempts).toMatchObject([{ attempt: 1 }])
     })
 
     it('gives a handler up that does not hear its signal', async () => {
@@ -193,7 +193,7 @@ describeEachStore((fixture) => {
       const settled = nextEvent(node, 'run.settled')
       const { id } = await node.run('deaf')
       await started
-      await node.cancel(id)
+      await node.runs.cancel(id)
       expect(await settled).toMatchObject({ state: 'cancelled', isGivenUp: true })
       gate.open()
     })
@@ -210,7 +210,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  describe('app.replay', () => {
+  describe('app.runs.replay', () => {
     it('W30: runs the failed runs of a job again, and keeps the attempts of before', async () => {
       let isBroken = true
       const job = defineJob({ id: 'a', retry: { limit: 1, base: '1ms' } }, () => {
@@ -221,15 +221,15 @@ describeEachStore((fixture) => {
       const ids = await Promise.all(['x', 'y'].map(async (input) => (await app.run('a', { input })).id))
       for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'failed', attempt: 2 })
       isBroken = false
-      expect(await app.previewReplay({ jobId: 'a' })).toEqual({ count: 2, superseded: 0 })
-      expect(await app.replay({ jobId: 'a' })).toEqual({ count: 2, superseded: 0 })
+      expect(await app.runs.replay({ jobId: 'a', dryRun: true })).toEqual({ count: 2, superseded: 0 })
+      expect(await app.runs.replay({ jobId: 'a' })).toEqual({ count: 2, superseded: 0 })
       for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1 })
-      expect(await app.attempts(ids[0]!)).toMatchObject([
+      expect((await app.runs.show(ids[0]!)).attempts).toMatchObject([
         { attempt: 1, outcome: 'failed', error: { message: 'boom' } },
         { attempt: 2, outcome: 'failed' },
         { attempt: 1, outcome: 'succeeded', error: undefined },
       ])
-      expect(await app.replay({ jobId: 'a' })).toEqual({ count: 0, superseded: 0 })
+      expect(await app.runs.replay({ jobId: 'a' })).toEqual({ count: 0, superseded: 0 })
     })
   })
 })

@@ -37,8 +37,8 @@ describeEachStore((store) => {
       const app = await startApp(store.options, job)
       const settled = await nextEvent(app, 'run.settled')
       expect(settled).toMatchObject({ outcome: 'success', state: 'succeeded' })
-      expect(await app.findRun(settled.runId)).toMatchObject({ state: 'succeeded', output: 'written', attempt: 1 })
-      expect(await app.ledger('sync')).toMatchObject({ watermark: END, counts: { succeeded: 1, pending: 0 } })
+      expect(await app.runs.show(settled.runId)).toMatchObject({ state: 'succeeded', output: 'written', attempt: 1 })
+      expect(await app.windows.summary('sync')).toMatchObject({ watermark: END, counts: { succeeded: 1, pending: 0 } })
       expect(await effects()).toHaveLength(1)
     })
 
@@ -74,7 +74,7 @@ describeEachStore((store) => {
       gate.open()
       await lost
       expect(await effects()).toEqual([])
-      expect(await app.findRun(id)).toMatchObject({ state: 'running' })
+      expect(await app.runs.show(id)).toMatchObject({ state: 'running' })
     })
 
     it('stands whatever the handler does after it', async () => {

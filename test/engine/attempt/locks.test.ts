@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Piko } from '../../../src/app/app.ts'
+import { type Piko } from '../../../src/app/piko.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { Locks } from '../../../src/engine/attempt/locks.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
@@ -114,8 +114,8 @@ describeEachStore((fixture) => {
     await app.run('export', { wait: true })
     await using held = await app.locks.acquire('file', { wait: '0s' })
     const waiting = await app.run('export')
-    await eventually(async () => expect(await app.findRun(waiting.id)).toMatchObject({ state: 'running' }))
-    await app.cancel(waiting.id)
+    await eventually(async () => expect(await app.runs.show(waiting.id)).toMatchObject({ state: 'running' }))
+    await app.runs.cancel(waiting.id)
     expect((await app.waitFor(waiting.id)).state).toBe('cancelled')
     expect(held.lost.aborted).toBe(false)
   })

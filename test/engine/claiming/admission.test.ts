@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Piko } from '../../../src/app/app.ts'
+import { type Piko } from '../../../src/app/piko.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { type JobDefinition } from '../../../src/job/spec.ts'
 import { rejected } from '../../support/thrown.ts'
@@ -68,8 +68,8 @@ describeEachStore((fixture) => {
       app.run('sync', { input: 'quick', wait: true }),
       ...Array.from({ length: 3 }, () => app.run('sync', { input: 'free', wait: true })),
     ])
-    expect((await app.runs({ jobId: 'sync', state: 'running' })).map((run) => run.id)).toEqual([slow[0]])
-    await app.cancelAll({ jobId: 'sync' })
+    expect((await app.runs.list({ jobId: 'sync', state: 'running' })).map((run) => run.id)).toEqual([slow[0]])
+    await app.runs.cancel({ jobId: 'sync' })
   })
 
   it('refuses a key that is no text, before anything is stored', async () => {
@@ -78,7 +78,7 @@ describeEachStore((fixture) => {
     const error = await rejected(app.enqueue('sync'))
     expect(error.code).toBe('JOB_INVALID')
     expect(error.message).toMatch(/concurrency\.key of job "sync" returned 7; expected a text/)
-    expect(await app.runs()).toEqual([])
+    expect(await app.runs.list()).toEqual([])
   })
 
   it('keeps to a rate over all nodes, for each key', async () => {
@@ -140,7 +140,7 @@ describeEachStore((fixture) => {
     let most = 0
     while (settled.length < least + 1) {
       await nextEvent(app, 'run.settled')
-      const active = (await app.runs({ jobId: 'tick' })).filter(
+      const active = (await app.runs.list({ jobId: 'tick' })).filter(
         (run) => run.state === 'queued' || run.state === 'running',
       )
       most = Math.max(most, active.length)

@@ -39,7 +39,7 @@ describeEachStore((fixture) => {
         defineJob({ id: 'work' }, () => {}),
         { settings: settings({ max_block: '0s' }) },
       )
-      await eventually(async () => expect(await app.findRun(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
+      await eventually(async () => expect(await app.runs.show(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
     },
     2 * LIMIT_MS,
   )
@@ -108,7 +108,7 @@ describeEachStore((fixture) => {
       await sleep(5_000)
       child.signal('SIGCONT')
       const id = await app.enqueue('work')
-      await eventually(async () => expect(await app.findRun(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
+      await eventually(async () => expect(await app.runs.show(id)).toMatchObject({ state: 'succeeded' }), LIMIT_MS)
       await child.kill()
       expect((await child.end()).stderr).not.toContain('blocked')
     },

@@ -17,7 +17,7 @@ describeEachStore((fixture) => {
     ])
     expect([leader.leader.isLeader, newer.leader.isLeader]).toEqual([true, false])
     await eventually(async () =>
-      expect((await newer.runs({ jobId: 'new', state: 'succeeded' })).length).toBeGreaterThan(4),
+      expect((await newer.runs.list({ jobId: 'new', state: 'succeeded' })).length).toBeGreaterThan(4),
     )
     const row = await database.db
       .selectFrom('piko_job')
@@ -28,7 +28,7 @@ describeEachStore((fixture) => {
     expect(database.dialect.date(row.plan_at!).getTime()).toBeLessThan(Date.now() + 60_000)
     // An edit is taken up by the node that knows the job, too.
     const changed = nextEvent(newer, 'schedule.changed')
-    await newer.setSchedule('new', null)
+    await newer.schedules.set('new', null)
     expect(await changed).toEqual({ jobId: 'new', schedule: null })
   })
 

@@ -38,34 +38,34 @@ describeEachStore((fixture) => {
     )
     const app = await startApp(fixture.options, [monthly, daily, hourly], { settings: { piko: { concurrency: 100 } } })
     await eventually(async () => {
-      expect((await app.ledger('daily')).counts).toMatchObject({ succeeded: 30, waiting: 1 })
-      expect((await app.ledger('hourly')).counts).toMatchObject({ succeeded: 742, failed: 1 })
+      expect((await app.windows.summary('daily')).counts).toMatchObject({ succeeded: 30, waiting: 1 })
+      expect((await app.windows.summary('hourly')).counts).toMatchObject({ succeeded: 742, failed: 1 })
     })
     expect(ran).not.toContain('day 2026-03-28T23:00Z')
-    const [day] = await app.windows('daily', { state: 'waiting' })
+    const [day] = await app.windows.list('daily', { state: 'waiting' })
     expect(day).toMatchObject({ start: new Date('2026-03-28T23:00:00Z'), end: new Date('2026-03-29T22:00:00Z') })
     expect(day?.waitsFor).toEqual({ jobId: 'hourly', at: new Date(bad) })
-    const [failed] = await app.windows('hourly', { state: 'failed' })
-    expect((await app.why('daily')).sentence).toBe(
+    const [failed] = await app.windows.list('hourly', { state: 'failed' })
+    expect((await app.jobs.why('daily')).sentence).toBe(
       `daily at 2026-03-29T22:00:00Z, window 2026-03-28T23:00:00Z to 2026-03-29T22:00:00Z: ` +
         `it waits for the window of hourly from 2026-03-29T01:00:00Z to 2026-03-29T02:00:00Z, ` +
         `which is failed (run ${failed?.runId}: no data yet).`,
     )
     await eventually(async () =>
-      expect((await app.why('monthly')).sentence).toMatch(
+      expect((await app.jobs.why('monthly')).sentence).toMatch(
         /waits for the window of daily from 2026-03-28T23:00:00Z.*which is waiting/,
       ),
     )
 
     isMended = true
     const mended = Date.now()
-    await app.replay({ jobId: 'hourly' })
-    await eventually(async () => expect((await app.ledger('monthly')).counts.succeeded).toBe(1))
+    await app.runs.replay({ jobId: 'hourly' })
+    await eventually(async () => expect((await app.windows.summary('monthly')).counts.succeeded).toBe(1))
     expect(Date.now() - mended).toBeLessThan(60_000)
     expect(ran.at(-2)).toBe('day 2026-03-28T23:00Z')
     expect(ran.at(-1)).toBe(`month ${text(new Date(START))}`)
-    const short = await app.windows('daily', { from: new Date('2026-03-28T23:00:00Z'), limit: 1 })
-    const run = await app.findRun(short[0]?.runId ?? 0)
+    const short = await app.windows.list('daily', { from: new Date('2026-03-28T23:00:00Z'), limit: 1 })
+    const run = await app.runs.show(short[0]?.runId ?? 0)
     expect(run).toMatchObject({ output: 23, kind: 'dependency', tick: new Date('2026-03-29T22:00:00Z') })
   })
 
@@ -87,26 +87,26 @@ describeEachStore((fixture) => {
   it('marks what depends on a window that is run again as stale, and a backfill of the missing takes it up', async () => {
     await fresh()
     const app = await startApp(fixture.options, chain('stale'))
-    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
     await app.run('half', { window: '2026-01-01T12:00:00Z', wait: true })
-    expect((await app.windows('day')).map(({ state }) => state)).toEqual(['stale', 'succeeded'])
-    expect((await app.ledger('day')).watermark).toEqual(new Date(DAY))
-    expect((await app.ledger('both')).counts).toMatchObject({ succeeded: 1, stale: 0 })
-    const status = await (await app.backfill('day', { from: DAY, to: NEXT })).wait()
+    expect((await app.windows.list('day')).map(({ state }) => state)).toEqual(['stale', 'succeeded'])
+    expect((await app.windows.summary('day')).watermark).toEqual(new Date(DAY))
+    expect((await app.windows.summary('both')).counts).toMatchObject({ succeeded: 1, stale: 0 })
+    const status = await (await app.backfills.create('day', { from: DAY, to: NEXT })).wait()
     expect(status).toMatchObject({ state: 'succeeded', planned: 1, passed: 1, succeeded: 1 })
-    expect((await app.ledger('both')).counts).toMatchObject({ succeeded: 0, stale: 1 })
+    expect((await app.windows.summary('both')).counts).toMatchObject({ succeeded: 0, stale: 1 })
   })
 
   it('runs again what depends on a window that is run again, all the way down', async () => {
     await fresh()
     const counts = { day: 0, week: 0 }
     const app = await startApp(fixture.options, chain('rerun', { day: () => counts.day++, week: () => counts.week++ }))
-    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
     expect(counts).toEqual({ day: 2, week: 1 })
     await app.run('half', { window: DAY, wait: true })
     await eventually(() => expect(counts).toEqual({ day: 3, week: 2 }))
-    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
-    expect((await app.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 })
+    await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
+    expect((await app.windows.summary('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 })
   })
 
   it('runs again what was under way while the window that it depends on was run again', async () => {
@@ -118,8 +118,10 @@ describeEachStore((fixture) => {
     const before = days
     for (const start of [DAY, '2026-01-02T00:00:00Z']) await app.run('half', { window: start, wait: true })
     gate.open()
-    await eventually(async () => expect((await app.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 }))
-    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await eventually(async () =>
+      expect((await app.windows.summary('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 }),
+    )
+    await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
     expect(days).toBe(before + 2)
   })
 
@@ -134,9 +136,9 @@ describeEachStore((fixture) => {
         (ctx) => void seen.push(text(ctx.window.start)),
       ),
     ])
-    const days = await app.backfill('day', { from: DAY, to: NEXT })
+    const days = await app.backfills.create('day', { from: DAY, to: NEXT })
     await eventually(async () => expect(await days.status()).toMatchObject({ waiting: 2, queued: 0 }))
-    await (await app.backfill('half', { from: DAY, to: '2026-01-02T00:00:00Z' })).wait()
+    await (await app.backfills.create('half', { from: DAY, to: '2026-01-02T00:00:00Z' })).wait()
     await eventually(() => expect(seen).toEqual(['2026-01-01T00:00Z']))
     await days.cancel()
     expect(await days.wait()).toMatchObject({ state: 'cancelled', succeeded: 1, cancelled: 1 })
@@ -145,11 +147,11 @@ describeEachStore((fixture) => {
   it('what its code does not say any longer no longer counts', async () => {
     await fresh()
     const app = await startApp(fixture.options, chain('rerun'))
-    await eventually(async () => expect((await app.ledger('both')).counts.succeeded).toBe(1))
+    await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
     await app.stop()
     const again = await startApp(fixture.options, chain('ignore'))
     await again.run('half', { window: DAY, wait: true })
-    expect((await again.ledger('day')).counts).toMatchObject({ succeeded: 2, waiting: 0, stale: 0 })
+    expect((await again.windows.summary('day')).counts).toMatchObject({ succeeded: 2, waiting: 0, stale: 0 })
   })
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { BackfillControl } from '../../../src/operations/backfill-control.ts'
+import { Backfills } from '../../../src/operations/backfills.ts'
 import {
   isPlannedHere,
   planJob,
@@ -8,7 +8,8 @@ import {
   scheduleInForce,
   timelineOf,
 } from '../../../src/engine/planning/plan-job.ts'
-import { ScheduleOverride } from '../../../src/operations/schedule-override.ts'
+import { type Reach } from '../../../src/operations/reach.ts'
+import { Schedules } from '../../../src/operations/schedules.ts'
 import { isPikoError } from '../../../src/errors.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
@@ -58,6 +59,18 @@ class World {
     return new Date(this.clock.now())
   }
 
+  /** What the operations of a node with this code work with. */
+  reach(job: JobDefinition): Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'> {
+    const nothing = (): void => undefined
+    return {
+      store: this.store,
+      registry: JobRegistry.of([job]),
+      configs: { inForce: () => undefined, refresh: () => Promise.resolve() },
+      pollMs: 10,
+      changed: { runsCancelled: nothing, runsQueued: nothing, runsDeleted: nothing, backfill: nothing },
+    }
+  }
+
   async start(job: JobDefinition): Promise<void> {
     await this.store.jobs.register([registrationOf(job, this.now)])
   }
@@ -80,16 +93,13 @@ class World {
     }
   }
 
-  async backfill(job: JobDefinition, request: Parameters<BackfillControl['create']>[1]): Promise<void> {
-    const control = new BackfillControl(
-      { store: this.store, registry: JobRegistry.of([job]), savedConfig: () => undefined, pollMs: 10 },
-      () => undefined,
-    )
+  async backfill(job: JobDefinition, request: Parameters<Backfills['create']>[1]): Promise<void> {
+    const backfills = new Backfills(() => this.reach(job))
     try {
       const listed: Window[] = []
-      for await (const window of control.preview('sync', request)) listed.push(window)
+      for await (const window of backfills.preview('sync', request)) listed.push(window)
       expectTiles(request.order === 'newest' ? listed.toReversed() : listed)
-      await control.create('sync', request)
+      await backfills.create('sync', request)
     } catch (error) {
       // No window lies in the range, or this code has none.
       if (!isPikoError(error, 'WINDOW_UNKNOWN')) throw error
@@ -136,7 +146,7 @@ class World {
   }
 
   override(schedule: ScheduleSpec | null): Promise<void> {
-    return new ScheduleOverride(this.store).set('sync', schedule)
+    return new Schedules(() => ({ store: this.store, registry: JobRegistry.of([]) })).set('sync', schedule)
   }
 
   async edit(values: { schedule: string } | { window_cursor: Date }): Promise<void> {

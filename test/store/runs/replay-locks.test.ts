@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
       fixture.options,
       defineJob({ id: 'sync', every: '1h', windows }, () => Promise.reject(new Error('no such shop'))),
     )
-    const backfill = await app.backfill('sync', { ...RANGE, parallel: 50 })
+    const backfill = await app.backfills.create('sync', { ...RANGE, parallel: 50 })
     expect(await backfill.wait()).toMatchObject({ state: 'failed', failed: COUNT })
     await app.stop()
 
@@ -56,12 +56,12 @@ describeEachStore((fixture) => {
     const first = await startApp(fixture.options, job)
     const second = await startApp(fixture.options, job)
     const failures = [recordEvents(first, 'loop.failed'), recordEvents(second, 'loop.failed')]
-    const backfill = await first.backfill('sync', { ...RANGE, parallel: 50 })
-    const newest = await first.backfill('sync', { ...RANGE, only: 'failed', order: 'newest', parallel: 50 })
+    const backfill = await first.backfills.create('sync', { ...RANGE, parallel: 50 })
+    const newest = await first.backfills.create('sync', { ...RANGE, only: 'failed', order: 'newest', parallel: 50 })
 
     await eventually(async () => {
-      await Promise.all([first, second, first, second].map((app) => app.replay({ jobId: 'sync' })))
-      expect((await first.ledger('sync')).counts).toMatchObject({ succeeded: COUNT })
+      await Promise.all([first, second, first, second].map((app) => app.runs.replay({ jobId: 'sync' })))
+      expect((await first.windows.summary('sync')).counts).toMatchObject({ succeeded: COUNT })
     })
     expect(await backfill.wait()).toMatchObject({ state: 'succeeded', failed: 0 })
     expect(await newest.wait()).toMatchObject({ state: 'succeeded', failed: 0 })

@@ -35,7 +35,7 @@ describeEachStore((fixture) => {
 
     await database.sql.exec('UPDATE piko_job SET schedule = code_schedule')
     await eventually(async () => {
-      const [row] = await deployed.jobs()
+      const [row] = await deployed.jobs.list()
       expect(row?.nextTick?.toISOString()).toMatch(/-01-02T00:00:00\.000Z$/)
     })
   })
@@ -61,7 +61,9 @@ describeEachStore((fixture) => {
       const { now } = await storeOn(database).plans.agenda()
       const looks = recordEvents(app, 'runs.planned')
       await eventually(async () => {
-        expect((await app.runs({ state: 'queued' })).length + (await app.runs({ state: 'running' })).length).toBe(0)
+        expect(
+          (await app.runs.list({ state: 'queued' })).length + (await app.runs.list({ state: 'running' })).length,
+        ).toBe(0)
       })
       expect(looks.length).toBeLessThanOrEqual(1)
       const [row] = await sql.query<{ tick: Date }>('SELECT MAX(tick) AS tick FROM piko_run')
@@ -83,7 +85,7 @@ describeEachStore((fixture) => {
     for (const options of [{ windows }, { windows: { ...windows, parallel: 2 } }, {}]) {
       const app = await deploy(options)
       await eventually(async () => {
-        const [row] = await app.jobs()
+        const [row] = await app.jobs.list()
         expect(row).toMatchObject({ schedule: '30 6 3 3 *', plannedSchedule: '30 6 3 3 *' })
         expect(row?.nextTick?.toISOString()).toMatch(/-03-03T06:30:00\.000Z$/)
       })
@@ -97,7 +99,7 @@ describeEachStore((fixture) => {
     const app = await startApp(fixture.options, job)
     await type('0 0 1 2 *')
     await eventually(async () =>
-      expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/),
+      expect((await app.jobs.list())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/),
     )
     const refused = recordEvents(app, 'schedule.refused')
     await type('every day')
@@ -106,12 +108,12 @@ describeEachStore((fixture) => {
     await type('{bad')
     await eventually(() => expect(refused).toHaveLength(2))
     expect(refused[1]?.error.message).toMatch(/job "report": schedule is "\{bad"; expected a cron expression, or JSON/)
-    expect((await app.jobs())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/)
+    expect((await app.jobs.list())[0]?.nextTick?.toISOString()).toMatch(/-02-01T00:00:00\.000Z$/)
     const changed = nextEvent(app, 'schedule.changed')
     await type(null)
     expect(await changed).toEqual({ jobId: 'report', schedule: null })
     expect(refused).toHaveLength(2)
-    await eventually(async () => expect((await app.jobs())[0]?.nextTick).toBeUndefined())
+    await eventually(async () => expect((await app.jobs.list())[0]?.nextTick).toBeUndefined())
   })
 
   it('windows go on where the old ones end, by an edit and by a deploy; a replay takes those of its time', async () => {
@@ -123,20 +125,20 @@ describeEachStore((fixture) => {
     const hourly = (cron: string, seen: string[] = []) =>
       defineJob({ id: 'report', cron, windows }, (ctx) => void seen.push(ctx.window.start.toISOString()))
     const app = await startApp(fixture.options, hourly('0 0 * * *'))
-    await eventually(async () => expect((await app.ledger('report')).counts.succeeded).toBe(3))
+    await eventually(async () => expect((await app.windows.summary('report')).counts.succeeded).toBe(3))
 
     await type('0 */6 * * *')
     // Six hours later or before: whichever tick of the new schedule has come.
     const count = 3 + Math.floor((Date.now() - start.getTime() - 3 * 86_400_000) / (6 * 3_600_000))
-    await eventually(async () => expect((await app.windows('report')).length).toBeGreaterThanOrEqual(count))
+    await eventually(async () => expect((await app.windows.list('report')).length).toBeGreaterThanOrEqual(count))
     await app.stop()
 
     const seen: string[] = []
     const again = await startApp(fixture.options, hourly('0 0 * * *', seen))
-    expect((await again.jobs())[0]?.schedule).toBe('0 */6 * * *')
+    expect((await again.jobs.list())[0]?.schedule).toBe('0 */6 * * *')
     await again.run('report', { window: start, wait: true })
     expect(seen).toContain(start.toISOString())
-    const tiles = await again.windows('report')
+    const tiles = await again.windows.list('report')
     expect(tiles[0]?.end.getTime()).toBe(start.getTime() + 86_400_000)
     for (const [index, window] of tiles.slice(1).entries()) expect(window.start).toEqual(tiles[index]?.end)
     await expect(again.run('report', { window: new Date(start.getTime() + 6 * 3_600_000) })).rejects.toMatchObject({

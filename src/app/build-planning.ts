@@ -1,0 +1,58 @@
+import { Leader } from '../engine/node/leader.ts'
+import { Retention } from '../engine/node/retention.ts'
+import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
+import { DependencyDriver } from '../engine/planning/dependency-driver.ts'
+import { OwnPlans } from '../engine/planning/own-plans.ts'
+import { Planner } from '../engine/planning/planner.ts'
+import { Registration } from '../engine/planning/registration.ts'
+import { type Service } from '../service/service.ts'
+import { type Agenda, type PlanScope } from '../store/jobs/plan.ts'
+import { type Execution } from './build-execution.ts'
+import { type NodeParts } from './node-parts.ts'
+
+/** What the leader does. */
+export interface Planning {
+  readonly leader: Leader
+  readonly backfills: BackfillDriver
+  /** In the order of their start. */
+  readonly services: readonly Service[]
+}
+
+export function buildPlanning(
+  parts: NodeParts,
+  { lease, dispatcher, savedConfig, signal }: Pick<Execution, 'lease' | 'dispatcher' | 'savedConfig' | 'signal'>,
+): Planning {
+  const { registry, events, clock, settings } = parts
+  const { store } = parts.store
+  const { leaseMs, pollIntervalMs: pollMs } = settings.piko
+  const { keepSucceededMs: succeededMs, keepFailedMs: failedMs, keepRuns: runsPerJob } = settings.history
+  const leader = new Leader(store.locks, lease.nodeId, leaseMs, clock, events)
+  // The database's clock unless a test has one: the clocks of two nodes differ.
+  const agenda = async (scope?: PlanScope): Promise<Agenda> => {
+    const { now, ...rest } = await store.plans.agenda(scope)
+    return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
+  }
+  const onQueued = (count: number): void => signal.queued(count)
+  const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, onQueued)
+  const own = new OwnPlans()
+  const services = [
+    new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
+    leader,
+    new Planner(
+      { plans: store.plans, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },
+      pollMs,
+      (runAts) => dispatcher.expect(runAts),
+    ).dependsOn(leader),
+    new Retention(
+      { store: store.retention, rows: store.rowCheck, leader, clock, events },
+      { succeededMs, failedMs, runsPerJob },
+    ).dependsOn(leader),
+    backfills.dependsOn(leader),
+    new DependencyDriver(
+      { store: store.dependencies, registry, leader, savedConfig, clock, events },
+      pollMs,
+      onQueued,
+    ).dependsOn(leader),
+  ]
+  return { leader, backfills, services }
+}

@@ -1,0 +1,95 @@
+import { type Clock } from '../clock.ts'
+import { isPikoError } from '../errors.ts'
+import { type Events } from '../events.ts'
+import { JobRegistry } from '../job/registry.ts'
+import { CpuPoolService } from '../offload/cpu-pool-service.ts'
+import { type ResourcesService } from '../resource/resources-service.ts'
+import { type ExitStack } from '../service/exit-stack.ts'
+import { type Service } from '../service/service.ts'
+import { type Settings } from '../settings/settings.ts'
+import { SinksService } from '../sink/sinks-service.ts'
+import { StoreService } from '../store/store-service.ts'
+import { type Store } from '../store/store.ts'
+import { type AppLogger, logEvents, runLogger } from '../telemetry/log.ts'
+import { type Metrics } from '../telemetry/metrics.ts'
+import { type AppStop } from './app-stop.ts'
+import { assertFile } from './assert-file.ts'
+import { discoverJobs } from './discovery/discover.ts'
+import { jobGlobs } from './discovery/job-globs.ts'
+import { Node } from './node.ts'
+import { type PikoOptions } from './piko-options.ts'
+import { PikoService, serviceOf } from './piko-service.ts'
+import { serviceEvents } from './service-events.ts'
+import { watchdog } from './watchdog.ts'
+
+/** What an app has before it starts. */
+export interface AppParts {
+  readonly options: PikoOptions
+  readonly settings: Settings
+  readonly log: AppLogger
+  readonly events: Events
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly resources: ResourcesService
+  readonly stopping: AppStop
+  readonly graceMs: number
+  /** Services of the user's that start before everything else, and those that start with the options' own. */
+  readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
+  readonly isReady: () => boolean
+  /** The database is gone for good. */
+  readonly onGone: () => void
+}
+
+/** An app that was put together. */
+export interface Running {
+  readonly registry: JobRegistry
+  readonly store: Store
+  readonly node: Node
+  readonly root: PikoService
+}
+
+/**
+ * Puts the tree of services together; starts, opens and connects nothing.
+ *
+ * @param cleanup gets what must be undone
+ */
+export async function build(parts: AppParts, cleanup: ExitStack): Promise<Running> {
+  const { options, settings, log, events, clock, metrics, resources, stopping, added, graceMs } = parts
+  const { execute = true, plan = true } = options
+  const registry = await registryOf(options, settings)
+  cleanup.defer(logEvents(events, log))
+  cleanup.defer(metrics.observe(events))
+  if (execute) assertFile(settings)
+  const store = new StoreService(settings, execute)
+  const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
+  const users = [...(options.services ?? []).map(serviceOf), ...added.others]
+  const node = new Node({
+    ...{ store, registry, sinks, events, clock, settings, graceMs },
+    resources: resources.lend(users),
+    testClock: options.clock,
+    runLog: (claim) => runLogger(log, claim),
+    role: { plan, execute, onlyRegistered: options.only !== undefined },
+  })
+  const { blockThresholdMs } = settings.piko
+  const watchdogs = execute && blockThresholdMs > 0 ? [watchdog(blockThresholdMs, events)] : []
+  const cpuPool = new CpuPoolService(settings.offload.threads)
+  const root = new PikoService(
+    [...added.first, ...watchdogs, store, cpuPool, resources, sinks, ...users, ...node.services],
+    { log, stopTimeout: `${stopping.treeTimeoutMs}ms` },
+  )
+  root.observe(serviceEvents(events, parts.isReady))
+  root.observe({
+    stateChanged: (service, _from, to, reason) => {
+      // A request after this must not be taken for done. A caller of `stop()` gets the result of this stop.
+      if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
+    },
+  })
+  stopping.watch(root, node, () => store.store.database.cut())
+  return { registry, store: store.store, node, root }
+}
+
+async function registryOf({ jobs, only }: PikoOptions, settings: Settings): Promise<JobRegistry> {
+  const registry =
+    jobs === undefined ? JobRegistry.of(await discoverJobs(jobGlobs(settings), process.cwd())) : JobRegistry.of(jobs)
+  return only ? registry.pick(only) : registry
+}

@@ -1,0 +1,50 @@
+import { messageOf } from '../errors-read.ts'
+import { isPikoError } from '../errors.ts'
+import { type Service } from '../service/service.ts'
+import { treeChecks } from './tree-checks.ts'
+
+/** Whether the process can do its work, part by part. */
+export interface Health {
+  readonly started: boolean
+  readonly stopping: boolean
+  readonly checks: Readonly<Record<string, Check>>
+}
+
+interface Check {
+  readonly ok: boolean
+  readonly message?: string
+}
+
+/** A check that takes longer has failed. */
+const CHECK_TIMEOUT_MS = 5_000
+
+/**
+ * @param outage what the database is known to fail with
+ * @param probes are asked, by name
+ */
+export async function checksOf(
+  root: Service,
+  outage: string | undefined,
+  probes: Readonly<Record<string, () => Promise<void>>>,
+): Promise<Health['checks']> {
+  const asked = Object.entries(probes).map(async ([name, probe]) => [name, await passes(probe)] as const)
+  return {
+    ...treeChecks(root),
+    ...(outage !== undefined && { store: { ok: false, message: outage } }),
+    ...Object.fromEntries(await Promise.all(asked)),
+  }
+}
+
+async function passes(check: () => Promise<void>): Promise<Check> {
+  try {
+    const timer = Promise.withResolvers<never>()
+    const late = setTimeout(
+      () => timer.reject(new Error(`no answer within ${CHECK_TIMEOUT_MS / 1_000} s`)),
+      CHECK_TIMEOUT_MS,
+    )
+    await Promise.race([check(), timer.promise]).finally(() => clearTimeout(late))
+    return { ok: true }
+  } catch (error) {
+    return { ok: false, message: isPikoError(error) ? error.message : messageOf(error) }
+  }
+}

@@ -1,0 +1,343 @@
+import { hostname } from 'node:os'
+import { isPikoError, PikoError } from '../errors.ts'
+import { type JobRegistry } from '../job/registry.ts'
+import { type Run } from '../run/run.ts'
+import { nodeTooOld } from '../node-version.ts'
+import { defaultPool } from '../offload/default-pool.ts'
+import { type Settings } from '../settings/settings.ts'
+import { ExitStack } from '../service/exit-stack.ts'
+import { type Service } from '../service/service.ts'
+import { type SqlDatabase } from '../sql/sql.ts'
+import { Events } from '../events.ts'
+import { type AppLogger, createLogger } from '../telemetry/log.ts'
+import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
+import { AppStop } from './app-stop.ts'
+import { Backfills } from '../operations/backfills.ts'
+import { optionsOf } from '../operations/call-options.ts'
+import { Configs } from '../operations/configs.ts'
+import { Jobs } from '../operations/jobs.ts'
+import { NamedLocks } from '../operations/named-locks.ts'
+import { Nodes } from '../operations/nodes.ts'
+import { type Reach } from '../operations/reach.ts'
+import { type EnqueueItem, type EnqueueOptions, type RunOptions } from '../operations/run-request.ts'
+import { Runs } from '../operations/runs.ts'
+import { Schedules } from '../operations/schedules.ts'
+import { Windows } from '../operations/windows.ts'
+import { checkedOptions } from './check-options.ts'
+import { systemClock } from '../clock.ts'
+import { type Leader } from '../engine/node/leader.ts'
+import { databaseWarning } from '../store/open-store.ts'
+import { Outage } from '../engine/loop/outage.ts'
+import { type AppParts, build, type Running } from './build.ts'
+import { checksOf, type Health } from './health.ts'
+import { type PikoOptions } from './piko-options.ts'
+import { type PikoService } from './piko-service.ts'
+import { ResourcesService } from '../resource/resources-service.ts'
+
+const DEFAULT_GRACE_MS = 5_000
+
+/**
+ * The application: settings, store, jobs and the node that executes them.
+ *
+ * new → `start()` → running → `stop()` → stopped. A stopped app is not started again; make another one.
+ *
+ * Each noun has the verbs of the command line: `app.runs.cancel(id)` is `piko runs cancel`. Their calls reject with `STOPPED` while
+ * the app is not running.
+ */
+export class Piko {
+  readonly runs: Runs
+  readonly jobs: Jobs
+  readonly schedules: Schedules
+  readonly windows: Windows
+  readonly backfills: Backfills
+  readonly configs: Configs
+  readonly locks: NamedLocks
+  readonly nodes: Nodes
+  readonly events = new Events()
+  readonly settings: Settings
+  readonly log: AppLogger
+  readonly #parts: AppParts
+  readonly #outage: Outage
+  #started: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+  #running: Running | undefined
+  /** What the running app must undo. */
+  #cleanup: ExitStack | undefined
+  readonly #added: { readonly first: Service[]; readonly others: Service[] } = { first: [], others: [] }
+  #isReady = false
+  #isStartGivenUp = false
+  /** Rejects when a stop no longer waits for the start. */
+  readonly #startGivenUp = Promise.withResolvers<never>()
+
+  /** @throws PikoError `USAGE` naming every wrong option, `SETTINGS_INVALID`, `NODE_TOO_OLD` */
+  constructor(given: PikoOptions = {}) {
+    const tooOld = nodeTooOld(process.versions.node)
+    if (tooOld) throw tooOld
+    const { options, settings } = checkedOptions(given)
+    const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
+    this.#outage = new Outage(this.events, clock)
+    this.settings = settings
+    const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
+    this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
+    this.#startGivenUp.promise.catch(() => {}) // It rejects for whoever waits for the start.
+    const resources = new ResourcesService()
+    this.#parts = {
+      ...{ options, settings, clock, graceMs, resources },
+      log: this.log,
+      events: this.events,
+      metrics: new Metrics({ host: hostname(), sources: this.#sources(resources) }),
+      stopping: new AppStop({ shutdownTimeoutMs, graceMs }),
+      added: this.#added,
+      isReady: () => this.#isReady,
+      onGone: () => {
+        if (this.#isReady) this.stop().catch(() => {})
+      },
+    }
+    const reach = (): Reach => this.#ready().node.reach
+    this.runs = new Runs(reach)
+    this.jobs = new Jobs(reach)
+    this.schedules = new Schedules(reach)
+    this.windows = new Windows(reach)
+    this.backfills = new Backfills(reach)
+    this.configs = new Configs(reach)
+    this.locks = new NamedLocks(reach)
+    this.nodes = new Nodes(reach)
+  }
+
+  #sources(resources: ResourcesService): MetricSources {
+    return {
+      active: () => this.#running?.node.active ?? 0,
+      slots: () => this.#running?.node.slots ?? 0,
+      resources: () => resources.stats(),
+      offload: () => ({ threads: defaultPool.stats.threads, queued: defaultPool.stats.waiting }),
+    }
+  }
+
+  /**
+   * Opens the store (migrating it if `[piko] auto_migrate` is on), registers the jobs and begins to plan and execute.
+   * When anything fails, what was opened is closed again before the error is thrown.
+   *
+   * @param options.under the service that its tree becomes a part of, such as a `Worker`
+   * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
+   */
+  async start(options: { readonly under?: Service } = {}): Promise<void> {
+    const { under } = optionsOf('start', options)
+    if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
+    await (this.#started ??= Promise.race([this.#start(under), this.#startGivenUp.promise]))
+  }
+
+  async #start(under: Service | undefined): Promise<void> {
+    const cleanup = new ExitStack()
+    try {
+      const warning = databaseWarning(this.settings)
+      if (warning !== undefined) this.log.warn(warning)
+      const running = await build(this.#parts, cleanup)
+      if (this.#isStartGivenUp) return await this.#startGivenUp.promise
+      this.#running = running
+      this.#cleanup = cleanup
+      await (under ? under.startChild(running.root) : running.root.start())
+      this.#isReady = true
+    } catch (error) {
+      await cleanup.close()
+      throw error
+    }
+    if (this.#parts.options.execute ?? true) {
+      this.events.emit('node.started', { nodeId: this.#running.node.id, jobs: this.#running.registry.size })
+    }
+  }
+
+  /** The tree of services that `start()` would run, with nothing started, opened or connected. */
+  async tree(): Promise<Service> {
+    if (this.#running) return this.#running.root
+    const cleanup = new ExitStack()
+    const { root } = await build(this.#parts, cleanup)
+    await cleanup.close()
+    return root
+  }
+
+  /**
+   * Claims nothing more, lets runs end until the deadline (`[piko] shutdown_timeout`), gives the rest back to the queue
+   * uncounted, and closes everything in reverse order. Until the last run has ended the app takes requests. Resolves also
+   * after a failed start. A start under way has up to 5 s; then it is given up, and rejects with `STOPPED`.
+   *
+   * Whatever hangs, the stop has settled 5 s after the deadline.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose ends could not be stored; what
+   * failed to close
+   */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#parts.stopping.within(this.#stop(), () => this.#running?.root))
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#started && !this.#isReady && !(await this.#parts.stopping.startEnded(this.#started))) {
+      await this.#giveUpStart()
+      return
+    }
+    try {
+      await this.#started
+    } catch {
+      return // The failed start has closed what it had opened, and its caller has the error.
+    }
+    const cleanup = this.#cleanup
+    if (!this.#running || !cleanup) return
+    const { root, node } = this.#running
+    cleanup.defer(() => {
+      this.#isReady = false
+      if (this.#parts.options.execute ?? true) this.events.emit('node.stopped', { nodeId: node.id })
+    })
+    cleanup.defer(() => root.stop())
+    await cleanup.close()
+  }
+
+  async #giveUpStart(): Promise<void> {
+    this.#isStartGivenUp = true
+    try {
+      await this.#running?.root.stop()
+    } finally {
+      this.#startGivenUp.reject(new PikoError('STOPPED', 'this app was stopped while it started'))
+      await this.#cleanup?.close()
+    }
+    if (!this.#running)
+      throw new PikoError(
+        'STOP_INCOMPLETE',
+        'the start of the app is left behind: a module of jobs does not end to load',
+      )
+  }
+
+  /** The tree of services, the app's own and those of `services`; its root is started and stopped by this app. */
+  get services(): PikoService {
+    const { root } = this.#running ?? {}
+    if (root) return root
+    throw new PikoError('STOPPED', 'this app is not started; call start() first')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  /**
+   * Adds a service of your own, as the option `services` does.
+   *
+   * @param options.first start it before everything else, and stop it last
+   * @throws PikoError `SERVICE_INVALID` when the app has been started
+   */
+  addService<S extends Service>(service: S, options: { readonly first?: boolean } = {}): S {
+    if (this.#started) {
+      throw new PikoError(
+        'SERVICE_INVALID',
+        `addService(${service.name}) was called after start(); add services before`,
+      )
+    }
+    const list = optionsOf('addService', options).first ? this.#added.first : this.#added.others
+    list.push(service)
+    return service
+  }
+
+  /** True while it stops, and after. */
+  get isStopping(): boolean {
+    return this.#stopped !== undefined || this.#running?.root.shouldStop === true
+  }
+
+  /** The runs that have begun on this node and whose ends are not stored yet. */
+  get runsUnderWay(): readonly { readonly runId: number; readonly jobId: string }[] {
+    return this.#running?.node.runsUnderWay ?? []
+  }
+
+  /** The registered jobs. */
+  get registry(): JobRegistry {
+    return this.#ready().registry
+  }
+
+  /** Piko's own database as plain SQL. */
+  get sql(): SqlDatabase {
+    return this.#ready().store.database.sql
+  }
+
+  /** Where the store is, without its password. */
+  get storeLocation(): string {
+    return this.#ready().store.database.location
+  }
+
+  /**
+   * Asks for one run of a job.
+   *
+   * @returns the run as queued, or with `wait: true` as it succeeded
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
+   * @example
+   * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
+   */
+  async run(jobId: string, options: RunOptions = {}): Promise<Run> {
+    return this.#ready().node.client.run(jobId, optionsOf('run', options))
+  }
+
+  /**
+   * Stores one run and returns its id. With `trx` it becomes part of the caller's own transaction: the run exists if and only
+   * if that transaction commits, and is found by the next look for work (`[piko] poll_interval` at most).
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @example
+   * await app.sql.transaction(async (trx) => {
+   *   await trx.exec('INSERT INTO orders (id) VALUES (?)', [id])
+   *   await app.enqueue('ship_order', { input: { id }, trx })
+   * })
+   */
+  async enqueue(jobId: string, options: EnqueueOptions = {}): Promise<number> {
+    return this.#ready().node.client.enqueue(jobId, options)
+  }
+
+  /**
+   * Stores many runs of one job, all or none, 1,000 a statement, and returns their ids in order. With `trx` they become part
+   * of the caller's own transaction.
+   *
+   * @throws PikoError as {@link enqueue} does, before anything is stored
+   * @example
+   * await app.enqueueMany('ship_order', orders.map((order) => ({ input: { id: order.id } })))
+   */
+  async enqueueMany(
+    jobId: string,
+    items: readonly EnqueueItem[],
+    options: Pick<EnqueueOptions, 'trx'> = {},
+  ): Promise<number[]> {
+    return this.#ready().node.client.enqueueMany(jobId, items, options)
+  }
+
+  /** Resolves with a run once it is settled, whatever its end. */
+  async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
+    return this.#ready().node.client.waitFor(runId, signal)
+  }
+
+  /**
+   * Whether this node leads, its epoch (a number that grows with each change of leader), and `changed()`, which resolves at the
+   * next change of that. A node ceases to lead before its lease ends.
+   */
+  get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
+    return this.#ready().node.leader
+  }
+
+  /** For `/healthz` and `/readyz`. */
+  async health(): Promise<Health> {
+    const running = this.#running
+    const probes = {
+      database: () => running?.store.ping() ?? Promise.resolve(),
+      'resources in use': () => this.#parts.resources.check(),
+    }
+    const checks = running ? await checksOf(running.root, this.#outage.message, this.#isReady ? probes : {}) : {}
+    return { started: this.#isReady, stopping: this.#stopped !== undefined, checks }
+  }
+
+  /** For `/metrics`. */
+  metrics(): Promise<{ contentType: string; body: string }> {
+    return this.#parts.metrics.render()
+  }
+
+  #ready(): Running {
+    const { crashReason } = this.#running?.root ?? {}
+    if (isPikoError(crashReason, 'DATABASE_GONE')) throw crashReason
+    if (this.#running && this.#isReady) return this.#running
+    throw new PikoError(
+      'STOPPED',
+      this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first',
+    )
+  }
+}

@@ -1,0 +1,226 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { describe, PikoError } from '../errors.ts'
+import { sweep } from '../engine/planning/backfill-sweep.ts'
+import { storableConfig } from '../job/run-config.ts'
+import { isPriority, type JobDefinition } from '../job/spec.ts'
+import { BACKFILL_ONLY, BACKFILL_ORDERS, type BackfillState } from '../ledger/backfill.ts'
+import { type BackfillRow } from '../store/backfills/backfill-row.ts'
+import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
+import { isToRun } from '../store/backfills/backfill-windows.ts'
+import { type Store } from '../store/store.ts'
+import { type LedgerWindow } from '../store/windows/window-store.ts'
+import { type Window } from '../time/window.ts'
+import { BackfillRange, wrongBackfillOption } from './backfill-range.ts'
+import { type BackfillRequest } from './backfill-request.ts'
+import { type BackfillStatus, statusOf } from './backfill-status.ts'
+import { optionsOf } from './call-options.ts'
+import { type BackfillWait } from './operation-options.ts'
+import { type Reach } from './reach.ts'
+
+/** A window that a backfill would run. */
+export interface BackfillWindow extends Window {
+  /** What the ledger says of it; undefined: it does not have it. */
+  readonly state: LedgerWindow['state'] | undefined
+}
+
+/** A backfill that was made; `app.backfills` has the same calls by its id. */
+export interface Backfill {
+  readonly id: number
+  readonly jobId: string
+  status(): Promise<BackfillStatus>
+  pause(): Promise<BackfillStatus>
+  resume(): Promise<BackfillStatus>
+  cancel(): Promise<BackfillStatus>
+  wait(options?: BackfillWait): Promise<BackfillStatus>
+}
+
+/** Of the time of waiting for the end, counting takes one part of so many. */
+const COUNTING = 20
+const BEHIND_LIVE_WORK = 10_000
+const LAST_PRIORITY = 32_767
+const MAX_PARALLEL = 10_000
+const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
+
+type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'>
+
+/** Ranges of windows that are run in the background, over all nodes and through restarts: `app.backfills`. */
+export class Backfills {
+  readonly #reach: () => BackfillReach
+
+  constructor(reach: () => BackfillReach) {
+    this.#reach = reach
+  }
+
+  /**
+   * Runs the windows of a range: those that are missing, that failed, or all. It goes on in the background, over all nodes and through
+   * restarts, behind live work.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job without windows or a range without one
+   * @example
+   * const range = { from: '2025-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }
+   * const backfill = await app.backfills.create('sync_orders', { ...range, parallel: 8 })
+   * await backfill.wait({ onProgress: ({ done, total }) => console.log(`${done}/${total}`) })
+   */
+  async create(jobId: string, request: BackfillRequest): Promise<Backfill> {
+    const reach = this.#reach()
+    const { store, registry } = reach
+    store.database.assertOutside('app.backfills.create')
+    const job = registry.get(jobId)
+    const given = optionsOf('backfills.create', request)
+    const { windows, order, only, parallel, priority, config } = checked(reach, job, given)
+    const { total, from, to } = await (await BackfillRange.of(store, job, windows, given)).count()
+    const id = await store.backfills.create({ jobId, order, only, parallel, priority, total, config, from, to })
+    reach.changed.backfill(await rowOf(store, id))
+    return {
+      id,
+      jobId,
+      status: () => this.show(id),
+      pause: () => this.pause(id),
+      resume: () => this.resume(id),
+      cancel: () => this.cancel(id),
+      wait: (options) => this.wait(id, options),
+    }
+  }
+
+  /**
+   * The exact windows that `create` would run now, in its order, one after the other however many. Changes nothing.
+   *
+   * @throws PikoError as {@link create} does
+   */
+  preview(jobId: string, request: BackfillRequest): AsyncIterable<BackfillWindow> {
+    const reach = this.#reach()
+    return previewed(reach, reach.registry.get(jobId), optionsOf('backfills.preview', request))
+  }
+
+  /** Backfills with their progress, newest first. @param filter.limit default 100 */
+  async list(filter: BackfillFilter = {}): Promise<BackfillStatus[]> {
+    const { store } = this.#reach()
+    const rows = await store.backfills.list(optionsOf('backfills.list', filter))
+    return Promise.all(rows.map(async (row) => statusOf(row, await store.backfills.counts(row.id))))
+  }
+
+  /** What has become of a backfill, with its progress and rate. @throws PikoError `BACKFILL_UNKNOWN` */
+  async show(id: number): Promise<BackfillStatus> {
+    const { store } = this.#reach()
+    return statusOf(await rowOf(store, id), await store.backfills.counts(id))
+  }
+
+  /**
+   * No further run starts, on any node; those under way go on to their ends. Does nothing to one that is paused.
+   *
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
+   */
+  async pause(id: number): Promise<BackfillStatus> {
+    return this.#change(id, 'pause', ['running'], 'paused')
+  }
+
+  /**
+   * A paused backfill goes on where it stopped. Does nothing to one that runs.
+   *
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
+   */
+  async resume(id: number): Promise<BackfillStatus> {
+    return this.#change(id, 'resume', ['paused'], 'running')
+  }
+
+  /**
+   * Cancels its queued runs, asks those under way to end, and makes no more. Does nothing to one that is cancelled.
+   *
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended otherwise
+   */
+  async cancel(id: number): Promise<BackfillStatus> {
+    const status = await this.#change(id, 'cancel', ['running', 'paused'], 'cancelling')
+    if (status.state !== 'cancelling') return status
+    await sweep(this.#reach().store, id)
+    return this.show(id)
+  }
+
+  /**
+   * Resolves when a backfill has ended, whatever its end.
+   *
+   * @throws PikoError `BACKFILL_UNKNOWN`
+   * @throws the reason of `signal`
+   */
+  async wait(id: number, options: BackfillWait = {}): Promise<BackfillStatus> {
+    const { signal, onProgress } = optionsOf('backfills.wait', options)
+    for (;;) {
+      const { store, pollMs } = this.#reach()
+      signal?.throwIfAborted()
+      const began = performance.now()
+      if (onProgress) onProgress(await this.show(id))
+      if (ENDS.has((await rowOf(store, id)).state)) {
+        const status = await this.show(id)
+        onProgress?.(status)
+        return status
+      }
+      // Counting a million windows takes a while: it must not be all that the database does.
+      const pauseMs = Math.max(pollMs, (performance.now() - began) * COUNTING)
+      await sleep(pauseMs, undefined, signal ? { signal } : {})
+    }
+  }
+
+  /** Twice the same changes nothing; what has ended can't be changed. */
+  async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
+    const { store, changed } = this.#reach()
+    store.database.assertOutside(`app.backfills.${verb}`)
+    const { state } = await rowOf(store, id)
+    if (!(await store.backfills.change(id, from, to)) && state !== to) {
+      const now = (await rowOf(store, id)).state
+      const isSame = now === to || (to === 'cancelling' && now === 'cancelled')
+      if (!isSame) {
+        throw new PikoError('USAGE', `backfill ${id} is ${now}; ${verb} needs one that is ${from.join(' or ')}`, {
+          details: { backfillId: id, state: now },
+        })
+      }
+    }
+    changed.backfill(await rowOf(store, id))
+    return this.show(id)
+  }
+}
+
+async function* previewed(
+  reach: BackfillReach,
+  job: JobDefinition,
+  request: BackfillRequest,
+): AsyncGenerator<BackfillWindow> {
+  const { store } = reach
+  const { windows, order, only } = checked(reach, job, request)
+  const range = await BackfillRange.of(store, job, windows, request)
+  let isEmpty = true
+  for await (const slice of range.slices(order)) {
+    isEmpty = false
+    const states = await store.windows.states(job.id, slice)
+    for (const window of slice) {
+      const state = states.get(window.start.getTime())
+      if (isToRun(only, state)) yield { ...window, state: state === 'pending' ? 'queued' : state }
+    }
+    await nextTurn()
+  }
+  if (isEmpty) throw range.noWindow()
+}
+
+function checked({ configs }: BackfillReach, job: JobDefinition, request: BackfillRequest) {
+  const { windows } = job.policy
+  if (!windows) {
+    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; a backfill needs its option windows`, {
+      details: { jobId: job.id },
+    })
+  }
+  const { order = 'oldest', only = 'missing', parallel = windows.parallel } = request
+  const priority = request.priority ?? Math.min(LAST_PRIORITY, job.policy.priority + BEHIND_LIVE_WORK)
+  if (!BACKFILL_ORDERS.includes(order)) throw wrongBackfillOption('order', order, BACKFILL_ORDERS.join(' or '))
+  if (!BACKFILL_ONLY.includes(only)) throw wrongBackfillOption('only', only, BACKFILL_ONLY.join(', '))
+  if (!Number.isSafeInteger(parallel) || parallel < 1 || parallel > MAX_PARALLEL)
+    throw wrongBackfillOption('parallel', parallel, `a whole number from 1 to ${MAX_PARALLEL}`)
+  if (!isPriority(priority)) throw wrongBackfillOption('priority', priority, 'a whole number from -32768 to 32767')
+  const config = storableConfig(job, request.config, configs.inForce(job.id)?.config)
+  return { windows, order, only, parallel, priority, config }
+}
+
+async function rowOf({ backfills }: Store, id: number): Promise<BackfillRow> {
+  const row = await backfills.find(id)
+  if (row) return row
+  throw new PikoError('BACKFILL_UNKNOWN', `there is no backfill ${describe(id)}; piko backfill list shows them`, {
+    details: { backfillId: id },
+  })
+}

@@ -1,0 +1,63 @@
+import { type JobRow } from '../store/jobs/job-row.ts'
+import { unknownJob } from '../store/jobs/unknown-job.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
+import { type Reach } from './reach.ts'
+import { type Why, whyOf } from './why.ts'
+
+/** Jobs that the database knows: `app.jobs`. A job is known once a node has started with it. */
+export class Jobs {
+  readonly #reach: () => Pick<Reach, 'store'>
+
+  constructor(reach: () => Pick<Reach, 'store'>) {
+    this.#reach = reach
+  }
+
+  /** All of them. */
+  async list(): Promise<JobRow[]> {
+    return this.#reach().store.jobs.list()
+  }
+
+  /** One job as the database has it. @throws PikoError `JOB_UNKNOWN` */
+  async show(jobId: string): Promise<JobRow> {
+    const job = await this.#reach().store.jobs.find(jobId)
+    if (!job) throw unknownJob(jobId)
+    return job
+  }
+
+  /**
+   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}; a deploy does not undo it. Runs that are
+   * queued or running go on, and it can be run by hand.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async pause(jobId: string): Promise<void> {
+    await this.#setPaused(jobId, true, 'app.jobs.pause')
+  }
+
+  /**
+   * Lets the schedule of a paused job go on. What was missed is decided as after an outage: by `misfireGraceTime` and `misfire`, or
+   * `windows.catchUp`.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async resume(jobId: string): Promise<void> {
+    await this.#setPaused(jobId, false, 'app.jobs.resume')
+  }
+
+  /**
+   * Why a job did or did not run at an instant of its schedule; without one, at the last that was planned. With windows it is about
+   * the window that contains the instant, otherwise the one that ends with it.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async why(jobId: string, tick?: InstantInput): Promise<Why> {
+    const { store } = this.#reach()
+    return whyOf(store, jobId, tick === undefined ? undefined : instantOf('tick', tick))
+  }
+
+  async #setPaused(jobId: string, isPaused: boolean, call: string): Promise<void> {
+    const { store } = this.#reach()
+    store.database.assertOutside(call)
+    if (!(await store.jobs.setPaused(jobId, isPaused))) throw unknownJob(jobId)
+  }
+}

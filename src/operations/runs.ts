@@ -1,0 +1,151 @@
+import { describe, PikoError } from '../errors.ts'
+import { type Attempt } from '../run/attempt.ts'
+import { ENDED_STATES, type Run } from '../run/run.ts'
+import { type RunLogLine } from '../run/run-log.ts'
+import { type RunLogFilter } from '../store/history/run-log-store.ts'
+import { type CancelFilter, type CancelResult } from '../store/runs/cancel-store.ts'
+import { type RunFilter } from '../store/runs/list-runs.ts'
+import { type ReplayFilter, type ReplayResult } from '../store/runs/replay-store.ts'
+import { type Store } from '../store/store.ts'
+import { durationMs } from '../time/duration.ts'
+import { instantOf } from '../time/instant.ts'
+import { optionsOf } from './call-options.ts'
+import { type PruneOptions, type ReplayOptions } from './operation-options.ts'
+import { type Reach } from './reach.ts'
+
+/** A run with its history. */
+export interface RunDetails extends Run {
+  /** Oldest first; those before a replay too. */
+  readonly attempts: readonly Attempt[]
+}
+
+/** Runs that exist: `app.runs`. `app.run` and `app.enqueue` make them. */
+export class Runs {
+  readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'changed'>
+
+  constructor(reach: () => Pick<Reach, 'store' | 'runLogs' | 'changed'>) {
+    this.#reach = reach
+  }
+
+  /** Runs, newest first. @param filter.limit default 100 */
+  async list(filter: RunFilter = {}): Promise<Run[]> {
+    return this.#reach().store.runs.list(optionsOf('runs.list', filter))
+  }
+
+  /**
+   * One run with its attempts.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  async show(runId: number): Promise<RunDetails> {
+    const { store } = this.#reach()
+    const run = await runOf(store, runId)
+    return { ...run, attempts: await store.attempts.list(run) }
+  }
+
+  /**
+   * What the handler of a run logged, oldest first. `[history] run_logs` says from which level on lines are kept, and
+   * `run_log_lines` how many of an attempt. They are stored within two seconds.
+   *
+   * @param filter.limit default 1,000
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  async logs(runId: number, filter: RunLogFilter = {}): Promise<RunLogLine[]> {
+    const { store, runLogs } = this.#reach()
+    await runOf(store, runId)
+    return runLogs.list(runId, optionsOf('runs.logs', filter))
+  }
+
+  /**
+   * Cancels one run, wherever it is. A queued run is `cancelled` immediately. A running one is returned with `cancelRequestedAt`: its
+   * node aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, and it is not tried again. A run that has ended is returned
+   * unchanged.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   */
+  cancel(runId: number): Promise<Run>
+  /**
+   * Cancels all runs that fit and have not ended.
+   *
+   * @returns how many queued runs it ended, and how many running ones it asked to end
+   * @throws PikoError `USAGE` for a filter that names no runs
+   * @example
+   * await app.runs.cancel({ jobId: 'sync_orders', state: 'queued' })
+   */
+  cancel(filter: CancelFilter): Promise<CancelResult>
+  async cancel(which: number | CancelFilter): Promise<Run | CancelResult> {
+    const { store, changed } = this.#reach()
+    store.database.assertOutside('app.runs.cancel')
+    const runId = typeof which === 'number' ? which : undefined
+    if (runId !== undefined) await runOf(store, runId)
+    const filter = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.cancel', which)
+    assertChosen(filter, 'app.runs.cancel')
+    const result = await store.cancels.request(filter)
+    if (result.requested > 0) changed.runsCancelled()
+    return runId === undefined ? result : runOf(store, runId)
+  }
+
+  /**
+   * Puts failed (or cancelled) runs back into the queue, as if they had never run; their windows are pending again. A run whose
+   * window has been run again since is left as it is.
+   *
+   * @returns how many it queued, and how many it left as they are; with `dryRun` how many those would be
+   * @throws PikoError `USAGE` for a filter that names no runs
+   * @example
+   * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
+   */
+  async replay(options: ReplayOptions): Promise<ReplayResult> {
+    const { store, changed } = this.#reach()
+    const { dryRun = false, ...filter } = optionsOf('runs.replay', options)
+    if (!dryRun) store.database.assertOutside('app.runs.replay')
+    assertChosen(filter, 'app.runs.replay')
+    if (dryRun) return store.replays.preview(filter)
+    const result = await store.replays.replay(filter)
+    if (result.count > 0) changed.runsQueued(result.count)
+    return result
+  }
+
+  /**
+   * Deletes ended runs with their attempts and log lines, in small steps; `[history]` does the same by itself. The ledger of
+   * windows stays.
+   *
+   * @returns how many; with `dryRun` how many it would be
+   * @throws PikoError `DURATION_INVALID`
+   * @example
+   * await app.runs.prune({ olderThan: '7d', states: ['succeeded'] })
+   */
+  async prune(options: PruneOptions): Promise<number> {
+    const { store, changed } = this.#reach()
+    const { olderThan, states = ENDED_STATES, jobId, dryRun = false } = optionsOf('runs.prune', options)
+    store.database.assertOutside('app.runs.prune')
+    const filter = { olderThanMs: durationMs(olderThan, 'olderThan of app.runs.prune'), states, jobId }
+    let count = 0
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const step = await store.retention.step(filter, after, dryRun)
+      count += step.count
+      after = step.next
+    }
+    if (count > 0 && !dryRun) changed.runsDeleted(count)
+    return count
+  }
+}
+
+async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
+  const run = await runs.find(runId)
+  if (run) return run
+  throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, {
+    details: { runId, location: database.location },
+  })
+}
+
+/** An empty filter is a filter that somebody forgot to fill, not the wish to change every run there is. */
+function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
+  const { ids, jobId, state } = filter
+  if (ids === undefined && jobId === undefined && state === undefined) {
+    throw new PikoError('USAGE', `${call}(${describe(filter)}) names no runs; give ids, jobId or state`)
+  }
+  if (ids?.some((id) => !Number.isSafeInteger(id))) {
+    throw new PikoError('USAGE', `${call}: ids are ${describe(ids)}; expected the numbers of runs`)
+  }
+  if ('since' in filter && filter.since !== undefined) instantOf(`since of ${call}`, filter.since)
+}

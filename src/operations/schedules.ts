@@ -1,0 +1,87 @@
+import { PikoError } from '../errors.ts'
+import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
+import { type JobRow } from '../store/jobs/job-row.ts'
+import { unknownJob } from '../store/jobs/unknown-job.ts'
+import { type Store } from '../store/store.ts'
+import { instantOf } from '../time/instant.ts'
+import { type Preview, previewOf } from '../time/preview.ts'
+import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
+import { defaultsOf } from '../time/stored-schedule.ts'
+import { type TimelineBounds } from '../time/window.ts'
+import { optionsOf } from './call-options.ts'
+import { type PreviewOptions } from './operation-options.ts'
+import { type Reach } from './reach.ts'
+
+const DEFAULT_COUNT = 10
+
+/** Schedules that people set at run time, in place of those in code: `app.schedules`. */
+export class Schedules {
+  readonly #reach: () => Pick<Reach, 'store' | 'registry'>
+
+  constructor(reach: () => Pick<Reach, 'store' | 'registry'>) {
+    this.#reach = reach
+  }
+
+  /**
+   * Overrides the schedule declared in code, or removes it (null), on all nodes within one poll and through deploys until
+   * {@link clear}. Windows go on where the old ones end.
+   *
+   * @param schedule null: the job runs only when somebody asks
+   * @throws PikoError `JOB_UNKNOWN`, `SCHEDULE_INVALID`
+   * @example
+   * await app.schedules.set('report', { kind: 'cron', cron: '0 6 * * 1-5', timezone: 'Europe/Rome' })
+   */
+  async set(jobId: string, schedule: ScheduleSpec | null): Promise<void> {
+    const { store } = this.#reach()
+    store.database.assertOutside('app.schedules.set')
+    const job = await jobOf(store, jobId)
+    if (schedule) Schedule.of(schedule, jobId)
+    if (schedule?.kind === 'at' && job.windows !== null) {
+      throw new PikoError('SCHEDULE_INVALID', `job "${jobId}" has windows: they need cron or every, not at`, {
+        details: { jobId, at: schedule.at },
+      })
+    }
+    await store.jobs.setSchedule(jobId, schedule && scheduleJson(schedule))
+  }
+
+  /** Removes the override: the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
+  async clear(jobId: string): Promise<void> {
+    const { store } = this.#reach()
+    store.database.assertOutside('app.schedules.clear')
+    await store.jobs.setSchedule(jobId, (await jobOf(store, jobId)).codeSchedule)
+  }
+
+  /**
+   * The next ticks of a job by the schedule in force, the local times of its zone, and the windows that end with them. Changes nothing.
+   *
+   * @throws PikoError `JOB_UNKNOWN` of a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
+   * @example
+   * const { ticks } = await app.schedules.preview('report', { from: '2026-03-01T00:00:00Z', count: 40 })
+   */
+  async preview(jobId: string, options: PreviewOptions = {}): Promise<Preview> {
+    const { store, registry } = this.#reach()
+    const { from, count = DEFAULT_COUNT } = optionsOf('schedules.preview', options)
+    const start = from === undefined ? new Date() : instantOf('from of app.schedules.preview', from)
+    const row = await store.jobs.find(jobId)
+    const policy = registry.find(jobId)?.policy
+    if (!row && !policy) throw unknownJob(jobId)
+    const schedule =
+      row && (isOverridden(row) || !policy)
+        ? storedJob(row, { when: defaultsOf(policy?.schedule).when }).schedule
+        : policy?.schedule
+    const bounds = policy ? policy.windows : row && boundsOf(row)
+    return schedule ? previewOf(schedule, start, count, bounds ?? 'none', jobId) : { ticks: [], windows: [] }
+  }
+}
+
+async function jobOf({ jobs }: Store, jobId: string): Promise<JobRow> {
+  const job = await jobs.find(jobId)
+  if (!job) throw unknownJob(jobId)
+  return job
+}
+
+function boundsOf({ windows }: JobRow): TimelineBounds | undefined {
+  if (windows === null) return undefined
+  const { start, end } = JSON.parse(windows) as { readonly start: string; readonly end?: string }
+  return { start: new Date(start), end: end === undefined ? undefined : new Date(end) }
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { type Command } from 'commander'
+import { expect, it } from 'vitest'
+import { Piko } from '../../src/app/piko.ts'
+import { createProgram } from '../../src/cli/program.ts'
+
+const NOUNS = ['runs', 'jobs', 'schedules', 'windows', 'backfills', 'configs', 'locks', 'nodes'] as const
+/** Commands that ask for nothing of a database that an app has. */
+const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
+
+const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+const documented = (pattern: RegExp): string[] => [
+  ...new Set([...page.matchAll(pattern)].map(([, found]) => found ?? '')),
+]
+
+it('the page of operations has every verb of every noun of an app, and no other', () => {
+  const app = new Piko({ jobs: [] })
+  const verbs = NOUNS.flatMap((noun) =>
+    Object.getOwnPropertyNames(Object.getPrototypeOf(app[noun]))
+      .filter((name) => name !== 'constructor')
+      .map((verb) => `${noun}.${verb}`),
+  )
+  expect(documented(/`app\.(\w+\.\w+)\(/g).sort()).toEqual(verbs.sort())
+})
+
+it('the page of operations has every command that asks for something, and no other', () => {
+  const commands = leaves(createProgram({ json: false }), 'piko').filter((name) => !OWN_COMMANDS.includes(name))
+  expect(documented(/`(piko [a-z]+(?: [a-z]+)?)/g).sort()).toEqual(commands.sort())
+})
+
+it('a call of a noun rejects while the app is not running', async () => {
+  const { runs, jobs, windows, backfills, configs, locks, nodes } = new Piko({ jobs: [] })
+  const calls = [
+    runs.list(),
+    runs.show(1),
+    runs.cancel(1),
+    jobs.list(),
+    windows.summary('a'),
+    backfills.show(1),
+    configs.show('a'),
+    locks.list(),
+    nodes.list(),
+  ]
+  for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'STOPPED' })
+})
+
+function leaves(command: Command, path: string): string[] {
+  if (command.commands.length === 0) return [path]
+  return command.commands.flatMap((child) => leaves(child, `${path} ${child.name()}`))
+}
