@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'test/fixtures', 'bench/peers', '.dependency-cruiser.cjs'] },
+  { ignores: ['dist', 'coverage', '.piko', 'test/fixtures', 'bench/peers', '.dependency-cruiser.cjs'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js'] } } },
