@@ -1,6 +1,7 @@
 import { transform } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vitest/config'
+import { packedAliases, packLibraries } from './test/support/packed.ts'
 
 /** Vite's own TypeScript transform leaves decorators as they are, and Node cannot run them yet. */
 function lowerDecorators(): Plugin {
@@ -20,8 +21,11 @@ function lowerDecorators(): Plugin {
 // Many tests start processes of their own: what one has compiled, the next one need not compile again.
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url))
 
+await packLibraries()
+
 export default defineConfig({
   plugins: [lowerDecorators()],
+  resolve: { alias: packedAliases },
   // The package's own name means its sources, as in tsconfig's customConditions; the rest are Vite's defaults.
   ssr: { resolve: { conditions: ['piko-source', 'module', 'node', 'development|production'] } },
   test: {

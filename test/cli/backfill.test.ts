@@ -22,7 +22,7 @@ interface Shown {
 }
 
 it('piko backfill: a dry run lists the exact windows; create, follow, list, show, pause, resume and cancel', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const dry = await project.piko(['backfill', 'create', 'hourly', ...DAY, '--order', 'newest', '--dry-run', '--json'])
   const { job, windows, count } = JSON.parse(dry.stdout) as { job: string; windows: unknown[]; count: number }
   expect({ job, count, first: windows[0] }).toEqual({
@@ -98,7 +98,7 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
 })
 
 it('piko backfill refuses what makes no sense, and leaves nothing', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const refused = async (...args: string[]) => {
     const result = await project.piko(['backfill', ...args, '--json'])
     expect(result.code).toBe(2)
@@ -114,7 +114,7 @@ it('piko backfill refuses what makes no sense, and leaves nothing', async () => 
 })
 
 it('piko graph --jobs draws what depends on what; a circle is refused and printed', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   expect(JSON.parse((await project.piko(['graph', '--jobs', '--json'])).stdout)).toEqual({
     nodes: [
       { id: 'daily', hasWindows: true },
@@ -126,20 +126,20 @@ it('piko graph --jobs draws what depends on what; a circle is refused and printe
   expect((await project.piko(['graph', '--jobs'])).stdout).toMatch(/^flowchart LR\n[\s\S]*job2 --> job0/)
   expect((await project.piko(['graph', '--jobs', '--format', 'svg'])).stdout).toMatch(/<svg[\s\S]*hourly[\s\S]*<\/svg>/)
   project.write(
-    'circle.ts',
+    'circle.mjs',
     `import { defineJob } from 'piko'
      const windows = { start: '2025-01-01T00:00:00Z' }
      export const a = defineJob({ id: 'a', cron: '0 * * * *', windows, dependsOn: ['b'] }, () => {})
      export const b = defineJob({ id: 'b', cron: '0 * * * *', windows, dependsOn: ['a'] }, () => {})`,
   )
-  const circle = await project.piko(['start', '--jobs', 'circle.ts', '--json'])
+  const circle = await project.piko(['start', '--jobs', 'circle.mjs', '--json'])
   expect(circle.code).toBe(2)
   expect(errorOf(circle)).toMatchObject({ code: 'DEPENDENCY_INVALID' })
   expect(errorOf(circle).message).toMatch(/a → b → a/)
 })
 
 it('piko schedule set and clear: another schedule within a poll, shown by jobs list', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const node = project.start(['start', '--json'])
   await node.started()
   const set = await project.piko(['schedule', 'set', 'hand', '--cron', '0 6 1 1 *', '--timezone', 'Europe/Rome'])

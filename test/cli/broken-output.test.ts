@@ -47,14 +47,14 @@ describe('piko start whose output can not be written', () => {
   const both = (code: keyof typeof BROKEN): Streams => ({ stdout: open(code), stderr: open(code) })
 
   it.each(['ENOSPC', 'EIO'] as const)('runs its jobs and drains with exit code 0 (%s)', async (code) => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['start', '--no-http', '--json'], { PIKO_LOG_LEVEL: 'trace' }, both(code))
     expect(await drained(project, piko)).toBe(0)
     expect(project.has('done')).toBe(true)
   })
 
   it('goes on when the readers of both leave meanwhile', async () => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['start', '--no-http', '--json'], { PIKO_LOG_LEVEL: 'trace' })
     await piko.started()
     piko.close('stdout')
@@ -71,13 +71,13 @@ describe('a command whose standard error can not be written', () => {
     ['hello', 'a run that succeeded', 0],
     ['unknown', 'a job that does not exist', 2],
   ])('ends as it would otherwise: %s, %s', async (job, _what, expected) => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['run', job], {}, { stderr: open('ENOSPC') })
     expect((await piko.ended).code).toBe(expected)
   })
 
   it('leaves although a module keeps the process alive', async () => {
-    const project = new Project({ 'jobs.ts': `${JOBS}\nsetInterval(() => {}, 1_000)` })
+    const project = new Project({ 'jobs.mjs': `${JOBS}\nsetInterval(() => {}, 1_000)` })
     const piko = project.start(['run', 'hello'], {}, { stderr: open('EIO') })
     expect((await piko.ended).code).toBe(0)
   })
@@ -89,7 +89,7 @@ describe('a command whose standard output can not be written', () => {
     ['jobs list', ['jobs', 'list'], 1],
     ['run of a job that fails', ['run', 'fails'], 1],
   ])('says so once and fails: %s', async (_name, args, expected) => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(args, {}, { stdout: open('ENOSPC') })
     const { code, stderr } = await piko.ended
     expect(stderr.match(/standard output can't be written: .*ENOSPC/g)).toHaveLength(1)
@@ -101,7 +101,7 @@ describe('a command whose standard output can not be written', () => {
     ['hello', 0],
     ['fails', 1],
   ])('has no success of a failed run when the reader has left: %s', async (job, expected) => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['run', job])
     piko.close('stdout')
     expect((await piko.ended).code).toBe(expected)

@@ -11,7 +11,7 @@ export const sync = defineJob({ id: 'sync', config: z.object({ shop: z.string().
 `
 
 it('piko config: sets, shows, lists and rolls back, and a run takes what is in force', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const json = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse((await project.piko([...args, '--json'])).stdout) as Record<string, unknown>
 
@@ -35,7 +35,7 @@ it('piko config: sets, shows, lists and rolls back, and a run takes what is in f
 })
 
 it('piko runs logs and prune: show what a handler logged, and delete what is old', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const { id } = JSON.parse((await project.piko(['run', 'sync', '--json'])).stdout) as { id: number }
   const lines = (await project.piko(['runs', 'logs', String(id), '--follow'])).stdout
   expect(lines).toMatch(/^\d{4}-\d\d-\d\dT\S+Z #1 warn {2}synced eu\n$/)

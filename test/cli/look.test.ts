@@ -12,7 +12,7 @@ export const hand = defineJob({ id: 'hand' }, () => {})
 `
 
 /** Those of {@link JOBS} that have no windows to catch up with. */
-const KNOWN = "export { often, hand } from './jobs.ts'"
+const KNOWN = "export { often, hand } from './jobs.mjs'"
 
 describe('piko jobs list', () => {
   it('shows the jobs before a node has ever started, and makes no database for it', async () => {
@@ -34,8 +34,8 @@ describe('piko jobs list', () => {
   })
 
   it('joins the code with the database: paused, active, and jobs whose code is gone', async () => {
-    const project = new Project({ 'jobs.ts': JOBS, 'known.ts': KNOWN })
-    await startOnce(project, 'known.ts')
+    const project = new Project({ 'jobs.mjs': JOBS, 'known.mjs': KNOWN })
+    await startOnce(project, 'known.mjs')
     await withSql(project, "UPDATE piko_job SET is_paused = 1 WHERE id = 'often'")
     await withSql(project, "UPDATE piko_job SET id = 'former' WHERE id = 'hand'")
     const { stdout, code } = await project.piko(['jobs', 'list'])
@@ -51,8 +51,8 @@ describe('piko jobs list', () => {
   })
 
   it('shows the schedule that goes on where an edited one can not be read', async () => {
-    const project = new Project({ 'jobs.ts': JOBS, 'known.ts': KNOWN })
-    await startOnce(project, 'known.ts')
+    const project = new Project({ 'jobs.mjs': JOBS, 'known.mjs': KNOWN })
+    await startOnce(project, 'known.mjs')
     await withSql(project, "UPDATE piko_job SET schedule = '{bad' WHERE id = 'often'")
     const { stdout } = await project.piko(['jobs', 'list'])
     expect(stdout).toMatch(/\noften +every 1h30m \(edit not readable\) /)
@@ -65,7 +65,7 @@ describe('piko jobs list', () => {
   })
 
   it('ends even when a module of the project holds the process', async () => {
-    const project = new Project({ 'jobs.ts': `${JOBS}\nsetInterval(() => {}, 1_000)` })
+    const project = new Project({ 'jobs.mjs': `${JOBS}\nsetInterval(() => {}, 1_000)` })
     const result = await project.piko(['jobs', 'list', '--json'])
     expect(JSON.parse(result.stdout)).toHaveProperty('jobs.length', 3)
     expect(result.code).toBe(0)
@@ -99,11 +99,11 @@ describe('piko migrate', () => {
 
 describe('piko windows', () => {
   it('refuses a job that the database does not know, and one without windows', async () => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     expect(errorOf(await project.piko(['windows', 'hourly', '--json']))).toMatchObject({ code: 'JOB_UNKNOWN' })
     expect(project.has('.piko')).toBe(false)
-    project.write('known.ts', KNOWN)
-    await startOnce(project, 'known.ts')
+    project.write('known.mjs', KNOWN)
+    await startOnce(project, 'known.mjs')
     const result = await project.piko(['windows', 'hand', '--json'])
     expect(result.code).toBe(2)
     expect(errorOf(result)).toMatchObject({

@@ -47,7 +47,7 @@ describe('piko run', () => {
   })
 
   it('exits with 1 when the run fails, and shows a stack only for debugging', async () => {
-    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const result = await project.piko(['run', 'broken', '--json'])
     expect(result.code).toBe(1)
     expect(JSON.parse(result.stdout)).toMatchObject({ state: 'failed', error: { message: 'the shop is closed' } })
@@ -62,7 +62,7 @@ describe('piko run', () => {
   })
 
   it('only queues the run with --no-wait', async () => {
-    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const queued = await project.piko(['run', 'copy', '--no-wait', '--json'])
     expect(JSON.parse(queued.stdout)).toMatchObject({ id: 1, state: 'queued', attempt: 0 })
     expect(queued.stderr).toBe('')
@@ -80,7 +80,7 @@ describe('piko run', () => {
       /no windows/,
     ],
   ])('refuses %s with 2', async (_name, args, code, says) => {
-    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const result = await project.piko([...args, '--json'])
     expect(result.code).toBe(2)
     expect(errorOf(result).code).toBe(code)
@@ -88,7 +88,7 @@ describe('piko run', () => {
   })
 
   it('gives the run back when a signal ends the waiting, and says so with the exit code', async () => {
-    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const piko = project.start(['run', 'endless', '--json'], { PIKO_SHUTDOWN_TIMEOUT: '1s' })
     await until(() => project.has('begun'))
     piko.kill('SIGTERM')
@@ -98,7 +98,7 @@ describe('piko run', () => {
   })
 
   it('waits at a signal for the run under way, says so at once, and ends as the run does', async () => {
-    const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
+    const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const piko = project.start(['run', 'gated', '--json'])
     await until(() => project.has('gated'))
     piko.kill('SIGINT')
@@ -111,7 +111,7 @@ describe('piko run', () => {
 
   it('says of a window that no node has planned yet how to get it planned', async () => {
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { defineJob } from 'piko'
 export const daily = defineJob({ id: 'daily', every: '1d', windows: { start: '2026-01-01T00:00:00Z' } }, () => {})`,
     })

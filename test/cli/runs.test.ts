@@ -19,7 +19,7 @@ interface ShownRun {
 }
 
 it('piko runs: lists, shows with attempts, and replays what failed', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const failed = JSON.parse((await project.piko(['run', 'fail', '--json'])).stdout) as ShownRun
   const { stdout } = await project.piko(['runs', 'list', '--job', 'fail'])
   const [title, line] = stdout.trimEnd().split('\n')
@@ -58,7 +58,7 @@ it('piko runs: lists, shows with attempts, and replays what failed', async () =>
 })
 
 it('piko runs cancel: reaches the handler of another process within two seconds, and ends what is queued', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const node = project.start(['start', '--no-http', '--json'])
   await node.started()
   const enqueue = async (): Promise<string> => {
@@ -90,7 +90,7 @@ it('piko runs cancel: reaches the handler of another process within two seconds,
 })
 
 it('piko runs: refuses what it can’t know, before anything is changed', async () => {
-  const project = new Project({ 'jobs.ts': JOBS })
+  const project = new Project({ 'jobs.mjs': JOBS })
   const refused = async (...args: string[]) => {
     const result = await project.piko(['runs', ...args, '--json'])
     expect(result.code).toBe(2)

@@ -47,7 +47,7 @@ describe('piko schedule preview', () => {
   })
 
   it("shows a job's own schedule with its calendar and its windows", async () => {
-    const project = new Project({ 'jobs.ts': JOBS })
+    const project = new Project({ 'jobs.mjs': JOBS })
     const args = ['schedule', 'preview', 'daily', '--from', '2026-03-28T12:00:00Z', '--count', '2', '--json']
     const { stdout } = await project.piko(args)
     expect(JSON.parse(stdout)).toMatchObject({

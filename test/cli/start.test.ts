@@ -70,7 +70,7 @@ export const once = defineJob(
 
   it('lets a run end before it leaves, and leaves at once on the second signal', async () => {
     const project = new Project({
-      'jobs/slow.ts': `
+      'jobs/slow.mjs': `
 import { writeFileSync } from 'node:fs'
 import { defineJob } from 'piko'
 export const slow = defineJob({ id: 'slow', at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d' }, async () => {
@@ -105,7 +105,7 @@ export const endless = defineJob({ id: 'endless' }, async () => {
 
 describe('a database file that is deleted while it is open', () => {
   it('ends the process with 1, in order, and is said in one line of the log', async () => {
-    const project = new Project({ 'jobs.ts': HELLO })
+    const project = new Project({ 'jobs.mjs': HELLO })
     const piko = project.start(['start', '--no-http'], { PIKO_LEASE: '2s', PIKO_LOG_JSON: 'true' })
     await until(() => piko.stderr.includes('run succeeded'))
     rmSync(join(project.folder, '.piko/piko.db'))
@@ -127,7 +127,7 @@ const Rows = defineSink({ name: 'rows', on: [[Row, () => {}]] })`
 
   it('is logged when it is a rejection, and the node goes on', async () => {
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { defineJob, defineSink } from 'piko'
 import { z } from '${import.meta.resolve('zod')}'
 ${SINK}
@@ -169,7 +169,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
 
   it('is logged when it is an exception; the node lets its runs end and exits with 1', async () => {
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { writeFileSync } from 'node:fs'
 import { defineJob } from 'piko'
 export const slow = defineJob({ id: 'slow', ${once} }, async () => {
@@ -199,33 +199,33 @@ describe('a start that can not be', () => {
 
   const cases: Record<string, Case> = {
     'wrong settings': {
-      files: { 'jobs.ts': HELLO, 'settings.toml': '[piko]\nconcurency = 3\nlease = 15' },
+      files: { 'jobs.mjs': HELLO, 'settings.toml': '[piko]\nconcurency = 3\nlease = 15' },
       code: 'SETTINGS_INVALID',
       says: /2 problems.*piko\.concurrency.*piko\.lease = 15/s,
     },
     'no jobs': { code: 'JOBS_NOT_FOUND', says: /jobs\.\{ts.*export one/s },
     'a file without jobs': {
-      files: { 'jobs.ts': 'export const a = 1' },
+      files: { 'jobs.mjs': 'export const a = 1' },
       code: 'JOBS_NOT_FOUND',
-      says: /exported by jobs\.ts/,
+      says: /exported by jobs\.mjs/,
     },
     'a file that throws': {
-      files: { 'jobs.ts': 'throw new Error("nope")' },
+      files: { 'jobs.mjs': 'throw new Error("nope")' },
       code: 'JOB_LOAD_FAILED',
-      says: /jobs\.ts.*nope/,
+      says: /jobs\.mjs.*nope/,
     },
     'one id for two jobs': {
-      files: { 'jobs/a.ts': HELLO, 'jobs/b.ts': HELLO },
+      files: { 'jobs/a.mjs': HELLO, 'jobs/b.mjs': HELLO },
       code: 'JOB_DUPLICATE',
-      says: /"hello" is defined twice.*jobs\/a\.ts.*jobs\/b\.ts/,
+      says: /"hello" is defined twice.*jobs\/a\.mjs.*jobs\/b\.mjs/,
     },
     'a cron that can not be read': {
-      files: { 'jobs.ts': HELLO.replace('* * * * * *', '61 * * * *') },
+      files: { 'jobs.mjs': HELLO.replace('* * * * * *', '61 * * * *') },
       code: 'SCHEDULE_INVALID',
-      says: /jobs\.ts: job "hello": cron is "61 \* \* \* \*"/,
+      says: /jobs\.mjs: job "hello": cron is "61 \* \* \* \*"/,
     },
     'a database that is not there': {
-      files: { 'jobs.ts': HELLO },
+      files: { 'jobs.mjs': HELLO },
       env: { PIKO_MYSQL__DSN: 'mysql://piko:sesame@127.0.0.1:9/piko' },
       code: 'DATABASE_UNREACHABLE',
       says: /127\.0\.0\.1:9/,
@@ -252,7 +252,7 @@ describe('a start that can not be', () => {
     await once(other, 'listening')
     try {
       const port = String((other.address() as AddressInfo).port)
-      const project = new Project({ 'jobs.ts': HELLO })
+      const project = new Project({ 'jobs.mjs': HELLO })
       const result = await project.piko(['start'], { PIKO_HTTP__PORT: port })
       expect(result.code).toBe(2)
       expect(result.stderr).toMatch(
@@ -265,7 +265,7 @@ describe('a start that can not be', () => {
   })
 
   it('is one on a schema of a newer program, which it does not touch', async () => {
-    const project = new Project({ 'jobs.ts': HELLO })
+    const project = new Project({ 'jobs.mjs': HELLO })
     const database = await openDatabase({ sqlitePath: join(project.folder, '.piko/piko.db') })
     await migrate(database, { direction: 'up' })
     await database.sql.exec(
@@ -288,14 +288,14 @@ describe('a start that can not be', () => {
 
 describe('a stop of piko start', () => {
   const files = {
-    'jobs.ts': `
+    'jobs.mjs': `
 import { writeFileSync } from 'node:fs'
 import { defineJob, defineResource } from 'piko'
-const once = { at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d' } as const
+const once = { at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d' }
 const hung = defineResource({
   name: 'hung',
   acquire: async function* () { yield 1 },
-  close: () => process.env['HANG'] ? new Promise<void>(() => {}) : Promise.resolve(),
+  close: () => process.env['HANG'] ? new Promise(() => {}) : Promise.resolve(),
 })
 export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung } }, async () => {
   writeFileSync('begun', '')
@@ -322,7 +322,7 @@ export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung }
   })
 
   it('answers SIGTERM in time while connections send nothing', async () => {
-    const project = new Project({ 'jobs.ts': HELLO })
+    const project = new Project({ 'jobs.mjs': HELLO })
     const piko = project.start(['start', '--json'])
     const { url } = await piko.started()
     const sockets = ['', 'GET /healthz HTTP/1.1\r\n'].map((sent) => {
@@ -341,7 +341,7 @@ describe('process.exit in a handler', () => {
   it.each(['run', 'start'] as const)('makes no success of piko %s, and the job is named', async (command) => {
     const schedule = command === 'start' ? `, at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d'` : ''
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { defineJob } from 'piko'
 export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0))`,
     })
@@ -352,7 +352,7 @@ export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0)
 
   it('nor does an exit code that a handler sets make one of a run that failed', async () => {
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { defineJob } from 'piko'
 export const fails = defineJob({ id: 'fails', retry: { limit: 0 } }, () => {
   process.exitCode = 0

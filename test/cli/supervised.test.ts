@@ -38,7 +38,7 @@ export const grind = defineJob({ id: 'grind', at: new Date(Date.now() + 1_500) }
 
   it('gives runs that do not end within the deadline back to the queue, uncounted, and leaves with 0', async () => {
     const project = new Project({
-      'jobs.ts': `
+      'jobs.mjs': `
 import { defineJob } from 'piko'
 export const slow = defineJob({ id: 'slow' }, (ctx) => new Promise((_, reject) => {
   ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))

@@ -1,8 +1,13 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { packedFlags } from './packed.ts'
 
 /** The options of a process that runs the source, which Node reads by itself: `piko` is `src/index.ts`. */
-export const SOURCE_FLAGS: readonly string[] = ['--conditions=piko-source', '--disable-warning=ExperimentalWarning']
+export const SOURCE_FLAGS: readonly string[] = [
+  '--conditions=piko-source',
+  '--disable-warning=ExperimentalWarning',
+  ...packedFlags(),
+]
 
 const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 
