@@ -8,7 +8,7 @@ import { Doorbell } from '../engine/node/doorbell.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
-import { type ConfigVersion } from '../store/jobs/config-store.ts'
+import { PrepareRun } from '../engine/prepare-run.ts'
 import { type NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
@@ -21,7 +21,7 @@ export interface Execution {
   readonly lease: NodeLease
   readonly recovery: Recovery
   readonly configs: ConfigWatcher
-  readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly prepare: PrepareRun
   readonly locks: Locks
   readonly runLogs: RunLogs
   readonly cancellation: Cancellation
@@ -37,11 +37,11 @@ export function buildExecution(parts: NodeParts): Execution {
   const nodeId = (): string => lease.nodeId
   const memory = new LeaseMemory()
   const configs = new ConfigWatcher(store.configs, pollMs * CONFIG_POLLS, clock, events)
-  const savedConfig = (jobId: string): ConfigVersion | undefined => configs.inForce(jobId)
+  const prepare = new PrepareRun((jobId) => configs.inForce(jobId))
   const locks = new Locks(store.locks, clock, events)
   const { runLogs: level, runLogLines: mostLines } = settings.history
   const runLogs = new RunLogs(store.runLogs, { level, mostLines }, clock, events)
-  const executor = buildExecutor(parts, { nodeId, memory, savedConfig, locks, runLogs })
+  const executor = buildExecutor(parts, { nodeId, memory, prepare, locks, runLogs })
   const dispatcher = new Dispatcher(
     { runs: store.runs, registry: parts.registry, executor, clock, events, nodeId, holdsLease: () => memory.isHeld },
     { pollMs, onlyRegistered: role.onlyRegistered },
@@ -70,18 +70,18 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, configs, savedConfig, locks },
+    ...{ doorbell, lease, recovery, configs, prepare, locks },
     ...{ runLogs, cancellation, executor, dispatcher, signal },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'savedConfig' | 'locks' | 'runLogs'> & { nodeId: () => string; memory: LeaseMemory },
+  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs'> & { nodeId: () => string; memory: LeaseMemory },
 ): Executor {
   const { registry, resources, sinks, events, clock, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, memory, savedConfig, locks, runLogs } = own
+  const { nodeId, memory, prepare, locks, runLogs } = own
   return new Executor({
     // A manual clock stands still while the thread's time goes on.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
@@ -95,7 +95,7 @@ function buildExecutor(
     rates: store.rates,
     commit: store.commit,
     maxOutputBytes: () => store.database.maxValueBytes,
-    savedConfig,
+    prepare,
     lock: (name, options) => locks.acquire(name, options),
     events,
     clock,

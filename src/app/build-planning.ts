@@ -20,7 +20,13 @@ export interface Planning {
 
 export function buildPlanning(
   parts: NodeParts,
-  { lease, dispatcher, savedConfig, signal }: Pick<Execution, 'lease' | 'dispatcher' | 'savedConfig' | 'signal'>,
+  {
+    lease,
+    executor,
+    dispatcher,
+    prepare,
+    signal,
+  }: Pick<Execution, 'lease' | 'executor' | 'dispatcher' | 'prepare' | 'signal'>,
 ): Planning {
   const { registry, events, clock, settings } = parts
   const { store } = parts.store
@@ -33,13 +39,16 @@ export function buildPlanning(
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
   }
   const onQueued = (count: number): void => signal.queued(count)
-  const backfills = new BackfillDriver({ store, registry, leader, savedConfig, clock, events }, pollMs, onQueued)
+  const driving = { registry, leader, prepare, clock, events, pollMs, onQueued }
+  const backfills = new BackfillDriver({ ...driving, store })
+  const dependencies = new DependencyDriver({ ...driving, store: store.dependencies })
+  executor.onSettled((run) => dependencies.settled(run))
   const own = new OwnPlans()
   const services = [
     new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
     leader,
     new Planner(
-      { plans: store.plans, agenda, registry, leader, own, cancels: store.cancels, savedConfig, clock, events },
+      { plans: store.plans, agenda, registry, leader, own, cancels: store.cancels, prepare, clock, events },
       pollMs,
       (runAts) => dispatcher.expect(runAts),
     ).dependsOn(leader),
@@ -48,11 +57,7 @@ export function buildPlanning(
       { succeededMs, failedMs, runsPerJob },
     ).dependsOn(leader),
     backfills.dependsOn(leader),
-    new DependencyDriver(
-      { store: store.dependencies, registry, leader, savedConfig, clock, events },
-      pollMs,
-      onQueued,
-    ).dependsOn(leader),
+    dependencies.dependsOn(leader),
   ]
   return { leader, backfills, services }
 }

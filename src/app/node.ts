@@ -35,14 +35,14 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
-    const { configs, savedConfig, locks, runLogs, dispatcher, signal } = execution
+    const { configs, prepare, locks, runLogs, executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
     const waiter = new RunWaiter(store.runs, pollMs, clock, events)
     this.#parts = parts
     this.#execution = execution
     this.leader = planning.leader
     this.client = new Client(
-      { registry, store, waiter, savedConfig },
+      { registry, store, waiter, prepare },
       (runAts) => signal.dueAt(runAts),
       role.execute ? dispatcher : undefined,
     )
@@ -63,8 +63,9 @@ export class Node {
       ...(role.execute && role.plan ? planning.services : []),
       ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.lease)] : []),
     ]
-    events.on('run.settled', ({ retryInMs }) => {
-      if (retryInMs !== undefined) dispatcher.expect([new Date(clock.now() + retryInMs)])
+    executor.onSettled((run) => {
+      waiter.settled(run)
+      if (run.retryInMs !== undefined) dispatcher.expect([new Date(clock.now() + run.retryInMs)])
     })
   }
 

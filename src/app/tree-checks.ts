@@ -4,7 +4,7 @@ import { LoopService } from '../engine/loop/loop-service.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 
 /** A loop that failed so often in a row is not ready. */
-const MOST_FAILURES = 2
+const MAX_FAILURES = 2
 
 /** Readiness, service by service, from the tree below the root: `{ store: { ok: true }, … }`. */
 export function treeChecks(root: Service): Record<string, { ok: boolean; message?: string }> {
@@ -23,7 +23,7 @@ function checkOf(service: Service): { ok: boolean; message?: string } {
     const { crashReason } = service
     return { ok: false, message: crashReason ? `${service.state}: ${messageOf(crashReason)}` : service.state }
   }
-  if ((service instanceof LoopService || service instanceof NodeLease) && service.failures > MOST_FAILURES) {
+  if ((service instanceof LoopService || service instanceof NodeLease) && service.failures > MAX_FAILURES) {
     return { ok: false, message: `failed ${service.failures} times in a row` }
   }
   return { ok: true }

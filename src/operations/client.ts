@@ -5,7 +5,6 @@ import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { Service } from '../service/service.ts'
 import { type JobStore } from '../store/jobs/job-store.ts'
 import { BrokenRow } from '../store/values/broken-row.ts'
-import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { isKey } from '../store/values/exact-key.ts'
 import { halved } from '../store/statements/halved.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
@@ -15,11 +14,10 @@ import { type WindowStore } from '../store/windows/window-store.ts'
 import { durationMs } from '../time/duration.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
-import { withKeys } from '../engine/admission-keys.ts'
+import { type PrepareRun } from '../engine/prepare-run.ts'
 import { Batcher } from '../engine/loop/batcher.ts'
 import { assertNames, optionsOf } from './call-options.ts'
 import { eachItem } from './each-item.ts'
-import { storableConfig } from '../job/run-config.ts'
 import { timelineOf } from '../engine/planning/plan-job.ts'
 import { clearly, refusedRuns } from '../engine/refused-runs.ts'
 import { type RunWaiter } from './run-waiter.ts'
@@ -54,7 +52,7 @@ export class Client extends Service {
   readonly #jobs: JobStore
   readonly #windows: WindowStore
   readonly #waiter: RunWaiter
-  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #prepare: PrepareRun
   readonly #batcher: Batcher<NewRun, number | Error>
   readonly #reads: Batcher<number, Run | BrokenRow | undefined>
   readonly #slots: RunSlots | undefined
@@ -73,7 +71,7 @@ export class Client extends Service {
       registry: JobRegistry
       store: Store
       waiter: RunWaiter
-      savedConfig: (jobId: string) => ConfigVersion | undefined
+      prepare: PrepareRun
     },
     onEnqueued: (runAts: readonly Date[]) => void,
     slots?: RunSlots,
@@ -88,7 +86,7 @@ export class Client extends Service {
     this.#assertOutside = parts.store.database.assertOutside
     this.#database = parts.store.database
     this.#waiter = parts.waiter
-    this.#savedConfig = parts.savedConfig
+    this.#prepare = parts.prepare
     this.#onEnqueued = onEnqueued
     this.#batcher = new Batcher((runs) => this.#enqueueEach(runs))
     this.#reads = new Batcher(async (ids) => {
@@ -176,7 +174,7 @@ export class Client extends Service {
 
   #newRun(jobId: string, options: RunOptions): NewRun {
     const job = this.#registry.get(jobId)
-    const config = storableConfig(job, options.config, this.#savedConfig(jobId)?.config)
+    const config = this.#prepare.storable(job, options.config)
     const input = storable(options.input, { jobId, what: 'input', maxBytes: this.#database.maxValueBytes })
     assertStorable(options)
     return {
@@ -191,7 +189,7 @@ export class Client extends Service {
   }
 
   #keyed<R extends NewRun>(run: R): R {
-    return withKeys(this.#registry.get(run.jobId), run, this.#savedConfig(run.jobId)?.config)
+    return this.#prepare.keyed(this.#registry.get(run.jobId), run)
   }
 
   async #store(run: NewRun): Promise<number> {

@@ -4,6 +4,7 @@ import { type RunStore } from '../store/runs/run-store.ts'
 import { chunksOf } from '../store/statements/chunks.ts'
 import { type Events } from '../events.ts'
 import { type Clock } from '../clock.ts'
+import { type SettledRun } from '../engine/execution/ending.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
 import { type StopReason } from '../service/lifecycle-parts.ts'
 
@@ -32,11 +33,13 @@ export class RunWaiter extends LoopService {
     this.#runs = runs
     this.#pollMs = pollMs
     this.#clock = clock
-    events.on('run.settled', ({ runId, state }) => {
-      if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
-      this.#settledHere.add(runId)
-      this.wake()
-    })
+  }
+
+  /** A run of this node has ended: its waiters need no poll. */
+  settled({ runId, state }: Pick<SettledRun, 'runId' | 'state'>): void {
+    if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
+    this.#settledHere.add(runId)
+    this.wake()
   }
 
   /** Resolves with the run once it is settled, whatever its end; rejects with `ROW_BROKEN` when its row can't be read. */

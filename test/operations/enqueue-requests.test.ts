@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
+import { PrepareRun } from '../../src/engine/prepare-run.ts'
 import { Client } from '../../src/operations/client.ts'
 import { systemClock } from '../../src/clock.ts'
 import { RunWaiter } from '../../src/operations/run-waiter.ts'
@@ -25,7 +26,9 @@ describeEachStore((fixture) => {
       defineJob({ id: 'daily', every: '1d', windows: { start: START, end: END } }, () => {}),
     ])
     const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
-    client = new Client({ registry, store, waiter, savedConfig: () => undefined }, (runAts) => told.push(runAts))
+    client = new Client({ registry, store, waiter, prepare: new PrepareRun(() => undefined) }, (runAts) =>
+      told.push(runAts),
+    )
     const begin = { nextTick: undefined, windowCursor: END }
     await store.jobs.register([{ id: 'daily', description: undefined, schedule: '0 * * * *', windows: '{}', begin }])
   })

@@ -53,17 +53,7 @@ describeEachStore((fixture) => {
     if (!isHere) return
     for (const { runId } of claims) {
       await hops(pause)
-      events.emit('run.settled', {
-        runId,
-        jobId: 'a',
-        attempt: 1,
-        outcome: 'success',
-        state: 'succeeded',
-        durationMs: 1,
-        error: undefined,
-        retryInMs: undefined,
-        isGivenUp: false,
-      })
+      for (const waiter of waiters) waiter.settled({ runId, state: 'succeeded' })
     }
   }
 

@@ -1,3 +1,4 @@
+import { PrepareRun } from '../../src/engine/prepare-run.ts'
 import { Executor, type ExecutorParts } from '../../src/engine/execution/executor.ts'
 import { ResourcePool } from '../../src/resource/resource-pool.ts'
 import { SinkPool } from '../../src/sink/sink-pool.ts'
@@ -20,7 +21,7 @@ export function executorOn(store: Store, given: Given): Executor {
     rates: store.rates,
     commit: store.commit,
     maxOutputBytes: () => store.database.maxValueBytes,
-    savedConfig: () => undefined,
+    prepare: new PrepareRun(() => undefined),
     onDeadline: () => {},
     lock: () => Promise.reject(new Error('no lock is asked for')),
     runLog: () => log,

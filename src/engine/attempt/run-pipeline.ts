@@ -9,14 +9,13 @@ import { type Borrowed, type ResourcePool } from '../../resource/resource-pool.t
 import { type SinkMap } from '../../sink/sink.ts'
 import { type RunSinks, type SinkPool } from '../../sink/sink-pool.ts'
 import { type SqlDatabase, type SqlExecutor } from '../../sql/sql.ts'
-import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { storableOutput } from '../../json/storable.ts'
 import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
 import { type Attempt } from './attempt.ts'
 import { type Locks } from './locks.ts'
 import { type RateGate } from '../claiming/rate-gate.ts'
-import { mergeConfig, parseConfig } from '../../job/run-config.ts'
+import { type PrepareRun } from '../prepare-run.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
 
@@ -29,8 +28,7 @@ export interface PipelineParts {
   readonly maxOutputBytes: () => number
   readonly lock: Locks['acquire']
   readonly events: Events
-  /** The config that was saved for a job and is in force. */
-  readonly savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly prepare: PrepareRun
   readonly rateGate: RateGate
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly abandoned: AbortSignal
@@ -55,12 +53,11 @@ export class RunPipeline implements RunActions {
   /** Neither throws nor rejects. */
   run(attempt: Attempt): Outcome | Promise<Outcome> {
     const { job, claim } = attempt
-    const saved = this.#parts.savedConfig(claim.jobId)
     let config: unknown
     try {
-      config = parseConfig(job, mergeConfig(saved?.config, claim.config))
+      config = this.#parts.prepare.configOf(job, claim.config)
     } catch (error) {
-      return { kind: 'failure', error: withVersion(toError(error), saved), isPermanent: true }
+      return { kind: 'failure', error: toError(error), isPermanent: true }
     }
     if (!isPlain(job)) return this.#whole(attempt, config)
     return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
@@ -269,8 +266,3 @@ async function returnAfter(attempt: Attempt, borrowed: Borrowed, error: Error): 
 }
 
 /** The schema of newer code may refuse what was saved for an older one. */
-function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
-  if (!saved || !(error instanceof PikoError)) return error
-  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko config history ${saved.jobId})`
-  return new PikoError(error.code, message, { details: { ...error.details, version: saved.version } })
-}

@@ -1,5 +1,5 @@
 import { PikoError, toError } from '../../errors.ts'
-import { type Events } from '../../events.ts'
+import { type EventMap, type Events } from '../../events.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../option-function.ts'
 import { cancelledError, runCancelled } from '../../run/attempt.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
@@ -9,6 +9,9 @@ import { type Clock } from '../../clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { type Taken } from './taken.ts'
 
+/** The end of an attempt, after it is stored. */
+export type SettledRun = EventMap['run.settled']
+
 export interface EndingParts {
   readonly completer: Completer
   readonly events: Events
@@ -17,8 +20,8 @@ export interface EndingParts {
   readonly holdsLease: () => boolean
   /** In [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** The end is stored, with this outcome. */
-  readonly onStored: (outcome: Outcome) => void
+  /** The end is stored. */
+  readonly onSettled: (run: SettledRun) => void
   /** The end is stored, or refused. */
   readonly onEnded: (taken: Taken) => void
 }
@@ -79,11 +82,10 @@ export class Ending {
   }
 
   #tell(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition): void {
-    const { events, clock, onStored, onEnded } = this.#parts
+    const { events, clock, onSettled, onEnded } = this.#parts
     const { runId, jobId } = taken.claim
     const now = clock.now()
-    onStored(outcome)
-    events.emit('run.settled', {
+    const run: SettledRun = {
       runId,
       jobId,
       attempt: taken.claim.attempt,
@@ -93,7 +95,9 @@ export class Ending {
       error: 'error' in outcome ? outcome.error : undefined,
       retryInMs: retryInMs(transition, now),
       isGivenUp: attempt.isGivenUp,
-    })
+    }
+    onSettled(run)
+    events.emit('run.settled', run)
     onEnded(taken)
   }
 

@@ -11,7 +11,7 @@ import { type Clock } from '../../clock.ts'
 import { Completer } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
-import { Ending } from './ending.ts'
+import { Ending, type SettledRun } from './ending.ts'
 import { RateGate } from '../claiming/rate-gate.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from '../attempt/run-pipeline.ts'
 import { Slots } from './slots.ts'
@@ -65,6 +65,7 @@ export class Executor extends Service {
   readonly #attemptParts: AttemptParts
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
+  readonly #onSettled: ((run: SettledRun) => void)[] = []
   /** The drain under way, or over. */
   #drain: Drain | undefined
 
@@ -82,7 +83,7 @@ export class Executor extends Service {
     this.#completer = new Completer(parts.runs, events, clock, () => this.#slots.isBeginning)
     this.#ending = new Ending({
       ...{ completer: this.#completer, events, clock, holdsLease, random },
-      onStored: (outcome) => this.#count(outcome),
+      onSettled: (run) => this.#settled(run),
       onEnded: (taken) => this.#end(taken),
     })
     this.#rateGate = new RateGate(parts)
@@ -91,6 +92,11 @@ export class Executor extends Service {
     this.#deadlines = new Deadlines(clock, (ms) =>
       parts.onDeadline(ms === undefined ? undefined : ms + graceMs + BLOCKED_MARGIN_MS),
     )
+  }
+
+  /** Calls `listener` after the end of each attempt is stored. */
+  onSettled(listener: (run: SettledRun) => void): void {
+    this.#onSettled.push(listener)
   }
 
   /** Ends every attempt under way early; handlers get `reason`, and it decides the outcome. Waiting claims do not begin. */
@@ -275,9 +281,10 @@ export class Executor extends Service {
     this.#free(taken)
   }
 
-  #count(outcome: Outcome): void {
-    if (outcome.kind === 'interrupted') this.#drain?.report.givenBack()
+  #settled(run: SettledRun): void {
+    if (run.outcome === 'interrupted') this.#drain?.report.givenBack()
     else this.#drain?.report.ended()
+    for (const listener of this.#onSettled) listener(run)
   }
 
   #end({ claim, source }: Taken): void {

@@ -1,13 +1,9 @@
-import { type JobRegistry } from '../../job/registry.ts'
-import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { type DependencyStore, type RefusedWindow, type WaitingWindow } from '../../store/windows/dependency-store.ts'
-import { type Events } from '../../events.ts'
-import { withKeys } from '../admission-keys.ts'
-import { type Clock } from '../../clock.ts'
-import { type Leader } from '../node/leader.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import { type SettledRun } from '../execution/ending.ts'
 import { refusedWindow } from '../refused-runs.ts'
+import { type DriverParts } from './driver-parts.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 
 /** Between two looks, where the first found nothing. */
@@ -21,108 +17,85 @@ const MAX_ASIDE = 1_000
  * others wait for has succeeded on it, so that they do not wait for the leader's next look. Two at once take turns at the windows' locks.
  */
 export class DependencyDriver extends LoopService {
-  readonly #store: DependencyStore
-  readonly #registry: JobRegistry
+  readonly #parts: DriverParts<DependencyStore>
   /** Jobs that depend on others. */
   readonly #dependents: readonly string[]
-  readonly #leader: Leader
-  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
-  readonly #clock: Clock
-  readonly #pollMs: number
-  readonly #onPlanned: (count: number) => void
+  readonly #upstreams: ReadonlySet<string>
   /** Windows of which a row can't be read, and until when they are left alone. */
   readonly #windowsAside = new Map<number, number>()
   /** Jobs whose functions failed, and until when their windows are left alone. */
   readonly #setAside = new Map<string, number>()
-  readonly #events: Events
   /** A window that others may wait for, on this node. */
   #hasSucceeded = false
   #restUntil = 0
 
-  /** @param onPlanned so many runs are in the queue */
-  constructor(
-    parts: {
-      readonly store: DependencyStore
-      readonly registry: JobRegistry
-      readonly leader: Leader
-      readonly savedConfig: (jobId: string) => ConfigVersion | undefined
-      readonly clock: Clock
-      readonly events: Events
-    },
-    pollMs: number,
-    onPlanned: (count: number) => void,
-  ) {
+  constructor(parts: DriverParts<DependencyStore>) {
     super('dependencies', parts.clock, parts.events)
-    this.#store = parts.store
-    this.#registry = parts.registry
+    this.#parts = parts
     this.#dependents = [...parts.registry].filter((job) => job.policy.dependsOn.length > 0).map((job) => job.id)
-    this.#leader = parts.leader
-    this.#savedConfig = parts.savedConfig
-    this.#clock = parts.clock
-    this.#events = parts.events
-    this.#pollMs = pollMs
-    this.#onPlanned = onPlanned
-    const upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
-    parts.events.on('run.settled', ({ jobId, state }) => {
-      if (state !== 'succeeded' || !upstreams.has(jobId)) return
-      this.#hasSucceeded = true
-      this.wake()
-    })
+    this.#upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
     parts.leader.onLead(() => this.wake())
   }
 
+  /** A run of this node has ended: windows may wait for its window. */
+  settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
+    if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
+    this.#hasSucceeded = true
+    this.wake()
+  }
+
   protected override async step(): Promise<number> {
-    if (this.#dependents.length === 0 || !(this.#leader.isLeader || this.#hasSucceeded)) return Infinity
+    if (this.#dependents.length === 0 || !(this.#parts.leader.isLeader || this.#hasSucceeded)) return Infinity
     // Successes come by the thousand, and each node looks at the same windows.
-    const restMs = this.#restUntil - this.#clock.now()
+    const restMs = this.#restUntil - this.#parts.clock.now()
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
-    const now = this.#clock.monotonic()
+    const now = this.#parts.clock.monotonic()
     for (const [id, until] of this.#windowsAside) if (until <= now) this.#windowsAside.delete(id)
-    const { looked, promoted, refused, broken } = await this.#store.promote(
+    const { looked, promoted, refused, broken } = await this.#parts.store.promote(
       this.#dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
       {
-        upstreams: (jobId) => this.#registry.get(jobId).policy.dependsOn,
+        upstreams: (jobId) => this.#parts.registry.get(jobId).policy.dependsOn,
         runOf: (waiting) => this.#tryRunOf(waiting),
       },
       [...this.#windowsAside.keys()],
     )
     for (const one of refused) this.#reportRefused(one)
     for (const id of broken) if (this.#windowsAside.size < MAX_ASIDE) this.#windowsAside.set(id, now + PAUSE_MS)
-    if (promoted > 0) this.#onPlanned(promoted)
+    if (promoted > 0) this.#parts.onQueued(promoted)
     if (looked > 0) {
       this.#hasSucceeded = true
       return 0
     }
     // To look at many windows takes a while: it must not be all that the database does.
-    const tookMs = this.#clock.monotonic() - now
-    this.#restUntil = this.#clock.now() + Math.max(REST_MS, tookMs)
+    const tookMs = this.#parts.clock.monotonic() - now
+    this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
     // Behind it comes the pause of whoever claims the run.
-    return this.#leader.isLeader ? this.#pollMs / 2 : Infinity
+    return this.#parts.leader.isLeader ? this.#parts.pollMs / 2 : Infinity
   }
 
   #reportRefused({ jobId, window, refusal, hasFailed }: RefusedWindow): void {
     const retryInMs = hasFailed ? 0 : PAUSE_MS
-    if (!hasFailed) this.#setAside.set(jobId, this.#clock.monotonic() + PAUSE_MS)
+    if (!hasFailed) this.#setAside.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
     const thrown = refusedWindow(jobId, window, refusal, hasFailed)
-    reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: 1 })
+    reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
   /** Undefined where a function of the job fails: the others must not wait for it. */
   #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
     const { jobId } = waiting
-    if ((this.#setAside.get(jobId) ?? -Infinity) > this.#clock.monotonic()) return undefined
+    if ((this.#setAside.get(jobId) ?? -Infinity) > this.#parts.clock.monotonic()) return undefined
     try {
       return this.#runOf(waiting)
     } catch (thrown) {
-      this.#setAside.set(jobId, this.#clock.monotonic() + PAUSE_MS)
-      reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+      this.#setAside.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
+      reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
       return undefined
     }
   }
 
   #runOf({ jobId, window, backfill }: WaitingWindow): NewRun {
-    const job = this.#registry.get(jobId)
+    const job = this.#parts.registry.get(jobId)
     const run: NewRun = backfill
       ? {
           jobId,
@@ -133,6 +106,6 @@ export class DependencyDriver extends LoopService {
           backfillId: backfill.id,
         }
       : { jobId, kind: 'dependency', priority: job.policy.priority, window, tick: window.end }
-    return withKeys(job, run, this.#savedConfig(jobId)?.config)
+    return this.#parts.prepare.keyed(job, run)
   }
 }

@@ -1,9 +1,8 @@
 import { type JobRegistry } from '../../job/registry.ts'
 import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
-import { type ConfigVersion } from '../../store/jobs/config-store.ts'
 import { type Events } from '../../events.ts'
-import { withKeys } from '../admission-keys.ts'
+import { type PrepareRun } from '../prepare-run.ts'
 import { type Clock } from '../../clock.ts'
 import { type Leader } from '../node/leader.ts'
 import { LoopService } from '../loop/loop-service.ts'
@@ -56,7 +55,7 @@ export class Planner extends LoopService {
   readonly #leader: Leader
   readonly #own: OwnPlans
   readonly #cancels: Pick<CancelStore, 'request'>
-  readonly #savedConfig: (jobId: string) => ConfigVersion | undefined
+  readonly #prepare: PrepareRun
   readonly #pollMs: number
   readonly #events: Events
   readonly #onPlanned: (runAts: readonly Date[]) => void
@@ -70,7 +69,7 @@ export class Planner extends LoopService {
       leader: Leader
       own: OwnPlans
       cancels: Pick<CancelStore, 'request'>
-      savedConfig: (jobId: string) => ConfigVersion | undefined
+      prepare: PrepareRun
       clock: Clock
       events: Events
     },
@@ -85,7 +84,7 @@ export class Planner extends LoopService {
     this.#leader = parts.leader
     this.#own = parts.own
     this.#cancels = parts.cancels
-    this.#savedConfig = parts.savedConfig
+    this.#prepare = parts.prepare
     this.#events = parts.events
     this.#setAside = new RefusedPlans(parts.clock, parts.events)
     this.#pollMs = pollMs
@@ -217,8 +216,7 @@ export class Planner extends LoopService {
     }
     try {
       const decision = planJob(job, due, now, until)
-      const saved = this.#savedConfig(job.id)?.config
-      return { ...decision, runs: decision.runs.map((run) => withKeys(job, run, saved)) }
+      return { ...decision, runs: decision.runs.map((run) => this.#prepare.keyed(job, run)) }
     } catch (thrown) {
       // The user's functions may fail: one job must not hold up the others.
       const problem = unplannable(job.id, thrown)

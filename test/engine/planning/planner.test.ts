@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { PrepareRun } from '../../../src/engine/prepare-run.ts'
 import { Leader } from '../../../src/engine/node/leader.ts'
 import { OwnPlans } from '../../../src/engine/planning/own-plans.ts'
 import { Planner } from '../../../src/engine/planning/planner.ts'
@@ -36,7 +37,7 @@ describeEachStore((fixture) => {
       const planner = new Planner(
         {
           ...{ plans: store.plans, agenda, registry, leader, own, clock, events },
-          ...{ cancels: store.cancels, savedConfig: () => undefined },
+          ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
         },
         POLL_MS,
         (runAts) => planned.push(...runAts.map((runAt) => runAt.getTime() - clock.now())),

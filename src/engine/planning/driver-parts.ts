@@ -1,0 +1,18 @@
+import { type Clock } from '../../clock.ts'
+import { type Events } from '../../events.ts'
+import { type JobRegistry } from '../../job/registry.ts'
+import { type Leader } from '../node/leader.ts'
+import { type PrepareRun } from '../prepare-run.ts'
+
+/** What gives runs to windows works with these. */
+export interface DriverParts<Store> {
+  readonly store: Store
+  readonly registry: JobRegistry
+  readonly leader: Leader
+  readonly prepare: PrepareRun
+  readonly clock: Clock
+  readonly events: Events
+  readonly pollMs: number
+  /** This many runs are now in the queue. */
+  readonly onQueued: (count: number) => void
+}

@@ -1,0 +1,51 @@
+import { PikoError, toError } from '../errors.ts'
+import { mergeConfig, parseConfig, storableConfig } from '../job/run-config.ts'
+import { type JobDefinition } from '../job/spec.ts'
+import { type ConfigVersion } from '../store/jobs/config-store.ts'
+import { type NewRun } from '../store/runs/new-run.ts'
+import { withKeys } from './admission-keys.ts'
+
+/** Applies the config in force: to runs that are about to be stored, and to runs that begin. */
+export class PrepareRun {
+  readonly #inForce: (jobId: string) => ConfigVersion | undefined
+
+  /** @param inForce the config version in force for a job, if one was saved */
+  constructor(inForce: (jobId: string) => ConfigVersion | undefined) {
+    this.#inForce = inForce
+  }
+
+  /**
+   * A run's own config as it is stored, once the job has accepted it.
+   *
+   * @throws PikoError `CONFIG_INVALID`
+   */
+  storable(job: JobDefinition, config: unknown): unknown {
+    return storableConfig(job, config, this.#inForce(job.id)?.config)
+  }
+
+  /** A run with the keys of its job's limits. @throws PikoError see `withKeys` */
+  keyed<R extends NewRun>(job: JobDefinition, run: R): R {
+    return withKeys(job, run, this.#inForce(job.id)?.config)
+  }
+
+  /**
+   * The config that a handler gets.
+   *
+   * @param own what the run was stored with
+   * @throws PikoError `CONFIG_INVALID`, which names the version in force
+   */
+  configOf(job: JobDefinition, own: unknown): unknown {
+    const saved = this.#inForce(job.id)
+    try {
+      return parseConfig(job, mergeConfig(saved?.config, own))
+    } catch (thrown) {
+      throw withVersion(toError(thrown), saved)
+    }
+  }
+}
+
+function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
+  if (!saved || !(error instanceof PikoError)) return error
+  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko config history ${saved.jobId})`
+  return new PikoError(error.code, message, { details: { ...error.details, version: saved.version } })
+}
