@@ -8,6 +8,7 @@ export { describe } from './errors-read.ts'
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
+  'CHANGE_REFUSED',
   'COMMIT_UNKNOWN',
   'CONFIG_INVALID',
   'CONFIG_UNKNOWN',

@@ -12,6 +12,15 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
+/** Why a run of a node that is gone stays as it is. */
+export function notGivenBack(runId: number, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `run ${runId}, whose node is gone, can't be given back to the queue: ${headline(refusal)}; it stays "running" and is tried again in a minute, all others are given back. Check triggers on piko_run, piko_attempt and piko_window`,
+    { cause: toError(refusal), details: { runId } },
+  )
+}
+
 /** Why a window has no run. */
 export function refusedWindow(jobId: string, { start }: Window, refusal: unknown, hasFailed = true): PikoError {
   const effect = hasFailed

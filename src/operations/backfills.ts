@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, PikoError } from '../errors.ts'
 import { sweep } from '../engine/planning/backfill-sweep.ts'
+import { changing } from '../engine/refused-changes.ts'
 import { storableConfig } from '../job/run-config.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, type BackfillState } from '../ledger/backfill.ts'
@@ -69,7 +70,9 @@ export class Backfills {
     const given = optionsOf('backfills.create', request)
     const { windows, order, only, parallel, priority, config } = checked(reach, job, given)
     const { total, from, to } = await (await BackfillRange.of(store, job, windows, given)).count()
-    const id = await store.backfills.create({ jobId, order, only, parallel, priority, total, config, from, to })
+    const id = await changing(`a backfill of job "${jobId}"`, 'piko_backfill', () =>
+      store.backfills.create({ jobId, order, only, parallel, priority, total, config, from, to }),
+    )
     reach.changed.backfill(await rowOf(store, id))
     return {
       id,
@@ -164,7 +167,8 @@ export class Backfills {
     const { store, changed } = this.#reach()
     store.database.assertOutside(`app.backfills.${verb}`)
     const { state } = await rowOf(store, id)
-    if (!(await store.backfills.change(id, from, to)) && state !== to) {
+    const change = () => store.backfills.change(id, from, to)
+    if (!(await changing(`the ${verb} of backfill ${id}`, 'piko_backfill', change)) && state !== to) {
       const now = (await rowOf(store, id)).state
       const isSame = now === to || (to === 'cancelling' && now === 'cancelled')
       if (!isSame) {

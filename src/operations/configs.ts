@@ -1,3 +1,4 @@
+import { changing } from '../engine/refused-changes.ts'
 import { parseConfig, storableConfig } from '../job/run-config.ts'
 import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
@@ -42,7 +43,7 @@ export class Configs {
     const { effectiveFrom: from } = optionsOf('configs.set', options)
     const stored = storableConfig(registry.get(jobId), config ?? {})
     const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    return this.#known(store.configs.save(jobId, stored, effectiveFrom))
+    return this.#known(jobId, store.configs.save(jobId, stored, effectiveFrom))
   }
 
   /**
@@ -53,11 +54,14 @@ export class Configs {
   async rollback(jobId: string, version: number): Promise<ConfigVersion> {
     const { registry, store } = this.#reach()
     const job = registry.get(jobId)
-    return this.#known(store.configs.rollback(jobId, version, (config) => void parseConfig(job, config)))
+    return this.#known(
+      jobId,
+      store.configs.rollback(jobId, version, (config) => void parseConfig(job, config)),
+    )
   }
 
-  async #known(saved: Promise<ConfigVersion>): Promise<ConfigVersion> {
-    const version = await saved
+  async #known(jobId: string, saved: Promise<ConfigVersion>): Promise<ConfigVersion> {
+    const version = await changing(`a config of job "${jobId}"`, 'piko_job_config', () => saved)
     await this.#reach().configs.refresh()
     return version
   }

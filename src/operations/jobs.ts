@@ -1,3 +1,4 @@
+import { changing } from '../engine/refused-changes.ts'
 import { type JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
@@ -58,6 +59,7 @@ export class Jobs {
   async #setPaused(jobId: string, isPaused: boolean, call: string): Promise<void> {
     const { store } = this.#reach()
     store.database.assertOutside(call)
-    if (!(await store.jobs.setPaused(jobId, isPaused))) throw unknownJob(jobId)
+    const setPaused = () => store.jobs.setPaused(jobId, isPaused)
+    if (!(await changing(`the pause of job "${jobId}"`, 'piko_job', setPaused))) throw unknownJob(jobId)
   }
 }

@@ -1,11 +1,14 @@
 import { describe, PikoError } from '../errors.ts'
+import { changing, HISTORY_TABLES, refusedChange } from '../engine/refused-changes.ts'
 import { type Attempt } from '../run/attempt.ts'
 import { ENDED_STATES, type Run } from '../run/run.ts'
 import { type RunLogLine } from '../run/run-log.ts'
 import { type RunLogFilter } from '../store/history/run-log-store.ts'
 import { type CancelFilter, type CancelResult } from '../store/runs/cancel-store.ts'
+import { type RetentionStep } from '../store/history/retention-store.ts'
 import { type RunFilter } from '../store/runs/list-runs.ts'
 import { type ReplayFilter, type ReplayResult } from '../store/runs/replay-store.ts'
+import { type Refused } from '../store/statements/each-apart.ts'
 import { type Store } from '../store/store.ts'
 import { durationMs } from '../time/duration.ts'
 import { instantOf } from '../time/instant.ts'
@@ -80,8 +83,11 @@ export class Runs {
     if (runId !== undefined) await runOf(store, runId)
     const filter = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.cancel', which)
     assertChosen(filter, 'app.runs.cancel')
-    const result = await store.cancels.request(filter)
+    const refused: Refused[] = []
+    const request = () => store.cancels.request(filter, (one) => refused.push(one))
+    const result = await changing('the wish to cancel runs', 'piko_node', request)
     if (result.requested > 0) changed.runsCancelled()
+    assertNone(refusedChange('cancelled', refused, 'piko_run and piko_window'))
     return runId === undefined ? result : runOf(store, runId)
   }
 
@@ -90,7 +96,7 @@ export class Runs {
    * window has been run again since is left as it is.
    *
    * @returns how many it queued, and how many it left as they are; with `dryRun` how many those would be
-   * @throws PikoError `USAGE` for a filter that names no runs
+   * @throws PikoError `USAGE` for a filter that names no runs, `CHANGE_REFUSED` for runs that the database refuses to change
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */
@@ -100,8 +106,10 @@ export class Runs {
     if (!dryRun) store.database.assertOutside('app.runs.replay')
     assertChosen(filter, 'app.runs.replay')
     if (dryRun) return store.replays.preview(filter)
-    const result = await store.replays.replay(filter)
+    const refused: Refused[] = []
+    const result = await store.replays.replay(filter, (one) => refused.push(one))
     if (result.count > 0) changed.runsQueued(result.count)
+    assertNone(refusedChange('queued again', refused, 'piko_run, piko_window, piko_backfill and piko_attempt'))
     return result
   }
 
@@ -120,14 +128,21 @@ export class Runs {
     store.database.assertOutside('app.runs.prune')
     const filter = { olderThanMs: durationMs(olderThan, 'olderThan of app.runs.prune'), states, jobId }
     let count = 0
+    const refused: Refused[] = []
     for (let after: number | undefined = 0; after !== undefined;) {
-      const step = await store.retention.step(filter, after, dryRun)
+      const step: RetentionStep = await store.retention.step(filter, after, dryRun)
       count += step.count
+      refused.push(...step.refused)
       after = step.next
     }
     if (count > 0 && !dryRun) changed.runsDeleted(count)
+    assertNone(refusedChange('deleted', refused, HISTORY_TABLES))
     return count
   }
+}
+
+function assertNone(refusal: PikoError | undefined): void {
+  if (refusal) throw refusal
 }
 
 async function runOf({ runs, database }: Store, runId: number): Promise<Run> {

@@ -1,5 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
+import { changing } from '../engine/refused-changes.ts'
 import { type JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { type Store } from '../store/store.ts'
@@ -41,14 +42,14 @@ export class Schedules {
         details: { jobId, at: schedule.at },
       })
     }
-    await store.jobs.setSchedule(jobId, schedule && scheduleJson(schedule))
+    await override(store, jobId, schedule && scheduleJson(schedule))
   }
 
   /** Removes the override: the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
   async clear(jobId: string): Promise<void> {
     const { store } = this.#reach()
     store.database.assertOutside('app.schedules.clear')
-    await store.jobs.setSchedule(jobId, (await jobOf(store, jobId)).codeSchedule)
+    await override(store, jobId, (await jobOf(store, jobId)).codeSchedule)
   }
 
   /**
@@ -72,6 +73,10 @@ export class Schedules {
     const bounds = policy ? policy.windows : row && boundsOf(row)
     return schedule ? previewOf(schedule, start, count, bounds ?? 'none', jobId) : { ticks: [], windows: [] }
   }
+}
+
+function override({ jobs }: Store, jobId: string, schedule: string | null): Promise<void> {
+  return changing(`the schedule of job "${jobId}"`, 'piko_job', () => jobs.setSchedule(jobId, schedule))
 }
 
 async function jobOf({ jobs }: Store, jobId: string): Promise<JobRow> {

@@ -7,6 +7,8 @@ import { eventually, makeApp, nextEvent, recordEvents, startApp } from '../suppo
 import { describeEachStore } from '../support/databases.ts'
 import { REFUSAL, refuseRows } from '../support/refusing.ts'
 
+const EVERY_7H = { kind: 'every', everyMs: 25_200_000, anchor: '1970-01-01T00:00:00.000Z' } as const
+
 describe('a value that the database refuses', () => {
   describeEachStore((store) => {
     async function refusing(...args: [table: string, on: 'INSERT' | 'UPDATE', condition: string]): Promise<Database> {
@@ -262,6 +264,87 @@ describe('a value that the database refuses', () => {
         ),
       )
       await eventually(async () => expect(await cursed.status()).toMatchObject({ state: 'running', succeeded: 5 }))
+    })
+
+    it('of a run that a dead node left is told, and all others of that node are given back', async () => {
+      const database = await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.state = 'queued'")
+      const jobs = ['cursed', 'fine'].map((id) => defineJob({ id }, async () => {}))
+      const asking = makeApp(store.options, jobs, { execute: false })
+      await asking.start()
+      const cursed = await asking.enqueue('cursed')
+      const fine = await asking.enqueueMany(
+        'fine',
+        Array.from({ length: 9 }, () => ({})),
+      )
+      await database.sql.exec(
+        `UPDATE piko_run SET state = 'running', node_id = 'gone', claims = 1, attempt = 1, started_at = run_at`,
+      )
+      const app = makeApp(store.options, jobs)
+      const failures = recordEvents(app, 'loop.failed')
+      await app.start()
+      for (const id of fine) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded' })
+      await expect(app.runs.show(cursed)).resolves.toMatchObject({ state: 'running', nodeId: 'gone' })
+      expect(failures.map(({ loop, error }) => ({ loop, error }))).toMatchObject([
+        { loop: 'recovery', error: { code: 'RUN_UNSTORABLE', details: { runId: cursed } } },
+      ])
+      expect(failures[0]?.error.message).toMatch(new RegExp(`^run ${cursed}, whose node is gone.*${REFUSAL}`))
+    })
+
+    it('of one of many runs leaves out that run in a cancel, a replay and a prune, and is told clearly', async () => {
+      await store.empty()
+      const database = await store.open()
+      const job = defineJob({ id: 'many', retry: { limit: 0 } }, () => Promise.reject(new Error('no luck')))
+      const app = makeApp(store.options, [job], { execute: false })
+      await app.start()
+      const ids = await app.enqueueMany(
+        'many',
+        Array.from({ length: 7 }, () => ({})),
+      )
+      const bad = ids[3] as number
+      const refused = async (state: string, work: () => Promise<unknown>): Promise<void> => {
+        const allow = await refuseRows(database, 'piko_run', 'UPDATE', `OLD.id = ${bad} AND NEW.state = '${state}'`)
+        await expect(work()).rejects.toMatchObject({
+          code: 'CHANGE_REFUSED',
+          details: { runIds: [bad] },
+          message: expect.stringMatching(new RegExp(`^run ${bad} can't be .*${REFUSAL}.*piko_run`)) as string,
+        })
+        await allow()
+      }
+      const count = async (state: 'cancelled' | 'queued'): Promise<number> => (await app.runs.list({ state })).length
+      await refused('cancelled', () => app.runs.cancel({ jobId: 'many' }))
+      expect([await count('cancelled'), await count('queued')]).toEqual([6, 1])
+      await refused('cancelled', () => app.runs.cancel(bad))
+      await app.runs.cancel(bad)
+      await refused('queued', () => app.runs.replay({ state: 'cancelled' }))
+      expect([await count('cancelled'), await count('queued')]).toEqual([1, 6])
+      await app.runs.cancel({ jobId: 'many' })
+      const trigger = await refuseRows(database, 'piko_run', 'DELETE', `OLD.id = ${bad}`)
+      await expect(app.runs.prune({ olderThan: '0ms' })).rejects.toMatchObject({ code: 'CHANGE_REFUSED' })
+      await trigger()
+      expect((await app.runs.list({})).map(({ id }) => id)).toEqual([bad])
+    })
+
+    it('of a config, a pause, a schedule or a backfill is told clearly', async () => {
+      await store.empty()
+      const database = await store.open()
+      const windows = { start: '2026-01-01T00:00:00Z', catchUp: 'none' } as const
+      const app = makeApp(store.options, [defineJob({ id: 'job', every: '1d', windows }, async () => {})])
+      await app.start()
+      const range = { from: '2026-01-01T00:00:00Z', to: '2026-01-03T00:00:00Z' }
+      const attempts: [table: string, on: 'INSERT' | 'UPDATE', condition: string, () => Promise<unknown>][] = [
+        ['piko_job_config', 'INSERT', "NEW.job_id = 'job'", () => app.configs.set('job', {})],
+        ['piko_job', 'UPDATE', 'NEW.is_paused = 1', () => app.jobs.pause('job')],
+        ['piko_job', 'UPDATE', "NEW.schedule LIKE '%25200000%'", () => app.schedules.set('job', EVERY_7H)],
+        ['piko_backfill', 'INSERT', "NEW.job_id = 'job'", () => app.backfills.create('job', range)],
+      ]
+      for (const [table, on, condition, ask] of attempts) {
+        const allow = await refuseRows(database, table, on, condition)
+        await expect(ask()).rejects.toMatchObject({
+          code: 'CHANGE_REFUSED',
+          message: expect.stringMatching(new RegExp(`job "job" can't be stored.*${REFUSAL}.*${table}`)) as string,
+        })
+        await allow()
+      }
     })
 
     it('of an end is not executed again while its node lives', async () => {

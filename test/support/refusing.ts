@@ -8,7 +8,7 @@ export const REFUSAL = 'refused by a trigger'
 export async function refuseRows(
   { db, dialect }: Database,
   table: string,
-  on: 'INSERT' | 'UPDATE',
+  on: 'INSERT' | 'UPDATE' | 'DELETE',
   condition: string,
 ): Promise<() => Promise<void>> {
   const name = `refuse_${table}_${on.toLowerCase()}`

@@ -6,6 +6,7 @@ const CANNOT_WORK = 2
 /** `docs/errors.md` explains each; a test compares them. */
 export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   BACKFILL_UNKNOWN: CANNOT_WORK,
+  CHANGE_REFUSED: WORK_FAILED,
   COMMIT_UNKNOWN: WORK_FAILED,
   CONFIG_INVALID: CANNOT_WORK,
   CONFIG_UNKNOWN: CANNOT_WORK,

@@ -6,7 +6,13 @@ import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import { notGivenBack } from '../refused-runs.ts'
+import { type NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
+
+/** How often runs are tried again that the database refuses to give back, and how many of them are remembered. */
+const REPEAT_MS = 60_000
+const MAX_ASIDE = 500
 
 export interface RecoveryParts {
   readonly runs: RunStore
@@ -33,6 +39,8 @@ export interface RecoveryParts {
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
+  /** Runs that could not be given back, and until when they are left alone. */
+  readonly #refused = new Map<number, number>()
 
   constructor(parts: RecoveryParts, leaseMs: number) {
     super('recovery', parts.clock, parts.events)
@@ -60,10 +68,28 @@ export class Recovery extends LoopService {
 
   protected override async step(): Promise<number> {
     const { runs, nodeId, held, onRecovered } = this.#parts
-    const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs)
-    if (given > 0) onRecovered()
+    const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs, this.#aside())
+    this.#setAside(given.refused)
+    if (given.count > 0) onRecovered()
     // Only for more of them: a node that claims until it sees that its lease is gone would have the same runs back at once.
     return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
+  }
+
+  /** Runs that the database has refused to give back a moment ago: to try each of them every time would hold up the others. */
+  #aside(): number[] {
+    const now = this.#parts.clock.monotonic()
+    for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)
+    return [...this.#refused.keys()]
+  }
+
+  #setAside(refused: readonly NotGivenBack[]): void {
+    const { clock, events } = this.#parts
+    for (const { runId, refusal } of refused) {
+      this.#refused.set(runId, clock.monotonic() + REPEAT_MS)
+      const [oldest] = this.#refused.keys()
+      if (this.#refused.size > MAX_ASIDE && oldest !== undefined) this.#refused.delete(oldest)
+      events.emit('loop.failed', { loop: this.name, error: notGivenBack(runId, refusal), retryInMs: REPEAT_MS })
+    }
   }
 
   async #recoverOrphans(): Promise<number> {
@@ -72,7 +98,8 @@ export class Recovery extends LoopService {
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
-    const { count, nodeIds } = await runs.recover(this.#parts.mostLost, ownId)
+    const { count, nodeIds, refused } = await runs.recover(this.#parts.mostLost, ownId, this.#aside())
+    this.#setAside(refused)
     // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
     await nodes.remove(expired.map((node) => node.id))
     if (count > 0) {

@@ -1,5 +1,7 @@
 import { type EndedState } from '../../run/run.ts'
 import { type BeyondWalk, type RetentionStore } from '../../store/history/retention-store.ts'
+import { type Refused } from '../../store/statements/each-apart.ts'
+import { HISTORY_TABLES, refusedChange } from '../refused-changes.ts'
 import { type RowCheck } from '../../store/values/row-check.ts'
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
@@ -31,6 +33,7 @@ export class Retention extends LoopService {
   readonly #events: Events
   // Of the pass under way: what remains to be looked at.
   #deleted = 0
+  #isRefusalTold = false
   #beyond: BeyondWalk | undefined
   #checkAt = 0
   #passAt = 0
@@ -84,16 +87,16 @@ export class Retention extends LoopService {
     }
     const walk = this.#walks[0]
     if (!walk) return this.#beginPass()
-    const { count, next } = await this.#store.step(walk, walk.after)
-    this.#tell(count)
+    const { count, next, refused } = await this.#store.step(walk, walk.after)
+    this.#tell(count, refused)
     if (next === undefined) this.#walks.shift()
     else walk.after = next
     return this.#nextMs
   }
 
   async #goBeyond(from?: BeyondWalk): Promise<void> {
-    const { count, walk } = await this.#store.beyond(this.#options.runsPerJob, from)
-    this.#tell(count)
+    const { count, walk, refused } = await this.#store.beyond(this.#options.runsPerJob, from)
+    this.#tell(count, refused)
     this.#beyond = walk
   }
 
@@ -108,6 +111,7 @@ export class Retention extends LoopService {
   async #beginPass(): Promise<number> {
     const { succeededMs, failedMs, runsPerJob } = this.#options
     this.#deleted = 0
+    this.#isRefusalTold = false
     await this.#store.forgetRates()
     if (runsPerJob > 0) await this.#goBeyond()
     if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
@@ -115,7 +119,13 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  #tell(count: number): void {
+  /** Runs that can't be deleted are told once a pass. */
+  #tell(count: number, refused: readonly Refused[]): void {
+    const error = this.#isRefusalTold ? undefined : refusedChange('deleted', refused, HISTORY_TABLES)
+    if (error) {
+      this.#isRefusalTold = true
+      this.#events.emit('loop.failed', { loop: this.name, error, retryInMs: IDLE_PASS_MS })
+    }
     this.#deleted += count
     if (count > 0) this.#events.emit('runs.deleted', { count })
   }

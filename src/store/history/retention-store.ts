@@ -3,6 +3,7 @@ import { ENDED_STATES, type EndedState } from '../../run/run.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { type Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
+import { eachApart, type Refused } from '../statements/each-apart.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type RunTable, type Tables } from '../tables.ts'
 
@@ -27,6 +28,8 @@ export interface RetentionStep {
   readonly count: number
   /** Where the next step begins; undefined: there is nothing older. */
   readonly next: number | undefined
+  /** Runs that the database refuses to delete: they stay. */
+  readonly refused: readonly Refused[]
 }
 
 /** Runs that one step looks at, by primary key. */
@@ -75,10 +78,10 @@ export class RetentionStore {
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
       .map((row) => row.id)
-    const count = isDry ? ids.length : await this.#delete(ids)
-    if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, next: undefined }
-    if (rows.length === STEP) return { count, next: rows.at(-1)?.id }
-    return { count, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
+    const { count, refused } = isDry ? { count: ids.length, refused: [] } : await this.#delete(ids)
+    if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, refused, next: undefined }
+    if (rows.length === STEP) return { count, refused, next: rows.at(-1)?.id }
+    return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }
 
   /** Where the walk of a job goes on behind a span of ids; undefined: no run has a greater id. */
@@ -109,7 +112,7 @@ export class RetentionStore {
   async beyond(
     keep: number,
     { before, met }: BeyondWalk = { before: undefined, met: new Map() },
-  ): Promise<{ readonly count: number; readonly walk: BeyondWalk | undefined }> {
+  ): Promise<Pick<RetentionStep, 'count' | 'refused'> & { readonly walk: BeyondWalk | undefined }> {
     let query = this.#database.db
       .selectFrom(this.#runsInOrder)
       .select(['id', 'job_id', 'state'])
@@ -125,9 +128,9 @@ export class RetentionStore {
       counts.set(job_id, count)
       if (count > keep) gone.push(id)
     }
-    const count = await this.#delete(gone)
+    const { count, refused } = await this.#delete(gone)
     const last = rows.at(-1)
-    return { count, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
+    return { count, refused, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
   }
 
   /** Deletes the starts of rates that no longer count. */
@@ -152,11 +155,15 @@ export class RetentionStore {
     }
   }
 
-  async #delete(ids: readonly number[]): Promise<number> {
+  async #delete(ids: readonly number[]): Promise<Pick<RetentionStep, 'count' | 'refused'>> {
     let count = 0
-    for (const batch of chunksOf(ids, BATCH))
-      count += await this.#database.transaction((trx) => this.#deleteBatch(trx, batch))
-    return count
+    const refused: Refused[] = []
+    for (const batch of chunksOf(ids, BATCH)) {
+      const part = await eachApart(batch, (some) => this.#database.transaction((trx) => this.#deleteBatch(trx, some)))
+      count += part.done.reduce((sum, one) => sum + one, 0)
+      refused.push(...part.refused)
+    }
+    return { count, refused }
   }
 
   async #deleteBatch(trx: Transaction<Tables>, ids: readonly number[]): Promise<number> {

@@ -4,6 +4,7 @@ import { type Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { endRuns } from './end-runs.ts'
+import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { fenceOf } from './fence.ts'
 import { idBatches, idsInOrder, MAX_NAMED } from './id-ranges.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
@@ -45,14 +46,19 @@ export class CancelStore {
   }
 
   /** Runs that have ended, or are unknown, are left as they are. Those queued after the call are too. */
-  async request(filter: CancelFilter): Promise<CancelResult> {
+  async request(filter: CancelFilter, onRefused = throwRefusal): Promise<CancelResult> {
     let cancelled = 0
     let requested = 0
     for await (const ids of this.#batches(filter)) {
-      const batch = await this.#database.transaction((trx) => this.#cancel(trx, ids, filter.state))
-      await this.#tell(batch.nodeIds)
-      cancelled += batch.cancelled
-      requested += batch.requested
+      const batch = await eachApart(ids, (some) =>
+        this.#database.transaction((trx) => this.#cancel(trx, some, filter.state)),
+      )
+      for (const part of batch.done) {
+        await this.#tell(part.nodeIds)
+        cancelled += part.cancelled
+        requested += part.requested
+      }
+      batch.refused.forEach(onRefused)
     }
     return { cancelled, requested }
   }

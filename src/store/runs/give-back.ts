@@ -1,23 +1,61 @@
 import { sql, type Transaction } from 'kysely'
 import { cancelledError, crashedError } from '../../run/attempt.ts'
+import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { recordAttempts } from '../history/attempt-store.ts'
 import { type Database } from '../connection/database.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
+import { halved } from '../statements/halved.ts'
 import { type Tables } from '../tables.ts'
+
+/** A run that is left as it is, since the database refuses to give it back. */
+export interface NotGivenBack {
+  readonly runId: number
+  readonly refusal: unknown
+}
+
+export interface GivenBack {
+  /** Runs that were given back or ended. */
+  readonly count: number
+  readonly refused: readonly NotGivenBack[]
+}
+
+interface Claimed {
+  readonly runId: number
+  readonly fence: number
+}
 
 /**
  * Gives running runs that nobody executes back to the queue, uncounted, and records the attempts as lost. Those that
  * somebody wants cancelled end as cancelled, with their windows. Runs whose claims are no longer these are left alone.
  *
  * @param mostLost a run whose nodes died so many times fails instead
- * @returns how many were given back or ended
+ * @returns `refused`: runs whose rows the database refuses, such as a trigger of somebody's; the others are given back
  */
 export async function giveBack(
   database: Database,
   nodeId: string,
-  claims: readonly { readonly runId: number; readonly fence: number }[],
+  claims: readonly Claimed[],
   mostLost = Infinity,
+): Promise<GivenBack> {
+  const refused: NotGivenBack[] = []
+  const counts = await halved(
+    claims,
+    (some) => giveBackAll(database, nodeId, some, mostLost),
+    ({ runId }, refusal) => {
+      refused.push({ runId, refusal })
+      return 0
+    },
+    isFaultOfItem,
+  )
+  return { count: counts.reduce((sum, count) => sum + count, 0), refused }
+}
+
+function giveBackAll(
+  database: Database,
+  nodeId: string,
+  claims: readonly Claimed[],
+  mostLost: number,
 ): Promise<number> {
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))

@@ -1,18 +1,24 @@
 import { type Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { fenceOf } from './fence.ts'
-import { giveBack } from './give-back.ts'
+import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
 
 /** Orphans that one `recover` gives back. */
 export const MAX_RECOVERED = 1_000
+
+export interface Recovered extends GivenBack {
+  /** Whose runs they were. */
+  readonly nodeIds: readonly string[]
+}
 
 /** See `RunStore.recover`. */
 export async function recoverRuns(
   database: Database,
   mostLost: number,
   except: string | undefined,
-): Promise<{ count: number; nodeIds: string[] }> {
+  aside: readonly number[],
+): Promise<Recovered> {
   const { db, dialect } = database
   const orphans = await db
     .selectFrom('piko_run')
@@ -21,14 +27,19 @@ export async function recoverRuns(
     .where('piko_run.state', '=', RUNNING)
     .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
     .$if(except !== undefined, (query) => query.where('piko_run.node_id', '<>', except as string))
+    .$if(aside.length > 0, (query) => query.where('piko_run.id', 'not in', aside))
     .limit(MAX_RECOVERED)
     .execute()
   let count = 0
+  const refused: NotGivenBack[] = []
   const byNode = Map.groupBy(orphans, (row) => row.node_id)
   for (const [nodeId, rows] of byNode) {
-    if (nodeId !== null) count += await giveBack(database, nodeId, rows.map(heldOf), mostLost)
+    if (nodeId === null) continue
+    const given = await giveBack(database, nodeId, rows.map(heldOf), mostLost)
+    count += given.count
+    refused.push(...given.refused)
   }
-  return { count, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
+  return { count, refused, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
 }
 
 /** See `RunStore.recoverUnheld`. */
@@ -37,7 +48,8 @@ export async function recoverUnheld(
   nodeId: string,
   held: () => ReadonlySet<number>,
   ageMs: number,
-): Promise<number> {
+  aside: readonly number[],
+): Promise<GivenBack> {
   const { db, dialect } = database
   const rows = await db
     .selectFrom('piko_run')
@@ -46,13 +58,18 @@ export async function recoverUnheld(
     .where('node_id', '=', nodeId)
     .where('started_at', '<', dialect.nowPlus(-ageMs))
     .execute()
-  if (rows.length === 0) return 0
+  if (rows.length === 0) return { count: 0, refused: [] }
   // Asked only now: after a blocked event loop, the answer to an old claim may arrive during the query above.
   const fences = held()
-  const unheld = rows.map(heldOf).filter(({ fence }) => !fences.has(fence))
+  const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.includes(runId))
   let count = 0
-  for (const some of chunksOf(unheld, MAX_RECOVERED)) count += await giveBack(database, nodeId, some)
-  return count
+  const refused: NotGivenBack[] = []
+  for (const some of chunksOf(unheld, MAX_RECOVERED)) {
+    const given = await giveBack(database, nodeId, some)
+    count += given.count
+    refused.push(...given.refused)
+  }
+  return { count, refused }
 }
 
 function heldOf(row: { readonly id: number; readonly claims: number }): { runId: number; fence: number } {

@@ -5,6 +5,7 @@ import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
+import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { type Tables } from '../tables.ts'
 
 /** Which ended runs go back to the queue. */
@@ -41,13 +42,18 @@ export class ReplayStore {
   }
 
   /** In small transactions by primary key; what an interruption leaves out, the same call does when it is made again. */
-  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+  async replay(filter: ReplayFilter, onRefused = throwRefusal): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
     for await (const ids of this.#batches(filter)) {
-      const batch = await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter)))
-      count += batch.count
-      superseded += batch.superseded
+      const batch = await eachApart(ids, (some) =>
+        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter))),
+      )
+      for (const part of batch.done) {
+        count += part.count
+        superseded += part.superseded
+      }
+      batch.refused.forEach(onRefused)
     }
     return { count, superseded }
   }

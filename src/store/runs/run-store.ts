@@ -11,7 +11,8 @@ import { finishRuns } from './finish-runs.ts'
 import { insertRuns } from './insert-rows.ts'
 import { countRuns, listRuns, type RunFilter } from './list-runs.ts'
 import { type NewRun, newRow } from './new-run.ts'
-import { recoverRuns, recoverUnheld } from './recover-runs.ts'
+import { type GivenBack } from './give-back.ts'
+import { type Recovered, recoverRuns, recoverUnheld } from './recover-runs.ts'
 import { runOf } from './run-row.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
@@ -88,21 +89,26 @@ export class RunStore {
 
   /**
    * Gives runs that no live node holds back to the queue, and ends those with a cancel request. The lost attempt does not count.
-   * Returns how many runs, and whose.
    *
    * @param mostLost a run under which this many nodes died fails instead
    * @param except a node whose runs stay as they are
+   * @param aside runs that stay as they are
    */
-  recover(mostLost = Infinity, except?: string): Promise<{ count: number; nodeIds: string[] }> {
-    return recoverRuns(this.#database, mostLost, except)
+  recover(mostLost = Infinity, except?: string, aside: readonly number[] = []): Promise<Recovered> {
+    return recoverRuns(this.#database, mostLost, except, aside)
   }
 
   /**
    * Gives back runs that the database assigns to a node and that the node does not know: their claim was committed, and its answer was
    * lost. Claims younger than `ageMs` stay: their answer may be on its way.
    */
-  recoverUnheld(nodeId: string, held: () => ReadonlySet<number>, ageMs: number): Promise<number> {
-    return recoverUnheld(this.#database, nodeId, held, ageMs)
+  recoverUnheld(
+    nodeId: string,
+    held: () => ReadonlySet<number>,
+    ageMs: number,
+    aside: readonly number[] = [],
+  ): Promise<GivenBack> {
+    return recoverUnheld(this.#database, nodeId, held, ageMs, aside)
   }
 
   /** @throws BrokenRow when its row can't be read */

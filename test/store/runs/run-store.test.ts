@@ -96,7 +96,7 @@ describeEachStoreAndOldServer((fixture) => {
     const [due, soon] = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
     expect([due?.startedAt, soon?.startedAt]).toEqual([at(0), at(250)])
     // The answer of a claim that is not old may be on its way.
-    expect(await store.runs.recoverUnheld(NODE, () => new Set(), 0)).toBe(0)
+    expect(await store.runs.recoverUnheld(NODE, () => new Set(), 0)).toMatchObject({ count: 0 })
   })
 
   it('leaves runs of jobs with limits for their time, with all of lower priority', async () => {
@@ -339,7 +339,7 @@ describeEachStoreAndOldServer((fixture) => {
     const recovery = store.runs.recoverUnheld(NODE, () => fences, 500)
     // The answer of this claim arrives while recovery reads.
     fences.add(held.fence)
-    expect(await recovery).toBe(1)
+    expect(await recovery).toEqual({ count: 1, refused: [] })
     const states = await Promise.all([held, lost, others, young].map(async ({ runId }) => store.runs.find(runId)))
     expect(states.map((run) => run?.state)).toEqual(['running', 'queued', 'running', 'running'])
     expect(states[1]).toMatchObject({ attempt: 0, nodeId: undefined })

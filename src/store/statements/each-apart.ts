@@ -1,0 +1,28 @@
+import { isFaultOfItem } from '../../sql/database-faults.ts'
+import { halved } from './halved.ts'
+
+/** A row that stays as it is, since the database refuses the change. */
+export interface Refused {
+  readonly id: number
+  readonly refusal: unknown
+}
+
+/** Changes rows in one go; when the database refuses one of them, the others without it. */
+export async function eachApart<R>(
+  ids: readonly number[],
+  change: (ids: readonly number[]) => Promise<R>,
+): Promise<{ readonly done: readonly R[]; readonly refused: readonly Refused[] }> {
+  const refused: Refused[] = []
+  const parts = await halved<number, R | undefined>(
+    ids,
+    change,
+    (id, refusal) => void refused.push({ id, refusal }),
+    isFaultOfItem,
+  )
+  return { done: parts.filter((part) => part !== undefined), refused }
+}
+
+/** For callers who do not tell the rows apart. */
+export function throwRefusal({ refusal }: Refused): unknown {
+  throw refusal
+}
