@@ -47,11 +47,19 @@ export function buildPlanning(
   const services = [
     new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
     leader,
-    new Planner(
-      { plans: store.plans, agenda, registry, leader, own, cancels: store.cancels, prepare, clock, events },
+    new Planner({
+      plans: store.plans,
+      agenda,
+      registry,
+      leader,
+      own,
+      cancels: store.cancels,
+      prepare,
+      clock,
+      events,
       pollMs,
-      (runAts) => dispatcher.expect(runAts),
-    ).dependsOn(leader),
+      onPlanned: (runAts) => dispatcher.expect(runAts),
+    }).dependsOn(leader),
     new Retention(
       { store: store.retention, rows: store.rowCheck, leader, clock, events },
       { succeededMs, failedMs, runsPerJob },

@@ -30,6 +30,20 @@ function appOn(dsn: string, more: { readonly auto_migrate?: boolean; readonly le
   return app
 }
 
+/** A new user of a new database with its schema, who has the rights on each table alone: the server looks those up for each statement. */
+async function dsnOf(user: string, database: string): Promise<string> {
+  await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
+  const rich = appOn(`${server.dsn}/${database}`)
+  await rich.start()
+  const tables = await rich.sql.query<{ name: string }>(
+    'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
+    [database],
+  )
+  await rich.stop()
+  await ask(tables.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${name} TO ${user}@'%'`))
+  return `${server.dsn.replace(/\/\/[^@]+@/, `//${user}:pw@`)}/${database}`
+}
+
 describe('a server with hostile defaults', () => {
   it.each<[string, string, string]>([
     ['sql_safe_updates', '1', '0'],
@@ -88,17 +102,7 @@ describe('a user who loses a right at work', () => {
     async (right, table, work) => {
       const database = `work_${right.toLowerCase()}`
       const user = `worker_${right.toLowerCase()}`
-      await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
-      const rich = appOn(`${server.dsn}/${database}`)
-      await rich.start()
-      const tables = await rich.sql.query<{ name: string }>(
-        'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
-        [database],
-      )
-      await rich.stop()
-      // Rights on tables are looked up anew for each statement.
-      await ask(tables.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${name} TO ${user}@'%'`))
-      const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, `//${user}:pw@`)}/${database}`)
+      const app = appOn(await dsnOf(user, database))
       await app.start()
       await ask([`REVOKE ${right} ON ${database}.${table} FROM ${user}@'%'`])
       const error = await rejected(work(app))
@@ -125,16 +129,7 @@ describe('a user who loses a right at work', () => {
 describe('a user who loses the right to renew a lease', () => {
   it('is told the GRANT by the heartbeat, and goes on once it is given', { timeout: 300_000 }, async () => {
     const [database, user] = ['work_lease', 'worker_lease']
-    await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
-    const rich = appOn(`${server.dsn}/${database}`)
-    await rich.start()
-    const tables = await rich.sql.query<{ name: string }>(
-      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?',
-      [database],
-    )
-    await rich.stop()
-    await ask(tables.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${name} TO ${user}@'%'`))
-    const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, `//${user}:pw@`)}/${database}`, { lease: '3s' })
+    const app = appOn(await dsnOf(user, database), { lease: '3s' })
     const failures = recordEvents(app, 'loop.failed')
     await app.start()
     await ask([`REVOKE UPDATE ON ${database}.piko_node FROM ${user}@'%'`])

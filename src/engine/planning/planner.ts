@@ -33,6 +33,21 @@ const MAX_LOOKS = 4
 /** A follower that plans nothing and sees nothing due looks after this number of poll intervals. */
 const MAX_FOLLOWER_PAUSE = 2
 
+export interface PlannerParts {
+  readonly plans: PlanStore
+  readonly agenda: (scope: PlanScope) => Promise<Agenda>
+  readonly registry: JobRegistry
+  readonly leader: Leader
+  readonly own: OwnPlans
+  readonly cancels: Pick<CancelStore, 'request'>
+  readonly prepare: PrepareRun
+  readonly clock: Clock
+  readonly events: Events
+  readonly pollMs: number
+  /** Receives the times at which the planned runs are due. */
+  readonly onPlanned: (runAts: readonly Date[]) => void
+}
+
 /**
  * Turns due ticks into runs, many jobs a transaction.
  *
@@ -41,55 +56,22 @@ const MAX_FOLLOWER_PAUSE = 2
  * so planning beside the leader does no harm.
  */
 export class Planner extends LoopService {
-  readonly #plans: PlanStore
-  readonly #agenda: (scope: PlanScope) => Promise<Agenda>
+  readonly #parts: PlannerParts
   // Jobs of other nodes: this node's code does not know them, and leaves them untouched.
   readonly #unknown = new Set<string>()
   // Known jobs to which another node has given windows, or whose windows it has removed: left to that node until then, in epoch milliseconds.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
-  readonly #registry: JobRegistry
   /** Jobs whose ticks cancel the runs before. */
   readonly #cancelling: readonly string[]
-  readonly #leader: Leader
-  readonly #own: OwnPlans
-  readonly #cancels: Pick<CancelStore, 'request'>
-  readonly #prepare: PrepareRun
-  readonly #pollMs: number
-  readonly #events: Events
-  readonly #onPlanned: (runAts: readonly Date[]) => void
 
-  /** @param onPlanned gets the times at which the planned runs are due */
-  constructor(
-    parts: {
-      plans: PlanStore
-      agenda: (scope: PlanScope) => Promise<Agenda>
-      registry: JobRegistry
-      leader: Leader
-      own: OwnPlans
-      cancels: Pick<CancelStore, 'request'>
-      prepare: PrepareRun
-      clock: Clock
-      events: Events
-    },
-    pollMs: number,
-    onPlanned: (runAts: readonly Date[]) => void,
-  ) {
+  constructor(parts: PlannerParts) {
     super('planner', parts.clock, parts.events)
-    this.#plans = parts.plans
-    this.#agenda = parts.agenda
-    this.#registry = parts.registry
-    this.#cancelling = [...parts.registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
-    this.#leader = parts.leader
-    this.#own = parts.own
-    this.#cancels = parts.cancels
-    this.#prepare = parts.prepare
-    this.#events = parts.events
-    this.#setAside = new RefusedPlans(parts.clock, parts.events)
-    this.#pollMs = pollMs
-    this.#onPlanned = onPlanned
-    const { plans, registry, leader, own, events } = parts
+    this.#parts = parts
+    const { plans, registry, leader, own, events, clock, pollMs } = parts
+    this.#cancelling = [...registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
+    this.#setAside = new RefusedPlans(clock, events)
     this.#edits = new ScheduleEdits({ plans, registry, leader, own, events, loop: this.name, pollMs })
     leader.onLead(() => {
       this.#edits.beginLead()
@@ -98,14 +80,14 @@ export class Planner extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    if (this.#registry.size === 0) return Infinity
-    return this.#leader.isLeader ? this.#lead() : this.#follow()
+    if (this.#parts.registry.size === 0) return Infinity
+    return this.#parts.leader.isLeader ? this.#lead() : this.#follow()
   }
 
   async #lead(): Promise<number> {
     const agenda = await this.#look()
-    if (agenda.hasEdits) await this.#edits.apply(await this.#plans.edited(), agenda.now)
-    const until = new Date(agenda.now.getTime() + this.#pollMs)
+    if (agenda.hasEdits) await this.#edits.apply(await this.#parts.plans.edited(), agenda.now)
+    const until = new Date(agenda.now.getTime() + this.#parts.pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
     // After a full pass more may be due. A pass that wrote nothing only has jobs that wait for their ticks.
@@ -113,11 +95,11 @@ export class Planner extends LoopService {
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )
     if (due === JOBS_PER_PASS && (hasWritten || written.length === 0)) return 0
-    return this.#pauseUntil(await this.#agenda(this.#scope))
+    return this.#pauseUntil(await this.#parts.agenda(this.#scope))
   }
 
   async #look(): Promise<Agenda> {
-    const agenda = await this.#agenda(this.#scope)
+    const agenda = await this.#parts.agenda(this.#scope)
     for (const [id, untilMs] of this.#otherForm) if (untilMs <= agenda.now.getTime()) this.#otherForm.delete(id)
     return agenda
   }
@@ -125,38 +107,41 @@ export class Planner extends LoopService {
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
     // The leader has already seen what is due until then: it looks more often than that.
-    const turnMs = this.#pollMs / MAX_LOOKS
-    await this.#edits.applyLeft(hasEdits ? await this.#plans.edited() : [], now)
+    const turnMs = this.#parts.pollMs / MAX_LOOKS
+    await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
     const late = new Date(now.getTime() - turnMs)
     if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
     const lateInMs = (nextPlanAt?.getTime() ?? Infinity) + turnMs - now.getTime()
-    const lookMs = Math.min(Math.max(this.#pollMs / LOOKS, lateInMs), this.#pollMs * MAX_FOLLOWER_PAUSE)
-    const ownInMs = this.#own.nextMs - now.getTime()
+    const lookMs = Math.min(Math.max(this.#parts.pollMs / LOOKS, lateInMs), this.#parts.pollMs * MAX_FOLLOWER_PAUSE)
+    const ownInMs = this.#parts.own.nextMs - now.getTime()
     return Math.min(lookMs, Math.max(5, ownInMs > turnMs ? ownInMs - turnMs : ownInMs))
   }
 
   async #planOwn(now: Date, due: Date): Promise<void> {
-    const only = this.#own.dueBy(due, JOBS_PER_PASS)
+    const only = this.#parts.own.dueBy(due, JOBS_PER_PASS)
     if (only.length === 0) return
-    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#pollMs), { only })
-    this.#own.settle(only, written, due)
+    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#parts.pollMs), { only })
+    this.#parts.own.settle(only, written, due)
   }
 
   /** The shorter list, without the jobs that were refused a moment ago. */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
-    return this.#unknown.size > this.#registry.size
-      ? { only: this.#registry.ids.filter((id) => !aside.has(id)) }
+    return this.#unknown.size > this.#parts.registry.size
+      ? { only: this.#parts.registry.ids.filter((id) => !aside.has(id)) }
       : { except: [...this.#unknown, ...aside] }
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
-    const lookMs = this.#pollMs / LOOKS
+    const lookMs = this.#parts.pollMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
     // A tick within the interval is waited for.
-    return Math.min(lookMs, ms > this.#pollMs ? Math.max(this.#pollMs / MAX_LOOKS, ms - this.#pollMs) : Math.max(5, ms))
+    return Math.min(
+      lookMs,
+      ms > this.#parts.pollMs ? Math.max(this.#parts.pollMs / MAX_LOOKS, ms - this.#parts.pollMs) : Math.max(5, ms),
+    )
   }
 
   /**
@@ -167,18 +152,18 @@ export class Planner extends LoopService {
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
     await this.#cancelOthers(now, scope)
-    const result = await this.#plans.plan(
+    const result = await this.#parts.plans.plan(
       due,
       JOBS_PER_PASS,
       (jobs) => this.#decideAll(jobs, now, until),
-      (jobId) => DECIDED_AT_THE_TICK.has(this.#registry.find(jobId)?.policy.overlap),
+      (jobId) => DECIDED_AT_THE_TICK.has(this.#parts.registry.find(jobId)?.policy.overlap),
       scope,
     )
-    for (const { jobId, planAt } of result.written) this.#own.keep(jobId, planAt)
+    for (const { jobId, planAt } of result.written) this.#parts.own.keep(jobId, planAt)
     this.#report(result.written)
     for (const refused of result.refused) {
       this.#setAside.add(refused)
-      this.#own.giveUp(refused.jobId)
+      this.#parts.own.giveUp(refused.jobId)
     }
     return result
   }
@@ -189,8 +174,8 @@ export class Planner extends LoopService {
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
     const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
-    const ids = await this.#plans.overlapped(now, jobIds)
-    if (ids.length > 0) await this.#cancels.request({ ids })
+    const ids = await this.#parts.plans.overlapped(now, jobIds)
+    if (ids.length > 0) await this.#parts.cancels.request({ ids })
   }
 
   #decideAll(jobs: readonly DueJob[], now: Date, until: Date): PlanDecision[] {
@@ -207,20 +192,20 @@ export class Planner extends LoopService {
   }
 
   #decide(due: DueJob, now: Date, until: Date): PlanDecision | undefined {
-    const job = this.#registry.find(due.id)
+    const job = this.#parts.registry.find(due.id)
     if (!job || !isPlannedHere(job, due)) {
       if (job) this.#otherForm.set(due.id, now.getTime() + PAUSE_MS)
       else this.#unknown.add(due.id)
-      this.#own.giveUp(due.id)
+      this.#parts.own.giveUp(due.id)
       return undefined
     }
     try {
       const decision = planJob(job, due, now, until)
-      return { ...decision, runs: decision.runs.map((run) => this.#prepare.keyed(job, run)) }
+      return { ...decision, runs: decision.runs.map((run) => this.#parts.prepare.keyed(job, run)) }
     } catch (thrown) {
       // The user's functions may fail: one job must not hold up the others.
       const problem = unplannable(job.id, thrown)
-      this.#events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
+      this.#parts.events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
       return postponed(due, now)
     }
   }
@@ -228,19 +213,19 @@ export class Planner extends LoopService {
   #report(decisions: readonly PlanDecision[]): void {
     const runAts: Date[] = []
     for (const { jobId, runs, skippedWindows } of decisions) {
-      if (skippedWindows.length > 0) this.#events.emit('windows.skipped', { jobId, count: skippedWindows.length })
+      if (skippedWindows.length > 0) this.#parts.events.emit('windows.skipped', { jobId, count: skippedWindows.length })
       let planned = 0
       for (const run of runs) {
         if (run.skipped !== undefined && run.tick)
-          this.#events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
+          this.#parts.events.emit('tick.skipped', { jobId, tick: run.tick, reason: run.skipped })
         else {
           planned += 1
           if (run.runAt) runAts.push(run.runAt)
         }
       }
-      if (planned > 0) this.#events.emit('runs.planned', { jobId, count: planned })
+      if (planned > 0) this.#parts.events.emit('runs.planned', { jobId, count: planned })
     }
-    if (runAts.length > 0) this.#onPlanned(runAts)
+    if (runAts.length > 0) this.#parts.onPlanned(runAts)
   }
 }
 

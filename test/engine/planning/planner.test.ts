@@ -34,14 +34,12 @@ describeEachStore((fixture) => {
         looks += 1
         return store.plans.agenda(scope)
       }
-      const planner = new Planner(
-        {
-          ...{ plans: store.plans, agenda, registry, leader, own, clock, events },
-          ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
-        },
-        POLL_MS,
-        (runAts) => planned.push(...runAts.map((runAt) => runAt.getTime() - clock.now())),
-      )
+      const planner = new Planner({
+        ...{ plans: store.plans, agenda, registry, leader, own, clock, events },
+        ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
+        pollMs: POLL_MS,
+        onPlanned: (runAts) => void planned.push(...runAts.map((runAt) => runAt.getTime() - clock.now())),
+      })
       onTestFinished(async () => {
         await planner.stop()
         await leader.stop()

@@ -41,14 +41,12 @@ class PlanningNode {
     }
     const own = new OwnPlans()
     this.#registration = new Registration({ jobs: store.jobs, registry, agenda, own, clock, events })
-    this.#planner = new Planner(
-      {
-        ...{ plans: store.plans, agenda, registry, leader: this.leader, own, clock, events },
-        ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
-      },
-      POLL_MS,
-      () => {},
-    )
+    this.#planner = new Planner({
+      ...{ plans: store.plans, agenda, registry, leader: this.leader, own, clock, events },
+      ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
+      pollMs: POLL_MS,
+      onPlanned: () => {},
+    })
     events.on('runs.planned', ({ jobId, count }) => this.planned.push({ jobId, count, atMs: clock.now() }))
   }
 
