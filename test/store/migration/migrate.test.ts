@@ -13,6 +13,7 @@ import { type Database, openDatabase, type OpenOptions } from '../../../src/stor
 import { assertSchema, migrate, type MigrateOptions, migrationStatus } from '../../../src/store/migration/migrate.ts'
 import { migrationFolder, readMigrations, splitStatements } from '../../../src/store/migration/migration-files.ts'
 import { LockLost, MigrationLock } from '../../../src/store/migration/migration-lock.ts'
+import { storeOn } from '../../../src/store/store.ts'
 import { createMysqlDatabase, createSqliteFile } from '../../support/databases.ts'
 import { SOURCE_FLAGS } from '../../support/source-process.ts'
 
@@ -213,6 +214,36 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await rows()).toEqual(before)
     await migrate(database, { direction: 'down', to: 12 })
     expect(await rows()).toEqual(before)
+  })
+
+  it('goes on to know idempotency keys that an earlier version stored with a blank at the end', async () => {
+    await migrate(database, { direction: 'up', to: 13 })
+    const keys = ['b', 'a ', 'c  ', ' ', `${'x'.repeat(254)} `]
+    for (const [index, key] of keys.entries()) {
+      const at = '2026-01-01 00:00:00'
+      await database.sql.exec(
+        `INSERT INTO piko_run (id, job_id, state, kind, run_at, created_at) VALUES (?, 'a', 'queued', 'manual', ?, ?)`,
+        [index + 1, at, at],
+      )
+      await database.sql.exec(`INSERT INTO piko_idempotency VALUES ('a', ?, ?, ?)`, [key, index + 1, at])
+    }
+    const stored = () => database.sql.query('SELECT * FROM piko_idempotency ORDER BY run_id')
+    const before = await stored()
+    await migrate(database, { direction: 'up' })
+    const { runs } = storeOn(database)
+    const ask = (key: string) =>
+      runs.enqueueUnique({
+        jobId: 'a',
+        kind: 'manual',
+        priority: 0,
+        unique: { key, states: ['queued'], periodMs: undefined },
+      })
+    for (const [index, key] of keys.slice(0, 4).entries()) expect(await ask(key)).toBe(index + 1)
+    await migrate(database, { direction: 'down', to: 13 })
+    expect(await stored()).toEqual(before)
+    await migrate(database, { direction: 'up' })
+    expect(await ask('a')).toBeGreaterThan(keys.length)
+    expect(await ask('a ')).toBe(2)
   })
 
   it('gives runs the defaults that an insert leaves out, and refuses a state that there is not', async () => {
