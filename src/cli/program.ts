@@ -5,7 +5,9 @@ import { addBackfill } from './backfills/backfill.ts'
 import { addConfig } from './configs/config.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addJobs } from './jobs/jobs-list.ts'
+import { addLocks } from './locks/locks.ts'
 import { addMigrate } from './migrate.ts'
+import { addNodes } from './nodes/nodes.ts'
 import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
@@ -47,6 +49,8 @@ export function createProgram({ json }: { json: boolean }): Command {
     addConfig,
     addWindows,
     addBackfill,
+    addNodes,
+    addLocks,
     addWhy,
     addMigrate,
     addGraph,

@@ -46,6 +46,6 @@ export class PrepareRun {
 
 function withVersion(error: Error, saved: ConfigVersion | undefined): Error {
   if (!saved || !(error instanceof PikoError)) return error
-  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko config history ${saved.jobId})`
+  const message = `${error.message} (version ${saved.version} of the job's config is in force: piko configs history ${saved.jobId})`
   return new PikoError(error.code, message, { details: { ...error.details, version: saved.version } })
 }

@@ -224,7 +224,7 @@ function checked({ configs }: BackfillReach, job: JobDefinition, request: Backfi
 async function rowOf({ backfills }: Store, id: number): Promise<BackfillRow> {
   const row = await backfills.find(id)
   if (row) return row
-  throw new PikoError('BACKFILL_UNKNOWN', `there is no backfill ${describe(id)}; piko backfill list shows them`, {
+  throw new PikoError('BACKFILL_UNKNOWN', `there is no backfill ${describe(id)}; piko backfills list shows them`, {
     details: { backfillId: id },
   })
 }

@@ -138,10 +138,14 @@ it('piko graph --jobs draws what depends on what; a circle is refused and printe
   expect(errorOf(circle).message).toMatch(/a → b → a/)
 })
 
-it('piko schedule set and clear: another schedule within a poll, shown by jobs list', async () => {
+it('piko schedules set and clear: another schedule within a poll, shown by jobs list; piko nodes and locks', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const node = project.start(['start', '--json'])
   await node.started()
+  const { nodes } = JSON.parse((await project.piko(['nodes', 'list', '--json'])).stdout) as { nodes: object[] }
+  expect(nodes).toMatchObject([{ isLive: true, pid: expect.any(Number) as number }])
+  expect((await project.piko(['nodes', 'list'])).stdout).toMatch(/^NODE .*STATE\n\S+ .* live\n$/)
+  expect((await project.piko(['locks', 'list', '--json'])).stdout).toBe('{"locks":[]}\n')
   const set = await project.piko(['schedule', 'set', 'hand', '--cron', '0 6 1 1 *', '--timezone', 'Europe/Rome'])
   expect(set.stdout).toBe('hand: 0 6 1 1 *\n')
   interface Listed {
@@ -169,7 +173,7 @@ it('piko schedule set and clear: another schedule within a poll, shown by jobs l
   // The phase of a rate hangs on the first window.
   const rate = await project.piko(['schedule', 'set', 'hourly', '--every', '7h', '--json'])
   expect(JSON.parse(rate.stdout)).toMatchObject({ schedule: { kind: 'every', anchor: '2025-01-01T00:00:00.000Z' } })
-  expect((await project.piko(['schedule', 'clear', 'hand', '--json'])).stdout).toBe(
+  expect((await project.piko(['schedules', 'clear', 'hand', '--json'])).stdout).toBe(
     '{"jobId":"hand","schedule":null}\n',
   )
   await until(async () => (await hand())?.nextTick === null)

@@ -48,6 +48,10 @@ describe('piko jobs list', () => {
       ['hourly', '0 * * * *', 'Europe/Berlin', '2026-01-01T01:00:00Z', 'yes', 'new', 'copies orders'],
       ['often', 'every 1h30m', '-', expect.stringMatching(/^\d{4}-.*Z$/) as string, '-', 'paused'],
     ])
+    const shown = await project.piko(['jobs', 'show', 'often'])
+    expect(shown.stdout).toMatch(/^job +often\nschedule +every 1h30m\n(?:.*\n)+state +paused\n/)
+    const unknown = await project.piko(['jobs', 'show', 'oftn', '--json'])
+    expect(errorOf(unknown).code).toBe('JOB_UNKNOWN')
   })
 
   it('shows the schedule that goes on where an edited one can not be read', async () => {

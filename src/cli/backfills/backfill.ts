@@ -42,15 +42,16 @@ interface CreateOptions {
 
 export function addBackfill(program: Command): void {
   const backfill = program
-    .command('backfill')
+    .command('backfills')
+    .alias('backfill')
     .summary('run the windows of a range')
     .description('Runs the windows of a range: those that are missing, that failed, or all. Running nodes do the work.')
     .addHelpText(
       'after',
       examples([
-        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z',
-        'piko backfill show 3 --follow',
-        'piko backfill pause 3',
+        'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z',
+        'piko backfills show 3 --follow',
+        'piko backfills pause 3',
       ]),
     )
   addCreate(backfill)
@@ -90,9 +91,9 @@ function addCreate(backfill: Command): void {
     .addHelpText(
       'after',
       examples([
-        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --parallel 8 --follow',
-        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2025-02-01T00:00:00Z --dry-run --json',
-        'piko backfill create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --only failed --order newest',
+        'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --parallel 8 --follow',
+        'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2025-02-01T00:00:00Z --dry-run --json',
+        'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --only failed --order newest',
       ]),
     )
     .action((jobId: string, options: CreateOptions, command: Command) => create(jobId, options, globalOptions(command)))
@@ -152,7 +153,7 @@ function addList(backfill: Command): void {
     .option('--job <id>', 'only those of this job')
     .addOption(new Option('--state <state>', 'only those in this state').choices(BACKFILL_STATES))
     .option('--limit <count>', 'backfills to show at most', parseLimit, 100)
-    .addHelpText('after', examples(['piko backfill list', 'piko backfill list --state running --json']))
+    .addHelpText('after', examples(['piko backfills list', 'piko backfills list --state running --json']))
     .action((options: { job?: string; state?: BackfillState; limit: number }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const { job, state, limit } = options
@@ -174,7 +175,7 @@ function addShow(backfill: Command): void {
     .description('Shows a backfill with its progress, its rate and when it will be done.')
     .argument('<backfill>', 'number of the backfill', parseBackfillId)
     .option('--follow', 'show the progress until it has ended')
-    .addHelpText('after', examples(['piko backfill show 3', 'piko backfill show 3 --follow']))
+    .addHelpText('after', examples(['piko backfills show 3', 'piko backfills show 3 --follow']))
     .action((id: number, { follow }: { follow?: boolean }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => report(app, id, json, follow)),
     )
@@ -185,7 +186,7 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
     .command(name)
     .description(description)
     .argument('<backfill>', 'number of the backfill', parseBackfillId)
-    .addHelpText('after', examples([`piko backfill ${name} 3`, `piko backfill ${name} 3 --json`]))
+    .addHelpText('after', examples([`piko backfills ${name} 3`, `piko backfills ${name} 3 --json`]))
     .action((id: number, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const status = await app.backfills[name](id)
@@ -211,7 +212,7 @@ async function followed({ backfills }: Piko, id: number, json: boolean): Promise
   const stop = new AbortController()
   const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
   void signals.first.then((signal) => {
-    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} goes on; see piko backfill show ${id}`))
+    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} goes on; see piko backfills show ${id}`))
   })
   try {
     return await backfills.wait(id, {

@@ -17,17 +17,18 @@ interface ConfigCommandOptions {
 
 export function addConfig(program: Command): void {
   const config = program
-    .command('config')
+    .command('configs')
+    .alias('config')
     .summary('look at and change the config of jobs')
     .description(
       'The config of a job at run time. Every node takes a new version up within seconds; a run in progress keeps the config that it began with.',
     )
-    .addHelpText('after', examples(['piko config show sync_orders', `piko config set sync_orders '{"shop":"us"}'`]))
+    .addHelpText('after', examples(['piko configs show sync_orders', `piko configs set sync_orders '{"shop":"us"}'`]))
   const command = (name: string, description: string): Command =>
     config.command(name).description(description).argument('<job>', 'id of the job').addOption(jobsOption())
 
   command('show', 'Shows the version in force.')
-    .addHelpText('after', examples(['piko config show sync_orders', 'piko config show sync_orders --json']))
+    .addHelpText('after', examples(['piko configs show sync_orders', 'piko configs show sync_orders --json']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const current = await app.configs.show(jobId)
@@ -36,7 +37,7 @@ export function addConfig(program: Command): void {
       }),
     )
   command('history', 'Lists the versions, newest first.')
-    .addHelpText('after', examples(['piko config history sync_orders']))
+    .addHelpText('after', examples(['piko configs history sync_orders']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const versions = await app.configs.history(jobId)
@@ -49,8 +50,8 @@ export function addConfig(program: Command): void {
     .addHelpText(
       'after',
       examples([
-        `piko config set sync_orders '{"shop":"us"}'`,
-        `piko config set sync_orders '{"shop":"us"}' --from 2026-12-01T00:00:00Z`,
+        `piko configs set sync_orders '{"shop":"us"}'`,
+        `piko configs set sync_orders '{"shop":"us"}' --from 2026-12-01T00:00:00Z`,
       ]),
     )
     .action((jobId: string, config: unknown, options: ConfigCommandOptions, self: Command) =>
@@ -61,7 +62,7 @@ export function addConfig(program: Command): void {
     )
   command('rollback', 'Adds a version that says what an earlier one said.')
     .argument('<version>', 'number of the version', parseVersion)
-    .addHelpText('after', examples(['piko config rollback sync_orders 3']))
+    .addHelpText('after', examples(['piko configs rollback sync_orders 3']))
     .action((jobId: string, version: number, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const saved = await app.configs.rollback(jobId, version)

@@ -12,7 +12,9 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { scheduleText } from '../output/schedule-text.ts'
 import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
 import { styleFor } from '../output/style.ts'
-import { type Column, table } from '../output/table.ts'
+import { type Column, fieldsText, table } from '../output/table.ts'
+import { addWhy } from '../schedules/why.ts'
+import { unknownJob } from '../../store/jobs/unknown-job.ts'
 import { withAppOn } from '../with-app.ts'
 import { type JobRow } from '../../store/jobs/job-row.ts'
 
@@ -36,9 +38,10 @@ export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
     .summary('look at the jobs, pause and resume them')
-    .description('Looks at the jobs, pauses and resumes them.')
+    .description('Looks at the jobs, pauses and resumes them, and says why they did or did not run.')
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
+  addWhy(jobs)
   jobs
     .command('list')
     .description(
@@ -51,19 +54,39 @@ export function addJobs(program: Command): void {
       examples(['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\'']),
     )
     .action((options: { jobs?: string[] }, command: Command) => list(options, globalOptions(command)))
+  jobs
+    .command('show')
+    .description('Shows one job of the project or of the database. Changes nothing.')
+    .argument('<job>', 'id of the job')
+    .addOption(jobsOption())
+    .addHelpText('after', examples(['piko jobs show sync_orders', 'piko jobs show sync_orders --json']))
+    .action((jobId: string, options: { jobs?: string[] }, command: Command) =>
+      show(jobId, options, globalOptions(command)),
+    )
 }
 
 async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
+  const jobs = await listed(options, globals)
+  printResult(globals.json, { jobs }, () => table(columns(), jobs))
+}
+
+async function show(jobId: string, options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
+  const job = (await listed(options, globals)).find(({ id }) => id === jobId)
+  if (!job) throw unknownJob(jobId)
+  printResult(globals.json, { job }, () => fieldsText(columns(), job))
+}
+
+/** The jobs of the project and of the database, by their ids. */
+async function listed(options: { jobs?: string[] }, globals: GlobalOptions): Promise<ListedJob[]> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
   const rows = await withAppOn(readOnly(settings), (app) => app.jobs.list())
   const byId = new Map(rows.map((row) => [row.id, row]))
   const now = new Date(systemClock.now())
-  const jobs = [
+  return [
     ...[...registry].map((job) => known(job, byId.get(job.id), now)),
     ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
   ].sort((a, b) => (a.id < b.id ? -1 : 1))
-  printResult(globals.json, { jobs }, () => table(columns(), jobs))
 }
 
 function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJob {

@@ -29,6 +29,17 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     .join('\n')
 }
 
+/** One row, a line for each of its columns. */
+export function fieldsText<Row>(columns: readonly Column<Row>[], row: Row): string {
+  const width = Math.max(...columns.map(({ title }) => title.length))
+  return columns
+    .map(({ title, cell, paint }) => {
+      const text = plain(cell(row))
+      return `${title.padEnd(width)}${GAP}${paint ? paint(text, row) : text}`.trimEnd()
+    })
+    .join('\n')
+}
+
 function plain(text: string): string {
   const line = visible(text.replace(/\s+/g, ' ')).trim()
   return line.length > WIDEST_CELL ? `${line.slice(0, WIDEST_CELL - 1)}…` : line

@@ -37,15 +37,16 @@ interface PreviewOptions extends ScheduleOptions {
 
 export function addSchedule(program: Command): void {
   const schedule = program
-    .command('schedule')
+    .command('schedules')
+    .alias('schedule')
     .summary('look at schedules, set them at run time')
     .description('Looks at schedules, and sets them at run time in place of what the code says.')
     .addHelpText(
       'after',
       examples([
-        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York",
-        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
-        'piko schedule clear report',
+        "piko schedules preview --cron '30 2 * * *' --timezone America/New_York",
+        "piko schedules set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedules clear report',
       ]),
     )
   addSet(schedule)
@@ -64,9 +65,9 @@ export function addSchedule(program: Command): void {
     .addHelpText(
       'after',
       examples([
-        'piko schedule preview sync_orders --count 3',
-        "piko schedule preview --cron '30 2 * * *' --timezone America/New_York --from 2026-03-07T00:00:00Z --count 3",
-        "piko schedule preview --cron '30 1 * * *' --timezone Europe/Rome --dst-overlap both --json | jq .ticks",
+        'piko schedules preview sync_orders --count 3',
+        "piko schedules preview --cron '30 2 * * *' --timezone America/New_York --from 2026-03-07T00:00:00Z --count 3",
+        "piko schedules preview --cron '30 1 * * *' --timezone Europe/Rome --dst-overlap both --json | jq .ticks",
       ]),
     )
     .action((jobId: string | undefined, options: PreviewOptions, command: Command) =>
@@ -98,9 +99,9 @@ function addSet(schedule: Command): void {
     .addHelpText(
       'after',
       examples([
-        "piko schedule set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
-        'piko schedule set report --every 10m',
-        'piko schedule set report --none',
+        "piko schedules set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
+        'piko schedules set report --every 10m',
+        'piko schedules set report --none',
       ]),
     )
     .action((jobId: string, { none, ...options }: ScheduleOptions & { none?: boolean }, command: Command) =>
@@ -127,7 +128,7 @@ function addClear(schedule: Command): void {
     .command('clear')
     .description('The schedule that the code gives a job counts again.')
     .argument('<job>', 'id of the job')
-    .addHelpText('after', examples(['piko schedule clear report', 'piko schedule clear report --json']))
+    .addHelpText('after', examples(['piko schedules clear report', 'piko schedules clear report --json']))
     .action((jobId: string, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         await app.schedules.clear(jobId)
@@ -220,6 +221,6 @@ function textOf({ ticks, windows }: Preview): string {
 }
 
 function usage(problem: string, subcommand = 'preview'): PikoError {
-  const command = `piko schedule ${subcommand}`
+  const command = `piko schedules ${subcommand}`
   return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
 }

@@ -5,8 +5,9 @@ import { parseInstant } from '../parse/parse-instant.ts'
 import { printResult } from '../output/print-result.ts'
 import { withApp } from '../with-app.ts'
 
-export function addWhy(program: Command): void {
-  program
+/** `piko jobs why`, and `piko why` for short. */
+export function addWhy(parent: Command): void {
+  parent
     .command('why')
     .summary('say why a job did or did not run')
     .description('Says in one sentence why a job did or did not run at an instant of its schedule. Changes nothing.')
@@ -18,7 +19,11 @@ export function addWhy(program: Command): void {
     )
     .addHelpText(
       'after',
-      examples(['piko why sync_orders', 'piko why sync_orders 2026-03-08T07:00:00Z', 'piko why sync_orders --json']),
+      examples([
+        'piko jobs why sync_orders',
+        'piko why sync_orders 2026-03-08T07:00:00Z',
+        'piko why sync_orders --json',
+      ]),
     )
     .action((jobId: string, tick: Date | undefined, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
