@@ -18,44 +18,44 @@ export const KEYS = {
   piko: {
     name: text('piko', 'Name of this installation in the log.'),
     jobs: list([], 'Glob patterns of the modules that define jobs, such as "jobs/**/*.ts".'),
-    log_level: logLevel('info', 'Least level that is logged: trace, debug, info, warn, error, fatal or silent.'),
-    log_json: flag(false, 'Log one JSON object a line instead of lines for people.'),
-    concurrency: integer(100, { min: 1, max: 100_000 }, 'Runs under way at once in this node.'),
-    poll_interval: duration('1s', { min: '10ms', max: '1m' }, 'Longest pause between two looks for work.'),
+    log_level: logLevel('info', 'Lowest level to log: trace, debug, info, warn, error, fatal or silent.'),
+    log_json: flag(false, 'Log one JSON object per line instead of readable text.'),
+    concurrency: integer(100, { min: 1, max: 100_000 }, 'Runs in progress at the same time on this node.'),
+    poll_interval: duration('1s', { min: '10ms', max: '1m' }, 'Longest pause between two polls for work.'),
     doorbell: udpAddress(
       'auto',
-      'UDP address at which this node is told of new work, IPv4 and port; auto: any free port; off: it only polls.',
+      'UDP address at which this node is notified of new work, IPv4 and port; auto: any free port; off: it only polls.',
     ),
     lease: duration(
       '15s',
       { min: '2s', max: MAX_LEASE },
-      'A node that does not renew its lease for so long is taken for dead.',
+      'A node that fails to renew its lease within this time is considered dead.',
     ),
     shutdown_timeout: duration(
       '30s',
       { min: '0s', max: '1d' },
-      'Time for the runs under way to end when the node stops.',
+      'Time for runs in progress to end when the node stops.',
     ),
     block_threshold: duration(
       '500ms',
       { min: '0s', max: '10m' },
-      'A block of the event loop is reported from this length on, with the function that blocks; 0s: never.',
+      'Event loop blocks of at least this length are reported, with the blocking function; 0s: never.',
     ),
     max_block: duration(
       '1m',
       { min: '0s', max: '1d' },
-      'A node whose event loop is blocked this long gives up its lease, so that other nodes take its runs; 0s: never.',
+      'A node whose event loop is blocked this long gives up its lease, so that other nodes take over its runs; 0s: never.',
     ),
-    end_when_blocked: flag(true, 'End the process when the event loop is blocked for max_block and a lease more.'),
+    end_when_blocked: flag(true, 'End the process when the event loop is blocked for max_block plus one lease.'),
     auto_migrate: flag(true, 'Bring the database schema up to date at start.'),
   },
   mysql: {
     dsn: optionalDsn('MySQL or MariaDB server, mysql://user:password@host:3306/database; empty: embedded SQLite.'),
-    pool_size: integer(10, { min: 2, max: 1_000 }, 'Connections of this node at most.'),
+    pool_size: integer(10, { min: 2, max: 1_000 }, 'Maximum number of connections of this node.'),
     pool_recycle: durationOrSeconds(
       '1h',
       { min: '1s', max: '7d' },
-      'A connection older than this is replaced. A bare number means seconds here.',
+      'A connection older than this is replaced. Here a bare number means seconds.',
     ),
     connect_timeout: duration('10s', { min: '100ms', max: '10m' }, 'Longest wait for a new connection.'),
     statement_timeout: duration(
@@ -63,7 +63,7 @@ export const KEYS = {
       { min: '0s', max: '1d' },
       'Longest wait for a free connection, and for the answer to a statement other than DDL; 0s: no limit.',
     ),
-    ssl_verify_host: flag(true, 'With TLS: refuse a server whose certificate was made for another host.'),
+    ssl_verify_host: flag(true, 'With TLS: refuse a server whose certificate is for another host.'),
   },
   sqlite: {
     path: filePath(
@@ -72,30 +72,30 @@ export const KEYS = {
     ),
   },
   history: {
-    run_logs: logLevel('info', 'Least level of ctx.log that is kept with its run; silent: none.'),
-    run_log_lines: integer(1_000, { min: 1, max: 1_000_000 }, 'Lines of one attempt that are kept.'),
+    run_logs: logLevel('info', 'Lowest level of ctx.log lines to keep with their run; silent: none.'),
+    run_log_lines: integer(1_000, { min: 1, max: 1_000_000 }, 'Maximum number of lines to keep per attempt.'),
     keep_succeeded: duration(
       '30d',
       { min: '0s', max: '3650d' },
-      'Runs that succeeded and ticks that were skipped are deleted after this; 0s: never.',
+      'Succeeded runs and skipped ticks are deleted after this time; 0s: never.',
     ),
     keep_failed: duration(
       '90d',
       { min: '0s', max: '3650d' },
-      'Runs that failed or were cancelled are deleted after this; 0s: never.',
+      'Failed or cancelled runs are deleted after this time; 0s: never.',
     ),
-    keep_runs: integer(0, { min: 0, max: 100_000_000 }, 'Ended runs of each job that are kept at most; 0: all.'),
+    keep_runs: integer(0, { min: 0, max: 100_000_000 }, 'Maximum number of ended runs to keep per job; 0: all.'),
     lost_attempts: integer(
       10,
       { min: 1, max: 1_000_000 },
-      'A run whose nodes died under it so many times fails, as it may be what kills them.',
+      'A run fails after this many deaths of its nodes, since it may be killing them.',
     ),
   },
   offload: {
     threads: integer(
       0,
       { min: 0, max: 1_024 },
-      'Worker threads for offloaded calls; 0: one less than the CPUs, at least 1.',
+      'Worker threads for offloaded calls; 0: one less than the number of CPUs, at least 1.',
     ),
   },
   http: {

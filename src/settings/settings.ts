@@ -14,13 +14,13 @@ export interface Settings {
     readonly jobs: readonly string[]
     readonly logLevel: LogLevel
     readonly logJson: boolean
-    /** Runs under way at once in this node. */
+    /** Runs in progress at the same time on this node. */
     readonly concurrency: number
-    /** Longest pause between two looks for work. */
+    /** Longest pause between two polls for work. */
     readonly pollIntervalMs: number
     /** `auto`, `off` or `host:port`: where this node is told of new work. */
     readonly doorbell: string
-    /** A node that does not renew its lease for so long is taken for dead. */
+    /** A node that fails to renew its lease within this time is considered dead. */
     readonly leaseMs: number
     /** Deadline of a drain. */
     readonly shutdownTimeoutMs: number
