@@ -4,6 +4,8 @@ export class Zone {
   readonly #format: Intl.DateTimeFormat | undefined
   /** Offsets at the beginnings of days, as they are asked for. */
   readonly #offsets = new Map<number, number>()
+  /** The instants of changes, by the day: schedules ask for the same few again and again. */
+  readonly #changes = new Map<number, number>()
 
   /** @param name an IANA name that `Intl` knows */
   static of(name: string): Zone {
@@ -32,9 +34,8 @@ export class Zone {
   offsetAt(instantMs: number): number {
     if (!this.#format) return 0
     const day = Math.floor(instantMs / DAY_MS)
-    const before = this.#offsetOfDay(day)
-    if (before === this.#offsetOfDay(day + 1)) return before
-    return this.#measure(instantMs)
+    const change = this.#changeIn(day)
+    return this.#offsetOfDay(change === undefined || instantMs < change ? day : day + 1)
   }
 
   /** The first change after `afterMs` that is not after `untilMs`. */
@@ -63,6 +64,8 @@ export class Zone {
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)
     if (before === this.#offsetOfDay(day + 1)) return undefined
+    const known = this.#changes.get(day)
+    if (known !== undefined) return known
     let low = day * DAY_MS
     let high = low + DAY_MS
     while (high - low > 1_000) {
@@ -70,6 +73,7 @@ export class Zone {
       if (this.#measure(middle) === before) low = middle
       else high = middle
     }
+    this.#changes.set(day, high)
     return high
   }
 
