@@ -9,6 +9,7 @@ import { transform as esbuild } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OrderJobs, PingJobs, RefundJobs } from '../fixtures/toolchain/jobs.ts'
 import { report } from '../fixtures/toolchain/report.ts'
+import { SOURCE_FLAGS } from '../support/source-process.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const fixtures = join(root, 'test/fixtures/toolchain')
@@ -41,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rm(out, { recursive: true, force: true }))
 
 async function node(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<unknown> {
-  const { stdout } = await run(process.execPath, ['--conditions=piko-source', ...args], {
+  const { stdout } = await run(process.execPath, [...SOURCE_FLAGS, ...args], {
     cwd: root,
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   })
@@ -49,7 +50,7 @@ async function node(args: readonly string[], env: Readonly<Record<string, string
 }
 
 async function printed(compiled: string): Promise<unknown> {
-  return node(['--import', 'tsx', join(fixtures, 'print.ts'), pathToFileURL(compiled).href])
+  return node([join(fixtures, 'print.ts'), pathToFileURL(compiled).href])
 }
 
 async function written(name: string, code: string): Promise<string> {

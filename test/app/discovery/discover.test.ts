@@ -8,6 +8,7 @@ import { discoverJobs } from '../../../src/app/discovery/discover.ts'
 import { jobGlobs } from '../../../src/app/discovery/job-globs.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
 import { loadSettings } from '../../../src/settings/load.ts'
+import { SOURCE_FLAGS } from '../../support/source-process.ts'
 import { rejected, thrown } from '../../support/thrown.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -52,7 +53,7 @@ const greeting = `export const greeting = (shop: string, attempt: number) => \`h
 /** As a process of its own finds them, without any loader but Piko's. */
 async function found(globs: readonly string[], nodeArgs: readonly string[] = [], cwd = project): Promise<unknown> {
   const print = join(root, 'test/fixtures/discover/print.ts')
-  const { stdout } = await run(process.execPath, ['--conditions=piko-source', ...nodeArgs, print, project, ...globs], {
+  const { stdout } = await run(process.execPath, [...SOURCE_FLAGS, ...nodeArgs, print, project, ...globs], {
     cwd,
     env: { ...process.env, NODE_OPTIONS: '' },
   })
