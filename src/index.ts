@@ -100,7 +100,6 @@ export { type Configs } from './operations/configs.ts'
 export { RunFailedError } from './operations/client.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
 
-export { HttpService } from './http/http-service.ts'
 export { type Logger } from './logger.ts'
 export { type OnUpstreamChange, type Upstream } from './job/upstream.ts'
 export { type PikoOptions } from './app/piko-options.ts'

@@ -5,7 +5,8 @@
  */
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { HttpService, isPikoError, Piko } from 'piko'
+import { isPikoError, Piko } from 'piko'
+import { HttpService } from 'piko/http'
 import { catchUp } from './catch-up.ts'
 import { monthlyMeans } from './chart.ts'
 import { STATION_VARIABLE, weather, WeatherJobs } from './jobs.ts'

@@ -1,5 +1,6 @@
-import { type FastifyInstance } from 'fastify'
-import { serviceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
+import { type FastifyInstance, type FastifyReply } from 'fastify'
+import { isPikoError } from '../errors.ts'
+import { type ServiceGraph, serviceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
 import { type Service } from '../service/service.ts'
 import { SvgPictures } from './svg-pictures.ts'
 
@@ -15,16 +16,19 @@ const TYPES = {
   json: 'application/json; charset=utf-8',
 } as const
 
-/** `/graph?format=svg|dot|mermaid|json`: the live tree of services; SVG by default. */
-export function graphRoutes(server: FastifyInstance, source: GraphSource): void {
-  const pictures = new SvgPictures()
+/**
+ * `/graph?format=svg|dot|mermaid|json`: the live tree of services. By default SVG, or Mermaid where the optional package that draws it
+ * is not installed.
+ */
+export function graphRoutes(server: FastifyInstance, source: GraphSource, pictures = new SvgPictures()): void {
   const querystring = { type: 'object', properties: { format: { enum: Object.keys(TYPES) } } }
   server.get<{ Querystring: { format?: keyof typeof TYPES } }>(
     '/graph',
     { schema: { querystring } },
     async (request, reply) => {
-      const { format = 'svg' } = request.query
+      const { format } = request.query
       const graph = serviceGraph(source.services())
+      if (format === undefined) return drawnOrText(graph, pictures, reply)
       void reply.type(TYPES[format])
       switch (format) {
         case 'dot':
@@ -38,4 +42,16 @@ export function graphRoutes(server: FastifyInstance, source: GraphSource): void 
       }
     },
   )
+}
+
+async function drawnOrText(graph: ServiceGraph, pictures: SvgPictures, reply: FastifyReply): Promise<string> {
+  try {
+    const svg = await pictures.of(toDot(graph))
+    void reply.type(TYPES.svg)
+    return svg
+  } catch (error) {
+    if (!isPikoError(error, 'PACKAGE_MISSING')) throw error
+    void reply.type(TYPES.mermaid)
+    return `%% ${error.message}\n${toMermaid(graph)}`
+  }
 }

@@ -27,6 +27,8 @@ const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
 /** At a stop, for the answers under way. */
 const CLOSE_GRACE_MS = 1_000
+/** This installation can't do it, for want of an optional package. */
+const NOT_IMPLEMENTED = 501
 
 /**
  * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503, a
@@ -108,13 +110,18 @@ function errorBody(code: string, message: string): ErrorBody {
   return { error: { code, message } }
 }
 
+function statusOf(error: Error): number {
+  if (isPikoError(error, 'PACKAGE_MISSING')) return NOT_IMPLEMENTED
+  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+}
+
 /** What failed inside goes to the log: the endpoints have no authentication. */
 function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const declared = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+  const declared = statusOf(error)
   const status = declared >= 400 ? declared : 500
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'REQUEST_INVALID'
   void reply.code(status).header('cache-control', 'no-store')
-  if (status < 500) return reply.send(errorBody(code, error.message))
+  if (status < 500 || status === NOT_IMPLEMENTED) return reply.send(errorBody(code, error.message))
   deps.logger?.error(
     { err: error, method: request.method, url: request.url },
     'a request failed; it was answered with an error',

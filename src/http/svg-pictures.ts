@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { isPikoError, PikoError } from '../errors.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
+// Not inline: an import that is left without names would still run the thread's code in this one.
+import type { Drawn } from './svg-thread.ts'
 
 type Render = (dot: string) => Promise<string>
 
@@ -9,20 +12,27 @@ type Render = (dot: string) => Promise<string>
  */
 export class SvgPictures {
   readonly #render: Render
+  /** The package that draws is not installed, and no process gets one while it runs. */
+  #missing: PikoError | undefined
   #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
 
   constructor(render: Render = renderInThread) {
     this.#render = render
   }
 
-  /** @param dot the graph as a Graphviz text: what differs in it is another version */
-  of(dot: string): Promise<string> {
+  /**
+   * @param dot the graph as a Graphviz text: what differs in it is another version
+   * @throws PikoError `PACKAGE_MISSING`
+   */
+  async of(dot: string): Promise<string> {
+    if (this.#missing) throw this.#missing
     if (this.#last?.dot === dot) return this.#last.svg
     const before = this.#last?.svg
     const next = { dot, svg: this.#after(before, dot) }
     this.#last = next
     // The next request tries again.
-    next.svg.catch(() => {
+    next.svg.catch((error: unknown) => {
+      if (isPikoError(error, 'PACKAGE_MISSING')) this.#missing = error
       if (this.#last === next) this.#last = undefined
     })
     return next.svg
@@ -45,8 +55,9 @@ async function renderInThread(dot: string): Promise<string> {
   thread.unref()
   try {
     // Rejects when the thread fails.
-    const [svg] = (await once(thread, 'message')) as [string]
-    return svg
+    const [drawn] = (await once(thread, 'message')) as [Drawn]
+    if ('svg' in drawn) return drawn.svg
+    throw new PikoError('PACKAGE_MISSING', drawn.missing)
   } finally {
     await thread.terminate()
   }

@@ -59,8 +59,8 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
 
 /** pino-pretty's own stream hands lines on in a later turn, and loses the last ones when the process exits. */
 function prettyStream(stream: DestinationStream, colour: boolean): DestinationStream {
-  const print = prettyPrinter({ colour })
-  return { write: (line) => stream.write(print(line)) }
+  let print: ((line: string) => string) | undefined
+  return { write: (line) => stream.write((print ??= prettyPrinter({ colour }))(line)) }
 }
 
 function isColourWanted(): boolean {

@@ -1,5 +1,7 @@
-import { prettyFactory } from 'pino-pretty'
+import { createRequire } from 'node:module'
 import { visible, visibleBlock, visibleJson, visibleLine } from '../visible.ts'
+
+const load = createRequire(import.meta.url)
 
 const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
 const BARE_VALUE = /^[^\s"=]+$/
@@ -10,6 +12,8 @@ const BARE_VALUE = /^[^\s"=]+$/
  * The stack, with those of the causes, follows from level error up.
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
+  // Loaded here: a process that logs JSON has no use for it, and its logger is made without waiting.
+  const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty')
   return prettyFactory({
     colorize: options.colour,
     customColors: { message: 'reset' },

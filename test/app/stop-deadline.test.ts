@@ -173,13 +173,20 @@ describeEachStore((store) => {
 
     it.each(['stop', 'start'] as const)('when it is the %s of a service', async (where) => {
       const closed: string[] = []
-      const hung = defineService({ name: 'hung', [where]: never })
+      const reached = Promise.withResolvers<void>()
+      const hung = defineService({
+        name: 'hung',
+        [where]: () => {
+          reached.resolve()
+          return never()
+        },
+      })
       const other = defineService({ name: 'other', stop: () => void closed.push('other') })
       const app = makeApp(store.options, nothing, { ...SHORT, services: [other, hung] })
       const stuck = recordEvents(app, 'service.stuck')
       const starting = app.start()
-      if (where === 'stop') await starting
-      else starting.catch(() => {})
+      starting.catch(() => {})
+      await (where === 'stop' ? starting : reached.promise)
       const error = await rejected(app.stop())
       expect(error).toMatchObject({ code: 'STOP_INCOMPLETE' })
       expect(error.message).toContain('"Piko/hung"')

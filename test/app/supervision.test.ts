@@ -1,4 +1,5 @@
-import { defineJob, HttpService } from 'piko'
+import { defineJob } from 'piko'
+import { HttpService } from 'piko/http'
 import { Service } from 'piko/service'
 import { describe, expect, it } from 'vitest'
 import { eventually, makeApp, recordEvents, startApp } from '../support/app.ts'

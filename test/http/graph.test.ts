@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { graphRoutes } from '../../src/http/graph.ts'
+import { PikoError } from '../../src/errors.ts'
+import { buildServer } from '../../src/http/server.ts'
 import { SvgPictures } from '../../src/http/svg-pictures.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { fastify } from 'fastify'
@@ -21,6 +23,46 @@ describe('/graph', () => {
     }
     // A thread takes far longer to start than that.
     expect(turns).toBeGreaterThan(10)
+  })
+})
+
+describe('without the package that draws', () => {
+  const missing = new PikoError('PACKAGE_MISSING', 'a picture in SVG needs the package @viz-js/viz')
+
+  it('/graph answers with text, and asks for the package once', async () => {
+    let calls = 0
+    const pictures = new SvgPictures(() => {
+      calls += 1
+      return Promise.reject(missing)
+    })
+    let name = 'app'
+    const server = fastify()
+    onTestFinished(() => server.close())
+    graphRoutes(server, { services: () => defineService({ name }) }, pictures)
+    for (name of ['app', 'other']) {
+      const { statusCode, headers, body } = await server.inject('/graph')
+      expect([statusCode, headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8'])
+      expect(body).toContain('%% a picture in SVG needs the package @viz-js/viz\nflowchart')
+      expect(body).toContain(name)
+    }
+    expect(calls).toBe(1)
+  })
+
+  it('a request for SVG is refused with the package to install', async () => {
+    const server = buildServer({
+      isStopping: () => false,
+      health: () => ({ started: true, stopping: false, checks: {} }),
+      metrics: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
+      services: () => {
+        throw missing
+      },
+    })
+    onTestFinished(() => server.close())
+    const answer = await server.inject('/graph?format=svg')
+    expect([answer.statusCode, answer.json()]).toEqual([
+      501,
+      { error: { code: 'PACKAGE_MISSING', message: missing.message } },
+    ])
   })
 })
 

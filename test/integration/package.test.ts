@@ -1,5 +1,14 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +30,35 @@ export class Pings {
 }
 `
 
+const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
+const OPTIONAL = Object.keys(peerDependencies)
+
+/** Tells which modules a process has loaded, at its end. */
+const SPY = `
+import { registerHooks } from 'node:module'
+import { writeSync } from 'node:fs'
+const loaded = []
+registerHooks({
+  load(url, context, next) {
+    loaded.push(url)
+    return next(url, context)
+  },
+})
+process.on('exit', () => writeSync(1, JSON.stringify(loaded)))
+`
+
+/** The packages of one folder, those of scopes too, without `except`. */
+function link(from: string, to: string, except: readonly string[], scope = ''): void {
+  mkdirSync(to)
+  for (const name of readdirSync(from)) {
+    if (except.includes(scope + name)) continue
+    if (name.startsWith('@')) link(join(from, name), join(to, name), except, `${name}/`)
+    else symlinkSync(join(from, name), join(to, name))
+  }
+}
+
 /** What is packed, unpacked into an empty project elsewhere; only the dependencies are this repository's. */
 describe('the packed package in an empty project', () => {
   let folder: string
@@ -36,7 +74,8 @@ describe('the packed package in an empty project', () => {
     const [packed] = JSON.parse(stdout) as [{ filename: string }]
     mkdirSync(piko(), { recursive: true })
     execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', piko(), '--strip-components=1'])
-    symlinkSync(join(root, 'node_modules'), join(piko(), 'node_modules'))
+    // All but the optional peers: nobody has these unless they ask for them.
+    link(join(root, 'node_modules'), join(piko(), 'node_modules'), [...OPTIONAL, '.bin', '.cache'])
   })
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -128,6 +167,42 @@ describe('the packed package in an empty project', () => {
       )
       expect(stdout).toBe('')
     }
+  })
+
+  it('loads neither the HTTP server nor what only some processes use', async () => {
+    const cwd = project('loaded', {
+      'package.json': '{ "type": "module" }',
+      'spy.js': SPY,
+      'piko.js': "import { Piko } from 'piko'\nnew Piko({ jobs: [], settings: { piko: { log_json: true } } })",
+      'http.js': "import 'piko/http'",
+    })
+    const packagesOf = async (file: string): Promise<Set<string | undefined>> => {
+      const { stdout } = await run(process.execPath, ['--import', './spy.js', file], { cwd })
+      const urls = JSON.parse(stdout) as string[]
+      expect(urls.some((url) => url.includes('/piko/dist/'))).toBe(true)
+      return new Set(urls.map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1]))
+    }
+    const loaded = await packagesOf('piko.js')
+    expect(loaded).toContain('pino')
+    for (const name of [...OPTIONAL, 'fastify', 'pino-pretty', 'commander', 'cli-progress', 'tsx'])
+      expect(loaded).not.toContain(name)
+    expect(await packagesOf('http.js')).toContain('fastify')
+  })
+
+  it('names the optional package that a picture needs, and answers with text without it', async () => {
+    expect(OPTIONAL).toEqual(['@viz-js/viz'])
+    const cwd = project('without-optional', { 'package.json': '{}', 'jobs.ts': JOBS })
+    const bin = join(piko(), 'dist/cli/bin.js')
+    const refused = await run(process.execPath, [bin, 'graph', '--format', 'svg'], { cwd }).catch(
+      (error: unknown) => error as { code: number; stderr: string },
+    )
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('npm install @viz-js/viz') as string })
+    const node = start(cwd)
+    const answer = await fetch(`${await node.url}/graph`)
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8'])
+    expect(await answer.text()).toMatch(/^%% .*npm install @viz-js\/viz\nflowchart/)
+    expect((await fetch(`${await node.url}/graph?format=svg`)).status).toBe(501)
+    expect(await node.stop()).toBe(0)
   })
 
   it('ships the migrations, and no test', async () => {

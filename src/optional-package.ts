@@ -1,0 +1,26 @@
+import { propertyOf } from './errors-read.ts'
+import { PikoError } from './errors.ts'
+
+const MISSING: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
+
+/**
+ * Loads a package that is installed only where it is wanted.
+ *
+ * @param name of the package
+ * @param what needs it, for the message
+ * @param load such as `() => import('@viz-js/viz')`: a literal, so that tools see the import
+ * @throws PikoError `PACKAGE_MISSING` naming the package to install
+ */
+export async function optionalPackage<T>(name: string, what: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (thrown) {
+    const isMissing =
+      MISSING.includes(propertyOf(thrown, 'code')) && String(propertyOf(thrown, 'message')).includes(name)
+    if (!isMissing) throw thrown
+    throw new PikoError('PACKAGE_MISSING', `${what} needs the package ${name}; install it: npm install ${name}`, {
+      cause: thrown,
+      details: { package: name },
+    })
+  }
+}
