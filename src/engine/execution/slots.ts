@@ -1,7 +1,7 @@
-import { EarlyClaims } from '../claiming/early-claims.ts'
-import { WaitingLine } from '../claiming/waiting-line.ts'
+import { EarlyClaims } from './early-claims.ts'
+import { WaitingLine } from './waiting-line.ts'
 import { type Clock } from '../../clock.ts'
-import { Pace } from '../planning/pace.ts'
+import { Pace } from './pace.ts'
 import { type Taken } from './taken.ts'
 
 /** Claims taken before their time, at most. */

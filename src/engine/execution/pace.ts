@@ -1,10 +1,10 @@
-/** So many in one turn of the event loop: about a millisecond of work. */
-const MAX_A_TURN = 128
+/** Items of one turn of the event loop: about a millisecond of work. */
+const MAX_PER_TURN = 128
 const MAX_KEPT = 1_024
 
 /**
- * Spreads work that comes in large batches over turns of the event loop, so that the answers of the database are read, and its next
- * statements sent, between them. What comes alone goes at once.
+ * Spreads large batches of work over turns of the event loop, so that the database's answers are read and its next statements are sent
+ * between them. A single item is worked on immediately.
  */
 export class Pace<T> {
   readonly #work: (item: T) => void
@@ -17,7 +17,7 @@ export class Pace<T> {
     this.#work = work
   }
 
-  /** Some wait for their turn. */
+  /** Some items wait for their turn. */
   get isBusy(): boolean {
     return this.#waiting.length > 0
   }
@@ -27,7 +27,7 @@ export class Pace<T> {
       this.#isScheduled = true
       setImmediate(() => this.#next())
     }
-    if (this.#taken < MAX_A_TURN && this.#waiting.length === 0) {
+    if (this.#taken < MAX_PER_TURN && this.#waiting.length === 0) {
       this.#taken += 1
       this.#work(item)
     } else {
@@ -36,7 +36,7 @@ export class Pace<T> {
   }
 
   #next(): void {
-    const to = Math.min(this.#waiting.length, this.#from + MAX_A_TURN)
+    const to = Math.min(this.#waiting.length, this.#from + MAX_PER_TURN)
     this.#taken = to - this.#from
     this.#isScheduled = this.#taken > 0
     if (this.#isScheduled) setImmediate(() => this.#next())
@@ -47,7 +47,7 @@ export class Pace<T> {
       this.#waiting = []
       this.#from = 0
     } else if (to >= MAX_KEPT) {
-      // Some always wait where handlers make work for each other: what is done must not be kept until none does.
+      // Where handlers make work for each other, some items always wait. Finished items must not stay in memory until none waits.
       this.#waiting = batch.slice(to)
       this.#from = 0
     }

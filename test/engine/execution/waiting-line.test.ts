@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { WaitingLine } from '../../../src/engine/claiming/waiting-line.ts'
+import { WaitingLine } from '../../../src/engine/execution/waiting-line.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 
 it.each([

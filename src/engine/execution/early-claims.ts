@@ -1,6 +1,6 @@
 import { type Clock } from '../../clock.ts'
 
-/** Those that have one time. */
+/** Claims with the same time. */
 interface Group<T> {
   readonly items: readonly T[]
   /** On the monotonic clock. */
@@ -8,14 +8,14 @@ interface Group<T> {
   readonly over: AbortController
 }
 
-/** Claims that were taken before their time, until it comes. */
+/** Keeps claims that were taken before their time, until it comes. */
 export class EarlyClaims<T> {
   readonly #clock: Clock
   readonly #onDue: (item: T) => void
   readonly #groups = new Set<Group<T>>()
   #size = 0
 
-  /** @param onDue gets each of them when its time has come, never before */
+  /** @param onDue receives each claim when its time has come, never before */
   constructor(clock: Clock, onDue: (item: T) => void) {
     this.#clock = clock
     this.#onDue = onDue
@@ -33,7 +33,7 @@ export class EarlyClaims<T> {
     void this.#wait(group)
   }
 
-  /** Takes them all back: none of them becomes due here any more. */
+  /** Removes and returns all of them: none becomes due here any more. */
   takeAll(): T[] {
     const groups = [...this.#groups]
     for (const group of groups) {

@@ -1,12 +1,12 @@
 import { type Clock } from '../../clock.ts'
-import { Deadlines } from '../execution/deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 
 /**
- * While handlers take no longer than this on average, claims are taken ahead of the slots that they will have: the database's answer
- * takes a large part of such a handler's time.
+ * Claims are taken ahead of their slots while handlers take no longer than this on average: waiting for the database would take a large
+ * part of such a handler's time.
  */
 const SHORT_MS = 100
-/** What had to wait for longer goes back to the queue: another node may have a slot for it. */
+/** A claim that waits for longer goes back to the queue: another node may have a slot for it. */
 const PATIENCE_MS = 500
 /** The weight of the last handler in the average. */
 const NEWEST = 0.05
@@ -17,10 +17,10 @@ interface Entry<T> {
   readonly since: number
 }
 
-/** Claims that wait for a slot, in order, and whether it is worth while to have any. */
+/** Claims that wait for a slot, in order. Says whether waiting claims are worth while. */
 export class WaitingLine<T> {
   readonly #clock: Clock
-  /** Apart from the deadlines of runs, at which a blocked event loop gives up the lease. */
+  /** Separate from the deadlines of runs, at which a blocked event loop gives up the lease. */
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
@@ -28,7 +28,7 @@ export class WaitingLine<T> {
   #averageMs: number | undefined
   #isTimed = false
 
-  /** @param giveBack gets what has waited for too long, or is not to wait any more */
+  /** @param giveBack receives claims that have waited for too long, or must not wait any longer */
   constructor(clock: Clock, giveBack: (item: T) => void) {
     this.#clock = clock
     this.#deadlines = new Deadlines(clock)
@@ -44,14 +44,14 @@ export class WaitingLine<T> {
   }
 
   /**
-   * How many claims so many slots are done with in 100 ms, on average; as many as slots at least. `Infinity` before a handler has shown
-   * how long it takes: what waits in vain goes back once, half a second later.
+   * How many claims these slots finish in 100 ms, on average; at least one for each slot. `Infinity` until the first handler has ended:
+   * claims that wait in vain go back once, half a second later.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
   }
 
-  /** A handler has taken so long. */
+  /** A handler has taken this long. */
   took(ms: number): void {
     const average = this.#averageMs ?? Infinity
     this.#averageMs = average === Infinity ? ms : average + NEWEST * (ms - average)
@@ -79,7 +79,7 @@ export class WaitingLine<T> {
       if (!first) return
       const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
       if (leftMs > 0) this.#time(leftMs)
-      // Those behind it have waited for less, but would wait for as long.
+      // The claims after it have waited for less, but would wait for as long.
       else this.giveBackAll()
     })
   }
