@@ -6,7 +6,7 @@ import { JobRegistry } from '../job/registry.ts'
 import { type Settings } from '../settings/settings.ts'
 
 export function jobsOption(): Option {
-  const fallback = '[piko] jobs, else jobs.ts, jobs/**/*.ts and src/jobs/**/*.ts (or .mts, .js, .mjs)'
+  const fallback = '[piko] jobs, otherwise jobs.ts, jobs/**/*.ts and src/jobs/**/*.ts (or .mts, .js, .mjs)'
   return new Option('--jobs <glob...>', `files that define jobs; default: ${fallback}`)
 }
 

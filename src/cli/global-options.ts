@@ -9,7 +9,7 @@ export interface GlobalOptions {
 export function addGlobalOptions(program: Command): void {
   program
     .option('--json', 'write one line of JSON to standard output, and errors as JSON to standard error')
-    .option('--settings <file>', 'settings file; default: PIKO_SETTINGS_PATH, else settings.toml if there is one')
+    .option('--settings <file>', 'settings file; default: PIKO_SETTINGS_PATH, otherwise settings.toml if it exists')
 }
 
 export function globalOptions(command: Command): GlobalOptions {

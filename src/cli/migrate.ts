@@ -16,14 +16,16 @@ export function addMigrate(program: Command): void {
     .summary("manage the database's schema")
     .description("Manages the schema of Piko's database.")
   command.addHelpText('after', examples(['piko migrate status', 'piko migrate up', 'piko migrate down --to 0']))
-  addDirection(command, 'up', 'Brings the schema up to date. Any number of processes may do so at once.', [
+  addDirection(command, 'up', 'Brings the schema up to date. Any number of processes may do so at the same time.', [
     'piko migrate up',
     'PIKO_MYSQL__DSN=mysql://piko:secret@db/piko piko migrate up',
   ])
-  addDirection(command, 'down', 'Takes the last migration back, with the data of what it removes.', [
-    'piko migrate down',
-    'piko migrate down --to 0    # removes every table of Piko',
-  ])
+  addDirection(
+    command,
+    'down',
+    'Reverts the last migration, and deletes the data in the tables and columns it removes.',
+    ['piko migrate down', 'piko migrate down --to 0    # removes every table of Piko'],
+  )
   command
     .command('status')
     .description('Shows which migrations are applied. Changes nothing.')

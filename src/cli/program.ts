@@ -18,12 +18,12 @@ import { addWindows } from './windows/windows.ts'
 const EXIT_CODES = `
 Exit codes:
   0  done
-  1  the work failed: a run that did not succeed, or an unexpected error
-  2  it could not begin: wrong usage, settings or jobs, the schema, a database that can't be reached
-  Each error has a code, such as JOB_UNKNOWN; docs/errors.md says what to do about it.`
+  1  the work failed: a run did not succeed, or an unexpected error occurred
+  2  the command could not begin: wrong usage, settings or jobs, the schema, an unreachable database
+  Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
 /**
- * The command line, with every command. Commands import the engine when they need it: help and refusals come at once. It throws where commander would exit, and prints no errors.
+ * The command line, with every command. Commands import the engine only when they need it, so help and refusals appear immediately. It throws where commander would exit, and prints no errors.
  *
  * @param json keeps help for a missing command off standard error, and makes JSON of the version
  */

@@ -102,7 +102,9 @@ describe('piko run', () => {
     const piko = project.start(['run', 'gated', '--json'])
     await until(() => project.has('gated'))
     piko.kill('SIGINT')
-    await until(() => piko.stderr.includes('SIGINT: waiting for the run under way; a second signal stops at once\n'))
+    await until(() =>
+      piko.stderr.includes('SIGINT: waiting for the run in progress; a second signal stops immediately\n'),
+    )
     project.write('open', '')
     const { code, stdout } = await piko.ended
     expect(JSON.parse(stdout)).toMatchObject({ id: 1, state: 'succeeded', output: 'through' })

@@ -159,7 +159,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
       .filter(({ level }) => level === 'error')
     expect(errors.toSorted((a, b) => (a.job_id ?? '').localeCompare(b.job_id ?? ''))).toMatchObject([
       {
-        msg: 'unhandled rejection; it belongs to a handler that did not await it; the node goes on',
+        msg: 'unhandled rejection; it belongs to a handler that did not await it; the node continues',
         err: { message: 'nobody waits for mysql://u:[redacted]@h/db' },
       },
       { job_id: 'forgetful', msg: 'run failed; it is not tried again', err: { code: 'SINK_ROW_INVALID' } },
@@ -346,7 +346,7 @@ import { defineJob } from 'piko'
 export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0))`,
     })
     const { code, stderr } = await project.piko(command === 'run' ? ['run', 'quits'] : ['start', '--no-http'])
-    expect(stderr).toMatch(/ended with code 0 before the command was done with runs under way: quits 1/)
+    expect(stderr).toMatch(/ended with code 0 before the command was done with runs in progress: quits 1/)
     expect(code).toBe(1)
   })
 

@@ -45,7 +45,7 @@ export function addBackfill(program: Command): void {
     .command('backfills')
     .alias('backfill')
     .summary('run the windows of a range')
-    .description('Runs the windows of a range: those that are missing, that failed, or all. Running nodes do the work.')
+    .description('Runs the windows of a range: the missing ones, the failed ones, or all. Running nodes do the work.')
     .addHelpText(
       'after',
       examples([
@@ -57,12 +57,16 @@ export function addBackfill(program: Command): void {
   addCreate(backfill)
   addList(backfill)
   addShow(backfill)
-  addChange(backfill, 'pause', 'Starts no further run of a backfill, on any node; those under way go on to their ends.')
-  addChange(backfill, 'resume', 'Lets a paused backfill go on where it stopped.')
+  addChange(
+    backfill,
+    'pause',
+    'Pauses a backfill: no node starts further runs of it; runs in progress continue to their end.',
+  )
+  addChange(backfill, 'resume', 'Resumes a paused backfill where it stopped.')
   addChange(
     backfill,
     'cancel',
-    'Cancels a backfill: its queued runs, those under way within two seconds, and what was to come.',
+    'Cancels a backfill: its queued runs, its runs in progress (within two seconds), and its remaining windows.',
   )
 }
 
@@ -70,23 +74,27 @@ function addCreate(backfill: Command): void {
   backfill
     .command('create')
     .description(
-      'Makes a backfill of the windows that lie wholly within --from and --to and are over. Nodes that run drive it, behind ' +
-        'live work and through restarts. --dry-run lists the exact windows and changes nothing.',
+      'Creates a backfill of the windows that are over and lie wholly within --from and --to. Running nodes drive it, after live ' +
+        'work and across restarts. --dry-run lists the exact windows and changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .requiredOption('--from <instant>', 'start of the range, such as 2025-01-01T00:00:00Z', parseInstant)
     .requiredOption('--to <instant>', 'end of the range', parseInstant)
-    .option('--parallel <count>', 'windows under way at once; default: windows.parallel of the job', parseCount)
+    .option(
+      '--parallel <count>',
+      'windows in progress at the same time; default: windows.parallel of the job',
+      parseCount,
+    )
     .addOption(new Option('--order <order>', 'which windows come first').choices(BACKFILL_ORDERS).default('oldest'))
     .addOption(
-      new Option('--only <which>', 'missing: never run, skipped or cancelled')
+      new Option('--only <which>', 'missing: never run, skipped, cancelled or stale')
         .choices(BACKFILL_ONLY)
         .default('missing'),
     )
-    .option('--config <json>', "override of the job's config", parseJson)
-    .option('--priority <number>', "smaller goes first; default: 10,000 behind the job's own", parsePriority)
+    .option('--config <json>', "overrides of the job's config", parseJson)
+    .option('--priority <number>', "a smaller number runs first; default: the job's own plus 10,000", parsePriority)
     .option('--dry-run', 'list the exact windows and change nothing')
-    .option('--follow', 'show the progress until it has ended')
+    .option('--follow', 'show the progress until the backfill has ended')
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -152,7 +160,7 @@ function addList(backfill: Command): void {
     .description('Lists backfills, newest first. Changes nothing.')
     .option('--job <id>', 'only those of this job')
     .addOption(new Option('--state <state>', 'only those in this state').choices(BACKFILL_STATES))
-    .option('--limit <count>', 'backfills to show at most', parseLimit, 100)
+    .option('--limit <count>', 'maximum number of backfills to show', parseLimit, 100)
     .addHelpText('after', examples(['piko backfills list', 'piko backfills list --state running --json']))
     .action((options: { job?: string; state?: BackfillState; limit: number }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
@@ -172,9 +180,9 @@ function addList(backfill: Command): void {
 function addShow(backfill: Command): void {
   backfill
     .command('show')
-    .description('Shows a backfill with its progress, its rate and when it will be done.')
+    .description('Shows a backfill with its progress, its rate and its estimated end.')
     .argument('<backfill>', 'number of the backfill', parseBackfillId)
-    .option('--follow', 'show the progress until it has ended')
+    .option('--follow', 'show the progress until the backfill has ended')
     .addHelpText('after', examples(['piko backfills show 3', 'piko backfills show 3 --follow']))
     .action((id: number, { follow }: { follow?: boolean }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => report(app, id, json, follow)),

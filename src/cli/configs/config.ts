@@ -19,9 +19,9 @@ export function addConfig(program: Command): void {
   const config = program
     .command('configs')
     .alias('config')
-    .summary('look at and change the config of jobs')
+    .summary('show and change the config of jobs')
     .description(
-      'The config of a job at run time. Every node takes a new version up within seconds; a run in progress keeps the config that it began with.',
+      'Shows and changes the config of a job at run time. Every node picks up a new version within seconds; a run in progress keeps its config.',
     )
     .addHelpText('after', examples(['piko configs show sync_orders', `piko configs set sync_orders '{"shop":"us"}'`]))
   const command = (name: string, description: string): Command =>
@@ -32,7 +32,7 @@ export function addConfig(program: Command): void {
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const current = await app.configs.show(jobId)
-        const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema count.`
+        const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema apply.`
         printResult(json, { current: current ?? null }, () => (current ? text(current) : none))
       }),
     )
@@ -44,9 +44,9 @@ export function addConfig(program: Command): void {
         printResult(json, { versions }, () => table(COLUMNS, versions))
       }),
     )
-  command('set', 'Adds a version, once the schema of the job has accepted it.')
+  command('set', 'Adds a version, provided the schema of the job accepts it.')
     .argument('<config>', 'the whole config, as JSON', parseJson)
-    .option('--from <instant>', 'when it comes into force; default: now', parseInstant)
+    .option('--from <instant>', 'when it takes effect; default: now', parseInstant)
     .addHelpText(
       'after',
       examples([
@@ -60,7 +60,7 @@ export function addConfig(program: Command): void {
         printResult(json, { saved }, () => text(saved))
       }),
     )
-  command('rollback', 'Adds a version that says what an earlier one said.')
+  command('rollback', 'Adds a version with the content of an earlier one.')
     .argument('<version>', 'number of the version', parseVersion)
     .addHelpText('after', examples(['piko configs rollback sync_orders 3']))
     .action((jobId: string, version: number, options: ConfigCommandOptions, self: Command) =>

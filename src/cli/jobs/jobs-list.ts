@@ -37,8 +37,8 @@ interface ListedJob {
 export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
-    .summary('look at the jobs, pause and resume them')
-    .description('Looks at the jobs, pauses and resumes them, and says why they did or did not run.')
+    .summary('list jobs, pause and resume them')
+    .description('Lists jobs, pauses and resumes them, and explains why they did or did not run.')
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
   addWhy(jobs)

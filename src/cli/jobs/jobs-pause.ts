@@ -21,7 +21,7 @@ export function addJobsPause(jobs: Command): void {
   }
   add(
     'pause',
-    'Pauses the schedule of a job, within a second on all nodes. Runs that are there go on; a deploy does not undo it.',
+    'Pauses the schedule of a job on all nodes, within a second. Existing runs continue; a deploy does not resume it.',
   )
-  add('resume', 'Lets the schedule of a paused job go on. What was missed is decided as after an outage.')
+  add('resume', 'Resumes the schedule of a paused job. Missed ticks are treated as after an outage.')
 }

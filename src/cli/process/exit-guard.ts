@@ -61,7 +61,7 @@ class ExitGuard {
     if (runs.length === 0) return ''
     const named = runs.slice(0, MAX_NAMED).map(({ runId, jobId }) => `${visibleLine(jobId)} ${runId}`)
     const more = runs.length > named.length ? ` and ${runs.length - named.length} more` : ''
-    return ` with runs under way: ${named.join(', ')}${more}; they are run again when this node's lease has ended`
+    return ` with runs in progress: ${named.join(', ')}${more}; they are run again when this node's lease has ended`
   }
 }
 

@@ -15,14 +15,14 @@ interface StartOptions {
 export function addStart(program: Command): void {
   program
     .command('start')
-    .summary('plan and run the jobs until a signal stops it')
+    .summary('plan and run the jobs until a signal stops the process')
     .description(
       'Plans and runs the jobs, and serves health and metrics, until SIGINT or SIGTERM. ' +
-        'Then it takes no new runs, lets those under way end ([piko] shutdown_timeout) and exits with 0. ' +
-        'A second signal ends it at once.',
+        'Then it takes no new runs, lets runs in progress end ([piko] shutdown_timeout) and exits with 0. ' +
+        'A second signal ends it immediately.',
     )
     .addOption(jobsOption())
-    .option('--no-http', 'serve no health and metrics ([http] enabled = false)')
+    .option('--no-http', 'do not serve health and metrics ([http] enabled = false)')
     .addHelpText(
       'after',
       examples([

@@ -10,7 +10,7 @@ import { type Logger } from '../../logger.ts'
  */
 export function catchStrayErrors(log: Logger, onUncaught: (error: Error) => void): () => void {
   const onRejection = (reason: unknown): void => {
-    const words = 'unhandled rejection; it belongs to a handler that did not await it; the node goes on'
+    const words = 'unhandled rejection; it belongs to a handler that did not await it; the node continues'
     log.error({ err: toError(reason) }, words)
   }
   const onException = (thrown: unknown): void => {

@@ -32,14 +32,14 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('run a job once, now')
     .description(
-      'Queues one run of a job, takes part in executing it, waits for its end and prints it. ' +
-        'Exits with 1 when the run did not succeed. Runs of the same job that wait in the queue are executed too.',
+      'Queues one run of a job, helps to execute it, waits for its end and prints it. ' +
+        'Exits with 1 if the run did not succeed. Also executes runs of the same job that wait in the queue.',
     )
     .argument('<job>', 'id of the job')
     .option('--config <json>', "overrides of the job's config", parseJson)
     .option('--input <json>', 'value of ctx.input', parseJson)
-    .option('--window <start>', 'start of the window to run again; for a job with windows', parseInstant)
-    .option('--no-wait', 'only queue it, for the nodes that are running')
+    .option('--window <start>', 'start of the window to run; for a job with windows', parseInstant)
+    .option('--no-wait', 'only queue the run, for running nodes')
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -120,10 +120,10 @@ async function watch(
   let isSignalled = false
   void signalled.then((signal) => {
     isSignalled = true
-    const words = `${signal}: waiting for the run under way; a second signal stops at once`
+    const words = `${signal}: waiting for the run in progress; a second signal stops immediately`
     if (bar) bar.write(`${words}\n`)
     else say(words)
-    const message = `${signal} before run ${queued.id} ended; it goes on or stays in the queue for another node`
+    const message = `${signal} before run ${queued.id} ended; it continues, or stays in the queue for another node`
     const interrupted = (): void => ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
     void app.stop().then(interrupted, interrupted)
   })

@@ -22,10 +22,10 @@ const LAST_LINES_MS = 1_500
 export function addRunLogs(runs: Command): void {
   runs
     .command('logs')
-    .description('Shows what the handler of a run logged. Changes nothing.')
+    .description('Shows the log lines of a run. Changes nothing.')
     .argument('<run>', 'number of the run', parseRunId)
-    .addOption(new Option('--level <level>', 'only lines of this level and above').choices(RUN_LOG_LEVELS))
-    .option('--limit <count>', 'lines to show at most', parseLimit, 1_000)
+    .addOption(new Option('--level <level>', 'only lines at this level and above').choices(RUN_LOG_LEVELS))
+    .option('--limit <count>', 'maximum number of lines to show', parseLimit, 1_000)
     .option('--follow', 'show new lines until the run has ended')
     .addHelpText(
       'after',

@@ -17,9 +17,9 @@ export function addRunsPrune(runs: Command): void {
     .command('prune')
     .description(
       'Deletes ended runs with their attempts and log lines, in small steps. The ledger of windows stays. ' +
-        'The settings of [history] do the same by themselves.',
+        'The settings of [history] do the same automatically.',
     )
-    .requiredOption('--older-than <duration>', 'runs that ended before this time, such as 30d', parseDuration)
+    .requiredOption('--older-than <duration>', 'runs that ended longer ago than this, such as 30d', parseDuration)
     .addOption(new Option('--state <state>', 'only runs in this state').choices(ENDED_STATES))
     .option('--job <id>', 'only runs of this job')
     .option('--dry-run', 'only count them')

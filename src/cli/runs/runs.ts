@@ -41,8 +41,8 @@ interface ReplayOptions {
 export function addRuns(program: Command): void {
   const runs = program
     .command('runs')
-    .summary('look at runs, cancel, replay and delete them')
-    .description('Looks at runs, cancels them, and puts failed ones back into the queue.')
+    .summary('list runs, cancel, replay and delete them')
+    .description('Lists runs, cancels and deletes them, and puts failed ones back into the queue.')
   runs.addHelpText('after', examples(['piko runs list', 'piko runs show 17', 'piko runs cancel 17']))
   addList(runs)
   addShow(runs)
@@ -58,7 +58,7 @@ function addList(runs: Command): void {
     .description('Lists runs, newest first. Changes nothing.')
     .option('--job <id>', 'only runs of this job')
     .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
-    .option('--limit <count>', 'runs to show at most', parseLimit, 100)
+    .option('--limit <count>', 'maximum number of runs to show', parseLimit, 100)
     .addHelpText(
       'after',
       examples([
@@ -81,7 +81,7 @@ function addList(runs: Command): void {
 function addShow(runs: Command): void {
   runs
     .command('show')
-    .description('Shows one run with its attempts and their errors, those before a replay too. Changes nothing.')
+    .description('Shows one run with its attempts and their errors, including those before a replay. Changes nothing.')
     .argument('<run>', 'number of the run', parseRunId)
     .addHelpText('after', examples(['piko runs show 17', "piko runs show 17 --json | jq '.attempts[].error.stack'"]))
     .action((runId: number, _options: object, command: Command) =>
@@ -104,8 +104,8 @@ function addCancel(runs: Command): void {
   runs
     .command('cancel')
     .description(
-      'Cancels runs, wherever they are. A queued run ends at once; the node of a running one ends it within two seconds. ' +
-        'Cancelled runs are not tried again. Runs that have ended stay as they are.',
+      'Cancels runs, wherever they are. A queued run ends immediately; the node of a running one ends it within two seconds. ' +
+        'Cancelled runs are not retried. Runs that have ended stay as they are.',
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all runs of this job that have not ended')
@@ -166,7 +166,7 @@ function addReplay(runs: Command): void {
     .command('replay')
     .description(
       'Puts failed or cancelled runs back into the queue, as if they had never run; their windows are pending again. ' +
-        'A run whose window has been run again since stays as it is.',
+        'A run stays as it is if another run has since executed its window.',
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all failed runs of this job')
@@ -176,8 +176,8 @@ function addReplay(runs: Command): void {
         'cancelled',
       ]),
     )
-    .option('--since <instant>', 'only runs that ended then or later', parseInstant)
-    .option('--dry-run', 'only tell how many')
+    .option('--since <instant>', 'only runs that ended at or after this instant', parseInstant)
+    .option('--dry-run', 'only show their number')
     .addHelpText(
       'after',
       examples([

@@ -39,8 +39,8 @@ export function addSchedule(program: Command): void {
   const schedule = program
     .command('schedules')
     .alias('schedule')
-    .summary('look at schedules, set them at run time')
-    .description('Looks at schedules, and sets them at run time in place of what the code says.')
+    .summary('show schedules, set them at run time')
+    .description('Shows schedules, and overrides at run time those declared in code.')
     .addHelpText(
       'after',
       examples([
@@ -51,16 +51,16 @@ export function addSchedule(program: Command): void {
     )
   addSet(schedule)
   addClear(schedule)
-  withScheduleOptions(schedule.command('preview'), 'in place of a job, ')
+  withScheduleOptions(schedule.command('preview'), 'instead of a job: ')
     .description(
-      "Shows when a job of the project fires, or a schedule that is written on the command line: its ticks in UTC and on the zone's " +
-        'clocks, those at a change of the clocks, and the windows that end with them. A schedule that somebody has set at run time ' +
-        'goes before that of the code. Changes nothing.',
+      'Shows when a job of the project, or a schedule given on the command line, fires: its ticks in UTC and in the local time of ' +
+        'the zone, marks for clock changes, and the windows that end with the ticks. A schedule set at run time takes precedence ' +
+        'over the one in the code. Changes nothing.',
     )
     .argument('[job]', 'id of a job')
-    .option('--code', 'of a job: what the code says; asks no database')
-    .option('--from <instant>', 'the first tick at or after it; default: now', parseInstant)
-    .option('--count <count>', 'ticks to show at most', parseLimit, 10)
+    .option('--code', 'for a job: use the schedule in the code; reads no database')
+    .option('--from <instant>', 'show ticks at or after this instant; default: now', parseInstant)
+    .option('--count <count>', 'maximum number of ticks to show', parseLimit, 10)
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -83,19 +83,19 @@ function withScheduleOptions(command: Command, note: string): Command {
     .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
     .option('--timezone <zone>', 'IANA time zone; default: UTC')
     .addOption(new Option('--dst-gap <policy>', 'times that do not exist').choices(['skip', 'after']))
-    .addOption(new Option('--dst-overlap <policy>', 'times that exist twice').choices(['first', 'second', 'both']))
-    .option('--start <instant>', 'no tick before it')
-    .option('--end <instant>', 'no tick after it')
+    .addOption(new Option('--dst-overlap <policy>', 'times that occur twice').choices(['first', 'second', 'both']))
+    .option('--start <instant>', 'no ticks before this instant')
+    .option('--end <instant>', 'no ticks after this instant')
 }
 
 function addSet(schedule: Command): void {
   withScheduleOptions(schedule.command('set'), '')
     .description(
-      'Gives a job another schedule than its code does, or its first one. It counts on all nodes within one poll, a deploy leaves it ' +
-        'alone, and the windows of the job go on where the old ones end.',
+      'Overrides the schedule declared in code, or sets the first one. Takes effect on all nodes within one poll and survives ' +
+        'deploys. New windows of the job continue where the old ones end.',
     )
     .argument('<job>', 'id of the job')
-    .option('--none', 'no schedule: it runs only when somebody asks')
+    .option('--none', 'no schedule: the job runs only on request')
     .addHelpText(
       'after',
       examples([
@@ -126,7 +126,7 @@ function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
 function addClear(schedule: Command): void {
   schedule
     .command('clear')
-    .description('The schedule that the code gives a job counts again.')
+    .description('Removes the override: the schedule declared in code applies again.')
     .argument('<job>', 'id of the job')
     .addHelpText('after', examples(['piko schedules clear report', 'piko schedules clear report --json']))
     .action((jobId: string, _options: object, command: Command) =>
@@ -151,8 +151,7 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
   const written = writtenSchedule(options)
   if (jobId !== undefined && written)
     throw usage('a job has a schedule of its own: leave out either the job or the options')
-  if (jobId === undefined && !written)
-    throw usage('what to show is missing: name a job, or write --cron, --every or --at')
+  if (jobId === undefined && !written) throw usage('nothing to show: name a job, or write --cron, --every or --at')
   const found = written
     ? previewOf(written, from, options.count)
     : await jobPreview(jobId ?? '', from, options, globals)

@@ -9,12 +9,14 @@ import { withApp } from '../with-app.ts'
 export function addWhy(parent: Command): void {
   parent
     .command('why')
-    .summary('say why a job did or did not run')
-    .description('Says in one sentence why a job did or did not run at an instant of its schedule. Changes nothing.')
+    .summary('explain why a job did or did not run')
+    .description(
+      'Explains in one sentence why a job did or did not run at an instant of its schedule. Changes nothing.',
+    )
     .argument('<job>', 'id of the job')
     .argument(
       '[tick]',
-      'the instant, with its zone: a tick, or a start of a window; default: the last one that was planned',
+      'an instant with its zone: a tick, or the start of a window; default: the last planned one',
       parseInstant,
     )
     .addHelpText(

@@ -29,15 +29,15 @@ export function addWindows(program: Command): void {
     .command('windows')
     .summary("show a job's windows")
     .description(
-      "Shows a job's ledger: how many windows are in which state, the watermark (the end of the unbroken succeeded " +
-        'prefix) and where it begins, the first hole, what never ran, and the windows, oldest first. Changes nothing.',
+      "Shows a job's ledger: the number of windows in each state, the watermark (the end of the unbroken succeeded " +
+        'prefix) and where it begins, the first hole, the spans that never ran, and the windows, oldest first. Changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
-    .option('--from <instant>', 'only windows that start then or later', parseInstant)
-    .option('--to <instant>', 'only windows that start before', parseInstant)
-    .option('--coverage', 'spans of windows in the same state, and what is missing, in place of each window')
-    .option('--limit <count>', 'windows or spans to show at most', parseLimit, 100)
+    .option('--from <instant>', 'only windows that start at or after this instant', parseInstant)
+    .option('--to <instant>', 'only windows that start before this instant', parseInstant)
+    .option('--coverage', 'show spans of windows in the same state, and missing spans, instead of single windows')
+    .option('--limit <count>', 'maximum number of windows or spans to show', parseLimit, 100)
     .addHelpText(
       'after',
       examples([
