@@ -265,7 +265,7 @@ function textOf(status: BackfillStatus): string {
     ['job', visibleLine(status.jobId)],
     ['state', colourOf(style, status.state)(status.state)],
     ['range', `${instantText(status.from)} to ${instantText(status.to)}`],
-    ['windows', `${status.only}, ${status.order} first, ${status.parallel} at once`],
+    ['windows', `${status.only}, ${status.order} first, ${status.parallel} at a time`],
     ['done', `${status.done} of ${status.total}`],
     ['runs', counts.flatMap(([name, count]) => (count > 0 ? `${count} ${name}` : [])).join(', ') || undefined],
     ['rate', status.ratePerSecond === undefined ? undefined : `${status.ratePerSecond.toFixed(1)} windows/s`],

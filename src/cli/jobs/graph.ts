@@ -48,7 +48,7 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
   const format = globals.json ? 'json' : options.format
   const address = options.url ?? (options.running ? `http://${settings.http.host}:${settings.http.port}` : undefined)
   if (options.jobs !== undefined && address !== undefined)
-    throw new PikoError('USAGE', '--jobs draws what is in files; leave out --running and --url')
+    throw new PikoError('USAGE', '--jobs draws jobs from files; leave out --running and --url')
   const text = await (options.jobs !== undefined
     ? drawnJobs(settings, options.jobs === true ? undefined : options.jobs, format)
     : address === undefined

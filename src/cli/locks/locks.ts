@@ -9,13 +9,13 @@ import { type HeldNamedLock } from '../../operations/named-locks.ts'
 export function addLocks(program: Command): void {
   const locks = program
     .command('locks')
-    .summary('look at the locks that are held')
-    .description('Looks at the locks of handlers and apps that are held on this database.')
+    .summary('list held locks')
+    .description('Shows the locks that handlers and apps hold on this database.')
   locks.addHelpText('after', examples(['piko locks list']))
   locks
     .command('list')
-    .description('Lists the locks that are held now, by name. Changes nothing.')
-    .option('--limit <count>', 'most locks to list; default: 100', parseLimit)
+    .description('Lists the currently held locks, by name. Changes nothing.')
+    .option('--limit <count>', 'maximum number of locks to list; default: 100', parseLimit)
     .addHelpText('after', examples(['piko locks list', "piko locks list --json | jq -r '.locks[].name'"]))
     .action((options: { limit?: number }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {

@@ -9,13 +9,13 @@ import { type NodeStatus } from '../../store/nodes/node-store.ts'
 export function addNodes(program: Command): void {
   const nodes = program
     .command('nodes')
-    .summary('look at the processes that execute runs')
-    .description('Looks at the processes that execute runs.')
+    .summary('list the processes that execute runs')
+    .description('Shows the processes that execute runs.')
   nodes.addHelpText('after', examples(['piko nodes list']))
   nodes
     .command('list')
     .description(
-      'Lists the nodes, oldest first, each with its lease. Changes nothing. States: live, expired (its lease has ended).',
+      'Lists the nodes, oldest first, each with its lease. Changes nothing. States: live, expired (its lease has expired).',
     )
     .addHelpText(
       'after',

@@ -21,7 +21,7 @@ export function parseJson(text: string): unknown {
   }
   const twice = duplicateKeys(text)
   if (twice.length > 0)
-    throw new InvalidArgumentError(`keys that stand twice in one object; keep one of each: ${twice.join(', ')}`)
+    throw new InvalidArgumentError(`keys that occur twice in one object; keep one of each: ${twice.join(', ')}`)
   if (changed.length === 0) return value
   const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')
   throw new InvalidArgumentError(`numbers that would lose digits; write them as text, between quotes: ${examples}`)

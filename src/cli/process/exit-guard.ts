@@ -51,8 +51,8 @@ class ExitGuard {
     say(
       `piko: the process was ended with code ${code} before the command was done${this.#runs()}. ` +
         (code === UNSETTLED
-          ? 'A module awaits at its top level what never comes'
-          : 'Code of a job must not call process.exit'),
+          ? 'A top-level await of a module never settles'
+          : 'The code of a job must not call process.exit'),
     )
   }
 
@@ -61,7 +61,7 @@ class ExitGuard {
     if (runs.length === 0) return ''
     const named = runs.slice(0, MAX_NAMED).map(({ runId, jobId }) => `${visibleLine(jobId)} ${runId}`)
     const more = runs.length > named.length ? ` and ${runs.length - named.length} more` : ''
-    return ` with runs in progress: ${named.join(', ')}${more}; they are run again when this node's lease has ended`
+    return ` with runs in progress: ${named.join(', ')}${more}; they run again when this node's lease has expired`
   }
 }
 

@@ -147,7 +147,7 @@ function cancelText(run: Run): string {
     case 'requested':
       return `${name} is being cancelled: its node ends it within two seconds`
     case 'unchanged':
-      return `${name} had ended already, as ${run.state}; it stays as it is`
+      return `${name} has already ended, as ${run.state}; it stays as it is`
   }
 }
 

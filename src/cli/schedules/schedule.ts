@@ -150,7 +150,7 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
   const from = options.from ?? new Date()
   const written = writtenSchedule(options)
   if (jobId !== undefined && written)
-    throw usage('a job has a schedule of its own: leave out either the job or the options')
+    throw usage('a job already has a schedule: leave out either the job or the options')
   if (jobId === undefined && !written) throw usage('nothing to show: name a job, or write --cron, --every or --at')
   const found = written
     ? previewOf(written, from, options.count)

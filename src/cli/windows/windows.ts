@@ -82,7 +82,7 @@ async function requireWindows(app: Piko, jobId: string): Promise<void> {
     throw new PikoError('JOB_UNKNOWN', `the database knows no job "${jobId}"; ${known}`, { details })
   }
   if (job.windows === null) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; they come with its option windows`, {
+    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; its option windows adds them`, {
       details,
     })
   }
