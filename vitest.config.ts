@@ -1,6 +1,7 @@
 import { transform } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 import { packedAliases, packLibraries } from './test/support/packed.ts'
 
 /** Vite's own TypeScript transform leaves decorators as they are, and Node cannot run them yet. */
@@ -35,6 +36,7 @@ export default defineConfig({
     pool: 'forks',
     // One more than the two processors of the smallest machine: many tests wait for leases and processes.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Only a hang fails a test: on a machine with other work each takes many times as long as alone.
     testTimeout: 600_000,
     hookTimeout: 600_000,
