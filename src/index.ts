@@ -97,7 +97,7 @@ export { type Health } from './app/health.ts'
 export { type Backfill, type Backfills, type BackfillWindow } from './operations/backfills.ts'
 export { type BackfillStatus } from './operations/backfill-status.ts'
 export { type Configs } from './operations/configs.ts'
-export { RunFailedError } from './operations/client.ts'
+export { RunFailedError } from './operations/run-failed-error.ts'
 export { type KeyedConcurrency, type KeyedRate, type Rate } from './run/limits.ts'
 
 export { type Logger } from './logger.ts'

@@ -1,6 +1,6 @@
 import { type RunUnderWay } from '../engine/execution/executor.ts'
 import { type Leader } from '../engine/node/leader.ts'
-import { Client } from '../operations/client.ts'
+import { Enqueue } from '../operations/enqueue.ts'
 import { type Changed, type Reach } from '../operations/reach.ts'
 import { RunWaiter } from '../operations/run-waiter.ts'
 import { type Service } from '../service/service.ts'
@@ -20,7 +20,7 @@ import { type NodeParts } from './node-parts.ts'
  */
 export class Node {
   readonly services: readonly Service[]
-  readonly client: Client
+  readonly enqueue: Enqueue
   readonly leader: Leader
   readonly reach: Reach
   readonly #parts: NodeParts
@@ -41,7 +41,7 @@ export class Node {
     this.#parts = parts
     this.#execution = execution
     this.leader = planning.leader
-    this.client = new Client(
+    this.enqueue = new Enqueue(
       { registry, store, waiter, prepare },
       (runAts) => signal.dueAt(runAts),
       role.execute ? dispatcher : undefined,
@@ -55,7 +55,7 @@ export class Node {
       configs,
       waiter,
       locks,
-      this.client.dependsOn(waiter),
+      this.enqueue.dependsOn(waiter),
       // Before the executor: a run can be cancelled until the last one has ended.
       ...(role.execute
         ? [runLogs, execution.cancellation, execution.executor.dependsOn(parts.store, parts.resources, parts.sinks)]

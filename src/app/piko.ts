@@ -268,7 +268,7 @@ export class Piko {
    * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
    */
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
-    return this.#ready().node.client.run(jobId, optionsOf('run', options))
+    return this.#ready().node.enqueue.run(jobId, optionsOf('run', options))
   }
 
   /**
@@ -283,7 +283,7 @@ export class Piko {
    * })
    */
   async enqueue(jobId: string, options: EnqueueOptions = {}): Promise<number> {
-    return this.#ready().node.client.enqueue(jobId, options)
+    return this.#ready().node.enqueue.enqueue(jobId, options)
   }
 
   /**
@@ -299,12 +299,12 @@ export class Piko {
     items: readonly EnqueueItem[],
     options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    return this.#ready().node.client.enqueueMany(jobId, items, options)
+    return this.#ready().node.enqueue.enqueueMany(jobId, items, options)
   }
 
   /** Resolves with a run once it is settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
-    return this.#ready().node.client.waitFor(runId, signal)
+    return this.#ready().node.enqueue.waitFor(runId, signal)
   }
 
   /**

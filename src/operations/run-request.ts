@@ -1,6 +1,10 @@
-import { type RunState } from '../run/run.ts'
+import { describe, PikoError } from '../errors.ts'
+import { isPriority } from '../job/spec.ts'
+import { RUN_STATES, type RunState } from '../run/run.ts'
 import { type EnqueueTransaction } from '../store/statements/user-transaction.ts'
-import { type Duration } from '../time/duration.ts'
+import { type NewRun } from '../store/runs/new-run.ts'
+import { isKey } from '../store/values/exact-key.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
 import { type InstantInput } from '../time/instant.ts'
 
 /** How `app.run` asks for a run. */
@@ -51,4 +55,37 @@ export interface EnqueueOptions extends EnqueueItem {
    * Piko runs on.
    */
   readonly trx?: EnqueueTransaction
+}
+
+/** Requests are stored many at once: one that the database would refuse must not take the others with it. */
+export function assertStorable({ priority }: RunOptions): void {
+  if (priority !== undefined && !isPriority(priority)) {
+    throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
+  }
+}
+
+const KEY_STATES: readonly RunState[] = ['queued', 'running', 'succeeded']
+const MAX_KEY_LENGTH = 255
+
+/** @throws PikoError `USAGE` */
+export function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] {
+  if (given === undefined) return undefined
+  const { key, period, states = KEY_STATES } = typeof given === 'string' ? { key: given } : given
+  if (!isKey(key, MAX_KEY_LENGTH)) {
+    throw new PikoError(
+      'USAGE',
+      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${MAX_KEY_LENGTH} characters (well-formed; one less if it ends with a blank)`,
+    )
+  }
+  if (
+    !Array.isArray(states) ||
+    states.length === 0 ||
+    states.some((state: unknown) => !RUN_STATES.includes(state as RunState))
+  ) {
+    throw new PikoError(
+      'USAGE',
+      `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${RUN_STATES.join(', ')}`,
+    )
+  }
+  return { key, states, periodMs: period === undefined ? undefined : durationMs(period, 'period of idempotencyKey') }
 }

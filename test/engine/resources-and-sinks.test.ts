@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type RunFailedError } from '../../src/operations/client.ts'
+import { type RunFailedError } from '../../src/operations/run-failed-error.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { defineResource } from '../../src/resource/define-resource.ts'
 import { Resource, type ResourceContext } from '../../src/resource/resource.ts'

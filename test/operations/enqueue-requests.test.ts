@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
 import { PrepareRun } from '../../src/engine/prepare-run.ts'
-import { Client } from '../../src/operations/client.ts'
+import { Enqueue } from '../../src/operations/enqueue.ts'
 import { systemClock } from '../../src/clock.ts'
 import { RunWaiter } from '../../src/operations/run-waiter.ts'
 import { defineJob } from '../../src/job/define-job.ts'
@@ -14,7 +14,7 @@ const END = new Date('2025-01-03T00:00:00Z')
 
 describeEachStore((fixture) => {
   let store: Store
-  let client: Client
+  let client: Enqueue
   let told: (readonly Date[])[]
 
   beforeEach(async () => {
@@ -26,7 +26,7 @@ describeEachStore((fixture) => {
       defineJob({ id: 'daily', every: '1d', windows: { start: START, end: END } }, () => {}),
     ])
     const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
-    client = new Client({ registry, store, waiter, prepare: new PrepareRun(() => undefined) }, (runAts) =>
+    client = new Enqueue({ registry, store, waiter, prepare: new PrepareRun(() => undefined) }, (runAts) =>
       told.push(runAts),
     )
     const begin = { nextTick: undefined, windowCursor: END }

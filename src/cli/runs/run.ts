@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { type Piko } from '../../app/piko.ts'
-import { RunFailedError } from '../../operations/client.ts'
+import { RunFailedError } from '../../operations/run-failed-error.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
 import { type Settings } from '../../settings/settings.ts'
 import { type AppLogger } from '../../telemetry/log.ts'

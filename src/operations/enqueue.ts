@@ -1,28 +1,24 @@
 import { describe, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
-import { type Run, RUN_STATES, type RunState, TERMINAL_STATES } from '../run/run.ts'
-import { isPriority, type JobDefinition } from '../job/spec.ts'
+import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { Service } from '../service/service.ts'
-import { type JobStore } from '../store/jobs/job-store.ts'
 import { BrokenRow } from '../store/values/broken-row.ts'
-import { isKey } from '../store/values/exact-key.ts'
 import { halved } from '../store/statements/halved.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
 import { storable } from '../json/storable.ts'
 import { type Store } from '../store/store.ts'
-import { type WindowStore } from '../store/windows/window-store.ts'
-import { durationMs } from '../time/duration.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
+import { instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 import { type PrepareRun } from '../engine/prepare-run.ts'
 import { Batcher } from '../engine/loop/batcher.ts'
 import { assertNames, optionsOf } from './call-options.ts'
 import { eachItem } from './each-item.ts'
-import { timelineOf } from '../engine/planning/plan-job.ts'
 import { clearly, refusedRuns } from '../engine/refused-runs.ts'
 import { type RunWaiter } from './run-waiter.ts'
 import { type NewRun } from '../store/runs/new-run.ts'
-import { type RunOptions, type IdempotencyKey, type EnqueueItem, type EnqueueOptions } from './run-request.ts'
+import { RunFailedError } from './run-failed-error.ts'
+import { assertStorable, type EnqueueItem, type EnqueueOptions, type RunOptions, uniqueOf } from './run-request.ts'
+import { windowOf } from './window-request.ts'
 
 /** Where runs go that need not queue. See `Dispatcher`. */
 export interface RunSlots {
@@ -31,26 +27,11 @@ export interface RunSlots {
   begin(runId: number, nodeId: string, run: NewRun): void
 }
 
-/** A run that did not succeed, for those who waited for it. */
-export class RunFailedError extends PikoError {
-  readonly run: Run
-
-  constructor(run: Run) {
-    const why = run.error ? `: ${run.error.name}: ${run.error.message}` : ''
-    const attempts = run.attempt === 1 ? '1 attempt' : `${run.attempt} attempts`
-    super('RUN_FAILED', `run ${run.id} of job "${run.jobId}" ${run.state} after ${attempts}${why}`, {
-      details: { runId: run.id, jobId: run.jobId, state: run.state, error: run.error },
-    })
-    this.run = run
-  }
-}
-
 /** Asks for runs: checks the request, stores it, and waits for the end if that is wanted. */
-export class Client extends Service {
+export class Enqueue extends Service {
   readonly #registry: JobRegistry
   readonly #runs: RunStore
-  readonly #jobs: JobStore
-  readonly #windows: WindowStore
+  readonly #stores: Pick<Store, 'jobs' | 'windows'>
   readonly #waiter: RunWaiter
   readonly #prepare: PrepareRun
   readonly #batcher: Batcher<NewRun, number | Error>
@@ -80,8 +61,7 @@ export class Client extends Service {
     this.#slots = slots
     this.#registry = parts.registry
     this.#runs = parts.store.runs
-    this.#jobs = parts.store.jobs
-    this.#windows = parts.store.windows
+    this.#stores = parts.store
     this.#enqueueIn = parts.store.enqueueIn
     this.#assertOutside = parts.store.database.assertOutside
     this.#database = parts.store.database
@@ -104,7 +84,7 @@ export class Client extends Service {
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
     this.#assertOutside('app.run')
     const run = this.#newRun(jobId, options)
-    const window = await this.#windowOf(this.#registry.get(jobId), options.window)
+    const window = await windowOf(this.#stores, this.#registry.get(jobId), options.window)
     if (window && run.unique) {
       throw new PikoError('USAGE', `idempotencyKey ${describe(run.unique.key)} has no effect on a window; leave it out`)
     }
@@ -127,7 +107,7 @@ export class Client extends Service {
     assertNames('enqueue', given)
     const { trx, ...options } = given
     const run = this.#keyed(this.#newRun(jobId, options))
-    await this.#windowOf(this.#registry.get(jobId), undefined)
+    await windowOf(this.#stores, this.#registry.get(jobId), undefined)
     if (trx === undefined) return this.#store(run)
     const [id] = await clearly(jobId, 1, () => this.#enqueueIn(trx, [run]))
     return id as number
@@ -149,7 +129,7 @@ export class Client extends Service {
       assertNames('enqueueMany', item)
       return this.#keyed(this.#newRun(jobId, item))
     })
-    await this.#windowOf(this.#registry.get(jobId), undefined)
+    await windowOf(this.#stores, this.#registry.get(jobId), undefined)
     if (trx !== undefined) return clearly(jobId, runs.length, () => this.#enqueueIn(trx, runs))
     this.#assertOutside('app.enqueueMany without trx')
     return clearly(jobId, runs.length, async () => {
@@ -255,7 +235,7 @@ export class Client extends Service {
   }
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {
-    const runId = await clearly(run.jobId, 1, () => this.#windows.enqueue(run))
+    const runId = await clearly(run.jobId, 1, () => this.#stores.windows.enqueue(run))
     this.#onEnqueued([dueAt(run)])
     return runId
   }
@@ -266,71 +246,8 @@ export class Client extends Service {
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
     return run
   }
-
-  async #windowOf(job: JobDefinition, start: InstantInput | undefined): Promise<Window | undefined> {
-    const { windows, schedule } = job.policy
-    if (!windows || !schedule) {
-      if (start === undefined) return undefined
-      throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; leave out the window ${describe(start)}`)
-    }
-    const cursor = (await this.#jobs.find(job.id))?.windowCursor
-    // A node that plans writes the cursor when it starts; `piko run` does not.
-    const known = cursor
-      ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
-      : `no node has planned job "${job.id}" yet: start one with piko start`
-    if (start === undefined) {
-      throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
-    }
-    const date = instantOf(`window of a run of job "${job.id}"`, start, 'WINDOW_UNKNOWN')
-    if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
-    const stored = await this.#windows.stored(job.id, date, 'after')
-    const timeline = timelineOf(job, windows, await this.#jobs.generations(job.id)).around(stored.windows)
-    const window = timeline.startingAt(date)
-    if (!window || window.end > cursor) {
-      throw new PikoError(
-        'WINDOW_UNKNOWN',
-        `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`,
-        {
-          details: { jobId: job.id, start: String(start) },
-        },
-      )
-    }
-    return window
-  }
 }
 
 function dueAt(run: NewRun): Date {
   return run.runAt ?? new Date(0)
-}
-
-/** Requests are stored many at once: one that the database would refuse must not take the others with it. */
-function assertStorable({ priority }: RunOptions): void {
-  if (priority !== undefined && !isPriority(priority)) {
-    throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
-  }
-}
-
-const KEY_STATES: readonly RunState[] = ['queued', 'running', 'succeeded']
-const LONGEST_KEY = 255
-
-function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] {
-  if (given === undefined) return undefined
-  const { key, period, states = KEY_STATES } = typeof given === 'string' ? { key: given } : given
-  if (!isKey(key, LONGEST_KEY)) {
-    throw new PikoError(
-      'USAGE',
-      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${LONGEST_KEY} characters (well-formed; one less if it ends with a blank)`,
-    )
-  }
-  if (
-    !Array.isArray(states) ||
-    states.length === 0 ||
-    states.some((state: unknown) => !RUN_STATES.includes(state as RunState))
-  ) {
-    throw new PikoError(
-      'USAGE',
-      `states of idempotencyKey ${describe(key)} are ${describe(states)}; expected a list of ${RUN_STATES.join(', ')}`,
-    )
-  }
-  return { key, states, periodMs: period === undefined ? undefined : durationMs(period, 'period of idempotencyKey') }
 }
