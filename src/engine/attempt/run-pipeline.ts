@@ -264,5 +264,3 @@ async function returnAfter(attempt: Attempt, borrowed: Borrowed, error: Error): 
     if (failure !== error) attempt.log.error({ err: failure }, 'returning the resources of a failed run failed as well')
   }
 }
-
-/** The schema of newer code may refuse what was saved for an older one. */
