@@ -16,28 +16,30 @@ export interface LocalTime {
   readonly weekday: Weekday
 }
 
-/** True for a tick that is left out. Must always say the same about the same instant: it is asked again and again. */
+/** Returns true to leave out a tick. Piko asks repeatedly, so the answer for an instant must never change. */
 export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
 
-/** When a schedule does not fire. Days are those of the schedule's time zone. */
+/** When a schedule does not fire. Days are in the schedule's time zone. */
 export interface Calendar {
   /** `'2026-12-25'` */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
-  /** Cannot be stored: in the database stands that there is one, see {@link scheduleJson}. */
+  /** A function cannot be stored; the database has only a mark that one exists, see {@link scheduleJson}. */
   readonly when?: CalendarFunction
 }
 
-/** Says of a stored schedule that its calendar has a function, which only the code knows. */
+/** Marks a stored schedule whose calendar has a function, which only the code knows. */
 export const FUNCTION_MARKER = '(function)'
 
-/** What leaves out more ticks in a row, or all of a longer time, ends the schedule: it would keep the planner busy for ever. */
+/**
+ * A calendar that leaves out more ticks in a row, or a longer time, ends the schedule. Otherwise it would keep the planner busy for ever.
+ */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** Weekdays fall on the same dates again after 40 years at most. */
+/** Weekdays repeat on the same dates after 40 years at most. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
-/** Ticks without those that a calendar leaves out. */
+/** The ticks that a calendar does not leave out. */
 export class CalendarTicks implements Ticks {
   readonly #ticks: Ticks
   readonly #zone: Zone
@@ -83,19 +85,19 @@ export class CalendarTicks implements Ticks {
     return undefined
   }
 
-  /** The days since 1970 on the zone's calendar. */
+  /** Days since 1970 on the zone's calendar. */
   #dayAt(tick: number): number {
     return Math.floor((tick + this.#zone.offsetAt(tick)) / DAY_MS)
   }
 
-  /** The last millisecond of the tick's day, or the last before the clocks change on the way there. */
+  /** The last millisecond of the tick's day, or the last one before a clock change that comes first. */
   #endOfDay(tick: number, day: number): number {
     const end = (day + 1) * DAY_MS - 1 - this.#zone.offsetAt(tick)
     const change = this.#zone.changeAfter(tick, end)
     return change === undefined ? end : change - 1
   }
 
-  /** The first millisecond of the tick's day, or the first behind a change of the clocks on the way there. */
+  /** The first millisecond of the tick's day, or the first one after a clock change in between. */
   #startOfDay(tick: number, day: number): number {
     const start = day * DAY_MS - this.#zone.offsetAt(tick)
     return this.#zone.changeBefore(tick, start) ?? start
@@ -115,7 +117,7 @@ export class CalendarTicks implements Ticks {
   }
 }
 
-/** What is wrong with a calendar that somebody wrote; undefined: nothing. */
+/** The fault of a calendar from a user; undefined if it has none. */
 export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const fault = (value: unknown, expected: string, hint: string): ScheduleFault => ({
     option: 'exclude',
@@ -136,7 +138,11 @@ export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const wrongDay = weekdays.find((day) => !WEEKDAYS.includes(day as Weekday)) as unknown
   if (wrongDay !== undefined) return fault(wrongDay, `one of ${WEEKDAYS.join(', ')}`, 'correct its name')
   if (new Set(weekdays).size === WEEKDAYS.length) {
-    return fault(weekdays, 'a day of the week that is left', 'leave the schedule out for a job that never fires')
+    return fault(
+      weekdays,
+      'at least one day of the week to fire on',
+      'leave the schedule out for a job that never fires',
+    )
   }
   if (when !== undefined && typeof when !== 'function') {
     return fault(when, 'a function (instant, local) => boolean', 'a calendar with a function must come from the code')

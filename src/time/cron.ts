@@ -3,21 +3,21 @@ import { scheduleInvalid } from './schedule-invalid.ts'
 import { type Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
-// croner stops at the year 3000 in one direction only, and throws or spins at the ends of what a Date can hold. Between these,
-// next and previous agree. Some days more than ZonedTicks asks for: offsets reach beyond the ends of its years.
+// croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and
+// previous agree. The bounds lie some days outside those of ZonedTicks, because offsets reach beyond the limits of its years.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 
 const DAY_MS = 86_400_000
 
 /**
- * Times of day by expression; null: too many. croner takes some 10 to 40 µs and 5 kB for one time, which a schedule of minutes that
- * plans years would need a million times.
+ * Times of day by expression; null if there are too many. croner takes about 10 to 40 µs and 5 kB for one time. A schedule of minutes that
+ * plans years would need a million of these calls.
  */
 const tables = new Map<string, Int32Array | null>()
 const MAX_TABLES = 1_000
 const LARGEST_TABLE = 1_440
-/** Times of one day that are asked for one by one before its table is made. */
+/** After this many single queries within a day, its table is made. */
 const WORTH_A_TABLE = 8
 
 /** The wall-clock times of a cron expression, as if they were UTC, on whole seconds. */
@@ -26,7 +26,7 @@ export class CronTicks implements Ticks {
   readonly isHourWild: boolean
   readonly #cron: Cron
   readonly #expression: string
-  /** A day that has ticks, and how often it was asked for one of its ticks after the first. */
+  /** A day that has ticks, and the number of queries within it after the first. */
   #day = NaN
   #asked = 0
 
@@ -35,7 +35,7 @@ export class CronTicks implements Ticks {
    * @throws PikoError `SCHEDULE_INVALID`
    */
   constructor(expression: string, jobId?: string) {
-    // By a fixed offset croner is some ten times faster than through `Intl`, and there are no clock changes to disagree about.
+    // With a fixed offset croner is about ten times faster than through `Intl`, and there are no clock changes to disagree about.
     this.#cron = parse(expression, { utcOffset: 0 }, jobId)
     this.#expression = expression
     this.isHourWild = hasWildHour(expression)
@@ -67,7 +67,7 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    // Before its first tick a day is as good as any other: what is asked within it is what counts.
+    // Queries before the first tick of a day say nothing about it; only those within the day count.
     this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
@@ -77,7 +77,7 @@ export class CronTicks implements Ticks {
     return tick === undefined || tick >= LAST_MS ? undefined : tick
   }
 
-  /** The times of a day that has ticks, which are those of every such day: an expression's time does not depend on its date. */
+  /** The times of a day that has ticks. Every such day has the same times: an expression's time does not depend on its date. */
   #times(day: number): Int32Array | undefined {
     const known = tables.get(this.#expression)
     if (known !== undefined) return known ?? undefined
@@ -121,7 +121,7 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   }
   const fields = 'five fields (minute, hour, day of month, month, weekday), or six with the second first'
   if (typeof expression !== 'string') return refuse(fields, 'write it as text, such as "0 * * * *"')
-  // croner reads whatever has a colon as one date and fires once: "0 12:30 * * *" would pass.
+  // croner reads any text with a colon as one date that fires once: "0 12:30 * * *" would pass.
   if (expression.includes(':'))
     return refuse(`${fields}, without ":"`, 'write 12:30 as "30 12 * * *", or one instant with the option at')
   try {
@@ -138,7 +138,7 @@ function hasWildHour(expression: string): boolean {
   return /^[*?]/.test(fields.at(-4) ?? '')
 }
 
-/** @throws PikoError `SCHEDULE_INVALID` for a name that is no IANA time zone */
+/** @throws PikoError `SCHEDULE_INVALID` if the name is not an IANA time zone */
 export function zoneNamed(timezone: string, jobId?: string): Zone {
   const name = zoneName(timezone)
   if (name !== undefined) return Zone.of(name)
@@ -153,7 +153,7 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
   )
 }
 
-/** The canonical name; undefined when there is no such zone. `Intl` also takes offsets, which have no clock changes. */
+/** The canonical name; undefined if no such zone exists. `Intl` also accepts offsets, which have no clock changes. */
 function zoneName(timezone: unknown): string | undefined {
   if (typeof timezone !== 'string' || /^[+-]/.test(timezone)) return undefined
   const known = zoneNames.get(timezone)
@@ -167,7 +167,7 @@ function zoneName(timezone: unknown): string | undefined {
   }
 }
 
-/** Names that were asked for before: to ask takes most of the time that a schedule takes to read. */
+/** Caches names: the look-up takes most of the time needed to read a schedule. */
 const zoneNames = new Map<string, string>()
 
 function similarZone(timezone: unknown): string | undefined {

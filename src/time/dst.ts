@@ -3,9 +3,9 @@ import { type ScheduleFault } from './schedule-invalid.ts'
 /**
  * What a cron schedule does when the clocks change.
  *
- * `gap`: times that do not exist, because the clocks are set forward, are left out (`'skip'`), or fire once at the first
- * instant behind the gap, however many they are (`'after'`). `overlap`: times that exist twice, because the clocks are set back,
- * fire the `'first'` time, the `'second'`, or `'both'`.
+ * `gap` applies to times that do not exist because the clocks are set forward. `'skip'` leaves them out. With `'after'` they fire once at
+ * the first instant after the gap, however many they are.
+ * `overlap` applies to times that exist twice because the clocks are set back. They fire the `'first'` time, the `'second'`, or `'both'`.
  */
 export interface DstRule {
   readonly gap: 'skip' | 'after'
@@ -13,18 +13,18 @@ export interface DstRule {
 }
 
 /**
- * `'auto'`: a schedule whose hour is a wildcard (`*`, also with a step) follows elapsed time: `skip` and `both`. One at fixed hours
+ * `'auto'`: a schedule with a wildcard hour (`*`, also with a step) follows elapsed time: `skip` and `both`. A schedule with fixed hours
  * fires exactly once for each of its times: `after` and `first`.
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 
-/** The rule of a policy for a cron expression; what a rule leaves open is as with `'auto'`. */
+/** The rule of a policy for a cron expression. Options that the policy leaves out are as with `'auto'`. */
 export function dstRule(policy: DstPolicy | undefined, isHourWild: boolean): DstRule {
   const auto: DstRule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
   return policy === undefined || policy === 'auto' ? auto : { ...auto, ...policy }
 }
 
-/** What is wrong with a policy that somebody wrote; undefined: nothing. */
+/** The fault of a policy from a user; undefined if it has none. */
 export function dstFault(policy: unknown): ScheduleFault | undefined {
   if (policy === undefined || policy === 'auto') return undefined
   const expected = `'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }`

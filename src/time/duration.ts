@@ -10,12 +10,12 @@ export type Duration = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 
-/** Ten years: of a duration that is added to an instant the database keeps. Every store has room for the sum. */
+/** Ten years, for a duration that is added to a stored instant. Every store can keep the sum. */
 export const MAX_STORED_MS = 3_650 * UNIT_MS.d
-/** Five hundred years: of any other duration. Arithmetic with dates stays within what a `Date` and the databases hold. */
+/** Five hundred years, for any other duration. Date arithmetic stays within the limits of `Date` and the databases. */
 export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
 
-/** The milliseconds of a text, or what was expected in its place. */
+/** The milliseconds of a duration, or a text that says what was expected. */
 export type DurationReading = { readonly ms: number } | { readonly expected: string }
 
 /** Reads a duration; parts add up (`'1h30m'`). Pure. */
@@ -48,14 +48,14 @@ export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION
   })
 }
 
-/** The same for a duration that another system has chosen: the longest one stands for what is longer. */
+/** As {@link durationMs}, for a duration from another system: reduces a longer one to the maximum. */
 export function cappedDurationMs(text: string, what: string, maxMs: number): number {
   return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }
 
 /** A short text for people: `850ms`, `12.3s`, `4m 05s`, `2h 03m`. */
 export function formatMs(ms: number): string {
-  // Rounded first, so that no unit is ever full: 59.98 s is a minute, not 60.0 s.
+  // Round first, so that no unit overflows: 59.98 s is a minute, not 60.0 s.
   if (Math.round(ms) < 1_000) return `${Math.round(ms)}ms`
   const tenths = Math.round(ms / 100)
   if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`

@@ -16,10 +16,10 @@ const FORMS = [
 ]
 
 /**
- * Reads an HTTP-date as strictly as RFC 9110 writes it: names, digits, blanks, the calendar and the day of the week. Pure.
+ * Reads an HTTP-date as strictly as RFC 9110 defines it: names, digits, blanks, the calendar and the day of the week. Pure.
  *
- * @param now for years of two digits: one that would be more than 50 years ahead is of the century before
- * @returns undefined for anything else, also where `Date` would read something
+ * @param now decides years of two digits: a year more than 50 years ahead belongs to the previous century
+ * @returns undefined for any other text, even if `Date` could read it
  */
 export function httpDate(text: string, now: Date): Date | undefined {
   const groups = FORMS.map((form) => form.exec(text)?.groups).find((found) => found !== undefined)

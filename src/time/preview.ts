@@ -11,7 +11,7 @@ export interface PreviewTick {
   readonly local: string
   /** `-04:00` */
   readonly offset: string
-  /** `'gap'`: it stands for times that do not exist. `'overlap'`: its local time comes twice. */
+  /** `'gap'`: the tick stands for times that do not exist. `'overlap'`: its local time exists twice. */
   readonly transition: 'gap' | 'overlap' | null
 }
 
@@ -24,7 +24,7 @@ export interface Preview {
 /**
  * The first `count` ticks at or after `from`. Pure.
  *
- * @param bounds of the windows; `'none'`: there are no windows
+ * @param bounds of the windows; `'none'` if there are no windows
  * @param jobId  for the error message
  * @throws PikoError `SCHEDULE_INVALID`, `JOB_INVALID` when a calendar's function fails
  */
@@ -72,7 +72,7 @@ function windowsOf(schedule: Schedule, ticks: readonly Date[], bounds: TimelineB
 
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
-/** Whether the zone's clocks show the same at another instant. */
+/** Whether the zone's clocks show the same time at another instant. */
 function isTwice(zone: Zone, at: number): boolean {
   const offset = zone.offsetAt(at)
   const last = zone.changeBefore(at, at - LONGEST_SHIFT_MS)
@@ -81,7 +81,7 @@ function isTwice(zone: Zone, at: number): boolean {
   return next !== undefined && at >= next + zone.offsetAt(next) - offset
 }
 
-/** Seconds only where there are some, as before standard time. */
+/** Shows seconds only if there are any: offsets before standard time had some. */
 function offsetText(offsetMs: number): string {
   const sign = offsetMs < 0 ? '-' : '+'
   const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)

@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** What is wrong with a schedule. `expected` and `hint` are parts of one sentence. */
+/** The fault of a schedule. `expected` and `hint` are parts of one sentence. */
 export interface ScheduleFault {
   readonly option:
     'schedule' | 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'
@@ -11,7 +11,7 @@ export interface ScheduleFault {
   readonly cause?: unknown
 }
 
-/** The one form of every `SCHEDULE_INVALID` error. */
+/** The common form of every `SCHEDULE_INVALID` error. */
 export function scheduleInvalid(fault: ScheduleFault, jobId: string | undefined): PikoError {
   const { option, value, expected, hint } = fault
   const job = jobId === undefined ? '' : `job ${describe(jobId)}: `

@@ -12,14 +12,14 @@ import { ZonedTicks } from './zoned-ticks.ts'
 
 /** When a schedule fires, and when not. */
 export interface ScheduleBounds {
-  /** No tick before it, ISO 8601. */
+  /** No tick fires before it. ISO 8601. */
   readonly start?: string
-  /** No tick after it; one at this very instant fires. */
+  /** No tick fires after it; a tick at exactly this instant does. */
   readonly end?: string
   readonly exclude?: Calendar
 }
 
-/** When a job fires, as data but for a calendar's function. */
+/** When a job fires, as plain data except for a calendar's function. */
 export type ScheduleSpec =
   | ({
       readonly kind: 'cron'
@@ -37,16 +37,16 @@ export type ScheduleSpec =
     } & ScheduleBounds)
   | { readonly kind: 'at'; readonly at: string }
 
-/** What a Date can hold. */
+/** The limit of a Date. */
 const LONGEST_MS = 8.64e15
 
 /**
- * When a job fires: a strictly increasing row of ticks. Pure: instants in, instants out, no clock and no timer.
+ * When a job fires: a strictly increasing sequence of ticks. Pure: instants in, instants out, no clock and no timer.
  *
  * For every tick `a` and the tick `b = next(a)`: `previous(b)` is `a`, and `next` of any instant in `[a, b)` is `b`.
  */
 export class Schedule {
-  // Parsing takes some 300 µs, and the planner asks again on each pass.
+  // Parsing takes about 300 µs, and the planner asks on each pass.
   static readonly #parsed = new WeakMap<ScheduleSpec, Schedule>()
   readonly #ticks: Ticks
 
@@ -55,7 +55,7 @@ export class Schedule {
   }
 
   /**
-   * The schedule of a spec; parsed once for each spec object, which must not change.
+   * The schedule of a spec. Parses each spec object only once, so it must not change.
    *
    * @param jobId for the error message
    * @throws PikoError `SCHEDULE_INVALID`
@@ -81,7 +81,7 @@ export class Schedule {
     )
   }
 
-  /** The boundaries of windows around those that exist already; see {@link ticksAround}. */
+  /** The boundaries of windows, with the existing ones kept; see {@link ticksAround}. */
   around(taken: readonly Taken[]): Schedule {
     return new Schedule(ticksAround(this.#ticks, taken))
   }
@@ -118,7 +118,7 @@ function ticksOf(spec: ScheduleSpec, jobId: string | undefined): Ticks {
     case 'at':
       return once(parseInstant('at', spec.at, jobId))
     default: {
-      // An override in the database was written by people.
+      // People write the overrides in the database.
       const { kind } = spec as { kind: unknown }
       throw scheduleInvalid(
         { option: 'kind', value: kind, expected: '"cron", "every" or "at"', hint: 'use one of them' },
@@ -174,12 +174,12 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
 const FIRST_DAY_MS = Date.UTC(1000, 0, 2)
 const LAST_DAY_MS = Date.UTC(9999, 11, 30)
 
-/** The text of a schedule that the database keeps, and by which a changed one is known. */
+/** The stored text of a schedule. A change of the text means a change of the schedule. */
 export function scheduleJson(spec: ScheduleSpec): string {
   return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }
 
-/** Ticks at `anchor + n · every`, for every whole n. Remainders are exact where a division would round. */
+/** Ticks at `anchor + n · every`, for every whole n. Remainders are exact; a division would round. */
 function fixedRate(everyMs: number, anchorMs: number): Ticks {
   const remainder = (value: number): number => {
     const rest = value % everyMs

@@ -2,25 +2,25 @@ import { type CalendarFunction, FUNCTION_MARKER } from './calendar.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 
-/** What a stored text leaves to the code of its job. */
+/** The parts of a schedule that a stored text may leave to the job's code. */
 export interface StoredDefaults {
-  /** Where the text names no zone. Default `'UTC'`. */
+  /** Applies if the text has no zone. Default `'UTC'`. */
   readonly timezone?: string | undefined
-  /** Where the text names no instant of a fixed rate. Default: the epoch. */
+  /** Applies if the text has no anchor for a fixed rate. Default: the epoch. */
   readonly anchor?: string | undefined
-  /** The calendar's function, for which a mark stands in the text. Without one the mark says nothing. */
+  /** The calendar's function, for which the text has only a mark. Without a function, the mark has no effect. */
   readonly when?: CalendarFunction | undefined
-  /** Its windows end with ticks that come again and again. */
+  /** The job has windows, so its schedule needs ticks that repeat. */
   readonly hasWindows?: boolean | undefined
 }
 
 const MAX_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
-/** Two jobs whose texts are the same may have different functions; one function that both have fails for the job that asks. */
+/** Two jobs with the same text may have different functions. If both have the same function, an error names the job that asked. */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
- * The schedule of a text in the database: JSON as the code writes it, or a cron expression that somebody typed.
+ * The schedule of a text in the database: JSON that the code wrote, or a cron expression that a person typed.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
@@ -36,7 +36,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   return spec
 }
 
-/** What the code's own schedule says where a stored text says nothing. */
+/** The defaults that the code's own schedule gives to a stored text. */
 export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   if (!code || code.kind === 'at') return {}
   return {
@@ -46,7 +46,7 @@ export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   }
 }
 
-/** The same by what the code has stored; a calendar's function is not known. */
+/** The defaults from what the code has stored, without a calendar's function. */
 export function storedDefaults({
   codeSchedule,
   windows,
@@ -61,7 +61,7 @@ export function storedDefaults({
     : { ...defaults, ...windowDefaults((JSON.parse(windows) as { start: string }).start) }
 }
 
-/** @param start of the first window */
+/** @param start start of the first window */
 export function windowDefaults(start: string): StoredDefaults {
   return { anchor: start, hasWindows: true }
 }
@@ -79,7 +79,7 @@ function read(text: string, defaults: StoredDefaults, jobId: string | undefined)
   if (spec.kind === 'cron') return { ...spec, timezone: spec.timezone ?? timezone }
   if (spec.kind === 'at' && defaults.hasWindows) {
     throw scheduleInvalid(
-      { option: 'at', value: spec.at, expected: 'cron or every', hint: 'windows need ticks that come again' },
+      { option: 'at', value: spec.at, expected: 'cron or every', hint: 'windows need ticks that repeat' },
       jobId,
     )
   }

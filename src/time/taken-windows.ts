@@ -1,14 +1,14 @@
 import { type Ticks } from './ticks.ts'
 
-/** A stretch of time that a window has already, in epoch milliseconds. */
+/** The time of an existing window, in epoch milliseconds. */
 export interface Taken {
   readonly startMs: number
   readonly endMs: number
 }
 
 /**
- * The boundaries of windows where some windows exist already: theirs, and the ticks of the schedule in what they leave free. So no
- * schedule, whatever it has become, cuts a window that exists, and what lies between two of them belongs to windows that fit. Pure.
+ * The boundaries of windows if some windows exist already: their boundaries, and the ticks of the schedule between them. So a changed
+ * schedule never cuts an existing window, and windows that fit fill the time between two of them. Pure.
  *
  * @param taken in order, without overlap
  */
@@ -28,13 +28,13 @@ export function ticksAround(ticks: Ticks, taken: readonly Taken[]): Ticks {
   }
 }
 
-/** The one whose inside an instant lies in, its ends left out. */
+/** The window that has the instant inside, its ends excluded. */
 export function takenAround(taken: readonly Taken[], at: number): Taken | undefined {
   const around = taken[lastStarting(taken, at - 1)]
   return around && around.endMs > at ? around : undefined
 }
 
-/** In order; of two that overlap, as an earlier version may have left them, the first. */
+/** Sorts the windows. If two overlap, which an earlier version may have caused, keeps the first. */
 export function inOrder(windows: readonly { readonly start: Date; readonly end: Date }[]): Taken[] {
   const taken: Taken[] = []
   for (const { start, end } of windows.toSorted((a, b) => a.start.getTime() - b.start.getTime())) {
@@ -44,7 +44,7 @@ export function inOrder(windows: readonly { readonly start: Date; readonly end: 
   return taken
 }
 
-/** The index of the last one that starts at an instant or before; -1 for none. */
+/** The index of the last window that starts at or before an instant; -1 if there is none. */
 function lastStarting(taken: readonly Taken[], at: number): number {
   let low = 0
   let high = taken.length

@@ -1,4 +1,4 @@
-/** The instants at which something fires, a strictly increasing row of epoch milliseconds. Pure. */
+/** The instants at which something fires: a strictly increasing sequence of epoch milliseconds. Pure. */
 export interface Ticks {
   /** The first tick strictly after the instant. */
   next(afterMs: number): number | undefined

@@ -1,23 +1,23 @@
 import { type Schedule } from './schedule.ts'
 import { inOrder, takenAround } from './taken-windows.ts'
 
-/** A data interval `[start, end)` in UTC: start belongs to it, end does not. */
+/** A data interval `[start, end)` in UTC: it includes start and excludes end. */
 export interface Window {
   readonly start: Date
   readonly end: Date
 }
 
-/** `[start, end)`. Without an end the timeline goes on for as long as its schedule fires. */
+/** The interval `[start, end)`. Without an end, the timeline continues as long as its schedule fires. */
 export interface TimelineBounds {
   readonly start: Date
   readonly end?: Date | undefined
 }
 
 /**
- * The windows of a job: they tile its bounds without gap or overlap. The first starts at `bounds.start`, on a tick or
- * not; every boundary inside is a tick of the schedule; the last one ends at `bounds.end`, on a tick or not. Pure.
+ * The windows of a job: they tile its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
+ * `bounds.end`, whether these are ticks or not. Every boundary between them is a tick. Pure.
  *
- * No method walks through the timeline but the generator: an instant is found in the same time wherever it lies.
+ * Only the generator walks the timeline; every other method finds an instant in the same time wherever it lies.
  */
 export class Timeline {
   readonly #schedule: Schedule
@@ -31,8 +31,8 @@ export class Timeline {
   }
 
   /**
-   * The same timeline where these windows exist already, whatever bounds they have: they stay as they are, and what they leave free is
-   * tiled around them. One that reaches over an end of the bounds is outside as a whole.
+   * The same timeline with these existing windows, whatever bounds they have. They stay as they are, and new windows tile the time between
+   * them. A window that reaches over a limit of the bounds is outside as a whole.
    */
   around(windows: readonly Window[]): Timeline {
     if (windows.length === 0) return this
@@ -45,17 +45,17 @@ export class Timeline {
     })
   }
 
-  /** The first window that starts at an instant or after it. */
+  /** The first window that starts at or after an instant. */
   firstFrom(instant: Date): Window | undefined {
     const around = this.containing(instant) ?? (instant.getTime() < this.#startMs ? this.first : undefined)
     return !around || around.start >= instant ? around : this.windowFrom(around.end)
   }
 
   /**
-   * The window that starts here. Any start inside the bounds is taken as a boundary, so that windows go on without gap
-   * or overlap from one that an earlier schedule left; {@link startingAt} is strict.
+   * The window that starts here. Accepts any start inside the bounds as a boundary, so windows continue without gap or overlap after one of
+   * an earlier schedule; {@link startingAt} is strict.
    *
-   * @returns undefined outside the bounds, and when neither a tick nor an end of the bounds follows
+   * @returns undefined outside the bounds, or if neither a tick nor the end of the bounds follows
    */
   windowFrom(start: Date): Window | undefined {
     const startMs = start.getTime()
@@ -64,30 +64,30 @@ export class Timeline {
     return endMs === Infinity ? undefined : { start: new Date(startMs), end: new Date(endMs) }
   }
 
-  /** Window after window, the first as {@link windowFrom} gives it. Endless when the timeline is. */
+  /** All windows from the one that {@link windowFrom} returns. Endless if the timeline is. */
   *windowsFrom(start: Date): Generator<Window, void, undefined> {
     for (let window = this.windowFrom(start); window; window = this.windowFrom(window.end)) yield window
   }
 
-  /** The first of all. */
+  /** The first window of the timeline. */
   get first(): Window | undefined {
     return this.windowFrom(new Date(this.#startMs))
   }
 
-  /** The newest window that is complete: `end <= now`. */
+  /** The newest complete window: `end <= now`. */
   latestBefore(now: Date): Window | undefined {
     const endMs = now.getTime() >= this.#endMs ? this.#endMs : this.#tickAtOrBefore(now)
     if (endMs <= this.#startMs) return undefined
     return { start: this.#boundaryBefore(new Date(endMs)), end: new Date(endMs) }
   }
 
-  /** The window that the instant belongs to. */
+  /** The window that contains the instant. */
   containing(instant: Date): Window | undefined {
     if (!this.#covers(instant.getTime())) return undefined
     return this.windowFrom(new Date(Math.max(this.#tickAtOrBefore(instant), this.#startMs)))
   }
 
-  /** The window that starts here; undefined when this is no boundary. */
+  /** The window that starts here; undefined if this is not a boundary. */
   startingAt(start: Date): Window | undefined {
     const startMs = start.getTime()
     if (startMs !== this.#startMs && startMs !== this.#tickAtOrBefore(start)) return undefined

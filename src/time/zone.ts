@@ -1,8 +1,8 @@
-/** A time zone's offset from UTC, and the instants at which it changes. Pure, by the ICU data of the running Node. */
+/** A time zone's offset from UTC, and the instants at which it changes. Pure, given the ICU data of the running Node. */
 export class Zone {
   static readonly #known = new Map<string, Zone>()
   readonly #format: Intl.DateTimeFormat | undefined
-  /** Offsets at the beginnings of days, as they are asked for. */
+  /** Caches the offsets at the beginnings of days. */
   readonly #offsets = new Map<number, number>()
   /** The instants of changes, by the day: schedules ask for the same few again and again. */
   readonly #changes = new Map<number, number>()
@@ -30,7 +30,7 @@ export class Zone {
     this.#format = format.resolvedOptions().timeZone === 'UTC' ? undefined : format
   }
 
-  /** Milliseconds that the zone's clocks are ahead of UTC at an instant. */
+  /** How many milliseconds the zone's clocks are ahead of UTC at an instant. */
   offsetAt(instantMs: number): number {
     if (!this.#format) return 0
     const day = Math.floor(instantMs / DAY_MS)
@@ -60,7 +60,7 @@ export class Zone {
     return undefined
   }
 
-  /** The change within a day of UTC, at its first millisecond exclusive, at that of the next inclusive. */
+  /** The change within a UTC day: after its first millisecond, up to and including the first of the next day. */
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)
     if (before === this.#offsetOfDay(day + 1)) return undefined

@@ -2,7 +2,7 @@ import { type DstRule } from './dst.ts'
 import { type Ticks } from './ticks.ts'
 import { type Zone } from './zone.ts'
 
-// MySQL's DATETIME starts at the year 1000, and croner ends at 3000.
+// MySQL's DATETIME starts at the year 1000, and croner stops at 3000.
 const FIRST_MS = Date.UTC(1000, 0, 1)
 const LAST_MS = Date.UTC(2999, 0, 1)
 
@@ -12,9 +12,9 @@ const LONGEST_SHIFT_MS = 26 * 3_600_000
 /**
  * The instants of wall-clock times in a zone.
  *
- * Between two changes of the clocks the offset is constant, and a tick is a wall-clock time minus the offset. The rule says
- * what happens at a change: behind a gap one tick stands for those that do not exist; of a span of wall-clock time that comes
- * twice, the ticks of the one or of the other are left out.
+ * The offset is constant between two clock changes, and a tick is a wall-clock time minus the offset. At a change the rule decides. After a
+ * gap, one tick may stand for the times that do not exist. If a span of wall-clock time exists twice, the rule may drop the first or the
+ * second set of ticks.
  */
 export class ZonedTicks implements Ticks {
   readonly #wall: Ticks
@@ -30,7 +30,7 @@ export class ZonedTicks implements Ticks {
 
   next(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
-    // Changes up to `behind` are dealt with.
+    // Changes up to `behind` are done.
     let behind = Math.max(afterMs, FIRST_MS - 1)
     let from = behind
     let offset = this.#zone.offsetAt(from)
@@ -47,7 +47,7 @@ export class ZonedTicks implements Ticks {
         behind = from
       } else {
         if (this.#standsForGap(change)) return change
-        // On with the offset behind the change, the change itself included.
+        // Continue with the offset after the change, the change itself included.
         from = change - 1
         behind = change
         offset = this.#zone.offsetAt(change)
@@ -76,7 +76,7 @@ export class ZonedTicks implements Ticks {
     }
   }
 
-  /** Whether this change leaves out wall-clock time in which there were ticks. */
+  /** Whether one tick at this change stands for those that the gap removed. */
   #standsForGap(change: number): boolean {
     const before = change + this.#zone.offsetAt(change - 1)
     const after = change + this.#zone.offsetAt(change)
@@ -85,7 +85,7 @@ export class ZonedTicks implements Ticks {
     return first !== undefined && first < after
   }
 
-  /** The span of wall-clock time around a tick that comes twice, when this is the time that does not count. */
+  /** The span that exists twice around a tick, if the rule drops this occurrence. */
   #leftOutAround(tick: number, offset: number): { readonly start: number; readonly end: number } | undefined {
     if (this.#rule.overlap === 'both') return undefined
     if (this.#rule.overlap === 'first') {

@@ -52,7 +52,7 @@ it('hangs the phase of a rate on the first window, and refuses a single instant 
   })
   const error = thrown(() => storedSchedule('{"kind":"at","at":"2027-01-01T00:00:00Z"}', defaults, 'report'))
   expect(error.message).toBe(
-    'job "report": at is "2027-01-01T00:00:00Z"; expected cron or every; windows need ticks that come again',
+    'job "report": at is "2027-01-01T00:00:00Z"; expected cron or every; windows need ticks that repeat',
   )
 })
 
