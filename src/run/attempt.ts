@@ -1,14 +1,14 @@
 import { PikoError } from '../errors.ts'
 import { type RunError, runError, type Transition } from './run.ts'
 
-/** How an attempt without success ended: `interrupted` by the stop of its node, `lost` with its node. */
+/** How an unsuccessful attempt ended: the stop of its node made it `interrupted`, the death of its node made it `lost`. */
 export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' | 'lost'
 
 export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout', 'cancelled', 'interrupted', 'lost']
 
 /** One try of a run. */
 export interface Attempt {
-  /** Counts from 1 anew after a replay; an attempt that a stop or a lost node ended shares its number with the next. */
+  /** Starts at 1 again after a replay. An attempt ended by a stop or a lost node shares its number with the next one. */
   readonly attempt: number
   /** Grows from one attempt to the next. */
   readonly fence: number
@@ -19,7 +19,7 @@ export interface Attempt {
   readonly error: RunError | undefined
 }
 
-/** What a transition says of the attempt that it ends. */
+/** The outcome of the attempt that a transition ends. */
 export function attemptOutcome(transition: Exclude<Transition, { to: 'succeeded' }>): AttemptOutcome {
   switch (transition.to) {
     case 'cancelled':
@@ -31,24 +31,24 @@ export function attemptOutcome(transition: Exclude<Transition, { to: 'succeeded'
   }
 }
 
-/** A timeout is known by its error. */
+/** Only the error distinguishes a timeout from another failure. */
 export function failure(error: RunError | undefined): 'failed' | 'timeout' {
   return error?.name === 'PikoError' && error.code === 'RUN_TIMEOUT' ? 'timeout' : 'failed'
 }
 
-/** The reason of a run that somebody cancelled: of its signal, and of its row. */
+/** The abort reason of a cancelled run, and the error in its row. */
 export function runCancelled(runId?: number): PikoError {
   return new PikoError('RUN_CANCELLED', `${runId === undefined ? 'the run' : `run ${runId}`} was cancelled`, {
     ...(runId !== undefined && { details: { runId } }),
   })
 }
 
-/** The same as a row keeps it: the stack of whoever asked explains nothing. */
+/** The error to store. It has no stack: the caller's stack explains nothing. */
 export function cancelledError(): RunError {
   return withoutStack(runCancelled())
 }
 
-/** What is kept of a run whose nodes died under it too often. */
+/** The error stored for a run whose node died too often while it ran. */
 export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(

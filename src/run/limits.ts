@@ -2,7 +2,7 @@ import { describe } from '../errors.ts'
 import { MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 
-/** What the key of a limit is made from: a run before it starts. */
+/** The input for the key of a limit: a run that has not started. */
 export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
@@ -10,28 +10,25 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
   readonly window: W
 }
 
-/**
- * What a limit is counted by: runs with the same text share it. A run without one (`undefined`) is not limited.
- * At most 128 characters.
- */
+/** Gives the key of a limit: runs with the same key share it. A run without a key (`undefined`) is not limited. At most 128 characters. */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
 
-/** Runs of a job under way at once, over all nodes. */
+/** How many runs of a job may run at the same time, over all nodes. */
 export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly limit: number
   readonly key: KeyOf<C, W>
 }
 
-/** Attempts that begin within a length of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+/** How many attempts may begin within a length of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
 export type Rate = `${number}/${string}`
 
-/** The same with a key: each has the rate for itself. */
+/** A rate with a key: each key has the full rate. */
 export interface KeyedRate<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly rate: Rate
   readonly key?: KeyOf<C, W>
 }
 
-/** What a claim goes by. */
+/** The limits that a claim respects. */
 export interface AdmissionLimits {
   /** Of the job as a whole: `concurrency`, and 1 where runs must not overlap. */
   readonly concurrency?: number | undefined
@@ -53,9 +50,9 @@ const RATE_FORM = 'a count and a length of time, such as "100/m", "5/s" or "50/1
 const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
 
 /**
- * The rate of a text such as `'100/m'` or `'50/10s'`.
+ * Reads a rate such as `'100/m'` or `'50/10s'`.
  *
- * @returns undefined, with what was expected, for a text that is none
+ * @returns the problem, with what was expected, if the text is not a rate
  */
 export function parseRate(text: unknown): RateLimit | { readonly problem: string } {
   const [, limit, amount = '1', unit = ''] = (typeof text === 'string' && RATE.exec(text)) || []

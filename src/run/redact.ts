@@ -1,4 +1,4 @@
-/** Stands where a secret was. */
+/** Replaces a secret. */
 export const HIDDEN = '[redacted]'
 
 const SECRET_NAME =
@@ -14,9 +14,9 @@ export function isSecretKey(key: string): boolean {
   )
 }
 
-// Quantifiers are bounded and the scheme is not matched: a long line without spaces must not cost quadratic time.
-// `host:3306/path` is no credential, so a port that ends the authority is left alone; and `user:password@host` is how
-// help texts show the place of one.
+// Quantifiers are bounded and the scheme is not matched: a long line without spaces must not cost quadratic time. A port that ends the
+// authority is left alone, because `host:3306/path` is no credential. So is `user:password@host`: help texts write the placeholder like
+// that.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
@@ -27,7 +27,7 @@ const QUERY_SECRET =
 const KEY =
   /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(\\{0,15}["'`]|)[ \t]{0,4}(?:[:=]|=>)[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
-/** Their values have spaces and signs of their own. */
+/** The value reaches to the end of the line: it may contain spaces and punctuation. */
 const WHOLE_LINE = /^(?:authorization|cookie)/i
 
 /**
@@ -53,7 +53,7 @@ function hideValues(text: string, key: RegExp): string {
     const [open, end] = valueOf(text, start, WHOLE_LINE.test(match[0]))
     if (end === open || text.startsWith(HIDDEN, open)) continue
     if (open === start && isProse(text, match, text.slice(open, end))) continue
-    // JSON must stay JSON: a number that stands without quotes gets those of its key.
+    // JSON must stay valid: the replacement of an unquoted number takes the quotes of its key.
     const quotes = open === start ? (match[1] ?? '') : ''
     shown += text.slice(from, open) + quotes + HIDDEN + quotes
     from = end
@@ -62,13 +62,15 @@ function hideValues(text: string, key: RegExp): string {
 }
 
 const PROSE_KEY = /^(token|password)[ \t]{0,4}:[ \t]/i
-/** A dictionary's word, or a sign: what a parser stumbled over. */
+/** A plain word or a sign, as a parser reports it after `unexpected token:`. */
 const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
 
-/** `unexpected token: SELECT`, and what servers say of a refused login: `(using password: YES)`. A password may be a word. */
+/**
+ * Matches `unexpected token: SELECT`, and a server's text about a refused login: `(using password: YES)`. A password may be a plain word.
+ */
 function isProse(text: string, match: RegExpExecArray, value: string): boolean {
   const key = PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
-  // Of a longer name, such as access_token, it is a value.
+  // In a longer name, such as access_token, the value is a secret.
   if (key === undefined || /[\w-]/.test(text.charAt(match.index - 1))) return false
   return key === 'token' ? PROSE_TOKEN.test(value) : value === 'YES' || value === 'NO'
 }

@@ -3,12 +3,12 @@ import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
-/** Known by a mark and not by its class: a job's module may have another copy of this package. */
+/** A mark instead of `instanceof`: a job's module may load another copy of this package. */
 const NO_RETRY = Symbol.for('piko.noRetry')
 const RETRY_AT = Symbol.for('piko.retryAt')
 
 /**
- * Thrown by a handler whose failure another attempt can't mend: the run fails at once, whatever its job's `retry` says.
+ * Throw it from a handler if another attempt can't help: the run fails immediately, whatever the job's `retry` says.
  *
  * @example
  * if (response.status === 404) throw new NoRetryError(`order ${id} does not exist`)
@@ -22,12 +22,12 @@ export class NoRetryError extends Error {
   }
 }
 
-/** When the next attempt may begin: at an instant, or this time after the end of the one before. */
+/** When the next attempt may begin: at an instant, or this long after the previous attempt ends. */
 export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
 
 /**
- * Thrown by a handler that knows when trying again makes sense. The time replaces the back-off and its cap; the attempt
- * counts, so the retries of the job's `retry` still end. An instant that has passed says nothing: the back-off applies.
+ * Throw it from a handler that knows when to try again. The time replaces the back-off and its cap. The attempt still counts against the
+ * limit of the job's `retry`. The back-off applies if the instant has passed.
  *
  * @example
  * if (response.status === 429) throw RetryLaterError.fromHeader(response.headers.get('retry-after'), 'rate limited')
@@ -48,8 +48,8 @@ export class RetryLaterError extends Error {
   }
 
   /**
-   * From an HTTP `Retry-After`: whole seconds, or a date in one of HTTP's three forms (RFC 9110, section 10.2.3). Without one, with
-   * anything else, and with a date that has passed, the next attempt begins after `otherwise`.
+   * Reads an HTTP `Retry-After`: whole seconds, or a date in one of HTTP's three forms (RFC 9110, section 10.2.3). The next attempt begins
+   * after `otherwise` if the header is missing, invalid, or a date that has passed.
    *
    * @param otherwise default: the back-off of the job
    */
@@ -63,12 +63,12 @@ export class RetryLaterError extends Error {
   }
 }
 
-/** Whether an error, or one that caused it, says that another attempt can't help. */
+/** Whether an error, or one of its causes, says that another attempt can't help. */
 export function forbidsRetry(error: unknown): boolean {
   return chainOf(error).some((link) => propertyOf(link, NO_RETRY) === true)
 }
 
-/** When an error, or one that caused it, wants the next attempt. */
+/** The time that an error, or one of its causes, asks for the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {
     const timing = timingIn(propertyOf(link, RETRY_AT))
@@ -77,7 +77,7 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** The mark may be of another version of this package, or made by hand: only what the database can keep is taken. */
+/** Another version of this package, or code without it, may have made the mark. Takes only what the database can store. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
@@ -85,12 +85,12 @@ function timingIn(mark: unknown): RetryTiming | undefined {
   return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
-/** More digits are no delay: some servers send the time since 1970. */
+/** A longer number is no delay: some servers send the time since 1970. */
 const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
   if (!('at' in time)) return { afterMs: cappedDurationMs(time.after, 'after of a RetryLaterError', MAX_STORED_MS) }
-  // A server's answer may be too far away for a database, and must not replace the handler's error by another.
+  // A server may send an instant that no database can store. It must not replace the handler's error with another.
   const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
   const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)
   return at > new Date() ? { at } : undefined

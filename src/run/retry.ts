@@ -1,7 +1,7 @@
 /**
  * Milliseconds until the next attempt, or undefined to give up.
  *
- * With jitter the delay is drawn evenly from [half, whole] ("equal jitter": it spreads a herd and still backs off).
+ * Jitter draws the delay evenly from [half, whole]. This "equal jitter" spreads simultaneous retries and still backs off.
  *
  * @param attempt the attempt that failed, 1 for the first
  * @param random in [0, 1)

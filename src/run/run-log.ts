@@ -4,15 +4,15 @@ export type RunLogLevel = (typeof RUN_LOG_LEVELS)[number]
 
 /** One line that a handler logged through `ctx.log`. */
 export interface RunLogLine {
-  /** Grows from line to line. */
+  /** Increases with each line. */
   readonly id: number
   readonly runId: number
-  /** Of the claim that logged it: a run that was taken from a node may have lines of both. */
+  /** The fence of the claim that logged it. A run that moved to another node may have lines of both claims. */
   readonly fence: number
   readonly attempt: number
   readonly at: Date
   readonly level: RunLogLevel
   readonly message: string
-  /** What was logged beside the message, without secrets. */
+  /** The fields logged with the message, secrets redacted. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
 }

@@ -4,7 +4,7 @@ import { redactText } from './redact.ts'
 import { retryDelayMs, type RetryPolicy } from './retry.ts'
 import { type RetryTiming } from './retry-errors.ts'
 
-/** `docs/lifecycle.md` has the diagram. */
+/** The diagram is in `docs/lifecycle.md`. */
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
 
 /** Why a run exists. */
@@ -38,9 +38,9 @@ export interface Run {
   readonly runAt: Date
   readonly tick: Date | undefined
   readonly window: Window | undefined
-  /** The backfill that asked for it. */
+  /** The backfill that requested it. */
   readonly backfillId: number | undefined
-  /** Attempts begun; an attempt that a shutdown or a lost node ended is taken back. */
+  /** Attempts begun, without those that a shutdown or a lost node ended. */
   readonly attempt: number
   readonly nodeId: string | undefined
   readonly fence: number
@@ -55,21 +55,21 @@ export interface Run {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
-  /** When somebody asked to cancel it. A run that came to another end first has it too. */
+  /** When cancellation was requested. Also set if the run reached another end first. */
   readonly cancelRequestedAt: Date | undefined
 }
 
-/** A place within the rate of a job: the handler may begin while it is open. */
+/** A place within the rate of a job. The handler may begin only from `opensAt` to `closesAt`. */
 export interface RatePlace {
-  /** Empty for a job as a whole. */
+  /** Empty if the rate applies to the whole job. */
   readonly key: string
-  /** When it is counted, on the database's clock. */
+  /** The time at which the rate counts it, on the database's clock. */
   readonly at: number
   /** The handler may not begin before this, on the node's monotonic clock. */
   readonly opensAt: number
-  /** Nor after this. */
+  /** The handler may not begin after this. */
   readonly closesAt: number
-  /** A handler that is in its first turn still at this time has to be counted later. */
+  /** The rate counts a handler later if its first synchronous part still runs at this time. */
   readonly overAt: number
 }
 
@@ -87,7 +87,7 @@ export interface Claim {
   readonly input: unknown
   readonly concurrencyKey?: string | undefined
   readonly backfillId?: number | undefined
-  /** For a run that a rate limits. */
+  /** Set if a rate limits the run. */
   readonly place?: RatePlace | undefined
 }
 
@@ -95,7 +95,7 @@ export interface Claim {
 export type Outcome =
   | { readonly kind: 'success'; readonly output?: unknown }
   /**
-   * `isPermanent`: trying again can't help, such as a config that its schema refuses. `retry`: when the handler wants the next
+   * `isPermanent`: another attempt can't help, for example because the schema rejects the config. `retry`: when the handler wants the next
    * attempt.
    */
   | {
@@ -103,21 +103,21 @@ export type Outcome =
       readonly error: Error
       readonly isPermanent?: boolean | undefined
       readonly retry?: RetryTiming | undefined
-      /** What the job's `retryIf` threw when it was asked about the error. */
+      /** The error that the job's `retryIf` threw. */
       readonly adviceError?: Error | undefined
     }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /**
-   * The process shuts down, or the run had no turn: not the handler's failure. `at`: its handler was not called, and the run keeps this
+   * The process shut down, or the run got no turn, so the handler did not fail. `at`: the handler was not called, and the run keeps this
    * time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
 
-/** What is written about it. */
+/** The change that Piko stores for an outcome. */
 export type Transition =
   | { readonly to: 'succeeded'; readonly output?: unknown }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false` takes the attempt back. `at` goes before `delayMs`. */
+  /** `counted: false` takes the attempt back. `at` takes precedence over `delayMs`. */
   | {
       readonly to: 'queued'
       readonly delayMs: number
@@ -127,7 +127,7 @@ export type Transition =
     }
 
 /**
- * The one place that decides what an outcome leads to. Pure.
+ * The only place that decides which transition follows an outcome. Pure.
  *
  * @param run    the attempt that ended
  * @param random in [0, 1), for the jitter
@@ -159,13 +159,10 @@ export function settle(
 
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
-/** Secrets are hidden before a text is cut: half a connection string is no longer known for one. */
+/** Redact before truncating: a truncated connection string no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 
-/**
- * What is kept of an error, without secrets and cut to what a row should hold. The chain of causes is part of the stack
- * text.
- */
+/** The error to store, without secrets and truncated to what a row should hold. The stack text includes the chain of causes. */
 export function runError(error: Error): RunError {
   const { name, code, stack, cause } = readError(error)
   return {
@@ -176,7 +173,7 @@ export function runError(error: Error): RunError {
   }
 }
 
-/** Both are kept: why the run failed, and why it was not tried again. */
+/** Keeps both errors: why the run failed, and why it was not tried again. */
 function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
   if (!adviceError) return error
   const advice = runError(adviceError)
