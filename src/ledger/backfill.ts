@@ -1,4 +1,4 @@
-/** `paused` and `cancelling`: none of its runs starts. The last three are its ends. */
+/** No run of a `paused` or `cancelling` backfill starts. The last three states are final. */
 export type BackfillState = 'running' | 'paused' | 'cancelling' | 'cancelled' | 'succeeded' | 'failed'
 
 export const BACKFILL_STATES: readonly BackfillState[] = [
