@@ -3,7 +3,7 @@ import { describe } from '../errors.ts'
 
 export type JsonPath = readonly (string | number)[]
 
-/** A place in a value, and what is to be said about it. */
+/** A place in a value, and a remark about it. */
 export interface JsonRemark {
   readonly path: JsonPath
   readonly text: string
@@ -12,27 +12,27 @@ export interface JsonRemark {
 /** A value as it comes back from its JSON text. */
 export interface JsonCopy {
   readonly value: unknown
-  /** What JSON would lose or replace; the copy lacks it. */
+  /** Places that JSON would lose or replace; the copy lacks them. */
   readonly problems: readonly JsonRemark[]
-  /** Objects that chose their own JSON (`toJSON`): a `Date` is a text in the copy. The text names the kind of object. */
+  /** Objects with their own JSON (`toJSON`): a `Date` is a text in the copy. The text names the kind of object. */
   readonly converted: readonly JsonRemark[]
 }
 
-/** Readers of JSON and schemas call themselves once per level. */
+/** JSON parsers and schemas recurse once per level. */
 const MAX_DEPTH = 500
 const MAX_PROBLEMS = 20
 const MAX_CONVERTED = 1_000
-/** The shortest element takes a digit and a comma. */
+/** The shortest list element is a digit and a comma. */
 const MIN_ELEMENT_BYTES = 2
 
 const LEFT_OUT = Symbol('left out')
 
 /**
- * Copies a value as `JSON.parse(JSON.stringify(value))` does, but says what that would lose without a word: `NaN` and `undefined` in a
- * list become null, a `Map` becomes `{}`. Each property is read once, so a getter can't answer differently later. Properties that are
- * undefined are left out, as in JSON. Never throws.
+ * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what that would lose silently: `NaN` and `undefined` in a list
+ * become null, a `Map` becomes `{}`. Reads each property once, so a getter can't answer differently later. Leaves out properties that are
+ * undefined, as JSON does. Never throws.
  *
- * @param maxBytes lists that can't fit are not looked through
+ * @param maxBytes lists too large for this are not read
  */
 export function jsonCopy(value: unknown, maxBytes = Infinity): JsonCopy {
   const copier = new Copier(maxBytes)
@@ -73,7 +73,7 @@ class Copier {
     }
   }
 
-  /** Getters, proxies and `toJSON` are code of others. */
+  /** Getters, proxies and `toJSON` are foreign code. */
   #guarded(value: object | bigint, key: string): unknown {
     const depth = this.#path.length
     const above = this.#above.length
@@ -101,7 +101,8 @@ class Copier {
     if (typeof value === 'bigint') return this.#refuse(`is the BigInt ${value}, which JSON can't hold: pass it as text`)
     if (typeof value === 'function') return this.#refuse('is a function, which JSON leaves out')
     if (types.isBoxedPrimitive(value)) return this.copy(value.valueOf(), '')
-    if (this.#above.includes(value)) return this.#refuse('refers to an object that contains it, which JSON can not')
+    if (this.#above.includes(value))
+      return this.#refuse("refers to an object that contains it, which JSON can't represent")
     if (this.#above.length >= MAX_DEPTH) return this.#refuse(`is nested deeper than ${MAX_DEPTH} levels`)
     const opaque = opaqueKind(value)
     if (opaque !== undefined) return this.#refuse(opaque)
@@ -152,12 +153,12 @@ class Copier {
     }
     const copied = this.copy(value, String(key))
     if (copied === LEFT_OUT) return LEFT_OUT
-    // An object that is reached on many ways is many objects in JSON.
+    // JSON repeats an object at each place that refers to it.
     this.#minBytes += MIN_ELEMENT_BYTES
     return this.#minBytes > this.#maxBytes ? this.#tooLarge() : copied
   }
 
-  /** Where JSON needs a value: one that it would leave out is refused, unless the reason is known. */
+  /** JSON needs a value here: refuses one that it would leave out, unless the reason is already reported. */
   #needed(copy: () => unknown): unknown {
     const { length } = this.problems
     const copied = copy()
@@ -189,7 +190,7 @@ class Copier {
   }
 }
 
-/** `__proto__` is a key like others in JSON. */
+/** In JSON, `__proto__` is an ordinary key. */
 function define(record: Record<string, unknown>, key: string, value: unknown): void {
   if (key !== '__proto__') record[key] = value
   else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
@@ -207,7 +208,7 @@ function opaqueKind(value: object): string | undefined {
   return undefined
 }
 
-/** Of this realm or another. */
+/** Whether it is a plain object, of this realm or another. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
@@ -228,7 +229,7 @@ function reasonOf(error: unknown): string {
 
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
-/** A path as it is written in code: `config.pages[3].first`. */
+/** A path as code writes it: `config.pages[3].first`. */
 export function pathText(root: string, path: readonly PropertyKey[]): string {
   const steps = path.map((key) => {
     if (typeof key === 'number') return `[${key}]`

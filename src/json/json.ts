@@ -1,16 +1,16 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** What the column holds. */
+/** The limit of the column. */
 export const MAX_CONFIG_BYTES = 60_000
-/** Of an input or an output; less on a server that takes only small statements. */
+/** The limit for an input or an output; less on a server that accepts only small statements. */
 export const MAX_VALUE_BYTES = 1_000_000
 
 /**
- * JSON text of a value that a row keeps; undefined becomes null.
+ * The JSON text that a row stores for a value; undefined becomes null.
  *
  * @param what names the value in the error
- * @param mostBytes of the text in UTF-8
- * @throws PikoError `USAGE` for a value that JSON can't hold, or one that is too large
+ * @param mostBytes limit for the text in UTF-8
+ * @throws PikoError `USAGE` if JSON can't hold the value, or it is too large
  */
 export function toJson(value: unknown, what: string, mostBytes = Infinity): string | null {
   if (value === undefined) return null
@@ -21,7 +21,7 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
     throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`, { cause })
   }
   if (text === undefined) throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`)
-  // A character takes 3 bytes at most: most texts need no count.
+  // A character takes at most 3 bytes, so most texts need no exact count.
   if (text.length * 3 > mostBytes && Buffer.byteLength(text) > mostBytes) {
     throw new PikoError(
       'USAGE',
@@ -32,8 +32,8 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
 }
 
 /**
- * The value of a stored text. One that people wrote into a row by hand and that is no JSON is returned as it is: it must
- * not keep the rows around it from being read.
+ * The value of a stored text. Returns text that is not JSON as it is: people may have typed it into the row, and the rows around it must
+ * stay readable.
  */
 export function fromJson(text: string | null): unknown {
   if (text === null) return undefined

@@ -1,26 +1,26 @@
 import { types } from 'node:util'
 
-/** Values within a value, itself included. */
+/** Limit for the number of values in a value, itself included. */
 const MAX_VALUES = 200
 const MAX_DEPTH = 20
-/** `\u001f` is the longest that JSON makes of a character. */
+/** The longest JSON for one character is an escape such as `\u001f`. */
 const MAX_BYTES_PER_CHARACTER = 6
-/** A number, or a word, with what stands around it. */
+/** A number or a word, with its punctuation. */
 const MAX_BYTES_PER_VALUE = 30
 
 const UNUSUAL = new Error('not a small plain value')
 
 /**
- * Copies a small value that is plain JSON: objects and lists of texts, finite numbers, booleans and null. It costs a fraction of
- * `jsonCopy`, which looks closer at all others and says what is wrong with them.
+ * Copies a small value of plain JSON: objects and lists of texts, finite numbers, booleans and null. It costs a fraction of `jsonCopy`,
+ * which examines all other values and reports their problems.
  *
- * @returns undefined for anything else, and for what may take more than `maxBytes` of JSON
+ * @returns undefined for any other value, and for one that may exceed `maxBytes` of JSON
  */
 export function smallCopy(value: unknown, maxBytes: number): unknown {
   try {
     return new SmallCopier(maxBytes).copy(value, 0)
   } catch {
-    return undefined // Also what a getter throws: it is called again where it can be named.
+    return undefined // This also catches errors of getters: `jsonCopy` calls the getter again and can name it.
   }
 }
 

@@ -2,21 +2,21 @@ import { type ErrorCode, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from './json-copy.ts'
 import { smallCopy } from './small-copy.ts'
 
-/** A value that a run is to carry, and who asked for it. */
+/** Describes a value to store with a run. */
 export interface Storing {
   readonly jobId: string
   /** `config`, `input` or `output`. */
   readonly what: string
-  /** Of its JSON text in UTF-8. */
+  /** Limit for its JSON text in UTF-8. */
   readonly maxBytes: number
   /** Default `'USAGE'`. */
   readonly code?: ErrorCode
 }
 
 /**
- * What the database will hand back for a value; undefined stays undefined.
+ * The value that the database will return for this one; undefined stays undefined.
  *
- * @throws PikoError with every place that JSON would lose or replace, or for a value that is too large
+ * @throws PikoError naming every place that JSON would lose or replace, or if the value is too large
  */
 export function storable(value: unknown, storing: Storing): unknown {
   if (value === undefined) return undefined
@@ -32,7 +32,7 @@ export function storable(value: unknown, storing: Storing): unknown {
   return copy.value
 }
 
-/** What the database will hand back of what a handler returned. @throws PikoError `USAGE` */
+/** The value that the database will return for a handler's output. @throws PikoError `USAGE` */
 export function storableOutput(value: unknown, jobId: string, maxBytes: number): unknown {
   return storable(value, { jobId, what: 'output', maxBytes })
 }
@@ -43,7 +43,7 @@ export function unstorable({ jobId, what, code = 'USAGE' }: Storing, problems: r
   })
 }
 
-/** @throws PikoError for a value whose JSON is too large */
+/** @throws PikoError if the value's JSON is too large */
 export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAGE' }: Storing): void {
   const bytes = bytesOf(value, maxBytes)
   if (bytes <= maxBytes) return
@@ -54,7 +54,7 @@ export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAG
   )
 }
 
-/** A character takes 3 bytes at most: most texts need no count. */
+/** A character takes at most 3 bytes, so most texts need no exact count. */
 function bytesOf(value: unknown, maxBytes: number): number {
   const text = JSON.stringify(value)
   return text.length * 3 > maxBytes ? Buffer.byteLength(text) : text.length

@@ -114,7 +114,7 @@ describe('jsonCopy', () => {
       '$.hidden is a Hidden, of which JSON keeps nothing',
       '$.pattern is a RegExp, of which JSON keeps nothing: pass its source',
       '$.promise is a Promise, of which JSON keeps nothing: await it',
-      '$.loop.self.again refers to an object that contains it, which JSON can not',
+      "$.loop.self.again refers to an object that contains it, which JSON can't represent",
       "$.thrower.price can't be read: no price",
     ])
   })
