@@ -1,9 +1,9 @@
 import { type OffloadOptions, OffloadPool } from './offload-pool.ts'
 
 /**
- * The process's pool. It is the one global of the package: an `offload()` handle is declared at module level, before there
- * is an app that could own a pool, and processors belong to the process, not to an app. It holds no thread until the first
- * call. Two apps in one process share it, and an app that stops closes it for both; the other's next call opens it again.
+ * The process's pool, and the only global of the package. An `offload()` handle is declared at module level, before an app exists that
+ * could own a pool. Processors belong to the process, not to an app. The pool starts no thread before the first call. Two apps in one
+ * process share it: an app that stops closes it for both, and the other's next call opens it again.
  */
 export const defaultPool = new OffloadPool()
 

@@ -5,7 +5,7 @@ import { describe, ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '.
 export type TransferredError =
   | {
       readonly kind: 'error'
-      /** The nearest built-in class, which is what the other side can rebuild. */
+      /** The nearest built-in class, which the other side can rebuild. */
       readonly base: string
       readonly name: string
       readonly message: string
@@ -20,7 +20,7 @@ export type TransferredError =
 
 type ErrorData = Extract<TransferredError, { kind: 'error' }>
 
-/** Causes and parts nested deeper than this are left behind; so is an error that contains itself. */
+/** Drops causes and parts nested deeper than this, and an error that contains itself. */
 const DEEPEST = 16
 const MAX_PROPS = 50
 
@@ -36,16 +36,16 @@ const BASES: Readonly<Record<string, new (message: string) => Error>> = {
 const OWN_FIELDS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors'])
 
 /**
- * Turns what was thrown into data: name, message, stack, code, causes, the parts of an `AggregateError` and those own
- * enumerable properties that can be cloned.
+ * Turns a thrown value into data: name, message, stack, code, causes, the parts of an `AggregateError`, and own enumerable properties that
+ * can be cloned.
  */
 export function serialiseError(thrown: unknown): TransferredError {
   return serialise(thrown, [])
 }
 
 /**
- * The other direction. A `PikoError` and the built-in classes come back as such; an error of any other class comes back
- * as its nearest built-in class with the same `name`. What was no `Error` comes back as it was thrown.
+ * Turns the data back into a thrown value. `PikoError` and the built-in classes keep their class. An error of any other class becomes its
+ * nearest built-in class with the same `name`. A value that was not an `Error` stays as it was.
  */
 export function reviveError(data: TransferredError): unknown {
   if (data.kind === 'value') return data.value
@@ -88,7 +88,7 @@ function baseOf(error: Error): string {
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
   const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
-  // An error of another realm is an instance of none of them, and has the same names.
+  // An error of another realm matches none of them by `instanceof`, but has the same names.
   const name = propertyOf(error, 'name')
   return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }
@@ -127,7 +127,7 @@ function cloneable(value: unknown): boolean {
   }
 }
 
-/** Sets an own property that does not show up when the error is printed or spread, as the engine's own do not. */
+/** Sets a non-enumerable own property, as the engine does: it does not appear when the error is printed or spread. */
 function hide(error: Error, key: 'name' | 'stack' | 'cause', value: unknown): void {
   Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false })
 }

@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, PikoError } from '../errors.ts'
 
-/** What stands in for a missing file, best first: TypeScript and what it compiles to, in both directions. */
+/** Replacements for a missing file, best first: TypeScript and its compiled form, in both directions. */
 const STAND_INS: Readonly<Record<string, readonly string[]>> = {
   '.ts': ['.js', '.mjs', '.mts', '.cjs', '.cts'],
   '.mts': ['.mjs', '.js', '.ts'],
@@ -19,7 +19,7 @@ const NEXT_STEP = "name it as new URL('./parse.ts', import.meta.url)"
 /**
  * The module's URL as a `file:` URL.
  *
- * @throws PikoError `OFFLOAD_FAILED` when it is anything else
+ * @throws PikoError `OFFLOAD_FAILED` if it is any other URL
  */
 export function moduleUrl(module: URL | string): URL {
   const url = URL.parse(String(module))
@@ -32,8 +32,8 @@ export function moduleUrl(module: URL | string): URL {
 }
 
 /**
- * The file to load: the one named, else its compiled or its source form. One spelling thus serves development, where
- * `parse.ts` is there, and the built package, where only `parse.js` is.
+ * The file to load: the given one, otherwise its compiled or source form. So one spelling works in development, which has `parse.ts`, and
+ * in the built package, which has only `parse.js`.
  *
  * @throws PikoError `OFFLOAD_FAILED` with the paths that were tried
  */

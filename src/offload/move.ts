@@ -1,12 +1,12 @@
 import { type Transferable } from 'node:worker_threads'
 
-// Registered, so that a worker module may take `move` from another copy of this package.
+// A registered symbol, so that a worker module may use `move` of another copy of this package.
 const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never
 
-/** What can change its thread instead of being copied: a buffer, by itself or as a view of it, or a port. */
+/** A value that can change threads instead of being copied: a buffer, a view of one, or a port. */
 export type Movable = Transferable | ArrayBufferView
 
-/** A result whose `transfer` list goes to the caller without a copy. */
+/** A result whose `transfer` list reaches the caller without a copy. */
 export interface Moved<T> {
   readonly [MOVED]: true
   readonly value: T
@@ -14,9 +14,9 @@ export interface Moved<T> {
 }
 
 /**
- * Returned by an offloaded function: hands the buffers in `transfer` over instead of copying them.
+ * Return it from an offloaded function to hand over the buffers in `transfer` instead of copying them.
  *
- * The caller receives `value` itself. `transfer` defaults to the value, which then has to be movable.
+ * The caller receives `value` itself. `transfer` defaults to the value, which must then be movable.
  *
  * @example
  * export function column(rows: readonly Row[]) {
@@ -34,10 +34,10 @@ export function isMoved(result: unknown): result is Moved<unknown> {
   return typeof result === 'object' && result !== null && MOVED in result
 }
 
-/** A list for `postMessage`: views stand for their buffers, and each buffer is named once. */
+/** A list for `postMessage`: replaces views with their buffers, and lists each buffer once. */
 export function transferList(movables: readonly Movable[]): Transferable[] {
   return [...new Set(movables.map((movable) => (ArrayBuffer.isView(movable) ? bufferOf(movable) : movable)))]
 }
 
-// A view of shared memory is refused by `postMessage`, which says so itself.
+// `postMessage` refuses a view of shared memory with its own error.
 const bufferOf = (view: ArrayBufferView): Transferable => view.buffer as ArrayBuffer

@@ -1,7 +1,7 @@
 import { type Transferable } from 'node:worker_threads'
 import { type OffloadReply, type OffloadTask } from './worker.ts'
 
-/** What piscina needs of a signal. A real one takes longer to make than all else that is done here for a call. */
+/** The part of a signal that piscina needs. To create a real one takes longer than the rest of the work for a call. */
 class CallSignal {
   aborted = false
   reason: unknown
@@ -11,12 +11,12 @@ class CallSignal {
     this.#listener = listener
   }
 
-  /** By its types. */
+  /** For piscina's types. */
   off(name: 'abort', listener: () => void): void {
     this.removeListener(name, listener)
   }
 
-  /** By what it calls. */
+  /** For piscina's calls. */
   removeListener(_name: 'abort', listener: () => void): void {
     if (this.#listener === listener) this.#listener = undefined
   }
@@ -29,12 +29,12 @@ class CallSignal {
   }
 }
 
-/** One call on its way through a pool: what to do, how to end it, and the promise that its caller holds. */
+/** One call in a pool: its task, the way to end it, and the promise of its caller. */
 export class OffloadCall {
   readonly task: OffloadTask
   readonly transfer: readonly Transferable[]
   readonly settled: Promise<OffloadReply>
-  /** Aborts when the call is ended; its thread listens. */
+  /** Aborts when the call is ended; the call's thread listens. */
   readonly signal = new CallSignal()
   #settle!: { readonly resolve: (reply: OffloadReply) => void; readonly reject: (error: unknown) => void }
 

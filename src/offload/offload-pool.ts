@@ -7,24 +7,24 @@ import { type OffloadStats, ThreadPool, type ThreadPoolOptions } from './thread-
 import { type OffloadReply, type OffloadTask } from './worker.ts'
 
 export interface OffloadOptions {
-  /** Calls that run at once, each in a thread of its own. Default: the processors available less one, at least 1. */
+  /** Calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1. */
   readonly threads?: number
-  /** A thread that has had no call for this long ends; the next call starts one (tens of ms). Default 60,000. */
+  /** A thread ends after this long without a call; the next call starts one (tens of ms). Default 60,000. */
   readonly idleTimeoutMs?: number
   /** Memory limits of each thread; a thread that exceeds them ends and its call fails. Default: Node's. */
   readonly resourceLimits?: ResourceLimits
 }
 
 /**
- * Threads that open with the first call and may open again after they were closed.
+ * Threads that start with the first call, and may start again after a close.
  *
- * *Closed* until a call comes, then *open*, then *closing* until the calls under way have ended, then *closed* again.
- * While it is closing, calls are refused.
+ * *Closed* until the first call, then *open*, then *closing* until the running calls have ended, then *closed* again. While closing, the
+ * pool refuses calls.
  */
 export class OffloadPool {
   #options: ThreadPoolOptions
   #threads: ThreadPool | undefined
-  /** Pools of an earlier configuration that still have calls under way. */
+  /** Pools of an earlier configuration whose calls still run. */
   readonly #retired = new Set<ThreadPool>()
 
   /** @throws PikoError `SETTINGS_INVALID` */
@@ -33,8 +33,8 @@ export class OffloadPool {
   }
 
   /**
-   * Replaces all options; what is not named gets its default. Calls made from now on run by them, calls already made keep
-   * their threads, so for a moment there may be more threads than either configuration allows.
+   * Replaces all options; a missing one gets its default. Later calls use the new options and earlier calls keep their threads. For a
+   * moment there may be more threads than either configuration allows.
    *
    * @throws PikoError `SETTINGS_INVALID`
    */
@@ -67,10 +67,10 @@ export class OffloadPool {
   }
 
   /**
-   * Waits for the calls under way, then ends the threads; a call after that opens the pool again. May be called again
-   * while it waits, with a signal that is more impatient.
+   * Waits for the running calls, then ends the threads; a later call opens the pool again. May be called again while it waits, with a
+   * signal that aborts earlier.
    *
-   * @param signal when it aborts, the calls under way are ended at once and reject with its reason
+   * @param signal its abort immediately ends the running calls, which reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     const open = this.#threads
@@ -80,7 +80,7 @@ export class OffloadPool {
   }
 }
 
-// Measured on Node 24: at 2 MB the start of a thread aborts the whole process, at 4 MB it does not.
+// Measured on Node 24: a heap of 2 MB aborts the whole process when a thread starts; 4 MB does not.
 const SMALLEST_HEAP_MB = 8
 
 const OPTIONS = {

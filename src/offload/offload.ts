@@ -10,12 +10,12 @@ import { callSignal, wantRunSignals } from './signal.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
-/** Names that a handle can't offer: `$with` is its own, and the others are read by the language behind one's back. */
+/** Names that a handle can't offer: `$with` is its own, and the language reads the others implicitly. */
 type Reserved = '$with' | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
 
 type Landed<T> = T extends Moved<infer V> ? V : T
 
-/** The exported functions of module `M`, each as one that runs in another thread. Other exports are left out. */
+/** The exported functions of module `M`, each running in another thread. Leaves out other exports. */
 export type Offloaded<M> = {
   readonly [K in keyof M as M[K] extends AnyFunction ? (K extends Reserved ? never : K) : never]: M[K] extends (
     ...args: infer Args
@@ -25,9 +25,9 @@ export type Offloaded<M> = {
 }
 
 export interface OffloadCallOptions {
-  /** Ends the call when it aborts, as the run's own signal does. */
+  /** Its abort ends the call, as an abort of the run's own signal does. */
   readonly signal?: AbortSignal
-  /** Buffers (or views of them) in the arguments to hand over instead of copying; they are empty here afterwards. */
+  /** Buffers (or views of them) in the arguments to hand over instead of copying; afterwards they are empty on this side. */
   readonly transfer?: readonly Movable[]
 }
 
@@ -47,27 +47,27 @@ const NOTHING: readonly Transferable[] = []
 
 /** What {@link offload} returns. */
 export type OffloadHandle<M> = Offloaded<M> & {
-  /** The same functions, called with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
+  /** The same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
 }
 
 /**
- * Runs the functions of a module in worker threads, so that parsing and crunching don't stop the event loop.
+ * Runs the functions of a module in worker threads, so parsing and heavy computation don't block the event loop.
  *
- * Nothing is loaded before the first call. A TypeScript module needs no flag; in a build, where only `parse.js` is there,
- * `./parse.ts` finds it. Arguments and results are copied by structured clone: plain data, typed arrays, dates, maps and
- * sets; no functions, and class instances lose their class. Leave an argument unchanged until the call has ended. When all
- * threads are busy, calls wait in the order they were made; await them, or bound them with `ctx.map`.
+ * Nothing is loaded before the first call. A TypeScript module needs no flag; in a build that has only `parse.js`, `./parse.ts` finds it.
+ * Structured clone copies arguments and results: plain data, typed arrays, dates, maps and sets. It copies no functions, and class
+ * instances lose their class. Leave an argument unchanged until the call has ended. Calls wait in order while all threads are busy; await
+ * them, or limit them with `ctx.map`.
  *
- * Inside a run, calls end with the run: its signal applies by itself. A thread keeps a module's state between calls.
+ * Inside a run, calls end with the run: its signal applies automatically. A thread keeps a module's state between calls.
  *
  * @example
  * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
  * const rows = await parsing.parse(bytes)
  *
- * @param options.pool threads of one's own; default: the process's, see `configureOffload`
- * @throws PikoError `OFFLOAD_FAILED`: at once when `module` is no `file:` URL; from a call when the module or the export
- *   is missing or the thread died. What the function throws reaches the caller with its name, message, code and causes.
+ * @param options.pool a separate pool; default: the process's, see `configureOffload`
+ * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing or
+ * the thread died. An error of the function reaches the caller with its name, message, code and causes.
  */
 export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
@@ -90,8 +90,8 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
 }
 
 /**
- * An object on which every name is a function, made once. What is on `target`, or on every object, stays what it is; the
- * names that `await` and `JSON.stringify` look for are absent.
+ * An object on which every name is a function, created once. Properties of `target` and of every object stay as they are. The names that
+ * `await` and `JSON.stringify` look for are absent.
  */
 function functions(target: object, make: (name: string) => unknown): unknown {
   const made = new Map<string, unknown>()
@@ -105,14 +105,14 @@ function functions(target: object, make: (name: string) => unknown): unknown {
   })
 }
 
-/** Where a call was made. The text of the stack is put together when it is first read, so a call that succeeds is spared it. */
+/** The place of a call. Node builds the text of a stack only when it is read, so a successful call doesn't pay for it. */
 function callSite(above: AnyFunction): { readonly stack?: string } {
   const site = {}
   Error.captureStackTrace(site, above)
   return site
 }
 
-/** Adds the caller's frames: the stack that comes back from the thread ends at its entry. */
+/** Adds the caller's frames: a stack from the thread ends at the thread's entry. */
 function withSite(thrown: unknown, file: string, site: { readonly stack?: string }): unknown {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return thrown
   const frames = site.stack?.split('\n').slice(1) ?? []

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-/** Nobody has any use for the signal before something is to be offloaded, and to keep it at hand costs each run some 800 bytes. */
+/** Set with the first offload handle. Until then nothing needs the signal, and keeping it costs each run about 800 bytes. */
 let isWanted = false
 
-/** From now on runs that begin have an ambient signal. */
+/** Gives an ambient signal to every run that begins after this. */
 export function wantRunSignals(): void {
   isWanted = true
 }
@@ -11,8 +11,8 @@ export function wantRunSignals(): void {
 const runs = new AsyncLocalStorage<{ readonly signal: AbortSignal }>()
 
 /**
- * Calls `fn` with the run's signal as the ambient one: every offloaded call made inside, however deep, ends when it aborts.
- * The engine wraps each handler so that a run's timeout or cancel reaches its threads. The signal is read when it is needed first.
+ * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside, however deep. The engine wraps each
+ * handler, so a run's timeout or cancel reaches its threads. The signal is read only when first needed.
  */
 export function withRunSignal<T>(run: { readonly signal: AbortSignal }, fn: () => T): T {
   return isWanted ? runs.run(run, fn) : fn()

@@ -13,7 +13,7 @@ export interface ThreadPoolOptions {
   readonly resourceLimits: ResourceLimits | undefined
 }
 
-/** How many threads may run, how many calls do, and how many wait for one. */
+/** How many threads may run, how many calls run, and how many calls wait. */
 export interface OffloadStats {
   readonly threads: number
   readonly running: number
@@ -21,30 +21,30 @@ export interface OffloadStats {
 }
 
 /**
- * Calls that the library holds behind those that run, to be at hand when one has ended. With more it would not keep their order: it puts
- * the one behind the first at the end.
+ * Calls that piscina holds in reserve, ready when a running one ends. It would not keep the order of more: it puts the second one at the
+ * end.
  */
 const MAX_BEHIND = 2
 
-/** Of no module: its thread answers at once. */
+/** A call of no module, which its thread answers immediately. */
 const NO_CALL: OffloadTask = { module: '', name: '', args: [] }
 
 /**
- * Threads with a line in front of them.
+ * Threads with a queue.
  *
- * A call *waits* (in the order of arrival), *runs* (at most one per thread) and is *settled*. A waiting call costs an
- * entry in a set: its arguments are copied, or its buffers handed over, only when a thread takes it. Threads start on
- * demand and end when they have been idle for a while. Once `close` was called, no further call is taken.
+ * A call *waits* (in the order of arrival), *runs* (at most one per thread) and is *settled*. A waiting call costs only an entry in a set:
+ * its arguments are copied, or its buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. After
+ * `close`, the pool accepts no further call.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions
   readonly #waiting = new Set<OffloadCall>()
-  /** Handed to the library, in order: the first of them run, the others are next. */
+  /** Calls handed to piscina, in order: the first ones run, the others are next. */
   readonly #held = new Set<OffloadCall>()
   #piscina: Promise<Piscina> | undefined
   #closing = false
   #lastError: unknown
-  /** A held call has failed or was ended, and may have taken its thread with it. */
+  /** A held call failed or was ended, which may have ended its thread. */
   #mayHaveTakenThread = false
 
   constructor(options: ThreadPoolOptions) {
@@ -58,8 +58,8 @@ export class ThreadPool {
   }
 
   /**
-   * @throws PikoError `STOPPED` once the pool closes, `OFFLOAD_FAILED` when the thread dies; the signal's reason when it
-   *   aborts: a waiting call leaves the line, the thread of a running one is ended
+   * @throws PikoError `STOPPED` once the pool closes, `OFFLOAD_FAILED` if the thread dies, or the signal's reason on its abort: a waiting
+   * call leaves the queue, and the thread of a running one is ended
    */
   run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
     const call = new OffloadCall(task, transfer)
@@ -82,9 +82,9 @@ export class ThreadPool {
   }
 
   /**
-   * Waits for the calls under way, then ends the threads.
+   * Waits for the running calls, then ends the threads.
    *
-   * @param signal when it aborts, the calls under way are ended at once and reject with its reason
+   * @param signal its abort immediately ends the running calls, which reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true
@@ -118,7 +118,7 @@ export class ThreadPool {
       call.complete(reply as OffloadReply)
     } catch (error) {
       this.#mayHaveTakenThread = true
-      // After an abort the caller has the reason already.
+      // After an abort the caller already has the reason.
       call.end(threadError(call.task, error))
     } finally {
       this.#held.delete(call)
@@ -132,7 +132,7 @@ export class ThreadPool {
   }
 
   async #open(): Promise<Piscina> {
-    // Loaded here because it costs some 20 ms, and most processes never offload anything.
+    // Imported here because it costs about 20 ms, and most processes never offload anything.
     const { Piscina } = await import('piscina')
     const { threads, idleTimeoutMs, resourceLimits } = this.#options
     const piscina = new Piscina({
@@ -140,12 +140,12 @@ export class ThreadPool {
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: idleTimeoutMs,
-      // A thread that blocks between calls would stop what a module has going in the background: sockets, timers.
+      // A thread that blocks between calls would stop a module's background work: sockets, timers.
       atomics: 'disabled',
       recordTiming: false,
       ...(resourceLimits !== undefined && { resourceLimits }),
-      // Only where a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), also
-      // those that Node refuses when they are listed for a thread.
+      // Set only if a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), including those
+      // that Node refuses in `execArgv`.
       ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
     piscina.on('error', (error) => this.#threadFailed(error))
@@ -153,7 +153,7 @@ export class ThreadPool {
     return piscina
   }
 
-  /** A thread failed between two calls, or while it started. */
+  /** Called if a thread failed between two calls or during its start. */
   #threadFailed(error: unknown): void {
     this.#lastError = error
     if (this.#held.size > 0) return
@@ -161,9 +161,8 @@ export class ThreadPool {
   }
 
   /**
-   * The library starts no thread in place of one that has ended until it is handed another call, and calls that it holds may be
-   * meant for it. A thread that dies before it is ready takes no call with it, and the next one would die too: then they fail, and
-   * the next call tries a new thread.
+   * Piscina replaces an ended thread only when it gets another call, and calls that it holds may wait for that thread. A thread that dies
+   * before it is ready ends no call, and the next thread would die too. So those calls fail, and the next call tries a new thread.
    */
   #threadEnded(piscina: Piscina): void {
     const mayGoOn = this.#mayHaveTakenThread

@@ -5,7 +5,7 @@ import { PikoError } from '../errors.ts'
 import { serialiseError, type TransferredError } from './error-transfer.ts'
 import { isMoved, type Moved } from './move.ts'
 
-/** One call, as it travels to the thread. */
+/** One call, as sent to the thread. */
 export interface OffloadTask {
   /** A `file:` URL. */
   readonly module: string
@@ -14,13 +14,13 @@ export interface OffloadTask {
   readonly args: readonly unknown[]
 }
 
-/** What travels back. An error goes as data: thrown, it would lose its code, its cause and its class. */
+/** The reply. An error is sent as data: thrown, it would lose its code, its cause and its class. */
 export type OffloadReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: TransferredError }
 
 type Callable = (...args: readonly unknown[]) => unknown
 
-/** By module and name: to import a module again takes longer than many a call. */
+/** Caches by module and name: importing a module again takes longer than many calls. */
 const functions = new Map<string, Callable>()
 
 interface Call {
@@ -29,12 +29,12 @@ interface Call {
   isOver: boolean
 }
 
-/** Whose work is under way, also what it leaves behind for later: timers, promises, events. */
+/** The call that the current work belongs to, including later work: timers, promises, events. */
 const calls = new AsyncLocalStorage<Call>()
 
 /**
- * What a call throws outside of itself while it is under way ends its thread, and thereby the call. What it throws after it has
- * answered must not: by then the thread works for another, which would be blamed.
+ * An uncaught error of a running call ends its thread, and so the call. An error that it throws after its reply must not: the thread then
+ * works for another call, which would get the blame.
  */
 function watchLateErrors(): void {
   process.on('uncaughtException', (thrown) => {
@@ -86,7 +86,7 @@ async function load(module: string): Promise<Readonly<Record<string, unknown>>> 
 
 let typeScript: Promise<void> | undefined
 
-/** Once per thread: the thread is ours, so the loader serves the module's own imports as well. */
+/** Runs once per thread. The thread is ours, so the loader also serves the module's own imports. */
 function enableTypeScript(): Promise<void> {
   typeScript ??= import('tsx/esm/api').then(({ register }) => void register())
   return typeScript
@@ -96,7 +96,7 @@ function exportedFunction(exports: Readonly<Record<string, unknown>>, { module, 
   const found = Object.hasOwn(exports, name) ? exports[name] : undefined
   if (typeof found === 'function') return found as Callable
   const names = Object.keys(exports).filter((key) => typeof exports[key] === 'function')
-  const offered = names.length === 0 ? 'no function' : names.join(', ')
+  const offered = names.length === 0 ? 'no functions' : names.join(', ')
   throw new PikoError(
     'OFFLOAD_FAILED',
     `${basename(module)} has no exported function ${JSON.stringify(name)}; it exports ${offered}`,
@@ -105,7 +105,7 @@ function exportedFunction(exports: Readonly<Record<string, unknown>>, { module, 
 }
 
 async function handOver(result: Moved<unknown>): Promise<OffloadReply> {
-  // Only a thread that moves something pays for loading the library once more.
+  // Only a thread that moves something pays for the second import.
   const piscina = await import('piscina')
   const reply: OffloadReply = { ok: true, value: result.value }
   const movable = { [piscina.transferableSymbol]: result.transfer, [piscina.valueSymbol]: reply }

@@ -103,7 +103,7 @@ describe('calls', () => {
     const result = await failure(numbers.unclonable())
     for (const error of [argument, result]) {
       expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
-      expect(error.message).toMatch(/ can't go from thread to thread: DataCloneError: .* could not be cloned; pass/)
+      expect(error.message).toMatch(/ can't be copied between threads: DataCloneError: .* could not be cloned; pass/)
     }
     expect(await numbers.add(1, 1)).toBe(2)
   })
