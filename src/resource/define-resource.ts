@@ -12,15 +12,15 @@ import { Resource, type ResourceClass, type ResourceContext } from './resource.t
 export interface ResourceDefinition<T, O = undefined> {
   /** For messages and metrics. */
   readonly name: string
-  /** At most this many are borrowed at once; others queue, first in first out. Default: no limit. */
+  /** At most this many are borrowed at the same time; other runs queue, first in first out. Default: no limit. */
   readonly size?: number
-  /** Called once per process before the first use; when it fails, the next use calls it again. */
+  /** Called once per process before the first use; if it fails, the next use calls it again. */
   open?(): Promise<O> | O
-  /** Once per borrowing run: yields the borrowed value exactly once. See {@link Resource}. */
+  /** Called once per borrowing run: yields the borrowed value exactly once. See {@link Resource}. */
   acquire(ctx: ResourceContext, opened: O): AsyncGenerator<T, void, void>
-  /** Optional readiness check; throws or rejects when the resource can't serve. What it returns is awaited and dropped. */
+  /** Optional readiness check; throws or rejects if the resource can't serve. Its result is awaited and dropped. */
   check?(opened: O): unknown
-  /** Called once at stop, after every borrower has returned; not when `open` never succeeded. What it returns is awaited. */
+  /** Called once at stop, after every borrower has returned, unless `open` never succeeded. Its result is awaited. */
   close?(opened: O): unknown
 }
 
@@ -41,7 +41,7 @@ const EXAMPLE = "{ name: 'warehouse', acquire: async function* () { … } }"
 /**
  * A {@link Resource} class from functions; all types are inferred.
  *
- * @throws PikoError `RESOURCE_FAILED` naming every option that is unknown or not usable
+ * @throws PikoError `RESOURCE_FAILED` naming every unknown or unusable option
  * @example
  * const Warehouse = defineResource({
  *   name: 'warehouse',

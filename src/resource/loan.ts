@@ -3,7 +3,7 @@ import { describe, PikoError, toError } from '../errors.ts'
 import { type Resource, type ResourceContext } from './resource.ts'
 import { type Semaphore } from './semaphore.ts'
 
-/** How the run that borrowed ended. */
+/** How the borrowing run ended. */
 export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
 
 /** A resource of the process with its slots. */
@@ -14,11 +14,11 @@ export interface Lender {
 }
 
 /**
- * One slot of one resource, held by one run, and the value that comes with it: drives the resource's generator to its
- * only `yield` and later to its end, then frees the slot.
+ * One slot of one resource, held by one run, and the value that belongs to it. Drives the resource's generator to its only `yield` and
+ * later to its end, then frees the slot.
  *
- * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. An abort while `taking` leaves the loan to itself: a
- * value that comes late goes straight back, and only then is the slot free.
+ * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. After an abort while `taking`, the loan finishes by itself: a late value
+ * goes straight back, and only then is the slot free.
  */
 export class Loan {
   readonly #lender: Lender
@@ -26,7 +26,7 @@ export class Loan {
   #state: 'held' | 'taking' | 'taken' | 'over' = 'held'
   #generator: AsyncGenerator<unknown, void, void> | undefined
 
-  /** Takes over a slot that was acquired before. */
+  /** Takes over an acquired slot. */
   constructor(lender: Lender, ctx: ResourceContext) {
     this.#lender = lender
     this.#ctx = ctx
@@ -34,7 +34,7 @@ export class Loan {
 
   /**
    * @throws PikoError `RESOURCE_FAILED`
-   * @throws the reason of the context's signal when it aborts first
+   * @throws the reason of the context's signal if it aborts first
    */
   async take(): Promise<unknown> {
     const { signal } = this.#ctx
@@ -60,10 +60,10 @@ export class Loan {
   }
 
   /**
-   * Lets the generator run to its end: by `next()` after a success, by `throw(error)` after a failure. Does nothing for a
-   * loan that is over or on its own.
+   * Runs the generator to its end: by `next()` after a success, by `throw(error)` after a failure. Does nothing if the loan is over or
+   * finishes by itself.
    *
-   * @throws PikoError `RESOURCE_FAILED` when the generator throws anything else than the error it was resumed with
+   * @throws PikoError `RESOURCE_FAILED` if the generator throws any error other than the one it was resumed with
    */
   async giveBack(outcome: LoanOutcome): Promise<void> {
     if (this.#state === 'held') this.#free()
@@ -74,7 +74,7 @@ export class Loan {
     try {
       const generator: unknown = this.#lender.resource.acquire(this.#ctx)
       if (!isGenerator(generator)) {
-        // Its rejection, if it is a promise, has no other listener.
+        // If it is a promise, nothing else handles its rejection.
         Promise.resolve(generator).catch(() => {})
         const kind = generator instanceof Promise ? 'a promise' : describe(generator)
         throw new TypeError(

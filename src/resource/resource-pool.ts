@@ -5,25 +5,25 @@ import { type Lender, Loan, type LoanOutcome } from './loan.ts'
 import { type ResourceClass, type ResourceContext, type ResourceMap } from './resource.ts'
 import { Semaphore } from './semaphore.ts'
 
-/** All resources together have this long to close. */
+/** Time for all resources together to close. */
 const MAX_CLOSE_MS = 2_000
 
-/** What one run has borrowed. */
+/** The values that one run has borrowed. */
 export interface Borrowed {
-  /** By the names of the resource map. */
+  /** Keyed by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
-   * Returns everything, in reverse order, whatever happens; a second call gets the first one's promise.
+   * Returns everything in reverse order, whatever happens; a second call gets the first one's promise.
    *
-   * When a resource fails to take back after a success, those still out are returned with that error: an outer
-   * transaction must not commit what an inner one lost.
+   * If the return of one value fails after a success, the remaining ones are returned with that error: an outer transaction must not commit
+   * what an inner one lost.
    *
-   * @throws PikoError `RESOURCE_FAILED`: after a success the run has failed; after a failure this comes on top of it
+   * @throws PikoError `RESOURCE_FAILED`: after a success, this fails the run; after a failure, it is an additional error
    */
   readonly release: (outcome: LoanOutcome) => Promise<void>
 }
 
-/** One resource as metrics see it: `size` is `Infinity` without a limit, `active` and `waiting` count as `size` does. */
+/** One resource for metrics: `size` is `Infinity` without a limit; `active` and `waiting` use the units of `size`. */
 export interface ResourceStats {
   readonly name: string
   readonly size: number
@@ -32,7 +32,7 @@ export interface ResourceStats {
 }
 
 interface Slot extends Lender {
-  /** Order of creation. */
+  /** The order of creation. */
   readonly index: number
 }
 
@@ -43,7 +43,7 @@ interface Request {
 }
 
 /**
- * Owns the process's resources: one instance per class, made on first use.
+ * Owns the process's resources: one instance per class, created on first use.
  *
  * open → `close()` → closing (borrowers return, new ones are refused) → closed.
  */
@@ -54,14 +54,14 @@ export class ResourcePool {
   /**
    * Borrows one value for every name in the map.
    *
-   * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; what was borrowed before is returned first
+   * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; values borrowed earlier are returned first
    * @throws PikoError `STOPPED` once {@link close} was called
-   * @throws the reason of `ctx.signal` when it aborts first; a value that comes later is returned to its resource
+   * @throws the reason of `ctx.signal` if it aborts first; a later value is returned to its resource
    */
   async borrow(map: ResourceMap, ctx: ResourceContext): Promise<Borrowed> {
     if (this.#closed) throw stopped()
     const requests = this.#requests(map)
-    // All slots come before the first value, so that no connection or transaction is open while the run queues for the next.
+    // Takes all slots before the first value, so that no connection or transaction is open while the run waits for the next slot.
     await this.#takeSlots(requests, ctx)
     const wanted = requests.flatMap(({ slot, keys }) => keys.map((key) => ({ key, loan: new Loan(slot, ctx) })))
     const loans = wanted.map(({ loan }) => loan)
@@ -82,10 +82,10 @@ export class ResourcePool {
   }
 
   /**
-   * Waits until every borrower is back, at most until the signal aborts, then closes every resource, the newest first;
-   * one that fails, or hangs for two seconds, does not keep the others from it. Runs that queue for a slot are sent away with `STOPPED`.
+   * Waits until every borrower has returned, at most until the signal aborts. Then closes every resource, the newest first. One that fails,
+   * or hangs for two seconds, does not prevent the others from closing. Runs that queue for a slot get `STOPPED`.
    *
-   * @throws PikoError `RESOURCE_FAILED` when resources failed to close
+   * @throws PikoError `RESOURCE_FAILED` if resources fail to close
    */
   close(signal?: AbortSignal): Promise<void> {
     return (this.#closed ??= this.#close(signal))
@@ -109,7 +109,7 @@ export class ResourcePool {
     throwAll(failures)
   }
 
-  /** One entry for every resource made so far. */
+  /** One entry for every resource created so far. */
   stats(): ResourceStats[] {
     return [...this.#slots.values()].map(({ name, semaphore: { size, active, waiting } }) => ({
       name,
@@ -119,7 +119,7 @@ export class ResourcePool {
     }))
   }
 
-  /** Slots are taken in the order in which the process made them, the same for every run: no two can wait for each other. */
+  /** Every run takes slots in the order in which the process created the resources, so no two runs can wait for each other. */
   #requests(map: ResourceMap): Request[] {
     const requests = new Map<Slot, Request>()
     for (const [key, resourceClass] of Object.entries(map)) {

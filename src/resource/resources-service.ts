@@ -4,12 +4,12 @@ import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool
 import { type StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
-/** For loans that are on their way back when the last run has ended. */
+/** Time for loans still being returned after the last run has ended. */
 const LATE_RETURN_MS = 1_000
 
 /**
- * The process's resources. After a crash a new pool lends; the old one closes when its borrowers have returned, so that
- * runs under way keep what they hold.
+ * The process's resources. After a crash a new pool lends. The old one closes after its borrowers have returned, so running runs keep what
+ * they hold.
  */
 export class ResourcesService extends Service {
   #pool = new ResourcePool()
@@ -20,16 +20,16 @@ export class ResourcesService extends Service {
     super({ name: 'resources' })
   }
 
-  /** Services of the user's that runs borrow by their class. */
+  /** Adds the user's services that runs borrow by class. */
   lend(services: readonly Service[]): this {
     this.#services = services
     return this
   }
 
   /**
-   * Borrows what a run's map names. A service is lent to any number of runs at once, as long as it is running.
+   * Borrows the values of a run's map. Any number of runs may borrow a service at the same time, as long as it is running.
    *
-   * @throws PikoError `RESOURCE_FAILED`, as `ResourcePool.borrow` does
+   * @throws PikoError `RESOURCE_FAILED`, as `ResourcePool.borrow`
    */
   async borrow(map: ResourceMap, ctx: ResourceContext): Promise<Borrowed> {
     const services: Record<string, Service> = {}
@@ -71,8 +71,8 @@ export class ResourcesService extends Service {
       this.#pool = new ResourcePool()
       return
     }
-    // A handler that goes on after all deadlines must not keep the process: what it has borrowed is closed under it.
-    // Not `AbortSignal.timeout`, which lets a process end that waits for nothing else.
+    // A handler that continues after all deadlines must not keep the process alive: its resources are closed while it uses them.
+    // `AbortSignal.timeout` would not do: a process that waits for nothing else would end.
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
     try {

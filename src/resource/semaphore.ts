@@ -6,13 +6,11 @@ interface Waiter {
   refuse(error: Error): void
 }
 
-/**
- * Counts slots. Who finds none free queues, first in first out: a later, smaller request never overtakes an earlier one.
- */
+/** Counts slots. A request that finds none free queues, first in first out: a later, smaller request never overtakes an earlier one. */
 export class Semaphore {
   readonly size: number
   #active = 0
-  // A set keeps the order of arrival and lets a waiter leave from anywhere at once.
+  // A set keeps the order of arrival, and any waiter can leave it in constant time.
   readonly #waiters = new Set<Waiter>()
   readonly #whenIdle: (() => void)[] = []
 
@@ -32,12 +30,12 @@ export class Semaphore {
   }
 
   /**
-   * Takes `count` slots at once, or waits until that many are free.
+   * Takes `count` slots together, or waits until that many are free.
    *
-   * @throws the signal's reason when it aborts first; the waiter has then left the queue
+   * @throws the signal's reason if it aborts first; the waiter has then left the queue
    */
   async acquire(signal?: AbortSignal, count = 1): Promise<void> {
-    if (count > this.size) throw new RangeError(`${count} slots were asked for, of ${this.size}`)
+    if (count > this.size) throw new RangeError(`${count} slots were requested of ${this.size}`)
     if (signal?.aborted) throw toError(signal.reason)
     if (this.#waiters.size === 0 && this.#active + count <= this.size) {
       this.#active += count
@@ -47,7 +45,7 @@ export class Semaphore {
       const leave = (): void => {
         this.#waiters.delete(waiter)
         reject(toError(signal?.reason))
-        // Those behind may need fewer slots than the one that left.
+        // Later requests may need fewer slots than the one that left.
         this.#grant()
       }
       const settled = (settle: () => void): void => {
@@ -64,9 +62,9 @@ export class Semaphore {
     })
   }
 
-  /** Gives `count` slots back and lets the next waiters in. */
+  /** Returns `count` slots and admits the next waiters. */
   release(count = 1): void {
-    if (count > this.#active) throw new RangeError(`${count} slots were given back, but only ${this.#active} are taken`)
+    if (count > this.#active) throw new RangeError(`${count} slots were returned, but only ${this.#active} are taken`)
     this.#active -= count
     this.#grant()
     if (this.#active > 0) return
@@ -78,7 +76,7 @@ export class Semaphore {
     if (this.#active > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }
 
-  /** Sends every waiter away with this error. Slots that are taken stay taken. */
+  /** Rejects every waiter with this error. Taken slots stay taken. */
   refuseWaiting(error: Error): void {
     const waiters = [...this.#waiters]
     this.#waiters.clear()

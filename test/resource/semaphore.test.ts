@@ -83,7 +83,7 @@ describe('Semaphore', () => {
 
   it('refuses what can never be given, and what was never taken', async () => {
     const semaphore = new Semaphore(1)
-    await expect(semaphore.acquire(undefined, 2)).rejects.toThrow('2 slots were asked for, of 1')
+    await expect(semaphore.acquire(undefined, 2)).rejects.toThrow('2 slots were requested of 1')
     expect(() => semaphore.release()).toThrow('only 0 are taken')
   })
 
