@@ -6,7 +6,7 @@ import { type Route, type Routes } from './routes.ts'
 import { rowBytes } from './row-bytes.ts'
 import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
 
-/** A sink of the process with what is known about its class. */
+/** A sink of the process, with data about its class. */
 export interface SinkTarget {
   readonly name: string
   readonly sink: Sink
@@ -19,13 +19,13 @@ interface Buffer {
   readonly route: Route
   rows: unknown[]
   bytes: number
-  /** Of the next batch. */
+  /** The index of the next batch. */
   index: number
 }
 
 /**
- * One run's end of one sink: checks rows, gathers them by model and delivers full batches, one at a time. In memory are at
- * most the batch in delivery and one batch per model, each bounded by rows and by bytes.
+ * One run's writer for one sink: checks rows, groups them by model and delivers full batches, one at a time. Memory holds at most the batch
+ * in delivery and one batch per model, each limited by rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */
@@ -34,13 +34,13 @@ export class BufferedSink implements SinkWriter {
   readonly #scope: SinkScope
   readonly #buffers = new Map<RowModel, Buffer>()
   #state: 'writing' | 'over' | 'discarded' = 'writing'
-  /** The writes under way, in the order of their calls; never rejects. */
+  /** The pending writes, in the order of their calls; never rejects. */
   #turn: Promise<void> = Promise.resolve()
   #turns = 0
-  /** The delivery under way; never rejects. */
+  /** The running delivery; never rejects. */
   #delivery: Promise<void> | undefined
   #failure: PikoError | undefined
-  /** Why writes were refused whose callers have not looked at it: nobody else knows of the lost rows. */
+  /** Errors of refused writes that no caller has looked at: nothing else reports those lost rows. */
   readonly #unseen = new Set<Error>()
   #flushed: Promise<void> | undefined
   #isFlushed = false
@@ -62,10 +62,10 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Delivers what is left, after the writes under way. A model that got no row has its window cleared.
+   * Delivers the remaining rows after the pending writes. Clears the window of a model that got no row.
    *
-   * @throws PikoError `SINK_FAILED` when any delivery of the run failed
-   * @throws why a write was refused, when nobody awaited that write
+   * @throws PikoError `SINK_FAILED` if any delivery of the run failed
+   * @throws the error of a refused write that nobody awaited
    * @throws the reason of the run's signal once it has aborted
    */
   flush(): Promise<void> {
@@ -73,14 +73,14 @@ export class BufferedSink implements SinkWriter {
     return (this.#flushed ??= this.#inTurn(() => this.#flush()))
   }
 
-  /** Drops what is not delivered and waits for the delivery under way; what that one throws no longer matters. */
+  /** Drops the undelivered rows and waits for the running delivery; ignores its error. */
   async discard(): Promise<void> {
     this.#state = 'discarded'
     this.#buffers.clear()
     await this.#delivery
   }
 
-  /** Undefined when the rows are buffered already. */
+  /** Undefined if the rows are already buffered. */
   #accept(model: RowModel, rows: readonly unknown[]): Promise<void> | undefined {
     if (this.#state === 'over') throw this.#isOver()
     this.#assertUsable()
@@ -91,7 +91,7 @@ export class BufferedSink implements SinkWriter {
     const sizes = this.#sizesOf(route, checked)
     const bytes = sizes.reduce((sum, size) => sum + size, buffer.bytes)
     const { batchSize, batchBytes } = this.#target
-    // Most writes only add to a batch: they wait for nobody.
+    // Most writes only add to a batch and wait for nothing.
     if (this.#turns === 0 && buffer.rows.length + checked.length < batchSize && bytes < batchBytes) {
       for (const row of checked) buffer.rows.push(row)
       buffer.bytes = bytes
@@ -107,7 +107,7 @@ export class BufferedSink implements SinkWriter {
       if (size <= batchBytes) return size
       throw new PikoError(
         'SINK_ROW_INVALID',
-        `sink ${name}: row ${index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or keep the data elsewhere and write where`,
+        `sink ${name}: row ${index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or store the data elsewhere and write a reference`,
         { details: { sink: name, model: modelName, index, bytes: size } },
       )
     })
@@ -146,7 +146,7 @@ export class BufferedSink implements SinkWriter {
     }
   }
 
-  /** The run has succeeded without this write: too late to fail it. */
+  /** The run has succeeded without this write, so it is too late to fail it. */
   #tellIfUnseen(refusal: Error): void {
     if (this.#unseen.has(refusal)) this.#scope.log.error({ err: refusal }, 'rows were written too late and are lost')
   }
@@ -156,7 +156,7 @@ export class BufferedSink implements SinkWriter {
     if (first) throw first
   }
 
-  /** Waits for the delivery before this one, not for this one. */
+  /** Waits for the previous delivery, not for this one. */
   async #startDelivery(buffer: Buffer): Promise<void> {
     await this.#delivery
     this.#assertUsable()
@@ -194,7 +194,7 @@ export class BufferedSink implements SinkWriter {
   #inTurn(work: () => Promise<void>): Promise<void> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
-    // This also keeps a write that nobody awaited from ending the process: all that can fail in here, the run reports.
+    // This also prevents an unawaited write from ending the process: the run reports every error from here.
     this.#turn = done.catch(() => {})
     return done
   }

@@ -6,9 +6,9 @@ import { isSchema } from './on.ts'
 import { type Route } from './routes.ts'
 
 /**
- * The rows as their model puts them out.
+ * The rows in the output form of their model.
  *
- * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` has what zod says about it
+ * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` has zod's issues
  */
 export function checkRows(sinkName: string, { model, modelName }: Route, rows: readonly unknown[]): unknown[] {
   const check = isSchema(model) ? schemaCheck(model as z.ZodType) : instanceCheck(model as abstract new () => unknown)

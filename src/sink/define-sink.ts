@@ -4,15 +4,15 @@ import { aFunction, anything, aText, expecting, type OptionChecks, problemsText,
 import { isRowModel, mark, type RowHandler } from './on.ts'
 import { type RowModel, Sink, type SinkClass, type SinkEnv, type SinkScope } from './sink.ts'
 
-/** A sink without a class. See {@link Sink} for when each function is called; what it returns is awaited and dropped. */
+/** A sink without a class. {@link Sink} says when each function is called; its result is awaited and dropped. */
 export interface SinkDefinition<Models extends readonly RowModel[]> {
   /** For messages and metrics. */
   readonly name: string
   /** Rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
-  /** About how many bytes a batch holds in memory; a row that is larger alone fails its write. Default 8,000,000. */
+  /** About how many bytes a batch holds in memory. A single larger row fails its write. Default 8,000,000. */
   readonly batchBytes?: number
-  /** Pairs of a model and what receives its rows. */
+  /** Pairs of a model and the function that receives its rows. */
   readonly on: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
   open?(env: SinkEnv): unknown
   clear?(scope: SinkScope, model: RowModel): unknown
@@ -35,9 +35,9 @@ const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {
 const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
 
 /**
- * A {@link Sink} class from functions; the rows are typed by their models.
+ * A {@link Sink} class from functions; the models type the rows.
  *
- * @throws PikoError `SINK_FAILED` naming every option that is unknown or not usable
+ * @throws PikoError `SINK_FAILED` naming every unknown or unusable option
  * @example
  * const Orders = defineSink({
  *   name: 'orders',
@@ -57,7 +57,7 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
     Object.defineProperty(DefinedSink.prototype, method, { value, configurable: true, writable: true })
   }
   for (const [index, [model, handler]] of on.entries()) {
-    // A function of its own: the same handler may serve two sinks, and the mark must not be on both.
+    // A separate function per sink: the same handler may serve two sinks, and the mark must not be on both.
     const method: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
     mark(method, model)
     define(`on${index}`, method)

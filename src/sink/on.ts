@@ -1,16 +1,16 @@
 import { describe, PikoError } from '../errors.ts'
 import { type RowModel, type RowOf, type SinkBatch } from './sink.ts'
 
-/** Receives the checked rows of one model, at most `batchSize` and `batchBytes` at once; the next batch waits until it resolves. */
+/** Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call; the next batch waits until it resolves. */
 export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown
 
-/** A method decorator in both of its standards: first TC39, then `experimentalDecorators`. */
+/** A method decorator of both standards: first TC39, then `experimentalDecorators`. */
 export interface OnDecorator<Handler> {
   (method: Handler, context: MethodContext): void
   <M extends Handler>(prototype: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
 }
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that a public instance method of any class has. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that every public instance method has. */
 interface MethodContext {
   readonly kind: 'method'
   readonly private: false
@@ -19,13 +19,13 @@ interface MethodContext {
 }
 
 /**
- * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy
- * (`experimentalDecorators`) decorator. Next to decorators that replace the method it must stand first.
+ * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy (`experimentalDecorators`) decorator. It
+ * must come first if other decorators replace the method.
  *
- * A subclass inherits the marked methods of its parent. It overrides one by a method of the same name (without a mark: for
- * the same models) or by marking another method for the same model.
+ * A subclass inherits the marked methods of its parent. It overrides one with a method of the same name (without a mark: for the same
+ * models) or by marking another method for the same model.
  *
- * @throws PikoError `SINK_FAILED` when it stands on anything but an instance method, or the model is none
+ * @throws PikoError `SINK_FAILED` if it is not on an instance method, or the model is not valid
  * @example
  * class Orders extends Sink {
  *   @on(Order)
@@ -52,7 +52,7 @@ export function on<M extends RowModel>(model: M): OnDecorator<RowHandler<M>> {
   }
 }
 
-/** A zod schema (known by its shape, so that any copy of zod will do) or a class. */
+/** Accepts a class or a zod schema, recognized by its shape so that any copy of zod works. */
 export function isRowModel(value: unknown): value is RowModel {
   return typeof value === 'function' || isSchema(value)
 }
@@ -61,8 +61,8 @@ export function isSchema(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'safeParse' in value && typeof value.safeParse === 'function'
 }
 
-// The mark is on the function itself: this needs neither Symbol.metadata, which Node lacks, nor an instance, and is found
-// in a class that another copy of this package decorated.
+// The mark is on the function itself. So it needs neither Symbol.metadata, which Node lacks, nor an instance, and works for a class that
+// another copy of this package decorated.
 const MODELS = Symbol.for('piko.on')
 
 /** Marks a handler for one more model. */

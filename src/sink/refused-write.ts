@@ -1,20 +1,20 @@
-/** The promise of a refused write. One that nobody looks at does not end the process; it only knows that nobody did. */
+/** The promise of a refused write. Unhandled, it does not end the process, but records that nobody looked at it. */
 export class RefusedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined
 
-  // What `then` derives from it is a plain promise again.
+  // Promises that `then` derives are plain promises again.
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
 
-  /** @param onSeen called once, when somebody awaits it or hangs something on it */
+  /** @param onSeen called once, when a caller awaits the promise or adds a handler */
   constructor(error: Error, onSeen: () => void) {
     super((_resolve, reject) => reject(error))
     super.then(undefined, () => {})
     this.#onSeen = onSeen
   }
 
-  /** `await`, `catch`, `finally` and `Promise.all` come here too: `await` skips `then` of plain promises only. */
+  /** `await`, `catch`, `finally` and `Promise.all` also call this: `await` skips `then` only on plain promises. */
   override then<A = void, B = never>(
     onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -5,9 +5,9 @@ import { type RowModel, Sink, type SinkClass } from './sink.ts'
 /** Where the rows of a model go. */
 export interface Route {
   readonly model: RowModel
-  /** For messages and batch keys: unique in the sink, and the same in every process. */
+  /** For messages and batch keys: unique within the sink, and the same in every process. */
   readonly modelName: string
-  /** Name of the sink's method. */
+  /** The name of the sink's method. */
   readonly method: string | symbol
 }
 
@@ -16,7 +16,7 @@ export type Routes = ReadonlyMap<RowModel, Route>
 /**
  * The models of a sink class with their methods, its parents' included.
  *
- * @throws PikoError `SINK_FAILED` when two methods of one class are marked for one model
+ * @throws PikoError `SINK_FAILED` if two methods of one class are marked for one model
  */
 export function routesOf(sinkClass: SinkClass): Routes {
   const methods = new Map<RowModel, string | symbol>()
@@ -24,7 +24,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
     const own = new Map<RowModel, string | symbol>()
     for (const method of Reflect.ownKeys(prototype)) {
       const models = markedModels(Object.getOwnPropertyDescriptor(prototype, method)?.value)
-      // Marked anew under the same name: the parent's models no longer go there.
+      // A new mark under the same name: the parent's models no longer go to this method.
       if (models.length > 0) for (const [model, name] of methods) if (name === method) methods.delete(model)
       for (const model of models) {
         const other = own.get(model)
@@ -43,7 +43,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
   return named(methods)
 }
 
-/** A class's name, a schema's `meta` id or title, or else the method's name. */
+/** A class's name, a schema's `meta` id or title, otherwise the method's name. */
 function nameOf(model: RowModel, method: string | symbol): string {
   if (!isSchema(model)) return (model as { readonly name: string }).name || String(method)
   const { meta } = model as { meta?: () => { readonly id?: unknown; readonly title?: unknown } | undefined }
@@ -52,7 +52,7 @@ function nameOf(model: RowModel, method: string | symbol): string {
   return typeof name === 'string' && name !== '' ? name : String(method)
 }
 
-/** The nearest first. */
+/** The prototype chain, nearest first. */
 function prototypes(sinkClass: SinkClass): object[] {
   const found: object[] = []
   let prototype: unknown = sinkClass.prototype

@@ -1,9 +1,9 @@
-/** Of a number, an instant, a key or a reference. */
+/** The size of a number, an instant, a key or a reference. */
 const VALUE_BYTES = 8
-/** A row with more values than this is as large as those that were looked at, for all that is known. */
+/** Only this many values are measured; more add nothing to the size of a row. */
 const MAX_VALUES = 100_000
 
-/** About how many bytes of memory a row holds: its texts and its binary data. What can't be looked at has none. */
+/** About how many bytes of memory a row holds: its texts and its binary data. A value that can't be read adds nothing. */
 export function rowBytes(row: unknown): number {
   let bytes = 0
   const waiting: unknown[] = [row]
@@ -24,7 +24,7 @@ function pushParts(value: object, waiting: unknown[]): void {
     // A class instance may compute what is not its own.
     else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
   } catch {
-    // A getter, or a proxy: its sink will say so.
+    // A getter or a proxy failed: the sink will report it.
     return
   }
 }

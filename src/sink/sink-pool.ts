@@ -6,20 +6,20 @@ import { assertBatchSize } from './define-sink.ts'
 import { routesOf } from './routes.ts'
 import { type SinkClass, type SinkEnv, type SinkMap, type SinkScope, type SinkWriter } from './sink.ts'
 
-/** All sinks together have this long to close. */
+/** Time for all sinks together to close. */
 const MAX_CLOSE_MS = 2_000
 
 /** The sinks of one attempt. */
 export interface RunSinks {
-  /** By the names of the sink map. */
+  /** Keyed by the names of the sink map. */
   readonly writers: Readonly<Record<string, SinkWriter>>
   /**
-   * At the end of a successful handler: delivers what is left, sink by sink in the map's order.
+   * Delivers the remaining rows after a successful handler, sink by sink in the map's order.
    *
-   * @throws PikoError `SINK_FAILED`; the sinks after the one that failed are not flushed: call `discard`
+   * @throws PikoError `SINK_FAILED`; the sinks after the failed one are not flushed: call `discard`
    */
   readonly flush: () => Promise<void>
-  /** After a failure: drops what is not delivered and waits for the deliveries under way. Never rejects. */
+  /** Call it after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
   readonly discard: () => Promise<void>
 }
 
@@ -29,7 +29,7 @@ interface OwnedSink extends SinkTarget {
 }
 
 /**
- * Owns the process's sinks: one instance per class, made and opened for the first run that has it.
+ * Owns the process's sinks: one instance per class, created and opened for the first run that needs it.
  *
  * open → `close()` → closed.
  */
@@ -43,11 +43,11 @@ export class SinkPool {
   }
 
   /**
-   * Opens the sinks of one attempt. Two names for the same class share one buffer.
+   * Opens the sinks of one attempt. Two names of the same class share one buffer.
    *
-   * @throws PikoError `SINK_FAILED` when a sink can't be made or opened; the next run tries again
+   * @throws PikoError `SINK_FAILED` if a sink can't be created or opened; the next run tries again
    * @throws PikoError `STOPPED` once {@link close} was called
-   * @throws the reason of `scope.signal` when it aborts first
+   * @throws the reason of `scope.signal` if it aborts first
    */
   async forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
     if (this.#closed) throw new PikoError('STOPPED', 'the sinks are closed: the process is stopping')
@@ -72,9 +72,9 @@ export class SinkPool {
   }
 
   /**
-   * Closes every sink that was made, the newest first; one that fails, or hangs for two seconds, does not keep the others from it.
+   * Closes every created sink, the newest first. One that fails, or hangs for two seconds, does not prevent the others from closing.
    *
-   * @throws PikoError `SINK_FAILED` when sinks failed to close
+   * @throws PikoError `SINK_FAILED` if sinks fail to close
    */
   close(): Promise<void> {
     return (this.#closed ??= this.#close())

@@ -3,7 +3,7 @@ import { Service } from '../service/service.ts'
 import { type SinkEnv, type SinkMap, type SinkScope } from './sink.ts'
 import { type RunSinks, SinkPool } from './sink-pool.ts'
 
-/** The process's sinks. After a crash new ones serve; runs under way write to the old ones, which are closed at stop. */
+/** The process's sinks. After a crash, new sinks serve new runs. Running runs write to the old ones, which are closed at stop. */
 export class SinksService extends Service {
   readonly #env: SinkEnv
   #pool: SinkPool

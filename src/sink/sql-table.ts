@@ -8,15 +8,15 @@ import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../sql/statement-size.ts'
 import { onConflict, quoted, quotedTable, toSqlValue } from '../sql/sql-text.ts'
 
 export interface SqlTableOptions<Row extends object> {
-  /** `orders`, or with its schema `sales.orders`. */
+  /** `orders`, or with a schema: `sales.orders`. */
   readonly name: string
-  /** The row's properties that are stored: a list when the columns have the same names, else `{ property: 'column' }`. */
+  /** The row's properties to store: a list if the columns have the same names, otherwise `{ property: 'column' }`. */
   readonly columns: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
-  /** Column that the start of the run's window goes to. `null`: the table has none. Default `'window_start'`. */
+  /** The column for the start of the run's window. `null`: the table has none. Default `'window_start'`. */
   readonly windowColumn?: string | null
-  /** Column (NOT NULL, 64 bits) that the run's fence goes to; it keeps an overtaken run from writing. Default: none. */
+  /** The column (NOT NULL, 64 bits) for the run's fence; it prevents writes of an overtaken run. Default: none. */
   readonly fenceColumn?: string
-  /** Rows per INSERT statement; fewer where they exceed 1 MB or the database's number of parameters. Default and most: 1,000. */
+  /** Rows per INSERT statement; fewer if they exceed 1 MB or the database's number of parameters. Default and maximum: 1,000. */
   readonly chunkSize?: number
 }
 
@@ -26,18 +26,17 @@ export interface SqlTableTarget {
 }
 
 const MAX_ROWS = 1_000
-/** SQLite takes 32,766 parameters a statement, MySQL 65,535. */
+/** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
 
 /**
- * A table that a sink writes to, with the SQL of MySQL and SQLite. Every call is one transaction, which is
- * repeated after a deadlock. The table belongs to one
- * job and one model: {@link replace} and {@link clear} delete whatever it holds of a window.
+ * A table that a sink writes to, with SQL for MySQL and SQLite. Every call is one transaction, repeated after a deadlock. The table belongs
+ * to one job and one model: {@link replace} and {@link clear} delete all rows of a window.
  *
- * With `fenceColumn`, rows of a newer run of the window are neither deleted nor mixed with: the older run fails with
- * `SINK_FAILED`. Have an index that begins with the window column and the fence column.
+ * With `fenceColumn`, an older run neither deletes rows of a newer run of the window nor adds its own: it fails with `SINK_FAILED`. Create
+ * an index that begins with the window column and the fence column.
  *
- * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are refused.
+ * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are rejected.
  */
 export class SqlTable<Row extends object> {
   readonly #name: string
@@ -47,7 +46,7 @@ export class SqlTable<Row extends object> {
   readonly #fenceColumn: string | undefined
   readonly #chunkSize: number
 
-  /** @throws PikoError `SINK_FAILED` for an unknown option, a name that is no identifier, a column given twice, a wrong chunk size */
+  /** @throws PikoError `SINK_FAILED` for an unknown option, a name that is not an identifier, a duplicate column or a wrong chunk size */
   constructor(given: SqlTableOptions<Row>) {
     const { name, columns, windowColumn = 'window_start', fenceColumn, chunkSize = MAX_ROWS } = checked(given)
     const pairs: [string, unknown][] = isList(columns)
@@ -66,7 +65,7 @@ export class SqlTable<Row extends object> {
     const twice = [...this.#columns, ...filled].find((column, index, all) => all.indexOf(column) !== index)
     if (twice !== undefined) {
       throw this.#wrong(
-        `column ${twice} is given twice; the window and fence columns are filled from the run and not listed in columns`,
+        `column ${twice} is listed twice; the window and fence columns are filled from the run and not listed in columns`,
       )
     }
     if (!Number.isSafeInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_ROWS) {
@@ -75,10 +74,10 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Makes the batches of an attempt the whole content of its window: the first one deletes what earlier runs left.
+   * Replaces the content of the window with the batches of an attempt: the first batch deletes what earlier runs left.
    *
    * @throws PikoError `JOB_INVALID` for a run without a window: `insert` or `upsert` instead
-   * @throws PikoError `SINK_FAILED` when a newer run has written the window (with `fenceColumn`)
+   * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(batch, 'replace')
@@ -87,7 +86,7 @@ export class SqlTable<Row extends object> {
       await this.#refuseStale(trx, batch)
       if (batch.index === 0) await this.#delete(trx, window, batch, '<=')
       await this.#insert(trx, batch, values)
-      // An older run may have inserted between the delete and the first insert: two runs that reach this point see each other.
+      // An older run may have inserted rows between the delete and the first insert. Two runs that reach this point see each other.
       if (batch.index === 0 && this.#fenceColumn !== undefined) await this.#delete(trx, window, batch, '<')
       await this.#refuseStale(trx, batch, 'locking')
     })
@@ -103,9 +102,9 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows. A repeated attempt adds them again: rather `replace` or `upsert` when the run may be retried.
+   * Adds rows. A repeated attempt adds them again: use `replace` or `upsert` if the run may be retried.
    *
-   * @throws PikoError `SINK_FAILED` when a newer run has written the window (with `fenceColumn`)
+   * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const values = this.#valuesOf(batch, rows)
@@ -116,9 +115,9 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows and overwrites those that are there. With `fenceColumn`, a row that a newer run wrote stays as it is.
+   * Adds rows and overwrites existing ones. With `fenceColumn`, a row of a newer run stays as it is.
    *
-   * @param keyColumns the columns of the primary key or of a unique index (MySQL takes any that matches)
+   * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches)
    */
   async upsert(
     batch: SinkBatch,
@@ -174,7 +173,7 @@ export class SqlTable<Row extends object> {
     ])
   }
 
-  /** The locking form sees, and waits for, rows that another transaction has not committed yet. */
+  /** The locking form sees uncommitted rows of another transaction, and waits for them. */
   async #refuseStale(trx: SqlExecutor, scope: SinkScope, locking?: 'locking'): Promise<void> {
     const { dialect } = trx
     if (this.#fenceColumn === undefined || this.#windowColumn === null || scope.window === undefined) return
@@ -284,7 +283,7 @@ function checked<Row extends object>(given: SqlTableOptions<Row>): SqlTableOptio
   )
 }
 
-/** A transaction that is run again after a deadlock or a lock timeout. */
+/** Runs a transaction again after a deadlock or a lock timeout. */
 function repeated(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<void>): Promise<void> {
   return retryContention(() => on.transaction(fn))
 }

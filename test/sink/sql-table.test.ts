@@ -258,15 +258,15 @@ describeEachStore((store) => {
 describe('sqlTable', () => {
   const columns = ['id'] as const
   it.each([
-    [{ name: 'orders; DROP TABLE x', columns }, 'table "orders; DROP TABLE x" is no plain SQL name'],
-    [{ name: 'a.b.c', columns }, 'table "a.b.c" is no plain SQL name'],
-    [{ name: 'orders', columns: ['i`d'] }, 'column of table orders "i`d" is no plain SQL name'],
-    [{ name: 'orders', columns: ['a.id'] }, 'column of table orders "a.id" is no plain SQL name'],
-    [{ name: 'orders', columns: { id: 7 } }, 'column of table orders 7 is no plain SQL name'],
-    [{ name: 'orders', columns, windowColumn: '' }, 'column of table orders "" is no plain SQL name'],
+    [{ name: 'orders; DROP TABLE x', columns }, 'table "orders; DROP TABLE x" is not a plain SQL name'],
+    [{ name: 'a.b.c', columns }, 'table "a.b.c" is not a plain SQL name'],
+    [{ name: 'orders', columns: ['i`d'] }, 'column of table orders "i`d" is not a plain SQL name'],
+    [{ name: 'orders', columns: ['a.id'] }, 'column of table orders "a.id" is not a plain SQL name'],
+    [{ name: 'orders', columns: { id: 7 } }, 'column of table orders 7 is not a plain SQL name'],
+    [{ name: 'orders', columns, windowColumn: '' }, 'column of table orders "" is not a plain SQL name'],
     [{ name: 'orders', columns: [] }, 'table orders: it has no columns'],
-    [{ name: 'orders', columns: ['id', 'window_start'] }, 'table orders: column window_start is given twice'],
-    [{ name: 'orders', columns, fenceColumn: 'id' }, 'table orders: column id is given twice'],
+    [{ name: 'orders', columns: ['id', 'window_start'] }, 'table orders: column window_start is listed twice'],
+    [{ name: 'orders', columns, fenceColumn: 'id' }, 'table orders: column id is listed twice'],
     [
       { name: 'orders', columns, chunkSize: 0 },
       'table orders: its chunkSize is 0; expected a whole number from 1 to 1000',
