@@ -3,16 +3,16 @@ import { databaseFault } from './database-faults.ts'
 import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
-/** Contention is tried for at least so long: on a cluster many nodes may want the same rows, and conflicts come fast. */
+/** Retries contention for at least this long: on a cluster many nodes may want the same rows, and conflicts come in quick succession. */
 const MIN_TRIED_MS = 10_000
 const FIRST_DELAY_MS = 10
 const MAX_DELAY_MS = 500
 
 /**
- * Runs `fn` again while it fails with what passes by itself; the last error is thrown as it is. Each wait is drawn from
- * [half, whole] of 10, 20, 40 … 500 ms, so that those who collided do not meet again.
+ * Runs `fn` again while it fails with a temporary error; throws the last error as it is. Each wait is drawn from [half, whole] of 10, 20,
+ * 40 … 500 ms, so that callers that collided do not collide again.
  *
- * @param passes default: a deadlock, a lock wait timeout or a busy database
+ * @param passes whether an error is temporary; default: a deadlock, a lock wait timeout or a busy database
  */
 export async function retryContention<T>(fn: () => Promise<T>, passes = isContention): Promise<T> {
   let since: number | undefined
@@ -30,14 +30,14 @@ export async function retryContention<T>(fn: () => Promise<T>, passes = isConten
 }
 
 /**
- * True for a deadlock, a lock wait timeout, a row that another has changed or a busy database: the whole transaction may be tried again. Looks through
- * causes: an error may be wrapped on its way out of a transaction, which is doomed all the same.
+ * True for a deadlock, a lock wait timeout, a row that another has changed or a busy database: the whole transaction may be tried again.
+ * Also checks causes: an error may get wrapped on its way out of a transaction that can no longer succeed.
  */
 export function isContention(error: unknown): boolean {
   return databaseFault(error) === 'contention'
 }
 
-/** Whether an error or one of its causes has such a number: MySQL's `errno`, SQLite's `errcode`. */
+/** Whether an error or one of its causes has a matching number: MySQL's `errno`, SQLite's `errcode`. */
 export function hasCode(error: unknown, key: 'errno' | 'errcode', matches: (code: number) => boolean): boolean {
   return chainOf(error).some((link) => {
     const code = propertyOf(link, key)

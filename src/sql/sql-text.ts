@@ -7,14 +7,17 @@ const QUOTE = { mysql: '`', sqlite: '"' } as const
 /**
  * An identifier in the dialect's quotes.
  *
- * @throws PikoError `SINK_FAILED` for anything but letters, digits, `_` and `$`, at most 64, not beginning with a digit
+ * @throws PikoError `SINK_FAILED` unless the name has only letters, digits, `_` and `$`, at most 64, and does not begin with a digit
  */
 export function quoted(dialect: SqlExecutor['dialect'], name: string, what = 'identifier'): string {
   if (typeof name === 'string' && IDENTIFIER.test(name)) return `${QUOTE[dialect]}${name}${QUOTE[dialect]}`
-  throw new PikoError('SINK_FAILED', `${what} ${describe(name)} is no plain SQL name; expected letters, digits, _ or $`)
+  throw new PikoError(
+    'SINK_FAILED',
+    `${what} ${describe(name)} is not a plain SQL name; expected letters, digits, _ or $`,
+  )
 }
 
-/** As {@link quoted}, for a table with or without its schema. */
+/** Like {@link quoted}, for a table with or without its schema. */
 export function quotedTable(dialect: SqlExecutor['dialect'], name: string): string {
   const parts = String(name).split('.')
   if (parts.length > 2) return quoted(dialect, name, 'table')
@@ -24,7 +27,7 @@ export function quotedTable(dialect: SqlExecutor['dialect'], name: string): stri
 /**
  * The end of an INSERT that overwrites rows with the same key; with a fence column only those with no greater fence.
  *
- * @param columns of the INSERT; the fence column is the last
+ * @param columns columns of the INSERT; the fence column is the last
  */
 export function onConflict(
   dialect: SqlExecutor['dialect'],
@@ -37,11 +40,11 @@ export function onConflict(
   const keys = keyColumns.map(quote)
   const changed = columns.map(quote).filter((column) => !keys.includes(column))
   if (dialect === 'mysql') {
-    // MySQL assigns from left to right: the fence, which all are guarded by, must be the last.
+    // MySQL assigns from left to right, and the fence guards all columns, so it must be the last.
     const value = (column: string): string =>
       fence === undefined ? `VALUES(${column})` : `IF(VALUES(${fence}) >= ${fence}, VALUES(${column}), ${column})`
     const sets = changed.map((column) => `${column} = ${value(column)}`)
-    // With nothing to change, the key is set to itself: unlike INSERT IGNORE this hides no other error.
+    // If there is nothing to change, the key is set to itself: unlike INSERT IGNORE, this hides no other error.
     return ` ON DUPLICATE KEY UPDATE ${sets.join(', ') || `${keys[0]} = ${keys[0]}`}`
   }
   if (changed.length === 0) return ` ON CONFLICT (${keys.join(', ')}) DO NOTHING`
@@ -51,10 +54,10 @@ export function onConflict(
 }
 
 /**
- * What is bound for a property of a row: `undefined` as NULL, plain objects and arrays as JSON text.
+ * The value to bind for a property of a row: `undefined` as NULL, plain objects and arrays as JSON text.
  *
  * @param what names the value in the error message
- * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, an instance of any other class
+ * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of any other class
  */
 export function toSqlValue(value: unknown, what: () => string): SqlValue {
   switch (typeof value) {

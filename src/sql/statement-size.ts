@@ -1,16 +1,16 @@
 /**
- * How large the statements of a batch become. Every server takes 1 MB and most take more; a larger one is no faster, and
- * keeps others waiting for longer.
+ * The size limit for the statements of a batch. Every server accepts 1 MB and most accept more. A larger statement is no faster, and delays
+ * others for longer.
  */
 export const MAX_BATCH_BYTES = 1_000_000
 
-/** A text this short is not looked through for what the driver escapes. */
+/** A text this short is not searched for characters that the driver escapes. */
 const MAX_GUESSED_CHARACTERS = 200
 const MAX_BYTES_PER_CHARACTER = 3
-/** A number, an instant or a keyword. */
+/** The size of a number, an instant or a keyword. */
 const MAX_OTHER_BYTES = 30
 
-/** The bytes of a value in a statement, as the MySQL driver writes it: escaped, in UTF-8. Never too few. */
+/** The bytes of a value in a statement, as the MySQL driver writes it: escaped, in UTF-8. Never an underestimate. */
 export function sentBytes(value: unknown): number {
   if (typeof value === 'string') {
     return value.length <= MAX_GUESSED_CHARACTERS
@@ -20,7 +20,7 @@ export function sentBytes(value: unknown): number {
   return value instanceof Uint8Array ? 2 * value.byteLength + 3 : MAX_OTHER_BYTES
 }
 
-/** How many characters get a backslash. */
+/** The number of characters that get a backslash. */
 function escapes(text: string): number {
   let count = 0
   for (let index = 0; index < text.length; index++) {
@@ -45,7 +45,7 @@ export interface BatchLimits {
   readonly maxBytes: number
 }
 
-/** Splits rows so that each part is one statement. A row that alone is larger is a part of its own. */
+/** Splits rows so that each part is one statement. A single row that exceeds the limit becomes its own part. */
 export function batchesOf<Row>(
   rows: readonly Row[],
   bytesOf: (row: Row) => number,
