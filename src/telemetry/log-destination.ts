@@ -2,21 +2,20 @@ import { Buffer } from 'node:buffer'
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
-/** Lines that wait while nobody reads, in bytes; what comes beyond is dropped. */
+/** Limit for lines that wait for a reader, in bytes; further lines are dropped. */
 const MAX_HELD_BYTES = 8_000_000
 const RETRY_MS = 10
-/** What is held at the exit of the process waits this long for its reader. */
+/** At the exit of the process, held lines wait this long for their reader. */
 const MAX_EXIT_WAIT_MS = 1_000
 const EXIT_RETRY_MS = 5
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Writes log lines at once, in their order, and never waits for their reader: a pipe that nobody reads, or a terminal that is held,
- * would stop the event loop until somebody does. Lines wait in memory meanwhile, up to a bound. What is dropped is counted, and told
- * once there is room again.
+ * Writes log lines immediately and in order, and never waits for their reader. An unread pipe or a held terminal would otherwise stop the
+ * event loop. Meanwhile lines wait in memory, up to a limit. Dropped lines are counted, and reported once there is room again.
  *
- * A line that can't be written for any other reason, such as a full disk, is dropped and counted too: logging ends no process.
+ * A line that can't be written for another reason, such as a full disk, is also dropped and counted: logging ends no process.
  */
 export class LogDestination {
   readonly #file: LogFile
@@ -25,12 +24,12 @@ export class LogDestination {
   #dropped = 0
   #triedAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** A line was cut short by an error: the next one begins on a line of its own. */
+  /** An error cut a line short, so the next one begins with a line break. */
   #isCut = false
   /** The last line could not be written. */
   #isFailing = false
   #isTelling = false
-  /** Called with the number of dropped lines when lines are written again. */
+  /** Called with the number of dropped lines once lines can be written again. */
   onDropped: ((lines: number) => void) | undefined
 
   /** @param file a pipe, socket or terminal must not block: see {@link openForLog} */
@@ -38,14 +37,14 @@ export class LogDestination {
     this.#file = file
   }
 
-  /** Lines that were dropped and not yet told. */
+  /** Dropped lines that are not yet reported. */
   get dropped(): number {
     return this.#dropped
   }
 
   write(line: string): void {
     const bytes = Buffer.from(line)
-    // A burst of lines leaves the timer no turn.
+    // During a burst of lines the timer gets no turn.
     if (this.#held.length > 0 && performance.now() - this.#triedAt >= RETRY_MS) this.#drain()
     if (this.#held.length > 0) {
       if (this.#heldBytes + bytes.length > MAX_HELD_BYTES) this.#dropped += 1
@@ -57,7 +56,7 @@ export class LogDestination {
     else this.#tellDropped()
   }
 
-  /** Waits for the reader, but not for long. */
+  /** Waits for the reader, but only briefly. */
   flushSync(): void {
     const end = performance.now() + MAX_EXIT_WAIT_MS
     while (!this.#drain() && performance.now() < end) Atomics.wait(PAUSE, 0, 0, EXIT_RETRY_MS)
@@ -66,11 +65,11 @@ export class LogDestination {
   #hold(bytes: Buffer): void {
     this.#held.push(bytes)
     this.#heldBytes += bytes.length
-    // A process that has nothing else to do ends, and writes at its exit what it can.
+    // The timer does not keep the process alive: at its exit it writes what it can.
     this.#timer ??= setInterval(() => this.#drain(), RETRY_MS).unref()
   }
 
-  /** Writes what is held, as far as there is room. Returns whether nothing is held any more. */
+  /** Writes held lines while there is room. Returns whether none is left. */
   #drain(): boolean {
     let written = 0
     this.#triedAt = performance.now()
@@ -91,14 +90,14 @@ export class LogDestination {
     return this.#held.length === 0
   }
 
-  /** Returns what found no room. */
+  /** Returns the bytes that found no room. */
   #send(bytes: Buffer): Buffer {
     let from = 0
     try {
       this.#file.unblock?.()
       while (from < bytes.length) {
         const written = writeSync(this.#file.fd, bytes, from)
-        // Asked again and again it would take nothing for ever.
+        // Repeated calls might also write nothing, without end.
         if (written === 0) throw new Error('nothing was written')
         from += written
       }
@@ -115,7 +114,7 @@ export class LogDestination {
 
   #tellDropped(): void {
     const lines = this.#dropped
-    // The notice is a line of this log too: it waits for one that was written, and tells nothing of itself.
+    // The notice is also a line of this log: it waits until a line was written, and does not report itself.
     if (lines === 0 || !this.onDropped || this.#isFailing || this.#isTelling) return
     this.#dropped = 0
     this.#isTelling = true
@@ -124,7 +123,7 @@ export class LogDestination {
     } finally {
       this.#isTelling = false
     }
-    // The notice itself was dropped: it is told with the next line.
+    // The notice itself was dropped, so the next line reports it.
     if (this.#dropped > 0) this.#dropped = lines
   }
 }
@@ -135,17 +134,17 @@ function isFull(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK')
 }
 
-/** An open file that a log is written to. */
+/** An open file for a log. */
 export interface LogFile {
   readonly fd: number
-  /** Makes its writes return at once again; before each write. */
+  /** Makes its writes non-blocking again; called before each write. */
   readonly unblock?: (() => void) | undefined
 }
 
 /**
- * Standard error, or another open file, so that a write to it does not block. A pipe or a terminal is opened once more: the flag
- * belongs to what was opened, and other processes that have the same keep it as it is. A socket can't be opened again, so there the
- * flag is set before each write: every process that is started with the same standard error clears it.
+ * Opens standard error, or another open file, so that a write does not block. A pipe or a terminal is opened again: the flag belongs to the
+ * open file description, so other processes that share it keep theirs. A socket can't be opened again, so its flag is set before each
+ * write. Every process started with the same standard error clears it.
  */
 export function openForLog(fd: 1 | 2): LogFile {
   const isTerminal = isatty(fd)
@@ -158,13 +157,13 @@ export function openForLog(fd: 1 | 2): LogFile {
   }
 }
 
-/** Node's handle of a stream, which it does not type. */
+/** Node's internal handle of a stream, which has no public type. */
 interface Handle {
   setBlocking?(isBlocking: boolean): unknown
 }
 
 function nonBlocking(fd: 1 | 2): LogFile {
-  // Its first use opens it.
+  // The first access opens the stream.
   const stream = fd === 1 ? process.stdout : process.stderr
   const { _handle: handle } = stream as { readonly _handle?: Handle | null }
   return { fd: stream.fd, unblock: () => void handle?.setBlocking?.(false) }
@@ -172,7 +171,7 @@ function nonBlocking(fd: 1 | 2): LogFile {
 
 let standardError: LogDestination | undefined
 
-/** The one for this process's standard error. */
+/** The destination for this process's standard error. */
 export function standardErrorDestination(): LogDestination {
   if (standardError) return standardError
   const opened = new LogDestination(openForLog(2))

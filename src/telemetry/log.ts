@@ -8,25 +8,25 @@ import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
 import { type Logger } from '../logger.ts'
 
-/** The process's logger. Everything below it takes the smaller {@link Logger}. */
+/** The process's logger. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
 
 export interface LoggerOptions {
   /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly level: string
-  /** One JSON object a line (`time` in ISO 8601 UTC, `level` as text); else short lines for people, in local time. */
+  /** One JSON object per line (`time` in ISO 8601 UTC, `level` as text); otherwise short lines for people, in local time. */
   readonly json: boolean
   /** The field `name` of JSON lines. */
   readonly name: string
   /** Default: standard error, so that standard output holds only what a command prints. */
   readonly stream?: DestinationStream
-  /** Colour the lines for people. Default: when standard error is a terminal and `NO_COLOR` is unset. */
+  /** Colours the lines for people. Default: if standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean
 }
 
 /**
- * Makes the logger of a process. Values of secret keys and passwords in connection strings never reach the stream, and
- * errors under `err` are written with their chain of causes.
+ * Creates the logger of a process. Values of secret keys and passwords in connection strings never reach the stream. Errors under `err` are
+ * written with their chain of causes.
  */
 export function createLogger(options: LoggerOptions): AppLogger {
   if (options.stream) return loggerOn(options.stream, options)
@@ -49,7 +49,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
       base: options.json ? { name: options.name } : {},
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: redactFields },
-      // `redactFields` has made data of errors; pino's own would take that data for an error again.
+      // `redactFields` has turned errors into data; pino's own serializer would take that data for an error again.
       serializers: { err: (error: unknown) => error },
       hooks: { streamWrite: redactText },
     },
@@ -57,7 +57,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
   )
 }
 
-/** pino-pretty's own stream hands lines on in a later turn, and loses the last ones when the process exits. */
+/** pino-pretty's own stream passes lines on in a later turn, and loses the last ones when the process exits. */
 function prettyStream(stream: DestinationStream, colour: boolean): DestinationStream {
   let print: ((line: string) => string) | undefined
   return { write: (line) => stream.write((print ??= prettyPrinter({ colour }))(line)) }
@@ -73,9 +73,9 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
 }
 
 /**
- * Writes events as lines, the one place that gives them words and levels. JSON lines name the event in `piko_event`.
+ * Writes events as log lines. Only this function decides their words and levels. JSON lines name the event in `piko_event`.
  *
- * @returns the function that ends it
+ * @returns a function that stops it
  */
 export function logEvents(events: Events, log: AppLogger): () => void {
   const subscriptions = [
@@ -96,12 +96,12 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       ),
     ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {
-      const words = 'node lost its lease; its runs here are ended without being written, and it goes on under a new id'
+      const words = 'node lost its lease; it aborts its runs here, stores nothing of them, and continues under a new id'
       log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)
     }),
     events.on('leader.changed', ({ isLeader, epoch }) => {
       const words = isLeader
-        ? 'this node is the leader now; it plans ticks'
+        ? 'this node is now the leader and plans ticks'
         : 'this node no longer leads; another node may plan ticks'
       log.info({ piko_event: 'leader.changed', epoch }, words)
     }),
@@ -112,21 +112,19 @@ export function logEvents(events: Events, log: AppLogger): () => void {
         version,
         effective_from: effectiveFrom.toISOString(),
       }
-      log.info(fields, `a new version of the config of job ${jobId} is known`)
+      log.info(fields, `job ${jobId} has a new config version`)
     }),
     events.on('schedule.changed', ({ jobId, schedule }) => {
-      const words = schedule === null ? `job ${jobId} has no schedule now` : `job ${jobId} goes by its new schedule`
+      const words =
+        schedule === null ? `job ${jobId} no longer has a schedule` : `job ${jobId} now uses its new schedule`
       log.info({ piko_event: 'schedule.changed', job_id: jobId, schedule }, words)
     }),
     events.on('schedule.refused', ({ jobId, schedule, error }) => {
-      const words = `the new schedule of job ${jobId} can't be read, and the one before goes on; mend its row in piko_job`
+      const words = `the new schedule of job ${jobId} is invalid, keeping the previous one; fix its row in piko_job`
       log.error({ piko_event: 'schedule.refused', job_id: jobId, schedule, err: error }, words)
     }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
-      log.info(
-        { piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason },
-        'tick skipped; it is not run',
-      )
+      log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
     }),
     events.on('runs.planned', ({ jobId, count: planned }) => {
       log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${count(planned, 'run')} planned`)
@@ -138,7 +136,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       )
     }),
     events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
-      const words = `${count(recovered, 'run')} of lost nodes queued again; the next free node runs them`
+      const words = `${count(recovered, 'run')} of lost nodes queued again for the next free node`
       log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)
     }),
     events.on('run.started', ({ runId, jobId, attempt, latenessMs }) => {
@@ -147,7 +145,10 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.debug(fields, 'run started')
     }),
     events.on('run.progress', ({ runId, jobId, done, total, message }) => {
-      log.debug({ piko_event: 'run.progress', run_id: runId, job_id: jobId, done, total }, message ?? 'run goes on')
+      log.debug(
+        { piko_event: 'run.progress', run_id: runId, job_id: jobId, done, total },
+        message ?? 'run made progress',
+      )
     }),
     events.on('run.settled', (payload) => {
       if (payload.outcome !== 'success' || log.isLevelEnabled('info')) settled(log, payload)
@@ -160,10 +161,10 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.error({ piko_event: 'service.crashed', service, err: error }, `service ${service} crashed`)
     }),
     events.on('service.restarted', ({ service, restarts }) => {
-      log.warn({ piko_event: 'service.restarted', service, restarts }, `service ${service} runs again`)
+      log.warn({ piko_event: 'service.restarted', service, restarts }, `service ${service} is running again`)
     }),
     events.on('service.stuck', ({ service, task, waitedMs }) => {
-      const words = `task ${task} of ${service} did not end within ${formatMs(waitedMs)}; the stop goes on without it`
+      const words = `task ${task} of ${service} did not end within ${formatMs(waitedMs)}; the stop continues without it`
       log.warn({ piko_event: 'service.stuck', service, task }, words)
     }),
     events.on('loop.blocked', ({ blockedMs, culprit, stack }) => {
@@ -175,12 +176,11 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.error({ piko_event: 'row.broken', table, key, columns }, error.message)
     }),
     events.on('loop.recovered', ({ loop, failures }) => {
-      const words = `${loop} works again, after ${count(failures, 'failure')}`
+      const words = `${loop} works again after ${count(failures, 'failure')}`
       log.debug({ piko_event: 'loop.recovered', loop, failures }, words)
     }),
     events.on('store.outage', ({ error }) => {
-      const words =
-        'the store is away; what this node does is tried again until it is back, which the next such line says'
+      const words = 'the store is unavailable; this node retries until it is back and then logs it'
       log.error({ piko_event: 'store.outage', err: error }, words)
     }),
     events.on('store.recovered', ({ outageMs, failures }) => {
@@ -193,29 +193,29 @@ export function logEvents(events: Events, log: AppLogger): () => void {
   }
 }
 
-/** Contention passes by itself: it is worth a line when a loop has met it this often in a row. */
+/** Contention resolves itself: only this many conflicts of a loop in a row deserve a line. */
 const MAX_SILENT_CONFLICTS = 5
 
-/** The one line of `store.outage` stands for the failures of all loops. */
+/** In an outage, the line of `store.outage` covers the failures of all loops. */
 function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }: EventMap['loop.failed']): void {
   const fields = { piko_event: 'loop.failed', loop, err: error }
-  const words = `${loop} failed; it is tried again in ${formatMs(retryInMs)}`
+  const words = `${loop} failed; retrying in ${formatMs(retryInMs)}`
   if (fault === 'outage') log.debug(fields, words)
   else if (fault !== 'contention') log.error(fields, words)
   else if (failures % MAX_SILENT_CONFLICTS !== 0) log.debug(fields, words)
   else
     log.warn(
       fields,
-      `${loop} meets other transactions, ${failures} times in a row; it is tried again in ${formatMs(retryInMs)}`,
+      `${loop} conflicted with other transactions ${failures} times in a row; retrying in ${formatMs(retryInMs)}`,
     )
 }
 
 function logDrained(log: Logger, { ended, givenBack, stillRunning, leftBehind, runs }: EventMap['node.drained']): void {
   const parts = [
     `${ended} ended`,
-    `${givenBack} given back to the queue`,
+    `${givenBack} returned to the queue`,
     ...(stillRunning > 0 ? [`${stillRunning} of them with handlers that ignore ctx.signal and still run`] : []),
-    ...(leftBehind > 0 ? [`${leftBehind} left behind as running, until another node recovers them`] : []),
+    ...(leftBehind > 0 ? [`${leftBehind} left as running until another node recovers them`] : []),
   ]
   const fields = {
     piko_event: 'node.drained',
@@ -226,7 +226,7 @@ function logDrained(log: Logger, { ended, givenBack, stillRunning, leftBehind, r
     ...(runs.length > 0 && { runs }),
   }
   const level = leftBehind > 0 ? 'error' : stillRunning > 0 ? 'warn' : 'info'
-  log[level](fields, `runs at the stop: ${parts.join(', ')}`)
+  log[level](fields, `runs at stop: ${parts.join(', ')}`)
 }
 
 const ENDED = {
@@ -234,7 +234,7 @@ const ENDED = {
   failure: 'run failed',
   timeout: 'run timed out',
   cancelled: 'run was cancelled',
-  interrupted: 'run was interrupted by the stop of this node',
+  interrupted: 'run was interrupted because this node is stopping',
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
@@ -249,19 +249,19 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     duration_ms: Math.round(durationMs),
     ...(isGivenUp && { is_given_up: true }),
   }
-  // The slot is free, the work is not over: what the handler holds and does is out of Piko's hands.
+  // The slot is free, but the handler still runs: Piko has no control over its work.
   const stillRuns = isGivenUp ? '; its handler did not end on ctx.signal and still runs' : ''
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {
     log[isGivenUp ? 'warn' : 'info'](fields, `${ENDED.interrupted}; it is queued again${stillRuns}`)
   } else if (state === 'queued') {
-    const next = retryInMs ? `it is tried again in ${formatMs(retryInMs)}` : 'it is tried again at once'
+    const next = retryInMs ? `retrying in ${formatMs(retryInMs)}` : 'retrying immediately'
     log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}${stillRuns}`)
   } else if (outcome === 'cancelled') {
     log[isGivenUp ? 'warn' : 'info']({ ...fields, reason: error && messageOf(error) }, `${ENDED.cancelled}${stillRuns}`)
   } else {
-    log.error({ ...fields, err: error }, `${ENDED[outcome]}; it is not tried again${stillRuns}`)
+    log.error({ ...fields, err: error }, `${ENDED[outcome]}; it will not be retried${stillRuns}`)
   }
 }
 

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Metric } from 'prom-client'
 
-/** Values that are looked at in one turn of the event loop. */
+/** Values processed in one turn of the event loop. */
 const SLICE = 200
 
 /**
- * The text of a metric without buckets. prom-client writes all values in one turn: with one for each of thousands of jobs that holds the
- * event loop.
+ * The text of a metric without buckets. prom-client writes all values in one turn, which blocks the event loop if thousands of jobs each
+ * have a value.
  */
 export async function metricText(metric: Metric): Promise<string> {
   const { name, help, type, values } = await metric.get()
@@ -14,14 +14,14 @@ export async function metricText(metric: Metric): Promise<string> {
   return withLines(head, values, ({ labels, value }) => `${name}${labelsText(labels)} ${numberText(value)}`)
 }
 
-/** A text with the lines of many items below it. Each slice is joined in its own turn: to join megabytes takes long as well. */
+/** A text with the lines of many items below it. Joins each slice in its own turn: joining megabytes takes long too. */
 export async function withLines<T>(head: string, items: readonly T[], linesOf: (item: T) => string): Promise<string> {
   let text = head
   await inTurns(items, (slice) => (text += `\n${slice.map(linesOf).join('\n')}`))
   return text
 }
 
-/** Slices of the items, with a turn of the event loop between them. */
+/** Processes the items in slices, with a turn of the event loop between them. */
 export async function inTurns<T>(items: readonly T[], look: (slice: readonly T[]) => void): Promise<void> {
   for (let from = 0; from < items.length; from += SLICE) {
     if (from > 0) await nextTurn()

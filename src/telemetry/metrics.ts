@@ -3,15 +3,15 @@ import { type EventMap, type Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
-/** What is read when the metrics are rendered. Each is called once a scrape and must be cheap. */
+/** The values read for each scrape. Each function is called once per scrape and must be cheap. */
 export interface MetricSources {
   /** Runs under way on this node. */
   active(): number
-  /** Runs that this node takes at once. */
+  /** The number of runs that this node can run at the same time. */
   slots(): number
   /** `waiting`: runs that queue for the resource. */
   resources(): readonly { name: string; size: number; active: number; waiting: number }[]
-  /** The worker threads of `offload`, where it is used. */
+  /** The worker threads of `offload`, if it is used. */
   readonly offload?: () => { readonly threads: number; readonly queued: number }
 }
 
@@ -65,7 +65,7 @@ export class Metrics {
     })
     this.#leader = new Gauge({
       name: 'piko_leader_status',
-      help: '1 while this node is the leader, else 0.',
+      help: '1 while this node is the leader, otherwise 0.',
       labelNames: ['host'],
       registers,
     })
@@ -84,12 +84,12 @@ export class Metrics {
     })
     this.#outages = new Counter({
       name: 'piko_store_outages_total',
-      help: 'Outages of the store that this node has met.',
+      help: 'Outages of the store that this node has seen.',
       registers,
     })
     this.#isAway = new Gauge({
       name: 'piko_store_away',
-      help: '1 while the store is away, else 0.',
+      help: '1 while the store is unavailable, otherwise 0.',
       registers,
     })
     this.#crashes = new Counter({
@@ -106,14 +106,14 @@ export class Metrics {
     })
     this.#blocked = new Histogram({
       name: 'piko_event_loop_blocked_seconds',
-      help: 'Spans in which the event loop did not turn, from the threshold on.',
+      help: 'How long the event loop was blocked, for blocks above the threshold.',
       buckets: BLOCKED_BUCKETS_S,
       registers,
     })
     registerSources(options.sources, registers)
   }
 
-  /** Counts what the events tell. Returns the function that ends it. */
+  /** Counts events. Returns a function that stops it. */
   observe(events: Events): () => void {
     const subscriptions = [
       events.on('leader.changed', ({ isLeader }) => this.#leader.set({ host: this.#host }, isLeader ? 1 : 0)),
@@ -142,7 +142,7 @@ export class Metrics {
     }
   }
 
-  /** The answer to a scrape: this app's metrics and those of the Node process. */
+  /** The response to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
     await this.#tellEnds()
     let own = ''
@@ -159,7 +159,7 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  /** prom-client's own histogram here has no labels, and so few lines. */
+  /** A prom-client histogram here has no labels, and so few lines. */
   #textOf(name: string): Promise<string> {
     const metric = this.#registry.getSingleMetric(name)
     if (metric instanceof TalliedHistogram) return metric.text()
@@ -168,7 +168,7 @@ export class Metrics {
       : metricText(metric)
   }
 
-  /** Scrapes at one time share what is to tell: each of it is taken once. */
+  /** Simultaneous scrapes share the pending ends, so each end is counted once. */
   async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
       await inTurns([...byJob.keys()], (jobIds) => {
@@ -183,7 +183,7 @@ export class Metrics {
   }
 }
 
-/** `queued` again is a retry, unless a stop of the node took the attempt back. */
+/** A run that is `queued` again is a retry, unless the stop of the node took the attempt back. */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
   return outcome === 'interrupted' ? 'interrupted' : 'retried'
@@ -212,10 +212,10 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
     })
   }
   gauge('piko_runs_active', 'Runs under way on this node.', () => sources.active())
-  gauge('piko_slots', 'Runs that this node takes at once.', () => sources.slots())
+  gauge('piko_slots', 'Runs that this node can run at the same time.', () => sources.slots())
   perResource('piko_resource_active', 'Runs that hold the resource.', 'active')
   perResource('piko_resource_waiting', 'Runs that wait for the resource.', 'waiting')
-  perResource('piko_resource_size', 'Runs that can hold the resource at once.', 'size')
+  perResource('piko_resource_size', 'Runs that can hold the resource at the same time.', 'size')
   const { offload } = sources
   if (!offload) return
   gauge('piko_offload_threads', 'Worker threads of offload.', () => offload().threads)
@@ -225,8 +225,8 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
 let processMetrics: Registry | undefined
 
 /**
- * The metrics of the Node process, made once and shared by its apps: prom-client has no way to stop its event loop
- * monitor and its observer of garbage collections again. Neither keeps the process alive.
+ * The metrics of the Node process, created once and shared by its apps: prom-client can't stop its event loop monitor and its observer of
+ * garbage collections. Neither keeps the process alive.
  */
 function processRegistry(): Registry {
   if (!processMetrics) {

@@ -7,9 +7,8 @@ const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
 const BARE_VALUE = /^[^\s"=]+$/
 
 /**
- * Makes the function that turns a JSON line into a line for people:
- * `14:03:07.123 WARN: run failed; it is tried again in 2.0s run_id=7 job_id=sync_orders err="Error: reset by peer"`.
- * The stack, with those of the causes, follows from level error up.
+ * Creates the function that turns a JSON line into a line for people: `14:03:07.123 WARN: run failed; retrying in 2.0s run_id=7
+ * job_id=sync_orders err="Error: reset by peer"`. From level error up, the stack follows, with those of the causes.
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
   // Loaded here: a process that logs JSON has no use for it, and its logger is made without waiting.
@@ -18,7 +17,7 @@ export function prettyPrinter(options: { colour: boolean }): (line: string) => s
     colorize: options.colour,
     customColors: { message: 'reset' },
     useOnlyCustomProps: false,
-    // Fields like any other here; pino-pretty would show them in a prefix of its own.
+    // Ordinary fields here; pino-pretty would show them in its own prefix.
     ignore: 'name,pid,hostname,caller',
     translateTime: 'SYS:HH:MM:ss.l',
     customPrettifiers: { time: String },

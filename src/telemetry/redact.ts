@@ -1,8 +1,8 @@
 import { describe, isError, messageOf, propertyOf, readError, safely } from '../errors-read.ts'
 import { HIDDEN, isSecretKey, redactText } from '../run/redact.ts'
 
-// What a line may hold. Objects of a driver or a server refer to each other so often that a walk over all paths, or
-// the JSON of it, would not end; the limits make the cost of a line independent of what is logged.
+// Limits for a line. Objects of a driver or a server refer to each other so often that a walk over all paths, or their JSON, would not end.
+// The limits make the cost of a line independent of its content.
 const DEEPEST = 5
 const MAX_OBJECTS = 500
 const MAX_ENTRIES = 100
@@ -10,14 +10,14 @@ const LONGEST_CAUSE_CHAIN = 8
 const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
 const LONGEST_STACK = 16_000
-/** Secrets are hidden before a text is cut: half a connection string is no longer known for one. */
+/** Redact before truncating: a truncated connection string no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
 
 /**
- * A copy of a log line's fields in which the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …) are
- * hidden, errors are data with their chain of causes, and what is too deep or too much is named instead. Fields are
- * never changed in place. Fields that throw when they are read are named as such.
+ * A copy of a log line's fields. It hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …), turns errors into data
+ * with their chain of causes, and replaces values that are too deep or too many with a note. Never changes fields in place. Marks fields
+ * that throw when read.
  */
 export function redactFields(fields: object): Record<string, unknown> {
   return new Copier().entries(fields, [])
@@ -56,7 +56,7 @@ class Copier {
 
   #items(items: readonly unknown[], path: readonly object[]): unknown[] {
     const inner = [...path, items]
-    // Raw headers are a list of names and values by turns.
+    // Raw headers are a list of alternating names and values.
     const isHidden = (index: number): boolean => typeof items[index] === 'string' && isHeader(items[index - 1])
     const copied = items
       .slice(0, MAX_ENTRIES)
@@ -68,7 +68,7 @@ class Copier {
     return this.entries(Object.fromEntries([...map].map(([key, value]) => [String(key), value])), path)
   }
 
-  /** Only what is named here leaves an error: drivers hang whole statements with their values on theirs (`sql`). */
+  /** Only the fields listed here leave an error: drivers attach whole statements with their values to theirs (`sql`). */
   #error(error: Error, path: readonly object[], chain = 1): Record<string, unknown> {
     const inner = [...path, error]
     const { name, code, stack, cause, errors, errorCount } = readError(error)

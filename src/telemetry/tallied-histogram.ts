@@ -2,14 +2,14 @@ import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type 
 import { labelsText, withLines } from './metric-text.ts'
 
 interface Tally {
-  /** By the index of the bucket; the last is for what is above all bounds. Not cumulative. */
+  /** Indexed by bucket; the last entry is for values above all bounds. Not cumulative. */
   readonly counts: Float64Array
   sum: number
 }
 
 /**
- * A histogram with at most one label that costs a few additions an observation and nothing to remember: it is observed twice a run, and
- * prom-client's own takes longer over that than the engine over the run. Everything else is prom-client's.
+ * A histogram with at most one label. An observation costs a few additions and no allocation: it happens twice per run, and prom-client's
+ * own takes longer than the engine needs for the run. Everything else is prom-client's.
  */
 export class TalliedHistogram<L extends string = string> extends Histogram<L> {
   readonly #name: string
@@ -43,7 +43,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     tally.sum += value
   }
 
-  /** What a registry asks for, in prom-client 15. */
+  /** The method that a registry of prom-client 15 calls. */
   async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<L>>> {
     return this.get()
   }
@@ -54,7 +54,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     return described as unknown as MetricObjectWithValues<MetricValueWithName<L>>
   }
 
-  /** The text of all values. prom-client writes each line on its own, all in one turn: with thousands of values it takes most of a second. */
+  /** The text of all values. prom-client writes line by line, all in one turn: thousands of values take most of a second. */
   async text(): Promise<string> {
     const head = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`
     return withLines(head, [...this.#tallies], ([labelValue, tally]) => this.#linesOf(labelValue, tally))

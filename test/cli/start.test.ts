@@ -162,7 +162,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
         msg: 'unhandled rejection; it belongs to a handler that did not await it; the node continues',
         err: { message: 'nobody waits for mysql://u:[redacted]@h/db' },
       },
-      { job_id: 'forgetful', msg: 'run failed; it is not tried again', err: { code: 'SINK_ROW_INVALID' } },
+      { job_id: 'forgetful', msg: 'run failed; it will not be retried', err: { code: 'SINK_ROW_INVALID' } },
     ])
     expect(stderr).not.toContain('s3cr3t')
   })
@@ -313,9 +313,7 @@ export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung }
     piko.kill('SIGTERM')
     const { code, stderr } = await piko.ended
     expect({ code, stderr }).toMatchObject({ code: expected })
-    expect(stderr).toContain(
-      'runs at the stop: 0 ended, 1 given back to the queue, 1 of them with handlers that ignore',
-    )
+    expect(stderr).toContain('runs at stop: 0 ended, 1 returned to the queue, 1 of them with handlers that ignore')
     if (expected === 1) expect(stderr).toContain('resource hung failed to close')
     const runs = JSON.parse((await project.piko(['runs', 'list', '--json'])).stdout) as { runs: { state: string }[] }
     expect(runs).toMatchObject({ runs: [{ state: 'queued', attempt: 0 }] })

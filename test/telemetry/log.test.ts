@@ -223,24 +223,24 @@ describe('logEvents', () => {
 
   it.each([
     ['info', 'run succeeded in 1.2s', {}],
-    ['warn', 'run failed; it is tried again in 2.0s', { outcome: 'failure', state: 'queued', retryInMs: 2_000 }],
-    ['warn', 'run timed out; it is tried again at once', { outcome: 'timeout', state: 'queued', retryInMs: 0 }],
-    ['error', 'run failed; it is not tried again', { outcome: 'failure', state: 'failed' }],
-    ['error', 'run timed out; it is not tried again', { outcome: 'timeout', state: 'failed' }],
+    ['warn', 'run failed; retrying in 2.0s', { outcome: 'failure', state: 'queued', retryInMs: 2_000 }],
+    ['warn', 'run timed out; retrying immediately', { outcome: 'timeout', state: 'queued', retryInMs: 0 }],
+    ['error', 'run failed; it will not be retried', { outcome: 'failure', state: 'failed' }],
+    ['error', 'run timed out; it will not be retried', { outcome: 'timeout', state: 'failed' }],
     [
       'error',
-      'run timed out; it is not tried again; its handler did not end on ctx.signal and still runs',
+      'run timed out; it will not be retried; its handler did not end on ctx.signal and still runs',
       { outcome: 'timeout', state: 'failed', isGivenUp: true },
     ],
     [
       'warn',
-      'run was interrupted by the stop of this node; it is queued again; its handler did not end on ctx.signal and still runs',
+      'run was interrupted because this node is stopping; it is queued again; its handler did not end on ctx.signal and still runs',
       { outcome: 'interrupted', state: 'queued', isGivenUp: true },
     ],
     ['info', 'run was cancelled', { outcome: 'cancelled', state: 'cancelled' }],
     [
       'info',
-      'run was interrupted by the stop of this node; it is queued again',
+      'run was interrupted because this node is stopping; it is queued again',
       { outcome: 'interrupted', state: 'queued' },
     ],
   ] as const)('says at level %s: %s', (level, msg, change) => {
@@ -286,7 +286,7 @@ describe('logEvents', () => {
     const [line] = emitted('loop.failed', SAMPLES['loop.failed'])
     expect(line).toMatchObject({
       level: 'error',
-      msg: 'planner failed; it is tried again in 1.0s',
+      msg: 'planner failed; retrying in 1.0s',
       err: { message: 'gone' },
     })
   })
