@@ -2,10 +2,10 @@ import { PikoError } from './errors.ts'
 import { type OptionCheck, problemsText, readOptions } from './options.ts'
 
 /**
- * The options of a call, each read once.
+ * Reads the options of a call, each once.
  *
- * @param call as users write it, such as `app.runs`
- * @throws PikoError `USAGE` naming everything that is wrong with them
+ * @param call the call as users write it, such as `app.runs`
+ * @throws PikoError `USAGE` naming all their problems
  */
 export function checkedCall<T extends object>(
   call: string,

@@ -1,18 +1,18 @@
 import { inspect, types } from 'node:util'
 
 /**
- * Reads what user code made. A getter, a proxy's trap or a conversion of such a value may throw anything, so nothing else in
- * the source may touch it: everything here returns, whatever it is given.
+ * Functions to read values of user code. A getter, a proxy's trap or a conversion may throw anything, so no other source file may touch
+ * them. Every function here returns, whatever its argument.
  */
 
 const LONGEST_SHOWN = 120
 const MAX_SHOWN_PARTS = 1_000
 const MAX_CHAIN = 8
 const MAX_PARTS = 10
-/** A proxy's `getPrototypeOf` could go on for ever. */
+/** A proxy's `getPrototypeOf` could continue for ever. */
 const MAX_PROTOTYPES = 100
 
-/** What `read` returns, or `otherwise` when it throws. */
+/** What `read` returns, or `otherwise` if it throws. */
 export function safely<T, F>(read: () => T, otherwise: F): T | F {
   try {
     return read()
@@ -21,36 +21,36 @@ export function safely<T, F>(read: () => T, otherwise: F): T | F {
   }
 }
 
-/** An object or a function; what is neither has no getters and no traps. */
+/** Whether it is an object or a function; other values have no getters and no traps. */
 export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
-/** A property of any value; undefined when it is absent, or reading it throws. */
+/** A property of any value; undefined if it is absent or reading it throws. */
 export function propertyOf(value: unknown, key: PropertyKey): unknown {
   return isObject(value) ? safely(() => Reflect.get(value, key) as unknown, undefined) : undefined
 }
 
-/** True for an error of this or another realm (`vm`, Jest), whatever was done to its prototype. */
+/** True for an error of this or another realm (`vm`, Jest), even if its prototype was changed. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || safely(() => value instanceof Error, false)
 }
 
-/** What an error says of itself; texts of any length, values of any kind. */
+/** The parts of an error; texts of any length, values of any kind. */
 export interface ErrorParts {
   readonly name: string
   readonly message: string
   readonly code: string | number | undefined
   readonly stack: string | undefined
-  /** Undefined: none. */
+  /** Undefined if there is none. */
   readonly cause: unknown
   /** The first parts of an `AggregateError`. */
   readonly errors: readonly unknown[]
-  /** How many parts it has. */
+  /** The number of all parts. */
   readonly errorCount: number
 }
 
-/** Reads an error; a field that can't be read says so in its text. */
+/** Reads an error; the text of an unreadable field says so. */
 export function readError(error: object): ErrorParts {
   const code = propertyOf(error, 'code')
   const stack = propertyOf(error, 'stack')
@@ -66,7 +66,7 @@ export function readError(error: object): ErrorParts {
   }
 }
 
-/** An error and its causes, outermost first, at most 8; a chain that comes back to itself ends there. */
+/** An error and its causes, outermost first, at most 8; a circular chain ends where it repeats. */
 export function chainOf(thrown: unknown): unknown[] {
   const chain: unknown[] = []
   let link = thrown
@@ -77,17 +77,17 @@ export function chainOf(thrown: unknown): unknown[] {
   return chain
 }
 
-/** The message of an error for people: where it is empty, what its parts, its code or its cause say. */
+/** The message of an error for people. If it is empty, uses its parts, its code or its cause. */
 export function messageOf(thrown: unknown): string {
   return summary(thrown, MAX_CHAIN)
 }
 
-/** `name: message` of an error; any other value as {@link describe} shows it. */
+/** Returns `name: message` for an error; shows any other value as {@link describe} does. */
 export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
-/** What `Promise.any` and `using` say of their own accord says nothing of the reasons. */
+/** The default messages of `Promise.any` and `using` say nothing about the reasons. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
 function summary(thrown: unknown, deepest: number): string {
@@ -113,7 +113,7 @@ function partsText(error: object, deepest: number): string {
   return [...shown, ...(count > errors.length ? [`and ${count - errors.length} more`] : [])].join('; ')
 }
 
-/** The stack of an error, its parts and its causes. What is no error is shown where it stands in the chain. */
+/** The stack of an error, its parts and its causes. A value that is not an error is shown at its place in the chain. */
 export function stackOf(thrown: unknown): string {
   return stackText(thrown, MAX_CHAIN)
 }
@@ -146,7 +146,7 @@ function textOf(error: object, key: 'name' | 'message'): string | undefined {
   }
 }
 
-/** Without a look at more than its message: that of an error whose message throws an error whose message throws may have no end. */
+/** Reads only the message: if reading a message throws an error, its message may throw another, without end. */
 function plainText(error: object): string {
   const message = propertyOf(error, 'message')
   return typeof message === 'string' ? describe(message) : 'an error'
@@ -177,7 +177,7 @@ export function describe(value: unknown): string {
   return cut(objectText(value) ?? tagOf(value))
 }
 
-/** As JSON, unless that shows nothing of it: of a `Response`, an `ErrorEvent` or a `Map`. */
+/** As JSON, unless that shows nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
 function objectText(value: object): string | undefined {
   const json = safely(() => shortJson(value), undefined)
   const message = propertyOf(value, 'message')
@@ -199,7 +199,7 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype
 }
 
-/** JSON shows nothing of an error's message. */
+/** JSON does not show an error's message. */
 function propertyText(error: object): string | undefined {
   const message = propertyOf(error, 'message')
   const name = propertyOf(error, 'name')
@@ -214,7 +214,7 @@ function tagOf(value: object): string {
   )
 }
 
-/** Throws for what is too much: nobody sees more than its beginning. */
+/** Throws if the JSON is too long: readers see only its beginning. */
 function shortJson(value: object): string | undefined {
   let parts = 0
   const part = (_key: string, inner: unknown): unknown => {
@@ -231,8 +231,8 @@ function cut(text: string): string {
 const FIELDS = ['name', 'message', 'code', 'cause'] as const
 
 /**
- * An error that everybody may read without a guard: `name` and `message` are texts, and none of its fields is a getter.
- * The error itself, if it is such a one; otherwise a stand-in of the same class with what can be read of it.
+ * An error that any code may read without a guard: `name` and `message` are texts, and no field is a getter. Returns the error itself if it
+ * is safe, otherwise a stand-in of the same class with its readable parts.
  */
 export function readable(error: Error): Error {
   return safely(() => isReadable(error), false) ? error : standInFor(error)
@@ -250,7 +250,7 @@ function isAccessor(error: object, field: string): boolean {
   for (let depth = 0; owner !== null && depth < MAX_PROTOTYPES; depth++) {
     if (types.isProxy(owner)) return true
     const property = Object.getOwnPropertyDescriptor(owner, field)
-    // That of `DOMException` is the platform's own.
+    // The getter of `DOMException` belongs to the platform.
     if (property) return property.get !== undefined && owner !== DOMException.prototype
     owner = Object.getPrototypeOf(owner) as object | null
   }
@@ -269,7 +269,7 @@ function standInFor(error: Error): Error {
   return standIn
 }
 
-/** Its class, for `instanceof`; undefined where a proxy is part of the chain. */
+/** The prototype for `instanceof`; undefined if a proxy is part of the chain. */
 function plainPrototype(error: object): object | undefined {
   if (types.isProxy(error)) return undefined
   const own = Object.getPrototypeOf(error) as object | null
@@ -281,7 +281,7 @@ function plainPrototype(error: object): object | undefined {
   return own ?? undefined
 }
 
-/** Own properties that are no getters, such as marks and details. */
+/** Own properties that are not getters, such as marks and details. */
 function ownValues(error: object): [PropertyKey, unknown][] {
   if (types.isProxy(error)) return []
   const keys = safely(() => Reflect.ownKeys(error).slice(0, 50), [])

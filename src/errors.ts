@@ -3,8 +3,8 @@ import { describe, isError, propertyOf, readable, safely } from './errors-read.t
 export { describe } from './errors-read.ts'
 
 /**
- * Every error that Piko throws on purpose carries one of these codes. `docs/errors.md` lists each with its cause and
- * cure, and a test fails when one is missing there.
+ * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each with its cause and solution, and a test
+ * fails if one is missing there.
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
@@ -82,7 +82,7 @@ export class PikoError extends Error {
   }
 }
 
-/** True for a {@link PikoError}, also for one of another copy of this package or one revived from a worker thread. */
+/** True for a {@link PikoError}, including one of another copy of this package or one revived from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
     isError(error) &&
@@ -93,10 +93,10 @@ export function isPikoError(error: unknown, code?: ErrorCode): error is PikoErro
 }
 
 /**
- * Anything may be thrown in JavaScript. An `Error` comes back as it is, or as a stand-in where it can't be read without harm;
- * what is no `Error` becomes one that shows the thrown value.
+ * JavaScript code may throw any value. Returns an `Error` as it is, or a stand-in if reading it is unsafe. Turns any other value into an
+ * error that shows it.
  */
 export function toError(thrown: unknown): Error {
   if (isError(thrown)) return readable(thrown)
-  return new Error(`a value that is no Error was thrown: ${describe(thrown)}`, { cause: thrown })
+  return new Error(`a value that is not an Error was thrown: ${describe(thrown)}`, { cause: thrown })
 }

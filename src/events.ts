@@ -3,14 +3,14 @@ import { stackOf, watchStray } from './errors-read.ts'
 import { type BackfillState } from './ledger/backfill.ts'
 import { type Outcome, type RunState } from './run/run.ts'
 
-/** Everything that the engine tells the world. `docs/events.md` lists each event with its payload. */
+/** All events of the engine. `docs/events.md` lists each event with its payload. */
 export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
   /**
-   * The stop of a node is done with the runs that were under way when it began. `givenBack`: they are queued again, uncounted;
-   * of these `stillRunning` have handlers that ignored their signal and go on until the process ends. `leftBehind`: their ends
-   * are not stored, and another node recovers them. `runs` names those left behind, else those still running: `sync_orders 17`.
+   * The stop of a node has handled the runs that were running when it began. `givenBack`: they are queued again, uncounted; of these,
+   * `stillRunning` have handlers that ignored their signal and continue until the process ends. `leftBehind`: their ends are not stored,
+   * and another node recovers them. `runs` names those left behind, otherwise those still running: `sync_orders 17`.
    */
   'node.drained': {
     ended: number
@@ -19,29 +19,29 @@ export interface EventMap {
     leftBehind: number
     runs: readonly string[]
   }
-  /** The node did not renew its lease in time: what it claimed is no longer its own. It goes on under a new id. */
+  /** The node did not renew its lease in time, so its claims are no longer its own. It continues under a new id. */
   'node.lost': { nodeId: string; newNodeId: string }
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
-  /** This node knows a new version of a job's config; it is in force from `effectiveFrom` on. */
+  /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
-  /** A schedule that somebody has set in a job's row counts from now on; null: none. */
+  /** A schedule set in a job's row now takes effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
-  /** A schedule that somebody has set in a job's row can't be read; the one before goes on. Told once for each text. */
+  /** A schedule set in a job's row can't be read, so the previous one continues. Emitted once for each text. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
-  /** Windows that catch-up leaves out; each is recorded in the ledger as skipped. */
+  /** Windows that catch-up skips; the ledger records each as skipped. */
   'windows.skipped': { jobId: string; count: number }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
-  /** Old runs were deleted, by the rules of `[history]` or by hand. */
+  /** Old runs were deleted by the rules of `[history]` or manually. */
   'runs.deleted': { count: number }
-  /** A backfill was made, paused, resumed or cancelled by this node, or has come to its end. */
+  /** This node created, paused, resumed or cancelled a backfill, or the backfill ended. */
   'backfill.changed': { backfillId: number; jobId: string; state: BackfillState }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
-   * The end of an attempt, after it is stored. `state` is the run's new state; `queued` means that it will be tried again.
-   * `isGivenUp`: its handler did not end within the grace time after its signal aborted, and still runs.
+   * An attempt ended and its end is stored. `state` is the run's new state; `queued` means that it will be tried again. `isGivenUp`: its
+   * handler did not end within the grace time after its signal aborted, and still runs.
    */
   'run.settled': {
     runId: number
@@ -54,19 +54,19 @@ export interface EventMap {
     retryInMs: number | undefined
     isGivenUp: boolean
   }
-  /** This node's claim was no longer valid when the attempt ended: nothing was written. */
+  /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
-  /** A service of the tree crashed; its supervisor answers. `service` is its path: `Piko/planner`. */
+  /** A service of the tree crashed; its supervisor handles it. `service` is its path: `Piko/planner`. */
   'service.crashed': { service: string; error: Error }
   /** A service runs again; `restarts` counts since the start of the process. */
   'service.restarted': { service: string; restarts: number }
-  /** A background task of a service did not end in time when it stopped; the stop went on without it. */
+  /** A background task of a service did not end in time during a stop; the stop continued without it. */
   'service.stuck': { service: string; task: string; waitedMs: number }
-  /** The event loop did not turn for a while; `culprit` is the function that held it, where it was seen. */
+  /** The event loop was blocked for a while; `culprit` is the function that blocked it, if known. */
   'loop.blocked': { blockedMs: number; culprit: string | undefined; stack: readonly string[] }
   /**
-   * A step of one of the engine's loops failed; the loop goes on after a pause. `fault`: what that means where the database is the
-   * cause; `failures`: in a row.
+   * A step of one of the engine's loops failed; the loop continues after a pause. `fault`: the meaning of the error if the database caused
+   * it. `failures`: the number in a row.
    */
   'loop.failed': {
     loop: string
@@ -76,15 +76,15 @@ export interface EventMap {
     failures?: number
   }
   /**
-   * A row that somebody has edited by hand can't be read: it is left out, and everything else goes on. `key`: as SQL, such as `id = 17`;
-   * `columns`: what is wrong in it; the message of `error` has the statement that corrects it. Told once, until something else is wrong.
+   * A row edited by hand can't be read: Piko skips it and continues with everything else. `key`: as SQL, such as `id = 17`. `columns`: the
+   * wrong ones. The message of `error` has the statement that corrects the row. Emitted once, until the fault changes.
    */
   'row.broken': { table: string; key: string; columns: readonly string[]; error: Error }
   /** A loop that had failed works again. */
   'loop.recovered': { loop: string; failures: number }
-  /** The store does not answer, or can't serve: the first loop to find out reports it, for all of them. */
+  /** The store does not answer or can't serve; the first loop that notices reports it for all loops. */
   'store.outage': { error: Error }
-  /** Every loop that had failed in an outage works again. */
+  /** Every loop that failed in an outage works again. */
   'store.recovered': { outageMs: number; failures: number }
 }
 
@@ -94,14 +94,14 @@ type Listener<N extends EventName> = (payload: EventMap[N]) => void
 type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
 
 /**
- * Typed, synchronous events. Listeners observe: they can't fail or delay what they watch, so an error in one is
- * reported as a warning of the process and goes no further.
+ * Typed, synchronous events. Listeners only observe: they can't fail or delay the engine. An error in a listener becomes a process warning
+ * and has no other effect.
  */
 export class Events {
   readonly #listeners = new Map<EventName, Set<Listener<never>>>()
   readonly #any = new Set<AnyListener>()
 
-  /** Returns the function that takes the listener off again. */
+  /** Returns a function that removes the listener. */
   on<N extends EventName>(name: N, listener: Listener<N>): () => void {
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners)
@@ -120,7 +120,7 @@ export class Events {
     if (listeners) {
       for (const listener of listeners) {
         try {
-          // Returns nothing by its type; an async listener returns a promise all the same.
+          // The type returns nothing, but an async listener still returns a promise.
           watchStray((listener as (payload: EventMap[N]) => unknown)(payload), warn)
         } catch (error) {
           warn(error)

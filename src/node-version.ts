@@ -1,10 +1,10 @@
 import { PikoError } from './errors.ts'
 
-/** As `engines` of package.json; a test compares them. */
+/** Matches `engines` of package.json; a test compares them. */
 export const OLDEST_NODE = '22.13.0'
 
 /**
- * The error for a Node that is too old, else undefined. This file and all that it imports run on Node 18.
+ * The error if Node is too old, otherwise undefined. This file and its imports run on Node 18.
  *
  * @param version as in `process.versions.node`
  */

@@ -4,26 +4,26 @@ import { isPikoError, PikoError } from './errors.ts'
 /** A function that a user gave as an option of a job. */
 export interface OptionFunction<T> {
   readonly jobId: string | undefined
-  /** As in the job's spec: `exclude`, `concurrency.key`. */
+  /** The option's name in the job's spec: `exclude`, `concurrency.key`. */
   readonly option: string
   readonly isAnswer: (value: unknown) => value is T
-  /** What it should answer, in words. */
+  /** A description of the expected result. */
   readonly expected: string
-  /** What happens now, or what to do. */
+  /** What happens next, or what the user should do. */
   readonly next: string
 }
 
 /**
- * What the function answers.
+ * Calls the function and checks its result.
  *
- * @throws PikoError `JOB_INVALID` when it throws, with what it threw as the cause, or answers with anything else, such as a promise
+ * @throws PikoError `JOB_INVALID` if it throws, with its error as the cause, or returns any other value, such as a promise
  */
 export function answerOf<T>(option: OptionFunction<T>, call: () => unknown): T {
   const answer = called(option, call)
   if (option.isAnswer(answer)) return answer
   watchStray(answer)
   const what = isThenable(answer) ? 'a promise' : describe(answer)
-  const at = isThenable(answer) ? ' at once: it may not be async' : ''
+  const at = isThenable(answer) ? ' immediately: it may not be async' : ''
   throw failed(option, `returned ${what}; expected ${option.expected}${at}`)
 }
 
@@ -48,7 +48,7 @@ function isThenable(value: unknown): boolean {
   return isObject(value) && safely(() => typeof propertyOf(value, 'then') === 'function', false)
 }
 
-/** Whether an error is a fault of a function of this job's. */
+/** Whether an error comes from an option function of this job. */
 export function isOptionFault(error: unknown, jobId: string): error is PikoError {
   return isPikoError(error, 'JOB_INVALID') && propertyOf(error.details, 'jobId') === jobId
 }

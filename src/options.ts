@@ -1,20 +1,20 @@
 import { distance } from 'fastest-levenshtein'
 import { describe, headline, isObject } from './errors-read.ts'
 
-/** What an option has to be: undefined when the value is that, else what is wrong with it, after the option's name. */
+/** Checks an option: undefined if the value is valid, otherwise its problem, to follow the option's name. */
 export type OptionCheck = (value: unknown) => string | undefined
 
 /** The check of every option. */
 export type OptionChecks<T> = { readonly [K in keyof T]-?: OptionCheck }
 
 export interface ReadOptions<T> {
-  /** Each option as it was when it was read, once. Only sound without problems. */
+  /** The value of each option, read once. Valid only if there are no problems. */
   readonly options: T
   readonly problems: readonly string[]
 }
 
 /**
- * Reads the options that a caller gave, with everything that is wrong with them. An option that is undefined is not given.
+ * Reads a caller's options and lists all their problems. An undefined option counts as missing.
  *
  * @param example  how the call should look
  * @param required options that must be given
@@ -43,7 +43,7 @@ export function readOptions<T extends object>(
   return { options, problems }
 }
 
-/** What a check says, also of a value that throws when it is read. */
+/** The result of a check, even if reading the value throws. */
 export function problemOf(check: OptionCheck, value: unknown): string | undefined {
   try {
     return check(value)
@@ -52,12 +52,12 @@ export function problemOf(check: OptionCheck, value: unknown): string | undefine
   }
 }
 
-/** The name of an option and its problem, which may begin with the place of an element: `[1] is …`. */
+/** The name of an option and its problem, which may begin with the position of an element: `[1] is …`. */
 export function placed(name: string, problem: string): string {
   return problem.startsWith('[') ? `${name}${problem}` : `${name} ${problem}`
 }
 
-/** A property of an object of the caller's, whose getter may throw. */
+/** Reads a property of a caller's object, whose getter may throw. */
 export function readProperty(owner: object, name: string): { readonly value: unknown } | { readonly problem: string } {
   try {
     return { value: Reflect.get(owner, name) as unknown }
@@ -66,7 +66,7 @@ export function readProperty(owner: object, name: string): { readonly value: unk
   }
 }
 
-/** A problem for each own property that is no option. */
+/** A problem for each own property that is not an option. */
 export function unknownOptions(given: object, known: readonly string[], prefix = ''): string[] {
   return ownNames(given)
     .filter((name) => !known.includes(name))
@@ -86,7 +86,7 @@ function ownNames(given: object): string[] {
   try {
     return Object.keys(given)
   } catch {
-    return [] // A proxy that refuses to be listed: its known options are read all the same.
+    return [] // A proxy that refuses to list its keys: its known options are still read.
   }
 }
 
@@ -97,10 +97,10 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
   return `${what}; the options are ${known.map((one) => `${prefix}${one}`).join(', ')}`
 }
 
-/** The known name that a wrong one was probably meant to be. Capitals, `_` and `-` make no difference. */
+/** The known name that a wrong one probably means. Ignores case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
-  // Longer names are no typing mistake, and cost time.
+  // Longer names are not typing mistakes, and cost time.
   if (plain.length > 64) return undefined
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))
@@ -108,7 +108,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const best = ranked[0]
   if (!best) return undefined
   const [shorter, longer] = [plain.length, best.candidate.length].toSorted((a, b) => a - b) as [number, number]
-  // Two letters that changed their places are two edits.
+  // Two swapped letters are two edits.
   return best.edits <= (shorter < 4 ? 1 : Math.max(2, longer / 3)) ? best.candidate : undefined
 }
 
@@ -127,7 +127,7 @@ function wrong(value: unknown, expected: string): string {
   return `is ${describe(value)}; expected ${expected}`
 }
 
-/** The check of a kind of value, in words and by a predicate. */
+/** Creates the check for a kind of value from its description and a predicate. */
 export function expecting(expected: string, fits: (value: unknown) => boolean): OptionCheck {
   return (value) => (safelyFits(fits, value) ? undefined : wrong(value, expected))
 }
@@ -147,7 +147,7 @@ export const aFunction = expecting('a function', (value) => typeof value === 'fu
 export const anAbortSignal = expecting('an AbortSignal', (value) => value instanceof AbortSignal)
 export const aTable = expecting('an object', (value) => isObject(value) && !Array.isArray(value))
 
-/** Milliseconds that a timer takes. */
+/** Milliseconds that a timer accepts. */
 export const milliseconds = expecting(
   'milliseconds from 0 to 2147483647',
   (value) => typeof value === 'number' && value >= 0 && value <= 2 ** 31 - 1,
@@ -165,7 +165,7 @@ export function oneOf(...allowed: readonly string[]): OptionCheck {
   return expecting(`one of ${allowed.join(', ')}`, (value) => allowed.includes(value as string))
 }
 
-/** A list whose elements all pass. The first that does not is named. */
+/** Checks a list and names its first wrong element. */
 export function listOf(what: string, check: OptionCheck): OptionCheck {
   return (value) => {
     if (!Array.isArray(value)) return wrong(value, `a list of ${what}`)

@@ -2,11 +2,11 @@ import { promiseHooks } from 'node:v8'
 import { watchStray } from './errors-read.ts'
 
 /**
- * Does synchronous work that calls functions of the user's. Where it fails, nobody will ever await the promises that these functions
- * made, such as that of an asynchronous refinement in a schema: their rejections are dropped, or they would end the process.
+ * Runs synchronous work that calls the user's functions. If the work fails, nothing will await the promises of these functions, such as
+ * that of an asynchronous refinement in a schema. Their rejections are dropped, because they would end the process.
  *
- * @param work     gets a function that says whether a promise has been made
- * @param isFailed whether an answer means that it failed; so does a throw
+ * @param work gets a function that says whether a promise was created
+ * @param isFailed whether a result means failure; a throw also does
  */
 export function withoutStrays<T>(work: (hasMade: () => boolean) => T, isFailed: (answer: T) => boolean): T {
   const made: Promise<unknown>[] = []

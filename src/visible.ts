@@ -1,25 +1,25 @@
-// C0 without tab and newline, DEL, C1, marks that turn the direction of text, line and paragraph separators, the byte order mark.
+// C0 without tab and newline, DEL, C1, characters that change the text direction, line and paragraph separators, the byte order mark.
 const HIDDEN_CHARACTERS = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/g
 
 /**
- * Text that a job, a config or a database has brought, as it may be shown to a person: what would move the cursor, colour the terminal
- * or turn the direction of text is written as an escape, such as `\u001b`. Newlines and tabs stay.
+ * Makes text from a job, a config or a database safe to show. Characters that move the cursor, colour the terminal or change the text
+ * direction become escapes, such as `\u001b`. Newlines and tabs stay.
  */
 export function visible(text: string): string {
   return text.replace(HIDDEN_CHARACTERS, escaped)
 }
 
-/** The same on one line: a newline is written as `\n`. */
+/** The same on one line: a newline becomes `\n`. */
 export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', '\\n')
 }
 
-/** The same with further lines indented, so that none of them looks like a line of its own. */
+/** The same with further lines indented, so that none looks like a separate line. */
 export function visibleBlock(text: string, indent = '    '): string {
   return visible(text).replaceAll('\n', `\n${indent}`)
 }
 
-/** One line of JSON; what a terminal would obey is escaped, which any reader of JSON takes back. */
+/** One line of JSON. Characters that a terminal would obey become escapes, which any JSON parser reads back. */
 export function visibleJson(value: unknown): string {
   return JSON.stringify(value).replace(HIDDEN_CHARACTERS, unicode)
 }

@@ -258,8 +258,8 @@ describeEachStore((store) => {
     })
 
     it.each<[string, unknown, object]>([
-      ['a text', 'out of paper', { name: 'Error', message: 'a value that is no Error was thrown: "out of paper"' }],
-      ['undefined', undefined, { message: 'a value that is no Error was thrown: undefined' }],
+      ['a text', 'out of paper', { name: 'Error', message: 'a value that is not an Error was thrown: "out of paper"' }],
+      ['undefined', undefined, { message: 'a value that is not an Error was thrown: undefined' }],
       [
         'an error whose message is no text',
         Object.assign(new Error(), { message: { status: 500 } }),

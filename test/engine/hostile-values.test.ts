@@ -87,7 +87,7 @@ describeEachStore((store) => {
     const run = await app.waitFor(await app.enqueue('unreadable'))
     expect(run.error?.message).toBe(`(its message can't be read: reading it threw "no text")`)
     const proxied = await app.waitFor(await app.enqueue('proxied'))
-    expect(proxied.error?.message).toContain('a value that is no Error was thrown')
+    expect(proxied.error?.message).toContain('a value that is not an Error was thrown')
   })
 
   it('stores the output as it was when it was checked', async () => {
