@@ -7,34 +7,34 @@ import { type Logger } from '../logger.ts'
 
 /** How `ctx.map` fans out. */
 export interface MapOptions {
-  /** Calls under way at once. Default 8. */
+  /** Calls that run at the same time. Default 8. */
   readonly concurrency?: number
 }
 
 /** How `ctx.lock` takes a lock. */
 export interface RunLockOptions {
-  /** How long the lock outlives its process; it is renewed while it is held. Default `'30s'`, at least one second. */
+  /** How long the lock outlives its process; it is renewed while held. Default `'30s'`, at least one second. */
   readonly ttl?: Duration
-  /** How long to wait while somebody else holds it. Default `'30s'`. */
+  /** How long to wait for another owner. Default `'30s'`. */
   readonly wait?: Duration
 }
 
 /** A lock that is held. */
 export interface HeldLock extends AsyncDisposable {
   readonly name: string
-  /** Grows each time that the lock gets another owner: refuse a write that carries a smaller one. */
+  /** Increases each time the lock gets another owner: refuse a write with a smaller fence. */
   readonly fence: number
-  /** Aborts when the lock may belong to somebody else, with a `PikoError` `LOCK_LOST`. */
+  /** Aborts with a `PikoError` `LOCK_LOST` when the lock may belong to another owner. */
   readonly lost: AbortSignal
-  /** Gives the lock back. Harmless when it is lost, or has been given back. */
+  /** Releases the lock. Harmless if it is lost or already released. */
   release(): Promise<void>
 }
 
 /**
- * What a handler receives.
+ * The context of a handler.
  *
  * @typeParam R resources by name, @typeParam C parsed config, @typeParam S sinks by name,
- * @typeParam W the window: `Window` for a job with windows, else `undefined`
+ * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`
  */
 export interface JobContext<
   R extends ResourceMap = Record<never, never>,
@@ -46,45 +46,45 @@ export interface JobContext<
   readonly jobId: string
   /** 1 for the first try. */
   readonly attempt: number
-  /** Grows with every claim of a run, and from one run of a window to the next: refuse a write that carries a smaller one. */
+  /** Increases with every claim of a run, and from one run of a window to the next: refuse a write with a smaller fence. */
   readonly fence: number
-  /** The tick for a scheduled run, else when the run was asked for. */
+  /** The tick of a scheduled run, otherwise the time of the request. */
   readonly scheduledTime: Date
   /** The data interval `[start, end)` in UTC. */
   readonly window: W
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
-  /** What the caller of `app.run` passed. */
+  /** The input that the caller of `app.run` passed. */
   readonly input: unknown
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
-  /** Joins timeout, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `LEASE_LOST` or `STOPPED`. */
+  /** Combines timeout, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `LEASE_LOST` or `STOPPED`. */
   readonly signal: AbortSignal
   readonly log: Logger
   /**
-   * Ends the run: what `fn` writes through `trx`, the run's success and its window's state are one transaction on the
-   * database that Piko runs on, so that they happen together, once. Sinks are flushed before. A claim that was overtaken
-   * is refused and all of it rolled back. `fn` is run again after a deadlock or a lost connection: let it write through `trx` alone.
+   * Ends the run. What `fn` writes through `trx`, the run's success and its window's state are one transaction on Piko's own database, so
+   * they happen together, once. Sinks are flushed before. If another node has overtaken the claim, everything is rolled back. `fn` runs
+   * again after a deadlock or a lost connection, so it may only write through `trx`.
    *
-   * What follows in the handler can't fail the run any more; what it throws goes to the log.
+   * Code after it in the handler can't fail the run any more; its errors go to the log.
    *
-   * @returns what `fn` returned (any JSON value up to 1 MB), which is the run's output
-   * @throws PikoError `LEASE_LOST` when the run is no longer this node's, `USAGE` for a second commit of a run
-   * @throws the reason of `signal` when it has aborted, and whatever `fn` throws
+   * @returns the result of `fn` (any JSON value up to 1 MB), which becomes the run's output
+   * @throws PikoError `LEASE_LOST` if this node no longer owns the run, `USAGE` for a second commit of a run
+   * @throws the reason of `signal` if it has aborted, and any error of `fn`
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
-   * Takes a lock that one owner of all on this database holds at a time, and gives it back when the run ends, if not before. The
-   * waiting ends with `signal`.
+   * Takes a lock that only one owner on this database can hold at a time, and releases it at the latest when the run ends. The wait ends
+   * with `signal`.
    *
-   * @throws PikoError `LOCK_BUSY` when it is still held after `wait` (default `'30s'`)
+   * @throws PikoError `LOCK_BUSY` if another owner still holds it after `wait` (default `'30s'`)
    */
   lock(name: string, options?: RunLockOptions): Promise<HeldLock>
-  /** Tells how far the run has come: the event `run.progress`, and a line in the log at debug level. Nothing is stored. */
+  /** Reports the progress of the run: the event `run.progress`, and a log line at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
   /**
-   * Calls `fn` for every item, at most `concurrency` at once, and settles them all: order is kept, and what `fn` throws is a
-   * result. Rejects when the run's signal aborts or the source of the items fails.
+   * Calls `fn` for every item, at most `concurrency` at the same time, and settles them all. It keeps the order, and an error of `fn` is a
+   * result. Rejects if the run's signal aborts or the source of the items fails.
    */
   map<T, U>(
     items: Iterable<T> | AsyncIterable<T>,

@@ -7,16 +7,16 @@ import { type JobContext } from './context.ts'
 import { type AnyJobSpec, type JobSpec, type WindowOf, type WindowsSpec } from './spec.ts'
 
 /**
- * What `@job(spec)` evaluates to. The first form is the TC39 method decorator, the second the legacy one
- * (`experimentalDecorators`); either fits an instance method or a static one. `Handler` stands in parameter position
- * of a function type, so that a method that asks for more than the spec gives is refused.
+ * The decorator that `@job(spec)` returns. The first form is the TC39 method decorator, the second the legacy one
+ * (`experimentalDecorators`); both fit instance and static methods. `Handler` is in parameter position of a function type, so TypeScript
+ * rejects a method that needs more than the spec gives.
  */
 export interface JobDecorator<Handler> {
   (method: Handler, context: MethodContext): void
   <M extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
 }
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that a public method of any class has. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that every public method has. */
 interface MethodContext {
   readonly kind: 'method'
   readonly private: false
@@ -26,7 +26,7 @@ interface MethodContext {
   addInitializer(initializer: () => void): void
 }
 
-/** A method that may be decorated with a spec of these types. */
+/** A method that a spec of these types can decorate. */
 export type JobMethod<
   R extends ResourceMap,
   C extends z.ZodType,
@@ -35,14 +35,14 @@ export type JobMethod<
 > = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>>, resources: BorrowedOf<R>) => unknown
 
 /**
- * Makes a method a job; see `defineJob` for the same without a class. One method may carry several jobs. When other
- * decorators replace the method, `@job` must be the outermost.
+ * Makes a method a job; `defineJob` does the same without a class. One method may carry several jobs. `@job` must be the outermost
+ * decorator if others replace the method.
  *
- * A decorator checks the method and cannot infer its parameters: write `ctx: ContextOf<typeof spec>`, or
- * `ctx: JobContext` when nothing of the spec is needed.
+ * A decorator checks the method and cannot infer its parameters: write `ctx: ContextOf<typeof spec>`, or `ctx: JobContext` if the method
+ * uses nothing of the spec.
  *
- * @throws PikoError `JOB_INVALID` when it decorates anything but a public method; the spec itself is checked when the
- * class is registered, so that the message can name class and method
+ * @throws PikoError `JOB_INVALID` if it decorates anything but a public method; the spec itself is checked when the class is registered, so
+ * that the message can name class and method
  */
 export function job<
   const R extends ResourceMap = Record<never, never>,
@@ -69,18 +69,18 @@ interface Sighting {
   readonly method: unknown
 }
 
-// Registered symbols, so that the marks are seen by every copy of this package in a process.
+// Registered symbols, so that every copy of this package in a process sees the marks.
 const SPECS = Symbol.for('piko.job')
 const SEEN = Symbol.for('piko.job.methods')
 
-/** The specs that decorate this very function, in source order. */
+/** The specs that decorate exactly this function, in source order. */
 export function specsOn(value: unknown): readonly AnyJobSpec[] {
   return typeof value === 'function' ? (ownValue<readonly AnyJobSpec[]>(value, SPECS) ?? []) : []
 }
 
 /**
- * The methods of a class that `@job` saw. Complete in legacy mode; in TC39 mode as far as the toolchain keeps metadata,
- * so that it serves to find a lost job, never to find the jobs.
+ * The methods of a class that `@job` saw. Complete in legacy mode. In TC39 mode it depends on the metadata that the toolchain keeps, so use
+ * it to detect a lost job, never to find the jobs.
  */
 export function seenOn(owner: object): readonly Sighting[] {
   const key = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
@@ -88,7 +88,7 @@ export function seenOn(owner: object): readonly Sighting[] {
   return ownValue<Sighting[]>(owner, SEEN) ?? (metadata && ownValue<Sighting[]>(metadata, SEEN)) ?? []
 }
 
-/** @throws PikoError `JOB_INVALID` when a method of the class is no longer the one that `@job` saw */
+/** @throws PikoError `JOB_INVALID` if a method of the class is no longer the one that `@job` saw */
 export function checkSeen(owner: { readonly name: string; readonly prototype: unknown }): void {
   for (const { isStatic, name, method } of seenOn(owner)) {
     const home = isStatic ? owner : (owner.prototype as object)
@@ -96,7 +96,7 @@ export function checkSeen(owner: { readonly name: string; readonly prototype: un
   }
 }
 
-/** Value of an own data property; a getter is never invoked. */
+/** The value of an own data property; never calls a getter. */
 export function ownValue<T>(object: object, key: PropertyKey): T | undefined {
   return Object.getOwnPropertyDescriptor(object, key)?.value as T | undefined
 }
@@ -111,7 +111,7 @@ function decorateTc39(spec: AnyJobSpec, method: unknown, context: MethodContext)
   if (context.private as boolean) throw notAMethod(spec, context.name, 'a private method')
   mark(method, spec)
   if (context.metadata) see(context.metadata, { isStatic: context.static, name: context.name, method })
-  // Runs for a static method when its class is defined, else when an instance is made: `this` is the class or the instance.
+  // Runs when the class of a static method is defined, otherwise when an instance is created: `this` is the class or the instance.
   context.addInitializer(function (this: unknown) {
     const receiver = this as object
     if (!isOnChain(receiver, context.name, method)) {
@@ -135,7 +135,7 @@ function decorateLegacy(
   see(isStatic ? home : (home as object).constructor, { isStatic, name, method })
 }
 
-// Decorators apply from the innermost outwards: the newest spec goes first.
+// Decorators apply from the innermost outwards, so the newest spec comes first.
 function mark(method: object, spec: AnyJobSpec): void {
   hidden(method, SPECS, [spec, ...specsOn(method)])
 }

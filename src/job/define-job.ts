@@ -5,7 +5,7 @@ import { type SinkMap } from '../sink/sink.ts'
 import { readJob } from './policy.ts'
 import { type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
 
-/** Types a spec that is used apart from its handler: `@job(spec)` with `ContextOf<typeof spec>`. */
+/** Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. */
 export function jobSpec<
   const R extends ResourceMap = Record<never, never>,
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
@@ -16,7 +16,7 @@ export function jobSpec<
 }
 
 /**
- * A job from a spec and a handler; everything about `ctx` is inferred from the spec.
+ * A job from a spec and a handler; TypeScript infers `ctx` from the spec.
  *
  * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
  * @example
@@ -44,7 +44,7 @@ export function defineJob<
 }
 
 export function isJobDefinition(value: unknown): value is JobDefinition {
-  // Asked of anything that a module exports: no getter may run.
+  // Called with any export of a module, so it must not run a getter.
   return (
     typeof value === 'object' && value !== null && Object.getOwnPropertyDescriptor(value, 'kind')?.value === 'piko.job'
   )

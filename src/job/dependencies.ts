@@ -2,9 +2,9 @@ import { describe, PikoError } from '../errors.ts'
 import { type JobDefinition } from './spec.ts'
 
 /**
- * Looks whether the jobs' dependencies can be met.
+ * Checks that the jobs' dependencies can be met.
  *
- * @throws PikoError `DEPENDENCY_INVALID` for an id that no job has, a job without windows, and for a cycle, which is printed
+ * @throws PikoError `DEPENDENCY_INVALID` for an unknown id, a job without windows, or a cycle, which the message shows
  */
 export function assertDependencies(jobs: ReadonlyMap<string, JobDefinition>): void {
   for (const job of jobs.values()) {
@@ -24,15 +24,15 @@ export function assertDependencies(jobs: ReadonlyMap<string, JobDefinition>): vo
   const cycle = cycleIn(jobs)
   if (cycle)
     throw invalid(
-      `jobs depend on each other in a circle: ${cycle.join(' → ')}; take out one of dependsOn`,
+      `jobs depend on each other in a cycle: ${cycle.join(' → ')}; remove one entry of dependsOn`,
       cycle[0] ?? '',
     )
 }
 
-/** The jobs of a circle, the first of them again at its end. */
+/** The jobs of a cycle, with the first one repeated at the end. */
 function cycleIn(jobs: ReadonlyMap<string, JobDefinition>): string[] | undefined {
   const cleared = new Set<string>()
-  // Deep chains of jobs must not exhaust the stack.
+  // Iterative: deep chains of jobs must not exhaust the stack.
   for (const start of jobs.keys()) {
     const path: { id: string; rest: string[] }[] = [{ id: start, rest: [...(jobs.get(start)?.policy.dependsOn ?? [])] }]
     const onPath = new Set([start])

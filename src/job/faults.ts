@@ -1,10 +1,10 @@
 import { isPikoError, PikoError } from '../errors.ts'
 
-/** Errors of several jobs, gathered, so that one names them all. */
+/** Collects errors of several jobs, so that one error names them all. */
 export class Faults {
   readonly errors: PikoError[] = []
 
-  /** What `read` returns, or `otherwise` when it throws a PikoError, which is kept. */
+  /** What `read` returns, or `otherwise` if it throws a PikoError, which is kept. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()
@@ -14,13 +14,13 @@ export class Faults {
     }
   }
 
-  /** Throws what is no PikoError. */
+  /** Keeps a PikoError; rethrows any other error. */
   add(thrown: unknown): void {
     if (!isPikoError(thrown)) throw thrown
     this.errors.push(thrown)
   }
 
-  /** @throws PikoError the one error, or one with the messages of all: `JOB_INVALID`, or the code that they have in common */
+  /** @throws PikoError the only error, or one with all messages: its code is the common one, otherwise `JOB_INVALID` */
   throwIfAny(): void {
     const [first, ...others] = this.errors
     if (!first) return

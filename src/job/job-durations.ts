@@ -17,7 +17,7 @@ export interface JobDurations {
 const DEFAULT_RETRY_BASE_MS = 1_000
 const FIVE_MINUTES_MS = 300_000
 
-/** Of a spec whose lengths of time can't be read. */
+/** Used for a spec whose lengths of time can't be read. */
 export const NO_DURATIONS: JobDurations = {
   everyMs: undefined,
   jitterMs: 0,
@@ -36,9 +36,9 @@ interface Problem {
 }
 
 /**
- * Reads every length of time of a spec. What is added to a stored instant has a shorter limit than what is only compared.
+ * Reads every length of time of a spec. A length that is added to a stored instant has a lower limit than one that is only compared.
  *
- * @throws PikoError `DURATION_INVALID`, or `JOB_INVALID` for a rate; it names every problem
+ * @throws PikoError `DURATION_INVALID`, or `JOB_INVALID` for a rate; names every problem
  */
 export function jobDurations(spec: AnyJobSpec): JobDurations {
   const problems: Problem[] = []

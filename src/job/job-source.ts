@@ -4,7 +4,7 @@ import { ownValue } from './decorator.ts'
 import { carriesJobs, isClass } from './jobs-of.ts'
 import { type JobDefinition } from './spec.ts'
 
-/** The exports of a file, with the name that messages give it. */
+/** The exports of a file, with its name for messages. */
 export interface JobModule {
   readonly kind: 'piko.module'
   readonly file: string
@@ -17,15 +17,15 @@ export interface JobModule {
  */
 export type JobSource = object
 
-/** A definition, or a class or instance to look into, and where it was met. */
+/** A definition, a class or an instance, and its place. */
 export type FoundSource =
   | { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string }
   | { readonly kind: 'holder'; readonly holder: object; readonly file: string | undefined }
 
 /**
- * Every definition, class and instance of the sources, in order. Of a module only what carries jobs is taken.
+ * Every definition, class and instance of the sources, in order. Takes only exports with jobs from a module.
  *
- * @throws PikoError `JOB_INVALID` for a source that is none of these
+ * @throws PikoError `JOB_INVALID` for any other source
  */
 export function findSources(sources: readonly unknown[]): FoundSource[] {
   return sources.flatMap((source, index) => findSource(source, `source ${index + 1}`))
@@ -55,7 +55,7 @@ function findExport(name: string, value: unknown, file: string | undefined): Fou
   }
   if (Array.isArray(value)) return value.flatMap((item, index) => findExport(`${name}[${index}]`, item, file))
   if (carriesJobs(value)) return [{ kind: 'holder', holder: value, file }]
-  // A CommonJS module reached by `import` has its exports here, and not always as names of their own.
+  // A CommonJS module loaded with `import` has its exports here, and not always under their names.
   if ((name === 'default' || name === 'module.exports') && isPlainObject(value)) return findExports(value, file)
   return []
 }

@@ -5,7 +5,7 @@ import { defineJob } from './define-job.ts'
 import { Faults } from './faults.ts'
 import { type AnyJobSpec, type JobDefinition } from './spec.ts'
 
-/** A class, whatever its constructor takes. */
+/** A class with any constructor. */
 export type JobClass = abstract new (...args: never[]) => object
 
 /** One job of a class, not yet bound to a receiver. */
@@ -14,19 +14,19 @@ export interface DecoratedJob {
   readonly isStatic: boolean
   readonly name: string | symbol
   readonly spec: AnyJobSpec
-  /** What runs: the most derived method of this name. */
+  /** The method that runs: the most derived one of this name. */
   readonly method: unknown
 }
 
 /**
- * The jobs of a class: of an instance of it, which is made with `new Class()`, and of its static methods. An instance
- * stands for its class where the constructor needs arguments.
+ * The jobs of a class: those of its static methods, and those of an instance, which is created with `new Class()`. Pass an instance if the
+ * constructor needs arguments.
  *
- * A subclass has its parents' jobs too. Where it overrides the method without `@job`, the parent's spec stays and the
- * override runs; with `@job`, its specs replace the parent's.
+ * A subclass inherits its parents' jobs. If it overrides the method without `@job`, the parent's spec stays and the override runs; with
+ * `@job`, its specs replace the parent's.
  *
- * @throws PikoError `JOB_INVALID` when there is no job, or the class can't be constructed; and what `defineJob` throws,
- * with class and method in the message
+ * @throws PikoError `JOB_INVALID` if there is no job or the class can't be constructed; also the errors of `defineJob`, with class and
+ * method in the message
  */
 export function jobsOf(source: object): JobDefinition[] {
   const jobs = decoratedJobs(source)
@@ -37,7 +37,7 @@ export function jobsOf(source: object): JobDefinition[] {
   return bound
 }
 
-/** @throws PikoError `JOB_INVALID` when there is none */
+/** @throws PikoError `JOB_INVALID` if there is none */
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
   for (const home of chain(owner)) if (isClass(home)) checkSeen(home)
@@ -48,7 +48,7 @@ export function decoratedJobs(source: object): DecoratedJob[] {
   })
 }
 
-/** True for a class or an instance with a `@job` method, also where the job itself got lost. Runs no code of the value. */
+/** True for a class or an instance with a `@job` method, even if the job itself got lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
   if (!isClass(value)) return typeof value === 'object' && value !== null && chain(prototypeOf(value)).some(holdsJob)
   return [...chain(value.prototype as object), ...chain(value)].some(
@@ -90,13 +90,13 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
   if (typeof job.method !== 'function') {
     throw new PikoError(
       'JOB_INVALID',
-      `${labelOf(job)}: a subclass overrides the job with something that is no method`,
+      `${labelOf(job)}: a subclass overrides the job with something that is not a method`,
       {
         details: { class: nameOf(job.class), method: String(job.name), jobId: propertyOf(job.spec, 'id') },
       },
     )
   }
-  // Looked up at each call, as a method call is: an instance may have bound or wrapped it.
+  // Looks the method up at each call, as a method call does: an instance may have bound or wrapped it.
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   try {
     return defineJob(job.spec, (ctx, resources) => methods[job.name]?.(ctx, resources))
@@ -120,7 +120,7 @@ export function classOf(source: object): JobClass {
     .map((home) => ownValue(home, 'constructor'))
     .find(isClass)
   if (owner) return owner
-  throw new PikoError('JOB_INVALID', `${describe(source)} is no class and no instance of one`)
+  throw new PikoError('JOB_INVALID', `${describe(source)} is neither a class nor an instance of one`)
 }
 
 function findJobs(owner: JobClass, start: object | null, isStatic: boolean): DecoratedJob[] {
@@ -142,7 +142,7 @@ function holdsJob(home: object): boolean {
   return Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
 }
 
-/** An object and what it inherits from, up to what every class or object has. */
+/** An object and its prototypes, without those that every class or object has. */
 function chain(start: object | null): object[] {
   const homes: object[] = []
   let home = start

@@ -3,7 +3,7 @@ import { describeInstant, readInstant } from '../time/instant.ts'
 import { type AnyJobSpec, type JobPolicy } from './spec.ts'
 import { SpecFaults } from './spec-faults.ts'
 
-/** Reads single options of a spec. A wrong one is a fault, and has a harmless value from then on. */
+/** Reads single options of a spec. A wrong one becomes a fault, and a harmless value replaces it. */
 export class PolicyChecks {
   readonly spec: AnyJobSpec
   readonly faults: SpecFaults

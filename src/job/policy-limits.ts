@@ -8,7 +8,7 @@ import { type JobPolicy, type WindowPolicy } from './spec.ts'
 
 const MAX_MISFIRES = 10_000
 
-/** Policies under which a run starts only when the previous one has ended. */
+/** Policies that start a run only after the previous one has ended. */
 const ONE_BY_ONE: ReadonlySet<unknown> = new Set(['bufferOne', 'bufferAll', 'cancelOther'])
 
 export function retryOf(checks: PolicyChecks, { retryBaseMs, retryMaxMs }: JobDurations): RetryPolicy {
@@ -36,7 +36,7 @@ export function misfireLimitOf(checks: PolicyChecks): number {
   checks.oneOf('misfire', misfire, ['skip', 'once', 'all'])
   const limit = checks.atLeastOne('misfireLimit', misfireLimit)
   if (limit !== undefined && (limit > MAX_MISFIRES || misfire !== 'all')) {
-    checks.faults.add(`misfireLimit is ${limit}; expected at most ${MAX_MISFIRES}, beside misfire: 'all'`)
+    checks.faults.add(`misfireLimit is ${limit}; expected at most ${MAX_MISFIRES}, together with misfire: 'all'`)
   }
   return { skip: 0, once: 1, all: limit ?? 100 }[misfire]
 }

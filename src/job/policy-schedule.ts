@@ -76,7 +76,7 @@ function specOf(
   return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
 }
 
-/** Only what was written, so that the stored text of a schedule without these options stays the same. */
+/** Only the given options, so that the stored text of a schedule without them stays the same. */
 function boundsOf(checks: PolicyChecks): ScheduleBounds {
   const { exclude } = checks.spec
   const start = checks.optionalInstant('start')
@@ -88,7 +88,7 @@ function boundsOf(checks: PolicyChecks): ScheduleBounds {
   }
 }
 
-/** A schedule names only its first fault. Looks for the others without the wrong part. */
+/** A schedule reports only its first fault. Finds the others by removing the wrong part. */
 function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
   let rest: ScheduleSpec | undefined = schedule
   for (let tries = 0; rest && tries < MAX_SCHEDULE_FAULTS; tries++) {
@@ -105,7 +105,7 @@ function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
   }
 }
 
-/** The schedule with something harmless in place of the wrong part; undefined: nothing is left to check. */
+/** The schedule with a harmless value in place of the wrong part; undefined if nothing is left to check. */
 function withoutFault(schedule: ScheduleSpec, option: unknown, value: unknown): ScheduleSpec | undefined {
   if (schedule.kind === 'at') return undefined
   if (option === 'timezone') return { ...schedule, timezone: 'UTC' }

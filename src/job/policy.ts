@@ -14,7 +14,7 @@ const JOB_ID = /^[\w.:/-]{1,128}$/
 const OVERLAPS = ['allow', 'skip', 'bufferOne', 'bufferAll', 'cancelOther'] as const
 
 /**
- * A spec as it was read, and its policy.
+ * Reads a spec and its policy.
  *
  * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
  */
@@ -24,7 +24,7 @@ export function readJob(given: object, handler: unknown): { readonly spec: AnyJo
   return { spec: Object.freeze(spec) as AnyJobSpec, policy }
 }
 
-/** Reads on after each fault. */
+/** Continues after each fault. */
 function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unknown): JobPolicy {
   const checks = new PolicyChecks(spec)
   const { faults } = checks
@@ -74,7 +74,7 @@ function dependsOnOf(checks: PolicyChecks): readonly string[] {
     return []
   }
   if (upstreams.length > 0 && checks.spec.windows === undefined) {
-    faults.add('dependsOn needs windows: each waits for the windows that cover it')
+    faults.add('dependsOn needs windows: each window waits for the windows that cover it')
   }
   const ids = faults.gather(
     () =>

@@ -4,7 +4,7 @@ import { type AnyJobSpec, type JobSpec, type RetrySpec, type WindowsSpec } from 
 
 const whatever: OptionCheck = () => undefined
 const text = expecting('a text', (value) => typeof value === 'string')
-/** The first wrong one is named: undefined is what modules see that import each other in a circle. */
+/** Names the first wrong class. It is undefined if modules import each other in a cycle. */
 const named =
   (kind: string): OptionCheck =>
   (value) => {
@@ -15,7 +15,7 @@ const named =
     return wrong && `has ${describe(wrong[1])} as ${wrong[0]}; expected a ${kind} class`
   }
 
-/** What is not looked at again when the policy is made. */
+/** Options that the policy does not check again. */
 const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   id: whatever,
   description: text,
@@ -55,7 +55,7 @@ const RETRY: Readonly<Record<keyof RetrySpec, true>> = {
   retryIf: true,
 }
 
-/** The options of an option. Undefined: they are read where they are used. */
+/** The nested options of an option. Undefined: the code that uses them reads them. */
 const INNER: Readonly<Record<string, readonly string[] | undefined>> = {
   windows: Object.keys(WINDOWS),
   retry: Object.keys(RETRY),
@@ -64,8 +64,8 @@ const INNER: Readonly<Record<string, readonly string[] | undefined>> = {
 }
 
 /**
- * A copy of a spec, every option of it read once: a getter may throw, or answer something else the next time. What is unknown or can't
- * be used at all is left out of it.
+ * A copy of a spec that reads every option once: a getter may throw, or return something else the next time. Leaves out unknown and
+ * unusable options.
  */
 export function readSpec(given: object): { readonly spec: Partial<AnyJobSpec>; readonly problems: readonly string[] } {
   const spec: Record<string, unknown> = {}

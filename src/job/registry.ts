@@ -25,12 +25,12 @@ export class JobRegistry implements Iterable<JobDefinition> {
   }
 
   /**
-   * Every job of the sources. A class is constructed once; an instance of it among the sources stands for it.
+   * Every job of the sources. Constructs a class once, unless an instance of it is among the sources.
    *
-   * What is reached twice counts once: the same definition, the same class, and a job that a subclass inherits from a
-   * class that is a source too (it then belongs to the subclass).
+   * Keeps only one of the same definition, the same class, or a job that a subclass inherits from a class that is also a source (it then
+   * belongs to the subclass).
    *
-   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and what `defineJob` throws; one that names all wrong jobs
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and the errors of `defineJob`; one error names all wrong jobs
    */
   static of(...sources: readonly JobSource[]): JobRegistry {
     const found = findSources(sources)
@@ -52,7 +52,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(jobs)
   }
 
-  /** A registry of these alone. @throws PikoError `JOB_UNKNOWN` */
+  /** A registry of only these jobs. @throws PikoError `JOB_UNKNOWN` */
   pick(ids: readonly string[]): JobRegistry {
     return new JobRegistry(new Map(ids.map((id) => [id, this.get(id)])))
   }
@@ -110,7 +110,7 @@ function candidatesOf(source: FoundSource, instances: ReadonlyMap<JobClass, obje
   }))
 }
 
-/** One that can't be read is a key of its own: the job is refused later, with all that is wrong with it. */
+/** An unreadable id gets a unique key: the job is refused later, with all its problems. */
 function idOf(candidate: Candidate): unknown {
   if (candidate.kind === 'definition') return candidate.definition.id
   const id = propertyOf(candidate.job.spec, 'id')
@@ -121,7 +121,7 @@ function definitionOf(candidate: Candidate, instances: Map<JobClass, object>): J
   return candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances)
 }
 
-/** The one of two candidates of an id that stays. */
+/** Decides which of two candidates with the same id stays. */
 function pick(id: string, a: Candidate, b: Candidate): Candidate {
   if (a.kind === 'definition' && b.kind === 'definition') {
     if (a.definition === b.definition) return a

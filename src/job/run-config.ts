@@ -6,7 +6,7 @@ import { assertFits, type Storing, unstorable } from '../json/storable.ts'
 import { checkedBy, type SchemaAnswer, type SchemaIssue } from './schema-check.ts'
 
 /**
- * A run's config: the overrides of the run, parsed by the job's schema, which fills in the defaults.
+ * A run's config: the job's schema parses the run's overrides and adds the defaults.
  *
  * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
  */
@@ -22,10 +22,10 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
 }
 
 /**
- * The overrides as the database will hand them back, once the job's schema has accepted them as such, over the config that was saved
- * for the job. The schema's output is not stored: it is parsed again when the run starts.
+ * The overrides as the database will return them, over the job's saved config, once the job's schema has accepted them. The schema's output
+ * is not stored: the start of the run parses the overrides again.
  *
- * @throws PikoError `CONFIG_INVALID` with every place that JSON would lose or replace, and every problem of the schema
+ * @throws PikoError `CONFIG_INVALID` naming every place that JSON would lose or replace, and every problem of the schema
  */
 export function storableConfig(job: JobDefinition, overrides: unknown, saved?: unknown): unknown {
   if (overrides === undefined) {
@@ -45,9 +45,7 @@ export function storableConfig(job: JobDefinition, overrides: unknown, saved?: u
   return value
 }
 
-/**
- * The config of a run before it is parsed: what was saved for the job, and over it, key by key, what the run was asked with.
- */
+/** The config of a run before parsing: the job's saved config, overridden key by key by the run's own. */
 export function mergeConfig(saved: unknown, overrides: unknown): unknown {
   if (saved === undefined) return overrides
   return isRecord(saved) && (overrides === undefined || isRecord(overrides)) ? { ...saved, ...overrides } : overrides
@@ -76,10 +74,10 @@ function issueText({ path, message }: SchemaIssue, converted: readonly JsonRemar
   if (!cause) return text
   return cause.text === 'Date'
     ? `${text} (a Date was passed, which JSON stores as text: use z.coerce.date() or z.iso.datetime() in the schema)`
-    : `${text} (a ${cause.text} was passed, of which JSON stores what its toJSON returns)`
+    : `${text} (a ${cause.text} was passed, which JSON stores as the result of its toJSON)`
 }
 
-/** One of the places lies within the other. */
+/** Whether one of the places lies within the other. */
 function touches(one: JsonPath, other: readonly PropertyKey[]): boolean {
   const length = Math.min(one.length, other.length)
   return one.slice(0, length).every((key, index) => String(key) === String(other[index]))

@@ -3,7 +3,7 @@ import { isError, isObject, messageOf, propertyOf, safely, watchStray } from '..
 import { describe } from '../errors.ts'
 import { withoutStrays } from '../strays.ts'
 
-/** The part of a zod schema that is used here. */
+/** The part of a zod schema that Piko uses. */
 interface Schema {
   safeParse(
     value: unknown,
@@ -12,7 +12,7 @@ interface Schema {
     | { readonly success: false; readonly error: { readonly issues: readonly SchemaIssue[] } }
 }
 
-/** What a schema has against a value. */
+/** A problem that a schema finds in a value. */
 export interface SchemaIssue {
   readonly path: readonly PropertyKey[]
   readonly message: string
@@ -23,7 +23,10 @@ export type SchemaAnswer =
   /** `cause`: what the schema threw. */
   | { readonly issues: readonly SchemaIssue[]; readonly cause?: unknown }
 
-/** Asks a job's schema. What it throws is an issue too: a check of the user's own may, and an asynchronous one always does. */
+/**
+ * Checks a value with a job's schema. An error that it throws is an issue too: a user's check may throw, and an asynchronous one always
+ * does.
+ */
 export function checkedBy(schema: object, value: unknown): SchemaAnswer {
   const answer = tried(schema as Schema, value)
   if ('thrown' in answer) return { issues: [issueOf(schema, value, answer)], cause: answer.thrown }
@@ -50,14 +53,14 @@ function asked(schema: Schema, value: unknown, hasMade: () => boolean): Tried {
     const path = answer.success && hasMade() ? pathOfPromise(answer.data, MAX_DEPTH) : undefined
     return path ? { success: false, error: { issues: [{ path, message: PROMISED }] } } : answer
   } catch (thrown) {
-    // zod stumbles over the promise of a field's transform before it says what is wrong.
+    // zod fails on the promise of a field's transform before it reports the problem.
     return { thrown, isAsync: isAsyncError(thrown) || (hasMade() && propertyOf(thrown, 'name') === 'TypeError') }
   }
 }
 
-const PROMISED = 'the schema makes a promise of this; a config is checked synchronously'
+const PROMISED = 'the schema turns this into a promise; a config is checked synchronously'
 
-/** Where a default put a promise into a value: zod does not check defaults. */
+/** Finds the promise that a default put into a value: zod does not check defaults. */
 function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefined {
   if (types.isPromise(value)) return []
   if (typeof value !== 'object' || value === null || deepest === 0) return undefined
@@ -68,7 +71,7 @@ function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefin
   return undefined
 }
 
-/** Anything with a `safeParse` passes for a schema. */
+/** Any object with a `safeParse` is accepted as a schema. */
 function isAnswer(answer: unknown): answer is ReturnType<Schema['safeParse']> {
   const success = propertyOf(answer, 'success')
   if (success === true) return 'data' in (answer as object)
@@ -96,7 +99,7 @@ function issueOf(
   return { path, message: `the schema throws here: ${messageOf(thrown)}` }
 }
 
-/** zod throws this of a schema that must be parsed asynchronously. */
+/** zod throws this error if a schema must be parsed asynchronously. */
 function isAsyncError(thrown: unknown): boolean {
   return (
     isError(thrown) &&
@@ -105,7 +108,7 @@ function isAsyncError(thrown: unknown): boolean {
   )
 }
 
-/** zod does not say where: the parts of the schema are asked for themselves, from the outside inwards. */
+/** zod does not report the place, so this asks the parts of the schema one by one, from the outside inwards. */
 function pathOfThrower(schema: object, value: unknown, deepest = MAX_DEPTH): PropertyKey[] {
   if (deepest === 0) return []
   for (const part of safely(() => partsOf(schema, value), [])) {
@@ -125,7 +128,7 @@ interface Part {
   readonly value: unknown
 }
 
-/** The schemas of a value's fields and elements; those that another one wraps or joins stand at the same place. */
+/** The schemas of a value's fields and elements. Schemas that another one wraps or joins have the same place. */
 function partsOf(schema: object, value: unknown): Part[] {
   const { def = {} } = schema as { readonly def?: Record<string, unknown> }
   const lazy = typeof def['getter'] === 'function' ? (def['getter'] as () => unknown)() : undefined

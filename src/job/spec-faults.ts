@@ -2,7 +2,7 @@ import { describe, headline } from '../errors-read.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import { problemsText } from '../options.ts'
 
-/** What is wrong with one job, gathered, so that one error names all of it. */
+/** Collects the faults of one job, so that one error names them all. */
 export class SpecFaults {
   readonly #errors: PikoError[] = []
   readonly #id: unknown
@@ -19,7 +19,7 @@ export class SpecFaults {
     this.#errors.push(new PikoError('JOB_INVALID', `${this.#subject}: ${problem}`, { details: { jobId: this.#id } }))
   }
 
-  /** What `read` returns, or `otherwise` when it throws, which is a fault then. */
+  /** What `read` returns, or `otherwise` if it throws, which becomes a fault. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()
@@ -30,7 +30,7 @@ export class SpecFaults {
     }
   }
 
-  /** @throws PikoError the one fault, or one that names all: `JOB_INVALID`, or the code that they have in common */
+  /** @throws PikoError the only fault, or one error that names all: its code is the common one, otherwise `JOB_INVALID` */
   throwIfAny(): void {
     const [first, ...others] = this.#errors
     if (!first) return
@@ -43,7 +43,7 @@ export class SpecFaults {
     })
   }
 
-  /** The line without the job, which the first one names. */
+  /** The line without the job, which the first line names. */
   #alone(line: string): string {
     return line.replace(`${this.#subject}: `, '').replace(` of ${this.#subject} is `, ' is ')
   }

@@ -16,14 +16,14 @@ import { type OnUpstreamChange, type Upstream } from './upstream.ts'
 export interface WindowsSpec {
   /** Start of the first window. With `every` it also sets the phase. */
   readonly start: InstantInput
-  /** End of the last window; without it the timeline goes on. */
+  /** End of the last window; without it the timeline never ends. */
   readonly end?: InstantInput
   /**
-   * Which windows that were missed (before the first start, or while no node ran) are run:
-   * `'all'` of them, only the `'latest'`, or `'none'`. Default `'all'`. Those that are not run are recorded as skipped.
+   * Which missed windows (before the first start, or while no node ran) are run: `'all'`, only the `'latest'`, or `'none'`. Default
+   * `'all'`. The others are recorded as skipped.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'
-  /** Windows under way at once, over all nodes. Default 1. */
+  /** How many windows may run at the same time, over all nodes. Default 1. */
   readonly parallel?: number
 }
 
@@ -40,13 +40,13 @@ export interface RetrySpec {
   /** Draw the delay evenly from [half, whole]. Default true. */
   readonly jitter?: boolean
   /**
-   * Whether another attempt may help after this error, a timeout's `PikoError` `RUN_TIMEOUT` included. Default: always. When it
-   * throws itself, the run fails with what the handler threw.
+   * Whether another attempt may help after this error, including a timeout's `PikoError` `RUN_TIMEOUT`. Default: always. If it throws, the
+   * run fails with the handler's error.
    */
   readonly retryIf?: (error: Error) => boolean
 }
 
-/** What a developer writes about a job. Exactly one of `cron`, `every`, `at`, or none for a job that is only run by hand. */
+/** A developer's description of a job. It has exactly one of `cron`, `every`, `at`, or none if the job only runs on request. */
 export interface JobSpec<
   R extends ResourceMap = Record<never, never>,
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
@@ -56,25 +56,25 @@ export interface JobSpec<
   /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
   readonly id: string
   readonly description?: string
-  /** Five or six fields (seconds first), as croner reads them; or several of these: it fires when one of them does. */
+  /** Five or six fields (seconds first), as croner reads them; or several such texts: the job fires when one of them does. */
   readonly cron?: string | readonly string[]
-  /** A fixed rate. Its phase hangs on the epoch, or on `windows.start`; never on when a process started. */
+  /** A fixed rate, aligned to the Unix epoch or to `windows.start`, not to process start. */
   readonly every?: Duration
   /** Once, at this instant. */
   readonly at?: InstantInput
   /** IANA time zone of `cron`, and of the days of `exclude`. Default `'UTC'`. */
   readonly timezone?: string
-  /** What `cron` does when the clocks change. Default `'auto'`, which is what cronie does. */
+  /** What `cron` does when the clocks change. Default `'auto'`, which matches cronie. */
   readonly dst?: DstPolicy
-  /** No tick of `cron` or `every` before it. With `windows` see also `windows.start`. */
+  /** No tick of `cron` or `every` fires before it. With `windows` see also `windows.start`. */
   readonly start?: InstantInput
-  /** No tick after it; one at this very instant fires. */
+  /** No tick fires after it; a tick at exactly this instant does. */
   readonly end?: InstantInput
-  /** Ticks of `cron` or `every` that are left out. Windows go on to the next tick that is not. */
+  /** Ticks of `cron` or `every` to leave out. A window continues to the next tick that is not left out. */
   readonly exclude?: Calendar | CalendarFunction
   /**
-   * Runs start up to so much later than their tick: always the same for the same job and tick, different from job to job, so that
-   * not all start on the full hour. Ticks and windows stay where they are. Default: none.
+   * Runs start up to this long after their tick. The delay is always the same for the same job and tick, and differs from job to job, so
+   * not all jobs start on the full hour. Ticks and windows keep their times. Default: none.
    */
   readonly jitter?: Duration
   readonly windows?: W
@@ -83,33 +83,33 @@ export interface JobSpec<
   readonly resources?: R
   readonly sinks?: S
   readonly retry?: RetrySpec
-  /** Longest time of one attempt, from before its resources are borrowed. Default: none. */
+  /** Longest time of one attempt, measured from before it borrows its resources. Default: none. */
   readonly timeout?: Duration
   /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
   readonly misfireGraceTime?: Duration
   /**
-   * What becomes of ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped.
-   * `'once'`: the last of them runs, the others are skipped. `'all'`: the last `misfireLimit` of them run. Default `'skip'`.
+   * What happens to ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped. `'once'`:
+   * the last of them runs, the others are skipped. `'all'`: the last `misfireLimit` of them run. Default `'skip'`.
    */
   readonly misfire?: 'skip' | 'once' | 'all'
   /** With `misfire: 'all'`, from 1 to 10,000. Default 100. */
   readonly misfireLimit?: number
   /**
-   * What becomes of a tick that comes while an earlier run of the job is queued or running:
-   * `'allow'`: it runs beside it. `'skip'`: it is recorded as skipped. `'bufferOne'`: it waits for the end of the earlier run, and
-   * ticks that come while one waits are skipped. `'bufferAll'`: all wait, and run one after the other. `'cancelOther'`: the earlier
-   * runs are cancelled, and it starts when they have ended. Default `'allow'`. With the last three no two runs of the job are ever
-   * under way at once, those asked for by hand included. For windows see `windows.parallel`.
+   * What happens to a tick while an earlier run of the job is queued or running. `'allow'`: both run. `'skip'`: the tick is recorded as
+   * skipped. `'bufferOne'`: it waits for the end of the earlier run, and further ticks are skipped while one waits. `'bufferAll'`: all
+   * ticks wait, and run one after the other. `'cancelOther'`: the earlier runs are cancelled, and the tick starts when they have ended.
+   * Default `'allow'`. With the last three, two runs of the job never run at the same time, including manual ones. For windows see
+   * `windows.parallel`.
    */
   readonly overlap?: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
   /**
-   * Runs of this job under way at once, over all nodes; or `{ limit, key }`: runs with the same key under way at once.
-   * Default: no limit (for windows see `windows.parallel`).
+   * How many runs of this job may run at the same time, over all nodes; or `{ limit, key }`: how many runs with the same key. Default: no
+   * limit (for windows see `windows.parallel`).
    */
   readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
   /**
-   * Attempts of this job that begin within a length of time, over all nodes: `'100/m'`; or `{ rate, key }`: for each key. Retries
-   * count. Default: no limit.
+   * How many attempts of this job may begin within a length of time, over all nodes: `'100/m'`; or `{ rate, key }`: for each key. Includes
+   * retries. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /**
@@ -118,16 +118,16 @@ export interface JobSpec<
    */
   readonly dependsOn?: readonly Upstream[]
   /**
-   * What becomes of a window of this job that has run when one that it depends on is run again. `'ignore'`: nothing. `'stale'`: the
-   * ledger marks it, and a backfill of what is missing takes it up. `'rerun'`: it runs again once the other has succeeded.
-   * Default `'ignore'`.
+   * What happens to a window of this job that has run when a window that it depends on runs again. `'ignore'`: nothing. `'stale'`: the
+   * ledger marks it, and a backfill of missing windows includes it. `'rerun'`: it runs again once the other has succeeded. Default
+   * `'ignore'`.
    */
   readonly onUpstreamChange?: OnUpstreamChange
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
 }
 
-/** What the database keeps. */
+/** Whether the database can store this priority. */
 export function isPriority(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= -32_768 && (value as number) <= 32_767
 }
@@ -175,15 +175,15 @@ export interface WindowPolicy {
 export interface JobPolicy {
   readonly schedule: ScheduleSpec | undefined
   readonly windows: WindowPolicy | undefined
-  /** The longest delay of a start behind its tick; 0: none. */
+  /** The longest delay of a start after its tick; 0: none. */
   readonly jitterMs: number
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  /** So many of the last ticks beyond the grace time run all the same. */
+  /** How many of the last ticks beyond the grace time still run. */
   readonly misfireLimit: number
   readonly overlap: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
-  /** Undefined: no limit of any kind. */
+  /** Undefined if there is no limit. */
   readonly limits: AdmissionLimits | undefined
   readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined
   readonly rateKey: ((run: AnyAdmissible) => unknown) | undefined
@@ -193,7 +193,7 @@ export interface JobPolicy {
   readonly priority: number
 }
 
-/** A run as the key functions of any job see it. */
+/** A run as key functions see it, for any job. */
 export interface AnyAdmissible {
   readonly config: unknown
   readonly input: unknown

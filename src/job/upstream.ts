@@ -2,8 +2,8 @@
 export type Upstream = string | { readonly id: string }
 
 /**
- * What becomes of a window when one that it depends on is run again: `'ignore'`: nothing. `'stale'`: the ledger marks it, and a
- * backfill of what is missing takes it up. `'rerun'`: it runs again once the other has succeeded.
+ * What happens to a window when a window that it depends on runs again. `'ignore'`: nothing. `'stale'`: the ledger marks it, and a backfill
+ * of missing windows includes it. `'rerun'`: it runs again once the other has succeeded.
  */
 export type OnUpstreamChange = 'ignore' | 'stale' | 'rerun'
 

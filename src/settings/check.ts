@@ -5,7 +5,7 @@ import { type SettingsProblem, showValue } from './problem.ts'
 import { type Reading } from './reading.ts'
 import { isTable } from './tree.ts'
 
-// A custom format, because for its own ones convict turns a text into a number (`"12abc"` → 12), also in a file.
+// A custom format: convict's own ones turn a text into a number (`"12abc"` → 12), also in a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {
@@ -23,11 +23,11 @@ interface SchemaItem {
   readonly format: 'piko'
   readonly sensitive: boolean
   readonly accepts: KeyFormat<unknown>
-  /** convict joins what it finds into one text; this keeps it as data. */
+  /** convict joins all problems into one text; this keeps them as data. */
   readonly report: (value: unknown, complaint: string) => void
 }
 
-/** Lays the readings over the defaults and checks every key. `raw` is only sound without problems. */
+/** Applies the readings to the defaults and checks every key. `raw` is valid only if there are no problems. */
 export function check(readings: ReadonlyMap<string, Reading>): { raw: RawSettings; problems: SettingsProblem[] } {
   const problems: SettingsProblem[] = []
   const reportFor =
@@ -38,7 +38,7 @@ export function check(readings: ReadonlyMap<string, Reading>): { raw: RawSetting
     }
   const config = convict(schema(reportFor), { env: {}, args: [] })
   for (const { key, value } of readings.values()) {
-    // convict would take a table or a date for a group of keys.
+    // convict would read a table or a date as a group of keys.
     if (isTable(value) || value instanceof Date) reject(key, value, reportFor)
     else config.set(key, value as never)
   }

@@ -4,8 +4,8 @@ import { type Settings } from './settings.ts'
 type PrintableValue = string | number | boolean | readonly string[]
 
 /**
- * The settings in force by full key (`mysql.pool_size`), in the order of `docs/settings.md`, fit for printing and for
- * `settings.toml`: durations with their unit, secrets masked.
+ * The settings in force by full key (`mysql.pool_size`), in the order of `docs/settings.md`, ready for printing and for `settings.toml`:
+ * durations with their unit, secrets masked.
  */
 export function describeSettings(settings: Settings): Readonly<Record<string, PrintableValue>> {
   const { piko, mysql, sqlite, history, offload, http } = settings
@@ -43,7 +43,7 @@ export function describeSettings(settings: Settings): Readonly<Record<string, Pr
   }
 }
 
-/** The largest unit that divides the time: `90000` → `90s`. */
+/** Uses the largest unit that divides the time exactly: `90000` → `90s`. */
 function exactDuration(ms: number): string {
   if (ms > 0 && ms % 3_600_000 === 0) return `${ms / 3_600_000}h`
   if (ms > 0 && ms % 60_000 === 0) return `${ms / 60_000}m`

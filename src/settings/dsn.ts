@@ -9,18 +9,17 @@ export interface Dsn {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The query parameters, passed on as they are (`charset`, `ssl`, …); of a repeated one the last counts. */
+  /** The query parameters, passed on as they are (`charset`, `ssl`, …); the last one wins if a name is repeated. */
   readonly params: Readonly<Record<string, string>>
 }
 
-/** The drivers of SQLAlchemy DSNs are accepted so that a DSN can be taken over unchanged; the driver part is ignored. */
+/** Accepts SQLAlchemy DSNs unchanged; ignores their driver part. */
 const SCHEMES = ['mysql', 'mariadb', 'mysql+aiomysql', 'mysql+asyncmy', 'mysql+pymysql']
 const DEFAULT_PORT = 3306
 const FORM = 'mysql://user:password@host:3306/database'
 
 /**
- * Reads `mysql://user:password@host:3306/database?charset=utf8mb4`. User, password and database are percent-decoded;
- * the port is 3306 when left out.
+ * Reads `mysql://user:password@host:3306/database?charset=utf8mb4`. Percent-decodes user, password and database; the default port is 3306.
  *
  * @throws PikoError `SETTINGS_INVALID`, without the password
  */
@@ -32,7 +31,7 @@ export function parseDsn(dsn: string): Dsn {
   })
 }
 
-/** The parsed DSN, or what is wrong with it. The complaint quotes no part that could belong to a password. */
+/** The parsed DSN, or its problem. The complaint never quotes a part that could belong to a password. */
 export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly complaint: string } {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? []
   if (scheme === undefined || rest === undefined) return { complaint: `expected ${FORM}` }
@@ -40,9 +39,9 @@ export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly com
     return { complaint: `its scheme is "${scheme}"; expected one of ${SCHEMES.join(', ')}` }
   }
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? []
-  // Left raw, these end the password early and its rest would be taken for a database or a parameter.
+  // If not encoded, these characters end the password early, and its rest would be read as a database or a parameter.
   if (`${path}${query}`.includes('@') || query.includes('#')) {
-    return { complaint: 'a raw "/", "?", "#" or "@" stands where none may; write %2F, %3F, %23 or %40 in a password' }
+    return { complaint: 'a raw "/", "?", "#" or "@" is in the wrong place; write %2F, %3F, %23 or %40 in a password' }
   }
   const at = authority.lastIndexOf('@')
   const [, host, portText] = /^(\[[\da-f:.]+\]|[^:[\]]*)(?::(.*))?$/is.exec(authority.slice(at + 1)) ?? []

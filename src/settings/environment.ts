@@ -7,10 +7,10 @@ import { unknownVariable } from './suggest.ts'
 /** The variable that names the settings file. */
 export const PATH_VARIABLE = 'PIKO_SETTINGS_PATH'
 
-/** Variables of the tests and benchmarks of Piko itself. */
+/** Variables of Piko's own tests and benchmarks. */
 const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 
-/** What the `PIKO_…` variables say. One that is empty counts as not set; values of unknown ones are never shown. */
+/** Reads the `PIKO_…` variables. An empty one is ignored; values of unknown ones are never shown. */
 export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []

@@ -7,18 +7,18 @@ import { readTree } from './tree.ts'
 
 const DEFAULT_FILE = 'settings.toml'
 
-/** The settings file to read, and who named it. */
+/** The settings file to read, and the source of its name. */
 export interface SettingsFile {
   /** Absolute. */
   readonly path: string
-  /** As it was written, for messages. */
+  /** The path as given, for messages. */
   readonly shown: string
   readonly namedBy: string
 }
 
 /**
- * The file that was named must exist, so it is returned whether it does or not; `settings.toml` only if there is anything of that name.
- * A link that leads nowhere, a folder or what can't be looked at is no absence: reading it says what is wrong.
+ * A named file must exist, so it is returned whether it does or not; `settings.toml` only if the name exists. A broken link, a folder or an
+ * inaccessible file does not count as missing: reading it reports the problem.
  */
 export function findFile(cwd: string, env: NodeJS.ProcessEnv, named: string | undefined): SettingsFile | undefined {
   const fromEnv = env[PATH_VARIABLE]?.trim()
@@ -37,7 +37,7 @@ function isAbsent(path: string): boolean {
   }
 }
 
-/** What the file says. */
+/** Reads the file. */
 export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent {
   const origin = `file ${shown}`
   const failed = (expected: string, from = origin): SourceContent => ({
@@ -52,7 +52,7 @@ export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent 
   }
   let toml: string
   try {
-    // Fatal, so that a broken password is not read as another one; a byte order mark is dropped.
+    // `fatal` prevents a broken password from being read as another one; drops a byte order mark.
     toml = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     return failed('the settings file is not UTF-8 text; save it as UTF-8')
@@ -64,7 +64,7 @@ export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent 
   }
 }
 
-/** The parser's message goes on to quote the file, which may hold the DSN: only its first line and place are passed on. */
+/** The parser's message also quotes the file, which may contain the DSN, so this keeps only its first line and the position. */
 function syntaxProblem(error: unknown): string {
   if (!(error instanceof TomlError)) return 'the settings file is not valid TOML'
   const reason = error.message.split('\n', 1)[0]?.replace('Invalid TOML document: ', '') ?? ''
@@ -74,7 +74,7 @@ function syntaxProblem(error: unknown): string {
 function remedyOf(code: string): string {
   switch (code) {
     case 'ELOOP':
-      return 'it is a link that leads back to itself; replace it by the file'
+      return 'it is a link that leads back to itself; replace it with the file'
     case 'EISDIR':
       return 'it is a folder; remove it or name a file'
     case 'EACCES':

@@ -3,16 +3,16 @@ import { durationMs, type Duration } from '../time/duration.ts'
 import { inspectDsn } from './dsn.ts'
 import { LOG_LEVELS, logLevelOf } from './log-level.ts'
 
-/** What one key accepts. `T` is the type of its value in the file. */
+/** The format of one key. `T` is the type of its value in the file. */
 export interface KeyFormat<T> {
   readonly default: T
-  /** What the key means; the units and limits that a reader needs. */
+  /** The meaning of the key, with the units and limits that a reader needs. */
   readonly doc: string
-  /** Never printed whole. */
+  /** Whether the value is secret and never printed in full. */
   readonly isSecret: boolean
-  /** What an environment variable's text stands for, or the text itself when it stands for nothing valid. */
+  /** The value of an environment variable's text, or the text itself if it is not valid. */
   readonly fromEnv: (text: string) => unknown
-  /** What is expected instead of `value`; undefined when the value is fine. */
+  /** What is expected instead of `value`; undefined if the value is valid. */
   readonly complaint: (value: unknown) => string | undefined
 }
 
@@ -25,7 +25,7 @@ export function text(fallback: string, doc: string): KeyFormat<string> {
   return textThat((value) => value.trim() !== '', 'expected a text, not empty', fallback, doc)
 }
 
-/** A path, not the URI that SQLite would also take: folder and file are made, watched and compared by their path. */
+/** A path, not a URI, which SQLite would also accept: Piko creates, watches and compares folder and file by path. */
 export function filePath(fallback: string, doc: string): KeyFormat<string> {
   const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
   return textThat(isPath, 'expected the path of a file, not empty and not a URI', fallback, doc)
@@ -69,7 +69,7 @@ export function duration(fallback: Duration, range: DurationRange, doc: string):
   return textThat((value) => isDurationIn(value, range), expected, fallback, doc)
 }
 
-/** A duration that the original wrote as a number of seconds; both forms are accepted. */
+/** A duration that the original wrote as a number of seconds; accepts both forms. */
 export function durationOrSeconds(fallback: Duration, range: DurationRange, doc: string): KeyFormat<string | number> {
   const { complaint } = duration(fallback, range, doc)
   return {
@@ -151,7 +151,7 @@ function isDurationIn(value: string, { min, max }: DurationRange): boolean {
   }
 }
 
-/** Splits at commas, but not at those inside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
+/** Splits at commas outside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
 function splitList(value: string): string[] {
   const items = ['']
   let depth = 0

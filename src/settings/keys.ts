@@ -13,7 +13,7 @@ import {
 } from './format.ts'
 import { MAX_LEASE } from './max-lease.ts'
 
-/** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` follow it. */
+/** Every key of every section, as written in `settings.toml`. `settings.example.toml` and `docs/settings.md` must match it. */
 export const KEYS = {
   piko: {
     name: text('piko', 'Name of this installation in the log.'),
@@ -107,14 +107,14 @@ export const KEYS = {
 
 type Keys = typeof KEYS
 
-/** The settings as the file has them, before durations and names are parsed. */
+/** The settings as in the file, before durations and names are parsed. */
 export type RawSettings = {
   readonly [S in keyof Keys]: {
     readonly [K in keyof Keys[S]]: Keys[S][K] extends KeyFormat<infer T> ? T : never
   }
 }
 
-/** Any part of the settings, in the names of the file. */
+/** Any part of the settings, with the names of the file. */
 export type SettingsOverrides = {
   readonly [S in keyof RawSettings]?:
     { readonly [K in keyof RawSettings[S]]?: RawSettings[S][K] | undefined } | undefined

@@ -8,29 +8,29 @@ import { type Settings, toSettings } from './settings.ts'
 import { readTree } from './tree.ts'
 
 export interface LoadSettingsOptions {
-  /** Where `settings.toml` is looked for and relative paths start. Default: the working directory. */
+  /** The folder of `settings.toml` and of relative paths. Default: the working directory. */
   readonly cwd?: string | undefined
   /** Default: the process's environment. */
   readonly env?: NodeJS.ProcessEnv | undefined
-  /** A file that must exist; beats `PIKO_SETTINGS_PATH`. */
+  /** A file that must exist; takes precedence over `PIKO_SETTINGS_PATH`. */
   readonly file?: string | undefined
-  /** Beat every other source. */
+  /** Take precedence over every other source. */
   readonly overrides?: SettingsOverrides | undefined
 }
 
 export interface LoadedSettings {
   readonly settings: Settings
-  /** Where each key's value came from: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
+  /** The source of each key's value: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
   readonly origins: ReadonlyMap<string, string>
-  /** Absolute path of the file that was read; undefined without one. */
+  /** Absolute path of the file; undefined if none was read. */
   readonly file: string | undefined
 }
 
 const NOTHING: SourceContent = { readings: [], problems: [] }
 
 /**
- * Reads the settings: override > environment > file > default. The file is `PIKO_SETTINGS_PATH`, or `settings.toml` in
- * the working directory if there is one.
+ * Reads the settings: override > environment > file > default. The file is `PIKO_SETTINGS_PATH`, otherwise `settings.toml` in the working
+ * directory if it exists.
  *
  * @throws PikoError `SETTINGS_INVALID`: one error with every problem of every source, also as `details.problems`
  */

@@ -5,7 +5,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 /** The original's names of Python's levels. */
 const ALIASES: Readonly<Record<string, LogLevel>> = { warning: 'warn', critical: 'fatal' }
 
-/** The level of a name, in any case (`INFO`, `Warning`); undefined for a name that is none. */
+/** The level of a name, in any case (`INFO`, `Warning`); undefined if the name is not a level. */
 export function logLevelOf(name: string): LogLevel | undefined {
   const lower = name.toLowerCase()
   return LOG_LEVELS.find((level) => level === lower) ?? (Object.hasOwn(ALIASES, lower) ? ALIASES[lower] : undefined)

@@ -4,20 +4,20 @@ const HIDDEN = '***'
 const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is
 
 /**
- * A DSN that may be printed: `mysql://user:***@host:3306/db?***`. It never fails and hides too much rather than too
- * little, because it is also used on texts that are no valid DSN.
+ * A DSN that is safe to print: `mysql://user:***@host:3306/db?***`. It never fails, and hides too much rather than too little, because
+ * texts may also be invalid DSNs.
  */
 export function maskDsn(dsn: string): string {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(dsn) ?? []
   if (scheme === undefined || rest === undefined) return dsn === '' ? '' : HIDDEN
-  // A password may hold a raw `@`, so the last one ends it.
+  // A password may contain a raw `@`, so the last one ends it.
   const at = rest.lastIndexOf('@')
   const credentials = rest.slice(0, Math.max(at, 0))
   const address = hideQuery(rest.slice(at + 1))
   if (at < 0) return scheme + (HOST_ONLY.test(address) ? address : HIDDEN)
   const colon = credentials.indexOf(':')
   const user = colon < 0 ? credentials : credentials.slice(0, colon)
-  // With a raw `?` nobody can tell which `@` ends the password; with a `/` or `#` the user is none.
+  // A raw `?` makes it unclear which `@` ends the password; with a `/` or `#`, this is not a user name.
   if (credentials.includes('?') || /[/#]/.test(user)) return scheme + HIDDEN
   return `${scheme}${user}${colon < 0 ? '' : `:${HIDDEN}`}@${address}`
 }
@@ -28,14 +28,14 @@ function hideQuery(address: string): string {
 }
 
 /**
- * `text` as it may be printed: what looks like a URL could hold a password, whatever key it was given to. Any other text follows the rule
- * of logs and errors.
+ * A form of `text` that is safe to print. Any text that looks like a URL could contain a password, whatever its key. Other texts follow the
+ * rule for logs and errors.
  */
 export function maskText(text: string): string {
   return text.includes('://') ? maskDsn(text) : redactText(text)
 }
 
-/** What is printed instead of a secret that is no text. */
+/** Replaces a secret that is not a text. */
 export function maskSecret(value: unknown): string {
   return typeof value === 'string' ? maskDsn(value) : HIDDEN
 }

@@ -1,11 +1,11 @@
 import { describe, PikoError } from '../errors.ts'
 import { maskSecret, maskText } from './mask.ts'
 
-/** One thing that is wrong with the settings. */
+/** One problem of the settings. */
 export interface SettingsProblem {
   /** `mysql.pool_size`, the name of an unknown variable, or the path of a file that cannot be read. */
   readonly key: string
-  /** The offending value as it may be printed; undefined when there is none to show. */
+  /** The printable form of the offending value; undefined if there is none to show. */
   readonly value: string | undefined
   /** `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
   readonly origin: string
@@ -24,7 +24,7 @@ export function settingsError(problems: readonly SettingsProblem[]): PikoError {
   })
 }
 
-/** A value as a message may show it. Tables are not shown: what they hold could be a secret. */
+/** A printable form of a value. Does not show tables: they could contain a secret. */
 export function showValue(value: unknown, isSecret: boolean): string {
   if (isSecret) return JSON.stringify(maskSecret(value))
   if (typeof value === 'string') return describe(maskText(value))

@@ -7,7 +7,7 @@ export interface Reading {
   readonly origin: string
 }
 
-/** All that one source says. */
+/** Everything in one source. */
 export interface SourceContent {
   readonly readings: readonly Reading[]
   readonly problems: readonly SettingsProblem[]

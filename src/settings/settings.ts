@@ -18,22 +18,22 @@ export interface Settings {
     readonly concurrency: number
     /** Longest pause between two polls for work. */
     readonly pollIntervalMs: number
-    /** `auto`, `off` or `host:port`: where this node is told of new work. */
+    /** `auto`, `off` or `host:port`: the address for notifications of new work. */
     readonly doorbell: string
     /** A node that fails to renew its lease within this time is considered dead. */
     readonly leaseMs: number
     /** Deadline of a drain. */
     readonly shutdownTimeoutMs: number
-    /** 0: blocks of the event loop are not watched for. */
+    /** 0: Piko does not watch for blocks of the event loop. */
     readonly blockThresholdMs: number
-    /** A node whose event loop is blocked this long gives its lease up; 0: never. */
+    /** A node whose event loop is blocked this long gives up its lease; 0: never. */
     readonly maxBlockMs: number
-    /** Whether the process ends when the loop is blocked for a lease more. */
+    /** Whether the process ends when the loop has been blocked for one more lease. */
     readonly endWhenBlocked: boolean
     readonly autoMigrate: boolean
   }
   readonly mysql: {
-    /** A secret; masked when this object is logged or made JSON. Empty: embedded SQLite. */
+    /** A secret; masked in logs and JSON of this object. Empty: embedded SQLite. */
     readonly dsn: string
     readonly poolSize: number
     readonly poolRecycleMs: number
@@ -47,21 +47,21 @@ export interface Settings {
     readonly path: string
   }
   readonly history: {
-    /** Least level of `ctx.log` that is kept; undefined: none is. */
+    /** Lowest level of `ctx.log` lines to keep; undefined: none. */
     readonly runLogs: RunLogLevel | undefined
-    /** Of one attempt. */
+    /** Maximum number of lines for one attempt. */
     readonly runLogLines: number
     /** 0: for ever. */
     readonly keepSucceededMs: number
     /** 0: for ever. */
     readonly keepFailedMs: number
-    /** Ended runs of each job; 0: all. */
+    /** Maximum number of ended runs for each job; 0: all. */
     readonly keepRuns: number
-    /** So many, and a run fails. */
+    /** A run fails after this many deaths of its nodes. */
     readonly lostAttempts: number
   }
   readonly offload: {
-    /** At least 1: `0` of the file is resolved. */
+    /** At least 1: the `0` of the file is already resolved. */
     readonly threads: number
   }
   readonly http: {
@@ -72,7 +72,7 @@ export interface Settings {
   }
 }
 
-/** Parses checked values into what the program works with. */
+/** Parses checked values into the form that the program uses. */
 export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawSettings): Settings {
   const recycle = mysql.pool_recycle
   return {
@@ -113,7 +113,7 @@ export function toSettings({ piko, mysql, sqlite, history, offload, http }: RawS
   }
 }
 
-/** Settings find their way into logs and error reports; there the password must not follow. */
+/** Settings may appear in logs and error reports; the password must not. */
 function hideDsn(mysql: Settings['mysql']): Settings['mysql'] {
   const masked = (): Settings['mysql'] => ({ ...mysql, dsn: maskDsn(mysql.dsn) })
   return Object.defineProperties(mysql, { toJSON: { value: masked }, [inspect.custom]: { value: masked } })

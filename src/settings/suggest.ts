@@ -5,21 +5,20 @@ const KEY_NAMES = [...FORMATS.keys()]
 const ENV_NAMES = KEY_NAMES.map(envName)
 const ELSEWHERE = 'docs/settings.md lists all'
 
-/** What to say about a key that does not exist. */
+/** The message for a key that does not exist. */
 export function unknownKey(name: string): string {
   const found = nearest(name, KEY_NAMES, (key) => key.slice(key.indexOf('.') + 1))
   return found === undefined ? `no such key; ${ELSEWHERE}` : `no such key; did you mean ${found}?`
 }
 
-/** What to say about a `PIKO_…` variable that does not exist. */
+/** The message for a `PIKO_…` variable that does not exist. */
 export function unknownVariable(name: string): string {
   const found = nearest(name, ENV_NAMES, (variable) => variable.replace(/^PIKO_(?:.*__)?/, ''))
   return found === undefined ? `no such variable; ${ELSEWHERE}` : `no such variable; did you mean ${found}?`
 }
 
 /**
- * The known name that is closest, by its whole or by its last part (the section may be what is wrong). None, when even
- * that would have to be changed by more than half.
+ * The closest known name, by the whole name or its last part (the section may be wrong). None if more than half of it would have to change.
  */
 function nearest(name: string, known: readonly string[], lastPart: (name: string) => string): string | undefined {
   const last = lastPart(name)
@@ -28,7 +27,7 @@ function nearest(name: string, known: readonly string[], lastPart: (name: string
       candidate,
       edits: Math.min(
         distance(name, candidate),
-        // An exact key in a wrong section is as near as one typing mistake.
+        // An exact key in a wrong section is as close as one typing mistake.
         distance(last, lastPart(candidate)) + 1,
         // The original's flat keys: `mysql_dsn` in [default].
         distance(last, candidate) + 1,

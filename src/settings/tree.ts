@@ -3,7 +3,7 @@ import { type SettingsProblem } from './problem.ts'
 import { type Reading, type SourceContent } from './reading.ts'
 import { unknownKey } from './suggest.ts'
 
-/** What a tree of sections (the parsed file, or overrides) says. Values of unknown keys are never shown: secrets. */
+/** Reads a tree of sections (the parsed file, or overrides). Never shows values of unknown keys, which may be secrets. */
 export function readTree(tree: Readonly<Record<string, unknown>>, origin: string): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []
@@ -29,7 +29,7 @@ export function readTree(tree: Readonly<Record<string, unknown>>, origin: string
   return { readings, problems }
 }
 
-/** True for a table of TOML: an object that is no array and no date. */
+/** True for a TOML table: an object that is neither an array nor a date. */
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 }

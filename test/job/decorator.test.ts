@@ -161,7 +161,7 @@ describe('jobsOf', () => {
     }
     expect(() => jobsOf(Nothing)).toThrow('class Nothing has no method with @job')
     expect(() => jobsOf(new Nothing())).toThrow('class Nothing has no method with @job')
-    expect(() => jobsOf({ id: 'a' })).toThrow('{"id":"a"} is no class and no instance of one')
+    expect(() => jobsOf({ id: 'a' })).toThrow('{"id":"a"} is neither a class nor an instance of one')
   })
 
   it.each([
@@ -236,7 +236,7 @@ describe('a subclass', () => {
   it('must not override a job with a getter', () => {
     class Derived extends Base {}
     Object.defineProperty(Derived.prototype, 'sync', { get: () => expect.unreachable() })
-    expect(() => jobsOf(Derived)).toThrow('Derived.sync: a subclass overrides the job with something that is no method')
+    expect(() => jobsOf(Derived)).toThrow('Derived.sync: a subclass overrides the job with something that is not a method')
   })
 })
 
