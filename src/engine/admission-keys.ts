@@ -8,10 +8,11 @@ import { type NewRun } from '../store/runs/new-run.ts'
 const LONGEST_KEY = 128
 
 /**
- * A run to be stored, with the keys that its job's limits are counted by.
+ * Adds the keys of the job's limits to a run that is about to be stored.
  *
- * @param saved the config that is in force for the job
- * @throws PikoError `CONFIG_INVALID`, `JOB_INVALID` when a key function throws or returns no text, `USAGE` for a text of more than 128 characters
+ * @param saved the job's config in force
+ * @throws PikoError `CONFIG_INVALID`, `JOB_INVALID` if a key function throws or returns no text, `USAGE` if the text is longer than 128
+ * characters
  */
 export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: unknown): R {
   const { concurrencyKey, rateKey } = job.policy
@@ -39,7 +40,7 @@ function keyOf(
   const text = answerOf(asked, () => key(run))
   if (text === undefined) return undefined
   if (isKey(text, LONGEST_KEY)) return exactKey(text)
-  // The function made it of what the run was asked with.
+  // The function derived the text from the caller's request.
   throw new PikoError('USAGE', `${option} of job "${id}" returned ${describe(text)}; expected ${EXPECTED}`, {
     details: { jobId: id, option },
   })

@@ -3,17 +3,17 @@ import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Refused } from '../store/statements/each-apart.ts'
 
-/** Where a run that is deleted has rows. */
+/** The tables with rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log and piko_idempotency'
 
-/** Runs that a message names. */
+/** How many runs a message names. */
 const MAX_NAMED = 10
 
 /**
- * Makes a change that people ask for.
+ * Makes a change that a person requested.
  *
- * @param what as the subject of a sentence, such as `a config of job "sync"`
- * @throws PikoError `CHANGE_REFUSED` when the database refuses it; any other error as it is
+ * @param what the subject of the message, such as `a config of job "sync"`
+ * @throws PikoError `CHANGE_REFUSED` if the database refuses it; any other error as it is
  */
 export async function changing<T>(what: string, tables: string, change: () => Promise<T>): Promise<T> {
   try {
@@ -24,7 +24,7 @@ export async function changing<T>(what: string, tables: string, change: () => Pr
   }
 }
 
-/** Why some of many runs stay as they are; undefined when there are none. */
+/** Why some of many runs stay as they are; undefined if there are none. */
 export function refusedChange(done: string, refused: readonly Refused[], tables: string): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined

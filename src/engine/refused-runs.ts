@@ -3,7 +3,7 @@ import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Window } from '../time/window.ts'
 
-/** Stores new runs of a job. @throws what `refusedRuns` makes of a refusal */
+/** Stores new runs of a job. @throws a refusal as `refusedRuns` describes it */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {
     return await store()
@@ -12,7 +12,7 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
-/** Why a run of a node that is gone stays as it is. */
+/** Why a run of a dead node stays as it is. */
 export function notGivenBack(runId: number, refusal: unknown): PikoError {
   return new PikoError(
     'RUN_UNSTORABLE',
@@ -33,7 +33,7 @@ export function refusedWindow(jobId: string, { start }: Window, refusal: unknown
   )
 }
 
-/** Why a backfill does not go on. */
+/** Why a backfill does not continue. */
 export function refusedBackfill(id: number, jobId: string, refusal: unknown): Error {
   if (isPikoError(refusal)) return refusal
   return new PikoError(
@@ -43,7 +43,7 @@ export function refusedBackfill(id: number, jobId: string, refusal: unknown): Er
   )
 }
 
-/** Why new runs of a job were not stored. What is no refusal, or says enough itself, stays as it is. */
+/** Why new runs of a job were not stored. Keeps any other error, and one that is clear enough, as it is. */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {
   if (isPikoError(thrown) || !isRefusedValue(thrown)) return toError(thrown)
   const what = count === 1 ? 'the run' : `none of the ${count} runs`
