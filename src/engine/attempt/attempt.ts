@@ -5,40 +5,40 @@ import { type RunSinks } from '../../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'
 import { type Logger } from '../../logger.ts'
 
-/** What an attempt gets from those who execute it. */
+/** The parts that an attempt gets from the executor. */
 export interface AttemptParts {
-  /** Makes the logger of the run; asked for when somebody logs first. */
+  /** Creates the run's logger; called at its first use. */
   readonly runLog: (claim: Claim) => Logger
-  /** The attempt is to end early. Called once, after its signal has aborted. */
+  /** Called once after the signal of the attempt has aborted: the attempt must end early. */
   readonly onAbort: (attempt: Attempt) => void
 }
 
 /**
- * A claim under way, and the one signal that ends it early.
+ * A running claim, and the one signal that ends it early.
  *
- * Thousands are under way at once and most never look at their signal or their log, so both are made when they are first asked for.
+ * Thousands run at the same time and most never use their signal or their log, so both are created at first use.
  */
 export class Attempt {
   readonly claim: Claim
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
-  /** The handler went on after the grace time, and was left alone. */
+  /** The handler continued after the grace time and was left alone. */
   isGivenUp = false
-  /** Its outcome is known; what still comes of it has no effect. */
+  /** The outcome is known; anything later has no effect. */
   isOver = false
   /**
-   * `'sent'`: nothing can stop the commit any more, and only its answer tells how the run ended. `'done'`: the handler has
-   * ended the run by `ctx.commit`, and nothing that follows changes that.
+   * `'sent'`: nothing can stop the commit any more, and only its answer tells how the run ended. `'done'`: the handler has ended the run
+   * with `ctx.commit`, and nothing later changes that.
    */
   commit: 'none' | 'begun' | 'sent' | 'done' = 'none'
   committing: Promise<unknown> | undefined
-  /** Those that the handler has taken. */
+  /** The locks that the handler has taken. */
   locks: RunLocks | undefined
   sinks: RunSinks | undefined
-  /** The place within a rate that it uses. */
+  /** Its place within a rate. */
   place: RatePlace | undefined
-  /** Take its deadlines back. */
+  /** Removes its timeout. */
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
   readonly #parts: AttemptParts
@@ -67,12 +67,12 @@ export class Attempt {
     return (this.#log ??= this.#parts.runLog(this.claim))
   }
 
-  /** Why it is to end early; undefined while it is not. */
+  /** Why it must end early; undefined while it may continue. */
   get abortReason(): Error | undefined {
     return this.#reason
   }
 
-  /** The first reason stands. */
+  /** Keeps only the first reason. */
   abort(reason: unknown): void {
     if (this.#reason) return
     this.#reason = toError(reason)

@@ -10,9 +10,9 @@ const CALLS = {
 }
 
 /**
- * The options of a call that a handler makes too, each read once. Instants and durations have checks of their own further down.
+ * The options of a call that handlers can make too, each read once. Later code checks instants and durations.
  *
- * @throws PikoError `USAGE` naming everything that is wrong with them
+ * @throws PikoError `USAGE` naming all their problems
  */
 export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
   return checkedCall(call, CALLS[call], given)

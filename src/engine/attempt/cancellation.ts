@@ -6,12 +6,12 @@ import { LoopService } from '../loop/loop-service.ts'
 
 /** A cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
-/** Marks that somebody has set by hand, past the counter, are found within so many polls. */
+/** Marks set by hand do not change the counter; this many polls find them. */
 const ASK_ANYWAY = 10
 
 /**
- * Ends the runs of this node that somebody wants cancelled: one short query a second however many there are, and none while there
- * are none.
+ * Ends the runs of this node whose cancellation was requested. It sends one short query a second however many runs there are, and none if
+ * there are none.
  */
 export class Cancellation extends LoopService {
   readonly #cancels: Pick<CancelStore, 'requested' | 'mark'>
@@ -37,12 +37,12 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#executor.active === 0) return POLL_MS
     const nodeId = this.#nodeId()
-    // Before the runs: who asks meanwhile changes it again.
+    // Reads the mark before the runs: a request in between changes it again.
     const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
-    // The run may be one whose claim was still on its way to this node.
+    // The run may be one whose claim had not reached this node yet.
     this.#asksAgain = isNew
     const runIds = this.#executor.cancellable
     if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))

@@ -1,9 +1,9 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * Calls `fn` for every item, at most `concurrency` at once, and settles them all in order. Items are drawn as places get
- * free, so an endless source is never read ahead. When the signal aborts no further item is drawn and the promise rejects
- * with its reason, after the calls under way have ended; so it does when the source of the items fails.
+ * Calls `fn` for every item, at most `concurrency` at the same time, and settles them all in order. It draws an item only when a place is
+ * free, so it never reads an endless source ahead. After an abort it draws no further item, and rejects with the signal's reason once the
+ * running calls have ended. It does the same if the source of the items fails.
  *
  * @throws PikoError `USAGE` for a concurrency below 1
  */

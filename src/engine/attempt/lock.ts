@@ -9,7 +9,7 @@ export class Lock implements HeldLock {
   readonly #lost = new AbortController()
   readonly #release: (lock: Lock) => Promise<void>
 
-  /** @param release gives it back */
+  /** @param release releases the lock */
   constructor(name: string, fence: number, release: (lock: Lock) => Promise<void>) {
     this.name = name
     this.fence = fence
@@ -25,7 +25,7 @@ export class Lock implements HeldLock {
     return this.release()
   }
 
-  /** It may belong to somebody else from now on. */
+  /** Another owner may hold it from now on. */
   lose(why: string): void {
     this.#lost.abort(
       new PikoError('LOCK_LOST', `lock "${this.name}" with fence ${this.fence} is lost: ${why}; end what it protects`, {

@@ -11,33 +11,33 @@ import { LoopService } from '../loop/loop-service.ts'
 import { type LockOptions } from './lock-options.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
-/** Begins the names of users' locks, apart from those of Piko's own. */
+/** The prefix of users' locks, which separates them from Piko's own. */
 export const USER_LOCKS = 'user:'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
-/** A lease that ends later than any can goes on for this long: its owner, who may have asked for an hour, can renew it meanwhile. */
+/** A lease that ends later than any lease can is shortened to this. Its owner, who may have asked for an hour, can renew it meanwhile. */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
-/** Apart from the loop, whose steps go well meanwhile. */
+/** Reported separately from the loop, whose own steps succeed meanwhile. */
 const RENEWALS = 'lock renewals'
-/** Of a lease this share is trusted, so that its owner knows of the end before another one begins. */
+/** Only this share of a lease is trusted, so that its owner notices the end before another lease begins. */
 const TRUSTED_SHARE = 0.8
 
 interface Holding extends LockHolding {
   readonly lock: Lock
-  /** Lets the next one of this process go on. */
+  /** Lets the next waiter of this process continue. */
   readonly leave: () => void
   readonly ttlMs: number
-  /** On the clock that never jumps; counted from before the renewal was sent. */
+  /** On the clock that never jumps, measured from before the renewal was sent. */
   trustedUntil: number
   renewAt: number
 }
 
 /**
- * The locks that this process holds for its users: renewed together, and lost by the clock when the database does not answer.
- * Those of this process who want the same lock stand in line here; only the first of them asks the database.
+ * The locks that this process holds for its users. They are renewed together, and the clock ends them if the database does not answer.
+ * Callers in this process that want the same lock queue here; only the first one asks the database.
  */
 export class Locks extends LoopService {
   readonly #locks: LockStore
@@ -46,7 +46,7 @@ export class Locks extends LoopService {
   readonly #held = new Map<Lock, Holding>()
   readonly #lines = new Map<string, Semaphore>()
   #renewing: Promise<void> | undefined
-  /** In a row. */
+  /** How many failed in a row. */
   #renewalsFailed = 0
 
   constructor(locks: LockStore, clock: Clock, events: Events) {
@@ -56,7 +56,7 @@ export class Locks extends LoopService {
     this.#events = events
   }
 
-  /** Takes a lock that one owner of all on this database holds at a time. See `NamedLocks`. */
+  /** Takes a lock that only one owner on this database can hold at a time. See `NamedLocks`. */
   async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
     const { ttl = '30s', wait = '30s', signal } = optionsOf('app.locks.acquire', options)
     if (typeof name !== 'string' || !NAME.test(name)) {
@@ -78,7 +78,7 @@ export class Locks extends LoopService {
     }
   }
 
-  /** Never waits for the database: that a lock is lost has to be told in time. */
+  /** Never waits for the database: the loss of a lock must be reported in time. */
   protected override step(): Promise<number> {
     const now = this.#clock.monotonic()
     let nextAt = Infinity
@@ -97,7 +97,7 @@ export class Locks extends LoopService {
     return Promise.resolve(Math.max(1, nextAt - now))
   }
 
-  /** What is still held when the process stops is given back. */
+  /** Releases the remaining locks when the process stops. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     await this.#renewing
@@ -187,7 +187,7 @@ export class Locks extends LoopService {
   }
 
   #lose(holding: Holding, why: string): void {
-    // Released meanwhile: nobody is concerned any more.
+    // Released meanwhile, so the loss affects no one.
     if (!this.#held.delete(holding.lock)) return
     holding.lock.lose(why)
     holding.leave()

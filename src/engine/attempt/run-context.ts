@@ -8,7 +8,7 @@ import { optionsOf } from './call-options.ts'
 import { fanOut } from './fan-out.ts'
 import { type Logger } from '../../logger.ts'
 
-/** What a handler can do, beside what it reads. */
+/** The actions of a handler, apart from the values that it reads. */
 export interface RunActions {
   commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
@@ -19,7 +19,7 @@ type Context = JobContext<ResourceMap, unknown, SinkMap>
 
 const DEFAULT_CONCURRENCY = 8
 
-/** The context that handlers receive. The maps are erased here: the spec has typed them for the handler. */
+/** The context of a handler. The types of its maps are erased here; the spec types them for the handler. */
 export class RunContext implements Context {
   readonly runId: number
   readonly jobId: string
@@ -64,7 +64,7 @@ export class RunContext implements Context {
     return this.#attempt.log
   }
 
-  // Each a function of its own: handlers destructure their context.
+  // Each is a separate function: handlers destructure their context.
   get commit(): Context['commit'] {
     return (fn) => this.#actions.commit(this.#attempt, fn)
   }

@@ -3,7 +3,7 @@ import { optionsOf } from './call-options.ts'
 import { type Locks } from './locks.ts'
 import { type Logger } from '../../logger.ts'
 
-/** The locks of one attempt: what its handler has not given back is given back when it ends. */
+/** The locks of one attempt: its end releases those that the handler still holds. */
 export class RunLocks {
   readonly #acquire: Locks['acquire']
   readonly #signal: AbortSignal
@@ -21,7 +21,7 @@ export class RunLocks {
     return lock
   }
 
-  /** A database that does not answer ends them with their leases. */
+  /** If the database does not answer, the locks end with their leases. */
   async release(log: Logger): Promise<void> {
     for (const end of await Promise.allSettled(this.#taken.map((lock) => lock.release()))) {
       if (end.status === 'rejected') log.warn({ err: end.reason as unknown }, 'a lock was not given back')

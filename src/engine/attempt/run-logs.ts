@@ -13,23 +13,23 @@ import { type Logger } from '../../logger.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 export interface RunLogOptions {
-  /** Least level that is kept; undefined: none is. */
+  /** Lowest level to keep; undefined: none. */
   readonly level: RunLogLevel | undefined
-  /** Lines of one attempt. */
+  /** Maximum number of lines for one attempt. */
   readonly mostLines: number
 }
 
 const FLUSH_MS = 1_000
-/** What waits for a database that does not answer; lines that come later are left out. */
+/** Lines that wait for a database that does not answer; later lines are left out. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
 const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
-/** Runs whose lines are lost. */
+/** How many runs with lost lines a message names. */
 const MAX_NAMED = 20
 
-/** Keeps what handlers log, gathered from all runs of this node and written together each second. */
+/** Stores the log lines of handlers: collects those of all runs on this node and writes them together each second. */
 export class RunLogs extends LoopService {
   readonly #store: RunLogStore
   readonly #options: RunLogOptions
@@ -37,7 +37,7 @@ export class RunLogs extends LoopService {
   readonly #events: Events
   #waiting: NewRunLogLine[] = []
   #waitingCharacters = 0
-  /** Attempts of which lines are left out, by their fences. */
+  /** Attempts with lines that were left out, by fence. */
   readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
   #flushing: Promise<void> | undefined
 
@@ -49,7 +49,7 @@ export class RunLogs extends LoopService {
     this.#events = events
   }
 
-  /** A logger that writes to `logger`, and keeps what it is given. */
+  /** A logger that writes to `logger` and also keeps the lines. */
   capture(claim: Claim, logger: Logger): Logger {
     const { level, mostLines } = this.#options
     if (level === undefined) return logger
@@ -70,7 +70,7 @@ export class RunLogs extends LoopService {
     return Object.fromEntries(levels) as unknown as Logger
   }
 
-  /** The lines of a run, those of this node that are not stored yet included. */
+  /** The lines of a run, including those that this node has not stored yet. */
   async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
     if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
     return this.#store.list(runId, filter)
@@ -86,7 +86,7 @@ export class RunLogs extends LoopService {
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
-  /** Nothing is tried again after this. */
+  /** Nothing is retried after this. */
   #reportLost(thrown: unknown): void {
     const left = [...this.#leftOut.values()]
     const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
@@ -126,7 +126,7 @@ export class RunLogs extends LoopService {
       attempt,
       at: new Date(this.#clock.now()),
       level,
-      // Secrets are hidden before a text is cut: half a connection string is no longer known for one.
+      // Redact before truncating: a truncated connection string no longer matches the pattern.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
     }
@@ -184,7 +184,7 @@ function write(logger: Logger, name: RunLogLevel, fields: object | string, messa
   }
 }
 
-/** By its type it is a text. */
+/** The type says text, but the value may be anything. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describe(value)
 }
@@ -196,7 +196,7 @@ function fieldsText(fields: object | undefined): string | null {
     if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
     return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
   } catch {
-    // A BigInt, or a toJSON that throws: the line matters more than its fields.
+    // A BigInt, or a toJSON that throws: the line is more important than its fields.
     return JSON.stringify({ '…': 'the fields could not be written as JSON' })
   }
 }
