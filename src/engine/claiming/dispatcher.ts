@@ -164,7 +164,7 @@ export class Dispatcher extends LoopService {
     const room = this.#room()
     switch (this.#mode(room)) {
       case 'full':
-        // Not looked, so not known: the next free slot is a reason to look, whatever the last look found.
+        // Nothing is known about the queue, so the next free slot is a reason to look, whatever the last look found.
         this.#isQueueEmpty = false
         return this.#options.pollMs
       case 'wait':
@@ -233,7 +233,7 @@ export class Dispatcher extends LoopService {
       // Other runs may be due after those that were left in the queue, and a full claim hints at more of the same.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    // What was left out may be due all the same.
+    // Runs that were left out may still be due.
     return isAhead ? this.#options.pollMs : this.#rest(heard)
   }
 

@@ -1,4 +1,4 @@
-/** Times that are remembered. */
+/** How many times are remembered. */
 const MAX_TIMES = 1_000
 
 /** Times at which runs will be due, and which of them were claimed ahead. */
@@ -24,7 +24,7 @@ export class DueTimes {
     return soonest
   }
 
-  /** When a look is worth while. An overdue time waits for the next look that finds nothing due: `idleMs` at most. */
+  /** When the next look is useful. An overdue time waits for the next look that finds nothing due, at most `idleMs`. */
   soonestLook(now: number, idleMs: number): number {
     let soonest = Infinity
     for (const [time, state] of this.#times)

@@ -1,19 +1,19 @@
 import { type Claim } from '../../run/run.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
 
-/** How long a job or a key whose limit was reached is left out of claims, unless one of its runs ends here first. */
+/** How long claims leave out a job or a key whose limit was reached, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** Entries that are remembered. A claim simply asks again for the others. */
+/** How many entries are remembered. A claim simply asks again for the others. */
 const MAX_ENTRIES = 10_000
 
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
-  /** It waits for the end of a run, not for a time. */
+  /** It waits until a run ends, not for a time. */
   readonly isConcurrency: boolean
 }
 
-/** What claims leave aside for now: jobs, and runs of a job with a key, whose limit is reached. */
+/** Jobs, and runs of a job with a key, that claims leave out for now because their limit is reached. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
 
@@ -27,12 +27,12 @@ export class LeftOut {
     })
   }
 
-  /** A job that this node's code does not know: its code never changes while it runs. */
+  /** Leaves out a job that this node's code does not know: the code never changes while it runs. */
   addForGood(jobId: string): void {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** A run has ended: its place is free. False when nothing was left out for want of it. */
+  /** Frees the place of a run that has ended. False if nothing was left out because of it. */
   release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
     if (this.#entries.size === 0) return false
     let isFreed = false
@@ -45,13 +45,13 @@ export class LeftOut {
     return isFreed
   }
 
-  /** What is left out at this moment. */
+  /** The entries that are left out now. */
   at(now: number): Blocked[] {
     for (const [name, { until }] of this.#entries) if (until <= now) this.#entries.delete(name)
     return [...this.#entries.values()].map(({ blocked }) => blocked)
   }
 
-  /** When the next of them is over. */
+  /** When the next entry ends. */
   get soonest(): number {
     let soonest = Infinity
     for (const { until } of this.#entries.values()) soonest = Math.min(soonest, until)

@@ -13,7 +13,7 @@ import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../../clock.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
 
-/** A run that finds no place within this time goes back to the queue: it holds a slot, and resources that others wait for. */
+/** A run that finds no place within this time returns to the queue: it holds a slot and resources that others need. */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
 const MAX_REQUESTS = 1_000
@@ -22,13 +22,13 @@ export interface RateGateParts {
   readonly rates: Pick<RateStore, 'exchange'>
   readonly clock: Clock
   readonly events: Events
-  /** Whether this node's lease is its own for sure. */
+  /** Whether this node certainly holds its lease. */
   readonly holdsLease: () => boolean
 }
 
 /**
- * Where runs wait that were too late for their places within a rate: they were claimed in time, but their resources or the event
- * loop kept them waiting. The late runs of one turn of the event loop exchange their places in one transaction.
+ * Runs that missed their places within a rate wait here: they were claimed in time, but their resources or the event loop delayed them. The
+ * late runs of one turn of the event loop exchange their places in one transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts
@@ -54,7 +54,7 @@ export class RateGate {
   /**
    * Calls `begin` as soon as the run has an open place, in the same turn of the event loop.
    *
-   * @param leave called instead when the run has to go back to the queue
+   * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
    */
   async pass<T>(attempt: Attempt, given: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
@@ -89,7 +89,9 @@ export class RateGate {
     return await leave()
   }
 
-  /** The first turn of the handler is over: when it lasted for longer than its place covers, the place has to be counted later. */
+  /**
+   * Called after the first synchronous part of the handler. If that took longer than the place covers, the rate must count the place later.
+   */
   begun(attempt: Attempt): void {
     const { place: used } = attempt
     if (!used || this.#parts.clock.monotonic() <= used.overAt) return
@@ -97,7 +99,7 @@ export class RateGate {
     void this.#postpone(request)
   }
 
-  /** Until it is written, or its place no longer counts. */
+  /** Repeats until the delay is written or the place no longer matters. */
   async #postpone(request: PlaceDelay): Promise<void> {
     const { clock } = this.#parts
     const until = request.used.overAt + request.limit.perMs
@@ -133,7 +135,7 @@ export class RateGate {
 
 function limitOf({ job }: Attempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
-  // The claim goes by the same definition.
+  // The claim used the same definition.
   if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate, and no rate`)
   return limit
 }

@@ -16,7 +16,7 @@ export class Reservations {
     if (this.#count === 0) this.#onNone?.()
   }
 
-  /** Resolves when none is left. */
+  /** Resolves when no reservation is left. */
   async none(): Promise<void> {
     if (this.#count > 0) await new Promise<void>((resolve) => (this.#onNone = resolve))
   }
