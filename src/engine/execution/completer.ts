@@ -17,16 +17,16 @@ interface Item extends Finish {
 }
 
 /**
- * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run was to
- * be queued again, and ended because somebody had asked for it. `lost`: the claim was no longer valid; nothing was written.
+ * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run should have
+ * been queued again, but its cancellation had been requested. `lost`: the claim was no longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
 
 const RETRY_MS = 200
 
 /**
- * Writes the ends of runs, many a statement, guarded by their fences. While the database does not answer it keeps trying:
- * if the node's lease ends meanwhile, another node runs the work again and the late write is refused.
+ * Writes the ends of runs, many per statement, guarded by their fences. It keeps trying while the database does not answer. If the node's
+ * lease ends meanwhile, another node runs the work again and the database refuses the late write.
  */
 export class Completer {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -46,18 +46,18 @@ export class Completer {
     })
   }
 
-  /** @param stored told how it went; `'lost'` as well when the process ends before it could be written */
+  /** @param stored receives the result; `'lost'` also if the process ends before the write */
   finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
-    // The failure was told by the event, and the process ends: the lease does the rest.
+    // The event has reported the failure and the process is ending, so the end of the lease resolves it.
     this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
   }
 
-  /** The claims whose ends the database refuses: their runs have been executed, and must not be again. */
+  /** The claims whose ends the database refuses: their runs were executed, and must not be executed again. */
   get unstored(): Iterable<number> {
     return this.#unstored.fences
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   stop(): void {
     this.#unstored.stop()
   }
@@ -84,7 +84,7 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** The run fails rather than stay `running`. What can't be stored even then is tried again from time to time. */
+  /** Stores the run as failed, so that it does not stay `running`. An end that still can't be stored is retried from time to time. */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,
@@ -106,7 +106,7 @@ export class Completer {
     }
   }
 
-  /** Repeats what fails for now. A refused value it throws: another try would not help. */
+  /** Repeats temporary failures. Throws a refused value: another try would not help. */
   async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     for (let failures = 1; ; failures++) {
       try {

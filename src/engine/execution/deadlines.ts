@@ -2,7 +2,7 @@ import { type Clock } from '../../clock.ts'
 
 const RESOLUTION_MS = 50
 
-/** Deadlines of any number of runs on one timer, on the clock that never jumps; each fires within 50 ms after its time. */
+/** Deadlines of any number of runs on one timer, on the clock that never jumps; each fires within 50 ms of its time. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #buckets = new Map<number, Set<() => void>>()
@@ -10,13 +10,13 @@ export class Deadlines {
   #soonest = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onSoonest told in how many milliseconds the next one fires, whenever that changes; undefined: none is left */
+  /** @param onSoonest receives the milliseconds until the next deadline, whenever that changes; undefined: none is left */
   constructor(clock: Clock, onSoonest: (ms: number | undefined) => void = () => {}) {
     this.#clock = clock
     this.#onSoonest = onSoonest
   }
 
-  /** Calls `expire` once when `ms` have passed. Returns the function that takes the deadline back. */
+  /** Calls `expire` once after `ms`. Returns a function that removes the deadline. */
   add(ms: number, expire: () => void): () => void {
     const key = Math.ceil((this.#clock.monotonic() + ms) / RESOLUTION_MS)
     const bucket = this.#buckets.get(key) ?? new Set()
@@ -26,7 +26,7 @@ export class Deadlines {
     this.#timer ??= setInterval(() => this.#sweep(), RESOLUTION_MS).unref()
     return () => {
       bucket.delete(expire)
-      // The bucket's time may be over, and another one have taken its place.
+      // The bucket's time may be over, and another bucket may have its place.
       if (bucket.size === 0 && this.#buckets.get(key) === bucket) this.#buckets.delete(key)
       this.#rest()
       if (key === this.#soonest && bucket.size === 0) this.#findSoonest()

@@ -2,13 +2,13 @@ import { PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
 import { type EventMap } from '../../events.ts'
 
-/** Runs that are named; of the others only the number is told. */
+/** How many runs a message names; for the others it only gives the number. */
 const MAX_NAMED = 20
 
-/** How the runs of a node ended that were under way when its stop began. */
+/** How the runs ended that were running when the node's stop began. */
 export type Drained = EventMap['node.drained']
 
-/** Counts what a drain does with the runs. */
+/** Counts how a drain ends the runs. */
 export class DrainReport {
   #ended = 0
   #givenBack = 0
@@ -46,7 +46,7 @@ export class DrainReport {
     }
   }
 
-  /** @throws PikoError `STOP_INCOMPLETE` when runs were left behind */
+  /** @throws PikoError `STOP_INCOMPLETE` if runs were left behind */
   assertNoneLeft(): void {
     const { leftBehind, runs } = this.drained
     if (leftBehind === 0) return

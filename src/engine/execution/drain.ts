@@ -14,12 +14,12 @@ export interface DrainParts {
   readonly handOver: () => void
   /** Ends a run without its handler. */
   readonly giveUp: (taken: Taken, attempt: Attempt) => void
-  /** Waits no longer for a database that does not answer. */
+  /** Stops waiting for a database that does not answer. */
   readonly abandon: () => void
   readonly onDone: (report: DrainReport) => void
 }
 
-/** One drain: lets runs end until the deadline, then gives the rest back to the queue, uncounted. */
+/** One drain: lets runs end until the deadline, then returns the rest to the queue, uncounted. */
 export class Drain {
   readonly report = new DrainReport()
   /** Resolves when every run has ended or is left behind. */
@@ -34,7 +34,7 @@ export class Drain {
     this.done = this.#drain().then(() => parts.onDone(this.report))
   }
 
-  /** No run begins any more. */
+  /** Whether runs may no longer begin. */
   get isLeaving(): boolean {
     return this.#isLeaving
   }
@@ -44,7 +44,7 @@ export class Drain {
     this.#noMore.resolve()
   }
 
-  /** The end of the last claim is stored. */
+  /** Called when the end of the last claim is stored. */
   idle(): void {
     this.#onIdle?.()
   }
@@ -64,7 +64,7 @@ export class Drain {
     abandon()
   }
 
-  /** Their runs are over without their handlers, as after a timeout. */
+  /** Ends the runs without their handlers, as after a timeout. */
   #giveUpAll(): void {
     for (const taken of this.#parts.taken.values()) {
       const { attempt, claim } = taken
@@ -78,7 +78,7 @@ export class Drain {
     if (this.#parts.taken.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
-  /** Waits `ms` at most, and leaves no timer behind when `work` ends first. @returns whether it has ended */
+  /** Waits at most `ms`, and leaves no timer behind if `work` ends first. @returns whether it has ended */
   async #atMost(ms: number, work: Promise<void>): Promise<boolean> {
     const done = new AbortController()
     await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])

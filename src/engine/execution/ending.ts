@@ -18,7 +18,7 @@ export interface EndingParts {
   readonly clock: Clock
   /** Whether this node certainly holds its lease. */
   readonly holdsLease: () => boolean
-  /** In [0, 1), for the retry's jitter. */
+  /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
   /** The end is stored. */
   readonly onSettled: (run: SettledRun) => void

@@ -37,7 +37,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly holdsLease: () => boolean
   readonly runLog: (claim: Claim) => Logger
   readonly shutdownTimeoutMs: number
-  /** In [0, 1), for the retry's jitter. */
+  /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
   /** A handler has this long to end after its signal aborted. Then the run is given up and its slot is free. */
   readonly graceMs: number
@@ -48,7 +48,7 @@ export interface RunUnderWay {
   readonly jobId: string
 }
 
-/** A loop that is merely busy comes round within this. */
+/** A loop that is only busy turns within this time. */
 const BLOCKED_MARGIN_MS = 500
 
 /** Executes claims, each from its definition to the stored outcome. A stop drains it. */
@@ -66,7 +66,7 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #onSettled: ((run: SettledRun) => void)[] = []
-  /** The drain under way, or over. */
+  /** The drain that is running or over. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {
@@ -194,19 +194,19 @@ export class Executor extends Service {
     return taken
   }
 
-  /** To the queue, uncounted. */
+  /** Returns the run to the queue, uncounted. */
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
     this.#completer.finish(nodeId, claim, transition, (stored) => {
-      // An overtaken claim leaves nothing behind: the run is another claim's.
+      // The run of an overtaken claim belongs to another claim, so it is not counted here.
       if (stored !== 'lost') this.#drain?.report.givenBack()
       this.#end(taken)
       taken.source.onGivenBack(claim)
     })
   }
 
-  /** A handler has ended: the next claim has its slot, unless a stop has begun. */
+  /** A handler has ended: the next claim gets its slot, unless a stop has begun. */
   #free(taken: Taken): void {
     this.#slots.release(!this.#drain)
     taken.source.onFree()
@@ -217,7 +217,7 @@ export class Executor extends Service {
     const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
-      // The lease was lost while the claim was under way or waited.
+      // The lease was lost while the claim was on its way or waited.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)
@@ -251,7 +251,7 @@ export class Executor extends Service {
     if (outcome instanceof Promise)
       void outcome.then(
         (late) => this.#over(taken, attempt, late),
-        // Such as a user's logger that throws. Whatever it is, the slot must be free again.
+        // For example, a user's logger may throw. The slot must be freed in any case.
         (thrown: unknown) => this.#over(taken, attempt, { kind: 'failure', error: toError(thrown) }),
       )
     else this.#over(taken, attempt, outcome)

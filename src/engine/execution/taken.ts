@@ -2,17 +2,17 @@ import { type PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
 import { type Attempt } from '../attempt/attempt.ts'
 
-/** Who hands claims over. */
+/** The source of claims. */
 export interface ClaimSource {
   /** A handler has ended, so there may be room for more. Its run's end is not stored yet. */
   onFree(): void
   /** The end of the attempt is stored or refused. */
   onEnded(claim: Claim): void
-  /** The claim has gone back to the queue without an attempt. */
+  /** The claim has returned to the queue without an attempt. */
   onGivenBack(claim: Claim): void
 }
 
-/** A claim that waits for its turn, is under way, or whose end is being stored. */
+/** A claim that waits for its turn, is running, or whose end is being stored. */
 export interface Taken {
   readonly claim: Claim
   readonly nodeId: string
@@ -22,7 +22,7 @@ export interface Taken {
   reason: PikoError | undefined
 }
 
-/** Ends its attempt early, or keeps it from beginning. */
+/** Ends the attempt early, or prevents it from beginning. */
 export function abortTaken(taken: Taken, reason: PikoError): void {
   const { attempt } = taken
   if (!attempt) taken.reason ??= reason

@@ -2,7 +2,7 @@ import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Clock } from '../../clock.ts'
 import { type Finish } from '../../store/runs/finish.ts'
 
-/** How often the ends are tried again. */
+/** How often the ends are retried. */
 export const REPEAT_MS = 60_000
 /** Ends beyond this many are left to the recovery of their claims. */
 const MAX_UNSTORED = 10_000
@@ -13,8 +13,8 @@ interface Unstored {
 }
 
 /**
- * Ends that the database refuses, even as plain failures. Their runs stay claimed by this node: given back they would be executed over and
- * over. Somebody may remove what is in the way, so each end is tried again, alone, from time to time.
+ * Ends that the database refuses even as plain failures. Their runs stay claimed by this node: in the queue they would run again and again.
+ * A person may remove the obstacle, so each end is retried separately from time to time.
  */
 export class UnstoredEnds {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -56,7 +56,7 @@ export class UnstoredEnds {
     this.#repeating = undefined
   }
 
-  /** Also true when the claim is no longer this node's. The refusal was reported when it came first. */
+  /** Also true if the claim is no longer this node's. Only the first refusal is reported. */
   async #isStored({ nodeId, finish }: Unstored): Promise<boolean> {
     return this.#runs.finish(nodeId, [finish]).then(
       () => true,
