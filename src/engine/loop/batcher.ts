@@ -5,8 +5,8 @@ interface Entry<T, R> {
 }
 
 /**
- * Group commit: what comes in while batches are under way goes out together when one is done, and what comes in the same
- * turn of the event loop goes together at once. The busier it is, the larger the batches.
+ * Group commit: items that arrive in the same turn of the event loop are sent together. Items that arrive while batches are running are
+ * sent together when one ends. So batches grow with the load.
  */
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
@@ -19,9 +19,9 @@ export class Batcher<T, R> {
   #onIdle: (() => void)[] = []
 
   /**
-   * @param flush gets at most `largest` items and returns their results in order; its error fails all of the batch
-   * @param lanes batches under way at once
-   * @param isMoreComing while it is true a batch that is not full waits for the next turn of the event loop
+   * @param flush gets at most `largest` items and returns their results in order; its error fails the whole batch
+   * @param lanes batches that run at the same time
+   * @param isMoreComing while it returns true, a batch that is not full waits for the next turn of the event loop
    */
   constructor(
     flush: (items: readonly T[]) => Promise<readonly R[]>,
@@ -41,13 +41,13 @@ export class Batcher<T, R> {
     return new Promise<R>((resolve, reject) => this.push(item, resolve, reject))
   }
 
-  /** The same without a promise for each item. */
+  /** The same as `add`, without a promise for each item. */
   push(item: T, resolve: (result: R) => void, reject: (error: unknown) => void): void {
     this.#entries.push({ item, resolve, reject })
     this.#schedule()
   }
 
-  /** Resolves once everything that was added has been flushed. */
+  /** Resolves once all added items have been flushed. */
   async idle(): Promise<void> {
     if (this.#busy > 0 || this.#entries.length > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
@@ -78,7 +78,7 @@ export class Batcher<T, R> {
       answer = () => batch.forEach((entry) => entry.reject(error))
     }
     this.#busy -= 1
-    // The next batch is on its way while those of this one go on with work of their own.
+    // Sends the next batch before the callers of this one continue with their own work.
     this.#send()
     answer()
     if (this.#busy > 0 || this.#entries.length > 0) return

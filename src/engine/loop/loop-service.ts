@@ -4,7 +4,7 @@ import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
 
-/** A service that repeats a step: the leader, the planner, the dispatcher and others are this. */
+/** A service that repeats a step, such as the leader, the planner and the dispatcher. */
 export abstract class LoopService extends Service {
   readonly #loop: Loop
 
@@ -16,12 +16,12 @@ export abstract class LoopService extends Service {
   /** One step; returns milliseconds until the next, `Infinity` to wait for `wake`. */
   protected abstract step(): Promise<number>
 
-  /** Steps that failed in a row; 0 when the last went well. */
+  /** Steps that failed in a row; 0 if the last one succeeded. */
   get failures(): number {
     return this.#loop.failures
   }
 
-  /** Makes the next step start at once. */
+  /** Starts the next step immediately. */
   wake(): void {
     this.#loop.wake()
   }

@@ -5,12 +5,12 @@ import { reportFailure } from './loop-failure.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
-/** Made once: without a reason an abort makes an error with a stack, and a busy loop is woken by every run that ends. */
+/** Created once: an abort without a reason creates an error with a stack, and every run that ends wakes a busy loop. */
 const WOKEN = new Error('woken')
 
 /**
- * Repeats a step until it is stopped. The step says when it wants to be called again; `wake` makes that now. An error
- * never ends a loop: it is reported and the loop goes on after a pause that doubles up to 5 s.
+ * Repeats a step until it is stopped. The step says when to call it again; `wake` calls it immediately. An error never ends a loop: it is
+ * reported, and the loop continues after a pause that doubles up to 5 s.
  */
 export class Loop {
   readonly name: string
@@ -35,7 +35,7 @@ export class Loop {
     return this.#running !== undefined && !this.#stopping.signal.aborted
   }
 
-  /** Consecutive failures; 0 when the last step went well. */
+  /** Consecutive failures; 0 if the last step succeeded. */
   get failures(): number {
     return this.#failures
   }
@@ -46,14 +46,14 @@ export class Loop {
     this.#running = this.#run()
   }
 
-  /** Makes the next step start at once, also when one is under way. */
+  /** Starts the next step immediately, or right after the running one. */
   wake(): void {
     if (this.#isWoken) return
     this.#isWoken = true
     this.#pause.abort(WOKEN)
   }
 
-  /** Resolves when the step under way has ended. */
+  /** Stops the loop; resolves when the running step has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort(WOKEN)
     this.#pause.abort(WOKEN)
@@ -78,7 +78,7 @@ export class Loop {
       return delayMs
     } catch (thrown) {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      // Those who collided would meet again.
+      // Random, because nodes that collided would otherwise collide again.
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false

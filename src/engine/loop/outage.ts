@@ -1,17 +1,17 @@
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 
-/** A loop that failed and is not heard of for so long beyond its retry was stopped or replaced. */
+/** A failed loop that reports nothing for this long after its retry was stopped or replaced. */
 const FORGOTTEN_AFTER_MS = 30_000
 
 /**
- * Whether the store is away, from what all loops of a node meet. The first failure begins an outage; it is over when every loop that
- * failed has worked again, so a server that still reads and does not write is not taken for well.
+ * Tracks whether the store is unavailable, as seen by all loops of a node. The first failure begins an outage. It ends when every failed
+ * loop has worked again, so a server that reads but does not write still counts as unavailable.
  */
 export class Outage {
   readonly #events: Events
   readonly #clock: Clock
-  /** The loops that do not work yet, and until when each is heard of. */
+  /** The loops that do not work yet, and the time until which each is expected to report. */
   readonly #failing = new Map<string, number>()
   #since: number | undefined
   #error: Error | undefined
@@ -26,7 +26,7 @@ export class Outage {
     events.on('loop.recovered', ({ loop }) => this.#worked(loop))
   }
 
-  /** Why the store is not ready; undefined while it is not known to be away. */
+  /** Why the store is not ready; undefined unless an outage is known. */
   get message(): string | undefined {
     if (this.#since === undefined) return undefined
     const seconds = Math.round((this.#clock.monotonic() - this.#since) / 1_000)
