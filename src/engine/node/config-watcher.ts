@@ -4,8 +4,8 @@ import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 /**
- * Knows the config that is in force for every job, by one short query a poll for all of them. While the database is away, or
- * this service restarts, what was last known goes on.
+ * Knows the config in force for every job, with one short query a poll for all of them. The last known config stays in force while the
+ * database is unavailable or this service restarts.
  */
 export class ConfigWatcher extends LoopService {
   readonly #configs: ConfigStore
@@ -14,7 +14,7 @@ export class ConfigWatcher extends LoopService {
   readonly #events: Events
   #mark = ''
   #isFirst = true
-  /** What the database's clock is ahead of this process's. */
+  /** How far the database's clock is ahead of this process's. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
 
@@ -26,13 +26,13 @@ export class ConfigWatcher extends LoopService {
     this.#events = events
   }
 
-  /** The version in force, or undefined for a job whose config nobody has set. */
+  /** The version in force; undefined if no config was set for the job. */
   inForce(jobId: string): ConfigVersion | undefined {
     const now = this.#time.now() + this.#aheadMs
     return this.#versions.get(jobId)?.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
   }
 
-  /** Reads again at once. */
+  /** Reads the configs again immediately. */
   async refresh(): Promise<void> {
     const { now, mark } = await this.#configs.state()
     this.#aheadMs = now.getTime() - this.#time.now()
@@ -42,7 +42,7 @@ export class ConfigWatcher extends LoopService {
     this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
     const isFirst = this.#isFirst
     this.#isFirst = false
-    // To correct a row makes no new version.
+    // A corrected row does not create a new version.
     this.#mark = isAnyBroken ? '' : mark
     if (isFirst) return
     for (const [jobId, versions] of this.#versions) {
@@ -52,7 +52,7 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Known before any run begins. */
+  /** Loads the configs before any run begins. */
   protected override async onStart(): Promise<void> {
     await this.refresh()
     await super.onStart()

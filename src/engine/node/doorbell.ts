@@ -9,40 +9,40 @@ import { type Clock } from '../../clock.ts'
 export interface DoorbellParts {
   /** This node's id. */
   readonly nodeId: () => string
-  /** Live nodes that can be rung. */
+  /** Live nodes that can be notified. */
   readonly nodes: () => Promise<readonly DoorbellRow[]>
-  /** Somebody has put work into the queue. */
+  /** Called when work was added to the queue. */
   readonly onRing: () => void
   readonly clock: Clock
 }
 
 export interface DoorbellOptions {
-  /** Whether this process executes runs, and so can be rung. */
+  /** Whether this process executes runs, and so can be notified. */
   readonly listens: boolean
-  /** `'auto'`, `'off'`, or the `host:port` to listen on and to be rung at. */
+  /** `'auto'`, `'off'`, or the `host:port` that receives notifications. */
   readonly address: string
-  /** Every process of the store is on this machine. */
+  /** Whether every process of the store is on this machine. */
   readonly isLocal: boolean
 }
 
 const LOOPBACK = '127.0.0.1'
-/** Those that are rung at once: one of them may have no free slot. */
+/** How many nodes to notify at the same time: one of them may have no free slot. */
 const RUNG = 2
-/** Who is alive is asked for at most so often, and only by those who ring. */
+/** Only notifying nodes query the live nodes, at most once in this time. */
 const KNOWN_MS = 5_000
 const GREETING = 'piko '
 
 /**
- * Tells other nodes at once that there is work in the queue: one UDP datagram to two of them, whose addresses stand in their rows. It
- * carries nothing but the id of the node that is rung, and makes it look for work a little sooner than its next poll would. So nothing
- * depends on it: a datagram that is lost, or a network that lets none through, costs up to `[piko] poll_interval`.
+ * Notifies other nodes immediately of work in the queue: one UDP datagram to two of them, whose addresses are in their rows. It contains
+ * only the id of the receiving node, which then looks for work a little before its next poll. So nothing depends on it: a lost datagram, or
+ * a network that blocks them, costs up to `[piko] poll_interval`.
  */
 export class Doorbell extends Service {
   readonly #parts: DoorbellParts
   readonly #options: DoorbellOptions
   #socket: Socket | undefined
   #address: string | undefined
-  /** Kept over a restart: it stands in the node's row. */
+  /** Kept across a restart: it is in the node's row. */
   #port = 0
   #known: readonly DoorbellRow[] = []
   #knownAt = -Infinity
@@ -54,12 +54,12 @@ export class Doorbell extends Service {
     this.#options = options
   }
 
-  /** Where this node is rung, `host:port`; undefined while it can't be. */
+  /** The address for notifications, `host:port`; undefined if there is none. */
   get address(): string | undefined {
     return this.#address
   }
 
-  /** Rings other nodes. Returns at once, and never fails. */
+  /** Notifies other nodes. Returns immediately, and never fails. */
   ring(): void {
     if (this.#isRinging || !this.isRunning || this.#options.address === 'off') return
     this.#isRinging = true
@@ -100,11 +100,11 @@ export class Doorbell extends Service {
     this.#address = `${given?.host ?? (isLocal ? LOOPBACK : outsideAddress())}:${this.#port}`
   }
 
-  /** Keeps no process alive. */
+  /** Opens a socket that does not keep the process alive. */
   #open(): Socket {
     const socket = createSocket('udp4')
     socket.unref()
-    // An address that can't be reached is as good as a datagram that is lost.
+    // An unreachable address has the same effect as a lost datagram.
     socket.on('error', () => {})
     this.#socket = socket
     return socket
@@ -131,7 +131,7 @@ function addressOf(text: string): { host: string; port: number } {
   return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
 }
 
-/** The first address that other machines may know this one by. */
+/** The first address at which other machines may reach this one. */
 function outsideAddress(): string {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? LOOPBACK

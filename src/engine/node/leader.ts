@@ -8,8 +8,8 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 const LOCK = 'leader'
 
 /**
- * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before it ends, by a clock that
- * never jumps and counted from before the renewal was sent, so that it steps down by itself when the database does not answer.
+ * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before its end, by a clock that never jumps,
+ * measured from before the renewal was sent. So it steps down by itself if the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #locks: LockStore
@@ -36,7 +36,7 @@ export class Leader extends LoopService {
     return this.#epoch !== undefined && this.#clock.monotonic() < this.#trustedUntil
   }
 
-  /** The fence of the lease: grows with every change of leader. */
+  /** The fence of the lease: increases with every change of leader. */
   get epoch(): number | undefined {
     return this.isLeader ? this.#epoch : undefined
   }
@@ -47,7 +47,7 @@ export class Leader extends LoopService {
   }
 
   /**
-   * Resolves when this node begins to lead or ceases to, with what it does from then on.
+   * Resolves when this node begins or ceases to lead, with its new role: true if it leads.
    *
    * @throws the reason of `signal`
    */
@@ -64,13 +64,13 @@ export class Leader extends LoopService {
     }
   }
 
-  /** One attempt to take or to keep the lease, so that a lone node leads as soon as it has started. */
+  /** Tries once to take or keep the lease, so that a lone node leads as soon as it has started. */
   protected override async onStart(): Promise<void> {
     await this.step()
     await super.onStart()
   }
 
-  /** After a crash the lease is kept: it is renewed when the service is back, or it ends by itself. */
+  /** Keeps the lease after a crash: the restarted service renews it, or it ends by itself. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'crash') return

@@ -9,31 +9,31 @@ import {
 } from '../../store/nodes/heartbeat-memory.ts'
 
 /**
- * What this node and the thread that renews its lease know in common, in memory that both see: a message would come too late
- * to an event loop that was blocked.
+ * State that this node shares with the thread that renews its lease, in shared memory: a message would reach a blocked event loop too late.
  *
- * A loop that is blocked keeps its lease on purpose, for a while. A run that blocks it past its timeout must not: no timer can end it.
+ * A blocked loop deliberately keeps its lease for a while. If a run blocks it past the run's timeout, it must not: no timer can end that
+ * run.
  */
 export class LeaseMemory {
   readonly shared: HeartbeatMemory = new BigInt64Array(new SharedArrayBuffer(BYTES))
 
-  /** Whether the lease is this node's for sure. */
+  /** Whether this node certainly holds the lease. */
   get isHeld(): boolean {
     return process.hrtime.bigint() < Atomics.load(this.shared, TRUSTED_UNTIL)
   }
 
-  /** The event loop turns. */
+  /** Records that the event loop is turning. */
   beat(): void {
     Atomics.store(this.shared, DEBUGGED, inspector.url() === undefined ? 0n : 1n)
     Atomics.add(this.shared, BEATS, 1n)
   }
 
-  /** A lease begins now. */
+  /** Begins a lease now. */
   begin(leaseMs: number): void {
     Atomics.store(this.shared, TRUSTED_UNTIL, fromNow(leaseMs))
   }
 
-  /** @param ms until the lease is to be given up should the loop still be blocked then; undefined: never */
+  /** @param ms time after which a loop that is still blocked gives up the lease; undefined: never */
   setDeadline(ms: number | undefined): void {
     Atomics.store(this.shared, DEADLINE, ms === undefined ? 0n : fromNow(ms))
   }

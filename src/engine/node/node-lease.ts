@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-// Not the global one: a test that holds the time would be taken for a blocked event loop.
+// Not the global one: with a mocked timer, the event loop would seem blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
@@ -15,16 +15,16 @@ import { reportFailure } from '../loop/loop-failure.ts'
 
 export interface NodeLeaseParts {
   readonly nodes: NodeStore
-  /** Where the lease is kept, for a connection of its own. */
+  /** The database of the lease, for a separate connection. */
   readonly options: OpenOptions
   /** The files of the database as the store opened them. */
   readonly files: () => readonly OpenedFile[]
   readonly memory: LeaseMemory
-  /** What becomes of this process when its event loop is blocked. */
+  /** What happens to this process when its event loop is blocked. */
   readonly block: BlockPolicy
-  /** Where this node is told of new work. */
+  /** The address for notifications of new work. */
   readonly doorbell: () => string | undefined
-  /** Called, more than once perhaps, before the node takes its new id. */
+  /** Called, perhaps more than once, before the node takes its new id. */
   readonly onLost: (reason: PikoError) => void
   readonly events: Events
 }
@@ -32,11 +32,11 @@ export interface NodeLeaseParts {
 const REGISTER_AGAIN_MS = 200
 
 /**
- * This process's row and its lease, renewed from a thread of its own. A node that finds its lease lost gives up what it has
- * claimed and goes on as a new node: the old id never comes back, so nothing that was claimed under it can be finished any more.
+ * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
+ * new node. The old id never returns, so no claim under it can be finished any more.
  */
 export class NodeLease extends Service {
-  // Of every app in this process.
+  // The ids of every app in this process.
   static readonly #ownIds = new Set<string>()
   readonly #parts: NodeLeaseParts
   readonly #leaseMs: number
@@ -59,7 +59,7 @@ export class NodeLease extends Service {
     return this.#id
   }
 
-  /** Renewals that failed in a row; 0 when the last went well. */
+  /** Renewals that failed in a row; 0 if the last one succeeded. */
   get failures(): number {
     return this.#failures
   }
@@ -70,7 +70,7 @@ export class NodeLease extends Service {
     await this.#keep()
   }
 
-  /** After a crash the row stays: the lease is renewed when the service is back, or it ends by itself. */
+  /** Keeps the row after a crash: the restarted service renews the lease, or it ends by itself. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)
@@ -136,17 +136,17 @@ export class NodeLease extends Service {
     onLost(reason)
     const id = crypto.randomUUID()
     if (!(await this.#registerUntilStopped(id))) return
-    // What was claimed meanwhile hangs on the old row as well.
+    // Runs that were claimed meanwhile also belong to the old row.
     onLost(reason)
     NodeLease.#ownIds.delete(lost)
     this.#id = id
     events.emit('node.lost', { nodeId: lost, newNodeId: id })
-    // Its runs are orphans at once, also when it was this node's connection alone that did not get through.
+    // This immediately makes its runs orphans, even if only this node's connection failed.
     await nodes.remove([lost])
     await this.#keep()
   }
 
-  /** A database that does not answer is asked again and again: there is no other way on. */
+  /** Retries until the database answers: there is no other way to continue. */
   async #registerUntilStopped(id: string): Promise<boolean> {
     while (!this.shouldStop) {
       try {

@@ -10,7 +10,7 @@ import { notGivenBack } from '../refused-runs.ts'
 import { type NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
 
-/** How often runs are tried again that the database refuses to give back, and how many of them are remembered. */
+/** How often to retry runs that the database refuses to return, and how many of them are remembered. */
 const REPEAT_MS = 60_000
 const MAX_ASIDE = 500
 
@@ -22,24 +22,24 @@ export interface RecoveryParts {
   readonly nodeId: () => string
   /** The fences of the claims that this node holds. */
   readonly held: () => ReadonlySet<number>
-  /** Runs are in the queue again. */
+  /** Called when runs are in the queue again. */
   readonly onRecovered: () => void
-  /** A run whose nodes died so many times fails. */
+  /** A run fails after this many deaths of its nodes. */
   readonly mostLost: number
-  /** The store is a file of this machine. */
+  /** Whether the store is a file on this machine. */
   readonly isEmbedded: boolean
   readonly clock: Clock
   readonly events: Events
 }
 
 /**
- * Gives runs that nobody executes back to the queue: those of nodes whose lease has run out, which any node may do, and
- * those that this node claimed and knows nothing of, because the answer of the claim was lost. The fence keeps it exact.
+ * Returns runs that no node executes to the queue. Any node returns the runs of nodes whose lease has ended. Each node returns its own
+ * claims that it knows nothing about, because the answer of the claim was lost. The fence makes this exact.
  */
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
-  /** Runs that could not be given back, and until when they are left alone. */
+  /** Runs that could not be returned, and the time until which they are left alone. */
   readonly #refused = new Map<number, number>()
 
   constructor(parts: RecoveryParts, leaseMs: number) {
@@ -48,7 +48,7 @@ export class Recovery extends LoopService {
     this.#intervalMs = leaseMs / 3
   }
 
-  /** What a node that died at this moment left behind is taken up before this node begins to work. */
+  /** Recovers the runs of a node that died just now, before this node begins to work. */
   protected override async onStart(): Promise<void> {
     if (this.#parts.isEmbedded) await this.#removeDeadLocalNodes()
     await this.#recoverOrphans()
@@ -56,8 +56,8 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all live on this machine: the row of a process that no longer exists is removed,
-   * and its lead is over, at once instead of when its lease ends, so that a killed process is picked up again without a wait.
+   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists, and ends its lead,
+   * immediately instead of at the end of its lease. So the runs of a killed process continue without a wait.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
@@ -71,11 +71,12 @@ export class Recovery extends LoopService {
     const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs, this.#aside())
     this.#setAside(given.refused)
     if (given.count > 0) onRecovered()
-    // Only for more of them: a node that claims until it sees that its lease is gone would have the same runs back at once.
+    // Continues immediately only if there may be more: a node that claims until it notices its lost lease would otherwise get the same runs
+    // back.
     return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
   }
 
-  /** Runs that the database has refused to give back a moment ago: to try each of them every time would hold up the others. */
+  /** Runs whose return the database refused recently: retrying each of them every time would delay the others. */
   #aside(): number[] {
     const now = this.#parts.clock.monotonic()
     for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)
@@ -94,13 +95,13 @@ export class Recovery extends LoopService {
 
   async #recoverOrphans(): Promise<number> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    // Whether this node's own lease is lost is for its heartbeat to say: it claims, and has handlers under way, until then.
+    // Only the heartbeat decides whether this node's own lease is lost: until then the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
     const { count, nodeIds, refused } = await runs.recover(this.#parts.mostLost, ownId, this.#aside())
     this.#setAside(refused)
-    // After its runs: a node's row is what tells that they are orphans, until they are back in the queue.
+    // Removes the row only after the runs are in the queue: the row marks them as orphans.
     await nodes.remove(expired.map((node) => node.id))
     if (count > 0) {
       events.emit('runs.recovered', { count, nodeIds })
@@ -111,13 +112,13 @@ export class Recovery extends LoopService {
 }
 
 function isAlive(node: NodeRow): boolean {
-  // A row with this process's pid may be of an earlier process: in containers the pid is always 1.
+  // A row with this process's pid may belong to an earlier process: in containers the pid is always 1.
   if (node.pid === process.pid) return NodeLease.isOwn(node.id)
   try {
     process.kill(node.pid, 0)
     return true
   } catch (error) {
-    // EPERM: the process is there and belongs to somebody else.
+    // EPERM: the process exists and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -9,21 +9,21 @@ import { type Leader } from './leader.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 export interface RetentionOptions {
-  /** How long runs that succeeded, and ticks that were skipped, are kept; 0: for ever. */
+  /** How long to keep succeeded runs and skipped ticks; 0: for ever. */
   readonly succeededMs: number
-  /** How long runs that failed or were cancelled are kept; 0: for ever. */
+  /** How long to keep failed and cancelled runs; 0: for ever. */
   readonly failedMs: number
-  /** Ended runs of a job that are kept; 0: all. */
+  /** How many ended runs of a job to keep; 0: all. */
   readonly runsPerJob: number
 }
 
-/** Between two passes, when the one before found something to delete, and when it did not. */
+/** The pause between two passes: after one that deleted something, and after one that did not. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
-/** Between two steps of one: others need the database too. */
+/** The pause between two steps of a pass: others need the database too. */
 const STEP_MS = 50
 
-/** Deletes old runs, on the leader, in small steps. In the same way it looks for rows that can't be read; see `RowCheck`. */
+/** Deletes old runs in small steps, on the leader. Also looks for unreadable rows in the same way; see `RowCheck`. */
 export class Retention extends LoopService {
   readonly #store: RetentionStore
   readonly #rows: RowCheck
@@ -31,7 +31,7 @@ export class Retention extends LoopService {
   readonly #leader: Leader
   readonly #options: RetentionOptions
   readonly #events: Events
-  // Of the pass under way: what remains to be looked at.
+  // The state of the running pass.
   #deleted = 0
   #isRefusalTold = false
   #beyond: BeyondWalk | undefined
@@ -63,7 +63,7 @@ export class Retention extends LoopService {
     return Math.min(checkInMs, await this.#delete())
   }
 
-  /** A step of the look for rows that can't be read. Returns when the next one is due. */
+  /** Checks some rows for unreadable values. Returns when the next step is due. */
   async #check(): Promise<number> {
     const leftMs = this.#checkAt - this.#clock.monotonic()
     if (leftMs > 0) return leftMs
@@ -119,7 +119,7 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  /** Runs that can't be deleted are told once a pass. */
+  /** Reports runs that can't be deleted once a pass. */
   #tell(count: number, refused: readonly Refused[]): void {
     const error = this.#isRefusalTold ? undefined : refusedChange('deleted', refused, HISTORY_TABLES)
     if (error) {
