@@ -1,6 +1,6 @@
 import { type Store } from '../../store/store.ts'
 
-/** Cancels what is open of a backfill that is being cancelled. True: nothing is left. */
+/** Cancels the open windows of a backfill that is being cancelled. Returns true if none is left. */
 export async function sweep(store: Store, id: number): Promise<boolean> {
   const asked = new Set<number>()
   await store.backfills.cancelWaiting(id)
@@ -11,7 +11,7 @@ export async function sweep(store: Store, id: number): Promise<boolean> {
       return true
     }
     const ids = open.filter((runId) => !asked.has(runId))
-    // Those that are left run: their nodes end them.
+    // The remaining ones are running: their nodes end them.
     if (ids.length === 0) return false
     for (const runId of ids) asked.add(runId)
     await store.cancels.request({ ids })

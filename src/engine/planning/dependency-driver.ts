@@ -6,26 +6,27 @@ import { refusedWindow } from '../refused-runs.ts'
 import { type DriverParts } from './driver-parts.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 
-/** Between two looks, where the first found nothing. */
+/** The pause between two looks if the first one found nothing. */
 const REST_MS = 50
-/** Windows of a job whose functions fail, or of which a row can't be read, are looked at again after this. */
+/** The pause for windows of a job if its functions fail or a row can't be read. */
 const PAUSE_MS = 10_000
 const MAX_ASIDE = 1_000
 
 /**
- * Gives windows that wait for windows of other jobs their runs: the leader looks again and again, and every node when a window that
- * others wait for has succeeded on it, so that they do not wait for the leader's next look. Two at once take turns at the windows' locks.
+ * Creates the runs of windows that wait for windows of other jobs. The leader looks repeatedly. Every node also looks when a window that
+ * others wait for has succeeded on it, so they need not wait for the leader's next look. Two nodes that look at the same time take turns at
+ * the windows' locks.
  */
 export class DependencyDriver extends LoopService {
   readonly #parts: DriverParts<DependencyStore>
-  /** Jobs that depend on others. */
+  /** The jobs that depend on others. */
   readonly #dependents: readonly string[]
   readonly #upstreams: ReadonlySet<string>
-  /** Windows of which a row can't be read, and until when they are left alone. */
+  /** Windows with an unreadable row, and the time until which they are left alone. */
   readonly #windowsAside = new Map<number, number>()
-  /** Jobs whose functions failed, and until when their windows are left alone. */
+  /** Jobs whose functions failed, and the time until which their windows are left alone. */
   readonly #setAside = new Map<string, number>()
-  /** A window that others may wait for, on this node. */
+  /** Whether a window that others may wait for has succeeded on this node. */
   #hasSucceeded = false
   #restUntil = 0
 
@@ -37,7 +38,7 @@ export class DependencyDriver extends LoopService {
     parts.leader.onLead(() => this.wake())
   }
 
-  /** A run of this node has ended: windows may wait for its window. */
+  /** Called when a run of this node has ended: windows may wait for its window. */
   settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
     if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
     this.#hasSucceeded = true
@@ -46,7 +47,7 @@ export class DependencyDriver extends LoopService {
 
   protected override async step(): Promise<number> {
     if (this.#dependents.length === 0 || !(this.#parts.leader.isLeader || this.#hasSucceeded)) return Infinity
-    // Successes come by the thousand, and each node looks at the same windows.
+    // Thousands of successes may arrive, and each node looks at the same windows.
     const restMs = this.#restUntil - this.#parts.clock.now()
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
@@ -67,10 +68,10 @@ export class DependencyDriver extends LoopService {
       this.#hasSucceeded = true
       return 0
     }
-    // To look at many windows takes a while: it must not be all that the database does.
+    // A look at many windows takes a while: the database must have time for other work.
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
-    // Behind it comes the pause of whoever claims the run.
+    // The node that claims the run adds its own pause to this one.
     return this.#parts.leader.isLeader ? this.#parts.pollMs / 2 : Infinity
   }
 
@@ -81,7 +82,7 @@ export class DependencyDriver extends LoopService {
     reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
-  /** Undefined where a function of the job fails: the others must not wait for it. */
+  /** Undefined if a function of the job fails: the others must not wait for it. */
   #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
     const { jobId } = waiting
     if ((this.#setAside.get(jobId) ?? -Infinity) > this.#parts.clock.monotonic()) return undefined

@@ -4,7 +4,7 @@ import { type JobRegistry } from '../../job/registry.ts'
 import { type Leader } from '../node/leader.ts'
 import { type PrepareRun } from '../prepare-run.ts'
 
-/** What gives runs to windows works with these. */
+/** The parts that the drivers of windows share. */
 export interface DriverParts<Store> {
   readonly store: Store
   readonly registry: JobRegistry

@@ -2,13 +2,13 @@ import { type PlanDecision } from '../../store/jobs/plan.ts'
 
 interface Own {
   readonly dueMs: number
-  /** It was due and another node had it, or held its row at that moment. */
+  /** The job was due, but another node planned it or held its row at that moment. */
   readonly isMissed: boolean
 }
 
 /**
- * The jobs that this node plans while another leads: those that it registered as new, and those that it planned last. The leader's code
- * may not know them. Each is given up when another node has planned it.
+ * The jobs that this node plans while another leads: those that it registered as new, and those that it planned last. The leader's code may
+ * not know them. A job is dropped when another node has planned it.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()
@@ -22,7 +22,7 @@ export class OwnPlans {
     this.#jobs.delete(jobId)
   }
 
-  /** When the next of them is due, in epoch milliseconds. */
+  /** When the next one is due, in epoch milliseconds. */
   get nextMs(): number {
     let next = Infinity
     for (const { dueMs } of this.#jobs.values()) next = Math.min(next, dueMs)
@@ -39,9 +39,9 @@ export class OwnPlans {
   }
 
   /**
-   * What became of jobs that were thought to be due.
+   * Updates the jobs that seemed due.
    *
-   * @param retryAt when one that was not planned is looked at once more
+   * @param retryAt when to look once more at a job that was not planned
    */
   settle(jobIds: readonly string[], written: readonly PlanDecision[], retryAt: Date): void {
     const planned = new Set(written.map(({ jobId }) => jobId))

@@ -10,13 +10,13 @@ import { type NewRun } from '../../store/runs/new-run.ts'
 import { type DueJob, type PlanDecision } from '../../store/jobs/plan.ts'
 import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** Ticks or windows of one job that one pass handles; the next pass goes on from there. */
+/** The most ticks or windows of one job in one pass; the next pass continues from there. */
 const LARGEST_STEP = 500
-/** Windows of one job that wait in the queue at most; more are planned as these are settled. */
+/** The most waiting windows of one job; more are planned as these are settled. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
-/** Where planning begins for a job that is new. */
+/** Where planning begins for a new job. */
 export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
   const { schedule: spec, windows } = job.policy
   const begin = spec ? beginOf(Schedule.of(spec, job.id), windows, spec.kind === 'at' ? new Date(0) : now, now) : {}
@@ -60,18 +60,18 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date
 }
 
 /**
- * Whether this code and the code that registered the job last agree that it has windows. During a deploy they may not: then the nodes of
- * the other code plan it. Ticks are no windows, and a ledger is not planned as ticks. Pure.
+ * Whether this code and the code that last registered the job agree on whether it has windows. During a deploy they may not: then the nodes
+ * of the other code plan it. Ticks are not windows, and a ledger is not planned as ticks. Pure.
  */
 export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
   return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
 }
 
 /**
- * What is to happen for a job that is due. Pure.
+ * Decides what to plan for a job that is due. Pure.
  *
  * @param now   the planner's clock
- * @param until how far ahead runs are planned; they start at their tick, not before
+ * @param until how far ahead to plan runs; they start at their tick, not earlier
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { windows } = job.policy
@@ -92,7 +92,7 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
 }
 
 /**
- * What the database says, which somebody may have edited.
+ * The schedule in the database, which a person may have edited.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
@@ -104,7 +104,7 @@ export function scheduleInForce(job: JobDefinition, stored: string | null | unde
   return storedSchedule(stored, { ...defaultsOf(schedule), ...ofWindows }, job.id)
 }
 
-/** The windows of a job, each by the schedule that was in force at its time. */
+/** The windows of a job, each according to the schedule in force at its time. */
 export function timelineOf(
   job: JobDefinition,
   windows: WindowPolicy,
@@ -118,7 +118,7 @@ export function timelineOf(
   return new Timeline(Schedule.of(job.policy.schedule as ScheduleSpec, job.id), windows)
 }
 
-/** A tick is skipped while so many runs of its job are queued or running. */
+/** A tick is skipped while this many runs of its job are queued or running. */
 const MAX_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
   allow: Infinity,
   skip: 1,
@@ -129,7 +129,7 @@ const MAX_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
-  // What is under way is known at the tick, not before.
+  // The running runs are known only at the tick.
   const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
   const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
   const runs: NewRun[] = []
@@ -155,7 +155,7 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
   }
 }
 
-/** The first of the last `limit` ticks before an instant; the instant itself for none. */
+/** The first of the last `limit` ticks before an instant; the instant itself if there are none. */
 function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
   let from = before
   for (let count = 0; count < limit; count++) {
@@ -222,7 +222,7 @@ function planWindows(
     skippedWindows,
     waitingWindows,
     nextTick: next?.end,
-    // What comes after the windows that are known, the next pass plans.
+    // The next pass plans the windows after the known ones.
     planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : next?.end,
     windowCursor: cursor,
   }
@@ -231,8 +231,8 @@ function planWindows(
 const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
 
 /**
- * Where planning goes on. The start may have been moved past what an earlier one left, and a cursor that somebody has set back may lie
- * inside of a window. What is known of the ledger is not left behind.
+ * Where planning continues. The start may have moved past an earlier cursor, and a cursor that a person has set back may be inside a
+ * window. Never skips known windows of the ledger.
  */
 function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
   const wanted = windowCursor && windowCursor > start ? windowCursor : start

@@ -49,7 +49,7 @@ export interface PlannerParts {
 }
 
 /**
- * Turns due ticks into runs, many jobs a transaction.
+ * Turns due ticks into runs, many jobs per transaction.
  *
  * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans its own jobs (see `OwnPlans`), ahead too,
  * but after the leader had its turn. It also plans what the leader leaves, and applies the edits that the leader leaves. A tick is unique,
@@ -63,7 +63,7 @@ export class Planner extends LoopService {
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
-  /** Jobs whose ticks cancel the runs before. */
+  /** Jobs whose ticks cancel the previous runs. */
   readonly #cancelling: readonly string[]
 
   constructor(parts: PlannerParts) {
@@ -137,7 +137,7 @@ export class Planner extends LoopService {
     const lookMs = this.#parts.pollMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
-    // A tick within the interval is waited for.
+    // Waits for a tick within the interval.
     return Math.min(
       lookMs,
       ms > this.#parts.pollMs ? Math.max(this.#parts.pollMs / MAX_LOOKS, ms - this.#parts.pollMs) : Math.max(5, ms),

@@ -6,7 +6,7 @@ import { type Clock } from '../../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { type RefusedPlan } from '../../store/jobs/plan.ts'
 
-/** When the planner tries such a job again: until then somebody may have corrected it. */
+/** The planner retries such a job after this time: a person may have corrected it. */
 const PAUSE_MS = 10_000
 
 /** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */
@@ -14,7 +14,7 @@ export class RefusedPlans {
   readonly #clock: Clock
   readonly #events: Events
   readonly #until = new Map<string, number>()
-  /** By job: what was reported already. */
+  /** The reported problem of each job. */
   readonly #reported = new Map<string, string>()
 
   constructor(clock: Clock, events: Events) {
@@ -22,7 +22,7 @@ export class RefusedPlans {
     this.#events = events
   }
 
-  /** Those that are left out for now. */
+  /** The jobs that are left out for now. */
   get current(): ReadonlySet<string> {
     if (this.#until.size === 0) return NONE
     const now = this.#clock.monotonic()
@@ -30,7 +30,7 @@ export class RefusedPlans {
     return new Set(this.#until.keys())
   }
 
-  /** Reports the reason once, until it is another one. */
+  /** Reports a reason once, until it changes. */
   add({ jobId, refusal }: RefusedPlan): void {
     this.#until.set(jobId, this.#clock.monotonic() + PAUSE_MS)
     const reason = headline(refusal)

@@ -13,14 +13,14 @@ import { registrationOf } from './plan-job.ts'
 import { type Agenda } from '../../store/jobs/plan.ts'
 import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** A job that can't be registered is looked at again after this. */
+/** The pause before a retry of a job that can't be registered. */
 const PAUSE_MS = 10_000
 
 /**
- * Writes what the code says about its jobs. Only a node that plans does: from then on their ticks are owed.
+ * Writes the jobs' declarations in code to the database. Only a planning node does this: from then on, the jobs' ticks must run.
  *
- * Where planning begins, a calendar's function of the user's says. A job whose function fails is set aside and tried again: until then
- * the database keeps what it knew of that job, and all others go on. So is one of which a row can't be read.
+ * A user's calendar function may decide where planning begins. If the function of a job fails, or a row can't be read, the job is set aside
+ * and retried. Until then the database keeps its earlier data, and all other jobs continue.
  */
 export class Registration extends LoopService {
   readonly #jobs: JobStore
@@ -82,7 +82,7 @@ export class Registration extends LoopService {
     for (;;) {
       const fault = await this.#write(readable.map(({ registration }) => registration))
       if (!fault) break
-      // Where a changed schedule goes on is asked inside of the transaction; what was written before may be written again.
+      // The transaction itself asks where a changed schedule continues; earlier rows may be written again.
       refuse((readable.find(({ job }) => job.id === fault.jobId) as { job: JobDefinition }).job, fault.thrown)
       readable = readable.filter(({ job }) => job.id !== fault.jobId)
     }
@@ -90,7 +90,7 @@ export class Registration extends LoopService {
     this.#retryAt = this.#clock.monotonic() + PAUSE_MS
   }
 
-  /** Returns the job whose function failed, or of which a row can't be read, if there is one. */
+  /** Returns the job whose function failed or whose row can't be read, if any. */
   async #write(registrations: readonly JobRegistration[]): Promise<{ jobId: string; thrown: unknown } | undefined> {
     try {
       const added = await this.#jobs.register(registrations)

@@ -13,7 +13,7 @@ import { type Leader } from '../node/leader.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { scheduleInForce } from './plan-job.ts'
 
-/** A job that can't be planned is looked at again after this: its functions throw, or another node gave it another form. */
+/** The pause of a job that can't be planned: its functions throw, or another node gave it another form. */
 export const PAUSE_MS = 10_000
 
 /** The leader's code does not know a job whose edit it has not applied after this number of poll intervals. */
@@ -27,7 +27,7 @@ interface LeftEdit {
   readonly sinceMs: number
 }
 
-/** What an edit makes of a job's time. */
+/** The times of a job after an edit. */
 interface NewTime {
   readonly spec: ScheduleSpec | undefined
   readonly nextTick: Date | undefined
@@ -39,7 +39,7 @@ export interface ScheduleEditsParts {
   readonly leader: Leader
   readonly own: OwnPlans
   readonly events: Events
-  /** The loop in whose name failures are reported. */
+  /** The loop that reports failures. */
   readonly loop: string
   readonly pollMs: number
 }
@@ -58,7 +58,7 @@ export class ScheduleEdits {
     this.#parts = parts
   }
 
-  /** This node leads from now on: it reports unreadable schedules itself. */
+  /** Called when this node begins to lead: it then reports unreadable schedules itself. */
   beginLead(): void {
     this.#refused.clear()
   }
@@ -132,7 +132,7 @@ export class ScheduleEdits {
   }
 }
 
-/** Keeps what a function of the job threw as the cause. */
+/** Keeps the error of a job's function as the cause. */
 export function unplannable(jobId: string, thrown: unknown): PikoError {
   const isOption = isOptionFault(thrown, jobId)
   return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {

@@ -3,15 +3,15 @@ import { type ScheduleSpec } from '../../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../../time/stored-schedule.ts'
 import { type JobRow } from '../../store/jobs/job-row.ts'
 
-/** Whether somebody has set its schedule at run time, in place of what the code says. */
+/** Whether its schedule was set at run time, instead of in code. */
 export function isOverridden(row: JobRow): boolean {
   return row.schedule !== row.codeSchedule
 }
 
 /**
- * The schedule of a job in the database; where an edited one can't be read, the one that goes on, and what the problem is.
+ * The schedule of a job in the database. If an edited one can't be read: the schedule that stays in force, and the problem.
  *
- * @param code what the code knows and the database does not
+ * @param code the parts that only the code knows
  */
 export function storedJob(
   row: JobRow,
