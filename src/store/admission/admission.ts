@@ -11,8 +11,8 @@ import { type Blocked } from './blocked.ts'
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
 /**
- * Candidates for an early claim: those of jobs without limits, up to the priority of the first one that has some. What is behind it would
- * have its slot when the time comes.
+ * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. Later runs would
+ * have their slot when the time comes.
  */
 export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
   candidates: readonly T[],
@@ -24,23 +24,23 @@ export function withoutLimited<T extends { readonly job_id: string; readonly pri
   return { rows, leftPriority }
 }
 
-/** Another node decides about this job at this moment; it takes milliseconds. */
+/** Another node is deciding about this job now; that takes milliseconds. */
 const BUSY_MS = 15
 
 interface Admission<T> {
   readonly admitted: T[]
   readonly blocked: Blocked[]
   readonly places: ReadonlyMap<number, RatePlace>
-  /** Their runs are among those blocked. */
+  /** The blocked runs include theirs. */
   readonly refused: readonly RefusedRate[]
 }
 
 /**
  * Leaves out candidates beyond the limits of their jobs.
  *
- * A job with limits is locked by its row while its running runs are counted: two nodes can't both take the last place, and
- * what is counted are the runs themselves, so there is no slot that a crash could leave taken. A job whose row another node
- * has locked is left for now: a claim never waits. A backfill is locked in the same way, and its runs are counted.
+ * The row of a job with limits is locked while its running runs are counted, so two nodes can't both take the last place. It counts the
+ * runs themselves, so a crash can't leave a slot taken. A job whose row another node has locked is left for now: a claim never waits. A
+ * backfill is locked and counted in the same way.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,
@@ -89,7 +89,7 @@ function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
   return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
 }
 
-/** No place of it can be counted, so none is given; the runs of other rates go on. */
+/** A rate whose places can't be counted, so none is given; the runs of other rates continue. */
 function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
   const isKeyed = limits.get(jobId)?.rate?.isKeyed
   return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }
@@ -99,7 +99,7 @@ const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()
 
 type NamedRate = RateName & { readonly limit: NonNullable<AdmissionLimits['rate']> }
 
-/** Undefined for a run that no rate limits. */
+/** Undefined if no rate limits the run. */
 function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): NamedRate | undefined {
   const limit = limits.get(row.job_id)?.rate
   const key = limit?.isKeyed ? row.rate_key : ''
@@ -112,7 +112,7 @@ function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
   return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
 }
 
-/** The conditions of a claim that leaves these aside. */
+/** The conditions of a claim that leaves these out. */
 export function without(
   blocked: readonly Blocked[],
 ): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
@@ -143,7 +143,7 @@ const KEYS = [
   ['rate_key', (one: Blocked) => one.rateKey],
 ] as const
 
-/** Returns those that another transaction has locked. A job that was never registered has no row, and no other node has it. */
+/** Returns the jobs that another transaction has locked. A job that was never registered has no row, so no other node has it. */
 async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: readonly string[]): Promise<string[]> {
   const jobs = trx.selectFrom('piko_job').select('id')
   const locked = await jobs.where('id', 'in', jobIds).orderBy('id').modifyEnd(dialect.forUpdateSkipLocked).execute()
@@ -167,7 +167,7 @@ class Counts {
       return perKey !== undefined || parallel !== undefined
     }
     const detailed = jobIds.filter(isDetailed)
-    // By the index alone.
+    // Needs only the index.
     const plain = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !isDetailed(id))
     if (plain.length > 0) {
       const rows = await trx

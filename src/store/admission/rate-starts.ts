@@ -1,27 +1,26 @@
 import { type RateLimit } from '../../run/limits.ts'
 
 /**
- * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place that was taken with more slack than usual has it as
- * a third number.
+ * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place with more slack than usual has it as a third number.
  */
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
-/** A span is kept in this many parts, however large its limit. */
+/** A span is stored in this many parts, however large its limit. */
 const PARTS = 128
 
-/** With the part that an instant is rounded up to, a place comes back at most a twentieth of a span later. */
+/** Together with rounding up to a part, a place returns at most a twentieth of a span later. */
 const SLACK_SHARE = 0.04
-/** Less than this does not outlast a busy machine, however short the span. */
+/** Less slack is too short for a busy machine, however short the span. */
 const MIN_SLACK_MS = 40
 const MAX_SLACK_MS = 1_000
-/** A node that is late although it had this much is blocked for most of its time. */
+/** A node that is late despite this slack is blocked for most of its time. */
 const MAX_GROWN_SLACK_MS = 60_000
-/** The rest of the slack covers what the node can't see: the way to the server at the other end. */
+/** The rest of the slack covers what the node can't see: the other end's way to the server. */
 const VALID_SHARE = 0.5
-/** A handler whose first turn ends within this share of the slack is counted late enough. */
+/** A handler whose first synchronous part ends within this share of the slack is counted late enough. */
 const SEEN_SHARE = 0.75
 
-/** A place is taken this long before it is free, so that the claim and its answer take nothing of the rate. */
+/** A place is taken this long before it is free, so that the claim and its answer cost nothing of the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
@@ -34,7 +33,7 @@ function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
 }
 
-/** A place that is free before the answer is likely to be there is counted from then on. */
+/** A place that is free before the answer is likely to arrive is counted from then. */
 export function answerMs(limit: RateLimit): number {
   return Math.floor(aheadMs(limit) / 2)
 }
@@ -42,7 +41,7 @@ export function answerMs(limit: RateLimit): number {
 /**
  * How much later than the database's time a place is counted: the handler begins after the answer, on a machine that may be busy.
  *
- * @param lateTries how often the run was too late for its place: each time it gets twice as much, so that it begins on any machine
+ * @param lateTries how often the run was too late for its place: the slack doubles each time, so that the run can begin on any machine
  */
 export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
@@ -54,14 +53,17 @@ export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }
 
-/** How long after the place is free the handler may be in its first turn: the call that the rate is for may be the last thing it does there. */
+/**
+ * How long after the place is free the first synchronous part of the handler may last. The call that the rate limits may be the last thing
+ * it does there.
+ */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE
 }
 
 /**
- * Reads the stored places. Of a row that somebody has edited only whole places are kept: what can't be read must not stop the job's runs, and
- * its place is written anew with the next one.
+ * Reads the stored places. Keeps only whole places of an edited row: unreadable text must not stop the job's runs. The next place rewrites
+ * the row.
  */
 export function storedStarts(text: string): Starts {
   let read: unknown
@@ -77,7 +79,7 @@ function isStart(value: unknown): value is Starts[number] {
   return Array.isArray(value) && value.length >= 2 && value.length <= 3 && value.every((part) => Number.isFinite(part))
 }
 
-/** Those that still count. A place of the future counts from now, and must not hold up the rate for longer than its span. */
+/** The places that still count. A future place counts from now, and must not delay the rate for longer than its span. */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts
     .filter(([at]) => at > nowMs - limit.perMs)
@@ -85,7 +87,7 @@ export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): St
     .sort(([one], [other]) => one - other)
 }
 
-/** Whether some are further ahead than their slack: the clock was set back since. */
+/** Whether some places are further ahead than their slack: the clock was set back since. */
 export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): boolean {
   return starts.some(([at, , slack]) => at > latestAt(nowMs, limit, slack))
 }
@@ -97,7 +99,7 @@ function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): numb
 /**
  * Milliseconds until one more may begin; 0: now.
  *
- * @param added those that begin now and are not in `starts` yet
+ * @param added places that begin now and are not in `starts` yet
  */
 export function untilFree(starts: Starts, added: number, nowMs: number, { limit, perMs }: RateLimit): number {
   let over = starts.reduce((sum, [, count]) => sum + count, added) - limit + 1
@@ -109,13 +111,13 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** The instant at which a place that is free then is counted: the end of a part, so that no span ever holds more than the limit. */
+/** The instant at which a place that is free then is counted: the end of a part, so that no span ever exceeds the limit. */
 export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
   return Math.ceil((freeMs + slack) / part) * part
 }
 
-/** With places that are counted at `at`. */
+/** Adds places that are counted at `at`. */
 export function withStarts(starts: Starts, added: number, at: number, limit: RateLimit, slack: number): Starts {
   const index = starts.findIndex(([other]) => other >= at)
   const isThere = starts[index]?.[0] === at
@@ -125,7 +127,7 @@ export function withStarts(starts: Starts, added: number, at: number, limit: Rat
   return index < 0 ? [...starts, made] : starts.toSpliced(index, isThere ? 1 : 0, made)
 }
 
-/** Without one place that was counted at `at` and not used. */
+/** Removes one unused place that was counted at `at`. */
 export function withoutStart(starts: Starts, at: number): Starts {
   const index = starts.findIndex(([other]) => other === at)
   const [, count = 0, slack] = starts[index] ?? []

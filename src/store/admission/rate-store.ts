@@ -3,7 +3,7 @@ import { type RatePlace } from '../../run/run.ts'
 import { type Database } from '../connection/database.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
-/** For a run whose place is no longer valid. */
+/** A request for a run whose place is no longer valid. */
 export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
   /** See `slackMs`. */
@@ -12,7 +12,7 @@ export interface PlaceExchange extends RateName {
   readonly unused: RatePlace | undefined
 }
 
-/** For a run whose first turn lasted for longer than its place covers. */
+/** A request for a run whose first synchronous part lasted longer than its place covers. */
 export interface PlaceDelay extends RateName {
   readonly limit: RateLimit
   /** The place that it used. */
@@ -23,7 +23,7 @@ export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
-/** Places within rates for runs that are claimed already. */
+/** Places within rates for claimed runs. */
 export class RateStore {
   readonly #database: Database
 
@@ -32,12 +32,11 @@ export class RateStore {
   }
 
   /**
-   * Exchanges places, all in one transaction: those that were not used are given back first, and those that were used late are counted
-   * later.
+   * Exchanges places, all in one transaction: first returns the unused ones, then counts late ones later.
    *
    * @param monotonic the node's clock
    * @returns the answers in order
-   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may be given back already, and must not be named again
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned, and must not be named again
    */
   async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
     const { dialect } = this.#database

@@ -22,19 +22,19 @@ import {
 import { halved } from '../statements/halved.ts'
 import { type RateTable, type Tables } from '../tables.ts'
 
-/** Of a job, or of those of its runs that share a key. */
+/** A rate of a job, or of its runs that share a key. */
 export interface RateName {
   readonly jobId: string
-  /** Empty for a job as a whole. */
+  /** Empty if the rate applies to the whole job. */
   readonly key: string
 }
 
-/** A rate whose row the database does not take, and why. */
+/** A rate whose row the database refuses, and why. */
 export interface RefusedRate extends RateName {
   readonly refusal: unknown
 }
 
-/** When runs of such a rate are looked at again: somebody has to change the row, a trigger or the key. */
+/** The pause for runs of such a rate: a person must change the row, a trigger or the key. */
 export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000
@@ -45,7 +45,7 @@ interface RateWindow extends RateName {
   readonly limit: RateLimit
   starts: Starts
   isChanged: boolean
-  /** What is taken with the same slack, and is free at the same time, is one place, many times. */
+  /** Places with the same slack that are free at the same time are one place, many times. */
   taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
@@ -53,7 +53,7 @@ interface RateWindow extends RateName {
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** On the node's monotonic clock, before the database was asked for its time, and when it had answered. */
+  /** On the node's monotonic clock: before the query for the database's time, and after its answer. */
   #askedAt = 0
   #answeredAt = 0
 
@@ -84,7 +84,7 @@ export class RateWindows {
       if (!window) continue
       const starts = storedStarts(row.starts)
       window.starts = startsSince(starts, windows.#nowMs, window.limit)
-      // Stored as moved, though nothing may be taken: else they would be moved again until the clock has caught up.
+      // Stores the move even if no place is taken: otherwise they would move again until the clock has caught up.
       window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
     }
     return windows
@@ -115,7 +115,7 @@ export class RateWindows {
     return window.taken.place
   }
 
-  /** The database read its clock after the question and before its answer: a place opens as if at the answer, and closes as if at the question. */
+  /** The database read its clock between the query and its answer, so a place opens as if at the answer, and closes as if at the query. */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))
     const earliest = this.#askedAt + usedInMs
@@ -128,7 +128,7 @@ export class RateWindows {
     }
   }
 
-  /** Counts a place later: its handler was called in time, and set aside in its first turn. */
+  /** Counts a place later: its handler was called in time, and interrupted in its first synchronous part. */
   postpone(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -139,7 +139,7 @@ export class RateWindows {
     window.isChanged = true
   }
 
-  /** Gives a place back that was not used. One that no longer counts, or was moved since by a clock set back, stays as it is. */
+  /** Returns an unused place. One that no longer counts, or was moved because a clock was set back, stays as it is. */
   giveBack(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -148,7 +148,7 @@ export class RateWindows {
     window.starts = starts
   }
 
-  /** @returns the rates that the database refuses to keep: what was taken of them is not valid */
+  /** @returns the rates that the database refuses to store: their places are not valid */
   async write(trx: Transaction<Tables>, dialect: Dialect): Promise<RefusedRate[]> {
     const all = [...this.#windows.values()]
     for (const window of all) this.#settle(window)
