@@ -2,9 +2,9 @@ import { type Database } from '../connection/database.ts'
 import { RUNNING } from '../runs/run-states.ts'
 import { type WindowState } from '../tables.ts'
 
-/** The windows of a backfill that have a run, by what has become of them. */
+/** The windows of a backfill that have a run, by their state. */
 export interface BackfillCounts {
-  /** Without a run until the windows that they depend on have succeeded. */
+  /** Windows without a run until the windows that they depend on have succeeded. */
   readonly waiting: number
   readonly queued: number
   readonly running: number
@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** Windows that one statement counts: on SQLite it holds the event loop meanwhile. */
+/** The most windows that one statement counts: on SQLite it blocks the event loop meanwhile. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {
@@ -30,7 +30,7 @@ export async function backfillCounts(database: Database, id: number): Promise<Ba
   }
 }
 
-/** By the index (backfill_id, state): all in one statement, or each state in parts. */
+/** Uses the index (backfill_id, state): all in one statement, or each state in parts. */
 async function countsByState(database: Database, id: number): Promise<Record<WindowState, number>> {
   const { db } = database
   const counts = { succeeded: 0, stale: 0, failed: 0, cancelled: 0, skipped: 0, pending: 0, waiting: 0 }
@@ -47,7 +47,7 @@ async function countsByState(database: Database, id: number): Promise<Record<Win
   for (const { state, count } of rows) if (state in counts) counts[state] = Number(count)
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= PART) return counts
-  // What is under way comes last: a window that ends meanwhile is not counted twice.
+  // Running windows come last, so a window that ends meanwhile is not counted twice.
   for (const state of Object.keys(counts) as WindowState[]) {
     counts[state] = 0
     for await (const { count } of partsOf(database, id, state)) counts[state] += count
@@ -63,7 +63,7 @@ async function countRunning(database: Database, id: number): Promise<number> {
 
 interface Part {
   readonly count: number
-  /** Windows whose runs are under way, if that was asked for. */
+  /** Windows whose runs are running, if requested. */
   readonly running: number
 }
 

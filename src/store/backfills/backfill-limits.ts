@@ -7,18 +7,20 @@ import { type Blocked } from '../admission/blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>
 
-/** A claim or a step of the backfill has its row at this moment; it takes milliseconds. */
+/** A claim or a step of the backfill holds its row now; that takes milliseconds. */
 const BUSY_MS = 15
 
-/** Backfills that somebody has stopped: none of their runs starts. Those that have ended leave a replayed run alone. */
+/** No run of a stopped backfill starts. A backfill that has ended does not affect a replayed run. */
 const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
 /** How many runs of each backfill may still start. */
 export class BackfillLimits {
-  /** Undefined for one whose row another transaction has locked. */
+  /** Undefined if another transaction has locked the row. */
   readonly #free = new Map<number, number>()
 
-  /** Locks the backfills of candidates: two nodes can't both take the last place, and none starts a run of one that is being paused. */
+  /**
+   * Locks the backfills of candidates: two nodes can't both take the last place, and none starts a run of a backfill that is being paused.
+   */
   static async read(
     trx: Transaction<Tables>,
     dialect: Dialect,
@@ -55,7 +57,7 @@ export class BackfillLimits {
   }
 }
 
-/** Running runs by backfill; by the index of job and state. */
+/** Running runs by backfill, from the index of job and state. */
 async function running(
   trx: Transaction<Tables>,
   backfills: readonly { id: number; job_id: string }[],

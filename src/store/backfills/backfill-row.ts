@@ -6,7 +6,7 @@ import { optionalDate } from '../runs/run-row.ts'
 import { type BackfillTable, type Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
 
-/** What a user asked a backfill to do. */
+/** A user's request for a backfill. */
 export interface NewBackfill {
   readonly jobId: string
   /** Start of the first window and end of the last. */
@@ -14,7 +14,7 @@ export interface NewBackfill {
   readonly to: Date
   readonly order: BackfillOrder
   readonly only: BackfillOnly
-  /** Windows under way at once, over all nodes. */
+  /** How many windows may run at the same time, over all nodes. */
   readonly parallel: number
   readonly priority: number
   /** Override of the job's config for its runs. */
@@ -23,23 +23,23 @@ export interface NewBackfill {
   readonly total: number
 }
 
-/** A backfill as it stands. */
+/** The current state of a backfill. */
 export interface BackfillRow extends NewBackfill {
   readonly id: number
   readonly state: BackfillState
-  /** Windows are planned up to here; undefined: all are. */
+  /** Windows are planned up to here; undefined if all are. */
   readonly cursor: Date | undefined
-  /** Windows that were given a run. */
+  /** Windows that got a run. */
   readonly planned: number
-  /** Windows that stayed as they were, since they needed no run. */
+  /** Windows left unchanged because they needed no run. */
   readonly passed: number
-  /** How long it was under way, without pauses, in milliseconds. */
+  /** How long it was running, without pauses, in milliseconds. */
   readonly activeMs: number
   readonly createdAt: Date
   readonly finishedAt: Date | undefined
 }
 
-/** Reads a backfill and locks its row. @throws BrokenRow when it can't be read */
+/** Reads a backfill and locks its row. @throws BrokenRow if it can't be read */
 export async function lockBackfill(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -55,7 +55,7 @@ export async function lockBackfill(
   return row && backfillOf(row, dialect.date(row.now), dialect)
 }
 
-/** @throws BrokenRow when it can't be read */
+/** @throws BrokenRow if it can't be read */
 export function backfillOf(row: Selectable<BackfillTable>, now: Date, dialect: Dialect): BackfillRow {
   assertSound(dialect, 'piko_backfill', row)
   const since = optionalDate(row.active_since, dialect)

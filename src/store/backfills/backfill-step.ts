@@ -18,26 +18,26 @@ import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 /** How a step makes runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** The job depends on others, so its windows wait for theirs. */
+  /** Whether the job depends on others, so that its windows wait for theirs. */
   readonly waits: boolean
-  /** With the keys of the job's limits. */
+  /** Creates the run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
 
-/** What a step has done. */
+/** The result of a step. */
 export interface BackfillStep {
-  /** Windows; 0 when enough of them wait for their runs, or nothing is left to plan. */
+  /** The number of windows; 0 if enough of them wait for their runs, or nothing is left to plan. */
   readonly looked: number
-  /** Runs that are in the queue now. */
+  /** The number of runs that are now in the queue. */
   readonly queued: number
   /** The state in which the backfill ended. */
   readonly ended?: BackfillState
-  /** A window that has failed, since the database refuses its run. */
+  /** A window that has failed because the database refuses its run. */
   readonly refused?: { readonly window: Window; readonly refusal: unknown }
 }
 
 interface StepPlan extends BackfillPlan {
-  /** Windows of this step. */
+  /** The most windows of this step. */
   readonly max: number
   /** Why the run of the next window can't be stored. */
   readonly refusal?: unknown
@@ -45,11 +45,14 @@ interface StepPlan extends BackfillPlan {
 
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
-/** Windows of one step, which is one transaction; small enough to be garbage soon: with 1,000 a process that plans years grows by 150 MB. */
+/**
+ * The most windows of one step, which is one transaction. A small step soon becomes garbage: with 1,000 windows, a process that plans years
+ * grows by 150 MB.
+ */
 const STEP = 100
-/** Windows of a backfill that may wait in the queue; the cursor stands for the others. */
+/** The most windows of a backfill that wait in the queue; the cursor represents the others. */
 export const MAX_WAITING = 2_000
-/** Another writer may make a window at the same moment; then the step begins again. */
+/** Another writer may create a window at the same moment; then the step begins again. */
 const MAX_TRIES = 5
 
 /** See `BackfillStore.step`. */
@@ -80,7 +83,7 @@ async function stepIn(
   plan: StepPlan,
 ): Promise<BackfillStep> {
   const { dialect } = database
-  // The planner and a change of the schedule take this lock too, so the windows' bounds stand still.
+  // The planner and a change of the schedule also take this lock, so the windows' bounds can't change.
   await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
   const backfill = await lockBackfill(trx, dialect, id)
   if (backfill?.state !== 'running') return NO_STEP
@@ -112,7 +115,7 @@ async function stepIn(
 /** A window that runs again after one of these states marks the windows that depend on it. */
 const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
-/** Gives runs to those of these windows that need one. Returns how many. */
+/** Creates runs for the windows that need one. Returns how many. */
 async function writeWindows(
   trx: Transaction<Tables>,
   { dialect, broken }: Database,
@@ -145,7 +148,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** Windows that were settled before belong to the new runs from now on. */
+/** From now on, settled windows belong to the new runs. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -194,7 +197,7 @@ async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: numbe
   return state
 }
 
-/** How many of its windows wait. Stops counting at the maximum. */
+/** The number of its waiting windows, counted up to the maximum. */
 async function countWaiting(trx: Transaction<Tables>, id: number): Promise<number> {
   const some = trx
     .selectFrom('piko_window')
@@ -209,7 +212,7 @@ async function countWaiting(trx: Transaction<Tables>, id: number): Promise<numbe
   return Number(row?.count ?? 0)
 }
 
-/** What the ledger has of these windows, locked. */
+/** The rows of these windows in the ledger, locked. */
 async function lockWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -14,7 +14,7 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** Windows or runs of one statement of a cancel. */
+/** The most windows or runs in one statement of a cancel. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 
@@ -53,7 +53,7 @@ export class BackfillStore {
     })
   }
 
-  /** @throws BrokenRow when its row can't be read */
+  /** @throws BrokenRow if its row can't be read */
   async find(id: number): Promise<BackfillRow | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -80,7 +80,7 @@ export class BackfillStore {
     )
   }
 
-  /** Those for which a leader has work. */
+  /** The backfills that have work for a leader. */
   async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_backfill')
@@ -95,7 +95,7 @@ export class BackfillStore {
     return backfillCounts(this.#database, id)
   }
 
-  /** Changes the state if it is one of `from`. False: it was not. */
+  /** Changes the state if it is one of `from`; returns false otherwise. */
   async change(id: number, from: readonly BackfillState[], to: BackfillState): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -116,7 +116,7 @@ export class BackfillStore {
     })
   }
 
-  /** Cancels its waiting windows, in small steps: the next call does what an interruption has left out. */
+  /** Cancels its waiting windows in small steps: the next call continues after an interruption. */
   async cancelWaiting(id: number): Promise<void> {
     const { db, dialect } = this.#database
     for (let count = SWEPT; count === SWEPT;) {
@@ -143,7 +143,7 @@ export class BackfillStore {
     }
   }
 
-  /** Runs of a backfill's windows that have not ended, 500 at most. */
+  /** Runs of a backfill's windows that have not ended, at most 500. */
   async openRuns(id: number): Promise<number[]> {
     const rows = await this.#database.db
       .selectFrom('piko_window')
@@ -156,15 +156,15 @@ export class BackfillStore {
   }
 
   /**
-   * One step of a running backfill, in one transaction: looks at the next windows after the cursor, queues runs for those that need one
-   * and moves the cursor. The backfill ends when nothing is left to plan and to wait for.
+   * One step of a running backfill, in one transaction: looks at the next windows after the cursor, queues the runs they need and moves the
+   * cursor. The backfill ends when nothing is left to plan or to wait for.
    *
-   * A process that dies leaves either all of the step or nothing. Two leaders at the same time take turns at the lock.
+   * A process that dies leaves either the whole step or nothing. Two leaders at the same time take turns at the lock.
    *
-   * What the database refuses is tried in smaller and smaller parts. A window that it refuses alone has failed.
+   * Retries a refused step in smaller and smaller parts. A window that the database refuses alone fails.
    *
-   * @throws the refusal, when the window can't be stored as failed either
-   * @throws BrokenRow when a row of the backfill, of its windows or of their bounds can't be read; nothing is written then
+   * @throws the refusal, if the window can't be stored as failed either
+   * @throws BrokenRow if a row of the backfill, of its windows or of their bounds can't be read; nothing is written then
    */
   step(id: number, jobId: string, plan: BackfillPlan): Promise<BackfillStep> {
     return stepBackfill(this.#database, id, jobId, plan)

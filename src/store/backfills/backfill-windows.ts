@@ -2,13 +2,13 @@ import { type Timeline, type Window } from '../../time/window.ts'
 import { type BackfillOnly, type BackfillOrder } from '../../ledger/backfill.ts'
 import { type WindowState } from '../tables.ts'
 
-/** The next windows of a range, and from where the ones after them are found; undefined when there are none. */
+/** The next windows of a range, and where to continue after them; undefined if there are none. */
 export interface Planned {
   readonly windows: readonly Window[]
   readonly cursor: Date | undefined
 }
 
-/** The next windows behind the cursor, in the order of the backfill. Pure. */
+/** The next windows after the cursor, in the order of the backfill. Pure. */
 export function nextWindows(
   timeline: Timeline,
   { from, to, order }: { readonly from: Date; readonly to: Date; readonly order: BackfillOrder },
@@ -28,7 +28,7 @@ export function nextWindows(
 /**
  * Whether a backfill runs a window. Pure.
  *
- * @param state what the ledger says; undefined: it does not have the window
+ * @param state the state in the ledger; undefined if it does not have the window
  */
 export function isToRun(only: BackfillOnly, state: WindowState | undefined): boolean {
   switch (state) {

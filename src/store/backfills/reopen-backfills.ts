@@ -2,7 +2,7 @@ import { type Transaction } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Tables } from '../tables.ts'
 
-/** Locks the backfills whose windows these runs own. Before the windows, as a step of a backfill does. */
+/** Locks the backfills whose windows these runs own, before the windows, as a step of a backfill does. */
 export async function lockBackfillsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -26,7 +26,7 @@ export async function lockBackfillsOf(
     .execute()
 }
 
-/** Failed backfills whose windows are pending again go on: they end anew when these have ended, by what became of them. */
+/** Continues failed backfills whose windows are pending again. They end again when these windows have ended, according to the results. */
 export async function reopenBackfills(
   trx: Transaction<Tables>,
   dialect: Dialect,
