@@ -13,23 +13,23 @@ import { unknownJob } from './unknown-job.ts'
 /** One version of a job's config. Versions are only ever added. */
 export interface ConfigVersion {
   readonly jobId: string
-  /** 1 for the first; counted by the store. */
+  /** 1 for the first version; assigned by the store. */
   readonly version: number
   readonly config: unknown
-  /** On the database's clock. Of the versions that are in force the highest counts. */
+  /** On the database's clock. The highest effective version is in force. */
   readonly effectiveFrom: Date
   readonly createdAt: Date
 }
 
-/** What has to be known to say which config is in force now and later. */
+/** The data needed to decide which config is in force, now and later. */
 export interface ConfigState {
   /** The database's clock. */
   readonly now: Date
-  /** Changes with every version that is added, also by one that was begun earlier and is committed later than another. */
+  /** Changes with every added version, even if a version that began earlier is committed later. */
   readonly mark: string
 }
 
-/** Configuration of jobs at run time. */
+/** The configuration of jobs at run time. */
 export class ConfigStore {
   readonly #database: Database
 
@@ -38,10 +38,10 @@ export class ConfigStore {
   }
 
   /**
-   * Adds a version. The job's row is locked meanwhile: two that save at once get two numbers.
+   * Adds a version. The job's row is locked meanwhile, so two simultaneous saves get different numbers.
    *
    * @param effectiveFrom default: now
-   * @throws PikoError `JOB_UNKNOWN` when no node has registered the job, `USAGE` for what JSON can't hold
+   * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't hold the config
    */
   async save(jobId: string, config: unknown, effectiveFrom?: Date): Promise<ConfigVersion> {
     const text = toJson(config ?? {}, 'config', MAX_CONFIG_BYTES) ?? '{}'
@@ -49,10 +49,10 @@ export class ConfigStore {
   }
 
   /**
-   * Adds a version that says what an earlier one said.
+   * Adds a version with the content of an earlier one.
    *
-   * @param assertValid throws when the old content is no longer acceptable
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN` when there is no such version
+   * @param assertValid throws if the old content is no longer valid
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN` if there is no such version
    */
   async rollback(jobId: string, version: number, assertValid: (config: unknown) => void): Promise<ConfigVersion> {
     return this.#add(jobId, async (trx) => {
@@ -127,7 +127,7 @@ export class ConfigStore {
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
-  /** One short query that tells whether there is anything new for any job. */
+  /** One short query that shows whether any job has something new. */
   async state(): Promise<ConfigState> {
     const { db, dialect } = this.#database
     const row = await db
@@ -137,9 +137,7 @@ export class ConfigStore {
     return { now: dialect.date(row.now), mark: `${row.count}/${row.last ?? 0}` }
   }
 
-  /**
-   * Of every job the version that is in force, and those that will be. One that can't be read counts for nothing: the one before it goes on.
-   */
+  /** The version in force and the future versions of every job. An unreadable version is ignored, so the previous one stays in force. */
   async inForce(): Promise<{ readonly versions: readonly ConfigVersion[]; readonly isAnyBroken: boolean }> {
     const { dialect } = this.#database
     const broken = new Set<number>()
@@ -149,7 +147,7 @@ export class ConfigStore {
         if (row.id !== undefined) broken.add(row.id)
         this.#database.broken.report(row)
       })
-      // In place of a broken one that was in force another is.
+      // Another version replaces a broken one in force.
       if (sound.length === rows.length || broken.size > MAX_BROKEN)
         return { versions: sound.map((row) => versionOf(row, dialect)), isAnyBroken: broken.size > 0 }
     }
@@ -181,7 +179,7 @@ export class ConfigStore {
   }
 }
 
-/** Beyond this many the rest is looked for no further. */
+/** After this many, the search for others stops. */
 const MAX_BROKEN = 1_000
 
 function versionOf(row: Selectable<JobConfigTable>, dialect: Dialect): ConfigVersion {

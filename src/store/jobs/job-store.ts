@@ -12,7 +12,7 @@ import { generationsOf, type StoredGeneration } from '../windows/generations.ts'
 import { type AddedJob, type JobRegistration, type JobRow } from './job-row.ts'
 import { registerJobs } from './register-jobs.ts'
 
-/** Jobs as registered. */
+/** The registered jobs. */
 export class JobStore {
   readonly #database: Database
 
@@ -26,17 +26,17 @@ export class JobStore {
   }
 
   /**
-   * Writes what the code says about its jobs. A pause survives. A job with an unchanged schedule keeps its cursors, so its missed ticks
-   * are seen. A changed schedule continues where the old windows end.
+   * Writes the jobs' declarations in code. A pause survives. A job with an unchanged schedule keeps its cursors, so its missed ticks are
+   * seen. A changed schedule continues where the old windows end.
    *
-   * @throws BrokenRow when the cursors of one of these jobs can't be read; nothing is written then
+   * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written then
    * @returns jobs that nodes with older code do not plan: new ones, and those that gained windows or lost them
    */
   register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
     return registerJobs(this.#database, registrations)
   }
 
-  /** Pauses or resumes a job's schedule. Queued and running runs stay as they are. False: there is no such job. */
+  /** Pauses or resumes a job's schedule. Queued and running runs stay as they are. Returns false if there is no such job. */
   async setPaused(jobId: string, isPaused: boolean): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>
@@ -63,7 +63,7 @@ export class JobStore {
     return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
   }
 
-  /** @throws BrokenRow when its row can't be read */
+  /** @throws BrokenRow if its row can't be read */
   async find(jobId: string): Promise<JobRow | undefined> {
     const fail = (row: BrokenRow): never => {
       throw row

@@ -179,8 +179,8 @@ export class PlanStore {
   }
 
   /**
-   * Runs under way, of those of these jobs that are due. In one statement: another planner that makes a run for the same tick moves the
-   * job's `plan_at` in the same transaction, so that run is never among them.
+   * Running runs of the jobs that are due. Uses one statement: another planner that creates a run for the same tick moves the job's
+   * `plan_at` in the same transaction, so that run is never included.
    */
   async overlapped(now: Date, jobIds: readonly string[]): Promise<number[]> {
     if (jobIds.length === 0) return []
@@ -228,7 +228,7 @@ export class PlanStore {
    * Plans an edited job anew, unless its schedule was edited again meanwhile. New windows begin where the old ones end.
    *
    * @param spec the edited schedule as the code would write it; undefined without one
-   * @returns false: it was edited again, or another node has planned it already
+   * @returns false if it was edited again, or another node has planned it already
    */
   async replan(
     jobId: string,

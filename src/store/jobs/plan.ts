@@ -6,17 +6,17 @@ import { type NewRun } from '../runs/new-run.ts'
 /** A job that is due for planning, with what its decision needs. */
 export interface DueJob {
   readonly id: string
-  /** The planner's own; see `JobTable`. Undefined: what the code says. */
+  /** The planner's own schedule; see `JobTable`. Undefined: the one from code. */
   readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
   /** Whether the node that registered the job last gave it windows. */
   readonly hasWindows?: boolean
-  /** Of a job with windows, oldest first. */
+  /** For a job with windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
-  /** Windows of a job with windows that exist beyond its cursor. */
+  /** For a job with windows: the windows beyond its cursor. */
   readonly beyond?: StoredWindows | undefined
-  /** Windows planned and not settled, those of backfills left out. */
+  /** Windows planned and not settled, without those of backfills. */
   readonly pending: number
   /** Runs of the job that are queued or running. */
   readonly active: number
@@ -27,22 +27,22 @@ export interface PlanDecision {
   readonly jobId: string
   /** Runs to queue and ticks to record as skipped. */
   readonly runs: readonly NewRun[]
-  /** Windows that are not run, with no run of their own. */
+  /** Windows that are skipped, without a run. */
   readonly skippedWindows: readonly Window[]
-  /** Windows that get their runs when those that they depend on have succeeded. */
+  /** Windows that get their runs after those that they depend on have succeeded. */
   readonly waitingWindows: readonly Window[]
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined
   readonly windowCursor: Date | undefined
 }
 
-/** What one pass of planning did. */
+/** The result of one pass of planning. */
 export interface PlanResult {
   /** Jobs that were due. */
   readonly due: number
-  /** The decisions as written, without what had been planned before. */
+  /** The written decisions, without parts that had been planned before. */
   readonly written: readonly PlanDecision[]
-  /** Jobs whose plan the database refuses, or whose rows can't be read: nothing of theirs was written. */
+  /** Jobs whose plan the database refuses or whose rows can't be read: nothing was written for them. */
   readonly refused: readonly RefusedPlan[]
 }
 
@@ -52,13 +52,13 @@ export interface RefusedPlan {
 }
 
 export interface Agenda {
-  /** The database's clock, by which everything is planned: the nodes' own clocks differ. */
+  /** The time of the database's clock. All planning uses it, because the nodes' own clocks differ. */
   readonly now: Date
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
-  /** Somebody has edited a schedule since it was planned; see `edited`. */
+  /** Whether a schedule was edited since it was planned; see `edited`. */
   readonly hasEdits: boolean
 }
 
-/** Of which jobs a planner takes care. */
+/** The jobs that a planner handles. */
 export type PlanScope = { readonly only: readonly string[] } | { readonly except: readonly string[] }

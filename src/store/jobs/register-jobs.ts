@@ -12,7 +12,7 @@ import { type AddedJob, type JobRegistration } from './job-row.ts'
 
 /** See `JobStore.register`. */
 export async function registerJobs(database: Database, registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
-  // A statement takes 32,766 parameters on SQLite.
+  // SQLite accepts 32,766 parameters per statement.
   const limits = { maxRows: 1_000, maxBytes: database.dialect.sizes.batch }
   const added: AddedJob[] = []
   for (const batch of batchesOf(registrations, registrationBytes, limits)) {
@@ -110,7 +110,7 @@ async function changeJob(
     .execute()
 }
 
-/** From where a job is planned whose schedule or windows have changed in the code. */
+/** Where the planning of a job continues if its schedule or windows have changed in the code. */
 async function reschedule(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -132,7 +132,7 @@ async function reschedule(
   return {
     ...changes,
     next_tick: nextTick,
-    // The planner finds the next tick from the cursor that was kept.
+    // The planner finds the next tick from the kept cursor.
     plan_at: dialect.now(),
     ledger_start: dialect.instant(ledger.start),
     window_cursor: dialect.instant(ledger.cursor),

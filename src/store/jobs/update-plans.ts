@@ -7,8 +7,8 @@ import { type PlanDecision } from './plan.ts'
 const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 'created_at', 'updated_at'] as const
 
 /**
- * Where planning goes on, for many jobs in one statement: an insert of rows that are all there, and locked, so that it only updates.
- * A ledger begins earlier when its first window does, and never later.
+ * Stores where planning continues, for many jobs in one statement. The insert only updates, because all rows exist and are locked. The
+ * beginning of a ledger only moves earlier, with its first window, never later.
  */
 export async function updatePlans(
   trx: Transaction<Tables>,
