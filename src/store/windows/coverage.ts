@@ -9,14 +9,14 @@ import { firstInState, type StartRange, startRanges, withoutNext } from './windo
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /**
- * The first instant of an interval that no succeeded window of a job covers; undefined when all of it is covered. The windows may be
- * longer or shorter than the interval, and need not begin or end with it.
+ * The first instant of an interval that no succeeded window of a job covers; undefined if all of it is covered. The windows may be longer
+ * or shorter than the interval, and need not begin or end with it.
  *
- * Windows of a job never overlap, so the interval is covered when the window around its start has succeeded, no other that starts
- * within it has not, and each of these is followed by one.
+ * Windows of a job never overlap. So the interval is covered if three things hold: the window around its start has succeeded, every window
+ * that starts within it has succeeded, and another window follows each of them without a gap.
  *
- * @param except windows that are taken for missing
- * @throws BrokenRow: what a window that can't be read covers is not known
+ * @param except windows that count as missing
+ * @throws BrokenRow: the coverage of an unreadable window is unknown
  */
 export async function firstHole(
   db: Kysely<Tables>,
@@ -36,7 +36,7 @@ export async function firstHole(
   return firstBad < firstMissing ? firstBad : firstMissing
 }
 
-/** End of the first window of a part that no other follows, before the end of the part. */
+/** The end of the first window of a part that no other window follows before the end of the part. */
 async function missingWithin(
   db: Kysely<Tables>,
   dialect: Dialect,

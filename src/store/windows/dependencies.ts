@@ -4,7 +4,7 @@ import { type Database } from '../connection/database.ts'
 import { type Tables } from '../tables.ts'
 import { soundRows } from '../values/broken-row.ts'
 
-/** What a job depends on, as registered. */
+/** The dependencies of a job, as registered. */
 export interface Dependencies {
   readonly jobId: string
   readonly upstreams: readonly string[]
@@ -22,7 +22,7 @@ export async function listDependencies({ db, dialect, broken }: Database): Promi
   }))
 }
 
-/** Writes the dependencies that the code declares, for jobs where they have changed. */
+/** Writes the dependencies that the code declares, for jobs whose dependencies have changed. */
 export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly Dependencies[]): Promise<void> {
   if (jobs.length === 0) return
   const ids = jobs.map((job) => job.jobId)

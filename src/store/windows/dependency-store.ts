@@ -13,19 +13,19 @@ import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { type Dependencies, listDependencies } from './dependencies.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
 
-/** A window that has no run until those that it depends on have succeeded. */
+/** A window without a run until those that it depends on have succeeded. */
 export interface WaitingWindow {
   readonly id: number
   readonly jobId: string
   readonly window: Window
-  /** Of the backfill that asked for it, while that goes on. */
+  /** The backfill that requested it, while the backfill is running. */
   readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
 }
 
 /** How waiting windows get their runs. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
-  /** Undefined: none can be made now; the window goes on waiting. */
+  /** Undefined if no run can be created now; the window continues to wait. */
   readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
 }
 
@@ -34,11 +34,11 @@ export interface RefusedWindow {
   readonly jobId: string
   readonly window: Window
   readonly refusal: unknown
-  /** Its row could be changed; otherwise it still waits. */
+  /** Whether the row could be changed to failed; otherwise the window still waits. */
   readonly hasFailed: boolean
 }
 
-/** What one look has done. */
+/** The result of one look. */
 export interface Promoted {
   readonly looked: number
   readonly promoted: number
@@ -46,7 +46,7 @@ export interface Promoted {
   readonly broken: readonly number[]
 }
 
-/** Windows of one transaction. */
+/** The most windows in one transaction. */
 const BATCH = 50
 
 /** Windows that wait for windows of other jobs. */
@@ -59,14 +59,14 @@ export class DependencyStore {
   }
 
   /**
-   * Looks at waiting windows of these jobs: those that are covered get runs, the others the instant that they wait for. Windows that
-   * are known to wait for something that has not come are not looked at.
+   * Looks at waiting windows of these jobs. Covered windows get runs; for the others it stores the instant that they wait for. It skips
+   * windows known to wait for something that has not come.
    *
-   * A window whose run the database refuses has failed; the others of its batch get theirs.
+   * A window whose run the database refuses fails; the others of its batch get theirs.
    *
-   * @param aside windows that are not looked at
-   * @returns how many windows it looked at, how many of them run, which were refused, and those of which a row can't be read, their own or
-   * that of a window that they depend on: they go on waiting, and the row is reported
+   * @param aside windows to skip
+   * @returns how many windows it looked at, how many of them run, which were refused, and which have an unreadable row of their own or of a
+   * window that they depend on: these continue to wait, and the row is reported
    */
   async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
     const ids = await this.#ready(jobIds, aside)
@@ -111,10 +111,10 @@ export class DependencyStore {
     return [{ jobId: row.job_id, window, refusal, hasFailed }]
   }
 
-  /** Windows that nobody has looked at yet, and those whose awaited instant is covered by now. */
+  /** Windows that no node has looked at yet, and those whose awaited instant is now covered. */
   async #ready(jobIds: readonly string[], aside: readonly number[]): Promise<number[]> {
     const jobs = await this.#withWaiting(jobIds)
-    // Another one begins each time: a job with many such windows does not hold up the others.
+    // Each look begins with another job, so a job with many such windows does not delay the others.
     const first = this.#looks++ % Math.max(1, jobs.length)
     const ids: number[] = []
     for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
@@ -144,7 +144,7 @@ export class DependencyStore {
     return rows.map((row) => row.id)
   }
 
-  /** In parts: each window is looked at, and most wait for what has not come. */
+  /** Reads in parts: it looks at each window, and most wait for something that has not come. */
   async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
     const { db, dialect } = this.#database
     const ids: number[] = []
@@ -179,7 +179,7 @@ export class DependencyStore {
     broken: number[],
   ): Promise<number> {
     const { dialect } = this.#database
-    // Locked before it is looked what covers them: see `upstreamChanged`.
+    // Locks the windows before it checks their coverage: see `upstreamChanged`.
     const rows = await trx
       .selectFrom('piko_window')
       .select(['id', 'job_id', 'start_at', 'end_at', 'backfill_id'])
@@ -208,7 +208,7 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /** What a window waits for: the first instant that one of these jobs does not cover. */
+  /** The first instant that one of these jobs does not cover, which the window waits for. */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],
@@ -240,7 +240,7 @@ export class DependencyStore {
       asked.map(({ waiting }) => waiting),
     )
     const runs = asked.map(({ waiting, run }) => {
-      // A window that runs again has fired its tick before.
+      // The tick of a window that runs again has already fired.
       return newRow(dialect, run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
     })
     const runIds = await insertRuns(trx, dialect, runs)
@@ -287,7 +287,7 @@ export class DependencyStore {
     }))
   }
 
-  /** The first of a job's windows that wait. @throws BrokenRow */
+  /** The first waiting window of a job. @throws BrokenRow */
   async firstWaiting(jobId: string): Promise<Window | undefined> {
     const { db, dialect } = this.#database
     const row = await db

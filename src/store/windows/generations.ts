@@ -4,14 +4,14 @@ import { assertSound } from '../values/broken-row.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Tables } from '../tables.ts'
 
-/** From `start` on, until the next one begins, a job's windows were bounded by the ticks of `schedule`. */
+/** From `start` until the next generation begins, the ticks of `schedule` bound a job's windows. */
 export interface StoredGeneration {
   readonly start: Date
   /** `ScheduleSpec` as JSON. */
   readonly schedule: string
 }
 
-/** The generations of jobs with windows, oldest first. @throws BrokenRow: without one of them the bounds of windows are not known */
+/** The generations of jobs with windows, oldest first. @throws BrokenRow: without one of them, the bounds of windows are unknown */
 export async function generationsOf(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -38,10 +38,10 @@ export async function generationsOf(
 }
 
 /**
- * From now on another schedule bounds a job's windows. All time before the change keeps the schedules that it had, with windows or
- * without. A job that has no window yet has the new schedule for all of its time. The caller holds the lock of the job's row.
+ * Makes another schedule bound a job's windows from now on. The time before the change keeps its schedules, with or without windows. If a
+ * job has no window yet, the new schedule applies to all of its time. The caller holds the lock of the job's row.
  *
- * @param cursor end of the last planned window: the change is there, or where the last window ends that a backfill has planned beyond
+ * @param cursor end of the last planned window; the change is there, or at the end of the last window that a backfill has planned beyond it
  */
 export async function addGeneration(
   trx: Transaction<Tables>,
@@ -73,8 +73,8 @@ export async function addGeneration(
 }
 
 /**
- * The generations that stay in force before a change. The first one reaches back without end, so it stays even when it began where the next
- * one does: a backfill may have planned windows of before its beginning.
+ * The generations that stay in force before a change. The first one has no beginning, so it stays even if it began where the next one does:
+ * a backfill may have planned earlier windows.
  *
  * @param first start of the first window
  */

@@ -5,7 +5,7 @@ import { exactId } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * A job's last window that starts at an instant or before it: the one that it belongs to, if that has not ended.
+ * A job's last window that starts at or before an instant. It contains the instant if it has not ended by then.
  *
  * @throws BrokenRow
  */

@@ -7,30 +7,30 @@ import { lastWindow } from './last-window.ts'
 import { type WindowState } from '../tables.ts'
 import { type LedgerBounds } from './unrun.ts'
 
-/** Neighbouring windows in the same state; `'missing'`: the ledger has none there. */
+/** Neighbouring windows in the same state; `'missing'` if the ledger has none there. */
 export interface LedgerSpan extends Window {
   readonly state: WindowState | 'missing'
-  /** How many; 0 where they are missing. */
+  /** The number of windows; 0 if they are missing. */
   readonly windows: number
 }
 
 export interface CoverageFilter {
-  /** From the window on that this instant belongs to. Default: from `windows.start` on. */
+  /** Begins with the window that contains this instant. Default: `windows.start`. */
   readonly from?: InstantInput
   /** Windows that start before it. Default: all. */
   readonly to?: InstantInput
-  /** Spans at most. Default 100. Oldest first. */
+  /** Maximum number of spans. Default 100. Oldest first. */
   readonly limit?: number
 }
 
 type StoredWindow = Window & { readonly state: WindowState }
 
-/** Windows of one read: a ledger of millions is never held at once, nor the event loop by one statement of SQLite. */
+/** The most windows in one read: memory never holds a ledger of millions, and no SQLite statement blocks the event loop for it. */
 const PAGE = 1_000
 
 /**
- * What of a job's timeline is covered, and what is not, as few spans as that takes: without a filter from the first window that the job
- * could have to where planning goes on.
+ * The covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, from the first possible window of the
+ * job to the point where planning continues.
  */
 export async function ledgerSpans(
   database: Database,
@@ -59,7 +59,7 @@ export function readRange({ from, to }: { readonly from?: InstantInput; readonly
   }
 }
 
-/** Joins windows, which come in order. */
+/** Joins windows, which must be in order. */
 async function* spansOf(windows: AsyncIterable<StoredWindow>, from?: Date, to?: Date): AsyncGenerator<LedgerSpan> {
   let span: LedgerSpan | undefined
   for await (const { start, end, state } of windows) {

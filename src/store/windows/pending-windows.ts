@@ -3,12 +3,12 @@ import { type Dialect } from '../connection/dialect.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * Windows that are counted at most in each state. More than the planner ever queues of one job; a change of what they depend on can make
- * a hundred thousand wait, which would take longer to count than all else.
+ * The most windows counted in each state. This is more than the planner ever queues for one job. A change of an upstream window can make a
+ * hundred thousand windows wait, which would take too long to count.
  */
 const MAX_COUNTED = 5_000
 
-/** Windows that wait or are queued. Without those of backfills: live windows are planned, however many windows of backfills wait. */
+/** Windows that wait or are queued, without those of backfills: live windows are planned however many windows of backfills wait. */
 export async function pendingWindows(
   trx: Transaction<Tables>,
   dialect: Pick<Dialect, 'name'>,
@@ -21,7 +21,7 @@ export async function pendingWindows(
 
 type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
 
-/** A server counts while the event loop turns. */
+/** For a server, which counts while the event loop turns. */
 function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
   return trx
     .selectFrom('piko_window')

@@ -6,17 +6,17 @@ import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 import { type Tables } from '../tables.ts'
 
-/** Some windows of a job's ledger, without a gap of knowledge between them. */
+/** Some windows of a job's ledger; none is missing between them. */
 export interface StoredWindows {
   /** Oldest first. */
   readonly windows: readonly Window[]
-  /** What lies beyond it is not known; undefined: the ledger has no window there. */
+  /** Windows beyond this are unknown; undefined: the ledger has no further window. */
   readonly until: Date | undefined
 }
 
 const MAX_WINDOWS = 1_000
 
-/** The last window that starts at an instant or before it, and those after it. */
+/** The last window that starts at or before an instant, and those after it. */
 export async function windowsFrom(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -58,8 +58,8 @@ export async function windowsBefore(
 }
 
 /**
- * The windows that jobs have beyond their cursors, which backfills have made: for nearly all jobs there are none. One statement, and some
- * more for each job that has such windows.
+ * The jobs' windows beyond their cursors, which backfills have created; nearly all jobs have none. Takes one statement, and some more for
+ * each job with such windows.
  */
 export async function windowsBeyond(
   db: Kysely<Tables>,
@@ -90,7 +90,7 @@ export async function windowsBeyond(
   return beyond
 }
 
-/** @throws BrokenRow: without one of them it is not known where others may be */
+/** @throws BrokenRow: without one of them, the position of others is unknown */
 function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
   assertSound(dialect, 'piko_window', row)
   return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }

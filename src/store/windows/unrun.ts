@@ -8,13 +8,13 @@ import { fromJson } from '../../json/json.ts'
 import { ALL_STARTS, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 
-/** What the registered job says of its time. */
+/** The bounds of the registered job's ledger. */
 export interface LedgerBounds {
   /** `windows.start`. */
   readonly begin: Date | undefined
-  /** Start of the first window that was planned by itself. */
+  /** Start of the first window that Piko planned itself. */
   readonly start: Date | undefined
-  /** Up to here windows are planned. */
+  /** Windows are planned up to here. */
   readonly cursor: Date | undefined
 }
 
@@ -38,8 +38,8 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
 }
 
 /**
- * The stretches of a job's time that have no window, oldest first: before the first one, between them, and from the last one to where
- * planning goes on. And the end of the last window.
+ * The parts of a job's time without a window, oldest first: before the first window, between windows, and from the last one to the point
+ * where planning continues. Also the end of the last window.
  */
 export async function unrunStretches(
   { db, dialect }: Database,

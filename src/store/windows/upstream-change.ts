@@ -6,17 +6,18 @@ import { type Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { type Tables } from '../tables.ts'
 
-/** Rows that one statement changes. */
+/** The most rows that one statement changes. */
 const CHUNK = 1_000
-/** Rows that one statement reads. */
+/** The most rows that one statement reads. */
 const PAGE = 1_000
 
 /**
- * Tells the windows that depend on these that they are run again: what has succeeded becomes stale, or waits to run again, as its job
- * wants it; what is under way becomes that when it has succeeded. A window that runs again changes those that depend on it in turn.
+ * Marks the windows that depend on these, because these run again. A succeeded window becomes stale or waits to run again, as its job
+ * declares; a running one does so once it has succeeded. A window that runs again changes its own dependents in turn.
  *
- * The rows are locked whatever their state: one that is being given a run at this moment is looked at after that, and one that is
- * looked at now is given no run before this transaction has ended. One that can't be read stays as it is: `onBroken` gets it. Locks go from upstream down; jobs never depend in a circle.
+ * The rows are locked whatever their state. A window that is getting a run now is checked after that, and a window that is checked now gets
+ * no run before this transaction has ended. An unreadable row stays as it is and goes to `onBroken`. Locks go from upstream down; job
+ * dependencies have no cycles.
  */
 export async function upstreamChanged(
   trx: Transaction<Tables>,
@@ -54,7 +55,7 @@ interface Row extends Window {
   readonly state: Tables['piko_window']['state']
 }
 
-/** The windows of a job that have a part of these, locked in the order of their starts, oldest first. */
+/** The windows of a job that overlap these, locked in the order of their starts, oldest first. */
 async function overlapping(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -81,7 +82,7 @@ async function overlapping(
     const found = await page.execute()
     for (const { id, state, start_at, end_at } of soundRows(dialect, 'piko_window', found, onBroken)) {
       const row = { id, state, start: dialect.date(start_at), end: dialect.date(end_at) }
-      // Neither these nor those overlap each other: what ends before this row ends before all behind it.
+      // Windows of one job do not overlap, so a window that ends before this row also ends before all later rows.
       while (first < sorted.length && (sorted[first] as Window).end <= row.start) first += 1
       const next = sorted[first]
       if (next && next.start < row.end) rows.push(row)
@@ -92,7 +93,7 @@ async function overlapping(
   }
 }
 
-/** The window around an instant; undefined also where it can't be read: it is left out. */
+/** The window around an instant; undefined also if it can't be read, so it is left out. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -4,24 +4,24 @@ import { type Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type Tables, type WindowState } from '../tables.ts'
 
-/** Windows that one statement looks at on SQLite: a few milliseconds, whatever it asks of them. */
+/** The most windows that one SQLite statement reads: this takes a few milliseconds, whatever the query. */
 const SPAN = 2_500
 
-/** Some of a job's windows, by their starts as they are stored. */
+/** Some of a job's windows, by their stored starts. */
 export interface StartRange {
-  /** Undefined: from the first on. */
+  /** Undefined: from the first window. */
   readonly from: Date | string | undefined
-  /** Windows that start before it. Undefined: to the last. */
+  /** Only windows that start before it. Undefined: up to the last window. */
   readonly before: Date | string | undefined
-  /** Windows that are left out, by their ids. */
+  /** Ids of windows to leave out. */
   readonly except?: readonly number[]
 }
 
 export const ALL_STARTS: StartRange = { from: undefined, before: undefined }
 
 /**
- * The windows of a job, or those in a state, in parts, oldest first. A server answers while the event loop turns, so all is one part there; on SQLite a
- * statement holds the loop for as long as it takes.
+ * The windows of a job, or those in a state, in parts, oldest first. A server answers while the event loop turns, so it gets a single part.
+ * A SQLite statement blocks the loop while it runs.
  */
 export async function* startRanges(
   db: Kysely<Tables>,
@@ -59,7 +59,7 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   return query
 }
 
-/** Those that no other window of the job follows at once; by the index (job_id, start_at). */
+/** The windows that no other window of the job follows without a gap, from the index (job_id, start_at). */
 export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
   const { except = [] } = range
   return windowsWithin(db, jobId, range).where((eb) =>
@@ -76,7 +76,10 @@ export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange
   )
 }
 
-/** Start of the first window in one of these states: one read for each, by the index (job_id, state, start_at), in one statement. @throws BrokenRow */
+/**
+ * Start of the first window in one of these states. One statement reads each state from the index (job_id, state, start_at). @throws
+ * BrokenRow
+ */
 export async function firstInState(
   db: Kysely<Tables>,
   dialect: Dialect,

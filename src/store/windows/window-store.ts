@@ -29,7 +29,7 @@ export interface LedgerWindow extends Window {
   readonly runId: number | undefined
   readonly attempt: number | undefined
   readonly error: string | undefined
-  /** Of a waiting window: the job and the instant that it waits for. */
+  /** For a waiting window: the job and the instant that it waits for. */
   readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }
 
@@ -37,16 +37,18 @@ export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
   /**
-   * Where the watermark begins: start of the first window that was planned by itself. A window before it, run by a backfill or by hand, is
-   * in the ledger and not in the prefix.
+   * Where the watermark begins: the start of the first window that Piko planned itself. An earlier window, from a backfill or a manual run,
+   * is in the ledger but not in the prefix.
    */
   readonly start: Date | undefined
   /**
-   * End of the unbroken succeeded prefix; equal to `start` while the first window has not succeeded. Undefined while the ledger has no
-   * window from `start` on.
+   * End of the unbroken succeeded prefix; equal to `start` until the first window has succeeded. Undefined if the ledger has no window from
+   * `start` on.
    */
   readonly watermark: Date | undefined
-  /** Stretches of the job's time that have no window and never ran: before the first window, between windows, behind the last. Oldest first. */
+  /**
+   * The parts of the job's time without a window, which never ran: before the first window, between windows, after the last. Oldest first.
+   */
   readonly unrun: readonly Window[]
   /** End of the last window in the ledger. */
   readonly end: Date | undefined
@@ -71,9 +73,9 @@ export class WindowStore {
   }
 
   /**
-   * Where a job's ledger stands. The watermark is found, not kept: the first window that has not succeeded, by the index
-   * (job_id, state, start_at), is one read per state whatever the length of the ledger, and can't be left behind by two
-   * nodes that finish neighbouring windows at the same moment.
+   * The state of a job's ledger. The watermark is searched, not stored. The search for the first window that has not succeeded takes one
+   * read per state from the index (job_id, state, start_at), however long the ledger is. Two nodes that finish neighbouring windows at the
+   * same moment can't leave it behind.
    */
   async summary(jobId: string): Promise<LedgerSummary> {
     return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
@@ -95,7 +97,7 @@ export class WindowStore {
     const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, except)
     const summary = { jobId, counts, start, watermark: undefined, end, unrun }
     if (!start || !end || end <= start) return summary
-    // Windows that a backfill has run beyond the planner's cursor are part of the prefix too.
+    // Windows that a backfill has run beyond the planner's cursor also belong to the prefix.
     const hole = await firstHole(db, dialect, jobId, { start, end }, except)
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }
@@ -113,7 +115,7 @@ export class WindowStore {
     return mapSound(dialect, 'piko_window', rows, (row) => this.#windowOf(jobId, row), this.#database.broken.report)
   }
 
-  /** What of a job's timeline is covered, and what is not. */
+  /** The covered and uncovered parts of a job's timeline. */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
     const bounds = await ledgerBounds(this.#database, jobId)
     return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
@@ -163,7 +165,7 @@ export class WindowStore {
     return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end.getTime() === end.getTime())
   }
 
-  /** The window that an instant belongs to. @throws BrokenRow */
+  /** The window that contains an instant. @throws BrokenRow */
   async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
     const around = await this.#query(jobId)
       .where('piko_window.start_at', '<=', this.#database.dialect.instant(instant))
@@ -174,13 +176,13 @@ export class WindowStore {
     return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
   }
 
-  /** Windows that exist around an instant and after it, or before it, many at a time. */
+  /** Existing windows around an instant and after it, or before it, many at a time. */
   stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
     const { db, dialect } = this.#database
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
   }
 
-  /** What the ledger has of these windows, by the milliseconds of their starts; what can't be read is left out. */
+  /** The states of these windows in the ledger, by the milliseconds of their starts; leaves out unreadable ones. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
     const starts = windows.map((window) => window.start.getTime())
@@ -196,8 +198,8 @@ export class WindowStore {
   }
 
   /**
-   * Queues a run of one window outside the schedule. The window belongs to the new run from then on, and counts as
-   * pending until that run is settled.
+   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run, and counts as pending until that run
+   * is settled.
    *
    * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
    */
@@ -205,7 +207,7 @@ export class WindowStore {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
       const start_at = dialect.instant(run.window.start)
-      // The planner, backfills and a change of the schedule hold this lock too: the windows' bounds stand still.
+      // The planner, backfills and a change of the schedule also hold this lock, so the windows' bounds can't change.
       await trx.selectFrom('piko_job').select('id').where('id', '=', run.jobId).modifyEnd(dialect.forUpdate).execute()
       await assertFits(trx, dialect, run)
       const values = {
@@ -215,7 +217,7 @@ export class WindowStore {
         state: 'skipped' as const,
         updated_at: dialect.now(),
       }
-      // Made first when it is absent: locking a row that isn't there would lock the gap around it.
+      // Creates a missing window first: locking a row that does not exist would lock the gap around it.
       const insert = trx.insertInto('piko_window').values(values)
       await dialect.insertIgnore(insert).execute()
       const row = await trx
@@ -247,7 +249,7 @@ export class WindowStore {
   }
 }
 
-/** A row of the ledger with what is shown of its run. */
+/** A row of the ledger with the displayed columns of its run. */
 type LedgerRow = Pick<
   Selectable<WindowTable>,
   'id' | 'start_at' | 'end_at' | 'state' | 'run_id' | 'wait_job' | 'wait_at'
@@ -257,7 +259,7 @@ type LedgerRow = Pick<
   readonly error: string | null
 }
 
-/** A window that was found before the lock was held may have other bounds now. */
+/** The bounds of a window may have changed between the search and the lock. */
 async function assertFits(
   trx: Transaction<Tables>,
   dialect: Dialect,
