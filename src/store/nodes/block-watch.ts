@@ -1,29 +1,29 @@
-// Part of the thread of heartbeats.ts: only modules whose types can be stripped.
+// Runs in the thread of heartbeats.ts: imports only modules whose types can be stripped.
 import { write } from 'node:fs'
 import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 
-/** What becomes of a process whose event loop is blocked. */
+/** What happens to a process whose event loop is blocked. */
 export interface BlockPolicy {
-  /** A block that lasts this long costs the lease; 0: none does. */
+  /** A block of this length costs the lease; 0: never. */
   readonly maxMs: number
-  /** A further wait, after which the process is ended; undefined: it never is. */
+  /** The process is ended after this further wait; undefined: never. */
   readonly endAfterMs: number | undefined
 }
 
 const LOOKS = 20
 const MIN_LOOK_MS = 10
 const MAX_LOOK_MS = 1_000
-/** A handler of the process's own may have taken the first signal. */
+/** The process may have a handler for the first signal. */
 const KILL_AFTER_MS = 2_000
 
-/** How often the loop beats, and how often its beat is looked for. */
+/** The interval of the loop's beats and of the checks for them. */
 export function lookMs({ maxMs }: BlockPolicy): number {
   return Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, maxMs / LOOKS))
 }
 
 /**
- * Watches the beats of the main thread's event loop. Time is counted in this thread's own looks: a process that was suspended, with its
- * machine or by a signal, has not been blocked meanwhile.
+ * Watches the beats of the main thread's event loop. Measures time in this thread's own checks: a process that was suspended, with its
+ * machine or by a signal, was not blocked meanwhile.
  */
 export class BlockWatch {
   readonly #name: string
@@ -38,7 +38,7 @@ export class BlockWatch {
   #isEnding = false
   #isLeft = false
 
-  /** @param name of the node, for messages */
+  /** @param name name of the node, for messages */
   constructor(name: string, memory: HeartbeatMemory, policy: BlockPolicy) {
     this.#name = name
     this.#memory = memory
@@ -48,12 +48,12 @@ export class BlockWatch {
     if (policy.maxMs > 0) this.#timer = setInterval(() => this.#look(), this.#lookMs)
   }
 
-  /** Aborts when the lease is to be given up. */
+  /** Aborts when the node must give up its lease. */
   get given(): AbortSignal {
     return this.#given.signal
   }
 
-  /** Nothing more is asked of it, once the event loop has turned. */
+  /** Ends the watch once the event loop has turned. */
   leave(): void {
     this.#isLeft = true
   }
@@ -77,7 +77,7 @@ export class BlockWatch {
   #turned(beats: bigint): void {
     this.#beats = beats
     this.#stillMs = 0
-    // The node goes on under a new id, with a watch of its own.
+    // The node continues under a new id, with its own watch.
     if (this.#isLeft || this.#given.signal.aborted) this.close()
   }
 
@@ -98,12 +98,12 @@ export class BlockWatch {
     this.#isEnding = true
     this.#say('the event loop is still blocked; the process ends by SIGABRT ([piko] end_when_blocked)')
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS)
-    // After the text, which is written by another thread: a pipe that nobody reads does not hold this one up.
+    // Runs after the text, which another thread writes: an unread pipe does not delay this thread.
     setTimeout(() => process.kill(process.pid, 'SIGABRT'), this.#lookMs)
   }
 
   #say(text: string): void {
-    // Nobody is left to be told of an error here.
+    // Nothing can handle an error here.
     write(2, `piko: ${text}\n`, () => undefined)
   }
 }

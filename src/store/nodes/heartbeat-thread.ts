@@ -1,4 +1,4 @@
-// The thread of heartbeats.ts: only modules whose types can be stripped.
+// The thread of heartbeats.ts: imports only modules whose types can be stripped.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
@@ -10,7 +10,7 @@ import { nodeSqlite } from '../connection/node-sqlite.ts'
 import { lostFile, type OpenedFile } from '../connection/sqlite-files.ts'
 import { withPeerName } from '../connection/tls-stream.ts'
 
-/** Where the lease is kept. */
+/** The database of the lease. */
 export type HeartbeatTarget =
   | { readonly mysql: ConnectionOptions }
   /** `files`: what the path led to when the store was opened. */
@@ -19,7 +19,7 @@ export type HeartbeatTarget =
 export interface Heartbeat {
   readonly id: string
   readonly target: HeartbeatTarget
-  /** Renews the lease and changes one row, or none when it is lost. */
+  /** Renews the lease: changes one row, or none if the lease is lost. */
   readonly sql: string
   readonly parameters: readonly (string | number)[]
   readonly leaseMs: number
@@ -35,7 +35,7 @@ export type FromThread = { readonly id: string } & (
   | {
       readonly kind: 'failed'
       readonly message: string
-      /** Of the server. */
+      /** The server's error number. */
       readonly errno: number | undefined
       readonly retryInMs: number
       readonly fault: DatabaseFault | undefined
@@ -49,7 +49,7 @@ const FIRST_RETRY_MS = 100
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
-/** One connection, made when it is needed and made anew after any failure. */
+/** One connection, opened when needed and again after any failure. */
 interface Renewer {
   renew(heartbeat: Heartbeat): Promise<boolean>
   close(): void
@@ -60,7 +60,7 @@ class MysqlRenewer implements Renewer {
   readonly #createConnection: CreateConnection
   #connection: Connection | undefined
 
-  /** The driver is loaded where it is needed: it costs more than all of a thread that renews in a file. */
+  /** Loads the driver only if needed: it costs more than the whole thread of a lease in a file. */
   static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
     const { createConnection } = await import('mysql2/promise')
     return new MysqlRenewer(options, createConnection)
@@ -72,7 +72,7 @@ class MysqlRenewer implements Renewer {
   }
 
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
-    // An answer that comes later than this is as good as none.
+    // An answer that comes later is useless.
     const timeout = Math.ceil(leaseMs / 3)
     try {
       const connection = (this.#connection ??= await this.#connect(timeout))
@@ -92,7 +92,7 @@ class MysqlRenewer implements Renewer {
   async #connect(timeout: number): Promise<Connection> {
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
     const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
-    // Without a listener an error between two statements would end the process.
+    // An error between two statements would end the process without a listener.
     connection.on('error', () => this.close())
     try {
       for (const sql of MYSQL_SESSION) await connection.query({ sql, timeout })
@@ -112,7 +112,7 @@ class SqliteRenewer implements Renewer {
     this.#path = path
   }
 
-  // Synchronous in a promise's clothes: what it throws rejects.
+  // Synchronous work in a promise: a throw becomes a rejection.
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
     try {
       this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
@@ -147,7 +147,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
     while (!dropped.aborted) {
       if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
-      // Before a connection is made: it would make a new file.
+      // Checks before it opens a connection, which would create a new file.
       const gone = 'mysql' in target ? undefined : lostFile(target.files)
       if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
@@ -161,7 +161,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
         const message = error instanceof Error ? error.message : String(error)
-        // An answer that is late is an outage as well: the driver says so in an error of its own.
+        // A late answer is an outage too: the driver reports it with its own error.
         const fault = databaseFault(error) ?? 'outage'
         const isOver = process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)
         if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)
@@ -192,7 +192,7 @@ parentPort?.on('message', (message: ToThread) => {
   const dropped = new AbortController()
   const { id, memory, block } = message.heartbeat
   kept.set(id, dropped)
-  // Goes on when the lease is lost: the event loop may be blocked for good.
+  // Continues after the loss of the lease: the event loop may be blocked for good.
   const watch = new BlockWatch(id, memory, block)
   dropped.signal.addEventListener('abort', () => watch.close())
   void keep(message.heartbeat, watch, dropped.signal)

@@ -4,7 +4,7 @@ import { type PikoError, toError } from '../../errors.ts'
 import { threadLoader, threadModule } from '../../thread-module.ts'
 import { databaseGone } from '../connection/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
-// Not inline: an import that is left without names would still run the thread's code in this one.
+// Not inline: an import left without names would still run the thread's code in this thread.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { withMissingRight } from '../connection/missing-rights.ts'
 import { connectionOptions } from '../connection/mysql-pool.ts'
@@ -13,32 +13,32 @@ import { type OpenedFile } from '../connection/sqlite-files.ts'
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
-  /** The lease may belong to somebody else. Nothing more is renewed. */
+  /** Another node may hold the lease. No further renewals. */
   onLost(why: string): void
-  /** The file of the database is no longer where it was opened. Nothing more is renewed. */
+  /** The file of the database is no longer where it was opened. No further renewals. */
   onGone(error: PikoError): void
-  /** The thread has ended. Nothing more is renewed. */
+  /** The thread has ended. No further renewals. */
   onCrashed(error: Error): void
 }
 
 interface Kept {
   readonly listener: HeartbeatListener
-  /** Its name, on a MySQL server. */
+  /** Its name on a MySQL server. */
   readonly database: string
 }
 
-/** A thread without work waits so long for the next app of this process. */
+/** An idle thread waits this long for the next app of the process. */
 const LINGER_MS = 1_000
 
 /**
- * Renews leases from a thread of their own, over connections of their own: an event loop that is blocked does not lose them.
- * One thread for all apps of the process; it keeps no process alive.
+ * Renews leases in a separate thread over separate connections, so a blocked event loop does not lose them. All apps of the process share
+ * one thread, which does not keep the process alive.
  */
 class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #worker: Worker
   readonly #listeners = new Map<string, Kept>()
-  // Somebody waits for their first renewal, and the process with them.
+  // Nodes whose first renewal has not arrived; the process stays alive for them.
   readonly #unheard = new Set<string>()
   #linger: NodeJS.Timeout | undefined
 
@@ -48,7 +48,7 @@ class HeartbeatThread {
 
   private constructor() {
     this.#worker = new Worker(threadModule('heartbeat-thread', import.meta.url), {
-      // None of the process's own options.
+      // Without the process's own options.
       execArgv: [...threadLoader],
       name: 'piko heartbeat',
     })
@@ -105,7 +105,7 @@ class HeartbeatThread {
     if (this.#listeners.size > 0) return
     clearTimeout(this.#linger)
     this.#linger = setTimeout(() => {
-      // Who comes from now on needs another one.
+      // Later nodes need another thread.
       HeartbeatThread.#current = undefined
       void this.#worker.terminate()
     }, LINGER_MS).unref()
@@ -119,13 +119,13 @@ class HeartbeatThread {
   }
 }
 
-/** Between threads an error would lose the server's number. */
+/** An error sent between threads would lose the server's number. */
 function failureOf({ message, errno }: Extract<FromThread, { kind: 'failed' }>, database: string): Error {
   const error = new Error(message)
   return toError(withMissingRight(errno === undefined ? error : Object.assign(error, { errno }), database))
 }
 
-/** Begins to renew a lease. Returns the function that ends that. */
+/** Begins to renew a lease. Returns a function that stops it. */
 export function keepHeartbeat(
   options: OpenOptions,
   files: readonly OpenedFile[],

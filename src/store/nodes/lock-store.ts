@@ -7,21 +7,21 @@ import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
-  /** A UUID that belongs to this one holding. */
+  /** A UUID of this single holding. */
   readonly owner: string
 }
 
-/** Of the leases of a lock. */
+/** Limits for the leases of a lock. */
 export interface LeaseLimits {
-  /** What ends later than this from now was written by nobody who holds the lock. */
+  /** No real holder has written a lease that ends later than this from now. */
   readonly maxMs: number
-  /** When such a lease ends instead. */
+  /** When to end such a lease instead. */
   readonly shortenedMs: number
 }
 
 /**
- * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it; the fence grows when the
- * owner changes and never on renewal, so renewing can't make a healthy owner look stale.
+ * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it. The fence increases when the owner changes,
+ * never on renewal, so renewals can't make a healthy owner look stale.
  */
 export class LockStore {
   readonly #database: Database
@@ -31,8 +31,8 @@ export class LockStore {
   }
 
   /**
-   * Takes a lock that is free or expired. Returns its fence, or undefined when somebody else holds it. A lease that ends later than any
-   * can is reported, and shortened: else a row that was edited by hand would be held for ever by an owner who is dead.
+   * Takes a free or expired lock. Returns its fence, or undefined if another owner holds it. Reports and shortens a lease that ends later
+   * than any lease can: otherwise a dead owner would hold an edited row for ever.
    */
   async acquire(
     name: string,
@@ -61,7 +61,7 @@ export class LockStore {
     return undefined
   }
 
-  /** By compare-and-set: a renewal in between stands. */
+  /** Uses compare-and-set, so a renewal in between stays. */
   async #shorten(
     { name, owner, fence, expires_at }: Pick<Selectable<LockTable>, 'name' | 'owner' | 'fence' | 'expires_at'>,
     { maxMs, shortenedMs }: LeaseLimits,
@@ -82,7 +82,7 @@ export class LockStore {
     broken.report(new OddLease(dialect, 'piko_lock', { name, expires_at }, terms))
   }
 
-  /** False when the lock was lost meanwhile. */
+  /** Returns false if the lock was lost meanwhile. */
   async renew(name: string, owner: string, fence: number, ttlMs: number): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>
@@ -98,7 +98,7 @@ export class LockStore {
     return numUpdatedRows > 0n
   }
 
-  /** Renews locks with one length in one statement. Returns the owners of those that still stand. */
+  /** Renews locks of the same length in one statement. Returns the owners that still hold theirs. */
   async renewAll(locks: readonly LockHolding[], ttlMs: number): Promise<Set<string>> {
     const { db, dialect } = this.#database
     const owners = locks.map((lock) => lock.owner)
@@ -123,7 +123,7 @@ export class LockStore {
     return new Set(rows.flatMap((row) => row.owner ?? []))
   }
 
-  /** Who holds a lock, and for how long yet; undefined when it is free. @throws BrokenRow */
+  /** The owner of a lock and the end of its lease; undefined if it is free. @throws BrokenRow */
   async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -137,7 +137,7 @@ export class LockStore {
       : undefined
   }
 
-  /** Locks that are held now, by name. @throws BrokenRow */
+  /** The locks held now, by name. @throws BrokenRow */
   async held(prefix: string, limit: number): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -168,7 +168,7 @@ export class LockStore {
     )
   }
 
-  /** Frees what owners hold that are known to be dead. */
+  /** Releases the locks of owners known to be dead. */
   async releaseAll(owners: readonly string[]): Promise<void> {
     if (owners.length === 0) return
     const { db } = this.#database
@@ -177,7 +177,7 @@ export class LockStore {
     )
   }
 
-  /** Inserts the free lock's row; another node that does the same at this moment is as good. */
+  /** Inserts the free lock's row; it does not matter if another node does the same now. */
   async #create(name: string): Promise<true> {
     const { db, dialect } = this.#database
     try {

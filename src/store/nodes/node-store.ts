@@ -8,22 +8,22 @@ export interface NodeRow {
   readonly id: string
   readonly host: string
   readonly pid: number
-  /** Where it is told of new work, `host:port`. */
+  /** The address for notifications of new work, `host:port`. */
   readonly doorbell?: string | undefined
 }
 
 /** A node with its lease. */
 export interface NodeStatus extends NodeRow {
   readonly startedAt: Date
-  /** When it renewed its lease last. */
+  /** When it last renewed its lease. */
   readonly heartbeatAt: Date
-  /** When its lease ends unless it is renewed. */
+  /** When its lease ends without a renewal. */
   readonly expiresAt: Date
-  /** False: its lease has expired. */
+  /** False if its lease has expired. */
   readonly isLive: boolean
 }
 
-/** A node that can be rung. */
+/** A node that can be notified. */
 export interface DoorbellRow {
   readonly id: string
   readonly host: string
@@ -32,7 +32,7 @@ export interface DoorbellRow {
 
 const MAX_RUNG = 100
 
-/** The nodes and their leases, on the database's clock. Every run that a node claimed hangs on its row. */
+/** The nodes and their leases, on the database's clock. Every claimed run refers to the row of its node. */
 export class NodeStore {
   readonly #database: Database
 
@@ -56,7 +56,7 @@ export class NodeStore {
     )
   }
 
-  /** The statement that renews a lease. It changes no row when the lease had expired or was taken away. */
+  /** The statement that renews a lease. It changes no row if the lease has expired or was taken away. */
   renewal(nodeId: string, leaseMs: number): { sql: string; parameters: (string | number)[] } {
     const { db, dialect } = this.#database
     const { sql, parameters } = db
@@ -68,7 +68,7 @@ export class NodeStore {
     return { sql, parameters: parameters as (string | number)[] }
   }
 
-  /** Live nodes that can be rung; a hundred of them are enough. */
+  /** Live nodes that can be notified, at most a hundred. */
   async doorbells(): Promise<DoorbellRow[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -86,15 +86,15 @@ export class NodeStore {
     await this.#database.retry(() => this.#database.db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
   }
 
-  /** Nodes whose lease has run out. */
+  /** Nodes whose lease has expired. */
   async expired(): Promise<NodeRow[]> {
     const { db, dialect } = this.#database
     return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
   }
 
   /**
-   * Shortens and reports leases that end later than any can. A node that lives renews its lease within the time that is left; of one
-   * that is dead nobody would ever take the runs.
+   * Shortens and reports leases that end later than any lease can. A live node renews its lease in time. Otherwise no node would ever
+   * recover the runs of a dead one.
    */
   async shortenOdd(): Promise<void> {
     const { db, dialect, broken } = this.#database
@@ -119,7 +119,7 @@ export class NodeStore {
     }
   }
 
-  /** Nodes whose leases have not run out. */
+  /** The number of nodes whose leases have not expired. */
   async countLive(): Promise<number> {
     const { db, dialect } = this.#database
     const { count } = await db

@@ -3,11 +3,11 @@ import { type Dialect } from '../connection/dialect.ts'
 import { BrokenRow } from '../values/broken-row.ts'
 
 /**
- * A lease that ends later than any can: somebody has edited the row, or the database's clock was far ahead. Its owner may live, and
- * then renews it; if not, it now ends as any other.
+ * A lease that ends later than any lease can: a person has edited the row, or the database's clock was far ahead. If its owner is alive, it
+ * renews the lease; otherwise the lease now ends like any other.
  */
 export class OddLease extends BrokenRow {
-  /** @param remedy what ends the lease at once, as SQL */
+  /** @param remedy SQL that ends the lease immediately */
   constructor(
     dialect: Pick<Dialect, 'name'>,
     table: 'piko_lock' | 'piko_node',
