@@ -3,19 +3,19 @@ import { PikoError } from '../../errors.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
 
-/** A row that can't be read: somebody has edited it by hand. It stays as it is, and whoever reads leaves it out. */
+/** An unreadable row: a person has edited it. It stays as it is, and readers leave it out. */
 export class BrokenRow extends PikoError {
   readonly table: TableName
   /** As SQL, such as `id = 17`. */
   readonly key: string
-  /** Of a table whose rows have a number. */
+  /** Set for a table with numbered rows. */
   readonly id: number | undefined
-  /** Its columns that can't be read. */
+  /** Its unreadable columns. */
   readonly columns: readonly string[]
-  /** Whose job it belongs to, as far as the row that was read says. */
+  /** The job of the row, if the row says so. */
   readonly jobId: string | undefined
 
-  /** @param textOf the message, when another than that the row is left out */
+  /** @param textOf the message, if it is not the usual one that the row is left out */
   constructor(
     table: TableName,
     row: object,
@@ -62,14 +62,14 @@ function literal(value: unknown): string {
   return `'${String(value).replaceAll("'", "''")}'`
 }
 
-/** @throws BrokenRow unless all columns that were selected can be read; those of the key must be among them */
+/** @throws BrokenRow unless all selected columns can be read, which must include those of the key */
 export function assertSound<T extends object>(dialect: Pick<Dialect, 'name'>, table: TableName, row: T): T {
   const faults = faultsOf(dialect, table, row)
   if (faults.length > 0) throw new BrokenRow(table, row, faults)
   return row
 }
 
-/** The rows that can be read, in their order; `onBroken` gets the others. */
+/** The readable rows, in their order; `onBroken` gets the others. */
 export function soundRows<T extends object>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -83,7 +83,7 @@ export function soundRows<T extends object>(
   })
 }
 
-/** Reads every row that can be read, without a look at what `read` does not need; the others go to `broken`. */
+/** Reads every readable row, and only what `read` needs; the others go to `broken`. */
 export function readEach<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -102,7 +102,7 @@ export function readEach<T extends object, R>(
   return { read: done, broken }
 }
 
-/** @throws BrokenRow when a row can't be read */
+/** @throws BrokenRow if a row can't be read */
 export function readOne<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,

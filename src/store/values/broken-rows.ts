@@ -1,20 +1,20 @@
 import { type BrokenRow } from './broken-row.ts'
 
-/** Rows whose report is remembered; the one that was reported first is forgotten first. */
+/** How many reported rows are remembered; the oldest report is forgotten first. */
 const MAX_REMEMBERED = 1_000
 
-/** Rows that can't be read, each reported once for as long as the same is wrong with it: readers meet them again and again. */
+/** Unreadable rows. Each is reported once while its fault stays the same: readers meet them again and again. */
 export class BrokenRows {
-  /** By table and key: what was wrong. */
+  /** The reported fault, by table and key. */
   readonly #reported = new Map<string, string>()
   #listener: ((row: BrokenRow) => void) | undefined
 
-  /** Who tells people. What was reported before is told to no one. */
+  /** Receives the reports. Earlier reports are not repeated. */
   set onReport(listener: (row: BrokenRow) => void) {
     this.#listener = listener
   }
 
-  // A field, so that it may be handed over as a function.
+  // A field, so that it can be passed as a function.
   readonly report = (row: BrokenRow): void => {
     const name = `${row.table} ${row.key}`
     if (this.#reported.get(name) === row.message) return

@@ -6,8 +6,8 @@ import { faultsOf } from './row-rules.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * The instant that a minimum or a maximum over a job's windows came to: of a column in which somebody has written something else, that
- * may be what sorts first or last.
+ * Reads the instant of a minimum or a maximum over a job's windows. If a person has written other text into the column, that text may sort
+ * first or last.
  *
  * @throws BrokenRow that names the window
  */
@@ -34,7 +34,7 @@ export async function readExtreme(
       )
       .limit(1)
       .executeTakeFirst()
-    // Corrected or deleted since: the caller asks again.
+    // The row was corrected or deleted since, so the caller asks again.
     if (!row) throw thrown
     throw new BrokenRow('piko_window', row, faultsOf(dialect, 'piko_window', row), thrown)
   }

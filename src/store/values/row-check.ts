@@ -7,33 +7,33 @@ import { type TableName } from './row-rules.ts'
 import { checkWindows } from './window-check.ts'
 import { type BackfillTable, type RunTable } from '../tables.ts'
 
-/** Rows of one statement: a few milliseconds, also on SQLite. */
+/** The rows of one statement: a few milliseconds, even on SQLite. */
 const PAGE = 200
-/** Configs are texts of up to 60 kB, each of which is parsed. */
+/** Fewer rows: configs are texts of up to 60 kB, and each is parsed. */
 const CONFIG_PAGE = 20
-/** Last entries of each priority of the queue, which are looked at first: text that is no instant mostly sorts behind all that are. */
+/** The last entries of each priority of the queue, checked first: text that is not an instant usually sorts after all instants. */
 const TAIL = 50
-/** Priorities of one look. */
+/** The most priorities in one check. */
 const MAX_PRIORITIES = 20
 
-/** Ids of runs of one step, and steps of one look, for states that no index finds. */
+/** The run ids of one step, and the steps of one check, for states that no index finds. */
 const SPAN = 5_000
 const SPANS = 10
 
-/** Where a look over the runs that are not due has come to. */
+/** The position of a check of the runs that are not due. */
 interface QueuePlace {
   readonly priority: number
-  /** Behind it, in the order of the index; undefined: from now on. */
+  /** Continues after it, in the order of the index; undefined: from now. */
   readonly runAt: Date | string | undefined
 }
 
 /**
- * Looks for rows that nobody reads because of what is wrong with them: a `run_at` that sorts behind every instant is never due, a
- * `plan_at` never planned, an `expires_at` never over. What claims, plans and lists read they report themselves.
+ * Looks for rows that no query reads because of their fault: a `run_at` that sorts after every instant is never due, a `plan_at` never
+ * planned, an `expires_at` never over. Claims, plans and lists report the rows that they read.
  *
- * Small tables are looked at as a whole, page by page; of the runs those that are under way, and those that are not due, along the index of
- * the queue; of the windows those that nobody would find. Of the history of runs, which may be of millions, a part is read each time, and
- * only on SQLite.
+ * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, along the index of the queue. Of
+ * the windows, it checks those that no query would find. The history of runs may have millions, so it reads a part each time, and only on
+ * SQLite.
  */
 export class RowCheck {
   readonly #database: Database
@@ -46,7 +46,7 @@ export class RowCheck {
     this.#database = database
   }
 
-  /** One short step. Returns false when all was looked at, and the next step begins again. */
+  /** One short step. Returns false when everything was checked, and the next step begins again. */
   async step(): Promise<boolean> {
     if (this.#looks.length === 0) this.#looks = this.#allLooks()
     const [look] = this.#looks
@@ -54,7 +54,7 @@ export class RowCheck {
     return this.#looks.length > 0
   }
 
-  /** Each looks at a page, and answers whether there is more. */
+  /** Each check reads a page and returns whether there is more. */
   #allLooks(): (() => Promise<boolean>)[] {
     return [
       this.#pages('piko_job', 'id'),
@@ -78,7 +78,10 @@ export class RowCheck {
     return this.#windowsAfter !== undefined
   }
 
-  /** Runs on SQLite whose state is none, which no index finds: a part of all runs each time. MySQL makes empty words of them. */
+  /**
+   * Runs on SQLite with an invalid state, which no index finds: reads a part of all runs each time. MySQL turns such states into empty
+   * text.
+   */
   async #unknownStates(): Promise<boolean> {
     const { db, dialect } = this.#database
     if (dialect.name === 'mysql') return false
@@ -100,11 +103,11 @@ export class RowCheck {
     return this.#statesFrom % (SPANS * SPAN) > 0
   }
 
-  /** A table by its key. Of rows with the same first part of the key those beyond a page are left out. */
+  /** Reads a table by its key. Leaves out rows beyond a page with the same first part of the key. */
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
     return async () => {
-      // Each of these tables has the column; their types differ.
+      // Each of these tables has the column, but their types differ.
       const db = this.#database.db as unknown as Kysely<Record<string, Record<string, unknown>>>
       const rows = await db
         .selectFrom(table)
@@ -150,7 +153,7 @@ export class RowCheck {
     return false
   }
 
-  /** What sorts last among the runs of each priority. */
+  /** The entries that sort last among the runs of each priority. */
   async #tails(): Promise<boolean> {
     let priority = await this.#nextPriority(undefined)
     for (let count = 0; priority !== undefined && count < MAX_PRIORITIES; count++) {
