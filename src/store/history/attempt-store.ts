@@ -10,7 +10,7 @@ import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { type Tables } from '../tables.ts'
 
-/** The end of an attempt, to be recorded. */
+/** The end of an attempt to record. */
 export interface EndedAttempt {
   readonly runId: number
   readonly fence: number
@@ -21,12 +21,12 @@ export interface EndedAttempt {
 }
 
 const MAX_ROWS = 500
-/** Numbers, the node's id and the query of the attempt's beginning. */
+/** The size of numbers, the node's id and the text of one row. */
 const ROW_BYTES = 250
 
 /**
- * The history of attempts without success, each a row that is written in the transaction that ends the attempt. A success
- * is none: it is the last attempt of its run for ever, so the run's own row says all of it, and the hot path stays cheap.
+ * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A success has no row: it is always the
+ * last attempt of its run, so the run's own row has all its data, and the hot path stays cheap.
  */
 export class AttemptStore {
   readonly #database: Database
@@ -35,7 +35,7 @@ export class AttemptStore {
     this.#database = database
   }
 
-  /** The attempts of a run, oldest first; the one that has no row here is read from the run. */
+  /** The attempts of a run, oldest first; an attempt without a row here is read from the run. */
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
@@ -53,9 +53,9 @@ export class AttemptStore {
   }
 }
 
-/** The attempt that a run's own row tells of. */
+/** The attempt that the run's own row describes. */
 function lastOf(run: Run): Attempt | undefined {
-  // A queued run's row has nothing of its last attempt any more, and a cancel in the queue ended none.
+  // The row of a queued run keeps nothing of its last attempt, and a cancel in the queue ended none.
   if (run.startedAt === undefined || run.nodeId === undefined) return undefined
   const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
   switch (state) {
@@ -72,7 +72,7 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** What is to be recorded of a claim's end: nothing of a success. */
+/** The record of a claim's end; none for a success. */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
   if (transition.to === 'succeeded') return []
   const { runId, fence, attempt } = claim
@@ -80,8 +80,8 @@ export function endedAttempt(nodeId: string, claim: Claim, transition: Transitio
 }
 
 /**
- * Records ends in the transaction that stores them, after the runs' rows were written; many in one statement. An end that
- * is already there stays: the answer of the commit may have been lost.
+ * Records ends, many in one statement, in the transaction that stores them and after the runs' rows are written. Keeps an existing row: the
+ * answer of the commit may have been lost.
  */
 export async function recordAttempts(
   trx: Transaction<Tables>,
@@ -107,7 +107,7 @@ export async function recordAttempts(
   }
 }
 
-/** Records the last attempts of ended runs that have none yet, such as those of before there were attempts. */
+/** Records the last attempts of ended runs without any, such as runs older than the table of attempts. */
 export async function recordLastAttempts(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -7,9 +7,9 @@ import { eachApart, type Refused } from '../statements/each-apart.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type RunTable, type Tables } from '../tables.ts'
 
-/** Which ended runs may go. */
+/** Selects the ended runs to delete. */
 export interface RetentionFilter {
-  /** Ended before so many milliseconds; 0: at any time. */
+  /** Runs that ended at least this many milliseconds ago; 0: at any time. */
   readonly olderThanMs: number
   readonly states: readonly EndedState[]
   readonly jobId?: string | undefined
@@ -17,36 +17,36 @@ export interface RetentionFilter {
 
 /** A walk from the newest run to the oldest. */
 export interface BeyondWalk {
-  /** Only runs with a smaller id are left to look at; undefined: all. */
+  /** Only runs with a smaller id remain; undefined: all. */
   readonly before: number | undefined
-  /** Ended runs of each job that were met. */
+  /** The number of ended runs of each job so far. */
   readonly met: ReadonlyMap<string, number>
 }
 
-/** Where a walk over the runs has come to. */
+/** The position of a walk over the runs. */
 export interface RetentionStep {
   readonly count: number
-  /** Where the next step begins; undefined: there is nothing older. */
+  /** Where the next step begins; undefined if nothing is older. */
   readonly next: number | undefined
-  /** Runs that the database refuses to delete: they stay. */
+  /** Runs that the database refuses to delete, so they stay. */
   readonly refused: readonly Refused[]
 }
 
-/** Runs that one step looks at, by primary key. */
+/** The most runs that one step reads, by primary key. */
 const STEP = 1_000
-/** Ids among which one step looks for the runs of a job: a few milliseconds, also when it has none there. */
+/** The range of ids in which one step looks for the runs of a job: a few milliseconds, even if it has none there. */
 const SPAN = 10_000
-/** Runs that one transaction deletes. */
+/** The most runs that one transaction deletes. */
 const BATCH = 200
 
 /**
  * Deletes ended runs with their attempts, log lines and idempotency keys, in short transactions, by primary key.
  *
- * Found by a walk along the primary key, whose order is that of their making: an index on the time of their end would cost
- * every run of the hot path. The walk ends at the first run that was made after the limit.
+ * Finds them with a walk along the primary key, which has the order of creation: an index on the end time would cost every run of the hot
+ * path. The walk ends at the first run created after the limit.
  *
- * The ledger stays: a window that is settled does not need its run. And a tick whose row is gone does not fire again: the
- * planner's cursors only go forward, and what somebody sets back by hand is older than any `misfireGraceTime`.
+ * The ledger stays: a settled window does not need its run. A tick whose row is gone does not fire again. The planner's cursors only go
+ * forward, and any time to which a person sets one back is older than any `misfireGraceTime`.
  */
 export class RetentionStore {
   readonly #database: Database
@@ -55,7 +55,7 @@ export class RetentionStore {
     this.#database = database
   }
 
-  /** Deletes what fits among the runs behind `after`, or only counts it. */
+  /** Deletes the matching runs after `after`, or only counts them. */
   async step(filter: RetentionFilter, after: number, isDry = false): Promise<RetentionStep> {
     const { db, dialect } = this.#database
     const limit = dialect.nowPlus(-filter.olderThanMs)
@@ -73,7 +73,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // One that can't be read is not known to be old: it stays, and the walk goes on behind it.
+    // An unreadable run is not known to be old, so it stays, and the walk continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
@@ -84,7 +84,7 @@ export class RetentionStore {
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }
 
-  /** Where the walk of a job goes on behind a span of ids; undefined: no run has a greater id. */
+  /** Where the walk of a job continues after a span of ids; undefined if no run has a greater id. */
   async #behind(id: number): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db
@@ -97,7 +97,7 @@ export class RetentionStore {
     return row && row.id - 1
   }
 
-  /** The runs, read by the primary key: to sort those of a job for each step costs the square of their number. */
+  /** The runs, read by the primary key: sorting those of a job for each step would cost the square of their number. */
   get #runsInOrder() {
     const { dialect } = this.#database
     const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
@@ -107,7 +107,7 @@ export class RetentionStore {
   /**
    * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
    *
-   * @returns `walk`: where the next step goes on; undefined: the walk is over
+   * @returns `walk`: where the next step continues; undefined if the walk is over
    */
   async beyond(
     keep: number,
@@ -133,7 +133,7 @@ export class RetentionStore {
     return { count, refused, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
   }
 
-  /** Deletes the starts of rates that no longer count. */
+  /** Deletes the starts of rates that no longer matter. */
   async forgetRates(): Promise<void> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -167,7 +167,7 @@ export class RetentionStore {
   }
 
   async #deleteBatch(trx: Transaction<Tables>, ids: readonly number[]): Promise<number> {
-    // Somebody may have put them back into the queue since they were found.
+    // Runs may have returned to the queue since they were found.
     const ended = await trx
       .selectFrom('piko_run')
       .select('id')

@@ -8,24 +8,24 @@ import { fromJson } from '../../json/json.ts'
 import { inPages } from '../statements/pages.ts'
 import { type RunLogTable } from '../tables.ts'
 
-/** A line to be stored. */
+/** A line to store. */
 export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }
 
 export interface RunLogFilter {
   readonly attempt?: number
-  /** This level and those above it. */
+  /** Only this level and those above it. */
   readonly level?: RunLogLevel
-  /** Only lines with larger ids: those that came since. */
+  /** Only lines with larger ids, which are newer. */
   readonly after?: number
   /** Default 1,000. Oldest first. */
   readonly limit?: number
 }
 
 const MAX_ROWS = 500
-/** Numbers, an instant and a level. */
+/** The size of numbers, an instant and a level. */
 const ROW_BYTES = 150
 
-/** What handlers logged, kept with their runs. */
+/** The log lines of handlers, stored with their runs. */
 export class RunLogStore {
   readonly #database: Database
 
@@ -34,9 +34,9 @@ export class RunLogStore {
   }
 
   /**
-   * Stores the first lines, as many as fit into one statement, and returns how many: all of them or, on an error, none.
+   * Stores the first lines, as many as fit into one statement, and returns their number: all of these or, on an error, none.
    *
-   * @param onRefused gets each line that the database refuses; it is left out, and the others are stored
+   * @param onRefused gets each line that the database refuses; the other lines are still stored
    */
   async add(
     lines: readonly NewRunLogLine[],
@@ -63,7 +63,7 @@ export class RunLogStore {
     await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
   }
 
-  /** By the index (run_id, id). */
+  /** Uses the index (run_id, id). */
   async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')
