@@ -1,13 +1,13 @@
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { halved } from './halved.ts'
 
-/** A row that stays as it is, since the database refuses the change. */
+/** A row that stays as it is because the database refuses the change. */
 export interface Refused {
   readonly id: number
   readonly refusal: unknown
 }
 
-/** Changes rows in one go; when the database refuses one of them, the others without it. */
+/** Changes rows together. If the database refuses one of them, changes the others without it. */
 export async function eachApart<R>(
   ids: readonly number[],
   change: (ids: readonly number[]) => Promise<R>,
@@ -22,7 +22,7 @@ export async function eachApart<R>(
   return { done: parts.filter((part) => part !== undefined), refused }
 }
 
-/** For callers who do not tell the rows apart. */
+/** For callers that treat all rows alike. */
 export function throwRefusal({ refusal }: Refused): unknown {
   throw refusal
 }

@@ -1,7 +1,7 @@
 import { PikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 
-/** What Kysely says, without a code, of a transaction that is used after its end. */
+/** Kysely's message, which has no code, for a transaction used after its end. */
 const ENDED = /^Transaction is already (?:committed|rolled back)/
 
 export function endedTransaction(error: unknown): PikoError | undefined {

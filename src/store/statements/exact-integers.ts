@@ -1,9 +1,9 @@
-/** The values of statements whose answers keep integers beyond 2^53. */
+/** The values of statements whose results must keep integers beyond 2^53. */
 const exact = new WeakSet<object>()
 
 /**
- * Marks the values of a user's statement: SQLite then answers an integer beyond 2^53 as text, as MySQL does. Piko's own statements
- * have none, and are read faster.
+ * Marks the values of a user's statement: SQLite then returns an integer beyond 2^53 as text, as MySQL does. Piko's own statements have no
+ * such integers and are read faster.
  */
 export function withExactIntegers<T extends readonly unknown[]>(values: T): T {
   exact.add(values)

@@ -1,13 +1,13 @@
 import { isRefusedValue } from '../../sql/database-faults.ts'
 
 /**
- * Writes many items in one go. When the database refuses a value, the batch is halved until the culprits stand alone: each of them goes to
- * `alone`, and the others are written. Any other error, such as an outage or contention, is thrown as it is: halving would not help.
+ * Writes many items together. If the database refuses a value, halves the batch until the culprits are alone: each of them goes to `alone`,
+ * and the others are written. Throws any other error, such as an outage or contention, as it is: halving would not help.
  *
- * @param write writes all items that it gets, or none; it may be called with any part of them, in their order
- * @param alone deals with an item that is refused by itself
- * @param isCulprit whether an error may be that of a single item; default: it is that of a refused value
- * @returns the answers of `write` and of `alone`, in the order of the items
+ * @param write writes all its items or none; it may get any part of them, in their order
+ * @param alone handles an item that is refused alone
+ * @param isCulprit whether a single item may have caused an error; default: a refused value
+ * @returns the results of `write` and of `alone`, in the order of the items
  */
 export async function halved<T, R>(
   items: readonly T[],

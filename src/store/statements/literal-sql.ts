@@ -1,8 +1,8 @@
 import { PLAIN } from './bulk-insert.ts'
 
 /**
- * A statement with its values as literals, which mean the same on any connection: whatever its character set, its SQL mode, its time
- * zone and the options of its driver. `text` has a `?` for each value and none elsewhere.
+ * A statement with its values as literals. They mean the same on any connection, whatever its character set, SQL mode, time zone and driver
+ * options. `text` has a `?` for each value and no other.
  */
 export function literalSql(text: string, values: readonly unknown[]): string {
   const parts = text.split('?')

@@ -1,7 +1,7 @@
-/** Rows of one read: on SQLite a statement holds the event loop for as long as it takes. */
+/** The rows of one read: a SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
-/** @param read the next rows behind the last one, in order; undefined: the first */
+/** @param read reads the next rows after the last one, in order; undefined: the first rows */
 export async function inPages<Row>(
   limit: number,
   read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,

@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * Rows as their values in the order of the columns, however a driver hands them out: as objects with names of its own, as lists, in an
- * object for each table, or as bytes.
+ * The values of rows in the order of the columns, whatever the driver returns: objects with its own names, lists, one object per table, or
+ * bytes.
  */
 export function valuesOf(rows: readonly unknown[]): unknown[][] {
   return rows.map((row) => flat(row))
@@ -15,17 +15,17 @@ function flat(value: unknown): unknown[] {
   return Object.values(value).flatMap(flat)
 }
 
-/** @throws PikoError `USAGE` when a conversion of the driver left no whole number of `least` or more */
+/** @throws PikoError `USAGE` if the driver's conversion did not return a whole number of at least `least` */
 export function readNumber(value: unknown, least: number): number {
   const number = value === null || value === '' ? NaN : Number(value)
   if (!Number.isSafeInteger(number) || number < least) throw unreadable(value)
   return number
 }
 
-/** Of nothing it is empty. */
+/** The digest of nothing is empty. */
 const DIGEST = /^(?:[0-9a-f]{64})?$/i
 
-/** @throws PikoError `USAGE` when a conversion of the driver left no digest */
+/** @throws PikoError `USAGE` if the driver's conversion did not return a digest */
 export function readDigest(value: unknown): string {
   if (typeof value !== 'string' || !DIGEST.test(value)) throw unreadable(value)
   return value.toLowerCase()

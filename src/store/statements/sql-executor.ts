@@ -13,11 +13,11 @@ import { type Tables } from '../tables.ts'
 import { transactionOnce } from '../connection/transaction.ts'
 
 /**
- * Plain SQL on the store's own connections. A single statement is run again after a deadlock, a lock timeout or a busy
- * file; a transaction is run once: only its caller knows whether it may be repeated.
+ * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
+ * only once: only its caller knows whether it may be repeated.
  *
  * @param own on a database with one connection
- * @throws PikoError `USAGE` on SQLite, for a call from inside a transaction of this database that goes past its `trx`
+ * @throws PikoError `USAGE` on SQLite, for a call inside a transaction of this database that bypasses its `trx`
  */
 export function sqlDatabase(
   db: Kysely<Tables>,
@@ -73,7 +73,7 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
     maxStatementBytes: dialect.sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
       const { rows } = await run<T>(text, params)
-      // A CALL answers with a list for each of its results.
+      // A CALL returns a list for each of its results.
       const [first] = rows
       return Array.isArray(first) ? first : rows
     },
@@ -85,14 +85,14 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
   return executor
 }
 
-/** Each open database has a dialect of its own. */
+/** Each open database has its own dialect. */
 const dialects = new WeakMap<SqlExecutor, Dialect>()
 
 export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
   return dialects.get(executor) === dialect
 }
 
-/** SQLite's limit; MySQL has none for statements that are sent as text. */
+/** SQLite's limit; MySQL has none for statements sent as text. */
 const MAX_SQLITE_PARAMETERS = 32_766
 
 /**

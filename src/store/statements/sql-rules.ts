@@ -1,14 +1,14 @@
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
-/** What Piko has to know of a statement that a user wrote before it is sent. */
+/** What Piko must know about a user's statement before sending it. */
 export interface InspectedSql {
-  /** Without what is after its semicolon. */
+  /** Without the text after its semicolon. */
   readonly text: string
   readonly placeholders: number
-  /** Why it is refused wherever it stands. */
+  /** Why it is refused everywhere. */
   readonly problem: string | undefined
-  /** Why it is refused inside of a transaction, or outside of one. */
+  /** Why it is refused inside a transaction, or outside one. */
   readonly insideProblem: string | undefined
   readonly outsideProblem: string | undefined
 }
@@ -17,7 +17,7 @@ export interface InspectedSql {
 const HEAD_TOKENS = 12
 const MAX_KNOWN = 200
 const MAX_KNOWN_CHARACTERS = 100_000
-/** An application has few different statements. */
+/** An application has few different statements, so they are cached. */
 const known = { mysql: new Map<string, InspectedSql>(), sqlite: new Map<string, InspectedSql>() }
 
 export function inspectSql(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
@@ -51,7 +51,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     }
     if (isEnded) problem = MANY
     if (head[0] === 'set' && head[1] === 'statement' && token === 'for') {
-      // MariaDB executes what follows, with other variables.
+      // MariaDB executes the rest with other variables.
       head.length = 0
       assigned = new Assignments()
       continue
@@ -82,14 +82,14 @@ const SAVEPOINT_OUTSIDE = 'a savepoint needs a transaction; use app.sql.transact
 const TEMPORARY_OUTSIDE =
   'a temporary table belongs to one connection, and the next statement may have another; create, use and drop it in one app.sql.transaction'
 
-/** Their bodies have statements. */
+/** Statements whose bodies contain statements. */
 const COMPOUND = new Set(['trigger', 'procedure', 'function', 'event', 'package'])
 
 function isCompound(head: readonly string[]): boolean {
   return head[0] === 'create' && head.some((word) => COMPOUND.has(word))
 }
 
-/** What would outlive the statement on a connection that others use after it. */
+/** The problem of a statement whose effect would stay on a connection that others use later. */
 function sessionProblem(head: readonly string[], assigned: Assignments): string | undefined {
   const [verb = '', next = ''] = head
   const name = `${verb}${/^\w/.test(next) ? ` ${next}` : ''}`.toUpperCase()
@@ -127,7 +127,7 @@ function sessionProblem(head: readonly string[], assigned: Assignments): string 
   }
 }
 
-/** What belongs to the file, and what only reads. */
+/** Pragmas that belong to the file, and those that only read. */
 const PRAGMAS = new Set([
   ...['user_version', 'application_id', 'wal_checkpoint', 'optimize', 'incremental_vacuum', 'integrity_check'],
   ...['quick_check', 'foreign_key_check', 'foreign_key_list', 'table_info', 'table_xinfo', 'table_list'],
@@ -189,7 +189,7 @@ class Placeholders {
   }
 }
 
-/** What a `SET` assigns: variables of the user or of the server are no matter of the session. */
+/** The assignments of a `SET`. Variables of the user or of the server do not affect the session. */
 class Assignments {
   isLocal = true
   #isAtTarget = false

@@ -3,8 +3,8 @@ import { type SqlExecutor } from '../../sql/sql.ts'
 const QUOTED = "''"
 
 /**
- * Reads a statement's text token by token, without blanks, comments and what stands in quotes. A token is a word in lower case, one
- * other character, `@@`, or `''` for anything quoted. Follows MySQL in the SQL mode of Piko's sessions, and SQLite.
+ * Reads a statement's text token by token, without blanks, comments and quoted text. A token is a word in lower case, one other character,
+ * `@@`, or `''` for any quoted text. Follows MySQL in the SQL mode of Piko's sessions, and SQLite.
  */
 export class SqlScanner {
   readonly #text: string
@@ -69,7 +69,7 @@ export class SqlScanner {
     return true
   }
 
-  /** True when it has skipped something. */
+  /** True if it has skipped something. */
   #skipBlank(char: string): boolean {
     const text = this.#text
     if (this.#skip(BLANKS)) return true
@@ -82,7 +82,7 @@ export class SqlScanner {
     return true
   }
 
-  /** MySQL wants a blank after the dashes. */
+  /** MySQL requires a blank after the dashes. */
   #isDashComment(): boolean {
     const after = this.#text[this.#at + 2]
     return !this.#isMysql || after === undefined || BLANK.test(after)
@@ -118,5 +118,5 @@ const BLANK = /[\s\0]/
 const BLANKS = /[\s\0]+/y
 const WORD_BEGIN = /[\w\u0080-\uffff]/
 const WORD = /[\w$\u0080-\uffff]+/y
-/** MySQL takes what is in such a comment for a part of the statement. */
+/** MySQL executes the content of such a comment as part of the statement. */
 const EXECUTED = /\/\*M?!\d*/y

@@ -7,8 +7,8 @@ const MIN_INSTANT_MS = new Date('0001-01-01T00:00:00.000Z').getTime()
 const MAX_INSTANT_MS = new Date('9999-12-31T23:59:59.999Z').getTime()
 
 /**
- * A value as the driver gets it. What the two databases store differently is refused: on SQLite NaN would be NULL; on MySQL an
- * invalid date and `undefined` would be NULL, and an object would become text.
+ * A value in the form that the driver gets. Refuses values that the two databases store differently: on SQLite NaN would be NULL; on MySQL
+ * an invalid date and `undefined` would be NULL, and an object would become text.
  *
  * @throws PikoError `USAGE`
  */
@@ -25,7 +25,7 @@ export function bindable(value: unknown, index: number): SqlValue {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
-/** SQLite's driver would bind `5` as 5.0, and MySQL's write an integer beyond 2^53 with rounded digits. */
+/** SQLite's driver would bind `5` as 5.0, and MySQL's would round an integer beyond 2^53. */
 function exactNumber(value: number): number | bigint {
   if (Number.isSafeInteger(value)) return BigInt(value)
   if (!Number.isInteger(value)) return value

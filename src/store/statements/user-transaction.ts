@@ -12,7 +12,7 @@ import { isExecutorOf } from './sql-executor.ts'
 export interface KyselyTransaction {
   readonly isTransaction: boolean
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
-  /** Plugins may rename, change or drop what is answered. */
+  /** Plugins may rename, change or drop the results. */
   withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
   /** All transactions of one Kysely share its adapter. */
   getExecutor(): { readonly adapter: object }
@@ -30,17 +30,18 @@ export interface Mysql2Connection {
   execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
   format(sql: string, values: unknown[]): string
   beginTransaction(): Promise<void>
-  /** The one that it stands for; a pool makes a new object each time that it hands it out. */
+  /** The underlying connection; a pool wraps it in a new object each time. */
   readonly connection?: object
 }
 
-/** The transaction that a run is stored in: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
+/** The transaction that stores a run: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
 export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
 
 /**
- * How to run statements in a transaction, past all plugins and options of its library that would change them or their answers.
+ * Returns a function that runs statements in a transaction. It bypasses all plugins and options of its library that would change the
+ * statements or their results.
  *
- * @throws PikoError `USAGE` when `trx` is none, no transaction is open on it, or it is one of another database
+ * @throws PikoError `USAGE` if `trx` is not a transaction, none is open on it, or it belongs to another database
  */
 export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<Statement> {
   if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
@@ -102,7 +103,7 @@ function mysql2Statement(trx: Mysql2Connection): Statement {
   }
 }
 
-/** With values and a conversion of its own, which go before the options of the connection. */
+/** With its own values and conversion, which take precedence over the options of the connection. */
 function plainly(sql: string): Mysql2Query {
   return { sql, values: [], typeCast: (_field, next) => next() }
 }
@@ -110,7 +111,7 @@ function plainly(sql: string): Mysql2Query {
 const SERVER_STATUS_IN_TRANS = 1
 const SERVER_STATUS_AUTOCOMMIT = 2
 
-/** Every answer of the server says whether a transaction is open. */
+/** Every response of the server says whether a transaction is open. */
 async function assertOpen(trx: Mysql2Connection): Promise<void> {
   const [answer] = await trx.query(plainly('DO 0'))
   const { serverStatus } = answer as { serverStatus: number }
@@ -125,17 +126,17 @@ function refused(what: string): PikoError {
   )
 }
 
-/** Opened by another library than Piko, whose transactions see what others commit. */
+/** Whether a library other than Piko opened it: its transactions see the commits of others. */
 export function isForeign(trx: EnqueueTransaction): boolean {
   return !isExecutor(trx)
 }
 
-/** `app.sql` has these too, and would commit at once. */
+/** `app.sql` has these too, and would commit immediately. */
 function isExecutor(trx: object): trx is SqlExecutor {
   return 'dialect' in trx && 'exec' in trx && 'query' in trx && !('transaction' in trx)
 }
 
-/** A Kysely that is no transaction would commit at once. */
+/** A Kysely outside a transaction would commit immediately. */
 function isKysely(trx: object): trx is KyselyTransaction {
   return (
     'executeQuery' in trx &&
@@ -146,12 +147,12 @@ function isKysely(trx: object): trx is KyselyTransaction {
   )
 }
 
-/** Its answers would not be waited for. */
+/** Piko could not wait for its results. */
 function isForCallbacks(trx: object): boolean {
   return 'beginTransaction' in trx && 'execute' in trx && 'promise' in trx
 }
 
-/** A pool has `execute` too, and would take any connection. */
+/** A pool has `execute` too, and would use any connection. */
 function isMysql2(trx: object): trx is Mysql2Connection {
   return 'execute' in trx && 'beginTransaction' in trx && 'format' in trx
 }
