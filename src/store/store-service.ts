@@ -1,4 +1,4 @@
-// Not the global one: a test that holds the time would keep it from looking.
+// Not the global one: a mocked timer would stop it from checking.
 import { setInterval } from 'node:timers'
 import { Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
@@ -10,11 +10,11 @@ import { type Store, storeOn } from './store.ts'
 import { type OpenOptions } from './connection/database.ts'
 import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
-/** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same over restarts. */
+/** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same across restarts. */
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
-  /** All processes on this store are on this machine, as far as one can tell. */
+  /** Whether all processes of this store are on this machine, if that can be known. */
   readonly isLocal: boolean
   /** For further connections to the same database. */
   readonly options: OpenOptions
@@ -23,7 +23,7 @@ export class StoreService extends Service {
   readonly #poolWarning: string | undefined
   readonly #lookMs: number
 
-  /** @param isNode a node's heartbeat looks after the files itself, from its thread */
+  /** @param isNode whether a node's heartbeat watches the files from its thread */
   constructor(settings: Settings, isNode: boolean) {
     super({ name: 'store' })
     this.options = databaseOptions(settings)

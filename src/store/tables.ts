@@ -15,20 +15,20 @@ type JsonText = string | null
 export interface JobTable {
   id: string
   description: string | null
-  /** In force: `ScheduleSpec` as JSON, or a cron expression that somebody typed; null for a job that is only run by hand. */
+  /** The schedule in force: `ScheduleSpec` as JSON, or a cron expression that a person typed; null if the job runs only on request. */
   schedule: JsonText
-  /** What the code said last; `schedule` differs from it when somebody has overridden it. */
+  /** The last schedule from code; `schedule` differs from it if it was overridden. */
   code_schedule: JsonText
-  /** The one that `next_tick` was found by; differs from `schedule` until the planner has taken an edit up. */
+  /** The schedule that gave `next_tick`; differs from `schedule` until the planner has applied an edit. */
   planned_schedule: JsonText
   /** `{ start, end, catchUp, parallel }` as JSON, null without windows. */
   windows: JsonText
   is_paused: Generated<number>
-  /** The tick that is planned next. */
+  /** The next tick to plan. */
   next_tick: NullableInstant
-  /** When the planner looks at the job next; null: never. */
+  /** When the planner next looks at the job; null: never. */
   plan_at: NullableInstant
-  /** Start of the first planned window: the unbroken prefix is counted from here. */
+  /** Start of the first planned window; the unbroken prefix begins here. */
   ledger_start: NullableInstant
   /** End of the last planned window. */
   window_cursor: NullableInstant
@@ -36,7 +36,7 @@ export interface JobTable {
   updated_at: Instant
 }
 
-/** From `start_at` on a job's windows are bounded by this schedule; see `generations.ts`. */
+/** From `start_at` on, this schedule bounds a job's windows; see `generations.ts`. */
 export interface GenerationTable {
   job_id: string
   start_at: Instant
@@ -61,7 +61,7 @@ export interface RunTable {
   kind: RunKind
   priority: number
   run_at: Instant
-  /** Unique with job_id: a tick fires or is skipped once. Null for runs that no schedule asked for. */
+  /** Unique with job_id: a tick fires or is skipped once. Null for runs that no schedule requested. */
   tick: NullableInstant
   window_start: NullableInstant
   window_end: NullableInstant
@@ -77,18 +77,18 @@ export interface RunTable {
   created_at: Instant
   started_at: NullableInstant
   finished_at: NullableInstant
-  /** What the run is counted by for `concurrency.key` and `rate.key`; null: not limited by a key. */
+  /** The run's key for `concurrency.key` and `rate.key`; null: no key limits it. */
   concurrency_key: string | null
   rate_key: string | null
   /** The backfill that drives it. */
   backfill_id: Generated<number | null>
-  /** Set when a cancel was asked for: its node ends the attempt, and the run is not queued again. */
+  /** Set when a cancel was requested: its node ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
 }
 
 export interface AttemptTable {
   run_id: number
-  /** Of the attempt's claim: attempts that were not counted share their number with the next. */
+  /** The fence of the attempt's claim: attempts that were not counted share their number with the next. */
   fence: number
   attempt: number
   node_id: string | null
@@ -99,8 +99,8 @@ export interface AttemptTable {
 }
 
 /**
- * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: it has one that is not settled. `stale`: it
- * has succeeded, and one that it depends on was run again after that.
+ * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: it has a run that is not settled. `stale`: it
+ * has succeeded, and a window that it depends on ran again after that.
  */
 export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
 
@@ -119,17 +119,17 @@ export interface WindowTable {
   job_id: string
   start_at: Instant
   end_at: Instant
-  /** `pending`: planned and not settled; its run tells whether it is queued or running. */
+  /** `pending`: planned and not settled; its run shows whether it is queued or running. */
   state: WindowState
   /** The run that owns the window; only that run settles it. Null for a skipped window. */
   run_id: number | null
   fence: number | null
   /** The last backfill that has driven it. */
   backfill_id: Generated<number | null>
-  /** The job and the instant that a waiting window is known to wait for; null before anybody has looked. */
+  /** The job and the instant that a waiting window is known to wait for; null until a node has looked. */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
-  /** What the window becomes if its run succeeds: what it depends on was run again meanwhile. */
+  /** The window's state after a success of its run, if a window that it depends on ran again meanwhile. */
   changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
 }
@@ -148,14 +148,14 @@ export interface BackfillTable {
   /** Start of the first window and end of the last. */
   from_at: Instant
   to_at: Instant
-  /** Up to where windows are planned, from the end where it began; null: all are. */
+  /** Windows are planned up to here, from the end where it began; null: all are. */
   cursor_at: NullableInstant
   window_order: BackfillOrder
   only_windows: BackfillOnly
   parallel: number
   priority: number
   config: JsonText
-  /** Windows of the range, those that were given a run, and those that needed none. */
+  /** Windows of the range, those that got a run, and those that needed none. */
   total: number
   planned: Generated<number>
   passed: Generated<number>
@@ -174,16 +174,16 @@ export interface NodeTable {
   started_at: Instant
   heartbeat_at: Instant
   expires_at: Instant
-  /** Where it is told of new work, `host:port`. */
+  /** The address for notifications of new work, `host:port`. */
   doorbell: string | null
-  /** Grows when somebody asks for the end of a run that it holds. */
+  /** Increases when the end of one of its runs is requested. */
   cancels: Generated<number>
 }
 
 export interface LockTable {
   name: string
   owner: string | null
-  /** Grows when the owner changes, never on renewal. */
+  /** Increases when the owner changes, never on renewal. */
   fence: Generated<number>
   expires_at: Instant
 }
@@ -199,7 +199,7 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** The last run that was asked for with a key. */
+/** The last run that was requested with a key. */
 export interface IdempotencyTable {
   job_id: string
   idempotency_key: string
@@ -210,11 +210,11 @@ export interface IdempotencyTable {
 /** The attempts that began within a rate's length of time. Written under the lock of the job's row. */
 export interface RateTable {
   job_id: string
-  /** Empty for the rate of a job as a whole. */
+  /** Empty if the rate applies to the whole job. */
   rate_key: string
   /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
   starts: string
-  /** None of them counts after this. */
+  /** All of them are over after this. */
   expires_at: Instant
 }
 
