@@ -236,7 +236,9 @@ describe('a subclass', () => {
   it('must not override a job with a getter', () => {
     class Derived extends Base {}
     Object.defineProperty(Derived.prototype, 'sync', { get: () => expect.unreachable() })
-    expect(() => jobsOf(Derived)).toThrow('Derived.sync: a subclass overrides the job with something that is not a method')
+    expect(() => jobsOf(Derived)).toThrow(
+      'Derived.sync: a subclass overrides the job with something that is not a method',
+    )
   })
 })
 
