@@ -11,7 +11,7 @@ import { type Tables } from '../tables.ts'
 
 export interface MigrateOptions {
   readonly direction: Direction
-  /** The version to end at. Default: the latest for `up`, one below the current for `down`. 0 removes everything. */
+  /** The target version. Default: the latest for `up`, one below the current for `down`. 0 removes everything. */
   readonly to?: number | undefined
   /** @internal Other migrations than the package's, in tests. */
   readonly folder?: string
@@ -26,16 +26,16 @@ export interface MigrationStatus {
     readonly version: number
     readonly name: string
     readonly appliedAt?: Date
-    /** `interrupted`: on its way up or down when it was stopped; `unknown`: of a newer program. */
+    /** `interrupted`: stopped on its way up or down; `unknown`: from a newer program. */
     readonly state: 'applied' | 'pending' | 'interrupted' | 'unknown'
   }[]
 }
 
 /**
- * Brings the schema up or down. Any number of processes may do so at once: one works, the others wait for it. A
- * migration that was interrupted, whichever its direction, is finished first.
+ * Brings the schema up or down. Any number of processes may do so at the same time: one works, the others wait for it. First finishes an
+ * interrupted migration, whatever its direction.
  *
- * @returns the names of the migrations that this call applied or took down
+ * @returns the names of the migrations that this call applied or removed
  * @throws PikoError `SCHEMA_NEWER`, `MIGRATION_FAILED`, `USAGE` for a version `to` that does not exist
  */
 export async function migrate(database: Database, options: MigrateOptions): Promise<{ applied: string[] }> {
@@ -62,7 +62,7 @@ async function migrateTo(database: Database, options: MigrateOptions): Promise<{
   return { applied: await run(database, log, next) }
 }
 
-/** What is applied and what is not. Changes nothing. */
+/** Lists which migrations are applied. Changes nothing. */
 export async function migrationStatus(
   database: Database,
   folder = migrationFolder(database.dialect.name),
@@ -86,9 +86,9 @@ export async function migrationStatus(
 }
 
 /**
- * Passes when the schema is exactly the one that this program works with.
+ * Passes if the schema is exactly the one that this program works with.
  *
- * @throws PikoError `SCHEMA_NEWER`, or `SCHEMA_OLDER` when there are migrations to run
+ * @throws PikoError `SCHEMA_NEWER`, or `SCHEMA_OLDER` if migrations are pending
  */
 export async function assertSchema(database: Database, folder = migrationFolder(database.dialect.name)): Promise<void> {
   const { current, latest, migrations } = await migrationStatus(database, folder)

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Dialect } from '../connection/dialect.ts'
 
-/** One version of the schema: how to get there, and back. */
+/** One version of the schema: the way to it, and back. */
 export interface MigrationFile {
   /** 1, 2, 3 …; from the file's name. */
   readonly version: number
@@ -32,8 +32,8 @@ export function readMigrations(folder: string): MigrationFile[] {
 }
 
 /**
- * The statements of a migration. A statement ends with `;` at the end of a line, so no line inside of a statement may
- * end so. Comments (`--` lines and blocks) are left out.
+ * The statements of a migration. A statement ends with `;` at the end of a line, so no line inside a statement may end with one. Leaves out
+ * comments (`--` lines and blocks).
  */
 export function splitStatements(text: string): string[] {
   return text

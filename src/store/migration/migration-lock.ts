@@ -12,8 +12,8 @@ export class LockLost extends Error {
 }
 
 /**
- * The lock under which a MySQL schema is migrated: one row with an owner and an expiry on the database's clock, taken
- * by compare-and-set. `GET_LOCK` would not do: it hangs on a connection, which proxies share and swap.
+ * The lock for the migration of a MySQL schema: one row with an owner and an expiry on the database's clock, taken by compare-and-set.
+ * `GET_LOCK` would not do: it belongs to a connection, which proxies share and swap.
  *
  * Moves: free → held (`take`) → free (`release`); held → held by another, once the lease of 15 s has run out. It is
  * renewed every 5 s on a second connection, also while a long statement runs.
@@ -45,7 +45,7 @@ export class MigrationLock {
     )
   }
 
-  /** True when the lock was free or its holder's lease had run out. */
+  /** Returns true if the lock was free or its holder's lease had expired. */
   async take(): Promise<boolean> {
     const { db, dialect, retry } = this.#database
     const { numAffectedRows } = await retry(() =>
@@ -58,7 +58,7 @@ export class MigrationLock {
       await this.#shorten()
       return false
     }
-    // A renewal that fails is not the end: the next one, or the next step, finds out whether the lock is still ours.
+    // A failed renewal is not the end: the next one, or the next step, finds out whether the lock is still ours.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
     }, RENEW_EVERY_MS)
@@ -66,8 +66,7 @@ export class MigrationLock {
   }
 
   /**
-   * A transaction that commits only while the lock is ours: its row stays locked until then, so nobody takes it over
-   * in between.
+   * A transaction that commits only while the lock is ours: its row stays locked until then, so no other process takes it over in between.
    *
    * @throws LockLost
    */
@@ -81,7 +80,7 @@ export class MigrationLock {
     })
   }
 
-  /** Never rejects: when the database is gone, the lease runs out by itself. */
+  /** Never rejects: if the database is gone, the lease expires by itself. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
     await this.#renewal
@@ -91,7 +90,7 @@ export class MigrationLock {
     ).catch(() => {})
   }
 
-  /** A lease that ends later than any can: somebody has edited the row. Who lives renews it. */
+  /** Shortens a lease that ends later than any lease can: a person has edited the row. A live owner renews it. */
   async #shorten(): Promise<void> {
     const { db, dialect, retry } = this.#database
     await retry(() =>

@@ -9,13 +9,13 @@ export type Direction = 'up' | 'down'
 export interface MigrationRecord {
   readonly version: number
   readonly name: string
-  /** The way it was last taken. */
+  /** The direction of its last run. */
   readonly direction: Direction
   /** Statements done in this direction. */
   readonly stepsDone: number
-  /** The next statement was begun and nothing was heard of it: it may or may not have been executed. */
+  /** The next statement began without a result: it may or may not have executed. */
   readonly isStepOpen: boolean
-  /** Undefined while it is on its way up or down. */
+  /** Undefined while it is moving up or down. */
   readonly appliedAt: Date | undefined
 }
 
@@ -29,8 +29,8 @@ interface Row {
 }
 
 /**
- * Reads and writes `piko_migration`, which says how far each migration got. An applied one has `applied_at`; one that
- * was taken down again has no row.
+ * Reads and writes `piko_migration`, which records the progress of each migration. An applied one has `applied_at`; a removed one has no
+ * row.
  */
 export class MigrationLog {
   readonly #dialect: Dialect
@@ -39,7 +39,7 @@ export class MigrationLog {
     this.#dialect = dialect
   }
 
-  /** By version; empty when the table does not exist yet. */
+  /** By version; empty if the table does not exist yet. */
   async read(db: Kysely<Tables>): Promise<MigrationRecord[]> {
     if (!(await this.#exists(db))) return []
     const { rows } = await sql<Row>`
@@ -55,7 +55,7 @@ export class MigrationLog {
     }))
   }
 
-  /** Somebody may have edited it: that it is there says that the migration was applied, and when matters to nobody. */
+  /** A person may have edited it. Its presence says that the migration was applied; the time does not matter. */
   #appliedAt(value: Date | string): Date {
     try {
       return this.#dialect.date(value)

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { type MigrationFile } from './migration-files.ts'
 import { type Direction, type MigrationRecord } from './migration-log.ts'
 
-/** What to do next: the statements of one migration from `fromStep` on. */
+/** The next work: the statements of one migration from `fromStep` on. */
 export interface Move {
   readonly file: MigrationFile
   readonly direction: Direction
@@ -11,7 +11,7 @@ export interface Move {
   readonly interrupted: MigrationRecord | undefined
 }
 
-/** Pure. What was interrupted goes first, in its own direction: no other step may rely on a half-made schema. */
+/** Decides the next move. Pure. An interrupted migration goes first, in its own direction: no other step may rely on a half-made schema. */
 export function nextMove(
   files: readonly MigrationFile[],
   records: readonly MigrationRecord[],
@@ -32,7 +32,7 @@ export function nextMove(
 }
 
 /**
- * The version to end at.
+ * The target version.
  *
  * @throws PikoError `USAGE` for a version that does not exist
  */
@@ -55,10 +55,10 @@ export function targetVersion(
   )
 }
 
-/** The highest version that is known; 0 without any. */
+/** The highest known version; 0 if there is none. */
 export const latestOf = (files: readonly MigrationFile[]): number => files.at(-1)?.version ?? 0
 
-/** @throws PikoError `SCHEMA_NEWER` when a migration was recorded that this program does not know */
+/** @throws PikoError `SCHEMA_NEWER` if a recorded migration is unknown to this program */
 export function refuseUnknown(
   location: string,
   files: readonly MigrationFile[],

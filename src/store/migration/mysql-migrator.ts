@@ -7,8 +7,8 @@ import { type Move, migrationFailed } from './migration-plan.ts'
 import { rightsAdvice, serversAnswer } from '../connection/missing-rights.ts'
 
 /**
- * MySQL commits DDL by itself, so a migration proceeds by single statements and notes each one, under the lock. A
- * process that finds the lock held looks again every 100 to 300 ms until there is nothing left to do.
+ * MySQL commits DDL implicitly, so a migration proceeds statement by statement and records each one, under the lock. A process that finds
+ * the lock held checks again every 100 to 300 ms until there is nothing left to do.
  */
 export async function migrateMysql(
   database: Database,
@@ -30,7 +30,7 @@ export async function migrateMysql(
         applied.push(move.file.name)
       }
     } catch (error) {
-      // Whoever has the lock now goes on from the step that was noted last.
+      // The new holder of the lock continues from the last recorded step.
       if (!(error instanceof LockLost)) throw error
     } finally {
       await lock.release()

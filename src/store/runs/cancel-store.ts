@@ -10,7 +10,7 @@ import { idBatches, idsInOrder, MAX_NAMED } from './id-ranges.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
 import { type Tables } from '../tables.ts'
 
-/** Which runs to cancel: all that fit and have not ended. */
+/** Selects the runs to cancel: all matching runs that have not ended. */
 export interface CancelFilter {
   readonly ids?: readonly number[]
   readonly jobId?: string
@@ -19,24 +19,23 @@ export interface CancelFilter {
 }
 
 export interface CancelResult {
-  /** Runs that were queued and are cancelled now. */
+  /** Queued runs that are now cancelled. */
   readonly cancelled: number
   /** Running runs whose nodes end them within two seconds. */
   readonly requested: number
 }
 
-/** Runs of one transaction: what it locks, claims leave aside. */
+/** The most runs of one transaction: claims leave out the runs that it locks. */
 const BATCH = 500
 
-/** Nodes ask for so many of their runs in one query. */
+/** The most of its runs that a node checks in one query. */
 const LARGEST_ASK = 10_000
 
 /**
- * Asks for the end of runs. A queued run ends at once, and its window with it; a running one gets a mark that its node finds,
- * and that keeps it from being queued again, whatever becomes of the attempt.
+ * Requests the end of runs. A queued run ends immediately, with its window. A running one gets a mark that its node finds, and that
+ * prevents it from being queued again, whatever the result of the attempt.
  *
- * Order of locks: runs by id, then windows. A claim that commits first makes the run running; one that comes later does not
- * find it in the queue.
+ * Order of locks: runs by id, then windows. A claim that commits first makes the run running; a later claim does not find it in the queue.
  */
 export class CancelStore {
   readonly #database: Database
@@ -45,7 +44,7 @@ export class CancelStore {
     this.#database = database
   }
 
-  /** Runs that have ended, or are unknown, are left as they are. Those queued after the call are too. */
+  /** Leaves runs as they are if they have ended, are unknown, or were queued after the call. */
   async request(filter: CancelFilter, onRefused = throwRefusal): Promise<CancelResult> {
     let cancelled = 0
     let requested = 0
@@ -63,14 +62,14 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
-  /** A number that changes when somebody asks for the end of a run that the node holds. */
+  /** A number that changes when the end of a run that the node holds is requested. */
   async mark(nodeId: string): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db.selectFrom('piko_node').select('cancels').where('id', '=', nodeId).executeTakeFirst()
     return row?.cancels
   }
 
-  /** The fences of those of a node's runs that somebody wants cancelled; by primary key. */
+  /** The fences of those of a node's runs with a cancel request, by primary key. */
   async requested(runIds: readonly number[]): Promise<number[]> {
     const fences: number[] = []
     for (const some of chunksOf(runIds, LARGEST_ASK)) {
@@ -95,8 +94,8 @@ export class CancelStore {
   }
 
   /**
-   * The same runs, in parts that are read without sorting: named ones as many as a statement takes, and job by job on SQLite, whose
-   * indexes have the ids of each job in order.
+   * The same runs, in parts that need no sorting. Takes named runs as many as fit into a statement. On SQLite it goes job by job, because
+   * its indexes have the ids of each job in order.
    */
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
     const { dialect } = this.#database
@@ -110,7 +109,7 @@ export class CancelStore {
     }
   }
 
-  /** The next job with runs that have not ended, by id: each state by its index, of which only the ends are read. */
+  /** The next job with runs that have not ended, by id: reads only the ends of each state's index. */
   async #nextJob(after: string): Promise<string | undefined> {
     const { db } = this.#database
     const first = (state: typeof QUEUED) =>
@@ -125,8 +124,8 @@ export class CancelStore {
   }
 
   /**
-   * Each state is read by the index of job and state, which ends in the id: nothing is sorted but the few that are read. Both in
-   * one statement, so that a run that goes from one state to the other meanwhile is not overlooked.
+   * Reads each state from the index of job and state, which ends in the id, so only the few results are sorted. Reads both in one
+   * statement, so that it can't miss a run that changes its state meanwhile.
    */
   #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {
     const { db } = this.#database
@@ -178,8 +177,8 @@ export class CancelStore {
   }
 
   /**
-   * Not in the transaction: one that stood still would keep the row of another node from its heartbeat. Nodes that are not told look
-   * by themselves now and then.
+   * Outside the transaction: a hanging one would keep the heartbeat of another node from its row. A node that is not notified checks by
+   * itself from time to time.
    */
   async #tell(nodeIds: readonly string[]): Promise<void> {
     const { db } = this.#database

@@ -10,23 +10,23 @@ import { storableOutput } from '../../json/storable.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
-  /** Asked before the run's row is written; throws when the run has been ended. */
+  /** Called before the run's row is written; throws if the run has been ended. */
   readonly isWanted: () => void
-  /** Aborts when the process can wait no longer to learn whether a commit has arrived. */
+  /** Aborts when the process can't wait any longer for the result of a commit. */
   readonly giveUp: AbortSignal
 }
 
 /**
- * The user's writes, the run's completion and its window's state in one transaction, which is run again after a deadlock,
- * a lock timeout, a busy file, or a connection that broke before the commit was sent.
+ * Stores the user's writes, the run's completion and its window's state in one transaction. It runs again after a deadlock, a lock timeout,
+ * a busy file, or a connection that broke before the commit was sent.
  *
- * The run's row is taken last. Were it locked first, a process that is stopped while `fn` runs would keep the row from
- * being recovered for as long as the server keeps its connection.
+ * Locks the run's row last. If it were first, a process stopped while `fn` runs would block the recovery of the row for as long as the
+ * server keeps its connection.
  *
- * A commit whose answer is lost may have arrived: the row is asked, until the database answers.
+ * A commit whose answer is lost may have arrived: asks the row, until the database answers.
  *
- * @returns what `fn` returned, which is stored as the run's output
- * @throws PikoError `LEASE_LOST` when the claim is no longer valid, and what `fn` and `isWanted` throw: nothing is written then
+ * @returns the result of `fn`, which is stored as the run's output
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`: nothing is written then
  */
 export async function commitRun<T>(
   database: Database,
@@ -54,7 +54,7 @@ export async function commitRun<T>(
       }),
     )
   } catch (error) {
-    // Everything was written and the commit sent: whether it arrived is for the database to say.
+    // Everything was written and the commit sent: only the database knows whether it arrived.
     if (!done) throw error
     const committed = await isCommitted(database, claim, giveUp)
     if (committed) return done.value
@@ -65,7 +65,7 @@ export async function commitRun<T>(
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
 
-/** Undefined when the process could wait no longer. */
+/** Undefined if the process could not wait any longer. */
 async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean | undefined> {
   for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
     try {
@@ -77,7 +77,7 @@ async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal
   return undefined
 }
 
-/** Waits on the row's lock for a commit that is under way on a connection that is gone. */
+/** Waits on the row's lock for a commit that is running on a lost connection. */
 function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
   return transaction(async (trx) => {
     const row = await trx

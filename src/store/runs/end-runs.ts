@@ -11,14 +11,14 @@ interface LockedRun {
   readonly window_start: Date | string | null
 }
 
-/** How a run ends that no handler brings to its end. */
+/** The end of a run that does not come from its handler. */
 export interface RunEnd {
   readonly state: 'cancelled' | 'failed'
   readonly error: RunError
   readonly cancel_requested_at?: RawBuilder<Date>
 }
 
-/** Ends runs from outside of their handlers, with the windows that they own. */
+/** Ends runs without their handlers, with the windows that they own. */
 export async function endRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -39,7 +39,7 @@ export async function endRuns(
   await settleWindowsOf(trx, dialect, owners, end.state)
 }
 
-/** Settles the windows that runs own, whose rows have been written. */
+/** Settles the windows of runs whose rows have been written. */
 export async function settleWindowsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -52,7 +52,7 @@ export async function settleWindowsOf(
     .set({
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
-      // What was run again under a run that has succeeded makes its window stale, or run again. MySQL assigns from left to right.
+      // If an upstream window ran again while this run succeeded, its window becomes stale or runs again. MySQL assigns from left to right.
       ...(state === 'succeeded'
         ? {
             state: sql<WindowState>`COALESCE(changed_to, 'succeeded')`,

@@ -9,9 +9,9 @@ import { type EnqueueTransaction, isForeign, statementIn } from '../statements/u
 import { type NewRun, newRow } from './new-run.ts'
 
 /**
- * Stores runs inside of a transaction that somebody else commits or rolls back. Returns their ids in order.
+ * Stores runs inside a transaction that the caller commits or rolls back. Returns their ids in order.
  *
- * @throws PikoError `USAGE` when `trx` is none, or no transaction is open on it
+ * @throws PikoError `USAGE` if `trx` is not a transaction, or none is open on it
  */
 export async function enqueueIn(
   database: Database,
@@ -40,7 +40,9 @@ export async function enqueueIn(
   return ids
 }
 
-/** The transaction may be open for long: what locks its keys one after another would deadlock with who has them in another order. */
+/**
+ * The transaction may stay open for long: locking its keys one by one would deadlock with a transaction that locks them in another order.
+ */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests
   if (dialect.name === 'sqlite' || !first || others.length === 0) return
@@ -48,7 +50,7 @@ async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: re
     await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
-/** On a connection of Piko's own, which takes no lock for as long as the transaction is open. SQLite sees what is committed. */
+/** Uses Piko's own connection, which holds no lock while the transaction is open. SQLite sees committed data. */
 function readCommitted({ db, dialect }: Database): RunQuery | undefined {
   if (dialect.name === 'sqlite') return undefined
   return async (compilable) => valuesOf((await db.executeQuery(compilable.compile())).rows)

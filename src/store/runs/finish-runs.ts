@@ -67,7 +67,7 @@ async function settleRuns(
   const plain = finishes.filter(isPlain)
   const isAllPlain = plain.length === finishes.length
   const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
-  // From a stop with many runs under way.
+  // From a stop with many running runs.
   const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
   const isAll = plain.length + untouched.length + interrupted.length === finishes.length
   const others = isAll
@@ -128,7 +128,7 @@ async function putBack(
   return Number(numUpdatedRows)
 }
 
-/** For a run that was not queued again: either it has a cancel request, or the claim is no longer valid. */
+/** For a run that was not queued again: it has a cancel request, or the claim is no longer valid. */
 async function cancelInstead(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -142,7 +142,7 @@ async function cancelInstead(
   return numUpdatedRows > 0n
 }
 
-/** The fences of those claims whose rows are not as this node left them; adds to `cancelled`. */
+/** The fences of claims whose rows are not as this node left them; adds to `cancelled`. */
 async function lostOf(
   trx: Transaction<Tables>,
   nodeId: string,

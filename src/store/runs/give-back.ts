@@ -8,7 +8,7 @@ import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
 import { type Tables } from '../tables.ts'
 
-/** A run that is left as it is, since the database refuses to give it back. */
+/** A run that stays as it is because the database refuses to give it back. */
 export interface NotGivenBack {
   readonly runId: number
   readonly refusal: unknown
@@ -26,11 +26,11 @@ interface Claimed {
 }
 
 /**
- * Gives running runs that nobody executes back to the queue, uncounted, and records the attempts as lost. Those that
- * somebody wants cancelled end as cancelled, with their windows. Runs whose claims are no longer these are left alone.
+ * Returns running runs that no node executes to the queue, uncounted, and records the attempts as lost. Runs with a cancel request end as
+ * cancelled, with their windows. Leaves runs alone whose claims are no longer these.
  *
- * @param mostLost a run whose nodes died so many times fails instead
- * @returns `refused`: runs whose rows the database refuses, such as a trigger of somebody's; the others are given back
+ * @param mostLost a run fails instead after this many deaths of its nodes
+ * @returns `refused`: runs whose rows the database refuses, for example because of a user's trigger; the others are given back
  */
 export async function giveBack(
   database: Database,
@@ -60,8 +60,8 @@ function giveBackAll(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
-    // By primary key alone: an index on the state would lock rows of others, and in another order. A row that somebody holds
-    // is left for the next time: one transaction that hangs must not hold up the recovery of all others.
+    // Uses only the primary key: an index on the state would lock rows of others, and in another order. A row that another transaction
+    // holds is left for the next time: one hanging transaction must not delay the recovery of all others.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
@@ -106,7 +106,7 @@ function giveBackAll(
   })
 }
 
-/** How many nodes besides this one died under each run. A node dies once, however often it claims before it sees that its lease is gone. */
+/** How many other nodes died under each run. A node dies once, however often it claims before it notices its lost lease. */
 async function deathsOf(
   trx: Transaction<Tables>,
   runIds: readonly number[],

@@ -22,9 +22,9 @@ export async function settleWindows(
 }
 
 /**
- * An update of running runs that a node still holds by claims with these fences.
+ * An update of running runs that a node still holds with claims of these fences.
  *
- * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs that were claimed equally often.
+ * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs with the same number of claims.
  */
 export function guarded(
   db: Kysely<Tables>,

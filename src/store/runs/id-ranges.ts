@@ -12,9 +12,9 @@ export interface IdRange {
   readonly ids?: readonly number[]
 }
 
-/** Ids that one statement looks at on SQLite: a few milliseconds, whatever it finds. */
+/** The range of ids in one SQLite statement: a few milliseconds, whatever it finds. */
 const SPAN = 10_000
-/** Named ids of one statement: SQLite takes 32,766 parameters. */
+/** The most named ids in one statement: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
 
 /** Each id once, ascending. */
@@ -23,10 +23,10 @@ export function idsInOrder(ids: readonly number[]): number[] {
 }
 
 /**
- * All runs that there are now, or those that are named, in parts of ascending ids, or descending.
+ * All current runs, or the named ones, in parts of ascending or descending ids.
  *
- * A server looks through its own indexes, so all is one part there. On SQLite a part is a span of the primary key: no index leads to
- * the runs of a state in the order of their ids, and to sort them for each batch costs the square of their number.
+ * A server uses its own indexes, so it gets a single part. On SQLite a part is a span of the primary key: no index has the runs of a state
+ * in the order of their ids, and sorting them for each batch would cost the square of their number.
  */
 export async function* idRanges(
   database: Database,
@@ -63,7 +63,7 @@ export async function* idBatches(
   }
 }
 
-/** The smallest id, or the greatest. Asked for both at once, SQLite reads all runs. */
+/** The smallest or the greatest id. SQLite would read all runs for both in one query. */
 async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }

@@ -3,7 +3,7 @@ import { type Dialect } from '../connection/dialect.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'
 
-/** Keys of one statement: with the longest of them it stays below the smallest packet that a server may take. */
+/** The most keys in one statement: even the longest keys stay below the smallest packet size of a server. */
 export const MAX_KEYS = 200
 
 /** SQLite compares byte for byte. */
@@ -11,14 +11,14 @@ export function storedKey(dialect: Dialect, key: string): string {
   return dialect.name === 'mysql' ? exactKey(key) : key
 }
 
-/** As they are stored, each once, in one order for everybody: two calls with the same keys wait for each other, and do not deadlock. */
+/** The stored keys, each once, in the same order for every caller: two calls with the same keys wait for each other and do not deadlock. */
 export function keysInOrder(dialect: Dialect, requests: readonly { unique?: { key: string } | undefined }[]): string[] {
   return [...new Set(requests.flatMap(({ unique }) => (unique ? [storedKey(dialect, unique.key)] : [])))].sort()
 }
 
 /**
- * Makes the rows of the keys that are new, and locks all of them for writing at once: an INSERT IGNORE would lock those that are there
- * for reading, and to ask for more than was held deadlocks.
+ * Creates the rows of new keys, and locks all of them for writing in one step. An INSERT IGNORE would lock existing rows for reading, and
+ * upgrading a lock deadlocks.
  */
 export function makeKeys(
   db: Kysely<Tables>,

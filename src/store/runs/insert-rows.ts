@@ -25,17 +25,17 @@ const COLUMNS = [
 
 const FIRST_CLAIM_COLUMNS = ['node_id', 'attempt', 'claims', 'started_at'] as const
 
-/** What a run has from its first claim, when it is stored as claimed. */
+/** The columns of a run's first claim, if it is stored as claimed. */
 export type FirstClaim = Readonly<Record<(typeof FIRST_CLAIM_COLUMNS)[number], Cell>>
 
-/** A run's row as it is inserted. */
+/** A run's row to insert. */
 export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' | 'input'>, Cell>> & {
   readonly config: string | null
   readonly input: string | null
   readonly claim?: FirstClaim | undefined
 }
 
-/** What the table gives to a column that is left out; to the others null. */
+/** The table's defaults for omitted columns; the others are null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
 /**
@@ -61,7 +61,7 @@ export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): Compi
 }
 
 /**
- * Inserts runs, in as few statements as they fit in, and returns their ids in the order of the rows.
+ * Inserts runs, in as few statements as possible, and returns their ids in the order of the rows.
  *
  * MySQL has no RETURNING (MariaDB has): it reports the first id of the statement. InnoDB reserves the ids of a simple
  * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
@@ -71,7 +71,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   let step: Promise<number> | undefined
   const indices = [...rows.keys()]
   const isClaimed = (index: number): boolean => rows[index]?.claim !== undefined
-  // Those that are claimed have columns of their own, and the others are spared them.
+  // Claimed runs have additional columns, which the others do not need.
   const groups = [indices.filter(isClaimed), indices.filter((index) => !isClaimed(index))]
   for (const group of groups) {
     let from = 0
@@ -111,9 +111,9 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
 }
 
-/** SQLite takes 32,766 parameters. */
+/** SQLite accepts 32,766 parameters. */
 const MAX_ROWS = 1_000
-/** A job's id, a state, instants and numbers. */
+/** The size of a job's id, a state, instants and numbers. */
 const ROW_BYTES = 400
 
 /** The rows of many runs, split so that each part is one statement. */

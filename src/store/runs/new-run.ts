@@ -6,7 +6,7 @@ import { NOW } from '../statements/bulk-insert.ts'
 import { type NewRow } from './insert-rows.ts'
 import { type Unique } from './unique-run.ts'
 
-/** A run to be stored. */
+/** A run to store. */
 export interface NewRun {
   readonly jobId: string
   readonly kind: RunKind
@@ -17,7 +17,7 @@ export interface NewRun {
   readonly window?: Window | undefined
   readonly config?: unknown
   readonly input?: unknown
-  /** Honoured by `enqueueUnique` and `enqueueIn`. */
+  /** Used by `enqueueUnique` and `enqueueIn`. */
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined

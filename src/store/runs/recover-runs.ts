@@ -4,11 +4,11 @@ import { fenceOf } from './fence.ts'
 import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
 
-/** Orphans that one `recover` gives back. */
+/** The most orphans that one `recover` gives back. */
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {
-  /** Whose runs they were. */
+  /** The nodes whose runs they were. */
   readonly nodeIds: readonly string[]
 }
 

@@ -8,11 +8,11 @@ import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { type Tables } from '../tables.ts'
 
-/** Which ended runs go back to the queue. */
+/** Selects the ended runs to queue again. */
 export interface ReplayFilter {
   readonly ids?: readonly number[]
   readonly jobId?: string
-  /** Default: both for `ids`, else `failed`. */
+  /** Default: both for `ids`, otherwise `failed`. */
   readonly state?: 'failed' | 'cancelled'
   /** Only runs that ended at this instant or later. */
   readonly since?: InstantInput
@@ -25,12 +25,12 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
-/** Runs of one transaction. */
+/** The most runs of one transaction. */
 const BATCH = 200
 
 /**
- * The dead letter: failed and cancelled runs stay where they ended, and go back to the queue as if they had never run. Only
- * their fences keep growing, so that a late write of an earlier attempt is refused as ever.
+ * The dead letter: failed and cancelled runs stay where they ended, and return to the queue as if they had never run. Only their fences
+ * keep increasing, so a late write of an earlier attempt is still refused.
  *
  * Order of locks: runs by id, then backfills by id, then windows.
  */
@@ -41,7 +41,7 @@ export class ReplayStore {
     this.#database = database
   }
 
-  /** In small transactions by primary key; what an interruption leaves out, the same call does when it is made again. */
+  /** Works in small transactions by primary key; a repeated call continues after an interruption. */
   async replay(filter: ReplayFilter, onRefused = throwRefusal): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
@@ -109,7 +109,7 @@ export class ReplayStore {
     states: readonly ('failed' | 'cancelled')[],
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
-    // By primary key alone: an index on the state would lock rows of others, and in another order.
+    // Uses only the primary key: an index on the state would lock rows of others, and in another order.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'window_start'])
@@ -153,7 +153,7 @@ export class ReplayStore {
     return { count: replayed.length, superseded: rows.length - replayed.length }
   }
 
-  /** Windows by run: of those runs that still own theirs. */
+  /** Windows by run, for the runs that still own theirs. */
   async #ownedWindows(
     trx: Transaction<Tables>,
     runIds: readonly number[],

@@ -17,7 +17,7 @@ import { runOf } from './run-row.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 
-/** Runs of one claim, and of one statement of ends. */
+/** The most runs of one claim, and of one statement of ends. */
 export const MAX_RUNS = 2_000
 
 /**
@@ -64,7 +64,7 @@ export class RunStore {
     return transaction((trx) => storeUniqueMany(trx, dialect, jobId, requests))
   }
 
-  /** Whether a run is due, and the database's time. One statement, where a claim is a transaction: made for an empty queue. */
+  /** Whether a run is due, and the database's time. One statement instead of a claim's transaction, for an empty queue. */
   look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
     return this.#claims.look(among)
   }
@@ -81,14 +81,14 @@ export class RunStore {
   /**
    * Stores how claims ended, with the windows that they own, all in one transaction.
    *
-   * A run with a cancel request is cancelled in place of being queued again.
+   * A run with a cancel request is cancelled instead of queued again.
    */
   finish(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     return finishRuns(this.#database, nodeId, finishes)
   }
 
   /**
-   * Gives runs that no live node holds back to the queue, and ends those with a cancel request. The lost attempt does not count.
+   * Returns runs that no live node holds to the queue, and ends those with a cancel request. The lost attempt does not count.
    *
    * @param mostLost a run under which this many nodes died fails instead
    * @param except a node whose runs stay as they are
@@ -99,8 +99,8 @@ export class RunStore {
   }
 
   /**
-   * Gives back runs that the database assigns to a node and that the node does not know: their claim was committed, and its answer was
-   * lost. Claims younger than `ageMs` stay: their answer may be on its way.
+   * Gives back runs that the database assigns to a node that does not know them: their claim was committed, and its answer was lost. Claims
+   * younger than `ageMs` stay: their answer may be on its way.
    */
   recoverUnheld(
     nodeId: string,
@@ -111,7 +111,7 @@ export class RunStore {
     return recoverUnheld(this.#database, nodeId, held, ageMs, aside)
   }
 
-  /** @throws BrokenRow when its row can't be read */
+  /** @throws BrokenRow if its row can't be read */
   async find(runId: number): Promise<Run | undefined> {
     const { runs, broken } = await this.findEach([runId])
     if (broken[0]) throw broken[0]

@@ -6,36 +6,36 @@ import { type Database } from '../connection/database.ts'
 import { makeKeys, storedKey } from './idempotency-keys.ts'
 import { readDigest, readNumber } from '../statements/row-values.ts'
 
-/** A run is stored only when none with its key is there. */
+/** Stores a run only if none with its key exists. */
 export interface Unique {
   readonly key: string
-  /** Only runs asked for within this time count. Default: however long ago. */
+  /** Only runs requested within this time count. Default: any time. */
   readonly periodMs?: number | undefined
   /** Only runs in these states count. */
   readonly states: readonly RunState[]
 }
 
 /**
- * Runs a statement of the store in some transaction and returns the rows that it answers, each as its values in the order of the
- * columns: the transaction may be one whose driver names columns otherwise.
+ * Runs a statement of the store in a transaction and returns its rows, each as its values in the order of the columns: the transaction's
+ * driver may name columns differently.
  */
 export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
 
 export interface RunQueries {
   readonly query: RunQuery
-  /** Reads what is committed now, where the transaction may read as of its beginning and not see a run that was stored since. */
+  /** Reads what is committed now. The transaction itself may read as of its beginning, and miss a run that was stored since. */
   readonly latest?: RunQuery | undefined
 }
 
 /**
- * Stores a run unless one of its job with the same key is there. Returns the id of the one that is.
+ * Stores a run unless the job already has one with the same key. Returns the id of the existing one.
  *
- * The key's row is made first and then locked, so that of two transactions with one key the second waits for the end of the
- * first; locking a row that isn't there would lock the gap around it.
+ * Creates the key's row first and then locks it, so that of two transactions with one key, the second waits for the first; locking a row
+ * that does not exist would lock the gap around it.
  *
  * @param asked  the config and input, as JSON, that the run would have
  * @param insert stores the run and returns its id
- * @throws PikoError `IDEMPOTENCY_CONFLICT` when the run that is there was asked for with others
+ * @throws PikoError `IDEMPOTENCY_CONFLICT` if the existing run was requested with another config or input
  */
 export async function storeUnique(
   database: Database,
@@ -79,7 +79,7 @@ export async function storeUnique(
   return runId
 }
 
-/** What a run was asked for with; no row when it is gone or in another state. On MySQL as digests, which any character set carries. */
+/** The request of a run; no row if it is gone or in another state. On MySQL as digests, which any character set can carry. */
 function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
   const text = (column: 'config' | 'input') => {
     const reference = sql.ref<string | null>(column)

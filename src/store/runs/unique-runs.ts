@@ -8,13 +8,13 @@ import { mapInTurns } from '../connection/loop-turn.ts'
 import { type Tables } from '../tables.ts'
 import { conflict, type Unique } from './unique-run.ts'
 
-/** A run to store; `unique`: unless one of its job with the same key is there. */
+/** A run to store; with `unique`, only if the job has none with the same key. */
 export interface UniqueRequest {
   readonly unique?: Unique | undefined
   readonly row: NewRow
 }
 
-/** The run that a key stands for: one that is stored, or a new one of this call by its place among the new rows. */
+/** The run that has a key: a stored one, or a new one of this call by its position among the new rows. */
 interface Holder {
   readonly runId: number | undefined
   readonly place: number | undefined

@@ -5,11 +5,13 @@ import { type Share } from './claim-spread.ts'
 import { type RefusedRate } from '../../admission/rate-windows.ts'
 import { type Blocked } from '../../admission/blocked.ts'
 
-/** For a claim of what is not due yet, and starts at its time. Of jobs with limits, which would count it as running, nothing is taken. */
+/**
+ * For a claim of runs that are not due yet and start at their time. Takes no runs of jobs with limits, which would count them as running.
+ */
 export interface EarlyRequest {
-  /** What is due within so many milliseconds. */
+  /** Only runs that are due within this many milliseconds. */
   readonly aheadMs: number
-  /** Nothing with a greater priority number. Default: all. */
+  /** No runs with a greater priority number. Default: all. */
   readonly maxPriority?: number | undefined
 }
 
@@ -18,26 +20,26 @@ export interface ClaimRequest {
   readonly limit: number
   /** Claim only these jobs. Default: all. */
   readonly only?: readonly string[]
-  /** Leave these aside: a whole job, or the runs of a job with a key. */
+  /** Leave these out: a whole job, or the runs of a job with a key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
-  /** Take this share alone of what is due; see `ClaimSpread`. */
+  /** Take only this share of the due runs; see `ClaimSpread`. */
   readonly share?: Share | undefined
-  /** Runs that are left aside by their ids. */
+  /** Ids of runs to leave out. */
   readonly without?: ReadonlySet<number> | undefined
-  /** Over all nodes, for the jobs that have such limits. */
+  /** The limits over all nodes, for the jobs that have some. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
-  /** The node's clock, by which places within a rate are valid. Default: the process's. */
+  /** The node's clock, which decides whether places within a rate are valid. Default: the process's. */
   readonly monotonic?: (() => number) | undefined
 }
 
 export interface ClaimResult {
   readonly claims: readonly Claim[]
-  /** Whose due runs were left in the queue because of a limit. */
+  /** Jobs and keys whose due runs stayed in the queue because of a limit. */
   readonly blocked: readonly Blocked[]
-  /** The priority of the first run of a job with limits that an early claim has left; what has a greater number was left with it. */
+  /** The priority of the first run of a job with limits that an early claim has left; runs with a greater number stayed with it. */
   readonly leftPriority?: number | undefined
-  /** Rows of due runs that can't be read, found and reported by this claim; the next one leaves them out. */
+  /** Unreadable rows of due runs, found and reported by this claim; the next claim leaves them out. */
   readonly broken?: readonly BrokenRow[] | undefined
   /** Rates whose rows the database refuses. */
   readonly refused?: readonly RefusedRate[] | undefined

@@ -13,7 +13,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** On a server without SKIP LOCKED others may take every run that a claim has found. It then looks again, this many times at most. */
+/** On a server without SKIP LOCKED, others may take every run that a claim has found. Then it looks again, at most this many times. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */
@@ -66,7 +66,7 @@ export class RunClaims {
     if (admitted.length === 0) return { claims: [], blocked, leftPriority, refused, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
-    // The rows are read while the server is at work; in the next turn of the event loop its statement is on the way.
+    // Reads the rows while the server works; in the next turn of the event loop, its statement is on the way.
     const reading = setImmediate().then(() =>
       claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
     )

@@ -1,17 +1,17 @@
-/** One of so many parts of the queue. */
+/** One part of the queue. */
 export interface Share {
   readonly index: number
   readonly of: number
 }
 
 const MAX_LEVEL = 5
-/** One conflict says nothing; the second in a row says that others claim the same runs on other members. */
+/** One conflict means nothing; the second in a row means that others claim the same runs on other members. */
 const CALM_TRIES = 2
 
 /**
- * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees the locks of its own member alone, so all nodes take
- * the head of the queue, and all but one meet a conflict when they commit. After conflicts in a row a claim takes a random share of what
- * is due: a half, a quarter … a 32nd. Each claim without a conflict doubles the share again, so on a single server nothing is shared.
+ * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member, so all nodes take the
+ * head of the queue, and all but one meet a conflict on commit. After conflicts in a row, a claim takes a random share of the due runs: a
+ * half, a quarter … a 32nd. Each claim without a conflict doubles the share again, so a single server shares nothing.
  */
 export class ClaimSpread {
   #level = 0

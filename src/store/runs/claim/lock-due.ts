@@ -6,18 +6,18 @@ import { QUEUED } from '../run-states.ts'
 import { type RunTable, type Tables } from '../../tables.ts'
 import { type ClaimRequest } from './claim-request.ts'
 
-/** Which runs are meant. */
+/** Selects the runs. */
 type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>
 
 const NEAR = 4
-/** Claims of many other nodes at one instant, of up to 2,000 runs each. */
+/** Covers simultaneous claims of many other nodes, of up to 2,000 runs each. */
 const FAR = 16_000
 
 /**
- * Due runs for a claim, in the order of the index `run_queue`, which is the claim's. They are locked, without those that others
- * have locked, so a claim waits for nobody. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
+ * Due runs for a claim, in the order of the index `run_queue`, which is the order of claims. Locks them and skips runs that others have
+ * locked, so a claim never waits. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
  *
- * Nothing is returned only when nothing is due that others have not locked; else there may be less than `limit`.
+ * Returns nothing only if others have locked everything that is due; otherwise it may return less than `limit`.
  */
 export async function lockDue(
   trx: Transaction<Tables>,
@@ -31,12 +31,12 @@ export async function lockDue(
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   if (share) {
     const shared = await lockAmong(trx, dialect, request, request.limit)
-    // Nothing of it is due: the rest is everybody's.
+    // Nothing of this share is due: the rest is open to all.
     return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
   }
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
-  // Others hold the head of the queue: mostly one, with as large a claim.
+  // Others hold the head of the queue: usually one node, with an equally large claim.
   for (const looked of [NEAR * request.limit, FAR]) {
     const farther = await lockAmong(trx, dialect, request, looked)
     if (farther.length > 0) return farther
@@ -44,7 +44,7 @@ export async function lockDue(
   return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Whether a run is due, whoever holds it, and the database's time. Locks nothing. */
+/** Whether a run is due, even if another node holds it, and the database's time. Locks nothing. */
 export async function lookForDue(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -56,9 +56,9 @@ export async function lookForDue(
 }
 
 /**
- * Locks up to `limit` of the first `looked` due runs, found without locks and then locked by primary key. A locking read of the
- * index would ask of each entry on its way, also of those that claims have just left, whether a transaction under way has written it,
- * and cost some five times as much.
+ * Locks up to `limit` of the first `looked` due runs: finds them without locks and then locks them by primary key. A locking read of the
+ * index would check for each entry on its way whether a running transaction has written it, even for entries that claims have just left.
+ * That costs about five times as much.
  */
 async function lockAmong(
   trx: Transaction<Tables>,
@@ -84,14 +84,14 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** What is due by then counts. */
+/** Runs due by then are included. */
 function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
   return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
   const { limit, only, except, early, share, without: broken } = request
-  // Whatever the server thinks of how many rows there are: with another index it would sort the whole queue for each claim.
+  // Forces the index whatever the server estimates: with another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
     .selectFrom(queue)
@@ -101,7 +101,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
     .orderBy('run_at')
     .orderBy('id')
     .limit(limit)
-  // Ids alone may have a pattern: each member of a cluster has its own step and offset.
+  // Plain ids may have a pattern: each member of a cluster has its own step and offset.
   if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
   if (broken && broken.size > 0) query = query.where('id', 'not in', [...broken])

@@ -3,12 +3,12 @@ import { type Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** Beyond this many broken rows the claims themselves fail: somebody has to look. */
+/** Beyond this many broken rows the claims themselves fail: a person must look. */
 const MAX_ASIDE = 1_000
-/** Whether somebody has corrected them is looked at no more often than this. */
+/** Checks for corrected rows at most this often. */
 const LOOK_MS = 2_000
 
-/** Due runs whose rows can't be read: this node claims others, until somebody has corrected the rows. */
+/** Due runs with unreadable rows: this node claims others until a person has corrected the rows. */
 export class SetAsideRuns {
   readonly #database: Database
   readonly #ids = new Set<number>()
@@ -34,7 +34,7 @@ export class SetAsideRuns {
     }
   }
 
-  /** Takes back what can be read again, and what is no longer in the queue. Costs nothing while there is nothing aside. */
+  /** Takes back runs that can be read again or have left the queue. Costs nothing while none is set aside. */
   async refresh(): Promise<void> {
     if (this.#ids.size === 0 || performance.now() < this.#lookAt) return
     this.#lookAt = performance.now() + LOOK_MS

@@ -5,11 +5,11 @@ import { type Tables } from '../../tables.ts'
 import { type ClaimRequest } from './claim-request.ts'
 
 /**
- * Makes queued runs running. Returns the ids of those that nobody else has taken first.
+ * Makes queued runs running. Returns the ids of those that no other node has taken first.
  *
- * Candidates that were read with SKIP LOCKED are ours already. A server without it reads them unlocked, so that claims do not
- * queue up behind each other: each row then goes to the first who writes it, a token in place of the node tells which ones
- * are ours, and nobody sees the token, since it is gone before the commit.
+ * Candidates read with SKIP LOCKED are ours already. A server without it reads them unlocked, so that claims do not wait for each other.
+ * Then each row goes to the first node that writes it. A token in place of the node marks our rows. No other node sees the token: it is
+ * gone before the commit.
  */
 export async function takeRuns(
   trx: Transaction<Tables>,
