@@ -10,6 +10,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { type LifecycleHooks, type StopReason } from './lifecycle-parts.ts'
 import { type ServiceObserver } from './observer.ts'
 import { type ServiceState } from './service-state.ts'
+import { assertKnownOptions, SERVICE_CHECKS } from './service-options.ts'
 import { ServiceTree } from './service-tree.ts'
 import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions, type TimerStats } from './timer.ts'
 import { type StopLimit } from './stop-limit.ts'
@@ -82,7 +83,9 @@ export abstract class Service implements AsyncDisposable {
   /** What the service is allowed to log: each line begins with its place in the tree. Inherited; silent without any. */
   readonly log: Logger = new TreeLogger(this, () => this.#tree.inherited((service) => service.#options.log))
 
+  /** @throws PikoError `SERVICE_INVALID` naming every wrong option */
   constructor(options: ServiceOptions = {}) {
+    assertKnownOptions(new.target.name, options, SERVICE_CHECKS)
     this.#options = options
     if (options.observer) this.#observers.add(options.observer)
     this.#life = new Lifecycle({

@@ -1,9 +1,17 @@
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
+import { aFunction, flag, oneOf, type OptionChecks, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { serviceInvalid } from './invalid.ts'
 import { RestartWindow } from './restart-window.ts'
 import { Service, type ServiceOptions } from './service.ts'
+import {
+  aCountOrInfinity,
+  aDuration,
+  assertKnownOptions,
+  assertOptions,
+  childProblems,
+  SERVICE_CHECKS,
+} from './service-options.ts'
 
 /** What is done when a child crashes. */
 export const STRATEGIES = [
@@ -54,6 +62,23 @@ export interface SupervisorOptions extends ServiceOptions {
   readonly random?: () => number
 }
 
+const BACKOFF_CHECKS: OptionChecks<RestartBackoff> = { base: aDuration, max: aDuration, jitter: flag }
+
+const CHECKS: OptionChecks<SupervisorOptions> = {
+  ...SERVICE_CHECKS,
+  strategy: oneOf(...STRATEGIES),
+  maxRestarts: aCountOrInfinity,
+  over: aDuration,
+  backoff: (value) => {
+    const { problems } = readOptions(value, BACKOFF_CHECKS, "{ base: '100ms' }")
+    return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
+  },
+  replacement: aFunction,
+  random: aFunction,
+}
+
+const isService = (value: unknown): boolean => value instanceof Service
+
 interface Crash {
   readonly child: Service
   readonly reason: Error
@@ -82,19 +107,12 @@ export class Supervisor extends Service {
   readonly #early: Crash[] = []
   #lane: Promise<void> = Promise.resolve()
 
-  /** @throws PikoError `SERVICE_INVALID`, `DURATION_INVALID` */
+  /** @throws PikoError `SERVICE_INVALID` naming everything that is wrong with the options and the children */
   constructor(children: readonly Service[] = [], options: SupervisorOptions = {}) {
+    const assert = new.target === Supervisor ? assertOptions : assertKnownOptions
+    assert(new.target.name, options, CHECKS, childProblems('children', children, isService))
     super(options)
     const { strategy = 'one-for-one', maxRestarts = 3, over = '1m', backoff = {} } = options
-    if (!STRATEGIES.includes(strategy)) {
-      throw serviceInvalid(
-        this.name,
-        `strategy is ${JSON.stringify(strategy)}; expected one of ${STRATEGIES.join(', ')}`,
-      )
-    }
-    if (maxRestarts !== Infinity && !(Number.isSafeInteger(maxRestarts) && maxRestarts >= 0)) {
-      throw serviceInvalid(this.name, `maxRestarts is ${maxRestarts}; expected a whole number from 0 on, or Infinity`)
-    }
     this.#strategy = strategy
     this.#maxRestarts = maxRestarts
     this.#over = over

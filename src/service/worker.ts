@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { aFunction, aTable, type OptionChecks } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { visible } from '../visible.ts'
 import { say } from '../say.ts'
@@ -6,6 +7,7 @@ import { consoleLog } from './console-log.ts'
 import { type ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
 import { Service, type ServiceOptions } from './service.ts'
+import { aDuration, assertKnownOptions, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
 import { serviceReport, unstopped } from './service-report.ts'
 import { lifeLog } from './tree-log.ts'
 
@@ -16,6 +18,13 @@ export interface WorkerOptions extends ServiceOptions {
   readonly lifeLog?: ServiceObserver
   /** Where errors and reports go. Default: standard error. */
   readonly print?: (text: string) => void
+}
+
+const CHECKS: OptionChecks<WorkerOptions> = {
+  ...SERVICE_CHECKS,
+  stopDeadline: aDuration,
+  lifeLog: aTable,
+  print: aFunction,
 }
 
 type End =
@@ -39,6 +48,9 @@ export class Worker extends Service {
 
   /** The log's default is lines on standard output. */
   constructor(services: readonly Service[], options: WorkerOptions = {}) {
+    const assert = new.target === Worker ? assertOptions : assertKnownOptions
+    const isService = (value: unknown): boolean => value instanceof Service
+    assert(new.target.name, options, CHECKS, childProblems('services', services, isService))
     super({ log: consoleLog(process.stdout, options.clock), ...options })
     this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
     this.#print = options.print ?? ((text) => say(visible(text)))

@@ -1,3 +1,5 @@
+import { PikoError } from '../errors.ts'
+import { aTable, aText, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { check } from './check.ts'
 import { readEnvironment } from './environment.ts'
 import { findFile, readFile } from './file.ts'
@@ -26,17 +28,26 @@ export interface LoadedSettings {
   readonly file: string | undefined
 }
 
+const OPTION_CHECKS: OptionChecks<LoadSettingsOptions> = { cwd: aText, env: aTable, file: aText, overrides: aTable }
+
 const NOTHING: SourceContent = { readings: [], problems: [] }
 
 /**
  * Reads the settings: override > environment > file > default. The file is `PIKO_SETTINGS_PATH`, otherwise `settings.toml` in the working
  * directory if it exists.
  *
- * @throws PikoError `SETTINGS_INVALID`: one error with every problem of every source, also as `details.problems`
+ * @throws PikoError `USAGE` for wrong options; `SETTINGS_INVALID`: one error with every problem of every source, also as `details.problems`
  */
 export function loadSettings(options: LoadSettingsOptions = {}): LoadedSettings {
-  const { cwd = process.cwd(), env = process.env, overrides = {} } = options
-  const file = findFile(cwd, env, options.file)
+  const { options: given, problems: wrong } = readOptions<LoadSettingsOptions>(
+    options,
+    OPTION_CHECKS,
+    "{ cwd: '/app' }",
+  )
+  if (wrong.length > 0)
+    throw new PikoError('USAGE', problemsText('loadSettings', wrong), { details: { problems: wrong } })
+  const { cwd = process.cwd(), env = process.env, overrides = {} } = given
+  const file = findFile(cwd, env, given.file)
   const sources = [file ? readFile(file) : NOTHING, readEnvironment(env), readTree(overrides, 'override')]
   const readings = new Map(sources.flatMap((source) => source.readings).map((reading) => [reading.key, reading]))
   const { raw, problems } = check(readings)

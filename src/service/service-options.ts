@@ -1,0 +1,106 @@
+import { propertyOf } from '../errors-read.ts'
+import { describe } from '../errors.ts'
+import {
+  aText,
+  aTable,
+  expecting,
+  nearestName,
+  type OptionCheck,
+  type OptionChecks,
+  problemOf,
+  placed,
+  readOptions,
+} from '../options.ts'
+import { readDuration } from '../time/duration.ts'
+import { serviceInvalid } from './invalid.ts'
+import { type ServiceOptions } from './service.ts'
+
+export const aDuration: OptionCheck = (value) => {
+  const reading = readDuration(value)
+  return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
+}
+
+function withMethods(what: string, methods: readonly string[]): OptionCheck {
+  return (value) => {
+    const lacking = methods.filter((method) => typeof propertyOf(value, method) !== 'function')
+    return lacking.length === 0 ? undefined : `is ${describe(value)}; expected ${what}; it has no ${lacking.join(', ')}`
+  }
+}
+
+/** What every service takes. */
+export const SERVICE_CHECKS: OptionChecks<ServiceOptions> = {
+  name: aText,
+  log: withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error']),
+  clock: withMethods('a clock', ['now', 'monotonic', 'sleep']),
+  observer: aTable,
+  taskGrace: aDuration,
+  stopTimeout: aDuration,
+}
+
+/**
+ * Checks the options of a class that takes no others.
+ *
+ * @param parts problems of what is given besides the options
+ * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
+ */
+export function assertOptions<T extends object>(
+  service: string,
+  given: T,
+  checks: OptionChecks<T>,
+  parts: readonly string[] = [],
+): void {
+  const { problems } = readOptions<T>(given, checks, "{ name: 'cache' }")
+  fail(service, [...parts, ...problems])
+}
+
+/**
+ * Checks the options of a class that may have more of its own, and hands all of them to this one. Of the others only those are wrong that
+ * differ from one of these in nothing but case and `_`.
+ *
+ * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
+ */
+export function assertKnownOptions<T extends object>(
+  service: string,
+  given: T,
+  checks: OptionChecks<T>,
+  parts: readonly string[] = [],
+): void {
+  const { problems } = readOptions<T>(given, checks, "{ name: 'cache' }")
+  const known = Object.keys(checks)
+  fail(service, [...parts, ...problems.filter((problem) => !isUnknown(problem) || isSpelling(problem, known))])
+}
+
+const UNKNOWN = /^unknown option "([^"]*)"/
+
+function isUnknown(problem: string): boolean {
+  return UNKNOWN.test(problem)
+}
+
+function isSpelling(problem: string, known: readonly string[]): boolean {
+  const name = UNKNOWN.exec(problem)?.[1] ?? ''
+  const plain = (text: string): string => text.replaceAll(/[_-]/g, '').toLowerCase()
+  const nearest = nearestName(name, known)
+  return nearest !== undefined && plain(nearest) === plain(name)
+}
+
+function fail(service: string, problems: readonly string[]): void {
+  if (problems.length > 0) throw serviceInvalid(service, problems)
+}
+
+/** What is wrong with the services that a parent is made of. */
+export function childProblems(name: string, children: unknown, isService: (child: unknown) => boolean): string[] {
+  const check: OptionCheck = (value) => {
+    if (!Array.isArray(value)) return `is ${describe(value)}; expected a list of services`
+    const items: readonly unknown[] = value
+    const index = items.findIndex((item) => !isService(item))
+    return index < 0 ? undefined : `[${index}] is ${describe(items[index])}; expected a service`
+  }
+  const problem = problemOf(check, children)
+  return problem === undefined ? [] : [placed(name, problem)]
+}
+
+/** From 0 on. */
+export const aCountOrInfinity = expecting(
+  'a whole number from 0 on, or Infinity',
+  (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0),
+)
