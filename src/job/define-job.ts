@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
 import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
+import { orGathered } from './gathering.ts'
 import { readJob } from './policy.ts'
 import { type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
 
@@ -28,6 +29,19 @@ export function defineJob<
   const S extends SinkMap = Record<never, never>,
   const W extends WindowsSpec | undefined = undefined,
   Out = unknown,
+>(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
+  return orGathered(
+    () => definitionOf(spec, handler),
+    () => definitionOf({ id: 'wrong' }, () => {}),
+  )
+}
+
+function definitionOf<
+  R extends ResourceMap,
+  C extends z.ZodType,
+  S extends SinkMap,
+  W extends WindowsSpec | undefined,
+  Out,
 >(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
   if (typeof spec !== 'object' || spec === null) {
     throw new PikoError('JOB_INVALID', `a job's spec is ${describe(spec)}; expected an object such as { id: 'hello' }`)

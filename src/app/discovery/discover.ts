@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { glob } from 'tinyglobby'
 import { messageOf } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
+import { faultsDuring } from '../../job/gathering.ts'
 import { Faults } from '../../job/faults.ts'
 import { type JobModule } from '../../job/job-source.ts'
 import { JobRegistry } from '../../job/registry.ts'
@@ -30,16 +31,31 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
   const modules: JobModule[] = []
   const faults = new Faults()
   for (const file of files) {
+    const name = relative(cwd, file).replaceAll(sep, '/')
     try {
-      modules.push(await load(file, relative(cwd, file).replaceAll(sep, '/')))
+      modules.push(await load(file, name))
     } catch (thrown) {
-      faults.add(thrown)
+      for (const fault of await allFaults(file, name, thrown)) faults.add(fault)
     }
   }
   if (faults.errors.length > 0) faults.gather(() => assertJobs(modules), undefined)
   faults.throwIfAny()
   return modules
 }
+
+/**
+ * Everything that is wrong with the jobs of a file whose import ended at the first of them. The file is executed once more for that: it
+ * can't be gone on with, and the app does not start.
+ */
+async function allFaults(path: string, file: string, thrown: unknown): Promise<unknown[]> {
+  if (!isPikoError(thrown) || thrown.code === 'JOB_LOAD_FAILED') return [thrown]
+  const again = `${pathToFileURL(path).href}?faults=${++executions}`
+  const faults = await faultsDuring(() => import(again))
+  const named = faults.map((fault) => inFile(file, fault))
+  return named.length > 1 ? named : [thrown]
+}
+
+let executions = 0
 
 /** What is wrong with the decorated jobs of the files that could be imported; what is missing among them, the others may have. */
 function assertJobs(modules: readonly JobModule[]): void {
@@ -82,13 +98,16 @@ async function load(path: string, file: string): Promise<JobModule> {
     return { kind: 'piko.module', file, exports: (await import(pathToFileURL(path).href)) as object }
   } catch (thrown) {
     const cause = toError(thrown)
-    if (isPikoError(cause))
-      throw new PikoError(cause.code, `${file}: ${messageOf(cause)}`, { cause, details: { ...cause.details, file } })
+    if (isPikoError(cause)) throw inFile(file, cause)
     throw new PikoError('JOB_LOAD_FAILED', `${file} can't be imported: ${messageOf(cause)}${hint(file, cause)}`, {
       cause,
       details: { file },
     })
   }
+}
+
+function inFile(file: string, cause: PikoError): PikoError {
+  return new PikoError(cause.code, `${file}: ${messageOf(cause)}`, { cause, details: { ...cause.details, file } })
 }
 
 // What Node says about an `@`: compilers leave decorators in when their target is ESNext.

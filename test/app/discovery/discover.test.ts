@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { discoverJobs } from '../../../src/app/discovery/discover.ts'
 import { jobGlobs } from '../../../src/app/discovery/job-globs.ts'
+import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
 import { loadSettings } from '../../../src/settings/load.ts'
 import { SOURCE_FLAGS } from '../../support/source-process.ts'
@@ -218,6 +219,30 @@ describe('discoverJobs', () => {
       expect.stringMatching(/^ {2}jobs\/b\.js: job "two words": its id must be/),
       expect.stringMatching(/^ {2}Orders\.load: job "load": overlap is "queue"/),
     ])
+  })
+
+  it.each(['js', 'ts'])('names all wrong jobs of one file, each time that it is asked for: %s', async (ending) => {
+    await write({
+      'package.json': '{ "type": "module" }',
+      [`jobs/many.${ending}`]: `import { defineJob } from 'piko'
+        export const one = defineJob({ id: 'two words' }, async () => {})
+        export const fine = defineJob({ id: 'fine' }, async () => {})
+        const all = [{ id: 'late', every: '0s' }, { id: 'busy', retry: { limit: -1 } }]
+        export const others = all.map((spec) => defineJob(spec, async () => {}))
+        if (others.some(({ id }) => id === 'fine')) throw new Error('follows')`,
+    })
+    for (let time = 0; time < 2; time++) {
+      const error = await rejected(discoverJobs(['jobs/*'], project))
+      expect(error.code).toBe('JOB_INVALID')
+      expect(error.message.split('\n').slice(0, 4)).toEqual([
+        '3 errors in the definitions of jobs:',
+        expect.stringMatching(new RegExp(`^ {2}jobs/many.${ending}: job "two words": its id must be`)),
+        expect.stringMatching(new RegExp(`^ {2}jobs/many.${ending}: job "late"`)),
+        expect.stringMatching(new RegExp(`^ {2}jobs/many.${ending}: job "busy"`)),
+      ])
+    }
+    // Faults are gathered for a file that has failed, and at no other time.
+    expect(() => defineJob({ id: 'two words' }, async () => {})).toThrow('its id must be')
   })
 
   it('keeps code and message of a spec that is wrong, and names the file', async () => {
