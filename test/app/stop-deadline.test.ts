@@ -36,7 +36,7 @@ describeEachStore((store) => {
     it('gives all of their runs back, however many, and says so in one event', async () => {
       const count = 1_000
       const app = await startApp(store.options, defineJob({ id: 'stubborn' }, never), {
-        settings: { piko: { shutdown_timeout: '5s', lease: '30s', concurrency: count } },
+        settings: { piko: { shutdown_timeout: '10s', lease: '30s', concurrency: count } },
       })
       const drained = recordEvents(app, 'node.drained')
       await app.enqueueMany(

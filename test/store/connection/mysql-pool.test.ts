@@ -175,7 +175,7 @@ describe('connections to MySQL', () => {
   })
 
   it('that were idle are asked whether they are still there', async () => {
-    const { proxy, database } = await openProxied({ connectTimeoutMs: 200 })
+    const { proxy, database } = await openProxied({ connectTimeoutMs: 2_000 })
     await sleep(1_100)
     proxy.swallowRequests()
     const answer = database.sql.query('SELECT 1 AS one')
