@@ -200,8 +200,8 @@ describeEachStore((store) => {
       const backfill = await app.backfills.create('daily', range)
       await backfill.wait()
       await rejected(app.backfills.create('daily', { ...range, config: { since: new Date() } }))
-      const states = await database.db.selectFrom('piko_window').select('state').where('job_id', '=', 'daily').execute()
-      expect(states).toEqual([{ state: 'succeeded' }, { state: 'succeeded' }])
+      const windows = await app.windows.list('daily', { to: range.to })
+      expect(windows).toMatchObject([{ state: 'succeeded' }, { state: 'succeeded' }])
     })
   })
 
