@@ -13,7 +13,6 @@ import {
 } from '../options.ts'
 import { readDuration } from '../time/duration.ts'
 import { serviceInvalid } from './invalid.ts'
-import { type ServiceOptions } from './service.ts'
 
 export const aDuration: OptionCheck = (value) => {
   const reading = readDuration(value)
@@ -27,15 +26,15 @@ function withMethods(what: string, methods: readonly string[]): OptionCheck {
   }
 }
 
-/** What every service takes. */
-export const SERVICE_CHECKS: OptionChecks<ServiceOptions> = {
+/** What every service takes: the checks of `ServiceOptions`, which their users hold them to. */
+export const SERVICE_CHECKS = {
   name: aText,
   log: withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error']),
   clock: withMethods('a clock', ['now', 'monotonic', 'sleep']),
   observer: aTable,
   taskGrace: aDuration,
   stopTimeout: aDuration,
-}
+} satisfies Record<string, OptionCheck>
 
 /**
  * Checks the options of a class that takes no others.
