@@ -26,15 +26,15 @@ const NO_DECISION: [string, () => unknown, RegExp][] = [
   ['throws', boom, /threw TypeError: no such field; /],
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- as users may
   ['throws undefined', () => { throw undefined }, /threw undefined; /], // prettier-ignore
-  ['resolves', () => Promise.resolve(true), /returned a promise; expected true or false at once/],
-  ['rejects', () => Promise.reject(BOOM), /returned a promise; expected true or false at once/],
+  ['resolves', () => Promise.resolve(true), /returned a promise; expected true or false immediately/],
+  ['rejects', () => Promise.reject(BOOM), /returned a promise; expected true or false immediately/],
   ['says nothing', () => undefined, /returned undefined; expected true or false;/],
   ['says a text', () => 'no', /returned "no"; expected true or false;/],
 ]
 
 const NO_KEY: [string, () => unknown, RegExp][] = [
   ['throws', boom, /threw TypeError: no such field; /],
-  ['resolves', () => Promise.resolve('a'), /returned a promise; expected a text of 1 to 128 characters .* at once/],
+  ['resolves', () => Promise.resolve('a'), /returned a promise; expected a text of 1 to 128 characters .* immediately/],
   ['rejects', () => Promise.reject(BOOM), /returned a promise; /],
   ['says a number', () => 7, /returned 7; expected a text of 1 to 128 characters/],
   ['says null', () => null, /returned null; expected a text/],
