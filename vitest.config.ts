@@ -34,8 +34,8 @@ export default defineConfig({
     exclude: ['test/fixtures/**', 'test/cluster/**'],
     globalSetup: ['test/support/mysql-global-setup.ts'],
     pool: 'forks',
-    // One more than the two processors of the smallest machine: many tests wait for leases and processes.
-    maxWorkers: 3,
+    // Two more than the processors of the smallest machine: many tests wait for leases and processes.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // Only a hang fails a test: on a machine with other work each takes many times as long as alone.
     testTimeout: 600_000,

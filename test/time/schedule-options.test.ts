@@ -145,7 +145,10 @@ describe('an option of a schedule that makes no sense', () => {
     [{ exclude: { dates: ['2026-02-30'] } }, 'exclude is "2026-02-30"; expected a date of the calendar'],
     [{ exclude: { weekdays: ['Saturday'] } }, 'exclude is "Saturday"; expected one of sun, mon, tue'],
     [{ exclude: { weekday: ['sat'] } }, 'exclude is "weekday"; expected one of dates, weekdays and when'],
-    [{ exclude: { weekdays: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] } }, 'expected at least one day of the week'],
+    [
+      { exclude: { weekdays: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] } },
+      'expected at least one day of the week',
+    ],
     [{ exclude: { when: '(function)' } }, 'exclude is "(function)"; expected a function (instant, local) => boolean'],
   ])('is refused: %j', (options, message) => {
     const error = thrown(() => Schedule.of({ ...daily, ...options }, 'sync'))
