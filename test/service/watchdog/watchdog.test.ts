@@ -29,7 +29,8 @@ describe.each([
     const reports = await blocked('js', loader)
     expect(reports).toHaveLength(1)
     const [{ blockedMs = 0, culprit } = {}] = reports
-    expect(blockedMs).toBeGreaterThan(900)
+    // A busy machine lets the thread look late, and it counts from there.
+    expect(blockedMs).toBeGreaterThan(500)
     expect(blockedMs).toBeLessThan(25_000)
     expect(culprit).toMatchObject({ functionName: 'parseHugeFile', file: fixture })
     expect(source[(culprit?.line ?? 0) - 1]).toContain('while (performance.now() < untilMs)')
