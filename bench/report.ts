@@ -90,14 +90,13 @@ function newest(lines: readonly Line[]): Line[] {
 }
 
 function machines(lines: readonly Line[], shown: string): string {
-  const seen = new Set(
-    lines.map(({ machine, versions }) => {
-      const { cpus, cpu, memoryGb, platform } = machine
-      return `${String(cpus)} CPUs (${String(cpu)}), ${String(memoryGb)} GB of memory, ${String(platform)}, Node ${versions['node']}`
-    }),
-  )
-  const earlier = shown.match(/\d{4}-\d\d-\d\d/g) ?? []
-  const days = [...earlier, ...lines.map(({ at }) => at.slice(0, 10))].toSorted()
+  const [earlier = ''] = shown.split('. Measured ')
+  const texts = lines.map(({ machine, versions }) => {
+    const { cpus, cpu, memoryGb, platform } = machine
+    return `${String(cpus)} CPUs (${String(cpu)}), ${String(memoryGb)} GB of memory, ${String(platform)}, Node ${versions['node']}`
+  })
+  const seen = new Set([...earlier.split('; ').filter((text) => text.includes('CPUs')), ...texts])
+  const days = [...(shown.match(/\d{4}-\d\d-\d\d/g) ?? []), ...lines.map(({ at }) => at.slice(0, 10))].toSorted()
   return lines.length === 0 ? shown : `${[...seen].join('; ')}. Measured ${days[0]} to ${days.at(-1)}.`
 }
 
