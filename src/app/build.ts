@@ -80,7 +80,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // A request after this must not be taken for done. A caller of `stop()` gets the result of this stop.
+      // A request after this must not look done. A caller of `stop()` gets the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })

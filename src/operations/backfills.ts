@@ -35,7 +35,7 @@ export interface Backfill {
   wait(options?: BackfillWait): Promise<BackfillStatus>
 }
 
-/** Of the time of waiting for the end, counting takes one part of so many. */
+/** Counting takes one part in this many of the time spent waiting for the end. */
 const COUNTING = 20
 const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767

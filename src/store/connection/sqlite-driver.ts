@@ -32,7 +32,7 @@ const CACHED_STATEMENTS = 200
  */
 const BUSY_TIMEOUT_MS = 1_000
 
-/** A transaction that took so long may have written much: its commit leaves the checkpoint to a thread. */
+/** A transaction at least this long may have written much: its commit leaves the checkpoint to a thread. */
 const LONG_MS = 100
 /** Pages of the log after which a commit makes a checkpoint; SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000

@@ -47,8 +47,11 @@ export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): Compi
   const columns = new Map<string, readonly Cell[]>()
   for (const name of COLUMNS) {
     const usual = DEFAULTS[name] ?? null
-    const cells = rows.map((row) => row[name])
-    if (cells.some((cell) => cell !== usual)) columns.set(name, cells)
+    if (rows.some((row) => row[name] !== usual))
+      columns.set(
+        name,
+        rows.map((row) => row[name]),
+      )
   }
   if (rows.some(({ claim }) => claim)) {
     for (const name of FIRST_CLAIM_COLUMNS)

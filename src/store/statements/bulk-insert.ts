@@ -40,9 +40,12 @@ export function bulkInsert(dialect: Dialect, table: string, columns: Columns, en
   const textOf = (cell: Cell): string => {
     const text = literalOf(cell)
     if (text !== undefined) return text
-    if (cell !== NOW) values.push(cell)
-    else values.push(...now.values)
-    return cell === NOW ? now.text : '?'
+    if (cell === NOW) {
+      values.push(...now.values)
+      return now.text
+    }
+    values.push(cell)
+    return '?'
   }
   const shared = new Map<string, string>()
   const differing = new Map<string, readonly Cell[]>()
