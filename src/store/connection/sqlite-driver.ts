@@ -32,8 +32,9 @@ const CACHED_STATEMENTS = 200
  */
 const BUSY_TIMEOUT_MS = 1_000
 
-/** A transaction at least this long may have written much: its commit leaves the checkpoint to a thread. */
-const LONG_MS = 100
+/** The commit of a transaction that changed this many rows, or took this long, leaves the checkpoint to a thread. */
+const LARGE_ROWS = 20_000
+const LONG_MS = 500
 /** Pages of the log after which a commit makes a checkpoint; SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
 
@@ -100,8 +101,7 @@ class ImmediateDriver extends SqliteDriver {
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
     const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
-    const isLong = performance.now() - this.#begunAt >= LONG_MS
-    await (isLong && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
+    await (this.#isLarge && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
     this.#end()
   }
 
@@ -121,8 +121,15 @@ class ImmediateDriver extends SqliteDriver {
     }
   }
 
+  /** A thread costs more than the checkpoint of a small transaction. A busy machine makes small ones long, but rarely this long. */
+  get #isLarge(): boolean {
+    return (this.#connection?.changed ?? 0) >= LARGE_ROWS || performance.now() - this.#begunAt >= LONG_MS
+  }
+
   #setOwn(isOwn: boolean): void {
-    if (this.#connection) this.#connection.hasTurn = isOwn
+    if (!this.#connection) return
+    this.#connection.hasTurn = isOwn
+    this.#connection.changed = 0
   }
 
   #end(): void {
@@ -138,6 +145,8 @@ class ImmediateDriver extends SqliteDriver {
 class TurnConnection implements DatabaseConnection {
   /** A transaction is open on this connection. */
   hasTurn = false
+  /** Rows that the open transaction has changed. */
+  changed = 0
   readonly #connection: DatabaseConnection
   readonly #path: string
   readonly #turn: SqliteTurn
@@ -161,7 +170,9 @@ class TurnConnection implements DatabaseConnection {
 
   async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     try {
-      return await this.#connection.executeQuery<R>(query)
+      const result = await this.#connection.executeQuery<R>(query)
+      if (result.numAffectedRows) this.changed += Number(result.numAffectedRows)
+      return result
     } catch (error) {
       throw readOnlyError(this.#path, error) ?? error
     }

@@ -31,15 +31,21 @@ const automatic = (run: (text: string) => Promise<unknown[]>): Promise<void> =>
     timeout: PATIENCE_MS,
   })
 
-/** A transaction that lasts longer than those of the engine. */
-const longWrite = (db: Kysely<unknown>): Promise<void> =>
+/** Changes ten times as many rows as a batch of the engine. */
+const largeWrite = (db: Kysely<unknown>): Promise<void> => writeRows(db, 20_000)
+
+const writeRows = (db: Kysely<unknown>, rows: number): Promise<void> =>
   db.transaction().execute(async (trx) => {
-    const began = performance.now()
     await trx.executeQuery(FILL)
-    while (performance.now() - began < 110) await trx.executeQuery(CompiledQuery.raw('SELECT 1'))
+    await trx.executeQuery(
+      CompiledQuery.raw(
+        'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO big SELECT i FROM n',
+        [rows],
+      ),
+    )
   })
 
-it('leaves the checkpoint of a long transaction to a thread, and those of later commits to them again', async () => {
+it('leaves the checkpoint of a large transaction to a thread, and those of later commits to them again', async () => {
   const asked: PromiseWithResolvers<void>[] = []
   const { db, run } = open(() => {
     const gate = Promise.withResolvers<void>()
@@ -47,11 +53,11 @@ it('leaves the checkpoint of a long transaction to a thread, and those of later 
     return gate.promise
   })
   await run('CREATE TABLE big (data BLOB)')
-  await longWrite(db)
+  await largeWrite(db)
   expect(bytes()).toBeLessThan(MB)
   await run('INSERT INTO big VALUES (1)')
-  await longWrite(db)
-  await longWrite(db)
+  await largeWrite(db)
+  await largeWrite(db)
   expect({ bytes: bytes() < MB, asked: asked.length }).toEqual({ bytes: true, asked: 1 })
   asked[0]?.resolve()
   // What was written meanwhile needs one more.
@@ -63,10 +69,19 @@ it('leaves the checkpoint of a long transaction to a thread, and those of later 
   await db.destroy()
 })
 
+it('starts no thread for a transaction of few rows', async () => {
+  let asked = 0
+  const { db, run } = open(async () => void asked++)
+  await run('CREATE TABLE big (data BLOB)')
+  await writeRows(db, 2_000)
+  await db.destroy()
+  expect(asked).toBe(0)
+})
+
 it('goes on by itself when the thread fails', async () => {
   const { db, run } = open(() => Promise.reject(new Error('no thread')))
   await run('CREATE TABLE big (data BLOB)')
-  await longWrite(db)
+  await largeWrite(db)
   await automatic(run)
   await run('INSERT INTO big VALUES (1)')
   expect(bytes()).toBeGreaterThan(WRITTEN)
@@ -78,10 +93,10 @@ it('has copied the log by the time that the database is closed, and makes no fil
   const other = open()
   await first.run('CREATE TABLE big (data BLOB)')
   await other.run('SELECT 1')
-  await longWrite(first.db)
+  await largeWrite(first.db)
   await first.db.destroy()
   expect(bytes()).toBeGreaterThan(WRITTEN)
-  await longWrite(other.db)
+  await largeWrite(other.db)
   rmSync(path)
   await other.db.destroy()
   expect(() => bytes()).toThrow('ENOENT')
@@ -90,7 +105,7 @@ it('has copied the log by the time that the database is closed, and makes no fil
 it('leaves a database in memory alone', async () => {
   const database = await openDatabase({ sqlitePath: ':memory:' })
   await database.sql.exec('CREATE TABLE big (data BLOB)')
-  await longWrite(database.db as unknown as Kysely<unknown>)
-  expect(await database.sql.query('SELECT count(*) AS n FROM big')).toEqual([{ n: 1 }])
+  await largeWrite(database.db as unknown as Kysely<unknown>)
+  expect(await database.sql.query('SELECT count(*) AS n FROM big')).toEqual([{ n: 20_001 }])
   await database.close()
 })
