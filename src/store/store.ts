@@ -21,6 +21,7 @@ import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
 import { RunLogStore } from './history/run-log-store.ts'
 import { RunStore } from './runs/run-store.ts'
+import { StepStore } from './steps/step-store.ts'
 import { WindowStore } from './windows/window-store.ts'
 import { type NewRun } from './runs/new-run.ts'
 
@@ -41,6 +42,7 @@ export interface Store {
   readonly replays: ReplayStore
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
+  readonly steps: StepStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   /** See `commitRun`. */
@@ -75,6 +77,7 @@ export function storeOn(database: Database): Store {
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),
+    steps: new StepStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),

@@ -199,6 +199,26 @@ export interface RunLogTable {
   fields: JsonText
 }
 
+/** What a part of a handler returned, or how long it has been waited for. */
+export interface StepTable {
+  run_id: number
+  /** As `exactKey` stores it. */
+  name: string
+  /** The fence of the claim that stored it, and its place among the steps that this claim stored: together the order of all steps. */
+  fence: number
+  seq: number
+  attempt: number
+  result: JsonText
+  /** How long its function took, with all tries. */
+  ms: number
+  /** Calls of its function; of `ctx.until` over all attempts. */
+  tries: number
+  /** The first look of a `ctx.until` that was not ready then. */
+  waiting_since: NullableInstant
+  /** Null while `ctx.until` waits: nothing is remembered yet. */
+  finished_at: NullableInstant
+}
+
 /** The last run that was requested with a key. */
 export interface IdempotencyTable {
   job_id: string
@@ -230,6 +250,7 @@ export interface Tables {
   piko_node: NodeTable
   piko_lock: LockTable
   piko_run_log: RunLogTable
+  piko_step: StepTable
   piko_rate: RateTable
   piko_idempotency: IdempotencyTable
 }

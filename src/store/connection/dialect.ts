@@ -31,6 +31,8 @@ export interface Dialect {
   /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; empty on SQLite, where a write transaction is alone anyway. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
+  /** ` LOCK IN SHARE MODE` on MySQL: nobody changes the row before the transaction has ended. Empty on SQLite. */
+  readonly forShare: RawBuilder<unknown>
   /**
    * `id IN (…)` for many whole numbers: as text on MySQL, whose driver would look through it for each placeholder; as one JSON parameter
    * on SQLite, where the statement then stays prepared whatever the count. Neighbours are `id BETWEEN … AND …`, which spares the
@@ -84,6 +86,7 @@ export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: Da
     skipsLocked,
     forUpdateSkipLocked: skipsLocked ? sql` FOR UPDATE SKIP LOCKED` : sql` FOR UPDATE`,
     forUpdate: sql` FOR UPDATE`,
+    forShare: sql` LOCK IN SHARE MODE`,
     isAmong: (ids) => isBetween(ids) ?? sql<SqlBool>`id IN (${sql.raw(whole(ids).join(','))})`,
     byPrimaryKey: sql``,
     forceIndex: (name) => sql` FORCE INDEX (${sql.raw(name)})`,
@@ -117,6 +120,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
     skipsLocked: true,
     forUpdateSkipLocked: sql``,
     forUpdate: sql``,
+    forShare: sql``,
     isAmong: (ids) =>
       isBetween(ids) ?? sql<SqlBool>`id IN (SELECT value FROM json_each(${JSON.stringify(whole(ids))}))`,
     byPrimaryKey: sql` NOT INDEXED`,

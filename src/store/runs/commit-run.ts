@@ -1,12 +1,12 @@
 import { isPikoError, PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
-import { systemClock } from '../../clock.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Database } from '../connection/database.ts'
 import { fenceOf } from './fence.ts'
 import { toJson } from '../../json/json.ts'
 import { sqlExecutor } from '../statements/sql-executor.ts'
 import { storableOutput } from '../../json/storable.ts'
+import { untilAnswered } from '../statements/until-answered.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
@@ -56,25 +56,10 @@ export async function commitRun<T>(
   } catch (error) {
     // Everything was written and the commit sent: only the database knows whether it arrived.
     if (!done) throw error
-    const committed = await isCommitted(database, claim, giveUp)
+    const committed = await untilAnswered(() => isSucceeded(database, claim), giveUp)
     if (committed) return done.value
     throw committed === false && isPikoError(error, 'COMMIT_UNKNOWN') ? error.cause : error
   }
-}
-
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 2_000
-
-/** Undefined if the process could not wait any longer. */
-async function isCommitted(database: Database, claim: Claim, giveUp: AbortSignal): Promise<boolean | undefined> {
-  for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
-    try {
-      return await isSucceeded(database, claim)
-    } catch {
-      await systemClock.sleep(pauseMs, giveUp)
-    }
-  }
-  return undefined
 }
 
 /** Waits on the row's lock for a commit that is running on a lost connection. */

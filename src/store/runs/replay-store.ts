@@ -6,6 +6,7 @@ import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
+import { countFrom, forgetFrom, forgetWaiting } from '../steps/forget-steps.ts'
 import { type Tables } from '../tables.ts'
 
 /** Selects the ended runs to queue again. */
@@ -21,6 +22,8 @@ export interface ReplayFilter {
 export interface ReplayResult {
   /** Runs that are queued again. */
   readonly count: number
+  /** With `from`: steps that these runs no longer remember. */
+  readonly forgotten?: number
   /** Runs left as they are because a later run has taken over their window. */
   readonly superseded: number
 }
@@ -42,45 +45,63 @@ export class ReplayStore {
   }
 
   /** Works in small transactions by primary key; a repeated call continues after an interruption. */
-  async replay(filter: ReplayFilter, onRefused = throwRefusal): Promise<ReplayResult> {
+  async replay(filter: ReplayFilter, onRefused = throwRefusal, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
+    let forgotten = 0
     for await (const ids of this.#batches(filter)) {
       const batch = await eachApart(ids, (some) =>
-        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter))),
+        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter), from)),
       )
       for (const part of batch.done) {
         count += part.count
         superseded += part.superseded
+        forgotten += part.forgotten ?? 0
       }
       batch.refused.forEach(onRefused)
     }
-    return { count, superseded }
+    return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
   /** What `replay` would do now. */
-  async preview(filter: ReplayFilter): Promise<ReplayResult> {
+  async preview(filter: ReplayFilter, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
+    let forgotten = 0
     for await (const range of idRanges(this.#database, filter.ids)) {
       const row = await this.#matching(filter, range)
         .select((eb) => eb.fn.countAll<number>().as('count'))
         .executeTakeFirstOrThrow()
-      const stale = await this.#matching(filter, range)
+      const stale = await this.#superseded(filter, range)
         .select((eb) => eb.fn.countAll<number>().as('count'))
-        .where('window_start', 'is not', null)
-        .where((eb) =>
-          eb.not(
-            eb.exists(
-              eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
-            ),
-          ),
-        )
         .executeTakeFirstOrThrow()
       count += Number(row.count) - Number(stale.count)
       superseded += Number(stale.count)
+      if (from !== undefined) forgotten += await this.#stepsFrom(filter, range, from)
     }
-    return { count, superseded }
+    return { count, superseded, ...(from !== undefined && { forgotten }) }
+  }
+
+  /** Runs whose windows later runs have taken over. */
+  #superseded(filter: ReplayFilter, range: IdRange) {
+    return this.#matching(filter, range)
+      .where('window_start', 'is not', null)
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb.selectFrom('piko_window').select('piko_window.id').whereRef('piko_window.run_id', '=', 'piko_run.id'),
+          ),
+        ),
+      )
+  }
+
+  async #stepsFrom(filter: ReplayFilter, range: IdRange, name: string): Promise<number> {
+    const superseded = this.#superseded(filter, range).select('piko_run.id')
+    const row = await countFrom(this.#database.db, name)
+      .where('step.run_id', 'in', this.#matching(filter, range).select('piko_run.id'))
+      .where('step.run_id', 'not in', superseded)
+      .executeTakeFirstOrThrow()
+    return Number(row.count)
   }
 
   async *#batches(filter: ReplayFilter): AsyncGenerator<number[]> {
@@ -107,6 +128,7 @@ export class ReplayStore {
     trx: Transaction<Tables>,
     ids: readonly number[],
     states: readonly ('failed' | 'cancelled')[],
+    from: string | undefined,
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
     // Uses only the primary key: an index on the state would lock rows of others, and in another order.
@@ -138,6 +160,8 @@ export class ReplayStore {
       })
       .where('id', 'in', replayed)
       .execute()
+    const forgotten = from === undefined ? 0 : await forgetFrom(trx, replayed, from)
+    await forgetWaiting(trx, replayed)
     if (owned.size > 0) {
       await trx
         .updateTable('piko_window')
@@ -150,7 +174,7 @@ export class ReplayStore {
         .execute()
       await reopenBackfills(trx, dialect, new Set([...owned.values()].flatMap(({ backfill_id: id }) => id ?? [])))
     }
-    return { count: replayed.length, superseded: rows.length - replayed.length }
+    return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
   }
 
   /** Windows by run, for the runs that still own theirs. */

@@ -9,6 +9,11 @@ export function exactKey(key: string): string {
   return key.endsWith(' ') || key.endsWith(MARK) ? key + MARK : key
 }
 
+/** The key that is stored like this. */
+export function keyOf(stored: string): string {
+  return stored.endsWith(MARK) ? stored.slice(0, -MARK.length) : stored
+}
+
 const VISIBLE_ASCII = /^[!-~]+$/
 
 /** The id of a job to search for. Ids have only ASCII characters; MySQL ignores a trailing blank and fails on other characters. */

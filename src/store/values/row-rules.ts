@@ -113,6 +113,18 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_node: { key: ['id'], columns: { started_at: INSTANT, heartbeat_at: INSTANT, expires_at: INSTANT } },
   piko_lock: { key: ['name'], columns: { expires_at: INSTANT } },
   piko_run_log: { key: ['id'], columns: { logged_at: INSTANT, level: word(RUN_LOG_LEVELS) } },
+  piko_step: {
+    key: ['run_id', 'name'],
+    columns: {
+      seq: count(MAX_INT),
+      attempt: count(MAX_INT),
+      ms: count(Number.MAX_SAFE_INTEGER),
+      tries: count(MAX_INT),
+      result: JSON_TEXT,
+      waiting_since: MAYBE_INSTANT,
+      finished_at: MAYBE_INSTANT,
+    },
+  },
   piko_idempotency: { key: ['job_id', 'idempotency_key'], columns: { created_at: INSTANT } },
   piko_rate: { key: ['job_id', 'rate_key'], columns: { expires_at: INSTANT, starts: JSON_TEXT } },
 }

@@ -1,0 +1,20 @@
+import { systemClock } from '../../clock.ts'
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+
+/**
+ * Asks the database again and again, until it answers.
+ *
+ * @param giveUp aborts when the process can't wait any longer; the result is undefined then
+ */
+export async function untilAnswered<T>(ask: () => Promise<T>, giveUp: AbortSignal): Promise<T | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {
+    try {
+      return await ask()
+    } catch {
+      await systemClock.sleep(pauseMs, giveUp)
+    }
+  }
+  return undefined
+}

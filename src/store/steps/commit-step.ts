@@ -1,0 +1,104 @@
+import { sql } from 'kysely'
+import { isPikoError, PikoError } from '../../errors.ts'
+import { type SqlExecutor } from '../../sql/sql.ts'
+import { type Database } from '../connection/database.ts'
+import { type CommitRules } from '../runs/commit-run.ts'
+import { sqlExecutor } from '../statements/sql-executor.ts'
+import { untilAnswered } from '../statements/until-answered.ts'
+import { exactKey } from '../values/exact-key.ts'
+import { heldRun, type NewStep, STEP_COLUMNS, type StepOwner, stepValues } from './new-step.ts'
+
+/** What the function of a step did: `step` is stored with its writes. */
+export interface StepDone<T> {
+  readonly value: T
+  readonly step: NewStep
+}
+
+export interface StepCommit<T> extends StepOwner, CommitRules {
+  readonly name: string
+  /** This attempt knows a row of the step, and does not use it. */
+  readonly replaces: boolean
+  readonly fn: (trx: SqlExecutor) => Promise<StepDone<T>>
+}
+
+/** Another claim has stored the step since this attempt read the steps. */
+export const STORED_BY_ANOTHER = Symbol('stored by another')
+
+/**
+ * Stores the user's writes and the step in one transaction. It runs again after a deadlock, a lock timeout, a busy file, or a connection
+ * that broke before the commit was sent: in all of these cases, nothing of it was written.
+ *
+ * Holds the run's row last, as `commitRun` does. On a cluster, another member may hand the run on at the same moment. Then the row of the
+ * step decides, which only one of both can insert.
+ *
+ * A commit whose answer is lost may have arrived: asks the step's row, until the database answers.
+ *
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`: nothing is written then
+ */
+export async function commitStep<T>(database: Database, commit: StepCommit<T>): Promise<T | typeof STORED_BY_ANOTHER> {
+  const { dialect } = database
+  const { claim, name, replaces, fn, isWanted, giveUp } = commit
+  let done: { readonly value: T } | undefined
+  let isTaken = false
+  try {
+    return await database.transaction((trx) =>
+      database.enter(async () => {
+        done = undefined
+        isTaken = false
+        const { value, step } = await fn(sqlExecutor(trx, dialect))
+        isWanted()
+        const { rows } = await heldRun(dialect, commit).execute(trx)
+        if (rows.length === 0) throw stepLeaseLost(commit)
+        if (replaces)
+          await trx
+            .deleteFrom('piko_step')
+            .where('run_id', '=', claim.runId)
+            .where('name', '=', exactKey(name))
+            .execute()
+        const columns = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
+        const row = stepValues(dialect, step, sql.lit(claim.runId))
+        try {
+          await sql`INSERT INTO piko_step (${columns}) VALUES ${row}`.execute(trx)
+        } catch (error) {
+          isTaken = dialect.isDuplicate(error)
+          throw error
+        }
+        done = { value }
+        return value
+      }),
+    )
+  } catch (error) {
+    if (isTaken) return STORED_BY_ANOTHER
+    // Everything was written and the commit sent: only the database knows whether it arrived.
+    if (!done) throw error
+    const committed = await untilAnswered(() => isCommitted(database, commit), giveUp)
+    if (committed) return done.value
+    throw committed === false && isPikoError(error, 'COMMIT_UNKNOWN') ? error.cause : error
+  }
+}
+
+/** Waits on the step's row for a commit that is running on a lost connection. */
+function isCommitted(
+  { transaction, dialect }: Database,
+  { claim, name }: StepOwner & { name: string },
+): Promise<boolean> {
+  return transaction(async (trx) => {
+    const row = await trx
+      .selectFrom('piko_step')
+      .select('fence')
+      .where('run_id', '=', claim.runId)
+      .where('name', '=', exactKey(name))
+      .modifyEnd(dialect.forUpdate)
+      .executeTakeFirst()
+    return row?.fence === claim.fence
+  })
+}
+
+export function stepLeaseLost({ claim, name }: StepOwner & { readonly name: string }): PikoError {
+  const { runId, jobId, fence } = claim
+  return new PikoError(
+    'LEASE_LOST',
+    `run ${runId} of job "${jobId}" is no longer held by the claim with fence ${fence}: its step "${name}" was not stored`,
+    { details: { runId, jobId, fence, step: name } },
+  )
+}
