@@ -20,7 +20,8 @@ export class WorkSignal {
   dueAt(runAts: readonly Date[]): void {
     const { dispatcher, clock } = this.#parts
     dispatcher.expect(runAts)
-    this.#ring(runAts.filter((runAt) => runAt.getTime() <= clock.now()).length)
+    const now = clock.now()
+    this.#ring(runAts.reduce((count, runAt) => (runAt.getTime() <= now ? count + 1 : count), 0))
   }
 
   /** So many runs that were there already can begin now. */

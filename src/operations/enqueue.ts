@@ -3,6 +3,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { Service } from '../service/service.ts'
 import { BrokenRow } from '../store/values/broken-row.ts'
+import { mapInTurns } from '../store/connection/loop-turn.ts'
 import { halved } from '../store/statements/halved.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
 import { storable } from '../json/storable.ts'
@@ -214,22 +215,23 @@ export class Enqueue extends Service {
 
   /** Those for which this node has a free slot are stored as claimed, and begin as soon as they are. */
   async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
-    const placed = runs.map((run) => {
-      const claimedBy = this.#slots?.reserve(run)
-      return claimedBy === undefined ? run : { ...run, claimedBy }
-    })
-    const claimed = placed.flatMap((run, index) =>
-      run.claimedBy === undefined ? [] : { run, index, by: run.claimedBy },
-    )
+    const claimed: { readonly run: NewRun; readonly index: number; readonly by: string }[] = []
     let ids: number[]
     try {
+      const placed = await mapInTurns(runs, (run, index) => {
+        const by = this.#slots?.reserve(run)
+        if (by === undefined) return run
+        claimed.push({ run, index, by })
+        return { ...run, claimedBy: by }
+      })
       ids = await this.#runs.enqueue(placed)
     } catch (error) {
       for (const _ of claimed) this.#slots?.release()
       throw error
     }
     for (const { run, index, by } of claimed) this.#slots?.begin(ids[index] as number, by, run)
-    const queued = placed.filter((run) => run.claimedBy === undefined)
+    const begun = new Set(claimed.map(({ index }) => index))
+    const queued = begun.size === 0 ? runs : runs.filter((_run, index) => !begun.has(index))
     if (queued.length > 0) this.#onEnqueued(queued.map(dueAt))
     return ids
   }
@@ -248,6 +250,8 @@ export class Enqueue extends Service {
   }
 }
 
+const LONG_AGO = new Date(0)
+
 function dueAt(run: NewRun): Date {
-  return run.runAt ?? new Date(0)
+  return run.runAt ?? LONG_AGO
 }

@@ -45,25 +45,26 @@ export interface BatchLimits {
   readonly maxBytes: number
 }
 
-/** Splits rows so that each part is one statement. A single row that exceeds the limit becomes its own part. */
-export function batchesOf<Row>(
-  rows: readonly Row[],
+/**
+ * Splits rows so that each part is one statement. A single row that exceeds the limit becomes its own part. Measures the rows of a part
+ * when it is asked for, so that the sizes of many rows are not all measured in one turn of the event loop.
+ */
+export function* batchesOf<Row>(
+  rows: Iterable<Row>,
   bytesOf: (row: Row) => number,
   { maxRows, maxBytes }: BatchLimits,
-): Row[][] {
-  const batches: Row[][] = []
+): Generator<Row[]> {
   let batch: Row[] = []
   let bytes = 0
   for (const row of rows) {
     const size = bytesOf(row)
     if (batch.length === maxRows || (batch.length > 0 && bytes + size > maxBytes)) {
-      batches.push(batch)
+      yield batch
       batch = []
       bytes = 0
     }
     batch.push(row)
     bytes += size
   }
-  if (batch.length > 0) batches.push(batch)
-  return batches
+  if (batch.length > 0) yield batch
 }

@@ -1,7 +1,8 @@
 import { CompiledQuery } from 'kysely'
 import { type Database } from '../connection/database.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
 import { keysInOrder, makeKeys, MAX_KEYS } from './idempotency-keys.ts'
-import { idsFrom, insertRunsText, LAST_INSERT, type NewRow, statementsOf } from './insert-rows.ts'
+import { idsFrom, insertRunsText, LAST_INSERT, statementsOf } from './insert-rows.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { readNumber, valuesOf } from '../statements/row-values.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
@@ -23,19 +24,18 @@ export async function enqueueIn(
     const { sql, parameters } = compilable.compile()
     return valuesOf(await statement(sql, parameters))
   }
-  if (!requests.some(({ unique }) => unique))
-    return insertIn(
-      database,
-      query,
-      requests.map((run) => newRow(database.dialect, run)),
-    )
+  if (!requests.some(({ unique }) => unique)) return insertIn(database, query, requests)
   const queries = { query, latest: isForeign(trx) ? readCommitted(database) : undefined }
   await holdKeys(database, query, requests)
   const ids: number[] = []
   for (const run of requests) {
+    const insert = async (): Promise<number> => (await insertIn(database, query, [run]))[0] as number
+    if (!run.unique) {
+      ids.push(await insert())
+      continue
+    }
     const row = newRow(database.dialect, run)
-    const insert = async (): Promise<number> => (await insertIn(database, query, [row]))[0] as number
-    ids.push(await (run.unique ? storeUnique(database, queries, run.jobId, run.unique, row, insert) : insert()))
+    ids.push(await storeUnique(database, queries, run.jobId, run.unique, row, insert))
   }
   return ids
 }
@@ -46,7 +46,7 @@ export async function enqueueIn(
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests
   if (dialect.name === 'sqlite' || !first || others.length === 0) return
-  for (const keys of chunksOf(keysInOrder(dialect, requests), MAX_KEYS))
+  for (const keys of chunksOf(await keysInOrder(dialect, requests), MAX_KEYS))
     await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
@@ -59,9 +59,10 @@ function readCommitted({ db, dialect }: Database): RunQuery | undefined {
 /** Literals take up to twice the bytes of their texts. */
 const LITERAL_GROWTH = 2
 
-async function insertIn({ dialect }: Database, query: RunQuery, rows: readonly NewRow[]): Promise<number[]> {
+async function insertIn({ dialect }: Database, query: RunQuery, runs: readonly NewRun[]): Promise<number[]> {
+  const rows = await mapInTurns(runs, (run) => newRow(dialect, run))
   const ids: number[] = []
-  for (const part of statementsOf(dialect, rows, LITERAL_GROWTH)) {
+  for (const part of statementsOf(dialect, rows, (row) => row, LITERAL_GROWTH)) {
     const insert = { compile: () => insertRunsText(dialect, part) }
     if (dialect.name === 'sqlite') {
       const stored = await query(insert)

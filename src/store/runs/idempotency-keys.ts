@@ -1,5 +1,7 @@
 import { type InsertQueryBuilder, type InsertResult, type Kysely, sql } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
+import { mapInTurns } from '../connection/loop-turn.ts'
+import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'
 
@@ -12,8 +14,15 @@ export function storedKey(dialect: Dialect, key: string): string {
 }
 
 /** The stored keys, each once, in the same order for every caller: two calls with the same keys wait for each other and do not deadlock. */
-export function keysInOrder(dialect: Dialect, requests: readonly { unique?: { key: string } | undefined }[]): string[] {
-  return [...new Set(requests.flatMap(({ unique }) => (unique ? [storedKey(dialect, unique.key)] : [])))].sort()
+export async function keysInOrder(
+  dialect: Dialect,
+  requests: readonly { unique?: { key: string } | undefined }[],
+): Promise<string[]> {
+  const keys = new Set<string>()
+  await mapInTurns(requests, ({ unique }) => {
+    if (unique) keys.add(storedKey(dialect, unique.key))
+  })
+  return sortInTurns([...keys])
 }
 
 /**

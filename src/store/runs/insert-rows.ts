@@ -76,18 +76,15 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   const isClaimed = (index: number): boolean => rows[index]?.claim !== undefined
   // Claimed runs have additional columns, which the others do not need.
   const groups = [indices.filter(isClaimed), indices.filter((index) => !isClaimed(index))]
+  const rowAt = (index: number): NewRow => rows[index] as NewRow
   for (const group of groups) {
-    let from = 0
-    for (const part of statementsOf(
-      dialect,
-      group.map((index) => rows[index] as NewRow),
-    )) {
-      const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part))
+    for (const part of statementsOf(dialect, group, rowAt)) {
+      const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part.map(rowAt)))
       // Asked without waiting for the answer before it: a connection takes one statement after the other.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
       const [answer, each = 0] = await Promise.all([inserting, step])
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
-      for (const id of given) ids[group[from++] as number] = id
+      for (const [place, index] of part.entries()) ids[index] = given[place] as number
     }
   }
   return ids
@@ -119,9 +116,14 @@ const MAX_ROWS = 1_000
 /** The size of a job's id, a state, instants and numbers. */
 const ROW_BYTES = 400
 
-/** The rows of many runs, split so that each part is one statement. */
-export function statementsOf({ sizes }: Dialect, rows: readonly NewRow[], growth = 1): NewRow[][] {
-  return batchesOf(rows, bytesOf, { maxRows: MAX_ROWS, maxBytes: sizes.batch / growth })
+/** The rows of many runs, split so that each part is one statement. @param growth how much longer its text may be than the values */
+export function statementsOf<T>(
+  { sizes }: Dialect,
+  items: readonly T[],
+  rowOf: (item: T) => NewRow,
+  growth = 1,
+): Generator<T[]> {
+  return batchesOf(items, (item) => bytesOf(rowOf(item)), { maxRows: MAX_ROWS, maxBytes: sizes.batch / growth })
 }
 
 function bytesOf(row: NewRow): number {

@@ -37,9 +37,10 @@ export async function storeUniqueMany(
   requests: readonly UniqueRequest[],
 ): Promise<number[]> {
   const stored = (key: string): string => storedKey(dialect, key)
-  const keys = keysInOrder(dialect, requests)
-  const periods = [...new Set(requests.flatMap(({ unique }) => unique?.periodMs ?? []))]
-  const holders = await lockKeys(trx, dialect, jobId, keys, periods)
+  const keys = await keysInOrder(dialect, requests)
+  const periods = new Set<number>()
+  for (const { unique } of requests) if (unique?.periodMs !== undefined) periods.add(unique.periodMs)
+  const holders = await lockKeys(trx, dialect, jobId, keys, [...periods])
   const rows: NewRow[] = []
   const taken = await mapInTurns(requests, ({ unique, row }): Pick<Holder, 'runId' | 'place'> => {
     const known = unique && holders.get(stored(unique.key))
@@ -53,13 +54,12 @@ export async function storeUniqueMany(
   })
   const ids = rows.length === 0 ? [] : await insertRuns(trx, dialect, rows)
   const idOf = ({ runId, place = -1 }: Pick<Holder, 'runId' | 'place'>): number => runId ?? (ids[place] as number)
-  await keepKeys(
-    trx,
-    dialect,
-    jobId,
-    [...holders].flatMap(([key, holder]) => (holder.place === undefined ? [] : [{ key, runId: idOf(holder) }])),
-  )
-  return taken.map(idOf)
+  const kept: { key: string; runId: number }[] = []
+  await mapInTurns([...holders], ([key, holder]) => {
+    if (holder.place !== undefined) kept.push({ key, runId: idOf(holder) })
+  })
+  await keepKeys(trx, dialect, jobId, kept)
+  return mapInTurns(taken, idOf)
 }
 
 function counts({ state, isWithin }: Holder, { states, periodMs }: Unique): boolean {
