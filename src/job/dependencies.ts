@@ -34,7 +34,9 @@ function cycleIn(jobs: ReadonlyMap<string, JobDefinition>): string[] | undefined
   const cleared = new Set<string>()
   // Iterative: deep chains of jobs must not exhaust the stack.
   for (const start of jobs.keys()) {
-    const path: { id: string; rest: string[] }[] = [{ id: start, rest: [...(jobs.get(start)?.policy.dependsOn ?? [])] }]
+    const upstreams = jobs.get(start)?.policy.dependsOn ?? []
+    if (upstreams.length === 0 || cleared.has(start)) continue
+    const path: { id: string; rest: string[] }[] = [{ id: start, rest: [...upstreams] }]
     const onPath = new Set([start])
     for (let top = path.at(-1); top; top = path.at(-1)) {
       const next = top.rest.pop()
