@@ -1,5 +1,5 @@
 import { isPikoError, PikoError } from '../errors.ts'
-import { mapInTurns } from '../store/connection/loop-turn.ts'
+import { mapInTurns } from '../loop-turn.ts'
 
 const MAX_PROBLEMS = 20
 

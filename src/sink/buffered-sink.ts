@@ -1,10 +1,16 @@
 import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
+import { loopTurn } from '../loop-turn.ts'
 import { checkRows } from './check-rows.ts'
-import { RefusedWrite } from './refused-write.ts'
 import { type Route, type Routes } from './routes.ts'
 import { rowBytes } from './row-bytes.ts'
 import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
+import { WatchedWrite } from './watched-write.ts'
+
+/** More rows of one write are checked in several turns of the event loop. */
+const MAX_ROWS_A_TURN = 1_000
+/** Rows of such a write that are checked before the clock is looked at. */
+const SLICE = 100
 
 /** A sink of the process, with data about its class. */
 export interface SinkTarget {
@@ -52,12 +58,14 @@ export class BufferedSink implements SinkWriter {
 
   write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void> {
     try {
-      return this.#accept(model, Array.isArray(rows) ? rows : [rows]) ?? Promise.resolve()
+      const list: readonly unknown[] = Array.isArray(rows) ? rows : [rows]
+      if (list.length > MAX_ROWS_A_TURN) return this.#watched(this.#acceptMany(model, list))
+      return this.#accept(model, list) ?? Promise.resolve()
     } catch (error) {
       const refusal = toError(error)
       this.#unseen.add(refusal)
       if (this.#isFlushed) setImmediate(() => this.#tellIfUnseen(refusal))
-      return new RefusedWrite(refusal, () => this.#unseen.delete(refusal))
+      return new WatchedWrite(Promise.reject(refusal), () => this.#unseen.delete(refusal))
     }
   }
 
@@ -82,9 +90,7 @@ export class BufferedSink implements SinkWriter {
 
   /** Undefined if the rows are already buffered. */
   #accept(model: RowModel, rows: readonly unknown[]): Promise<void> | undefined {
-    if (this.#state === 'over') throw this.#isOver()
-    this.#assertUsable()
-    const route = this.#routeOf(model)
+    const route = this.#openRoute(model)
     const checked = checkRows(this.#target.name, route, rows)
     if (checked.length === 0) return undefined
     const buffer = this.#bufferOf(route)
@@ -100,15 +106,55 @@ export class BufferedSink implements SinkWriter {
     return this.#inTurn(() => this.#add(buffer, checked, sizes))
   }
 
-  #sizesOf({ modelName }: Route, rows: readonly unknown[]): number[] {
+  /** Checks the rows in slices, so that the event loop has its turns. Keeps the list as it is now: the caller goes on between them. */
+  #acceptMany(model: RowModel, given: readonly unknown[]): Promise<void> {
+    const route = this.#openRoute(model)
+    const rows = given.slice()
+    return this.#inTurn(async () => {
+      const checked: unknown[] = []
+      const sizes: number[] = []
+      for (let from = 0; from < rows.length; from += SLICE) {
+        if (loopTurn.isDue(false)) await loopTurn.next()
+        this.#assertUsable()
+        const slice = checkRows(this.#target.name, route, rows.slice(from, from + SLICE), from)
+        for (const row of slice) checked.push(row)
+        for (const size of this.#sizesOf(route, slice, from)) sizes.push(size)
+      }
+      await this.#add(this.#bufferOf(route), checked, sizes)
+    })
+  }
+
+  /** A write whose refusal comes later: it fails the run if nobody looks at it. */
+  #watched(outcome: Promise<void>): Promise<void> {
+    let isSeen = false
+    let refusal: Error | undefined
+    outcome.catch((thrown: unknown) => {
+      refusal = toError(thrown)
+      if (!isSeen) this.#unseen.add(refusal)
+    })
+    return new WatchedWrite(outcome, () => {
+      isSeen = true
+      if (refusal) this.#unseen.delete(refusal)
+    })
+  }
+
+  /** @throws PikoError if the attempt is over, a delivery has failed, or the model is unknown */
+  #openRoute(model: RowModel): Route {
+    if (this.#state === 'over') throw this.#isOver()
+    this.#assertUsable()
+    return this.#routeOf(model)
+  }
+
+  /** @param from the index of the first row in its write */
+  #sizesOf({ modelName }: Route, rows: readonly unknown[], from = 0): number[] {
     const { name, batchBytes } = this.#target
     return rows.map((row, index) => {
       const size = rowBytes(row)
       if (size <= batchBytes) return size
       throw new PikoError(
         'SINK_ROW_INVALID',
-        `sink ${name}: row ${index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or store the data elsewhere and write a reference`,
-        { details: { sink: name, model: modelName, index, bytes: size } },
+        `sink ${name}: row ${from + index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or store the data elsewhere and write a reference`,
+        { details: { sink: name, model: modelName, index: from + index, bytes: size } },
       )
     })
   }

@@ -8,13 +8,20 @@ import { type Route } from './routes.ts'
 /**
  * The rows in the output form of their model.
  *
+ * @param from the index of the first row in its write
  * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` has zod's issues
  */
-export function checkRows(sinkName: string, { model, modelName }: Route, rows: readonly unknown[]): unknown[] {
+export function checkRows(
+  sinkName: string,
+  { model, modelName }: Route,
+  rows: readonly unknown[],
+  from = 0,
+): unknown[] {
   const check = isSchema(model) ? schemaCheck(model as z.ZodType) : instanceCheck(model as abstract new () => unknown)
-  const checkAt = (row: unknown, index: number): unknown => {
+  const checkAt = (row: unknown, place: number): unknown => {
     const checked = check(row)
     if ('value' in checked) return checked.value
+    const index = from + place
     throw new PikoError('SINK_ROW_INVALID', `sink ${sinkName}: row ${index} of ${modelName} ${checked.problem}`, {
       ...(checked.cause !== undefined && { cause: checked.cause }),
       details: { sink: sinkName, model: modelName, index, issues: checked.issues },

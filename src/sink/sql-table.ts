@@ -1,5 +1,6 @@
 import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
+import { mapInTurns } from '../loop-turn.ts'
 import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { retryContention } from '../sql/contention.ts'
 import { type SinkBatch, type SinkScope } from './sink.ts'
@@ -81,7 +82,7 @@ export class SqlTable<Row extends object> {
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(batch, 'replace')
-    const values = this.#valuesOf(batch, rows)
+    const values = await this.#valuesOf(batch, rows)
     await repeated(on, async (trx) => {
       await this.#refuseStale(trx, batch)
       if (batch.index === 0) await this.#delete(trx, window, batch, '<=')
@@ -107,7 +108,7 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    const values = this.#valuesOf(batch, rows)
+    const values = await this.#valuesOf(batch, rows)
     await repeated(on, async (trx) => {
       await this.#insert(trx, batch, values)
       await this.#refuseStale(trx, batch, 'locking')
@@ -130,7 +131,7 @@ export class SqlTable<Row extends object> {
     if (unknown !== undefined || keyColumns.length === 0) {
       throw this.#wrong(`upsert got the key columns ${describe(keyColumns)}; expected some of ${written.join(', ')}`)
     }
-    const values = this.#valuesOf(batch, rows)
+    const values = await this.#valuesOf(batch, rows)
     await repeated(on, (trx) =>
       this.#insert(trx, batch, values, onConflict(trx.dialect, written, keyColumns, this.#fenceColumn)),
     )
@@ -144,19 +145,20 @@ export class SqlTable<Row extends object> {
     const begin = `INSERT INTO ${quotedTable(trx.dialect, this.#name)} (${columns}) VALUES `
     const frameBytes = Buffer.byteLength(begin + clause) + 1
     const maxBytes = (trx.maxStatementBytes ?? Infinity) - frameBytes
-    const sizes = Array.from({ length: values.length / width }, (_, index) => {
+    const bytesAt = (index: number): number => {
       const bytes = values
         .slice(index * width, (index + 1) * width)
         .reduce<number>((sum, value) => sum + sentBytes(value), row.length + 2)
       if (bytes > maxBytes) throw this.#tooLarge(index, bytes, maxBytes)
       return bytes
-    })
+    }
+    const indices = Array.from({ length: values.length / width }, (_, index) => index)
     const limits = {
       maxRows: Math.max(1, Math.min(this.#chunkSize, Math.floor(MAX_PARAMETERS / width))),
       maxBytes: Math.min(MAX_BATCH_BYTES, maxBytes),
     }
     let from = 0
-    for (const { length } of batchesOf(sizes, (bytes) => bytes, limits)) {
+    for (const { length } of batchesOf(indices, bytesAt, limits)) {
       const part = values.slice(from * width, (from + length) * width)
       from += length
       await trx.exec(`${begin}${Array.from({ length }, () => row).join(', ')}${clause}`, part)
@@ -202,13 +204,13 @@ export class SqlTable<Row extends object> {
     ]
   }
 
-  #valuesOf({ window, fence }: SinkScope, rows: readonly Row[]): SqlValue[] {
+  async #valuesOf({ window, fence }: SinkScope, rows: readonly Row[]): Promise<SqlValue[]> {
     const filled = [
       ...(window !== undefined && this.#windowColumn !== null ? [window.start] : []),
       ...(this.#fenceColumn === undefined ? [] : [fence]),
     ]
     const values: SqlValue[] = []
-    for (const [index, row] of rows.entries()) {
+    await mapInTurns(rows, (row, index) => {
       for (const property of this.#properties) {
         values.push(
           toSqlValue(
@@ -218,7 +220,7 @@ export class SqlTable<Row extends object> {
         )
       }
       for (const value of filled) values.push(value)
-    }
+    })
     return values
   }
 

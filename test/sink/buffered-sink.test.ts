@@ -284,6 +284,43 @@ describe('BufferedSink.write', () => {
   })
 })
 
+describe('a write of many rows', () => {
+  const many = (count: number): { id: number }[] => Array.from({ length: count }, (_, id) => ({ id }))
+
+  it('is checked in turns of the event loop, keeps the list of its call, and its place among other writes', async () => {
+    const { sink, deliveries } = bench({ batchSize: 200_000, batchBytes: 1_000_000_000 })
+    const rows = many(100_000)
+    let turned = false
+    setImmediate(() => (turned = true))
+    const writes = [sink.write(Row, { id: -1 }), sink.write(Row, rows), sink.write(Row, { id: -2 })]
+    rows.length = 1
+    await Promise.all(writes)
+    expect(turned).toBe(true)
+    await sink.flush()
+    expect(deliveries.map((one) => one.rows)).toEqual([[{ id: -1 }, ...many(100_000), { id: -2 }]])
+  })
+
+  it('is refused as a whole, with the index of the wrong row, and fails the run unless somebody looks', async () => {
+    const count = countUnhandled()
+    const rows = [...many(1_777), { id: 'wrong' as unknown as number }, ...many(1_000)]
+    const seen = bench()
+    await expect(seen.sink.write(Row, rows)).rejects.toMatchObject({
+      code: 'SINK_ROW_INVALID',
+      message: expect.stringContaining('row 1777 of Row') as string,
+      details: { index: 1_777 },
+    })
+    await seen.sink.flush()
+    const large = bench({ batchBytes: 100 })
+    const notes = [...many(1_500).map(() => new Note('')), new Note('x'.repeat(200))]
+    await expect(large.sink.write(Note, notes)).rejects.toMatchObject({ details: { index: 1_500 } })
+    const unseen = bench()
+    void unseen.sink.write(Row, rows)
+    await expect(unseen.sink.flush()).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
+    await settled()
+    expect([count(), seen.deliveries, unseen.deliveries]).toEqual([0, [], []])
+  })
+})
+
 describe('a refused write', () => {
   const wrong = { id: 'three' as unknown as number }
 

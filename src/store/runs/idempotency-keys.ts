@@ -1,6 +1,6 @@
 import { type InsertQueryBuilder, type InsertResult, type Kysely, sql } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapInTurns } from '../../loop-turn.ts'
 import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'

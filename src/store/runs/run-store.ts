@@ -1,6 +1,6 @@
 import { type Run, type RunState } from '../../run/run.ts'
 import { type Database } from '../connection/database.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapInTurns } from '../../loop-turn.ts'
 import { valuesOf } from '../statements/row-values.ts'
 import { type BrokenRow, readEach, readOne } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'

@@ -4,7 +4,7 @@ import { chunksOf } from '../statements/chunks.ts'
 import { keysInOrder, makeKeys, MAX_KEYS, storedKey } from './idempotency-keys.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapInTurns } from '../../loop-turn.ts'
 import { type Tables } from '../tables.ts'
 import { conflict, type Unique } from './unique-run.ts'
 

@@ -1,4 +1,4 @@
-import { loopTurn } from '../connection/loop-turn.ts'
+import { loopTurn } from '../../loop-turn.ts'
 import { chunksOf } from './chunks.ts'
 
 /** Texts sorted or merged before the clock is looked at. */

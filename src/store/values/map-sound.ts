@@ -1,4 +1,4 @@
-import { mapInTurns } from '../connection/loop-turn.ts'
+import { mapInTurns } from '../../loop-turn.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type BrokenRow, soundRows } from './broken-row.ts'
 import { type TableName } from './row-rules.ts'

@@ -1,5 +1,5 @@
-/** The promise of a refused write. Unhandled, it does not end the process, but records that nobody looked at it. */
-export class RefusedWrite extends Promise<void> {
+/** The promise of a write. Unhandled, its refusal does not end the process, but records that nobody looked at it. */
+export class WatchedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined
 
   // Promises that `then` derives are plain promises again.
@@ -8,8 +8,8 @@ export class RefusedWrite extends Promise<void> {
   }
 
   /** @param onSeen called once, when a caller awaits the promise or adds a handler */
-  constructor(error: Error, onSeen: () => void) {
-    super((_resolve, reject) => reject(error))
+  constructor(outcome: Promise<void>, onSeen: () => void) {
+    super((resolve, reject) => void outcome.then(resolve, reject))
     super.then(undefined, () => {})
     this.#onSeen = onSeen
   }
