@@ -20,6 +20,9 @@ export interface RetentionOptions {
 /** The pause between two passes: after one that deleted something, and after one that did not. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
+/** New runs, as a share of those of the last walk over all runs, that are worth another walk before the pause without work ends. */
+const MIN_GROWTH = 0.1
+const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass: others need the database too. */
 const STEP_MS = 50
 /** The pause between two steps that look for unreadable rows: there are about fifteen, and the first pass falls into the busy start. */
@@ -28,21 +31,29 @@ const CHECK_STEP_MS = 250
 /** Deletes old runs in small steps, on the leader. Also looks for unreadable rows in the same way; see `RowCheck`. */
 export class Retention extends LoopService {
   readonly #store: RetentionStore
-  readonly #rows: RowCheck
+  readonly #rows: Pick<RowCheck, 'step'>
   readonly #clock: Clock
-  readonly #leader: Leader
+  readonly #leader: Pick<Leader, 'isLeader'>
   readonly #options: RetentionOptions
   readonly #events: Events
   // The state of the running pass.
   #deleted = 0
   #isRefusalTold = false
   #beyond: BeyondWalk | undefined
+  /** The newest run at the last walk over all runs, how many it has looked at, and when it began. */
+  #lastWalk = NEVER
   #checkAt = 0
   #passAt = 0
   #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
 
   constructor(
-    parts: { store: RetentionStore; rows: RowCheck; leader: Leader; clock: Clock; events: Events },
+    parts: {
+      store: RetentionStore
+      rows: Pick<RowCheck, 'step'>
+      leader: Pick<Leader, 'isLeader' | 'onLead'>
+      clock: Clock
+      events: Events
+    },
     options: RetentionOptions,
   ) {
     super('retention', parts.clock, parts.events)
@@ -59,6 +70,7 @@ export class Retention extends LoopService {
     if (!this.#leader.isLeader) {
       this.#walks = []
       this.#beyond = undefined
+      this.#lastWalk = NEVER
       return PASS_MS
     }
     const checkInMs = await this.#check()
@@ -97,7 +109,8 @@ export class Retention extends LoopService {
   }
 
   async #goBeyond(from?: BeyondWalk): Promise<void> {
-    const { count, walk, refused } = await this.#store.beyond(this.#options.runsPerJob, from)
+    const { count, looked, walk, refused } = await this.#store.beyond(this.#options.runsPerJob, from)
+    this.#lastWalk = { ...this.#lastWalk, looked: this.#lastWalk.looked + looked }
     this.#tell(count, refused)
     this.#beyond = walk
   }
@@ -115,10 +128,20 @@ export class Retention extends LoopService {
     this.#deleted = 0
     this.#isRefusalTold = false
     await this.#store.forgetRates()
-    if (runsPerJob > 0) await this.#goBeyond()
+    if (runsPerJob > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
     if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
     if (failedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: failedMs, after: 0 })
     return this.#nextMs
+  }
+
+  /** A walk over a long history reads all of it: a few new runs can wait for the next one. */
+  async #isWalkWorthIt(): Promise<boolean> {
+    const newest = await this.#store.newestRun()
+    const now = this.#clock.monotonic()
+    const last = this.#lastWalk
+    if (now - last.at < IDLE_PASS_MS && newest - last.newest <= last.looked * MIN_GROWTH) return false
+    this.#lastWalk = { newest, looked: 0, at: now }
+    return true
   }
 
   /** Reports runs that can't be deleted once a pass. */

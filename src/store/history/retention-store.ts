@@ -32,6 +32,12 @@ export interface RetentionStep {
   readonly refused: readonly Refused[]
 }
 
+/** The position of such a walk. */
+export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
+  readonly looked: number
+  readonly walk: BeyondWalk | undefined
+}
+
 /** The most runs that one step reads, by primary key. */
 const STEP = 1_000
 /** The range of ids in which one step looks for the runs of a job: a few milliseconds, even if it has none there. */
@@ -107,12 +113,9 @@ export class RetentionStore {
   /**
    * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
    *
-   * @returns `walk`: where the next step continues; undefined if the walk is over
+   * @returns `looked`: how many runs it has read; `walk`: where the next step continues; undefined if the walk is over
    */
-  async beyond(
-    keep: number,
-    { before, met }: BeyondWalk = { before: undefined, met: new Map() },
-  ): Promise<Pick<RetentionStep, 'count' | 'refused'> & { readonly walk: BeyondWalk | undefined }> {
+  async beyond(keep: number, { before, met }: BeyondWalk = { before: undefined, met: new Map() }): Promise<BeyondStep> {
     let query = this.#database.db
       .selectFrom(this.#runsInOrder)
       .select(['id', 'job_id', 'state'])
@@ -130,7 +133,15 @@ export class RetentionStore {
     }
     const { count, refused } = await this.#delete(gone)
     const last = rows.at(-1)
-    return { count, refused, walk: last && rows.length === STEP ? { before: last.id, met: counts } : undefined }
+    const walk = last && rows.length === STEP ? { before: last.id, met: counts } : undefined
+    return { count, refused, looked: rows.length, walk }
+  }
+
+  /** The id of the newest run; 0 if there is none. */
+  async newestRun(): Promise<number> {
+    const { db } = this.#database
+    const row = await db.selectFrom('piko_run').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+    return row?.id ?? 0
   }
 
   /** Deletes the starts of rates that no longer matter. */
