@@ -8,10 +8,10 @@ export interface StopParts {
   readonly graceMs: number
 }
 
-/** A start under way has this long to come to its end before a stop gives it up. */
+/** A stop waits this long for a start under way, and then abandons it. */
 const MAX_START_GRACE_MS = 5_000
 
-/** The deadlines of one app's stop. All are measured from its begin, whoever began it. */
+/** The deadlines of one app's stop. All are measured from the moment the stop begins, whoever begins it. */
 export class AppStop {
   readonly #parts: StopParts
 
@@ -19,12 +19,12 @@ export class AppStop {
     this.#parts = parts
   }
 
-  /** For the root of the tree: past this what hangs is left behind. */
+  /** For the root of the tree. After this time the stop leaves hanging services behind. */
   get treeTimeoutMs(): number {
     return this.#parts.shutdownTimeoutMs + CLOSING_MS
   }
 
-  /** Measures the stop of the tree from the moment it begins; a worker above the app may begin it. */
+  /** Starts the deadlines when the stop of the tree begins. A worker above the app may begin it. */
   watch(root: Service, node: { beginStop(): void }, cutDatabase: () => void): void {
     const { shutdownTimeoutMs, graceMs } = this.#parts
     let late: NodeJS.Timeout | undefined
@@ -34,13 +34,13 @@ export class AppStop {
         clearTimeout(late)
         if (to !== 'stopping') return
         node.beginStop()
-        // A database that accepts statements and never answers would hold up the stop for ever.
+        // A database that accepts statements but never answers would block the stop forever.
         late = setTimeout(cutDatabase, stopPlan(shutdownTimeoutMs, graceMs).cutAtMs)
       },
     })
   }
 
-  /** Waits until a start has ended, however it ended. @returns false when it takes too long */
+  /** Waits for the end of a start, whatever its result. @returns false when it takes too long */
   async startEnded(start: Promise<void>): Promise<boolean> {
     const ended = start.then(
       () => true,
@@ -50,9 +50,9 @@ export class AppStop {
   }
 
   /**
-   * Settles with the stop, or without it once all deadlines have passed.
+   * Settles when the stop does, or when all deadlines have passed.
    *
-   * @throws PikoError `STOP_INCOMPLETE` naming what hangs
+   * @throws PikoError `STOP_INCOMPLETE` naming what still hangs
    */
   async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
     const limitMs = this.#parts.shutdownTimeoutMs + STOP_MARGIN_MS
@@ -65,7 +65,7 @@ export class AppStop {
   }
 }
 
-/** One error that names everything, where something was left behind. */
+/** Throws one error that names everything left behind, if there is anything. */
 function throwSummary(thrown: unknown): never {
   const parts = new Set(partsOf(toError(thrown)))
   if (parts.size === 1 || ![...parts].some((error) => isPikoError(error, 'STOP_INCOMPLETE'))) throw thrown

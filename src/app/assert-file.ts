@@ -1,11 +1,11 @@
 import { type Settings } from '../settings/settings.ts'
 import { settingsError } from '../settings/problem.ts'
 
-/** With parameters too: without a scheme SQLite makes a file of that name. */
+/** Also with parameters: without a scheme, SQLite creates a file of that name. */
 const IN_MEMORY = /^\s*:memory:/i
 
 /**
- * A node renews its lease from a thread with a connection of its own, which would open another database in memory.
+ * Refuses a database in memory. A node renews its lease from a thread with its own connection, which would open a second, empty database.
  *
  * @throws PikoError `SETTINGS_INVALID` for a database in memory
  */
@@ -17,7 +17,7 @@ export function assertFile({ mysql, sqlite }: Settings): void {
       value: `"${sqlite.path}"`,
       origin: 'settings',
       expected:
-        'expected the path of a file: each connection would have a database in memory of its own; ' +
+        'expected the path of a file: each connection would have its own database in memory; ' +
         'use a file in a temporary folder, or startTestApp of piko/testing in tests',
     },
   ])

@@ -12,10 +12,10 @@ import { PrepareRun } from '../engine/prepare-run.ts'
 import { type NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
-/** Polls between two looks for a new config. */
+/** Number of polls between two checks for a new config. */
 const CONFIG_POLLS = 2
 
-/** What claims and executes runs, and what stands by them. */
+/** The parts of a node that claim and execute runs, and their helpers. */
 export interface Execution {
   readonly doorbell: Doorbell
   readonly lease: NodeLease
@@ -83,7 +83,7 @@ function buildExecutor(
   const { store } = parts.store
   const { nodeId, memory, prepare, locks, runLogs } = own
   return new Executor({
-    // A manual clock stands still while the thread's time goes on.
+    // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
     registry,

@@ -10,11 +10,11 @@ import { type Agenda, type PlanScope } from '../store/jobs/plan.ts'
 import { type Execution } from './build-execution.ts'
 import { type NodeParts } from './node-parts.ts'
 
-/** What the leader does. */
+/** The parts of a node that work only while it leads. */
 export interface Planning {
   readonly leader: Leader
   readonly backfills: BackfillDriver
-  /** In the order of their start. */
+  /** In start order. */
   readonly services: readonly Service[]
 }
 
@@ -33,7 +33,7 @@ export function buildPlanning(
   const { leaseMs, pollIntervalMs: pollMs } = settings.piko
   const { keepSucceededMs: succeededMs, keepFailedMs: failedMs, keepRuns: runsPerJob } = settings.history
   const leader = new Leader(store.locks, lease.nodeId, leaseMs, clock, events)
-  // The database's clock unless a test has one: the clocks of two nodes differ.
+  // Uses the database's clock, because the clocks of two nodes differ. A test may supply its own.
   const agenda = async (scope?: PlanScope): Promise<Agenda> => {
     const { now, ...rest } = await store.plans.agenda(scope)
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }

@@ -22,7 +22,7 @@ import { PikoService, serviceOf } from './piko-service.ts'
 import { serviceEvents } from './service-events.ts'
 import { watchdog } from './watchdog.ts'
 
-/** What an app has before it starts. */
+/** The parts of an app before its start. */
 export interface AppParts {
   readonly options: PikoOptions
   readonly settings: Settings
@@ -33,14 +33,14 @@ export interface AppParts {
   readonly resources: ResourcesService
   readonly stopping: AppStop
   readonly graceMs: number
-  /** Services of the user's that start before everything else, and those that start with the options' own. */
+  /** The user's services: those that start before everything else, and those that start together with the services of the options. */
   readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
   readonly isReady: () => boolean
-  /** The database is gone for good. */
+  /** Called when the database is gone for good. */
   readonly onGone: () => void
 }
 
-/** An app that was put together. */
+/** An assembled app. */
 export interface Running {
   readonly registry: JobRegistry
   readonly store: Store
@@ -49,9 +49,9 @@ export interface Running {
 }
 
 /**
- * Puts the tree of services together; starts, opens and connects nothing.
+ * Builds the tree of services. Starts, opens and connects nothing.
  *
- * @param cleanup gets what must be undone
+ * @param cleanup collects what the stop must undo
  */
 export async function build(parts: AppParts, cleanup: ExitStack): Promise<Running> {
   const { options, settings, log, events, clock, metrics, resources, stopping, added, graceMs } = parts
@@ -80,7 +80,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // A request after this must not look done. A caller of `stop()` gets the result of this stop.
+      // A request after this point must not look successful. A caller of `stop()` gets the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })

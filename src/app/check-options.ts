@@ -17,7 +17,7 @@ import { loadSettings } from '../settings/load.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type PikoOptions } from './piko-options.ts'
 
-/** What is called of a logger. */
+/** The methods that Piko calls on a logger. */
 const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const
 const CLOCK_METHODS = ['now', 'monotonic', 'sleep'] as const
 
@@ -29,8 +29,8 @@ const CHECKS: OptionChecks<PikoOptions> = {
     if (lacking.length === 0) return undefined
     const what = value === console ? 'console' : describe(value)
     return (
-      `is ${what}, which lacks ${lacking.join(', ')}; expected a logger of pino such as pino({ level: 'info' }). ` +
-      'Leave it out for the logger of Piko, which [piko] log_level and log_json set'
+      `is ${what}, which lacks ${lacking.join(', ')}; expected a pino logger such as pino({ level: 'info' }). ` +
+      'Leave it out for Piko's own logger, which follows [piko] log_level and log_json'
     )
   },
   services: listOf(
@@ -52,9 +52,9 @@ const CHECKS: OptionChecks<PikoOptions> = {
 const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'
 
 /**
- * What `new Piko` was given, each option read once, with the settings that it leads to.
+ * The checked options of `new Piko` with the resulting settings. Reads each option once.
  *
- * @throws PikoError `USAGE` naming every wrong option, and what is wrong with the settings; `SETTINGS_INVALID` when that is all
+ * @throws PikoError `USAGE` naming every wrong option and every problem of the settings; `SETTINGS_INVALID` when only settings are wrong
  */
 export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly settings: Settings } {
   const { options, problems } = readOptions(given, CHECKS, EXAMPLE)
@@ -67,7 +67,7 @@ export function checkedOptions(given: unknown): { readonly options: PikoOptions;
   return { options, settings: loaded }
 }
 
-/** A text: they could not even be read. */
+/** The settings, or what is wrong with them. A text means that reading them threw. */
 function settingsOf({ settings }: PikoOptions): Settings | PikoError | string {
   try {
     return loadSettings(settings ? { overrides: settings } : {}).settings
@@ -90,10 +90,10 @@ function isServiceSource(value: unknown): boolean {
 
 const MAX_DEPTH = 20
 
-/** What a source holds is looked at when the app starts: a class may be constructed for that. */
+/** Checks only the kind of each source. The app checks the contents at its start, because that may construct a class. */
 function jobSources(value: unknown, depth = 0): string | undefined {
   if (typeof value === 'string') {
-    return `is ${describe(value)}; expected classes or definitions of jobs: name files with settings: { piko: { jobs: [${describe(value)}] } }`
+    return `is ${describe(value)}; expected job classes or definitions. To name files, use settings: { piko: { jobs: [${describe(value)}] } }`
   }
   if (Array.isArray(value) && depth < MAX_DEPTH) {
     const items: readonly unknown[] = value
@@ -104,6 +104,6 @@ function jobSources(value: unknown, depth = 0): string | undefined {
     return undefined
   }
   if (isObject(value)) return undefined
-  const circular = value === undefined ? ' (undefined is also what modules see that import each other in a circle)' : ''
+  const circular = value === undefined ? ' (modules that import each other in a cycle also see undefined)' : ''
   return `is ${describe(value)}; expected a class or an instance with @job methods, a definition of a job, a module of these, or a list${circular}`
 }

@@ -15,12 +15,12 @@ interface Check {
   readonly message?: string
 }
 
-/** A check that takes longer has failed. */
+/** A check that takes longer counts as failed. */
 const CHECK_TIMEOUT_MS = 5_000
 
 /**
- * @param outage what the database is known to fail with
- * @param probes are asked, by name
+ * @param outage the error of the current database outage, if there is one
+ * @param probes extra checks by name
  */
 export async function checksOf(
   root: Service,

@@ -8,7 +8,7 @@ import { type Settings } from '../settings/settings.ts'
 import { type SinksService } from '../sink/sinks-service.ts'
 import { type StoreService } from '../store/store-service.ts'
 
-/** What the services of a node are made of. */
+/** The parts that a node's services are built from. */
 export interface NodeParts {
   readonly store: StoreService
   readonly registry: JobRegistry
@@ -16,19 +16,19 @@ export interface NodeParts {
   readonly sinks: SinksService
   readonly events: Events
   readonly clock: Clock
-  /** Plans by this clock. Default: the database's. */
+  /** The clock to plan by. Default: the database's. */
   readonly testClock: Clock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings
   readonly role: NodeRole
-  /** How long a handler may go on after its signal has aborted. */
+  /** How long a handler may continue after its signal aborts. */
   readonly graceMs: number
 }
 
-/** What a node takes part in. */
+/** Which work a node takes part in. */
 export interface NodeRole {
   readonly plan: boolean
   readonly execute: boolean
-  /** Claims runs of its own jobs alone. */
+  /** Claims only runs of its own jobs. */
   readonly onlyRegistered: boolean
 }

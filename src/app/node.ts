@@ -9,14 +9,14 @@ import { buildPlanning, type Planning } from './build-planning.ts'
 import { type NodeParts } from './node-parts.ts'
 
 /**
- * This process's part in the work, as services in the order of their start:
+ * This process's share of the work, as services in start order:
  *
  * doorbell → heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
  * leader → planner → retention → backfills →
  * dependencies → dispatcher
  *
- * The stop goes the other way: nothing more is claimed and another node may lead, the runs come to their ends while handlers
- * may still ask for others, and only then the lease is given up.
+ * They stop in reverse order. First the node claims nothing more, and another node may lead. Then its runs end while their handlers can
+ * still request other runs. Only then it gives up its lease.
  */
 export class Node {
   readonly services: readonly Service[]
@@ -56,7 +56,7 @@ export class Node {
       waiter,
       locks,
       this.enqueue.dependsOn(waiter),
-      // Before the executor: a run can be cancelled until the last one has ended.
+      // Starts before the executor, so a run can be cancelled until the last one has ended.
       ...(role.execute
         ? [runLogs, execution.cancellation, execution.executor.dependsOn(parts.store, parts.resources, parts.sinks)]
         : []),
@@ -69,7 +69,7 @@ export class Node {
     })
   }
 
-  /** The app's stop has begun: the time of the runs under way is measured from now on. */
+  /** Begins the stop: from now on the time limit of runs under way is measured. */
   beginStop(): void {
     this.#execution.executor.beginStop()
   }
@@ -78,12 +78,12 @@ export class Node {
     return this.#execution.lease.nodeId
   }
 
-  /** The runs that have begun here and whose ends are not stored yet. */
+  /** Runs that began here and whose ends are not stored yet. */
   get runsUnderWay(): RunUnderWay[] {
     return this.#execution.executor.underWay
   }
 
-  /** Runs under way. */
+  /** How many runs are under way. */
   get active(): number {
     return this.#execution.executor.running
   }

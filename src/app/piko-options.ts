@@ -6,27 +6,27 @@ import { type ServiceSource } from './piko-service.ts'
 
 export interface PikoOptions {
   /**
-   * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names, else `jobs.ts`
-   * and what is in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs) of the working directory.
+   * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. Without that setting:
+   * `jobs.ts` in the working directory, and the files in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs).
    */
   readonly jobs?: JobSource
-  /** Go before environment and file, in the shape of `settings.toml`. */
+  /** Settings that override environment and file, in the shape of `settings.toml`. */
   readonly settings?: SettingsOverrides
-  /** Default: made from the settings. */
+  /** Default: a pino logger that follows the settings. */
   readonly logger?: AppLogger
   /**
-   * Services of your own: started before any run and stopped after the last, supervised as Piko's own are. A run borrows
-   * one by naming its class among the job's resources.
+   * Your own services. They start before any run and stop after the last one. Piko supervises them like its own. A run borrows one when the
+   * job names its class among its resources.
    */
   readonly services?: readonly ServiceSource[]
-  /** Whether this node may lead and plan ticks. Default true. */
+  /** Whether this node may become leader and plan ticks. Default true. */
   readonly plan?: boolean
-  /** Whether this node executes runs; without it the app only asks and reads. Default true. */
+  /** Whether this node executes runs. With false, the app only sends requests and reads. Default true. */
   readonly execute?: boolean
-  /** Execute runs of these jobs alone. */
+  /** Execute only runs of these jobs. Default: all registered jobs. */
   readonly only?: readonly string[]
-  /** For tests. */
+  /** For tests. Default: the system's clock. */
   readonly clock?: Clock
-  /** How long a handler may go on after its signal has aborted, before its run is given up. Default 5,000. */
+  /** How long a handler may continue after its signal aborts, before Piko gives up its run. Milliseconds. Default 5,000. */
   readonly graceMs?: number
 }

@@ -2,13 +2,13 @@ import { isPikoError } from '../errors.ts'
 import { Service, type ServiceOptions } from '../service/service.ts'
 import { Supervisor } from '../service/supervisor.ts'
 
-/** A service of the user's: an instance, or a class that is constructed without arguments. */
+/** A user's service: an instance, or a class whose constructor needs no arguments. */
 export type ServiceSource = Service | (new () => Service)
 
 /**
- * The root of an app's services. A child that crashes is restarted by itself, after a pause that doubles: none of Piko's
- * parts needs another one to be restarted with it. When restarts do not help, the app crashes; at once when
- * the database is gone: a store that is opened again would be another one.
+ * The root of an app's services. It restarts only the child that crashed, after a pause that doubles, because no part of Piko needs its
+ * siblings restarted. When restarts do not help, the app crashes. It crashes immediately when the database is gone: a new store would be a
+ * different database.
  */
 export class PikoService extends Supervisor {
   constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log' | 'stopTimeout'>) {

@@ -39,10 +39,10 @@ const DEFAULT_GRACE_MS = 5_000
 /**
  * The application: settings, store, jobs and the node that executes them.
  *
- * new → `start()` → running → `stop()` → stopped. A stopped app is not started again; make another one.
+ * new → `start()` → running → `stop()` → stopped. A stopped app can't start again; make a new one.
  *
- * Each noun has the verbs of the command line: `app.runs.cancel(id)` is `piko runs cancel`. Their calls reject with `STOPPED` while
- * the app is not running.
+ * Each noun has the verbs of the command line: `app.runs.cancel(id)` does the same as `piko runs cancel`. These calls reject with `STOPPED`
+ * while the app is not running.
  */
 export class Piko {
   readonly runs: Runs
@@ -61,12 +61,12 @@ export class Piko {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
-  /** What the running app must undo. */
+  /** What a stop must undo. */
   #cleanup: ExitStack | undefined
   readonly #added: { readonly first: Service[]; readonly others: Service[] } = { first: [], others: [] }
   #isReady = false
   #isStartGivenUp = false
-  /** Rejects when a stop no longer waits for the start. */
+  /** Rejects when a stop abandons the start. */
   readonly #startGivenUp = Promise.withResolvers<never>()
 
   /** @throws PikoError `USAGE` naming every wrong option, `SETTINGS_INVALID`, `NODE_TOO_OLD` */
@@ -79,7 +79,7 @@ export class Piko {
     this.settings = settings
     const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
-    this.#startGivenUp.promise.catch(() => {}) // It rejects for whoever waits for the start.
+    this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.
     const resources = new ResourcesService()
     this.#parts = {
       ...{ options, settings, clock, graceMs, resources },
@@ -114,10 +114,10 @@ export class Piko {
   }
 
   /**
-   * Opens the store (migrating it if `[piko] auto_migrate` is on), registers the jobs and begins to plan and execute.
-   * When anything fails, what was opened is closed again before the error is thrown.
+   * Opens the store (and migrates it if `[piko] auto_migrate` is on), registers the jobs, and begins to plan and execute. On an error it
+   * closes everything it has opened, and then rejects.
    *
-   * @param options.under the service that its tree becomes a part of, such as a `Worker`
+   * @param options.under the service that becomes the parent of the app's services, such as a `Worker`
    * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
    */
   async start(options: { readonly under?: Service } = {}): Promise<void> {
@@ -146,7 +146,7 @@ export class Piko {
     }
   }
 
-  /** The tree of services that `start()` would run, with nothing started, opened or connected. */
+  /** The tree of services that `start()` would run. Starts, opens and connects nothing. */
   async tree(): Promise<Service> {
     if (this.#running) return this.#running.root
     const cleanup = new ExitStack()
@@ -156,13 +156,14 @@ export class Piko {
   }
 
   /**
-   * Claims nothing more, lets runs end until the deadline (`[piko] shutdown_timeout`), gives the rest back to the queue
-   * uncounted, and closes everything in reverse order. Until the last run has ended the app takes requests. Resolves also
-   * after a failed start. A start under way has up to 5 s; then it is given up, and rejects with `STOPPED`.
+   * Stops claiming and lets runs end until the deadline (`[piko] shutdown_timeout`). The remaining runs return to the queue; their attempt
+   * does not count. Then everything closes in reverse order. The app accepts requests until the last run has ended.
    *
-   * Whatever hangs, the stop has settled 5 s after the deadline.
+   * Also resolves after a failed start. A start under way gets up to 5 s; after that it rejects with `STOPPED`.
    *
-   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose ends could not be stored; what
+   * Settles at the latest 5 s after the deadline, whatever hangs.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose ends could not be stored; errors of what
    * failed to close
    */
   stop(): Promise<void> {
@@ -177,7 +178,7 @@ export class Piko {
     try {
       await this.#started
     } catch {
-      return // The failed start has closed what it had opened, and its caller has the error.
+      return // The failed start has closed what it opened, and its caller has the error.
     }
     const cleanup = this.#cleanup
     if (!this.#running || !cleanup) return
@@ -201,11 +202,11 @@ export class Piko {
     if (!this.#running)
       throw new PikoError(
         'STOP_INCOMPLETE',
-        'the start of the app is left behind: a module of jobs does not end to load',
+        'the start of the app is left behind: a job module never finishes loading',
       )
   }
 
-  /** The tree of services, the app's own and those of `services`; its root is started and stopped by this app. */
+  /** The root of the tree of services: the app's own and those of `services`. The app starts and stops it. */
   get services(): PikoService {
     const { root } = this.#running ?? {}
     if (root) return root
@@ -217,10 +218,10 @@ export class Piko {
   }
 
   /**
-   * Adds a service of your own, as the option `services` does.
+   * Adds your own service, as the option `services` does.
    *
-   * @param options.first start it before everything else, and stop it last
-   * @throws PikoError `SERVICE_INVALID` when the app has been started
+   * @param options.first start it before everything else, and stop it last. Default false
+   * @throws PikoError `SERVICE_INVALID` after the app was started
    */
   addService<S extends Service>(service: S, options: { readonly first?: boolean } = {}): S {
     if (this.#started) {
@@ -234,12 +235,12 @@ export class Piko {
     return service
   }
 
-  /** True while it stops, and after. */
+  /** True from the moment a stop begins. */
   get isStopping(): boolean {
     return this.#stopped !== undefined || this.#running?.root.shouldStop === true
   }
 
-  /** The runs that have begun on this node and whose ends are not stored yet. */
+  /** Runs that began on this node and whose ends are not stored yet. */
   get runsUnderWay(): readonly { readonly runId: number; readonly jobId: string }[] {
     return this.#running?.node.runsUnderWay ?? []
   }
@@ -249,20 +250,20 @@ export class Piko {
     return this.#ready().registry
   }
 
-  /** Piko's own database as plain SQL. */
+  /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
     return this.#ready().store.database.sql
   }
 
-  /** Where the store is, without its password. */
+  /** The location of the store, without its password. */
   get storeLocation(): string {
     return this.#ready().store.database.location
   }
 
   /**
-   * Asks for one run of a job.
+   * Requests one run of a job.
    *
-   * @returns the run as queued, or with `wait: true` as it succeeded
+   * @returns the queued run; with `wait: true` the succeeded run
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
    * @example
    * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
@@ -272,8 +273,8 @@ export class Piko {
   }
 
   /**
-   * Stores one run and returns its id. With `trx` it becomes part of the caller's own transaction: the run exists if and only
-   * if that transaction commits, and is found by the next look for work (`[piko] poll_interval` at most).
+   * Stores one run and returns its id. With `trx` the run becomes part of the caller's own transaction: it exists if and only if that
+   * transaction commits. The next poll finds it, after `[piko] poll_interval` at most.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    * @example
@@ -287,8 +288,8 @@ export class Piko {
   }
 
   /**
-   * Stores many runs of one job, all or none, 1,000 a statement, and returns their ids in order. With `trx` they become part
-   * of the caller's own transaction.
+   * Stores many runs of one job, all or none, 1,000 per statement, and returns their ids in order. With `trx` they become part of the
+   * caller's own transaction.
    *
    * @throws PikoError as {@link enqueue} does, before anything is stored
    * @example
@@ -302,20 +303,20 @@ export class Piko {
     return this.#ready().node.enqueue.enqueueMany(jobId, items, options)
   }
 
-  /** Resolves with a run once it is settled, whatever its end. */
+  /** Resolves with a run once it has settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     return this.#ready().node.enqueue.waitFor(runId, signal)
   }
 
   /**
-   * Whether this node leads, its epoch (a number that grows with each change of leader), and `changed()`, which resolves at the
-   * next change of that. A node ceases to lead before its lease ends.
+   * Whether this node leads, its epoch (a number that grows with each change of leader), and `changed()`, which resolves at the next change
+   * of either. A node stops leading before its lease ends.
    */
   get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
     return this.#ready().node.leader
   }
 
-  /** For `/healthz` and `/readyz`. */
+  /** The health of this node, as `/healthz` and `/readyz` show it. */
   async health(): Promise<Health> {
     const running = this.#running
     const probes = {
@@ -326,7 +327,7 @@ export class Piko {
     return { started: this.#isReady, stopping: this.#stopped !== undefined, checks }
   }
 
-  /** For `/metrics`. */
+  /** The metrics of this node, as `/metrics` shows them. */
   metrics(): Promise<{ contentType: string; body: string }> {
     return this.#parts.metrics.render()
   }

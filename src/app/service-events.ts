@@ -3,16 +3,16 @@ import { type ServiceObserver } from '../service/observer.ts'
 import { type Events } from '../events.ts'
 
 /**
- * Tells the app's events what happens in its tree of services.
+ * Emits an event for each change in the app's tree of services.
  *
- * @param isUp false while the app starts: a crash is then the error of `start()`
+ * @param isUp false while the app starts; a crash is then the error of `start()`
  */
 export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
-      // What a stop left behind is told by events of its own.
+      // Events of their own report what a stop left behind.
       if (isPikoError(reason, 'STOP_INCOMPLETE')) return
-      // The service below that found it out has said it.
+      // The child service that found it has already reported it.
       if (isPikoError(reason, 'DATABASE_GONE') && service.children.length > 0) return
       if (to === 'crashed' && reason && isUp()) events.emit('service.crashed', { service: service.path, error: reason })
     },

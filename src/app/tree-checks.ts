@@ -3,7 +3,7 @@ import { type Service } from '../service/service.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 
-/** A loop that failed so often in a row is not ready. */
+/** A loop that failed this many times in a row is not ready. */
 const MAX_FAILURES = 2
 
 /** Readiness, service by service, from the tree below the root: `{ store: { ok: true }, … }`. */

@@ -1,7 +1,7 @@
 import { type StackFrame, Watchdog } from '../service/watchdog/watchdog.ts'
 import { type Events } from '../events.ts'
 
-/** Tells the app's events what blocks the event loop. */
+/** Emits an event for each block of the event loop. */
 export function watchdog(thresholdMs: number, events: Events): Watchdog {
   return new Watchdog({
     name: 'watchdog',

@@ -3,12 +3,12 @@ import { type Clock } from '../clock.ts'
 export interface SignalParts {
   readonly dispatcher: { expect(runAts: readonly Date[]): void; wake(): void }
   readonly doorbell: { ring(): void }
-  /** Runs that could begin here now. */
+  /** How many runs could begin on this node now. */
   readonly freeSlots: () => number
   readonly clock: Clock
 }
 
-/** Says that there is work: to this node's dispatcher, and to other nodes when it is more than this one has slots for. */
+/** Announces work to this node's dispatcher, and to other nodes when there are more runs than free slots here. */
 export class WorkSignal {
   readonly #parts: SignalParts
 
@@ -16,7 +16,7 @@ export class WorkSignal {
     this.#parts = parts
   }
 
-  /** Runs were stored that are due at these times. */
+  /** Announces stored runs by their due times. */
   dueAt(runAts: readonly Date[]): void {
     const { dispatcher, clock } = this.#parts
     dispatcher.expect(runAts)
@@ -24,7 +24,7 @@ export class WorkSignal {
     this.#ring(runAts.reduce((count, runAt) => (runAt.getTime() <= now ? count + 1 : count), 0))
   }
 
-  /** So many runs that were there already can begin now. */
+  /** Announces that this many runs, stored earlier, can begin now. */
   queued(count: number): void {
     this.#parts.dispatcher.wake()
     this.#ring(count)

@@ -37,7 +37,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [[{ jobs: [] }], 'the options are [{"jobs":[]}]; expected an object'],
   [
     { logger: console },
-    "logger is console, which lacks child, isLevelEnabled; expected a logger of pino such as pino({ level: 'info' }). Leave it out for",
+    "logger is console, which lacks child, isLevelEnabled; expected a pino logger such as pino({ level: 'info' }). Leave it out for Piko's own logger",
   ],
   [{ logger: 'debug' }, 'logger is "debug", which lacks trace, debug, info, warn, error, child, isLevelEnabled;'],
   [{ logger: null }, 'logger is null, which lacks trace,'],
@@ -50,7 +50,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   ],
   [
     { jobs: 'jobs/*.ts' },
-    'jobs is "jobs/*.ts"; expected classes or definitions of jobs: name files with settings: { piko: { jobs: ["jobs/*.ts"] } }',
+    'jobs is "jobs/*.ts"; expected job classes or definitions. To name files, use settings: { piko: { jobs: ["jobs/*.ts"] } }',
   ],
   [{ jobs: [{}, [undefined]] }, 'jobs[1][0] is undefined; expected a class or an instance with @job methods'],
   [{ jobs: 7 }, 'jobs is 7; expected'],

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 let registration: Promise<void> | undefined
 
 /**
- * From here on this process imports TypeScript, with the `tsconfig.json` found from `cwd` upwards. Node's own type
- * stripping is not enough: it takes no decorators. Does nothing where a loader is there already.
+ * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above. Node's own type stripping is not enough, because
+ * it rejects decorators. Does nothing where a loader already exists.
  */
 export async function loadTypeScript(cwd: string): Promise<void> {
   if (hasLoader()) return
@@ -21,7 +21,7 @@ async function register(cwd: string): Promise<void> {
     esm.register()
     return
   }
-  // The CommonJS half takes its tsconfig from the environment only, and reads it when it is registered.
+  // The CommonJS half takes its tsconfig only from the environment, and reads it at registration.
   const before = process.env['TSX_TSCONFIG_PATH']
   process.env['TSX_TSCONFIG_PATH'] = tsconfig
   try {
@@ -36,7 +36,7 @@ async function register(cwd: string): Promise<void> {
 const LOADER = /(?:^|[/\\@"'\s])(?:tsx|ts-node|swc-node|oxc-node|esbuild-register|jiti)(?:$|[/\\@"'\s.])/
 
 function hasLoader(): boolean {
-  // Vite's module runner (and so Vitest) sees to the imports of what it runs.
+  // Vite's module runner (and so Vitest) transforms the imports itself.
   if ('env' in import.meta) return true
   const options = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
   return options.some((option, index) => {
