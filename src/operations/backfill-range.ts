@@ -8,10 +8,10 @@ import { instantOf } from '../time/instant.ts'
 import { type Timeline, type Window } from '../time/window.ts'
 import { type BackfillRequest } from './backfill-request.ts'
 
-/** Windows that are looked at before other work has its turn; small enough to be garbage soon. */
+/** Number of windows to process before other work gets a turn; small enough to become garbage soon. */
 const SLICE = 100
 
-/** The windows of a job that are over and lie within a range. */
+/** The finished windows of a job within a range. */
 export class BackfillRange {
   readonly #store: Store
   readonly #job: JobDefinition
@@ -21,7 +21,7 @@ export class BackfillRange {
   readonly #from: Date
   readonly #to: Date
 
-  /** @throws PikoError `USAGE` for bounds that are no range */
+  /** @throws PikoError `USAGE` for bounds that form no range */
   static async of(
     store: Store,
     job: JobDefinition,
@@ -59,8 +59,8 @@ export class BackfillRange {
   }
 
   /**
-   * Its windows, many at a time, so that a million of them never exist together: those of the ledger as they are, the others around
-   * them.
+   * Its windows in slices, so a million of them never exist together. Windows of the ledger keep their bounds; the others fill the space
+   * around them.
    */
   async *slices(order: BackfillOrder): AsyncGenerator<Window[]> {
     const isOldest = order === 'oldest'
@@ -84,7 +84,7 @@ export class BackfillRange {
     }
   }
 
-  /** @throws PikoError `WINDOW_UNKNOWN` for a range without a window */
+  /** @throws PikoError `WINDOW_UNKNOWN` for a range without windows */
   async count(): Promise<{ readonly total: number; readonly from: Date; readonly to: Date }> {
     let total = 0
     let first: Window | undefined
@@ -99,7 +99,7 @@ export class BackfillRange {
     return { total, from: first.start, to: last.end }
   }
 
-  /** The error of a range without a window. */
+  /** The error for a range without windows. */
   noWindow(): PikoError {
     const { id: jobId } = this.#job
     const { from, to } = this.#request

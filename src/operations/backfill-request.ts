@@ -3,20 +3,20 @@ import { type InstantInput } from '../time/instant.ts'
 
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
-  /** Windows that lie wholly within `[from, to)` and are over: instants with their zone. */
+  /** Start of the range: windows that lie wholly within `[from, to)` and are over. Instants with their zone. */
   readonly from: InstantInput
   readonly to: InstantInput
-  /** Windows under way at once, over all nodes. Default: `windows.parallel` of the job. */
+  /** How many windows may be under way at the same time, over all nodes. Default: `windows.parallel` of the job. */
   readonly parallel?: number
-  /** Default `'oldest'` first. */
+  /** Which window runs first. Default `'oldest'`. */
   readonly order?: BackfillOrder
   /**
-   * `'missing'`: windows that have never run, or were skipped or cancelled. `'failed'`: those that failed. `'all'`: every one, those
-   * that succeeded again. A window with a run under way is left to that run. Default `'missing'`.
+   * `'missing'`: windows that never ran, were skipped or cancelled, or are stale. `'failed'`: windows that failed. `'all'`: every window;
+   * those that succeeded run again. A window with a run under way is left to that run. Default `'missing'`.
    */
   readonly only?: BackfillOnly
-  /** Override of the job's config. */
+  /** Overrides of the job's config. */
   readonly config?: unknown
-  /** Default: 10,000 behind the job's own, and so behind live work. */
+  /** Smaller runs first. Default: the job's own priority plus 10,000, so live work runs first. */
   readonly priority?: number
 }

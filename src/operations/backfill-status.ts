@@ -3,15 +3,15 @@ import { type BackfillRow } from '../store/backfills/backfill-row.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {
-  /** Windows that need nothing more: those that have ended and those that were left as they are. */
+  /** Windows that need no more work: those that have ended and those that were left unchanged. */
   readonly done: number
-  /** Windows that ended a second while it was under way, pauses left out; undefined before the first. */
+  /** Windows that ended per second while the backfill was under way, without pauses; undefined before the first. */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until it is done at that rate; undefined where nothing can be said. */
+  /** Milliseconds until it is done at that rate; undefined where no rate is known. */
   readonly etaMs: number | undefined
 }
 
-/** Pure. */
+/** The status of a backfill from its row. Pure. */
 export function statusOf({ cursor: _, activeMs, ...row }: BackfillRow, counts: BackfillCounts): BackfillStatus {
   const ended = counts.succeeded + counts.failed + counts.cancelled
   const done = Math.min(row.total, ended + row.passed)

@@ -18,13 +18,13 @@ import { optionsOf } from './call-options.ts'
 import { type BackfillWait } from './operation-options.ts'
 import { type Reach } from './reach.ts'
 
-/** A window that a backfill would run. */
+/** A window that a backfill would run, as a preview shows it. */
 export interface BackfillWindow extends Window {
-  /** What the ledger says of it; undefined: it does not have it. */
+  /** Its state in the ledger; undefined when the ledger does not have it. */
   readonly state: LedgerWindow['state'] | undefined
 }
 
-/** A backfill that was made; `app.backfills` has the same calls by its id. */
+/** A created backfill; `app.backfills` has the same calls by its id. */
 export interface Backfill {
   readonly id: number
   readonly jobId: string
@@ -35,7 +35,7 @@ export interface Backfill {
   wait(options?: BackfillWait): Promise<BackfillStatus>
 }
 
-/** Counting takes one part in this many of the time spent waiting for the end. */
+/** The wait spends at most one part in this many of its time counting. */
 const COUNTING = 20
 const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767
@@ -44,7 +44,7 @@ const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancel
 
 type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'>
 
-/** Ranges of windows that are run in the background, over all nodes and through restarts: `app.backfills`. */
+/** Ranges of windows that run in the background, over all nodes and through restarts: `app.backfills`. */
 export class Backfills {
   readonly #reach: () => BackfillReach
 
@@ -53,10 +53,10 @@ export class Backfills {
   }
 
   /**
-   * Runs the windows of a range: those that are missing, that failed, or all. It goes on in the background, over all nodes and through
-   * restarts, behind live work.
+   * Runs the windows of a range: those that are missing, those that failed, or all. It works in the background, over all nodes and through
+   * restarts, after live work.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job without windows or a range without one
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job or a range without windows
    * @example
    * const range = { from: '2025-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }
    * const backfill = await app.backfills.create('sync_orders', { ...range, parallel: 8 })
@@ -86,7 +86,7 @@ export class Backfills {
   }
 
   /**
-   * The exact windows that `create` would run now, in its order, one after the other however many. Changes nothing.
+   * The exact windows that `create` would run now, in its order, one by one even if there are millions. Changes nothing.
    *
    * @throws PikoError as {@link create} does
    */
@@ -102,14 +102,14 @@ export class Backfills {
     return Promise.all(rows.map(async (row) => statusOf(row, await store.backfills.counts(row.id))))
   }
 
-  /** What has become of a backfill, with its progress and rate. @throws PikoError `BACKFILL_UNKNOWN` */
+  /** One backfill with its progress and rate. @throws PikoError `BACKFILL_UNKNOWN` */
   async show(id: number): Promise<BackfillStatus> {
     const { store } = this.#reach()
     return statusOf(await rowOf(store, id), await store.backfills.counts(id))
   }
 
   /**
-   * No further run starts, on any node; those under way go on to their ends. Does nothing to one that is paused.
+   * Starts no further run, on any node; runs under way continue to their ends. Does nothing to a paused backfill.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
    */
@@ -118,7 +118,7 @@ export class Backfills {
   }
 
   /**
-   * A paused backfill goes on where it stopped. Does nothing to one that runs.
+   * Continues a paused backfill where it stopped. Does nothing to one that runs.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
    */
@@ -127,7 +127,7 @@ export class Backfills {
   }
 
   /**
-   * Cancels its queued runs, asks those under way to end, and makes no more. Does nothing to one that is cancelled.
+   * Cancels its queued runs, asks those under way to stop, and creates no more. Does nothing to a cancelled backfill.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended otherwise
    */
@@ -156,13 +156,13 @@ export class Backfills {
         onProgress?.(status)
         return status
       }
-      // Counting a million windows takes a while: it must not be all that the database does.
+      // Counting a million windows takes a while. The pause keeps it from occupying the database.
       const pauseMs = Math.max(pollMs, (performance.now() - began) * COUNTING)
       await sleep(pauseMs, undefined, signal ? { signal } : {})
     }
   }
 
-  /** Twice the same changes nothing; what has ended can't be changed. */
+  /** Changes the state of a backfill. A repeated change does nothing; a backfill that has ended refuses every change. */
   async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
     const { store, changed } = this.#reach()
     store.database.assertOutside(`app.backfills.${verb}`)

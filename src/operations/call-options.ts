@@ -63,8 +63,8 @@ const backfill: OptionChecks<BackfillRequest> = {
 }
 
 /**
- * The options of every call of an app. A misspelt one would mean: no limit, no filter, all runs. What has a check of its own further
- * down (instants, durations, configs, keys) is `anything` here.
+ * The options of every call of an app. A misspelt one would silently mean no limit, no filter, or all runs. Options that are checked
+ * elsewhere (instants, durations, configs, keys) are `anything` here.
  */
 const CALLS = {
   start: { under: expecting('a Service', (value) => value instanceof Service) },
@@ -114,9 +114,9 @@ const CALLS = {
 }
 
 /**
- * The options of a call, each read once.
+ * The checked options of a call. Reads each option once.
  *
- * @throws PikoError `USAGE` naming everything that is wrong with them
+ * @throws PikoError `USAGE` naming every problem
  */
 export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
   return checkedCall(`app.${call}`, CALLS[call], given)
@@ -125,7 +125,7 @@ export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T):
 const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
 const ENQUEUE_NAMES: ReadonlySet<string> = new Set(Object.keys(CALLS.enqueue))
 
-/** Options of `app.enqueue`, or of an item of `app.enqueueMany`: there may be a million, so only their names are looked at. */
+/** Checks only the names of options of `app.enqueue`, or of an item of `app.enqueueMany`: there may be a million. */
 export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): void {
   if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
   const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES

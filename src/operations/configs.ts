@@ -5,7 +5,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import { type Reach } from './reach.ts'
 
-/** Configuration of jobs at run time: `app.configs`. Every node takes a new version up within a poll, without a deploy. */
+/** Configuration of jobs at run time: `app.configs`. Every node applies a new version within one poll, without a deploy. */
 export class Configs {
   readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
 
@@ -13,7 +13,7 @@ export class Configs {
     this.#reach = reach
   }
 
-  /** The version in force on this node, or undefined: the schema's defaults count. @throws PikoError `JOB_UNKNOWN` */
+  /** The version in force on this node; undefined when only the schema's defaults apply. @throws PikoError `JOB_UNKNOWN` */
   async show(jobId: string): Promise<ConfigVersion | undefined> {
     const { registry, configs } = this.#reach()
     registry.get(jobId)
@@ -28,10 +28,10 @@ export class Configs {
   }
 
   /**
-   * Adds a version of a job's config, once the job's schema has accepted it as the database will hand it back: a `Date` is text then.
-   * A run's own overrides take precedence over it, and it over the schema's defaults.
+   * Adds a version of a job's config after the job's schema has accepted it. The schema sees the form that the database will return: a
+   * `Date` is text then. A run's own overrides take precedence over the version, and the version over the schema's defaults.
    *
-   * @param options.effectiveFrom when it comes into force, on the database's clock; default: now
+   * @param options.effectiveFrom when the version takes effect, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
    */
   async set(
@@ -47,7 +47,7 @@ export class Configs {
   }
 
   /**
-   * Adds a version that says what an earlier one said, if the schema still accepts that.
+   * Adds a version equal to an earlier one, if the schema still accepts it.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`
    */

@@ -4,9 +4,9 @@ import { mapInTurns } from '../loop-turn.ts'
 const MAX_PROBLEMS = 20
 
 /**
- * Does `fn` for each of the items that one call was given. Those that are refused are named together, before anything is stored.
+ * Calls `fn` for each item of one call. One error names all refused items, before anything is stored.
  *
- * @throws PikoError with the code of the first item that is refused
+ * @throws PikoError with the code of the first refused item
  */
 export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): Promise<U[]> {
   const refused: { readonly index: number; readonly error: PikoError }[] = []

@@ -21,14 +21,14 @@ import { RunFailedError } from './run-failed-error.ts'
 import { assertStorable, type EnqueueItem, type EnqueueOptions, type RunOptions, uniqueOf } from './run-request.ts'
 import { windowOf } from './window-request.ts'
 
-/** Where runs go that need not queue. See `Dispatcher`. */
+/** This node's slots, for runs that can start without queueing. See `Dispatcher`. */
 export interface RunSlots {
   reserve(run: NewRun): string | undefined
   release(): void
   begin(runId: number, nodeId: string, run: NewRun): void
 }
 
-/** Asks for runs: checks the request, stores it, and waits for the end if that is wanted. */
+/** Requests runs: checks the request, stores it, and waits for the end on request. */
 export class Enqueue extends Service {
   readonly #registry: JobRegistry
   readonly #runs: RunStore
@@ -45,8 +45,8 @@ export class Enqueue extends Service {
   readonly #database: Pick<Store['database'], 'maxValueBytes'>
 
   /**
-   * @param onEnqueued gets the times at which stored runs are due
-   * @param slots those of this node, if it executes runs
+   * @param onEnqueued receives the due times of stored runs
+   * @param slots this node's slots, if it executes runs
    */
   constructor(
     parts: {
@@ -78,7 +78,7 @@ export class Enqueue extends Service {
   }
 
   /**
-   * @returns the run as queued, or with `wait` as it succeeded
+   * @returns the queued run; with `wait` the succeeded run
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `USAGE`; with `wait` also
    * {@link RunFailedError}
    */
@@ -93,14 +93,14 @@ export class Enqueue extends Service {
       ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
       : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
-    // One with a key may have ended long ago.
+    // A run with a key may have ended long ago.
     const settled = await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal))
     if (settled.state !== 'succeeded') throw new RunFailedError(settled)
     return settled
   }
 
   /**
-   * Stores a run and returns its id, without reading it back.
+   * Stores a run and returns its id, without reading the row back.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    */
@@ -115,8 +115,8 @@ export class Enqueue extends Service {
   }
 
   /**
-   * Stores many runs of a job, all or none, and returns their ids in order. For an item whose idempotency key a run has already, also
-   * one of an item before it, that is the id of this run.
+   * Stores many runs of a job, all or none, and returns their ids in order. An item gets the id of an existing run when that run has the
+   * same idempotency key; this also holds for an earlier item of the same call.
    *
    * @throws PikoError as {@link enqueue} does, before anything is stored
    */
@@ -141,14 +141,14 @@ export class Enqueue extends Service {
     })
   }
 
-  /** Resolves with the run once it is settled, whatever its end. */
+  /** Resolves with the run once it has settled, whatever its end. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     signal?.throwIfAborted()
     const run = await this.#find(runId)
     return TERMINAL_STATES.has(run.state) ? run : this.#waiter.wait(runId, signal)
   }
 
-  /** Requests under way are stored before the store closes. */
+  /** Waits until requests under way are stored, before the store closes. */
   protected override onStop(): Promise<void> {
     return this.#batcher.idle()
   }
@@ -188,7 +188,7 @@ export class Enqueue extends Service {
     return id
   }
 
-  /** One at a time for each key: calls of one process would only deadlock each other in the database. */
+  /** Stores one request per key at a time: calls of one process would only deadlock each other in the database. */
   async #inTurn<T>(key: string, store: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(key)
     const stored = (async () => {
@@ -203,7 +203,7 @@ export class Enqueue extends Service {
     }
   }
 
-  /** The requests of one moment, of many callers: one that the database refuses fails alone. */
+  /** Stores the requests that many callers made at the same time. A request that the database refuses fails alone. */
   async #enqueueEach(runs: readonly NewRun[]): Promise<(number | Error)[]> {
     const stored = await halved<NewRun, (number | Error)[]>(
       runs,
@@ -213,7 +213,7 @@ export class Enqueue extends Service {
     return stored.flat()
   }
 
-  /** Those for which this node has a free slot are stored as claimed, and begin as soon as they are. */
+  /** Stores runs as already claimed when this node has free slots for them; they begin once stored. */
   async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const claimed: { readonly run: NewRun; readonly index: number; readonly by: string }[] = []
     let ids: number[]

@@ -1,7 +1,7 @@
 import { type JobRegistry } from '../job/registry.ts'
 import { dotText, mermaidText } from '../service/graph/graph-text.ts'
 
-/** Jobs and what they depend on, as plain data. */
+/** Jobs and their dependencies, as plain data. */
 export interface JobGraph {
   readonly nodes: readonly { readonly id: string; readonly hasWindows: boolean }[]
   /** `to` depends on `from`. */
@@ -16,7 +16,7 @@ export function jobGraph(registry: JobRegistry): JobGraph {
   }
 }
 
-/** Graphviz: from what is needed to what needs it; jobs with windows are boxes, the others ovals. */
+/** Graphviz text. Edges go from a job to its dependents; jobs with windows are boxes, the others ovals. */
 export function jobsToDot({ nodes, edges }: JobGraph): string {
   return [
     'digraph jobs {',
@@ -29,7 +29,7 @@ export function jobsToDot({ nodes, edges }: JobGraph): string {
   ].join('\n')
 }
 
-/** Mermaid, for docs and issues. */
+/** Mermaid text, for docs and issues. */
 export function jobsToMermaid({ nodes, edges }: JobGraph): string {
   const names = new Map(nodes.map(({ id }, index) => [id, `job${index}`]))
   return [

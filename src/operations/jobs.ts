@@ -5,7 +5,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Reach } from './reach.ts'
 import { type Why, whyOf } from './why.ts'
 
-/** Jobs that the database knows: `app.jobs`. A job is known once a node has started with it. */
+/** Jobs that the database knows: `app.jobs`. A job becomes known when the first node starts with it. */
 export class Jobs {
   readonly #reach: () => Pick<Reach, 'store'>
 
@@ -13,12 +13,12 @@ export class Jobs {
     this.#reach = reach
   }
 
-  /** All of them. */
+  /** All known jobs. */
   async list(): Promise<JobRow[]> {
     return this.#reach().store.jobs.list()
   }
 
-  /** One job as the database has it. @throws PikoError `JOB_UNKNOWN` */
+  /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
   async show(jobId: string): Promise<JobRow> {
     const job = await this.#reach().store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
@@ -26,8 +26,8 @@ export class Jobs {
   }
 
   /**
-   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}; a deploy does not undo it. Runs that are
-   * queued or running go on, and it can be run by hand.
+   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}, also through deploys. Queued and running runs
+   * continue, and the job can still be run by hand.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -36,7 +36,7 @@ export class Jobs {
   }
 
   /**
-   * Lets the schedule of a paused job go on. What was missed is decided as after an outage: by `misfireGraceTime` and `misfire`, or
+   * Continues the schedule of a paused job. Piko treats what was missed as after an outage: by `misfireGraceTime` and `misfire`, or
    * `windows.catchUp`.
    *
    * @throws PikoError `JOB_UNKNOWN`
@@ -46,8 +46,8 @@ export class Jobs {
   }
 
   /**
-   * Why a job did or did not run at an instant of its schedule; without one, at the last that was planned. With windows it is about
-   * the window that contains the instant, otherwise the one that ends with it.
+   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, it
+   * explains the window that contains the instant, otherwise the one that ends at it.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

@@ -5,16 +5,16 @@ import { optionsOf } from './call-options.ts'
 import { type LockFilter } from './operation-options.ts'
 import { type Reach } from './reach.ts'
 
-/** A lock that somebody holds. */
+/** A lock with its current owner. */
 export interface HeldNamedLock {
   readonly name: string
-  /** Grows with every owner. */
+  /** Grows with every change of owner. */
   readonly fence: number
-  /** When its lease ends unless it is renewed, on the database's clock. */
+  /** When its lease ends if nobody renews it, on the database's clock. */
   readonly expiresAt: Date
 }
 
-/** Locks over all nodes: `app.locks`, for what runs outside of jobs; a handler has `ctx.lock`. */
+/** Locks over all nodes, for work outside jobs: `app.locks`. A handler has `ctx.lock`. */
 export class NamedLocks {
   readonly #reach: () => Pick<Reach, 'store' | 'locks'>
 
@@ -23,10 +23,10 @@ export class NamedLocks {
   }
 
   /**
-   * Takes a lock that one owner of all on this database holds at a time.
+   * Takes a lock that only one owner on this database can hold at a time.
    *
-   * @param options.ttl how long it stands without being renewed, which this app does; default `'30s'`, at least one second
-   * @param options.wait default `'30s'`
+   * @param options.ttl how long the lock stands without renewal, which this app does automatically; default `'30s'`, at least one second
+   * @param options.wait how long to wait for the lock; default `'30s'`
    * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `STOPPED`
    * @throws the reason of `signal`
    * @example
@@ -36,7 +36,7 @@ export class NamedLocks {
     return this.#reach().locks.acquire(name, options)
   }
 
-  /** Locks that are held now, by name. @throws PikoError `ROW_BROKEN` */
+  /** Locks held now, by name. @throws PikoError `ROW_BROKEN` */
   async list(filter: LockFilter = {}): Promise<HeldNamedLock[]> {
     const { store } = this.#reach()
     const { limit = 100 } = optionsOf('locks.list', filter)

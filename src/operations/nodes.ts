@@ -10,8 +10,8 @@ export class Nodes {
   }
 
   /**
-   * Nodes that execute runs, the oldest first, each with its lease on the database's clock. One whose lease has expired is listed
-   * until another has taken its runs over.
+   * Nodes that execute runs, oldest first, each with its lease on the database's clock. A node whose lease has expired is listed until
+   * another node has taken over its runs.
    *
    * @throws PikoError `ROW_BROKEN`
    */

@@ -6,18 +6,18 @@ import { type BackfillStatus } from './backfill-status.ts'
 
 /** Which runs to replay. */
 export interface ReplayOptions extends ReplayFilter {
-  /** Only count them. Default false. */
+  /** Only count the runs. Default false. */
   readonly dryRun?: boolean
 }
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
-  /** Ended before this time. */
+  /** Minimum age: only runs that ended at least this long ago. */
   readonly olderThan: Duration
   /** Default: `'succeeded'`, `'failed'`, `'cancelled'` and `'skipped'`. */
   readonly states?: readonly EndedState[]
   readonly jobId?: string | undefined
-  /** Only count them. Default false. */
+  /** Only count the runs. Default false. */
   readonly dryRun?: boolean
 }
 
@@ -25,20 +25,20 @@ export interface PruneOptions {
 export interface PreviewOptions {
   /** The first tick at or after this instant. Default: now, on this process's clock. */
   readonly from?: InstantInput
-  /** Ticks at most. Default 10. */
+  /** Maximum number of ticks. Default 10. */
   readonly count?: number
 }
 
 /** How to wait for a backfill. */
 export interface BackfillWait {
-  /** Ends the waiting, not the backfill. */
+  /** Stops the wait, not the backfill. */
   readonly signal?: AbortSignal
-  /** Gets the status again and again, the last one too. */
+  /** Receives the status repeatedly, including the last one. */
   readonly onProgress?: (status: BackfillStatus) => void
 }
 
 /** Which held locks to list. */
 export interface LockFilter {
-  /** Default 100. */
+  /** Maximum number of locks. Default 100. */
   readonly limit?: number
 }

@@ -5,7 +5,7 @@ import { type JobRegistry } from '../job/registry.ts'
 import { type BackfillRow } from '../store/backfills/backfill-row.ts'
 import { type Store } from '../store/store.ts'
 
-/** What operations work with, while the app is started. */
+/** The parts that operations work with, while the app is started. */
 export interface Reach {
   readonly store: Store
   readonly registry: JobRegistry
@@ -16,9 +16,9 @@ export interface Reach {
   readonly changed: Changed
 }
 
-/** Tells the services of this node what an operation has changed, so that they act before their next poll. */
+/** Informs the services of this node about a change that an operation made, so they act before their next poll. */
 export interface Changed {
-  /** Runs of this node may be among them. */
+  /** Some of the runs may be on this node. */
   runsCancelled(): void
   runsQueued(count: number): void
   runsDeleted(count: number): void

@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { type Run } from '../run/run.ts'
 
-/** A run that did not succeed, for those who waited for it. */
+/** The error that a waiter gets when its run did not succeed. */
 export class RunFailedError extends PikoError {
   readonly run: Run
 

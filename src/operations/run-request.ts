@@ -7,57 +7,52 @@ import { isKey } from '../store/values/exact-key.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { type InstantInput } from '../time/instant.ts'
 
-/** How `app.run` asks for a run. */
+/** Options of `app.run`. */
 export interface RunOptions {
-  /** Overrides of the job's config; checked here, as the database will hand them back, and again when the run starts. */
+  /** Overrides of the job's config. Checked here in the form that the database will return, and again when the run starts. */
   readonly config?: unknown
-  /** Any JSON value, handed to the handler as `ctx.input`. What JSON would lose or replace (a `Map`, `NaN`) is refused. */
+  /** Any JSON value; the handler receives it as `ctx.input`. Values that JSON would lose or replace (a `Map`, `NaN`) are refused. */
   readonly input?: unknown
-  /**
-   * Run this window again: its start, an instant on the grid of the job's windows, as a text with its zone. Required for a
-   * job with windows.
-   */
+  /** Run this window again: its start as a text with its zone, on the grid of the job's windows. Required for a job with windows. */
   readonly window?: InstantInput
-  /** Not before this instant. Default: now. */
+  /** Earliest start. Default: now. */
   readonly runAt?: InstantInput
-  /** Smaller runs first. Default: the job's. */
+  /** Smaller runs first. Default: the job's priority. */
   readonly priority?: number
   /**
-   * Ask only once: while a run of the job with this key is queued, running or succeeded, it is that run which is returned. With
-   * `period` only if it was asked for within that time, with `states` only if it is in one of these. Not for windows, of which each
-   * has one run at a time anyway.
+   * Request only once: while a run of the job with this key is queued, running or succeeded, that run is returned. `period` limits this to
+   * runs requested within that time, `states` to runs in one of these states. Not for windows: each has one run at a time anyway.
    */
   readonly idempotencyKey?: string | IdempotencyKey
-  /** Resolve only when the run is settled. */
+  /** Resolve only when the run has settled. Default false. */
   readonly wait?: boolean
-  /** Ends the waiting, not the run. */
+  /** Stops the wait, not the run. */
   readonly signal?: AbortSignal
 }
 
-/** A key with its rules. */
+/** An idempotency key with its rules. */
 export interface IdempotencyKey {
   /** 1 to 255 characters. */
   readonly key: string
-  /** Default: as long as the run is kept. */
+  /** How long the key protects. Default: as long as the run is kept. */
   readonly period?: Duration
-  /** Default `['queued', 'running', 'succeeded']`. */
+  /** States of an existing run that is returned instead. Default `['queued', 'running', 'succeeded']`. */
   readonly states?: readonly RunState[]
 }
 
-/** One of the runs that `app.enqueueMany` asks for. */
+/** One run of `app.enqueueMany`. */
 export type EnqueueItem = Omit<RunOptions, 'wait' | 'signal' | 'window'>
 
-/** How `app.enqueue` asks for a run. */
+/** Options of `app.enqueue`. */
 export interface EnqueueOptions extends EnqueueItem {
   /**
-   * Store the run inside of this transaction, so that it exists if and only if the transaction commits: the `trx` of
-   * `app.sql.transaction` or `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on the database that
-   * Piko runs on.
+   * Store the run inside this transaction, so it exists if and only if the transaction commits. Takes the `trx` of `app.sql.transaction` or
+   * `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on the database of Piko.
    */
   readonly trx?: EnqueueTransaction
 }
 
-/** Requests are stored many at once: one that the database would refuse must not take the others with it. */
+/** Checks what the database would refuse. Requests are stored in batches, and a refused one must not take the others with it. */
 export function assertStorable({ priority }: RunOptions): void {
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)

@@ -16,8 +16,8 @@ interface Waiter {
 const LARGEST_READ = 500
 
 /**
- * Waits for runs to settle, wherever they are executed: this node's own ends are known at once, those of other nodes are
- * found by one shared poll. Any number of waiters costs one query per poll and 500 runs.
+ * Waits for runs to settle on any node. Ends on this node are known immediately; one shared poll finds the ends on other nodes. Any number
+ * of waiters costs one query per poll and 500 runs.
  */
 export class RunWaiter extends LoopService {
   readonly #runs: RunStore
@@ -35,14 +35,14 @@ export class RunWaiter extends LoopService {
     this.#clock = clock
   }
 
-  /** A run of this node has ended: its waiters need no poll. */
+  /** Reports the end of a run of this node, so its waiters need no poll. */
   settled({ runId, state }: Pick<SettledRun, 'runId' | 'state'>): void {
     if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
     this.#settledHere.add(runId)
     this.wake()
   }
 
-  /** Resolves with the run once it is settled, whatever its end; rejects with `ROW_BROKEN` when its row can't be read. */
+  /** Resolves with the run once it has settled, whatever its end. Rejects with `ROW_BROKEN` when its row can't be read. */
   wait(runId: number, signal?: AbortSignal): Promise<Run> {
     return new Promise<Run>((resolve, reject) => {
       if (signal?.aborted) {
@@ -57,7 +57,7 @@ export class RunWaiter extends LoopService {
         this.#remove(runId, waiter)
         waiter.reject(signal?.reason as Error)
       }
-      // A signal may live much longer than one run.
+      // Removes the listener, because a signal may live much longer than one run.
       const settled = (settle: () => void): void => {
         signal?.removeEventListener('abort', leave)
         settle()
@@ -68,7 +68,7 @@ export class RunWaiter extends LoopService {
       }
       this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), waiter])
       signal?.addEventListener('abort', leave, { once: true })
-      // It may have been settled before this call: the first poll sees it.
+      // The run may have settled before this call. The first poll finds that.
       this.#nextPollAt = Math.min(this.#nextPollAt, this.#clock.now() + Math.min(50, this.#pollMs))
       this.wake()
     })
@@ -119,5 +119,5 @@ export class RunWaiter extends LoopService {
 }
 
 function stopped(runId: number): PikoError {
-  return new PikoError('STOPPED', `Piko stopped before run ${runId} was settled; the run stays in the queue`)
+  return new PikoError('STOPPED', `Piko stopped before run ${runId} settled; the run stays in the queue`)
 }

@@ -18,11 +18,11 @@ import { type Reach } from './reach.ts'
 
 /** A run with its history. */
 export interface RunDetails extends Run {
-  /** Oldest first; those before a replay too. */
+  /** Oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
 }
 
-/** Runs that exist: `app.runs`. `app.run` and `app.enqueue` make them. */
+/** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
 export class Runs {
   readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'changed'>
 
@@ -47,8 +47,8 @@ export class Runs {
   }
 
   /**
-   * What the handler of a run logged, oldest first. `[history] run_logs` says from which level on lines are kept, and
-   * `run_log_lines` how many of an attempt. They are stored within two seconds.
+   * Log lines of a run's handler, oldest first. `[history] run_logs` sets the lowest level that is kept, and `run_log_lines` the number of
+   * lines per attempt. Lines are stored within two seconds.
    *
    * @param filter.limit default 1,000
    * @throws PikoError `RUN_UNKNOWN`
@@ -60,17 +60,16 @@ export class Runs {
   }
 
   /**
-   * Cancels one run, wherever it is. A queued run is `cancelled` immediately. A running one is returned with `cancelRequestedAt`: its
-   * node aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, and it is not tried again. A run that has ended is returned
-   * unchanged.
+   * Cancels one run on any node. A queued run is `cancelled` immediately. A running one is returned with `cancelRequestedAt`: its node
+   * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, and the run is not retried. A run that has ended is returned unchanged.
    *
    * @throws PikoError `RUN_UNKNOWN`
    */
   cancel(runId: number): Promise<Run>
   /**
-   * Cancels all runs that fit and have not ended.
+   * Cancels all matching runs that have not ended.
    *
-   * @returns how many queued runs it ended, and how many running ones it asked to end
+   * @returns how many queued runs it ended, and how many running ones it asked to stop
    * @throws PikoError `USAGE` for a filter that names no runs
    * @example
    * await app.runs.cancel({ jobId: 'sync_orders', state: 'queued' })
@@ -92,11 +91,11 @@ export class Runs {
   }
 
   /**
-   * Puts failed (or cancelled) runs back into the queue, as if they had never run; their windows are pending again. A run whose
-   * window has been run again since is left as it is.
+   * Returns failed (or cancelled) runs to the queue as new, and their windows to pending. A run stays unchanged if its window has run again
+   * since.
    *
-   * @returns how many it queued, and how many it left as they are; with `dryRun` how many those would be
-   * @throws PikoError `USAGE` for a filter that names no runs, `CHANGE_REFUSED` for runs that the database refuses to change
+   * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would
+   * @throws PikoError `USAGE` for a filter that names no runs, `CHANGE_REFUSED` when the database refuses the change
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */
@@ -114,10 +113,10 @@ export class Runs {
   }
 
   /**
-   * Deletes ended runs with their attempts and log lines, in small steps; `[history]` does the same by itself. The ledger of
-   * windows stays.
+   * Deletes ended runs with their attempts and log lines, in small steps. `[history]` does the same automatically. The ledger of windows
+   * stays.
    *
-   * @returns how many; with `dryRun` how many it would be
+   * @returns how many runs it deleted; with `dryRun` how many it would
    * @throws PikoError `DURATION_INVALID`
    * @example
    * await app.runs.prune({ olderThan: '7d', states: ['succeeded'] })
@@ -153,7 +152,7 @@ async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
   })
 }
 
-/** An empty filter is a filter that somebody forgot to fill, not the wish to change every run there is. */
+/** Refuses an empty filter: somebody forgot to fill it. Nobody means to change every run. */
 function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
   const { ids, jobId, state } = filter
   if (ids === undefined && jobId === undefined && state === undefined) {

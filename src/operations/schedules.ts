@@ -15,7 +15,7 @@ import { type Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
 
-/** Schedules that people set at run time, in place of those in code: `app.schedules`. */
+/** Schedules set at run time, in place of those in code: `app.schedules`. */
 export class Schedules {
   readonly #reach: () => Pick<Reach, 'store' | 'registry'>
 
@@ -24,10 +24,10 @@ export class Schedules {
   }
 
   /**
-   * Overrides the schedule declared in code, or removes it (null), on all nodes within one poll and through deploys until
-   * {@link clear}. Windows go on where the old ones end.
+   * Overrides the schedule declared in code, or removes it (null). Takes effect on all nodes within one poll and survives deploys until
+   * {@link clear}. New windows continue where the old ones end.
    *
-   * @param schedule null: the job runs only when somebody asks
+   * @param schedule with null, the job runs only on request
    * @throws PikoError `JOB_UNKNOWN`, `SCHEDULE_INVALID`
    * @example
    * await app.schedules.set('report', { kind: 'cron', cron: '0 6 * * 1-5', timezone: 'Europe/Rome' })
@@ -38,14 +38,14 @@ export class Schedules {
     const job = await jobOf(store, jobId)
     if (schedule) Schedule.of(schedule, jobId)
     if (schedule?.kind === 'at' && job.windows !== null) {
-      throw new PikoError('SCHEDULE_INVALID', `job "${jobId}" has windows: they need cron or every, not at`, {
+      throw new PikoError('SCHEDULE_INVALID', `job "${jobId}" has windows, which need cron or every, not at`, {
         details: { jobId, at: schedule.at },
       })
     }
     await override(store, jobId, schedule && scheduleJson(schedule))
   }
 
-  /** Removes the override: the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
+  /** Removes the override; the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
   async clear(jobId: string): Promise<void> {
     const { store } = this.#reach()
     store.database.assertOutside('app.schedules.clear')
@@ -53,9 +53,9 @@ export class Schedules {
   }
 
   /**
-   * The next ticks of a job by the schedule in force, the local times of its zone, and the windows that end with them. Changes nothing.
+   * The next ticks of a job by the schedule in force, with local times in its zone and the windows that end at them. Changes nothing.
    *
-   * @throws PikoError `JOB_UNKNOWN` of a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
+   * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
    * @example
    * const { ticks } = await app.schedules.preview('report', { from: '2026-03-01T00:00:00Z', count: 40 })
    */

@@ -4,27 +4,27 @@ import { type LedgerWindow } from '../store/windows/window-store.ts'
 import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 
-/** What is known about a job, and about one tick of it where one was asked for. */
+/** Known facts about a job, and about one of its ticks. */
 export interface WhyFacts {
   readonly jobId: string
   readonly now: Date
-  /** As the database has it. */
+  /** The schedule in the database. */
   readonly schedule: ScheduleSpec | undefined
-  /** What is wrong with an edited schedule that nobody can read; undefined: nothing. */
+  /** Why the edited schedule can't be read; undefined when nothing is wrong. */
   readonly unread: string | undefined
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
-  /** The tick asked for, else the last one that there is a row of. */
+  /** The requested tick; without a request the last tick that has a row. */
   readonly tick: Date | undefined
   /** The run of the tick, or of its window. */
   readonly run: Run | undefined
-  /** The window that the instant belongs to, or that ends with it. */
+  /** The window that contains the instant, or ends at it. */
   readonly window: LedgerWindow | undefined
-  /** Of what it waits for: the window that is in the way. */
+  /** The upstream window that blocks this one. */
   readonly blocker: LedgerWindow | undefined
-  /** Of the run. */
+  /** The backfill of the run. */
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
-  /** Nodes whose leases have not run out. */
+  /** Number of nodes with a lease that has not expired. */
   readonly liveNodes: number
 }
 
@@ -32,7 +32,7 @@ export interface WhyFacts {
 export function whySentence(facts: WhyFacts): string {
   const { jobId, tick, unread, window } = facts
   const edited =
-    unread === undefined ? '' : `; its edited schedule counts for nothing, the one before goes on: ${unread}`
+    unread === undefined ? '' : `; its edited schedule is invalid, so the previous one stays in force: ${unread}`
   const bounds = window ? `, window ${text(window.start)} to ${text(window.end)}` : ''
   return tick
     ? `${jobId} at ${text(tick)}${bounds}: ${whyAt(tick, facts)}${edited}.`
@@ -43,12 +43,12 @@ function whyAt(tick: Date, facts: WhyFacts): string {
   const { run, window } = facts
   if (window?.state === 'waiting') return whyWaiting(window, facts.blocker)
   if (window?.state === 'skipped') {
-    return 'its window was skipped: it was missed, and windows.catchUp says not to run it; a backfill does'
+    return 'its window was missed, and windows.catchUp leaves it out; a backfill can run it'
   }
   if (window?.state === 'cancelled' && !run) return 'its window was cancelled while it waited for other jobs'
   if (!run) return whyNoRun(tick, facts)
   return window?.state === 'stale'
-    ? `${whyRun(run, facts)}, and is stale: a window that it depends on was run again`
+    ? `${whyRun(run, facts)}, and its window is stale: a window that it depends on ran again`
     : whyRun(run, facts)
 }
 
@@ -62,58 +62,57 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
     case 'cancelled':
       return `${name} was cancelled at ${text(run.finishedAt)}`
     case 'running':
-      return `${name} is running since ${text(run.startedAt)} on node ${run.nodeId ?? '?'}`
+      return `${name} has been running since ${text(run.startedAt)} on node ${run.nodeId ?? '?'}`
     case 'skipped':
       return `it was skipped (${run.reason ?? 'no reason'}): ${SKIPPED[run.reason ?? ''] ?? 'see docs/lifecycle.md'}`
     case 'queued':
-      if (backfill?.state === 'paused') return `${name} waits, since backfill ${backfill.id} is paused`
+      if (backfill?.state === 'paused') return `${name} waits because backfill ${backfill.id} is paused`
       if (run.runAt > now) {
-        const why =
-          run.attempt > 0 ? `to be tried again: ${run.error?.message ?? 'it failed'}` : 'and is not due before'
-        return `${name} waits until ${text(run.runAt)}, ${why}`
+        const why = run.attempt > 0 ? ` for its next attempt: ${run.error?.message ?? 'it failed'}` : ', when it is due'
+        return `${name} waits until ${text(run.runAt)}${why}`
       }
       if (liveNodes === 0)
-        return `${name} is due since ${text(run.runAt)}, and no node is running that could execute it`
+        return `${name} has been due since ${text(run.runAt)}, but no node is running that could execute it`
       return (
-        `${name} is due since ${text(run.runAt)} (${formatMs(now.getTime() - run.runAt.getTime())}) and waits for a free slot: ` +
+        `${name} has been due since ${text(run.runAt)} (${formatMs(now.getTime() - run.runAt.getTime())}) and waits for a free slot: ` +
         `a limit of the job (concurrency, rate, overlap) or of the nodes is reached, or no running node knows the job`
       )
   }
 }
 
 function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
-  if (!waitsFor) return 'it waits for the jobs that it depends on, and no leading node has looked at them yet'
+  if (!waitsFor) return 'it waits for the jobs that it depends on, and no leader has checked them yet'
   const { jobId, at } = waitsFor
   if (!blocker) return `it waits for ${jobId} from ${text(at)} on, and the ledger has no window there yet`
   const { start, end, state, runId, error } = blocker
   if (state === 'succeeded')
-    return `it waited for ${jobId} from ${text(start)} to ${text(end)}; what else it waits for is looked at within a poll`
+    return `it waited for ${jobId} from ${text(start)} to ${text(end)}; its other dependencies are checked within one poll`
   const run = runId === undefined ? '' : ` (run ${runId}${error === undefined ? '' : `: ${error}`})`
   return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }
 
 const SKIPPED: Readonly<Record<string, string>> = {
   misfire: 'no node planned it within misfireGraceTime',
-  overlap: 'an earlier run of the job was queued or running, and overlap says not to start another',
+  overlap: 'an earlier run of the job was queued or running, and the overlap policy does not start another',
 }
 
 function whyNoRun(tick: Date, { now, schedule, isPaused, nextTick, liveNodes }: WhyFacts): string {
-  if (!schedule) return 'the job has no schedule; it runs only when somebody asks'
+  if (!schedule) return 'the job has no schedule; it runs only on request'
   const next = Schedule.of(schedule).next(new Date(tick.getTime() - 1))
   if (next?.getTime() !== tick.getTime()) {
-    return `its schedule does not fire then; the next instant at which it does is ${text(next)}`
+    return `its schedule does not fire then; it next fires at ${text(next)}`
   }
   if (isPaused) return 'the job is paused'
-  if (tick > now) return 'that is yet to come'
-  if (liveNodes === 0) return 'no node is running; what was missed is decided when one starts'
-  if (nextTick && tick >= nextTick) return 'it is due and not planned yet; no running node leads, or none knows the job'
-  return 'it was before the job was registered, or its run was deleted by the retention of [history]'
+  if (tick > now) return 'that is in the future'
+  if (liveNodes === 0) return 'no node is running; the next one to start decides about missed ticks'
+  if (nextTick && tick >= nextTick) return 'it is due but not planned yet: no running node leads, or none knows the job'
+  return 'the job was registered later, or the retention of [history] deleted the run'
 }
 
 function whyNever({ schedule, isPaused, nextTick }: WhyFacts): string {
-  if (!schedule) return 'it has no schedule; it runs only when somebody asks'
+  if (!schedule) return 'it has no schedule; it runs only on request'
   if (isPaused) return 'it is paused'
-  return nextTick ? `no tick was due yet; the next is ${text(nextTick)}` : 'its schedule has no further tick'
+  return nextTick ? `no tick has been due yet; the next is ${text(nextTick)}` : 'its schedule has no further tick'
 }
 
 function attempts({ attempt }: Run): string {

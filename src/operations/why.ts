@@ -6,15 +6,15 @@ import { whySentence } from './why-sentence.ts'
 
 /** Why a job did or did not run. */
 export interface Why {
-  /** One sentence for people. */
+  /** The answer in one sentence, for people. */
   readonly sentence: string
-  /** The tick that it is about. */
+  /** The tick that the sentence explains. */
   readonly tick: Date | undefined
   readonly runId: number | undefined
 }
 
 /**
- * Gathers what is known of a job at an instant; without one, at the last tick that was planned.
+ * Explains a job at an instant; without one, at the last planned tick.
  *
  * @throws PikoError `JOB_UNKNOWN`
  */
@@ -26,7 +26,7 @@ export async function whyOf(store: Store, jobId: string, asked: Date | undefined
   const fired = await runs.findTick(jobId, asked ?? waitingSince)
   const tick = asked ?? waitingSince ?? fired?.tick
   const window = tick && job.windows !== null ? await windowAt(store, jobId, tick, asked !== undefined) : undefined
-  // A window may have been run again since, or by a backfill alone.
+  // The window may have run again since, or only in a backfill.
   const ofTick = window && tick && window.end > tick ? undefined : fired
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
   const { now } = await plans.agenda()
@@ -49,7 +49,7 @@ export async function whyOf(store: Store, jobId: string, asked: Date | undefined
   return { sentence, tick, runId: run?.id }
 }
 
-/** Who names a window means its start; a tick that was planned is the end of one. */
+/** Finds the window of an instant. A named window means its start; a planned tick is the end of a window. */
 async function windowAt(
   { windows }: Store,
   jobId: string,

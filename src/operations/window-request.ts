@@ -6,7 +6,7 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
 
 /**
- * The window that a request means by its start.
+ * The window that starts at the instant a request names.
  *
  * @returns undefined for a job without windows
  * @throws PikoError `WINDOW_UNKNOWN`
@@ -22,12 +22,12 @@ export async function windowOf(
     throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; leave out the window ${describe(start)}`)
   }
   const cursor = (await jobs.find(job.id))?.windowCursor
-  // A node that plans writes the cursor when it starts; `piko run` does not.
+  // A planning node writes the cursor when it starts; `piko run` does not.
   const known = cursor
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`
   if (start === undefined) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; say which by its start (${known})`)
+    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; name the window by its start (${known})`)
   }
   const date = instantOf(`window of a run of job "${job.id}"`, start, 'WINDOW_UNKNOWN')
   if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })

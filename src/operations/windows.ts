@@ -17,8 +17,7 @@ export class Windows {
   }
 
   /**
-   * A job's ledger as spans of neighbouring windows in the same state, with the holes between them: what is covered and what is not.
-   * Oldest first.
+   * A job's ledger, oldest first, as spans of neighbouring windows in the same state and the holes between them.
    *
    * @param filter.limit default 100
    * @example

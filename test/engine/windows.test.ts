@@ -367,7 +367,7 @@ describeEachStore((store) => {
       expect(await message('sync', minute(-1))).toBe(`${none} "2024-12-31T23:59:00.000Z"; ${known}`)
       const form = 'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
       expect(await message('sync', 'yesterday')).toBe(`window of a run of job "sync" is "yesterday"; ${form}`)
-      expect(await message('sync')).toBe(`job "sync" runs by window; say which by its start (${known})`)
+      expect(await message('sync')).toBe(`job "sync" runs by window; name the window by its start (${known})`)
       expect(await message('sync', '2025-01-01T00:01:00')).toBe(
         `window of a run of job "sync" is "2025-01-01T00:01:00"; ${form}`,
       )

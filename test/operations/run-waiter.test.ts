@@ -144,7 +144,7 @@ describeEachStore((fixture) => {
     for (const error of [await early, await rejected(waiter.wait(id))]) {
       expect([error.code, error.message]).toEqual([
         'STOPPED',
-        `Piko stopped before run ${id} was settled; the run stays in the queue`,
+        `Piko stopped before run ${id} settled; the run stays in the queue`,
       ])
     }
   })

@@ -32,7 +32,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect((await app.jobs.why('well')).sentence).toMatch(/run \d+ succeeded at /))
     await eventually(async () =>
       expect((await app.jobs.why('stuck')).sentence).toMatch(
-        /is due since .* and waits for a free slot: a limit of the job/,
+        /has been due since .* and waits for a free slot: a limit of the job/,
       ),
     )
     gate.open()
@@ -44,17 +44,17 @@ describeEachStore((fixture) => {
       defineJob({ id: 'by_hand' }, () => {}),
     )
     expect((await app.jobs.why('by_hand')).sentence).toBe(
-      'by_hand: it has no schedule; it runs only when somebody asks.',
+      'by_hand: it has no schedule; it runs only on request.',
     )
-    expect((await app.jobs.why('hourly')).sentence).toMatch(/^hourly: no tick was due yet; the next is .*:00:00Z\.$/)
+    expect((await app.jobs.why('hourly')).sentence).toMatch(/^hourly: no tick has been due yet; the next is .*:00:00Z\.$/)
     expect((await app.jobs.why('hourly', new Date('2026-01-01T00:30:00Z'))).sentence).toMatch(
-      /its schedule does not fire then; the next instant at which it does is 2026-01-01T01:00:00Z/,
+      /its schedule does not fire then; it next fires at 2026-01-01T01:00:00Z/,
     )
     expect((await app.jobs.why('hourly', new Date('2026-01-01T00:00:00Z'))).sentence).toMatch(
-      /before the job was registered/,
+      /the job was registered later/,
     )
     const next = new Date(Math.ceil((Date.now() + MINUTE_MS) / 3_600_000) * 3_600_000)
-    expect((await app.jobs.why('hourly', next)).sentence).toMatch(/that is yet to come/)
+    expect((await app.jobs.why('hourly', next)).sentence).toMatch(/that is in the future/)
     await database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', '=', 'hourly').execute()
     expect((await app.jobs.why('hourly', next)).sentence).toMatch(/the job is paused/)
     await expect(app.jobs.why('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
@@ -101,14 +101,14 @@ describeEachStore((fixture) => {
     for (const text of ['every day', '{bad']) {
       await database.sql.exec('UPDATE piko_job SET schedule = ?', [text])
       expect((await app.jobs.why('hourly')).sentence).toMatch(
-        /^hourly: no tick was due yet; the next is .*; its edited schedule counts for nothing, the one before goes on: .* is ".*"; expected .*\.$/,
+        /^hourly: no tick has been due yet; the next is .*; its edited schedule is invalid, so the previous one stays in force: .* is ".*"; expected .*\.$/,
       )
     }
   })
 
   it('knows jobs with a calendar function', async () => {
     const app = await start(defineJob({ id: 'workday', cron: '0 * * * *', exclude: () => false }, () => {}))
-    expect((await app.jobs.why('workday')).sentence).toMatch(/^workday: no tick was due yet; the next is /)
+    expect((await app.jobs.why('workday')).sentence).toMatch(/^workday: no tick has been due yet; the next is /)
   })
 
   it('tells what became of a window: skipped, run by a backfill alone, stale, or held up by a pause', async () => {
@@ -134,7 +134,7 @@ describeEachStore((fixture) => {
     await (await app.backfills.create('after', range)).wait()
     await app.run('hours', { window: at(3), wait: true })
     expect((await app.jobs.why('after', at(6))).sentence).toMatch(
-      /run \d+ succeeded at .*, and is stale: a window that it depends on was run again\.$/,
+      /run \d+ succeeded at .*, and its window is stale: a window that it depends on ran again\.$/,
     )
     const [, second, third] = await app.windows.list('hours')
     for (const { start, end, runId } of [second!, third!]) {
@@ -145,7 +145,7 @@ describeEachStore((fixture) => {
     }
     await database.sql.exec(`UPDATE piko_window SET state = 'skipped', run_id = NULL WHERE job_id = 'hours'`)
     expect((await app.jobs.why('hours', at(2))).sentence).toMatch(
-      /its window was skipped: it was missed, and windows\.catchUp says not to run it; a backfill does\.$/,
+      /its window was missed, and windows\.catchUp leaves it out; a backfill can run it\.$/,
     )
   })
 
@@ -157,7 +157,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 5 }))
     await backfill.pause()
     expect((await app.jobs.why('hours', new Date(windows.end))).sentence).toMatch(
-      /^hours at 2026-01-01T06:00:00Z, window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits, since backfill \d+ is paused\.$/,
+      /^hours at 2026-01-01T06:00:00Z, window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits because backfill \d+ is paused\.$/,
     )
     gate.open()
   })
