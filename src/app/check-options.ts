@@ -30,7 +30,7 @@ const CHECKS: OptionChecks<PikoOptions> = {
     const what = value === console ? 'console' : describe(value)
     return (
       `is ${what}, which lacks ${lacking.join(', ')}; expected a pino logger such as pino({ level: 'info' }). ` +
-      'Leave it out for Piko's own logger, which follows [piko] log_level and log_json'
+      'Leave it out for the default logger, which follows [piko] log_level and log_json'
     )
   },
   services: listOf(

@@ -200,10 +200,7 @@ export class Piko {
       await this.#cleanup?.close()
     }
     if (!this.#running)
-      throw new PikoError(
-        'STOP_INCOMPLETE',
-        'the start of the app is left behind: a job module never finishes loading',
-      )
+      throw new PikoError('STOP_INCOMPLETE', 'the start of the app is left behind: a job module never finishes loading')
   }
 
   /** The root of the tree of services: the app's own and those of `services`. The app starts and stops it. */

@@ -37,7 +37,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [[{ jobs: [] }], 'the options are [{"jobs":[]}]; expected an object'],
   [
     { logger: console },
-    "logger is console, which lacks child, isLevelEnabled; expected a pino logger such as pino({ level: 'info' }). Leave it out for Piko's own logger",
+    "logger is console, which lacks child, isLevelEnabled; expected a pino logger such as pino({ level: 'info' }). Leave it out for the default logger",
   ],
   [{ logger: 'debug' }, 'logger is "debug", which lacks trace, debug, info, warn, error, child, isLevelEnabled;'],
   [{ logger: null }, 'logger is null, which lacks trace,'],

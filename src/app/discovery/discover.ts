@@ -113,5 +113,7 @@ function inFile(file: string, cause: PikoError): PikoError {
 // Node's message for an `@`. Compilers keep decorators when their target is ESNext.
 function hint(file: string, cause: Error): string {
   if (!(cause instanceof SyntaxError) || cause.message !== 'Invalid or unexpected token') return ''
-  return TYPESCRIPT.test(file) ? '' : '; if it has decorators, compile it for ES2023 or older: Node does not support decorators'
+  return TYPESCRIPT.test(file)
+    ? ''
+    : '; if it has decorators, compile it for ES2023 or older: Node does not support decorators'
 }
