@@ -166,7 +166,7 @@ function replacedByDecorator(className: string, name: string | symbol): PikoErro
 function notAMethod(spec: AnyJobSpec, name: string | symbol | undefined, what: string): PikoError {
   const id = propertyOf(spec, 'id')
   const on = name === undefined ? what : `"${String(name)}", ${what}`
-  return new PikoError('JOB_INVALID', `job ${describe(id)}: @job stands on ${on}; expected a public method`, {
+  return new PikoError('JOB_INVALID', `job ${describe(id)}: @job is on ${on}; expected a public method`, {
     details: { jobId: id },
   })
 }

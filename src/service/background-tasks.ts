@@ -7,7 +7,7 @@ import { type Clock } from '../clock.ts'
 export interface TaskInfo {
   readonly name: string
   readonly kind: 'task' | 'timer' | 'crontab'
-  /** For how long it has been running. */
+  /** How long it has been running, in milliseconds. */
   readonly runningMs: number
 }
 
@@ -26,7 +26,7 @@ export class BackgroundTasks {
   readonly #running = new Set<Running>()
   #isAbandoned = false
 
-  /** @param failed is told of every error that is not the abort itself */
+  /** @param failed receives every error except the abort itself */
   constructor(signal: AbortSignal, clock: Clock, failed: (error: Error) => void) {
     this.#signal = signal
     this.#clock = clock
@@ -38,7 +38,7 @@ export class BackgroundTasks {
     return [...this.#running].map(({ name, kind, sinceMs }) => ({ name, kind, runningMs: nowMs - sinceMs }))
   }
 
-  /** Begins in the next turn of the event loop, so that a start that awaits nothing is over before its tasks begin. */
+  /** Begins in the next turn of the event loop. This way a start that awaits nothing ends before its tasks begin. */
   launch(name: string, kind: TaskInfo['kind'], body: (signal: AbortSignal) => unknown): void {
     const task: Running = {
       name,
@@ -50,9 +50,9 @@ export class BackgroundTasks {
   }
 
   /**
-   * Waits for the tasks, which the signal has told to end, for at most `graceMs`.
+   * Waits at most `graceMs` for the tasks to end after the signal aborted.
    *
-   * @returns the names of those that go on; what they throw later is dropped
+   * @returns the names of tasks that still run; their later errors are dropped
    */
   async settle(graceMs: number): Promise<readonly string[]> {
     if (this.#running.size > 0) {
@@ -76,7 +76,7 @@ export class BackgroundTasks {
   }
 }
 
-/** True for what code throws because the signal aborted it: the signal's reason, or an `AbortError`. */
+/** True if the signal's abort made code throw this: the signal's reason, or an `AbortError`. */
 export function isCancellation(thrown: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false
   if (thrown === signal.reason) return true

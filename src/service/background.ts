@@ -9,12 +9,12 @@ type Body = (signal: AbortSignal) => unknown
 export interface BackgroundParts {
   readonly signal: AbortSignal
   readonly clock: () => Clock
-  /** Gets every error that is not the abort itself. */
+  /** Receives every error except the abort itself. */
   readonly failed: (error: Error) => void
   readonly skipped: (timer: string, count: number) => void
 }
 
-/** What a service does in the background of one life, from its start to its stop: tasks, timers and crontabs. */
+/** The background work of one life of a service, from its start to its stop: tasks, timers and crontabs. */
 export class Background {
   readonly #parts: BackgroundParts
   readonly #tasks: BackgroundTasks

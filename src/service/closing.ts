@@ -1,4 +1,4 @@
-/** Closes one after the other, all within one time. What hangs past it is left behind, and the rest still gets a moment. */
+/** Closes several things in turn, all within one time limit. It leaves behind what hangs, and still gives the rest a moment. */
 export class Closing {
   readonly #timer: NodeJS.Timeout
   readonly #over: Promise<void>
@@ -8,11 +8,11 @@ export class Closing {
     this.limitMs = limitMs
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#over = promise
-    // Not `AbortSignal.timeout`, which lets a process end that waits for nothing else.
+    // Not `AbortSignal.timeout`: that timer does not keep the process alive.
     this.#timer = setTimeout(resolve, limitMs)
   }
 
-  /** @throws what `close` throws; an error that says so when it hangs */
+  /** @throws what `close` throws, or an error that says it hangs */
   async within(close: () => unknown): Promise<void> {
     const work = (async () => close())()
     let moment: NodeJS.Timeout | undefined
@@ -23,7 +23,7 @@ export class Closing {
     clearTimeout(moment)
     if (first !== 'late') return
     work.catch(dropped)
-    throw new Error(`it did not come to its end within ${this.limitMs} ms and is left behind`)
+    throw new Error(`it did not finish within ${this.limitMs} ms and is left behind`)
   }
 
   end(): void {
@@ -33,7 +33,7 @@ export class Closing {
 
 const MOMENT_MS = 50
 
-/** It was reported as hanging. */
+/** Drops a late error: the close was already reported as hanging. */
 function dropped(): void {
   return undefined
 }

@@ -4,15 +4,15 @@ import { visibleBlock, visibleLine } from '../visible.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import { type Logger } from '../logger.ts'
 
-/** Where the lines go. A stream of Node calls `done` when the line is written or lost. */
+/** The target of the lines. A stream of Node calls `done` when the line is written or lost. */
 interface LogStream {
   write(text: string, done?: (error?: Error | null) => void): unknown
   on?(event: 'error', listener: () => void): unknown
 }
 
 /**
- * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...`, fields after the message, to a stream. What a terminal would obey is
- * written as an escape. A line that can't be written is dropped and counted, and the next one that can says how many.
+ * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters that a
+ * terminal would obey. Drops and counts lines that can't be written; the next line that succeeds reports the number.
  */
 export function consoleLog(stream: LogStream = process.stdout, clock: Clock = systemClock): Logger {
   const lines = new LossyLines(stream)
@@ -33,14 +33,14 @@ export function consoleLog(stream: LogStream = process.stdout, clock: Clock = sy
 
 const guarded = new WeakSet<object>()
 
-/** Lines of which a full disk or a closed pipe takes some: logging ends no process. */
+/** A stream of lines that may lose some to a full disk or a closed pipe, because logging must never end a process. */
 class LossyLines {
   readonly #stream: LogStream
   #lost = 0
 
   constructor(stream: LogStream) {
     this.#stream = stream
-    // A write that fails is an event, and an event `error` that nobody listens to ends the process.
+    // A failed write emits `error`, and an `error` without a listener ends the process.
     if (guarded.has(stream)) return
     guarded.add(stream)
     stream.on?.('error', () => {})

@@ -3,10 +3,10 @@ import { type Duration } from '../time/duration.ts'
 import { type Schedule } from '../time/schedule.ts'
 import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions } from './timer.ts'
 
-/** A method that runs in the background: it receives the signal of this life of the service. */
+/** A method that runs in the background. Its argument is the signal of the service's current life. */
 export type BackgroundMethod = (signal: AbortSignal) => unknown
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that a method of any class has. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that fits a method of any class. */
 interface MethodContext {
   readonly kind: 'method'
   readonly static: boolean
@@ -26,7 +26,7 @@ type Trigger =
   | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly immediate: boolean }
   | { readonly kind: 'crontab'; readonly expression: string; readonly schedule: Schedule }
 
-/** What a decorator said of a method. */
+/** What a decorator declared about a method. */
 export interface Declared {
   readonly name: string
   readonly trigger: Trigger
@@ -34,19 +34,18 @@ export interface Declared {
 }
 
 /**
- * Runs the method in the background from every start of the service on. When it throws, the service crashes; when it
- * returns, that is that. At stop the signal tells it to end, and it is awaited.
+ * Runs the method in the background after every start of the service. If it throws, the service crashes; it may return at any time. At a
+ * stop the signal aborts and the stop waits for the method.
  *
- * Inherited methods count, and an override without the decorator still is the task.
+ * Inherited methods run too, and so does an override without the decorator.
  *
- * @throws PikoError `SERVICE_INVALID` when it decorates anything but a method of instances
+ * @throws PikoError `SERVICE_INVALID` on anything but an instance method
  */
 export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
 
 /**
- * Calls the method once per interval, first after exactly one interval, at `start + n · interval` whatever a run takes.
- * Runs never overlap; ticks that pass meanwhile are skipped and counted, see `Service.timerStats`. When the method
- * throws, the service crashes.
+ * Calls the method once per interval, at `start + n · interval` however long a call takes. The first call comes after one interval. Calls
+ * never overlap; ticks that pass meanwhile are skipped and counted, see `Service.timerStats`. If the method throws, the service crashes.
  *
  * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
  */
@@ -56,8 +55,8 @@ export function timer(every: Duration, options: TimerOptions = {}): BackgroundDe
 }
 
 /**
- * Calls the method at the ticks of a cron expression: five fields, or six with the second first. Runs never overlap;
- * ticks that pass meanwhile are skipped and counted. When the method throws, the service crashes.
+ * Calls the method at the ticks of a cron expression: five fields, or six with seconds first. Calls never overlap; ticks that pass
+ * meanwhile are skipped and counted. If the method throws, the service crashes.
  *
  * @throws PikoError `SCHEDULE_INVALID`, `SERVICE_INVALID`
  */
@@ -65,7 +64,7 @@ export function crontab(expression: string, options: CrontabOptions = {}): Backg
   return decorator('crontab', { kind: 'crontab', expression, schedule: crontabSchedule(expression, options) })
 }
 
-/** What the decorators said of this service's methods, those of the base classes first; one entry per name. */
+/** The declared methods of this service, base classes first, one entry per name. */
 export function declaredOn(service: object): readonly Declared[] {
   const byName = new Map<string, Declared>()
   const homes: object[] = []
@@ -76,7 +75,7 @@ export function declaredOn(service: object): readonly Declared[] {
   return [...byName.values()]
 }
 
-// A registered symbol, so that the marks are seen by every copy of this package in a process.
+// A registered symbol, so every copy of this package in a process sees the marks.
 const DECLARED = Symbol.for('piko.service.background')
 
 function decorator(word: string, trigger: Trigger): BackgroundDecorator {
@@ -86,7 +85,7 @@ function decorator(word: string, trigger: Trigger): BackgroundDecorator {
       if ((context.kind as string) !== 'method') throw notAMethod(word, context.name, `a ${String(context.kind)}`)
       if (context.static) throw notAMethod(word, context.name, 'a static method')
       const name = String(context.name)
-      // Runs for each new instance, before its fields: `this` is the instance.
+      // Runs for each new instance before its fields are set; `this` is the instance.
       context.addInitializer(function (this: object) {
         declare(this, { name, trigger, method: (service) => access.get(service) as BackgroundMethod })
       })
@@ -116,7 +115,7 @@ function declare(home: object, declared: Declared): void {
 }
 
 function notAMethod(word: string, name: string | symbol | undefined, what: string): PikoError {
-  return new PikoError('SERVICE_INVALID', `@${word} stands on "${String(name)}", ${what}; expected a method`, {
+  return new PikoError('SERVICE_INVALID', `@${word} is on "${String(name)}", ${what}; expected a method`, {
     details: { decorator: word, method: String(name) },
   })
 }

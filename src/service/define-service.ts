@@ -17,14 +17,14 @@ import { Service, type ServiceOptions } from './service.ts'
 import { type CrontabOptions, type TimerOptions } from './timer.ts'
 import { type Logger } from '../logger.ts'
 
-/** What the functions of {@link defineService} receive. */
+/** The argument of the functions of {@link defineService}. */
 export interface ServiceContext {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly service: Service
-  /** Returns early when the service stops or crashes; true when the time has passed. */
+  /** Waits; returns early when the service stops or crashes. True when the time has passed. */
   readonly sleep: (time: Duration | number) => Promise<boolean>
-  /** Called at stop, in reverse order. */
+  /** Adds a callback for the stop; callbacks run in reverse order. */
   readonly defer: (callback: () => unknown) => void
 }
 
@@ -34,7 +34,7 @@ export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
   readonly name: string
   /** Awaited before the children start. */
   readonly start?: ServiceFunction
-  /** Runs in the background from each start on; when it throws, the service crashes. */
+  /** Runs in the background after each start. If it throws, the service crashes. */
   readonly run?: ServiceFunction
   /** Awaited before the children stop. */
   readonly stop?: ServiceFunction
@@ -50,7 +50,7 @@ export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
 /**
  * A {@link Service} without a class.
  *
- * @throws PikoError `SERVICE_INVALID` naming every option that is unknown or not usable
+ * @throws PikoError `SERVICE_INVALID` naming every unknown or wrong option
  * @example
  * const cache = defineService({
  *   name: 'cache',
@@ -81,7 +81,7 @@ const CHECKS: OptionChecks<ServiceDefinition> = {
   crontabs: aTable,
 }
 
-/** What the timers and crontabs of a definition take. */
+/** The options of timers and crontabs in a definition. */
 const REPEATED: Readonly<Record<'timers' | 'crontabs', readonly [when: string, ...names: string[]]>> = {
   timers: ['every', 'run', 'immediate'],
   crontabs: ['cron', 'run', 'timezone'],

@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { problemsText } from '../options.ts'
 
-/** A use of a service that can't work: a wrong option, a start at the wrong time. */
+/** The error for a wrong use of a service: a wrong option, a start at the wrong time. */
 export function serviceInvalid(
   service: string,
   problem: string | readonly string[],

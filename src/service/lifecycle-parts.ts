@@ -3,10 +3,10 @@ import { type Background } from './background.ts'
 import { type ServiceState } from './service-state.ts'
 import { type StopLimit } from './stop-limit.ts'
 
-/** Why a service stops: it was asked to, or it has crashed and cleans up. */
+/** Why a service stops: on request, or to clean up after a crash. */
 export type StopReason = 'stop' | 'crash'
 
-/** What a subclass does at each step. */
+/** The hooks of a subclass, one per step. */
 export interface LifecycleHooks {
   onFirstStart(): unknown
   onStart(): unknown
@@ -16,12 +16,12 @@ export interface LifecycleHooks {
   onRestart(): unknown
 }
 
-/** What others learn. */
+/** Notifications for others. */
 export interface LifecycleEvents {
   moved(from: ServiceState, to: ServiceState, reason: Error | undefined): void
   restarted(reason: Error | undefined): void
   stuck(task: string, waitedMs: number): void
-  /** It crashed while it ran. */
+  /** Called when it crashed while it ran. */
   crashedRunning(reason: Error): void
 }
 
@@ -34,22 +34,22 @@ export interface Child {
 export interface LifecycleParts {
   readonly hooks: LifecycleHooks
   readonly events: LifecycleEvents
-  /** The service's own methods: a subclass may have others. */
+  /** The service's own methods, which a subclass may override. */
   readonly self: { start(): Promise<void>; crash(reason: unknown): void }
   readonly path: () => string
   readonly clock: () => Clock
-  /** In order. A child may be added while an earlier one starts. */
+  /** Children in order. One may be added while an earlier one starts. */
   readonly children: () => readonly Child[]
   /** How long a stop waits for background tasks, and for a start under way. */
   readonly graceMs: () => number
-  /** How long a stop may take; undefined: as long as it likes. */
+  /** How long a stop may take; undefined means no limit. */
   readonly stopTimeoutMs: () => number | undefined
-  /** The nearest stop under way that has a deadline: this service's, or one above it. */
+  /** The nearest stop under way with a deadline: of this service or of one above it. */
   readonly stopLimit: () => StopLimit | undefined
   /** Prepares the background of a new life. */
   readonly begin: (signal: AbortSignal) => Background
   /** Launches what decorators declare. */
   readonly launchDeclared: (background: Background) => void
-  /** Undoes what was deferred. */
+  /** Runs the deferred callbacks. */
   readonly closeExits: () => Promise<void>
 }

@@ -6,7 +6,7 @@ import { type Child, type LifecycleParts } from './lifecycle-parts.ts'
 import { isLegalMove, type ServiceState } from './service-state.ts'
 import { StopLimit } from './stop-limit.ts'
 
-/** The states of a service and the steps between them; see `Service` for what they promise. */
+/** The states of a service and the steps between them; see `Service` for their promises. */
 export class Lifecycle {
   readonly #parts: LifecycleParts
   #state: ServiceState = 'init'
@@ -19,7 +19,7 @@ export class Lifecycle {
   #isOpen = false
   #takesChildren = true
   #stopRequests = 0
-  /** Settles when the steps of a start are over, however they ended; never rejects. */
+  /** Settles when the steps of a start are over, whatever their result. Never rejects. */
   #bringingUp: Promise<void> | undefined
   #startingChild: Child | undefined
   #halting: Promise<void> | undefined
@@ -47,32 +47,32 @@ export class Lifecycle {
     return this.#restarts
   }
 
-  /** A successor takes over the count of the service that it replaces. */
+  /** Takes the restart count of the service that this one replaces. */
   inherit(predecessor: Lifecycle): void {
     this.#restarts = predecessor.#restarts
   }
 
-  /** That of this life; undefined after a stop. */
+  /** The background of this life; undefined after a stop. */
   get background(): Background | undefined {
     return this.#background
   }
 
-  /** Background work can begin. */
+  /** Whether background work can begin. */
   get isLive(): boolean {
     return !this.#abort.signal.aborted && (this.#state === 'starting' || this.#state === 'running')
   }
 
-  /** Children can be added that start with the service. */
+  /** Whether a new child would start together with the service. */
   get takesChildren(): boolean {
     return this.#state !== 'running' && this.#takesChildren
   }
 
-  /** A child that is added now must be started right away. */
+  /** Whether a child added now must start right away. */
   get isPastChildren(): boolean {
     return this.#state === 'running' || (this.#state === 'starting' && !this.#takesChildren)
   }
 
-  /** The deadline of the stop under way. */
+  /** The limit of the stop under way. */
   get ownLimit(): StopLimit | undefined {
     return this.#stopLimit
   }
@@ -99,7 +99,7 @@ export class Lifecycle {
     } catch (thrown) {
       if (!isInterruption(thrown, signal) && this.#bringingUp === promise) this.#parts.self.crash(thrown)
     }
-    // A stop may have left behind a hook that took too long: what the hook does now has no effect.
+    // A stop may have left a slow hook behind. Whatever that hook does now has no effect.
     if (this.#bringingUp !== promise) throw signal.reason
     this.#startingChild = undefined
     this.#bringingUp = undefined
@@ -109,7 +109,7 @@ export class Lifecycle {
       return
     }
     await this.#halt().catch((error: unknown) => {
-      // The caller must learn of the crash. The observers have seen the failure to clean up after it.
+      // The caller must get the crash. Observers have already seen the failed clean-up.
       if (this.#crashReason === undefined) throw error
     })
     throw this.#crashReason ?? signal.reason
@@ -157,7 +157,7 @@ export class Lifecycle {
     this.#isOpen = true
     if (signal.aborted) return
     launchDeclared(background)
-    // By index: a child may be added while an earlier one starts.
+    // Iterates by index, because a child may be added while an earlier one starts.
     for (let index = 0; index < children().length; index++) {
       this.#startingChild = children()[index]
       await this.#startingChild?.maybeStart()
@@ -171,7 +171,7 @@ export class Lifecycle {
   #halt(): Promise<void> {
     if (this.#halting) return this.#halting
     if (this.#state === 'init' || this.#state === 'stopped') return Promise.resolve()
-    // Known before the first step: an observer may call stop() again.
+    // Set before the first step, because an observer may call stop() again.
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#halting = promise
     this.#bringDown()
@@ -186,7 +186,7 @@ export class Lifecycle {
     const limitMs = stopTimeoutMs()
     if (limitMs !== undefined) this.#stopLimit = new StopLimit(limitMs, clock())
     this.#move('stopping')
-    this.#abort.abort(new PikoError('STOPPED', `service ${JSON.stringify(path())} was told to stop`))
+    this.#abort.abort(new PikoError('STOPPED', `service ${JSON.stringify(path())} was stopped`))
     await this.#endStart()
     const wasOpen = this.#isOpen
     this.#isOpen = false
@@ -201,19 +201,18 @@ export class Lifecycle {
     this.#stopLimit = undefined
     this.#move('stopped')
     const failures = this.#stopFailures
-    if (failures.length > 1)
-      throw new AggregateError(failures, `${failures.length} things failed while ${path()} stopped`)
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} errors while stopping ${path()}`)
     const [first] = failures
     if (first) throw first
   }
 
-  /** A child that was just starting is stopped twice, and fails once. */
+  /** A child stopped during its start is stopped twice, but its failure counts once. */
   #failedToStop(thrown: unknown): void {
     const error = toError(thrown)
     if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
   }
 
-  /** A start under way sees the signal after its current step. A hook that never ends is left behind. */
+  /** Ends a start under way, which sees the signal after its current step. Leaves a hook behind that never ends. */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
     const { path, clock, events, stopLimit } = this.#parts
@@ -269,7 +268,7 @@ export class Lifecycle {
     const requests = this.#stopRequests
     const stopIfAsked = (): void => {
       if (requests === this.#stopRequests) return
-      throw new PikoError('STOPPED', `service ${JSON.stringify(path())} was told to stop while it was restarted`)
+      throw new PikoError('STOPPED', `service ${JSON.stringify(path())} was stopped while it restarted`)
     }
     const reason = this.#crashReason
     await this.#halt()
@@ -296,16 +295,16 @@ export class Lifecycle {
   }
 }
 
-/** True for what a start throws because it was stopped, or a child of it was. */
+/** True if a start threw this because the service or one of its children was stopped. */
 function isInterruption(thrown: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (isCancellation(thrown, signal) || isPikoError(thrown, 'STOPPED'))
 }
 
 function incomplete(what: string): PikoError {
-  return new PikoError('STOP_INCOMPLETE', `the stop came to its deadline: ${what}`)
+  return new PikoError('STOP_INCOMPLETE', `the stop reached its deadline: ${what}`)
 }
 
-/** The state change to `crashed` carried the error. */
+/** Ignores an error that observers have already seen with the state change to `crashed`. */
 function seenByObservers(): void {
   return undefined
 }

@@ -2,16 +2,16 @@ import { type Service } from './service.ts'
 import { type ServiceState } from './service-state.ts'
 
 /**
- * Is told what happens in a service and in everything under it. What a method throws is emitted as a process warning: an
- * observer can't change what it observes.
+ * Observes a service and all services below it. If a method throws, Node emits a process warning: an observer can't change what it
+ * observes.
  */
 export interface ServiceObserver {
-  /** @param reason why it crashed; given with `to: 'crashed'` only */
+  /** @param reason why it crashed; only with `to: 'crashed'` */
   stateChanged?(service: Service, from: ServiceState, to: ServiceState, reason?: Error): void
-  /** The service runs again; `service.restarts` is counted. @param reason the crash that the restart answers */
+  /** The service runs again, and `service.restarts` has grown. @param reason the crash that caused the restart */
   restarted?(service: Service, reason?: Error): void
-  /** A background task was still running when the grace at stop was over; the stop went on without it. */
+  /** A background task still ran after the grace of a stop; the stop continued without it. */
   taskStuck?(service: Service, task: string, waitedMs: number): void
-  /** Ticks of a timer or crontab that did not fire, because the run before took too long or the machine was asleep. */
+  /** A timer or crontab skipped ticks, because an earlier run took too long or the machine was asleep. */
   timerSkipped?(service: Service, timer: string, skipped: number): void
 }

@@ -4,10 +4,10 @@ export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
-/** npm and npx send on what the terminal has already sent to the whole process group: that is one Ctrl-C, not two. */
+/** npm and npx repeat a signal that the terminal has already sent to the whole process group. Together they are one Ctrl-C. */
 const ECHO_MS = 500
 
-/** Listens to SIGINT, SIGTERM and SIGHUP, which then no longer end the process by themselves, and to SIGUSR2. */
+/** Listens to SIGUSR2, and to SIGINT, SIGTERM and SIGHUP, which then no longer end the process. */
 export class ProcessSignals {
   readonly #first = Promise.withResolvers<StopSignal>()
   readonly #second = Promise.withResolvers<StopSignal>()
@@ -25,12 +25,12 @@ export class ProcessSignals {
     return this.#first.promise
   }
 
-  /** The signal that asks again. */
+  /** Resolves with the second stop signal. */
   get second(): Promise<StopSignal> {
     return this.#second.promise
   }
 
-  /** Gives the signals their usual meaning again. */
+  /** Removes the listeners, so signals have their usual effect again. */
   release(): void {
     for (const signal of STOP_SIGNALS) process.off(signal, this.#onStop)
     process.off('SIGUSR2', this.#report)
@@ -47,7 +47,7 @@ export class ProcessSignals {
   }
 }
 
-/** What a shell expects of a process that a signal ended: 129, 130 and 143. */
+/** The exit code that a shell expects after a signal: 129, 130 or 143. */
 export function signalExitCode(signal: StopSignal): number {
   return 128 + constants.signals[signal]
 }

@@ -9,13 +9,13 @@ export class RestartWindow {
     this.#overMs = overMs
   }
 
-  /** Restarts of the last `overMs`. */
+  /** How many restarts happened within the last `overMs`. */
   count(nowMs: number): number {
     this.#restarts = this.#restarts.filter((at) => nowMs - at < this.#overMs)
     return this.#restarts.length
   }
 
-  /** Counts a restart, unless that would be one too many. */
+  /** Counts a restart and returns true, unless the limit is reached. */
   take(nowMs: number): boolean {
     if (this.count(nowMs) >= this.#limit) return false
     this.#restarts.push(nowMs)

@@ -26,7 +26,7 @@ function withMethods(what: string, methods: readonly string[]): OptionCheck {
   }
 }
 
-/** What every service takes: the checks of `ServiceOptions`, which their users hold them to. */
+/** The checks of `ServiceOptions`, which every service accepts. */
 export const SERVICE_CHECKS = {
   name: aText,
   log: withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error']),
@@ -37,9 +37,9 @@ export const SERVICE_CHECKS = {
 } satisfies Record<string, OptionCheck>
 
 /**
- * Checks the options of a class that takes no others.
+ * Checks the options of a class that accepts no others.
  *
- * @param parts problems of what is given besides the options
+ * @param parts problems found in the arguments besides the options
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
 export function assertOptions<T extends object>(
@@ -53,8 +53,8 @@ export function assertOptions<T extends object>(
 }
 
 /**
- * Checks the options of a class that may have more of its own, and hands all of them to this one. Of the others only those are wrong that
- * differ from one of these in nothing but case and `_`.
+ * Checks the options of a class that may have more, and returns all of them. Among unknown names it refuses only those that differ from a
+ * known one in case or `_`.
  *
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
@@ -86,7 +86,7 @@ function fail(service: string, problems: readonly string[]): void {
   if (problems.length > 0) throw serviceInvalid(service, problems)
 }
 
-/** What is wrong with the services that a parent is made of. */
+/** Problems of the services that a parent gets as children. */
 export function childProblems(name: string, children: unknown, isService: (child: unknown) => boolean): string[] {
   const check: OptionCheck = (value) => {
     if (!Array.isArray(value)) return `is ${describe(value)}; expected a list of services`
@@ -98,8 +98,8 @@ export function childProblems(name: string, children: unknown, isService: (child
   return problem === undefined ? [] : [placed(name, problem)]
 }
 
-/** From 0 on. */
+/** A whole number from 0, or Infinity. */
 export const aCountOrInfinity = expecting(
-  'a whole number from 0 on, or Infinity',
+  'a whole number from 0, or Infinity',
   (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0),
 )

@@ -2,12 +2,12 @@ import { messageOf } from '../errors-read.ts'
 import { formatMs } from '../time/duration.ts'
 import { type Service } from './service.ts'
 
-/** Every service of the tree with its state, restarts, tasks and timers, and what keeps the process alive, as text. */
+/** A text with every service of the tree, its state, restarts, tasks and timers, and what keeps the process alive. */
 export function serviceReport(root: Service): string {
   return [...serviceLines(root), `active: ${activeResources()}`].join('\n')
 }
 
-/** The services of the tree that are neither new nor stopped, by path. */
+/** The paths of services that are neither new nor stopped. */
 export function unstopped(root: Service): string[] {
   const own = root.state === 'stopped' || root.state === 'init' ? [] : [`${root.path} (${root.state})`]
   return [...own, ...root.children.flatMap(unstopped)]

@@ -1,11 +1,11 @@
 export type ServiceState = 'init' | 'starting' | 'running' | 'stopping' | 'stopped' | 'crashed'
 
-/** From each state to these and no other. */
+/** The legal next states of each state. */
 const LEGAL_MOVES: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   init: ['starting'],
   starting: ['running', 'stopping', 'crashed'],
   running: ['stopping', 'crashed'],
-  // A crash while stopping does not end the stop: the rest is still undone, and then it is stopped.
+  // A crash does not end a stop: the stop undoes the rest, and the service is stopped then.
   stopping: ['stopped', 'crashed'],
   crashed: ['stopping', 'stopped'],
   stopped: ['starting'],

@@ -1,11 +1,11 @@
 import { serviceInvalid } from './invalid.ts'
 
-/** Who stands at a place of the tree. */
+/** The owner of a place in the tree. */
 interface Named {
   readonly name: string
 }
 
-/** The place of a service in its tree: its parent, its children in order, and what it needs besides them. */
+/** The place of a service in its tree: its parent, its children in order, and the other services it needs. */
 export class ServiceTree<S extends Named> {
   readonly owner: S
   readonly #children: ServiceTree<S>[] = []
@@ -28,12 +28,12 @@ export class ServiceTree<S extends Named> {
     return [...this.#dependencies]
   }
 
-  /** 0 for the root. */
+  /** Distance from the root, which has 0. */
   get depth(): number {
     return this.#parent ? this.#parent.depth + 1 : 0
   }
 
-  /** The names from the root down: `Worker/App/Cache`. */
+  /** The names from the root to this service: `Worker/App/Cache`. */
   get path(): string {
     return this.#parent ? `${this.#parent.path}/${this.owner.name}` : this.owner.name
   }
@@ -48,7 +48,7 @@ export class ServiceTree<S extends Named> {
     if (this.#parent) yield* this.#parent.lineage()
   }
 
-  /** The value of the nearest service that has one, from here up to the root. */
+  /** The value of the nearest service that has one, from this one up to the root. */
   inherited<T>(own: (service: S) => T | undefined): T | undefined {
     for (const service of this.lineage()) {
       const value = own(service)
@@ -62,7 +62,7 @@ export class ServiceTree<S extends Named> {
     if (child.#parent) {
       throw serviceInvalid(
         this.path,
-        `${child.path} was added, which has a parent; take it out there, or add a new one`,
+        `${child.path} was added but already has a parent; remove it there, or add a new one`,
       )
     }
     for (const service of this.lineage()) {
@@ -77,7 +77,7 @@ export class ServiceTree<S extends Named> {
     child.#parent = undefined
   }
 
-  /** Puts a successor in the place of a child. */
+  /** Replaces a child with a successor. */
   replace(child: ServiceTree<S>, successor: ServiceTree<S>): void {
     const index = this.#children.indexOf(child)
     this.release(child)

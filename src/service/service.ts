@@ -17,31 +17,31 @@ import { type StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
 import { type Logger } from '../logger.ts'
 
-/** `log`, `clock` and `taskGrace` are inherited by the services below that have none of their own. */
+/** Services below inherit `log`, `clock` and `taskGrace` unless they have their own. */
 export interface ServiceOptions {
   /** Default: the name of the class. */
   readonly name?: string
   readonly log?: Logger
   readonly clock?: Clock
-  /** Observes this service and all below it; see {@link Service.observe}. */
+  /** Observes this service and all services below it; see {@link Service.observe}. */
   readonly observer?: ServiceObserver
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
   readonly taskGrace?: Duration
   /**
-   * How long a stop of this service and of all below it may take. A step that hangs longer is left behind; the rest is
-   * stopped, and the stop rejects with `STOP_INCOMPLETE` for each. Default: no limit.
+   * How long a stop of this service and all services below it may take. The stop leaves behind a step that hangs longer, stops the rest,
+   * and rejects with `STOP_INCOMPLETE` for each such step. Default: no limit.
    */
   readonly stopTimeout?: Duration
 }
 
 const DEFAULT_TASK_GRACE_MS = 5_000
 
-// Long because users extend this one class, and its comments are their manual. Its work is in the files beside it.
+// Long because users extend this one class, and its comments are their manual. The files beside it do the work.
 
 let created = 0
 
 /**
- * A part of the process that starts, stops and can crash, with its parts below it.
+ * A part of the process that starts, stops and can crash, with its child services.
  *
  * States and moves:
  *
@@ -51,23 +51,22 @@ let created = 0
  *              crashed ◀──── crashed       crashed ───────┘
  *                 └── stop() cleans up: ──▶ stopping
  *
- * - `stopped` always means that everything is undone; `crashReason` says whether it crashed before.
- * - A crash aborts the signal and stops nothing by itself. It is handed to whoever answers for the service: while it
- *   starts to the caller of `start`, which rejects once the service has cleaned up; while it runs to the parent, which
- *   crashes too unless it is a `Supervisor`; while it stops to the caller of `stop`, which goes on and rejects at the end.
+ * - `stopped` always means that everything is undone; `crashReason` says whether the service crashed before.
+ * - A crash aborts the signal and stops nothing by itself. It goes to whoever is responsible. During a start this is the caller of `start`,
+ * which rejects after the service has cleaned up. While the service runs it is the parent, which crashes too unless it is a `Supervisor`.
+ * During a stop it is the caller of `stop`, which continues and rejects at the end.
  *
  * Hooks, all optional, in this order (the names in mode: `on_first_start, on_start, on_started, on_stop, on_shutdown,
  * on_restart`):
  *
- * - start: `onFirstStart` (the first time only), `onStart`, then the background tasks are launched, the children are
- *   started in the order they were added, each fully, then `onStarted`.
- * - stop: the signal aborts, `onStop`, the children are stopped in reverse, background tasks are awaited, the exit stack
- *   is closed in reverse, `onStopped`. A failure of one step does not keep the next from running.
+ * - start: `onFirstStart` (the first time only), then `onStart`, then the background tasks. Then the children start in the order they were
+ * added, each completely before the next. Last comes `onStarted`.
+ * - stop: the signal aborts, then `onStop`. The children stop in reverse order, the background tasks end, the exit stack closes in reverse
+ * order. Last comes `onStopped`. A failed step does not skip the next.
  * - restart: stop, `onRestart`, start.
  *
- * A start that failed before `onStart` was done calls neither `onStop` nor `onStopped`: what `onStart` opens step by step
- * belongs in `defer` or `use`. Don't await `stop` or `restart` in a background task of the same service: they wait for
- * that task.
+ * A start that failed in `onStart` or before calls neither `onStop` nor `onStopped`. Use `defer` or `use` for what `onStart` opens step by
+ * step. Don't await `stop` or `restart` in a background task of the same service: they wait for that task.
  */
 export abstract class Service implements AsyncDisposable {
   /** Unique in the process. */
@@ -77,10 +76,10 @@ export abstract class Service implements AsyncDisposable {
   readonly #tree = new ServiceTree<Service>(this)
   readonly #exits = new ExitStack()
   readonly #life: Lifecycle
-  /** Of this life, or of the last one. */
+  /** The background of the current or last life. */
   #background: Background | undefined
 
-  /** What the service is allowed to log: each line begins with its place in the tree. Inherited; silent without any. */
+  /** The log of this service: each line begins with its place in the tree. Inherited; silent if no ancestor has a log. */
   readonly log: Logger = new TreeLogger(this, () => this.#tree.inherited((service) => service.#options.log))
 
   /** @throws PikoError `SERVICE_INVALID` naming every wrong option */
@@ -135,7 +134,7 @@ export abstract class Service implements AsyncDisposable {
     return undefined
   }
 
-  /** @param _why `'crash'`: it cleans up after a crash, and may start again */
+  /** @param _why `'crash'`: the service cleans up after a crash, and may start again */
   protected onStop(_why?: StopReason): unknown {
     return undefined
   }
@@ -148,19 +147,19 @@ export abstract class Service implements AsyncDisposable {
     return undefined
   }
 
-  /** A child crashed while it ran. Without a supervisor in between its parent crashes for the same reason. */
+  /** Called when a child crashes while it runs. Unless a supervisor is in between, the parent crashes for the same reason. */
   protected onChildCrash(_child: Service, reason: Error): void {
     this.crash(reason)
   }
 
-  // What it is and how it does.
+  // Identity and state.
 
-  /** Not unique; for people. */
+  /** A name for people; not unique. */
   get name(): string {
     return this.#options.name ?? this.constructor.name
   }
 
-  /** What the graph draws it as. */
+  /** The shape in the graph. */
   get kind(): 'service' | 'supervisor' | 'worker' {
     return 'service'
   }
@@ -178,17 +177,17 @@ export abstract class Service implements AsyncDisposable {
     return this.signal.aborted
   }
 
-  /** Why it crashed; kept until the next start. */
+  /** Why it crashed. Kept until the next start. */
   get crashReason(): Error | undefined {
     return this.#life.crashReason
   }
 
-  /** Aborts when the service stops and when it crashes; its reason says which. Each start brings a new one. */
+  /** Aborts when the service stops or crashes; its reason says which. Each start creates a new one. */
   get signal(): AbortSignal {
     return this.#life.signal
   }
 
-  /** How often it was started again: by `restart`, by a supervisor, and as the instances that it replaced. */
+  /** How often it was started again: by `restart`, by a supervisor, or as the instances that it replaced. */
   get restarts(): number {
     return this.#life.restarts
   }
@@ -201,17 +200,17 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.children
   }
 
-  /** What it needs besides its children; drawn in the graph. */
+  /** Services it needs besides its children, as the graph draws them. */
   get dependencies(): readonly Service[] {
     return this.#tree.dependencies
   }
 
-  /** 0 for the root. */
+  /** Distance from the root, which has 0. */
   get depth(): number {
     return this.#tree.depth
   }
 
-  /** The names from the root down: `Worker/App/Cache`. */
+  /** The names from the root to this service: `Worker/App/Cache`. */
   get path(): string {
     return this.#tree.path
   }
@@ -226,7 +225,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#background?.timerStats ?? []
   }
 
-  /** The time of this tree. */
+  /** The clock of this tree. */
   get clock(): Clock {
     return this.#tree.inherited((service) => service.#options.clock) ?? systemClock
   }
@@ -234,16 +233,16 @@ export abstract class Service implements AsyncDisposable {
   // Start and stop.
 
   /**
-   * Resolves when this service and its children are running.
+   * Starts this service and its children. Resolves when all are running.
    *
-   * @throws whatever made it crash, once everything that had been started is stopped again; PikoError `STOPPED` when it
-   * was stopped meanwhile; `SERVICE_INVALID` when it is neither new nor stopped
+   * @throws the reason of a crash, after everything already started has stopped again; PikoError `STOPPED` when somebody stopped it
+   * meanwhile; `SERVICE_INVALID` when it is neither new nor stopped
    */
   start(): Promise<void> {
     return this.#life.start()
   }
 
-  /** Starts it unless it is starting or running already. */
+  /** Starts it unless it is already starting or running. @returns whether it did */
   async maybeStart(): Promise<boolean> {
     if (this.state === 'starting' || this.state === 'running') return false
     await this.start()
@@ -251,30 +250,30 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Stops this service and its children and undoes what they opened; also cleans up after a crash. Resolves immediately when
-   * there is nothing to stop. A start or restart under way is given up.
+   * Stops this service and its children and undoes what they opened. Also cleans up after a crash. Resolves immediately when there is
+   * nothing to stop. Abandons a start or restart under way.
    *
-   * @throws what failed while stopping, once all the rest is done; an `AggregateError` of several
+   * @throws the error of a failed step, after the rest has stopped; an `AggregateError` of several
    */
   stop(): Promise<void> {
     return this.#life.stop()
   }
 
   /**
-   * Stops it if need be, and starts it again.
+   * Stops it if necessary, and starts it again.
    *
-   * @throws as `stop` and `start` do; PikoError `STOPPED` when `stop` was called meanwhile
+   * @throws what `stop` and `start` throw; PikoError `STOPPED` when `stop` was called meanwhile
    */
   restart(): Promise<void> {
     return this.#life.restart()
   }
 
-  /** It can't go on. Ignored when the service is not there to crash: before its start, and after it has crashed or stopped. */
+  /** Reports that the service can't continue. Ignored before its start, and after it has crashed or stopped. */
   crash(reason: unknown): void {
     this.#life.crash(reason)
   }
 
-  /** Resolves when it has stopped, immediately if it has; rejects with the reason when it crashes. */
+  /** Resolves when it has stopped, or immediately if it already has. Rejects with the reason when it crashes. */
   waitUntilStopped(): Promise<void> {
     return this.#life.waitUntilStopped()
   }
@@ -284,9 +283,9 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Tells the observer of this service and of all below it, now and later.
+   * Reports all changes of this service and its descendants to an observer.
    *
-   * @returns ends it
+   * @returns a function that removes the observer
    */
   observe(observer: ServiceObserver): () => void {
     this.#observers.add(observer)
@@ -296,16 +295,15 @@ export abstract class Service implements AsyncDisposable {
   // The tree.
 
   /**
-   * Adds a part, which is started and stopped with this service. For a service that is running already, use
-   * {@link startChild}.
+   * Adds a child, which starts and stops with this service. For a service that is already running, use {@link startChild}.
    *
-   * @throws PikoError `SERVICE_INVALID` when it is too late, or the child is part of a tree already
+   * @throws PikoError `SERVICE_INVALID` when the children have already started, or the child already has a parent
    */
   addChild<S extends Service>(child: S): S {
     if (!this.#life.takesChildren) {
       throw serviceInvalid(
         this.path,
-        `addChild(${child.name}) was called when its children had been started; use await startChild(…)`,
+        `addChild(${child.name}) was called after its children had started; use await startChild(…)`,
       )
     }
     this.#tree.adopt(child.#tree)
@@ -313,9 +311,9 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Adds a part; when this service runs, the part is running once this resolves.
+   * Adds a child. While this service runs, it also starts the child before it resolves.
    *
-   * @throws why it could not start; it is then no part of this service
+   * @throws the reason why the child could not start; it is then removed again
    */
   async startChild<S extends Service>(child: S): Promise<S> {
     this.#tree.adopt(child.#tree)
@@ -329,7 +327,7 @@ export abstract class Service implements AsyncDisposable {
     return child
   }
 
-  /** Stops a part and takes it out. Does nothing when it is no part of this service. */
+  /** Stops a child and removes it. Does nothing when it is not a child of this service. */
   async removeChild(child: Service): Promise<void> {
     if (child.parent !== this) return
     try {
@@ -339,18 +337,18 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** Says what it needs besides its children, for the graph. The order of starts is the order of children. */
+  /** Declares services it needs besides its children, for the graph. Start order still follows the children. */
   dependsOn(...services: readonly Service[]): this {
     this.#tree.needs(services)
     return this
   }
 
-  // For subclasses: what lives from a start to the next stop.
+  // For subclasses: things that live from a start to the next stop.
 
   /**
-   * Waits. Returns early when the service stops or crashes.
+   * Waits for this time. Returns early when the service stops or crashes.
    *
-   * @param time a duration, or milliseconds
+   * @param time a duration, or a number of milliseconds
    * @returns true when the time has passed: `while (await this.sleep('1s')) …`
    */
   async sleep(time: Duration | number): Promise<boolean> {
@@ -359,12 +357,12 @@ export abstract class Service implements AsyncDisposable {
     return !signal.aborted
   }
 
-  /** Called at stop, in reverse order, after the children and the tasks have ended. */
+  /** Adds a callback for the stop. Callbacks run in reverse order, after the children and the tasks have ended. */
   defer(callback: () => unknown): void {
     this.#exits.defer(callback)
   }
 
-  /** Disposed of at stop, in reverse order. */
+  /** Adds a resource that the stop disposes of, in reverse order. @returns the same resource */
   use<D extends Disposable | AsyncDisposable>(disposable: D): D {
     this.#exits.defer(() =>
       Symbol.asyncDispose in disposable ? disposable[Symbol.asyncDispose]() : disposable[Symbol.dispose](),
@@ -373,7 +371,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Runs the function in the background of this life; see `@task` for one that runs after every start.
+   * Runs the function in the background until the next stop; see `@task` for one that runs after every start.
    *
    * @throws PikoError `SERVICE_INVALID` when the service is neither starting nor running
    */
@@ -381,7 +379,7 @@ export abstract class Service implements AsyncDisposable {
     this.#living('addTask').task(name, body)
   }
 
-  /** Like `@timer`, in this life. @throws PikoError `SERVICE_INVALID` */
+  /** Like `@timer`, until the next stop. @throws PikoError `SERVICE_INVALID` */
   addTimer(
     every: Duration,
     body: (signal: AbortSignal) => unknown,
@@ -392,7 +390,7 @@ export abstract class Service implements AsyncDisposable {
     this.#living('addTimer').timer(name, every, intervalMs, options.immediate ?? false, body)
   }
 
-  /** Like `@crontab`, in this life. @throws PikoError `SERVICE_INVALID`, `SCHEDULE_INVALID` */
+  /** Like `@crontab`, until the next stop. @throws PikoError `SERVICE_INVALID`, `SCHEDULE_INVALID` */
   addCrontab(
     expression: string,
     body: (signal: AbortSignal) => unknown,
@@ -404,7 +402,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Takes the place of a service that crashed, with its count of restarts.
+   * Replaces a crashed child with a successor, which keeps its count of restarts.
    *
    * @internal
    */

@@ -1,9 +1,9 @@
 import { type Clock } from '../clock.ts'
 
-/** After the deadline each step that is left gets this long: what can be closed at once still is. */
+/** Time for each remaining step after the deadline, enough to close what closes quickly. */
 const HURRIED_MS = 200
 
-/** The one deadline of the stop of a service and of all below it. What hangs past it is left behind. */
+/** The one deadline for the stop of a service and its descendants. The stop leaves hanging steps behind. */
 export class StopLimit {
   readonly limitMs: number
   readonly #clock: Clock
@@ -17,7 +17,7 @@ export class StopLimit {
     this.#deadline = clock.sleep(limitMs, this.#ended.signal).then(() => void (this.#isOver = true))
   }
 
-  /** @returns false when the step has not ended in time; what it throws later is dropped */
+  /** @returns false when the step does not end in time; its later errors are dropped */
   async within(step: () => unknown): Promise<boolean> {
     const work = (async () => step())()
     const hasEnded = await Promise.race([work.then(() => true), this.#deadline.then(() => false)])
@@ -34,13 +34,13 @@ export class StopLimit {
     return this.#isOver
   }
 
-  /** The stop has ended: no timer is left. */
+  /** Ends the limit, and with it its timer. */
   end(): void {
     this.#ended.abort()
   }
 }
 
-/** The stop has gone on without the step, and has said so. */
+/** Drops a late error: the stop has already reported the step. */
 function dropped(): void {
   return undefined
 }

@@ -13,36 +13,36 @@ import {
   SERVICE_CHECKS,
 } from './service-options.ts'
 
-/** What is done when a child crashes. */
+/** What a supervisor does when a child crashes. */
 export const STRATEGIES = [
-  /** The child is restarted. */
+  /** Restarts the child. */
   'one-for-one',
-  /** All children are stopped in reverse and started in order. */
+  /** Stops all children in reverse order, and starts them in order. */
   'one-for-all',
-  /** The child and those added after it are stopped in reverse and started in order. */
+  /** Stops the child and those added after it in reverse order, and starts them in order. */
   'rest-for-one',
-  /** The child is stopped and stays so. */
+  /** Stops the child for good. */
   'forfeit-one-for-one',
-  /** All children are stopped and stay so. */
+  /** Stops all children for good. */
   'forfeit-one-for-all',
-  /** The supervisor crashes, as any other parent. */
+  /** Crashes the supervisor, like any other parent. */
   'crashing',
 ] as const
 
 export type Strategy = (typeof STRATEGIES)[number]
 
-/** Waiting before a restart: `base`, then twice as long for each restart of that child still in the window, at most `max`. */
+/** The pause before a restart: `base`, doubled for each restart of that child within the window, at most `max`. */
 export interface RestartBackoff {
   /** Default `'100ms'`. */
   readonly base?: Duration
   /** Default `'30s'`. */
   readonly max?: Duration
-  /** Draws each delay evenly from [half, whole]. Default true. */
+  /** Draws each pause evenly from [half, whole]. Default true. */
   readonly jitter?: boolean
 }
 
 /**
- * A fresh instance in place of the child that crashed, which has been stopped.
+ * Creates a new instance to replace a crashed child, which has been stopped.
  *
  * @param index its place among the children
  */
@@ -51,14 +51,14 @@ export type Replacement = (crashed: Service, index: number, error: Error) => Ser
 export interface SupervisorOptions extends ServiceOptions {
   /** Default `'one-for-one'`. */
   readonly strategy?: Strategy
-  /** At most this many restarts within `over`; one of a group counts once. Default 3. */
+  /** Maximum restarts within `over`; the restart of a group counts once. Default 3. */
   readonly maxRestarts?: number
-  /** The sliding window. Default `'1m'`. */
+  /** Length of the sliding window. Default `'1m'`. */
   readonly over?: Duration
   readonly backoff?: RestartBackoff
-  /** Default: the same instance is started again. */
+  /** Creates the instance to start. Default: the same instance starts again. */
   readonly replacement?: Replacement
-  /** In [0, 1), for the jitter. Default `Math.random`. */
+  /** A random number in [0, 1), for the jitter. Default `Math.random`. */
   readonly random?: () => number
 }
 
@@ -85,19 +85,18 @@ interface Crash {
 }
 
 /**
- * Answers for its children: when one crashes while it runs, it is restarted by the strategy. A restart that fails counts
- * as the next crash. When the restarts of the window are used up, the supervisor itself crashes (`SERVICE_CRASHED`, with
- * the last crash as its cause), and its parent answers for it.
+ * Restarts its children by the strategy when one crashes while it runs. A failed restart counts as the next crash. When the restarts of the
+ * window are used up, the supervisor itself crashes (`SERVICE_CRASHED`, caused by the last crash), and its parent must handle that.
  *
- * A child that can't start in the first place makes the supervisor's start fail. What crashes while the supervisor stops
- * is not restarted. A child that was stopped on purpose stays stopped, also when its group is restarted.
+ * If a child fails in its first start, the supervisor's start fails. Crashes during the stop of the supervisor cause no restart. A child
+ * stopped on purpose stays stopped, even when its group restarts.
  *
- * With the one-for-one strategies, each crash is answered on its own; with the others, one after another.
+ * With the one-for-one strategies, crashes are handled independently; with the others, one after another.
  */
 export class Supervisor extends Service {
   readonly #strategy: Strategy
   readonly #window: RestartWindow
-  /** Per place among the children: a replacement goes on where the crashed one was. */
+  /** One window for each place among the children, so a replacement continues the count of its predecessor. */
   readonly #windows = new Map<number, RestartWindow>()
   readonly #maxRestarts: number
   readonly #over: Duration
@@ -152,7 +151,7 @@ export class Supervisor extends Service {
     if (this.#strategy === 'crashing') {
       super.onChildCrash(child, reason)
     } else if (this.state === 'starting') {
-      // Its siblings are being started just now: they are waited for.
+      // Its siblings are just starting, so the answer waits for them.
       this.#early.push({ child, reason })
     } else if (this.isRunning) {
       this.#answer({ child, reason })
@@ -179,7 +178,7 @@ export class Supervisor extends Service {
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
-    // An earlier answer, to the crash of another in its group, may have restarted it already.
+    // An earlier answer to a crash in its group may have restarted it already.
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':
@@ -219,7 +218,7 @@ export class Supervisor extends Service {
     }
   }
 
-  /** @returns the one that could not be started, and the group with those that were replaced */
+  /** @returns the child that could not start, and the group including replacements */
   async #startAll(
     group: readonly Service[],
     crashed: Service,
@@ -255,10 +254,10 @@ export class Supervisor extends Service {
     return window
   }
 
-  /** @param restarts of the child that are still in the window */
+  /** @param restarts restarts of the child within the window */
   #delayMs(restarts: number): number {
     const { baseMs, maxMs, jitter } = this.#backoff
-    // 2^60 ms is longer than any limit; an unbounded power would become Infinity, and NaN with a base of 0.
+    // 2^60 ms exceeds any limit. An unbounded power would become Infinity, and NaN with a base of 0.
     const factor = 2 ** Math.min(restarts, 60)
     const whole = Math.min(maxMs, baseMs * factor)
     return jitter ? whole / 2 + (whole / 2) * this.#random() : whole
@@ -279,7 +278,7 @@ export class Supervisor extends Service {
   }
 }
 
-/** In reverse order. What fails is seen by the observers; the others are stopped all the same. */
+/** Stops them in reverse order. Observers see failures; the others stop anyway. */
 async function stopAll(group: readonly Service[]): Promise<void> {
   for (const member of [...group].reverse()) await member.stop().catch(() => undefined)
 }

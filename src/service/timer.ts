@@ -4,29 +4,29 @@ import { Schedule } from '../time/schedule.ts'
 import { type Clock } from '../clock.ts'
 
 export interface TimerOptions {
-  /** Also fires at once when the service starts. Default false: first after exactly one interval. */
+  /** Fire also immediately at the start of the service. Default false: first after one interval. */
   readonly immediate?: boolean
 }
 
 export interface CrontabOptions {
-  /** An IANA name. Default `'UTC'`. */
+  /** An IANA time zone. Default `'UTC'`. */
   readonly timezone?: string
 }
 
-/** What a timer or crontab has done since the service was started last. */
+/** Statistics of a timer or crontab since the last start of the service. */
 export interface TimerStats {
   readonly name: string
   /** `'1s'`, or the cron expression. */
   readonly schedule: string
   readonly fired: number
-  /** Ticks that did not fire because they were over when their turn came. */
+  /** Ticks that did not fire because they were already over. */
   readonly skipped: number
-  /** How late the last tick fired. */
+  /** How late the last tick fired, in milliseconds. */
   readonly lastDriftMs: number
   readonly maxDriftMs: number
 }
 
-/** Counts for {@link TimerStats}. */
+/** Collects {@link TimerStats}. */
 export class TimerRecord {
   readonly name: string
   readonly schedule: string
@@ -63,7 +63,7 @@ export class TimerRecord {
   }
 }
 
-/** What carries a timer out. */
+/** The parts that run a timer. */
 export interface TimerRun {
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -73,9 +73,8 @@ export interface TimerRun {
 }
 
 /**
- * Fires at `start + n · interval` of the monotonic clock until the signal aborts. The phase is fixed: neither a late
- * wake-up nor a long run moves the ticks after it. A run is awaited before the next; ticks that are over by then are
- * skipped, never made up for.
+ * Fires at `start + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
+ * Each run ends before the next begins. Ticks that are over by then are skipped and never made up for.
  */
 export async function runTimer(intervalMs: number, startMs: number, immediate: boolean, run: TimerRun): Promise<void> {
   const { clock, signal } = run
@@ -95,18 +94,18 @@ export async function runTimer(intervalMs: number, startMs: number, immediate: b
   }
 }
 
-/** No sleep is longer, so that a clock that was set is noticed within this time. */
+/** The longest sleep, so a changed clock is noticed within this time. */
 const LONGEST_SLEEP_MS = 30_000
 
-/** A clock set back by more than this begins anew; by less, no tick fires twice. */
+/** A clock set back by more than this starts anew; with less, no tick fires twice. */
 const SET_BACK_MS = 60_000
 
-/** Skipped ticks are counted up to here: after a jump of years nobody needs the number. */
+/** The count of skipped ticks stops here: after a jump of years nobody needs the number. */
 const MAX_COUNTED = 10_000
 
 /**
- * Fires at the ticks of a cron expression on the wall clock until the signal aborts or no tick is left. When the clock
- * jumps over several ticks, one fires and the others are skipped.
+ * Fires at the ticks of a cron expression on the wall clock, until the signal aborts or no tick is left. When the clock jumps over several
+ * ticks, one fires and the others are skipped.
  */
 export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<void> {
   const { clock, signal } = run
@@ -131,7 +130,7 @@ export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<voi
   }
 }
 
-/** The ticks after `due` that are over, and the last of them. */
+/** How many ticks after `due` are over, and the last of them. */
 function missedTicks(schedule: Schedule, due: number, nowMs: number): { count: number; last: number } {
   let last = due
   for (let count = 0; count < MAX_COUNTED; count++) {

@@ -4,8 +4,8 @@ import { type Service } from './service.ts'
 import { type Logger } from '../logger.ts'
 
 /**
- * Where a service stands in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a child of
- * that: one dash per level.
+ * The place of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild. One dash per
+ * level.
  */
 export function treePrefix(service: Service): string {
   return `[^${'-'.repeat(service.depth)}${service.name}]: `
@@ -13,7 +13,7 @@ export function treePrefix(service: Service): string {
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
-/** Puts the service's place in the tree before each message. */
+/** Prefixes each message with the service's place in the tree. */
 export class TreeLogger implements Logger {
   readonly #service: Service
   readonly #target: () => Logger | undefined
@@ -65,7 +65,7 @@ export const lifeLog: ServiceObserver = {
     service.log.warn(`Restarted${why} (restart ${service.restarts})`)
   },
   taskStuck(service, task, waitedMs) {
-    service.log.warn(`Task ${task} did not end within ${Math.round(waitedMs)} ms of the stop; going on without it`)
+    service.log.warn(`Task ${task} did not end within ${Math.round(waitedMs)} ms of the stop; continuing without it`)
   },
   timerSkipped(service, timer, skipped) {
     service.log.warn(`Timer ${timer} skipped ${skipped} ${skipped === 1 ? 'tick' : 'ticks'}`)

@@ -12,11 +12,11 @@ import { serviceReport, unstopped } from './service-report.ts'
 import { lifeLog } from './tree-log.ts'
 
 export interface WorkerOptions extends ServiceOptions {
-  /** How long a stop may take before the process ends all the same. Default `'30s'`. */
+  /** How long a stop may take before the process ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
-  /** Tells the life of the tree. Default: one log line at each start, stop and crash. */
+  /** Observes the life of the tree. Default: one log line at each start, stop and crash. */
   readonly lifeLog?: ServiceObserver
-  /** Where errors and reports go. Default: standard error. */
+  /** Prints errors and reports. Default: to standard error. */
   readonly print?: (text: string) => void
 }
 
@@ -35,18 +35,18 @@ type End =
 /**
  * The root of a process: runs services until a signal, a crash or a stop.
  *
- * - SIGINT and SIGTERM stop the tree within the deadline; a second one ends the process at once. The same signal within
- *   half a second counts as one: npm passes on what the terminal has sent already.
+ * - SIGINT and SIGTERM stop the tree within the deadline; a second signal ends the process immediately. The same signal within half a
+ * second does not count again, because npm repeats what the terminal has already sent.
  * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
  *
- * Exit codes: 0 after a clean stop; 1 after a crash, and when something failed while stopping; 130 (SIGINT) or 143
- * (SIGTERM) when the second signal came, or the deadline passed.
+ * Exit codes: 0 after a clean stop; 1 after a crash, or when something failed while stopping; 130 (SIGINT) or 143 (SIGTERM) after a second
+ * signal, or when the deadline passed.
  */
 export class Worker extends Service {
   readonly #deadlineMs: number
   readonly #print: (text: string) => void
 
-  /** The log's default is lines on standard output. */
+  /** @param options the default `log` writes lines to standard output */
   constructor(services: readonly Service[], options: WorkerOptions = {}) {
     const assert = new.target === Worker ? assertOptions : assertKnownOptions
     const isService = (value: unknown): boolean => value instanceof Service
@@ -63,8 +63,8 @@ export class Worker extends Service {
   }
 
   /**
-   * Starts the services and resolves when they have stopped, with the exit code. Never rejects. The process's signal
-   * listeners are gone by then. After a forced end, services may still be at work: leave with `process.exit`.
+   * Starts the services and resolves with the exit code when they have stopped. Never rejects. It has removed its signal listeners by then.
+   * After a forced end, services may still be working: leave with `process.exit`.
    */
   async run(): Promise<number> {
     const signals = new ProcessSignals(() => this.#print(serviceReport(this)))
@@ -109,7 +109,7 @@ export class Worker extends Service {
   }
 }
 
-/** Runs the services as the whole of this process and leaves with the exit code; see {@link Worker}. */
+/** Runs the services as the whole of this process, and leaves with the exit code; see {@link Worker}. */
 export async function runWorker(services: readonly Service[], options: WorkerOptions = {}): Promise<never> {
   process.exit(await new Worker(services, options).run())
 }

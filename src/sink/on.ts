@@ -37,16 +37,14 @@ export function on<M extends RowModel>(model: M): OnDecorator<RowHandler<M>> {
   return (target: unknown, context: unknown, descriptor?: unknown): void => {
     if (isTc39Context(context)) {
       if (context.kind !== 'method' || context.static || context.private) {
-        throw misplaced(
-          `it stands on the ${kindOf(context)} ${String(context.name)}; expected a public instance method`,
-        )
+        throw misplaced(`it is on the ${kindOf(context)} ${String(context.name)}; expected a public instance method`)
       }
       mark(target as object, model)
       return
     }
     const method = (descriptor as PropertyDescriptor | undefined)?.value as unknown
     if (typeof method !== 'function' || typeof target === 'function') {
-      throw misplaced(`it stands on ${String(context)}; expected a public instance method`)
+      throw misplaced(`it is on ${String(context)}; expected a public instance method`)
     }
     mark(method, model)
   }

@@ -245,7 +245,7 @@ describe('a subclass', () => {
 describe('@job refuses', () => {
   // The compiler refuses these; JavaScript does not.
   const loose = job as (spec: unknown) => (...args: unknown[]) => undefined
-  const message = (what: string) => `job "a": @job stands on ${what}; expected a public method`
+  const message = (what: string) => `job "a": @job is on ${what}; expected a public method`
 
   it('a private method', () => {
     expect(() => {

@@ -82,7 +82,7 @@ it.each([
   const tc39 = decorate as (target: unknown, context: unknown) => void
   const context = { name: 'x', static: false, access: {}, addInitializer: () => undefined }
   expect(() => tc39(undefined, { ...context, kind: 'field' })).toThrow(
-    `@${word} stands on "x", a field; expected a method`,
+    `@${word} is on "x", a field; expected a method`,
   )
   expect(() => tc39(() => 1, { ...context, kind: 'method', static: true })).toThrow('a static method')
   const legacy = decorate as (target: object, name: string, descriptor?: PropertyDescriptor) => void

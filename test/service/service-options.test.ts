@@ -49,7 +49,7 @@ it.each([
     [
       'children[1] is function Cache; expected a service',
       'unknown option "stategy", did you mean "strategy"?',
-      'maxRestarts is 1.5; expected a whole number from 0 on, or Infinity',
+      'maxRestarts is 1.5; expected a whole number from 0, or Infinity',
       'over is 10; expected a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"',
       expect.stringMatching(/^backoff is wrong: unknown option "bace", did you mean "base"\?; max is 3; expected/),
       'random is 0.5; expected a function',

@@ -563,7 +563,7 @@ describe('the tree', () => {
 
   it('refuses a child with a parent and one below itself', () => {
     const { p, a } = family()
-    expect(() => new Plain().addChild(a)).toThrow('P/A was added, which has a parent')
+    expect(() => new Plain().addChild(a)).toThrow('P/A was added but already has a parent')
     expect(() => a.addChild(p)).toThrow('P was added below itself')
   })
 

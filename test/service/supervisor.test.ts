@@ -318,7 +318,7 @@ describe('the supervisor', () => {
 
   it.each([
     [{ strategy: 'one-for-two' as 'one-for-one' }, 'strategy is "one-for-two"; expected one of one-for-one,'],
-    [{ maxRestarts: -1 }, 'maxRestarts is -1; expected a whole number from 0 on, or Infinity'],
+    [{ maxRestarts: -1 }, 'maxRestarts is -1; expected a whole number from 0, or Infinity'],
     [{ over: 'long' as '1s' }, 'over is "long"'],
   ])('refuses %o', (options, message) => {
     expect(() => new Supervisor([], options)).toThrow(message)

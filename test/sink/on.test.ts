@@ -133,12 +133,12 @@ describe('@on', () => {
         @on(Order) static rows(_rows: Order[]): void {}
       }
       return Static
-    }).toThrow('@on: it stands on the static method rows; expected a public instance method')
+    }).toThrow('@on: it is on the static method rows; expected a public instance method')
     const legacy = on(Order) as unknown as (...args: unknown[]) => void
     expect(() => legacy(class {}, 'rows', { value: () => {} })).toThrow(
-      '@on: it stands on rows; expected a public instance method',
+      '@on: it is on rows; expected a public instance method',
     )
-    expect(() => legacy({}, 'field', undefined)).toThrow('@on: it stands on field')
+    expect(() => legacy({}, 'field', undefined)).toThrow('@on: it is on field')
   })
 
   it('checks the method’s rows', () => {

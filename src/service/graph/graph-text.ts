@@ -1,4 +1,4 @@
-/** Graphviz reads `\` escapes and HTML entities inside a quoted label. */
+/** Escapes a text for Graphviz, which reads `\` escapes and HTML entities inside a quoted label. */
 export function dotText(text: string): string {
   return text
     .replaceAll('\\', '\\\\')
@@ -8,7 +8,10 @@ export function dotText(text: string): string {
     .replaceAll(CONTROL, ' ')
 }
 
-/** Mermaid reads entities written with `#`; anything that could be HTML, Markdown or the end of the label becomes one. */
+/**
+ * Escapes a text for Mermaid, which reads entities written with `#`. Anything that could be HTML, Markdown or the end of the label becomes
+ * an entity.
+ */
 export function mermaidText(text: string): string {
   return text
     .replaceAll(/[^\p{L}\p{N}\s.,:;+/-]/gu, (character) => `#${character.codePointAt(0)};`)
@@ -16,5 +19,5 @@ export function mermaidText(text: string): string {
     .replaceAll(CONTROL, ' ')
 }
 
-/** Also the marks that turn the direction of text. */
+/** Includes the marks that change the direction of text. */
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g

@@ -23,7 +23,7 @@ export interface ServiceGraph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** The tree under `root` with the dependencies of its services, those outside the tree included. */
+/** The tree below `root` with the dependencies of its services, including those outside the tree. */
 export function serviceGraph(root: Service): ServiceGraph {
   const nodes = new Map<string, GraphNode>()
   const edges: GraphEdge[] = []
@@ -58,7 +58,7 @@ const FILL: Readonly<Record<ServiceState, string>> = {
   crashed: '#ffc9c9',
 }
 
-/** Graphviz. Children are solid edges, dependencies dashed ones; supervisors and workers have a shape of their own. */
+/** Graphviz text. Children have solid edges, dependencies dashed ones. Supervisors and workers have their own shape. */
 export function toDot(graph: ServiceGraph): string {
   const shapes = { service: 'box', supervisor: 'octagon', worker: 'house' } as const
   return [
@@ -74,7 +74,7 @@ export function toDot(graph: ServiceGraph): string {
   ].join('\n')
 }
 
-/** Mermaid, for docs and issues. */
+/** Mermaid text, for docs and issues. */
 export function toMermaid(graph: ServiceGraph): string {
   const shapes = { service: ['[', ']'], supervisor: ['{{', '}}'], worker: ['([', '])'] } as const
   const states = [...new Set(graph.nodes.map((node) => node.state))]

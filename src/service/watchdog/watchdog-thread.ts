@@ -1,18 +1,18 @@
-// The thread of watchdog.ts: only Node's own modules and types that can be stripped.
+// The thread of watchdog.ts. It may import only Node's own modules and erasable types.
 import { Session } from 'node:inspector'
 import { parentPort, workerData } from 'node:worker_threads'
 
 export interface WatchdogData {
-  /** At 0 the number of heartbeats so far, at 1 whether the thread is to end. */
+  /** Index 0 holds the number of heartbeats so far; index 1 asks the thread to end. */
   readonly beats: Int32Array<SharedArrayBuffer>
-  /** When the last one was, in nanoseconds of `process.hrtime`, which all threads share. */
+  /** The time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
-  /** False where frames must not be looked at: a debugger is attached. */
+  /** False when a debugger is attached, because frames must not be read then. */
   readonly canPause: boolean
 }
 
-/** A frame as the inspector tells it: lines and columns from 0, the file perhaps as a URL. */
+/** A frame as the inspector reports it: lines and columns start at 0, and the file may be a URL. */
 export interface RawFrame {
   readonly functionName: string
   readonly url: string
@@ -20,10 +20,10 @@ export interface RawFrame {
   readonly column: number
 }
 
-/** What the thread posts when a block is over. */
+/** The message that the thread posts after a block. */
 export interface BlockReport {
   readonly blockedMs: number
-  /** Every look at the stack, innermost frame first. */
+  /** Every sample of the stack, innermost frame first. */
   readonly samples: readonly (readonly RawFrame[])[]
 }
 
@@ -43,11 +43,11 @@ interface ScriptParsed {
 const { beats, lastBeat, thresholdMs, canPause } = workerData as WatchdogData
 const MAX_SAMPLES = 20
 
-// A session that waits for the main thread does not keep this one alive by itself.
+// An inspector session that waits for the main thread does not keep this thread alive.
 const keepAlive = setInterval(() => undefined, 2 ** 30)
 void watch().finally(() => clearInterval(keepAlive))
 
-/** Ends by itself when it is told to: a thread that is terminated may leave the main one paused. */
+/** Whether the thread must end. It ends by itself, because terminating it could leave the main thread paused. */
 function isEnding(): boolean {
   return Atomics.load(beats, 1) !== 0
 }
@@ -59,14 +59,14 @@ async function watch(): Promise<void> {
   }
 }
 
-/** The main thread has not come round since this beat: looks at its stack now and then until it does. */
+/** Follows a block: the main thread has sent no heartbeat since this one. Samples its stack from time to time until it does. */
 async function follow(beat: number): Promise<void> {
   const since = Atomics.load(lastBeat, 0)
   const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !isEnding()
   const samples: RawFrame[][] = []
   while (isBlocked()) {
     const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-    // It may have come round by then: what it does now is not to blame.
+    // The block may be over by now. Then the current stack is not to blame.
     if (frames && isBlocked()) samples.push(frames)
     Atomics.wait(beats, 0, beat, thresholdMs)
   }
@@ -74,11 +74,11 @@ async function follow(beat: number): Promise<void> {
   parentPort?.postMessage({ blockedMs, samples } satisfies BlockReport)
 }
 
-/** Pauses the main thread for the moment it takes to read its frames. */
+/** Pauses the main thread just long enough to read its frames. */
 async function look(): Promise<RawFrame[]> {
   const session = new Session()
   session.connectToMainThread()
-  // The frames' own url is deprecated and empty; each script is announced once the debugger is enabled.
+  // The url of a frame is deprecated and empty, but the debugger announces each script once it is enabled.
   const urls = new Map<string, string>()
   session.on('Debugger.scriptParsed', ({ params }: ScriptParsed) => urls.set(params.scriptId, params.url))
   try {
@@ -91,7 +91,7 @@ async function look(): Promise<RawFrame[]> {
       session.post('Debugger.pause')
     })
   } finally {
-    // Before the thread waits again: with a session left connected the main thread stays paused for good (Node 24.21).
+    // Disconnect before the thread waits again. A connected session would leave the main thread paused forever (Node 24.21).
     session.disconnect()
   }
 }

@@ -7,10 +7,10 @@ import { threadLoader, threadModule } from '../../thread-module.ts'
 import { type Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
-// Not inline: an import that is left without names would still run the thread's code in this one.
+// Not inline: an import without names would still run the thread's code in this one.
 import type { BlockReport, RawFrame, WatchdogData } from './watchdog-thread.ts'
 
-/** Lines and columns from 1; those of the source where a source map is known. */
+/** Lines and columns start at 1, and refer to the source where a source map is known. */
 export interface StackFrame {
   readonly functionName: string
   readonly file: string
@@ -18,36 +18,36 @@ export interface StackFrame {
   readonly column: number
 }
 
-/** A span in which the event loop did not turn. */
+/** A span of time in which the event loop did not turn. */
 export interface Blocked {
   readonly blockedMs: number
-  /** The stack that was seen most often meanwhile, innermost first; empty when it was too short to be seen. */
+  /** The most frequent stack during the block, innermost frame first; empty when the block was too short for a sample. */
   readonly stack: readonly StackFrame[]
-  /** The function that is to blame: the innermost that is no part of Node or of a dependency. */
+  /** The blocking function: the innermost one outside Node and dependencies. */
   readonly culprit: StackFrame | undefined
 }
 
 export interface WatchdogOptions extends ServiceOptions {
-  /** A block is reported from this length on. Default `'250ms'`. */
+  /** Minimum length of a reported block. Default `'250ms'`. */
   readonly threshold?: Duration
-  /** Called when the block is over. Default: a warning in the log. */
+  /** Called after the block. Default: a warning in the log. */
   readonly onBlocked?: (blocked: Blocked) => void
 }
 
-/** So many heartbeats in the time of a threshold: a block is measured to within a quarter of it. */
+/** Heartbeats per threshold, so a block is measured to within a quarter of it. */
 const BEATS_PER_THRESHOLD = 4
 
 /**
- * Says which function blocks the event loop, and for how long: a thread waits for the main thread's heartbeat, and when
- * it fails to come, pauses the main thread through the inspector for the moment that it takes to read its stack.
+ * Finds the function that blocks the event loop, and how long it does. A thread waits for the main thread's heartbeat. When a heartbeat is
+ * missing, it pauses the main thread through the inspector, just long enough to read its stack.
  *
- * It keeps no process alive. While a debugger is attached, and in a thread, blocks are only measured.
+ * It does not keep the process alive. With a debugger attached, and inside a thread, it only measures blocks.
  */
 export class Watchdog extends Service {
   readonly #thresholdMs: number
   readonly #onBlocked: (blocked: Blocked) => void
 
-  /** @throws PikoError `DURATION_INVALID`; `RangeError` for no time */
+  /** @throws PikoError `DURATION_INVALID`; `RangeError` for a threshold that is not above 0 */
   constructor(options: WatchdogOptions = {}) {
     super(options)
     this.#thresholdMs = intervalOf(options.threshold ?? '250ms', 'threshold')
@@ -66,7 +66,7 @@ export class Watchdog extends Service {
     const workerData: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
     const thread = new Worker(threadModule('watchdog-thread', import.meta.url), {
       workerData,
-      // None of the process's own options.
+      // Without the options of this process.
       execArgv: [...threadLoader],
       name: 'piko watchdog',
     })
@@ -87,20 +87,20 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, samples }: BlockReport): void {
-    // The thread looks at the clock between two beats; a beat that was merely late is no block.
+    // The thread samples the clock between two heartbeats. A heartbeat that was merely late is no block.
     if (this.shouldStop || blockedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) ?? stack[0] })
   }
 }
 
-/** `event loop blocked for 3012 ms by parse (/app/src/parse.ts:10:3)`. */
+/** A text such as `event loop blocked for 3012 ms by parse (/app/src/parse.ts:10:3)`. */
 export function blockedText({ blockedMs, culprit }: Blocked): string {
   const by = culprit ? ` by ${culprit.functionName} (${culprit.file}:${culprit.line}:${culprit.column})` : ''
   return `event loop blocked for ${Math.round(blockedMs)} ms${by}`
 }
 
-/** The first of the stacks whose innermost own function was seen most often. */
+/** The first stack whose innermost own function is the most frequent one. */
 function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
   const seen = new Map<string, { count: number; readonly frames: readonly RawFrame[] }>()
   for (const frames of samples) {
@@ -130,7 +130,7 @@ function stackFrame({ functionName, url, line, column }: RawFrame): StackFrame {
   }
 }
 
-/** Where a loader such as tsx has left a source map with Node. */
+/** The position in the source, if a loader such as tsx has left a source map with Node. */
 function sourceOf(url: string, line: number, column: number): { line: number; column: number } | undefined {
   const path = url.startsWith('file:') ? fileURLToPath(url.replace(/\?.*$/, '')) : url
   const entry = (findSourceMap(url) ?? findSourceMap(path))?.findEntry(line, column)
