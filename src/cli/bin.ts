@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Must run on Node 18 up to the import of main.ts: an old Node is told so, in place of a syntax error somewhere inside.
+// Must run on Node 18 up to the import of main.ts, so an old Node gives a clear error instead of a syntax error.
 import { exitCodeOf } from './process/exit-code.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { printError } from './output/print-error.ts'

@@ -11,7 +11,7 @@ export function jobsOption(): Option {
 }
 
 /**
- * The jobs of the project. A directory with one `jobs.ts` needs no settings.
+ * Loads the jobs of the project. A directory with one `jobs.ts` needs no settings.
  *
  * @param asked the globs of `--jobs`
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`

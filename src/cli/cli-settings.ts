@@ -6,14 +6,14 @@ import { type GlobalOptions } from './global-options.ts'
 /** @throws PikoError `SETTINGS_INVALID` */
 export function cliSettings({ settings: file }: GlobalOptions): Settings {
   const { settings } = loadSettings({ file })
-  // The app reads its settings by itself.
+  // The app reads its settings file from the environment.
   if (file !== undefined) process.env['PIKO_SETTINGS_PATH'] = file
   return settings
 }
 
 /**
- * What a command that only looks sets, so that it leaves no trace: it never migrates a database that is there, and in
- * place of a SQLite file that isn't there it looks at an empty one in memory.
+ * Overrides for a command that only reads, so it leaves no trace. It never migrates an existing database. In place of a missing SQLite file
+ * it reads an empty one in memory.
  */
 export function readOnly({ mysql, sqlite }: Settings): {
   readonly piko: { readonly auto_migrate: boolean }

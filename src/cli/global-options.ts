@@ -17,7 +17,7 @@ export function globalOptions(command: Command): GlobalOptions {
   return { json, settings }
 }
 
-/** The end of a help text. */
+/** The examples at the end of a help text. */
 export function examples(lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
 }

@@ -11,7 +11,7 @@ import { signalExitCode } from '../service/process-signals.ts'
 import { InterruptedError } from './process/stop-signals.ts'
 import { usageError } from './usage-error.ts'
 
-/** Runs one command; the process ends by itself with its exit code. */
+/** Runs one command. Afterwards the process ends by itself with the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   outliveStandardError()
   commandOutput.guard()

@@ -78,7 +78,7 @@ function statusText({ current, latest, migrations }: MigrationStatus): string {
   return `the schema is at version ${current} of ${latest}\n\n${rows}`
 }
 
-/** There is nothing to see or to take down in a SQLite file that isn't there, so it isn't made. */
+/** Settings that do not create a missing SQLite file, because it has nothing to show or to revert. */
 function looking(settings: Settings): Settings {
   return { ...settings, sqlite: { path: readOnly(settings).sqlite.path } }
 }

@@ -23,9 +23,10 @@ Exit codes:
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
 /**
- * The command line, with every command. Commands import the engine only when they need it, so help and refusals appear immediately. It throws where commander would exit, and prints no errors.
+ * The command line with every command. Commands import the engine only when they need it, so help and refusals appear immediately. Throws
+ * where commander would exit, and prints no errors.
  *
- * @param json keeps help for a missing command off standard error, and makes JSON of the version
+ * @param json keeps the help for a missing command off standard error, and prints the version as JSON
  */
 export function createProgram({ json }: { json: boolean }): Command {
   const program = new Command('piko')
@@ -59,7 +60,7 @@ export function createProgram({ json }: { json: boolean }): Command {
   return program
 }
 
-/** Two levels up from `src/cli` and from `dist/cli` alike. */
+/** The package's version. Its `package.json` is two levels up from both `src/cli` and `dist/cli`. */
 function version(): string {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(manifest) as { version: string }).version

@@ -4,12 +4,12 @@ import { type SettingsOverrides } from '../settings/keys.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { type GlobalOptions } from './global-options.ts'
 
-/** An app that executes nothing and plans nothing, for the time of one command. */
+/** Runs one command with an app that executes and plans nothing. */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
   return withAppOn(readOnly(cliSettings(globals)), (app) => work(app, globals.json))
 }
 
-/** The same with settings that the command has read already, and with jobs of the project. */
+/** Like `withApp`, with settings that the command has already read, and with jobs of the project. */
 export async function withAppOn<T>(
   settings: SettingsOverrides,
   work: (app: Piko) => Promise<T>,

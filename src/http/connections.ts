@@ -1,7 +1,7 @@
 import { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type Socket } from 'node:net'
 
-/** The connections of a server, and whether each has a request that is being answered. */
+/** The connections of a server, and whether each has a request in progress. */
 export class Connections {
   readonly #requests = new Map<Socket, number>()
 
@@ -16,7 +16,7 @@ export class Connections {
     })
   }
 
-  /** Ends those that wait for nothing but their client: a request that is not there, or only half. */
+  /** Ends connections that only wait for their client: without a request, or with half of one. */
   endIdle(): void {
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()
   }

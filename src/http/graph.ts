@@ -5,7 +5,7 @@ import { type Service } from '../service/service.ts'
 import { SvgPictures } from './svg-pictures.ts'
 
 export interface GraphSource {
-  /** The root of the tree that is drawn. */
+  /** The root of the tree to draw. */
   services(): Service
 }
 
@@ -17,8 +17,8 @@ const TYPES = {
 } as const
 
 /**
- * `/graph?format=svg|dot|mermaid|json`: the live tree of services. By default SVG, or Mermaid where the optional package that draws it
- * is not installed.
+ * `/graph?format=svg|dot|mermaid|json`: the live tree of services. The default is SVG, or Mermaid if the optional package that draws SVG is
+ * not installed.
  */
 export function graphRoutes(server: FastifyInstance, source: GraphSource, pictures = new SvgPictures()): void {
   const querystring = { type: 'object', properties: { format: { enum: Object.keys(TYPES) } } }

@@ -4,27 +4,27 @@ import { redactText } from '../run/redact.ts'
 
 export interface Check {
   readonly ok: boolean
-  /** Why not, or what a reader of the answer wants to know (`follower`). */
+  /** Why it fails, or extra information such as `follower`. */
   readonly message?: string
 }
 
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean
-  /** By name, such as `database` or a resource's. To follow another leader is no failure. */
+  /** Checks by name, such as `database` or a resource's name. Following another leader is not a failure. */
   readonly checks: Readonly<Record<string, Check>>
 }
 
 export interface HealthSource {
-  /** Known at once: liveness must not wait for a database. */
+  /** Answers immediately, because liveness must not wait for a database. */
   isStopping(): boolean
-  /** May ask the database and the resources. A rejection means "not ready". */
+  /** May query the database and the resources. A rejection means "not ready". */
   health(): Promise<Health> | Health
 }
 
 /**
- * `/healthz`: the process lives, whatever its database does; always 200. `/readyz`: it can run jobs; 200 or 503 with the
- * checks that say why. A follower is ready: it runs jobs, and rolling updates wait for readiness.
+ * `/healthz`: the process lives, whatever its database does; always 200. `/readyz`: the process can run jobs; 200, or 503 with the failed
+ * checks. A follower is ready too: it runs jobs, and rolling updates wait for readiness.
  */
 export function healthRoutes(server: FastifyInstance, source: HealthSource): void {
   server.get('/healthz', () => ({ status: source.isStopping() ? 'shutting_down' : 'ok' }))
@@ -50,6 +50,6 @@ async function checksOf(source: HealthSource): Promise<Record<string, Check>> {
 }
 
 function lifeOf(started: boolean, stopping: boolean): Check {
-  if (stopping) return { ok: false, message: 'stopping: no new run is taken' }
+  if (stopping) return { ok: false, message: 'stopping: this node takes no new runs' }
   return started ? { ok: true } : { ok: false, message: 'starting' }
 }

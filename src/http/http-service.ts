@@ -3,22 +3,22 @@ import { type ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
 /**
- * Health, metrics and the graph of an app over HTTP, as a service. Add it to the app before anything else, so that probes are
- * answered from the start on and until everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
+ * Serves health, metrics and the graph of an app over HTTP. Add it to the app before anything else, so it answers probes from the start and
+ * until everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
  */
 export class HttpService extends Service {
   readonly #app: ServedApp
   readonly #at: { host: string; port: number }
   #url: string | undefined
 
-  /** @param at port 0 takes any free port, and keeps it over restarts */
+  /** @param at port 0 takes any free port and keeps it over restarts */
   constructor(app: ServedApp, at: { host: string; port: number }) {
     super({ name: 'http' })
     this.#app = app
     this.#at = at
   }
 
-  /** Such as `http://127.0.0.1:9464`; undefined before the first start. */
+  /** The address, such as `http://127.0.0.1:9464`; undefined before the first start. */
   get url(): string | undefined {
     return this.#url
   }

@@ -2,7 +2,7 @@ import { type Service } from '../service/service.ts'
 import { type Health } from './health.ts'
 import { type Logger } from '../logger.ts'
 
-/** What is served of an app; a `Piko` fits. */
+/** The part of an app that the server shows; a `Piko` fits. */
 export interface ServedApp {
   readonly log: Logger
   readonly isStopping: boolean

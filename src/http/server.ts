@@ -8,13 +8,13 @@ import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
 import { type Logger } from '../logger.ts'
 
-/** What the server shows; it owns none of it. */
+/** The sources of the server, which owns none of them. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
-  /** Told of every answer with status 500. */
+  /** Logs every answer with status 500. */
   readonly logger?: Logger
 }
 
-/** The body of every answer that is an error. */
+/** The body of every error answer. */
 interface ErrorBody {
   readonly error: { readonly code: string; readonly message: string }
 }
@@ -22,18 +22,18 @@ interface ErrorBody {
 const REQUEST_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
-/** A connection on which nothing moves: neither a request comes nor is its answer taken. */
+/** Ends a connection after this time without traffic: no request arrives, and nobody reads the answer. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
-/** At a stop, for the answers under way. */
+/** Time for the answers under way, at a stop. */
 const CLOSE_GRACE_MS = 1_000
-/** This installation can't do it, for want of an optional package. */
+/** The status of an answer that needs an optional package, which is not installed. */
 const NOT_IMPLEMENTED = 501
 
 /**
- * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503, a
- * request that does not arrive is ended, and so is a connection that sends nothing; `close()` ends the connections without a
- * whole request at once, and all others after a second.
+ * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503. A request that does
+ * not arrive is ended, and so is a connection that sends nothing. `close()` immediately ends connections without a whole request, and all
+ * others after a second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server = fastify({
@@ -60,7 +60,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   return server
 }
 
-/** What a client does, or does not do, must not hold up a stop. */
+/** Ends connections at a stop, which no client may delay by what it does or fails to do. */
 function endConnectionsAtClose(server: FastifyInstance): void {
   const connections = new Connections(server.server)
   server.addHook('preClose', (done) => {
@@ -115,7 +115,7 @@ function statusOf(error: Error): number {
   return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
 }
 
-/** What failed inside goes to the log: the endpoints have no authentication. */
+/** Answers a failed request. Internal errors go to the log, because the endpoints have no authentication. */
 function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const declared = statusOf(error)
   const status = declared >= 400 ? declared : 500
@@ -127,10 +127,10 @@ function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, repl
     'a request failed; it was answered with an error',
   )
   const shown = isPikoError(error) || status !== 500 ? code : 'INTERNAL'
-  return reply.send(errorBody(shown, "the server could not answer; this node's log says why"))
+  return reply.send(errorBody(shown, "the server could not answer; see this node's log"))
 }
 
-/** For what is no HTTP request at all or does not arrive in time; there is no request object to answer by. */
+/** Answers an invalid or incomplete request, for which no request object exists. */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

@@ -2,17 +2,15 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { isPikoError, PikoError } from '../errors.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
-// Not inline: an import that is left without names would still run the thread's code in this one.
+// Not inline: an import without names would still run the thread's code in this one.
 import type { Drawn } from './svg-thread.ts'
 
 type Render = (dot: string) => Promise<string>
 
-/**
- * Pictures of a graph. Each version of it is drawn once, whoever asks for it and however often; one at a time.
- */
+/** Pictures of a graph. Each version is drawn once, for any number of requests, and one at a time. */
 export class SvgPictures {
   readonly #render: Render
-  /** The package that draws is not installed, and no process gets one while it runs. */
+  /** Set when the drawing package is not installed: a running process never gets it. */
   #missing: PikoError | undefined
   #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
 
@@ -21,7 +19,7 @@ export class SvgPictures {
   }
 
   /**
-   * @param dot the graph as a Graphviz text: what differs in it is another version
+   * @param dot the graph as a Graphviz text; a different text is a different version
    * @throws PikoError `PACKAGE_MISSING`
    */
   async of(dot: string): Promise<string> {
@@ -44,11 +42,13 @@ export class SvgPictures {
   }
 }
 
-/** In a thread that ends with it: Graphviz holds the event loop for up to a quarter of a second, and few processes draw anything. */
+/**
+ * Draws in a thread that ends afterwards. Graphviz blocks the event loop for up to a quarter of a second, and few processes draw anything.
+ */
 async function renderInThread(dot: string): Promise<string> {
   const thread = new Worker(threadModule('svg-thread', import.meta.url), {
     workerData: dot,
-    // None of the process's own options.
+    // Without the options of this process.
     execArgv: [...threadLoader],
     name: 'piko graph',
   })

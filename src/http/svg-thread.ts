@@ -1,9 +1,9 @@
-// The thread of svg-pictures.ts: Graphviz computes for as long as it takes.
+// The thread of svg-pictures.ts, because Graphviz computes without a pause.
 import { parentPort, workerData } from 'node:worker_threads'
 import { isPikoError } from '../errors.ts'
 import { toSvg } from '../service/graph/svg.ts'
 
-/** What the thread answers: an error would lose its code on the way. */
+/** The thread's answer. A thrown error would lose its code on the way. */
 export type Drawn = { readonly svg: string } | { readonly missing: string }
 
 let drawn: Drawn

@@ -6,12 +6,12 @@ interface Sleeper {
   readonly wake: () => void
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test advances it. */
 export class ManualClock implements Clock {
   #now: number
   readonly #sleepers = new Set<Sleeper>()
 
-  /** @param start an instant; default 2026-01-01T00:00:00Z */
+  /** @param start the first instant; default 2026-01-01T00:00:00Z */
   constructor(start: InstantInput = '2026-01-01T00:00:00Z') {
     this.#now = instantOf('start of a ManualClock', start).getTime()
   }
@@ -20,12 +20,12 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
-  /** The same: this clock never jumps. */
+  /** The same as `now()`, because this clock never jumps. */
   monotonic(): number {
     return this.#now
   }
 
-  /** Sleeps that have not ended. */
+  /** How many sleeps have not ended. */
   get sleeping(): number {
     return this.#sleepers.size
   }
@@ -48,7 +48,7 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** Lets time pass; sleeps that are over by then end, the earliest first. */
+  /** Advances the clock by milliseconds. Sleeps that are over by then end, the earliest first. */
   advance(ms: number): void {
     this.#now += ms
     const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)

@@ -59,7 +59,7 @@ describe('piko jobs list', () => {
     await startOnce(project, 'known.mjs')
     await withSql(project, "UPDATE piko_job SET schedule = '{bad' WHERE id = 'often'")
     const { stdout } = await project.piko(['jobs', 'list'])
-    expect(stdout).toMatch(/\noften +every 1h30m \(edit not readable\) /)
+    expect(stdout).toMatch(/\noften +every 1h30m \(invalid edit\) /)
     const { jobs } = JSON.parse((await project.piko(['jobs', 'list', '--json'])).stdout) as { jobs: { id: string }[] }
     expect(jobs.find(({ id }) => id === 'often')).toMatchObject({
       schedule: { kind: 'every' },

@@ -344,7 +344,7 @@ import { defineJob } from 'piko'
 export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0))`,
     })
     const { code, stderr } = await project.piko(command === 'run' ? ['run', 'quits'] : ['start', '--no-http'])
-    expect(stderr).toMatch(/ended with code 0 before the command was done with runs in progress: quits 1/)
+    expect(stderr).toMatch(/exited with code 0 before the command was done with runs in progress: quits 1/)
     expect(code).toBe(1)
   })
 

@@ -84,7 +84,11 @@ describe('/readyz', () => {
       { database: { ok: false, message: 'gone' } },
     ],
     ['the node starts', { started: false }, { process: { ok: false, message: 'starting' } }],
-    ['the node stops', { stopping: true }, { process: { ok: false, message: 'stopping: no new run is taken' } }],
+    [
+      'the node stops',
+      { stopping: true },
+      { process: { ok: false, message: 'stopping: this node takes no new runs' } },
+    ],
   ] as const)('is 503 and says why when %s', async (_when, change, checks) => {
     const { status, body } = await answer(`${await serve({ health: async () => ({ ...healthy, ...change }) })}/readyz`)
     expect(status).toBe(503)
@@ -130,7 +134,7 @@ describe('errors', () => {
     const { status, body } = await answer(`${url}/metrics`)
     expect({ status, body }).toEqual({
       status: 500,
-      body: { error: { code: 'INTERNAL', message: "the server could not answer; this node's log says why" } },
+      body: { error: { code: 'INTERNAL', message: "the server could not answer; see this node's log" } },
     })
     expect(JSON.parse(String(stream.read()))).toMatchObject({
       level: 'error',

@@ -134,7 +134,7 @@ function requestOf({ from, to, order, only, parallel, config, priority }: Create
   }
 }
 
-/** Written while they are found: a million windows are never held at once. */
+/** Writes windows as it finds them, because a million must never exist together. */
 async function list(app: Piko, jobId: string, request: BackfillRequest, json: boolean): Promise<void> {
   let count = 0
   for await (const { start, end, state } of app.backfills.preview(jobId, request)) {
@@ -148,7 +148,7 @@ async function list(app: Piko, jobId: string, request: BackfillRequest, json: bo
   await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
 }
 
-/** Waits when the reader is slower, so that nothing piles up. */
+/** Writes a text, and waits for a slow reader so nothing piles up. */
 async function written(text: string): Promise<void> {
   if (process.stdout.write(text)) return
   await new Promise((resolve) => process.stdout.once('drain', resolve))
@@ -203,7 +203,7 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
     )
 }
 
-/** Prints a backfill, at once or when it has ended. The exit code tells whether it did what was asked. */
+/** Prints a backfill, immediately or after its end. The exit code says whether the request succeeded. */
 async function report(app: Piko, id: number, json: boolean, follow = false): Promise<void> {
   const status = follow ? await followed(app, id, json) : await app.backfills.show(id)
   printResult(json, dataOf(status), () => textOf(status))
@@ -214,13 +214,13 @@ async function report(app: Piko, id: number, json: boolean, follow = false): Pro
   }
 }
 
-/** A signal ends the watching; the backfill goes on. */
+/** Follows a backfill to its end. A signal stops only this, and the backfill continues. */
 async function followed({ backfills }: Piko, id: number, json: boolean): Promise<BackfillStatus> {
   const signals = stopSignals()
   const stop = new AbortController()
   const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
   void signals.first.then((signal) => {
-    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} goes on; see piko backfills show ${id}`))
+    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} continues; see piko backfills show ${id}`))
   })
   try {
     return await backfills.wait(id, {
@@ -259,7 +259,7 @@ function dataOf(status: BackfillStatus): object {
 function textOf(status: BackfillStatus): string {
   const style = styleFor(process.stdout)
   const { queued, running, succeeded, failed, cancelled, passed } = status
-  const counts = Object.entries({ succeeded, failed, cancelled, running, queued, 'left as they were': passed })
+  const counts = Object.entries({ succeeded, failed, cancelled, running, queued, 'left unchanged': passed })
   const lines: [string, string | undefined][] = [
     ['backfill', String(status.id)],
     ['job', visibleLine(status.jobId)],

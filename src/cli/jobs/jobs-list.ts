@@ -18,15 +18,15 @@ import { unknownJob } from '../../store/jobs/unknown-job.ts'
 import { withAppOn } from '../with-app.ts'
 import { type JobRow } from '../../store/jobs/job-row.ts'
 
-/** `new`: no node has started with it yet. `no code`: the database knows it, the project's files don't. */
+/** `new`: no node has started with it yet. `no code`: the database has it, but the project's files don't. */
 type JobState = 'active' | 'paused' | 'new' | 'no code'
 
 interface ListedJob {
   readonly id: string
   readonly schedule: ScheduleSpec | null
-  /** Somebody has set it at run time, in place of what the code says. */
+  /** Whether it was set at run time, in place of the one in code. */
   readonly isOverridden: boolean
-  /** What is wrong with what somebody has set, which can't be read while `schedule` goes on; or why no tick can be planned. */
+  /** Why the edited schedule can't be read (`schedule` then stays in force), or why no tick can be planned. */
   readonly problem: string | null
   readonly nextTick: Date | null
   readonly windows: unknown
@@ -76,7 +76,7 @@ async function show(jobId: string, options: { jobs?: string[] }, globals: Global
   printResult(globals.json, { job }, () => fieldsText(columns(), job))
 }
 
-/** The jobs of the project and of the database, by their ids. */
+/** The jobs of the project and of the database, sorted by id. */
 async function listed(options: { jobs?: string[] }, globals: GlobalOptions): Promise<ListedJob[]> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
@@ -101,7 +101,7 @@ function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJo
   }
 }
 
-/** A calendar's function is the user's: one that fails must not hide the other jobs. */
+/** The first tick. A calendar's function is the user's code, and its failure must not hide the other jobs. */
 function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined; problem?: string | undefined } {
   try {
     return { nextTick: registrationOf(job, now).begin.nextTick }
@@ -130,7 +130,7 @@ function columns(): Column<ListedJob>[] {
     {
       title: 'schedule',
       cell: ({ schedule, isOverridden, problem }) =>
-        `${scheduleText(schedule ?? undefined)}${problem === null ? (isOverridden ? ' (set)' : '') : isOverridden ? ' (edit not readable)' : " (can't be planned)"}`,
+        `${scheduleText(schedule ?? undefined)}${problem === null ? (isOverridden ? ' (set)' : '') : isOverridden ? ' (invalid edit)' : " (can't be planned)"}`,
     },
     { title: 'zone', cell: ({ schedule }) => (schedule?.kind === 'cron' ? schedule.timezone : '-') },
     { title: 'next tick', cell: ({ nextTick }) => instantText(nextTick) },

@@ -3,14 +3,14 @@ import { say } from '../../say.ts'
 import { exitGuard } from '../process/exit-guard.ts'
 
 /**
- * What standard output is to a command: all that it does (`runs list`), the result of work that goes on without it (`run`), or a notice
- * (`start`).
+ * How much a command depends on standard output. It can be the whole purpose (`runs list`), the result of work that continues without it
+ * (`run`), or a notice (`start`).
  */
 type Stake = 'all' | 'result' | 'notice'
 
 /**
- * What becomes of a command whose standard output can't be written. One that only shows something has nothing left to do, and ends;
- * others go on to the ends of their runs. The exit code is 0 where the reader has left (`piko windows … | head`) or a notice was lost.
+ * Handles a standard output that can't be written. A command that only shows something ends, since it has nothing left to do; others
+ * continue to the end of their runs. The exit code is 0 if the reader has left (`piko windows … | head`) or only a notice was lost.
  */
 class CommandOutput {
   stake: Stake = 'all'
@@ -20,7 +20,7 @@ class CommandOutput {
     process.stdout.on('error', (error: Error) => this.#onError(error))
   }
 
-  /** The exit code of a command that ended with this one. */
+  /** Adjusts the exit code of a command for lost output. */
   codeOf(code: number): number {
     if (code !== 0 || !this.#error || this.stake === 'notice') return code
     return isReaderGone(this.#error) ? 0 : 1
@@ -40,5 +40,5 @@ function isReaderGone(error: Error): boolean {
   return 'code' in error && error.code === 'EPIPE'
 }
 
-/** Of this process. */
+/** The output of this process. */
 export const commandOutput = new CommandOutput()

@@ -7,9 +7,9 @@ import { say } from '../../say.ts'
 import { styleFor } from './style.ts'
 
 /**
- * Writes an error to standard error, as the last thing there: `error CODE: message`, or as one line of JSON
- * (`{"error":{"code","message","details"}}`). What is not a `PikoError` has the code `UNEXPECTED`. The stack follows
- * only with `PIKO_LOG_LEVEL=debug` or `trace`.
+ * Writes an error to standard error, as the last output there: `error CODE: message`, or one line of JSON
+ * (`{"error":{"code","message","details"}}`). An error that is not a `PikoError` has the code `UNEXPECTED`. The stack follows only with
+ * `PIKO_LOG_LEVEL=debug` or `trace`.
  */
 export function printError(error: Error, { json }: { json: boolean }): void {
   const code = isPikoError(error) ? error.code : 'UNEXPECTED'

@@ -4,18 +4,18 @@ import { type EventMap } from '../../events.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
 
-/** A bar on a terminal that appears with the first progress; log lines go above it. */
+/** A progress bar on a terminal. It appears with the first progress, and log lines go above it. */
 export class ProgressBar {
   readonly #terminal: NodeJS.WritableStream
   #bars: MultiBar | undefined
   #bar: SingleBar | undefined
 
-  /** @param terminal standard error, so that the bar is no part of what a command prints */
+  /** @param terminal default: standard error, so the bar is not part of the command's output */
   constructor(terminal: NodeJS.WritableStream = process.stderr) {
     this.#terminal = terminal
   }
 
-  /** Without a total only the count moves. */
+  /** Shows progress. Without a total only the count moves. */
   show({ done, total, message: said = '' }: Progress): void {
     const message = visibleLine(said)
     this.#bars ??= newBars(this.#terminal, total !== undefined)
@@ -24,7 +24,7 @@ export class ProgressBar {
     this.#bar.update(done, { message })
   }
 
-  /** A line of the log, as its stream. */
+  /** Receives a log line, as the log's stream. */
   write(line: string): void {
     if (!this.#bars) {
       this.#terminal.write(line)

@@ -9,7 +9,7 @@ export function durationMs({ startedAt, finishedAt }: Pick<Run, 'startedAt' | 'f
   return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
 }
 
-/** For `--json`. */
+/** A run as `--json` prints it. */
 export function runData(run: Run): object {
   return {
     id: run.id,
@@ -30,10 +30,10 @@ export function runData(run: Run): object {
   }
 }
 
-/** Under the values of the lines above. */
+/** Indents a continuation line below the values. */
 const NEXT = ' '.repeat(10)
 
-/** For people. */
+/** A run as text for people. */
 export function runText(run: Run): string {
   const style = styleFor(process.stdout)
   const duration = durationMs(run)

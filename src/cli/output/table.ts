@@ -3,14 +3,14 @@ import { visible } from '../../visible.ts'
 export interface Column<Row> {
   readonly title: string
   readonly cell: (row: Row) => string
-  /** Colours the padded text. */
+  /** Adds colours to the padded text. */
   readonly paint?: (text: string, row: Row) => string
 }
 
 const GAP = '  '
 const WIDEST_CELL = 100
 
-/** Rows in aligned columns under their titles. What a terminal would obey is written as an escape. */
+/** Rows in aligned columns under their titles. Escapes control characters that a terminal would obey. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
   const widths = columns.map(({ title }, index) =>
@@ -29,7 +29,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     .join('\n')
 }
 
-/** One row, a line for each of its columns. */
+/** One row as text, with one line per column. */
 export function fieldsText<Row>(columns: readonly Column<Row>[], row: Row): string {
   const width = Math.max(...columns.map(({ title }) => title.length))
   return columns

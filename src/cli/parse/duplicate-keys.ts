@@ -1,13 +1,13 @@
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
 
 /**
- * The keys that an object of a JSON text has twice, with their place: `shop.id`. JSON.parse keeps the last of them without a word.
+ * Keys that occur twice in an object of a JSON text, with their path: `shop.id`. JSON.parse silently keeps the last one.
  *
- * @param text JSON that can be parsed
+ * @param text valid JSON
  */
 export function duplicateKeys(text: string): string[] {
   const found: string[] = []
-  /** The objects and lists around the token; undefined stands for a list. */
+  /** The objects and lists around the current token; undefined stands for a list. */
   const open: ({ readonly keys: Set<string>; key: string } | undefined)[] = []
   let last = ''
   for (const [token] of text.matchAll(TOKEN)) {

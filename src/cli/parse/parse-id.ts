@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from 'commander'
 
-/** @throws InvalidArgumentError for what is no number of a run */
+/** @throws InvalidArgumentError unless the text is the number of a run */
 export const parseRunId = (text: string): number => parseId(text, 'a run')
 
-/** @throws InvalidArgumentError for what is no number of a backfill */
+/** @throws InvalidArgumentError unless the text is the number of a backfill */
 export const parseBackfillId = (text: string): number => parseId(text, 'a backfill')
 
 function parseId(text: string, what: string): number {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import { readInstant } from '../../time/instant.ts'
 
-/** @throws InvalidArgumentError for what {@link readInstant} refuses */
+/** @throws InvalidArgumentError if {@link readInstant} refuses the text */
 export function parseInstant(value: string): Date {
   const reading = readInstant(value)
   if ('date' in reading) return reading.date

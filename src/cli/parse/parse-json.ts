@@ -2,10 +2,10 @@ import { InvalidArgumentError } from 'commander'
 import { messageOf } from '../../errors-read.ts'
 import { duplicateKeys } from './duplicate-keys.ts'
 
-/** As engines pass it since Node 21: the text of a number, string or literal. */
+/** A reviver with the context that engines pass since Node 21: the text of a number, string or literal. */
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** @throws InvalidArgumentError for what is no JSON, for numbers that JavaScript would change, and for keys that stand twice in an object */
+/** @throws InvalidArgumentError for invalid JSON, for numbers that JavaScript would change, and for keys that occur twice in an object */
 export function parseJson(text: string): unknown {
   const changed: string[] = []
   const reviver: Reviver = (_key, value, context) => {
@@ -27,10 +27,10 @@ export function parseJson(text: string): unknown {
   throw new InvalidArgumentError(`numbers that would lose digits; write them as text, between quotes: ${examples}`)
 }
 
-/** Enough to tell any two numbers of JavaScript apart. */
+/** Enough digits to distinguish any two numbers of JavaScript. */
 const MAX_DIGITS = 17
 
-/** Whether a number still says what its text said. */
+/** Whether a number keeps the value of its text. */
 function isKept(source: string, value: number): boolean {
   const written = digitsOf(source)
   if (written === '') return true
@@ -38,7 +38,7 @@ function isKept(source: string, value: number): boolean {
   return digitsOf(value.toPrecision(written.length)) === written
 }
 
-/** Its digits from the first to the last that is not zero. */
+/** The digits of a number, without leading and trailing zeros. */
 function digitsOf(source: string): string {
   const [mantissa = ''] = source.split(/e/i)
   return mantissa.replaceAll(/[^0-9]/g, '').replaceAll(/^0+|0+$/g, '')

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 
-/** The value of `--limit`. */
+/** Parses the value of `--limit`. */
 export function parseLimit(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('expected a whole number from 1 to 999999')

@@ -8,16 +8,16 @@ import { Worker } from '../../service/worker.ts'
 import { type Settings } from '../../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
-/** The app's own stop has settled by then, whatever hangs; this is for what a worker does besides. */
+/** Time for what a worker does besides the app's own stop, which has settled by then whatever hangs. */
 const LEAVE_MS = STOP_MARGIN_MS + 1_000
 
-/** The process of `piko start`: the app's tree of services under a worker, which answers signals, crashes and stray errors. */
+/** The process of `piko start`: the app's tree of services under a worker that handles signals, crashes and stray errors. */
 export class AppWorker extends Worker {
   readonly #app: Piko
   readonly #onUp: () => void
   #startError: Error | undefined
   #isUp = false
-  /** A start that a stop has ended is no error of the command: what the stop left behind is said. */
+  /** A start that a stop interrupted is not an error of the command. What the stop left behind is reported. */
   get #isToldToStop(): boolean {
     return this.shouldStop && this.#startError === undefined
   }
@@ -26,10 +26,10 @@ export class AppWorker extends Worker {
     super([], {
       name: piko.name,
       log: app.log,
-      // What crashes while it runs is told by the app's events.
+      // The app's events report crashes while it runs.
       lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
       stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
-      // A failed start is the command's error, in one line.
+      // The command reports a failed start, in one line.
       print: (text) => {
         if (this.#isUp || this.#isToldToStop) say(visible(redactText(text)))
       },
@@ -38,7 +38,7 @@ export class AppWorker extends Worker {
     this.#onUp = onUp
   }
 
-  /** Why the app could not be started. */
+  /** Why the app could not start. */
   get startError(): Error | undefined {
     return this.#startError
   }

@@ -3,7 +3,7 @@ import { type ErrorCode, isPikoError } from '../../errors.ts'
 const WORK_FAILED = 1
 const CANNOT_WORK = 2
 
-/** `docs/errors.md` explains each; a test compares them. */
+/** Exit codes by error code. `docs/errors.md` explains each; a test compares them. */
 export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   BACKFILL_UNKNOWN: CANNOT_WORK,
   CHANGE_REFUSED: WORK_FAILED,
@@ -60,7 +60,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   WINDOW_UNKNOWN: CANNOT_WORK,
 }
 
-/** 1: the work failed. 2: it could not begin, because of the command, the settings, the jobs or the database. */
+/** 1: the work failed. 2: the work could not begin because of the command, the settings, the jobs or the database. */
 export function exitCodeOf(error: Error): number {
   return isPikoError(error) ? EXIT_CODES[error.code] : WORK_FAILED
 }

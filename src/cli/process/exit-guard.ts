@@ -3,40 +3,39 @@ import { visibleLine } from '../../visible.ts'
 import { say } from '../../say.ts'
 
 const MAX_NAMED = 5
-/** Node's own, for a top-level `await` that nothing can settle any more. */
+/** Node's exit code for a top-level `await` that can never settle. */
 const UNSETTLED = 13
 
-/** What the guard asks about work under way: an app, or a part of one. */
+/** The runs under way in an app, or in a part of one. */
 interface Worked {
   readonly runsUnderWay: readonly { readonly runId: number; readonly jobId: string }[]
 }
 
 /**
- * Code of a job may end the process (`process.exit(0)`) or set its exit code. Neither makes a success of a command that has not come to
- * its end, or that has failed.
+ * A job's code may end the process (`process.exit(0)`) or set its exit code. Neither turns an unfinished or failed command into a success.
  */
 class ExitGuard {
   #app: Worked | undefined
-  /** Undefined while the command is under way. */
+  /** The command's exit code; undefined while it is under way. */
   #code: number | undefined
   #isAllowed = false
 
-  /** From here on an exit before `finish` is a failure. */
+  /** Begins the guard: until `finish`, every exit is a failure. */
   begin(): void {
     process.once('exit', (code) => this.#check(code))
   }
 
-  /** The command has come to its end with this code. */
+  /** Records that the command has ended with this code. */
   finish(code: number): void {
     this.#code = code
   }
 
-  /** The next exit is meant as it is. */
+  /** Allows the next exit with any code. */
   allow(): void {
     this.#isAllowed = true
   }
 
-  /** Names the runs that are under way here when the process ends. Nothing is kept until then. */
+  /** Watches an app, to name its runs under way when the process ends. Stores nothing until then. */
   watch(app: Worked): void {
     this.#app = app
   }
@@ -49,7 +48,7 @@ class ExitGuard {
     }
     if (code === 0) process.exitCode = 1
     say(
-      `piko: the process was ended with code ${code} before the command was done${this.#runs()}. ` +
+      `piko: the process exited with code ${code} before the command was done${this.#runs()}. ` +
         (code === UNSETTLED
           ? 'A top-level await of a module never settles'
           : 'The code of a job must not call process.exit'),
@@ -65,5 +64,5 @@ class ExitGuard {
   }
 }
 
-/** Of this process. */
+/** The guard of this process. */
 export const exitGuard = new ExitGuard()

@@ -3,8 +3,8 @@ import { say } from '../../say.ts'
 const PATIENCE_MS = 2_000
 
 /**
- * Lets the process end by itself. What a job's module has left open (a pool that no resource closes, a timer) would keep
- * it alive for ever, so after two seconds it is named and the process ends.
+ * Lets the process end by itself. A job's module may have left something open (a pool that no resource closes, a timer) that would keep it
+ * alive forever. So after two seconds it prints what is open, and the process ends.
  */
 export function leave(): void {
   const timer = setTimeout(() => {

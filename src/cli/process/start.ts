@@ -46,7 +46,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   const app = new Piko({ jobs: [...registry] })
   exitGuard.watch(app)
   commandOutput.stake = 'notice'
-  // First: a port that is taken stops the start before the database is touched, and probes see `starting`.
+  // HTTP starts first: a used port then stops the start before the database is touched, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
   const worker = new AppWorker(app, settings, () => {
@@ -58,7 +58,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
-  // The first signal was answered; what is left is what a second one, the deadline or a crash has cut short.
+  // The first signal was handled. What remains is what a second signal, the deadline or a crash cut short.
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)

@@ -2,7 +2,7 @@ import { PikoError } from '../../errors.ts'
 import { exitGuard } from './exit-guard.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from '../../service/process-signals.ts'
 
-/** A command that a signal ended before its work was done. */
+/** The error of a command that a signal stopped before its work was done. */
 export class InterruptedError extends PikoError {
   readonly signal: StopSignal
 
@@ -13,9 +13,9 @@ export class InterruptedError extends PikoError {
 }
 
 /**
- * Waits for the first SIGINT or SIGTERM. The second one ends the process at once.
+ * Waits for the first SIGINT or SIGTERM. A second one ends the process immediately.
  *
- * @returns `release` gives both signals their usual meaning again
+ * @returns `release` removes the listeners, so both signals have their usual effect again
  */
 export function stopSignals(): { readonly first: Promise<StopSignal>; readonly release: () => void } {
   const signals = new ProcessSignals(() => {})

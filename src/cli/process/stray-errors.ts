@@ -2,11 +2,10 @@ import { toError } from '../../errors.ts'
 import { type Logger } from '../../logger.ts'
 
 /**
- * Answers for the errors that reach nobody. A rejected promise that a handler left alone is logged, and the process goes
- * on: no run but that handler's can have been harmed. After an uncaught exception nothing is known; it is logged and
- * handed on.
+ * Handles errors that nobody catches. A rejected promise of a handler is logged and the process continues, because only that handler's run
+ * can be affected. After an uncaught exception nothing is certain; it is logged and passed on.
  *
- * @returns the function that gives both their usual meaning again: the end of the process
+ * @returns a function that restores the default: both end the process
  */
 export function catchStrayErrors(log: Logger, onUncaught: (error: Error) => void): () => void {
   const onRejection = (reason: unknown): void => {

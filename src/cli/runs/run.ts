@@ -32,7 +32,7 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('run a job once, now')
     .description(
-      'Queues one run of a job, helps to execute it, waits for its end and prints it. ' +
+      'Queues one run of a job, executes it here unless another node claims it first, waits for its end and prints it. ' +
         'Exits with 1 if the run did not succeed. Also executes runs of the same job that wait in the queue.',
     )
     .argument('<job>', 'id of the job')
@@ -97,9 +97,9 @@ async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLog
 }
 
 /**
- * Waits for the end of the run. A signal stops the app, which lets a run under way end or gives it back to the queue.
+ * Waits for the end of the run. A signal stops the app, which lets a run under way end or returns it to the queue.
  *
- * @throws InterruptedError when the app has stopped before the run came to its end here
+ * @throws InterruptedError when the app has stopped before the run ended
  */
 async function watch(
   app: Piko,
@@ -112,7 +112,7 @@ async function watch(
     app.events.on('run.progress', (progress) => {
       if (progress.runId === queued.id) bar?.show(progress)
     }),
-    // Read at once: a stop that waits for nothing else closes the store next.
+    // Reads the run immediately, because a stop that waits for nothing else closes the store next.
     app.events.on('run.settled', ({ runId, state }) => {
       if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(app.runs.show(runId))
     }),
@@ -128,7 +128,7 @@ async function watch(
     void app.stop().then(interrupted, interrupted)
   })
   void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
-    // A stop ends the waiting before it has ended itself.
+    // A stop ends this wait before the stop itself ends.
     if (!isSignalled) ended.reject(error)
   })
   try {

@@ -44,7 +44,7 @@ export function addRunLogs(runs: Command): void {
           const { state } = await app.runs.show(runId)
           if (!isOver && TERMINAL_STATES.has(state)) {
             isOver = true
-            // Its node writes the lines each second: the last ones may be on their way.
+            // The node stores lines every second, so the last ones may still be missing.
             await sleep(LAST_LINES_MS)
           }
           const lines = await app.runs.logs(runId, { after, limit, ...(level && { level }) })

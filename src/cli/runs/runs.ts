@@ -104,7 +104,7 @@ function addCancel(runs: Command): void {
   runs
     .command('cancel')
     .description(
-      'Cancels runs, wherever they are. A queued run ends immediately; the node of a running one ends it within two seconds. ' +
+      'Cancels runs on any node. A queued run ends immediately; the node of a running one ends it within two seconds. ' +
         'Cancelled runs are not retried. Runs that have ended stay as they are.',
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
@@ -127,7 +127,7 @@ function addCancel(runs: Command): void {
 }
 
 async function cancelEach(app: Piko, runIds: readonly number[], json: boolean): Promise<void> {
-  // A typing mistake is found before anything is changed.
+  // Finds a mistyped number before it changes anything.
   for (const runId of runIds) await app.runs.show(runId)
   const ended: Run[] = []
   for (const runId of runIds) ended.push(await app.runs.cancel(runId))

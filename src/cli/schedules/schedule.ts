@@ -58,7 +58,7 @@ export function addSchedule(program: Command): void {
         'over the one in the code. Changes nothing.',
     )
     .argument('[job]', 'id of a job')
-    .option('--code', 'for a job: use the schedule in the code; reads no database')
+    .option('--code', 'for a job: show the schedule in the code, without reading the database')
     .option('--from <instant>', 'show ticks at or after this instant; default: now', parseInstant)
     .option('--count <count>', 'maximum number of ticks to show', parseLimit, 10)
     .addOption(jobsOption())
@@ -75,7 +75,7 @@ export function addSchedule(program: Command): void {
     )
 }
 
-/** @param note what these options are for */
+/** @param note a prefix that says when these options apply */
 function withScheduleOptions(command: Command, note: string): Command {
   return command
     .option('--cron <expression>', `${note}may be repeated`, (text: string, all: string[] = []) => [...all, text])
@@ -108,7 +108,7 @@ function addSet(schedule: Command): void {
       withApp(globalOptions(command), async (app, json) => {
         const written = writtenSchedule(options, 'set')
         if ((written === undefined) === (none === undefined)) {
-          throw usage('a schedule is --cron, --every or --at, or --none', 'set')
+          throw usage('no schedule given; write --cron, --every, --at or --none', 'set')
         }
         await app.schedules.set(jobId, written ? anchored(written, await app.jobs.show(jobId)) : null)
         await printJob(app, jobId, json)
@@ -116,7 +116,7 @@ function addSet(schedule: Command): void {
     )
 }
 
-/** As in the code: the phase of a fixed rate hangs on the first window. */
+/** Anchors a fixed rate at the first window, as a schedule in code is. */
 function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
   if (schedule.kind !== 'every' || row.windows === null) return schedule
   const { start } = JSON.parse(row.windows) as { start: string }
@@ -158,7 +158,7 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
   printResult(globals.json, dataOf(found), () => textOf(found))
 }
 
-/** The schedule that the options describe; undefined when there are none. */
+/** The schedule that the options describe; undefined without such options. */
 function writtenSchedule(options: ScheduleOptions, command = 'preview'): ScheduleSpec | undefined {
   const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
   const kinds = [cron, every, at].filter((kind) => kind !== undefined).length

@@ -5,7 +5,7 @@ import { parseInstant } from '../parse/parse-instant.ts'
 import { printResult } from '../output/print-result.ts'
 import { withApp } from '../with-app.ts'
 
-/** `piko jobs why`, and `piko why` for short. */
+/** Adds `piko jobs why`, and its short form `piko why`. */
 export function addWhy(parent: Command): void {
   parent
     .command('why')

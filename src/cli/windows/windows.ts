@@ -30,7 +30,7 @@ export function addWindows(program: Command): void {
     .summary("show a job's windows")
     .description(
       "Shows a job's ledger: the number of windows in each state, the watermark (the end of the unbroken succeeded " +
-        'prefix) and where it begins, the first hole, the spans that never ran, and the windows, oldest first. Changes nothing.',
+        'prefix) and where it begins, the first hole, the spans that never ran, and each window, oldest first. Changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
@@ -126,7 +126,7 @@ function textOf(
   return `${summary}\n\n${table(columns(), shown)}${more > 0 ? `\n… and ${more} more; --limit shows them` : ''}`
 }
 
-/** Of one state or of all. */
+/** The number of windows in one state, or in all. */
 function total({ counts }: LedgerSummary, state?: WindowsOptions['state']): number {
   return state ? counts[state] : STATES.reduce((sum, each) => sum + counts[each], 0)
 }
@@ -143,7 +143,7 @@ function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): 
 }
 
 function watermarkText({ start, watermark, unrun }: LedgerSummary): string {
-  if (!watermark) return `no watermark yet: it begins at ${instantText(start)}, and there is no window from then on`
+  if (!watermark) return `no watermark yet: it begins at ${instantText(start)}, but no window exists from then on`
   const begins = unrun.length > 0 ? ` (it begins at ${instantText(start)})` : ''
   return `watermark ${instantText(watermark)}${begins}`
 }
@@ -181,5 +181,5 @@ function columns(): Column<LedgerWindow>[] {
 
 function whyOf({ error, waitsFor, state }: LedgerWindow): string {
   if (waitsFor) return `waits for ${waitsFor.jobId} from ${instantText(waitsFor.at)}`
-  return state === 'stale' ? 'a window that it depends on was run again' : (error ?? '')
+  return state === 'stale' ? 'a window that it depends on ran again' : (error ?? '')
 }
