@@ -83,8 +83,8 @@ export interface JobContext<
   /** Reports the progress of the run: the event `run.progress`, and a log line at debug level. Nothing is stored. */
   progress(done: number, total?: number, message?: string): void
   /**
-   * Calls `fn` for every item, at most `concurrency` at the same time, and settles them all. It keeps the order, and an error of `fn` is a
-   * result. Rejects if the run's signal aborts or the source of the items fails.
+   * Calls `fn` for every item, at most `concurrency` at the same time, and waits for all results. Results keep the order of the items, and
+   * an error of `fn` becomes a result. Rejects if the run's signal aborts or the source of the items fails.
    */
   map<T, U>(
     items: Iterable<T> | AsyncIterable<T>,

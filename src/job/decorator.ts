@@ -79,7 +79,7 @@ export function specsOn(value: unknown): readonly AnyJobSpec[] {
 }
 
 /**
- * The methods of a class that `@job` saw. Complete in legacy mode. In TC39 mode it depends on the metadata that the toolchain keeps, so use
+ * The methods of a class that `@job` saw. Complete in legacy mode. In TC39 mode it depends on the metadata that the toolchain keeps. So use
  * it to detect a lost job, never to find the jobs.
  */
 export function seenOn(owner: object): readonly Sighting[] {

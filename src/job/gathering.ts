@@ -3,8 +3,8 @@ import { isPikoError, type PikoError } from '../errors.ts'
 let gather: ((fault: PikoError) => void) | undefined
 
 /**
- * Every fault of the jobs that are defined while `load` is under way: none of them throws meanwhile. For a file that could not be loaded
- * because of the first of them. What `load` itself throws is left out: it is known, or follows from a job that is missing.
+ * Collects every fault of the jobs defined while `load` runs; none of them throws meanwhile. For a file whose import stopped at the first
+ * fault. Leaves out what `load` itself throws: it is already known, or follows from a missing job.
  */
 export async function faultsDuring(load: () => Promise<unknown>): Promise<readonly PikoError[]> {
   const faults: PikoError[] = []
@@ -17,7 +17,7 @@ export async function faultsDuring(load: () => Promise<unknown>): Promise<readon
   return faults
 }
 
-/** What `define` makes; while faults are gathered, `otherwise` in place of what it throws. */
+/** The result of `define`. While faults are gathered, a fault returns `otherwise` instead of throwing. */
 export function orGathered<T>(define: () => T, otherwise: () => T): T {
   if (!gather) return define()
   try {

@@ -22,7 +22,7 @@ export class CpuPoolService extends Service {
 
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
-    // Calls of runs have ended with their runs. A call outside of a run that loops would delay the stop for ever.
+    // Calls of runs have ended with their runs. A call outside a run could loop and delay the stop forever.
     const late = new AbortController()
     const reason = new PikoError('STOPPED', 'the app is stopping, so the call and its thread were ended')
     const timer = setTimeout(() => late.abort(reason), LATE_CALLS_MS)

@@ -11,12 +11,12 @@ class CallSignal {
     this.#listener = listener
   }
 
-  /** For piscina's types. */
+  /** Required by piscina's types. */
   off(name: 'abort', listener: () => void): void {
     this.removeListener(name, listener)
   }
 
-  /** For piscina's calls. */
+  /** Called by piscina. */
   removeListener(_name: 'abort', listener: () => void): void {
     if (this.#listener === listener) this.#listener = undefined
   }

@@ -20,10 +20,7 @@ export interface OffloadStats {
   readonly waiting: number
 }
 
-/**
- * Calls that piscina holds in reserve, ready when a running one ends. It would not keep the order of more: it puts the second one at the
- * end.
- */
+/** The number of calls that piscina may hold besides the running ones, ready when one ends. With more it would break their order. */
 const MAX_BEHIND = 2
 
 /** A call of no module, which its thread answers immediately. */

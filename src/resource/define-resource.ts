@@ -25,7 +25,7 @@ export interface ResourceDefinition<T, O = undefined> {
 }
 
 const isSize = (size: unknown): boolean => size === Infinity || (Number.isSafeInteger(size) && (size as number) >= 1)
-const SIZE = 'a whole number from 1 on, or Infinity'
+const SIZE = 'a whole number from 1, or Infinity'
 
 const CHECKS: OptionChecks<ResourceDefinition<unknown, unknown>> = {
   name: aText,

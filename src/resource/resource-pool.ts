@@ -32,7 +32,7 @@ export interface ResourceStats {
 }
 
 interface Slot extends Lender {
-  /** The order of creation. */
+  /** The position in the order of creation. */
   readonly index: number
 }
 

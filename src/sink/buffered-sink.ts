@@ -88,7 +88,7 @@ export class BufferedSink implements SinkWriter {
     await this.#delivery
   }
 
-  /** Undefined if the rows are already buffered. */
+  /** Returns undefined if the rows are already buffered. */
   #accept(model: RowModel, rows: readonly unknown[]): Promise<void> | undefined {
     const route = this.#openRoute(model)
     const checked = checkRows(this.#target.name, route, rows)

@@ -20,7 +20,7 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
 }
 
 const isBatchSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
-const BATCH_SIZE = 'a whole number from 1 on'
+const BATCH_SIZE = 'a whole number from 1'
 
 const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {
   name: aText,

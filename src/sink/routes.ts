@@ -2,7 +2,7 @@ import { PikoError } from '../errors.ts'
 import { isSchema, markedModels } from './on.ts'
 import { type RowModel, Sink, type SinkClass } from './sink.ts'
 
-/** Where the rows of a model go. */
+/** The method that receives the rows of a model. */
 export interface Route {
   readonly model: RowModel
   /** For messages and batch keys: unique within the sink, and the same in every process. */

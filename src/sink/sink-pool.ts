@@ -24,7 +24,7 @@ export interface RunSinks {
 }
 
 interface OwnedSink extends SinkTarget {
-  /** Undefined until the first run, and again after a failure. */
+  /** Settles when the sink is open. Undefined until the first run, and again after a failure. */
   opened: Promise<void> | undefined
 }
 

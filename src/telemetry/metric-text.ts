@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Metric } from 'prom-client'
 
-/** Values processed in one turn of the event loop. */
+/** Number of values processed in one turn of the event loop. */
 const SLICE = 200
 
 /**

@@ -143,7 +143,7 @@ describe('defineResource', () => {
   it.each([
     [{ name: '' }, 'resource : name is ""; expected a text'],
     [{ name: 'db', acquire: 1 }, 'resource db: acquire is 1; expected an async generator function'],
-    [{ name: 'db', size: 0 }, 'resource db: size is 0; expected a whole number from 1 on, or Infinity'],
+    [{ name: 'db', size: 0 }, 'resource db: size is 0; expected a whole number from 1, or Infinity'],
     [{ name: 'db', size: 1.5 }, 'size is 1.5'],
     [{ name: 'db', size: '5' }, 'size is "5"'],
   ])('refuses %o', (wrong, message) => {

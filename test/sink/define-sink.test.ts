@@ -71,7 +71,7 @@ describe('defineSink', () => {
 
   it.each([
     [{ name: '' }, 'sink : name is ""; expected a text'],
-    [{ batchSize: 0 }, 'sink orders: batchSize is 0; expected a whole number from 1 on'],
+    [{ batchSize: 0 }, 'sink orders: batchSize is 0; expected a whole number from 1'],
     [{ batchSize: Infinity }, 'batchSize is Infinity'],
     [{ on: [] }, 'sink orders: it receives nothing; expected on: [[model, handler], …]'],
     [{ on: [['Order', () => {}]] }, 'on[0] is ["Order",null]; expected [zod schema or class, function]'],
