@@ -4,7 +4,7 @@ import { exitCodeOf } from '../src/cli/process/exit-code.ts'
 import { nodeTooOld, OLDEST_NODE } from '../src/node-version.ts'
 
 it.each(['22.13.0', '22.13.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(
-  'takes Node %s',
+  'accepts Node %s',
   (version) => {
     expect(nodeTooOld(version)).toBeUndefined()
   },

@@ -30,7 +30,7 @@ describe('the README and the pages of docs', () => {
 })
 
 describe('docs/windows.md', () => {
-  it('shows a program whose days wait for their hours, the short one too', async () => {
+  it('shows a program whose days wait for their hours, and a short form of it', async () => {
     const stdout = await windows.run('windows.ts')
     expect(stdout).toContain('71 hours to run\n')
     expect(stdout).toContain('hours succeeded: 71\ndays succeeded\n')
@@ -45,7 +45,7 @@ describe('the README', () => {
     expect(JSON.parse(stdout)).toMatchObject({ jobId: 'hello', state: 'succeeded' })
   })
 
-  it('shows a program whose windows are each written once', async () => {
+  it('shows a program that writes each window once', async () => {
     const stdout = await readme.run('readings.ts')
     expect(stdout).toContain('days: 31')
     expect(stdout).toContain('mean: 16')
@@ -57,7 +57,7 @@ describe('the README', () => {
 })
 
 describe('docs/transactions.md', () => {
-  it('shows a program whose orders and invoices are stored together or not at all', async () => {
+  it('shows a program that stores orders and invoices together or not at all', async () => {
     expect((await transactions.run('orders.ts')).trimEnd().split('\n')).toEqual([
       'invoice of order 1',
       'invoice of order 2',
@@ -68,7 +68,7 @@ describe('docs/transactions.md', () => {
 })
 
 describe('docs/jobs.md', () => {
-  it('shows a program that asks for runs, waits for them and reads the ledger', async () => {
+  it('shows a program that requests runs, waits for them and reads the ledger', async () => {
     expect((await jobs.run('main.ts')).trimEnd().split('\n')).toEqual([
       'succeeded { written: 2 }',
       '{ rows: 3 }',
@@ -84,7 +84,7 @@ describe('docs/jobs.md', () => {
 })
 
 describe('docs/services.md', () => {
-  it('shows a worker that restarts what crashes and stops cleanly', async () => {
+  it('shows a worker that restarts crashed services and stops cleanly', async () => {
     const stdout = await services.run('worker.ts')
     expect(stdout).toContain('INFO [^--Feed]: Starting...')
     expect(stdout).toContain('(restart 2)')

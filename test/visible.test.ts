@@ -8,20 +8,20 @@ import { type Run } from '../src/run/run.ts'
 const HOSTILE = 'a\u001b[2Jb\u009b1mc\rd\u202ee\u2066f\u2028g\u007fh\u0000'
 const OBEYED = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]/
 
-describe('text that a run has said', () => {
-  it('is shown with its control characters as escapes', () => {
+describe('text from a run', () => {
+  it('shows its control characters as escapes', () => {
     expect(visible(HOSTILE)).toBe('a\\u001b[2Jb\\u009b1mc\\rd\\u202ee\\u2066f\\u2028g\\u007fh\\u0000')
     expect(visible('tab\tand\nline stay, as do é, 漢 and 👍')).toBe('tab\tand\nline stay, as do é, 漢 and 👍')
     expect(visibleLine('a\nb')).toBe('a\\nb')
     expect(visibleBlock('a\nb')).toBe('a\n    b')
   })
 
-  it('comes back from JSON as it was', () => {
+  it('returns from JSON unchanged', () => {
     expect(visibleJson({ HOSTILE })).not.toMatch(OBEYED)
     expect(JSON.parse(visibleJson({ HOSTILE }))).toEqual({ HOSTILE })
   })
 
-  it('moves no cursor in the log for people, and makes no line of its own there', () => {
+  it('moves no cursor in the log for people, and adds no line there', () => {
     const print = prettyPrinter({ colour: false })
     const line = { time: 0, level: 'error', msg: `${HOSTILE}\n12:00:00.000 INFO: false line`, [HOSTILE]: HOSTILE }
     const err = { type: 'Error', message: HOSTILE, stack: `Error: ${HOSTILE}\n    at x` }
@@ -30,7 +30,7 @@ describe('text that a run has said', () => {
     expect(text).not.toMatch(/^12:00:00\.000/m)
   })
 
-  it('moves no cursor in tables and in what is shown of a run', () => {
+  it('moves no cursor in tables and in the output about a run', () => {
     expect(table([{ title: 'x', cell: () => `${HOSTILE}\nnext` }], [1])).not.toMatch(OBEYED)
     const error = { name: HOSTILE, message: `${HOSTILE}\nstate     succeeded` }
     const text = runText({

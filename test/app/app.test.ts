@@ -30,8 +30,8 @@ describeEachStore((store) => {
     return row!.id
   }
 
-  describe('a run that is asked for', () => {
-    it('returns its output to the one who waits', async () => {
+  describe('a requested run', () => {
+    it('returns its output to a caller that waits', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'sum' }, async (ctx) => ({ sum: (ctx.input as number[]).reduce((a, b) => a + b) })),
@@ -47,7 +47,7 @@ describeEachStore((store) => {
       expect(await app.runs.show(run.id)).toMatchObject(run)
     })
 
-    it('comes back as queued to the one who does not wait, who may wait for it later', async () => {
+    it('is returned as queued to a caller that does not wait, who can wait for it later', async () => {
       const gate = new Gate()
       const app = await startApp(
         store.options,
@@ -61,7 +61,7 @@ describeEachStore((store) => {
       expect((await rejected(app.waitFor(run.id + 1_000))).code).toBe('RUN_UNKNOWN')
     })
 
-    it('is refused for a job that nobody knows, with the id that was meant', async () => {
+    it('is refused for an unknown job, with a suggestion of the intended id', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'sync_orders' }, () => {}),
@@ -73,7 +73,7 @@ describeEachStore((store) => {
       ])
     })
 
-    it('gets the config with the defaults of its schema, and its input', async () => {
+    it('gets its input, and the config with the defaults of its schema', async () => {
       const config = z.object({ shop: z.string().default('eu'), pages: z.number().int() })
       const app = await startApp(
         store.options,
@@ -84,7 +84,7 @@ describeEachStore((store) => {
       expect(run.config).toEqual({ pages: 2 })
     })
 
-    it('is refused when its config does not fit, and nothing is stored', async () => {
+    it('is refused when its config does not fit the schema, and nothing is stored', async () => {
       const config = z.object({ shop: z.enum(['eu', 'us']) })
       const app = await startApp(store.options, [
         defineJob({ id: 'schema', config }, () => {}),
@@ -100,7 +100,7 @@ describeEachStore((store) => {
     it.each([
       ['the schema refuses', { config: '{"shop":7}' }],
       ['is no JSON', { config: "{shop: 'eu'}" }],
-    ])('fails at once, without a retry, when the config that was stored by hand %s', async (_, columns) => {
+    ])('fails immediately, without a retry, when the config that was stored by hand %s', async (_, columns) => {
       const app = await startApp(store.options, [
         defineJob({ id: 'a', config: z.object({ shop: z.string() }), retry: RETRY_AT_ONCE }, () => {}),
         defineJob({ id: 'other' }, () => 'went on'),
@@ -112,7 +112,7 @@ describeEachStore((store) => {
       expect((await app.runs.list()).map((one) => one.id)).toContain(id)
     })
 
-    it('runs not before its time', async () => {
+    it('does not run before its time', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, () => Date.now()),
@@ -124,7 +124,7 @@ describeEachStore((store) => {
       expect((run.output as number) - runAt.getTime()).toBeLessThan(30_000)
     })
 
-    it('is refused alone when the database can not hold it', async () => {
+    it("is refused alone when the database can't hold it", async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, (ctx) => ctx.input),
@@ -146,7 +146,7 @@ describeEachStore((store) => {
       expect(await app.runs.list()).toHaveLength(2)
     })
 
-    it('is stored with many others whose inputs are together more than one statement takes', async () => {
+    it('is stored with many others even when their inputs together exceed one statement', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, (ctx) => (ctx.input as string).length),
@@ -178,7 +178,7 @@ describeEachStore((store) => {
       expect(inside.most).toBeGreaterThan(100)
     })
 
-    it('is no longer waited for when the signal of the waiting aborts, and runs on', async () => {
+    it('continues when the signal aborts the wait for it', async () => {
       const gate = new Gate()
       const app = await startApp(
         store.options,
@@ -196,7 +196,7 @@ describeEachStore((store) => {
   })
 
   describe('a run that fails', () => {
-    it('throws RUN_FAILED with the run to the one who waits', async () => {
+    it('throws RUN_FAILED with the run to a caller that waits', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, () => {
@@ -213,7 +213,7 @@ describeEachStore((store) => {
       ])
     })
 
-    it('is tried again after its back-off and counts its attempts', async () => {
+    it('is retried after its back-off and counts its attempts', async () => {
       const times: number[] = []
       const retry = { limit: 3, backoff: 'exponential', base: '100ms', jitter: false } as const
       const app = await startApp(
@@ -237,7 +237,7 @@ describeEachStore((store) => {
       expect(times[2]! - times[1]!).toBeGreaterThanOrEqual(199)
     })
 
-    it('stays failed after its last retry, with its error and the causes of it', async () => {
+    it('stays failed after its last retry, with its error and all causes', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a', retry: RETRY_AT_ONCE }, (ctx) => {
@@ -266,7 +266,7 @@ describeEachStore((store) => {
         { message: '{"status":500}' },
       ],
       ['an error whose name is no text', Object.assign(new Error('odd'), { name: 42 }), { name: '42', message: 'odd' }],
-    ])('stores what was thrown when it is %s', async (_, thrown, stored) => {
+    ])('stores the thrown value when it is %s', async (_, thrown, stored) => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, () => {
@@ -282,7 +282,7 @@ describeEachStore((store) => {
       ['refers to itself', () => Object.assign([], { 0: globalThis })],
       ['is a function', () => () => 1],
       ['is too large', () => 'x'.repeat(1_000_001)],
-    ])('fails alone when its output %s, which JSON or the row can not hold', async (_, output) => {
+    ])("fails alone when its output %s, which JSON or the row can't hold", async (_, output) => {
       const app = await startApp(store.options, [
         defineJob({ id: 'bad' }, () => output()),
         defineJob({ id: 'good' }, () => 'stored'),
@@ -295,7 +295,7 @@ describeEachStore((store) => {
   })
 
   describe('a timeout', () => {
-    it('aborts the signal of the handler with RUN_TIMEOUT', async () => {
+    it("aborts the handler's signal with RUN_TIMEOUT", async () => {
       let reason: unknown
       const app = await startApp(
         store.options,
@@ -314,7 +314,7 @@ describeEachStore((store) => {
       expect(await settled).toMatchObject({ outcome: 'timeout', state: 'failed' })
     })
 
-    it('is tried again like a failure, and does not hit a run that ends in time', async () => {
+    it('is retried like a failure, and does not affect a run that ends in time', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a', timeout: '250ms', retry: RETRY_AT_ONCE }, async (ctx) => {
@@ -324,11 +324,11 @@ describeEachStore((store) => {
       )
       const settled = recordEvents(app, 'run.settled')
       expect(await app.run('a', { wait: true })).toMatchObject({ output: 2, attempt: 2 })
-      // The end is in the database, and known to whoever waits, before its node has the answer.
+      // The end is stored and reaches waiters before the node gets the answer.
       await eventually(() => expect(settled.map((one) => one.outcome)).toEqual(['timeout', 'success']))
     })
 
-    it('gives up a handler that ignores its signal after the grace time, and drops what it does later', async () => {
+    it('gives up a handler that ignores its signal after the grace time, and drops its later results', async () => {
       const [stuck, over] = [new Gate(), new Gate()]
       const app = await startApp(
         store.options,
@@ -363,7 +363,7 @@ describeEachStore((store) => {
   })
 
   describe('the queue', () => {
-    it('hands out smaller priorities first, and among equals the longest due', async () => {
+    it('claims smaller priorities first, and the longest due among equals', async () => {
       const order: unknown[] = []
       const gate = new Gate()
       const app = await startApp(
@@ -393,7 +393,7 @@ describeEachStore((store) => {
       expect(order).toEqual(['first', 'second', 'third', 'fourth', 'last'])
     })
 
-    it('leaves the run of a job that no node knows queued and uncounted, and hands out those behind it', async () => {
+    it('leaves a run of an unknown job queued and uncounted, and claims the runs after it', async () => {
       const id = await insertRun({ job_id: 'gone', priority: -100 })
       const app = await startApp(
         store.options,
@@ -411,13 +411,13 @@ describeEachStore((store) => {
           error: undefined,
         })
       })
-      // Looked at once and then left alone for a while: the fence tells how often it was claimed.
+      // The dispatcher tries it once and then leaves it alone for a while; the fence shows how often it was claimed.
       const fence = (await app.runs.show(id)).fence
       for (let round = 0; round < 5; round++) await app.run('a', { wait: true })
       expect((await app.runs.show(id)).fence).toBe(fence)
     })
 
-    it('never runs more of a job at once than its concurrency, and other jobs beside it', async () => {
+    it('never exceeds the concurrency of a job, while other jobs run beside it', async () => {
       const inside = new Headcount()
       const app = await startApp(store.options, [
         defineJob({ id: 'limited', concurrency: 3 }, async () => {
@@ -434,7 +434,7 @@ describeEachStore((store) => {
       expect(inside.most).toBe(3)
     })
 
-    it('W3: runs each run once with two apps, and keeps the concurrency over both', async () => {
+    it('executes each run once with two apps, and keeps the concurrency across both', async () => {
       const inside = new Headcount()
       const done: unknown[] = []
       const by = new Set<number>()
@@ -442,7 +442,7 @@ describeEachStore((store) => {
       const job = (app: number) =>
         defineJob({ id: 'limited', concurrency: 4 }, async (ctx) => {
           inside.enter()
-          // The first ones wait for each other: the limit is reached, however slow the machine is.
+          // The first runs wait for each other, so even a slow machine reaches the limit.
           if (inside.most === 4) full.open()
           await full.pass(ctx.signal)
           await new Promise((resolve) => setTimeout(resolve, 10))
@@ -455,7 +455,7 @@ describeEachStore((store) => {
       const runs = await Promise.all(
         Array.from({ length: 40 }, (_, input) => (input % 2 ? one : two).run('limited', { input })),
       )
-      // Each is waited for by the app that may not have run it.
+      // The app that waits may not be the one that executes the run.
       await Promise.all(runs.map((run, index) => (index % 2 ? two : one).waitFor(run.id)))
       expect(inside.most).toBe(4)
       expect([...done].sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 40 }, (_, input) => input))
@@ -484,7 +484,7 @@ describeEachStore((store) => {
       expect(runs.every((run) => run.kind === 'scheduled' && run.attempt === 1)).toBe(true)
     })
 
-    it('that find an earlier run active are recorded as skipped with overlap: skip', async () => {
+    it('during an earlier run are recorded as skipped with overlap: skip', async () => {
       const gate = new Gate()
       const app = await startApp(
         store.options,
@@ -505,7 +505,7 @@ describeEachStore((store) => {
       )
     })
 
-    it('W4: that a gap in the running has made too late are recorded as skipped, and the later ones run', async () => {
+    it('that are too late after a gap are recorded as skipped, and the later ones run', async () => {
       const job = defineJob({ id: 'a', every: '1s', misfireGraceTime: '2s' }, () => {})
       const first = await startApp(store.options, job)
       await first.stop()
@@ -530,7 +530,7 @@ describeEachStore((store) => {
       expect(states.lastIndexOf('misfire')).toBeLessThan(states.indexOf('ran'))
     })
 
-    it('go on for every job when one of them was set back by hand', async () => {
+    it('continue for every job after one of them was set back by hand', async () => {
       const app = await startApp(store.options, [
         defineJob({ id: 'rewound', every: '200ms' }, () => {}),
         defineJob({ id: 'other', every: '200ms' }, () => {}),
@@ -555,7 +555,7 @@ describeEachStore((store) => {
   })
 
   describe('the context', () => {
-    it('tells progress as events', async () => {
+    it('reports progress as events', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, (ctx) => {
@@ -571,7 +571,7 @@ describeEachStore((store) => {
       ])
     })
 
-    it('names the run, and maps with a bound', async () => {
+    it('names the run, and maps items with limited concurrency', async () => {
       const inside = new Headcount()
       const app = await startApp(
         store.options,
@@ -603,7 +603,7 @@ describeEachStore((store) => {
       expect(inside.most).toBe(2)
     })
 
-    it('lets a handler ask for runs of other jobs and wait for them', async () => {
+    it('lets a handler request runs of other jobs and wait for them', async () => {
       const app = await startApp(store.options, [
         defineJob({ id: 'parent' }, async () => (await app.run('child', { input: 20, wait: true })).output),
         defineJob({ id: 'child' }, (ctx) => (ctx.input as number) + 1),

@@ -21,7 +21,7 @@ const throwing = (name: string): object =>
     },
   })
 
-it('an app takes every option of its type, and one that is undefined', () => {
+it('an app accepts every option of its type, and undefined for each', () => {
   const logger = createLogger({ level: 'silent', json: true, name: 'test' })
   const settings = { piko: { log_level: 'silent' } }
   const services = [Cache, new Cache(), defineService({ name: 'mine' })]
@@ -30,7 +30,7 @@ it('an app takes every option of its type, and one that is undefined', () => {
   expect(make({ settings, logger: undefined, jobs: undefined, plan: undefined }).settings.piko.logLevel).toBe('silent')
 })
 
-/** Not in the title of a test: some can't be printed. */
+/** Not in test titles, because some can't be printed. */
 const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [null, 'the options are null; expected an object, such as new Piko({ jobs: [OrderJobs] })'],
   ['jobs/**/*.ts', 'the options are "jobs/**/*.ts"; expected an object'],
@@ -81,7 +81,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   ],
 ]
 
-it('an app is not made of options that are unknown, of a wrong kind or unreadable', () => {
+it('an app refuses options that are unknown, wrong or unreadable', () => {
   for (const [options, problem] of REFUSED) {
     const error = refusal(options)
     expect(error.message).toContain(problem)
@@ -89,7 +89,7 @@ it('an app is not made of options that are unknown, of a wrong kind or unreadabl
   }
 })
 
-it('an app names all that is wrong with its options and its settings at once', () => {
+it('an app names all problems of its options and its settings together', () => {
   const error = refusal({
     logger: console,
     loger: 1,
@@ -110,11 +110,11 @@ it('an app names all that is wrong with its options and its settings at once', (
   expect(error.details['problems']).toHaveLength(5)
 })
 
-it('an app whose settings alone are wrong says SETTINGS_INVALID', () => {
+it('an app with only wrong settings throws SETTINGS_INVALID', () => {
   expect(refusal({ settings: { piko: { leese: '5s' } } }).code).toBe('SETTINGS_INVALID')
 })
 
-it('an app reads its options once: what changes in them afterwards changes nothing', async () => {
+it('an app reads its options once: later changes to them have no effect', async () => {
   const options = { jobs: [], execute: false, settings: { piko: { log_level: 'silent' } } as const, plan: false }
   const app = make(options)
   options.execute = 5 as never

@@ -15,7 +15,7 @@ interface Measured {
   readonly handles: readonly string[]
 }
 
-it('200 starts and stops leave no listener, no handle and no memory behind', async () => {
+it('200 starts and stops leak no listener, no handle and no memory', async () => {
   const { path, remove } = createSqliteFile()
   onTestFinished(remove)
   const settings = testSettings({ sqlitePath: path }, { piko: { block_threshold: '1s' } })
@@ -23,6 +23,6 @@ it('200 starts and stops leave no listener, no handle and no memory behind', asy
   const { before, after } = JSON.parse(stdout) as { before: Measured; after: Measured }
   expect(after.listeners).toBe(before.listeners)
   expect(after.handles).toEqual([])
-  // 200 leaked apps would be tens of megabytes.
+  // 200 leaked apps would take tens of megabytes.
   expect(after.heap - before.heap).toBeLessThan(4_000_000)
 })

@@ -21,7 +21,7 @@ describeEachStore((store) => {
   const rowsOf = async (table: 'piko_run' | 'piko_node') => database.db.selectFrom(table).selectAll().execute()
 
   describe('stop', () => {
-    it('W9: waits for the runs under way and starts no more', async () => {
+    it('waits for the runs under way and starts no more', async () => {
       const gate = new Gate()
       const ran: unknown[] = []
       const app = await startApp(
@@ -51,7 +51,7 @@ describeEachStore((store) => {
       expect(await rowsOf('piko_node')).toEqual([])
     })
 
-    it('W35: gives runs back uncounted after its deadline, and the next app runs them', async () => {
+    it('returns runs to the queue uncounted after its deadline, and the next app runs them', async () => {
       let reason: unknown
       const job = defineJob({ id: 'a', retry: { limit: 0 } }, async ({ signal, attempt }) => {
         if (reason === undefined) {
@@ -75,7 +75,7 @@ describeEachStore((store) => {
       expect(await second.waitFor(run.id)).toMatchObject({ state: 'succeeded', attempt: 1, output: 'attempt 1' })
     })
 
-    it('ends also when a handler ignores its signal and holds a resource, whose run the next app takes over', async () => {
+    it('ends even when a handler ignores its signal and holds a resource; the next app takes over the run', async () => {
       let isClosed = false
       const db = defineResource({
         name: 'db',
@@ -99,7 +99,7 @@ describeEachStore((store) => {
       expect(await second.waitFor(run.id)).toMatchObject({ state: 'succeeded', attempt: 1, output: 'done' })
     })
 
-    it('leaves no run running and none counted, in the middle of a crowd', async () => {
+    it('leaves no run running and counts none, among many runs', async () => {
       const job = defineJob({ id: 'a' }, () => new Promise((resolve) => setTimeout(resolve, 3)))
       const app = await startApp(store.options, job, { settings: { piko: { concurrency: 20 } } })
       const settled = recordEvents(app, 'run.settled')
@@ -111,7 +111,7 @@ describeEachStore((store) => {
       expect(kinds).toEqual(new Set(['succeeded 1', 'queued 0']))
     })
 
-    it('lets a handler that comes to its end ask for another run', async () => {
+    it('lets a handler request another run while it finishes', async () => {
       const gate = new Gate()
       const app = await startApp(store.options, [
         defineJob({ id: 'first' }, async () => {
@@ -131,7 +131,7 @@ describeEachStore((store) => {
       expect(states).toEqual(['first succeeded', 'next queued'])
     })
 
-    it('sends those who wait for a run away, and the run stays in the queue', async () => {
+    it('rejects callers that wait for a run, and the run stays in the queue', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, () => {}),
@@ -139,14 +139,14 @@ describeEachStore((store) => {
       const later = { runAt: new Date(Date.now() + 3_600_000), wait: true } as const
       const early = rejected(app.run('a', later))
       await eventually(async () => expect(await rowsOf('piko_run')).toHaveLength(1))
-      // This one is not stored yet when the app begins to stop.
+      // This run is not stored yet when the stop begins.
       const late = rejected(app.run('a', later))
       await app.stop()
       expect([(await early).code, (await late).code]).toEqual(['STOPPED', 'STOPPED'])
       expect((await rowsOf('piko_run')).map((row) => row.state)).toEqual(['queued', 'queued'])
     })
 
-    it('hands the planning over before its runs have ended', async () => {
+    it('hands over planning before its runs have ended', async () => {
       const gate = new Gate()
       const tick = defineJob({ id: 'tick', every: '200ms' }, () => {})
       const slow = defineJob({ id: 'slow' }, () => gate.pass())
@@ -161,14 +161,14 @@ describeEachStore((store) => {
       const stopping = first.stop()
       const stoppedAt = Date.now()
       await leads
-      // Not because the first one's time to drain, or its lease, had run out.
+      // The reason is not that the first app's drain time or lease had run out.
       expect(Date.now() - stoppedAt).toBeLessThan(120_000)
       await eventually(() => expect(ticks.length).toBeGreaterThanOrEqual(2))
       gate.open()
       await stopping
     })
 
-    it('may be called twice, and is final', async () => {
+    it('can be called twice, and is final', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'a' }, () => {}),
@@ -196,7 +196,7 @@ describeEachStore((store) => {
   })
 
   describe('start', () => {
-    it('is needed before anything is asked for', async () => {
+    it('is required before any request', async () => {
       const app = makeApp(
         store.options,
         defineJob({ id: 'a' }, () => {}),
@@ -207,7 +207,7 @@ describeEachStore((store) => {
       })
     })
 
-    it('that is called twice starts once', async () => {
+    it('called twice starts once', async () => {
       const app = makeApp(
         store.options,
         defineJob({ id: 'a' }, () => {}),
@@ -216,7 +216,7 @@ describeEachStore((store) => {
       expect(await rowsOf('piko_node')).toHaveLength(1)
     })
 
-    it('that is under way is awaited by a stop, which then closes everything', async () => {
+    it('under way is awaited by a stop, which then closes everything', async () => {
       const app = makeApp(
         store.options,
         defineJob({ id: 'a' }, () => {}),
@@ -237,12 +237,12 @@ describeEachStore((store) => {
       expect((await rejected(app.start())).code).toBe('STOPPED')
     })
 
-    it('that fails leaves nothing open', async () => {
+    it('leaves nothing open when it fails', async () => {
       const twice = makeApp(store.options, [defineJob({ id: 'a' }, () => {}), defineJob({ id: 'a' }, () => {})])
       expect((await rejected(twice.start())).code).toBe('JOB_DUPLICATE')
       await twice.stop()
 
-      // Fails after the node has its row.
+      // The start fails after the node has its row.
       await database.sql.exec('ALTER TABLE piko_lock RENAME TO piko_lock_away')
       const late = makeApp(
         store.options,
@@ -264,7 +264,7 @@ describeEachStore((store) => {
       ['that ran a job', 'once'],
       ['whose start failed', 'fail'],
       ['whose handler ignores its signal', 'ignore'],
-    ] as const)('%s ends by itself after the stop', async (_, mode) => {
+    ] as const)('ends by itself after the stop: %s', async (_, mode) => {
       const settings = testSettings(store.options, { piko: { shutdown_timeout: '500ms' } })
       const child = new WorkerProcess({ mode, settings })
       const { code, stderr } = await child.end()
@@ -275,7 +275,7 @@ describeEachStore((store) => {
 })
 
 describe('without its database', () => {
-  it('a start fails with what is to be checked', async () => {
+  it('a start fails and says what to check', async () => {
     const app = new Piko({
       jobs: defineJob({ id: 'a' }, () => {}),
       settings: testSettings({}, { mysql: { dsn: 'mysql://nobody:secret@127.0.0.1:1/none', connect_timeout: '1s' } }),
@@ -286,7 +286,7 @@ describe('without its database', () => {
     await app.stop()
   })
 
-  it('a stop ends every loop and tells what failed', async () => {
+  it('a stop ends every loop and reports what failed', async () => {
     const { options, drop } = await createMysqlDatabase()
     const app = makeApp(
       { mysql: options },

@@ -33,7 +33,7 @@ describeEachStore((store) => {
   const runs = async () => database.db.selectFrom('piko_run').selectAll().execute()
 
   describe('a stop with handlers that ignore their signal', () => {
-    it('gives all of their runs back, however many, and says so in one event', async () => {
+    it('returns any number of their runs to the queue, and reports it in one event', async () => {
       const count = 1_000
       const app = await startApp(store.options, defineJob({ id: 'stubborn' }, never), {
         settings: { piko: { shutdown_timeout: '10s', lease: '30s', concurrency: count } },
@@ -54,7 +54,7 @@ describeEachStore((store) => {
       expect(drained[0]?.runs).toHaveLength(20)
     })
 
-    it('tells those that ended from those given back', async () => {
+    it('distinguishes runs that ended from runs returned to the queue', async () => {
       const app = await startApp(
         store.options,
         [
@@ -81,7 +81,7 @@ describeEachStore((store) => {
       })
     })
 
-    it('lets nothing be written by a handler whose run is given back', async () => {
+    it('rejects writes of a handler whose run was returned to the queue', async () => {
       const go = Promise.withResolvers<void>()
       let late: Promise<Error> | undefined
       const job = defineJob({ id: 'a' }, async (ctx: JobContext) => {
@@ -101,8 +101,8 @@ describeEachStore((store) => {
     })
   })
 
-  describe('a stop settles and names what hangs', () => {
-    it('when it is the close of a resource, and closes the others', async () => {
+  describe('a stop settles and names what hangs:', () => {
+    it('the close of a resource, and closes the others', async () => {
       const closed: string[] = []
       const resource = (name: string, close: () => unknown) =>
         defineResource({
@@ -126,7 +126,7 @@ describeEachStore((store) => {
       expect(await database.db.selectFrom('piko_node').selectAll().execute()).toEqual([])
     })
 
-    it('when it is the clean-up of a loan', async () => {
+    it('the clean-up of a loan', async () => {
       const db = defineResource({
         name: 'db',
         acquire: async function* () {
@@ -149,7 +149,7 @@ describeEachStore((store) => {
       expect(await runs()).toMatchObject([{ state: 'queued', attempt: 0 }])
     })
 
-    it.each(['open', 'flush', 'close'] as const)('when it is the %s of a sink', async (where) => {
+    it.each(['open', 'flush', 'close'] as const)('the %s of a sink', async (where) => {
       const Rows = defineSink({
         name: 'rows',
         on: [[Row, () => (where === 'flush' ? never() : undefined)]],
@@ -171,7 +171,7 @@ describeEachStore((store) => {
       expect((await runs()).map((run) => run.state)).toEqual([where === 'close' ? 'succeeded' : 'queued'])
     })
 
-    it.each(['stop', 'start'] as const)('when it is the %s of a service', async (where) => {
+    it.each(['stop', 'start'] as const)('the %s of a service', async (where) => {
       const closed: string[] = []
       const reached = Promise.withResolvers<void>()
       const hung = defineService({
@@ -195,7 +195,7 @@ describeEachStore((store) => {
       expect(closed).toEqual(['other'])
     })
 
-    it('when it is a module of jobs that never ends to load', async () => {
+    it('a job module that never finishes loading', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'piko-hang-'))
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
       writeFileSync(join(folder, 'jobs.mjs'), 'await new Promise((resolve) => setTimeout(resolve, 600_000).unref())')
@@ -207,7 +207,7 @@ describeEachStore((store) => {
       expect(await rejected(app.stop())).toMatchObject({ code: 'STOP_INCOMPLETE' })
     })
 
-    it('when it is a call of an offload thread that belongs to no run', async () => {
+    it('an offload call that belongs to no run', async () => {
       const spin = offload<{ spin(): void }>(new URL('../fixtures/engine/spin.mjs', import.meta.url))
       const app = await startApp(store.options, nothing, SHORT)
       const call = rejected(spin.spin())
@@ -216,7 +216,7 @@ describeEachStore((store) => {
     })
   })
 
-  it('a check of a resource that hangs fails the health, not the answer', async () => {
+  it('a hanging check of a resource fails the health, but does not delay the answer', async () => {
     const db = defineResource({
       name: 'db',
       acquire: async function* () {
@@ -233,8 +233,8 @@ describeEachStore((store) => {
   })
 })
 
-describe('a stop without an answer of the database', () => {
-  it('settles, says which runs it left behind, and leaves them for recovery', async () => {
+describe('a stop while the database does not answer', () => {
+  it('settles, names the runs it left behind, and leaves them to recovery', async () => {
     const { options, drop } = await createMysqlDatabase()
     onTestFinished(drop)
     const proxy = await TcpProxy.start(options)
@@ -257,11 +257,14 @@ describe('a stop without an answer of the database', () => {
 })
 
 describe('the time of a stop', () => {
-  it.each([0, 100, 1_000, 5_000, 24_000, 30_000, 600_000])('of %d ms leaves time to give runs back', (timeoutMs) => {
-    const { abortAtMs, giveUpAtMs, abandonAtMs, cutAtMs } = stopPlan(timeoutMs, 5_000)
-    expect(abortAtMs).toBeLessThanOrEqual(giveUpAtMs)
-    expect(giveUpAtMs).toBeLessThanOrEqual(timeoutMs)
-    expect(abandonAtMs - giveUpAtMs).toBeGreaterThanOrEqual(1_000)
-    expect(cutAtMs).toBeGreaterThan(abandonAtMs)
-  })
+  it.each([0, 100, 1_000, 5_000, 24_000, 30_000, 600_000])(
+    'of %d ms leaves time to return runs to the queue',
+    (timeoutMs) => {
+      const { abortAtMs, giveUpAtMs, abandonAtMs, cutAtMs } = stopPlan(timeoutMs, 5_000)
+      expect(abortAtMs).toBeLessThanOrEqual(giveUpAtMs)
+      expect(giveUpAtMs).toBeLessThanOrEqual(timeoutMs)
+      expect(abandonAtMs - giveUpAtMs).toBeGreaterThanOrEqual(1_000)
+      expect(cutAtMs).toBeGreaterThan(abandonAtMs)
+    },
+  )
 })

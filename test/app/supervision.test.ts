@@ -7,7 +7,7 @@ import { describeEachStore } from '../support/databases.ts'
 
 describeEachStore((fixture) => {
   describe('a service that crashes while runs are in flight', () => {
-    it('comes back, whichever it is; no run is lost or done twice', async () => {
+    it('restarts, and no run is lost or executed twice', async () => {
       const executions = new Map<number, number>()
       const work = defineJob({ id: 'work' }, async (ctx) => {
         await new Promise((resolve) => setTimeout(resolve, 30))
@@ -54,12 +54,12 @@ describeEachStore((fixture) => {
         expect((await app.health()).checks[service.name]).toMatchObject({ ok: false })
         if (service !== http) {
           const status = await readiness()
-          // On a busy machine the answer may come after the restart.
+          // On a busy machine the event may arrive after the restart.
           if (restarted.at(-1)?.service !== `Piko/${service.name}`) expect(status).toBe(503)
         }
         await eventually(() => expect(restarted.at(-1)?.service).toBe(`Piko/${service.name}`))
         expect(service.isRunning).toBe(true)
-        // The loops that met the crash work again a moment later.
+        // Loops that failed because of the crash recover shortly after.
         await eventually(async () => {
           const { checks } = await app.health()
           expect(Object.entries(checks).filter(([, check]) => !check.ok)).toEqual([])
@@ -81,7 +81,7 @@ describeEachStore((fixture) => {
   })
 })
 
-describe('a service of the user’s', () => {
+describe("a user's service", () => {
   class Cache extends Service {
     readonly views = new Map<string, number>()
     closed = 0
@@ -101,7 +101,7 @@ describe('a service of the user’s', () => {
     resources.cache.add(String(input)),
   )
 
-  it('is started before runs, borrowed by its class, restarted after a crash, and stopped after the last run', async () => {
+  it('starts before runs, is borrowed by its class, restarts after a crash, and stops after the last run', async () => {
     const app = await startApp({}, count, { services: [Cache] })
     const cache = app.services.children.find((service) => service instanceof Cache) as Cache
     expect((await app.run('count', { input: '/a', wait: true })).output).toBe(1)
@@ -115,7 +115,7 @@ describe('a service of the user’s', () => {
     expect(cache).toMatchObject({ state: 'stopped', closed: 2 })
   })
 
-  it('that the app does not have fails the run and says what is missing', async () => {
+  it('fails the run with its name when the app does not have it', async () => {
     const app = await startApp({}, count)
     await expect(app.run('count', { wait: true })).rejects.toThrow(/service Cache can't be borrowed.*services: \[…\]/)
   })

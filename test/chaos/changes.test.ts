@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { CHANGE_KINDS, PAST_MS, planChanges } from './changes.ts'
 
 describe('planChanges', () => {
-  it('gives the same changes for the same seed, and others for another', () => {
+  it('returns the same changes for the same seed, and others for another seed', () => {
     expect(planChanges({ seed: 7, lengthMs: 120_000 })).toEqual(planChanges({ seed: 7, lengthMs: 120_000 }))
     expect(planChanges({ seed: 7, lengthMs: 120_000 })).not.toEqual(planChanges({ seed: 8, lengthMs: 120_000 }))
   })
 
-  it('has every kind in ten minutes, none past the end, and backfills of time that has begun', () => {
+  it('has every kind in ten minutes, none past the end, and backfills only of past time', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (seed) => {
         const changes = planChanges({ seed, lengthMs: 600_000 })

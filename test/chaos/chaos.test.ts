@@ -4,7 +4,7 @@ import { reportText } from './report.ts'
 
 const MINUTES = 2
 
-it('holds under faults of every kind', { timeout: 10 * 60_000 }, async () => {
+it('keeps its promises under faults of every kind', { timeout: 10 * 60_000 }, async () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
   const report = await runChaos({ minutes: MINUTES, seed, nodes: 4 })
   const text = reportText(report)

@@ -144,25 +144,25 @@ describe('the checker of the chaos suite', () => {
     for (const statement of HEALTHY) await connection.query(statement)
   })
 
-  it('finds nothing wrong where nothing is', async () => {
+  it('finds no fault in correct data', async () => {
     expect((await check(connection, 9)).filter(({ ok }) => !ok)).toEqual([])
   })
 
-  it('proves nothing by looking at nothing', async () => {
+  it('fails when it has no data to check', async () => {
     await connection.query('DELETE FROM chaos_accepted')
     expect((await check(connection, 9)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
       ok: false,
     })
   })
 
-  it.each(WRONGS)('finds that %s', async (_, statement, claim) => {
+  it.each(WRONGS)('finds the fault: %s', async (_, statement, claim) => {
     await connection.query(statement)
     const broken = (await check(connection, 9)).filter(({ ok }) => !ok)
     expect(broken.map((proof) => proof.claim).join('\n')).toMatch(claim)
   })
 
   // The last one: the table does not get its key back.
-  it('finds that a tick ran twice', async () => {
+  it('finds a tick that ran twice', async () => {
     await connection.query('ALTER TABLE piko_run DROP INDEX run_tick')
     await connection.query(`UPDATE piko_run SET tick = '2026-01-01' WHERE job_id = 'ticking'`)
     const proof = (await check(connection, 9)).find(({ claim }) => claim === 'ticks are unique')

@@ -5,7 +5,7 @@ import { FAULT_KINDS, planFaults } from './faults.ts'
 const PLAN = { nodes: 4, lengthMs: 600_000, leaseMs: 2_000 }
 
 describe('planFaults', () => {
-  it('gives the same faults for the same seed, and others for another', () => {
+  it('returns the same faults for the same seed, and others for another seed', () => {
     expect(planFaults({ ...PLAN, seed: 7 })).toEqual(planFaults({ ...PLAN, seed: 7 }))
     expect(planFaults({ ...PLAN, seed: 7 })).not.toEqual(planFaults({ ...PLAN, seed: 8 }))
   })

@@ -16,7 +16,7 @@ const NODE = fileURLToPath(new URL('../fixtures/engine/sqlite-node.ts', import.m
 const SECONDS = 25
 const FENCE_FACTOR = 65_536
 
-it('two processes on one SQLite file hold under kills, freezes and deploys', async () => {
+it('two processes on one SQLite file survive kills, freezes and deploys', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'piko-sqlite-chaos-'))
   const path = join(folder, 'piko.db')
   const database = await openDatabase({ sqlitePath: path })

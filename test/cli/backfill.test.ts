@@ -35,7 +35,7 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
   expect(text.stdout).toMatch(/\n24 windows to run\n$/)
   expect((await project.piko(['backfill', 'list'])).stdout).toBe('no backfills\n')
 
-  // No node runs yet: it waits for one.
+  // The backfill waits, because no node runs yet.
   const made = JSON.parse((await project.piko(['backfill', 'create', 'hourly', ...DAY, '--json'])).stdout) as Shown
   expect(made).toMatchObject({ id: 1, state: 'running', total: 24, succeeded: 0 })
   const paused = JSON.parse((await project.piko(['backfill', 'pause', '1', '--json'])).stdout) as Shown
@@ -83,7 +83,7 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
   ])
   const late = await project.piko(['windows', 'hourly', '--from', '2025-01-01T22:00:00Z', '--json'])
   expect((JSON.parse(late.stdout) as { windows: unknown[] }).windows).toHaveLength(2)
-  // Its hours have failed: the day waits, says for what, and can be called off.
+  // Its hours have failed: the day waits, names what it waits for, and can be cancelled.
   await project.piko(['backfill', 'create', 'daily', ...DAY])
   const waiting = await until(async () => {
     const { stdout } = await project.piko(['windows', 'daily', '--state', 'waiting'])
@@ -97,7 +97,7 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
   expect((await node.ended).code).toBe(0)
 })
 
-it('piko backfill refuses what makes no sense, and leaves nothing', async () => {
+it('piko backfill refuses nonsense, and leaves nothing behind', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const refused = async (...args: string[]) => {
     const result = await project.piko(['backfill', ...args, '--json'])
@@ -113,7 +113,7 @@ it('piko backfill refuses what makes no sense, and leaves nothing', async () => 
   expect(await refused('show', '9')).toMatchObject({ code: 'BACKFILL_UNKNOWN' })
 })
 
-it('piko graph --jobs draws what depends on what; a circle is refused and printed', async () => {
+it('piko graph --jobs draws the dependencies; a cycle is refused and printed', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   expect(JSON.parse((await project.piko(['graph', '--jobs', '--json'])).stdout)).toEqual({
     nodes: [
@@ -138,7 +138,7 @@ it('piko graph --jobs draws what depends on what; a circle is refused and printe
   expect(errorOf(circle).message).toMatch(/a → b → a/)
 })
 
-it('piko schedules set and clear: another schedule within a poll, shown by jobs list; piko nodes and locks', async () => {
+it('piko schedules set and clear take effect within a poll, as jobs list shows; piko nodes and locks', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const node = project.start(['start', '--json'])
   await node.started()
@@ -170,7 +170,7 @@ it('piko schedules set and clear: another schedule within a poll, shown by jobs 
     ticks: [{ at: '2027-01-01T05:00:00Z' }, {}],
   })
   expect(JSON.parse((await project.piko([...preview, '--code'])).stdout)).toEqual({ ticks: [], windows: [] })
-  // The phase of a rate hangs on the first window.
+  // A fixed rate is aligned to the first window.
   const rate = await project.piko(['schedule', 'set', 'hourly', '--every', '7h', '--json'])
   expect(JSON.parse(rate.stdout)).toMatchObject({ schedule: { kind: 'every', anchor: '2025-01-01T00:00:00.000Z' } })
   expect((await project.piko(['schedules', 'clear', 'hand', '--json'])).stdout).toBe(

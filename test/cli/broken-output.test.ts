@@ -2,11 +2,11 @@ import { closeSync, openSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type CliProcess, Project, type Streams, until } from './project.ts'
 
-/** What each file that can't be written says to a write. */
+/** Files that fail each write, by error code. */
 const BROKEN = {
   // A full disk.
   ENOSPC: ['/dev/full', 'w'],
-  // A terminal that is gone, or a broken disk. The memory of this process has no page at address 0.
+  // A closed terminal, or a broken disk. This process's memory has no page at address 0.
   EIO: ['/proc/self/mem', 'r+'],
 } as const
 
@@ -43,7 +43,7 @@ async function drained(project: Project, piko: CliProcess): Promise<number | nul
   return (await piko.ended).code
 }
 
-describe('piko start whose output can not be written', () => {
+describe('piko start with unwritable output', () => {
   const both = (code: keyof typeof BROKEN): Streams => ({ stdout: open(code), stderr: open(code) })
 
   it.each(['ENOSPC', 'EIO'] as const)('runs its jobs and drains with exit code 0 (%s)', async (code) => {
@@ -53,7 +53,7 @@ describe('piko start whose output can not be written', () => {
     expect(project.has('done')).toBe(true)
   })
 
-  it('goes on when the readers of both leave meanwhile', async () => {
+  it('continues when both readers leave meanwhile', async () => {
     const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['start', '--no-http', '--json'], { PIKO_LOG_LEVEL: 'trace' })
     await piko.started()
@@ -64,31 +64,31 @@ describe('piko start whose output can not be written', () => {
   })
 })
 
-describe('a command whose standard error can not be written', () => {
+describe('a command with unwritable standard error', () => {
   it.each([
     ['quits', 'a handler that calls process.exit', 1],
     ['fails', 'a run that failed', 1],
     ['hello', 'a run that succeeded', 0],
     ['unknown', 'a job that does not exist', 2],
-  ])('ends as it would otherwise: %s, %s', async (job, _what, expected) => {
+  ])('ends as usual: %s, %s', async (job, _what, expected) => {
     const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['run', job], {}, { stderr: open('ENOSPC') })
     expect((await piko.ended).code).toBe(expected)
   })
 
-  it('leaves although a module keeps the process alive', async () => {
+  it('exits although a module keeps the process alive', async () => {
     const project = new Project({ 'jobs.mjs': `${JOBS}\nsetInterval(() => {}, 1_000)` })
     const piko = project.start(['run', 'hello'], {}, { stderr: open('EIO') })
     expect((await piko.ended).code).toBe(0)
   })
 })
 
-describe('a command whose standard output can not be written', () => {
+describe('a command with unwritable standard output', () => {
   it.each([
     ['run', ['run', 'hello'], 1],
     ['jobs list', ['jobs', 'list'], 1],
     ['run of a job that fails', ['run', 'fails'], 1],
-  ])('says so once and fails: %s', async (_name, args, expected) => {
+  ])('reports it once and fails: %s', async (_name, args, expected) => {
     const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(args, {}, { stdout: open('ENOSPC') })
     const { code, stderr } = await piko.ended
@@ -100,7 +100,7 @@ describe('a command whose standard output can not be written', () => {
   it.each([
     ['hello', 0],
     ['fails', 1],
-  ])('has no success of a failed run when the reader has left: %s', async (job, expected) => {
+  ])('does not turn a failed run into a success when the reader has left: %s', async (job, expected) => {
     const project = new Project({ 'jobs.mjs': JOBS })
     const piko = project.start(['run', job])
     piko.close('stdout')

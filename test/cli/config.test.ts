@@ -10,7 +10,7 @@ export const sync = defineJob({ id: 'sync', config: z.object({ shop: z.string().
 })
 `
 
-it('piko config: sets, shows, lists and rolls back, and a run takes what is in force', async () => {
+it('piko config: sets, shows, lists and rolls back, and a run uses the version in force', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const json = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse((await project.piko([...args, '--json'])).stdout) as Record<string, unknown>
@@ -34,7 +34,7 @@ it('piko config: sets, shows, lists and rolls back, and a run takes what is in f
   expect(await json('config', 'show', 'sync')).toMatchObject({ current: { version: 3 } })
 })
 
-it('piko runs logs and prune: show what a handler logged, and delete what is old', async () => {
+it("piko runs logs and prune: show a handler's log lines, and delete old runs", async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const { id } = JSON.parse((await project.piko(['run', 'sync', '--json'])).stdout) as { id: number }
   const lines = (await project.piko(['runs', 'logs', String(id), '--follow'])).stdout

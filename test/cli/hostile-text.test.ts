@@ -8,10 +8,10 @@ import { openDatabase } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'
 import { Project } from './project.ts'
 
-/** What moves the cursor, colours, ends a line, or turns the direction of text. */
+/** Text that moves the cursor, adds colours, ends a line, or changes the direction of text. */
 const HOSTILE = 'a\u001b[31mred\r\nrun 7 of x succeeded\u009b2J\u202etxt\u2066\u200f\u2028\u0007\u0008\ufeff'
 const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/
-/** A job's id in a row that somebody has edited. */
+/** A job id in a row edited by hand. */
 const ID = HOSTILE.slice(0, 60)
 
 const JOBS = `import { defineJob } from 'piko'
@@ -21,7 +21,7 @@ export const daily = defineJob(
 )
 `
 
-/** A project whose database has this text wherever the database takes text. */
+/** A project whose database contains this text in every text column. */
 async function hostileProject(): Promise<Project> {
   const project = new Project({ 'jobs.mjs': JOBS })
   mkdirSync(join(project.folder, '.piko'))
@@ -78,7 +78,7 @@ async function hostileProject(): Promise<Project> {
   return project
 }
 
-/** What a command prints, on both outputs, errors included. */
+/** The output of a command on both streams, including errors. */
 async function printed(args: readonly string[]): Promise<string> {
   let text = ''
   const keep = (chunk: string | Uint8Array): boolean => {
@@ -97,7 +97,7 @@ async function printed(args: readonly string[]): Promise<string> {
   return text
 }
 
-/** Every command that shows what a database, a project or a user has written. */
+/** Every command that shows text of a database, a project or a user. */
 const COMMANDS: readonly (readonly string[])[] = [
   ['jobs', 'list'],
   ['jobs', 'pause', ID],
@@ -162,7 +162,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['jobs', `--${HOSTILE}`],
 ]
 
-it('no command lets text of a database, a project or an argument through to the terminal as it is', async () => {
+it('no command passes raw text of a database, a project or an argument to the terminal', async () => {
   const project = await hostileProject()
   const before = process.cwd()
   process.chdir(project.folder)
@@ -172,7 +172,7 @@ it('no command lets text of a database, a project or an argument through to the 
       const text = await printed(shown)
       expect([shown.join(' '), text === '']).toEqual([shown.join(' '), false])
       expect([shown, OBEYED.exec(text.replaceAll('\n', ' '))?.[0]]).toEqual([shown, undefined])
-      // What follows a newline in the data must not look like a line of Piko's own.
+      // Text after a newline in the data must not look like a line from Piko.
       expect([shown, /^run 7 of x/m.test(text)]).toEqual([shown, false])
     }
   }

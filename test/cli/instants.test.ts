@@ -20,7 +20,7 @@ const WRONG = [
 ]
 
 describe('an instant on the command line', () => {
-  it.each(USES)('is refused by piko $name when it is not one', async ({ words }) => {
+  it.each(USES)('is refused by piko $name when it is invalid', async ({ words }) => {
     for (const value of WRONG) {
       const error = await createProgram({ json: true })
         .configureOutput({ writeErr: () => undefined })

@@ -11,11 +11,11 @@ export const often = defineJob({ id: 'often', every: '1h30m' }, () => {})
 export const hand = defineJob({ id: 'hand' }, () => {})
 `
 
-/** Those of {@link JOBS} that have no windows to catch up with. */
+/** The jobs of {@link JOBS} without windows to catch up. */
 const KNOWN = "export { often, hand } from './jobs.mjs'"
 
 describe('piko jobs list', () => {
-  it('shows the jobs before a node has ever started, and makes no database for it', async () => {
+  it('shows the jobs before a node has ever started, and creates no database', async () => {
     const project = new Project({ 'src/jobs/orders.ts': JOBS })
     const asJson = await project.piko(['jobs', 'list', '--json'])
     const { jobs } = JSON.parse(asJson.stdout) as { jobs: object[] }
@@ -33,7 +33,7 @@ describe('piko jobs list', () => {
     expect(project.has('.piko')).toBe(false)
   })
 
-  it('joins the code with the database: paused, active, and jobs whose code is gone', async () => {
+  it('combines code and database: active, paused, and jobs without code', async () => {
     const project = new Project({ 'jobs.mjs': JOBS, 'known.mjs': KNOWN })
     await startOnce(project, 'known.mjs')
     await withSql(project, "UPDATE piko_job SET is_paused = 1 WHERE id = 'often'")
@@ -54,7 +54,7 @@ describe('piko jobs list', () => {
     expect(errorOf(unknown).code).toBe('JOB_UNKNOWN')
   })
 
-  it('shows the schedule that goes on where an edited one can not be read', async () => {
+  it("shows the schedule in force when an edited one can't be read", async () => {
     const project = new Project({ 'jobs.mjs': JOBS, 'known.mjs': KNOWN })
     await startOnce(project, 'known.mjs')
     await withSql(project, "UPDATE piko_job SET schedule = '{bad' WHERE id = 'often'")
@@ -68,7 +68,7 @@ describe('piko jobs list', () => {
     })
   })
 
-  it('ends even when a module of the project holds the process', async () => {
+  it('ends even when a module of the project keeps the process alive', async () => {
     const project = new Project({ 'jobs.mjs': `${JOBS}\nsetInterval(() => {}, 1_000)` })
     const result = await project.piko(['jobs', 'list', '--json'])
     expect(JSON.parse(result.stdout)).toHaveProperty('jobs.length', 3)
@@ -78,7 +78,7 @@ describe('piko jobs list', () => {
 })
 
 describe('piko migrate', () => {
-  it('goes up, tells where it is, and goes down again', async () => {
+  it('migrates up, shows the version, and migrates down again', async () => {
     const project = new Project()
     const status = async () =>
       JSON.parse((await project.piko(['migrate', 'status', '--json'])).stdout) as { current: number; latest: number }
@@ -102,7 +102,7 @@ describe('piko migrate', () => {
 })
 
 describe('piko windows', () => {
-  it('refuses a job that the database does not know, and one without windows', async () => {
+  it('refuses a job that the database does not know, and a job without windows', async () => {
     const project = new Project({ 'jobs.mjs': JOBS })
     expect(errorOf(await project.piko(['windows', 'hourly', '--json']))).toMatchObject({ code: 'JOB_UNKNOWN' })
     expect(project.has('.piko')).toBe(false)

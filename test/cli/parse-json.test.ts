@@ -15,7 +15,7 @@ it.each([
   '0e400',
   '100000000000000000000000',
   '{"id":"12345678901234567890","n":[1.50,2e3]}',
-])('takes %s', (text) => {
+])('accepts %s', (text) => {
   expect(parseJson(text)).toStrictEqual(JSON.parse(text))
 })
 
@@ -41,7 +41,7 @@ it.each([
   ['{"list":[{"a":1},{"b":1,"b":[]}]}', 'list.b'],
   ['{"":1,"":2,"x":{"y":{},"y":[1]}}', ', x.y'],
   [' { "__proto__" : 1 , "__proto__" : 2 } ', '__proto__'],
-])('refuses %s, where a key stands twice', (text, keys) => {
+])('refuses %s, where a key occurs twice', (text, keys) => {
   expect(() => parseJson(text)).toThrow(`keys that occur twice in one object; keep one of each: ${keys}`)
 })
 
@@ -50,6 +50,6 @@ it.each([
   '{"a":{"a":{"a":1}},"b":{"a":1}}',
   '{"a":"\\"a\\":1,\\"a\\":2","b":"{\\\\"}',
   '{"a":["a","a",":","a"],"A":1}',
-])('takes %s', (text) => {
+])('accepts %s', (text) => {
   expect(parseJson(text)).toStrictEqual(JSON.parse(text))
 })

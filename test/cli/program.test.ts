@@ -66,7 +66,7 @@ describe('the command line', () => {
     })
   })
 
-  it('answers wrong usage with 2 and nothing on standard output, and --version with the version', async () => {
+  it('exits with 2 and an empty standard output on wrong usage, and prints the version on --version', async () => {
     const project = new Project()
     const wrong = await project.piko(['strat'])
     expect(wrong).toMatchObject({

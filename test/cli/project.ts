@@ -23,13 +23,13 @@ export function errorOf({ stderr }: CliResult): { code: string; message: string;
   return (JSON.parse(last) as { error: ReturnType<typeof errorOf> }).error
 }
 
-/** Open files that a command has in place of pipes that are read. */
+/** Open files to use as a command's streams instead of pipes. */
 export interface Streams {
   readonly stdout?: number
   readonly stderr?: number
 }
 
-/** A user's project in a folder of its own, removed after the test. `piko` is this repository, and zod is installed. */
+/** A user's project in its own folder, removed after the test. `piko` is this repository, and zod is installed. */
 export class Project {
   readonly folder = mkdtempSync(join(tmpdir(), 'piko-cli-'))
 
@@ -50,7 +50,7 @@ export class Project {
     return existsSync(join(this.folder, file))
   }
 
-  /** Runs the real command line to its end. */
+  /** Runs the real command line until it exits. */
   async piko(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
     return this.start(args, env).ended
   }
@@ -92,7 +92,7 @@ export class CliProcess {
     this.#child.kill(signal)
   }
 
-  /** Reads one of its streams no more: a write to it fails from then on. */
+  /** Stops reading one of its streams, so that writes to it fail from now on. */
   close(stream: 'stdout' | 'stderr'): void {
     this.#child[stream]?.destroy()
   }
@@ -107,7 +107,7 @@ export class CliProcess {
   }
 }
 
-/** Asks again and again, as long as a test's patience lasts, until the answer is neither false nor undefined. */
+/** Polls, within the time limit of tests, until the answer is neither false nor undefined. */
 export async function until<T>(
   ask: () => T | Promise<T>,
   everyMs = 50,

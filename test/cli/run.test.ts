@@ -20,11 +20,11 @@ export const endless = defineJob({ id: 'endless' }, (ctx) => new Promise((_, rej
   ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
 }))
 `
-// A handler that imports zod needs it beside the project, where a user's installation has it.
+// A handler that imports zod needs it next to the project, as in a user's installation.
 const jobsUsing = (text: string): string => text.replace("'zod'", `'${import.meta.resolve('zod')}'`)
 
 describe('piko run', () => {
-  it('runs one job with its config and input and prints the run', async () => {
+  it('runs one job with its config and input, and prints the run', async () => {
     const project = new Project({ 'jobs.ts': jobsUsing(JOBS) })
     const args = ['run', 'copy', '--config', '{"shop":"us"}', '--input', '[1]']
     const asJson = await project.piko([...args, '--json'])
@@ -79,7 +79,7 @@ describe('piko run', () => {
       'WINDOW_UNKNOWN',
       /no windows/,
     ],
-  ])('refuses %s with 2', async (_name, args, code, says) => {
+  ])('refuses %s with exit code 2', async (_name, args, code, says) => {
     const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const result = await project.piko([...args, '--json'])
     expect(result.code).toBe(2)
@@ -87,7 +87,7 @@ describe('piko run', () => {
     expect(errorOf(result).message).toMatch(says)
   })
 
-  it('gives the run back when a signal ends the waiting, and says so with the exit code', async () => {
+  it('returns the run to the queue when a signal ends the wait, with the exit code of the signal', async () => {
     const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const piko = project.start(['run', 'endless', '--json'], { PIKO_SHUTDOWN_TIMEOUT: '1s' })
     await until(() => project.has('begun'))
@@ -97,7 +97,7 @@ describe('piko run', () => {
     expect(errorOf(result)).toMatchObject({ code: 'STOPPED', details: { signal: 'SIGTERM', runId: 1 } })
   })
 
-  it('waits at a signal for the run under way, says so at once, and ends as the run does', async () => {
+  it('on a signal, waits for the run under way, says so immediately, and ends as the run does', async () => {
     const project = new Project({ 'jobs.mjs': jobsUsing(JOBS) })
     const piko = project.start(['run', 'gated', '--json'])
     await until(() => project.has('gated'))
@@ -111,7 +111,7 @@ describe('piko run', () => {
     expect(code).toBe(0)
   })
 
-  it('says of a window that no node has planned yet how to get it planned', async () => {
+  it('says how to plan a window that no node has planned yet', async () => {
     const project = new Project({
       'jobs.mjs': `
 import { defineJob } from 'piko'

@@ -18,7 +18,7 @@ interface ShownRun {
   attempts: Attempt[]
 }
 
-it('piko runs: lists, shows with attempts, and replays what failed', async () => {
+it('piko runs: lists, shows with attempts, and replays failed runs', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const failed = JSON.parse((await project.piko(['run', 'fail', '--json'])).stdout) as ShownRun
   const { stdout } = await project.piko(['runs', 'list', '--job', 'fail'])
@@ -57,7 +57,7 @@ it('piko runs: lists, shows with attempts, and replays what failed', async () =>
   )
 })
 
-it('piko runs cancel: reaches the handler of another process within two seconds, and ends what is queued', async () => {
+it('piko runs cancel: reaches the handler of another process within two seconds, and ends queued runs', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const node = project.start(['start', '--no-http', '--json'])
   await node.started()
@@ -89,7 +89,7 @@ it('piko runs cancel: reaches the handler of another process within two seconds,
   expect(JSON.parse(all.stdout)).toEqual({ job: 'wait', cancelled: 1, requested: 0 })
 })
 
-it('piko runs: refuses what it can’t know, before anything is changed', async () => {
+it('piko runs: refuses unknown runs before anything changes', async () => {
   const project = new Project({ 'jobs.mjs': JOBS })
   const refused = async (...args: string[]) => {
     const result = await project.piko(['runs', ...args, '--json'])

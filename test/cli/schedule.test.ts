@@ -17,7 +17,7 @@ export const hand = defineJob({ id: 'hand' }, () => {})
 `
 
 describe('piko schedule preview', () => {
-  it('shows a schedule at a change of the clocks, without a project', async () => {
+  it('shows a schedule around a clock change, without a project', async () => {
     const project = new Project()
     const args = ['--cron', '30 2 * * *', '--timezone', 'America/New_York', '--from', '2026-03-07T00:00:00Z']
     const { stdout, code } = await project.piko(['schedule', 'preview', ...args, '--count', '2', '--json'])

@@ -13,7 +13,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})
 `
 
 describe('piko start', () => {
-  it('runs what is in jobs.ts without any settings, counts it in /metrics, and ends with 0 on SIGTERM', async () => {
+  it('runs the jobs of jobs.ts without settings, counts them in /metrics, and exits with 0 on SIGTERM', async () => {
     const project = new Project({
       'jobs.ts': `${HELLO}
 export const daily = defineJob(
@@ -68,7 +68,7 @@ export const once = defineJob(
     expect((await project.piko(['windows', 'daily', '--limit', '1', '--state', 'failed'])).stdout).not.toContain('more')
   })
 
-  it('lets a run end before it leaves, and leaves at once on the second signal', async () => {
+  it('lets a run end before it exits, and exits immediately on the second signal', async () => {
     const project = new Project({
       'jobs/slow.mjs': `
 import { writeFileSync } from 'node:fs'
@@ -85,7 +85,7 @@ export const endless = defineJob({ id: 'endless' }, async () => {
     })
     const piko = project.start(['start', '--no-http'])
     await until(() => project.has('begun'))
-    // As SIGINT and SIGTERM do.
+    // SIGHUP stops it like SIGINT and SIGTERM.
     piko.kill('SIGHUP')
     expect((await piko.ended).code).toBe(0)
     expect(project.has('done')).toBe(true)
@@ -103,8 +103,8 @@ export const endless = defineJob({ id: 'endless' }, async () => {
   })
 })
 
-describe('a database file that is deleted while it is open', () => {
-  it('ends the process with 1, in order, and is said in one line of the log', async () => {
+describe('a database file deleted while it is open', () => {
+  it('ends the process with 1, in order, with one log line', async () => {
     const project = new Project({ 'jobs.mjs': HELLO })
     const piko = project.start(['start', '--no-http'], { PIKO_LEASE: '2s', PIKO_LOG_JSON: 'true' })
     await until(() => piko.stderr.includes('run succeeded'))
@@ -119,13 +119,13 @@ describe('a database file that is deleted while it is open', () => {
   })
 })
 
-describe('an error that reaches nobody', () => {
+describe('an error that nobody catches', () => {
   const SINK = `
 const Row = z.object({ id: z.int() })
 const Rows = defineSink({ name: 'rows', on: [[Row, () => {}]] })`
   const once = "at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d'"
 
-  it('is logged when it is a rejection, and the node goes on', async () => {
+  it('is logged when it is a rejection, and the node continues', async () => {
     const project = new Project({
       'jobs.mjs': `
 import { defineJob, defineSink } from 'piko'
@@ -189,7 +189,7 @@ export const slow = defineJob({ id: 'slow', ${once} }, async () => {
   })
 })
 
-describe('a start that can not be', () => {
+describe("a start that can't succeed", () => {
   interface Case {
     readonly files?: Record<string, string>
     readonly env?: Record<string, string>
@@ -233,7 +233,7 @@ describe('a start that can not be', () => {
   }
 
   it.each(Object.entries(cases))(
-    'says one thing about %s, exits with 2 and leaves nothing behind',
+    'reports one error about %s, exits with 2 and leaves nothing behind',
     async (_name, wrong) => {
       const project = new Project(wrong.files)
       const result = await project.piko(['start', '--json'], wrong.env)
@@ -247,7 +247,7 @@ describe('a start that can not be', () => {
     },
   )
 
-  it('is one on a port that is taken, before the database is made', async () => {
+  it('fails on a used port, before the database is created', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     try {
@@ -264,7 +264,7 @@ describe('a start that can not be', () => {
     }
   })
 
-  it('is one on a schema of a newer program, which it does not touch', async () => {
+  it('fails on a newer schema, which it does not touch', async () => {
     const project = new Project({ 'jobs.mjs': HELLO })
     const database = await openDatabase({ sqlitePath: join(project.folder, '.piko/piko.db') })
     await migrate(database, { direction: 'up' })
@@ -319,7 +319,7 @@ export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung }
     expect(runs).toMatchObject({ runs: [{ state: 'queued', attempt: 0 }] })
   })
 
-  it('answers SIGTERM in time while connections send nothing', async () => {
+  it('obeys SIGTERM in time while connections send nothing', async () => {
     const project = new Project({ 'jobs.mjs': HELLO })
     const piko = project.start(['start', '--json'])
     const { url } = await piko.started()
@@ -336,7 +336,7 @@ export const stubborn = defineJob({ id: 'stubborn', ...once, resources: { hung }
 })
 
 describe('process.exit in a handler', () => {
-  it.each(['run', 'start'] as const)('makes no success of piko %s, and the job is named', async (command) => {
+  it.each(['run', 'start'] as const)('does not turn piko %s into a success, and the job is named', async (command) => {
     const schedule = command === 'start' ? `, at: '2026-01-01T00:00:00Z', misfireGraceTime: '99999d'` : ''
     const project = new Project({
       'jobs.mjs': `
@@ -348,7 +348,7 @@ export const quits = defineJob({ id: 'quits'${schedule} }, () => process.exit(0)
     expect(code).toBe(1)
   })
 
-  it('nor does an exit code that a handler sets make one of a run that failed', async () => {
+  it('an exit code set by a handler does not turn a failed run into a success', async () => {
     const project = new Project({
       'jobs.mjs': `
 import { defineJob } from 'piko'

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Project, until } from './project.ts'
 
 describe('piko start, supervised', () => {
-  it('names the function and the file that block the event loop, and measures for how long', async () => {
+  it('names the function and the file that block the event loop, and the duration', async () => {
     const project = new Project({
       'jobs.ts': `
 import { defineJob } from 'piko'
@@ -36,7 +36,7 @@ export const grind = defineJob({ id: 'grind', at: new Date(Date.now() + 1_500) }
     expect(blocked.some(({ msg }) => /blocked for .* by grindRows \(.*jobs\.ts:\d+:\d+\)/.test(msg))).toBe(true)
   })
 
-  it('gives runs that do not end within the deadline back to the queue, uncounted, and leaves with 0', async () => {
+  it('returns runs to the queue uncounted after the deadline, and exits with 0', async () => {
     const project = new Project({
       'jobs.mjs': `
 import { defineJob } from 'piko'

@@ -38,8 +38,8 @@ async function open(index: number): Promise<Database> {
   return database
 }
 
-describe('a transaction that meets another one on another member', () => {
-  it('is never committed when its function swallows the conflict, and is run again as a whole where Piko may', async () => {
+describe('a transaction that conflicts with one on another member', () => {
+  it('is never committed when its function swallows the conflict, and runs again as a whole where Piko can repeat it', async () => {
     const [a, b] = [await open(0), await open(1)]
     await a.sql.exec('CREATE TABLE met (id INT PRIMARY KEY, v INT NOT NULL)')
     await a.sql.exec('INSERT INTO met VALUES (1, 0), (2, 0)')
@@ -68,7 +68,7 @@ describe('a transaction that meets another one on another member', () => {
 })
 
 describe('three nodes on three members', () => {
-  it('do six hundred runs once each while a member is killed and another one is cut off', async () => {
+  it('execute six hundred runs once each while one member is killed and another is cut off', async () => {
     const database = await open(0)
     await database.sql.exec('CREATE TABLE effect (run_id BIGINT NOT NULL, seq BIGINT AUTO_INCREMENT PRIMARY KEY)')
     const outside = new Map<number, number>()

@@ -73,7 +73,7 @@ const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[
   ],
 ]
 
-describe('the check of the house', () => {
+describe('the house check', () => {
   let folder: string
 
   beforeEach(async () => {
@@ -99,7 +99,7 @@ describe('the check of the house', () => {
     expect(await check(IN_ORDER)).toEqual({ exitCode: 0, violations: [] })
   })
 
-  it.each(FAULTS)('fails on %s, and names it alone', async (_what, planted, named) => {
+  it.each(FAULTS)('fails on %s, and names only that', async (_what, planted, named) => {
     expect(await check({ ...IN_ORDER, ...planted })).toEqual({ exitCode: 1, violations: [named] })
   })
 })

@@ -36,7 +36,7 @@ describe('the direction of imports', () => {
     )
   }
 
-  it('catches an import of a higher tier, of a type too, and names the pair', async () => {
+  it('catches an import of a higher tier, also of a type, and names the pair', async () => {
     const said = await cruise({
       'src/time/late.ts': `import { type Row } from '../store/row.ts'\nexport type Late = Row\n`,
       'src/store/row.ts': `export interface Row {\n  readonly id: number\n}\n`,
@@ -45,7 +45,7 @@ describe('the direction of imports', () => {
     expect(said).toContain('src/time/late.ts')
   })
 
-  it('catches an import of a room beside, and leaves lower tiers alone', async () => {
+  it('catches an import of a room in the same tier, and allows lower tiers', async () => {
     const said = await cruise({
       'src/sink/a.ts': `export const a = 1\n`,
       'src/resource/b.ts': `import { a } from '../sink/a.ts'\nexport const b = a\n`,

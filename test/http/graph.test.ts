@@ -7,29 +7,33 @@ import { defineService } from '../../src/service/define-service.ts'
 import { fastify } from 'fastify'
 
 describe('/graph', () => {
-  it('draws a large tree, many times at once, while the event loop turns', { timeout: 120_000 }, async () => {
-    const children = Array.from({ length: 60 }, (_, index) => defineService({ name: `child ${index}` }))
-    const root = defineService({ name: 'app', children })
-    const server = fastify()
-    onTestFinished(() => server.close())
-    graphRoutes(server, { services: () => root })
-    let turns = 0
-    const timer = setInterval(() => (turns += 1), 1)
-    const answers = await Promise.all(Array.from({ length: 20 }, () => server.inject('/graph')))
-    clearInterval(timer)
-    for (const { statusCode, body } of answers) {
-      expect(statusCode, body).toBe(200)
-      expect(body).toContain('<svg')
-    }
-    // A thread takes far longer to start than that.
-    expect(turns).toBeGreaterThan(10)
-  })
+  it(
+    'draws a large tree for many simultaneous requests, while the event loop turns',
+    { timeout: 120_000 },
+    async () => {
+      const children = Array.from({ length: 60 }, (_, index) => defineService({ name: `child ${index}` }))
+      const root = defineService({ name: 'app', children })
+      const server = fastify()
+      onTestFinished(() => server.close())
+      graphRoutes(server, { services: () => root })
+      let turns = 0
+      const timer = setInterval(() => (turns += 1), 1)
+      const answers = await Promise.all(Array.from({ length: 20 }, () => server.inject('/graph')))
+      clearInterval(timer)
+      for (const { statusCode, body } of answers) {
+        expect(statusCode, body).toBe(200)
+        expect(body).toContain('<svg')
+      }
+      // Starting a thread alone takes far longer than ten turns.
+      expect(turns).toBeGreaterThan(10)
+    },
+  )
 })
 
-describe('without the package that draws', () => {
+describe('without the drawing package', () => {
   const missing = new PikoError('PACKAGE_MISSING', 'a picture in SVG needs the package @viz-js/viz')
 
-  it('/graph answers with text, and asks for the package once', async () => {
+  it('/graph answers with text, and looks for the package once', async () => {
     let calls = 0
     const pictures = new SvgPictures(() => {
       calls += 1
@@ -67,7 +71,7 @@ describe('without the package that draws', () => {
 })
 
 describe('pictures', () => {
-  it('draw each version once, one at a time, for all who ask', async () => {
+  it('draw each version once, one at a time, for all requests', async () => {
     const drawn: string[] = []
     let current = 0
     const pictures = new SvgPictures(async (dot) => {
@@ -87,7 +91,7 @@ describe('pictures', () => {
     expect(drawn).toEqual(['a', 'b'])
   })
 
-  it('are drawn anew after a failure', async () => {
+  it('are drawn again after a failure', async () => {
     let calls = 0
     const pictures = new SvgPictures(async () => {
       if (++calls === 1) throw new Error('no memory')

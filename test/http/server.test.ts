@@ -55,14 +55,14 @@ describe('/healthz', () => {
     expect({ status, body }).toEqual({ status: 200, body: { status: 'shutting_down' } })
   })
 
-  it('does not wait for checks that hang', async () => {
+  it('does not wait for hanging checks', async () => {
     const url = await serve({ health: () => new Promise<Health>(() => {}) })
     expect((await answer(`${url}/healthz`)).status).toBe(200)
   })
 })
 
 describe('/readyz', () => {
-  it('is 200 with the checks when all are well', async () => {
+  it('is 200 with the checks when all pass', async () => {
     const { status, body } = await answer(`${await serve()}/readyz`)
     expect({ status, body }).toEqual({
       status: 200,
@@ -127,7 +127,7 @@ describe('errors', () => {
     expect(headers.get('cache-control')).toBe('no-store')
   })
 
-  it('inside the server are logged and not shown', async () => {
+  it('inside the server are logged but not shown', async () => {
     const stream = new PassThrough({ encoding: 'utf8' })
     const logger = createLogger({ level: 'info', json: true, name: 'piko', stream })
     const url = await serve({ logger, metrics: () => Promise.reject(new Error('secret detail')) })
@@ -162,11 +162,11 @@ describe('answers', () => {
 })
 
 describe('listen', () => {
-  it('returns the address with the port that was taken', async () => {
+  it('returns the address with the chosen port', async () => {
     expect(await serve()).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/)
   })
 
-  it('says which port is in use and what to set', async () => {
+  it('names the used port and the setting to change', async () => {
     const { port } = new URL(await serve())
     await expect(listen(build(), { host: '127.0.0.1', port: Number(port) })).rejects.toMatchObject({
       constructor: PikoError,
@@ -176,7 +176,7 @@ describe('listen', () => {
     })
   })
 
-  it('says that a host is not of this machine', async () => {
+  it('says that a host is not an address of this machine', async () => {
     await expect(listen(build(), { host: '192.0.2.1', port: 0 })).rejects.toMatchObject({
       code: 'HTTP_LISTEN_FAILED',
       message: expect.stringContaining('set [http] host (PIKO_HTTP__HOST)') as string,
@@ -188,7 +188,7 @@ describe('a connection', () => {
   it.each([
     ['sends nothing', ''],
     ['sends half a request', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
-  ])('that %s is ended after a while', async (_what, sent) => {
+  ])('that %s is closed after a while', async (_what, sent) => {
     const url = await serve()
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     socket.on('error', () => {}).resume()
@@ -198,7 +198,7 @@ describe('a connection', () => {
 })
 
 describe('close', () => {
-  it('ends idle connections at once', async () => {
+  it('ends idle connections immediately', async () => {
     const server = build()
     const url = await listen(server, { host: '127.0.0.1', port: 0 })
     server.server.keepAliveTimeout = 600_000
@@ -229,14 +229,14 @@ describe('close', () => {
       await once(socket, 'connect')
       socket.write(sent)
     }
-    // The server has them when it has answered one that came after them.
+    // Once the server answers this later request, it has received the others.
     await fetch(`${url}/healthz`)
     const gone = Promise.all(sockets.map((socket) => once(socket, 'close')))
     await server.close()
     await gone
   })
 
-  it('waits for an answer under way and gives it', async () => {
+  it('waits for an answer under way and sends it', async () => {
     const asked = Promise.withResolvers<void>()
     const release = Promise.withResolvers<Health>()
     const server = build({
@@ -255,7 +255,7 @@ describe('close', () => {
     await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed')
   })
 
-  it('leaves no listener on the process behind', async () => {
+  it('leaves no listener on the process', async () => {
     const listeners = (): number => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
     const before = listeners()
     for (let round = 0; round < 12; round++) {

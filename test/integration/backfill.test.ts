@@ -13,7 +13,7 @@ const WINDOWS = 20_000
 const KILLS = 3
 
 describeEachStore((fixture) => {
-  it(`a backfill whose node is killed ${KILLS} times, and that is paused between, loses no window and writes none twice`, async () => {
+  it(`a backfill whose node is killed ${KILLS} times, with pauses between, loses no window and writes none twice`, async () => {
     const { sql } = await fixture.open()
     await fixture.empty()
     await sql.exec('CREATE TABLE IF NOT EXISTS written (start_ms BIGINT NOT NULL)')

@@ -69,7 +69,7 @@ describe.each([
   ['SQLite', onSqlite],
   ['MySQL', onMysql],
 ])('the demo on %s', (_name, makePlace) => {
-  test('is killed in the middle, goes on where it stood, and then has nothing to do', async () => {
+  test('is killed in the middle, continues where it stopped, and then has nothing to do', async () => {
     const place = await makePlace()
     const killed = demo(place)
     await killed.line(windowsDone)
@@ -91,7 +91,7 @@ describe.each([
 })
 
 describe('the demo', () => {
-  test('names a window that failed and why, and runs it again the next time', async () => {
+  test('names a failed window and the reason, and runs it again the next time', async () => {
     const place = await onSqlite()
     const file = readWeatherFile()
     const lines = new Map(file.lines)
@@ -123,7 +123,7 @@ describe('the demo', () => {
     expect(run.stdout).toContain('mismatch: 1 day is more than once in the table: 2013-05-06')
   })
 
-  test('serves health and metrics until it is told to stop', async () => {
+  test('serves health and metrics until it is stopped', async () => {
     const run = demo(await onSqlite(), ['--serve'], { PIKO_HTTP__PORT: '0' })
     const url = await run.line((line) => /^ {2}(http:\S+)\/metrics$/.exec(line)?.[1])
     expect((await fetch(`${url}/readyz`)).status).toBe(200)

@@ -14,7 +14,7 @@ describeEachStore((fixture) => {
     ['plans', true],
     ['executes only', false],
   ])(
-    'a day runs within 2 s of its last hour, which another process than the leader has run, one that %s',
+    'a day runs within 2 s of its last hour, which a process other than the leader has run, one that %s',
     async (_, plan) => {
       const store = storeOn(await fixture.open())
       await fixture.empty()

@@ -91,14 +91,14 @@ describe('a server with hostile defaults', () => {
   )
 })
 
-describe('a user who loses a right at work', () => {
+describe('a database user who loses a right at work', () => {
   it.each([
     ['SELECT', 'piko_run', (app: Piko) => app.runs.list({})],
     ['INSERT', 'piko_run', (app: Piko) => app.enqueue('job')],
     ['UPDATE', 'piko_run', (app: Piko) => app.sql.exec('UPDATE piko_run SET priority = 1')],
     ['DELETE', 'piko_run', (app: Piko) => app.sql.transaction((trx) => trx.exec('DELETE FROM piko_run'))],
   ])(
-    '%s: is told the GRANT, and goes on once it is given',
+    '%s: gets the GRANT to execute, and continues once it is granted',
     async (right, table, work) => {
       const database = `work_${right.toLowerCase()}`
       const user = `worker_${right.toLowerCase()}`
@@ -126,8 +126,8 @@ describe('a user who loses a right at work', () => {
   )
 })
 
-describe('a user who loses the right to renew a lease', () => {
-  it('is told the GRANT by the heartbeat, and goes on once it is given', { timeout: 300_000 }, async () => {
+describe('a database user who loses the right to renew a lease', () => {
+  it('gets the GRANT from the heartbeat, and continues once it is granted', { timeout: 300_000 }, async () => {
     const [database, user] = ['work_lease', 'worker_lease']
     const app = appOn(await dsnOf(user, database), { lease: '3s' })
     const failures = recordEvents(app, 'loop.failed')
@@ -145,13 +145,13 @@ describe('a user who loses the right to renew a lease', () => {
   })
 })
 
-describe('a user without the rights of a migration', () => {
+describe('a database user without the rights of a migration', () => {
   it.each([
     ['none but USAGE on its tables', 'CREATE TEMPORARY TABLES', /denied/],
     ['no CREATE', 'SELECT, INSERT, UPDATE, DELETE', /CREATE command denied/],
     ['no ALTER', 'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP', /ALTER command denied|INDEX command denied/],
   ])(
-    'has %s: is told the GRANT and the other ways',
+    'has %s: gets the GRANT and the alternatives',
     async (name, rights, reason) => {
       const database = `rights_${name.replaceAll(/\W/g, '')}`
       const user = `'poor'@'%'`

@@ -169,7 +169,7 @@ describe('the packed package in an empty project', () => {
     }
   })
 
-  it('loads neither the HTTP server nor what only some processes use', async () => {
+  it('loads neither the HTTP server nor parts that few processes use', async () => {
     const cwd = project('loaded', {
       'package.json': '{ "type": "module" }',
       'spy.js': SPY,
@@ -189,7 +189,7 @@ describe('the packed package in an empty project', () => {
     expect(await packagesOf('http.js')).toContain('fastify')
   })
 
-  it('names the optional package that a picture needs, and answers with text without it', async () => {
+  it('names the optional package for a picture, and answers with text without it', async () => {
     expect(OPTIONAL).toEqual(['@viz-js/viz'])
     const cwd = project('without-optional', { 'package.json': '{}', 'jobs.ts': JOBS })
     const bin = join(piko(), 'dist/cli/bin.js')
@@ -205,7 +205,7 @@ describe('the packed package in an empty project', () => {
     expect(await node.stop()).toBe(0)
   })
 
-  it('ships the migrations, and no test', async () => {
+  it('ships the migrations, but no test', async () => {
     expect(existsSync(join(piko(), 'migrations/sqlite/0001_jobs_and_runs.up.sql'))).toBe(true)
     expect(existsSync(join(piko(), 'settings.example.toml'))).toBe(true)
     expect(existsSync(join(piko(), 'test'))).toBe(false)

@@ -10,7 +10,7 @@ function emptyFolder(): string {
   return folder
 }
 
-test('the three scenarios hold what they claim', async () => {
+test('the three scenarios keep their promises', async () => {
   const run = new ExampleProcess('scenarios.ts', { cwd: emptyFolder(), env: {} })
   expect(await run.end(), run.stdout + run.stderr).toBe(0)
   expect(run.stdout.match(/^ {2}holds: /gm)).toHaveLength(3)

@@ -50,7 +50,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
   beforeAll(async () => ({ options, remove } = await create()), 300_000)
   afterAll(() => remove())
 
-  it('keeps 500 long lines of one run, and those of the runs beside it', async () => {
+  it('keeps 500 long lines of one run, and those of simultaneous runs', async () => {
     const chatty = defineJob({ id: 'chatty' }, (ctx) => {
       for (let line = 0; line < 500; line++) ctx.log.info({ body: LONG.slice(0, 4_000), line }, LONG)
     })
@@ -66,7 +66,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     await app.stop()
   })
 
-  it('writes rows of a sink that are more than one statement takes', async () => {
+  it('writes rows of a sink that exceed one statement', async () => {
     const job = defineJob({ id: 'crawl', sinks: { pages: Pages } }, async (ctx) => {
       for (let id = 0; id < 300; id++) await ctx.sinks.pages.write(Page, { id, body: LONG })
     })
@@ -94,7 +94,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     expect(failures).toEqual([])
   })
 
-  it('stores many runs with long inputs and gives them back', async () => {
+  it('stores many runs with long inputs and reads them back', async () => {
     const job = defineJob({ id: 'echo' }, ({ input }) => (input as { body: string }).body.length)
     const app = await startApp(options, [job])
     const ids = await app.enqueueMany(
@@ -113,7 +113,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     expect(again).toHaveLength(150)
   })
 
-  it('registers jobs whose schedules and descriptions are more than one statement takes', async () => {
+  it('registers jobs whose schedules and descriptions exceed one statement', async () => {
     const jobs = Array.from({ length: 400 }, (_, index) =>
       defineJob(
         { id: `described_${index}`, description: '😀"'.repeat(166), cron: '0 0 1 1 *', timezone: 'Europe/Berlin' },
@@ -139,7 +139,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     expect(failures).toEqual([])
   })
 
-  it('says with the run how many lines did not fit while the database took none', async () => {
+  it('reports with the run how many lines did not fit while the database accepted none', async () => {
     const job = defineJob({ id: 'flood' }, (ctx) => {
       for (let line = 0; line < 20_500; line++) ctx.log.info('')
     })
@@ -158,7 +158,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     expect(await app.runs.logs(id, { limit: 30_000 })).toHaveLength(20_001)
   })
 
-  it('says before it stores what alone is too large: an input, an output', async () => {
+  it('reports an input or output that alone is too large, before it stores anything', async () => {
     const huge = '"'.repeat(1_000_001)
     const job = defineJob({ id: 'huge', retry: { limit: 0 } }, ({ input }) => (input === 'out' ? huge : undefined))
     const app = await startApp(options, [job])
@@ -182,7 +182,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
 })
 
 describe('a server that takes statements up to 1 MB', () => {
-  it('is asked how much an input may be, with quotes that the driver doubles', async () => {
+  it('limits the size of an input, with quotes that the driver doubles', async () => {
     const { options, remove } = await stores['a server that takes statements up to 1 MB']()
     try {
       const job = defineJob({ id: 'echo', retry: { limit: 0 } }, ({ input }) => input)

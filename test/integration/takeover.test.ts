@@ -29,7 +29,7 @@ async function stopBetweenWrites(child: WorkerProcess, store: Store): Promise<vo
 describeEachStore((fixture) => {
   const request = { jobId: 'work', kind: 'manual', priority: 0 } as const
 
-  it('a killed node’s 1,000 runs are running elsewhere once its lease is over', async () => {
+  it('a killed node’s 1,000 runs run on another node once its lease is over', async () => {
     const store = storeOn(await fixture.open())
     await fixture.empty()
     await store.runs.enqueue(Array.from({ length: RUNS }, () => request))
@@ -49,7 +49,7 @@ describeEachStore((fixture) => {
     await app.stop()
   })
 
-  it('W2: a node that stood still for two leases is refused when it finishes; the second execution stands', async () => {
+  it('a node paused for two leases is refused when it finishes; the second execution stands', async () => {
     const store = storeOn(await fixture.open())
     await fixture.empty()
     const [id] = await store.runs.enqueue([request])

@@ -17,7 +17,7 @@ function only(source: object): JobDefinition {
   return found
 }
 
-/** What a compiler makes of `@decorator name() {}` with experimentalDecorators. */
+/** The output of a compiler for `@decorator name() {}` with experimentalDecorators. */
 function applyLegacy(home: object, name: string, ...decorators: ReturnType<typeof job>[]): void {
   for (const decorate of decorators.toReversed()) {
     const descriptor = Object.getOwnPropertyDescriptor(home, name)
@@ -26,7 +26,7 @@ function applyLegacy(home: object, name: string, ...decorators: ReturnType<typeo
 }
 
 describe('jobsOf', () => {
-  it('binds every handler of a class to one new instance of it, and passes context and resources', async () => {
+  it('binds every handler of a class to one new instance, and passes context and resources', async () => {
     const instances = new Set<object>()
     class Jobs {
       readonly prefix: string = 'mine'
@@ -46,7 +46,7 @@ describe('jobsOf', () => {
     expect(instances.size).toBe(1)
   })
 
-  it('binds to the instance it is given, and statics to the class', async () => {
+  it('binds to the given instance, and statics to the class', async () => {
     class Jobs {
       static readonly place: string = 'class'
       readonly place: string
@@ -66,7 +66,7 @@ describe('jobsOf', () => {
     expect(await Promise.all(made.map((found) => found.handler(ctx, {})))).toEqual(['instance', 'class'])
   })
 
-  it('constructs nothing for a class of static jobs', () => {
+  it('does not construct a class with only static jobs', () => {
     class Jobs {
       constructor() {
         throw new Error('constructed')
@@ -77,7 +77,7 @@ describe('jobsOf', () => {
     expect(ids(Jobs)).toEqual(['a'])
   })
 
-  it('reads private members, symbols and getters without running any', async () => {
+  it('finds private members, symbols and getters without running them', async () => {
     const name = Symbol('job')
     class Jobs {
       #secret = 42
@@ -98,7 +98,7 @@ describe('jobsOf', () => {
     expect(await only(Jobs).handler(ctx, {})).toBe(42)
   })
 
-  it('calls a method that its instance has bound or wrapped', async () => {
+  it('calls the method that its instance has bound or wrapped', async () => {
     class Jobs {
       constructor() {
         const inner = this.run.bind(this)
@@ -126,7 +126,7 @@ describe('jobsOf', () => {
     expect(ids(Legacy)).toEqual(['eu', 'us'])
   })
 
-  it('tells a class that needs arguments to be passed as an instance', () => {
+  it('advises an instance for a class that needs arguments', () => {
     class Jobs {
       readonly url: string
       constructor(url: string) {
@@ -155,7 +155,7 @@ describe('jobsOf', () => {
     expect(error.cause).toBe(cause)
   })
 
-  it('refuses what has no job', () => {
+  it('refuses a class without jobs', () => {
     class Nothing {
       async run() {}
     }
@@ -194,7 +194,7 @@ describe('a subclass', () => {
     }
   }
 
-  it("has its parent's jobs, run on itself", async () => {
+  it("inherits its parent's jobs, run on itself", async () => {
     class Derived extends Base {
       override readonly who: string = 'derived'
     }
@@ -203,7 +203,7 @@ describe('a subclass', () => {
     expect(await Promise.all(made.map((found) => found.handler(ctx, {})))).toEqual(['sync by derived', 'Derived'])
   })
 
-  it('adds jobs that its parent does not get', () => {
+  it('adds jobs that its parent does not have', () => {
     class Derived extends Base {
       @job({ id: 'more' })
       async more() {}
@@ -294,7 +294,7 @@ describe('@job refuses', () => {
     expect(() => loose({ id: 'a' })(Jobs)).toThrow(message('function Jobs'))
   })
 
-  it('what is no spec', () => {
+  it('a value that is not a spec', () => {
     expect(() => loose('sync')).toThrow('@job got "sync"; expected a spec')
   })
 })

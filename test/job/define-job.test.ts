@@ -90,7 +90,7 @@ describe('a defined job', () => {
     expect(define({ id: 'a', ...spec }).policy.limits).toEqual(limits)
   })
 
-  it('does not change any more', () => {
+  it("can't be changed", () => {
     const spec: { id: string; every: '1h' | '2h'; windows: typeof windows } = { id: 'a', every: '1h', windows }
     const made = defineJob(spec, noop)
     spec.every = '2h'
@@ -105,7 +105,7 @@ describe('a defined job', () => {
     expect(await made.handler({ attempt: 3 } as never, { db: 1 })).toEqual([3, { db: 1 }])
   })
 
-  it('is recognised, and nothing else is', () => {
+  it('is recognised, and no other value is', () => {
     expect(isJobDefinition(defineJob({ id: 'a' }, noop))).toBe(true)
     for (const other of [null, undefined, 'piko.job', {}, { kind: 'other' }, noop]) {
       expect(isJobDefinition(other)).toBe(false)
@@ -114,7 +114,7 @@ describe('a defined job', () => {
 })
 
 describe('jobSpec', () => {
-  it('gives back the very spec', () => {
+  it('returns the same spec', () => {
     const spec = { id: 'a' }
     expect(jobSpec(spec)).toBe(spec)
   })
@@ -226,7 +226,7 @@ describe('defineJob refuses', () => {
     expect(error.message).toMatch(/^job "a": its handler is .*; expected a function \(ctx, resources\) => …$/)
   })
 
-  it('what is no spec at all', () => {
+  it('a value that is not a spec', () => {
     const error = thrown(() => define(undefined as never))
     expect([error.code, error.message]).toEqual([
       'JOB_INVALID',

@@ -6,7 +6,7 @@ import { type Duration, durationMs, MAX_STORED_MS } from '../../src/time/duratio
 const TEN_YEARS = '3650d'
 const FIVE_HUNDRED_YEARS = '182500d'
 
-/** Each option that takes a length of time, and the longest that it takes. */
+/** Each option that takes a length of time, with its maximum. */
 const OPTIONS: readonly (readonly [option: string, longest: Duration, (text: Duration) => object])[] = [
   ['retry.base', TEN_YEARS, (base) => ({ retry: { limit: 1, base } })],
   ['retry.max', TEN_YEARS, (max) => ({ retry: { limit: 1, max } })],
@@ -23,7 +23,7 @@ const define = (spec: object) => defineJob({ id: 'far', ...spec }, async () => {
 
 describe('a length of time that no database can add to an instant', () => {
   describe.each(OPTIONS)('as %s of a job', (option, longest, specOf) => {
-    it(`is taken up to ${longest}`, () => {
+    it(`is accepted up to ${longest}`, () => {
       expect(() => define(specOf(longest))).not.toThrow()
     })
 
@@ -39,7 +39,7 @@ describe('a length of time that no database can add to an instant', () => {
     })
   })
 
-  it('is told with all others of the job at once', () => {
+  it('is reported together with all other problems of the job', () => {
     const spec = { retry: { limit: 1, base: '99999999d', max: 'soon' }, timeout: '1e9d', rate: '1/99999999d' }
     try {
       define(spec)
@@ -51,11 +51,11 @@ describe('a length of time that no database can add to an instant', () => {
     }
   })
 
-  it.each(TOO_LONG)('is cut to ten years when another system has chosen it: %s', (after) => {
+  it.each(TOO_LONG)('is cut to ten years when another system chose it: %s', (after) => {
     expect(retryTimingOf(new RetryLaterError('later', { after }))).toEqual({ afterMs: MAX_STORED_MS })
   })
 
-  it('is refused by whatever else reads a duration', () => {
+  it('is refused by everything else that reads a duration', () => {
     for (const text of TOO_LONG)
       expect(() => durationMs(text, 'wait')).toThrow(
         expect.objectContaining({ code: 'DURATION_INVALID', details: { what: 'wait', value: text } }),

@@ -11,7 +11,7 @@ const noop = (): void => undefined
 const define = (spec: object, handler: unknown = noop): PikoError =>
   thrown(() => defineJob(spec as JobSpec, handler as () => void))
 
-/** What both ways of writing a job say of a spec. */
+/** The errors of both ways to write a job with this spec. */
 function refusals(spec: object): PikoError[] {
   class Jobs {
     @job(spec as JobSpec)
@@ -98,7 +98,7 @@ const PROBLEMS = [
 ]
 
 describe('a job with many problems', () => {
-  it('is refused with all of them at once, one a line, decorated or not', () => {
+  it('is refused with all of them, one per line, decorated or not', () => {
     for (const error of refusals(MANY)) {
       expect(error.code).toBe('JOB_INVALID')
       for (const problem of PROBLEMS)
@@ -107,7 +107,7 @@ describe('a job with many problems', () => {
     }
   })
 
-  it('is refused with its handler as well', () => {
+  it('is refused together with its handler', () => {
     const { message } = define({ id: 'a', overlap: 'queue', shop: 1 }, 'handler')
     expect(message.split('\n')).toEqual([
       'job "a" has 3 problems:',
@@ -117,7 +117,7 @@ describe('a job with many problems', () => {
     ])
   })
 
-  it('keeps the code that all its problems have in common', () => {
+  it('keeps the code that all its problems share', () => {
     expect(define({ id: 'a', timeout: 5, every: 'x' }).code).toBe('DURATION_INVALID')
     expect(define({ id: 'a', cron: 'x', timezone: 'y' }).code).toBe('SCHEDULE_INVALID')
     expect(define({ id: 'a', cron: 'x', timeout: 5 }).code).toBe('JOB_INVALID')
@@ -125,7 +125,7 @@ describe('a job with many problems', () => {
 })
 
 describe('a spec that can’t be read', () => {
-  it('is refused with what its getters threw, and with its other problems', () => {
+  it('is refused with the errors of its getters and its other problems', () => {
     const spec = throwing({ id: 'a', priority: 'x', retry: throwing({ limit: 1 }, 'base') }, 'cron', 'config')
     for (const { code, message } of refusals(spec)) {
       expect(code).toBe('JOB_INVALID')
@@ -166,7 +166,7 @@ describe('a spec that can’t be read', () => {
       )
   })
 
-  it('is read once: what a getter answers later changes nothing', () => {
+  it('is read once: later answers of a getter change nothing', () => {
     let asked = 0
     const spec = Object.defineProperty({ id: 'a' }, 'every', {
       enumerable: true,

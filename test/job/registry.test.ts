@@ -26,13 +26,13 @@ class Jobs {
   }
 }
 
-/** What `import * as` gives. */
+/** A module namespace, as `import * as` returns it. */
 function namespace(exports: Record<string, unknown>): object {
   return Object.assign(Object.create(null, { [Symbol.toStringTag]: { value: 'Module' } }) as object, exports)
 }
 
 describe('JobRegistry.of', () => {
-  it('takes definitions, classes, instances, arrays of them and modules, in order', () => {
+  it('accepts definitions, classes, instances, arrays of them and modules, in order', () => {
     class Given {
       @job({ id: 'given' })
       async run() {}
@@ -45,23 +45,23 @@ describe('JobRegistry.of', () => {
     expect(registry.find('world')).toBe(world)
   })
 
-  it('may be empty', () => {
+  it('can be empty', () => {
     expect(JobRegistry.of().size).toBe(0)
   })
 
-  it('constructs a class once, however often it is reached', async () => {
+  it('constructs a class once, even when several sources have it', async () => {
     const before = Jobs.made
     const registry = JobRegistry.of(Jobs, [Jobs], namespace({ Jobs, Renamed: Jobs }))
     expect(Jobs.made).toBe(before + 1)
     expect(await registry.get('jobs.a').handler(ctx, {})).toBe(await registry.get('jobs.b').handler(ctx, {}))
   })
 
-  it('constructs a class anew for another registry', async () => {
+  it('constructs a class again for another registry', async () => {
     const [one, two] = [JobRegistry.of(Jobs), JobRegistry.of(Jobs)]
     expect(await one.get('jobs.a').handler(ctx, {})).not.toBe(await two.get('jobs.a').handler(ctx, {}))
   })
 
-  it('lets an instance stand for its class', async () => {
+  it('uses an instance in place of its class', async () => {
     class Url {
       readonly url: string
       constructor(url: string) {
@@ -76,7 +76,7 @@ describe('JobRegistry.of', () => {
     expect(await registry.get('url').handler(ctx, {})).toBe('given')
   })
 
-  it('takes the same definition once', () => {
+  it('accepts the same definition once', () => {
     expect(JobRegistry.of(hello, namespace({ hello, again: hello })).ids).toEqual(['hello'])
   })
 
@@ -97,7 +97,7 @@ describe('JobRegistry.of', () => {
 })
 
 describe('of a module', () => {
-  it('takes definitions, classes, instances and arrays, and ignores everything else', () => {
+  it('accepts definitions, classes, instances and arrays, and ignores everything else', () => {
     const trap = new Proxy(
       {},
       {
@@ -122,11 +122,11 @@ describe('of a module', () => {
     expect(JobRegistry.of(namespace(exports)).ids).toEqual(['hello', 'jobs.a', 'jobs.b', 'world'])
   })
 
-  it('may have no job', () => {
+  it('can have no job', () => {
     expect(JobRegistry.of(namespace({ helper: 1 }), { kind: 'piko.module', file: 'a.ts', exports: {} }).size).toBe(0)
   })
 
-  it('finds what CommonJS exports as its default', () => {
+  it('finds a CommonJS default export', () => {
     const exports = { hello, Jobs }
     expect(JobRegistry.of(namespace({ default: exports, 'module.exports': exports })).ids).toEqual([
       'hello',
@@ -136,7 +136,7 @@ describe('of a module', () => {
     expect(JobRegistry.of(Object.defineProperty({ hello }, '__esModule', { value: true })).ids).toEqual(['hello'])
   })
 
-  it('does not pass over a class whose only job another decorator hid', () => {
+  it('reports a class whose only job another decorator hid', () => {
     const hide = (_method: () => Promise<void>, _context: ClassMethodDecoratorContext) => async (): Promise<void> =>
       undefined
     class Hidden {
@@ -212,7 +212,7 @@ describe('a parent and its subclass', () => {
     for (const found of registry) expect(await found.handler(ctx, {})).toBe('Derived')
   })
 
-  it('do not construct a parent of which nothing is left', () => {
+  it('do not construct a parent without jobs of its own', () => {
     abstract class Abstract {
       constructor() {
         if (new.target === Abstract) throw new Error('abstract')
@@ -235,7 +235,7 @@ describe('a parent and its subclass', () => {
     )
   })
 
-  it('live together when the override has a spec of its own', () => {
+  it('coexist when the override has its own spec', () => {
     class Overriding extends Base {
       @job({ id: 'replaced' })
       override async run() {
@@ -260,26 +260,26 @@ describe('an unknown id', () => {
     expect(registry.find('nope')).toBeUndefined()
   })
 
-  it('gets the nearest id as a suggestion, and the list', () => {
+  it('gets the list and the nearest id as a suggestion', () => {
     const error = thrown(() => registry.get('helo'))
     expect(error.code).toBe('JOB_UNKNOWN')
     expect(error.message).toBe('no job has the id "helo", did you mean "hello"?; the jobs are hello, world')
   })
 
-  it('gets no suggestion when nothing is near', () => {
+  it('gets no suggestion when no id is near', () => {
     expect(() => registry.get('something_else')).toThrow(
       'no job has the id "something_else"; the jobs are hello, world',
     )
   })
 
-  it('gets a list that ends', () => {
+  it('gets a list of limited length', () => {
     const many = JobRegistry.of(
       Array.from({ length: 30 }, (_, index) => defineJob({ id: `job.${index}` }, () => index)),
     )
     expect(() => many.get('x')).toThrow(/job\.0, job\.1, .*job\.19 and 10 more$/)
   })
 
-  it('is told when there is no job at all', () => {
+  it('gets a message of its own when there is no job at all', () => {
     expect(() => JobRegistry.of().get('x')).toThrow('no job has the id "x"; no job is registered')
   })
 })

@@ -26,11 +26,11 @@ it('names every problem with its path and the offending config', () => {
   expect(error.details).toMatchObject({ jobId: 'sync', problems: [expect.stringMatching(/^shop: /), {}, {}] })
 })
 
-it('calls a config that is wrong as a whole by its name', () => {
+it('names a config that is wrong as a whole', () => {
   expect(thrown(() => parseConfig(withSchema, 'eu')).message).toMatch(/does not fit its schema: config: /)
 })
 
-it('takes any object where the job has no schema, and nothing else', () => {
+it('accepts any object when the job has no schema, and nothing else', () => {
   expect(parseConfig(without, undefined)).toEqual({})
   expect(parseConfig(without, { any: ['thing'] })).toEqual({ any: ['thing'] })
   expect(thrown(() => parseConfig(without, '{shop: eu}'))).toMatchObject({

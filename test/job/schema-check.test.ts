@@ -28,7 +28,7 @@ const failing = async (): Promise<never> => {
 const name = z.string().refine(failing)
 const now = z.string().refine(() => Promise.reject(new Error('at once')))
 
-/** Where a schema asks a promise that rejects, and the path that is to be named. */
+/** Places of a rejecting promise in a schema, with the path that the error must name. */
 const SCHEMAS: readonly (readonly [what: string, schema: z.ZodType, config: unknown, path: string])[] = [
   ['a field', z.object({ shop: z.object({ name }) }), { shop: { name: 'eu' } }, 'shop.name'],
   ['one that rejects at once', z.object({ name: now }), { name: 'eu' }, 'name'],
@@ -58,7 +58,7 @@ const SCHEMAS: readonly (readonly [what: string, schema: z.ZodType, config: unkn
 ]
 
 it.each(SCHEMAS)(
-  'a config is refused by %s whose promise rejects, and nothing is left unhandled',
+  'a config is refused by %s whose promise rejects, and no rejection stays unhandled',
   (_what, config, value, path) => {
     const error = thrown(() =>
       parseConfig(
@@ -72,12 +72,12 @@ it.each(SCHEMAS)(
   },
 )
 
-it('a promise as a value that does not fit is no unhandled rejection either', () => {
+it('a promise in place of a value is not an unhandled rejection either', () => {
   const schema = z.object({ name: z.string().default(failing as never) })
   expect(checkedBy(schema, {})).toMatchObject({ issues: [{ path: ['name'] }] })
 })
 
-it('a schema that is not of zod is asked in the same way', () => {
+it('a schema from another library is called in the same way', () => {
   const own = (safeParse: () => unknown): object => ({ safeParse })
   expect(checkedBy(own(failing), {}).issues?.[0]?.message).toContain('returned a promise')
   const lost = (): never => {
@@ -87,7 +87,7 @@ it('a schema that is not of zod is asked in the same way', () => {
   expect(checkedBy(own(lost), {}).issues?.[0]?.message).toBe('the schema throws here: no')
 })
 
-it('rows of a sink whose model rejects are refused', () => {
+it('rows of a sink are refused when their model rejects', () => {
   const model = z.object({ name })
   const error = thrown(() => checkRows('orders', { model, modelName: 'Order', method: 'on0' }, [{ name: 'a' }]))
   expect([error.code, error.message]).toEqual([
@@ -96,7 +96,7 @@ it('rows of a sink whose model rejects are refused', () => {
   ])
 })
 
-it('a promise of a schema that accepts is left to who made it', async () => {
+it('a promise from a schema that accepts belongs to its creator', async () => {
   const kept: Promise<unknown>[] = []
   const schema = z.string().refine(() => kept.push(failing()) > 0)
   expect(checkedBy(schema, 'eu')).toEqual({ data: 'eu' })
@@ -104,7 +104,7 @@ it('a promise of a schema that accepts is left to who made it', async () => {
 })
 
 describeEachStore((store) => {
-  it('a run whose schema became asynchronous fails with CONFIG_INVALID, and its node goes on', async () => {
+  it('a run whose schema became asynchronous fails with CONFIG_INVALID, and its node continues', async () => {
     const asking = await startApp(
       store.options,
       defineJob({ id: 'sync', config: z.object({ name: z.string() }) }, () => 1),

@@ -33,7 +33,7 @@ const refunds = [
 ]
 const expected = [[...orders, ['ping', 'every', 'pong 1']], refunds]
 
-// Inside the package, so that the compiled file's import of 'piko' finds the package itself.
+// Inside the package, so the compiled file's import of 'piko' finds the package itself.
 let out: string
 beforeAll(async () => {
   await mkdir(join(root, '.piko'), { recursive: true })
@@ -74,7 +74,7 @@ describe.each([
         compilerOptions: {
           target: 'ES2023',
           experimentalDecorators: legacy,
-          // Only what tsc makes of the file matters here; test/types checks it, and compiling all of Piko takes long.
+          // Only tsc's output matters here. test/types checks the types, and compiling all of Piko takes long.
           noCheck: true,
           noResolve: true,
           types: [],
@@ -126,7 +126,7 @@ describe.each([
 
   it('vitest registers the same jobs', async () => {
     if (!legacy) {
-      // This very file runs in vitest.
+      // This file itself runs in vitest.
       expect([await report(OrderJobs, PingJobs), await report(RefundJobs)]).toEqual(expected)
       return
     }

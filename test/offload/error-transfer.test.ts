@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { isPikoError, PikoError } from '../../src/errors.ts'
 import { reviveError, serialiseError } from '../../src/offload/error-transfer.ts'
 
-/** There and back as between threads. */
+/** Sends an error there and back, as between threads. */
 const travel = (thrown: unknown): unknown => reviveError(structuredClone(serialiseError(thrown)))
 const travelled = (thrown: Error): Error & Record<string, unknown> => travel(thrown) as Error & Record<string, unknown>
 
@@ -28,7 +28,7 @@ test.each([TypeError, RangeError, SyntaxError, ReferenceError, URIError, EvalErr
   },
 )
 
-test('causes survive to any reasonable depth, also a cause that is no Error', () => {
+test('causes survive up to a limit of depth, including a cause that is not an Error', () => {
   const error = new Error('outer', { cause: new SyntaxError('middle', { cause: 'inner' }) })
   const { cause } = travelled(error)
   expect(cause).toBeInstanceOf(SyntaxError)
@@ -36,7 +36,7 @@ test('causes survive to any reasonable depth, also a cause that is no Error', ()
   expect(Object.keys(travelled(error))).toEqual([])
 })
 
-test('an error without a cause has none afterwards', () => {
+test('an error without a cause gets none', () => {
   expect('cause' in travelled(new Error('alone'))).toBe(false)
 })
 
@@ -48,7 +48,7 @@ test('an AggregateError keeps its parts', () => {
   expect((revived['errors'] as unknown[])[0]).toBeInstanceOf(TypeError)
 })
 
-test('a PikoError comes back as one, with details and cause', () => {
+test('a PikoError stays one, with details and cause', () => {
   const revived = travelled(
     new PikoError('SINK_FAILED', 'no', { details: { sink: 'orders' }, cause: new Error('why') }),
   )
@@ -57,7 +57,7 @@ test('a PikoError comes back as one, with details and cause', () => {
   expect(revived).toMatchObject({ details: { sink: 'orders' }, cause: { message: 'why' } })
 })
 
-test('a PikoError with a code that this version lacks keeps code and name', () => {
+test('a PikoError with a code unknown to this version keeps code and name', () => {
   const revived = travelled(Object.assign(new Error('new'), { name: 'PikoError', code: 'FROM_THE_FUTURE' }))
   expect(revived).toMatchObject({ name: 'PikoError', code: 'FROM_THE_FUTURE' })
   expect(isPikoError(revived)).toBe(true)
@@ -69,7 +69,7 @@ test('an AbortError stays a DOMException', () => {
   expect(revived).toMatchObject({ name: 'AbortError', message: 'stop', code: 20 })
 })
 
-test('a property that cannot be cloned is left behind, the others travel', () => {
+test("a property that can't be cloned is left out, the others are kept", () => {
   const revived = travelled(Object.assign(new Error('x'), { socket: () => 1, port: 80 }))
   expect(revived).toHaveProperty('port', 80)
   expect(revived).not.toHaveProperty('socket')
@@ -82,7 +82,7 @@ test('an error that is its own cause does not hang', () => {
   expect('cause' in (travelled(error).cause as Error)).toBe(false)
 })
 
-test('what is no Error arrives as it was thrown, or described when it cannot be cloned', () => {
+test("a value that is not an Error arrives unchanged, or as a description when it can't be cloned", () => {
   expect(travel('text')).toBe('text')
   expect(travel(undefined)).toBe(undefined)
   expect(travel({ status: 500 })).toEqual({ status: 500 })

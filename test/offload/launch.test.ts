@@ -8,7 +8,7 @@ import ts from 'typescript'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PATIENCE_MS } from '../support/patience.ts'
 
-/** How a user's process may be started: each way in a child process of its own, with nothing inherited from the tests. */
+/** Ways to start a user's process, each in its own child process that inherits nothing from the tests. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = `
@@ -50,7 +50,7 @@ beforeAll(() => {
   project('source', '../source-entry.ts', '.ts')
   project('mixed', '../dist/entry.js', '.ts')
   project('built', '../dist/entry.js', '.js')
-  // A plain main with TypeScript modules: what a JavaScript user with one typed parser has.
+  // A JavaScript main with TypeScript modules, like a JavaScript project with one typed parser.
   write('mixed/main.js', transpile(MAIN).replace('OFFLOAD', '../dist/entry.js').replace('numbers.js', 'numbers.ts'))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -92,19 +92,19 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promis
 
 const typescript = { label: '3 m', isMainThread: false, conditions: [], loaded: 'numbers.ts' }
 
-test('Piko and the user from source, under tsx, with the conditions of the process', async () => {
+test("Piko and the user's code from source, under tsx, with the conditions of the process", async () => {
   const { said, stderr } = await run(['--conditions=piko-source', '--import', 'tsx', 'source/main.ts'])
   expect(said).toEqual({ ...typescript, conditions: ['--conditions=piko-source'] })
   expect(stderr).toBe('')
 })
 
-test('Piko from source on a Node that does not read TypeScript by itself', async () => {
+test('Piko from source on a Node that does not read TypeScript itself', async () => {
   write('source/start.mjs', "import { tsImport } from 'tsx/esm/api'\nawait tsImport('./main.ts', import.meta.url)\n")
   const { said } = await run(['--no-strip-types', 'source/start.mjs'])
   expect(said).toEqual(typescript)
 })
 
-test('built Piko, the user from source under tsx', async () => {
+test("built Piko, the user's code from source under tsx", async () => {
   expect((await run(['--import', 'tsx', 'mixed/main.ts'])).said).toEqual(typescript)
 })
 
@@ -118,7 +118,7 @@ test('all built, plain node: ./numbers.ts finds numbers.js', async () => {
   expect((await run(['built/main.js'])).said).toEqual({ ...typescript, loaded: 'numbers.js' })
 })
 
-test('options of V8 that Node refuses for threads do no harm', async () => {
+test('V8 options that Node refuses for threads do no harm', async () => {
   expect((await run(['--max-old-space-size=512', '--expose-gc', 'built/main.js'])).said).toMatchObject({ label: '3 m' })
 })
 
@@ -129,7 +129,7 @@ test('an idle pool that nobody closed does not keep the process alive', async ()
 test.each([
   ['exits', 'process.exit(9)', 'it did not start'],
   ['throws', "throw new Error('no licence')", 'no licence'],
-])('a thread that %s before it is ready fails the call instead of leaving it to wait', async (_, does, reason) => {
+])('a thread that %s before it is ready fails the call instead of blocking it', async (_, does, reason) => {
   write('preload.mjs', `import { isMainThread } from 'node:worker_threads'\nif (!isMainThread) ${does}\n`)
   const { said } = await run(['--import', './preload.mjs', 'built/main.js'])
   expect(said).toEqual({

@@ -17,7 +17,7 @@ function foundFor(asked: string, ...present: string[]): string {
   return basename(fileURLToPath(moduleFile(pathToFileURL(join(folder, asked)))))
 }
 
-test('the named file wins over what stands in for it', () => {
+test('the named file takes precedence over its alternatives', () => {
   expect(foundFor('parse.ts', 'parse.js', 'parse.ts')).toBe('parse.ts')
 })
 
@@ -29,11 +29,11 @@ test.each([
   ['parse.cts', 'parse.cjs'],
   ['parse.js', 'parse.ts'],
   ['parse', 'parse.ts'],
-])('%s is served by %s', (asked, present) => {
+])('%s is found as %s', (asked, present) => {
   expect(foundFor(asked, present)).toBe(present)
 })
 
-test('a missing module is reported with every path that was tried', () => {
+test('a missing module is reported with every tried path', () => {
   const missing = pathToFileURL(join(folder, 'parse.ts'))
   expect(() => moduleFile(missing)).toThrow(
     expect.toSatisfy((error) => isPikoError(error, 'OFFLOAD_FAILED')) as unknown,
@@ -43,7 +43,7 @@ test('a missing module is reported with every path that was tried', () => {
   }
 })
 
-test('only a file URL names a module', () => {
+test('accepts only a file URL as a module', () => {
   expect(moduleUrl('file:///a/b.ts').href).toBe('file:///a/b.ts')
   expect(() => moduleUrl('./parse.ts')).toThrow(
     'the module to offload is "./parse.ts"; expected a file: URL, name it as new URL(\'./parse.ts\', import.meta.url)',

@@ -33,7 +33,7 @@ async function changed(memory: Int32Array<SharedArrayBuffer>, index: number, val
   return Atomics.load(memory, index)
 }
 
-/** A gate for `hold`: how many calls hold a thread, and a way to let them all go. */
+/** A gate for `hold`: counts the calls that hold a thread, and releases them all. */
 function gate() {
   const memory = shared(2)
   const held = async (count: number): Promise<void> => {
@@ -58,21 +58,21 @@ async function failure(promise: Promise<unknown>): Promise<Error & { code?: unkn
 describe('calls', () => {
   const numbers = offload<Numbers>(numbersUrl)
 
-  test('every exported function can be called, in another thread, from TypeScript source', async () => {
+  test('every exported function can be called in another thread, from TypeScript source', async () => {
     expect(await numbers.add(1, 2)).toBe(3)
     expect(await numbers.label(4)).toBe('4 m')
     expect(await numbers.default(4)).toBe(8)
     expect(await numbers.whereabouts()).toMatchObject({ isMainThread: false })
   })
 
-  test('a handle is an object like any other to await, print and JSON', async () => {
+  test('a handle behaves like an ordinary object for await, print and JSON', async () => {
     expect(await Promise.resolve(numbers)).toBe(numbers)
     expect(JSON.stringify({ numbers })).toBe('{"numbers":{}}')
     expect(Object.prototype.toString.call(numbers)).toBe('[object Object]')
     expect(numbers.add).toBe(numbers.add)
   })
 
-  test('an unknown export is refused with the names that exist', async () => {
+  test('an unknown export is refused with the existing names', async () => {
     const wrong = numbers as unknown as { sun(): Promise<number> }
     const error = await failure(wrong.sun())
     expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
@@ -80,24 +80,24 @@ describe('calls', () => {
     expect(error.stack).toContain('offload.test.ts')
   })
 
-  test('a missing module is refused with the paths that were tried', async () => {
+  test('a missing module is refused with the tried paths', async () => {
     const error = await failure(offload<Numbers>(new URL('./modules/absent.ts', import.meta.url)).add(1, 2))
     expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
     expect(error.message).toMatch(/tried .*absent\.ts, .*absent\.js/)
   })
 
-  test('a module that fails while it loads is named, with the reason', async () => {
+  test('a module that fails to load is named, with the reason', async () => {
     const broken = offload<typeof import('./modules/broken.ts')>(new URL('./modules/broken.ts', import.meta.url))
     const error = await failure(broken.never())
     expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
     expect(error.message).toMatch(/broken\.ts can't be loaded in a thread: this module fails while it loads/)
   })
 
-  test('a URL that is no file is refused where it is written', () => {
+  test('a URL that is not a file is refused immediately', () => {
     expect(() => offload<Numbers>('./numbers.ts')).toThrow('expected a file: URL')
   })
 
-  test('an argument or a result that cannot be cloned is refused, and the pool goes on', async () => {
+  test("an argument or a result that can't be cloned is refused, and the pool continues", async () => {
     const wrong = numbers as unknown as { add(a: () => void): Promise<number> }
     const argument = await failure(wrong.add(() => {}))
     const result = await failure(numbers.unclonable())
@@ -112,7 +112,7 @@ describe('calls', () => {
 describe('errors', () => {
   const hostile = offload<Hostile>(hostileUrl)
 
-  test('what a function throws keeps name, code, data and causes, and shows both sides in its stack', async () => {
+  test('an error keeps name, code, data and causes, and its stack shows both sides', async () => {
     const error = await failure(hostile.failWithCause())
     expect(error).toMatchObject({ name: 'RowError', message: 'row 7 is bad', code: 'BAD_ROW', row: { line: 7 } })
     expect(error.cause).toBeInstanceOf(SyntaxError)
@@ -122,7 +122,7 @@ describe('errors', () => {
     )
   })
 
-  test('an AggregateError brings its parts, a PikoError stays one, other values arrive as thrown', async () => {
+  test('an AggregateError keeps its parts, a PikoError stays one, other values arrive as thrown', async () => {
     const together = (await failure(hostile.failTogether())) as AggregateError
     expect(together).toBeInstanceOf(AggregateError)
     expect(together.errors).toMatchObject([
@@ -139,7 +139,7 @@ describe('errors', () => {
 describe('transfer', () => {
   const hostile = offload<Hostile>(hostileUrl)
 
-  test('a copied buffer stays here, a transferred one does not', async () => {
+  test('a copied buffer stays on this side, a transferred one does not', async () => {
     const bytes = new Uint8Array(1_000)
     expect(await hostile.length(bytes)).toBe(1_000)
     expect(bytes.byteLength).toBe(1_000)
@@ -147,7 +147,7 @@ describe('transfer', () => {
     expect(bytes.byteLength).toBe(0)
   })
 
-  test('a moved result arrives as the value itself and is gone in the thread', async () => {
+  test('a moved result arrives as the value itself and leaves the thread', async () => {
     const left = shared(2)
     const ramp = await offload<Numbers>(numbersUrl).ramp(3, left)
     expect(ramp.values).toEqual(Float64Array.of(0, 1, 2))
@@ -158,7 +158,7 @@ describe('transfer', () => {
 })
 
 describe('abort', () => {
-  test('ends a running call, its thread stops, and the pool goes on', async () => {
+  test('ends a running call and its thread, and the pool continues', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     const counter = shared(1)
     const abort = new AbortController()
@@ -173,7 +173,7 @@ describe('abort', () => {
     expect(Atomics.load(counter, 0)).toBe(before)
   })
 
-  test('ends a running call, and the one behind it gets a thread of its own', async () => {
+  test('ends a running call, and the next one gets a new thread', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     const counter = shared(1)
     const abort = new AbortController()
@@ -185,7 +185,7 @@ describe('abort', () => {
     expect(await next).toBe(3)
   })
 
-  test('drops a call that waits, which never reaches a thread and keeps its buffer', async () => {
+  test('drops a waiting call, which never reaches a thread and keeps its buffer', async () => {
     const pool = poolOf({ threads: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
@@ -205,7 +205,7 @@ describe('abort', () => {
     expect(bytes.byteLength).toBe(8)
   })
 
-  test('a signal that has aborted before the call starts nothing', async () => {
+  test('a signal that aborted before the call starts nothing', async () => {
     const pool = poolOf({ threads: 1 })
     const reason = new Error('too late')
     const call = offload<Hostile>(hostileUrl, { pool })
@@ -215,7 +215,7 @@ describe('abort', () => {
     expect(pool.stats.running).toBe(0)
   })
 
-  test('the ambient signal applies by itself, across awaits, and joins the explicit one', async () => {
+  test('the ambient signal applies automatically, across awaits, together with the explicit one', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 2 }) })
     const run = new AbortController()
     const counter = shared(1)
@@ -233,7 +233,7 @@ describe('abort', () => {
 })
 
 describe('a thread that dies', () => {
-  test('fails its call alone: by exit, by an uncaught error, by lack of memory; the pool goes on', async () => {
+  test('fails only its call, by exit, by an uncaught error or by lack of memory, and the pool continues', async () => {
     const pool = poolOf({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 24 } })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const deaths = [
@@ -254,8 +254,8 @@ describe('a thread that dies', () => {
   })
 })
 
-describe('errors that come late or can not be read', () => {
-  test('what a call throws after it has answered does not fail the next call of its thread', async () => {
+describe("errors that come late or can't be read", () => {
+  test('an error of a call after its reply does not fail the next call of its thread', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     const gate = shared(1)
     expect(await hostile.throwAfterwards(gate)).toBe('answered')
@@ -273,7 +273,7 @@ describe('errors that come late or can not be read', () => {
     },
   )
 
-  test('a thrown proxy, a result that throws and 100,000 errors in one fail their calls alone', async () => {
+  test('a thrown proxy, a result that throws and 100,000 errors in one fail only their own calls', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     expect(await failure(hostile.throwUntouchable())).toBeDefined()
     expect(isPikoError(await failure(hostile.returnHostile()), 'OFFLOAD_FAILED')).toBe(true)
@@ -284,8 +284,8 @@ describe('errors that come late or can not be read', () => {
   })
 })
 
-describe('the line', () => {
-  test('no more calls run than there are threads, and the others wait', async () => {
+describe('the queue', () => {
+  test('at most one call runs per thread, and the others wait', async () => {
     const pool = poolOf({ threads: 2 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
@@ -298,7 +298,7 @@ describe('the line', () => {
     expect(pool.stats).toEqual({ threads: 2, running: 0, waiting: 0 })
   })
 
-  test('no call is passed over for as long as others come', async () => {
+  test('no call starves while others arrive', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 3 }) })
     const { memory, held, open } = gate()
     const first = Promise.all(Array.from({ length: 3 }, () => hostile.hold(memory, 0)))
@@ -307,19 +307,19 @@ describe('the line', () => {
     const calls = Array.from({ length: 2_000 }, () => hostile.ticket(counter))
     open()
     await first
-    // A thread that has a call may have to wait for a processor; a call that is passed over comes last.
+    // A thread with a call may have to wait for a processor; a starved call would come last.
     for (const [index, ticket] of (await Promise.all(calls)).entries())
       expect(Math.abs(ticket - index)).toBeLessThan(1_000)
   })
 
-  test('calls that wait are served in the order they were made', async () => {
+  test('waiting calls run in the order they were made', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
     const { memory, held, open } = gate()
     const first = hostile.hold(memory, undefined)
     await held(1)
     const order: number[] = []
     const lengths = Array.from({ length: 20 }, (_, length) => length)
-    // Every second call can be aborted: the two kinds must not overtake each other.
+    // Every second call can be aborted, and the two kinds must not overtake each other.
     const calls = lengths.map(async (length) => {
       const functions = length % 2 === 0 ? hostile : hostile.$with({ signal: new AbortController().signal })
       order.push(await functions.length(new Uint8Array(length)))
@@ -331,7 +331,7 @@ describe('the line', () => {
 })
 
 describe('closing', () => {
-  test('waits for the calls under way, refuses new ones meanwhile, and a later call opens the pool again', async () => {
+  test('waits for the calls under way, refuses new ones meanwhile, and opens again with a later call', async () => {
     const pool = poolOf({ threads: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
@@ -348,7 +348,7 @@ describe('closing', () => {
     expect(await hostile.length(new Uint8Array(2))).toBe(2)
   })
 
-  test('with a signal it ends running and waiting calls with the reason, also when it was already waiting', async () => {
+  test('with a signal it ends running and waiting calls with the reason, even when it was already waiting', async () => {
     const pool = poolOf({ threads: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const counter = shared(1)
@@ -364,7 +364,7 @@ describe('closing', () => {
     expect(Atomics.load(counter, 0)).toBe(before)
   })
 
-  test('a pool that never opened closes at once', async () => {
+  test('a pool that never opened closes immediately', async () => {
     await new OffloadPool().close()
   })
 })
@@ -378,7 +378,7 @@ describe('configuration', () => {
     )
   })
 
-  test('a new configuration serves the calls made after it; earlier ones finish where they are', async () => {
+  test('a new configuration applies to later calls; earlier ones finish on their threads', async () => {
     const pool = poolOf({ threads: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
@@ -392,13 +392,13 @@ describe('configuration', () => {
     expect(await Promise.all([earlier, ...later])).toEqual(['earlier', 'a', 'b'])
   })
 
-  test('an idle thread ends after its time, and the module starts anew', async () => {
+  test('an idle thread ends after its time, and the module loads again', async () => {
     const numbers = offload<Numbers>(numbersUrl, { pool: poolOf({ threads: 1, idleTimeoutMs: 0 }) })
     const first = await numbers.whereabouts()
     await expect.poll(async () => (await numbers.whereabouts()).threadId).not.toBe(first.threadId)
   })
 
-  test('handles declared before share the process pool and follow its configuration', async () => {
+  test('handles declared earlier share the process pool and follow its configuration', async () => {
     const numbers = offload<Numbers>(numbersUrl)
     const hostile = offload<Hostile>(hostileUrl)
     configureOffload({ threads: 1 })
@@ -415,7 +415,7 @@ describe('configuration', () => {
 })
 
 describe('types', () => {
-  test('every function is async, with its own parameters and its awaited, landed result', () => {
+  test('every function is async, with its own parameters and its awaited, unwrapped result', () => {
     expectTypeOf<Offloaded<Numbers>['add']>().toEqualTypeOf<(a: number, b: number) => Promise<number>>()
     expectTypeOf<Offloaded<Numbers>['label']>().returns.toEqualTypeOf<Promise<string>>()
     expectTypeOf<Offloaded<Numbers>['ramp']>().returns.resolves.toEqualTypeOf<{ values: Float64Array<ArrayBuffer> }>()

@@ -26,7 +26,7 @@ afterAll(() => app.stop())
 
 const range = { from: '2026-01-01T00:00:00Z', to: '2026-01-03T00:00:00Z' }
 
-/** Every call of an app that takes options, with one that is misspelt, and what is suggested. */
+/** Every call with options, one misspelt option for it, and the suggestion. */
 const MISSPELT: readonly (readonly [call: string, act: (wrong: never) => unknown, name: string, meant: string])[] = [
   ['app.start', (wrong) => app.start(wrong), 'undr', 'under'],
   ['app.run', (wrong) => app.run('plain', wrong), 'prioritty', 'priority'],
@@ -56,7 +56,7 @@ const MISSPELT: readonly (readonly [call: string, act: (wrong: never) => unknown
   ['app.locks.acquire', (wrong) => app.locks.acquire('a', wrong), 'waits', 'wait'],
 ]
 
-it('a call of an app refuses an option that does not exist, and says which was meant', async () => {
+it('a call refuses an unknown option, and suggests the intended one', async () => {
   const runs = await app.enqueueMany('plain', [{ runAt: '2100-01-01T00:00:00Z' }])
   for (const [call, act, name, meant] of MISSPELT) {
     const error = await rejected(Promise.resolve().then(() => act({ [name]: 1 } as never)))
@@ -66,12 +66,12 @@ it('a call of an app refuses an option that does not exist, and says which was m
   await expect(rejected(app.runs.logs(runs[0] as number, { lvl: 'info' } as never))).resolves.toMatchObject({
     code: 'USAGE',
   })
-  // Nothing was done with a filter that was not understood.
+  // The refused filter changed nothing.
   expect((await app.runs.show(runs[0] as number)).state).toBe('queued')
   await app.runs.cancel({ ids: runs })
 })
 
-it('a call of an app names all that is wrong at once, and takes no list, text or null for options', async () => {
+it('a call names all its problems together, and refuses a list, a text or null as options', async () => {
   const all = await rejected(app.runs.list({ jobId: 5, state: 'done', limt: 3, limit: -1 } as never))
   expect(all.message).toBe(
     [
@@ -95,12 +95,12 @@ it('a call of an app names all that is wrong at once, and takes no list, text or
   }
 })
 
-it('a run of windows is not asked for with the wrong call', async () => {
+it("a run of a window is refused from a call that can't request one", async () => {
   const error = await rejected(app.enqueue('plain', { window: range.from } as never))
   expect(error.message).toContain('unknown option "window"')
 })
 
-it('a handler is told of a misspelt option', async () => {
+it('a handler gets an error for a misspelt option', async () => {
   const { output } = await app.run('asking', { wait: true })
   expect(output).toEqual([
     expect.stringContaining('unknown option "concurency", did you mean "concurrency"?'),
@@ -108,13 +108,13 @@ it('a handler is told of a misspelt option', async () => {
   ])
 })
 
-it('a backfill is waited for with options that exist', async () => {
+it('the wait for a backfill checks its options', async () => {
   const backfill = await app.backfills.create('daily', range)
   expect((await rejected(backfill.wait({ onprogress: 1 } as never))).message).toContain('did you mean "onProgress"?')
   await backfill.cancel()
 })
 
-/** What is defined from options, with two problems of each. */
+/** Each definition from options, with two problems. */
 const DEFINED: readonly (readonly [
   what: string,
   act: (options: never) => unknown,
@@ -170,7 +170,7 @@ const DEFINED: readonly (readonly [
   ],
 ]
 
-it('what is defined by options names all that is wrong with them', () => {
+it('definitions from options name all their problems', () => {
   for (const [code, act, options, ...problems] of DEFINED) {
     const error = thrown(() => act(options as never))
     expect(error.code).toBe(code)

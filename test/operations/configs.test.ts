@@ -22,7 +22,7 @@ describeEachStore((store) => {
     )
 
   describe('app.configs', () => {
-    it("lies between the schema's defaults and the run's own overrides", async () => {
+    it("overrides the schema's defaults, and is overridden by the run's own config", async () => {
       const app = await startApp(store.options, job())
       expect(await app.configs.show('job')).toBeUndefined()
       expect(await app.configs.set('job', { shop: 'us' })).toMatchObject({ version: 1, config: { shop: 'us' } })
@@ -32,7 +32,7 @@ describeEachStore((store) => {
       expect(output).toEqual({ shop: 'us', pages: 2 })
     })
 
-    it('is taken up by another node', async () => {
+    it('reaches another node', async () => {
       const app = await startApp(store.options, job())
       const other = await startApp(store.options, job())
       const changed = nextEvent(other, 'config.changed')
@@ -41,7 +41,7 @@ describeEachStore((store) => {
       expect(await other.configs.show('job')).toMatchObject({ config: { shop: 'us' } })
     })
 
-    it('comes into force when it says', async () => {
+    it('takes effect at its time', async () => {
       const app = await startApp(store.options, job())
       await app.configs.set('job', { shop: 'now' })
       await app.configs.set('job', { shop: 'later' }, { effectiveFrom: new Date(Date.now() + 3_600_000) })
@@ -50,7 +50,7 @@ describeEachStore((store) => {
       await eventually(async () => expect(await app.configs.show('job')).toMatchObject({ config: { shop: 'soon' } }))
     })
 
-    it('is rolled back by a new version, and its history stays', async () => {
+    it('is rolled back by a new version, and the history stays', async () => {
       const app = await startApp(store.options, job())
       await app.configs.set('job', { shop: 'a' })
       await app.configs.set('job', { shop: 'b' })
@@ -64,7 +64,7 @@ describeEachStore((store) => {
       expect(await rejected(app.configs.rollback('job', 9))).toMatchObject({ code: 'CONFIG_UNKNOWN' })
     })
 
-    it('W16: refuses what the schema refuses, and saves nothing', async () => {
+    it('refuses a config that the schema refuses, and saves nothing', async () => {
       const app = await startApp(store.options, job())
       expect(await rejected(app.configs.set('job', { shop: 1 }))).toMatchObject({ code: 'CONFIG_INVALID' })
       expect(await rejected(app.configs.set('other', {}))).toMatchObject({ code: 'JOB_UNKNOWN' })
@@ -83,7 +83,7 @@ describeEachStore((store) => {
       expect(run.error?.message).toContain('version 1')
     })
 
-    it('goes on with what was last known while its watcher crashes', async () => {
+    it('keeps the last known config while its watcher crashes', async () => {
       const app = await startApp(store.options, job())
       await app.configs.set('job', { shop: 'us' })
       const watcher = app.services.children.find(({ name }) => name === 'config-watcher')
@@ -97,7 +97,7 @@ describeEachStore((store) => {
   })
 
   describe('ConfigStore', () => {
-    it('gives two that save at once two numbers, and tells of both', async () => {
+    it('gives two simultaneous saves two numbers, and reports both', async () => {
       await startApp(store.options, job())
       const configs = new ConfigStore(database)
       const before = await configs.state()
@@ -107,9 +107,9 @@ describeEachStore((store) => {
       expect((await configs.inForce()).versions.map(({ version }) => version)).toEqual([8])
     })
 
-    // Ids are drawn before the commit: the later id may be seen first.
-    it('tells of a version that was begun before another one and committed after it', async () => {
-      if (store.name === 'sqlite') return expect(true).toBe(true) // One writer at a time: there is no such order.
+    // Ids are assigned before the commit, so the later id may appear first.
+    it('reports a version that began before another one and committed after it', async () => {
+      if (store.name === 'sqlite') return expect(true).toBe(true) // With only one writer at a time this order can't occur.
       const two = defineJob({ id: 'two', every: '1d' }, () => {})
       await startApp(store.options, [job(), two])
       const configs = new ConfigStore(database)

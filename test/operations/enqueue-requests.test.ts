@@ -33,7 +33,7 @@ describeEachStore((fixture) => {
     await store.jobs.register([{ id: 'daily', description: undefined, schedule: '0 * * * *', windows: '{}', begin }])
   })
 
-  it('tells when the runs that it stored are due, so that they need not wait for a poll', async () => {
+  it('reports the due times of stored runs, so they need not wait for a poll', async () => {
     const later = new Date(Date.now() + 60_000)
     await Promise.all([client.run('plain'), client.run('plain', { runAt: later })])
     expect(told).toEqual([[new Date(0), later]])
@@ -41,7 +41,7 @@ describeEachStore((fixture) => {
     expect(told.slice(1)).toEqual([[new Date(0)]])
   })
 
-  it('stores what is asked for at the same moment together, in the order of the calls', async () => {
+  it('stores simultaneous requests together, in the order of the calls', async () => {
     const runs = await Promise.all(Array.from({ length: 1_200 }, (_, input) => client.run('plain', { input })))
     expect(runs.map((run) => run.input)).toEqual(Array.from({ length: 1_200 }, (_, input) => input))
     expect(told.map((runAts) => runAts.length)).toEqual([1_000, 200])

@@ -23,7 +23,7 @@ describeEachStore((fixture) => {
     expect(await app.nodes.list()).toMatchObject([{ id: node!.id, isLive: false }])
   })
 
-  it('lists the locks that are held, without those of Piko itself', async () => {
+  it('lists held locks, but not those of Piko itself', async () => {
     const app = await start(defineJob({ id: 'a' }, () => {}))
     const second = await app.locks.acquire('b/2')
     const first = await app.locks.acquire('a:1')
@@ -37,7 +37,7 @@ describeEachStore((fixture) => {
     await second.release()
   })
 
-  it('previews the schedule in force, of the code or set at run time, with its windows', async () => {
+  it('previews the schedule in force with its windows, from code or set at run time', async () => {
     const app = await start(
       defineJob({ id: 'hourly', cron: '0 * * * *', windows: { start: '2026-01-01T00:00:00Z' } }, () => {}),
     )

@@ -5,7 +5,7 @@ import { Piko } from '../../src/app/piko.ts'
 import { createProgram } from '../../src/cli/program.ts'
 
 const NOUNS = ['runs', 'jobs', 'schedules', 'windows', 'backfills', 'configs', 'locks', 'nodes'] as const
-/** Commands that ask for nothing of a database that an app has. */
+/** Commands without a counterpart on an app. */
 const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
 
 const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
@@ -13,7 +13,7 @@ const documented = (pattern: RegExp): string[] => [
   ...new Set([...page.matchAll(pattern)].map(([, found]) => found ?? '')),
 ]
 
-it('the page of operations has every verb of every noun of an app, and no other', () => {
+it('docs/operations.md lists every verb of every noun of an app, and no other', () => {
   const app = new Piko({ jobs: [] })
   const verbs = NOUNS.flatMap((noun) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(app[noun]))
@@ -23,7 +23,7 @@ it('the page of operations has every verb of every noun of an app, and no other'
   expect(documented(/`app\.(\w+\.\w+)\(/g).sort()).toEqual(verbs.sort())
 })
 
-it('the page of operations has every command that asks for something, and no other', () => {
+it('docs/operations.md lists every command that makes a request, and no other', () => {
   const commands = leaves(createProgram({ json: false }), 'piko').filter((name) => !OWN_COMMANDS.includes(name))
   expect(documented(/`(piko [a-z]+(?: [a-z]+)?)/g).sort()).toEqual(commands.sort())
 })

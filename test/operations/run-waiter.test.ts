@@ -38,12 +38,12 @@ describeEachStore((fixture) => {
     return id!
   }
 
-  /** Lets a number of turns of the event loop and of its microtasks pass. */
+  /** Waits for a number of turns of the event loop and its microtasks. */
   const hops = async (count: number): Promise<void> => {
     for (let hop = 0; hop < count; hop++) await (hop % 2 ? Promise.resolve() : new Promise(setImmediate))
   }
 
-  /** Ends all queued runs in the database, and says so where `isHere`, one by one. */
+  /** Ends all queued runs in the database one by one, and reports each if `isHere`. */
   const settleAll = async ({ isHere, pause = 0 }: { isHere: boolean; pause?: number }): Promise<void> => {
     const { claims } = await store.runs.claim({ nodeId: NODE, limit: 100, limits: new Map() })
     await store.runs.finish(
@@ -57,14 +57,14 @@ describeEachStore((fixture) => {
     }
   }
 
-  it('finds a run that was settled between the request and the waiting', async () => {
+  it('finds a run that settled between the request and the wait', async () => {
     const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     await settleAll({ isHere: true })
     expect(await waiter.wait(id)).toMatchObject({ id, state: 'succeeded' })
   })
 
-  it('finds a run that another node has settled at its next poll', async () => {
+  it('finds a run that another node settled, at its next poll', async () => {
     const waiter = await startWaiter(30)
     const [one, two] = [await enqueue(), await enqueue()]
     const waiting = Promise.all([waiter.wait(one), waiter.wait(two), waiter.wait(one)])
@@ -72,8 +72,8 @@ describeEachStore((fixture) => {
     expect((await waiting).map((run) => run.id)).toEqual([one, two, one])
   })
 
-  it('misses no end that this node tells, at whatever moment it comes', async () => {
-    // With an hour to the next poll, one wake-up that is lost is one test that never ends.
+  it('misses no end that this node reports, at any moment', async () => {
+    // The next poll is an hour away, so a lost wake-up would make the test hang.
     const waiter = await startWaiter(HOUR)
     for (let round = 0; round < 60; round++) {
       const ids = await Promise.all([enqueue(), enqueue(), enqueue()])
@@ -87,13 +87,13 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('misses no end that comes while it reads the one before', async () => {
+  it('misses no end that arrives while it reads the previous one', async () => {
     const clock = new ManualClock()
     const waiter = await startWaiter(HOUR, clock)
     for (let round = 0; round < 20; round++) {
       const ids = await Promise.all([enqueue(), enqueue(), enqueue()])
       const waiting = Promise.all(ids.map((id) => waiter.wait(id)))
-      // The poll that looks for what had ended before is over; from here on the clock stands still.
+      // The poll for earlier ends is over; from here on the clock stands still.
       clock.advance(60)
       await eventually(() => expect(clock.sleeping).toBe(1))
       await settleAll({ isHere: true, pause: round % 7 })
@@ -101,7 +101,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('leaves out a run that only goes back to the queue', async () => {
+  it('ignores a run that only returns to the queue', async () => {
     const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     let isSettled = false
@@ -121,7 +121,7 @@ describeEachStore((fixture) => {
     await waiting
   })
 
-  it('ends with the reason of its signal, and leaves no listener on it', async () => {
+  it('rejects with the reason of its signal, and leaves no listener on it', async () => {
     const waiter = await startWaiter(20)
     const controller = new AbortController()
     const { signal } = controller
@@ -136,7 +136,7 @@ describeEachStore((fixture) => {
     await expect(waiter.wait(done, signal)).rejects.toThrow('enough')
   })
 
-  it('sends everybody away when it stops, and who comes later', async () => {
+  it('rejects all waiters at its stop, and later ones too', async () => {
     const waiter = await startWaiter(HOUR)
     const id = await enqueue()
     const early = rejected(waiter.wait(id))

@@ -10,10 +10,10 @@ describeEachStore((fixture) => {
 
   const job = defineJob({ id: 'report', cron: '0 0 1 1 *' }, () => {})
   const often = JSON.stringify({ kind: 'every', everyMs: 200, anchor: '1970-01-01T00:00:00.000Z' })
-  /** As somebody types it into a shell of the database. */
+  /** Edits the row as a person would in a database shell. */
   const type = (schedule: string | null) => database.sql.exec('UPDATE piko_job SET schedule = ?', [schedule])
 
-  it('an edited row takes effect within a poll, outlives a deploy, and can be taken back', async () => {
+  it('an edited row takes effect within a poll, survives a deploy, and can be reverted', async () => {
     database = await fixture.open()
     await fixture.empty()
     const app = await startApp(fixture.options, job)
@@ -24,7 +24,7 @@ describeEachStore((fixture) => {
 
     const again = await startApp(fixture.options, job)
     await nextEvent(again, 'run.settled')
-    // The code says something else by now: the override stands all the same.
+    // The code has changed, but the override still stands.
     const deployed = await startApp(
       fixture.options,
       defineJob({ id: 'report', cron: '0 0 2 1 *' }, () => {}),
@@ -43,7 +43,7 @@ describeEachStore((fixture) => {
   it.each([
     ['an edit', 'UPDATE piko_job SET schedule = NULL'],
     ['a pause', 'UPDATE piko_job SET is_paused = 1'],
-  ])('no tick of a job fires that is more than a poll later than %s', async (_, statement) => {
+  ])('no tick fires later than one poll after %s', async (_, statement) => {
     database = await fixture.open()
     await fixture.empty()
     const poll = 600
@@ -55,7 +55,7 @@ describeEachStore((fixture) => {
     const { dialect, sql } = database
     for (let round = 0; round < 3; round++) {
       await database.sql.exec('UPDATE piko_job SET schedule = code_schedule, is_paused = 0')
-      // The worst moment: right behind a look.
+      // The worst moment: right after a poll.
       await nextEvent(app, 'runs.planned')
       await sql.exec(statement)
       const { now } = await storeOn(database).plans.agenda()
@@ -71,7 +71,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('outlives deploys that give the job windows, and take them away again', async () => {
+  it('survives deploys that give the job windows and remove them again', async () => {
     database = await fixture.open()
     await fixture.empty()
     const windows = { start: '2026-01-01T00:00:00Z', catchUp: 'none' } as const
@@ -93,7 +93,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('a bare cron expression will do; nonsense is told once and the old schedule goes on', async () => {
+  it('accepts a bare cron expression; reports an invalid edit once and keeps the old schedule', async () => {
     database = await fixture.open()
     await fixture.empty()
     const app = await startApp(fixture.options, job)
@@ -116,7 +116,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect((await app.jobs.list())[0]?.nextTick).toBeUndefined())
   })
 
-  it('windows go on where the old ones end, by an edit and by a deploy; a replay takes those of its time', async () => {
+  it('new windows continue where the old ones end, after an edit and a deploy; a replay runs those of its time', async () => {
     database = await fixture.open()
     await fixture.empty()
     const start = new Date(Date.now() - 3 * 86_400_000)
@@ -128,7 +128,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect((await app.windows.summary('report')).counts.succeeded).toBe(3))
 
     await type('0 */6 * * *')
-    // Six hours later or before: whichever tick of the new schedule has come.
+    // Up to six hours away, depending on which tick of the new schedule has passed.
     const count = 3 + Math.floor((Date.now() - start.getTime() - 3 * 86_400_000) / (6 * 3_600_000))
     await eventually(async () => expect((await app.windows.list('report')).length).toBeGreaterThanOrEqual(count))
     await app.stop()

@@ -15,7 +15,7 @@ describeEachStore((fixture) => {
     return startApp(fixture.options, jobs)
   }
 
-  it('tells how the run of a tick ended, or what it waits for', async () => {
+  it('says how the run of a tick ended, or what it waits for', async () => {
     const gate = new Gate()
     const app = await start(
       defineJob({ id: 'well', every: '1s' }, () => {}),
@@ -38,7 +38,7 @@ describeEachStore((fixture) => {
     gate.open()
   })
 
-  it('tells why there is no run', async () => {
+  it('says why there is no run', async () => {
     const app = await start(
       defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}),
       defineJob({ id: 'by_hand' }, () => {}),
@@ -67,7 +67,7 @@ describeEachStore((fixture) => {
     await app.jobs.pause('tick')
     const again = await startApp(fixture.options, job)
     const runs = async (): Promise<number> => (await again.runs.list({ jobId: 'tick', limit: 1_000 })).length
-    // What was planned ahead runs.
+    // Runs that were planned ahead still run.
     await eventually(async () => expect((await again.runs.list({ state: 'queued' })).length).toBe(0))
     const before = await runs()
     await new Promise((resolve) => setTimeout(resolve, 1_000))
@@ -78,7 +78,7 @@ describeEachStore((fixture) => {
     await expect(app.jobs.pause('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
   })
 
-  it('tells why a tick was skipped', async () => {
+  it('says why a tick was skipped', async () => {
     const job = defineJob({ id: 'tick', every: '1m', misfireGraceTime: '30s' }, () => {})
     const first = await start(job)
     await first.stop()
@@ -96,7 +96,7 @@ describeEachStore((fixture) => {
     )
   })
 
-  it('goes by the schedule in force while an edited one can not be read, and says so', async () => {
+  it("uses the schedule in force while an edited one can't be read, and says so", async () => {
     const app = await start(defineJob({ id: 'hourly', cron: '0 * * * *' }, () => {}))
     for (const text of ['every day', '{bad']) {
       await database.sql.exec('UPDATE piko_job SET schedule = ?', [text])
@@ -106,12 +106,12 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('knows jobs with a calendar function', async () => {
+  it('handles jobs with a calendar function', async () => {
     const app = await start(defineJob({ id: 'workday', cron: '0 * * * *', exclude: () => false }, () => {}))
     expect((await app.jobs.why('workday')).sentence).toMatch(/^workday: no tick has been due yet; the next is /)
   })
 
-  it('tells what became of a window: skipped, run by a backfill alone, stale, or held up by a pause', async () => {
+  it('says what happened to a window: skipped, run only by a backfill, stale, or held up by a pause', async () => {
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T06:00:00Z' } as const
     const app = await start(
       defineJob({ id: 'hours', cron: '0 * * * *', windows: { ...windows, catchUp: 'latest' } }, () => {}),
@@ -149,7 +149,7 @@ describeEachStore((fixture) => {
     )
   })
 
-  it('tells of a window whose backfill is paused', async () => {
+  it('explains a window whose backfill is paused', async () => {
     const gate = new Gate()
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T06:00:00Z', catchUp: 'none' } as const
     const app = await start(defineJob({ id: 'hours', cron: '0 * * * *', windows }, () => gate.pass()))

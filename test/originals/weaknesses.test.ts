@@ -18,7 +18,7 @@ describeEachStore((fixture) => {
     return apps
   }
 
-  it('W5: ticks that were due while no node ran are each run, with their own time', async () => {
+  it('ticks that were due while no node ran each run, with their own time', async () => {
     const times: Date[] = []
     const job = defineJob(
       { id: 'tick', every: '1m', misfireGraceTime: '1h' },
@@ -36,7 +36,7 @@ describeEachStore((fixture) => {
     expect(minutes.slice(0, 5)).toEqual([-4, -3, -2, -1, 0])
   })
 
-  it('W6: a job with one instant fires once, also when its run fails', async () => {
+  it('a job with one instant fires once, even when its run fails', async () => {
     let calls = 0
     const job = defineJob({ id: 'once', at: new Date(Date.now() + 200) }, () => {
       calls += 1
@@ -54,7 +54,7 @@ describeEachStore((fixture) => {
     expect(calls).toBe(2)
   })
 
-  it('W7: an error with a name and words of any length ends the run', async () => {
+  it('an error with a name and words of any length ends the run', async () => {
     const job = defineJob({ id: 'wordy' }, () => {
       throw Object.assign(new Error('m'.repeat(200_000)), { name: 'N'.repeat(5_000), code: 'C'.repeat(5_000) })
     })
@@ -65,7 +65,7 @@ describeEachStore((fixture) => {
     expect(run?.error?.name.length).toBeLessThanOrEqual(200)
   })
 
-  it('W10: a fixed rate keeps its phase whenever a process starts', async () => {
+  it('a fixed rate keeps its phase whenever a process starts', async () => {
     const job = defineJob({ id: 'tick', every: '200ms' }, () => {})
     const [first] = (await nodes(1, job)) as [Piko]
     await eventually(async () => expect((await first.runs.list()).length).toBeGreaterThan(1))
@@ -76,7 +76,7 @@ describeEachStore((fixture) => {
     expect((await second.runs.list()).every((run) => run.tick!.getTime() % 200 === 0)).toBe(true)
   })
 
-  it('W11: a catch-up of many windows runs all of them, and a window run by hand leaves the grid as it is', async () => {
+  it('a catch-up of many windows runs all of them, and a window run by hand does not move the grid', async () => {
     const job = defineJob(
       {
         id: 'hourly',
@@ -93,7 +93,7 @@ describeEachStore((fixture) => {
     expect((await rejected(app.run('hourly', { window: '2026-01-03T05:30:00Z' }))).code).toBe('WINDOW_UNKNOWN')
   })
 
-  it('W27, W28, W39: tiny runs and windows of two nodes that end together end all, and nothing is lost', async () => {
+  it('tiny runs and windows of two nodes that end together all end, and nothing is lost', async () => {
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-05T04:00:00Z', parallel: 100 } as const
     const jobs = [defineJob({ id: 'tiny' }, () => {}), defineJob({ id: 'hourly', every: '1h', windows }, () => {})]
     const [a, b] = (await nodes(2, ...jobs)) as [Piko, Piko]
@@ -108,7 +108,7 @@ describeEachStore((fixture) => {
     expect(failed).toEqual([[], []])
   })
 
-  it('W29: an end that could not be stored is stored when the store is back', async () => {
+  it('an end that could not be stored is stored when the store is back', async () => {
     let calls = 0
     const job = defineJob({ id: 'work' }, async () => {
       calls += 1
@@ -122,7 +122,7 @@ describeEachStore((fixture) => {
     expect(calls).toBe(1)
   })
 
-  it('W32: one idempotency key for two different requests is refused', async () => {
+  it('one idempotency key for two different requests is refused', async () => {
     const [app] = (await nodes(
       1,
       defineJob({ id: 'ship' }, () => {}),

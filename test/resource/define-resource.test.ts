@@ -14,7 +14,7 @@ interface Connection {
 }
 
 describe('defineResource', () => {
-  it('makes a Resource class with its name and size', () => {
+  it('creates a Resource class with its name and size', () => {
     const Db = defineResource({
       name: 'db',
       size: 3,
@@ -34,7 +34,7 @@ describe('defineResource', () => {
     expect(free.size).toBe(Infinity)
   })
 
-  it('opens once, on first use, and hands what it opened to acquire, check and close', async () => {
+  it('opens once, on first use, and passes the opened value to acquire, check and close', async () => {
     const calls: string[] = []
     const Db = defineResource({
       name: 'db',
@@ -67,7 +67,7 @@ describe('defineResource', () => {
     ])
   })
 
-  it('opens again for the next run when opening failed, and closes nothing that never opened', async () => {
+  it('opens again for the next run after a failure, and never closes what never opened', async () => {
     let tries = 0
     let closed = 0
     const Db = defineResource({
@@ -97,7 +97,7 @@ describe('defineResource', () => {
     await release({ ok: true })
   })
 
-  it('closes nothing when opening fails while it stops', async () => {
+  it('closes nothing when the open fails during a stop', async () => {
     let refuse = (_error: Error): void => {}
     const opening = new Promise<never>((_resolve, reject) => (refuse = reject))
     let closed = 0
@@ -151,7 +151,7 @@ describe('defineResource', () => {
     expect(() => defineResource(definition)).toThrow(message)
   })
 
-  it('infers what is borrowed and what open returned', () => {
+  it('infers the borrowed and the opened value', () => {
     const Db = defineResource({
       name: 'db',
       open: async (): Promise<Pool> => ({ url: 'db://1' }),

@@ -4,7 +4,7 @@ import { Resource } from '../../src/resource/resource.ts'
 import { Semaphore } from '../../src/resource/semaphore.ts'
 import { resourceContext } from './resource-context.ts'
 
-it('a loan whose signal aborted between slot and value acquires nothing and gives the slot back', async () => {
+it('a loan whose signal aborts between slot and value acquires nothing and returns the slot', async () => {
   let acquired = 0
   class Counter extends Resource<number> {
     async *acquire(): AsyncGenerator<number, void, void> {

@@ -1,7 +1,7 @@
 import { type ResourceContext } from '../../src/resource/resource.ts'
 import { type Logger } from '../../src/logger.ts'
 
-/** What a run's log received: the messages of level error. */
+/** The error messages that a run's log received. */
 export class MemoryLog implements Logger {
   readonly errors: string[] = []
   trace(): void {}

@@ -11,7 +11,7 @@ interface Hooks {
   readonly returning?: (error: Error | undefined) => void
 }
 
-/** A resource whose borrowing is written down. */
+/** A resource that records how it is borrowed. */
 function noted(
   events: string[],
   name: string,
@@ -47,7 +47,7 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 }
 
 describe('ResourcePool.borrow', () => {
-  it('makes one instance per class, on first use', async () => {
+  it('creates one instance per class, on first use', async () => {
     let made = 0
     class Db extends Resource<number> {
       readonly #id = ++made
@@ -76,7 +76,7 @@ describe('ResourcePool.borrow', () => {
     expect(pool.stats().map(({ active }) => active)).toEqual([0, 0, 0])
   })
 
-  it('takes the same order for every run, whatever the order of its map', async () => {
+  it('uses the same order for every run, whatever the order of its map', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const [a, b] = [noted(events, 'a', { size: 1 }), noted(events, 'b', { size: 1 })]
@@ -100,7 +100,7 @@ describe('ResourcePool.borrow', () => {
     expect(events).toHaveLength(80)
   })
 
-  it('lends at most `size` at once, and the rest in the order in which they came', async () => {
+  it('lends at most `size` at the same time, first in first out', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const map = { db: noted(events, 'db', { size: 2 }) }
@@ -120,7 +120,7 @@ describe('ResourcePool.borrow', () => {
     await second?.release({ ok: true })
   })
 
-  it('takes all slots of one class at once, so that runs which borrow it twice cannot starve each other', async () => {
+  it('takes all slots of one class together, so runs that borrow it twice cannot starve each other', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const Db = noted(events, 'db', { size: 2, acquiring: settled })
@@ -170,7 +170,7 @@ describe('ResourcePool.borrow', () => {
     expect(pool.stats().map(({ active }) => active)).toEqual([0, 0, 0])
   })
 
-  it('frees the slots of those that it never came to', async () => {
+  it('frees the slots of values that it never acquired', async () => {
     const pool = new ResourcePool()
     const acquiring = (): void => {
       throw new Error('refused')
@@ -180,7 +180,7 @@ describe('ResourcePool.borrow', () => {
     expect(pool.stats()).toMatchObject([{ active: 0 }, { active: 0 }])
   })
 
-  it('logs what fails on the way back, and keeps the first error', async () => {
+  it('logs errors of the return, and keeps the first error', async () => {
     const events: string[] = []
     const log = new MemoryLog()
     const pool = new ResourcePool()
@@ -220,7 +220,7 @@ describe('ResourcePool.borrow', () => {
     }
   })
 
-  it('refuses what is no resource class, such as an import that is undefined in a cycle', async () => {
+  it('refuses a value that is not a resource class, such as an undefined import of a cycle', async () => {
     const pool = new ResourcePool()
     const map = { db: undefined } as unknown as ResourceMap
     await expect(pool.borrow(map, resourceContext())).rejects.toThrow(
@@ -233,7 +233,7 @@ describe('ResourcePool.borrow', () => {
     await expect(pool.borrow({ db: Sized }, resourceContext())).rejects.toThrow('resource Sized: size is 0')
   })
 
-  it('makes an instance again for the next run when the constructor failed', async () => {
+  it('creates an instance again for the next run when the constructor failed', async () => {
     let tries = 0
     class Db extends Resource<number> {
       readonly #try = ++tries
@@ -254,7 +254,7 @@ describe('ResourcePool.borrow', () => {
 describe('an abort', () => {
   const reason = new PikoError('RUN_TIMEOUT', 'run 1 took longer than 1s')
 
-  it('ends the wait for a slot, with the reason, and gives back the slots taken so far', async () => {
+  it('ends the wait for a slot with its reason, and returns the slots taken so far', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const [a, b] = [noted(events, 'a', { size: 1 }), noted(events, 'b', { size: 1 })]
@@ -276,7 +276,7 @@ describe('an abort', () => {
     await holder.release({ ok: true })
   })
 
-  it('ends the wait for acquire; the value that comes late is returned, and only then is its slot free', async () => {
+  it('ends the wait for acquire; the late value is returned, and only then is its slot free', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const { opened, open } = gate()
@@ -297,7 +297,7 @@ describe('an abort', () => {
     expect(events.slice(2)).toEqual(['+b', `-b (${reason.message})`, 'close b', 'close a'])
   })
 
-  it('logs what a late value throws on its way back', async () => {
+  it('logs errors of the return of a late value', async () => {
     const log = new MemoryLog()
     const pool = new ResourcePool()
     const { opened, open } = gate()
@@ -315,7 +315,7 @@ describe('an abort', () => {
     expect(log.errors).toEqual(['resource db failed when it was returned: cannot roll back'])
   })
 
-  it('is the error also when acquire itself gives up because of it', async () => {
+  it('is also the error when acquire itself stops because of it', async () => {
     const pool = new ResourcePool()
     const controller = new AbortController()
     const acquiring = ({ signal }: ResourceContext): Promise<void> =>
@@ -331,7 +331,7 @@ describe('an abort', () => {
     expect(pool.stats()).toMatchObject([{ active: 0 }])
   })
 
-  it('before the start leaves every resource alone', async () => {
+  it('before the start touches no resource', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     await expect(
@@ -342,7 +342,7 @@ describe('an abort', () => {
 })
 
 describe('Borrowed.release', () => {
-  it('resumes every generator with the run’s error; the same error thrown again is normal, and so is none', async () => {
+  it('resumes every generator with the run’s error; it may throw the same error again, or none', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const Swallows = defineResource({
@@ -391,7 +391,7 @@ describe('Borrowed.release', () => {
     expect(events).toEqual(['+outer', '+inner', '-inner', `-outer (${message})`])
   })
 
-  it('gathers several errors', async () => {
+  it('collects several errors', async () => {
     const pool = new ResourcePool()
     const fail = (message: string) => () => {
       throw new Error(message)
@@ -439,7 +439,7 @@ describe('Borrowed.release', () => {
 })
 
 describe('ResourcePool.close', () => {
-  it('waits for borrowers, sends waiters away, then closes the newest first, once', async () => {
+  it('waits for borrowers, rejects waiters, then closes the newest first, once', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const [a, b] = [noted(events, 'a', { size: 1 }), noted(events, 'b', { size: 1 })]
@@ -455,7 +455,7 @@ describe('ResourcePool.close', () => {
     expect(events).toEqual(['+a', '+b', '-b', '-a', 'close b', 'close a'])
   })
 
-  it('sends away a run that got one of its two slots, and waits for nothing of it', async () => {
+  it('rejects a run that has one of its two slots, and does not wait for it', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const [a, b] = [noted(events, 'a', { size: 1 }), noted(events, 'b', { size: 1 })]
@@ -468,7 +468,7 @@ describe('ResourcePool.close', () => {
     await closing
   })
 
-  it('waits no longer than its signal says', async () => {
+  it('waits only until its signal aborts', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     await pool.borrow({ a: noted(events, 'a') }, resourceContext())
@@ -486,7 +486,7 @@ describe('ResourcePool.close', () => {
     expect(events.slice(2)).toEqual(['+b', 'close b'])
   })
 
-  it('closes every resource although some fail, and tells which', async () => {
+  it('closes every resource even if some fail, and names those', async () => {
     const closed: string[] = []
     const failing = (name: string, message?: string): ResourceClass<number> =>
       defineResource({
@@ -512,7 +512,7 @@ describe('ResourcePool.close', () => {
 })
 
 describe('ResourcePool.check', () => {
-  it('asks every instance and names those that are not ready', async () => {
+  it('checks every instance and names those that are not ready', async () => {
     const checking = (name: string, problem?: string): ResourceClass<number> =>
       defineResource({
         name,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Semaphore } from '../../src/resource/semaphore.ts'
 
-/** Acquires and notes the name when the slot has come. */
+/** Acquires a slot and records the name once it has it. */
 function queue(semaphore: Semaphore, order: string[], name: string, signal?: AbortSignal, count = 1): Promise<void> {
   return semaphore.acquire(signal, count).then(() => void order.push(name))
 }
@@ -9,7 +9,7 @@ function queue(semaphore: Semaphore, order: string[], name: string, signal?: Abo
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('Semaphore', () => {
-  it('gives slots at once while there are any, and counts them', async () => {
+  it('grants free slots immediately, and counts them', async () => {
     const semaphore = new Semaphore(2)
     await semaphore.acquire()
     await semaphore.acquire()
@@ -19,7 +19,7 @@ describe('Semaphore', () => {
     expect(semaphore.active).toBe(1)
   })
 
-  it('lets waiters in, first in first out', async () => {
+  it('admits waiters first in, first out', async () => {
     const semaphore = new Semaphore(1)
     const order: string[] = []
     await semaphore.acquire()
@@ -48,7 +48,7 @@ describe('Semaphore', () => {
     expect(order).toEqual(['large', 'small'])
   })
 
-  it('takes an aborted waiter out of the queue, rejects with the reason and lets in those behind it', async () => {
+  it('removes an aborted waiter from the queue, rejects with the reason and admits those after it', async () => {
     const semaphore = new Semaphore(2)
     const order: string[] = []
     const controller = new AbortController()
@@ -81,13 +81,13 @@ describe('Semaphore', () => {
     expect(semaphore.active).toBe(1)
   })
 
-  it('refuses what can never be given, and what was never taken', async () => {
+  it('refuses more slots than exist, and the return of slots that were never taken', async () => {
     const semaphore = new Semaphore(1)
     await expect(semaphore.acquire(undefined, 2)).rejects.toThrow('2 slots were requested of 1')
     expect(() => semaphore.release()).toThrow('only 0 are taken')
   })
 
-  it('sends all waiters away with an error, and tells when the last slot is back', async () => {
+  it('rejects all waiters with an error, and reports the return of the last slot', async () => {
     const semaphore = new Semaphore(1)
     await semaphore.acquire()
     const waiting = semaphore.acquire()

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { consoleLog } from '../../src/service/console-log.ts'
 import { eventually } from '../support/app.ts'
 
-/** A stream that refuses lines while `isFull`. */
+/** A stream that fails writes while `isFull`. */
 class Disk extends Writable {
   isFull = false
   text = ''
@@ -23,7 +23,7 @@ class Disk extends Writable {
 const LINE = /^\S+Z INFO (.*)$/
 
 describe('consoleLog', () => {
-  it('outlives a stream that throws or fails, and says how many lines were lost', () => {
+  it('survives a stream that throws or fails, and reports how many lines were lost', () => {
     let isBroken = true
     let text = ''
     const log = consoleLog({
@@ -44,7 +44,7 @@ describe('consoleLog', () => {
     ])
   })
 
-  it('outlives a file on a full disk', async () => {
+  it('survives a full disk', async () => {
     const fd = openSync('/dev/full', 'w')
     onTestFinished(() => closeSync(fd))
     const stream = createWriteStream('', { fd, autoClose: false })
@@ -56,7 +56,7 @@ describe('consoleLog', () => {
     log.info('two')
   })
 
-  it('adds one listener to a stream, however many logs there are', () => {
+  it('adds one listener to a stream, for any number of logs', () => {
     const disk = new Disk()
     for (let index = 0; index < 20; index += 1) consoleLog(disk).info('x')
     expect(disk.listenerCount('error')).toBe(1)

@@ -34,7 +34,7 @@ describe.each([
   { mode: 'TC39 by esbuild', load: () => compiled(false) },
   { mode: 'experimentalDecorators', load: () => compiled(true) },
 ])('with $mode', ({ load }) => {
-  it('inherited tasks, timers and crontabs count, an override replaces what it overrides', async () => {
+  it('inherited tasks, timers and crontabs run, and an override replaces the original', async () => {
     const { Base, Derived, Sibling } = await load()
     const summary = async (service: lowered.Base): Promise<unknown> => {
       await service.start()
@@ -55,7 +55,7 @@ describe.each([
   })
 })
 
-it('a private method may be a task', async () => {
+it('a private method can be a task', async () => {
   let ran = false
   class Private extends Service {
     @task
@@ -81,9 +81,7 @@ it.each([
 ])('@%s refuses a static method, a field and an accessor', (word, decorate) => {
   const tc39 = decorate as (target: unknown, context: unknown) => void
   const context = { name: 'x', static: false, access: {}, addInitializer: () => undefined }
-  expect(() => tc39(undefined, { ...context, kind: 'field' })).toThrow(
-    `@${word} is on "x", a field; expected a method`,
-  )
+  expect(() => tc39(undefined, { ...context, kind: 'field' })).toThrow(`@${word} is on "x", a field; expected a method`)
   expect(() => tc39(() => 1, { ...context, kind: 'method', static: true })).toThrow('a static method')
   const legacy = decorate as (target: object, name: string, descriptor?: PropertyDescriptor) => void
   expect(() => legacy(class {}, 'x', { value: () => 1 })).toThrow('a static method')

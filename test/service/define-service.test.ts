@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { defineService } from '../../src/service/define-service.ts'
 import { ManualServiceClock, quiet } from '../support/service-clock.ts'
 
-it('a plain-function service starts, runs, ticks and stops like a class', async () => {
+it('a service from plain functions starts, runs, ticks and stops like a class', async () => {
   const clock = new ManualServiceClock()
   const seen: string[] = []
   const child = defineService({

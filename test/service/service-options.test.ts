@@ -65,20 +65,20 @@ it.each([
       'print is "stderr"; expected a function',
     ],
   ],
-])('names everything that is wrong with the options of %s', (_, make, problems) => {
+])('names all problems of the options of %s', (_, make, problems) => {
   const thrown = problemsOf(make)
   expect(thrown.code).toBe('SERVICE_INVALID')
   expect(thrown.problems).toEqual(problems)
 })
 
-it('leaves options alone that a class of the user has of its own', () => {
+it("ignores options that a user's class has of its own", () => {
   const options = { name: 'cache', stepTimeout: '1s' }
   expect(new Cache(options).name).toBe('cache')
   expect(new Own({ strategyName: 'mine' }).strategy).toBe('one-for-one')
   expect(problemsOf(() => new Own(asking({ max_restarts: 3 }))).message).toContain('did you mean "maxRestarts"?')
 })
 
-it('names everything that is wrong with the options of loadSettings', () => {
+it('names all problems of the options of loadSettings', () => {
   const options = asking<LoadSettingsOptions>({ cwd: 1, enviroment: {}, overrides: 'piko.log_level=info' })
   expect(problemsOf(() => loadSettings(options))).toMatchObject({
     code: 'USAGE',

@@ -30,7 +30,7 @@ describe('the hooks', () => {
   ]
   const stopped = ['P.stop', 'B.stop', 'B.stopped', 'A.stop', 'A.stopped', 'P.stopped']
 
-  it('run in the order of mode at start and stop', async () => {
+  it('run in the documented order at start and stop', async () => {
     const { hooks, p } = family()
     await p.start()
     expect(hooks.splice(0)).toEqual(started)
@@ -38,7 +38,7 @@ describe('the hooks', () => {
     expect(hooks).toEqual(stopped)
   })
 
-  it('learn at the stop whether it was asked for or cleans up after a crash', async () => {
+  it('know at the stop whether it was requested or follows a crash', async () => {
     const reasons: (StopReason | undefined)[] = []
     class Curious extends Service {
       protected override onStop(why: StopReason): void {
@@ -90,7 +90,7 @@ describe('the hooks', () => {
     await p.stop()
   })
 
-  it('of the rest run when one fails at stop; the stop rejects and the service is stopped', async () => {
+  it('still run after one fails at stop; the stop rejects and the service is stopped', async () => {
     const hooks: string[] = []
     class Failing extends Recording {
       protected override async onStop(): Promise<void> {
@@ -115,7 +115,7 @@ describe('the hooks', () => {
 })
 
 describe('start', () => {
-  it('that fails rejects with the error after what had been started is stopped', async () => {
+  it('rejects with the error of a failure, after all started parts have stopped', async () => {
     const hooks: string[] = []
     class Unable extends Recording {
       protected override async onStart(): Promise<void> {
@@ -133,7 +133,7 @@ describe('start', () => {
     expect([p.state, p.crashReason?.message]).toEqual(['stopped', 'no port'])
   })
 
-  it('can be tried again after it failed', async () => {
+  it('can be repeated after it failed', async () => {
     let tries = 0
     class Flaky extends Service {
       protected override onStart(): void {
@@ -160,7 +160,7 @@ describe('start', () => {
     await p.stop()
   })
 
-  it('is given up by a stop, which stops the child that is just starting', async () => {
+  it('is abandoned by a stop, which stops the child that is just starting', async () => {
     const hooks: string[] = []
     class Waiting extends Recording {
       protected override async onStart(): Promise<void> {
@@ -188,7 +188,7 @@ describe('start', () => {
     expect(p.crashReason).toBeUndefined()
   })
 
-  it('that never ends does not keep a stop from ending, nor does its late end disturb the next life', async () => {
+  it('does not block a stop when it never ends; its late end does not disturb the next life', async () => {
     const clock = new ManualServiceClock()
     const hanging = Promise.withResolvers<void>()
     let starts = 0
@@ -233,7 +233,7 @@ describe('a crash', () => {
     expect([top.state, b.state, b.crashReason]).toEqual(['stopped', 'stopped', reason])
   })
 
-  it('while it starts is the error of the start', async () => {
+  it('during a start is the error of the start', async () => {
     class Early extends Service {
       protected override onStart(): void {
         this.crash(new Error('early'))
@@ -245,7 +245,7 @@ describe('a crash', () => {
     expect(p.state).toBe('stopped')
   })
 
-  it('of a running child while its sibling starts gives the start of the parent up', async () => {
+  it('of a running child while its sibling starts abandons the start of the parent', async () => {
     const first = new Plain({ name: 'first' })
     class Waiting extends Service {
       protected override async onStart(): Promise<void> {
@@ -260,7 +260,7 @@ describe('a crash', () => {
     expect([p, ...p.children].map((service) => service.state)).toEqual(['stopped', 'stopped', 'stopped'])
   })
 
-  it('stays the reason when cleaning up after it fails too', async () => {
+  it('stays the reason when the clean-up after it fails too', async () => {
     class Broken extends Service {
       protected override onStop(): void {
         throw new Error('while cleaning up')
@@ -283,7 +283,7 @@ describe('a crash', () => {
     expect([p.state, p.crashReason]).toEqual(['stopped', undefined])
   })
 
-  it('with what is no Error becomes one', async () => {
+  it('with a value that is not an Error becomes an Error', async () => {
     const p = new Plain()
     await p.start()
     p.crash('plain text')
@@ -293,7 +293,7 @@ describe('a crash', () => {
 })
 
 describe('stop', () => {
-  it('is one however often it is called, and does nothing before the start', async () => {
+  it('happens once for any number of calls, and does nothing before the start', async () => {
     const { hooks, p } = family()
     await p.stop()
     expect(p.state).toBe('init')
@@ -304,7 +304,7 @@ describe('stop', () => {
     expect(hooks).toHaveLength(6)
   })
 
-  it('brings a new signal with the next start', async () => {
+  it('leads to a new signal at the next start', async () => {
     const p = new Plain()
     const first = p.signal
     await p.start()
@@ -316,7 +316,7 @@ describe('stop', () => {
     await p.stop()
   })
 
-  it('gives a restart up', async () => {
+  it('abandons a restart', async () => {
     const p = new (class Slow extends Recording {
       protected override async onStop(): Promise<void> {
         await quiet()
@@ -329,7 +329,7 @@ describe('stop', () => {
     expect([p.state, p.restarts]).toEqual(['stopped', 0])
   })
 
-  it('may be called by an observer of it', async () => {
+  it('can be called by an observer of it', async () => {
     const p = new Plain()
     p.observe({ stateChanged: (service, _from, to) => to === 'stopping' && void service.stop() })
     await p.start()
@@ -337,7 +337,7 @@ describe('stop', () => {
     expect(p.state).toBe('stopped')
   })
 
-  it('closes the exit stack in reverse, all of it even when one fails', async () => {
+  it('closes the whole exit stack in reverse, even when one callback fails', async () => {
     const closed: string[] = []
     const p = new Plain()
     await p.start()
@@ -357,7 +357,7 @@ describe('stop', () => {
     expect(closed).toHaveLength(4)
   })
 
-  it('comes with the end of an await using', async () => {
+  it('happens at the end of an await using', async () => {
     const p = new Plain()
     {
       await using owned = p
@@ -391,7 +391,7 @@ describe('waitUntilStopped', () => {
 })
 
 describe('background tasks', () => {
-  it('crash the service when they throw, and may return', async () => {
+  it('crash the service when they throw, and may return at any time', async () => {
     const p = new Plain()
     await p.start()
     p.addTask(() => undefined, 'quick')
@@ -404,7 +404,7 @@ describe('background tasks', () => {
     await p.stop()
   })
 
-  it('are told by the signal, awaited at stop, and may end with its reason', async () => {
+  it('end on the signal, are awaited at the stop, and may throw its reason', async () => {
     const ends: string[] = []
     const p = new Plain()
     await p.start()
@@ -419,7 +419,7 @@ describe('background tasks', () => {
     expect([ends, p.crashReason]).toEqual([['drained'], undefined])
   })
 
-  it('that throw something else while stopping are what the stop rejects with', async () => {
+  it('that throw another error while stopping make the stop reject with it', async () => {
     const p = new Plain()
     await p.start()
     p.addTask(async (signal) => {
@@ -485,7 +485,7 @@ describe('sleep', () => {
     await p.stop()
   })
 
-  it.each(['stop', 'crash'])('returns false at once on a %s', async (how) => {
+  it.each(['stop', 'crash'])('returns false immediately on a %s', async (how) => {
     const p = new Plain()
     await p.start()
     const slept = p.sleep('1h')
@@ -495,7 +495,7 @@ describe('sleep', () => {
     await stopped
   })
 
-  it('ends in the task before the children are stopped', async () => {
+  it('ends in the task before the children stop', async () => {
     const hooks: string[] = []
     class Slow extends Recording {
       protected override async onStop(): Promise<void> {
@@ -517,7 +517,7 @@ describe('sleep', () => {
 })
 
 describe('the tree', () => {
-  it('knows paths, depths and ids, also of two services of one class', () => {
+  it('has paths, depths and unique ids, even for two services of one class', () => {
     const { p, a, b } = family()
     const [one, two] = [a.addChild(new Plain()), a.addChild(new Plain())]
     expect([p.path, b.path, one.path]).toEqual(['P', 'P/B', 'P/A/Plain'])
@@ -526,7 +526,7 @@ describe('the tree', () => {
     expect(one.id).not.toBe(two.id)
   })
 
-  it('takes a child while it runs with startChild, which starts it, and lets it go again', async () => {
+  it('accepts and starts a child with startChild while it runs, and removes it again', async () => {
     const { p } = family()
     await p.start()
     expect(() => p.addChild(new Plain())).toThrow('use await startChild(…)')
@@ -537,7 +537,7 @@ describe('the tree', () => {
     await p.stop()
   })
 
-  it('takes no part that can not start, and goes on', async () => {
+  it("does not keep a child that can't start, and continues", async () => {
     class Unable extends Service {
       protected override onStart(): void {
         throw new Error('unable')
@@ -567,7 +567,7 @@ describe('the tree', () => {
     expect(() => a.addChild(p)).toThrow('P was added below itself')
   })
 
-  it('tells an observer of everything below it, until it is taken off, whatever it throws', async () => {
+  it('reports everything below it to an observer until it is removed, whatever it throws', async () => {
     const { p } = family()
     let seen = 0
     const end = p.observe({

@@ -74,7 +74,7 @@ it.each(EXPECTED)('%s, a crash of %s', async (strategy, name, hooks, after) => {
   expect([tree.supervisor.state, tree.root.state]).toEqual(['running', 'running'])
 })
 
-it('crashing hands the crash up: nothing is restarted', async () => {
+it('crashing passes the crash to the parent: nothing restarts', async () => {
   await using tree = await supervised({ strategy: 'crashing' })
   const reason = new Error('x')
   child(tree.supervisor, 'B').crash(reason)
@@ -84,7 +84,7 @@ it('crashing hands the crash up: nothing is restarted', async () => {
 })
 
 describe('the window', () => {
-  it('of 3 in 60 s lets exactly three restarts happen; the fourth crash escalates with its cause', async () => {
+  it('of 3 in 60 s allows exactly three restarts; the fourth crash escalates with its cause', async () => {
     await using tree = await supervised({ maxRestarts: 3, over: '60s' })
     const b = child(tree.supervisor, 'B')
     for (let crash = 1; crash <= 3; crash++) {
@@ -103,14 +103,14 @@ describe('the window', () => {
     })
   })
 
-  it('slides: a restart counts for 60 s and no longer', async () => {
+  it('slides: a restart counts for exactly 60 s', async () => {
     await using tree = await supervised({ maxRestarts: 3, over: '60s', backoff: { base: '0s', jitter: false } })
     const [a, b] = [child(tree.supervisor, 'A'), child(tree.supervisor, 'B')]
     for (const service of [a, b, a]) {
       service.crash(new Error('x'))
       await tree.clock.pass(20_000)
     }
-    // 60 s after the first, and 20 s later again.
+    // 60 s after the first crash, and again 20 s later.
     for (const service of [b, a]) {
       service.crash(new Error('x'))
       await tree.clock.pass(19_999)
@@ -125,7 +125,7 @@ describe('the window', () => {
     expect(tree.root.crashReason?.message).toContain('one too many')
   })
 
-  it('of 0 escalates the first crash, and counts the restart of a group once', async () => {
+  it("of 0 escalates the first crash; a group's restart counts once", async () => {
     await using none = await supervised({ maxRestarts: 0 })
     child(none.supervisor, 'A').crash(new Error('x'))
     await quiet()
@@ -138,7 +138,7 @@ describe('the window', () => {
 })
 
 describe('the back-off', () => {
-  it('doubles with each restart in the window up to its maximum', async () => {
+  it('doubles with each restart in the window, up to its maximum', async () => {
     await using tree = await supervised({
       maxRestarts: 5,
       over: '1h',
@@ -164,7 +164,7 @@ describe('the back-off', () => {
     expect(b.state).toBe('running')
   })
 
-  it('of one child does not keep another waiting, one for one', async () => {
+  it('of one child does not delay another, one for one', async () => {
     await using tree = await supervised({ maxRestarts: 5 })
     const [a, b] = [child(tree.supervisor, 'A'), child(tree.supervisor, 'B')]
     a.crash(new Error('x'))
@@ -176,7 +176,7 @@ describe('the back-off', () => {
     expect(b.state).toBe('running')
   })
 
-  it('is cut short by a stop', async () => {
+  it('ends early at a stop', async () => {
     await using tree = await supervised({ backoff: { base: '1h' } })
     child(tree.supervisor, 'B').crash(new Error('x'))
     await quiet()
@@ -187,7 +187,7 @@ describe('the back-off', () => {
   })
 })
 
-/** Crashes at start as often as told. */
+/** Fails its start a given number of times. */
 class Flaky extends Service {
   failures = 0
 
@@ -199,7 +199,7 @@ class Flaky extends Service {
 }
 
 describe('a restart that fails', () => {
-  it('counts as the next crash and is tried again', async () => {
+  it('counts as the next crash and is repeated', async () => {
     await using tree = await supervised({ maxRestarts: 3 })
     const flaky = await tree.supervisor.startChild(new Flaky())
     flaky.failures = 2
@@ -219,13 +219,13 @@ describe('a restart that fails', () => {
 })
 
 describe('the supervisor', () => {
-  it('fails to start when a child can not start in the first place', async () => {
+  it('fails to start when a child fails in its first start', async () => {
     const flaky = new Flaky()
     flaky.failures = 1
     await expect(new Supervisor([flaky]).start()).rejects.toThrow('0 to go')
   })
 
-  it('answers a crash that comes while it is starting once it has started', async () => {
+  it('handles a crash during its start once it has started', async () => {
     const clock = new ManualServiceClock()
     const first = new Plain({ name: 'first' })
     class Second extends Service {
@@ -240,7 +240,7 @@ describe('the supervisor', () => {
     await supervisor.stop()
   })
 
-  it('does not restart what crashes while it stops', async () => {
+  it('does not restart children that crash while it stops', async () => {
     class CrashesAtStop extends Service {
       protected override onStop(): void {
         throw new Error('at stop')
@@ -257,7 +257,7 @@ describe('the supervisor', () => {
     expect([broken.state, broken.restarts, a?.state, a?.restarts]).toEqual(['stopped', 0, 'stopped', 0])
   })
 
-  it('leaves a child that was stopped on purpose alone when its group is restarted', async () => {
+  it('leaves a child stopped on purpose alone when its group restarts', async () => {
     await using tree = await supervised({ strategy: 'one-for-all' })
     await child(tree.supervisor, 'C').stop()
     tree.hooks.length = 0
@@ -267,14 +267,14 @@ describe('the supervisor', () => {
     expect(child(tree.supervisor, 'C').state).toBe('stopped')
   })
 
-  it('restarts a group once for crashes that come together', async () => {
+  it('restarts a group once for simultaneous crashes', async () => {
     await using tree = await supervised({ strategy: 'one-for-all' })
     for (const service of tree.supervisor.children) service.crash(new Error('x'))
     await tree.clock.pass(1_000, 100)
     expect(tree.supervisor.children.map((service) => service.restarts)).toEqual([1, 1, 1])
   })
 
-  it('puts a replacement in the place of the child, with its count of restarts', async () => {
+  it('replaces the child at its place, with its count of restarts', async () => {
     const asked: unknown[] = []
     await using tree = await supervised({
       replacement: (crashed, index, error) => {
@@ -295,7 +295,7 @@ describe('the supervisor', () => {
     expect([b.parent, b.state]).toEqual([undefined, 'stopped'])
   })
 
-  it('under another one is restarted with all its children and an empty window', async () => {
+  it('below another one restarts with all its children and an empty window', async () => {
     const clock = new ManualServiceClock()
     const leaf = new Plain({ name: 'leaf' })
     const inner = new Supervisor([leaf], { maxRestarts: 1, backoff: { base: '1s', jitter: false } })

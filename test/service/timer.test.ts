@@ -5,7 +5,7 @@ import { ManualServiceClock, quiet } from '../support/service-clock.ts'
 
 class Ticking extends Service {
   readonly fired: number[] = []
-  /** How long each run takes, by its number; else no time. */
+  /** How long each run takes, by its number; others take no time. */
   readonly takes: Record<number, number> = {}
 
   async tick(): Promise<void> {
@@ -23,7 +23,7 @@ class EverySecond extends Ticking {
 }
 
 describe('@timer', () => {
-  it('fires first after exactly one interval, then at a fixed phase whatever a run takes', async () => {
+  it('fires first after exactly one interval, then at a fixed phase however long a run takes', async () => {
     const clock = new ManualServiceClock()
     const service = new EverySecond({ clock })
     Object.assign(service.takes, { 1: 300, 2: 999 })
@@ -38,7 +38,7 @@ describe('@timer', () => {
     await service.stop()
   })
 
-  it('fires at the start too when it is immediate', async () => {
+  it('also fires at the start when it is immediate', async () => {
     const clock = new ManualServiceClock()
     class Immediate extends Ticking {
       @timer('1s', { immediate: true })
@@ -53,7 +53,7 @@ describe('@timer', () => {
     await service.stop()
   })
 
-  it('never overlaps: ticks that pass while it runs are skipped, counted and told, and the phase stays', async () => {
+  it('never overlaps: ticks during a run are skipped, counted and reported, and the phase stays', async () => {
     const clock = new ManualServiceClock()
     const service = new EverySecond({ clock })
     service.takes[1] = 2_500
@@ -67,7 +67,7 @@ describe('@timer', () => {
     await service.stop()
   })
 
-  it('measures how late it wakes up, and a late wake-up does not move the phase', async () => {
+  it('measures late wake-ups, which do not move the phase', async () => {
     const clock = new ManualServiceClock()
     const service = new EverySecond({ clock })
     await service.start()
@@ -83,7 +83,7 @@ describe('@timer', () => {
     await service.stop()
   })
 
-  it('crashes the service when it throws, and begins anew with a restart', async () => {
+  it('crashes the service when it throws, and starts anew with a restart', async () => {
     const clock = new ManualServiceClock()
     let isBroken = true
     class Failing extends Ticking {
@@ -106,7 +106,7 @@ describe('@timer', () => {
     await service.stop()
   })
 
-  it('refuses an interval of no time at the decoration', () => {
+  it('refuses an interval of 0 at the decoration', () => {
     expect(() => timer('0s')).toThrow('@timer is "0s"; expected a length of time above 0')
     expect(() => timer('soon' as '1s')).toThrow('@timer is "soon"')
   })
@@ -148,7 +148,7 @@ describe('@crontab', () => {
     await service.stop()
   })
 
-  it('goes by its time zone', async () => {
+  it('follows its time zone', async () => {
     const fired: string[] = []
     const clock = new ManualServiceClock('2026-07-01T03:59:00Z')
     class Morning extends Service {
@@ -180,7 +180,7 @@ describe('@crontab', () => {
     await service.stop()
   })
 
-  it('begins anew when the clock is set back far, and fires nothing twice when it is set back a little', async () => {
+  it('starts anew after a large step back of the clock, and fires nothing twice after a small one', async () => {
     const clock = new ManualServiceClock('2026-03-01T11:59:30Z')
     const service = new Crontabs({ clock })
     await service.start()
@@ -194,7 +194,7 @@ describe('@crontab', () => {
     await service.stop()
   })
 
-  it('never overlaps: a tick that comes as a run ends fires, those before are skipped', async () => {
+  it('never overlaps: a tick at the end of a run fires, earlier ones are skipped', async () => {
     const clock = new ManualServiceClock('2026-03-01T11:59:30Z')
     class Slow extends Crontabs {
       @crontab('*/10 * * * *')

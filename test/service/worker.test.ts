@@ -38,7 +38,7 @@ class Program {
     await expect.poll(() => this[where], { interval: 10 }).toContain(text)
   }
 
-  /** Without the time, which begins each line of the log. */
+  /** The log lines without the time at their start. */
   get log(): string[] {
     return this.stdout
       .trimEnd()
@@ -87,7 +87,7 @@ describe('a process', () => {
   it.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const)('exits at once on a second signal (%s: %i)', async (signal, code) => {
+  ] as const)('exits immediately on a second signal (%s: %i)', async (signal, code) => {
     const program = new Program('hang')
     await program.says('READY')
     program.kill(signal === 'SIGTERM' ? 'SIGINT' : 'SIGTERM')
@@ -98,7 +98,7 @@ describe('a process', () => {
     expect(performance.now() - before).toBeLessThan(60_000)
   })
 
-  it('takes the same signal for one within half a second, and for a second one later', async () => {
+  it('counts the same signal once within half a second, and as a second one later', async () => {
     const program = new Program('hang')
     await program.says('READY')
     program.kill('SIGTERM')
@@ -109,7 +109,7 @@ describe('a process', () => {
     expect(performance.now() - before).toBeGreaterThan(400)
   })
 
-  it('exits when the deadline has passed, and says what has not stopped', async () => {
+  it('exits when the deadline has passed, and names what has not stopped', async () => {
     const program = new Program('hang', { DEADLINE: '1' })
     await program.says('READY')
     program.kill('SIGTERM')
@@ -145,7 +145,7 @@ describe('a process', () => {
     expect(leaving.stderr).toContain('Error: could not flush')
   })
 
-  it('prints services, tasks, timers and active handles on SIGUSR2, and goes on', async () => {
+  it('prints services, tasks, timers and active handles on SIGUSR2, and continues', async () => {
     const program = new Program('run')
     await program.says('READY')
     await program.says('expired')
@@ -172,7 +172,7 @@ describe('a process', () => {
 })
 
 describe('run', () => {
-  it('resolves with 0 when the worker is stopped by code, and gives the signals back', async () => {
+  it('resolves with 0 when code stops the worker, and restores the signals', async () => {
     const before = ['SIGINT', 'SIGTERM', 'SIGUSR2'].map((signal) => process.listenerCount(signal))
     const worker = new Worker([], { log: silent })
     const code = worker.run()
@@ -183,7 +183,7 @@ describe('run', () => {
   })
 })
 
-it('200 start/stop cycles leave no listener, timer or memory behind, and the process ends by itself', async () => {
+it('200 start/stop cycles leak no listener, timer or memory, and the process ends by itself', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ...SOURCE_FLAGS, cycles], {
     cwd: root,
     env: { ...process.env, NODE_OPTIONS: '' },

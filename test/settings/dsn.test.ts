@@ -15,7 +15,7 @@ const failure = (dsn: string): string => {
 
 describe('a DSN', () => {
   test.each(['mysql', 'mariadb', 'mysql+aiomysql', 'mysql+asyncmy', 'mysql+pymysql', 'MySQL'])(
-    'may have the scheme %s',
+    'accepts the scheme %s',
     (scheme) => {
       expect(parseDsn(`${scheme}://me:pw@db.example:3307/orders?charset=utf8mb4&x=a%20b`)).toEqual({
         host: 'db.example',
@@ -37,7 +37,7 @@ describe('a DSN', () => {
     ['mysql://m%40corp:p%2F%3A%25%C3%A9@db/or%20ders', { user: 'm@corp', password: 'p/:%é', database: 'or ders' }],
     ['mysql://me:p@ss:word@db/orders', { host: 'db', user: 'me', password: 'p@ss:word' }],
     ['mysql://me:a+b@db/orders?x=1&x=2&empty', { password: 'a+b', params: { x: '2', empty: '' } }],
-  ])('%s is understood', (dsn, parts) => {
+  ])('accepts %s', (dsn, parts) => {
     expect(parseDsn(dsn)).toMatchObject(parts)
   })
 
@@ -61,11 +61,11 @@ describe('a DSN', () => {
     ['mysql://me:1/b@db', 'write %2F, %3F, %23 or %40 in a password'],
     ['mysql://me:a?b@db/orders', 'write %2F, %3F, %23 or %40 in a password'],
     ['mysql://me:a#b@db/orders', 'write %2F, %3F, %23 or %40 in a password'],
-  ])('%s is refused because %s', (dsn, complaint) => {
+  ])('refuses %s: %s', (dsn, complaint) => {
     expect(failure(dsn)).toContain(complaint)
   })
 
-  test('gives back every part that was percent-encoded', () => {
+  test('decodes every percent-encoded part', () => {
     const part = fc.string({ unit: 'grapheme', minLength: 1 })
     fc.assert(
       fc.property(part, part, part, (user, password, database) => {

@@ -24,7 +24,7 @@ describe('settings.example.toml', () => {
     expect(JSON.stringify(example)).toBe(JSON.stringify(defaults))
   })
 
-  test('loads to the defaults', () => {
+  test('loads as the defaults', () => {
     const { settings, origins } = loadSettings({ env: {}, file: EXAMPLE })
     expect(settings).toEqual(loadSettings({ env: {}, cwd: fromRoot('src/settings') }).settings)
     expect([...origins.values()].every((origin) => origin === `file ${EXAMPLE}`)).toBe(true)
@@ -51,7 +51,7 @@ describe('docs/settings.md', () => {
     )
   })
 
-  test('has the limits of every key that has some', () => {
+  test('has the limits of every key with limits', () => {
     const limits = [...FORMATS].flatMap(([key, format]) => {
       const [, min, max] = /from (\S+) to (\w+)/.exec(format.complaint(undefined) ?? '') ?? []
       return min === undefined ? [] : [[key, `${min} to ${max}`]]
@@ -61,11 +61,11 @@ describe('docs/settings.md', () => {
   })
 })
 
-test('every default is accepted by its own key', () => {
+test('every key accepts its own default', () => {
   for (const [key, format] of FORMATS) expect([key, format.complaint(format.default)]).toEqual([key, undefined])
 })
 
-test('the settings in force are described by key, with units and masked, and load again', () => {
+test('the settings in force are listed by key, with units and masked, and load again', () => {
   const { settings } = loadSettings({
     cwd: fromRoot('src/settings'),
     env: {

@@ -38,11 +38,11 @@ const failure = (options: LoadSettingsOptions = {}): PikoError => {
 const problems = (options: LoadSettingsOptions = {}): readonly SettingsProblem[] =>
   failure(options).details['problems'] as readonly SettingsProblem[]
 
-/** All ways in which an error may reach a log. */
+/** All ways in which an error can reach a log. */
 const printed = (error: Error): string => `${error.message}\n${inspect(error, { depth: 20 })}\n${JSON.stringify(error)}`
 
 describe('sources', () => {
-  test('without any source everything is a default', () => {
+  test('without any source every value is the default', () => {
     const { settings, origins, file } = load()
     expect(settings).toEqual({
       piko: {
@@ -84,7 +84,7 @@ describe('sources', () => {
     expect(file).toBeUndefined()
   })
 
-  test('an override beats the environment, which beats the file, which beats the default', () => {
+  test('an override takes precedence over the environment, then the file, then the default', () => {
     const path = write('[piko]\nname = "file"\nconcurrency = 2\nlease = "20s"\n')
     const { settings, origins, file } = load({
       env: { PIKO_NAME: 'environment', PIKO_CONCURRENCY: '3' },
@@ -98,7 +98,7 @@ describe('sources', () => {
     expect(file).toBe(path)
   })
 
-  test('an override that is undefined is none', () => {
+  test('an undefined override has no effect', () => {
     expect(load({ overrides: { piko: { name: undefined }, http: undefined } }).settings.piko.name).toBe('piko')
   })
 
@@ -113,7 +113,7 @@ describe('sources', () => {
     }
   })
 
-  test('a file given in code beats PIKO_SETTINGS_PATH', () => {
+  test('a file given in code takes precedence over PIKO_SETTINGS_PATH', () => {
     write('[piko]\nname = "there"\n', 'other.toml')
     expect(load({ file: 'other.toml', env: { PIKO_SETTINGS_PATH: 'missing.toml' } }).settings.piko.name).toBe('there')
   })
@@ -148,7 +148,7 @@ describe('sources', () => {
     ])
   })
 
-  test('a settings.toml that this user may not read is a problem, and says what to do', { timeout: 120_000 }, () => {
+  test("a settings.toml that this user can't read is a problem, and says what to do", { timeout: 120_000 }, () => {
     chmodSync(cwd, 0o755)
     chmodSync(write('[piko]\nname = "secret"\n'), 0o000)
     const error = asUnprivileged('settings', cwd)
@@ -159,19 +159,19 @@ describe('sources', () => {
   })
 
   test.each(['file:piko.db', 'FILE:/data/piko.db?mode=memory', 'file::memory:', ' ', ''])(
-    'sqlite.path = "%s" is no path of a file',
+    'refuses sqlite.path = "%s" as a path of a file',
     (path) => {
       expect(problems({ overrides: { sqlite: { path } } })).toMatchObject([{ key: 'sqlite.path' }])
     },
   )
 
-  test('an empty variable counts as not set', () => {
+  test('an empty variable is ignored', () => {
     write('[piko]\nname = "file"\n')
     const env = { PIKO_NAME: '', PIKO_CONCURRENCY: '  ', PIKO_SETTINGS_PATH: '', PIKO_NO_SUCH: '' }
     expect(load({ env }).settings.piko).toMatchObject({ name: 'file', concurrency: 100 })
   })
 
-  test('a byte order mark is no problem, a file that is not UTF-8 is one', () => {
+  test('accepts a byte order mark, and refuses a file that is not UTF-8', () => {
     write('\uFEFF[piko]\nname = "bom"\n')
     expect(load().settings.piko.name).toBe('bom')
     write(Uint8Array.of(...Buffer.from('[piko]\nname = "'), 0xe9, ...Buffer.from('"\n')))
@@ -180,7 +180,7 @@ describe('sources', () => {
 })
 
 describe('values', () => {
-  test('the texts of the environment are coerced to the type of their key', () => {
+  test('texts of the environment are converted to the type of their key', () => {
     const { settings } = load({
       env: {
         PIKO_JOBS: 'jobs/**/*.ts, more/*.{ts,js},',
@@ -233,7 +233,7 @@ describe('values', () => {
     ])
   })
 
-  test('pool_recycle alone takes a bare number, of seconds, in the file and in the environment', () => {
+  test('only pool_recycle accepts a bare number, of seconds, in the file and in the environment', () => {
     write('[mysql]\npool_recycle = 3600\n')
     expect(load().settings.mysql.poolRecycleMs).toBe(3_600_000)
     expect(load({ env: { PIKO_MYSQL__POOL_RECYCLE: '90' } }).settings.mysql.poolRecycleMs).toBe(90_000)
@@ -274,11 +274,11 @@ describe('values', () => {
 })
 
 describe('problems', () => {
-  test('all are named in one error, with key, value, origin and what is expected', () => {
+  test('are all named in one error, with key, value, origin and the expected value', () => {
     write('[piko]\nlease = "1s"\n[mysql]\npol_size = 5\n')
     const error = failure({
       env: { PIKO_MYSQL__POOL_SIZE: 'many', PIKO_MYSQL_DSN: DSN },
-      // A program in plain JavaScript may give anything.
+      // A JavaScript program may pass any value.
       overrides: { http: { port: 'http' as unknown as number, host: null as unknown as string } },
     })
     expect(error.message.split('\n')).toEqual([
@@ -294,7 +294,7 @@ describe('problems', () => {
     expect(printed(error)).not.toContain(SECRET)
   })
 
-  test('a broken file does not hide the problems of the environment', () => {
+  test('a broken file does not hide problems of the environment', () => {
     write('[piko')
     expect(problems({ env: { PIKO_LOG_JSON: 'yes' } }).map(({ key }) => key)).toEqual([
       'settings.toml',
@@ -309,7 +309,7 @@ describe('problems', () => {
     ['log_level = "info"', 'log_level', 'piko.log_level'],
     ['mysql_dsn = ""', 'mysql_dsn', 'mysql.dsn'],
     ['[default]\nmysql_dsn = ""', 'default.mysql_dsn', 'mysql.dsn'],
-  ])('the unknown key of %j is answered with the nearest known one', (toml, key, nearest) => {
+  ])('the unknown key of %j gets the nearest known one as a suggestion', (toml, key, nearest) => {
     write(toml)
     expect(problems()).toMatchObject([{ key, expected: `no such key; did you mean ${nearest}?` }])
   })
@@ -319,13 +319,13 @@ describe('problems', () => {
     ['PIKO_MYSQL_POOL_SIZE', 'PIKO_MYSQL__POOL_SIZE'],
     ['PIKO_PIKO__LOG_LEVEL', 'PIKO_LOG_LEVEL'],
     ['PIKO_SHUTDOWN_TIMEOUT_S', 'PIKO_SHUTDOWN_TIMEOUT'],
-  ])('the unknown variable %s is answered with %s', (name, nearest) => {
+  ])('the unknown variable %s gets the answer %s', (name, nearest) => {
     expect(problems({ env: { [name]: '1' } })).toMatchObject([
       { key: name, expected: `no such variable; did you mean ${nearest}?` },
     ])
   })
 
-  test('an unknown name that is like none gets no far-fetched suggestion', () => {
+  test('an unknown name without a near match gets no suggestion', () => {
     expect(problems({ env: { PIKO_XYZZY: '1' } })).toMatchObject([
       { expected: 'no such variable; docs/settings.md lists all' },
     ])
@@ -337,7 +337,7 @@ describe('problems', () => {
     ])
   })
 
-  test('a section that is no table is a problem', () => {
+  test('a section that is not a table is a problem', () => {
     write(`mysql = "${DSN}"\n[[http]]\nport = 1\n`)
     const error = failure()
     expect(error.details['problems']).toMatchObject([
@@ -347,7 +347,7 @@ describe('problems', () => {
     expect(printed(error)).not.toContain(SECRET)
   })
 
-  test('variables of other programs and of the tests and benchmarks are left alone', () => {
+  test('variables of other programs and of tests and benchmarks are ignored', () => {
     const env = { PATH: '/bin', PIKOTA: '1', piko_name: 'x', PIKO_TEST_MYSQL: DSN, PIKO_BENCH_RUNS: '5' }
     expect(load({ env }).settings.piko.name).toBe('piko')
   })
@@ -388,13 +388,13 @@ describe('secrets', () => {
     expect(printed(error)).not.toContain(SECRET)
   })
 
-  test('a DSN given to the wrong key is masked too', () => {
+  test('a DSN under the wrong key is masked too', () => {
     const error = failure({ env: { PIKO_MYSQL__POOL_SIZE: DSN }, overrides: { piko: { jobs: [DSN, ''] } } })
     expect(error.message).toContain('mysql://piko:***@db:3306/piko')
     expect(printed(error)).not.toContain(SECRET)
   })
 
-  test('settings that are logged or made JSON show no password, yet hold it', () => {
+  test('settings in logs or JSON show no password, but contain it', () => {
     const { settings } = load({ env: { PIKO_MYSQL__DSN: DSN } })
     expect(settings.mysql.dsn).toBe(DSN)
     expect(structuredClone(settings).mysql.dsn).toBe(DSN)

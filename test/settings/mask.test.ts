@@ -21,13 +21,13 @@ describe('a masked DSN', () => {
     expect(maskDsn(dsn)).toBe(masked)
   })
 
-  test('never shows a password, however it is written', () => {
+  test('never shows a password, in any notation', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(...'aZ9@:/?#%[]&= \n') }),
         fc.constantFrom('@db:3306/orders', '@db/orders?ssl=1', '@db', '@', ''),
         (noise, rest) => {
-          // Without a host, what follows a raw "@" can't be told from one.
+          // Without a host, text after a raw "@" looks like one.
           fc.pre(rest !== '' || !noise.includes('@'))
           const masked = maskDsn(`mysql://me:SECRET${noise}SECRET${rest}`)
           expect(masked).not.toContain('SECRET')
@@ -45,7 +45,7 @@ describe('a masked DSN', () => {
   })
 })
 
-test('any text that looks like a URL is masked, another is not', () => {
+test('masks any text that looks like a URL, and no other', () => {
   expect(maskText('redis://:pw@cache')).toBe('redis://:***@cache')
   expect(maskText('jobs/**/*.ts')).toBe('jobs/**/*.ts')
 })
@@ -55,6 +55,6 @@ test.each([
   ['{"token":"s3cr3t"}', '{"token":"[redacted]"}'],
   ['Authorization: Bearer abcdefgh', 'Authorization: [redacted]'],
   ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
-])('the text %j hides what logs hide', (text, masked) => {
+])('the text %j hides the same secrets as a log', (text, masked) => {
   expect(maskText(text)).toBe(masked)
 })

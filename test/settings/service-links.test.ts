@@ -3,7 +3,7 @@ import { loadSettings } from '../../src/settings/load.ts'
 import { isServiceLink } from '../../src/settings/service-links.ts'
 import { thrown } from '../support/thrown.ts'
 
-/** As a kubelet makes them. */
+/** Service links as a kubelet creates them. */
 function links(prefix: string, ip: string, port: number, name: string, protocol = 'TCP'): Record<string, string> {
   const url = `${protocol.toLowerCase()}://${ip.includes(':') ? `[${ip}]` : ip}:${port}`
   return {
@@ -25,7 +25,7 @@ it.each([
   links('PIKO_LOG_LEVEL', '10.0.0.1', 53, 'DNS', 'UDP'),
   links('PIKO_SERVICE', '10.0.0.1', 80, 'HTTP'),
   links('PIKO_2', '10.0.0.1', 132, 'X', 'SCTP'),
-])('the links of a Kubernetes service are no settings: %o', (env) => {
+])('the links of a Kubernetes service are not settings: %o', (env) => {
   expect(loadSettings({ env, cwd: '/' }).settings.piko.name).toBe('piko')
 })
 
@@ -44,11 +44,11 @@ it.each([
   ['PIKO_PORT_80_TCP_ADDR', ''],
   ['PIKO_SERVICE_HOSTS', '10.0.0.1'],
   ['PIKO_MYSQL_DSN', 'tcp://10.0.0.1:80'],
-])('%s=%s is no link', (name, value) => {
+])('%s=%s is not a link', (name, value) => {
   expect(isServiceLink(name, value)).toBe(false)
 })
 
-it('what only looks like a link is still refused, with a suggestion', () => {
+it('a name that only looks like a link is still refused, with a suggestion', () => {
   const error = thrown(() =>
     loadSettings({ env: { ...links('PIKO', '10.0.0.1', 80, 'A'), PIKO_HTTP_PORT: '80' }, cwd: '/' }),
   )

@@ -32,7 +32,7 @@ interface BenchOptions {
   readonly onClear?: () => void
 }
 
-/** A sink whose deliveries a test finishes by hand, or which finish at once. */
+/** A sink whose deliveries a test finishes by hand, or which finish immediately. */
 function bench({
   batchSize = 2,
   batchBytes = 1_000_000,
@@ -66,7 +66,7 @@ function bench({
     deliveries,
     cleared,
     sink: new BufferedSink(target, sinkScope(scope)),
-    /** The nth delivery, from 1 on, when it has begun. */
+    /** The nth delivery, once it has begun; the first is 1. */
     begun: async (count: number): Promise<Delivery> => {
       while (deliveries.length < count) await new Promise<void>((resolve) => waiters.push(resolve))
       return deliveries[count - 1] as Delivery
@@ -146,7 +146,7 @@ describe('BufferedSink.write', () => {
     expect(deliveries[0]?.batch).toMatchObject({ ...scope, jobId: 'orders', runId: 12, index: 0 })
   })
 
-  it('goes on while one batch is in delivery, and waits when the next one is full', async () => {
+  it('continues while one batch is in delivery, and waits when the next one is full', async () => {
     const { sink, deliveries, begun } = bench({ byHand: true })
     await sink.write(Row, rowsFrom(1, 2))
     await sink.write(Row, { id: 3 })
@@ -165,7 +165,7 @@ describe('BufferedSink.write', () => {
     await flushed
   })
 
-  it('delivers a batch before it holds more bytes than it may, however few its rows are', async () => {
+  it('delivers a batch before it exceeds its bytes, even with few rows', async () => {
     const { sink, deliveries } = bench({ batchSize: 1_000, batchBytes: 10_000 })
     const note = (length: number): Note => new Note('x'.repeat(length))
     for (const length of [4_000, 4_000, 4_000, 9_000, 10, 20]) await sink.write(Note, note(length))
@@ -186,7 +186,7 @@ describe('BufferedSink.write', () => {
     expect(deliveries.map(({ batch }) => batch.index)).toEqual([0, 1, 2, 3, 4, 5])
   })
 
-  it('refuses a row that alone holds more bytes than a batch may, and names it', async () => {
+  it('refuses and names a row that alone exceeds the bytes of a batch', async () => {
     const { sink, deliveries } = bench({ batchSize: 1_000, batchBytes: 10_000 })
     const rows = [new Note('fine'), new Note('x'.repeat(10_001))]
     await expect(sink.write(Note, rows)).rejects.toMatchObject({
@@ -199,7 +199,7 @@ describe('BufferedSink.write', () => {
     expect(deliveries.map(({ rows: delivered }) => delivered.length)).toEqual([1])
   })
 
-  it('keeps the order of the calls, also of calls that nobody awaited', async () => {
+  it('keeps the order of calls, even of calls that nobody awaited', async () => {
     const { sink, deliveries } = bench({ batchSize: 3 })
     void sink.write(Row, rowsFrom(1, 4))
     void sink.write(Row, { id: 5 })
@@ -207,7 +207,7 @@ describe('BufferedSink.write', () => {
     expect(deliveries.map(({ rows }) => rows)).toEqual([rowsFrom(1, 3), rowsFrom(4, 2)])
   })
 
-  it('holds no more than the batch in delivery and one more, however many write at once', async () => {
+  it('holds at most the batch in delivery and one more, for any number of writers', async () => {
     const { sink, deliveries, begun } = bench({ byHand: true })
     const all = Promise.all(Array.from({ length: 20 }, (_, id) => sink.write(Row, { id })))
     for (let count = 1; count <= 10; count++) {
@@ -221,7 +221,7 @@ describe('BufferedSink.write', () => {
     await sink.flush()
   })
 
-  it('refuses all rows of a call when one is wrong, with its index and the issues', async () => {
+  it('refuses all rows of a call with one wrong row, with its index and the issues', async () => {
     const { sink, deliveries } = bench({ scope: { window: hourOf(1) } })
     const rows = [{ id: 1 }, { id: 2 }, { id: 'three' as unknown as number }, { id: 4 }]
     const error: unknown = await sink.write(Row, rows).catch((thrown: unknown) => thrown)
@@ -241,7 +241,7 @@ describe('BufferedSink.write', () => {
     expect(deliveries.map((delivery) => delivery.rows)).toEqual([[{ id: 9 }]])
   })
 
-  it('delivers what the schema puts out', async () => {
+  it('delivers the output of the schema', async () => {
     const Typed = z.object({ at: z.string().transform((text) => new Date(text)), shop: z.string().default('eu') })
     const delivered: unknown[] = []
     const Target = defineSink({ name: 'typed', on: [[Typed, (rows) => void delivered.push(...rows)]] })
@@ -254,7 +254,7 @@ describe('BufferedSink.write', () => {
     expect(delivered).toEqual([{ at: new Date('2026-01-01T00:00:00Z'), shop: 'eu' }])
   })
 
-  it('tells when a schema can only check asynchronously', async () => {
+  it('reports a schema that can only check asynchronously', async () => {
     const Slow = z.object({ id: z.number().refine(async () => true) })
     const Target = defineSink({ name: 'slow', on: [[Slow, () => {}]] })
     const sink = new BufferedSink(
@@ -267,14 +267,14 @@ describe('BufferedSink.write', () => {
     })
   })
 
-  it('takes only instances of a class model', async () => {
+  it('accepts only instances of a class model', async () => {
     const { sink } = bench()
     await expect(sink.write(Note, [new Note('a'), { text: 'b' }])).rejects.toThrow(
       'sink target: row 1 of Note is {"text":"b"}; expected an instance of Note',
     )
   })
 
-  it('refuses a model that the sink has no handler for', async () => {
+  it('refuses a model without a handler in the sink', async () => {
     const { sink } = bench()
     await expect(sink.write(Date, new Date())).rejects.toMatchObject({
       code: 'SINK_MODEL_UNKNOWN',
@@ -324,7 +324,7 @@ describe('a write of many rows', () => {
 describe('a refused write', () => {
   const wrong = { id: 'three' as unknown as number }
 
-  it('that nobody awaited fails the run at its end as what it is, and never the process', async () => {
+  it('that nobody awaited fails the run with its own error, and never the process', async () => {
     const count = countUnhandled()
     const { sink, deliveries } = bench()
     void sink.write(Row, { id: 1 })
@@ -345,7 +345,7 @@ describe('a refused write', () => {
         try {
           await write
         } catch {
-          // What the handler says to it.
+          // The handler's own error.
         }
       },
     ],
@@ -357,7 +357,7 @@ describe('a refused write', () => {
         await expect(write).rejects.toBeInstanceOf(PikoError)
       },
     ],
-  ])('that the handler %s is the matter of the handler', async (_how, look) => {
+  ])('that the handler %s is left to the handler', async (_how, look) => {
     const count = countUnhandled()
     const { sink, deliveries } = bench()
     await look(sink.write(Row, wrong))
@@ -368,14 +368,14 @@ describe('a refused write', () => {
     expect(count()).toBe(0)
   })
 
-  it('that was seen does not hide another that was not', async () => {
+  it('that the handler saw does not hide another that it did not see', async () => {
     const { sink } = bench()
     void sink.write(Row, wrong)
     await expect(sink.write(Row, wrong)).rejects.toThrow(PikoError)
     await expect(sink.flush()).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
   })
 
-  it('that comes during the flush fails it as well', async () => {
+  it('that comes during the flush also fails the run', async () => {
     const { sink, begun } = bench({ byHand: true })
     await sink.write(Row, { id: 1 })
     const flushed = sink.flush()
@@ -385,7 +385,7 @@ describe('a refused write', () => {
     await expect(flushed).rejects.toMatchObject({ code: 'STOPPED' })
   })
 
-  it('that comes after the flush, too late to fail it, is logged unless somebody awaits it', async () => {
+  it('that comes after the flush, too late to fail the run, is logged unless somebody awaits it', async () => {
     const count = countUnhandled()
     const log = new MemoryLog()
     const { sink } = bench({ scope: { log } })
@@ -399,7 +399,7 @@ describe('a refused write', () => {
     expect(count()).toBe(0)
   })
 
-  it('leaves promises that were derived from it to their owner', async () => {
+  it('leaves derived promises to their owner', async () => {
     const { sink } = bench()
     const derived = sink.write(Row, wrong).finally(() => {})
     expect(derived.constructor).toBe(Promise)
@@ -411,7 +411,7 @@ describe('a refused write', () => {
 describe('a failed delivery', () => {
   const cause = new Error('disk full')
 
-  it('is thrown by every later write and by flush, once as the same error, and nothing more is delivered', async () => {
+  it('is thrown as the same error by every later write and by flush, and nothing more is delivered', async () => {
     const { sink, deliveries } = bench({ byHand: true })
     await sink.write(Row, rowsFrom(1, 2))
     await sink.write(Row, { id: 3 })
@@ -438,7 +438,7 @@ describe('a failed delivery', () => {
 })
 
 describe('BufferedSink.flush', () => {
-  it('takes in the writes that nobody awaited, and refuses those that come later', async () => {
+  it('includes the writes that nobody awaited, and refuses later ones', async () => {
     const { sink, deliveries } = bench({ byHand: true })
     const writes = [sink.write(Row, rowsFrom(1, 2)), sink.write(Row, rowsFrom(3, 3))]
     const flushed = sink.flush()
@@ -452,7 +452,7 @@ describe('BufferedSink.flush', () => {
     expect(deliveries.map(({ rows }) => rows.length)).toEqual([2, 2, 1])
   })
 
-  it('clears the window of each model that the run wrote no row of, and of no other', async () => {
+  it('clears the window only for models without a row from the run', async () => {
     const empty = bench({ scope: { window: hourOf(2) } })
     await empty.sink.write(Row, [])
     const flushed = empty.sink.flush()
@@ -484,7 +484,7 @@ describe('BufferedSink.flush', () => {
 })
 
 describe('BufferedSink.discard', () => {
-  it('drops the rest, and waits for the delivery under way', async () => {
+  it('drops the remaining rows, and waits for the delivery under way', async () => {
     const { sink, deliveries, cleared } = bench({ byHand: true, scope: { window: hourOf(1) } })
     await sink.write(Row, rowsFrom(1, 3))
     const waiting = sink.write(Row, { id: 4 })
@@ -498,7 +498,7 @@ describe('BufferedSink.discard', () => {
     expect([deliveries.length, cleared.length]).toEqual([1, 0])
   })
 
-  it('does not end the process over writes that nobody awaited', async () => {
+  it('does not end the process because of writes that nobody awaited', async () => {
     const unhandled: unknown[] = []
     const onUnhandled = (error: unknown): void => void unhandled.push(error)
     process.on('unhandledRejection', onUnhandled)
@@ -515,7 +515,7 @@ describe('BufferedSink.discard', () => {
     expect(unhandled).toEqual([])
   })
 
-  it('does not mind that the delivery under way fails', async () => {
+  it('ignores a failure of the delivery under way', async () => {
     const { sink, deliveries } = bench({ byHand: true })
     await sink.write(Row, rowsFrom(1, 2))
     const discarded = sink.discard()
@@ -525,7 +525,7 @@ describe('BufferedSink.discard', () => {
 })
 
 describe('an abort', () => {
-  it('begins no delivery any more: writes and flush throw its reason', async () => {
+  it('starts no further delivery: writes and flush throw its reason', async () => {
     const controller = new AbortController()
     const reason = new PikoError('RUN_TIMEOUT', 'too slow')
     const { sink, deliveries, cleared } = bench({

@@ -17,7 +17,7 @@ class Order {
 const Refund = z.object({ order: z.number(), reason: z.string().default('none') }).meta({ id: 'Refund' })
 
 describe('defineSink', () => {
-  it('makes a Sink class with its name and batch size', () => {
+  it('creates a Sink class with its name and batch size', () => {
     const Orders = defineSink({ name: 'orders', batchSize: 20, on: [[Order, () => {}]] })
     expect(Orders.name).toBe('orders')
     expect(Orders.batchSize).toBe(20)
@@ -25,7 +25,7 @@ describe('defineSink', () => {
     expect(defineSink({ name: 'orders', on: [[Order, () => {}]] }).batchSize).toBe(1_000)
   })
 
-  it('calls what it was given, in the order of a run', async () => {
+  it('calls the given functions in the order of a run', async () => {
     const calls: unknown[] = []
     const Orders = defineSink({
       name: 'orders',
@@ -111,7 +111,7 @@ describe('defineSink', () => {
     defineJob({ id: 'j', sinks: { orders: Orders } }, async (ctx) => {
       expectTypeOf(ctx.sinks.orders).toEqualTypeOf<SinkWriter>()
       await ctx.sinks.orders.write(Order, new Order(1, 2))
-      // A field with a default may be left out: rows are typed as the schema takes them in.
+      // A field with a default may be missing: rows have the schema's input type.
       await ctx.sinks.orders.write(Refund, [{ order: 1 }, { order: 1, reason: 'broken' }])
       // @ts-expect-error a refund's order is a number
       await ctx.sinks.orders.write(Refund, { order: '1' })

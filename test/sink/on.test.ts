@@ -90,7 +90,7 @@ describe('@on', () => {
     expect(methodsOf(Base)).toEqual({ Order: 'orders' })
   })
 
-  it('drops the parent’s models of a method that a subclass marks anew', () => {
+  it('drops the parent’s models of a method that a subclass marks again', () => {
     class Base extends Sink {
       @on(Order) rows(_rows: unknown[]): void {}
     }
@@ -101,7 +101,7 @@ describe('@on', () => {
     expect(methodsOf(Base)).toEqual({ Order: 'rows' })
   })
 
-  it('lets one method take several models, and keeps their names apart', () => {
+  it('allows several models for one method, and distinguishes their names', () => {
     const Price = z.object({ price: z.number() })
     const Quote = z.object({ bid: z.number() })
     class Market extends Sink {
@@ -124,7 +124,7 @@ describe('@on', () => {
     )
   })
 
-  it('refuses what is no model and what is no public instance method', () => {
+  it('refuses a value that is not a model, and a mark that is not on a public instance method', () => {
     expect(() => on('Order' as unknown as typeof Order)).toThrow(
       '@on: its model is "Order"; expected a zod schema or a class',
     )

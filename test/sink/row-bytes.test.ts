@@ -6,9 +6,9 @@ it.each<[string, unknown, number]>([
   ['binary data', Buffer.alloc(5_000), 5_000],
   ['numbers', { a: 1, b: 2n, c: true, d: null, e: undefined }, 48],
   ['nested texts', { a: ['x'.repeat(100), { b: 'y'.repeat(200) }], c: new Map([['key', 'z'.repeat(300)]]) }, 635],
-])('counts %s', (_what, row, bytes) => expect(rowBytes(row)).toBe(bytes))
+])('measures %s', (_what, row, bytes) => expect(rowBytes(row)).toBe(bytes))
 
-it('takes a row that is part of itself, or that throws when it is looked at', () => {
+it('measures a row that contains itself, or that throws when it is read', () => {
   const own: { self?: unknown; text: string } = { text: 'x'.repeat(50) }
   own.self = own
   expect(rowBytes(own)).toBeGreaterThan(50)

@@ -17,7 +17,7 @@ const { sql, log } = sinkScope()
 const newPool = (): SinkPool => new SinkPool({ sql, log })
 
 describe('SinkPool.forRun', () => {
-  it('makes and opens one instance per class, and gives every run a buffer of its own', async () => {
+  it('creates and opens one instance per class, with a separate buffer for every run', async () => {
     const events: string[] = []
     class Orders extends Sink {
       static override readonly batchSize = 2
@@ -49,7 +49,7 @@ describe('SinkPool.forRun', () => {
     ])
   })
 
-  it('shares a failed open with the runs that wait for it, and lets the next run try again', async () => {
+  it('shares a failed open with the waiting runs, and lets the next run try again', async () => {
     let tries = 0
     const failing = [
       (): never => {
@@ -69,7 +69,7 @@ describe('SinkPool.forRun', () => {
     expect(tries).toBe(3)
   })
 
-  it('waits for no open longer than the run’s signal says', async () => {
+  it('waits for an open only until the run’s signal aborts', async () => {
     const Orders = defineSink({ name: 'orders', on: [[Order, () => {}]], open: () => new Promise(() => {}) })
     const controller = new AbortController()
     const reason = new PikoError('RUN_TIMEOUT', 'too slow')
@@ -78,7 +78,7 @@ describe('SinkPool.forRun', () => {
     await expect(run).rejects.toBe(reason)
   })
 
-  it('gives two names of one class the same buffer, so that batches are counted once', async () => {
+  it('gives two names of one class the same buffer, so batches are counted once', async () => {
     const keys: string[] = []
     const Orders = defineSink({ name: 'orders', batchSize: 1, on: [[Order, (_rows, { key }) => void keys.push(key)]] })
     const { writers, flush } = await newPool().forRun({ a: Orders, b: Orders }, sinkScope())
@@ -88,7 +88,7 @@ describe('SinkPool.forRun', () => {
     expect(keys).toEqual(['orders/run:12/Order/0', 'orders/run:12/Order/1'])
   })
 
-  it('flushes in the map’s order and stops at the first that fails; discard then drops the others', async () => {
+  it('flushes in the map’s order until one fails; discard then drops the others', async () => {
     const events: string[] = []
     const named = (name: string, error?: Error): SinkClass =>
       defineSink({
@@ -112,7 +112,7 @@ describe('SinkPool.forRun', () => {
     await expect(run.writers['c']?.write(Order, new Order(2))).rejects.toMatchObject({ code: 'STOPPED' })
   })
 
-  it('refuses what is no sink class, a wrong batch size, and a constructor that throws', async () => {
+  it('refuses a value that is not a sink class, a wrong batch size, and a constructor that throws', async () => {
     class Sized extends Sink {
       static override readonly batchSize = 0.5
     }
@@ -130,7 +130,7 @@ describe('SinkPool.forRun', () => {
 })
 
 describe('SinkPool.close', () => {
-  it('closes once, the newest first, also what failed to open, although some fail', async () => {
+  it('closes once, the newest first, including sinks that failed to open, even if some fail', async () => {
     const closed: string[] = []
     const named = (name: string, { open, close }: { open?: string; close?: string } = {}): SinkClass =>
       defineSink({

@@ -59,7 +59,7 @@ describeEachStore((store) => {
     return rows.map((row) => Object.values(row))
   }
 
-  it('inserts all rows, in as many statements as the limits ask for', async () => {
+  it('inserts all rows, in the number of statements that the limits require', async () => {
     const orders = Array.from({ length: 2_345 }, (_, index) => new Order(index, index * 2))
     await plain.insert(batchOf(undefined), orders)
     expect(await sql.query('SELECT COUNT(*) AS n, SUM(total) AS total FROM test_order')).toEqual([
@@ -92,7 +92,7 @@ describeEachStore((store) => {
     ])
   })
 
-  it('upserts rows that are nothing but their key', async () => {
+  it('upserts rows that consist of their key', async () => {
     const ids = sqlTable<{ id: number }>({ name: 'test_order', columns: ['id'], windowColumn: null })
     await plain.insert(batchOf(undefined), [new Order(1, 5)])
     await ids.upsert(batchOf(undefined), [{ id: 1 }, { id: 2 }], ['id'])
@@ -106,7 +106,7 @@ describeEachStore((store) => {
     await expect(ids.upsert(batchOf(undefined), [{ id: 1 }], [])).rejects.toThrow('upsert got the key columns []')
   })
 
-  it('leaves a row that a newer fence wrote as it is when it upserts', async () => {
+  it('does not overwrite a row of a newer fence with an upsert', async () => {
     const table = sqlTable<Order>({
       name: 'test_order_latest',
       columns: ['id', 'total'],
@@ -123,7 +123,7 @@ describeEachStore((store) => {
     ])
   })
 
-  it('replaces the rows of its window with the first batch, adds with the next, and touches no other window', async () => {
+  it('replaces the rows of its window with the first batch, adds further batches, and touches no other window', async () => {
     await windowed.replace(batchOf(2), [new Order(20, 1)])
     await windowed.replace(batchOf(1), [new Order(1, 1), new Order(2, 1), new Order(3, 1)])
     await windowed.replace(batchOf(1, { index: 1 }), [new Order(4, 1)])
@@ -137,7 +137,7 @@ describeEachStore((store) => {
     expect(await rowsOf('test_order_hour', 'id')).toEqual([[20]])
   })
 
-  it('keeps what was there when a replacement fails', async () => {
+  it('keeps the old rows when a replacement fails', async () => {
     await windowed.replace(batchOf(1), [new Order(1, 1)])
     await expect(windowed.replace(batchOf(1), [new Order(2, 2), new Order(2, 2)])).rejects.toThrow(/unique|duplicate/i)
     expect(await rowsOf('test_order_hour')).toEqual([[1, 1]])
@@ -150,7 +150,7 @@ describeEachStore((store) => {
     expect(inWindow).toEqual([{ total: 2 }])
   })
 
-  it('tells a job without windows to insert or upsert instead', async () => {
+  it('advises a job without windows to insert or upsert instead', async () => {
     const message =
       'needs a window, but the run of job "orders" has none; give the job windows, or use insert or upsert'
     await expect(windowed.replace(batchOf(undefined), [])).rejects.toMatchObject({
@@ -164,7 +164,7 @@ describeEachStore((store) => {
   })
 
   describe('with a fence', () => {
-    it('replaces what older runs left of the window', async () => {
+    it('replaces the rows that older runs left in the window', async () => {
       await fenced.replace(batchOf(1, { fence: 5 }), [new Order(1, 5), new Order(2, 5)])
       await fenced.replace(batchOf(1, { fence: 6 }), [new Order(1, 6)])
       await fenced.replace(batchOf(1, { fence: 6, index: 1 }), [new Order(3, 6)])
@@ -174,7 +174,7 @@ describeEachStore((store) => {
       ])
     })
 
-    it('refuses every write of a run that a newer one has overtaken', async () => {
+    it('refuses every write of a run that a newer run has overtaken', async () => {
       await fenced.replace(batchOf(1, { fence: 6 }), [new Order(1, 6)])
       const stale = {
         code: 'SINK_FAILED',
@@ -196,10 +196,10 @@ describeEachStore((store) => {
       ])
     })
 
-    // Statements 1 to 3 delete, insert and delete again; 4 is the commit.
-    // SQLite has one writer: the older run has no moment between the newer one's statements.
+    // Statements 1 to 3 delete, insert and delete again; 4 is the commit. SQLite has only one writer, so no other run
+    // can act between the statements.
     it.each(store.name === 'mysql' ? [1, 2, 3, 4] : [])(
-      'leaves no mixture when an older run writes before statement %i of the newer one',
+      'leaves no mixed rows when an older run writes before statement %i of the newer one',
       async (when) => {
         const other = (await store.open()).sql
         let older: Promise<unknown> | undefined
@@ -209,7 +209,7 @@ describeEachStore((store) => {
           if (older || statements < when) return
           const write = fenced.replace(batchOf(1, { fence: 5, index: 1 }), [new Order(1, 5)], { on: other })
           older = write.catch((error: unknown) => error)
-          // It is done, or waits for the newer run's locks: the server says which.
+          // The older run is done, or waits for the newer run's locks; the server says which.
           await Promise.race([older, lockWait(sql)])
         }
         const interleaved: SqlDatabase = {
@@ -233,7 +233,7 @@ describeEachStore((store) => {
     )
   })
 
-  it('is what a sink needs: a run that is repeated leaves each window once', async () => {
+  it('meets the needs of a sink: a repeated run leaves each window once', async () => {
     const Orders = defineSink({
       name: 'orders',
       batchSize: 3,
@@ -296,7 +296,7 @@ describe('sqlTable', () => {
     })
   })
 
-  it('knows its rows', () => {
+  it('infers its rows', () => {
     expectTypeOf<Parameters<typeof plain.insert>[1]>().toEqualTypeOf<readonly Order[]>()
     // @ts-expect-error an order has no such property
     sqlTable<Order>({ name: 'orders', columns: ['price'] })

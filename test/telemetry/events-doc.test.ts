@@ -6,7 +6,7 @@ const read = (path: string): Promise<string> => readFile(new URL(`../../${path}`
 const doc = await read('docs/events.md')
 const [eventsPart = '', metricsPart = ''] = doc.split('\n## Metrics\n')
 
-/** The table's rows by the name in the first column. */
+/** The rows of the table, keyed by the name in the first column. */
 function rows(part: string, name: RegExp): Map<string, string> {
   const found = new Map<string, string>()
   for (const line of part.split('\n')) {
@@ -16,7 +16,7 @@ function rows(part: string, name: RegExp): Map<string, string> {
   return found
 }
 
-/** Names and fields of `EventMap`, from its source: types are gone at run time. */
+/** Names and fields of `EventMap`, read from its source because types do not exist at run time. */
 async function declaredEvents(): Promise<Map<string, string[]>> {
   const source = await read('src/events.ts')
   const map = source.slice(source.indexOf('interface EventMap'), source.indexOf('\n}\n'))

@@ -4,20 +4,20 @@ import { createLogger } from '../../src/telemetry/log.ts'
 
 const VALUE = 'Zx9-hunter2'
 
-/** Names whose values are secrets, as a key of a field and in a text. */
+/** Names of secret values, as a key of a field and in a text. */
 const SECRET = [
   ...['password', 'Password', 'db_password', 'MYSQL_PASSWORD', 'passwd', 'pwd', 'userPwd', 'passphrase', 'secret'],
   ...['client_secret', 'clientSecret', 'token', 'access_token', 'refreshToken', 'x-api-key', 'X-API-Key', 'api-key'],
   ...['apiKey', 'apikey', 'privateKey', 'private_key', 'accessKey', 'secret-key', 'signingKey', 'encryption_key'],
   ...['cookie', 'set-cookie', 'Cookies', 'credential', 'credentials', 'Authorization', 'proxy-authorization', 'dsn'],
 ]
-/** Names that only look like these. */
+/** Names that only look like secrets. */
 const PLAIN = [
   ...['tokens', 'tokenizer', 'max_tokens', 'passwordless', 'passwords_checked', 'secretary', 'monkey', 'author'],
   ...['authored', 'turkey', 'keyboard', 'primary_key', 'keys', 'cookiecutter', 'signal', 'design', 'pwdx', 'host'],
 ]
 
-/** The line that the log writes. */
+/** The line that the log writes for these fields. */
 function logged(fields: object, message = 'said'): string {
   let line = ''
   createLogger({ level: 'info', json: true, name: 'test', stream: { write: (text) => (line += text) } }).info(
@@ -34,14 +34,14 @@ const NOTATIONS: readonly (readonly [what: string, write: (key: string) => strin
   ['JSON within JSON', (key) => JSON.stringify({ body: JSON.stringify({ [key]: VALUE }) })],
 ]
 
-it('a secret is hidden as a field of the log, as a word of a text and in the log’s message alike', () => {
+it("a secret is hidden as a log field, as a word of a text and in the log's message", () => {
   for (const key of SECRET) {
     expect([key, isSecretKey(key)]).toEqual([key, true])
     for (const fields of [{ [key]: VALUE }, { deep: [{ [key]: VALUE }] }, { err: new Error(`${key}=${VALUE}`) }]) {
       expect([key, logged(fields).includes(VALUE)]).toEqual([key, false])
     }
     for (const [what, write] of NOTATIONS) {
-      // A DSN in prose is shown with its own password hidden alone.
+      // In a DSN in prose, only the password is hidden.
       if (key === 'dsn' && what === ':') continue
       const text = write(key)
       expect([text, redactText(text).includes(VALUE)]).toEqual([text, false])
@@ -50,7 +50,7 @@ it('a secret is hidden as a field of the log, as a word of a text and in the log
   }
 })
 
-it('what only looks like a secret is shown, as a field and in a text', () => {
+it('a value that only looks like a secret is shown, as a field and in a text', () => {
   for (const key of PLAIN) {
     expect([key, isSecretKey(key)]).toEqual([key, false])
     expect([key, logged({ [key]: VALUE }).includes(VALUE)]).toEqual([key, true])
@@ -81,7 +81,7 @@ it.each([
   'Basic auth is off, Bearer tokens are on',
   'at Parser.token (file:///app/parse.js:10:5)',
   'GET /orders?page=2&sort=key 200',
-])('prose is shown as it is: %j', (text) => {
+])('prose is shown unchanged: %j', (text) => {
   expect(redactText(text)).toBe(text)
 })
 

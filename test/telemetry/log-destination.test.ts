@@ -13,11 +13,11 @@ import { PATIENCE_MS } from '../support/patience.ts'
 import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/telemetry/noisy.ts', import.meta.url))
-/** About 12 MB: more than a pipe takes and than is held in memory. */
+/** About 12 MB: more than a pipe and the memory limit together hold. */
 const LINES = 6_000
 const LIMIT_MS = PATIENCE_MS
 
-/** A named pipe: its end for reading, which nobody reads yet, and its end for a child. */
+/** A named pipe: a reading end that nobody reads yet, and an end for a child. */
 function namedPipe(): { reader: number; writer: number } {
   const folder = mkdtempSync(join(tmpdir(), 'piko-pipe-'))
   const path = join(folder, 'pipe')
@@ -30,7 +30,7 @@ function namedPipe(): { reader: number; writer: number } {
 
 type Kind = 'pipe' | 'socket'
 
-/** The process that logs, and how to begin to read its standard error. */
+/** A process that logs, and a way to start reading its standard error. */
 function noisy(kind: Kind, format: 'json' | 'pretty', ...more: readonly string[]) {
   const pipe = kind === 'pipe' ? namedPipe() : undefined
   const child = spawn(process.execPath, [...SOURCE_FLAGS, SCRIPT, String(LINES), format, ...more], {
@@ -55,9 +55,9 @@ function noisy(kind: Kind, format: 'json' | 'pretty', ...more: readonly string[]
   }
 }
 
-describe('a log whose reader stands still', () => {
+describe('a log whose reader does not read', () => {
   it.each(['pipe', 'socket'] as const)(
-    'does not hold up the event loop, and loses no line unsaid (%s)',
+    'does not block the event loop, and reports every lost line (%s)',
     async (kind) => {
       const { child, ended, turned, read, lines } = noisy(kind, 'json')
       await turned()
@@ -77,7 +77,7 @@ describe('a log whose reader stands still', () => {
   )
 
   it.each(['pipe', 'socket'] as const)(
-    'does not hold up the event loop after a process with the same standard error was started (%s)',
+    'does not block the event loop after a process with the same standard error was started (%s)',
     async (kind) => {
       const { child, ended, turned, read } = noisy(kind, 'json', 'beside another')
       await turned()
@@ -89,7 +89,7 @@ describe('a log whose reader stands still', () => {
   )
 
   it.each(['pipe', 'socket'] as const)(
-    'does not keep the process from its end (%s)',
+    'does not keep the process alive (%s)',
     async (kind) => {
       const { child, ended, turned } = noisy(kind, 'pretty')
       await turned()
@@ -114,7 +114,7 @@ describe('a log that cannot be written', () => {
     ['a file that is open for reading', '/dev/null', 'r'],
     ['a full disk', '/dev/full', 'w'],
     ['a device that fails', '/proc/self/mem', 'r+'],
-  ])('counts what it drops: %s', (_what, path, flags) => {
+  ])('counts dropped lines: %s', (_what, path, flags) => {
     const fd = openSync(path, flags)
     onTestFinished(() => closeSync(fd))
     const log = new LogDestination({ fd })

@@ -34,14 +34,14 @@ describe('JSON lines', () => {
     expect(lines()[0]).toMatchObject({ run_id: 7, job_id: 'sync', attempt: 2, msg: 'page read' })
   })
 
-  it('leave out what is below the level', () => {
+  it('leave out lines below the level', () => {
     const { log, lines } = capture({ level: 'info' })
     log.debug('no')
     log.info('yes')
     expect(lines().map((line) => line['msg'])).toEqual(['yes'])
   })
 
-  it('hold an error with its chain of causes', () => {
+  it('contain an error with its chain of causes', () => {
     const { log, lines } = capture()
     const root = Object.assign(new TypeError('reset'), { code: 'ECONNRESET', sql: 'insert 1000 rows' })
     log.error(
@@ -60,7 +60,7 @@ describe('JSON lines', () => {
     expect(JSON.stringify(err)).not.toContain('insert')
   })
 
-  it('hold an error that is its own cause', () => {
+  it('contain an error that is its own cause', () => {
     const { log, lines } = capture()
     const error = new Error('round')
     error.cause = error
@@ -68,14 +68,14 @@ describe('JSON lines', () => {
     expect(lines()[0]).toMatchObject({ msg: 'round', err: { message: 'round', cause: { message: 'round' } } })
   })
 
-  it('hold a cause that is no error as its text, once', () => {
+  it('contain a cause that is not an error as text, once', () => {
     const { log, lines } = capture()
     log.error(new Error('outer', { cause: 'plain text' }))
     const { cause } = lines()[0]?.['err'] as { cause: unknown }
     expect(cause).toEqual({ type: 'string', message: '"plain text"' })
   })
 
-  it('never hold a secret', () => {
+  it('never contain a secret', () => {
     const { log, text } = capture()
     const dsn = 'mysql://root:hunter2@db:3306/piko'
     log.info({
@@ -91,7 +91,7 @@ describe('JSON lines', () => {
     expect(text()).not.toContain('hunter2')
   })
 
-  it('hold an object that contains itself', () => {
+  it('contain an object that contains itself', () => {
     const { log, lines } = capture()
     const fields: Record<string, unknown> = { a: 1 }
     fields['self'] = fields
@@ -99,7 +99,7 @@ describe('JSON lines', () => {
     expect(lines()[0]).toMatchObject({ a: 1, msg: 'round' })
   })
 
-  it('do not change the objects that are logged', () => {
+  it('do not change the logged objects', () => {
     const { log } = capture()
     const fields = { db: { password: 'x' } }
     log.info(fields)
@@ -130,13 +130,13 @@ describe('lines for people', () => {
     )
   })
 
-  it('never hold a secret or an escape sequence of a message', () => {
+  it('never contain a secret or an escape sequence of a message', () => {
     const { log, text } = capture({ json: false })
     log.info({ password: 'hunter2' }, 'mysql://root:hunter2@db/x \u001b[2Jgone')
     expect(text()).toMatch(/INFO: mysql:\/\/root:\[redacted\]@db\/x \\u001b\[2Jgone password=\[redacted\]\n$/)
   })
 
-  it('have colours only when asked for', () => {
+  it('have colours only on request', () => {
     const plain = capture({ json: false })
     plain.log.warn({ a: 1 }, 'x')
 
@@ -148,7 +148,7 @@ describe('lines for people', () => {
 })
 
 describe('without a stream', () => {
-  it.each([true, false])('lines go to standard error, also those just before the exit (json: %s)', (json) => {
+  it.each([true, false])('lines go to standard error, including those just before the exit (json: %s)', (json) => {
     const module = new URL('../../src/telemetry/log.ts', import.meta.url).href
     const program = `const { createLogger } = await import(${JSON.stringify(module)})
       createLogger({ level: 'info', json: ${json}, name: 'piko' }).info('last words')
@@ -175,7 +175,7 @@ const settled = {
   isGivenUp: false,
 } as const satisfies EventMap['run.settled']
 
-/** One of each, so that a new event without a line shows. */
+/** One sample of each event, so a new event without a line fails the test. */
 const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'node.started': { nodeId: 'n1', jobs: 2 },
   'node.stopped': { nodeId: 'n1' },
@@ -258,7 +258,7 @@ describe('logEvents', () => {
     })
   })
 
-  it('claims of no other node that it plans ticks', () => {
+  it('never says that another node plans ticks', () => {
     const [line] = emitted('leader.changed', { isLeader: false, epoch: undefined })
     expect(line).toMatchObject({ level: 'info', msg: 'this node no longer leads; another node may plan ticks' })
   })
@@ -273,7 +273,7 @@ describe('logEvents', () => {
     expect(line).toMatchObject({ err: { message: 'no db' } })
   })
 
-  it('says of a lost run that nothing was written', () => {
+  it('says that nothing of a lost run was written', () => {
     const [line] = emitted('run.lost', SAMPLES['run.lost'])
     expect(line).toMatchObject({
       level: 'warn',
@@ -282,7 +282,7 @@ describe('logEvents', () => {
     })
   })
 
-  it('says which loop failed and when it goes on', () => {
+  it('says which loop failed and when it retries', () => {
     const [line] = emitted('loop.failed', SAMPLES['loop.failed'])
     expect(line).toMatchObject({
       level: 'error',
@@ -296,12 +296,12 @@ describe('logEvents', () => {
     ['a conflict', { fault: 'contention', failures: 4 }, 'debug'],
     ['the fifth conflict in a row', { fault: 'contention', failures: 5 }, 'warn'],
     ['a wrong statement', { fault: 'programming' }, 'error'],
-  ] as const)('says at the right level that a loop failed because of %s', (_, more, level) => {
+  ] as const)('reports at the right level a loop that failed because of %s', (_, more, level) => {
     const [line] = emitted('loop.failed', { ...SAMPLES['loop.failed'], ...more })
     expect(line).toMatchObject({ level })
   })
 
-  it('says when the store went away and when it was back', () => {
+  it('says when the store became unavailable and when it was back', () => {
     expect(emitted('store.outage', SAMPLES['store.outage'])).toMatchObject([
       { level: 'error', err: { message: 'gone' } },
     ])
@@ -310,7 +310,7 @@ describe('logEvents', () => {
     ])
   })
 
-  it('ends when it is told to', () => {
+  it('ends on request', () => {
     const { log, lines } = capture()
     const events = new Events()
     const end = logEvents(events, log)

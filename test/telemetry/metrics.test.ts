@@ -73,7 +73,7 @@ describe('Metrics', () => {
     expect(await samples('piko_run_lateness_seconds_sum')).toEqual(['piko_run_lateness_seconds_sum 0.04'])
   })
 
-  it('shows who leads, also after the node took a new id', async () => {
+  it('shows which node leads, also after the node took a new id', async () => {
     const { events, samples } = build()
     expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
     events.emit('leader.changed', { isLeader: true, epoch: 1 })
@@ -84,7 +84,7 @@ describe('Metrics', () => {
     expect(await samples('piko_leader_status')).toEqual(['piko_leader_status{host="h1"} 0'])
   })
 
-  it('reads runs, slots, resources and offload when it is scraped', async () => {
+  it('reads runs, slots, resources and offload at each scrape', async () => {
     let active = 0
     const { samples } = build({
       active: () => active,
@@ -114,7 +114,7 @@ describe('Metrics', () => {
     expect(await samples('piko_loop_failed_total{')).toEqual(['piko_loop_failed_total{loop="planner"} 1'])
   })
 
-  it('keeps two apps in one process apart, and has the metrics of the process in both', async () => {
+  it('separates two apps in one process, and has the metrics of the process in both', async () => {
     const [one, two] = [build(), build()]
     one.events.emit('run.settled', settled)
     expect(await one.samples('piko_job_run_total{')).toHaveLength(1)
@@ -122,14 +122,14 @@ describe('Metrics', () => {
     for (const app of [one, two]) expect(await app.samples('process_cpu_seconds_total ')).toHaveLength(1)
   })
 
-  it('counts nothing more when it is told to end', async () => {
+  it('counts nothing after its end', async () => {
     const { events, end, samples } = build()
     end()
     events.emit('run.settled', settled)
     expect(await samples('piko_job_run_total{')).toEqual([])
   })
 
-  it('answers in the text format of Prometheus, each metric named once', async () => {
+  it('answers in the text format of Prometheus, with each metric once', async () => {
     const { contentType, body } = await build().metrics.render()
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/)
     const names = [...body.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1])
@@ -138,7 +138,7 @@ describe('Metrics', () => {
     expect(body.endsWith('\n')).toBe(true)
   })
 
-  it('gives the event loop turns while it writes the figures of thousands of jobs', async () => {
+  it('lets the event loop turn while it writes the figures of thousands of jobs', async () => {
     const { metrics, events } = build()
     for (let job = 0; job < 5_000; job++) events.emit('run.settled', { ...settled, jobId: `job${job}` })
     let turns = 0
@@ -154,7 +154,7 @@ describe('Metrics', () => {
     expect(body).toContain('piko_job_duration_seconds_count{job_id="job4999"} 1')
   })
 
-  it('writes counters of thousands of jobs in turns, and tells each end once to scrapes at one time', async () => {
+  it('writes counters of thousands of jobs in turns, and reports each end once to simultaneous scrapes', async () => {
     const { metrics, events } = build()
     const jobs = 3_000
     for (let job = 0; job < jobs; job++) {

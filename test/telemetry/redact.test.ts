@@ -13,16 +13,16 @@ describe('redactFields', () => {
     },
   )
 
-  it('keeps an absent secret visible as absent', () => {
+  it('shows an absent secret as absent', () => {
     expect(redactFields({ dsn: undefined, token: null })).toEqual({ dsn: undefined, token: null })
   })
 
-  it('keeps dates, bytes and other values as they are', () => {
+  it('keeps dates, bytes and other values unchanged', () => {
     const fields = { at: new Date(0), bytes: Buffer.from('x'), big: 1n, tokens: 3, none: null }
     expect(redactFields(fields)).toEqual(fields)
   })
 
-  it('names what is too deep, too long or circular instead of copying it', () => {
+  it('marks values that are too deep, too long or circular instead of copying them', () => {
     const round: Record<string, unknown> = { a: 1 }
     round['self'] = round
     const fields = {
@@ -37,7 +37,7 @@ describe('redactFields', () => {
     expect(copied['deep']).toEqual({ b: { c: { d: { e: '[Object]' } } } })
   })
 
-  it('keeps a line bounded when everything refers to everything', () => {
+  it('limits a line when everything refers to everything', () => {
     const nodes = Array.from({ length: 60 }, (): Record<string, unknown> => ({}))
     for (const node of nodes) for (const [index, other] of nodes.entries()) node[`n${index}`] = other
     const copied = redactFields({ nodes })

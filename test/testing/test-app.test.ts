@@ -25,7 +25,7 @@ it('a test app runs a job and leaves nothing behind', async () => {
   expect(existsSync(folder)).toBe(false)
 })
 
-it('a manual clock ends the sleeps that are over, the earliest first, and no others', async () => {
+it('a manual clock ends only the sleeps that are over, the earliest first', async () => {
   const clock = new ManualClock('2026-03-01T00:00:00Z')
   const woken: string[] = []
   const abort = new AbortController()

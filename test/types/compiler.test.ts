@@ -26,7 +26,7 @@ async function tsc(...args: readonly string[]): Promise<string> {
 }
 
 // `npm run check:types` checks decorator-cases.ts with TC39 decorators.
-it('the decorator cases hold with experimentalDecorators too', async () => {
+it('the decorator cases also hold with experimentalDecorators', async () => {
   expect(await tsc('-p', join(root, 'test/types/tsconfig.legacy.json'), '--noEmit')).toBe('')
 })
 

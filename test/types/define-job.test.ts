@@ -26,7 +26,7 @@ describe('defineJob infers', () => {
     expectTypeOf(made).toEqualTypeOf<JobDefinition>()
   })
 
-  it('what the config schema puts out', () => {
+  it('the output of the config schema', () => {
     defineJob({ id: 'a', config }, (ctx) => {
       expectTypeOf(ctx.config).toEqualTypeOf<{ shop: string; days?: number | undefined }>()
       // @ts-expect-error the schema has no such field
@@ -34,11 +34,11 @@ describe('defineJob infers', () => {
     })
   })
 
-  it('an open record where there is no schema', () => {
+  it('an open record without a schema', () => {
     defineJob({ id: 'a' }, (ctx) => expectTypeOf(ctx.config).toEqualTypeOf<Record<string, unknown>>())
   })
 
-  it('a window exactly where there are windows', () => {
+  it('a window exactly for jobs with windows', () => {
     defineJob({ id: 'a', every: '1h', windows: { start: '2026-01-01T00:00:00Z' } }, (ctx) => {
       expectTypeOf(ctx.window).toEqualTypeOf<Window>()
     })
@@ -47,7 +47,7 @@ describe('defineJob infers', () => {
     })
   })
 
-  it('the row of a sink from the model that is written', () => {
+  it('the row of a sink from the written model', () => {
     defineJob({ id: 'a', sinks: { orders: OrdersSink } }, async ({ sinks }) => {
       await sinks.orders.write(Order, new Order())
       await sinks.orders.write(Order, [{ id: 1, shop: 'eu' }])
@@ -63,7 +63,7 @@ describe('defineJob infers', () => {
     })
   })
 
-  it('no resources and no sinks where none are declared', () => {
+  it('no resources and no sinks when none are declared', () => {
     defineJob({ id: 'a' }, (ctx, resources) => {
       // @ts-expect-error nothing is declared
       void ctx.resources.db
@@ -86,7 +86,7 @@ describe('defineJob infers', () => {
 })
 
 describe('defineJob accepts', () => {
-  it('a handler of fewer arguments, and one that is not async', () => {
+  it('a handler with fewer arguments, and one that is not async', () => {
     defineJob({ id: 'a' }, () => undefined)
     defineJob({ id: 'a' }, async () => ({ rows: 1 }))
     defineJob({ id: 'a' }, (ctx: JobContext) => ctx.log.info('hello'))
@@ -100,14 +100,14 @@ describe('defineJob accepts', () => {
 })
 
 describe('defineJob refuses', () => {
-  it('a handler that asks for a resource that the spec lacks', () => {
+  it('a handler that needs a resource outside the spec', () => {
     const _spec = jobSpec({ id: 'a', resources: { db: Warehouse } })
     const handler = async (ctx: ContextOf<typeof _spec>) => ctx.resources.db.query('select 1')
     // @ts-expect-error the spec has no resource db
     defineJob({ id: 'b', resources: { token: Token } }, handler)
   })
 
-  it('a handler of another signature', () => {
+  it('a handler with another signature', () => {
     // @ts-expect-error a context is passed, no text
     defineJob({ id: 'a' }, (name: string) => name)
     // @ts-expect-error two arguments are passed, not three
@@ -150,7 +150,7 @@ describe('ContextOf', () => {
     expectTypeOf<keyof Context['sinks']>().toEqualTypeOf<'orders'>()
   })
 
-  it('has no window where the spec has none', () => {
+  it('has no window when the spec has none', () => {
     const _spec = jobSpec({ id: 'a', every: '1h' })
     expectTypeOf<ContextOf<typeof _spec>['window']>().toEqualTypeOf<undefined>()
   })

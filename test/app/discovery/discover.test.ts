@@ -42,7 +42,7 @@ export class Jobs {
   async run(ctx: JobContext) { return greeting(this.shop, ctx.attempt) }
 }
 `
-/** As a compiler writes a decorated method. */
+/** The output of a compiler for a decorated method. */
 const wrongClass = `import { job } from 'piko'
 export class Orders { load() {} }
 const method = Object.getOwnPropertyDescriptor(Orders.prototype, 'load')
@@ -51,7 +51,7 @@ job({ id: 'load', overlap: 'queue' })(Orders.prototype, 'load', method)
 const greeting = `export const greeting = (shop: string, attempt: number) => \`hello \${shop} \${attempt}\`
 `
 
-/** As a process of its own finds them, without any loader but Piko's. */
+/** The jobs that a separate process finds, with only Piko's loader. */
 async function found(globs: readonly string[], nodeArgs: readonly string[] = [], cwd = project): Promise<unknown> {
   const print = join(root, 'test/fixtures/discover/print.ts')
   const { stdout } = await run(process.execPath, [...SOURCE_FLAGS, ...nodeArgs, print, project, ...globs], {
@@ -71,7 +71,7 @@ describe('tests and mocks', () => {
   it.each([
     ['by default', undefined],
     ['by a wildcard of the user', ['jobs/**/*', 'src/jobs/**/*.{ts,mts,cts,js,mjs}']],
-  ])('are left out %s', async (_how, jobs) => {
+  ])('are left out: %s', async (_how, jobs) => {
     const modules = Object.fromEntries(
       files.flatMap((file) => [`jobs/${file}`, `src/jobs/${file}`].map((at) => [at, broken])),
     )
@@ -81,7 +81,7 @@ describe('tests and mocks', () => {
     expect(found.map(({ file }) => file)).toEqual(['jobs/load-test.mjs', 'src/jobs/latest.mjs'])
   })
 
-  it('are loaded by a glob that names them', async () => {
+  it('are loaded when a glob names them', async () => {
     await write({ 'jobs/a.test.mjs': 'export {}\n', 'jobs/b.spec.mjs': 'export {}\n', 'jobs/c.mjs': 'export {}\n' })
     const names = async (...globs: string[]): Promise<string[]> =>
       (await discoverJobs(globs, project)).map(({ file }) => file)
@@ -91,7 +91,7 @@ describe('tests and mocks', () => {
   })
 })
 
-describe('discoverJobs in a process of its own', () => {
+describe('discoverJobs in its own process', () => {
   beforeEach(async () => {
     await mkdir(join(project, 'node_modules'))
     await symlink(root, join(project, 'node_modules/piko'), 'dir')
@@ -112,7 +112,7 @@ describe('discoverJobs in a process of its own', () => {
     }
   })
 
-  // A legacy decorator's second argument is the method's name, a TC39 decorator's the context.
+  // The second argument of a legacy decorator is the method's name; of a TC39 decorator it is the context.
   const shapes = {
     'tsconfig.json': '{ "compilerOptions": { "experimentalDecorators": true } }',
     'jobs/orders.ts': `import { defineJob } from 'piko'
@@ -123,17 +123,17 @@ describe('discoverJobs in a process of its own', () => {
   }
 
   it.each(['{ "type": "module" }', '{}'])(
-    "lowers decorators as the project's tsconfig.json says, in a package %s",
+    "compiles decorators as the project's tsconfig.json says, in a package %s",
     async (packageJson) => {
       await write({ ...shapes, 'package.json': packageJson })
-      // Started elsewhere: the process's own folder has another tsconfig.json.
+      // Starts in another folder, which has another tsconfig.json.
       expect(await found(['jobs/*.ts'], [], root)).toMatchObject({ jobs: [['shapes', 'string']] })
     },
   )
 
-  it('leaves a loader that is there alone', async () => {
+  it('leaves an existing loader alone', async () => {
     await write({ ...shapes, 'package.json': '{}' })
-    // Started elsewhere, tsx has read another tsconfig.json.
+    // Starts in another folder, where tsx has read another tsconfig.json.
     expect(await found(['jobs/*.ts'], ['--import', 'tsx'], root)).toMatchObject({ jobs: [['shapes', 'object']] })
   })
 
@@ -158,7 +158,7 @@ describe('discoverJobs in a process of its own', () => {
 })
 
 describe('discoverJobs', () => {
-  it('imports what the globs match, sorted by path, each file once', async () => {
+  it('imports the files that match the globs, sorted by path, each once', async () => {
     await write({
       'jobs/b.js': plain('b'),
       'jobs/a/z.js': plain('z'),
@@ -174,7 +174,7 @@ describe('discoverJobs', () => {
     expect(JobRegistry.of(modules).ids).toEqual(['a', 'z', 'b'])
   })
 
-  it('names the files of a duplicate id', async () => {
+  it('names both files of a duplicate id', async () => {
     await write({ 'jobs/a.js': plain('same'), 'jobs/b.js': plain('same') })
     const modules = await discoverJobs(['jobs/*.js'], project)
     expect(thrown(() => JobRegistry.of(modules)).message).toBe(
@@ -182,18 +182,18 @@ describe('discoverJobs', () => {
     )
   })
 
-  it('takes a definition that another file exports again once', async () => {
+  it('accepts a definition that another file exports again, once', async () => {
     await write({ 'jobs/a.js': plain('same'), 'jobs/index.js': `export * from './a.js'` })
     expect(JobRegistry.of(await discoverJobs(['jobs/*.js'], project)).ids).toEqual(['same'])
   })
 
-  it('says which globs found nothing, and where', async () => {
+  it('says which globs matched nothing, and where', async () => {
     const error = await rejected(discoverJobs(['jobs/*.ts', 'more/*.ts'], project))
     expect(error.code).toBe('JOBS_NOT_FOUND')
     expect(error.message).toBe(`no file matches "jobs/*.ts", "more/*.ts" in ${project}`)
   })
 
-  it('keeps the error of a file that fails on import', async () => {
+  it('keeps the error of a file whose import fails', async () => {
     await write({ 'jobs/broken.js': 'const rate = 1\nthrow new TypeError("no rate")' })
     const error = await rejected(discoverJobs(['jobs/*.js'], project))
     expect(error.code).toBe('JOB_LOAD_FAILED')
@@ -203,7 +203,7 @@ describe('discoverJobs', () => {
     expect((error.cause as Error).stack).toMatch(/broken\.js:2/)
   })
 
-  it('names all wrong files and jobs at once', async () => {
+  it('names all wrong files and jobs together', async () => {
     await write({
       'package.json': '{ "type": "module" }',
       'jobs/a.js': 'throw new TypeError("no rate")',
@@ -221,7 +221,7 @@ describe('discoverJobs', () => {
     ])
   })
 
-  it.each(['js', 'ts'])('names all wrong jobs of one file, each time that it is asked for: %s', async (ending) => {
+  it.each(['js', 'ts'])('names all wrong jobs of one file on every call: %s', async (ending) => {
     await write({
       'package.json': '{ "type": "module" }',
       [`jobs/many.${ending}`]: `import { defineJob } from 'piko'
@@ -241,11 +241,11 @@ describe('discoverJobs', () => {
         expect.stringMatching(new RegExp(`^ {2}jobs/many.${ending}: job "busy"`)),
       ])
     }
-    // Faults are gathered for a file that has failed, and at no other time.
+    // Faults are gathered only while a failed file is loaded.
     expect(() => defineJob({ id: 'two words' }, async () => {})).toThrow('its id must be')
   })
 
-  it('keeps code and message of a spec that is wrong, and names the file', async () => {
+  it('keeps the code and the message of a wrong spec, and names the file', async () => {
     await write({ 'jobs/wrong.js': plain('two words') })
     const error = await rejected(discoverJobs(['jobs/*.js'], project))
     expect(error.code).toBe('JOB_INVALID')
@@ -254,7 +254,7 @@ describe('discoverJobs', () => {
   })
 })
 
-it('a file whose compiler left its decorators in is told how to compile it', async () => {
+it('a file with untransformed decorators fails with advice on compiling it', async () => {
   await write({
     'package.json': '{ "type": "module" }',
     'jobs/orders.js': 'export class Jobs { @(() => {}) run() {} }',

@@ -1,7 +1,7 @@
 import { move } from '../../../src/offload/move.ts'
 import { PikoError } from '../../../src/errors.ts'
 
-/** Counts in shared memory until its thread is ended. */
+/** Counts in shared memory until its thread ends. */
 export function spin(counter: Int32Array): never {
   for (;;) {
     Atomics.add(counter, 0, 1)
@@ -9,7 +9,7 @@ export function spin(counter: Int32Array): never {
   }
 }
 
-/** Says that it runs (`gate[0]` counts up), then holds its thread until `gate[1]` is opened. */
+/** Reports its start (`gate[0]` counts up), then holds its thread until `gate[1]` opens. */
 export function hold<T>(gate: Int32Array, result: T): T {
   Atomics.add(gate, 0, 1)
   Atomics.notify(gate, 0)
@@ -66,12 +66,12 @@ export function throwText(): never {
   throw 'plain text'
 }
 
-/** How many calls had begun before this one. */
+/** Returns how many calls began before this one. */
 export function ticket(counter: Int32Array): number {
   return Atomics.add(counter, 0, 1)
 }
 
-/** Answers at once, and throws later, when its thread is at work for another. */
+/** Replies immediately, and throws later while its thread works for another call. */
 export function throwAfterwards(gate: Int32Array): string {
   setTimeout(() => {
     Atomics.add(gate, 0, 1)
@@ -82,7 +82,7 @@ export function throwAfterwards(gate: Int32Array): string {
   return 'answered'
 }
 
-/** Answers when `gate[0]` has been counted up, without a block of its thread. */
+/** Replies when `gate[0]` has increased, without blocking its thread. */
 export async function answerAfter(gate: Int32Array): Promise<string> {
   while (Atomics.load(gate, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   await new Promise((resolve) => setTimeout(resolve, 20))

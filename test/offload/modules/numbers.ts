@@ -22,7 +22,7 @@ export function sum(values: Float64Array): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-/** Hands its result over and tells how large its own buffer is a moment later, through `left`. */
+/** Moves its result, and later reports the size of its own buffer through `left`. */
 export function ramp(length: number, left: Int32Array): ReturnType<typeof rampOf> {
   return rampOf(length, left)
 }

@@ -7,7 +7,7 @@ import { Worker } from '../../../src/service/worker.ts'
 
 class Cache extends Service {}
 
-/** What a name may hold to break a drawing. */
+/** Characters in a name that could break a drawing. */
 const AWKWARD = [
   'say "hello"',
   "it's",
@@ -61,7 +61,7 @@ describe('the graph', () => {
     })
   })
 
-  it('is of the moment', async () => {
+  it('shows the current moment', async () => {
     const service = new Cache()
     await service.start()
     await service.restart()
@@ -72,7 +72,7 @@ describe('the graph', () => {
 })
 
 describe('DOT', () => {
-  it('renders as an SVG that shows each name as it is', async () => {
+  it('renders as an SVG that shows each name unchanged', async () => {
     const root = new Cache({ name: 'root' })
     for (const name of AWKWARD) root.addChild(new Cache({ name }))
     root.addChild(new Cache()).dependsOn(root.addChild(new Cache()))
@@ -86,7 +86,7 @@ describe('DOT', () => {
 })
 
 describe('Mermaid', () => {
-  it('writes nodes, edges and states, and no character of a name that could mean something', () => {
+  it('writes nodes, edges and states, and escapes special characters in names', () => {
     const root = new Cache({ name: 'root' })
     const [quoted, other] = [new Cache({ name: 'a "b"]\n<c>\\`' }), new Cache()]
     const supervisor = new Supervisor([quoted, other])

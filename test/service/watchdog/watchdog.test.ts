@@ -11,7 +11,7 @@ const fixture = fileURLToPath(new URL('../../fixtures/service/blocking.ts', impo
 const source = readFileSync(fixture, 'utf8').split('\n')
 const run = promisify(execFile)
 
-/** Ends by itself: the watchdog was not stopped, and keeps no process alive. */
+/** The process must end by itself: a running watchdog does not keep it alive. */
 async function blocked(what: string, loader: readonly string[]): Promise<Blocked[]> {
   const { stdout } = await run(process.execPath, [...loader, fixture, what], {
     cwd: root,
@@ -29,7 +29,7 @@ describe.each([
     const reports = await blocked('js', loader)
     expect(reports).toHaveLength(1)
     const [{ blockedMs = 0, culprit } = {}] = reports
-    // A busy machine lets the thread look late, and it counts from there.
+    // On a busy machine the thread starts late, and measures from there.
     expect(blockedMs).toBeGreaterThan(500)
     expect(blockedMs).toBeLessThan(25_000)
     expect(culprit).toMatchObject({ functionName: 'parseHugeFile', file: fixture })
@@ -37,17 +37,17 @@ describe.each([
   })
 })
 
-it('blames the caller, not the part of Node that takes so long', async () => {
+it('names the caller, not the slow part of Node', async () => {
   const [report] = await blocked('native', [])
   expect(report?.culprit).toMatchObject({ functionName: 'hashSlowly', file: fixture })
   expect(report?.stack.map((frame) => frame.functionName)).toContain('pbkdf2Sync')
 })
 
-it('says nothing of what is shorter than the threshold', async () => {
+it('does not report a block shorter than the threshold', async () => {
   expect(await blocked('short', [])).toEqual([])
 })
 
-it('reports in this process too, again after a restart, and logs where', async () => {
+it('also reports in this process, again after a restart, and logs the place', async () => {
   const lines: string[] = []
   const nothing = (): void => undefined
   const log = {
@@ -79,6 +79,6 @@ it('reports in this process too, again after a restart, and logs where', async (
   await watchdog.stop()
 })
 
-it('refuses a threshold of no time', () => {
+it('refuses a threshold of 0', () => {
   expect(() => new Watchdog({ threshold: '0ms' })).toThrow('threshold is "0ms"; expected a length of time above 0')
 })
