@@ -1,4 +1,4 @@
-/** A job a second: `node --conditions=piko-source --import tsx examples/hello.ts` */
+/** Runs a job every second: `node --conditions=piko-source --import tsx examples/hello.ts` */
 import { job, type JobContext, Piko } from 'piko'
 
 class Hello {

@@ -1,7 +1,7 @@
 /**
- * What Piko claims, measured: `node --conditions=piko-source --import tsx examples/scenarios.ts`
+ * Measures what Piko claims: `node --conditions=piko-source --import tsx examples/scenarios.ts`
  *
- * Ends with 0 only when every claim held. The embedded store is in a temporary folder.
+ * Exits with 0 only when every claim held. The embedded store is in a temporary folder.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, defineResource, offload, Piko } from 'piko'
 import * as flights from './flights.ts'
 
-/** How many are inside at once, and the most there ever were. */
+/** Counts how many are inside at the same time, and the maximum. */
 class Gauge {
   #now = 0
   #most = 0
@@ -35,7 +35,7 @@ const handlers = new Gauge()
 const borrowed = new Gauge()
 const SLOTS = 1_000
 const POOL = 50
-/** Odd, for the median. */
+/** An odd number, for the median. */
 const ROUNDS = 5
 const SETTLE_MS = 20
 
@@ -54,7 +54,7 @@ const offloaded = offload<typeof flights>(new URL('./flights.ts', import.meta.ur
 const parsing = defineJob({ id: 'parsing' }, async (ctx) => offloaded.summarise(ctx.input as string))
 const blocking = defineJob({ id: 'blocking' }, (ctx) => flights.summarise(ctx.input as string))
 
-/** Runs a job so many times at once and waits for them all; returns the wall time. */
+/** Runs a job `count` times at the same time and waits for all; returns the wall time. */
 async function runAll(app: Piko, jobId: string, count: number): Promise<number> {
   const startedAt = performance.now()
   await Promise.all(Array.from({ length: count }, () => app.run(jobId, { wait: true })))
@@ -63,17 +63,17 @@ async function runAll(app: Piko, jobId: string, count: number): Promise<number> 
 
 interface LoopDelay {
   readonly p99: number
-  /** The longest stall. One that is long enough to hurt can be too rare for the 99th percentile. */
+  /** The longest stall. A harmful stall can be too rare for the 99th percentile. */
   readonly longest: number
 }
 
-/** Runs a job once and watches the delay of the event loop meanwhile, in milliseconds. */
+/** Runs a job once and measures the delay of the event loop meanwhile, in milliseconds. */
 async function loopDelay(app: Piko, jobId: string, input: string): Promise<LoopDelay & { output: unknown }> {
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
   await sleep(SETTLE_MS)
   const { output } = await app.run(jobId, { input, wait: true })
-  // A stall is recorded by the first timer after it; without this pause the run's end would come before.
+  // The first timer after a stall records it. Without this pause the run would end before.
   await sleep(SETTLE_MS)
   delay.disable()
   if (delay.count === 0) throw new Error('the delay of the event loop was never sampled')
@@ -117,7 +117,7 @@ try {
   const { output } = await loopDelay(app, parsing.id, flights.FILE) // Starts the thread.
   const free: LoopDelay[] = []
   const blocked: LoopDelay[] = []
-  // In turns, so that whatever else this machine does meets both.
+  // Alternates, so other work on this machine affects both.
   for (let round = 0; round < ROUNDS; round++) {
     free.push(await loopDelay(app, parsing.id, flights.FILE))
     blocked.push(await loopDelay(app, blocking.id, flights.FILE))
@@ -130,7 +130,7 @@ try {
     const [p99, longest] = [median(delays, 'p99').toFixed(1), median(delays, 'longest').toFixed(1)]
     console.log(`  event-loop delay ${where}: p99 ${p99} ms, longest ${longest} ms (medians)`)
   }
-  // Relative: on a busy machine every loop has stalls, also one that only sleeps.
+  // A relative claim: on a busy machine every event loop stalls, even one that only sleeps.
   claim(
     'off-thread the longest stall is less than half of what parsing on the loop costs',
     median(free, 'longest') < median(blocked, 'longest') / 2,

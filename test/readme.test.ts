@@ -102,7 +102,7 @@ describe('docs/services.md', () => {
   })
 })
 
-/** The table of Piko's own services, without the HTTP server, which `piko start` adds. */
+/** The table of Piko's own services, without the HTTP server, which only `piko start` adds. */
 function treeOrder(): string[] {
   const page = readFileSync(new URL('../docs/services.md', import.meta.url), 'utf8')
   const table = page.slice(page.indexOf('In the order of their start'))

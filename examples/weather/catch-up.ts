@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Piko } from 'piko'
 
 const POLL_MS = 150
-/** Without any progress for so long it is time to say what is being waited for. */
+/** After this long without progress, the demo says what it waits for. */
 const PATIENCE_MS = 1_000
 
 export interface WindowCounts {
@@ -11,10 +11,10 @@ export interface WindowCounts {
 }
 
 /**
- * Resolves when every window of the job is settled.
+ * Resolves when every window of the job has settled.
  *
- * @param options.own ids of the runs that this process has begun
- * @param options.onStalled called once, when nothing moves and runs of other processes are under way
+ * @param options.own ids of runs that this process has begun
+ * @param options.onStalled called once when nothing progresses and runs of other processes are under way
  * @throws the signal's reason when it aborts
  */
 export async function catchUp(

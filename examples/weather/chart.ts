@@ -1,7 +1,7 @@
 import { type Piko } from 'piko'
 
 export interface MonthlyMean {
-  /** 1 to 12. */
+  /** The month, from 1 to 12. */
   readonly month: number
   /** Mean of each day's (max + min) / 2, degrees Celsius, over all years. */
   readonly mean: number
@@ -18,7 +18,7 @@ export async function monthlyMeans(app: Piko): Promise<MonthlyMean[]> {
 const NAMES = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const WIDTH = 40
 
-/** A line a month: name, bar from 0 °C, degrees. */
+/** One line per month: name, bar from 0 °C, degrees. */
 export function chart(means: readonly MonthlyMean[], paint: (bar: string, mean: number) => string): string {
   const warmest = Math.max(1, ...means.map(({ mean }) => mean))
   return means

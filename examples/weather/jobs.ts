@@ -2,10 +2,10 @@ import { type ContextOf, defineResource, job, jobSpec, offload } from 'piko'
 import { Pool } from 'undici'
 import { Day, WeatherSink } from './sink.ts'
 
-/** Where the station is; main.ts starts one and sets this, unless it is set already. */
+/** The station's address. main.ts starts a station and sets this, unless it is already set. */
 export const STATION_VARIABLE = 'WEATHER_STATION_URL'
 
-/** One HTTP client with 20 connections for the whole process; a run waits here for its turn. */
+/** One HTTP client with 20 connections for the whole process; runs queue here for a connection. */
 const Station = defineResource({
   name: 'station',
   size: 20,

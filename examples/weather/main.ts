@@ -1,5 +1,6 @@
 /**
- * The demo: four years of weather, a window a day, from an HTTP station into a table, checked against the source.
+ * The demo: loads four years of weather, one window per day, from an HTTP station into a table, and checks it against
+ * the source.
  *
  *   npm run demo [-- --serve] [-- --json]
  */
@@ -23,7 +24,7 @@ const { values: options } = parseArgs({ options: { serve: { type: 'boolean' }, j
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 const say = options.json ? (): void => {} : print
 
-// Warnings alone, unless somebody wants to see the engine at work.
+// Logs only warnings, unless you want to see the engine at work.
 process.env['PIKO_LOG_LEVEL'] ??= 'warn'
 
 const interrupted = new AbortController()
@@ -92,7 +93,7 @@ async function fetchAll(app: Piko, file: WeatherFile): Promise<Summary> {
   }
 }
 
-/** Windows that used up their retries in an earlier run of the demo get another one. */
+/** Retries windows that used up their retries in an earlier run of the demo. */
 async function retryFailed(app: Piko): Promise<void> {
   const failed = await app.windows.list(weather.id, { state: 'failed', limit: TOTAL })
   if (failed.length > 0) say(`${failed.length} windows had failed before; they are run again`)

@@ -1,4 +1,4 @@
-/** One day, as the station tells it. Millimetres, degrees Celsius, metres a second. */
+/** One day, as the station reports it: millimetres, degrees Celsius, metres per second. */
 export interface DayRow {
   day: string
   precipitation: number

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress'
 
-/** How far the windows have come: a bar on a terminal, else a line at each tenth. */
+/** Shows progress: a bar on a terminal, otherwise a line at each tenth. */
 export interface Progress {
   update(done: number): void
   note(text: string): void

@@ -2,16 +2,16 @@ import pc from 'picocolors'
 import { chart, type MonthlyMean } from './chart.ts'
 import { type Comparison } from './verify.ts'
 
-/** What one run of the demo found; `--json` prints it as it is. */
+/** The result of one run of the demo; `--json` prints it unchanged. */
 export interface Summary {
   readonly store: string
   readonly windows: {
     readonly total: number
     readonly succeeded: number
     readonly failed: number
-    /** Settled by this process. */
+    /** Windows that this process settled. */
     readonly run: number
-    /** Succeeded in other processes: earlier ones, or nodes beside this one. */
+    /** Windows that succeeded in other processes: earlier ones, or nodes that run at the same time. */
     readonly elsewhere: number
   }
   readonly failures: readonly { readonly window: string; readonly error: string }[]

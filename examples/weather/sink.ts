@@ -1,7 +1,7 @@
 import { on, Sink, type SinkBatch, type SinkEnv, type SinkScope, sqlTable } from 'piko'
 import { z } from 'zod'
 
-/** A row of the table; what does not fit fails the run and is never written. */
+/** A row of the table. A row that does not fit fails the run and is never written. */
 export const Day = z.object({
   day: z.iso.date(),
   precipitation: z.number().min(0),
@@ -39,7 +39,7 @@ const table = sqlTable<Day>({
   fenceColumn: 'fence',
 })
 
-/** Makes a run's rows the whole content of its window, so that a run may be repeated at any time. */
+/** Replaces the content of a window with the run's rows, so a run can be repeated at any time. */
 export class WeatherSink extends Sink {
   override async open({ sql }: SinkEnv): Promise<void> {
     await sql.exec(DDL)

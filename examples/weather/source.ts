@@ -8,7 +8,7 @@ export interface WeatherFile {
 }
 
 export function readWeatherFile(): WeatherFile {
-  // The package exports its entry alone; the data lies beside it.
+  // The package exports only its entry file; the data is next to it.
   const file = new URL('../data/seattle-weather.csv', import.meta.resolve('vega-datasets'))
   const [header = '', ...lines] = readFileSync(file, 'utf8').trim().split(/\r?\n/)
   return { header, lines: new Map(lines.map((line) => [line.slice(0, 10), line])) }

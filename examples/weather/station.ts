@@ -8,7 +8,7 @@ export interface Station {
   close(): Promise<void>
 }
 
-/** A weather station: `GET /days/2012-01-01` answers with that day as CSV, header and one line, or with 404. */
+/** A weather station: `GET /days/2012-01-01` returns that day as CSV (header and one line), or 404. */
 export async function startStation({ header, lines }: WeatherFile): Promise<Station> {
   const server = createServer((request, response) => {
     const day = /^\/days\/([\d-]+)$/.exec(request.url ?? '')?.[1] ?? ''

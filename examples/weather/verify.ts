@@ -1,7 +1,7 @@
 import { type Piko } from 'piko'
 import { type WeatherFile } from './source.ts'
 
-/** What the table and the file say about one thing. */
+/** One figure from the table and from the file. */
 export interface Comparison {
   readonly what: string
   readonly table: string
@@ -11,13 +11,13 @@ export interface Comparison {
 export interface Verification {
   readonly rows: number
   readonly comparisons: readonly Comparison[]
-  /** Empty when the table holds the file: each a sentence. */
+  /** Differences in sentences; empty when the table equals the file. */
   readonly mismatches: readonly string[]
 }
 
 const SUMMED = ['precipitation', 'temp_max', 'temp_min', 'wind'] as const
 
-/** Compares the table with the file that the station told from, column by column and day by day. */
+/** Compares the table with the station's file, column by column and day by day. */
 export async function verify(app: Piko, file: WeatherFile): Promise<Verification> {
   const { sql } = app
   const [totals = {}] = await sql.query(
@@ -30,7 +30,7 @@ export async function verify(app: Piko, file: WeatherFile): Promise<Verification
   const sums = fileSums(file)
   const comparisons = [
     { what: 'rows', table: String(rows), file: String(file.lines.size) },
-    // Both in tenths, the precision of the file: binary fractions add up to dust behind the last digit.
+    // Compares tenths, the precision of the file, because sums of binary fractions have errors in the last digits.
     ...SUMMED.map((what) => ({ what: `sum of ${what}`, table: Number(totals[what]).toFixed(1), file: sums[what] })),
   ]
   const known = new Set(days.map(({ day }) => day))
@@ -48,7 +48,7 @@ export async function verify(app: Piko, file: WeatherFile): Promise<Verification
   return { rows, comparisons, mismatches }
 }
 
-/** Read apart from parse.ts, whose errors would else be on both sides of the comparison. */
+/** Does not use parse.ts, whose errors would otherwise be on both sides of the comparison. */
 function fileSums({ header, lines }: WeatherFile): Record<(typeof SUMMED)[number], string> {
   const columns = header.split(',')
   const sum = (column: string): string => {

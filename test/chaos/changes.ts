@@ -1,34 +1,35 @@
 import { seeded } from './random.ts'
 
 /**
- * What people do to the job `changing` while it works. `override`: another schedule at run time. `clear`: the code's schedule again.
- * `code`: nodes that start from now on have another schedule in their code. `backfill`: of a random range.
+ * Changes that people make to the job `changing` while it works. `override`: another schedule at run time. `clear`:
+ * back to the code's schedule. `code`: nodes that start from now on have another schedule in their code. `backfill`: of
+ * a random range.
  */
 export const CHANGE_KINDS = ['override', 'clear', 'code', 'backfill'] as const
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
 
 export interface Change {
   readonly kind: ChangeKind
-  /** Since the start, in milliseconds. */
+  /** Milliseconds since the start. */
   readonly atMs: number
-  /** Of the schedule. */
+  /** The interval of the schedule. */
   readonly everyMs: number
-  /** Of the backfill, since the start: below 0 there is time of before it. */
+  /** Start of the backfill, since the start; below 0 means before it. */
   readonly fromMs: number
   readonly toMs: number
   readonly only: 'missing' | 'all'
   readonly order: 'oldest' | 'newest'
 }
 
-/** None divides all others: windows of two schedules at the same time would overlap. */
+/** None divides all others, so windows of two schedules for the same time would overlap. */
 const EVERY_MS = [700, 1_000, 1_500, 2_600]
-/** What a backfill can reach back to. */
+/** How far a backfill can reach back. */
 export const PAST_MS = 90_000
 const FIRST_CHANGE_MS = 3_000
-/** Other numbers than those of the faults, whose schedule stays what it is for its seed. */
+/** A different sequence from the faults, whose schedule stays the same for its seed. */
 const OWN_NUMBERS = 0x5eed_0001
 
-/** The schedule of changes that a seed stands for. Pure. */
+/** The schedule of changes for a seed. Pure. */
 export function planChanges({ seed, lengthMs }: { readonly seed: number; readonly lengthMs: number }): Change[] {
   const random = seeded(seed ^ OWN_NUMBERS)
   const between = (least: number, most: number): number => Math.round(least + (most - least) * random())

@@ -20,47 +20,49 @@ export interface ChaosOptions {
   readonly seed: number
   /** Default 4. */
   readonly nodes?: number
-  /** Takes one guarantee away, to see the checker find out. */
+  /** Removes one guarantee, to prove that the checker notices. */
   readonly sabotage?: Sabotage | undefined
-  /** Gets a line for each thing that happens. */
+  /** Receives a line for each thing that happens. */
   readonly tell?: (line: string) => void
 }
 
 export interface ChaosReport {
   readonly seed: number
   readonly faults: Readonly<Record<FaultKind, number>>
-  /** Those that the database acknowledged. */
+  /** Changes that the database acknowledged. */
   readonly changes: Readonly<Record<ChangeKind, number>>
   readonly proofs: readonly Proof[]
   readonly accepted: number
   /** Runs whose late writes were refused. */
   readonly lost: number
-  /** Processes that ended without being told to. */
+  /** Processes that ended without an order. */
   readonly crashes: number
-  /** From the last fault, and the start of the nodes that it killed, until every run that was there by then had ended. */
+  /** Time from the last fault (and the restart of killed nodes) until every run that existed by then had ended. */
   readonly settledMs: number
-  /** Where the nodes' logs are; removed after a run in which all held. */
+  /** The folder of the nodes' logs; removed after a run in which everything held. */
   readonly logs: string
 }
 
 const LEASE_MS = 2_000
 const ENQUEUE_EVERY_MS = 150
-/** A long run is asked for in each so many rounds. */
+/** Every this many rounds, one long run is requested. */
 const LONG_EVERY = 12
-/** Runs with a rate are asked for in each so many rounds, more of them than may begin in a second. */
+/** Every this many rounds, more runs with a rate are requested than may begin in a second. */
 const RATED_EVERY = 24
 const RATED_AT_ONCE = RATE_LIMIT + 14
 /**
- * Of a job with a limit or a rate no more are asked for while so many are open: in times of faults a place stays taken for a lease or two,
- * and what piles up in minutes would be worked off long after the last fault.
+ * No more runs of a job with a limit or a rate are requested while this many are open. During faults a slot stays taken
+ * for a lease or two, and a backlog of minutes would outlast the last fault by far.
  */
 const MAX_WAITING = 12
-/** Beyond the two leases: the work itself, behind what had piled up. About 3 s on a free machine, and ten times as much on a busy one. */
+/**
+ * Time beyond the two leases for the work and its backlog. About 3 s on an idle machine, ten times that on a busy one.
+ */
 const WORK_MS = 30_000
-/** For a machine with much other work; only a hang takes as long. */
+/** Generous for a busy machine; only a hang takes this long. */
 const SETTLE_DEADLINE_MS = 300_000
 
-/** Runs a cluster under the faults that the seed stands for, and has its database looked at. */
+/** Runs a cluster under the faults of the seed, and checks its database. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const server = await startMysqlServer()
   try {
@@ -177,11 +179,11 @@ class Conductor {
     node.start(0)
   }
 
-  /** Asks for runs all the time. What the database acknowledged is written down as accepted. */
+  /** Requests runs all the time, and records as accepted what the database acknowledged. */
   async #produce(client: Piko, pool: Pool, signal: AbortSignal): Promise<void> {
     const mayAsk = async (jobId: string): Promise<boolean> => {
       const sql = `SELECT COUNT(*) AS open FROM piko_run WHERE job_id = ? AND state IN ('queued', 'running')`
-      // While the database is away nothing is accepted anyway.
+      // While the database is away it accepts nothing anyway.
       const [[row]] = await pool.query<RowDataPacket[]>(sql, [jobId]).catch(() => [[{ open: Infinity }]])
       return Number(row?.['open']) < MAX_WAITING
     }
@@ -205,7 +207,7 @@ class Conductor {
           }
         }
       })
-      // Refused requests were not accepted: nobody promised anything.
+      // Refused requests are fine: nothing was promised.
       await Promise.allSettled(asked)
       await sleep(ENQUEUE_EVERY_MS, undefined, { signal }).catch(() => {})
     }
@@ -219,7 +221,8 @@ class Conductor {
       const where = fault.node === undefined ? '' : ` of node ${fault.node}`
       this.#tell(`${(fault.atMs / 1_000).toFixed(1)} s: ${fault.kind}${where} for ${fault.durationMs} ms`)
       this.#counts[fault.kind] += 1
-      // A deploy may take longer than planned: two faults at once would start a node twice, or leave a process stopped for good.
+      // A deploy may take longer than planned. Two simultaneous faults would start a node twice, or leave a process
+      // paused for good.
       const before = under.get(fault.node)
       under.set(fault.node, before ? before.then(() => this.#inflict(fault)) : this.#inflict(fault))
     }
@@ -236,7 +239,7 @@ class Conductor {
         this.#changes[change.kind] += 1
         this.#tell(told)
       } catch (error) {
-        // The database may be away, and a range may have no window that is over: nothing was promised.
+        // The database may be away, or the range may have no finished window. Nothing was promised.
         this.#tell(`${told} refused: ${error instanceof Error ? error.message : String(error)}`)
       }
     }
@@ -296,15 +299,15 @@ class Conductor {
         break
     }
     await sleep(durationMs)
-    // What was swallowed would never come: the network tells so when it is back.
+    // Swallowed bytes would never arrive; dropping the connection reports that once the network is back.
     if (kind === 'swallow') proxy.drop()
     proxy.heal()
   }
 
-  /** Waits until every run that is there now has ended, and every backfill. */
+  /** Waits until every run and every backfill that exists now has ended. */
   async #settle(pool: Pool): Promise<{ lastRunId: number; settledMs: number }> {
     const faultAt = performance.now()
-    // How long a process takes to start is up to the machine, as is how often it finds no database and is started again.
+    // The machine decides how long a process takes to start, and how often it finds no database and restarts.
     while (performance.now() - faultAt < SETTLE_DEADLINE_MS && this.#nodes.some(({ process }) => !process.isStarted)) {
       await sleep(100)
     }

@@ -8,7 +8,7 @@ import { RATE_LIMIT, TARGET_TABLES } from './tables.ts'
 
 const FENCE = 65_536
 
-/** What a cluster leaves behind when all went well: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks, 7 and 8 changing, 9 rated. */
+/** The data of a healthy cluster: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks, 7 and 8 changing, 9 rated. */
 const HEALTHY = [
   ...[
     [1, 'plain', 'NULL'],
@@ -47,12 +47,12 @@ const HEALTHY = [
    ('2026-01-01', '2026-01-02', ${7 * FENCE + 1}), ('2026-01-03', '2026-01-04', ${8 * FENCE + 1})`,
   `INSERT INTO piko_backfill (job_id, state, from_at, to_at, window_order, only_windows, parallel, priority, total, created_at)
    VALUES ('changing', 'succeeded', '2026-01-01', '2026-01-02', 'oldest', 'all', 1, 0, 1, NOW(3))`,
-  // As many as may be in a second, twice.
+  // The maximum in a second, twice.
   `INSERT INTO chaos_called VALUES ${[0, 1_001].flatMap((at) => Array<string>(RATE_LIMIT).fill(`(9, ${at}, ${at})`)).join()}`,
   `INSERT INTO chaos_limited VALUES (2, ${2 * FENCE + 1}, '2026-01-01 00:00:00', '2026-01-01 00:00:01')`,
 ]
 
-/** Something that went wrong, and the claim of the checker that must break. */
+/** A fault, and the claim of the checker that it must break. */
 const WRONGS: readonly (readonly [what: string, sql: string, claim: RegExp])[] = [
   [
     'a claim was begun by two nodes',
@@ -161,7 +161,7 @@ describe('the checker of the chaos suite', () => {
     expect(broken.map((proof) => proof.claim).join('\n')).toMatch(claim)
   })
 
-  // The last one: the table does not get its key back.
+  // The last test, because the table does not get its key back.
   it('finds a tick that ran twice', async () => {
     await connection.query('ALTER TABLE piko_run DROP INDEX run_tick')
     await connection.query(`UPDATE piko_run SET tick = '2026-01-01' WHERE job_id = 'ticking'`)

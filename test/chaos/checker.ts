@@ -2,24 +2,24 @@ import { type Connection, type RowDataPacket } from 'mysql2/promise'
 import { fullestSpan } from '../support/counting-server.ts'
 import { ITEMS_A_WINDOW, LIMIT, RATE_LIMIT } from './tables.ts'
 
-/** One thing that must hold, and what was found. */
+/** One claim that must hold, with the findings. */
 export interface Proof {
   readonly claim: string
   readonly ok: boolean
-  /** How much was looked at, or the first offenders. */
+  /** How much was checked, or the first offenders. */
   readonly found: string
 }
 
-/** Must equal the store's factor: the checker shares no code with what it checks. */
+/** Must equal the store's factor. The checker shares no code with the code under test. */
 const FENCE_FACTOR = 65_536
 
 const WITH_PREVIOUS_END = `
   SELECT job_id, start_at, LAG(end_at) OVER (PARTITION BY job_id ORDER BY start_at) AS previous_end FROM piko_window`
 
 /**
- * Looks at the database and the target tables, at nothing else.
+ * Checks only the database and the target tables.
  *
- * @param lastRunId runs up to this one have had their time; later ones may be under way
+ * @param lastRunId runs up to this one must have ended; later ones may be under way
  */
 export async function check(database: Connection, lastRunId: number): Promise<Proof[]> {
   const rows = async (sql: string, params: readonly (number | string)[] = []): Promise<RowDataPacket[]> =>
@@ -30,7 +30,7 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
     const count = Number(Object.values(counted ?? {})[0])
     return {
       claim,
-      // A rule about nothing proves nothing.
+      // A rule without data proves nothing.
       ok: offenders.length === 0 && count > 0,
       found: offenders.length > 0 ? JSON.stringify(offenders) : `${count} looked at`,
     }
@@ -94,7 +94,7 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
     ),
     await none(
       'windows of a job never overlap, however its schedule changes',
-      // Nothing to see where one schedule bounded all windows.
+      // Shows nothing if one schedule bounded all windows.
       `SELECT COUNT(*) > 1 FROM piko_generation WHERE job_id = 'changing'`,
       `SELECT * FROM (${WITH_PREVIOUS_END}) w WHERE previous_end > start_at`,
     ),
@@ -176,7 +176,7 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
   ]
 }
 
-/** By the server's own times: calls that may have come later than in one second are not counted. */
+/** Uses the server's own times. Counts only calls that certainly came within one second. */
 function rate(rows: readonly RowDataPacket[]): Proof {
   const hits = rows.map((row) => ({ since: Number(row['since_ms']), at: Number(row['at_ms']) }))
   const most = fullestSpan(hits, 1_000)
@@ -187,13 +187,13 @@ function rate(rows: readonly RowDataPacket[]): Proof {
   }
 }
 
-/** By the target table's own times: how many were between their beginning and their end at once. */
+/** Uses the target table's own times: how many runs were between begin and end at the same time. */
 function concurrency(rows: readonly RowDataPacket[]): Proof {
   const edges = rows.flatMap((row) => [
     { at: (row['started_at'] as Date).getTime(), change: 1 },
     { at: (row['ended_at'] as Date).getTime(), change: -1 },
   ])
-  // At the same millisecond an end comes first: the times are cut, not rounded.
+  // In the same millisecond an end comes first, because the times are truncated, not rounded.
   edges.sort((a, b) => a.at - b.at || a.change - b.change)
   let now = 0
   let most = 0

@@ -1,28 +1,28 @@
 import { seeded } from './random.ts'
 
 /**
- * `kill`: SIGKILL of a node, started again. `freeze`: SIGSTOP for longer than two leases, then SIGCONT: a zombie. `deploy`:
- * SIGTERM, then a new process. `delay`, `cut`, `halfClose`, `swallow`: what a node's connections to the database suffer.
- * `database`: SIGKILL of the server, started again.
+ * `kill`: SIGKILL of a node, then a restart. `freeze`: SIGSTOP for longer than two leases, then SIGCONT: a zombie.
+ * `deploy`: SIGTERM, then a new process. `delay`, `cut`, `halfClose`, `swallow`: faults of a node's connections to the
+ * database. `database`: SIGKILL of the server, then a restart.
  */
 export const FAULT_KINDS = ['kill', 'freeze', 'deploy', 'delay', 'cut', 'halfClose', 'swallow', 'database'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export interface Fault {
   readonly kind: FaultKind
-  /** Since the start, in milliseconds. */
+  /** Milliseconds since the start. */
   readonly atMs: number
   readonly durationMs: number
-  /** Undefined: the database, which all share. */
+  /** Undefined for the database, which all nodes share. */
   readonly node: number | undefined
-  /** What a process that is started in place of an old one has its clock ahead, in milliseconds. */
+  /** How far ahead the clock of a replacement process is, in milliseconds. */
   readonly skewMs: number
 }
 
 export interface FaultPlan {
   readonly seed: number
   readonly nodes: number
-  /** No fault begins or lasts after it. */
+  /** No fault begins or continues after this time. */
   readonly lengthMs: number
   readonly leaseMs: number
 }
@@ -30,7 +30,7 @@ export interface FaultPlan {
 const FIRST_FAULT_MS = 2_000
 const LARGEST_SKEW_MS = 90_000
 
-/** The schedule of faults that a seed stands for. A node suffers one at a time, as does the database. Pure. */
+/** The schedule of faults for a seed. A node has one fault at a time, and so has the database. Pure. */
 export function planFaults({ seed, nodes, lengthMs, leaseMs }: FaultPlan): Fault[] {
   const random = seeded(seed)
   const between = (least: number, most: number): number => Math.round(least + (most - least) * random())
@@ -45,7 +45,7 @@ export function planFaults({ seed, nodes, lengthMs, leaseMs }: FaultPlan): Fault
     const isFree = atMs >= (free.get(node) ?? 0)
     if (!isFree || atMs + durationMs > lengthMs) continue
     faults.push({ kind, atMs, durationMs, node, skewMs })
-    // The database gets a rest: a cluster whose database is mostly away proves little.
+    // The database gets a rest, because a cluster without its database proves little.
     free.set(node, atMs + durationMs + (kind === 'database' ? 8_000 : 500))
   }
 }

@@ -14,18 +14,18 @@ const Items = defineSink({
   clear: (scope) => items.clear(scope),
 })
 
-/** Failures of the database are part of the game: they must not use up the attempts. */
+/** Database failures are expected here, and must not use up the attempts. */
 const retry = { limit: 10_000, base: '100ms', max: '1s' } as const
 
 /**
  * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit,
  * runs that are longer than a lease, ticks, windows whose schedule changes, and runs with a rate that call a server.
  *
- * @param pool             past Piko, to the same database
- * @param windowsStart     of the two jobs with windows
- * @param commitsOutside   sabotage: the effect is written outside of the transaction of `ctx.commit`
+ * @param pool a connection to the same database that bypasses Piko
+ * @param windowsStart start of the windows of both jobs with windows
+ * @param commitsOutside sabotage: write the effect outside the transaction of `ctx.commit`
  * @param everyMs          the schedule of the job whose schedule changes
- * @param server           gets the id of each run of the job with a rate
+ * @param server receives the id of each run of the job with a rate
  */
 export function chaosJobs({
   pool,
@@ -50,7 +50,7 @@ export function chaosJobs({
         const insert = 'INSERT INTO chaos_committed (window_start, run_id, fence) VALUES (?, ?, ?)'
         if (commitsOutside) await pool.query(insert, [...values])
         else await trx.exec(insert, values)
-        // Time for something to happen between the effect and the commit.
+        // Leaves time for a fault between the effect and the commit.
         await sleep(100 * Math.random())
       })
     },
@@ -75,7 +75,7 @@ export function chaosJobs({
       ctx.fence,
     ])
     await work(ctx.signal)
-    // In the fenced transaction: an overtaken run leaves no end, and its time does not count.
+    // In the fenced transaction, so an overtaken run stores no end and its time does not count.
     await ctx.commit(async (trx) => {
       await trx.exec('UPDATE chaos_limited SET ended_at = NOW(3) WHERE run_id = ? AND fence = ?', [
         ctx.runId,
@@ -83,7 +83,7 @@ export function chaosJobs({
       ])
     })
   })
-  // Longer than a lease: done only by a node that keeps its own.
+  // Longer than a lease, so only a node that keeps its lease finishes it.
   const long = defineJob({ id: 'long', retry }, (ctx) => sleep(LONG_MS, undefined, { signal: ctx.signal }))
   const ticking = defineJob({ id: 'ticking', every: '500ms', misfireGraceTime: '10m', retry }, () => {})
   const changing = defineJob(
@@ -105,7 +105,7 @@ export function chaosJobs({
     },
   )
   const rated = defineJob({ id: 'rated', rate: `${RATE_LIMIT}/s`, retry }, async (ctx) => {
-    // At once: what a handler awaits before it calls is not the rate's.
+    // Calls immediately, because the rate does not cover waits before the call.
     await new Promise<void>((resolve, reject) => {
       server?.write(`${ctx.runId}\n`, (error) => (error ? reject(error) : resolve()))
     })

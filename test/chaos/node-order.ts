@@ -1,4 +1,4 @@
-/** What the conductor tells a node in its first argument. */
+/** The conductor's order for a node, in its first argument. */
 export interface NodeOrder {
   readonly dsn: string
   readonly leaseMs: number
@@ -6,6 +6,6 @@ export interface NodeOrder {
   readonly commitsOutside: boolean
   /** The schedule of the job `changing` in the node's code. */
   readonly everyMs: number
-  /** Of the server that runs of the job `rated` call. */
+  /** The port of the server that runs of the job `rated` call. */
   readonly port: number
 }

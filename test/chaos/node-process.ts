@@ -8,7 +8,7 @@ import { type NodeOrder } from './node-order.ts'
 
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
-/** A node of the chaos suite as a process, started anew whenever it is gone, as an orchestrator of containers would. */
+/** A node of the chaos suite as a process. It restarts whenever it is gone, as a container orchestrator would do. */
 export class NodeProcess {
   #order: NodeOrder
   readonly #logFile: string
@@ -16,14 +16,14 @@ export class NodeProcess {
   readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #isWanted = false
-  /** Its process executes runs. */
+  /** Whether its process executes runs. */
   isStarted = false
-  /** Ends that nobody asked for. */
+  /** How often it ended without an order. */
   crashes = 0
-  /** Runs that this node's processes found lost. */
+  /** Runs that this node's processes reported as lost. */
   lost = 0
 
-  /** @param preload modules that are loaded before the node's own, in each of its threads */
+  /** @param preload modules to load before the node's own, in each of its threads */
   constructor(
     order: NodeOrder,
     options: { logFile: string; preload?: readonly string[]; env?: Readonly<Record<string, string>> },
@@ -34,7 +34,7 @@ export class NodeProcess {
     this.#env = options.env ?? {}
   }
 
-  /** Processes that start from now on have another schedule in their code. */
+  /** Gives processes that start from now on another schedule in their code. */
   reschedule(everyMs: number): void {
     this.#order = { ...this.#order, everyMs }
   }
@@ -72,7 +72,7 @@ export class NodeProcess {
     this.#child?.kill(signal)
   }
 
-  /** Ends the process with a signal and resolves when it is gone; after 20 s it is killed. */
+  /** Ends the process with a signal and resolves when it is gone. Kills it after 20 s. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     this.#isWanted = false
     const child = this.#child

@@ -1,4 +1,4 @@
-// A node of the chaos suite: a process that is killed, stopped, cut off, and whose clock is wrong.
+// A node of the chaos suite: a process that is killed, paused or cut off, and whose clock is wrong.
 import { createPool } from 'mysql2/promise'
 import { Piko } from 'piko'
 import { connected } from '../support/counting-server.ts'

@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that a seed determines: mulberry32, by Tommy Ettinger (public domain). */
+/** Pseudo-random numbers in [0, 1) from a seed: mulberry32, by Tommy Ettinger (public domain). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {

@@ -1,6 +1,6 @@
 import { type ChaosReport } from './chaos.ts'
 
-/** The report for people. */
+/** The report as text for people. */
 export function reportText(report: ChaosReport): string {
   const counted = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)

@@ -1,4 +1,4 @@
-// Preloaded by nodes of the chaos suite: rewrites their statements so that one guarantee is gone. Only tests have it.
+// Preloaded by nodes of the chaos suite: rewrites their statements to remove one guarantee. Only tests use it.
 import { createRequire } from 'node:module'
 import { type Sabotage, SABOTAGES, type SabotagePlan } from './sabotages.ts'
 
@@ -11,7 +11,7 @@ for (const method of ['query', 'execute']) {
   Connection.prototype[method] = function (sql, ...rest) {
     const rewrite = (text: string): string =>
       plan.rewrites.reduce((current, [pattern, replacement]) => current.replace(pattern, replacement), text)
-    // A pool hands over commands that it has begun, which must stay the objects that they are.
+    // A pool passes command objects that it has already begun, so they must stay the same objects.
     if (typeof sql !== 'string') sql.sql = rewrite(sql.sql)
     return send.call(this, typeof sql === 'string' ? rewrite(sql) : sql, ...rest)
   }

@@ -1,27 +1,27 @@
-/** A guarantee that is taken away. */
+/** Removes one guarantee. */
 export interface SabotagePlan {
-  /** What the checker must find out. */
+  /** The guarantee whose loss the checker must notice. */
   readonly removes: string
-  /** Something else guarantees the same: everything must hold. */
+  /** Another mechanism gives the same guarantee, so everything must hold. */
   readonly isHarmless?: boolean
-  /** Run once on the database. */
+  /** Statements to run once on the database. */
   readonly statements: readonly string[]
-  /** What becomes of the nodes' statements, in every thread: the text that is looked for and what takes its place. */
+  /** Rewrites of the nodes' statements, in every thread: a pattern and its replacement. */
   readonly rewrites: readonly (readonly [pattern: RegExp, replacement: string])[]
 }
 
-/** All nodes hold the leader's lease, and plan the same jobs at the same moment. */
+/** All nodes hold the leader's lease, and plan the same jobs at the same time. */
 const EVERY_NODE_LEADS: SabotagePlan['rewrites'] = [
   [/(update `piko_lock` set .* where `name` = \? and )\(`owner` is null or /is, '$1(1 or `owner` is null or '],
   [/(from `piko_job` where `plan_at` <= .*) for update skip locked/is, '$1'],
 ]
 
-/** Each but the harmless ones must be caught by the checker: one that can't fail is worth nothing. */
+/** The checker must catch each one except the harmless ones: a check that can't fail is worth nothing. */
 export const SABOTAGES = {
   'no-fence': {
     removes: 'the check of the fence when runs are finished',
     statements: [],
-    // The placeholders stay, so that the values still fit.
+    // Keeps the placeholders, so the values still fit.
     rewrites: [
       [/ and (id \* 65536 \+ claims in \([^)]*\))/gi, ' and (1 or $1)'],
       [/ and (`node_id` = \? and `state` = \?)/gi, ' and (1 or ($1))'],
@@ -29,7 +29,7 @@ export const SABOTAGES = {
   },
   'no-renewal': {
     removes: "the renewal of a node's lease",
-    // In the database: a thread of its own renews.
+    // Sabotages the database, because a separate thread renews the lease.
     statements: [
       'CREATE TRIGGER chaos_no_renewal BEFORE UPDATE ON piko_node FOR EACH ROW SET NEW.expires_at = OLD.expires_at',
     ],

@@ -1,4 +1,4 @@
-// Preloaded by nodes of the chaos suite: moves this process's clock, in all of its threads.
+// Preloaded by nodes of the chaos suite: shifts this process's clock in all its threads.
 const skewMs = Number(process.env['CHAOS_SKEW_MS'] ?? 0)
 
 if (skewMs !== 0) {

@@ -49,7 +49,7 @@ it('two processes on one SQLite file survive kills, freezes and deploys', async 
     faults[kind] += 1
     if (kind === 'freeze') {
       node.kill('SIGSTOP')
-      // Longer than the lease: a zombie.
+      // Longer than the lease, so the process becomes a zombie.
       await sleep(2_500)
       node.kill('SIGCONT')
     } else {

@@ -1,4 +1,4 @@
-/** What the handlers of the chaos suite write. No table has a unique key: a doubled effect must be able to show. */
+/** The tables that the handlers of the chaos suite write. No table has a unique key, so a doubled effect shows. */
 export const TARGET_TABLES = [
   `CREATE TABLE chaos_accepted (run_id BIGINT NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
   `CREATE TABLE chaos_plain (run_id BIGINT NOT NULL, attempt INT NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
@@ -15,15 +15,15 @@ export const TARGET_TABLES = [
   `CREATE TABLE chaos_changing (
      window_start DATETIME(3) NOT NULL, window_end DATETIME(3) NOT NULL, fence BIGINT NOT NULL, KEY (window_start, fence)
    ) ENGINE=InnoDB`,
-  // What the server that runs of the job `rated` call has seen, in milliseconds since the epoch; see its `Hit`.
+  // The calls that the server of the job `rated` received, in milliseconds since the epoch; see its `Hit`.
   `CREATE TABLE chaos_called (run_id BIGINT NOT NULL, since_ms DOUBLE NOT NULL, at_ms DOUBLE NOT NULL, KEY (run_id)) ENGINE=InnoDB`,
 ]
 
-/** Rows that a run of the job `sunk` writes for its window. */
+/** Number of rows that a run of the job `sunk` writes for its window. */
 export const ITEMS_A_WINDOW = 3
-/** Runs of the job `limited` under way at once. */
+/** Maximum runs of the job `limited` at the same time. */
 export const LIMIT = 3
-/** Runs of the job `rated` that may begin in a second. */
+/** Maximum runs of the job `rated` that may begin in a second. */
 export const RATE_LIMIT = 10
 /** How long a run of the job `long` takes: one and a half leases of the nodes. */
 export const LONG_MS = 3_000

@@ -47,7 +47,7 @@ describe('a transaction that conflicts with one on another member', () => {
     const failed = b.sql.transaction(async (trx) => {
       await trx.exec('UPDATE met SET v = 1 WHERE id = 1')
       await a.sql.exec('UPDATE met SET v = 2 WHERE id = 1')
-      // The other member's row arrives, and this transaction has to give way.
+      // The other member's row arrives, so this transaction must give way.
       await eventually(async () => expect(await b.sql.query('SELECT v FROM met WHERE id = 1')).toEqual([{ v: 2 }]))
       for (let index = 0; index < 3; index++) await trx.exec('UPDATE met SET v = 9 WHERE id = 2').catch(() => undefined)
     })
@@ -96,10 +96,10 @@ describe('three nodes on three members', () => {
     await galera.kill(2)
     const afterKill = outside.size
     await eventually(() => expect(outside.size).toBeGreaterThan(afterKill + 60))
-    // The one that is left has no quorum: nobody can write until the other one is back.
+    // The remaining member has no quorum, so nobody can write until another one is back.
     await galera.isolate(1, true)
     await eventually(() => expect(outages.map((list) => list.length > 0)).toEqual([true, true, true]))
-    // The time of the scenario itself: longer than a lease.
+    // The scenario itself takes this long: longer than a lease.
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS + 5_000))
     await galera.isolate(1, false)
     await galera.restart(2)
@@ -113,7 +113,7 @@ describe('three nodes on three members', () => {
     expect(effects.map((row) => [Number(row['n']), Number(row['d'])])).toEqual([[RUNS, RUNS]])
     expect([...outside.values()].filter((count) => count !== 1)).toEqual([])
 
-    // No loop has given up: each node is ready, and takes runs.
+    // No loop has given up: each node is ready, and claims runs.
     for (const app of apps)
       await eventually(async () => {
         const { checks } = await app.health()
@@ -128,7 +128,7 @@ describe('three nodes on three members', () => {
       )
       expect([0, 1, 2].map((node) => by.has(node))).toEqual([true, true, true])
     })
-    // One line at the begin of an outage and one at its end, however many loops failed in it.
+    // One line at the start of an outage and one at its end, for any number of failed loops.
     expect(recovered.map((list) => list.length)).toEqual(outages.map((list) => list.length))
     for (const [node, list] of failed.entries()) {
       const during = list.filter(({ fault }) => fault === 'outage').length

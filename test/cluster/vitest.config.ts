@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import base from '../../vitest.config.ts'
 
-/** The tests on a cluster of servers, apart from the others: it takes a minute to start. */
+/** Tests on a cluster of servers, separate because the cluster takes a minute to start. */
 export default defineConfig({
   ...base,
   test: { ...base.test, include: ['test/cluster/**/*.test.ts'], exclude: [], globalSetup: [] },

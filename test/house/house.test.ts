@@ -25,13 +25,13 @@ const IN_ORDER: Files = {
   'src/store/row.ts': "import { type Zone } from '../time/zone.ts'\nexport type Row = Zone\n",
   'src/store/long.ts': `// Long because each line is a case of one table.\n${LONG}`,
   ...Object.fromEntries(Object.entries(CROWD).slice(1)),
-  // The one concept that needs a circle of types.
+  // The one concept that needs a cycle of types.
   'src/service/observer.ts': "import { type Service } from './service.ts'\nexport type Observer = Service\n",
   'src/service/service.ts':
     "import { type Observer } from './observer.ts'\nexport interface Service {\n  o: Observer\n}\n",
 }
 
-/** Each fault, as it is planted and as it is named. */
+/** Each planted fault, with its expected name. */
 const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[] = [
   [
     'a circle of types',

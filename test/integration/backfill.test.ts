@@ -53,7 +53,7 @@ describeEachStore((fixture) => {
     await backfill.pause()
     await eventually(async () => expect(await backfill.status()).toMatchObject({ state: 'paused', running: 0 }))
     const paused = await written()
-    // Only a run that starts after the pause could be seen; the one after the resume comes behind it.
+    // Only a run that starts after the pause could appear here; the one after the resume starts later.
     await eventually(async () => expect((await backfill.status()).running).toBe(0))
     expect(await written()).toBe(paused)
     await backfill.resume()

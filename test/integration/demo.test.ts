@@ -14,7 +14,7 @@ const DAYS = 1_461
 interface Place {
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  /** The demo's database, opened beside it. */
+  /** The demo's database, opened while the demo runs. */
   open(): Promise<Database>
 }
 

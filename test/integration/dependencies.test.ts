@@ -5,7 +5,7 @@ import { describeEachStore } from '../support/databases.ts'
 import { WorkerProcess } from '../support/worker-process.ts'
 import { hoursAndDays } from '../fixtures/engine/hours-and-days.ts'
 
-/** Lease and poll interval of the defaults. */
+/** The default lease and poll interval. */
 const DEFAULTS = { lease: '15s', poll_interval: '1s' } as const
 const BAD = ['2026-03-28T05:00:00.000Z', '2026-03-29T00:00:00.000Z', '2026-03-29T23:00:00.000Z']
 
@@ -18,7 +18,7 @@ describeEachStore((fixture) => {
     async (_, plan) => {
       const store = storeOn(await fixture.open())
       await fixture.empty()
-      // The leader, whose one slot is taken by what waits for it: it runs neither hours nor days.
+      // The leader's only slot holds a run that waits, so it executes neither hours nor days.
       await store.runs.enqueue([{ jobId: 'work', kind: 'manual', priority: -1 }])
       const leader = new WorkerProcess({
         mode: 'lead',

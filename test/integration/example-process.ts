@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { cleanEnv, DECORATOR_FLAGS } from '../support/source-process.ts'
 
-/** An example as users run it: a process of its own, in a folder that is not the repository's. */
+/** An example as users run it: in its own process, in a folder outside the repository. */
 export class ExampleProcess {
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown[]>
@@ -15,7 +15,7 @@ export class ExampleProcess {
 
   /**
    * @param file   relative to `examples/`
-   * @param env    the only variables that begin with `PIKO_`
+   * @param env the only variables whose names begin with `PIKO_`
    */
   constructor(file: string, options: { args?: readonly string[]; env: Readonly<Record<string, string>>; cwd: string }) {
     const script = fileURLToPath(new URL(`../../examples/${file}`, import.meta.url))
@@ -42,7 +42,7 @@ export class ExampleProcess {
     return this.#stderr
   }
 
-  /** Resolves with what `find` finds in a line, sooner or later; rejects when the process ends first. */
+  /** Resolves with the first value that `find` finds in a line; rejects when the process ends first. */
   async line<T>(find: (line: string) => T | undefined): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const check = (): void => {

@@ -30,7 +30,10 @@ function appOn(dsn: string, more: { readonly auto_migrate?: boolean; readonly le
   return app
 }
 
-/** A new user of a new database with its schema, who has the rights on each table alone: the server looks those up for each statement. */
+/**
+ * A new user of a new database with its schema. The user has rights only on each table, which the server checks for
+ * each statement.
+ */
 async function dsnOf(user: string, database: string): Promise<string> {
   await ask([`CREATE DATABASE ${database}`, `CREATE USER ${user}@'%' IDENTIFIED BY 'pw'`])
   const rich = appOn(`${server.dsn}/${database}`)
@@ -65,7 +68,7 @@ describe('a server with hostile defaults', () => {
     async (name, value, normal) => {
       const database = `hostile_${name}`
       await ask([`CREATE DATABASE ${database}`])
-      // `init_connect` is for those who may not do everything.
+      // The server ignores `init_connect` for users with all rights.
       await ask([
         `CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'pw'`,
         `GRANT ALL ON ${database}.* TO plain@'%'`,
@@ -82,7 +85,7 @@ describe('a server with hostile defaults', () => {
         expect(lost).toEqual([])
         await app.stop()
       } finally {
-        // The session that sets it back has the hostile value itself.
+        // The session that resets the value starts with the hostile one.
         const connection = await createConnection(server.dsn)
         await connection.query(`SET GLOBAL ${name} = ${normal}`).finally(() => connection.destroy())
       }
@@ -112,9 +115,9 @@ describe('a database user who loses a right at work', () => {
         new RegExp(`give it with GRANT [A-Z, ]*${right}[A-Z, ]* ON \`${database}\`\\.\\* TO '${user}'@'`),
       )
       const [, grant = ''] = /give it with (GRANT .*?);/.exec(error.message) ?? []
-      // The server names the host from which the user came; it knows the user by another.
+      // The error names the host that the user came from, but the account has another host.
       await ask([grant.replace(/@'[^']*'$/, "@'%'")])
-      // Each connection that is refused is replaced by one that knows the new right.
+      // Each refused connection is replaced by one with the new right.
       await eventually(async () => {
         await work(app)
       }, PATIENCE_MS)
@@ -169,7 +172,7 @@ describe('a database user without the rights of a migration', () => {
       )
       expect(error.message).toContain('piko migrate up')
       expect(error.message).toContain('auto_migrate = false')
-      // Another user migrates, or the right is given: the advice holds.
+      // Following the advice helps: another user migrates, or the right is granted.
       const rich = appOn(`${server.dsn}/${database}`)
       await rich.start()
       await rich.stop()

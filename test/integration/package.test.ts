@@ -35,7 +35,7 @@ const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'),
 }
 const OPTIONAL = Object.keys(peerDependencies)
 
-/** Tells which modules a process has loaded, at its end. */
+/** Prints, at the exit of a process, which modules it loaded. */
 const SPY = `
 import { registerHooks } from 'node:module'
 import { writeSync } from 'node:fs'
@@ -49,7 +49,7 @@ registerHooks({
 process.on('exit', () => writeSync(1, JSON.stringify(loaded)))
 `
 
-/** The packages of one folder, those of scopes too, without `except`. */
+/** Links the packages of one folder, including scoped ones, without those in `except`. */
 function link(from: string, to: string, except: readonly string[], scope = ''): void {
   mkdirSync(to)
   for (const name of readdirSync(from)) {
@@ -59,7 +59,7 @@ function link(from: string, to: string, except: readonly string[], scope = ''): 
   }
 }
 
-/** What is packed, unpacked into an empty project elsewhere; only the dependencies are this repository's. */
+/** The packed package, unpacked into an empty project elsewhere. Only the dependencies come from this repository. */
 describe('the packed package in an empty project', () => {
   let folder: string
   const piko = (): string => join(folder, 'node_modules/piko')
@@ -74,7 +74,7 @@ describe('the packed package in an empty project', () => {
     const [packed] = JSON.parse(stdout) as [{ filename: string }]
     mkdirSync(piko(), { recursive: true })
     execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', piko(), '--strip-components=1'])
-    // All but the optional peers: nobody has these unless they ask for them.
+    // All dependencies except optional peers, which are installed only on request.
     link(join(root, 'node_modules'), join(piko(), 'node_modules'), [...OPTIONAL, '.bin', '.cache'])
   })
 

@@ -9,7 +9,7 @@ import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts
 import { createSqliteFile } from '../support/databases.ts'
 import { type MysqlServer, startMysqlServer } from '../support/mysql-server.ts'
 
-/** Text that the driver escapes, with characters of several bytes. */
+/** Text with characters that the driver escapes and characters of several bytes. */
 const LONG = `'${'"ä😀\\'.repeat(2_000)}`
 
 const Page = z.object({ id: z.number(), body: z.string() })
@@ -196,7 +196,7 @@ describe('a server that takes statements up to 1 MB', () => {
       })
       const failed = app.sql.exec('DO ?', ['x'.repeat(2 ** 20)])
       await expect(failed).rejects.toMatchObject({ code: 'STATEMENT_TOO_LARGE', details: { mostBytes: 2 ** 20 } })
-      // Its connection and those of the others are still there.
+      // Its connection and the others still work.
       expect(await app.sql.query('SELECT 1 AS a')).toEqual([{ a: 1 }])
       const row = pages.insert({ sql: app.sql, index: 0, fence: 1, window: undefined } as never, [
         { id: 1, body: 'x' },

@@ -7,10 +7,10 @@ import { describeEachStore } from '../support/databases.ts'
 import { WorkerProcess } from '../support/worker-process.ts'
 
 const RUNS = 1_000
-/** Lease and poll interval of the defaults. */
+/** The default lease and poll interval. */
 const DEFAULTS = { lease: '15s', poll_interval: '1s', concurrency: RUNS } as const
 
-/** A process that stands still in the middle of a write to a SQLite file keeps everybody else from it, for as long as it does. */
+/** A process paused during a write to a SQLite file blocks all other writers for that time. */
 async function stopBetweenWrites(child: WorkerProcess, store: Store): Promise<void> {
   const lock = `UPDATE piko_lock SET owner = owner WHERE name = ''`
   await eventually(async () => {
@@ -19,7 +19,7 @@ async function stopBetweenWrites(child: WorkerProcess, store: Store): Promise<vo
       await store.database.sql.exec(lock)
     } catch (error) {
       child.signal('SIGCONT')
-      // Not stopped again in the same write.
+      // Not paused again during the same write.
       await store.database.sql.exec(lock)
       throw error
     }
@@ -65,7 +65,7 @@ describeEachStore((fixture) => {
     )
     const second = await app.waitFor(id!)
     expect(second).toMatchObject({ state: 'succeeded', output: process.pid })
-    // The time of the scenario itself: two leases.
+    // The scenario itself takes this long: two leases.
     await sleep(4_000)
     child.signal('SIGCONT')
     await child.told(`lost ${id}`)

@@ -6,7 +6,7 @@ import { eventually, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
-// What the Python original gets wrong, by its number; those that have a test of their own elsewhere carry the number there.
+// Faults of the Python original that Piko must not have, unless another test covers them.
 describeEachStore((fixture) => {
   let database: Database
 
@@ -46,7 +46,7 @@ describeEachStore((fixture) => {
     const settled = recordEvents(app, 'run.settled')
     await eventually(() => expect(settled.length).toBe(1))
     await app.stop()
-    // Nor when a node starts again and looks at it anew.
+    // A node that starts again must not fire it either.
     const again = await startApp(fixture.options, job)
     await again.run('once').catch(() => {})
     await eventually(async () => expect((await again.runs.list({ state: 'failed' })).length).toBe(2))

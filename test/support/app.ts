@@ -8,11 +8,11 @@ import { PATIENCE_MS } from './patience.ts'
 import { type PikoOptions } from '../../src/app/piko-options.ts'
 
 export interface AppOptions extends Omit<PikoOptions, 'jobs'> {
-  /** The test expects that stopping the app fails. */
+  /** Whether the test expects a failing stop. */
   readonly stopMayFail?: boolean
 }
 
-/** The settings that name a test store. */
+/** Settings that point to a test store. */
 export function storeSettings({ mysql, sqlitePath }: OpenOptions): SettingsOverrides {
   if (!mysql) return sqlitePath === undefined ? {} : { sqlite: { path: sqlitePath } }
   const { user, password, host, port, database } = mysql
@@ -21,7 +21,7 @@ export function storeSettings({ mysql, sqlitePath }: OpenOptions): SettingsOverr
   }
 }
 
-/** Fast, silent settings on a test store; what `more` says goes before them. */
+/** Fast, silent settings on a test store; `more` overrides them. */
 export function testSettings(store: OpenOptions, more: SettingsOverrides = {}): SettingsOverrides {
   const { sqlite, mysql } = storeSettings(store)
   return {
@@ -39,7 +39,7 @@ export function testSettings(store: OpenOptions, more: SettingsOverrides = {}): 
   }
 }
 
-/** An app on a store, not started; it is stopped when the test has ended. */
+/** Creates an app on a store without starting it. It stops after the test. */
 export function makeApp(store: OpenOptions, jobs: JobSource, options: AppOptions = {}): Piko {
   const { stopMayFail = false, ...pikoOptions } = options
   const app = new Piko({ ...pikoOptions, jobs, settings: testSettings(store, options.settings) })
@@ -51,14 +51,14 @@ export function makeApp(store: OpenOptions, jobs: JobSource, options: AppOptions
   return app
 }
 
-/** An app on a store, started. */
+/** Creates and starts an app on a store. */
 export async function startApp(store: OpenOptions, jobs: JobSource, options: AppOptions = {}): Promise<Piko> {
   const app = makeApp(store, jobs, options)
   await app.start()
   return app
 }
 
-/** The payload of the next event of this name that fits. */
+/** Resolves with the payload of the next matching event. */
 export function nextEvent<N extends EventName>(
   app: Piko,
   name: N,
@@ -80,12 +80,12 @@ export function recordEvents<N extends EventName>(app: Piko, name: N): EventMap[
   return payloads
 }
 
-/** Asks again until the assertions hold. */
+/** Repeats the assertions until they hold. */
 export function eventually<T>(assertions: () => T | Promise<T>, timeoutMs = PATIENCE_MS): Promise<T> {
   return vi.waitFor(assertions, { timeout: timeoutMs, interval: 15 })
 }
 
-/** Something that tests hold shut and open when they like. */
+/** A gate that a test keeps closed until it opens it. */
 export class Gate {
   readonly #opened = Promise.withResolvers<void>()
 
@@ -105,7 +105,7 @@ export class Gate {
   }
 }
 
-/** How many are inside at once, and the most there ever were. */
+/** Counts how many are inside at the same time, and the maximum. */
 export class Headcount {
   current = 0
   most = 0

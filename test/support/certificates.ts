@@ -6,7 +6,7 @@ import { findProgram, installPackage } from './mysql-server.ts'
 
 const HOW_TO = 'The tests of TLS need the program openssl: put it on the PATH, or run them as root on Debian or Ubuntu.'
 
-/** An authority of the tests' own, and what it signs. */
+/** A certificate authority for tests, and what it signs. */
 export class Certificates {
   readonly folder = mkdtempSync(join(tmpdir(), 'piko-tls-'))
   readonly #openssl: string

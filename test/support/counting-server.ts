@@ -8,15 +8,18 @@ import { cleanEnv } from './source-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/engine/counting-server.ts', import.meta.url))
 
-/** Something that arrived. */
+/** A line that arrived. */
 export interface Hit {
-  /** Between these instants, in milliseconds since the epoch: a server that was set aside reads later than the line arrived. */
+  /**
+   * Arrived between these instants, in milliseconds since the epoch. A paused server reads a line later than it
+   * arrived.
+   */
   readonly since: number
   readonly at: number
   readonly text: string
 }
 
-/** A TCP server in a process of its own, which says when lines arrive. It outlives the nodes that write to it. */
+/** A TCP server in its own process that reports when lines arrive. It outlives the nodes that write to it. */
 export class CountingServer {
   readonly hits: Hit[] = []
   readonly port: number
@@ -38,9 +41,9 @@ export class CountingServer {
     return new CountingServer(child, Number(port), lines)
   }
 
-  /** Resolves when everything is in `hits` that had arrived by now. */
+  /** Resolves when `hits` contains everything that has arrived by now. */
   async drain(): Promise<void> {
-    // The second one is read in a later turn than all that was there with the first.
+    // The second line is read in a later turn than all lines that arrived with the first.
     for (let count = 0; count < 2; count++) {
       const marker = `drained ${crypto.randomUUID()}`
       const socket = await connected(this.port)
@@ -57,14 +60,14 @@ export class CountingServer {
   }
 }
 
-/** An open connection to it, whose writes are handed to the kernel at once. */
+/** Opens a connection to it that hands writes to the kernel immediately. */
 export async function connected(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')
   return socket
 }
 
-/** The most of these that lie within one span of this length for certain. */
+/** The maximum number of hits that certainly lie within one span of this length. */
 export function fullestSpan(hits: readonly Pick<Hit, 'since' | 'at'>[], perMs: number): number {
   const sorted = hits.toSorted((one, other) => one.at - other.at)
   let most = 0

@@ -8,7 +8,7 @@ import { type Database, openDatabase, type OpenOptions } from '../../src/store/c
 import { migrate } from '../../src/store/migration/migrate.ts'
 import './mysql-global-setup.ts'
 
-/** A fresh, empty database on the shared server. */
+/** Creates an empty database on the shared server. */
 export async function createMysqlDatabase(): Promise<{
   options: NonNullable<OpenOptions['mysql']>
   dsn: string
@@ -40,7 +40,7 @@ export async function createMysqlDatabase(): Promise<{
   }
 }
 
-/** The path of a SQLite file, not yet made, in a folder of its own. */
+/** The path of a SQLite file that does not exist yet, in its own folder. */
 export function createSqliteFile(): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'piko-sqlite-'))
   return { path: join(folder, 'piko.db'), remove: () => rmSync(folder, { recursive: true, force: true }) }
@@ -48,33 +48,33 @@ export function createSqliteFile(): { path: string; remove: () => void } {
 
 export interface TestStore {
   readonly name: 'sqlite' | 'mysql'
-  /** How to open this store in another process. Known once the suite runs. */
+  /** Options that open this store in another process. Available while the suite runs. */
   readonly options: OpenOptions
   /**
-   * Opens the store's database, migrated; each call on the same data with a pool of its own. Closed after the suite.
+   * Opens the store's migrated database. Each call returns a separate pool on the same data, closed after the suite.
    */
   open(options?: Pick<OpenOptions, 'clock'>): Promise<Database>
-  /** Deletes every row, for a test that needs to begin with nothing. */
+  /** Deletes every row, for a test that needs empty tables. */
   empty(): Promise<void>
 }
 
-/** Runs one suite on every store, so that none can differ. The tables are migrated once per suite. */
+/** Runs one suite on every store, so no store can differ. Migrates the tables once per suite. */
 export function describeEachStore(suite: (store: TestStore) => void): void {
   describeOn(new SuiteStore('sqlite'), suite)
   describeOn(new SuiteStore('mysql'), suite)
 }
 
-/** For what only SQLite lets into a row. */
+/** For values that only SQLite accepts in a row. */
 export function describeSqlite(suite: (store: TestStore) => void): void {
   describeOn(new SuiteStore('sqlite'), suite)
 }
 
-/** For what only a server has. */
+/** For features that only a server has. */
 export function describeMysql(suite: (store: TestStore) => void): void {
   describeOn(new SuiteStore('mysql'), suite)
 }
 
-/** The same, and once more as on a server that has no SKIP LOCKED. */
+/** The same, and once more on a server without SKIP LOCKED. */
 export function describeEachStoreAndOldServer(suite: (store: TestStore) => void): void {
   describeEachStore(suite)
   describeOn(new SuiteStore('mysql', { skipLocked: false }), suite)

@@ -1,6 +1,6 @@
 import { type Database } from '../../src/store/connection/database.ts'
 
-/** The table `effect`, into which handlers write their runs' ids, empty. */
+/** Creates the empty table `effect`, into which handlers write their runs' ids. */
 export async function emptyEffects({ sql }: Database): Promise<void> {
   await sql.exec('CREATE TABLE IF NOT EXISTS effect (run_id BIGINT NOT NULL)')
   await sql.exec('DELETE FROM effect')

@@ -5,7 +5,7 @@ import { SinkPool } from '../../src/sink/sink-pool.ts'
 import { type Store } from '../../src/store/store.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 
-/** What a test decides itself. */
+/** The parts that a test chooses. */
 type Given = Pick<ExecutorParts, 'registry' | 'events' | 'clock' | 'nodeId' | 'holdsLease'> & Partial<ExecutorParts>
 
 /** An executor with ten slots on a store. */

@@ -18,7 +18,7 @@ const USER = 'piko_test'
 const PASSWORD = 'piko-test-secret'
 const isRoot = process.getuid?.() === 0
 
-/** A member of a cluster: a server with a folder and ports of its own. */
+/** A member of a cluster: a server with its own folder and ports. */
 class Member {
   readonly name: string
   readonly folder: string
@@ -51,7 +51,7 @@ class Member {
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
     ]
-    // A server that starts deletes the temporary files of another one in the same folder.
+    // A starting server deletes the temporary files of other servers in the same folder.
     const env = { ...process.env, TMPDIR: join(this.folder, 'tmp') }
     await run('mariadb-install-db', [...args, '--skip-name-resolve', ...asUser()], { env, cwd: this.folder })
   }
@@ -74,7 +74,7 @@ class Member {
     }
   }
 
-  /** By the local socket, which a member that is cut off answers too. */
+  /** Uses the local socket, which an isolated member also answers. */
   async ask(statement: string): Promise<Record<string, unknown>[]> {
     const connection = await createConnection({ socketPath: join(this.folder, 's.sock'), user: 'root' })
     try {
@@ -177,7 +177,7 @@ export class Galera {
   static async start(): Promise<Galera> {
     const provider = await findProvider()
     const root = mkdtempSync(join(tmpdir(), 'piko-galera-'))
-    // The servers run as another user, when this one is root.
+    // The servers run as another user when this process is root.
     chmodSync(root, 0o755)
     const members = [await Member.make(root, 1), await Member.make(root, 2), await Member.make(root, 3)]
     const galera = new Galera(root, provider, members)
@@ -204,17 +204,17 @@ export class Galera {
 
   readonly user = { user: USER, password: PASSWORD }
 
-  /** A statement on a member, counted from 0, as the server's root. */
+  /** Runs a statement on a member, counted from 0, as the server's root. */
   ask(index: number, statement: string): Promise<Record<string, unknown>[]> {
     return this.#at(index).ask(statement)
   }
 
-  /** As a crash. */
+  /** Kills a member as a crash would. */
   kill(index: number): Promise<void> {
     return this.#at(index).kill('SIGKILL')
   }
 
-  /** Starts a killed member again: it joins the others. */
+  /** Starts a killed member again, which joins the others. */
   restart(index: number): Promise<void> {
     return this.#at(index).start(this.#members, this.#provider, false)
   }
@@ -251,7 +251,9 @@ async function findProvider(): Promise<string> {
   return provider
 }
 
-/** A server refuses to run as root; rsync's daemon, which copies the data to who joins, gives up root's rights by itself. */
+/**
+ * A server refuses to run as root. The rsync daemon, which copies the data to new members, drops root's rights itself.
+ */
 const asUser = (): string[] => (isRoot ? ['--user=mysql'] : [])
 
 async function ownFolder(folder: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { runInNewContext } from 'node:vm'
 
-/** Throws whatever it is given. */
+/** Throws the given value. */
 export function raise(thrown: unknown): never {
   throw thrown
 }
 
-/** Throws from every trap: nothing of it can be looked at. */
+/** An object that throws from every trap, so nothing of it can be read. */
 export function untouchable(target: object = {}): object {
   const refuse = (): never => {
     throw new Error('a trap threw')
@@ -20,7 +20,7 @@ export function revoked(): object {
   return proxy
 }
 
-/** An error of which a field throws when it is read. */
+/** An error with a field that throws when it is read. */
 export function throwingField(field: string, thrown: unknown = new Error(`${field} threw`)): Error {
   return Object.defineProperty(new Error('the reason'), field, {
     get() {
@@ -34,7 +34,7 @@ export function oddField(field: string, value: unknown): Error {
   return Object.defineProperty(new Error('the reason'), field, { value })
 }
 
-/** A rejected promise that nobody need await. */
+/** A rejected promise that needs no handler. */
 function rejected(reason: unknown): Promise<never> {
   const promise = Promise.resolve().then(() => raise(reason))
   promise.catch(() => {})
@@ -44,7 +44,7 @@ function rejected(reason: unknown): Promise<never> {
 class Treacherous extends Error {
   #reads = 0
 
-  /** Can be read once. */
+  /** Can be read only once. */
   override get message(): string {
     if (this.#reads++ > 0) throw this
     return 'read once'
@@ -65,7 +65,7 @@ function endlessCauses(): Error {
   return Object.defineProperty(new Error('deep'), 'cause', { get: () => endlessCauses() })
 }
 
-/** What user code may throw, by name. Each is made anew. */
+/** Values that user code may throw, by name. Each call creates a new one. */
 export const HOSTILE_THROWN: readonly (readonly [string, () => unknown])[] = [
   ...['message', 'stack', 'name', 'cause', 'code', 'errors', 'details', 'toString', 'toJSON', 'statusCode'].flatMap(
     (field) => [
@@ -136,7 +136,7 @@ export const HOSTILE_THROWN: readonly (readonly [string, () => unknown])[] = [
   ],
 ]
 
-/** What a handler may return so that it can't be stored, by name. */
+/** Values that a handler may return but that can't be stored, by name. */
 export const HOSTILE_RETURNED: readonly (readonly [string, () => unknown])[] = [
   [
     'an object whose then throws',

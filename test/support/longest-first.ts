@@ -1,8 +1,8 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /**
- * The files that take the longest: from two minutes down to twenty seconds. Some of them compute and some wait; both kinds come first.
- * Vitest sorts by size the files that it has not run before, and a small one of two minutes would run alone at the end.
+ * The slowest files, from two minutes down to twenty seconds. Some compute and some wait; both kinds come first. Vitest
+ * sorts new files by size, and a small file of two minutes would run alone at the end.
  */
 const LONGEST = [
   'chaos/chaos',
@@ -43,7 +43,7 @@ const rankOf = ({ moduleId }: TestSpecification): number => {
   return found === -1 ? LONGEST.length : found
 }
 
-/** Starts the files that take the longest first, so that none of them is left over at the end. */
+/** Starts the slowest files first, so none is left over at the end. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     return (await super.sort(files)).toSorted((one, other) => rankOf(one) - rankOf(other))

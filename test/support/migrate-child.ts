@@ -3,8 +3,8 @@ import { openDatabase, type OpenOptions } from '../../src/store/connection/datab
 import { migrate, type MigrateOptions } from '../../src/store/migration/migrate.ts'
 
 /**
- * One process of many that migrate: `[open options, migrate options]` as JSON in argv. Says `ready`, migrates when its
- * stdin speaks, and prints what it applied.
+ * One of many processes that migrate: `[open options, migrate options]` as JSON in argv. Prints `ready`, migrates on
+ * input to its stdin, and prints the applied versions.
  */
 const [open, options] = JSON.parse(process.argv[2] ?? '') as [OpenOptions, MigrateOptions]
 const database = await openDatabase(open)

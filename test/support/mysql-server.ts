@@ -11,15 +11,15 @@ import { createConnection } from 'mysql2/promise'
 const run = promisify(execFile)
 
 export interface MysqlServer {
-  /** `mysql://user:password@host:port`, no database; the user may create databases. */
+  /** `mysql://user:password@host:port` without a database; the user may create databases. */
   readonly dsn: string
   /** The server's process, when it is a private one. */
   readonly pid: number | undefined
   /** Ends the server and removes its files. */
   stop(): Promise<void>
-  /** SIGKILL: as a crash. The data stay for `restart`. */
+  /** SIGKILL, as a crash. The data stay for `restart`. */
   kill(): Promise<void>
-  /** Starts a killed server again on the same port and data; kills it first when it still runs. */
+  /** Starts a killed server again on the same port and data. Kills it first if it still runs. */
   restart(): Promise<void>
 }
 
@@ -28,11 +28,11 @@ export interface MysqlServerOptions {
   readonly binlog?: boolean
   /** Default `64M`. */
   readonly bufferPool?: string
-  /** The largest statement that it takes, such as `1M`. Default: the server's own. */
+  /** The largest statement that it accepts, such as `1M`. Default: the server's own. */
   readonly maxPacket?: string
   /** The redo log. Default: the server's own. */
   readonly redoLog?: string
-  /** More options of the server, such as `--ssl-cert=…`; then it is a private one. */
+  /** More server options, such as `--ssl-cert=…`. With these the server is a private one. */
   readonly args?: readonly string[]
 }
 
@@ -47,7 +47,7 @@ const HOW_TO = `The tests need a MySQL or MariaDB server. Do one of these:
   3. run the tests as root on Debian or Ubuntu: mariadb-server is then installed with apt-get.`
 
 /**
- * The server of `PIKO_TEST_MYSQL_DSN`, or else a private one: `mariadbd` or `mysqld` in a temporary folder on a free
+ * The server of `PIKO_TEST_MYSQL_DSN`, otherwise a private one: `mariadbd` or `mysqld` in a temporary folder on a free
  * loopback port, with durable commits. It ends with this process, also on SIGINT and SIGTERM.
  */
 export async function startMysqlServer(options: MysqlServerOptions = {}): Promise<MysqlServer> {
@@ -131,13 +131,13 @@ class PrivateServer implements MysqlServer {
     return join(this.#folder, 'server.log')
   }
 
-  /** Temporary files go here too: a server that starts deletes those that it finds, also of a running one. */
+  /** Temporary files also go here: a starting server deletes those that it finds, even of a running server. */
   get #place(): { cwd: string; env: NodeJS.ProcessEnv } {
     return { cwd: this.#folder, env: { ...process.env, TMPDIR: this.#folder } }
   }
 
   async #initialise(): Promise<void> {
-    // A user of our own: root may be bound to the local socket, and a password lets tests look for leaks of it.
+    // A separate user: root may be bound to the local socket, and tests look for leaks of the password.
     writeFileSync(
       join(this.#folder, 'init.sql'),
       `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\nGRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\n`,
@@ -177,7 +177,7 @@ class PrivateServer implements MysqlServer {
         ...(maxPacket === undefined ? [] : [`--max-allowed-packet=${maxPacket}`]),
         ...(isMaria ? [] : ['--mysqlx=OFF']),
         ...(this.#options.args ?? []),
-        // MySQL before 8.0.30 does not know it.
+        // MySQL before 8.0.30 does not have this option.
         ...(redoLog ? [`--${isMaria ? 'innodb-log-file-size' : 'loose-innodb-redo-log-capacity'}=${redoLog}`] : []),
       ],
       { ...this.#place, stdio: ['ignore', log, log] },
@@ -194,7 +194,7 @@ class PrivateServer implements MysqlServer {
     }
   }
 
-  /** The server is our child but would outlive us. Its data are thrown away, so it may end as in a crash. */
+  /** The server is a child process but would outlive this one. Its data are temporary, so it may end as in a crash. */
   #hookProcessEnd(): void {
     const end = (): void => {
       this.#process?.kill('SIGKILL')
@@ -204,7 +204,7 @@ class PrivateServer implements MysqlServer {
     const onSignal = (signal: NodeJS.Signals): void => {
       end()
       this.#removeHooks()
-      // Others who listen decide themselves how the process ends; without them the signal does what it always does.
+      // Other listeners decide how the process ends. Without them the signal has its usual effect.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
     }
     process.once('exit', end)
@@ -218,7 +218,7 @@ class PrivateServer implements MysqlServer {
 
 export const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
 
-/** A server refuses to run as root unless told so. */
+/** A server refuses to run as root unless an option allows it. */
 const asUser = (): string[] => (process.getuid?.() === 0 ? ['--user=root'] : [])
 
 async function isMariadb(program: string): Promise<boolean> {
@@ -272,10 +272,13 @@ async function installServer(): Promise<string> {
   return program
 }
 
-/** With apt-get, as root, without starting the service that it brings. `howTo` tells what to do where that is not possible. */
+/**
+ * Installs a package with apt-get as root, without starting its service. `howTo` explains what to do when that is not
+ * possible.
+ */
 export async function installPackage(name: string, howTo: string): Promise<void> {
   if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(howTo)
-  // Debian's own switch against starting a service that was just installed.
+  // Debian's switch that prevents a newly installed service from starting.
   const policy = !existsSync(POLICY)
   if (policy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
@@ -289,7 +292,7 @@ export async function installPackage(name: string, howTo: string): Promise<void>
   }
 }
 
-/** Waits for another apt-get to finish, for up to five minutes: a fresh machine often updates itself. */
+/** Waits up to five minutes for another apt-get, because a fresh machine often updates itself. */
 async function aptGet(args: readonly string[], options: ExecFileOptions): Promise<void> {
   for (const deadline = Date.now() + 300_000; ;) {
     try {

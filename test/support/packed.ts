@@ -3,14 +3,15 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-// A process that starts spends a third of its time on the 350 small files of the database libraries. The tests start hundreds of
-// processes, so these read each library from one file. The packed package is tested with the libraries as they are.
+// A starting process spends a third of its time on the 350 small files of the database libraries. The tests start
+// hundreds of processes, so these read each library from one file. The test of the packed package uses the original
+// libraries.
 
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
 const versionOf = (library: string): string =>
   (JSON.parse(readFileSync(join(MODULES, library, 'package.json'), 'utf8')) as { version: string }).version
 
-/** Named for what is in it: who finds it need not make it. */
+/** The name identifies the content, so an existing folder need not be built again. */
 const FOLDER = join(MODULES, '.cache', `packed-${versionOf('kysely')}-${versionOf('mysql2')}`)
 const LIBRARIES = ['kysely', 'mysql2', 'mysql2/promise']
 const fileOf = (library: string): string => `${library.replace('/', '-')}.mjs`
@@ -23,16 +24,16 @@ export const packedAliases = LIBRARIES.map((library) => ({
 
 const HOOK = join(FOLDER, 'hook.mjs')
 
-/** The options of a Node process that reads the libraries from these files too; none where nobody has packed them. */
+/** Options for a Node process to read the libraries from these files too; none if the files do not exist. */
 export const packedFlags = (): readonly string[] => (existsSync(HOOK) ? ['--import', pathToFileURL(HOOK).href] : [])
 
-/** Makes the files where they are not there. */
+/** Creates the files if they do not exist. */
 export async function packLibraries(): Promise<void> {
   if (existsSync(FOLDER)) return
   mkdirSync(join(MODULES, '.cache'), { recursive: true })
   const { build } = await import('esbuild')
   const making = mkdtempSync(`${FOLDER}-`)
-  // Some tests start processes of other users.
+  // Readable for all, because some tests start processes of other users.
   chmodSync(making, 0o755)
   const entries = join(making, 'entries')
   mkdirSync(entries)
@@ -52,13 +53,13 @@ export async function packLibraries(): Promise<void> {
   try {
     renameSync(making, FOLDER)
   } catch (error) {
-    // Another test run was faster.
+    // Another test run was faster, so only a missing file is an error.
     if (!existsSync(HOOK)) throw error
     rmSync(making, { recursive: true })
   }
 }
 
-/** The names of a CommonJS module are known when it is run, so they are written out. */
+/** A CommonJS module's names are known only when it runs, so they are written out. */
 function entryOf(library: string): string {
   if (library === 'kysely') return `export * from 'kysely'`
   const names = Object.keys(createRequire(import.meta.url)(library) as object)

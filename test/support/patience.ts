@@ -1,5 +1,5 @@
 /**
- * How long a test waits for a state before it gives up. Normally each comes within a second; a machine with other work may take
- * many times as long, and only a hang shall fail a test.
+ * How long a test waits for a state before it fails. Normally a state arrives within a second. A busy machine may take
+ * many times as long, and only a hang must fail a test.
  */
 export const PATIENCE_MS = 120_000

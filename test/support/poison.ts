@@ -4,16 +4,16 @@ import { type Database } from '../../src/store/connection/database.ts'
 import { ROW_RULES, type TableName } from '../../src/store/values/row-rules.ts'
 import { type TestStore } from './databases.ts'
 
-/** A value that a store takes from somebody who edits a row by hand, and that nobody can read. */
+/** A value that a store accepts from a person who edits a row by hand, but that nobody can read. */
 export interface Poison {
   readonly column: string
   readonly value: string | number
 }
 
-/** With a time that sorts as one, text that sorts behind every time, and text that sorts before it. */
+/** A time that sorts like a valid one, text that sorts after every time, and text that sorts before it. */
 const SQLITE_INSTANTS = ['2026-02-30T00:00:00.000Z', 'tomorrow', '', '0', '0000-00-00 00:00:00', '99999999999']
 
-/** All of a table, by the kinds of its columns: what the store lets in with its checks turned off. */
+/** All poison values of a table, by the types of its columns: what the store accepts without its checks. */
 export function poisonsOf(table: TableName, store: TestStore['name'], columns?: readonly string[]): readonly Poison[] {
   return Object.entries(ROW_RULES[table].columns)
     .filter(([column]) => columns?.includes(column) ?? true)
@@ -29,7 +29,7 @@ export function poisonsOf(table: TableName, store: TestStore['name'], columns?: 
     })
 }
 
-/** Writes a value as somebody does who has turned off what the store refuses. */
+/** Writes a value with the checks of the store turned off. */
 export async function poison(
   store: TestStore,
   database: Database,

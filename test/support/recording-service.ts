@@ -1,6 +1,6 @@
 import { Service, type ServiceOptions } from '../../src/service/service.ts'
 
-/** Writes every hook down as `Name.hook`. */
+/** Records every hook as `Name.hook`. */
 export class Recording extends Service {
   readonly hooks: string[]
 

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { type Database } from '../../src/store/connection/database.ts'
 
-/** What the database says of a row that such a trigger refuses. */
+/** The database's error for a row that such a trigger refuses. */
 export const REFUSAL = 'refused by a trigger'
 
-/** From now on the database refuses rows of a table for which a condition holds, such as `NEW.output LIKE '%poison%'`. */
+/** Makes the database refuse rows of a table that meet a condition, such as `NEW.output LIKE '%poison%'`. */
 export async function refuseRows(
   { db, dialect }: Database,
   table: string,

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type Clock } from '../../src/clock.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
-/** A manual clock whose wall time may be set apart from its monotonic one. */
+/** A manual clock whose wall time can differ from its monotonic time. */
 export class ManualServiceClock implements Clock {
   readonly #monotonic = new ManualClock('1970-01-01T00:00:00Z')
   #offsetMs: number
@@ -23,12 +23,12 @@ export class ManualServiceClock implements Clock {
     return this.#monotonic.sleep(ms, signal)
   }
 
-  /** Sets the wall clock forward, or back with a negative number; nobody wakes up. */
+  /** Sets the wall clock forward, or back with a negative number, without waking anybody. */
   setForward(ms: number): void {
     this.#offsetMs += ms
   }
 
-  /** Lets time pass in steps, and after each everything happen that follows from it. */
+  /** Advances time in steps, and lets all consequences happen after each step. */
   async pass(ms: number, stepMs = ms): Promise<void> {
     await quiet()
     for (let passed = 0; passed < ms; passed += stepMs) {
@@ -38,7 +38,7 @@ export class ManualServiceClock implements Clock {
   }
 }
 
-/** Everything that can go on without time passing has gone on. */
+/** Resolves when everything has happened that needs no more time. */
 export async function quiet(): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn()
 }

@@ -9,13 +9,13 @@ import { PATIENCE_MS } from './patience.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const execute = promisify(execFile)
 
-/** The TypeScript blocks of a page as files of their own, each under the name in the line above it. */
+/** The TypeScript blocks of a page as separate files, each named by the line above it. */
 export class Snippets {
   readonly names: readonly string[]
   readonly files: readonly string[]
   readonly #folder: string
 
-  /** @param page from the root of the repository, such as `docs/jobs.md` */
+  /** @param page path from the root of the repository, such as `docs/jobs.md` */
   constructor(page: string) {
     const blocks = readFileSync(join(root, page), 'utf8').matchAll(
       /(?:`([\w/.-]+\.ts)`:\n\n)?^```ts\n([\s\S]*?)^```$/gm,
@@ -33,7 +33,7 @@ export class Snippets {
     })
   }
 
-  /** Runs a file in the folder of the snippets as `npx tsx` does; rejects unless it ends with 0. */
+  /** Runs a file in the folder of the snippets as `npx tsx` does. Rejects unless it exits with 0. */
   async run(...args: readonly string[]): Promise<string> {
     const { stdout } = await execute(process.execPath, ['--conditions=piko-source', '--import', 'tsx', ...args], {
       cwd: this.#folder,
@@ -48,7 +48,7 @@ export class Snippets {
   }
 }
 
-/** What the compiler says of the files, with the options of this repository. */
+/** The compiler's messages about the files, with the options of this repository. */
 export function compilerComplaints(files: readonly string[]): string[] {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
     config: { compilerOptions: object }

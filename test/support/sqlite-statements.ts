@@ -5,9 +5,9 @@ import { nodeSqlite } from '../../src/store/connection/node-sqlite.ts'
 /** A statement that SQLite has executed. */
 export interface SentStatement {
   readonly text: string
-  /** Answered or changed. */
+  /** Number of returned or changed rows. */
   readonly rows: number
-  /** Of what it answered, as JSON. */
+  /** Size of the returned rows as JSON. */
   readonly bytes: number
 }
 

@@ -5,15 +5,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const STATEMENTS = new Set([0x03, 0x17])
 const HEADER_BYTES = 4
 
-/**
- * A proxy that counts the statements on their way to a MySQL server: those of one app alone, whoever else uses the server.
- */
+/** A proxy that counts the statements to a MySQL server: only those of one app, whoever else uses the server. */
 export class StatementCounter implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   count = 0
 
-  /** @returns the proxy, and the DSN that goes through it */
+  /** @returns the proxy, and the DSN that connects through it */
   static async start(dsn: string): Promise<{ counter: StatementCounter; dsn: string }> {
     const url = new URL(dsn)
     const counter = new StatementCounter({ host: url.hostname, port: Number(url.port || 3306) })
@@ -51,7 +49,10 @@ export class StatementCounter implements AsyncDisposable {
   }
 }
 
-/** Finds the first byte of each first packet of a command: three bytes of length, one of sequence, which is 0 there. */
+/**
+ * Finds the first byte of each first packet of a command. A header has three bytes of length and one of sequence, which
+ * is 0 there.
+ */
 class Packets {
   readonly #onCommand: (command: number) => void
   #header: number[] = []

@@ -1,20 +1,20 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** What becomes of bytes on their way. `'swallow'`: they are read and never arrive, as on a half-dead connection. */
+/** How the proxy treats bytes. `'swallow'`: reads them and never passes them on, as a half-dead connection does. */
 export type ProxyMode = 'pass' | 'swallow'
 
 interface Loss {
   readonly what: 'request' | 'answer'
   readonly text: string
-  /** Only on the connection that has sent a request with this text before. */
+  /** Only on a connection that has already sent a request with this text. */
   readonly after: string
   isAfter: Socket | undefined
   readonly resolve: () => void
   client: Socket | undefined
 }
 
-/** A TCP proxy in front of a server, which can fail as networks do. */
+/** A TCP proxy in front of a server that can fail as networks do. */
 export class TcpProxy {
   readonly #server: Server
   readonly #target: { readonly host: string; readonly port: number }
@@ -42,12 +42,12 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Open connections. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#pairs.size
   }
 
-  /** Everything as a wire again: nothing delayed, swallowed or refused. Bytes that were swallowed stay lost. */
+  /** Passes everything on again, without delay, loss or refusal. Bytes that were swallowed stay lost. */
   heal(): void {
     this.#delayMs = 0
     this.#requests = 'pass'
@@ -55,25 +55,25 @@ export class TcpProxy {
     this.#isRefusing = false
   }
 
-  /** Holds back what comes from now on, both ways. */
+  /** Delays all bytes from now on, both ways. */
   delay(ms: number): void {
     this.#delayMs = ms
   }
 
-  /** Swallows what the server answers: statements are done, and nobody learns of it. */
+  /** Swallows the server's answers: statements are executed, but nobody gets the result. */
   swallowAnswers(): void {
     this.#answers = 'swallow'
   }
 
   /**
-   * Cuts the connection that sends a request with the text `after` and then one with `text`, once the server has answered
-   * that: the request is done, and nobody learns of it. Resolves then.
+   * Cuts a connection that sends a request with the text `after` and then one with `text`, once the server has answered
+   * the second. So the request is executed, but nobody gets the result. Resolves then.
    */
   loseAnswerTo(text: string, after: string): Promise<void> {
     return this.#lose('answer', text, after)
   }
 
-  /** The same before the request with `text` arrives at the server. */
+  /** The same, but before the request with `text` reaches the server. */
   loseRequest(text: string, after: string): Promise<void> {
     return this.#lose('request', text, after)
   }
@@ -84,7 +84,7 @@ export class TcpProxy {
     return promise
   }
 
-  /** Swallows what the clients ask. */
+  /** Swallows the clients' requests. */
   swallowRequests(): void {
     this.#requests = 'swallow'
   }
@@ -103,7 +103,7 @@ export class TcpProxy {
     }
   }
 
-  /** Ends the clients' side of every connection, politely; the server's side stays open. */
+  /** Ends the clients' side of every connection cleanly; the server's side stays open. */
   halfClose(): void {
     for (const { client } of this.#pairs) client.end()
   }
@@ -153,7 +153,7 @@ export class TcpProxy {
 
   #pipe(from: Socket, to: Socket, mode: () => ProxyMode): void {
     from.setNoDelay(true)
-    from.on('error', () => {}) // Its 'close' follows.
+    from.on('error', () => {}) // A 'close' event follows.
     from.on('data', (bytes: Buffer) => {
       if (mode() === 'swallow') return
       if (this.#delayMs === 0) to.write(bytes)

@@ -1,6 +1,6 @@
 import { isPikoError, type PikoError } from '../../src/errors.ts'
 
-/** The PikoError that `act` throws; anything else it throws is thrown on. */
+/** The PikoError that `act` throws. Rethrows any other error. */
 export function thrown(act: () => unknown): PikoError {
   try {
     act()

@@ -4,7 +4,7 @@ import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/store/unprivileged.ts', import.meta.url))
 
-/** What a user to whom permissions apply hears of it, also when this process belongs to root. */
+/** The error that an ordinary user gets, even when this process belongs to root. */
 export function asUnprivileged(
   act: 'open' | 'write' | 'start' | 'settings',
   path: string,

@@ -9,7 +9,7 @@ import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/engine/worker.ts', import.meta.url))
 
-/** An app in a process of its own, which a test can kill. */
+/** An app in its own process, which a test can kill. */
 export class WorkerProcess {
   readonly lines: string[] = []
   readonly #child: ChildProcess
@@ -27,7 +27,7 @@ export class WorkerProcess {
     createInterface(this.#child.stdout!).on('line', (line) => this.lines.push(line))
   }
 
-  /** Resolves once that many lines begin so. */
+  /** Resolves once this many lines begin with this text. */
   async told(beginning: string, count = 1): Promise<void> {
     await eventually(() => {
       const found = this.lines.filter((line) => line.startsWith(beginning)).length

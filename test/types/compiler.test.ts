@@ -31,7 +31,7 @@ it('the decorator cases also hold with experimentalDecorators', async () => {
 })
 
 describe('the cost of a job to the type checker', () => {
-  /** Type instantiations of a file with as many jobs of each form. */
+  /** The number of type instantiations for a file with this many jobs of each form. */
   async function instantiations(jobs: number): Promise<number> {
     const header = `
       import { z } from 'zod'
