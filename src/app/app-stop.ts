@@ -19,7 +19,7 @@ export class AppStop {
     this.#parts = parts
   }
 
-  /** For the root of the tree. After this time the stop leaves hanging services behind. */
+  /** The stop timeout for the root of the tree. After this time, the stop leaves hanging services behind. */
   get treeTimeoutMs(): number {
     return this.#parts.shutdownTimeoutMs + CLOSING_MS
   }
