@@ -59,7 +59,7 @@ export class AppStop {
     await atMost(limitMs, stop.catch(throwSummary), () => {
       const tree = root()
       const names = tree ? unstopped(tree) : ['the start of the app, which loads the jobs']
-      const what = names.length > 0 ? names.join(', ') : 'what was deferred'
+      const what = names.length > 0 ? names.join(', ') : 'deferred callbacks'
       throw new PikoError('STOP_INCOMPLETE', `not stopped within ${limitMs} ms: ${what}`, { details: { left: names } })
     })
   }

@@ -100,7 +100,7 @@ function reasonOf(code: string, error: unknown): string {
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return 'the host is no address of this machine; set [http] host (PIKO_HTTP__HOST), for instance to 0.0.0.0 for all'
+      return 'the host is not an address of this machine; set [http] host (PIKO_HTTP__HOST), for instance to 0.0.0.0 for all'
     default:
       return `${messageOf(error)}; set [http] host and port (PIKO_HTTP__HOST, PIKO_HTTP__PORT)`
   }
@@ -141,7 +141,7 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): 
   const body = JSON.stringify(
     isLate
       ? errorBody('REQUEST_TIMEOUT', `the request did not arrive within ${REQUEST_TIMEOUT_MS / 1_000} s`)
-      : errorBody('REQUEST_INVALID', 'this is no HTTP request'),
+      : errorBody('REQUEST_INVALID', 'this is not an HTTP request'),
   )
   const head = [`HTTP/1.1 ${status}`, 'content-type: application/json; charset=utf-8', 'cache-control: no-store']
   socket.end(`${head.join('\r\n')}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)

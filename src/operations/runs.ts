@@ -84,7 +84,7 @@ export class Runs {
     assertChosen(filter, 'app.runs.cancel')
     const refused: Refused[] = []
     const request = () => store.cancels.request(filter, (one) => refused.push(one))
-    const result = await changing('the wish to cancel runs', 'piko_node', request)
+    const result = await changing('the request to cancel runs', 'piko_node', request)
     if (result.requested > 0) changed.runsCancelled()
     assertNone(refusedChange('cancelled', refused, 'piko_run and piko_window'))
     return runId === undefined ? result : runOf(store, runId)

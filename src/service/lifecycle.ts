@@ -195,7 +195,7 @@ export class Lifecycle {
       await child.stop().catch((error: unknown) => this.#failedToStop(error))
     }
     await this.#settleTasks()
-    await this.#attempt('what was deferred', closeExits)
+    await this.#attempt('its deferred callbacks', closeExits)
     if (wasOpen) await this.#attempt('onStopped', () => hooks.onStopped())
     this.#stopLimit?.end()
     this.#stopLimit = undefined

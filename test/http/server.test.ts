@@ -149,7 +149,7 @@ describe('errors', () => {
     socket.end('this is no request\r\n\r\n')
     const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n')
     expect(head).toMatch(/^HTTP\/1\.1 400 /)
-    expect(JSON.parse(body)).toEqual({ error: { code: 'REQUEST_INVALID', message: 'this is no HTTP request' } })
+    expect(JSON.parse(body)).toEqual({ error: { code: 'REQUEST_INVALID', message: 'this is not an HTTP request' } })
   })
 })
 

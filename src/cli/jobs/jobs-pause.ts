@@ -21,7 +21,7 @@ export function addJobsPause(jobs: Command): void {
   }
   add(
     'pause',
-    'Pauses the schedule of a job on all nodes, within a second. Existing runs continue; a deploy does not resume it.',
+    'Pauses the schedule of a job on all nodes within one poll. Existing runs continue; a deploy does not resume it.',
   )
   add('resume', 'Resumes the schedule of a paused job. Missed ticks are treated as after an outage.')
 }
