@@ -59,7 +59,7 @@ export class AppStop {
     await atMost(limitMs, stop.catch(throwSummary), () => {
       const tree = root()
       const names = tree ? unstopped(tree) : ['the start of the app, which loads the jobs']
-      const what = names.length > 0 ? names.join(', ') : 'deferred callbacks'
+      const what = names.length > 0 ? names.join(', ') : 'the deferred clean-up'
       throw new PikoError('STOP_INCOMPLETE', `not stopped within ${limitMs} ms: ${what}`, { details: { left: names } })
     })
   }

@@ -195,7 +195,7 @@ export class Lifecycle {
       await child.stop().catch((error: unknown) => this.#failedToStop(error))
     }
     await this.#settleTasks()
-    await this.#attempt('its deferred callbacks', closeExits)
+    await this.#attempt('the deferred clean-up', closeExits)
     if (wasOpen) await this.#attempt('onStopped', () => hooks.onStopped())
     this.#stopLimit?.end()
     this.#stopLimit = undefined
