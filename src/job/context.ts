@@ -58,7 +58,10 @@ export interface JobContext<
   readonly input: unknown
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
-  /** Combines timeout, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `LEASE_LOST` or `STOPPED`. */
+  /**
+   * Combines timeout, cancel, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `RUN_CANCELLED`, `LEASE_LOST` or
+   * `STOPPED`.
+   */
   readonly signal: AbortSignal
   readonly log: Logger
   /**

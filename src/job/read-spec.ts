@@ -55,7 +55,7 @@ const RETRY: Readonly<Record<keyof RetrySpec, true>> = {
   retryIf: true,
 }
 
-/** The nested options of an option. Undefined where the code that uses them reads them. */
+/** The nested options of an option. Undefined if another check reads them. */
 const INNER: Readonly<Record<string, readonly string[] | undefined>> = {
   windows: Object.keys(WINDOWS),
   retry: Object.keys(RETRY),

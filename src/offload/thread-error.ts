@@ -4,7 +4,7 @@ import { PikoError } from '../errors.ts'
 import { type OffloadTask } from './worker.ts'
 
 /**
- * The error for a caller whose thread failed, rather than the function in it. Causes are an exit, an uncaught error, no more memory, or
+ * The error for a caller whose thread failed, rather than the function in it. Causes are an exit, an uncaught error, exhausted memory, or
  * data that can't be copied between threads.
  */
 export function threadError(task: OffloadTask, cause: unknown): PikoError {

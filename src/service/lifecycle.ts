@@ -212,7 +212,7 @@ export class Lifecycle {
     if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
   }
 
-  /** Ends a start under way, which sees the signal after its current step. Leaves a hook behind that never ends. */
+  /** Ends a start under way, which sees the signal after its current step. Leaves behind a hook that never ends. */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
     const { path, clock, events, stopLimit } = this.#parts

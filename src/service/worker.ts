@@ -109,7 +109,7 @@ export class Worker extends Service {
   }
 }
 
-/** Runs the services as the whole of this process, and leaves with the exit code; see {@link Worker}. */
+/** Runs the services as the only work of this process, then exits with their code; see {@link Worker}. */
 export async function runWorker(services: readonly Service[], options: WorkerOptions = {}): Promise<never> {
   process.exit(await new Worker(services, options).run())
 }

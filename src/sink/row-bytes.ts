@@ -21,7 +21,7 @@ function pushParts(value: object, waiting: unknown[]): void {
   try {
     if (Array.isArray(value) || value instanceof Set) for (const part of value) waiting.push(part)
     else if (value instanceof Map) for (const [key, part] of value) waiting.push(key, part)
-    // A class instance may compute what is not its own.
+    // Own keys only: an instance's inherited properties may be computed.
     else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
   } catch {
     // A getter or a proxy failed: the sink will report it.

@@ -11,7 +11,7 @@ const BARE_VALUE = /^[^\s"=]+$/
  * job_id=sync_orders err="Error: reset by peer"`. From level error up, the stack follows, with those of the causes.
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
-  // Loaded here: a process that logs JSON has no use for it, and its logger is made without waiting.
+  // Loaded here, because a process that logs JSON does not need it; synchronously, because a logger is created without waiting.
   const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty')
   return prettyFactory({
     colorize: options.colour,
