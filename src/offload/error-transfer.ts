@@ -15,7 +15,7 @@ export type TransferredError =
       readonly errors: readonly TransferredError[] | undefined
       readonly props: Readonly<Record<string, unknown>>
     }
-  /** Something thrown that is no `Error`. */
+  /** A thrown value that is not an `Error`. */
   | { readonly kind: 'value'; readonly value: unknown }
 
 type ErrorData = Extract<TransferredError, { kind: 'error' }>
