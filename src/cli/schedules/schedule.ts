@@ -83,7 +83,9 @@ function withScheduleOptions(command: Command, note: string): Command {
     .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
     .option('--timezone <zone>', 'IANA time zone; default: UTC')
     .addOption(new Option('--dst-gap <policy>', 'rule for times that do not exist').choices(['skip', 'after']))
-    .addOption(new Option('--dst-overlap <policy>', 'rule for times that occur twice').choices(['first', 'second', 'both']))
+    .addOption(
+      new Option('--dst-overlap <policy>', 'rule for times that occur twice').choices(['first', 'second', 'both']),
+    )
     .option('--start <instant>', 'no ticks before this instant')
     .option('--end <instant>', 'no ticks after this instant')
 }
