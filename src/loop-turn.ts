@@ -1,24 +1,24 @@
 import { setImmediate } from 'node:timers'
 
-/** Longest time without a turn of the event loop, in milliseconds, before a statement waits for one. */
+/** The longest time without a turn of the event loop, in milliseconds, before a statement waits for a turn. */
 const MAX_WITHOUT_TURN_MS = 10
 /**
- * The same inside of a transaction. A short one that has begun comes to its end first: it holds the write lock, and a handler that
- * blocks the loop in that turn would hold it on.
+ * The same limit inside a transaction. It is longer, so that a short transaction ends first: it holds the write lock, and a handler that
+ * blocks the loop in that turn would keep it locked.
  */
 const MAX_IN_TRANSACTION_MS = 20
 
 /**
- * Gives the event loop its turns. `node:sqlite` answers without leaving the process, so an awaited statement continues in the same
- * turn of the loop: a loop of such statements would let no timer, socket or signal through.
+ * Gives the event loop its turns. `node:sqlite` answers synchronously, so an awaited statement continues in the same turn. A loop of such
+ * statements would let no timer, socket or signal through.
  *
- * Time is measured from the first statement after a turn: it covers the statements and all that ran between them.
+ * Time is measured from the first statement after a turn. It includes the statements and all code between them.
  */
 class LoopTurn {
   #since: number | undefined
   #next: Promise<void> | undefined
 
-  /** Whether a statement should wait for the next turn before it begins. */
+  /** Whether a statement should wait for the next turn before it starts. */
   isDue(inTransaction: boolean): boolean {
     const now = performance.now()
     if (this.#since === undefined) {
@@ -29,7 +29,7 @@ class LoopTurn {
     return now - this.#since >= (inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
   }
 
-  /** Resolves in the next turn; one promise for all who wait. */
+  /** Resolves in the next turn. All callers share one promise. */
   next(): Promise<void> {
     return (this.#next ??= new Promise((resolve) => {
       setImmediate(() => {
@@ -40,16 +40,16 @@ class LoopTurn {
   }
 }
 
-/** The one of this thread's event loop. */
+/** Shared by all code on this thread's event loop. */
 export const loopTurn = new LoopTurn()
 
-/** Items looked at before the clock is. */
+/** The number of items between two looks at the clock. */
 const SLICE = 50
 
-/** Maps many items in slices, so that the event loop has its turns. Few items are mapped in this turn. */
+/** Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn. */
 export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
   const mapped: U[] = []
-  // Of the list as it is now: the caller goes on in the turns between.
+  // A copy, because the caller may change the list between slices.
   const given = items.slice()
   for (let from = 0; from < given.length; from += SLICE) {
     if (loopTurn.isDue(false)) await loopTurn.next()

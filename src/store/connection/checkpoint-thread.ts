@@ -1,20 +1,20 @@
-// The thread of checkpointer.ts: only modules whose types can be stripped.
+// Entry point of the worker thread that checkpointer.ts starts. Node strips its types, so it imports only modules that allow this.
 import { workerData } from 'node:worker_threads'
 import { nodeSqlite } from './node-sqlite.ts'
 import { lostFile, type OpenedFile } from './sqlite-files.ts'
 
 export interface CheckpointRequest {
   readonly path: string
-  /** What the path led to when the store was opened. */
+  /** The files that the path led to when the store was opened. */
   readonly files: readonly OpenedFile[]
 }
 
 const { path, files } = workerData as CheckpointRequest
-// A connection to a path that leads nowhere would make a new file.
+// Opening a path without a file would create one.
 if (!lostFile(files)) {
   const database = new (nodeSqlite().DatabaseSync)(path)
   try {
-    // Passive: it waits for nobody, and nobody waits for it.
+    // A passive checkpoint neither waits for other connections nor makes them wait.
     database.exec('PRAGMA wal_checkpoint(PASSIVE)')
   } finally {
     database.close()

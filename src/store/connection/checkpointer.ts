@@ -1,17 +1,17 @@
 import { Worker } from 'node:worker_threads'
 import { threadLoader, threadModule } from '../../thread-module.ts'
-// Not inline: an import that is left without names would still run the thread's code in this one.
+// Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'
 
-/** Copies the log of a file into the file itself. */
+/** Copies the write-ahead log of a database file into the file itself. */
 export type Checkpoint = (path: string) => Promise<void>
 
 /**
- * Keeps the event loop free of the checkpoints of large commits. SQLite copies its log into the database after a commit that makes the
- * log longer than 1,000 pages, all in one go: after a hundred thousand rows that takes longer than all of the commit.
+ * Keeps the checkpoints of large commits off the event loop. After a commit that makes the log longer than 1,000 pages, SQLite copies the
+ * whole log into the database. After 100,000 rows that takes longer than the commit itself.
  *
- * Meanwhile no commit of this connection checks the length of the log. Whatever comes of the thread, the next one after it does.
+ * While a thread runs the checkpoint, this connection's own checkpoints are off. They are on again afterwards, even if the thread failed.
  */
 export class Checkpointer {
   readonly #path: string
@@ -21,14 +21,14 @@ export class Checkpointer {
   #isAskedAgain = false
   #held = 0
 
-  /** @param setAutomatic switches the checkpoints of the connection itself on and off */
+  /** @param setAutomatic switches the connection's own checkpoints on or off */
   constructor(path: string, setAutomatic: (isAutomatic: boolean) => void, checkpoint: Checkpoint = inThread) {
     this.#path = path
     this.#setAutomatic = setAutomatic
     this.#checkpoint = checkpoint
   }
 
-  /** Commits without a checkpoint. One follows that nobody waits for. */
+  /** Commits without a checkpoint, then starts one without waiting for it. */
   async commit(commit: () => Promise<void>): Promise<void> {
     if (this.#held++ === 0) this.#setAutomatic(false)
     try {
@@ -40,12 +40,12 @@ export class Checkpointer {
     }
   }
 
-  /** Resolves when no checkpoint is under way. */
+  /** Resolves when no checkpoint is running. */
   async idle(): Promise<void> {
     await this.#running
   }
 
-  /** One at a time; those that are asked for meanwhile are one. Never rejects. */
+  /** Runs one checkpoint at a time. Requests made during a checkpoint share the next one. Never rejects. */
   #ask(): Promise<void> {
     this.#isAskedAgain = this.#running !== undefined
     this.#running ??= this.#run().finally(() => (this.#running = undefined))
@@ -55,7 +55,7 @@ export class Checkpointer {
   async #run(): Promise<void> {
     do {
       this.#isAskedAgain = false
-      // Full disks and the like: the commits to come meet them too, and say so.
+      // Later commits meet the same fault, such as a full disk, and report it.
       await this.#checkpoint(this.#path).catch(() => {})
     } while (this.#isAskedAgain)
   }
@@ -66,7 +66,7 @@ function inThread(path: string): Promise<void> {
     const request: CheckpointRequest = { path, files: openedFiles(path) }
     const thread = new Worker(threadModule('checkpoint-thread', import.meta.url), {
       workerData: request,
-      // None of the process's own options.
+      // The thread must not inherit the process's own options.
       execArgv: [...threadLoader],
       name: 'piko checkpoint',
     })

@@ -19,11 +19,11 @@ import { type Tables } from '../tables.ts'
 import { transactionRepeated } from './transaction.ts'
 
 export interface OpenOptions {
-  /** A MySQL 5.7+ or MariaDB 10.3+ server. Goes before `sqlitePath`. */
+  /** A MySQL 5.7+ or MariaDB 10.3+ server. Takes precedence over `sqlitePath`. */
   readonly mysql?: MysqlOptions | undefined
-  /** Default: `.piko/piko.db`. The folder is made. */
+  /** Default: `.piko/piko.db`. A missing folder is created. */
   readonly sqlitePath?: string | undefined
-  /** Stands in for the database's clock, in tests. */
+  /** Replaces the database's clock in tests. */
   readonly clock?: DatabaseClock | undefined
 }
 
@@ -33,41 +33,44 @@ export interface Database {
   readonly dialect: Dialect
   /** Plain SQL on the same connections, for sinks. */
   readonly sql: SqlDatabase
-  /** Bytes of JSON of one run's input or output that it takes; also known while it is closed. */
+  /** The largest JSON, in bytes, that a run's input or output may have. Also known while the database is closed. */
   readonly maxValueBytes: number
-  /** What its path led to when it was opened: the files of SQLite; none of a server, or in memory. */
+  /** The files that the path of an SQLite database led to when it was opened. Empty for a server or an in-memory database. */
   readonly files: readonly OpenedFile[]
-  /** Where readers report rows that they have to leave out. */
+  /** Readers report here the rows that they can't read and skip. */
   readonly broken: BrokenRows
-  /** For messages; without the password. */
+  /** For messages. Does not contain the password. */
   readonly location: string
   /**
-   * One transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when
-   * it rejects. A deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent runs the whole
-   * of `fn` again with random waits: contention for 10 s at least, a broken connection at most 8 times; `fn` therefore must not have effects outside of the database.
+   * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
+   * rejects.
    *
-   * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent
+   * Runs the whole of `fn` again, after random waits, after a deadlock, a lock timeout, a busy file or a connection that breaks before the
+   * commit is sent. Contention is retried for at least 10 s, a broken connection at most 8 times. `fn` must therefore not have effects
+   * outside the database.
+   *
+   * @throws PikoError `COMMIT_UNKNOWN` if the connection broke after the commit was sent
    */
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
-  /** The same repetition for one statement, but not after a lost connection: it may have been executed. */
+  /** Retries one statement in the same way, but not after a lost connection: the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
-  /** Runs the body of a transaction that is the user's, so that calls past its `trx` are refused where they would wait for ever. */
+  /** Runs the body of a user's transaction, so that calls which bypass its `trx` are refused where they would wait forever. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
-  /** @throws PikoError `USAGE` inside of such a body, on a database with one connection */
+  /** @throws PikoError `USAGE` inside such a body, on a database with one connection */
   readonly assertOutside: (what: string) => void
-  /** Fails what waits for the database, and whatever asks it from now on: the process can wait no longer for an answer. */
+  /** Fails every call that waits for the database, and every later one. Called when the process can no longer wait for answers. */
   readonly cut: () => void
-  /** Waits for running statements. Closing twice is harmless. */
+  /** Waits for running statements. Safe to call twice. */
   readonly close: () => Promise<void>
 }
 
 export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
 
 /**
- * Opens the database and makes one round trip to it.
+ * Opens the database and makes one round trip to check that it answers.
  *
- * @throws PikoError `DATABASE_UNREACHABLE` when it does not answer, `DATABASE_UNSUPPORTED` when the server is too old,
- * `SETTINGS_INVALID` when the pool is larger than the server allows
+ * @throws PikoError `DATABASE_UNREACHABLE` if it does not answer, `DATABASE_UNSUPPORTED` if the server is too old, `SETTINGS_INVALID` if
+ * the pool is larger than the server allows
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   return options.mysql ? openMysql(options.mysql, options.clock) : openFile(options.sqlitePath, options.clock)
@@ -143,7 +146,7 @@ function mysqlAdvice(error: unknown, options: MysqlOptions): string {
     case 'ER_CON_COUNT_ERROR':
       return `raise the server's max_connections or lower pool_size`
     default:
-      return tlsAdvice(error) ?? 'check that the server runs and that host and port of the DSN are right'
+      return tlsAdvice(error) ?? 'check that the server runs and that the host and port in the DSN are right'
   }
 }
 
@@ -155,7 +158,7 @@ function unreachable(what: string, error: unknown, advice: string): PikoError {
   })
 }
 
-/** A host with several addresses fails with an `AggregateError` whose own message is empty. */
+/** If a host has several addresses, the error is an `AggregateError` whose own message is empty. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
   return error instanceof Error ? error.message || codeOf(error) || error.name : String(error)

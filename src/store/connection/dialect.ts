@@ -6,57 +6,58 @@ import { describeInstant, isInstantMs, storedInstant } from '../../time/instant.
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
- * What MySQL and SQLite do not share. Everything else of the store is one code path.
+ * The differences between MySQL and SQLite. All other code of the store is the same for both.
  *
- * Instants are `DATETIME(3)` in UTC on MySQL (mysql2 hands out `Date`s) and ISO 8601 text with milliseconds and `Z` on
- * SQLite (sortable, readable); both are reached only through `instant` and `date`.
+ * Instants are `DATETIME(3)` in UTC on MySQL, where mysql2 returns `Date`s. On SQLite they are ISO 8601 text with milliseconds and `Z`,
+ * which sorts and reads well. All code converts them with `instant` and `date`.
  */
 export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
   readonly sizes: SizeLimits
-  /** The database's own clock, milliseconds, as an SQL expression. With a test clock: that clock's reading, bound. */
+  /** The time of the database's clock, to the millisecond, as an SQL expression. With a test clock, the bound time of that clock. */
   now(): RawBuilder<Date>
-  /** The same as text with the values to bind. */
+  /** The same as SQL text and the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** `now() + ms` (ms may be negative). */
   nowPlus(ms: number): RawBuilder<Date>
   /** The later one of two instants. */
   later(one: Expression<unknown>, other: Expression<unknown>): RawBuilder<Date>
-  /** A value to bind for an instant. */
+  /** The value to bind for an instant. */
   instant(date: Date): Date | string
   /** A stored instant as a `Date`. */
   date(value: Date | string): Date
-  /** False for MySQL before 8.0 and MariaDB before 10.6: what is locked is waited for. */
+  /** False for MySQL before 8.0 and MariaDB before 10.6, where a statement waits for locked rows. */
   readonly skipsLocked: boolean
-  /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; empty on SQLite, where a write transaction is alone anyway. */
+  /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
   /** ` LOCK IN SHARE MODE` on MySQL: nobody changes the row before the transaction has ended. Empty on SQLite. */
   readonly forShare: RawBuilder<unknown>
   /**
-   * `id IN (…)` for many whole numbers: as text on MySQL, whose driver would look through it for each placeholder; as one JSON parameter
-   * on SQLite, where the statement then stays prepared whatever the count. Neighbours are `id BETWEEN … AND …`, which spares the
-   * server a third of its work for an update.
+   * `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search it for each placeholder.
+   * On SQLite they are one JSON parameter, so the prepared statement stays the same for any count.
+   *
+   * Consecutive ids become `id BETWEEN … AND …`, which saves the server a third of the work of an update.
    */
   isAmong(ids: readonly number[]): RawBuilder<SqlBool>
   /**
-   * ` FORCE INDEX (…)` on MySQL, whose optimizer reads all of a table that it takes for small, and locks what it reads to change it; empty
-   * on SQLite.
+   * ` FORCE INDEX (…)` on MySQL; empty on SQLite. Without it MySQL may scan a table that it considers small, and lock every row that it
+   * reads.
    */
   forceIndex(name: string): RawBuilder<unknown>
-  /** ` NOT INDEXED` on SQLite: rows are read by the primary key, in its order; empty on MySQL. */
+  /** ` NOT INDEXED` on SQLite, which then reads rows by primary key and in its order; empty on MySQL. */
   readonly byPrimaryKey: RawBuilder<unknown>
-  /** The column `state` where the rows are found by their ids and their state is only checked: SQLite would go through its index instead. */
+  /** The column `state` for queries that find rows by id and only check their state. A plain `state` would make SQLite use its index. */
   readonly checkedState: RawBuilder<string>
-  /** Leaves out rows whose key exists already. */
+  /** Skips rows whose key already exists. */
   insertIgnore<DB, Table extends keyof DB>(
     insert: InsertQueryBuilder<DB, Table, InsertResult>,
   ): InsertQueryBuilder<DB, Table, InsertResult>
-  /** True for a duplicate key. */
+  /** Whether the error is a duplicate key. */
   isDuplicate(error: unknown): boolean
 }
 
-/** A clock that stands in for the database's, in tests. */
+/** Replaces the database's clock in tests. */
 export interface DatabaseClock {
   /** Milliseconds since the epoch. */
   now(): number
@@ -66,7 +67,7 @@ const DUPLICATE_ENTRY = 1062
 const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
 
 export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: DatabaseClock): Dialect {
-  // A bound Date arrives as a string literal; the cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
+  // A bound Date reaches the server as a string literal. The cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
   const reading = (ms: number): RawBuilder<Date> => sql<Date>`CAST(${new Date(ms)} AS DATETIME(3))`
   return {
     name: 'mysql',
@@ -131,7 +132,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
   }
 }
 
-/** Only when no other id is between the first and the last. */
+/** Returns the range if the ids are consecutive, otherwise undefined. */
 function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
   const sorted = Float64Array.from(ids).sort()
   const [first, last] = [sorted[0], sorted.at(-1)]
@@ -139,15 +140,15 @@ function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
   return sql<SqlBool>`id BETWEEN ${first} AND ${last}`
 }
 
-/** They become part of the statement's text. */
+/** Lets only whole numbers through, because they become part of the statement's text. */
 function whole(values: readonly number[]): readonly number[] {
   for (const value of values)
-    if (!Number.isSafeInteger(value)) throw new UnstorableValue(`${String(value)} is no whole number`)
-  // `IN ()` is no SQL; no row has this id.
+    if (!Number.isSafeInteger(value)) throw new UnstorableValue(`${String(value)} is not a whole number`)
+  // `IN ()` is not valid SQL. No row has the id -1.
   return values.length > 0 ? values : [-1]
 }
 
-/** SQLite would make NULL of a sum that is out of its range, without an error. */
+/** SQLite would store NULL without an error if the sum were out of range. */
 function wholeSpan(ms: number): number {
   if (Math.abs(ms) <= MAX_DURATION_MS) return Math.round(ms)
   throw new UnstorableValue(
@@ -161,22 +162,22 @@ function valid(date: Date): Date {
   throw new UnstorableValue(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
 }
 
-/** Runs that are stored together are due together: the text that was read last is mostly the next one too. */
+/** Runs that are stored together often have the same due time, so the previous text is usually the next one too. */
 let last: { readonly text: string; readonly ms: number } | undefined
 
-/** With a lax `sql_mode` a server takes a date of zeros, of which its driver makes an invalid Date. */
+/** With a lax `sql_mode` a server accepts a date of zeros, which the driver returns as an invalid Date. */
 function kept(date: Date): Date {
   if (isInstantMs(date.getTime())) return date
   throw new RangeError(`a stored instant is ${describeInstant(date)}; expected one from the year 1000 to 9999`)
 }
 
-/** ISO text, or what people type into a row by hand: `2026-01-31 12:00:00` is read as UTC, never as local time. */
+/** Reads ISO text, or text that a person typed into a row: `2026-01-31 12:00:00` is UTC, never local time. */
 function parse(text: string): Date {
   if (last?.text === text) return new Date(last.ms)
   const date = storedInstant(text)
   if (!date) {
     throw new UnstorableValue(
-      `a stored instant is ${JSON.stringify(text)}; expected ISO 8601 in UTC, as 2026-01-31T12:00:00.000Z`,
+      `a stored instant is ${JSON.stringify(text)}; expected ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z`,
     )
   }
   last = { text, ms: date.getTime() }

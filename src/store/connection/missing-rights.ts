@@ -1,7 +1,7 @@
 import { chainOf, messageOf, propertyOf } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 
-/** What MySQL answers to a statement for which the user has no right. */
+/** MySQL's errors for a statement that the user has no right to execute. */
 const DENIED: ReadonlySet<unknown> = new Set([
   1044, // to a database
   1142, // to a table
@@ -11,7 +11,7 @@ const DENIED: ReadonlySet<unknown> = new Set([
 
 const RIGHTS = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP'
 
-/** What to do about a statement that the database user may not execute; undefined: it failed for something else. */
+/** The advice for a statement that the database user may not execute. Undefined if it failed for another reason. */
 export function rightsAdvice(error: unknown, location: string): string | undefined {
   const denied = chainOf(error).find((one) => DENIED.has(propertyOf(one, 'errno')))
   if (denied === undefined) return undefined
@@ -24,7 +24,10 @@ export function rightsAdvice(error: unknown, location: string): string | undefin
   )
 }
 
-/** A migration that failed before its first statement, for want of a right; any other error as it is. */
+/**
+ * Turns the error of a migration that failed before its first statement, because of a missing right, into `MIGRATION_FAILED`. Returns any
+ * other error unchanged.
+ */
 export function asMigrationFailure(error: unknown, { location }: { readonly location: string }): unknown {
   const advice = isPikoError(error, 'MIGRATION_FAILED') ? undefined : rightsAdvice(error, location)
   if (advice === undefined) return error
@@ -39,33 +42,32 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** Of these, those that a statement of Piko's daily work may meet. */
+/** The ones among them that statements of Piko's daily work may meet. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
-/** All that a node needs. */
+/** All the rights that a node needs. */
 const DAILY_RIGHTS = 'SELECT, INSERT, UPDATE, DELETE'
 
 /**
- * `DATABASE_DENIED` with the GRANT, in place of the server's answer to a statement for which the user has no right; any other error as it
- * is.
+ * Returns `DATABASE_DENIED` with the GRANT instead of the server's error for a missing right. Returns any other error unchanged.
  *
- * @param database that of the connection
+ * @param database the database of the connection
  */
 export function withMissingRight(error: unknown, database: string): unknown {
   if (!DENIED_AT_WORK.has(propertyOf(error, 'errno'))) return error
   const message = messageOf(error)
   const user = userOf(message)
-  // `SELECT, UPDATE command denied to user … for table …`; of a whole database the server says only that it is denied.
+  // The message is `SELECT, UPDATE command denied to user … for table …`. For a whole database it does not name the right.
   const right = /^([A-Z ,]{1,100}) command denied/.exec(message)?.[1] ?? DAILY_RIGHTS
   return new PikoError(
     'DATABASE_DENIED',
-    `MySQL refuses a statement for want of a right: ${message}; give it with GRANT ${right} ON ${quoted(database)}.* TO ${user}; ` +
+    `MySQL refused a statement because a right is missing: ${message}; give it with GRANT ${right} ON ${quoted(database)}.* TO ${user}; ` +
       `a node needs ${DAILY_RIGHTS} on Piko's tables`,
     { cause: error, details: { database, right, user } },
   )
 }
 
-/** What the server said, where it was replaced by `DATABASE_DENIED`. */
+/** The server's own error if `DATABASE_DENIED` replaced it, otherwise the error itself. */
 export function serversAnswer(error: unknown): unknown {
   return isPikoError(error, 'DATABASE_DENIED') ? error.cause : error
 }

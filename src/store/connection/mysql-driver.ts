@@ -1,7 +1,7 @@
 import { type DatabaseConnection, type Driver, MysqlDialect, type MysqlDialectConfig, MysqlDriver } from 'kysely'
 import { endsTransaction, isConnectionLost } from '../../sql/database-faults.ts'
 
-/** Kysely's MySQL dialect, whose transactions fail with the error that ended them. */
+/** Kysely's MySQL dialect, but a failed transaction rejects with the error that ended it. */
 export class PikoMysqlDialect extends MysqlDialect {
   readonly #config: MysqlDialectConfig
 
@@ -16,7 +16,7 @@ export class PikoMysqlDialect extends MysqlDialect {
 }
 
 class TellingDriver extends MysqlDriver {
-  /** The server rolls back what a lost connection has left; the error that broke it is the one to tell. */
+  /** The server rolls back the transaction of a lost connection. The error that broke the connection is the one to report. */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     try {
       await super.rollbackTransaction(connection)

@@ -13,17 +13,17 @@ export interface MysqlOptions {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** Connections at most; who needs one more waits in line. */
+  /** The largest number of connections. Further borrowers wait in line. */
   readonly poolSize: number
-  /** A connection older than this is replaced when it is next needed, or closed when it idles; 0 or less: never. */
+  /** A connection older than this is replaced at its next use, or closed while idle. 0 or less: never. */
   readonly poolRecycleMs: number
-  /** For the TCP connection with the handshake, and for each statement that sets the session up. */
+  /** Limits the TCP connection with its handshake, and each statement that sets up the session. */
   readonly connectTimeoutMs: number
-  /** For a statement to be answered, and for the wait until a connection is free; 0: no limit. DDL takes as long as it takes. */
+  /** Limits the answer to a statement and the wait for a free connection. 0: no limit. DDL has no limit. */
   readonly statementTimeoutMs: number
-  /** `false`: do without `SKIP LOCKED`. Default: what the server's version says. */
+  /** `false`: do not use `SKIP LOCKED`. Default: depends on the server's version. */
   readonly skipLocked?: boolean
-  /** `false`: with TLS, do not check for which host the server's certificate was made. Default `true`. */
+  /** `false`: with TLS, do not check that the server's certificate is for this host. Default `true`. */
   readonly sslVerifyHost?: boolean
   /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>
@@ -33,40 +33,40 @@ const CLOSE_DEADLINE_MS = 5_000
 
 const RECONNECT_MS = 2_000
 const FIRST_PAUSE_MS = 50
-/** A connection that was not used for longer is asked whether it is still there. */
+/** A connection idle for longer is pinged before it is used. */
 const TRUSTED_MS = 1_000
 
 type Handover = (error: unknown, connection: KyselyConnection) => void
 
 interface Opened {
-  /** On the monotonic clock. */
+  /** Milliseconds on the monotonic clock. */
   readonly bornAt: number
   readonly timed: TimedConnection
 }
 
 /**
- * A mysql2 pool that hands out a connection only when its session is set up and it is not too old.
+ * A mysql2 pool that hands out a connection only after its session is set up, and replaces one that is too old.
  *
- * The set-up is awaited before the borrower gets the connection. Queued behind mysql2's `connection` event instead, a
- * failing `SET` would let the borrower's statement run in the wrong isolation level.
+ * The borrower gets the connection only after the set-up has succeeded. In mysql2's `connection` event, a failing `SET` would let the
+ * borrower's statement run in the wrong isolation level.
  *
- * A connection that was idle is asked whether it is still there, and a server that has been there and is gone is tried again
- * for 2 s, with pauses that double: nothing has been sent yet, so this repeats nothing.
+ * An idle connection is pinged first. If a server that answered before is gone, the pool tries again for 2 s, with pauses that double.
+ * Nothing has been sent yet, so nothing is repeated.
  */
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
   readonly #options: MysqlOptions
-  /** The largest statement that is sent. */
+  /** The largest statement that may be sent, in bytes. */
   maxStatementBytes = Infinity
   readonly #opened = new Map<PoolConnection, Opened>()
-  /** Those who wait for a connection: each fails one of them. */
+  /** One function for each waiting borrower; it fails that borrower. */
   readonly #waiting = new Set<(error: PikoError) => void>()
   /** The server's `innodb_rollback_on_timeout`. */
   rollsBackOnTimeout = false
   #hasConnected = false
   #isCut: PikoError | undefined
 
-  /** @throws PikoError `SETTINGS_INVALID` for a parameter of the DSN that is unknown */
+  /** @throws PikoError `SETTINGS_INVALID` for an unknown parameter of the DSN */
   constructor(options: MysqlOptions) {
     this.#options = options
     this.#pool = createPool(poolOptions(options))
@@ -97,7 +97,7 @@ export class MysqlPool implements KyselyPool {
     this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
   }
 
-  /** Fails every statement under way and each new one: the process ends, and the server answers no more. */
+  /** Fails every running and every later statement. Called when the process ends and the server no longer answers. */
   cut(): void {
     const error = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
     this.#isCut = error
@@ -105,18 +105,18 @@ export class MysqlPool implements KyselyPool {
     this.#destroyAll(error)
   }
 
-  /** Waits for running statements, but not for ever: after 5 s they fail and their connections are cut. */
+  /** Waits at most 5 s for running statements, then fails them and cuts their connections. */
   end(callback: (error: unknown) => void): void {
     if (this.#isCut) {
       this.#pool.end(() => {})
-      // mysql2 may have made one more meanwhile, for somebody who was in line.
+      // mysql2 may have opened another connection for a waiting borrower.
       this.#destroyAll(this.#isCut)
       return callback(undefined)
     }
     const deadline = setTimeout(() => {
       const error = new PikoError(
         'STOPPED',
-        `the database was closed while a statement ran; it was given ${CLOSE_DEADLINE_MS} ms`,
+        `the database was closed while a statement was running; it had ${CLOSE_DEADLINE_MS} ms to finish`,
       )
       this.#destroyAll(error)
     }, CLOSE_DEADLINE_MS)
@@ -146,7 +146,7 @@ export class MysqlPool implements KyselyPool {
       const now = performance.now()
       if (poolRecycleMs > 0 && now - opened.bornAt > poolRecycleMs) {
         this.#opened.delete(connection)
-        // `gracefulEnd`: takes it out of the pool and says good-bye to the server.
+        // With `gracefulEnd` this removes the connection from the pool and says goodbye to the server.
         connection.end()
         again()
       } else if (now - opened.timed.usedAt <= TRUSTED_MS) callback(null, opened.timed)
@@ -154,7 +154,7 @@ export class MysqlPool implements KyselyPool {
     })
   }
 
-  /** Nothing has been asked on this connection yet: the last moment at which a dead one can be replaced without a doubt. */
+  /** The borrower has sent nothing on this connection yet, so a dead one can still be replaced safely. */
   #check(connection: PoolConnection, checked: (isAlive: boolean) => void): void {
     const timer = setTimeout(
       () => socketOf(connection)?.destroy(new Error('no answer to a ping')),
@@ -170,7 +170,7 @@ export class MysqlPool implements KyselyPool {
   #allTaken(waitedMs: number): PikoError {
     return new PikoError(
       'DATABASE_TIMEOUT',
-      `none of the ${this.#options.poolSize} connections was free for ${waitedMs} ms; raise [mysql] pool_size, or hold transactions for shorter`,
+      `none of the ${this.#options.poolSize} connections became free within ${waitedMs} ms; raise [mysql] pool_size or keep transactions shorter`,
     )
   }
 
@@ -192,8 +192,8 @@ export class MysqlPool implements KyselyPool {
     })
     this.#opened.set(connection, { bornAt: performance.now(), timed })
     connection.once('end', () => this.#opened.delete(connection))
-    // mysql2 listens once. A dead connection may report again, which would end the process for want of a listener; the
-    // statement that was running has had its own error.
+    // mysql2 listens only once. A dead connection may report a second error, which would end the process without a listener. The running
+    // statement already has its own error.
     connection.on('error', () => this.#opened.delete(connection))
     const run = (index: number): void => {
       const statement = MYSQL_SESSION[index]
@@ -201,7 +201,7 @@ export class MysqlPool implements KyselyPool {
         this.#hasConnected = true
         return callback(null, timed)
       }
-      // Bounded: a server that is stuck may well accept connections.
+      // Limited, because a server that is stuck may still accept connections.
       connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error, answer) => {
         if (!error) {
           timed.begun(answer)
@@ -220,14 +220,14 @@ function poolOptions(options: MysqlOptions): PoolOptions {
   return {
     ...withPeerName(connectionOptions(options)),
     connectionLimit: options.poolSize,
-    // mysql2 looks for idle connections only when fewer may idle than may exist.
+    // mysql2 closes idle connections only if `maxIdle` is below `connectionLimit`.
     maxIdle: Math.max(1, options.poolSize - 1),
     ...(options.poolRecycleMs > 0 && { idleTimeout: options.poolRecycleMs }),
     gracefulEnd: true,
   }
 }
 
-/** For one connection; plain data, so that a thread can have it. */
+/** The options of one connection, as plain data that can be sent to a thread. */
 export function connectionOptions(options: MysqlOptions): ConnectionOptions {
   const { socketPath, ssl } = connectionParams(options.params ?? {}, options.sslVerifyHost)
   return {
@@ -241,17 +241,17 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     keepAliveInitialDelay: 10_000,
     charset: 'utf8mb4_unicode_ci',
     timezone: 'Z',
-    // BIGINTs are numbers up to 2^53, and text beyond rather than a wrong number.
+    // Returns BIGINTs above 2^53 as text instead of a wrong number.
     supportBigNumbers: true,
     multipleStatements: false,
-    // Statements are sent as text; the driver would reserve 300 kB a connection for prepared ones.
+    // Piko sends statements as text. The driver would reserve 300 kB per connection for prepared ones.
     maxPreparedStatements: 1,
-    // A server must not be able to ask for a file of this machine.
+    // Without this a server could ask for a file of this machine.
     flags: ['-LOCAL_FILES'],
   }
 }
 
-/** mysql2 has the list, also of connections that are still being made, but does not type it. */
+/** All connections, including those still being opened. mysql2 has this list but no type for it. */
 function connectionsOf(pool: Pool): PoolConnection[] {
   return (pool as unknown as { _allConnections: { toArray(): PoolConnection[] } })._allConnections.toArray()
 }

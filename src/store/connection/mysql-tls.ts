@@ -2,19 +2,19 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, PikoError, toError } from '../../errors.ts'
 
-/** What the parameters of a DSN say about the connection; plain data, so that a thread can have it. */
+/** The connection options that a DSN's parameters ask for, as plain data that can be sent to a thread. */
 export interface ConnectionParams {
   readonly socketPath?: string
-  /** Undefined: without TLS. */
+  /** Undefined: no TLS. */
   readonly ssl?: TlsChecks
 }
 
 export interface TlsChecks {
-  /** PEM; undefined: the authorities that Node.js trusts. */
+  /** The authorities' certificates as PEM. Undefined: the authorities that Node.js trusts. */
   readonly ca?: string
-  /** The certificate is signed by a known authority and in date. */
+  /** Checks that the certificate is in date and signed by a known authority. */
   readonly rejectUnauthorized: boolean
-  /** It was made for the host of the DSN. */
+  /** Checks that the certificate is for the host of the DSN. */
   readonly verifyIdentity: boolean
 }
 
@@ -24,15 +24,15 @@ const TLS_MODES = ['DISABLED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as co
 const KNOWN = 'charset, unix_socket, ssl, ssl_ca, ssl_mode, ssl_verify_cert, ssl_verify_identity'
 
 /**
- * Reads the parameters of a DSN. A certificate is verified, with its host name, unless one of them says otherwise.
+ * Reads the parameters of a DSN. Verifies the certificate and its host name unless a parameter says otherwise.
  *
  * @param verifyHost the setting `[mysql] ssl_verify_host`; a parameter of the DSN takes precedence
- * @throws PikoError `SETTINGS_INVALID` for a parameter that is unknown or has a wrong value
+ * @throws PikoError `SETTINGS_INVALID` for a parameter that is unknown or has an invalid value
  */
 export function connectionParams(params: Params, verifyHost = true): ConnectionParams {
   const { unix_socket: socketPath } = params
   const wishes = Object.entries(params).map(([name, value]) => wishOf(name, value))
-  // The last parameter that says something about a check decides.
+  // If several parameters set the same check, the last one wins.
   const { ca, isOn, checksCert, checksHost } = Object.assign({}, ...wishes) as Wish
   if (isOn === false && ca !== undefined)
     throw new PikoError('SETTINGS_INVALID', 'MySQL DSN parameter "ssl_ca" is given, but TLS is off; remove one of them')
@@ -46,7 +46,7 @@ export function connectionParams(params: Params, verifyHost = true): ConnectionP
   }
 }
 
-/** What a connection does not check about the server's certificate; undefined: nothing, or it is without TLS. */
+/** The warning about checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
 export function uncheckedTls(params: Params, verifyHost?: boolean): string | undefined {
   const { ssl, socketPath } = connectionParams(params, verifyHost)
   if (!ssl || (ssl.rejectUnauthorized && (ssl.verifyIdentity || socketPath !== undefined))) return undefined
@@ -77,7 +77,7 @@ function wishOf(name: string, value: string): Wish {
       return { ca: readCertificates(value) }
     case 'ssl_verify_cert':
       return withTls(flag(name, value), 'checksCert')
-    // PyMySQL and mysqlclient know the same check by these names.
+    // PyMySQL and mysqlclient use these names for the same check.
     case 'ssl_verify_identity':
     case 'ssl_check_hostname':
       return withTls(flag(name, value), 'checksHost')
@@ -89,12 +89,12 @@ function wishOf(name: string, value: string): Wish {
   }
 }
 
-/** Whoever asks for a check wants TLS; whoever does without one may have no TLS at all. */
+/** A parameter that turns on a check also turns on TLS. One that turns a check off leaves TLS as it is. */
 function withTls(checks: boolean, check: 'checksCert' | 'checksHost'): Wish {
   return { [check]: checks, ...(checks && { isOn: true }) }
 }
 
-/** As MySQL's own client reads it. */
+/** Reads the mode as MySQL's own client does. */
 function wishOfMode(name: string, value: string): Wish {
   switch (TLS_MODES.find((mode) => mode === value.toUpperCase())) {
     case 'DISABLED':
@@ -118,7 +118,7 @@ function flag(name: string, value: string): boolean {
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
-/** One certificate or many, as PEM or one as DER. Node.js would leave out what it can't read, and then trust nobody. */
+/** Reads one or several PEM certificates, or one DER certificate. Node.js would ignore what it can't read, and then trust no server. */
 function readCertificates(path: string): string {
   const refuse = (problem: string, cause: unknown): PikoError =>
     new PikoError('SETTINGS_INVALID', `MySQL DSN parameter "ssl_ca": ${problem}`, { cause })
@@ -147,7 +147,7 @@ function invalidParam(name: string, value: string, expected: string): PikoError 
 const ABOUT_CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   [
     /does not match certificate's altnames/i,
-    'the certificate was made for another host: name the host in the DSN as the certificate does, or have one made for this host. ' +
+    'the certificate is for another host: use the host name of the certificate in the DSN, or get a certificate for this host. ' +
       '[mysql] ssl_verify_host = false trusts any host of this authority',
   ],
   [/certificate has expired/i, 'renew the certificate of the server, and of its authority if that one has expired'],
@@ -157,21 +157,21 @@ const ABOUT_CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /self[- ]signed certificate|unable to (?:verify|get (?:local )?issuer)/i,
-    'the authority that signed the certificate is not known here: name the file of its certificate by ssl_ca in the DSN',
+    'the authority that signed the certificate is unknown here: set ssl_ca in the DSN to the file of its certificate',
   ],
   [
     /does not support secure connection/i,
-    'the server has no certificate: set its ssl_cert and ssl_key, or take TLS out of the DSN',
+    'the server has no certificate: set its ssl_cert and ssl_key, or remove TLS from the DSN',
   ],
-  [/insecure transport/i, 'the server takes connections with TLS only: add ssl=true or ssl_ca to the DSN'],
+  [/insecure transport/i, 'the server accepts only TLS connections: add ssl=true or ssl_ca to the DSN'],
 ]
 
-/** What to do about a connection that failed at TLS; undefined: it failed at something else. */
+/** The advice for a connection that failed at TLS. Undefined if it failed elsewhere. */
 export function tlsAdvice(error: unknown): string | undefined {
   const { message, code } = error as { readonly message?: unknown; readonly code?: unknown }
   const [, known] = ABOUT_CERTIFICATES.find(([pattern]) => pattern.test(String(message))) ?? []
   if (known !== undefined) return known
   return code === 'HANDSHAKE_SSL_ERROR'
-    ? 'TLS failed before the log-in: check the certificate, key and tls_version of the server'
+    ? 'TLS failed before login: check the certificate, key and tls_version of the server'
     : undefined
 }

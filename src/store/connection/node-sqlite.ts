@@ -1,4 +1,4 @@
-/** `node:sqlite` announces itself as experimental when it is first loaded; that one warning is left out. */
+/** Loads `node:sqlite` without its warning that it is experimental. */
 export function nodeSqlite(): typeof import('node:sqlite') {
   const original = Object.getOwnPropertyDescriptor(process, 'emitWarning')
   const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void

@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { PikoError } from '../../errors.ts'
 
 /**
- * Knows who is called from inside a transaction. With one connection such a caller would wait for the connection that its
- * own transaction holds, for ever.
+ * Recognizes calls from inside a transaction. With a single connection such a call would wait forever for the connection that its own
+ * transaction holds.
  */
 export class OwnTransaction {
   readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
 
-  /** Runs the body of a transaction. What it leaves behind, such as a timer, is outside again once it has ended. */
+  /** Runs the body of a transaction. Callbacks that it leaves behind, such as timers, are outside once the body has ended. */
   async enter<T>(body: () => Promise<T>): Promise<T> {
     const transaction = { isOpen: true }
     try {
@@ -18,12 +18,12 @@ export class OwnTransaction {
     }
   }
 
-  /** @throws PikoError `USAGE` inside of an open transaction */
+  /** @throws PikoError `USAGE` inside an open transaction */
   assertOutside(what: string): void {
     if (!this.#inside.getStore()?.isOpen) return
     throw new PikoError(
       'USAGE',
-      `${what} inside of a transaction would wait for its own transaction: SQLite has one connection; use the trx that the function is given`,
+      `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function`,
     )
   }
 }

@@ -2,30 +2,29 @@ import { PikoError } from '../../errors.ts'
 import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 import { MAX_VALUE_BYTES, MAX_CONFIG_BYTES } from '../../json/json.ts'
 
-/** What the largest statement of a database allows. */
+/** The sizes that follow from a database's largest statement. */
 export interface SizeLimits {
-  /** The largest statement that the database takes, in bytes. */
+  /** The largest statement that the database accepts, in bytes. */
   readonly statement: number
-  /** Batches of rows are split at this size. */
+  /** Batches of rows are split at this size, in bytes. */
   readonly batch: number
-  /** Bytes of JSON of one run's input or output. */
+  /** The largest JSON of one run's input or output, in bytes. */
   readonly value: number
 }
 
-/** SQLite's own limit for a statement's text and for each value. */
+/** SQLite's own limit for the text of a statement and for each value. */
 export const SQLITE_SIZES: SizeLimits = { statement: 1_000_000_000, batch: MAX_BATCH_BYTES, value: MAX_VALUE_BYTES }
 
 const MIN_PACKET_BYTES = 256 * 1_024
-/** Of a statement around its values: the names of columns, and what is short in a row. */
+/** Reserved for the parts of a statement other than large values: column names and short values. */
 const FRAME_BYTES = 20_000
 /** The driver doubles quotes and backslashes. */
 const MAX_GROWTH = 2
 
 /**
- * What a server's `max_allowed_packet` allows. An input must fit into one statement together with a config, both at twice
- * their size.
+ * The sizes that a server's `max_allowed_packet` allows. An input must fit into one statement with a config, both at twice their size.
  *
- * @throws PikoError `DATABASE_UNSUPPORTED` when it is too small for Piko's own statements
+ * @throws PikoError `DATABASE_UNSUPPORTED` if it is too small for Piko's own statements
  */
 export function sizesOf(maxPacketBytes: number, location: string): SizeLimits {
   if (!(maxPacketBytes >= MIN_PACKET_BYTES)) {
@@ -43,17 +42,17 @@ export function sizesOf(maxPacketBytes: number, location: string): SizeLimits {
   }
 }
 
-/** The server compares the packet, which has a byte for its command. */
+/** The server's limit applies to the packet, which adds a byte for the command. */
 const COMMAND_BYTES = 1
 const MAX_BYTES_PER_CHARACTER = 3
 
 /**
- * A server cuts the connection when a statement is too large, so such a statement isn't sent.
+ * Refuses a statement that is too large, because the server would cut the connection.
  *
  * @throws PikoError `STATEMENT_TOO_LARGE`
  */
 export function assertFits(text: string, values: readonly unknown[], maxBytes: number): void {
-  // Nearly every statement is short enough without a look at its characters.
+  // Nearly every statement passes this estimate, which does not read its characters.
   let most = text.length
   for (const value of values) most += roughly(value)
   if (most * MAX_BYTES_PER_CHARACTER + COMMAND_BYTES <= maxBytes) return
@@ -71,7 +70,7 @@ export function statementTooLarge(bytes: number | undefined, maxBytes: number, c
   const size = bytes === undefined ? 'too large' : `${bytes} bytes`
   return new PikoError(
     'STATEMENT_TOO_LARGE',
-    `a statement with its values is ${size}; the database takes at most ${maxBytes} bytes (max_allowed_packet on MySQL): write fewer or smaller rows, or raise that limit`,
+    `a statement with its values is ${size}; the database accepts at most ${maxBytes} bytes (max_allowed_packet on MySQL): write fewer or smaller rows, or raise that limit`,
     { ...(cause !== undefined && { cause }), details: { ...(bytes !== undefined && { bytes }), mostBytes: maxBytes } },
   )
 }

@@ -7,15 +7,15 @@ import { MAX_VALUE_BYTES } from '../../json/json.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * A database that can be closed and opened again under those who hold it: the store's service is restarted, and nobody
- * above it has to know. Transactions and plain SQL wait while it is being opened; single queries fail meanwhile.
+ * A database that can be closed and opened again while others hold it, so the store's service can restart unnoticed. During a restart,
+ * transactions and plain SQL wait; single queries fail.
  */
 export class ReopenableDatabase implements Database {
   readonly #openDatabase: () => Promise<Database>
   #opening: Promise<Database> | undefined
   #current: Database | undefined
   readonly sql: SqlDatabase
-  /** The same over all openings. */
+  /** Stays the same across restarts. */
   readonly broken = new BrokenRows()
   #maxValueBytes = MAX_VALUE_BYTES
 
@@ -33,7 +33,7 @@ export class ReopenableDatabase implements Database {
     }
   }
 
-  /** @throws as `openDatabase` does */
+  /** @throws the errors of {@link openDatabase} */
   async open(): Promise<void> {
     this.#opening = this.#openDatabase()
     try {
@@ -65,7 +65,7 @@ export class ReopenableDatabase implements Database {
     return this.#open.location
   }
 
-  // Fields, so that they may be destructured as those of any database.
+  // Fields rather than methods, so that they can be destructured like those of any database.
   readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
     (await this.#opened()).transaction(fn)
 

@@ -2,24 +2,24 @@ import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } 
 import { dirname, resolve } from 'node:path'
 import { PikoError } from '../../errors.ts'
 
-/** https://www.sqlite.org/rescode.html */
+/** Result codes of SQLite: https://www.sqlite.org/rescode.html */
 const READONLY = 8
 const CORRUPT = 11
 const NOTADB = 26
 
-/** What to do about a file that can't be opened, from the error and from what lies at its path. */
+/** The advice for a file that can't be opened, based on the error and on what the path leads to. */
 export function sqliteAdvice(path: string, error: unknown): string {
   switch (primaryCode(error)) {
     case NOTADB:
-      return 'the file is no SQLite database, or an encrypted one: name another file as [sqlite] path, or move this one away'
+      return 'the file is not an SQLite database, or is encrypted: set [sqlite] path to another file, or move this one away'
     case CORRUPT:
-      return 'the file is damaged: restore a backup, or save what can be read with the command .recover of sqlite3'
+      return 'the file is damaged: restore a backup, or save the readable rows with the sqlite3 command .recover'
     default:
-      return placeAdvice(path) ?? 'check the path, its permissions and that it is a SQLite database'
+      return placeAdvice(path) ?? 'check the path, its permissions and that it is an SQLite database'
   }
 }
 
-/** A statement that writes was refused. Undefined for any other error. */
+/** Returns an error with advice if a statement that writes was refused. Undefined for any other error. */
 export function readOnlyError(path: string, error: unknown): PikoError | undefined {
   if (primaryCode(error) !== READONLY) return undefined
   const advice = placeAdvice(path) ?? 'check the permissions of the file, of its folder and of the file system'
@@ -41,7 +41,7 @@ function placeAdvice(path: string): string | undefined {
   return [file, folder].map(writeProblem).find((problem) => problem !== undefined)
 }
 
-/** SQLite makes the file to which a link leads, but not its folder. */
+/** Finds a broken link. SQLite creates the file that a link leads to, but not its folder. */
 function linkProblem(path: string): string | undefined {
   if (!(lstatOf(path)?.isSymbolicLink() ?? false)) return undefined
   const leadsTo = resolve(dirname(path), readlinkSync(path))
@@ -52,7 +52,7 @@ function linkProblem(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ELOOP')
       return `${path} is a link that leads back to itself: replace it`
     return kindOf(dirname(leadsTo)) === 'nothing'
-      ? `${path} is a link to ${leadsTo}, whose folder is missing: make the folder, or replace the link`
+      ? `${path} is a link to ${leadsTo}, whose folder is missing: create the folder or replace the link`
       : undefined
   }
 }
@@ -61,7 +61,7 @@ function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch {
-    // Behind a folder that may not be read, or a link of it that leads back to itself.
+    // The link passes through a folder that can't be read, or through another link that leads back to itself.
     return undefined
   }
 }
@@ -72,7 +72,7 @@ function kindOf(path: string): 'folder' | 'file' | 'nothing' {
     if (!found) return 'nothing'
     return found.isDirectory() ? 'folder' : 'file'
   } catch {
-    // Behind a folder that may not be read: the folder is what matters.
+    // The path passes through a folder that can't be read. The advice is about that folder.
     return 'nothing'
   }
 }
@@ -85,7 +85,7 @@ function writeProblem(path: string): string | undefined {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT') return undefined
     if (code === 'ELOOP') return `a link in ${path} leads back to itself: replace it`
-    if (code === 'EROFS') return `${path} lies on a file system that is read-only`
+    if (code === 'EROFS') return `${path} is on a read-only file system`
     const user = process.geteuid ? `user ${process.geteuid()}` : 'the user of this process'
     return `${user} may not write to ${path}: SQLite needs the file and its folder; give it both, or name another [sqlite] path`
   }

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-// A whole `import type`: with inline types the import itself stays, and would load the module with its warning.
+// A separate `import type`: with inline types the import would remain and load the module, which prints its warning.
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import {
   CompiledQuery,
@@ -27,28 +27,27 @@ import { SqliteTurn } from './sqlite-turn.ts'
 const CACHED_STATEMENTS = 200
 
 /**
- * How long a statement waits for another process's write, in milliseconds. The wait blocks the event loop, so it is
- * short; `retryContention` goes on from there without blocking.
+ * How long a statement waits for another process's write, in milliseconds. The wait blocks the event loop, so it is short;
+ * `retryContention` then continues without blocking.
  */
 const BUSY_TIMEOUT_MS = 1_000
 
 /** The commit of a transaction that changed this many rows, or took this long, leaves the checkpoint to a thread. */
 const LARGE_ROWS = 20_000
 const LONG_MS = 500
-/** Pages of the log after which a commit makes a checkpoint; SQLite's own default. */
+/** The length of the log, in pages, at which a commit runs a checkpoint. SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
 
 /**
- * Kysely's SQLite dialect over `node:sqlite`. One connection; Kysely hands it to one query or transaction at a time.
- * Every transaction begins as `IMMEDIATE`: it takes the write lock first, so it can never fail half-way because
- * another process wrote in between.
+ * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which Kysely gives to one query or transaction at a time. Every
+ * transaction begins as `IMMEDIATE` and so takes the write lock first. It can't fail midway because another process wrote in between.
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
   readonly #path: string
   readonly #checkpointer: Checkpointer | undefined
 
-  /** @param checkpoint default: in a thread */
+  /** @param checkpoint default: runs in a thread */
   constructor(path: string, checkpoint?: Checkpoint) {
     let opened: SqliteDatabase | undefined
     const config = { database: async () => (opened = openSqlite(path)) }
@@ -86,7 +85,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    // Before the write lock is taken.
+    // The turn comes before the transaction takes the write lock.
     if (loopTurn.isDue(false)) await loopTurn.next()
     this.#giveBack = await this.#turn.take()
     this.#setOwn(true)
@@ -114,7 +113,7 @@ class ImmediateDriver extends SqliteDriver {
     try {
       await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
     } catch (error) {
-      // After some failures (a full disk) SQLite has rolled back by itself; the first error is the one to tell.
+      // After some failures, such as a full disk, SQLite has already rolled back. The first error is the one to report.
       if (!(error instanceof Error && error.message.includes('no transaction is active'))) throw error
     } finally {
       this.#end()
@@ -139,13 +138,13 @@ class ImmediateDriver extends SqliteDriver {
 }
 
 /**
- * Lets a single statement that writes wait for the transaction of another connection of this process, and every statement for a turn
- * of the event loop that is due.
+ * Makes a single write wait for the transaction of another connection of this process, and every statement for a due turn of the event
+ * loop.
  */
 class TurnConnection implements DatabaseConnection {
-  /** A transaction is open on this connection. */
+  /** Whether a transaction is open on this connection. */
   hasTurn = false
-  /** Rows that the open transaction has changed. */
+  /** The number of rows that the open transaction has changed. */
   changed = 0
   readonly #connection: DatabaseConnection
   readonly #path: string
@@ -184,10 +183,10 @@ class TurnConnection implements DatabaseConnection {
 }
 
 /**
- * Opens or makes the file, with its folder.
+ * Opens the file, or creates it with its folder.
  *
- * WAL with `synchronous=NORMAL`: a commit survives a crash of the process; a power cut may lose the last commits, but
- * never corrupts the file.
+ * Uses WAL with `synchronous=NORMAL`. A commit survives a crash of the process. A power failure may lose the last commits, but never
+ * corrupts the file.
  *
  * @param path a file, or `:memory:`
  */
@@ -195,7 +194,7 @@ export function openSqlite(path: string): SqliteDatabase {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
   const database = new (nodeSqlite().DatabaseSync)(path)
   try {
-    // First, so that the switch to WAL waits too when several processes make the file at once.
+    // Set first, so that the switch to WAL waits too when several processes create the file at the same time.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = NORMAL')
@@ -207,7 +206,7 @@ export function openSqlite(path: string): SqliteDatabase {
   return new CachingDatabase(database)
 }
 
-/** Keeps the last {@link CACHED_STATEMENTS} prepared statements by their text, least recently used first. */
+/** Caches the {@link CACHED_STATEMENTS} most recently used prepared statements by their text. */
 class CachingDatabase implements SqliteDatabase {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, SqliteStatement>()
@@ -234,14 +233,14 @@ class CachingDatabase implements SqliteDatabase {
   }
 }
 
-/** SQLite prepares the first statement of a text, and says nothing of the others. */
+/** Throws if the text has more than one statement. SQLite prepares the first and ignores the others. */
 function wholly(statement: StatementSync, text: string): StatementSync {
   const first = statement.sourceSQL
   const rest = text.slice(text.indexOf(first) + first.length)
   if (new SqlScanner(rest.replaceAll(';', ' '), 'sqlite').next() === undefined) return statement
   throw new PikoError(
     'USAGE',
-    `SQLite would execute only the first statement of this text; send each in a call of its own: ${first.slice(0, 100)}`,
+    `SQLite would execute only the first statement of this text; send each in a separate call: ${first.slice(0, 100)}`,
   )
 }
 
@@ -259,7 +258,7 @@ class BoundStatement implements SqliteStatement {
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
     this.reader = reader
-    // Missing before Node 22.16, as `columns` is.
+    // Missing before Node 22.16, like `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement
     if (this.#answersArrays) statement.setReturnArrays(true)
   }
@@ -283,12 +282,12 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Makes a row's object of its array: those that `node:sqlite` itself makes are dictionaries, which take twice as long to make and
-   * to read. The columns are asked for each time that there are rows: SQLite prepares a statement anew when the schema has changed.
+   * Turns a row's array into an object. Objects that `node:sqlite` makes itself are dictionaries, twice as slow to make and read. Column
+   * names are read again for each result, since SQLite prepares a statement again after a schema change.
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
     const names = this.#statement.columns().map(({ name }) => name)
-    // Copied, and not built up name by name: that costs twice as much.
+    // Copying an empty object is twice as fast as adding one name at a time.
     const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
     return (row) => {
       const object = { ...empty }
@@ -309,7 +308,7 @@ function bound(value: unknown, index: number): SQLInputValue {
     default:
       if (value === null || value instanceof Uint8Array) return value
       if (value instanceof Date) return value.toISOString()
-      // node:sqlite would read an object as a set of named parameters.
+      // node:sqlite would treat an object as a set of named parameters.
       throw new UnstorableValue(
         `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
       )
@@ -317,8 +316,8 @@ function bound(value: unknown, index: number): SQLInputValue {
 }
 
 /**
- * Whether a statement answers with rows, by its text: `StatementSync.columns()` is missing before Node 22.16. Read are
- * the first keyword outside of parentheses (after `WITH`: the one after the common table expressions) and `RETURNING`.
+ * Whether a statement returns rows, judged by its text, since Node before 22.16 lacks `StatementSync.columns()`. Reads `RETURNING` and the
+ * first keyword outside parentheses; after `WITH`, the one that follows the common table expressions.
  */
 export function returnsRows(text: string): boolean {
   const bare = text.replace(/--[^\n]*|\/\*[^]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`/g, ' ')

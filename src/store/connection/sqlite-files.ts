@@ -1,4 +1,4 @@
-// Also loaded by the thread of heartbeats: only what can run with its types stripped.
+// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
 import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 
@@ -10,10 +10,10 @@ export interface OpenedFile {
 }
 
 /**
- * The files of an open database: its own, then those of its log as far as there are any. SQLite deletes none of them before the last
- * connection is closed. To be asked after SQLite has read something: opening for writing may copy a file, as overlayfs does.
+ * The files of an open database: its own, then those of its log that exist. SQLite deletes none of them before the last connection closes.
+ * Call this after SQLite has read from the file, since opening it for writing may copy it, as overlayfs does.
  *
- * The path of the database is the one that was given, so that a link to another file shows; its log lies beside the real file.
+ * Uses the given path of the database, so that a change of its link is noticed. The log is next to the real file.
  */
 export function openedFiles(path: string): OpenedFile[] {
   const given = resolve(path)
@@ -24,7 +24,7 @@ export function openedFiles(path: string): OpenedFile[] {
   })
 }
 
-/** The first of the files whose path no longer leads to it, and what became of it; undefined: all are there. */
+/** The first file whose path no longer leads to it, and what happened to it. Undefined if all are there. */
 export function lostFile(files: readonly OpenedFile[]): { readonly path: string; readonly how: string } | undefined {
   for (const { path, dev, ino } of files) {
     const found = look(path)
@@ -35,13 +35,13 @@ export function lostFile(files: readonly OpenedFile[]): { readonly path: string;
   return undefined
 }
 
-/** Never opens the file: closing it again would drop SQLite's own locks on it. */
+/** Reads the file's identity without opening it. Closing the file again would drop SQLite's own locks on it. */
 function look(path: string): { dev: bigint; ino: bigint } | 'unknown' | undefined {
   try {
     const found = statSync(path, { bigint: true, throwIfNoEntry: false })
     return found && { dev: found.dev, ino: found.ino }
   } catch {
-    // A folder that may no longer be read, a file system that does not answer: the open file is as good as before.
+    // The folder can't be read, or the file system does not answer. The open file may still be intact.
     return 'unknown'
   }
 }

@@ -1,17 +1,17 @@
 import { resolve } from 'node:path'
 
-/** Who holds the turn for longer waits for this caller, most likely: SQLite's own "database is locked" says so. */
+/** A caller that holds the turn for longer is most likely waiting for this one. SQLite then reports "database is locked". */
 const MAX_HELD_MS = 5_000
 
 /**
- * The one turn to write to a file, among the connections of this process. SQLite would let the second writer wait by blocking
- * the event loop, on which the first one has to come to its end.
+ * The turn to write to a file, shared by all connections of this process. SQLite would make a second writer block the event loop, which the
+ * first writer needs to finish.
  */
 export class SqliteTurn {
   static readonly #byPath = new Map<string, SqliteTurn>()
-  /** In line; called when the turn is theirs. */
+  /** The callers in line; each function gives its caller the turn. */
   readonly #waiting = new Set<() => void>()
-  /** When its holder got it; undefined while nobody has it. */
+  /** When the holder got the turn; undefined while it is free. */
   #takenAt: number | undefined
 
   static of(path: string): SqliteTurn {
@@ -23,8 +23,8 @@ export class SqliteTurn {
   }
 
   /**
-   * Resolves with the function that gives the turn back. However long the line is, nobody leaves it while it moves; who stands behind a
-   * holder that does not come to an end goes on without the turn.
+   * Resolves with a function that returns the turn. A caller waits in line for as long as the line moves. If a holder never finishes, the
+   * caller continues without the turn.
    */
   async take(): Promise<() => void> {
     if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}
@@ -37,14 +37,14 @@ export class SqliteTurn {
     }
   }
 
-  /** To the next in line, so that nobody takes it in between. */
+  /** Passes the turn directly to the next in line, so that nobody else takes it in between. */
   #passOn(): void {
     const [next] = this.#waiting
     this.#takenAt = next ? performance.now() : undefined
     next?.()
   }
 
-  /** Resolves with true when the turn is the caller's. */
+  /** Resolves with true if the caller got the turn. */
   #standInLine(): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isMine: boolean): void => {

@@ -6,12 +6,12 @@ import { withMissingRight } from './missing-rights.ts'
 import { assertFits } from './packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
-/** What changes the schema of a large table runs for as long as it takes. */
+/** Statements that change the schema. On a large table they have no time limit. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
 
-/** What a server says of itself, known from the first connection on. */
+/** Properties of the server, known after the first connection. */
 export interface ServerLimits {
-  /** Of a statement; a larger one fails before it is sent. */
+  /** The largest statement, in bytes. A larger one fails before it is sent. */
   readonly maxBytes: () => number
   /** Whether `innodb_rollback_on_timeout` is on. */
   readonly rollsBackOnTimeout: () => boolean
@@ -20,19 +20,19 @@ export interface ServerLimits {
 type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 
 /**
- * A connection whose statements are answered in time or fail: a server that accepts a statement and never answers would
- * otherwise hold who asked for ever. The connection is cut then, so the server rolls back.
+ * A connection whose statements are answered in time or fail. Otherwise a server that never answers would block the caller forever. On a
+ * timeout the connection is cut, so the server rolls back.
  */
 export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
   readonly #timeoutMs: number
   readonly #maxBytes: () => number
   readonly #watch: TransactionWatch
-  /** The server can't serve: whoever borrows next gets another connection. */
+  /** This connection can't be used again; the next borrower gets another one. */
   #isSpent = false
   #usedAt = performance.now()
 
-  /** @param timeoutMs 0: no limit */
+  /** @param timeoutMs the limit for each statement; 0: none */
   constructor(connection: PoolConnection, timeoutMs: number, server: ServerLimits) {
     this.#connection = connection
     this.#maxBytes = server.maxBytes
@@ -40,12 +40,12 @@ export class TimedConnection implements KyselyConnection {
     this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
   }
 
-  /** @param answer of the statement that has set the session up */
+  /** @param answer the server's answer to the statement that set up the session */
   begun(answer: unknown): void {
     this.#watch.begun(answer)
   }
 
-  /** When it was given back last, on the monotonic clock. */
+  /** When it was last returned, in milliseconds on the monotonic clock. */
   get usedAt(): number {
     return this.#usedAt
   }
@@ -68,7 +68,7 @@ export class TimedConnection implements KyselyConnection {
       timeoutMs > 0
         ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
         : undefined
-    // Without values the driver need not look for their places, which in a text of many rows takes longer than all else.
+    // Without values the driver does not search the text for placeholders, which takes longest in a text of many rows.
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
     return this.#connection.query(text, values, (error: unknown, result: unknown) => {
       clearTimeout(timer)
@@ -77,9 +77,9 @@ export class TimedConnection implements KyselyConnection {
         this.#isSpent ||= isConnectionLost(error)
       }
       const stray = error ? undefined : this.#watch.answered(text, result)
-      // A migration says itself what its statements need.
+      // Migrations report missing rights themselves.
       const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
-      // A connection knows the rights on a database as they were when it was made.
+      // A connection keeps the rights that it had when it was opened, so a new GRANT needs a new connection.
       this.#isSpent ||= told !== error
       answered(told, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>
@@ -113,7 +113,7 @@ function timedOut(text: string, timeoutMs: number): PikoError {
   )
 }
 
-/** mysql2 has the socket but does not type it. */
+/** mysql2 has the socket but no type for it. */
 export function socketOf(connection: PoolConnection): { destroy(error: Error): void } | undefined {
   return (connection as unknown as { stream?: { destroy(error: Error): void } }).stream
 }

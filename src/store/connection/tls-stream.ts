@@ -1,11 +1,10 @@
-// Also a module of the heartbeat's thread: only modules whose types can be stripped.
+// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
 import { connect, isIP, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'mysql2'
 
 /**
- * The options, with a socket that knows the server's IP address where that is what the certificate must be made for. TLS over a socket
- * of the driver's would expect a certificate for "localhost" then: it takes the host from where name look-up leaves it, and an address
- * is not looked up.
+ * Adds a socket that knows the server's IP address, if the certificate must be for that address. Otherwise TLS would expect a certificate
+ * for "localhost" on the driver's socket: it reads the host from the name lookup, and an address is not looked up.
  */
 export function withPeerName<O extends ConnectionOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options

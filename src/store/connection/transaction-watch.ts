@@ -5,15 +5,15 @@ import { PikoError } from '../../errors.ts'
 const LOCK_WAIT_TIMEOUT = 1205
 
 /**
- * Knows whether the server has rolled back the transaction of a connection. After a deadlock, or a conflict with another member of
- * a cluster, each later statement would be committed alone, and COMMIT is answered with ok: so nothing more is sent but a rollback.
+ * Tracks whether the server has rolled back a connection's transaction. After a deadlock, or a conflict with another member of a cluster,
+ * each later statement would commit alone, and COMMIT would return ok. So only a rollback is sent from then on.
  */
 export class TransactionWatch {
   readonly #rollsBackOnTimeout: () => boolean
-  /** Its statements are told apart by what the server says of transactions: a proxy in between may say nothing, or always the same. */
+  /** Whether the server's transaction flags can be trusted. A proxy in between may send none, or always the same. */
   #isTrusted = false
   #isInside = false
-  /** The server says of this transaction whether it is open. */
+  /** Whether the server's flags show this transaction as open. */
   #isShown = false
   #endedBy: unknown
 
@@ -21,13 +21,13 @@ export class TransactionWatch {
     this.#rollsBackOnTimeout = rollsBackOnTimeout
   }
 
-  /** The session has been set up, with autocommit and outside of transactions: so must its answer say. */
+  /** The session is set up, with autocommit on and no open transaction. The flags are trusted only if the answer says so. */
   begun(answer: unknown): void {
     const status = statusOf(answer) ?? 0
     this.#isTrusted = (status & AUTOCOMMIT) !== 0 && (status & IN_TRANSACTION) === 0
   }
 
-  /** A statement is about to be sent. Returns the error with which it is refused. */
+  /** Called before a statement is sent. Returns an error if it must not be sent. */
   begins(text: string): PikoError | undefined {
     if (text === 'begin') this.#enter()
     else if (text === 'rollback') this.leave()
@@ -42,8 +42,8 @@ export class TransactionWatch {
   }
 
   /**
-   * The server has answered. Returns the error of a statement that has ended its transaction, or has left one open, such as a CALL of
-   * a procedure that commits.
+   * Called when the server has answered. Returns an error for a statement that ended its transaction or left one open, such as a CALL of a
+   * procedure that commits.
    */
   answered(text: string, answer: unknown): PikoError | undefined {
     const status = statusOf(answer)
@@ -55,7 +55,7 @@ export class TransactionWatch {
     }
     if (text === 'begin') this.#isShown = isOpen
     if (isOpen || !this.#isShown) return undefined
-    return (this.#endedBy ??= new StrayTransaction('ended the transaction that it was in', text)) as PikoError
+    return (this.#endedBy ??= new StrayTransaction('ended its own transaction', text)) as PikoError
   }
 
   #enter(): void {
@@ -77,7 +77,7 @@ export class TransactionWatch {
 const IN_TRANSACTION = 1
 const AUTOCOMMIT = 2
 
-/** Of what changes rows; of rows themselves the driver hands out none. */
+/** Known only for statements that change rows; the driver does not return it for a result of rows. */
 function statusOf(answer: unknown): number | undefined {
   const header: unknown = Array.isArray(answer) ? answer.at(-1) : answer
   if (typeof header !== 'object' || header === null || !('affectedRows' in header)) return undefined
@@ -90,7 +90,7 @@ class StrayTransaction extends PikoError {
     const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
     super(
       'USAGE',
-      `this SQL ${deed}: ${shown}; what was written up to then may be stored: look, and leave out of it what begins, commits or rolls back`,
+      `this SQL ${deed}: ${shown}; the writes up to then may be stored: check them, and remove any statement that begins, commits or rolls back`,
       { details: { sql: shown } },
     )
   }
@@ -100,11 +100,11 @@ const MAX_SHOWN = 100
 
 function rolledBack(text: string, cause: unknown): PikoError {
   const { message } = cause as Error
-  const what = text === 'commit' ? 'its commit' : 'a later statement of it'
+  const what = text === 'commit' ? 'its commit' : 'a later statement'
   return new PikoError(
     'TRANSACTION_ROLLED_BACK',
-    `the server has rolled the transaction back when a statement failed (${message}), so ${what} was not sent; ` +
-      'let the error of the statement end the function, and run the whole transaction again',
+    `the server rolled the transaction back when a statement failed (${message}), so ${what} was not sent; ` +
+      'let the error of the statement end the function, then run the whole transaction again',
     { cause },
   )
 }

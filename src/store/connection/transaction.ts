@@ -5,10 +5,9 @@ import { isConnectionLost, isRefusal } from '../../sql/database-faults.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * One transaction, tried once.
+ * Runs a transaction once, without retries.
  *
- * @throws PikoError `COMMIT_UNKNOWN` when the connection broke after the commit was sent; any other error means that nothing
- * was written
+ * @throws PikoError `COMMIT_UNKNOWN` if the connection broke after the commit was sent; any other error means that nothing was written
  */
 export async function transactionOnce<T>(
   db: Kysely<Tables>,
@@ -24,7 +23,7 @@ export async function transactionOnce<T>(
         isSent = true
         return value
       } catch (error) {
-        // Kysely looks at it before it rolls back, and would leave the transaction open if that throws.
+        // Kysely reads the error before it rolls back. If that throws, the transaction would stay open.
         const tame = toError(error)
         if (tame !== error) unreadable = { thrown: error }
         throw tame
@@ -35,13 +34,13 @@ export async function transactionOnce<T>(
     if (!isSent || isRolledBack(error) || !isConnectionLost(error) || isRefusal(error)) throw error
     throw new PikoError(
       'COMMIT_UNKNOWN',
-      `the connection to ${location} broke while a transaction was committed; it may have been, or not`,
+      `the connection to ${location} broke during a commit; the transaction may or may not have been committed`,
       { cause: error },
     )
   }
 }
 
-/** The same, run again after contention and when the connection broke before the commit was sent. */
+/** Runs a transaction, and again after contention or a connection that broke before the commit was sent. */
 export function transactionRepeated<T>(
   db: Kysely<Tables>,
   location: string,
@@ -54,7 +53,7 @@ export function transactionRepeated<T>(
   )
 }
 
-/** Its commit was not sent. */
+/** Whether the commit was never sent. */
 function isRolledBack(error: unknown): boolean {
   return isPikoError(error, 'TRANSACTION_ROLLED_BACK')
 }

@@ -103,7 +103,7 @@ describe('connections to MySQL', () => {
     const holding = [1, 2].map(() => database.transaction(() => released.pass()))
     const error = await rejected(database.sql.query('SELECT 1'))
     expect(error).toMatchObject({ code: 'DATABASE_TIMEOUT' })
-    expect(error.message).toContain('none of the 2 connections was free for 200 ms')
+    expect(error.message).toContain('none of the 2 connections became free within 200 ms')
     released.open()
     await Promise.all(holding)
     // The one who left the line has taken no connection with it.

@@ -31,6 +31,6 @@ it.each([
 
 it('says how many connections so many runs need', () => {
   expect(poolWarning(10, 1_001)).toMatch(
-    /^1001 runs at once.*share 10 connections.*raise pool_size to 51 or lower concurrency to 200$/,
+    /^up to 1001 concurrent runs.*share 10 connections.*raise pool_size to 51 or lower concurrency to 200$/,
   )
 })

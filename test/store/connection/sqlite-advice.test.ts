@@ -53,14 +53,14 @@ describe('a path that is no database', () => {
     },
     'a link into a folder that is missing': {
       make: () => linkTo('missing/piko.db'),
-      says: 'whose folder is missing: make the folder, or replace the link',
+      says: 'whose folder is missing: create the folder or replace the link',
     },
     'a file of another kind': {
       make: () => {
         writeFileSync(join(folder, 'text'), 'This is no database. '.repeat(100))
         return join(folder, 'text')
       },
-      says: 'the file is no SQLite database',
+      says: 'the file is not an SQLite database',
     },
   }
 

@@ -30,7 +30,7 @@ describe('a call past trx, inside of a transaction on SQLite', () => {
       })
       await expect(work).rejects.toMatchObject({
         code: 'USAGE',
-        message: `${what} inside of a transaction would wait for its own transaction: SQLite has one connection; use the trx that the function is given`,
+        message: `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function`,
       })
       expect(await database.sql.query('SELECT * FROM t')).toEqual([])
     },
