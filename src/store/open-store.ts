@@ -3,21 +3,21 @@ import { type Settings } from '../settings/settings.ts'
 import { type Database, openDatabase, type OpenOptions } from './connection/database.ts'
 import { uncheckedTls } from './connection/mysql-tls.ts'
 
-/** The database of the settings: `[mysql] dsn`, otherwise the file `[sqlite] path`. */
+/** The database that the settings name: `[mysql] dsn` if set, otherwise the file `[sqlite] path`. */
 export function databaseOptions({ mysql, sqlite }: Settings): OpenOptions {
   if (mysql.dsn === '') return { sqlitePath: sqlite.path }
   const { dsn, ...options } = mysql
   return { mysql: { ...parseDsn(dsn), ...options } }
 }
 
-/** A warning about the connection before it is used; undefined if there is none. */
+/** The warning to log before the connection is used. Undefined if there is none. */
 export function databaseWarning(settings: Settings): string | undefined {
   const { mysql } = databaseOptions(settings)
   return mysql && uncheckedTls(mysql.params ?? {}, mysql.sslVerifyHost)
 }
 
 /**
- * Opens the database of the settings.
+ * Opens the database that the settings name.
  *
  * @throws PikoError `DATABASE_UNREACHABLE`, `DATABASE_UNSUPPORTED`
  */

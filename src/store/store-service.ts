@@ -1,4 +1,4 @@
-// Not the global one: a mocked timer would stop it from checking.
+// Imported, because a test that mocks the global timer would stop the check.
 import { setInterval } from 'node:timers'
 import { Service } from '../service/service.ts'
 import { type Settings } from '../settings/settings.ts'
@@ -14,7 +14,7 @@ import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
-  /** Whether all processes of this store are on this machine, if that can be known. */
+  /** Whether all processes that use this store run on this machine, if known. */
   readonly isLocal: boolean
   /** For further connections to the same database. */
   readonly options: OpenOptions

@@ -56,7 +56,7 @@ export interface Store {
   readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
   /** Brings the schema up to date, or checks that it is. */
   prepare(autoMigrate: boolean): Promise<void>
-  /** One round trip. */
+  /** Makes one round trip to the database. */
   ping(): Promise<void>
 }
 

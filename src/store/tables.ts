@@ -48,7 +48,7 @@ export interface JobConfigTable {
   id: Generated<number>
   job_id: string
   version: number
-  /** JSON. */
+  /** The config as JSON. */
   config: string
   effective_from: Instant
   created_at: Instant
@@ -82,13 +82,13 @@ export interface RunTable {
   rate_key: string | null
   /** The backfill that drives it. */
   backfill_id: Generated<number | null>
-  /** Set when a cancel was requested: its node ends the attempt, and the run is not queued again. */
+  /** Set when a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
 }
 
 export interface AttemptTable {
   run_id: number
-  /** The fence of the attempt's claim: attempts that were not counted share their number with the next. */
+  /** The fence of the attempt's claim. An attempt that was not counted has the same number as the next one, but another fence. */
   fence: number
   attempt: number
   node_id: string | null
@@ -126,7 +126,7 @@ export interface WindowTable {
   fence: number | null
   /** The last backfill that has driven it. */
   backfill_id: Generated<number | null>
-  /** The job and the instant that a waiting window is known to wait for; null until a node has looked. */
+  /** The job and the instant that a waiting window is known to wait for. Null until a node has checked. */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
   /** The window's state after a success of its run, if a window that it depends on ran again meanwhile. */
@@ -134,7 +134,7 @@ export interface WindowTable {
   updated_at: Instant
 }
 
-/** A window of the job runs when windows of the upstream cover it. */
+/** A window of the job runs once windows of the upstream job cover it. */
 export interface DependencyTable {
   job_id: string
   upstream_id: string
@@ -148,18 +148,18 @@ export interface BackfillTable {
   /** Start of the first window and end of the last. */
   from_at: Instant
   to_at: Instant
-  /** Windows are planned up to here, from the end where it began; null: all are. */
+  /** Windows are planned up to here, from the end where the backfill began. Null: all are planned. */
   cursor_at: NullableInstant
   window_order: BackfillOrder
   only_windows: BackfillOnly
   parallel: number
   priority: number
   config: JsonText
-  /** Windows of the range, those that got a run, and those that needed none. */
+  /** The number of windows in the range; `planned` got a run, `passed` needed none. */
   total: number
   planned: Generated<number>
   passed: Generated<number>
-  /** How long it was `running` before `active_since`, which is null while it is not. */
+  /** How long the backfill was `running` before `active_since`, in milliseconds. `active_since` is null while it is not running. */
   active_ms: Generated<number>
   active_since: NullableInstant
   created_at: Instant
@@ -176,7 +176,7 @@ export interface NodeTable {
   expires_at: Instant
   /** The address for notifications of new work, `host:port`. */
   doorbell: string | null
-  /** Increases when the end of one of its runs is requested. */
+  /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
 }
 
@@ -234,7 +234,7 @@ export interface RateTable {
   rate_key: string
   /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
   starts: string
-  /** All of them are over after this. */
+  /** None of the starts matters after this. */
   expires_at: Instant
 }
 

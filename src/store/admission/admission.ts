@@ -11,8 +11,8 @@ import { type Blocked } from './blocked.ts'
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
 /**
- * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. Later runs would
- * have their slot when the time comes.
+ * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. Claiming a less
+ * urgent run early could take the slot that this run gets when it is due.
  */
 export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
   candidates: readonly T[],
@@ -31,16 +31,16 @@ interface Admission<T> {
   readonly admitted: T[]
   readonly blocked: Blocked[]
   readonly places: ReadonlyMap<number, RatePlace>
-  /** The blocked runs include theirs. */
+  /** Rates whose rows the database refuses. `blocked` includes their runs. */
   readonly refused: readonly RefusedRate[]
 }
 
 /**
- * Leaves out candidates beyond the limits of their jobs.
+ * Admits only candidates within the limits of their jobs.
  *
- * The row of a job with limits is locked while its running runs are counted, so two nodes can't both take the last place. It counts the
- * runs themselves, so a crash can't leave a slot taken. A job whose row another node has locked is left for now: a claim never waits. A
- * backfill is locked and counted in the same way.
+ * Locks the row of a job with limits while it counts the job's running runs, so two nodes can't both take the last place. It counts the
+ * runs themselves, so a crash can't leave a slot taken. If another node has locked the row, the job is skipped for now: a claim never
+ * waits. Backfills are locked and counted in the same way.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,
@@ -89,7 +89,7 @@ function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
   return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
 }
 
-/** A rate whose places can't be counted, so none is given; the runs of other rates continue. */
+/** Blocks a rate whose places can't be counted. The runs of other rates continue. */
 function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
   const isKeyed = limits.get(jobId)?.rate?.isKeyed
   return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }
@@ -112,7 +112,7 @@ function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
   return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
 }
 
-/** The conditions of a claim that leaves these out. */
+/** The conditions that exclude blocked runs from a claim. */
 export function without(
   blocked: readonly Blocked[],
 ): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
@@ -143,7 +143,10 @@ const KEYS = [
   ['rate_key', (one: Blocked) => one.rateKey],
 ] as const
 
-/** Returns the jobs that another transaction has locked. A job that was never registered has no row, so no other node has it. */
+/**
+ * Locks the rows of jobs. Returns the jobs that another transaction has locked. A job that was never registered has no row, so no other
+ * node runs it.
+ */
 async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: readonly string[]): Promise<string[]> {
   const jobs = trx.selectFrom('piko_job').select('id')
   const locked = await jobs.where('id', 'in', jobIds).orderBy('id').modifyEnd(dialect.forUpdateSkipLocked).execute()
@@ -152,7 +155,7 @@ async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: read
   return (await jobs.where('id', 'in', missing).execute()).map((row) => row.id)
 }
 
-/** Running runs by job, by job and key, and by job without those of backfills. */
+/** The number of running runs by job, by job and key, and by job without the runs of backfills. */
 class Counts {
   readonly #counts = new Map<string, number>()
 
@@ -167,7 +170,7 @@ class Counts {
       return perKey !== undefined || parallel !== undefined
     }
     const detailed = jobIds.filter(isDetailed)
-    // Needs only the index.
+    // These counts need only the index.
     const plain = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !isDetailed(id))
     if (plain.length > 0) {
       const rows = await trx

@@ -20,11 +20,11 @@ const VALID_SHARE = 0.5
 /** A handler whose first synchronous part ends within this share of the slack is counted late enough. */
 const SEEN_SHARE = 0.75
 
-/** A place is taken this long before it is free, so that the claim and its answer cost nothing of the rate. */
+/** A place is taken this long before it is free, so that the time of the claim does not lower the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
-/** How long before it is free a place is taken. */
+/** How long before it is free a place is taken, in milliseconds. */
 export function aheadMs({ perMs }: RateLimit): number {
   return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
 }
@@ -33,37 +33,37 @@ function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
 }
 
-/** A place that is free before the answer is likely to arrive is counted from then. */
+/** How long the answer to a claim is likely to take, in milliseconds. A place that is free earlier is counted from then. */
 export function answerMs(limit: RateLimit): number {
   return Math.floor(aheadMs(limit) / 2)
 }
 
 /**
- * How much later than the database's time a place is counted: the handler begins after the answer, on a machine that may be busy.
+ * How many milliseconds after the database's time a place is counted. The handler begins after the answer, and the machine may be busy.
  *
- * @param lateTries how often the run was too late for its place: the slack doubles each time, so that the run can begin on any machine
+ * @param lateTries how often the run was too late for its place; each time doubles the slack, so the run can begin even on a slow machine
  */
 export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
   return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
 }
 
-/** How long after the place is free the handler may begin. */
+/** How long after the place is free the handler may begin, in milliseconds. */
 export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }
 
 /**
- * How long after the place is free the first synchronous part of the handler may last. The call that the rate limits may be the last thing
- * it does there.
+ * How long after the place is free the first synchronous part of the handler may last, in milliseconds. The call that the rate limits may
+ * be its last action.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE
 }
 
 /**
- * Reads the stored places. Keeps only whole places of an edited row: unreadable text must not stop the job's runs. The next place rewrites
- * the row.
+ * Reads the stored places. If the row was edited, keeps only whole places: unreadable text must not stop the job's runs. The next place
+ * rewrites the row.
  */
 export function storedStarts(text: string): Starts {
   let read: unknown
@@ -79,7 +79,7 @@ function isStart(value: unknown): value is Starts[number] {
   return Array.isArray(value) && value.length >= 2 && value.length <= 3 && value.every((part) => Number.isFinite(part))
 }
 
-/** The places that still count. A future place counts from now, and must not delay the rate for longer than its span. */
+/** The places that still matter. A future place is counted from now, so that it delays the rate by at most its span. */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts
     .filter(([at]) => at > nowMs - limit.perMs)
@@ -87,7 +87,7 @@ export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): St
     .sort(([one], [other]) => one - other)
 }
 
-/** Whether some places are further ahead than their slack: the clock was set back since. */
+/** Whether a place is further ahead than its slack allows, because the clock was set back. */
 export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): boolean {
   return starts.some(([at, , slack]) => at > latestAt(nowMs, limit, slack))
 }
@@ -97,9 +97,9 @@ function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): numb
 }
 
 /**
- * Milliseconds until one more may begin; 0: now.
+ * Milliseconds until one more run may begin; 0: now.
  *
- * @param added places that begin now and are not in `starts` yet
+ * @param added places that begin now and are not yet in `starts`
  */
 export function untilFree(starts: Starts, added: number, nowMs: number, { limit, perMs }: RateLimit): number {
   let over = starts.reduce((sum, [, count]) => sum + count, added) - limit + 1
@@ -111,7 +111,7 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** The instant at which a place that is free then is counted: the end of a part, so that no span ever exceeds the limit. */
+/** The instant at which a place that is free at `freeMs` is counted: the end of a part, so that no span ever exceeds the limit. */
 export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
   return Math.ceil((freeMs + slack) / part) * part

@@ -8,14 +8,14 @@ export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
   /** See `slackMs`. */
   readonly lateTries: number
-  /** The place that it did not use. */
+  /** The place that the run did not use. */
   readonly unused: RatePlace | undefined
 }
 
 /** A request for a run whose first synchronous part lasted longer than its place covers. */
 export interface PlaceDelay extends RateName {
   readonly limit: RateLimit
-  /** The place that it used. */
+  /** The place that the run used. */
   readonly used: RatePlace
 }
 
@@ -32,11 +32,11 @@ export class RateStore {
   }
 
   /**
-   * Exchanges places, all in one transaction: first returns the unused ones, then counts late ones later.
+   * Exchanges places in one transaction: first returns the unused ones, then postpones the late ones.
    *
    * @param monotonic the node's clock
    * @returns the answers in order
-   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned, and must not be named again
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned; do not name it again
    */
   async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
     const { dialect } = this.#database

@@ -45,7 +45,7 @@ interface RateWindow extends RateName {
   readonly limit: RateLimit
   starts: Starts
   isChanged: boolean
-  /** Places with the same slack that are free at the same time are one place, many times. */
+  /** Places with the same slack that are free at the same time are one entry. */
   taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
@@ -84,13 +84,13 @@ export class RateWindows {
       if (!window) continue
       const starts = storedStarts(row.starts)
       window.starts = startsSince(starts, windows.#nowMs, window.limit)
-      // Stores the move even if no place is taken: otherwise they would move again until the clock has caught up.
+      // Stores the moved places even if none is taken. Otherwise they would move again until the clock has caught up.
       window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
     }
     return windows
   }
 
-  /** Milliseconds until a place may be taken; 0: now. It may be free a moment later. */
+  /** Milliseconds until a place may be taken, which may be shortly before it is free; 0: now. */
   untilTaken(name: RateName): number {
     const window = this.#windowOf(name)
     const freeInMs = this.#freeInMs(window)
@@ -115,7 +115,10 @@ export class RateWindows {
     return window.taken.place
   }
 
-  /** The database read its clock between the query and its answer, so a place opens as if at the answer, and closes as if at the query. */
+  /**
+   * The database read its clock between the query and its answer. So the place opens as if the clock was read at the answer, and closes as
+   * if at the query.
+   */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))
     const earliest = this.#askedAt + usedInMs
@@ -128,7 +131,7 @@ export class RateWindows {
     }
   }
 
-  /** Counts a place later: its handler was called in time, and interrupted in its first synchronous part. */
+  /** Counts a place later, because its handler was called in time but interrupted in its first synchronous part. */
   postpone(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -139,7 +142,7 @@ export class RateWindows {
     window.isChanged = true
   }
 
-  /** Returns an unused place. One that no longer counts, or was moved because a clock was set back, stays as it is. */
+  /** Returns an unused place. Ignores one that no longer matters or was moved because a clock was set back. */
   giveBack(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -148,7 +151,7 @@ export class RateWindows {
     window.starts = starts
   }
 
-  /** @returns the rates that the database refuses to store: their places are not valid */
+  /** @returns the rates that the database refuses to store; their places are not valid */
   async write(trx: Transaction<Tables>, dialect: Dialect): Promise<RefusedRate[]> {
     const all = [...this.#windows.values()]
     for (const window of all) this.#settle(window)

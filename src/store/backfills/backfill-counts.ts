@@ -2,9 +2,9 @@ import { type Database } from '../connection/database.ts'
 import { RUNNING } from '../runs/run-states.ts'
 import { type WindowState } from '../tables.ts'
 
-/** The windows of a backfill that have a run, by their state. */
+/** The number of a backfill's windows in each state. */
 export interface BackfillCounts {
-  /** Windows without a run until the windows that they depend on have succeeded. */
+  /** Windows that get a run after the windows that they depend on have succeeded. */
   readonly waiting: number
   readonly queued: number
   readonly running: number
@@ -30,7 +30,7 @@ export async function backfillCounts(database: Database, id: number): Promise<Ba
   }
 }
 
-/** Uses the index (backfill_id, state): all in one statement, or each state in parts. */
+/** Counts by the index (backfill_id, state), in one statement or each state in parts. */
 async function countsByState(database: Database, id: number): Promise<Record<WindowState, number>> {
   const { db } = database
   const counts = { succeeded: 0, stale: 0, failed: 0, cancelled: 0, skipped: 0, pending: 0, waiting: 0 }

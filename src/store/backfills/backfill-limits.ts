@@ -19,7 +19,8 @@ export class BackfillLimits {
   readonly #free = new Map<number, number>()
 
   /**
-   * Locks the backfills of candidates: two nodes can't both take the last place, and none starts a run of a backfill that is being paused.
+   * Locks the backfills of candidates. So two nodes can't both take the last place, and no node starts a run of a backfill that is being
+   * paused.
    */
   static async read(
     trx: Transaction<Tables>,
@@ -57,7 +58,7 @@ export class BackfillLimits {
   }
 }
 
-/** Running runs by backfill, from the index of job and state. */
+/** The number of running runs by backfill, read from the index of job and state. */
 async function running(
   trx: Transaction<Tables>,
   backfills: readonly { id: number; job_id: string }[],

@@ -19,7 +19,7 @@ export interface NewBackfill {
   readonly priority: number
   /** Override of the job's config for its runs. */
   readonly config: unknown
-  /** Windows in the range. */
+  /** The number of windows in the range. */
   readonly total: number
 }
 
@@ -29,11 +29,11 @@ export interface BackfillRow extends NewBackfill {
   readonly state: BackfillState
   /** Windows are planned up to here; undefined if all are. */
   readonly cursor: Date | undefined
-  /** Windows that got a run. */
+  /** The number of windows that got a run. */
   readonly planned: number
-  /** Windows left unchanged because they needed no run. */
+  /** The number of windows left unchanged because they needed no run. */
   readonly passed: number
-  /** How long it was running, without pauses, in milliseconds. */
+  /** How long the backfill ran, in milliseconds, without pauses. */
   readonly activeMs: number
   readonly createdAt: Date
   readonly finishedAt: Date | undefined

@@ -15,10 +15,10 @@ import { upstreamChanged } from '../windows/upstream-change.ts'
 import { type BackfillRow, lockBackfill } from './backfill-row.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 
-/** How a step makes runs of windows. */
+/** How a step creates the runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** Whether the job depends on others, so that its windows wait for theirs. */
+  /** Whether the job depends on other jobs, so that its windows wait for theirs. */
   readonly waits: boolean
   /** Creates the run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
@@ -26,9 +26,9 @@ export interface BackfillPlan {
 
 /** The result of a step. */
 export interface BackfillStep {
-  /** The number of windows; 0 if enough of them wait for their runs, or nothing is left to plan. */
+  /** The number of windows in this step; 0 if enough of them wait for their runs, or if none is left to plan. */
   readonly looked: number
-  /** The number of runs that are now in the queue. */
+  /** The number of runs that this step queued. */
   readonly queued: number
   /** The state in which the backfill ended. */
   readonly ended?: BackfillState
@@ -148,7 +148,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** From now on, settled windows belong to the new runs. */
+/** Assigns settled windows to their new runs. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -197,7 +197,7 @@ async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: numbe
   return state
 }
 
-/** The number of its waiting windows, counted up to the maximum. */
+/** The number of the backfill's waiting windows, counted up to the maximum. */
 async function countWaiting(trx: Transaction<Tables>, id: number): Promise<number> {
   const some = trx
     .selectFrom('piko_window')
@@ -212,7 +212,7 @@ async function countWaiting(trx: Transaction<Tables>, id: number): Promise<numbe
   return Number(row?.count ?? 0)
 }
 
-/** The rows of these windows in the ledger, locked. */
+/** Reads and locks the rows of these windows. */
 async function lockWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -116,7 +116,7 @@ export class BackfillStore {
     })
   }
 
-  /** Cancels its waiting windows in small steps: the next call continues after an interruption. */
+  /** Cancels a backfill's waiting windows in small steps. A later call continues after an interruption. */
   async cancelWaiting(id: number): Promise<void> {
     const { db, dialect } = this.#database
     for (let count = SWEPT; count === SWEPT;) {
@@ -159,7 +159,7 @@ export class BackfillStore {
    * One step of a running backfill, in one transaction: looks at the next windows after the cursor, queues the runs they need and moves the
    * cursor. The backfill ends when nothing is left to plan or to wait for.
    *
-   * A process that dies leaves either the whole step or nothing. Two leaders at the same time take turns at the lock.
+   * A process that dies leaves either the whole step or nothing. Two simultaneous leaders take turns, because the step holds a lock.
    *
    * Retries a refused step in smaller and smaller parts. A window that the database refuses alone fails.
    *

@@ -2,7 +2,7 @@ import { type Timeline, type Window } from '../../time/window.ts'
 import { type BackfillOnly, type BackfillOrder } from '../../ledger/backfill.ts'
 import { type WindowState } from '../tables.ts'
 
-/** The next windows of a range, and where to continue after them; undefined if there are none. */
+/** The next windows of a range and where to continue after them. Undefined if there are none. */
 export interface Planned {
   readonly windows: readonly Window[]
   readonly cursor: Date | undefined
@@ -28,7 +28,7 @@ export function nextWindows(
 /**
  * Whether a backfill runs a window. Pure.
  *
- * @param state the state in the ledger; undefined if it does not have the window
+ * @param state the window's state in the ledger; undefined if the ledger does not have the window
  */
 export function isToRun(only: BackfillOnly, state: WindowState | undefined): boolean {
   switch (state) {

@@ -21,7 +21,7 @@ export interface EndedAttempt {
 }
 
 const MAX_ROWS = 500
-/** The size of numbers, the node's id and the text of one row. */
+/** The size of one row's numbers, node id and text, in bytes. */
 const ROW_BYTES = 250
 
 /**
@@ -35,7 +35,7 @@ export class AttemptStore {
     this.#database = database
   }
 
-  /** The attempts of a run, oldest first; an attempt without a row here is read from the run. */
+  /** The attempts of a run, oldest first. Reads an attempt without a row here from the run. */
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
@@ -55,7 +55,7 @@ export class AttemptStore {
 
 /** The attempt that the run's own row describes. */
 function lastOf(run: Run): Attempt | undefined {
-  // The row of a queued run keeps nothing of its last attempt, and a cancel in the queue ended none.
+  // The row of a queued run has no data of its last attempt. A cancel of a queued run ended no attempt.
   if (run.startedAt === undefined || run.nodeId === undefined) return undefined
   const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
   switch (state) {
@@ -80,8 +80,8 @@ export function endedAttempt(nodeId: string, claim: Claim, transition: Transitio
 }
 
 /**
- * Records ends, many in one statement, in the transaction that stores them and after the runs' rows are written. Keeps an existing row: the
- * answer of the commit may have been lost.
+ * Records many ends in one statement. Runs in the transaction that stores them, after the runs' rows are written. Keeps an existing row,
+ * which is there if the answer of an earlier commit was lost.
  */
 export async function recordAttempts(
   trx: Transaction<Tables>,

@@ -19,7 +19,7 @@ export interface RetentionFilter {
 export interface BeyondWalk {
   /** Only runs with a smaller id remain; undefined: all. */
   readonly before: number | undefined
-  /** The number of ended runs of each job so far. */
+  /** The number of ended runs that the walk has met so far, by job. */
   readonly met: ReadonlyMap<string, number>
 }
 
@@ -28,7 +28,7 @@ export interface RetentionStep {
   readonly count: number
   /** Where the next step begins; undefined if nothing is older. */
   readonly next: number | undefined
-  /** Runs that the database refuses to delete, so they stay. */
+  /** Runs that stay because the database refuses to delete them. */
   readonly refused: readonly Refused[]
 }
 
@@ -40,7 +40,7 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
 
 /** The most runs that one step reads, by primary key. */
 const STEP = 1_000
-/** The range of ids in which one step looks for the runs of a job: a few milliseconds, even if it has none there. */
+/** The range of ids in which one step looks for the runs of a job. This takes a few milliseconds, even if the job has none there. */
 const SPAN = 10_000
 /** The most runs that one transaction deletes. */
 const BATCH = 200
@@ -48,11 +48,11 @@ const BATCH = 200
 /**
  * Deletes ended runs with their attempts, log lines, steps and idempotency keys, in short transactions, by primary key.
  *
- * Finds them with a walk along the primary key, which has the order of creation: an index on the end time would cost every run of the hot
- * path. The walk ends at the first run created after the limit.
+ * Walks along the primary key, which is the order of creation. An index on the end time would cost every run of the hot path. The walk ends
+ * at the first run created after the limit.
  *
- * The ledger stays: a settled window does not need its run. A tick whose row is gone does not fire again. The planner's cursors only go
- * forward, and any time to which a person sets one back is older than any `misfireGraceTime`.
+ * The ledger stays, since a settled window does not need its run. A tick whose row is deleted does not fire again. The planner's cursors
+ * only move forward, and a cursor set back by hand is older than any `misfireGraceTime`.
  */
 export class RetentionStore {
   readonly #database: Database
@@ -79,7 +79,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // An unreadable run is not known to be old, so it stays, and the walk continues after it.
+    // An unreadable run may not be old, so it stays, and the walk continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
@@ -90,7 +90,7 @@ export class RetentionStore {
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }
 
-  /** Where the walk of a job continues after a span of ids; undefined if no run has a greater id. */
+  /** Where a job's walk continues after a span of ids. Undefined if no run has a greater id. */
   async #behind(id: number): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db
@@ -103,7 +103,7 @@ export class RetentionStore {
     return row && row.id - 1
   }
 
-  /** The runs, read by the primary key: sorting those of a job for each step would cost the square of their number. */
+  /** The runs, read by primary key. Sorting a job's runs for each step would take time proportional to the square of their number. */
   get #runsInOrder() {
     const { dialect } = this.#database
     const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')

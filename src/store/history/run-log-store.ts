@@ -22,7 +22,7 @@ export interface RunLogFilter {
 }
 
 const MAX_ROWS = 500
-/** The size of numbers, an instant and a level. */
+/** The size of one row's numbers, instant and level, in bytes. */
 const ROW_BYTES = 150
 
 /** The log lines of handlers, stored with their runs. */
@@ -34,9 +34,9 @@ export class RunLogStore {
   }
 
   /**
-   * Stores the first lines, as many as fit into one statement, and returns their number: all of these or, on an error, none.
+   * Stores as many of the first lines as fit into one statement. Returns their number. On an error, none of them is stored.
    *
-   * @param onRefused gets each line that the database refuses; the other lines are still stored
+   * @param onRefused receives each line that the database refuses; the other lines are stored
    */
   async add(
     lines: readonly NewRunLogLine[],
@@ -63,7 +63,7 @@ export class RunLogStore {
     await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
   }
 
-  /** Uses the index (run_id, id). */
+  /** Reads by the index (run_id, id). */
   async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')

@@ -21,7 +21,7 @@ export interface ConfigVersion {
   readonly createdAt: Date
 }
 
-/** The data needed to decide which config is in force, now and later. */
+/** A short summary from which a node sees whether any config has changed. */
 export interface ConfigState {
   /** The database's clock. */
   readonly now: Date

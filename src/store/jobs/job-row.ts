@@ -1,6 +1,6 @@
 import { type OnUpstreamChange } from '../../job/upstream.ts'
 
-/** A job as registered: its times as declared in code. */
+/** A job as declared in code. */
 export interface JobRegistration {
   readonly id: string
   readonly description: string | undefined
@@ -17,7 +17,7 @@ export interface JobRegistration {
   readonly isBoundary?: (instant: Date, schedule: string) => boolean
 }
 
-/** A job that was not known before, or had another form. */
+/** A job that is new or whose declaration has changed. */
 export interface AddedJob {
   readonly id: string
   /** Undefined if it has no schedule. */

@@ -29,8 +29,8 @@ export class JobStore {
    * Writes the jobs' declarations in code. A pause survives. A job with an unchanged schedule keeps its cursors, so its missed ticks are
    * seen. A changed schedule continues where the old windows end.
    *
-   * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written then
-   * @returns jobs that nodes with older code do not plan: new ones, and those that gained windows or lost them
+   * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written
+   * @returns the jobs that nodes with older code do not plan: new ones, and those that gained or lost windows
    */
   register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
     return registerJobs(this.#database, registrations)
@@ -57,7 +57,7 @@ export class JobStore {
     )
   }
 
-  /** The bounds of a job's windows over time, oldest first; none before a node has started with the job. */
+  /** The schedules that bound a job's windows over time, oldest first. Empty before a node has started with the job. */
   async generations(jobId: string): Promise<readonly StoredGeneration[]> {
     const { db, dialect } = this.#database
     return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
@@ -71,7 +71,7 @@ export class JobStore {
     return (await this.list([jobId], fail))[0]
   }
 
-  /** All jobs in the database, or the named ones, by id; `onBroken` gets the rows that can't be read. */
+  /** All jobs in the database, or the named ones, in the order of their ids. `onBroken` receives the rows that can't be read. */
   async list(jobIds?: readonly string[], onBroken = this.#database.broken.report): Promise<JobRow[]> {
     if (jobIds?.length === 0) return []
     const { db, dialect } = this.#database

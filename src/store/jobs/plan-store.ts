@@ -29,10 +29,10 @@ import { updatePlans } from './update-plans.ts'
 
 const ALL_JOBS: PlanScope = { except: [] }
 
-/** Rows of one statement. */
+/** The most rows of one statement. */
 const MAX_ROWS = 1_000
 
-/** The planner's cursors: which jobs are due for planning, and what it decided about them. */
+/** The planner's view of jobs: which are due for planning, and what it decided about them. */
 export class PlanStore {
   readonly #database: Database
 
@@ -46,15 +46,15 @@ export class PlanStore {
   }
 
   /**
-   * One pass of planning, in one transaction: reads and locks due jobs, asks `decide` about them, and writes runs, windows and cursors
-   * together. Two planners at the same time are harmless: one of them locks a job's row, and the tick is unique as well.
+   * Runs one pass of planning in one transaction. It reads and locks due jobs, asks `decide` about them, and writes runs, windows and
+   * cursors together. Two simultaneous planners are harmless: only one of them can lock a job's row, and each tick is unique.
    *
-   * Something may have been planned before: a user has set a cursor back, or has given windows to a job whose ticks have fired. The pass
-   * then repeats in smaller and smaller parts and skips what exists. Other jobs proceed, and the cursor moves forward again. The same
-   * happens when the database refuses a job's plan, or when a job's rows can't be read: that job stays as it is.
+   * Some of it may exist already, after a user has set a cursor back or added windows to a job whose ticks have fired. The pass then
+   * repeats in smaller and smaller parts and skips what exists. Other jobs proceed, and the cursor moves forward again. The same happens if
+   * the database refuses a job's plan or can't read its rows; that job stays unchanged.
    *
    * @param until   jobs whose `plan_at` is not after this are due
-   * @param decide  pure; called again when the transaction is retried; jobs without a decision stay as they are
+   * @param decide pure; called again when the transaction is retried; a job without a decision stays unchanged
    * @param asksActive the jobs for which `active` matters; for the others it is 0
    */
   async plan(
@@ -94,7 +94,7 @@ export class PlanStore {
           const only = some.map(({ id }) => id)
           const rows = await this.#lockDue(trx, until, some.length, { only })
           const decisions = decide(await this.#describeDue(trx, rows, asksActive))
-          // Looks for existing rows only where they are in the way.
+          // Looks for existing rows only in a part that failed because of them.
           const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
           await this.#writePlan(trx, left)
           return left
@@ -140,7 +140,7 @@ export class PlanStore {
       return {
         id: row.id,
         schedule: row.planned_schedule,
-        // A job with windows follows its cursor. One without a next tick is due once more, and learns that no tick is left.
+        // A job with windows uses its cursor. A job without a next tick is due once more, to find that no tick is left.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
         hasWindows: row.windows !== null,
@@ -179,8 +179,8 @@ export class PlanStore {
   }
 
   /**
-   * Running runs of the jobs that are due. Uses one statement: another planner that creates a run for the same tick moves the job's
-   * `plan_at` in the same transaction, so that run is never included.
+   * Counts the active runs of due jobs in one statement. Another planner that creates a run for the same tick moves the job's `plan_at` in
+   * the same transaction, so that run is never included.
    */
   async overlapped(now: Date, jobIds: readonly string[]): Promise<number[]> {
     if (jobIds.length === 0) return []
@@ -225,10 +225,10 @@ export class PlanStore {
   }
 
   /**
-   * Plans an edited job anew, unless its schedule was edited again meanwhile. New windows begin where the old ones end.
+   * Plans a job again after an edit, unless its schedule was edited once more meanwhile. New windows begin where the old ones end.
    *
-   * @param spec the edited schedule as the code would write it; undefined without one
-   * @returns false if it was edited again, or another node has planned it already
+   * @param spec the edited schedule, in the form that code would write; undefined without one
+   * @returns false if the job was edited again or another node has already planned it
    */
   async replan(
     jobId: string,
@@ -259,7 +259,7 @@ export class PlanStore {
   }
 }
 
-/** A user may have edited it into something that is not an instant. It is due if it sorts as such: planning the job rewrites it. */
+/** Reads when a job is due. A user may have entered text that is not an instant. If it sorts as due, planning the job rewrites it. */
 function planTime(value: Date | string | null, now: Date, dialect: Dialect): Date | undefined {
   try {
     return optionalDate(value, dialect)

@@ -3,22 +3,22 @@ import { type StoredGeneration } from '../windows/generations.ts'
 import { type StoredWindows } from '../windows/stored-windows.ts'
 import { type NewRun } from '../runs/new-run.ts'
 
-/** A job that is due for planning, with what its decision needs. */
+/** A job that is due for planning, with the data that its decision needs. */
 export interface DueJob {
   readonly id: string
   /** The planner's own schedule; see `JobTable`. Undefined: the one from code. */
   readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined
-  /** Whether the node that registered the job last gave it windows. */
+  /** Whether the last node that registered the job declared windows for it. */
   readonly hasWindows?: boolean
   /** For a job with windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
   /** For a job with windows: the windows beyond its cursor. */
   readonly beyond?: StoredWindows | undefined
-  /** Windows planned and not settled, without those of backfills. */
+  /** The number of windows planned and not settled, without those of backfills. */
   readonly pending: number
-  /** Runs of the job that are queued or running. */
+  /** The number of the job's queued and running runs. */
   readonly active: number
 }
 
@@ -38,11 +38,11 @@ export interface PlanDecision {
 
 /** The result of one pass of planning. */
 export interface PlanResult {
-  /** Jobs that were due. */
+  /** The number of jobs that were due. */
   readonly due: number
   /** The written decisions, without parts that had been planned before. */
   readonly written: readonly PlanDecision[]
-  /** Jobs whose plan the database refuses or whose rows can't be read: nothing was written for them. */
+  /** Jobs for which nothing was written, because the database refuses the plan or their rows can't be read. */
   readonly refused: readonly RefusedPlan[]
 }
 

@@ -52,7 +52,7 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
           updated_at: dialect.now(),
         })),
       )
-      // Another node that starts with the same jobs at this moment has written the same rows.
+      // Another node that starts with the same jobs now writes the same rows.
       await dialect.insertIgnore(insert).execute()
       await beginGenerations(trx, dialect, added)
     }
@@ -103,7 +103,7 @@ async function changeJob(
       updated_at: dialect.now(),
       code_schedule: job.schedule,
       ...(isRescheduled && (await reschedule(trx, dialect, job, row))),
-      // The planner sees it as an edit made now.
+      // The planner treats the override as a new edit.
       ...(isOverridden && { schedule: row.schedule }),
     })
     .where('id', '=', job.id)
@@ -140,8 +140,8 @@ async function reschedule(
 }
 
 /**
- * Where a rescheduled job's ledger begins, and from where it continues: the end of its old windows. A first window may have moved to an
- * earlier start that the old windows continue. The planner then returns to that start and skips existing windows.
+ * Where a rescheduled job's ledger begins and where it continues: at the end of its old windows. The first window may now start earlier, if
+ * the old windows continue from there. The planner then returns to that start and skips existing windows.
  *
  * @param first the schedule of the oldest windows
  */

@@ -1,6 +1,6 @@
 import { PikoError } from '../../errors.ts'
 
-/** `JOB_UNKNOWN` for a job that no node has started with. */
+/** Returns `JOB_UNKNOWN` for a job with which no node has ever started. */
 export function unknownJob(jobId: string): PikoError {
   return new PikoError('JOB_UNKNOWN', `the database does not know job "${jobId}": start a node with it first`, {
     details: { jobId },

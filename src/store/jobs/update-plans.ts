@@ -7,8 +7,8 @@ import { type PlanDecision } from './plan.ts'
 const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 'created_at', 'updated_at'] as const
 
 /**
- * Stores where planning continues, for many jobs in one statement. The insert only updates, because all rows exist and are locked. The
- * beginning of a ledger only moves earlier, with its first window, never later.
+ * Stores where planning continues, for many jobs in one statement. The insert only updates rows, because all of them exist and are locked.
+ * With its first window, a ledger's beginning may only move earlier, never later.
  */
 export async function updatePlans(
   trx: Transaction<Tables>,

@@ -13,12 +13,12 @@ export interface MigrateOptions {
   readonly direction: Direction
   /** The target version. Default: the latest for `up`, one below the current for `down`. 0 removes everything. */
   readonly to?: number | undefined
-  /** @internal Other migrations than the package's, in tests. */
+  /** @internal A folder with other migrations, for tests. */
   readonly folder?: string
 }
 
 export interface MigrationStatus {
-  /** The highest version that is applied; 0 for an empty database. */
+  /** The highest applied version; 0 for an empty database. */
   readonly current: number
   /** The highest version that this program knows. */
   readonly latest: number
@@ -32,8 +32,8 @@ export interface MigrationStatus {
 }
 
 /**
- * Brings the schema up or down. Any number of processes may do so at the same time: one works, the others wait for it. First finishes an
- * interrupted migration, whatever its direction.
+ * Moves the schema up or down. Several processes may do so at the same time: one works, the others wait. First finishes an interrupted
+ * migration, in whichever direction it went.
  *
  * @returns the names of the migrations that this call applied or removed
  * @throws PikoError `SCHEMA_NEWER`, `MIGRATION_FAILED`, `USAGE` for a version `to` that does not exist
@@ -86,7 +86,7 @@ export async function migrationStatus(
 }
 
 /**
- * Passes if the schema is exactly the one that this program works with.
+ * Checks that the schema has exactly the version that this program needs.
  *
  * @throws PikoError `SCHEMA_NEWER`, or `SCHEMA_OLDER` if migrations are pending
  */

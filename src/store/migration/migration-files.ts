@@ -2,18 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Dialect } from '../connection/dialect.ts'
 
-/** One version of the schema: the way to it, and back. */
+/** One version of the schema: the statements to reach it and to undo it. */
 export interface MigrationFile {
   /** 1, 2, 3 …; from the file's name. */
   readonly version: number
   /** The file's name without its ending: `0001_jobs_and_runs`. */
   readonly name: string
-  /** One statement each. */
+  /** The statements that reach this version. */
   readonly up: readonly string[]
   readonly down: readonly string[]
 }
 
-/** The package's `migrations` folder: two levels up from `src/store` and from `dist/store` alike. */
+/** The package's `migrations` folder, reached from `src/store/migration` and `dist/store/migration` by the same relative path. */
 export function migrationFolder(dialect: Dialect['name']): string {
   return fileURLToPath(new URL(`../../../migrations/${dialect}`, import.meta.url))
 }

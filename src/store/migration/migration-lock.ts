@@ -58,7 +58,7 @@ export class MigrationLock {
       await this.#shorten()
       return false
     }
-    // A failed renewal is not the end: the next one, or the next step, finds out whether the lock is still ours.
+    // A failed renewal is harmless: the next one, or the next step, finds out whether the lock is still ours.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
     }, RENEW_EVERY_MS)
@@ -66,7 +66,8 @@ export class MigrationLock {
   }
 
   /**
-   * A transaction that commits only while the lock is ours: its row stays locked until then, so no other process takes it over in between.
+   * Runs a transaction that commits only while the lock is ours. Its row stays locked until the commit, so no other process takes over
+   * meanwhile.
    *
    * @throws LockLost
    */
@@ -75,7 +76,7 @@ export class MigrationLock {
       const { rows } = await sql`
         SELECT id FROM piko_migration_lock WHERE id = 1 AND owner = ${this.#owner} FOR UPDATE
       `.execute(trx)
-      if (rows.length === 0) throw new LockLost('the migration lock was taken over by another process')
+      if (rows.length === 0) throw new LockLost('another process has taken over the migration lock')
       await fn(trx)
     })
   }
@@ -90,7 +91,7 @@ export class MigrationLock {
     ).catch(() => {})
   }
 
-  /** Shortens a lease that ends later than any lease can: a person has edited the row. A live owner renews it. */
+  /** Shortens a lease that ends later than any lease can, because a person has edited the row. A live owner renews it. */
   async #shorten(): Promise<void> {
     const { db, dialect, retry } = this.#database
     await retry(() =>

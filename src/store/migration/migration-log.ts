@@ -11,11 +11,11 @@ export interface MigrationRecord {
   readonly name: string
   /** The direction of its last run. */
   readonly direction: Direction
-  /** Statements done in this direction. */
+  /** The number of statements done in this direction. */
   readonly stepsDone: number
-  /** The next statement began without a result: it may or may not have executed. */
+  /** The next statement began and its result is unknown: it may or may not have executed. */
   readonly isStepOpen: boolean
-  /** Undefined while it is moving up or down. */
+  /** Undefined while the migration moves up or down. */
   readonly appliedAt: Date | undefined
 }
 
@@ -39,7 +39,7 @@ export class MigrationLog {
     this.#dialect = dialect
   }
 
-  /** By version; empty if the table does not exist yet. */
+  /** The records in the order of their versions. Empty if the table does not exist yet. */
   async read(db: Kysely<Tables>): Promise<MigrationRecord[]> {
     if (!(await this.#exists(db))) return []
     const { rows } = await sql<Row>`
@@ -55,7 +55,7 @@ export class MigrationLog {
     }))
   }
 
-  /** A person may have edited it. Its presence says that the migration was applied; the time does not matter. */
+  /** The instant may be unreadable after an edit by hand. Its presence shows that the migration was applied; the time does not matter. */
   #appliedAt(value: Date | string): Date {
     try {
       return this.#dialect.date(value)

@@ -11,7 +11,10 @@ export interface Move {
   readonly interrupted: MigrationRecord | undefined
 }
 
-/** Decides the next move. Pure. An interrupted migration goes first, in its own direction: no other step may rely on a half-made schema. */
+/**
+ * Decides the next move. Pure. An interrupted migration is finished first, in its own direction, since no other step may rely on a partial
+ * schema.
+ */
 export function nextMove(
   files: readonly MigrationFile[],
   records: readonly MigrationRecord[],
@@ -77,7 +80,7 @@ export function schemaNewer(
   return new PikoError(
     'SCHEMA_NEWER',
     `the schema of ${location} is at version ${version} (${name}); this program knows versions up to ${latest}; ` +
-      'upgrade the program, or take the schema down with the newer one',
+      'upgrade the program, or migrate the schema down with the newer program',
     { details: { location, current: version, latest } },
   )
 }

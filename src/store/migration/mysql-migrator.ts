@@ -40,12 +40,12 @@ export async function migrateMysql(
 }
 
 /**
- * The statements of one migration that are not noted yet.
+ * Executes the statements of one migration that are not yet recorded.
  *
- * A statement that changes rows commits together with its note. A DDL statement cannot: it is noted as open before and
- * as done after. If the process is killed in between, or loses its connection, the statement may have been executed;
- * then, and only for this one statement, "it is already so" counts as done. A statement that the server refused was
- * not executed (DDL is atomic from MySQL 8.0 and MariaDB 10.6 on), so its note is closed again.
+ * A statement that changes rows commits together with its record. A DDL statement can't: it is recorded as open before it and as done after
+ * it. After a crash or a lost connection in between, the statement may have executed. Only for this one statement, an "already exists" kind
+ * of error then means done. A statement that the server refused did not execute (DDL is atomic from MySQL 8.0 and MariaDB 10.6), so its
+ * record is closed again.
  */
 async function takeSteps(database: Database, log: MigrationLog, lock: MigrationLock, move: Move): Promise<void> {
   const { file, direction, interrupted } = move
@@ -76,7 +76,7 @@ async function takeSteps(database: Database, log: MigrationLog, lock: MigrationL
     } catch (error) {
       if (error instanceof LockLost) throw error
       const advice = rightsAdvice(error, database.location)
-      const goesOn = 'run it again: it goes on with this statement'
+      const goesOn = 'run it again: it continues with this statement'
       throw migrationFailed(
         move,
         step,
@@ -90,7 +90,7 @@ async function takeSteps(database: Database, log: MigrationLog, lock: MigrationL
 
 const changesRows = (statement: string): boolean => /^(?:insert|update|delete|replace)\b/i.test(statement)
 
-/** What MySQL answers when a DDL statement is executed a second time. */
+/** MySQL's errors for a DDL statement that is executed a second time. */
 const ALREADY_SO = new Set([
   1050, // table exists
   1051, // unknown table, on DROP TABLE
@@ -107,7 +107,7 @@ function isAlreadySo(error: unknown): boolean {
   return error instanceof Error && 'errno' in error && ALREADY_SO.has(error.errno as number)
 }
 
-/** The server's errors have an SQL state; those of a lost connection have none. */
+/** Whether the server sent the error: its errors have an SQL state, those of a lost connection do not. */
 function isServersAnswer(error: unknown): boolean {
   return error instanceof Error && 'sqlState' in error && error.sqlState !== undefined
 }

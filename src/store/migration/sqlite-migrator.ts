@@ -5,10 +5,10 @@ import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
 import { type Tables } from '../tables.ts'
 
-/** For how long other processes' writes and migrations of a SQLite file are waited for. */
+/** How long to wait for other processes' writes and migrations of an SQLite file, in milliseconds. */
 const SQLITE_PATIENCE_MS = 60_000
 
-/** SQLite: a migration is one write transaction, so it happens wholly or not at all, and one process at a time. */
+/** On SQLite a migration is one write transaction. It is applied completely or not at all, by one process at a time. */
 export async function migrateSqlite(
   database: Database,
   log: MigrationLog,

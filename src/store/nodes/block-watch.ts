@@ -4,26 +4,26 @@ import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 
 /** What happens to a process whose event loop is blocked. */
 export interface BlockPolicy {
-  /** A block of this length costs the lease; 0: never. */
+  /** The node gives up its lease after a block of this length; 0: never. */
   readonly maxMs: number
-  /** The process is ended after this further wait; undefined: never. */
+  /** The process ends after this further wait; undefined: never. */
   readonly endAfterMs: number | undefined
 }
 
 const LOOKS = 20
 const MIN_LOOK_MS = 10
 const MAX_LOOK_MS = 1_000
-/** The process may have a handler for the first signal. */
+/** The wait before SIGKILL, since the process may have a handler for the first signal. */
 const KILL_AFTER_MS = 2_000
 
-/** The interval of the loop's beats and of the checks for them. */
+/** The interval of the loop's beats and of the checks for them, in milliseconds. */
 export function lookMs({ maxMs }: BlockPolicy): number {
   return Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, maxMs / LOOKS))
 }
 
 /**
- * Watches the beats of the main thread's event loop. Measures time in this thread's own checks: a process that was suspended, with its
- * machine or by a signal, was not blocked meanwhile.
+ * Watches the beats of the main thread's event loop. Measures time by this thread's own checks. So a process that was suspended, with its
+ * machine or by a signal, does not look blocked.
  */
 export class BlockWatch {
   readonly #name: string
@@ -38,7 +38,7 @@ export class BlockWatch {
   #isEnding = false
   #isLeft = false
 
-  /** @param name name of the node, for messages */
+  /** @param name the node's name, for messages */
   constructor(name: string, memory: HeartbeatMemory, policy: BlockPolicy) {
     this.#name = name
     this.#memory = memory
@@ -53,7 +53,7 @@ export class BlockWatch {
     return this.#given.signal
   }
 
-  /** Ends the watch once the event loop has turned. */
+  /** Stops watching, once the event loop has turned. */
   leave(): void {
     this.#isLeft = true
   }
@@ -85,10 +85,10 @@ export class BlockWatch {
     const { endAfterMs } = this.#policy
     const next =
       endAfterMs === undefined
-        ? 'the process is left as it is'
-        : `the process is ended in ${seconds(endAfterMs)} unless the event loop turns again`
+        ? 'the process continues'
+        : `the process will be ended in ${seconds(endAfterMs)} unless the event loop turns again`
     this.#say(
-      `the event loop has been blocked for ${seconds(this.#policy.maxMs)} ([piko] max_block); node ${this.#name} gives its lease up; ${next}`,
+      `the event loop has been blocked for ${seconds(this.#policy.maxMs)} ([piko] max_block); node ${this.#name} gives up its lease; ${next}`,
     )
     this.#given.abort()
   }

@@ -1,13 +1,13 @@
 /** The memory that a node shares with the thread that renews its lease: instants of `process.hrtime`, in nanoseconds, and numbers. */
 export type HeartbeatMemory = BigInt64Array
 
-/** The lease is given up after this; 0: never. */
+/** The node gives up its lease at this instant; 0: never. */
 export const DEADLINE = 0
 /** The node certainly holds the lease until then; 0: it is lost. */
 export const TRUSTED_UNTIL = 1
 /** Increases while the event loop turns. */
 export const BEATS = 2
-/** Not 0 while a debugger may hold the event loop. */
+/** Not 0 while a debugger may pause the event loop. */
 export const DEBUGGED = 3
-/** The size of the memory. */
+/** The size of the memory in bytes. */
 export const BYTES = 4 * BigInt64Array.BYTES_PER_ELEMENT

@@ -19,7 +19,7 @@ export type HeartbeatTarget =
 export interface Heartbeat {
   readonly id: string
   readonly target: HeartbeatTarget
-  /** Renews the lease: changes one row, or none if the lease is lost. */
+  /** The statement that renews the lease. It changes one row, or none if the lease is lost. */
   readonly sql: string
   readonly parameters: readonly (string | number)[]
   readonly leaseMs: number
@@ -60,7 +60,7 @@ class MysqlRenewer implements Renewer {
   readonly #createConnection: CreateConnection
   #connection: Connection | undefined
 
-  /** Loads the driver only if needed: it costs more than the whole thread of a lease in a file. */
+  /** Loads the driver only if needed, since it costs more than the rest of the thread. */
   static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
     const { createConnection } = await import('mysql2/promise')
     return new MysqlRenewer(options, createConnection)
@@ -112,7 +112,7 @@ class SqliteRenewer implements Renewer {
     this.#path = path
   }
 
-  // Synchronous work in a promise: a throw becomes a rejection.
+  // Async, so that an error thrown by the synchronous driver becomes a rejection.
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
     try {
       this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
@@ -192,7 +192,7 @@ parentPort?.on('message', (message: ToThread) => {
   const dropped = new AbortController()
   const { id, memory, block } = message.heartbeat
   kept.set(id, dropped)
-  // Continues after the loss of the lease: the event loop may be blocked for good.
+  // The watch continues after the loss of the lease, since the event loop may be blocked for good.
   const watch = new BlockWatch(id, memory, block)
   dropped.signal.addEventListener('abort', () => watch.close())
   void keep(message.heartbeat, watch, dropped.signal)

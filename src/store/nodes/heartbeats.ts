@@ -4,7 +4,7 @@ import { type PikoError, toError } from '../../errors.ts'
 import { threadLoader, threadModule } from '../../thread-module.ts'
 import { databaseGone } from '../connection/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
-// Not inline: an import left without names would still run the thread's code in this thread.
+// Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { withMissingRight } from '../connection/missing-rights.ts'
 import { connectionOptions } from '../connection/mysql-pool.ts'
@@ -48,13 +48,13 @@ class HeartbeatThread {
 
   private constructor() {
     this.#worker = new Worker(threadModule('heartbeat-thread', import.meta.url), {
-      // Without the process's own options.
+      // The thread must not inherit the process's own options.
       execArgv: [...threadLoader],
       name: 'piko heartbeat',
     })
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
-    this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread has ended with code ${code}`)))
+    this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread ended with code ${code}`)))
     this.#worker.unref()
   }
 

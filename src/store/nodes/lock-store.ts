@@ -7,7 +7,7 @@ import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
-  /** A UUID of this single holding. */
+  /** A UUID for this one time that the lock is held. */
   readonly owner: string
 }
 
@@ -15,7 +15,7 @@ export interface LockHolding {
 export interface LeaseLimits {
   /** No real holder has written a lease that ends later than this from now. */
   readonly maxMs: number
-  /** When to end such a lease instead. */
+  /** The remaining time to which such a lease is shortened. */
   readonly shortenedMs: number
 }
 
@@ -32,7 +32,7 @@ export class LockStore {
 
   /**
    * Takes a free or expired lock. Returns its fence, or undefined if another owner holds it. Reports and shortens a lease that ends later
-   * than any lease can: otherwise a dead owner would hold an edited row for ever.
+   * than any lease can. Otherwise an edited row would keep a dead owner's lock forever.
    */
   async acquire(
     name: string,
@@ -61,7 +61,7 @@ export class LockStore {
     return undefined
   }
 
-  /** Uses compare-and-set, so a renewal in between stays. */
+  /** Uses compare-and-set, so it does not overwrite a simultaneous renewal. */
   async #shorten(
     { name, owner, fence, expires_at }: Pick<Selectable<LockTable>, 'name' | 'owner' | 'fence' | 'expires_at'>,
     { maxMs, shortenedMs }: LeaseLimits,
@@ -98,7 +98,7 @@ export class LockStore {
     return numUpdatedRows > 0n
   }
 
-  /** Renews locks of the same length in one statement. Returns the owners that still hold theirs. */
+  /** Renews locks with the same length of lease in one statement. Returns the owners that still hold theirs. */
   async renewAll(locks: readonly LockHolding[], ttlMs: number): Promise<Set<string>> {
     const { db, dialect } = this.#database
     const owners = locks.map((lock) => lock.owner)
@@ -137,7 +137,7 @@ export class LockStore {
       : undefined
   }
 
-  /** The locks held now, by name. @throws BrokenRow */
+  /** The locks that are currently held, in the order of their names. @throws BrokenRow */
   async held(prefix: string, limit: number): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -177,7 +177,7 @@ export class LockStore {
     )
   }
 
-  /** Inserts the free lock's row; it does not matter if another node does the same now. */
+  /** Inserts the row of a free lock, unless another node has just done so. */
   async #create(name: string): Promise<true> {
     const { db, dialect } = this.#database
     try {

@@ -93,8 +93,8 @@ export class NodeStore {
   }
 
   /**
-   * Shortens and reports leases that end later than any lease can. A live node renews its lease in time. Otherwise no node would ever
-   * recover the runs of a dead one.
+   * Shortens and reports leases that end later than any lease can, so that the runs of a dead node are recovered. A live node renews its
+   * lease in time.
    */
   async shortenOdd(): Promise<void> {
     const { db, dialect, broken } = this.#database

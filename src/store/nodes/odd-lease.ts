@@ -3,8 +3,8 @@ import { type Dialect } from '../connection/dialect.ts'
 import { BrokenRow } from '../values/broken-row.ts'
 
 /**
- * A lease that ends later than any lease can: a person has edited the row, or the database's clock was far ahead. If its owner is alive, it
- * renews the lease; otherwise the lease now ends like any other.
+ * A lease that ends later than any lease can, because a person has edited the row or the database's clock was far ahead. A live owner
+ * renews it; otherwise it now ends like any other.
  */
 export class OddLease extends BrokenRow {
   /** @param remedy SQL that ends the lease immediately */
@@ -18,8 +18,8 @@ export class OddLease extends BrokenRow {
     const expected = `at most ${maxMs / 1_000} s from now, the longest that it can be held without a renewal`
     const fault = { column: 'expires_at', value: describeInstant(row.expires_at), expected, example }
     super(table, row, [fault], undefined, ({ key, wrong }) => {
-      const until = `it now ends in ${endsInMs / 1_000} s, unless its owner lives and renews it`
-      return `the lease in the row of ${table} with ${key} is not believed: ${wrong}; ${until}. To end it at once: UPDATE ${table} SET ${remedy} WHERE ${key}`
+      const until = `it now ends in ${endsInMs / 1_000} s, unless its owner is alive and renews it`
+      return `the lease in the row of ${table} with ${key} is not plausible: ${wrong}; ${until}. To end it now: UPDATE ${table} SET ${remedy} WHERE ${key}`
     })
   }
 }

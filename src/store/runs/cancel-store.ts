@@ -25,10 +25,10 @@ export interface CancelResult {
   readonly requested: number
 }
 
-/** The most runs of one transaction: claims leave out the runs that it locks. */
+/** The most runs of one transaction, because claims skip the runs that it locks. */
 const BATCH = 500
 
-/** The most of its runs that a node checks in one query. */
+/** The most runs that a node checks in one query. */
 const LARGEST_ASK = 10_000
 
 /**
@@ -62,14 +62,14 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
-  /** A number that changes when the end of a run that the node holds is requested. */
+  /** A number that changes with each cancel request for a run of this node. */
   async mark(nodeId: string): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db.selectFrom('piko_node').select('cancels').where('id', '=', nodeId).executeTakeFirst()
     return row?.cancels
   }
 
-  /** The fences of those of a node's runs with a cancel request, by primary key. */
+  /** The fences of the runs that have a cancel request, read by primary key. */
   async requested(runIds: readonly number[]): Promise<number[]> {
     const fences: number[] = []
     for (const some of chunksOf(runIds, LARGEST_ASK)) {
@@ -94,8 +94,8 @@ export class CancelStore {
   }
 
   /**
-   * The same runs, in parts that need no sorting. Takes named runs as many as fit into a statement. On SQLite it goes job by job, because
-   * its indexes have the ids of each job in order.
+   * Splits the filter into parts that need no sorting. Named runs are split so that they fit into a statement. On SQLite there is one part
+   * per job, because the indexes have each job's ids in order.
    */
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
     const { dialect } = this.#database
@@ -109,7 +109,7 @@ export class CancelStore {
     }
   }
 
-  /** The next job with runs that have not ended, by id: reads only the ends of each state's index. */
+  /** The next job, in the order of ids, with runs that have not ended. Reads only the ends of each state's index. */
   async #nextJob(after: string): Promise<string | undefined> {
     const { db } = this.#database
     const first = (state: typeof QUEUED) =>
@@ -124,8 +124,8 @@ export class CancelStore {
   }
 
   /**
-   * Reads each state from the index of job and state, which ends in the id, so only the few results are sorted. Reads both in one
-   * statement, so that it can't miss a run that changes its state meanwhile.
+   * Reads each state from the index of job and state. The index ends in the id, so only the few results are sorted. One statement reads
+   * both states, so that it can't miss a run that changes its state meanwhile.
    */
   #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {
     const { db } = this.#database
@@ -177,8 +177,8 @@ export class CancelStore {
   }
 
   /**
-   * Outside the transaction: a hanging one would keep the heartbeat of another node from its row. A node that is not notified checks by
-   * itself from time to time.
+   * Notifies nodes of the cancel requests. Runs outside the transaction, which could otherwise block another node's heartbeat if it hangs.
+   * A node that is not notified checks from time to time.
    */
   async #tell(nodeIds: readonly string[]): Promise<void> {
     const { db } = this.#database

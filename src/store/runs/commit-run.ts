@@ -10,7 +10,7 @@ import { untilAnswered } from '../statements/until-answered.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
-  /** Called before the run's row is written; throws if the run has been ended. */
+  /** Called before the run's row is written. Throws if the attempt has been ended. */
   readonly isWanted: () => void
   /** Aborts when the process can't wait any longer for the result of a commit. */
   readonly giveUp: AbortSignal
@@ -20,13 +20,13 @@ export interface CommitRules {
  * Stores the user's writes, the run's completion and its window's state in one transaction. It runs again after a deadlock, a lock timeout,
  * a busy file, or a connection that broke before the commit was sent.
  *
- * Locks the run's row last. If it were first, a process stopped while `fn` runs would block the recovery of the row for as long as the
- * server keeps its connection.
+ * Locks the run's row last. If it locked it first and the process were suspended during `fn`, the run could not be recovered for as long as
+ * the server keeps the connection.
  *
- * A commit whose answer is lost may have arrived: asks the row, until the database answers.
+ * If the answer to the commit is lost, reads the run's row until the database answers, since the commit may have arrived.
  *
  * @returns the result of `fn`, which is stored as the run's output
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`: nothing is written then
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`; nothing is written
  */
 export async function commitRun<T>(
   database: Database,
@@ -54,7 +54,7 @@ export async function commitRun<T>(
       }),
     )
   } catch (error) {
-    // Everything was written and the commit sent: only the database knows whether it arrived.
+    // Everything was written and the commit was sent. Only the database knows whether it arrived.
     if (!done) throw error
     const committed = await untilAnswered(() => isSucceeded(database, claim), giveUp)
     if (committed) return done.value

@@ -52,7 +52,8 @@ export async function settleWindowsOf(
     .set({
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
-      // If an upstream window ran again while this run succeeded, its window becomes stale or runs again. MySQL assigns from left to right.
+      // If an upstream window ran again while this run succeeded, its window becomes stale or runs again. MySQL assigns columns from left
+      // to right.
       ...(state === 'succeeded'
         ? {
             state: sql<WindowState>`COALESCE(changed_to, 'succeeded')`,

@@ -41,7 +41,8 @@ export async function enqueueIn(
 }
 
 /**
- * The transaction may stay open for long: locking its keys one by one would deadlock with a transaction that locks them in another order.
+ * Locks all keys in one statement. The transaction may stay open for long, and locking them one by one would deadlock with a transaction
+ * that locks them in another order.
  */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests
@@ -50,13 +51,13 @@ async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: re
     await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
-/** Uses Piko's own connection, which holds no lock while the transaction is open. SQLite sees committed data. */
+/** Reads on Piko's own connection, which holds no lock while the transaction is open. On SQLite it sees only committed data. */
 function readCommitted({ db, dialect }: Database): RunQuery | undefined {
   if (dialect.name === 'sqlite') return undefined
   return async (compilable) => valuesOf((await db.executeQuery(compilable.compile())).rows)
 }
 
-/** Literals take up to twice the bytes of their texts. */
+/** A literal takes up to twice the bytes of its text. */
 const LITERAL_GROWTH = 2
 
 async function insertIn({ dialect }: Database, query: RunQuery, runs: readonly NewRun[]): Promise<number[]> {

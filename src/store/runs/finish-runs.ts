@@ -12,7 +12,7 @@ import { guarded, settleWindows } from './guarded.ts'
 
 const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
 
-/** See `RunStore.finish`. */
+/** Implements `RunStore.finish`. */
 export async function finishRuns(
   database: Database,
   nodeId: string,
@@ -20,7 +20,7 @@ export async function finishRuns(
 ): Promise<FinishResult> {
   if (finishes.length === 0) return NONE_LOST
   const { db, dialect } = database
-  // One statement needs no transaction. It is safe to repeat: the code below finds out which rows it has changed.
+  // One statement needs no transaction. It is safe to repeat, because the code below finds out which rows it changed.
   if (finishes.every(isAlone)) {
     const changed = await database.retry(() => succeed(db, dialect, nodeId, finishes))
     if (changed === finishes.length) return NONE_LOST
@@ -56,7 +56,7 @@ async function finishIn(
   return { lost: withFence(lost), cancelled: withFence(cancelled) }
 }
 
-/** Returns how many rows changed; adds the fences of runs that were cancelled in place of being queued to `cancelled`. */
+/** Returns the number of changed rows. Adds the fences of runs that were cancelled instead of queued to `cancelled`. */
 async function settleRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -67,7 +67,7 @@ async function settleRuns(
   const plain = finishes.filter(isPlain)
   const isAllPlain = plain.length === finishes.length
   const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
-  // From a stop with many running runs.
+  // A stop interrupts many running runs.
   const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
   const isAll = plain.length + untouched.length + interrupted.length === finishes.length
   const others = isAll
@@ -104,7 +104,10 @@ async function succeed(
   return Number(numUpdatedRows)
 }
 
-/** Runs with a cancel request end, and the count leaves them out: `lostOf` finds them together with the lost ones. */
+/**
+ * Queues runs again and returns their number. Runs with a cancel request end instead and are not included; `lostOf` finds them together
+ * with the lost ones.
+ */
 async function putBack(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -128,7 +131,7 @@ async function putBack(
   return Number(numUpdatedRows)
 }
 
-/** For a run that was not queued again: it has a cancel request, or the claim is no longer valid. */
+/** Cancels runs that were not queued again, unless their claims are no longer valid. */
 async function cancelInstead(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -142,7 +145,7 @@ async function cancelInstead(
   return numUpdatedRows > 0n
 }
 
-/** The fences of claims whose rows are not as this node left them; adds to `cancelled`. */
+/** The fences of claims whose rows differ from what this node wrote. Adds to `cancelled`. */
 async function lostOf(
   trx: Transaction<Tables>,
   nodeId: string,
@@ -164,7 +167,7 @@ async function lostOf(
     const row = byId.get(claim.runId)
     const owner = transition.to === 'queued' ? null : nodeId
     const fence = row ? fenceOf(row.id, row.claims) : undefined
-    // Queued by this node and then cancelled, or cancelled in place of being queued.
+    // This node queued the run and it was then cancelled, or it was cancelled instead of queued.
     if (transition.to === 'queued' && row?.state === 'cancelled' && fence === claim.fence) cancelled.add(claim.fence)
     else if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
   }
@@ -204,7 +207,7 @@ function changesOf(transition: Transition, dialect: Dialect): RunChanges {
   }
 }
 
-/** When a run that is queued again is due. */
+/** The instant at which a run that is queued again is due. */
 function queuedAt(
   { at, delayMs }: Extract<Transition, { to: 'queued' }>,
   dialect: Dialect,
@@ -213,17 +216,17 @@ function queuedAt(
   return delayMs > 0 ? dialect.nowPlus(delayMs) : dialect.now()
 }
 
-/** A success without an output: one statement writes many of them. */
+/** Whether it is a success without an output. One statement writes many of these. */
 function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
 }
 
-/** It never began, and goes back to the queue unchanged: one statement writes many of them. */
+/** Whether the run never began and returns to the queue unchanged. One statement writes many of these. */
 function isUntouched({ claim, transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
 }
 
-/** It began, and is queued again now, uncounted. */
+/** Whether the run began and is queued again now, without counting the attempt. */
 function isInterrupted({ transition }: Finish): boolean {
   return (
     transition.to === 'queued' &&
@@ -234,7 +237,7 @@ function isInterrupted({ transition }: Finish): boolean {
   )
 }
 
-/** A plain success without a window. */
+/** Whether it is a plain success without a window. */
 function isAlone(finish: Finish): boolean {
   return finish.claim.window === undefined && isPlain(finish)
 }

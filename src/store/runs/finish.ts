@@ -3,7 +3,7 @@ import { type Claim, type Transition } from '../../run/run.ts'
 export interface FinishResult {
   /** Claims that were no longer valid; nothing was written for them. */
   readonly lost: readonly Claim[]
-  /** Claims whose runs should have been queued again, but were cancelled because of a request. */
+  /** Claims whose runs were cancelled instead of queued again, because of a cancel request. */
   readonly cancelled: readonly Claim[]
 }
 

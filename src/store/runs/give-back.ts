@@ -26,11 +26,11 @@ interface Claimed {
 }
 
 /**
- * Returns running runs that no node executes to the queue, uncounted, and records the attempts as lost. Runs with a cancel request end as
- * cancelled, with their windows. Leaves runs alone whose claims are no longer these.
+ * Returns running runs that no node executes to the queue, without counting the attempts, and records the attempts as lost. Runs with a
+ * cancel request end as cancelled, with their windows. Skips runs that have been claimed again.
  *
  * @param mostLost a run fails instead after this many deaths of its nodes
- * @returns `refused`: runs whose rows the database refuses, for example because of a user's trigger; the others are given back
+ * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned
  */
 export async function giveBack(
   database: Database,
@@ -106,7 +106,10 @@ function giveBackAll(
   })
 }
 
-/** How many other nodes died under each run. A node dies once, however often it claims before it notices its lost lease. */
+/**
+ * The number of other nodes that died while they ran each run. A node dies only once, however often it claims before it notices that its
+ * lease is lost.
+ */
 async function deathsOf(
   trx: Transaction<Tables>,
   runIds: readonly number[],

@@ -5,7 +5,7 @@ import { FENCE_FACTOR } from './fence.ts'
 import { type Tables, type WindowState } from '../tables.ts'
 import { type Finish } from './finish.ts'
 
-/** The windows of claims that have ended. */
+/** Settles the windows of claims that have ended. */
 export async function settleWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -22,7 +22,7 @@ export async function settleWindows(
 }
 
 /**
- * An update of running runs that a node still holds with claims of these fences.
+ * Builds an update of running runs that a node still holds with claims of these fences.
  *
  * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs with the same number of claims.
  */

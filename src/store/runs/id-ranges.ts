@@ -12,7 +12,7 @@ export interface IdRange {
   readonly ids?: readonly number[]
 }
 
-/** The range of ids in one SQLite statement: a few milliseconds, whatever it finds. */
+/** The range of ids in one SQLite statement. This takes a few milliseconds, whatever the query. */
 const SPAN = 10_000
 /** The most named ids in one statement: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
@@ -25,8 +25,8 @@ export function idsInOrder(ids: readonly number[]): number[] {
 /**
  * All current runs, or the named ones, in parts of ascending or descending ids.
  *
- * A server uses its own indexes, so it gets a single part. On SQLite a part is a span of the primary key: no index has the runs of a state
- * in the order of their ids, and sorting them for each batch would cost the square of their number.
+ * A server uses its own indexes, so it gets a single part. On SQLite a part is a span of the primary key. No index has the runs of one
+ * state in the order of their ids, and sorting them for each batch would take time proportional to the square of their number.
  */
 export async function* idRanges(
   database: Database,
@@ -49,7 +49,7 @@ export async function* idRanges(
   }
 }
 
-/** Reads ascending ids in batches of `size` until one is not full; `read` returns the next ids after the given one. */
+/** Reads ascending ids in batches of `size` until a batch is not full. `read` returns the next ids after the given one. */
 export async function* idBatches(
   size: number,
   after: number,
@@ -63,7 +63,7 @@ export async function* idBatches(
   }
 }
 
-/** The smallest or the greatest id. SQLite would read all runs for both in one query. */
+/** The smallest or the greatest id. SQLite would read all runs if one query asked for both. */
 async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }

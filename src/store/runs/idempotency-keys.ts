@@ -8,7 +8,7 @@ import { type Tables } from '../tables.ts'
 /** The most keys in one statement: even the longest keys stay below the smallest packet size of a server. */
 export const MAX_KEYS = 200
 
-/** SQLite compares byte for byte. */
+/** The stored form of a key. SQLite compares byte for byte, so there it is the key itself. */
 export function storedKey(dialect: Dialect, key: string): string {
   return dialect.name === 'mysql' ? exactKey(key) : key
 }

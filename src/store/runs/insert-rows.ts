@@ -39,8 +39,8 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
 /**
- * The statement that inserts runs that are alike in whether they are claimed, without the columns that have their default in all of
- * them; on SQLite it answers with their ids.
+ * The statement that inserts runs of which all or none are claimed. It omits columns that have their default in all rows. On SQLite it
+ * returns the ids.
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
@@ -66,8 +66,8 @@ export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): Compi
 /**
  * Inserts runs, in as few statements as possible, and returns their ids in the order of the rows.
  *
- * MySQL has no RETURNING (MariaDB has): it reports the first id of the statement. InnoDB reserves the ids of a simple
- * multi-row INSERT at once, in every `innodb_autoinc_lock_mode`, so the rest follow at `@@auto_increment_increment`.
+ * MySQL, unlike MariaDB, has no RETURNING: it reports the first id of the statement. InnoDB reserves the ids of a simple multi-row INSERT
+ * together, in every `innodb_autoinc_lock_mode`. So the others follow in steps of `@@auto_increment_increment`.
  */
 export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
   const ids: number[] = new Array<number>(rows.length)
@@ -99,7 +99,7 @@ async function autoIncrementStep(db: Kysely<Tables>): Promise<number> {
   return Number(rows[0]?.step ?? 1)
 }
 
-/** The first id of the statement before it, on MySQL, and how far the next ones are. */
+/** Reads, on MySQL, the first id of the previous statement and the step to the next ids. */
 export const LAST_INSERT = 'SELECT LAST_INSERT_ID() AS first, @@auto_increment_increment AS step'
 
 export interface LastInsert {
@@ -113,7 +113,7 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
 
 /** SQLite accepts 32,766 parameters. */
 const MAX_ROWS = 1_000
-/** The size of a job's id, a state, instants and numbers. */
+/** The size of one row's job id, state, instants and numbers, in bytes. */
 const ROW_BYTES = 400
 
 /** The rows of many runs, split so that each part is one statement. @param growth how much longer its text may be than the values */

@@ -15,9 +15,9 @@ export interface RunFilter {
   readonly limit?: number
 }
 
-/** A job with at most this many runs gets them sorted; those of other jobs are found among all runs. */
+/** A job's runs are sorted if there are at most this many. Otherwise they are searched for among all runs. */
 const MAX_SORTED = 2_000
-/** The limits of one read on SQLite. */
+/** The largest part of one read on SQLite. */
 const PART = { maxRows: 500, maxBytes: 2_000_000 }
 
 interface Found {
@@ -26,10 +26,10 @@ interface Found {
 }
 
 /**
- * Runs, newest first.
+ * Lists runs, newest first.
  *
- * A server sorts and sends while the event loop turns, so it gets one query. On SQLite the ids come first, in steps that read a limited
- * number of rows, and then the rows, limited by number and bytes.
+ * A server sorts and sends while the event loop turns, so one query is enough. On SQLite the ids are read first, in steps with a limited
+ * number of rows. Then the rows are read, limited by number and bytes.
  */
 export async function listRuns(database: Database, filter: RunFilter = {}): Promise<Run[]> {
   const { db, dialect, broken } = database
@@ -107,7 +107,7 @@ async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerat
   }
 }
 
-/** Whether an index finds the runs, and so few that they may be sorted. */
+/** Whether an index finds the runs and they are few enough to sort. */
 async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
   const { jobId, state } = filter
   if (jobId === undefined && !isIndexed(state)) return false
@@ -127,7 +127,7 @@ async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
 function fits(eb: ExpressionBuilder<Pick<Tables, 'piko_run'>, 'piko_run'>, { jobId, state }: RunFilter) {
   return eb.and([
     ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
-    // As text: otherwise SQLite does not use the index of that state.
+    // A literal, because SQLite does not use that state's index for a bound value.
     ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
   ])
 }
@@ -136,7 +136,7 @@ function isIndexed(state: RunState | undefined): boolean {
   return state === 'queued' || state === 'running' || state === 'failed'
 }
 
-/** The size of a row without a few columns of known size. */
+/** The size of a row in bytes, without a few columns of known size. */
 const BYTES = sql<number>`
   COALESCE(octet_length(config), 0) + COALESCE(octet_length(input), 0) + COALESCE(octet_length(output), 0) + COALESCE(octet_length(error), 0)
 `.as('bytes')

@@ -8,7 +8,7 @@ import { RUNNING } from './run-states.ts'
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {
-  /** The nodes whose runs they were. */
+  /** The nodes that held these runs. */
   readonly nodeIds: readonly string[]
 }
 
@@ -59,7 +59,7 @@ export async function recoverUnheld(
     .where('started_at', '<', dialect.nowPlus(-ageMs))
     .execute()
   if (rows.length === 0) return { count: 0, refused: [] }
-  // Asked only now: after a blocked event loop, the answer to an old claim may arrive during the query above.
+  // Read only now, since after a blocked event loop the answer to an old claim may arrive during the query above.
   const fences = held()
   const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.includes(runId))
   let count = 0

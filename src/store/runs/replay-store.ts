@@ -32,8 +32,8 @@ export interface ReplayResult {
 const BATCH = 200
 
 /**
- * The dead letter: failed and cancelled runs stay where they ended, and return to the queue as if they had never run. Only their fences
- * keep increasing, so a late write of an earlier attempt is still refused.
+ * Queues ended runs again. Failed and cancelled runs stay in the table, so it also serves as the dead-letter queue. A replayed run starts
+ * as if it had never run, but its fences keep increasing, so a late write of an earlier attempt is still refused.
  *
  * Order of locks: runs by id, then backfills by id, then windows.
  */
@@ -177,7 +177,7 @@ export class ReplayStore {
     return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
   }
 
-  /** Windows by run, for the runs that still own theirs. */
+  /** The windows of the runs that still own them, by run. */
   async #ownedWindows(
     trx: Transaction<Tables>,
     runIds: readonly number[],

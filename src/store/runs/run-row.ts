@@ -27,11 +27,11 @@ export const CLAIM_COLUMNS = [
 
 /** The columns that a claim needs. */
 export interface ClaimRow extends Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]> {
-  /** Read for a claim before the run's time. */
+  /** Read only for a claim before the run's time. */
   readonly priority?: number
 }
 
-/** The claim that the row's next `attempt` and `claims` will be. */
+/** Makes the claim from a row, with the `attempt` and `claims` that the row will have. */
 export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Claim {
   return {
     runId: row.id,
@@ -50,7 +50,7 @@ export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Cla
   }
 }
 
-/** The claim of a run that was stored as claimed, with the values that its row would return. */
+/** Makes the claim of a run that was stored as claimed, with the values that its row would return. */
 export function firstClaimOf(runId: number, run: NewRun, now: Date): Claim {
   const { jobId, kind, tick, window, runAt, concurrencyKey, backfillId } = run
   return {
@@ -89,7 +89,7 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
   }
 }
 
-/** SQLite keeps text in a column of numbers, and adding one to it would make another text. */
+/** Refuses text, which SQLite keeps in a column of numbers. Adding a number to it would create another text. */
 function counted(value: number): number {
   if (Number.isInteger(value) && value >= 0) return value
   throw new RangeError(`a stored count is ${describe(value)}; expected a whole number of 0 or more`)

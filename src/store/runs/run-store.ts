@@ -21,7 +21,7 @@ import { storeUniqueMany } from './unique-runs.ts'
 export const MAX_RUNS = 2_000
 
 /**
- * The queue and the history, one narrow table. The fence guards every change of a claimed run.
+ * The queue and the history of runs, in one narrow table. The fence guards every change of a claimed run.
  *
  * Order of locks, in every transaction: runs, then job rows, then windows.
  */
@@ -35,8 +35,8 @@ export class RunStore {
   }
 
   /**
-   * Stores all of the runs or none; returns their ids in order. Always in a transaction: a single statement may have run although its
-   * answer is lost. In a transaction, only the commit has that problem.
+   * Stores all of the runs or none. Returns their ids in order. Always uses a transaction. If the answer to a single statement is lost, it
+   * may have executed; in a transaction only the commit has that problem.
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
@@ -57,14 +57,17 @@ export class RunStore {
     })
   }
 
-  /** The same for many runs of one job, all or none, in the given order. Runs without a key are always stored. */
+  /**
+   * Stores many runs of one job in the given order, all or none. A run with a key is stored like {@link enqueueUnique}; a run without a key
+   * is always stored.
+   */
   async enqueueUniqueMany(jobId: string, runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
     const requests = await mapInTurns(runs, (run) => ({ unique: run.unique, row: newRow(dialect, run) }))
     return transaction((trx) => storeUniqueMany(trx, dialect, jobId, requests))
   }
 
-  /** Whether a run is due, and the database's time. One statement instead of a claim's transaction, for an empty queue. */
+  /** Whether a run is due, and the database's time. For an empty queue this one statement replaces a claim's transaction. */
   look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
     return this.#claims.look(among)
   }
@@ -72,7 +75,7 @@ export class RunStore {
   /**
    * Takes due runs for a node: smallest priority number first, then longest due.
    *
-   * `lockDue` finds them, `admit` holds the limits.
+   * `lockDue` finds them, and `admit` applies the limits.
    */
   claim(request: ClaimRequest): Promise<ClaimResult> {
     return this.#claims.claim(request)
@@ -90,17 +93,17 @@ export class RunStore {
   /**
    * Returns runs that no live node holds to the queue, and ends those with a cancel request. The lost attempt does not count.
    *
-   * @param mostLost a run under which this many nodes died fails instead
-   * @param except a node whose runs stay as they are
-   * @param aside runs that stay as they are
+   * @param mostLost a run fails instead if this many nodes died while they ran it
+   * @param except a node whose runs are skipped
+   * @param aside runs to skip
    */
   recover(mostLost = Infinity, except?: string, aside: readonly number[] = []): Promise<Recovered> {
     return recoverRuns(this.#database, mostLost, except, aside)
   }
 
   /**
-   * Gives back runs that the database assigns to a node that does not know them: their claim was committed, and its answer was lost. Claims
-   * younger than `ageMs` stay: their answer may be on its way.
+   * Returns runs to the queue that the database assigns to a node which does not know them. Their claim was committed, but its answer was
+   * lost. Skips claims younger than `ageMs`, whose answers may still arrive.
    */
   recoverUnheld(
     nodeId: string,
@@ -118,7 +121,7 @@ export class RunStore {
     return runs[0]
   }
 
-  /** The run of a tick, or of the last planned tick; by the index (job_id, tick). */
+  /** The run of a tick, or of the last planned tick. Uses the index (job_id, tick). */
   async findTick(jobId: string, tick: Date | undefined): Promise<Run | undefined> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', exactId(jobId)).where('tick', 'is not', null)
@@ -127,7 +130,7 @@ export class RunStore {
     return row && readOne(dialect, 'piko_run', row, (one) => runOf(one, dialect))
   }
 
-  /** Runs with readable rows, and the rows that can't be read. */
+  /** The runs with readable rows, and the rows that can't be read. */
   async findEach(
     runIds: readonly number[],
   ): Promise<{ readonly runs: readonly Run[]; readonly broken: readonly BrokenRow[] }> {
@@ -142,7 +145,7 @@ export class RunStore {
     return listRuns(this.#database, filter)
   }
 
-  /** Runs by state, of one job or of all. */
+  /** The number of runs by state, of one job or of all. */
   count(jobId?: string): Promise<Record<RunState, number>> {
     return countRuns(this.#database, jobId)
   }

@@ -9,31 +9,31 @@ import { readDigest, readNumber } from '../statements/row-values.ts'
 /** Stores a run only if none with its key exists. */
 export interface Unique {
   readonly key: string
-  /** Only runs requested within this time count. Default: any time. */
+  /** Considers only runs requested within this time. Default: any time. */
   readonly periodMs?: number | undefined
-  /** Only runs in these states count. */
+  /** Considers only runs in these states. */
   readonly states: readonly RunState[]
 }
 
 /**
- * Runs a statement of the store in a transaction and returns its rows, each as its values in the order of the columns: the transaction's
- * driver may name columns differently.
+ * Runs a statement of the store in a transaction and returns its rows. Each row is a list of values in the order of the columns, because
+ * the transaction's driver may name columns differently.
  */
 export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
 
 export interface RunQueries {
   readonly query: RunQuery
-  /** Reads what is committed now. The transaction itself may read as of its beginning, and miss a run that was stored since. */
+  /** Reads committed data as of now. The transaction itself may read as of its beginning and miss a run stored since. */
   readonly latest?: RunQuery | undefined
 }
 
 /**
  * Stores a run unless the job already has one with the same key. Returns the id of the existing one.
  *
- * Creates the key's row first and then locks it, so that of two transactions with one key, the second waits for the first; locking a row
+ * Creates the key's row first and then locks it. So of two transactions with the same key, the second waits for the first. Locking a row
  * that does not exist would lock the gap around it.
  *
- * @param asked  the config and input, as JSON, that the run would have
+ * @param asked the config and input that the run would have, as JSON
  * @param insert stores the run and returns its id
  * @throws PikoError `IDEMPOTENCY_CONFLICT` if the existing run was requested with another config or input
  */
@@ -79,7 +79,7 @@ export async function storeUnique(
   return runId
 }
 
-/** The request of a run; no row if it is gone or in another state. On MySQL as digests, which any character set can carry. */
+/** Reads the request of a run; no row if it is gone or in another state. On MySQL as digests, which any character set can carry. */
 function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
   const text = (column: 'config' | 'input') => {
     const reference = sql.ref<string | null>(column)
@@ -109,7 +109,7 @@ function digestOf(text: string | null): string {
 export function conflict(jobId: string, key: string, runId: number): PikoError {
   return new PikoError(
     'IDEMPOTENCY_CONFLICT',
-    `run ${runId} of job "${jobId}" has the idempotency key "${key}" and was asked for with another config or input; use another key, or the same request`,
+    `run ${runId} of job "${jobId}" has the idempotency key "${key}" and was requested with another config or input; use another key or the same request`,
     { details: { jobId, key, runId } },
   )
 }

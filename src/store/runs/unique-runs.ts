@@ -14,7 +14,7 @@ export interface UniqueRequest {
   readonly row: NewRow
 }
 
-/** The run that has a key: a stored one, or a new one of this call by its position among the new rows. */
+/** The run that has a key: a stored one, or a new one of this call, given by its position among the new rows. */
 interface Holder {
   readonly runId: number | undefined
   readonly place: number | undefined
@@ -25,8 +25,8 @@ interface Holder {
 }
 
 /**
- * Does for many runs of one job what `storeUnique` does for one, as if they were asked for one after another; the number of statements
- * depends on the number of keys alone by the hundred. Returns the ids in order.
+ * Does for many runs of one job what `storeUnique` does for one, as if they were requested one after another. Needs a few statements per
+ * hundred keys. Returns the ids in order.
  *
  * @throws PikoError `IDEMPOTENCY_CONFLICT`
  */
@@ -76,11 +76,11 @@ function newHolder(place: number, { config, input }: NewRow): Holder {
 interface KeyRow {
   readonly idempotency_key: string
   readonly run_id: number | null
-  /** `within_0` and so on: whether it was made within that period. */
+  /** `within_0` and so on: whether the run was created within that period. */
   readonly [within: string]: unknown
 }
 
-/** Makes the rows of the keys that are new, locks all of them, and reads the runs that they stand for. */
+/** Creates the rows of new keys, locks all of them, and reads the runs that have the keys. */
 async function lockKeys(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -144,7 +144,7 @@ async function keepKeys(
 function conflictWithin(jobId: string, key: string): PikoError {
   return new PikoError(
     'IDEMPOTENCY_CONFLICT',
-    `two runs of job "${jobId}" in one call have the idempotency key "${key}" and another config or input; use another key for one of them`,
+    `two runs of job "${jobId}" in one call have the same idempotency key "${key}" but different configs or inputs; use another key for one of them`,
     { details: { jobId, key } },
   )
 }

@@ -1,26 +1,26 @@
 import { CompiledQuery } from 'kysely'
 import { type Dialect } from '../connection/dialect.ts'
 
-/** Stands for the database's clock. */
+/** The value of a cell that is set to the database's time. */
 export const NOW = Symbol('now')
 
 export type Cell = string | number | Date | null | typeof NOW
 
 /**
- * Text that means the same between single quotes in every SQL mode and character set: printable ASCII without quote and backslash; and
- * without the driver's mark of a placeholder.
+ * Text that means the same between single quotes in every SQL mode and character set: printable ASCII without quotes and backslashes. It
+ * also excludes the driver's placeholder character.
  */
 export const PLAIN = /^[ -&(->@-[\]-~]*$/
 
-/** The cells of each column, by its name; as many in each as there are rows. */
+/** The cells of each column, by its name. All columns have the same number of cells. */
 export type Columns = ReadonlyMap<string, readonly Cell[]>
 
 /**
- * One INSERT of many rows, written as text: a query builder takes longer over a thousand rows than the database does.
+ * Builds one INSERT of many rows as text. For a thousand rows, a query builder takes longer than the database does.
  *
- * On MySQL plain values are part of the text, since its driver looks through it for each placeholder. On SQLite all are bound, and the
- * text, which is the same for as many rows of the same kind, stays prepared. A column that holds the same in all rows is written first,
- * and its text is made once, unless it is bound.
+ * On MySQL plain values are part of the text, because its driver searches the text for each placeholder. On SQLite all values are bound, so
+ * the prepared statement is reused for the same number of rows of the same kind. A column with the same value in all rows comes first, and
+ * its text is built once, unless it is bound.
  *
  * @param ending such as ` RETURNING id`
  */
@@ -28,7 +28,7 @@ export function bulkInsert(dialect: Dialect, table: string, columns: Columns, en
   const now = dialect.nowText()
   const values: unknown[] = []
   const isMysql = dialect.name === 'mysql'
-  /** The text of a cell that binds nothing. */
+  /** The text of a cell that needs no bound value. */
   const literalOf = (cell: Cell): string | undefined => {
     if (cell === null) return 'NULL'
     if (cell === NOW) return now.values.length === 0 ? now.text : undefined

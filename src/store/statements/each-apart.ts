@@ -1,7 +1,7 @@
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { halved } from './halved.ts'
 
-/** A row that stays as it is because the database refuses the change. */
+/** A row that stays unchanged because the database refuses the change. */
 export interface Refused {
   readonly id: number
   readonly refusal: unknown
@@ -22,7 +22,7 @@ export async function eachApart<R>(
   return { done: parts.filter((part) => part !== undefined), refused }
 }
 
-/** For callers that treat all rows alike. */
+/** Throws the refusal. For callers that do not handle rows one by one. */
 export function throwRefusal({ refusal }: Refused): unknown {
   throw refusal
 }

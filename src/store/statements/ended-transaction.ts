@@ -1,14 +1,14 @@
 import { PikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 
-/** Kysely's message, which has no code, for a transaction used after its end. */
+/** Kysely's message for a transaction used after its end. The error has no code. */
 const ENDED = /^Transaction is already (?:committed|rolled back)/
 
 export function endedTransaction(error: unknown): PikoError | undefined {
   if (!ENDED.test(messageOf(error))) return undefined
   return new PikoError(
     'USAGE',
-    'trx is a transaction that has ended, so nothing was executed; use it inside of the function that it was given to, and await what you call there',
+    'trx is a transaction that has ended, so nothing was executed; use it only inside its function, and await every call there',
     { cause: error },
   )
 }

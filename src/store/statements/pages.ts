@@ -1,7 +1,7 @@
-/** The rows of one read: a SQLite statement blocks the event loop while it runs. */
+/** The most rows of one read, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
-/** @param read reads the next rows after the last one, in order; undefined: the first rows */
+/** @param read reads the rows that follow the given one, in order; undefined: the first rows */
 export async function inPages<Row>(
   limit: number,
   read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,

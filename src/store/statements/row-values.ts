@@ -34,6 +34,6 @@ export function readDigest(value: unknown): string {
 export function unreadable(value: unknown): PikoError {
   return new PikoError(
     'USAGE',
-    `the connection of trx answers ${describe(value)} where a number or a text is expected: its option typeCast changes values; roll back, and leave numbers and texts to next() there, or pass a connection of mysql2/promise, where Piko goes past that option`,
+    `the connection of trx returned ${describe(value)} instead of a number or a text: its option typeCast changes values; roll back, and use next() for numbers and texts there, or pass a connection of mysql2/promise, where Piko bypasses that option`,
   )
 }

@@ -9,7 +9,7 @@ import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 /** Runs a statement in the user's transaction and returns its rows. */
 export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
 
-/** A number of the type of ids, and the parts that differ between databases. */
+/** A number of the same type as ids, and what identifies a database. */
 const NUMBER = 7
 const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
 const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"
@@ -17,7 +17,9 @@ const FIRST_MIGRATION = 'SELECT applied_at FROM piko_migration WHERE version = 1
 const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRATION}), '%Y%m%d%H%i%s%f')), 256)`
 const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256)`
 
-/** Built with Kysely, so that the driver sees a read: it need not wait for its turn to write, which the other transaction has. */
+/**
+ * Built with Kysely, so that the driver recognizes a read. A read need not wait for the turn to write, which the other transaction holds.
+ */
 const sqliteQuestion = ({ db }: Database): CompiledQuery =>
   db
     .selectFrom(sql`pragma_database_list`.as('list'))
@@ -26,15 +28,15 @@ const sqliteQuestion = ({ db }: Database): CompiledQuery =>
     .compile()
 
 const DENIED = new Set([1142 /* the table */, 1143 /* a column */])
-/** The table does not exist; no database is selected. */
+/** Errors for a missing table, and for no selected database. */
 const MISSING = new Set([1146, 1046])
 
-/** The checked pools of connections, by the database that they lead to. */
+/** The connection pools already checked, by the database that they lead to. */
 const known = new WeakMap<Database, WeakSet<object>>()
 
 /**
- * Checks once for each pool of connections, before anything is written, that it leads to the app's database and returns numbers unchanged.
- * A run in another database would never execute.
+ * Checks once per connection pool, before anything is written, that it leads to the app's database and returns numbers unchanged. A run in
+ * another database would never execute.
  *
  * @throws PikoError `USAGE`
  */
@@ -51,7 +53,7 @@ export async function assertSameDatabase(database: Database, pool: object, state
 async function assertSameServer(database: Database, statement: Statement): Promise<void> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)
-    // A user who may write runs need not be allowed to read migrations.
+    // A user with the right to write runs may lack the right to read migrations.
     if (!theirs) continue
     const [number, digest] = theirs
     if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)
@@ -81,7 +83,7 @@ async function assertSameFile(database: Database, statement: Statement): Promise
   if (made !== ownMade || !isSameFile(file, ownFile)) throw elsewhere(database)
 }
 
-/** Whether both are the same file, even by another path such as a link. */
+/** Whether both are the same file, even if reached by different paths, such as a link. */
 function isSameFile(one: unknown, other: unknown): boolean {
   if (one === other) return true
   const [a, b] = [one, other].map((path) =>

@@ -16,7 +16,7 @@ import { transactionOnce } from '../connection/transaction.ts'
  * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
  * only once: only its caller knows whether it may be repeated.
  *
- * @param own on a database with one connection
+ * @param own only for a database with one connection
  * @throws PikoError `USAGE` on SQLite, for a call inside a transaction of this database that bypasses its `trx`
  */
 export function sqlDatabase(
@@ -96,7 +96,7 @@ export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
 const MAX_SQLITE_PARAMETERS = 32_766
 
 /**
- * A statement that does the same on both databases, or is refused before it is sent.
+ * Checks that a statement does the same on both databases, or refuses it before it is sent.
  *
  * @throws PikoError `USAGE`, `STATEMENT_TOO_LARGE`
  */
@@ -106,7 +106,7 @@ function checked(
   text: unknown,
   params: unknown,
 ): CompiledQuery<never> {
-  if (typeof text !== 'string') throw refused(describe(text), 'it is no text')
+  if (typeof text !== 'string') throw refused(describe(text), 'it is not a text')
   if (!Array.isArray(params)) throw refused(text, `its parameters are ${describe(params)}; expected a list`)
   const statement = inspectSql(text, name)
   const problem = statement.problem ?? (place === 'inside' ? statement.insideProblem : statement.outsideProblem)
@@ -117,7 +117,7 @@ function checked(
   if (name === 'sqlite' && params.length > MAX_SQLITE_PARAMETERS) {
     throw refused(
       text,
-      `it has ${params.length} parameters; SQLite takes ${MAX_SQLITE_PARAMETERS}: send fewer rows at a time`,
+      `it has ${params.length} parameters; SQLite accepts ${MAX_SQLITE_PARAMETERS}: send fewer rows at a time`,
     )
   }
   const values = Array.from(params, bindable)
@@ -129,7 +129,7 @@ const MAX_SHOWN = 100
 
 function refused(text: string, problem: string): PikoError {
   const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
-  return new PikoError('USAGE', `this SQL is refused: ${problem}; nothing of it was executed: ${shown}`, {
+  return new PikoError('USAGE', `this SQL is refused: ${problem}; it was not executed: ${shown}`, {
     details: { sql: shown, problem },
   })
 }

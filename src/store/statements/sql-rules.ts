@@ -1,14 +1,14 @@
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
-/** What Piko must know about a user's statement before sending it. */
+/** The properties of a user's statement that Piko checks before it sends it. */
 export interface InspectedSql {
-  /** Without the text after its semicolon. */
+  /** The statement without the text after its semicolon. */
   readonly text: string
   readonly placeholders: number
-  /** Why it is refused everywhere. */
+  /** Why the statement is always refused. */
   readonly problem: string | undefined
-  /** Why it is refused inside a transaction, or outside one. */
+  /** Why the statement is refused inside a transaction, or outside one. */
   readonly insideProblem: string | undefined
   readonly outsideProblem: string | undefined
 }
@@ -51,7 +51,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     }
     if (isEnded) problem = MANY
     if (head[0] === 'set' && head[1] === 'statement' && token === 'for') {
-      // MariaDB executes the rest with other variables.
+      // MariaDB executes the rest of the statement with other variables.
       head.length = 0
       assigned = new Assignments()
       continue
@@ -60,7 +60,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     if (head[0] === 'set') assigned.take(token)
     if (last === 'get_lock' && token === '(') problem = LOCK
     placeholders.take(token, scanner.following)
-    if (before === 'in' && last === '(' && token === ')') problem = 'IN () has no values; leave the condition out'
+    if (before === 'in' && last === '(' && token === ')') problem = 'IN () has no values; omit the condition'
     ;[before, last] = [last, token]
   }
   if (head.length === 0) problem ??= 'it has no statement'
@@ -74,13 +74,13 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
 }
 
 const MANY =
-  'it has more than one statement; send each in a call of its own, in app.sql.transaction if they belong together'
-const ZERO = 'it has a zero character, where SQLite would stop reading; pass texts with such a character as parameters'
+  'it has more than one statement; send each in a separate call, in app.sql.transaction if they belong together'
+const ZERO = 'it has a NUL character, where SQLite would stop reading; pass texts with such a character as parameters'
 const LOCK =
-  'GET_LOCK would outlast this statement on a connection that others use too; use ctx.lock, or lock rows in app.sql.transaction'
+  'GET_LOCK would outlast this statement on a shared connection; use ctx.lock, or lock rows in app.sql.transaction'
 const SAVEPOINT_OUTSIDE = 'a savepoint needs a transaction; use app.sql.transaction'
 const TEMPORARY_OUTSIDE =
-  'a temporary table belongs to one connection, and the next statement may have another; create, use and drop it in one app.sql.transaction'
+  'a temporary table belongs to one connection, and the next statement may use another; create, use and drop it in one app.sql.transaction'
 
 /** Statements whose bodies contain statements. */
 const COMPOUND = new Set(['trigger', 'procedure', 'function', 'event', 'package'])
@@ -89,12 +89,12 @@ function isCompound(head: readonly string[]): boolean {
   return head[0] === 'create' && head.some((word) => COMPOUND.has(word))
 }
 
-/** The problem of a statement whose effect would stay on a connection that others use later. */
+/** The problem of a statement whose effect would stay on the connection and affect others that use it later. */
 function sessionProblem(head: readonly string[], assigned: Assignments): string | undefined {
   const [verb = '', next = ''] = head
   const name = `${verb}${/^\w/.test(next) ? ` ${next}` : ''}`.toUpperCase()
-  const transaction = `${name} is not for users' statements: app.sql.transaction and ctx.commit begin, commit and roll back; throw to roll back`
-  const session = `${name} would outlast this statement on a connection that others use too; leave it out`
+  const transaction = `${name} is not allowed: app.sql.transaction and ctx.commit begin, commit and roll back; throw an error to roll back`
+  const session = `${name} would outlast this statement on a shared connection; omit it`
   switch (verb) {
     case 'begin':
     case 'commit':
@@ -127,7 +127,7 @@ function sessionProblem(head: readonly string[], assigned: Assignments): string 
   }
 }
 
-/** Pragmas that belong to the file, and those that only read. */
+/** Pragmas that affect only the file, and pragmas that only read. */
 const PRAGMAS = new Set([
   ...['user_version', 'application_id', 'wal_checkpoint', 'optimize', 'incremental_vacuum', 'integrity_check'],
   ...['quick_check', 'foreign_key_check', 'foreign_key_list', 'table_info', 'table_xinfo', 'table_list'],

@@ -16,7 +16,7 @@ export class SqlScanner {
     this.#isMysql = dialect === 'mysql'
   }
 
-  /** Where the last token ends. */
+  /** The position at which the last token ends. */
   get position(): number {
     return this.#at
   }
@@ -26,7 +26,7 @@ export class SqlScanner {
     return this.#text[this.#at] ?? ''
   }
 
-  /** Undefined at the end. */
+  /** The next token; undefined at the end. */
   next(): string | undefined {
     for (;;) {
       const char = this.#text[this.#at]
@@ -69,7 +69,7 @@ export class SqlScanner {
     return true
   }
 
-  /** True if it has skipped something. */
+  /** Skips blanks and comments. Returns true if it skipped any. */
   #skipBlank(char: string): boolean {
     const text = this.#text
     if (this.#skip(BLANKS)) return true

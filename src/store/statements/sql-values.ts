@@ -7,8 +7,8 @@ const MIN_INSTANT_MS = new Date('0001-01-01T00:00:00.000Z').getTime()
 const MAX_INSTANT_MS = new Date('9999-12-31T23:59:59.999Z').getTime()
 
 /**
- * A value in the form that the driver gets. Refuses values that the two databases store differently: on SQLite NaN would be NULL; on MySQL
- * an invalid date and `undefined` would be NULL, and an object would become text.
+ * Converts a value to the form that the driver needs. Refuses values that the two databases store differently. On SQLite NaN would become
+ * NULL. On MySQL an invalid date and `undefined` would become NULL, and an object would become text.
  *
  * @throws PikoError `USAGE`
  */

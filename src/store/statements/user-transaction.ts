@@ -8,7 +8,7 @@ import { literalSql, utcText } from './literal-sql.ts'
 import { assertSameDatabase, type Statement } from './same-database.ts'
 import { isExecutorOf } from './sql-executor.ts'
 
-/** A transaction of the user's own Kysely; the database must be the one that Piko runs on. */
+/** A transaction of the user's own Kysely. It must belong to the database that Piko uses. */
 export interface KyselyTransaction {
   readonly isTransaction: boolean
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
@@ -30,7 +30,7 @@ export interface Mysql2Connection {
   execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
   format(sql: string, values: unknown[]): string
   beginTransaction(): Promise<void>
-  /** The underlying connection; a pool wraps it in a new object each time. */
+  /** The underlying connection. A pool wraps it in a new object each time. */
   readonly connection?: object
 }
 
@@ -103,7 +103,7 @@ function mysql2Statement(trx: Mysql2Connection): Statement {
   }
 }
 
-/** With its own values and conversion, which take precedence over the options of the connection. */
+/** A query with its own values and conversion, which take precedence over the options of the connection. */
 function plainly(sql: string): Mysql2Query {
   return { sql, values: [], typeCast: (_field, next) => next() }
 }
@@ -111,7 +111,7 @@ function plainly(sql: string): Mysql2Query {
 const SERVER_STATUS_IN_TRANS = 1
 const SERVER_STATUS_AUTOCOMMIT = 2
 
-/** Every response of the server says whether a transaction is open. */
+/** Checks that a transaction is open, which every response of the server shows. */
 async function assertOpen(trx: Mysql2Connection): Promise<void> {
   const [answer] = await trx.query(plainly('DO 0'))
   const { serverStatus } = answer as { serverStatus: number }
@@ -126,17 +126,17 @@ function refused(what: string): PikoError {
   )
 }
 
-/** Whether a library other than Piko opened it: its transactions see the commits of others. */
+/** Whether another library opened the transaction, which may see commits of others. */
 export function isForeign(trx: EnqueueTransaction): boolean {
   return !isExecutor(trx)
 }
 
-/** `app.sql` has these too, and would commit immediately. */
+/** Excludes `app.sql`, which has the same methods but would commit immediately. */
 function isExecutor(trx: object): trx is SqlExecutor {
   return 'dialect' in trx && 'exec' in trx && 'query' in trx && !('transaction' in trx)
 }
 
-/** A Kysely outside a transaction would commit immediately. */
+/** Excludes a Kysely outside a transaction, which would commit immediately. */
 function isKysely(trx: object): trx is KyselyTransaction {
   return (
     'executeQuery' in trx &&
@@ -147,12 +147,12 @@ function isKysely(trx: object): trx is KyselyTransaction {
   )
 }
 
-/** Piko could not wait for its results. */
+/** Recognizes a connection for callbacks, whose results Piko can't await. */
 function isForCallbacks(trx: object): boolean {
   return 'beginTransaction' in trx && 'execute' in trx && 'promise' in trx
 }
 
-/** A pool has `execute` too, and would use any connection. */
+/** Excludes a pool, which also has `execute` but would use any connection. */
 function isMysql2(trx: object): trx is Mysql2Connection {
   return 'execute' in trx && 'beginTransaction' in trx && 'format' in trx
 }

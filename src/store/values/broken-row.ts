@@ -3,19 +3,19 @@ import { PikoError } from '../../errors.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
 
-/** An unreadable row: a person has edited it. It stays as it is, and readers leave it out. */
+/** A row that can't be read because a person has edited it. It stays as it is, and readers skip it. */
 export class BrokenRow extends PikoError {
   readonly table: TableName
-  /** As SQL, such as `id = 17`. */
+  /** The row's key as SQL, such as `id = 17`. */
   readonly key: string
-  /** Set for a table with numbered rows. */
+  /** The row's id, if the table has numbered rows. */
   readonly id: number | undefined
   /** Its unreadable columns. */
   readonly columns: readonly string[]
   /** The job of the row, if the row says so. */
   readonly jobId: string | undefined
 
-  /** @param textOf the message, if it is not the usual one that the row is left out */
+  /** @param textOf returns the message; default: the row is left out */
   constructor(
     table: TableName,
     row: object,
@@ -33,7 +33,7 @@ export class BrokenRow extends PikoError {
     super(
       'ROW_BROKEN',
       textOf?.({ key, wrong }) ??
-        `the row of ${table} with ${key} can't be read and is left out: ${wrong}; correct it, as in: UPDATE ${table} SET ${set || '…'} WHERE ${key}`,
+        `the row of ${table} with ${key} can't be read and is left out: ${wrong}; correct it, for example: UPDATE ${table} SET ${set || '…'} WHERE ${key}`,
       {
         ...(cause !== undefined && { cause }),
         details: { table, key, columns },
@@ -62,14 +62,14 @@ function literal(value: unknown): string {
   return `'${String(value).replaceAll("'", "''")}'`
 }
 
-/** @throws BrokenRow unless all selected columns can be read, which must include those of the key */
+/** @throws BrokenRow if a selected column can't be read; the columns of the key must be selected */
 export function assertSound<T extends object>(dialect: Pick<Dialect, 'name'>, table: TableName, row: T): T {
   const faults = faultsOf(dialect, table, row)
   if (faults.length > 0) throw new BrokenRow(table, row, faults)
   return row
 }
 
-/** The readable rows, in their order; `onBroken` gets the others. */
+/** The readable rows, in their order. `onBroken` receives the others. */
 export function soundRows<T extends object>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -83,7 +83,7 @@ export function soundRows<T extends object>(
   })
 }
 
-/** Reads every readable row, and only what `read` needs; the others go to `broken`. */
+/** Maps every readable row with `read`, checking only the columns that it reads. The other rows go to `broken`. */
 export function readEach<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,

@@ -3,7 +3,7 @@ import { type BrokenRow } from './broken-row.ts'
 /** How many reported rows are remembered; the oldest report is forgotten first. */
 const MAX_REMEMBERED = 1_000
 
-/** Unreadable rows. Each is reported once while its fault stays the same: readers meet them again and again. */
+/** Unreadable rows. Readers meet them again and again, so each row is reported once until its fault changes. */
 export class BrokenRows {
   /** The reported fault, by table and key. */
   readonly #reported = new Map<string, string>()

@@ -16,7 +16,7 @@ export function keyOf(stored: string): string {
 
 const VISIBLE_ASCII = /^[!-~]+$/
 
-/** The id of a job to search for. Ids have only ASCII characters; MySQL ignores a trailing blank and fails on other characters. */
+/** The id of a job to search for. Ids have only ASCII characters. MySQL ignores a trailing blank and fails on other characters. */
 export function exactId(jobId: string): string {
   return VISIBLE_ASCII.test(jobId) ? jobId : ''
 }

@@ -7,23 +7,25 @@ import { type TableName } from './row-rules.ts'
 import { checkWindows } from './window-check.ts'
 import { type BackfillTable, type RunTable } from '../tables.ts'
 
-/** The rows of one statement: a few milliseconds, even on SQLite. */
+/** The most rows of one statement, which takes a few milliseconds even on SQLite. */
 const PAGE = 200
-/** Fewer rows: configs are texts of up to 60 kB, and each is parsed. */
+/** Fewer rows, because configs are texts of up to 60 kB that must be parsed. */
 const CONFIG_PAGE = 20
-/** The last entries of each priority of the queue, checked first: text that is not an instant usually sorts after all instants. */
+/**
+ * The number of entries at the end of each priority, which are checked first. Text that is not an instant usually sorts after all instants.
+ */
 const TAIL = 50
 /** The most priorities in one check. */
 const MAX_PRIORITIES = 20
 
-/** The run ids of one step, and the steps of one check, for states that no index finds. */
+/** The run ids of one step and the steps of one check, for states that no index finds. */
 const SPAN = 5_000
 const SPANS = 10
 
 /** The position of a check of the runs that are not due. */
 interface QueuePlace {
   readonly priority: number
-  /** Continues after it, in the order of the index; undefined: from now. */
+  /** The check continues after this instant, in the order of the index. Undefined: from now. */
   readonly runAt: Date | string | undefined
 }
 
@@ -46,7 +48,7 @@ export class RowCheck {
     this.#database = database
   }
 
-  /** One short step. Returns false when everything was checked, and the next step begins again. */
+  /** Does one short step. Returns false when everything is checked; the next step then begins again. */
   async step(): Promise<boolean> {
     if (this.#looks.length === 0) this.#looks = this.#allLooks()
     const [look] = this.#looks
@@ -79,8 +81,8 @@ export class RowCheck {
   }
 
   /**
-   * Runs on SQLite with an invalid state, which no index finds: reads a part of all runs each time. MySQL turns such states into empty
-   * text.
+   * Looks for runs on SQLite with an invalid state. No index finds them, so it reads a part of all runs each time. MySQL stores such a
+   * state as empty text.
    */
   async #unknownStates(): Promise<boolean> {
     const { db, dialect } = this.#database
@@ -107,7 +109,7 @@ export class RowCheck {
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
     return async () => {
-      // Each of these tables has the column, but their types differ.
+      // All these tables have the column, but with different types.
       const db = this.#database.db as unknown as Kysely<Record<string, Record<string, unknown>>>
       const rows = await db
         .selectFrom(table)
@@ -153,7 +155,7 @@ export class RowCheck {
     return false
   }
 
-  /** The entries that sort last among the runs of each priority. */
+  /** Checks the entries that sort last among the runs of each priority. */
   async #tails(): Promise<boolean> {
     let priority = await this.#nextPriority(undefined)
     for (let count = 0; priority !== undefined && count < MAX_PRIORITIES; count++) {
@@ -164,7 +166,10 @@ export class RowCheck {
     return false
   }
 
-  /** A page of what is not due: also text that sorts between instants. Runs that are due at one instant are looked at once. */
+  /**
+   * Checks a page of runs that are not due, to find text that sorts between instants. Of the runs with the same instant it checks only one
+   * page.
+   */
   async #notDue(): Promise<boolean> {
     const { dialect } = this.#database
     const { priority = await this.#nextPriority(undefined), runAt = undefined } = this.#place ?? {}
@@ -214,7 +219,7 @@ export class RowCheck {
 const UNFINISHED = ['running', 'paused', 'cancelling'] as const
 const NO_WORD = ['' as never]
 
-/** Without the texts, which may be large. */
+/** All checked columns except the texts, which may be large. */
 const RUN_COLUMNS = [
   'id',
   'job_id',

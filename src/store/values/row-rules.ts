@@ -11,7 +11,7 @@ import { ON_UPSTREAM_CHANGE } from '../../job/upstream.ts'
 
 export type TableName = keyof Tables
 
-/** What a column must hold. */
+/** The values that a column may hold. */
 type Rule =
   | { readonly kind: 'instant'; readonly isNullable: boolean }
   | { readonly kind: 'word'; readonly words: readonly string[]; readonly isNullable: boolean }
@@ -24,12 +24,12 @@ interface TableRules {
   readonly columns: Readonly<Record<string, Rule>>
 }
 
-/** A value that somebody has edited into what its column can't hold. */
+/** A value that a person has entered and its column can't hold. */
 export interface Fault {
   readonly column: string
   readonly value: string
   readonly expected: string
-  /** Something that the column can hold, as SQL. */
+  /** A valid value for the column, as SQL. */
   readonly example: string
 }
 
@@ -44,8 +44,8 @@ const count = (max: number): Rule => ({ kind: 'count', max })
 const MAX_INT = 2 ** 31 - 1
 
 /**
- * What the columns hold that a database takes from somebody who edits a row by hand, and that nobody could read: text without an instant,
- * dates of zeros, words that are none of the column's. The JSON of runs is left out: what is none is read as text.
+ * The valid values of columns where a database accepts edits that Piko can't read: text that is not an instant, dates of zeros, unknown
+ * words. The JSON of runs has no rule, since invalid JSON is read as text.
  */
 export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_job: {
@@ -129,7 +129,7 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_rate: { key: ['job_id', 'rate_key'], columns: { expires_at: INSTANT, starts: JSON_TEXT } },
 }
 
-/** What of a row can't be read; columns that were not selected are not looked at. Pure. */
+/** The columns of a row that can't be read. Checks only selected columns. Pure. */
 export function faultsOf(dialect: Pick<Dialect, 'name'>, table: TableName, row: object): readonly Fault[] {
   let faults: Fault[] | undefined
   const { columns } = ROW_RULES[table]
@@ -175,7 +175,7 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
     case 'instant':
       return {
         ...{ column, value: shown, expected: 'an instant in UTC from the year 1000 to 9999' },
-        // MySQL takes no zone, and without one SQLite would sort it before the whole of its day.
+        // MySQL accepts no zone. Without one, SQLite would sort the text before the rest of its day.
         example: name === 'mysql' ? "'2026-01-31 12:00:00.000'" : "'2026-01-31T12:00:00.000Z'",
       }
     case 'word':

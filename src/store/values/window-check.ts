@@ -4,9 +4,9 @@ import { type Database } from '../connection/database.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
 import { soundRows } from './broken-row.ts'
 
-/** Jobs of one look. */
+/** The number of jobs in one step. */
 const JOBS = 50
-/** Rows of one statement. */
+/** The most rows of one statement. */
 const PAGE = 200
 
 const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'changed_to'] as const
@@ -14,10 +14,10 @@ const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'chan
 type Builder = ExpressionBuilder<Tables, 'piko_window'>
 
 /**
- * Looks for windows that nobody reads: a start that sorts before or after every instant lies outside of all ranges that are asked for,
- * and a state that is none is in no list. Those that have yet to run are looked at as well. The others are reported by who reads them.
+ * Looks for windows that no query reads, because their start sorts before or after every instant or their state is invalid. Also checks
+ * windows that have yet to run. Readers report the others.
  *
- * @returns the job to go on after; undefined: all were looked at
+ * @returns the job after which to continue; undefined if all are checked
  */
 export async function checkWindows(database: Database, afterJob: string | undefined): Promise<string | undefined> {
   const { db, dialect, broken } = database
@@ -51,7 +51,7 @@ export async function checkWindows(database: Database, afterJob: string | undefi
   return jobs.length === JOBS ? ids.at(-1) : undefined
 }
 
-/** As ranges, which the index serves. With a lax `sql_mode` MySQL makes an empty word of one that it does not know. */
+/** Finds invalid states as ranges, which the index serves. With a lax `sql_mode` MySQL stores an unknown word as empty text. */
 function isNoState(eb: Builder, store: 'mysql' | 'sqlite'): Expression<SqlBool> {
   if (store === 'mysql') return eb('state', '=', '' as never)
   const words = [...WINDOW_STATES].sort()

@@ -1,10 +1,10 @@
 import { BrokenRow } from './broken-row.ts'
 import { type Database } from '../connection/database.ts'
 
-/** Beyond this many broken windows of a job the read itself fails. */
+/** The read itself fails if a job has more broken windows than this. */
 const MAX_LEFT_OUT = 100
 
-/** Reads a job's windows, again and again without those that can't be read; each of them is reported. */
+/** Reads a job's windows and skips those that can't be read. Reports each of these and repeats the read without it. */
 export async function withoutBroken<T>(
   { broken }: Pick<Database, 'broken'>,
   read: (except: readonly number[]) => Promise<T>,

@@ -9,13 +9,13 @@ import { firstInState, type StartRange, startRanges, withoutNext } from './windo
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /**
- * The first instant of an interval that no succeeded window of a job covers; undefined if all of it is covered. The windows may be longer
- * or shorter than the interval, and need not begin or end with it.
+ * The first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows may be longer
+ * or shorter than the interval and need not begin or end with it.
  *
  * Windows of a job never overlap. So the interval is covered if three things hold: the window around its start has succeeded, every window
  * that starts within it has succeeded, and another window follows each of them without a gap.
  *
- * @param except windows that count as missing
+ * @param except windows that are treated as missing
  * @throws BrokenRow: the coverage of an unreadable window is unknown
  */
 export async function firstHole(

@@ -25,7 +25,7 @@ export interface WaitingWindow {
 /** How waiting windows get their runs. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
-  /** Undefined if no run can be created now; the window continues to wait. */
+  /** Undefined if no run can be created now. The window then continues to wait. */
   readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
 }
 
@@ -34,11 +34,11 @@ export interface RefusedWindow {
   readonly jobId: string
   readonly window: Window
   readonly refusal: unknown
-  /** Whether the row could be changed to failed; otherwise the window still waits. */
+  /** Whether the window's row could be changed to failed. Otherwise the window still waits. */
   readonly hasFailed: boolean
 }
 
-/** The result of one look. */
+/** The result of one check of waiting windows. */
 export interface Promoted {
   readonly looked: number
   readonly promoted: number
@@ -59,14 +59,14 @@ export class DependencyStore {
   }
 
   /**
-   * Looks at waiting windows of these jobs. Covered windows get runs; for the others it stores the instant that they wait for. It skips
-   * windows known to wait for something that has not come.
+   * Checks the waiting windows of these jobs. Covered windows get runs; for the others it stores the instant that they wait for. It skips
+   * windows that wait for an instant not yet covered.
    *
-   * A window whose run the database refuses fails; the others of its batch get theirs.
+   * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *
    * @param aside windows to skip
-   * @returns how many windows it looked at, how many of them run, which were refused, and which have an unreadable row of their own or of a
-   * window that they depend on: these continue to wait, and the row is reported
+   * @returns how many windows it checked, how many got runs, which were refused, and which have an unreadable row of their own or of a
+   * window that they depend on; the last ones continue to wait, and their rows are reported
    */
   async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
     const ids = await this.#ready(jobIds, aside)
@@ -111,10 +111,10 @@ export class DependencyStore {
     return [{ jobId: row.job_id, window, refusal, hasFailed }]
   }
 
-  /** Windows that no node has looked at yet, and those whose awaited instant is now covered. */
+  /** Windows that no node has checked yet, and those whose awaited instant is now covered. */
   async #ready(jobIds: readonly string[], aside: readonly number[]): Promise<number[]> {
     const jobs = await this.#withWaiting(jobIds)
-    // Each look begins with another job, so a job with many such windows does not delay the others.
+    // Each check begins with another job, so a job with many such windows does not delay the others.
     const first = this.#looks++ % Math.max(1, jobs.length)
     const ids: number[] = []
     for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
@@ -144,7 +144,7 @@ export class DependencyStore {
     return rows.map((row) => row.id)
   }
 
-  /** Reads in parts: it looks at each window, and most wait for something that has not come. */
+  /** Reads in parts, since it checks each window and most wait for an instant that is not yet covered. */
   async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
     const { db, dialect } = this.#database
     const ids: number[] = []
@@ -208,7 +208,7 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /** The first instant that one of these jobs does not cover, which the window waits for. */
+  /** The first instant that one of these jobs does not cover; the window waits for it. */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],

@@ -11,7 +11,7 @@ export interface StoredGeneration {
   readonly schedule: string
 }
 
-/** The generations of jobs with windows, oldest first. @throws BrokenRow: without one of them, the bounds of windows are unknown */
+/** The generations of jobs with windows, oldest first. @throws BrokenRow if one can't be read: the bounds of windows would be unknown */
 export async function generationsOf(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -38,10 +38,11 @@ export async function generationsOf(
 }
 
 /**
- * Makes another schedule bound a job's windows from now on. The time before the change keeps its schedules, with or without windows. If a
- * job has no window yet, the new schedule applies to all of its time. The caller holds the lock of the job's row.
+ * Starts a new generation: another schedule bounds a job's windows from now on. The time before the change keeps its schedules, with or
+ * without windows. If a job has no window yet, the new schedule applies to all of its time. The caller holds the lock of the job's row.
  *
- * @param cursor end of the last planned window; the change is there, or at the end of the last window that a backfill has planned beyond it
+ * @param cursor end of the last planned window; the new generation begins there, or at the end of the last window that a backfill has
+ * planned beyond it
  */
 export async function addGeneration(
   trx: Transaction<Tables>,

@@ -15,9 +15,9 @@ export interface LedgerSpan extends Window {
 }
 
 export interface CoverageFilter {
-  /** Begins with the window that contains this instant. Default: `windows.start`. */
+  /** The spans begin with the window that contains this instant. Default: `windows.start`. */
   readonly from?: InstantInput
-  /** Windows that start before it. Default: all. */
+  /** Includes only windows that start before this instant. Default: all. */
   readonly to?: InstantInput
   /** Maximum number of spans. Default 100. Oldest first. */
   readonly limit?: number
@@ -25,12 +25,12 @@ export interface CoverageFilter {
 
 type StoredWindow = Window & { readonly state: WindowState }
 
-/** The most windows in one read: memory never holds a ledger of millions, and no SQLite statement blocks the event loop for it. */
+/** The most windows in one read. So memory never holds a ledger of millions, and no SQLite statement blocks the event loop for it. */
 const PAGE = 1_000
 
 /**
- * The covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, from the first possible window of the
- * job to the point where planning continues.
+ * The covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, they reach from the job's first
+ * possible window to the point where planning continues.
  */
 export async function ledgerSpans(
   database: Database,
@@ -59,7 +59,7 @@ export function readRange({ from, to }: { readonly from?: InstantInput; readonly
   }
 }
 
-/** Joins windows, which must be in order. */
+/** Joins neighbouring windows into spans. The windows must be in order. */
 async function* spansOf(windows: AsyncIterable<StoredWindow>, from?: Date, to?: Date): AsyncGenerator<LedgerSpan> {
   let span: LedgerSpan | undefined
   for await (const { start, end, state } of windows) {

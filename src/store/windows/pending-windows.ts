@@ -8,7 +8,10 @@ import { type Tables } from '../tables.ts'
  */
 const MAX_COUNTED = 5_000
 
-/** Windows that wait or are queued, without those of backfills: live windows are planned however many windows of backfills wait. */
+/**
+ * The number of windows that wait or are queued. Windows of backfills are not counted, since they must not delay the planning of live
+ * windows.
+ */
 export async function pendingWindows(
   trx: Transaction<Tables>,
   dialect: Pick<Dialect, 'name'>,
@@ -21,7 +24,7 @@ export async function pendingWindows(
 
 type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
 
-/** For a server, which counts while the event loop turns. */
+/** Counts in one statement on a server, which works while the event loop turns. */
 function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
   return trx
     .selectFrom('piko_window')

@@ -6,11 +6,11 @@ import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 import { type Tables } from '../tables.ts'
 
-/** Some windows of a job's ledger; none is missing between them. */
+/** Consecutive windows of a job's ledger: no stored window between them is missing. */
 export interface StoredWindows {
   /** Oldest first. */
   readonly windows: readonly Window[]
-  /** Windows beyond this are unknown; undefined: the ledger has no further window. */
+  /** Windows beyond this instant are unknown. Undefined: the ledger has no further window. */
   readonly until: Date | undefined
 }
 
@@ -58,8 +58,8 @@ export async function windowsBefore(
 }
 
 /**
- * The jobs' windows beyond their cursors, which backfills have created; nearly all jobs have none. Takes one statement, and some more for
- * each job with such windows.
+ * The jobs' windows beyond their cursors, which backfills have created. Nearly all jobs have none. Takes one statement, and a few more per
+ * job with such windows.
  */
 export async function windowsBeyond(
   db: Kysely<Tables>,
@@ -90,7 +90,7 @@ export async function windowsBeyond(
   return beyond
 }
 
-/** @throws BrokenRow: without one of them, the position of others is unknown */
+/** @throws BrokenRow if it can't be read: the position of other windows would be unknown */
 function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
   assertSound(dialect, 'piko_window', row)
   return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }

@@ -15,8 +15,8 @@ const PAGE = 1_000
  * Marks the windows that depend on these, because these run again. A succeeded window becomes stale or waits to run again, as its job
  * declares; a running one does so once it has succeeded. A window that runs again changes its own dependents in turn.
  *
- * The rows are locked whatever their state. A window that is getting a run now is checked after that, and a window that is checked now gets
- * no run before this transaction has ended. An unreadable row stays as it is and goes to `onBroken`. Locks go from upstream down; job
+ * Locks the rows whatever their state. A window that is getting a run now is checked after that. A window that is checked now gets no run
+ * before this transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Locks are taken from upstream to downstream; job
  * dependencies have no cycles.
  */
 export async function upstreamChanged(
@@ -93,7 +93,7 @@ async function overlapping(
   }
 }
 
-/** The window around an instant; undefined also if it can't be read, so it is left out. */
+/** The window that contains an instant. Undefined also if it can't be read, so that it is skipped. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

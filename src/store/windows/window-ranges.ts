@@ -13,15 +13,15 @@ export interface StartRange {
   readonly from: Date | string | undefined
   /** Only windows that start before it. Undefined: up to the last window. */
   readonly before: Date | string | undefined
-  /** Ids of windows to leave out. */
+  /** Ids of windows to skip. */
   readonly except?: readonly number[]
 }
 
 export const ALL_STARTS: StartRange = { from: undefined, before: undefined }
 
 /**
- * The windows of a job, or those in a state, in parts, oldest first. A server answers while the event loop turns, so it gets a single part.
- * A SQLite statement blocks the loop while it runs.
+ * The windows of a job, or those in one state, in parts, oldest first. A server answers while the event loop turns, so it gets a single
+ * part. An SQLite statement blocks the loop while it runs.
  */
 export async function* startRanges(
   db: Kysely<Tables>,
@@ -50,7 +50,7 @@ export async function* startRanges(
   yield { ...rest, from: next, before }
 }
 
-/** The windows of a part, as `one`. */
+/** Selects the windows of a part, under the alias `one`. */
 export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before, except = [] }: StartRange) {
   let query = db.selectFrom('piko_window as one').where('one.job_id', '=', exactId(jobId))
   if (from !== undefined) query = query.where('one.start_at', '>=', from)
@@ -59,7 +59,7 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   return query
 }
 
-/** The windows that no other window of the job follows without a gap, from the index (job_id, start_at). */
+/** The windows that no other window of the job follows without a gap. Uses the index (job_id, start_at). */
 export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
   const { except = [] } = range
   return windowsWithin(db, jobId, range).where((eb) =>

@@ -37,8 +37,8 @@ export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
   /**
-   * Where the watermark begins: the start of the first window that Piko planned itself. An earlier window, from a backfill or a manual run,
-   * is in the ledger but not in the prefix.
+   * Where the watermark begins: the start of the first window that Piko itself planned. Earlier windows, from backfills or manual runs, are
+   * in the ledger but not in the prefix.
    */
   readonly start: Date | undefined
   /**
@@ -56,9 +56,9 @@ export interface LedgerSummary {
 
 export interface WindowFilter {
   readonly state?: WindowState
-  /** Windows that start at this instant or later. */
+  /** Includes only windows that start at this instant or later. */
   readonly from?: InstantInput
-  /** Windows that start before this instant. */
+  /** Includes only windows that start before this instant. */
   readonly to?: InstantInput
   /** Default 100. Oldest first. */
   readonly limit?: number
@@ -73,9 +73,9 @@ export class WindowStore {
   }
 
   /**
-   * The state of a job's ledger. The watermark is searched, not stored. The search for the first window that has not succeeded takes one
-   * read per state from the index (job_id, state, start_at), however long the ledger is. Two nodes that finish neighbouring windows at the
-   * same moment can't leave it behind.
+   * The state of a job's ledger. The watermark is computed, not stored. The search for the first window that has not succeeded takes one
+   * read per state from the index (job_id, state, start_at), however long the ledger is. So two nodes that finish neighbouring windows at
+   * the same moment can't leave the watermark too early.
    */
   async summary(jobId: string): Promise<LedgerSummary> {
     return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
@@ -182,7 +182,7 @@ export class WindowStore {
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
   }
 
-  /** The states of these windows in the ledger, by the milliseconds of their starts; leaves out unreadable ones. */
+  /** The states of these windows in the ledger, by the milliseconds of their starts. Omits unreadable ones. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
     const starts = windows.map((window) => window.start.getTime())
@@ -198,8 +198,8 @@ export class WindowStore {
   }
 
   /**
-   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run, and counts as pending until that run
-   * is settled.
+   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run and is pending until that run is
+   * settled.
    *
    * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
    */
@@ -259,7 +259,7 @@ type LedgerRow = Pick<
   readonly error: string | null
 }
 
-/** The bounds of a window may have changed between the search and the lock. */
+/** Checks the bounds again, since they may have changed between the search and the lock. */
 async function assertFits(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -274,7 +274,7 @@ async function assertFits(
     return
   throw new PikoError(
     'WINDOW_UNKNOWN',
-    `the windows of job "${jobId}" have changed: none goes from ${start.toISOString()} to ${end.toISOString()} any more; ask again`,
+    `the windows of job "${jobId}" have changed: none reaches from ${start.toISOString()} to ${end.toISOString()} any more; repeat the request`,
     { details: { jobId, start: start.toISOString() } },
   )
 }

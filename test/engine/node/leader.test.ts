@@ -119,7 +119,7 @@ describeEachStore((fixture) => {
           table: 'piko_lock',
           columns: ['expires_at'],
           message: expect.stringMatching(
-            /not believed: expires_at is .*(tomorrow|2999).*UPDATE piko_lock SET owner = NULL WHERE name = 'leader'$/,
+            /not plausible: expires_at is .*(tomorrow|2999).*UPDATE piko_lock SET owner = NULL WHERE name = 'leader'$/,
           ) as string,
         },
       ])

@@ -5,7 +5,7 @@ import { inspectSql } from '../../../src/store/statements/sql-rules.ts'
 import { describeEachStore, describeMysql } from '../../support/databases.ts'
 
 const MANY = 'it has more than one statement'
-const CONTROL = "is not for users' statements"
+const CONTROL = 'is not allowed'
 const COMMITS = 'would commit the transaction on MySQL'
 const SESSION = 'would outlast this statement'
 
@@ -46,8 +46,8 @@ const REFUSED: readonly (readonly [text: string, reason: string])[] = [
   ["SET @a = get_lock /* a */ ('a', 0)", 'GET_LOCK would outlast'],
   ['SET STATEMENT max_statement_time = 1 FOR COMMIT', CONTROL],
   ['SET STATEMENT max_statement_time = 1, sort_buffer_size = 2048 FOR SET autocommit = 0', SESSION],
-  ["SELECT 'a\0b'", 'a zero character'],
-  ['DELETE FROM t\0 WHERE a = 1', 'a zero character'],
+  ["SELECT 'a\0b'", 'a NUL character'],
+  ['DELETE FROM t\0 WHERE a = 1', 'a NUL character'],
   ['SELECT a FROM t WHERE a IN ()', 'IN () has no values'],
   ['SELECT a FROM t WHERE a = ??', 'the placeholder ??'],
   ['SELECT a FROM t WHERE a = ?1', 'the placeholder ?1'],
@@ -71,7 +71,7 @@ const VALUES: readonly (readonly [name: string, value: unknown, back: unknown])[
   ['quotes, backslashes and placeholders', `'"\\?;--`, `'"\\?;--`],
   ['characters beyond the basic plane', '😀é', '😀é'],
   ['a lone surrogate', 'a\ud800', 'a\ufffd'],
-  ['a zero character', 'a\0b', 'a\0b'],
+  ['a NUL character', 'a\0b', 'a\0b'],
 ]
 
 const NUMBERS: readonly (readonly [value: number | bigint | boolean | null, back: unknown])[] = [

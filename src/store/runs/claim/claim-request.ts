@@ -6,7 +6,7 @@ import { type RefusedRate } from '../../admission/rate-windows.ts'
 import { type Blocked } from '../../admission/blocked.ts'
 
 /**
- * For a claim of runs that are not due yet and start at their time. Takes no runs of jobs with limits, which would count them as running.
+ * Requests runs that are not due yet and start at their time. Excludes jobs with limits, whose limits would count these runs as running.
  */
 export interface EarlyRequest {
   /** Only runs that are due within this many milliseconds. */
@@ -20,16 +20,16 @@ export interface ClaimRequest {
   readonly limit: number
   /** Claim only these jobs. Default: all. */
   readonly only?: readonly string[]
-  /** Leave these out: a whole job, or the runs of a job with a key. */
+  /** Do not claim these: a whole job, or a job's runs with one key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
   /** Take only this share of the due runs; see `ClaimSpread`. */
   readonly share?: Share | undefined
-  /** Ids of runs to leave out. */
+  /** Ids of runs that must not be claimed. */
   readonly without?: ReadonlySet<number> | undefined
-  /** The limits over all nodes, for the jobs that have some. */
+  /** The limits over all nodes, for the jobs that have limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
-  /** The node's clock, which decides whether places within a rate are valid. Default: the process's. */
+  /** The node's clock in milliseconds, which decides whether places within a rate are valid. Default: the process's monotonic clock. */
   readonly monotonic?: (() => number) | undefined
 }
 
@@ -37,7 +37,9 @@ export interface ClaimResult {
   readonly claims: readonly Claim[]
   /** Jobs and keys whose due runs stayed in the queue because of a limit. */
   readonly blocked: readonly Blocked[]
-  /** The priority of the first run of a job with limits that an early claim has left; runs with a greater number stayed with it. */
+  /**
+   * The priority of the first run of a job with limits that an early claim did not take. It also left runs with a greater priority number.
+   */
   readonly leftPriority?: number | undefined
   /** Unreadable rows of due runs, found and reported by this claim; the next claim leaves them out. */
   readonly broken?: readonly BrokenRow[] | undefined

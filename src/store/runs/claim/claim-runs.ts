@@ -13,7 +13,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** On a server without SKIP LOCKED, others may take every run that a claim has found. Then it looks again, at most this many times. */
+/** How often a claim looks again on a server without SKIP LOCKED, where other nodes may take every run that it has found. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */
@@ -45,7 +45,7 @@ export class RunClaims {
         )
         if (!isOvertaken || tries >= MAX_OVERTAKEN) return result
       } catch (thrown) {
-        // Nothing was claimed. The next claim leaves the unreadable rows out; they are reported once.
+        // Nothing was claimed. The next claim skips the unreadable rows, which are reported once.
         if (!(thrown instanceof BrokenRuns) || this.#aside.isFull) throw thrown
         this.#aside.add(thrown.rows)
         return { claims: [], blocked: [], broken: thrown.rows }
@@ -66,7 +66,7 @@ export class RunClaims {
     if (admitted.length === 0) return { claims: [], blocked, leftPriority, refused, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
-    // Reads the rows while the server works; in the next turn of the event loop, its statement is on the way.
+    // Reads the rows while the server works on the update. By the next turn of the event loop its statement has been sent.
     const reading = setImmediate().then(() =>
       claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
     )

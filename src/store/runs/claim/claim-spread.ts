@@ -5,13 +5,15 @@ export interface Share {
 }
 
 const MAX_LEVEL = 5
-/** One conflict means nothing; the second in a row means that others claim the same runs on other members. */
+/** A single conflict means nothing. A second in a row means that nodes on other members claim the same runs. */
 const CALM_TRIES = 2
 
 /**
- * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member, so all nodes take the
- * head of the queue, and all but one meet a conflict on commit. After conflicts in a row, a claim takes a random share of the due runs: a
- * half, a quarter … a 32nd. Each claim without a conflict doubles the share again, so a single server shares nothing.
+ * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. So all nodes claim the
+ * head of the queue, and all but one meet a conflict on commit.
+ *
+ * After conflicts in a row, a claim takes a random share of the due runs: a half, a quarter … a 32nd. Each claim without a conflict doubles
+ * the share again. On a single server every claim uses the whole queue.
  */
 export class ClaimSpread {
   #level = 0

@@ -31,12 +31,12 @@ export async function lockDue(
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   if (share) {
     const shared = await lockAmong(trx, dialect, request, request.limit)
-    // Nothing of this share is due: the rest is open to all.
+    // This share has no due runs, so the claim may take any.
     return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
   }
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
-  // Others hold the head of the queue: usually one node, with an equally large claim.
+  // Other nodes hold the head of the queue, usually one node with an equally large claim.
   for (const looked of [NEAR * request.limit, FAR]) {
     const farther = await lockAmong(trx, dialect, request, looked)
     if (farther.length > 0) return farther
@@ -44,7 +44,7 @@ export async function lockDue(
   return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Whether a run is due, even if another node holds it, and the database's time. Locks nothing. */
+/** Whether any run is due, even if another node is claiming it, and the database's time. Locks nothing. */
 export async function lookForDue(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -56,9 +56,10 @@ export async function lookForDue(
 }
 
 /**
- * Locks up to `limit` of the first `looked` due runs: finds them without locks and then locks them by primary key. A locking read of the
- * index would check for each entry on its way whether a running transaction has written it, even for entries that claims have just left.
- * That costs about five times as much.
+ * Locks up to `limit` of the first `looked` due runs. Finds them without locks, then locks them by primary key.
+ *
+ * A locking read of the index would check, for each entry on its way, whether a running transaction has written it. That includes entries
+ * that claims have just left, and costs about five times as much.
  */
 async function lockAmong(
   trx: Transaction<Tables>,
@@ -84,14 +85,14 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Runs due by then are included. */
+/** The instant up to which runs are included. */
 function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
   return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
   const { limit, only, except, early, share, without: broken } = request
-  // Forces the index whatever the server estimates: with another index it would sort the whole queue for each claim.
+  // Forces the index, whatever the server estimates. With another index it would sort the whole queue for each claim.
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   let query = db
     .selectFrom(queue)
@@ -105,7 +106,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
   if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
   if (broken && broken.size > 0) query = query.where('id', 'not in', [...broken])
-  // No id is empty, so an empty list matches nothing.
+  // No job has an empty id, so an empty list matches nothing.
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])
   for (const condition of without(except ?? [])) query = query.where(condition)
   return query

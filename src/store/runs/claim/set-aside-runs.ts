@@ -8,7 +8,7 @@ const MAX_ASIDE = 1_000
 /** Checks for corrected rows at most this often. */
 const LOOK_MS = 2_000
 
-/** Due runs with unreadable rows: this node claims others until a person has corrected the rows. */
+/** Due runs with unreadable rows. This node claims other runs until a person has corrected the rows. */
 export class SetAsideRuns {
   readonly #database: Database
   readonly #ids = new Set<number>()
@@ -34,7 +34,7 @@ export class SetAsideRuns {
     }
   }
 
-  /** Takes back runs that can be read again or have left the queue. Costs nothing while none is set aside. */
+  /** Forgets runs that can be read again or have left the queue. Does nothing while none is set aside. */
   async refresh(): Promise<void> {
     if (this.#ids.size === 0 || performance.now() < this.#lookAt) return
     this.#lookAt = performance.now() + LOOK_MS

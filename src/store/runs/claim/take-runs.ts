@@ -5,11 +5,11 @@ import { type Tables } from '../../tables.ts'
 import { type ClaimRequest } from './claim-request.ts'
 
 /**
- * Makes queued runs running. Returns the ids of those that no other node has taken first.
+ * Changes queued runs to running. Returns the ids of those that no other node took first.
  *
- * Candidates read with SKIP LOCKED are ours already. A server without it reads them unlocked, so that claims do not wait for each other.
- * Then each row goes to the first node that writes it. A token in place of the node marks our rows. No other node sees the token: it is
- * gone before the commit.
+ * Candidates read with SKIP LOCKED are already locked. A server without it reads them unlocked, so that claims do not wait for each other;
+ * each row then goes to the first node that writes it. A token in place of the node id marks the rows of this claim. No other node sees the
+ * token, because it is replaced before the commit.
  */
 export async function takeRuns(
   trx: Transaction<Tables>,
