@@ -5,7 +5,7 @@ import { type ConfigVersion } from '../store/jobs/config-store.ts'
 import { type NewRun } from '../store/runs/new-run.ts'
 import { withKeys } from './admission-keys.ts'
 
-/** Applies the config in force: to runs that are about to be stored, and to runs that begin. */
+/** Applies the config in force, both to runs that are about to be stored and to runs that begin. */
 export class PrepareRun {
   readonly #inForce: (jobId: string) => ConfigVersion | undefined
 
@@ -15,7 +15,7 @@ export class PrepareRun {
   }
 
   /**
-   * A run's own config as it is stored, once the job has accepted it.
+   * The form in which a run's own config is stored, after the job has accepted it.
    *
    * @throws PikoError `CONFIG_INVALID`
    */
@@ -23,15 +23,15 @@ export class PrepareRun {
     return storableConfig(job, config, this.#inForce(job.id)?.config)
   }
 
-  /** A run with the keys of its job's limits. @throws PikoError see `withKeys` */
+  /** Adds the keys of the job's limits to a run. @throws PikoError see `withKeys` */
   keyed<R extends NewRun>(job: JobDefinition, run: R): R {
     return withKeys(job, run, this.#inForce(job.id)?.config)
   }
 
   /**
-   * The config that a handler gets.
+   * The config that a handler receives.
    *
-   * @param own what the run was stored with
+   * @param own the config that the run was stored with
    * @throws PikoError `CONFIG_INVALID`, which names the version in force
    */
   configOf(job: JobDefinition, own: unknown): unknown {

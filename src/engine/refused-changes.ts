@@ -6,14 +6,14 @@ import { type Refused } from '../store/statements/each-apart.ts'
 /** The tables with rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step and piko_idempotency'
 
-/** How many runs a message names. */
+/** The most runs that a message names. */
 const MAX_NAMED = 10
 
 /**
- * Makes a change that a person requested.
+ * Makes a change that a person requested, and explains a refusal.
  *
  * @param what the subject of the message, such as `a config of job "sync"`
- * @throws PikoError `CHANGE_REFUSED` if the database refuses it; any other error as it is
+ * @throws PikoError `CHANGE_REFUSED` if the database refuses the change; passes on any other error
  */
 export async function changing<T>(what: string, tables: string, change: () => Promise<T>): Promise<T> {
   try {
@@ -24,20 +24,20 @@ export async function changing<T>(what: string, tables: string, change: () => Pr
   }
 }
 
-/** Why some of many runs stay as they are; undefined if there are none. */
+/** The error that says why some of many runs stay unchanged. Undefined if none does. */
 export function refusedChange(done: string, refused: readonly Refused[], tables: string): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined
   const ids = refused.map(({ id }) => id)
   const named = `${ids.slice(0, MAX_NAMED).join(', ')}${ids.length > MAX_NAMED ? ' …' : ''}`
   const what = ids.length === 1 ? `run ${named} can't be ${done}` : `${ids.length} runs can't be ${done} (${named})`
-  return changeRefused(`${what}, and all others that were asked for are`, tables, first.refusal, { runIds: ids })
+  return changeRefused(`${what}, but all others are`, tables, first.refusal, { runIds: ids })
 }
 
 function changeRefused(what: string, tables: string, refusal: unknown, details: Record<string, unknown>): PikoError {
   return new PikoError(
     'CHANGE_REFUSED',
-    `${what}: the database refuses it: ${headline(refusal)}; check triggers and constraints on ${tables}, then ask again`,
+    `${what}: the database refuses it: ${headline(refusal)}; check triggers and constraints on ${tables}, then repeat the request`,
     { cause: toError(refusal), details },
   )
 }

@@ -3,7 +3,7 @@ import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { type Window } from '../time/window.ts'
 
-/** Stores new runs of a job. @throws a refusal as `refusedRuns` describes it */
+/** Stores new runs of a job. @throws a refusal in the form of `refusedRuns` */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {
     return await store()
@@ -12,20 +12,20 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
-/** Why a run of a dead node stays as it is. */
+/** The error that says why a run of a dead node stays unchanged. */
 export function notGivenBack(runId: number, refusal: unknown): PikoError {
   return new PikoError(
     'RUN_UNSTORABLE',
-    `run ${runId}, whose node is gone, can't be given back to the queue: ${headline(refusal)}; it stays "running" and is tried again in a minute, all others are given back. Check triggers on piko_run, piko_attempt and piko_window`,
+    `run ${runId}, whose node is gone, can't be returned to the queue: ${headline(refusal)}; it stays "running" and is retried in a minute, and all others are returned. Check triggers on piko_run, piko_attempt and piko_window`,
     { cause: toError(refusal), details: { runId } },
   )
 }
 
-/** Why a window has no run. */
+/** The error that says why a window has no run. */
 export function refusedWindow(jobId: string, { start }: Window, refusal: unknown, hasFailed = true): PikoError {
   const effect = hasFailed
-    ? 'the window has failed, the others go on. Check triggers on piko_run and piko_window, then run it again with a backfill of the failed ones'
-    : 'it goes on waiting, and is tried again. Check triggers on piko_run and piko_window'
+    ? 'the window has failed, and the others continue. Check triggers on piko_run and piko_window, then run it again with a backfill of the failed windows'
+    : 'the window continues to wait and is retried. Check triggers on piko_run and piko_window'
   return new PikoError(
     'RUN_UNSTORABLE',
     `the run of window ${start.toISOString()} of job "${jobId}" can't be stored: ${headline(refusal)}; ${effect}`,
@@ -33,17 +33,17 @@ export function refusedWindow(jobId: string, { start }: Window, refusal: unknown
   )
 }
 
-/** Why a backfill does not continue. */
+/** The error that says why a backfill does not continue. */
 export function refusedBackfill(id: number, jobId: string, refusal: unknown): Error {
   if (isPikoError(refusal)) return refusal
   return new PikoError(
     'RUN_UNSTORABLE',
-    `backfill ${id} of job "${jobId}" can't go on: ${headline(refusal)}; all other jobs and backfills do. Check triggers on piko_run, piko_window and piko_backfill`,
+    `backfill ${id} of job "${jobId}" can't continue: ${headline(refusal)}; all other jobs and backfills continue. Check triggers on piko_run, piko_window and piko_backfill`,
     { cause: toError(refusal), details: { jobId, backfillId: id } },
   )
 }
 
-/** Why new runs of a job were not stored. Keeps any other error, and one that is clear enough, as it is. */
+/** The error that says why new runs of a job were not stored. Keeps any other error, and one that is already clear. */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {
   if (isPikoError(thrown) || !isRefusedValue(thrown)) return toError(thrown)
   const what = count === 1 ? 'the run' : `none of the ${count} runs`

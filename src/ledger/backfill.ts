@@ -1,4 +1,4 @@
-/** No run of a `paused` or `cancelling` backfill starts. The last three states are final. */
+/** The states of a backfill. No run of a `paused` or `cancelling` backfill starts. The last three states are final. */
 export type BackfillState = 'running' | 'paused' | 'cancelling' | 'cancelled' | 'succeeded' | 'failed'
 
 export const BACKFILL_STATES: readonly BackfillState[] = [
@@ -10,7 +10,7 @@ export const BACKFILL_STATES: readonly BackfillState[] = [
   'failed',
 ]
 
-/** Which windows come first. */
+/** Which windows of a backfill run first. */
 export type BackfillOrder = 'oldest' | 'newest'
 
 export const BACKFILL_ORDERS: readonly BackfillOrder[] = ['oldest', 'newest']

@@ -1,16 +1,16 @@
 import { PikoError } from '../errors.ts'
 import { type RunError, runError, type Transition } from './run.ts'
 
-/** How an unsuccessful attempt ended: the stop of its node made it `interrupted`, the death of its node made it `lost`. */
+/** How an unsuccessful attempt ended. `interrupted`: its node stopped. `lost`: its node died. */
 export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' | 'lost'
 
 export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout', 'cancelled', 'interrupted', 'lost']
 
 /** One try of a run. */
 export interface Attempt {
-  /** Starts at 1 again after a replay. An attempt ended by a stop or a lost node shares its number with the next one. */
+  /** 1 for the first attempt, also after a replay. An attempt that a stop or a lost node ended shares its number with the next one. */
   readonly attempt: number
-  /** Grows from one attempt to the next. */
+  /** Increases from one attempt to the next. */
   readonly fence: number
   readonly nodeId: string | undefined
   readonly startedAt: Date | undefined
@@ -53,7 +53,7 @@ export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(
       'RUN_CRASHED',
-      `its node died ${deaths} times while it ran: the run may be what kills it, by memory or a native crash; see the log of the node`,
+      `its node died ${deaths} times while it ran: the run may cause this by its memory use or a native crash; see the log of the node`,
     ),
   )
 }

@@ -2,7 +2,7 @@ import { describe } from '../errors.ts'
 import { MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 
-/** The input for the key of a limit: a run that has not started. */
+/** The input of a function that returns the key of a limit: a run that has not started. */
 export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
@@ -10,19 +10,22 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
   readonly window: W
 }
 
-/** Gives the key of a limit: runs with the same key share it. A run without a key (`undefined`) is not limited. At most 128 characters. */
+/**
+ * Returns the key of a limit: a text of at most 128 characters. Runs with the same key share the limit. A run without a key (`undefined`)
+ * is not limited.
+ */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
 
-/** How many runs of a job may run at the same time, over all nodes. */
+/** How many runs of a job with the same key may run at the same time, over all nodes. */
 export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly limit: number
   readonly key: KeyOf<C, W>
 }
 
-/** How many attempts may begin within a length of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+/** How many attempts may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
 export type Rate = `${number}/${string}`
 
-/** A rate with a key: each key has the full rate. */
+/** A rate with a key; each key has the full rate. */
 export interface KeyedRate<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly rate: Rate
   readonly key?: KeyOf<C, W>
@@ -30,13 +33,13 @@ export interface KeyedRate<C = Record<string, unknown>, W extends Window | undef
 
 /** The limits that a claim respects. */
 export interface AdmissionLimits {
-  /** Of the job as a whole: `concurrency`, and 1 where runs must not overlap. */
+  /** The limit of the whole job: `concurrency`, or 1 if its runs must not overlap. */
   readonly concurrency?: number | undefined
-  /** Of the job's runs that no backfill drives: `windows.parallel`. */
+  /** The limit of the job's runs without those of backfills: `windows.parallel`. */
   readonly parallel?: number | undefined
-  /** Of the runs with the same concurrency key. */
+  /** The limit of runs with the same concurrency key. */
   readonly perKey?: number | undefined
-  /** Of the runs with the same rate key, or of the job as a whole. */
+  /** The rate of runs with the same rate key, or of the whole job. */
   readonly rate?: (RateLimit & { readonly isKeyed: boolean }) | undefined
 }
 
@@ -46,13 +49,13 @@ export interface RateLimit {
   readonly perMs: number
 }
 
-const RATE_FORM = 'a count and a length of time, such as "100/m", "5/s" or "50/10s"'
+const RATE_FORM = 'a count and a span of time, such as "100/m", "5/s" or "50/10s"'
 const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
 
 /**
  * Reads a rate such as `'100/m'` or `'50/10s'`.
  *
- * @returns the problem, with what was expected, if the text is not a rate
+ * @returns the limit, or the problem and what was expected if the text is not a rate
  */
 export function parseRate(text: unknown): RateLimit | { readonly problem: string } {
   const [, limit, amount = '1', unit = ''] = (typeof text === 'string' && RATE.exec(text)) || []

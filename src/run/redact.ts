@@ -1,4 +1,4 @@
-/** Replaces a secret. */
+/** The text that replaces a secret. */
 export const HIDDEN = '[redacted]'
 
 const SECRET_NAME =
@@ -14,9 +14,8 @@ export function isSecretKey(key: string): boolean {
   )
 }
 
-// Quantifiers are bounded and the scheme is not matched: a long line without spaces must not cost quadratic time. A port that ends the
-// authority is left alone, because `host:3306/path` is no credential. So is `user:password@host`: help texts write the placeholder like
-// that.
+// Quantifiers are bounded and the scheme is not matched, so that a long line without spaces does not take quadratic time. `host:3306/path`
+// is not a credential, so a port that ends the authority is kept. So is `user:password@host`, the placeholder of help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
@@ -27,13 +26,13 @@ const QUERY_SECRET =
 const KEY =
   /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(\\{0,15}["'`]|)[ \t]{0,4}(?:[:=]|=>)[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
-/** The value reaches to the end of the line: it may contain spaces and punctuation. */
+/** Keys whose value extends to the end of the line, because it may contain spaces and punctuation. */
 const WHOLE_LINE = /^(?:authorization|cookie)/i
 
 /**
- * The text without the passwords of connection strings (`mysql://user:secret@host`), the values of secret keys in any notation
- * (`password=…`, `api-key: …`, `{"token":"…"}`, also in JSON within JSON), credentials of HTTP and private keys. Works on plain text and
- * on a line of JSON, in time that grows with its length.
+ * Hides secrets in a text: passwords of connection strings (`mysql://user:secret@host`), values of secret keys in any notation
+ * (`password=…`, `api-key: …`, `{"token":"…"}`, also in JSON within JSON), HTTP credentials and private keys. Works on plain text and on a
+ * line of JSON, in time proportional to its length.
  */
 export function redactText(text: string): string {
   const plain = text
@@ -53,7 +52,7 @@ function hideValues(text: string, key: RegExp): string {
     const [open, end] = valueOf(text, start, WHOLE_LINE.test(match[0]))
     if (end === open || text.startsWith(HIDDEN, open)) continue
     if (open === start && isProse(text, match, text.slice(open, end))) continue
-    // JSON must stay valid: the replacement of an unquoted number takes the quotes of its key.
+    // JSON must stay valid, so the text that replaces an unquoted number gets the quotes of its key.
     const quotes = open === start ? (match[1] ?? '') : ''
     shown += text.slice(from, open) + quotes + HIDDEN + quotes
     from = end
@@ -62,11 +61,12 @@ function hideValues(text: string, key: RegExp): string {
 }
 
 const PROSE_KEY = /^(token|password)[ \t]{0,4}:[ \t]/i
-/** A plain word or a sign, as a parser reports it after `unexpected token:`. */
+/** A plain word or sign that a parser reports after `unexpected token:`. */
 const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
 
 /**
- * Matches `unexpected token: SELECT`, and a server's text about a refused login: `(using password: YES)`. A password may be a plain word.
+ * Whether the value is ordinary text: `unexpected token: SELECT`, or a server's text about a refused login, `(using password: YES)`. A
+ * password may be a plain word.
  */
 function isProse(text: string, match: RegExpExecArray, value: string): boolean {
   const key = PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
@@ -80,7 +80,7 @@ const WORD = /[^\s&"'`,;)}\]\\]*/y
 const LINE = /[^\r\n"'`\\]*/y
 const LITERAL = /(?:null|undefined|true|false|\{|\[)(?![\w])/y
 
-/** Where the value begins and ends, without its quotes. */
+/** The positions where the value begins and ends, without its quotes. */
 function valueOf(text: string, start: number, isWholeLine: boolean): [number, number] {
   const opening = at(OPENING, text, start)
   if (!opening) {
@@ -92,7 +92,7 @@ function valueOf(text: string, start: number, isWholeLine: boolean): [number, nu
   return [open, closing(text, open, quote, slashes.length)]
 }
 
-/** In JSON within JSON the quotes of each level have their own number of backslashes. */
+/** Finds the closing quote. In JSON within JSON, the quotes of each level have their own number of backslashes. */
 function closing(text: string, open: number, quote: string, slashes: number): number {
   for (let index = text.indexOf(quote, open); index >= 0; index = text.indexOf(quote, index + 1)) {
     let count = 0

@@ -3,12 +3,12 @@ import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
-/** A mark instead of `instanceof`: a job's module may load another copy of this package. */
+/** A symbol is used instead of `instanceof`, because a job's module may load another copy of this package. */
 const NO_RETRY = Symbol.for('piko.noRetry')
 const RETRY_AT = Symbol.for('piko.retryAt')
 
 /**
- * Throw it from a handler if another attempt can't help: the run fails immediately, whatever the job's `retry` says.
+ * Thrown from a handler to fail the run immediately, whatever the job's `retry` says, because another attempt can't help.
  *
  * @example
  * if (response.status === 404) throw new NoRetryError(`order ${id} does not exist`)
@@ -26,14 +26,14 @@ export class NoRetryError extends Error {
 export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
 
 /**
- * Throw it from a handler that knows when to try again. The time replaces the back-off and its cap. The attempt still counts against the
+ * Thrown from a handler that knows when to try again. The time replaces the back-off and its maximum. The attempt still counts towards the
  * limit of the job's `retry`. The back-off applies if the instant has passed.
  *
  * @example
  * if (response.status === 429) throw RetryLaterError.fromHeader(response.headers.get('retry-after'), 'rate limited')
  */
 export class RetryLaterError extends Error {
-  /** Undefined: the back-off of the job applies. */
+  /** The requested time. Undefined: the job's back-off applies. */
   readonly [RETRY_AT]: RetryTiming | undefined
 
   /** @throws PikoError `USAGE` for an invalid instant, `DURATION_INVALID` */
@@ -77,7 +77,7 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** Another version of this package, or code without it, may have made the mark. Takes only what the database can store. */
+/** Reads the time of a mark, if the database can store it. Another version of this package, or code without it, may have set the mark. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
@@ -85,7 +85,7 @@ function timingIn(mark: unknown): RetryTiming | undefined {
   return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
-/** A longer number is no delay: some servers send the time since 1970. */
+/** A longer number is not a delay: some servers send the seconds since 1970. */
 const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {

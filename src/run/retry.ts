@@ -1,14 +1,15 @@
 /**
- * Milliseconds until the next attempt, or undefined to give up.
+ * The milliseconds until the next attempt. Undefined: no attempts are left.
  *
- * Jitter draws the delay evenly from [half, whole]. This "equal jitter" spreads simultaneous retries and still backs off.
+ * With jitter, the delay is random, evenly between half and all of it. This "equal jitter" spreads simultaneous retries and still backs
+ * off.
  *
  * @param attempt the attempt that failed, 1 for the first
- * @param random in [0, 1)
+ * @param random a number in [0, 1)
  */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number | undefined {
   if (attempt > policy.limit) return undefined
-  // 2^60 ms is longer than any limit; an unbounded power would become Infinity, and NaN with a base of 0.
+  // 2^60 ms is longer than any limit. An unbounded power would become Infinity, or NaN with a base of 0.
   const factor = policy.backoff === 'fixed' ? 1 : 2 ** Math.min(attempt - 1, 60)
   const whole = Math.min(policy.maxMs, policy.baseMs * factor)
   return Math.round(policy.jitter ? whole / 2 + (whole / 2) * random : whole)

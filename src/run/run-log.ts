@@ -13,6 +13,6 @@ export interface RunLogLine {
   readonly at: Date
   readonly level: RunLogLevel
   readonly message: string
-  /** The fields logged with the message, secrets redacted. */
+  /** The fields logged with the message, with secrets redacted. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
 }

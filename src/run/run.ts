@@ -4,7 +4,7 @@ import { redactText } from './redact.ts'
 import { retryDelayMs, type RetryPolicy } from './retry.ts'
 import { type RetryTiming } from './retry-errors.ts'
 
-/** The diagram is in `docs/lifecycle.md`. */
+/** The states of a run; `docs/lifecycle.md` has the diagram. */
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
 
 /** Why a run exists. */
@@ -20,7 +20,7 @@ export const RUN_STATES: readonly RunState[] = ['queued', 'running', ...ENDED_ST
 
 export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(ENDED_STATES)
 
-/** An error as it is stored: enough to show and to search, bounded in size. */
+/** A stored error, limited in size but sufficient to show and to search. */
 export interface RunError {
   readonly name: string
   readonly message: string
@@ -38,16 +38,16 @@ export interface Run {
   readonly runAt: Date
   readonly tick: Date | undefined
   readonly window: Window | undefined
-  /** The backfill that requested it. */
+  /** The backfill that requested the run. */
   readonly backfillId: number | undefined
-  /** Attempts begun, without those that a shutdown or a lost node ended. */
+  /** The number of attempts begun, without those that a shutdown or a lost node ended. */
   readonly attempt: number
   readonly nodeId: string | undefined
   readonly fence: number
   /** Overrides of the job's config for this run. */
   readonly config: unknown
   readonly input: unknown
-  /** What the handler returned (JSON). */
+  /** The value that the handler returned, as JSON can represent it. */
   readonly output: unknown
   readonly error: RunError | undefined
   /** Why a tick was skipped. */
@@ -59,7 +59,7 @@ export interface Run {
   readonly cancelRequestedAt: Date | undefined
 }
 
-/** A place within the rate of a job. The handler may begin only from `opensAt` to `closesAt`. */
+/** A place within the rate of a job. The handler may begin only between `opensAt` and `closesAt`. All times are in milliseconds. */
 export interface RatePlace {
   /** Empty if the rate applies to the whole job. */
   readonly key: string
@@ -67,7 +67,7 @@ export interface RatePlace {
   readonly at: number
   /** The handler may not begin before this, on the node's monotonic clock. */
   readonly opensAt: number
-  /** The handler may not begin after this. */
+  /** The handler may not begin after this, on the same clock. */
   readonly closesAt: number
   /** The rate counts a handler later if its first synchronous part still runs at this time. */
   readonly overAt: number
@@ -130,7 +130,7 @@ export type Transition =
  * The only place that decides which transition follows an outcome. Pure.
  *
  * @param run    the attempt that ended
- * @param random in [0, 1), for the jitter
+ * @param random a number in [0, 1), for the jitter
  */
 export function settle(
   run: { readonly attempt: number },
@@ -162,7 +162,7 @@ const LONGEST_STACK = 8_000
 /** Redact before truncating: a truncated connection string no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 
-/** The error to store, without secrets and truncated to what a row should hold. The stack text includes the chain of causes. */
+/** The error to store, without secrets and truncated to the size that a row should have. The stack text includes the chain of causes. */
 export function runError(error: Error): RunError {
   const { name, code, stack, cause } = readError(error)
   return {
@@ -173,7 +173,7 @@ export function runError(error: Error): RunError {
   }
 }
 
-/** Keeps both errors: why the run failed, and why it was not tried again. */
+/** Combines both errors: why the run failed, and why it was not retried. */
 function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
   if (!adviceError) return error
   const advice = runError(adviceError)

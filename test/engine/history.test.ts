@@ -71,7 +71,7 @@ describeEachStore((fixture) => {
     const lines = await app.runs.logs((await app.run('chatty', { wait: true })).id)
     expect(lines.map((line) => line.message).slice(4)).toEqual([
       'line 4',
-      '5 lines are kept of one attempt; what follows is left out',
+      'an attempt keeps at most 5 lines; later lines are left out',
     ])
     expect(lines[0]?.fields).toEqual({ '…': 'the fields could not be written as JSON' })
     const silent = await start([job], { run_logs: 'silent' })

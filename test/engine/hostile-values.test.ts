@@ -183,7 +183,7 @@ describe('what retryIf throws', () => {
       const asked = await app.waitFor(await app.enqueue('asked'))
       expect(asked).toMatchObject({ state: 'failed', attempt: 1 })
       expect(asked.error?.message).toBe(
-        'upstream is down (retry.retryIf of job "asked" threw TypeError: no such field; the run is not tried again)',
+        'upstream is down (retry.retryIf of job "asked" threw TypeError: no such field; the run is not retried)',
       )
       expect(asked.error?.stack).toMatch(/upstream is down[^]*And then: [^]*Caused by: TypeError: no such field/)
       const promised = await app.waitFor(await app.enqueue('promised'))

@@ -269,7 +269,7 @@ describe('a value that the database refuses', () => {
       expect(await fine.wait()).toMatchObject({ state: 'succeeded', succeeded: 24 })
       await eventually(() =>
         expect(failures.map(({ error }) => error.message).join()).toContain(
-          `backfill ${cursed.id} of job "cursed" can't go on`,
+          `backfill ${cursed.id} of job "cursed" can't continue`,
         ),
       )
       await eventually(async () => expect(await cursed.status()).toMatchObject({ state: 'running', succeeded: 5 }))

@@ -152,7 +152,7 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
     await eventually(async () => {
       const lines = await app.runs.logs(id, { level: 'warn' })
       expect(lines.map(({ message }) => message)).toEqual([
-        '500 lines are left out: the database did not take them in time',
+        '500 lines are left out: the database did not store them in time',
       ])
     })
     expect(await app.runs.logs(id, { limit: 30_000 })).toHaveLength(20_001)

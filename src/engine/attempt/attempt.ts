@@ -5,18 +5,18 @@ import { type RunSinks } from '../../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'
 import { type Logger } from '../../logger.ts'
 
-/** The parts that an attempt gets from the executor. */
+/** What the executor passes to each attempt. */
 export interface AttemptParts {
-  /** Creates the run's logger; called at its first use. */
+  /** Creates the run's logger. Called at its first use. */
   readonly runLog: (claim: Claim) => Logger
-  /** Called once after the signal of the attempt has aborted: the attempt must end early. */
+  /** Called once, after the attempt's signal has aborted. */
   readonly onAbort: (attempt: Attempt) => void
 }
 
 /**
- * A running claim, and the one signal that ends it early.
+ * A running claim and the single signal that ends it early.
  *
- * Thousands run at the same time and most never use their signal or their log, so both are created at first use.
+ * Creates the signal and the log at first use, because thousands of attempts run at the same time and most use neither.
  */
 export class Attempt {
   readonly claim: Claim
@@ -25,20 +25,20 @@ export class Attempt {
   readonly startedAt: number
   /** The handler continued after the grace time and was left alone. */
   isGivenUp = false
-  /** The outcome is known; anything later has no effect. */
+  /** The outcome is known, and anything later has no effect. */
   isOver = false
   /**
    * `'sent'`: nothing can stop the commit any more, and only its answer tells how the run ended. `'done'`: the handler has ended the run
-   * with `ctx.commit`, and nothing later changes that.
+   * with `ctx.commit`, and nothing changes that later.
    */
   commit: 'none' | 'begun' | 'sent' | 'done' = 'none'
   committing: Promise<unknown> | undefined
   /** The locks that the handler has taken. */
   locks: RunLocks | undefined
   sinks: RunSinks | undefined
-  /** Its place within a rate. */
+  /** The attempt's place within a rate. */
   place: RatePlace | undefined
-  /** Removes its timeout. */
+  /** Removes the attempt's timeout. */
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
   readonly #parts: AttemptParts
@@ -67,12 +67,12 @@ export class Attempt {
     return (this.#log ??= this.#parts.runLog(this.claim))
   }
 
-  /** Why it must end early; undefined while it may continue. */
+  /** Why the attempt must end early; undefined while it may continue. */
   get abortReason(): Error | undefined {
     return this.#reason
   }
 
-  /** Keeps only the first reason. */
+  /** Ends the attempt early. Only the first reason is kept. */
   abort(reason: unknown): void {
     if (this.#reason) return
     this.#reason = toError(reason)

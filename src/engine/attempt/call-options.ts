@@ -10,9 +10,9 @@ const CALLS = {
 }
 
 /**
- * The options of a call that handlers can make too, each read once. Later code checks instants and durations.
+ * Reads the options of a call that handlers can also make, each once. Later code checks instants and durations.
  *
- * @throws PikoError `USAGE` naming all their problems
+ * @throws PikoError `USAGE` that names all their problems
  */
 export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T): T {
   return checkedCall(call, CALLS[call], given)

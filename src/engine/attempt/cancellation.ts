@@ -10,8 +10,8 @@ const POLL_MS = 1_000
 const ASK_ANYWAY = 10
 
 /**
- * Ends the runs of this node whose cancellation was requested. It sends one short query a second however many runs there are, and none if
- * there are none.
+ * Ends the runs of this node that have a cancel request. It sends one short query a second, however many runs there are, and none without
+ * runs.
  */
 export class Cancellation extends LoopService {
   readonly #cancels: Pick<CancelStore, 'requested' | 'mark'>
@@ -37,12 +37,12 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#executor.active === 0) return POLL_MS
     const nodeId = this.#nodeId()
-    // Reads the mark before the runs: a request in between changes it again.
+    // Reads the mark before the runs, so that a request in between changes the mark again.
     const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
-    // The run may be one whose claim had not reached this node yet.
+    // The request may be for a run whose claim had not reached this node yet.
     this.#asksAgain = isNew
     const runIds = this.#executor.cancellable
     if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))

@@ -1,9 +1,11 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * Calls `fn` for every item, at most `concurrency` at the same time, and settles them all in order. It draws an item only when a place is
- * free, so it never reads an endless source ahead. After an abort it draws no further item, and rejects with the signal's reason once the
- * running calls have ended. It does the same if the source of the items fails.
+ * Calls `fn` for every item, at most `concurrency` at the same time, and returns the settled results in order. Takes an item only when a
+ * place is free, so it never reads ahead in an endless source.
+ *
+ * After an abort it takes no further item, waits for the running calls and rejects with the signal's reason. It does the same with the
+ * source's error if the source fails.
  *
  * @throws PikoError `USAGE` for a concurrency below 1
  */

@@ -1,6 +1,6 @@
 import { type RunLockOptions } from '../../job/context.ts'
 
-/** How `app.locks.acquire` takes a lock. */
+/** The options of `app.locks.acquire`. */
 export interface LockOptions extends RunLockOptions {
   /** Ends the wait. */
   readonly signal?: AbortSignal

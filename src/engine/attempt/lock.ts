@@ -1,7 +1,7 @@
 import { PikoError } from '../../errors.ts'
 import { type HeldLock } from '../../job/context.ts'
 
-/** See `HeldLock`. */
+/** A lock that this process holds; implements `HeldLock`. */
 export class Lock implements HeldLock {
   readonly name: string
   readonly fence: number
@@ -9,7 +9,7 @@ export class Lock implements HeldLock {
   readonly #lost = new AbortController()
   readonly #release: (lock: Lock) => Promise<void>
 
-  /** @param release releases the lock */
+  /** @param release releases this lock */
   constructor(name: string, fence: number, release: (lock: Lock) => Promise<void>) {
     this.name = name
     this.fence = fence
@@ -28,9 +28,13 @@ export class Lock implements HeldLock {
   /** Another owner may hold it from now on. */
   lose(why: string): void {
     this.#lost.abort(
-      new PikoError('LOCK_LOST', `lock "${this.name}" with fence ${this.fence} is lost: ${why}; end what it protects`, {
-        details: { name: this.name, fence: this.fence },
-      }),
+      new PikoError(
+        'LOCK_LOST',
+        `lock "${this.name}" with fence ${this.fence} is lost: ${why}; stop the work that it protects`,
+        {
+          details: { name: this.name, fence: this.fence },
+        },
+      ),
     )
   }
 }

@@ -15,14 +15,17 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 export const USER_LOCKS = 'user:'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
-/** A lease that ends later than any lease can is shortened to this. Its owner, who may have asked for an hour, can renew it meanwhile. */
+/**
+ * A lease that ends later than any lease can is shortened to this, in milliseconds. Its owner may have asked for an hour, and can renew it
+ * meanwhile.
+ */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
-/** Reported separately from the loop, whose own steps succeed meanwhile. */
+/** Renewals report their failures under this name, because the steps of the loop may succeed meanwhile. */
 const RENEWALS = 'lock renewals'
-/** Only this share of a lease is trusted, so that its owner notices the end before another lease begins. */
+/** The holder trusts only this share of its lease, so that it notices the end before another lease begins. */
 const TRUSTED_SHARE = 0.8
 
 interface Holding extends LockHolding {
@@ -30,14 +33,14 @@ interface Holding extends LockHolding {
   /** Lets the next waiter of this process continue. */
   readonly leave: () => void
   readonly ttlMs: number
-  /** On the clock that never jumps, measured from before the renewal was sent. */
+  /** Milliseconds on the monotonic clock, measured from before the renewal was sent. */
   trustedUntil: number
   renewAt: number
 }
 
 /**
- * The locks that this process holds for its users. They are renewed together, and the clock ends them if the database does not answer.
- * Callers in this process that want the same lock queue here; only the first one asks the database.
+ * The locks that this process holds for its users. It renews them together, and ends them by the clock if the database does not answer.
+ * Callers of this process that want the same lock queue here, and only the first one asks the database.
  */
 export class Locks extends LoopService {
   readonly #locks: LockStore
@@ -46,7 +49,7 @@ export class Locks extends LoopService {
   readonly #held = new Map<Lock, Holding>()
   readonly #lines = new Map<string, Semaphore>()
   #renewing: Promise<void> | undefined
-  /** How many failed in a row. */
+  /** The number of renewals that failed in a row. */
   #renewalsFailed = 0
 
   constructor(locks: LockStore, clock: Clock, events: Events) {
@@ -78,7 +81,7 @@ export class Locks extends LoopService {
     }
   }
 
-  /** Never waits for the database: the loss of a lock must be reported in time. */
+  /** Does not wait for the database, so that the loss of a lock is reported in time. */
   protected override step(): Promise<number> {
     const now = this.#clock.monotonic()
     let nextAt = Infinity
@@ -187,7 +190,7 @@ export class Locks extends LoopService {
   }
 
   #lose(holding: Holding, why: string): void {
-    // Released meanwhile, so the loss affects no one.
+    // The lock was released meanwhile, so nobody needs to know of the loss.
     if (!this.#held.delete(holding.lock)) return
     holding.lock.lose(why)
     holding.leave()

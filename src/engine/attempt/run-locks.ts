@@ -3,7 +3,7 @@ import { optionsOf } from './call-options.ts'
 import { type Locks } from './locks.ts'
 import { type Logger } from '../../logger.ts'
 
-/** The locks of one attempt: its end releases those that the handler still holds. */
+/** The locks of one attempt. The end of the attempt releases those that the handler still holds. */
 export class RunLocks {
   readonly #acquire: Locks['acquire']
   readonly #signal: AbortSignal
@@ -14,17 +14,17 @@ export class RunLocks {
     this.#signal = signal
   }
 
-  // Bound: handlers destructure their context.
+  // A bound function, because handlers destructure their context.
   readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
     const lock = await this.#acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
     this.#taken.push(lock)
     return lock
   }
 
-  /** If the database does not answer, the locks end with their leases. */
+  /** Releases the locks. If the database does not answer, they end with their leases. */
   async release(log: Logger): Promise<void> {
     for (const end of await Promise.allSettled(this.#taken.map((lock) => lock.release()))) {
-      if (end.status === 'rejected') log.warn({ err: end.reason as unknown }, 'a lock was not given back')
+      if (end.status === 'rejected') log.warn({ err: end.reason as unknown }, 'a lock was not released')
     }
   }
 }

@@ -13,14 +13,14 @@ import { type Logger } from '../../logger.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 export interface RunLogOptions {
-  /** Lowest level to keep; undefined: none. */
+  /** The lowest level to keep. Undefined: keep no lines. */
   readonly level: RunLogLevel | undefined
-  /** Maximum number of lines for one attempt. */
+  /** The most lines of one attempt. */
   readonly mostLines: number
 }
 
 const FLUSH_MS = 1_000
-/** Lines that wait for a database that does not answer; later lines are left out. */
+/** The most lines that wait for a database that does not answer. Later lines are left out. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
@@ -29,7 +29,7 @@ const LONGEST_FIELDS = 8_000
 /** How many runs with lost lines a message names. */
 const MAX_NAMED = 20
 
-/** Stores the log lines of handlers: collects those of all runs on this node and writes them together each second. */
+/** Stores the log lines of handlers. It collects the lines of all runs on this node and writes them together each second. */
 export class RunLogs extends LoopService {
   readonly #store: RunLogStore
   readonly #options: RunLogOptions
@@ -61,7 +61,7 @@ export class RunLogs extends LoopService {
         if (index < least || lines > mostLines) return
         lines += 1
         const isLast = lines > mostLines
-        if (isLast) this.#keep(claim, 'warn', `${mostLines} lines are kept of one attempt; what follows is left out`)
+        if (isLast) this.#keep(claim, 'warn', `an attempt keeps at most ${mostLines} lines; later lines are left out`)
         else if (isObject(fields)) this.#keep(claim, name, textOf(message ?? ''), fields)
         else this.#keep(claim, name, textOf(fields))
       }
@@ -86,7 +86,7 @@ export class RunLogs extends LoopService {
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
-  /** Nothing is retried after this. */
+  /** Reports lines that are lost because the node stops and nothing is retried any more. */
   #reportLost(thrown: unknown): void {
     const left = [...this.#leftOut.values()]
     const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
@@ -115,7 +115,7 @@ export class RunLogs extends LoopService {
 
   #tellLeftOut(): void {
     for (const { claim, lines } of this.#leftOut.values())
-      this.#push(claim, 'warn', `${lines} lines are left out: the database did not take them in time`)
+      this.#push(claim, 'warn', `${lines} lines are left out: the database did not store them in time`)
     this.#leftOut.clear()
   }
 
@@ -165,7 +165,7 @@ function lostLines(lines: number, runIds: readonly number[], thrown: unknown): P
   const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
   return new PikoError(
     'RUN_LOGS_LOST',
-    `${lines} log lines of runs ${some}${more} are lost: the node stopped before the database took them: ${headline(thrown)}`,
+    `${lines} log lines of runs ${some}${more} are lost: the node stopped before the database stored them: ${headline(thrown)}`,
     { cause: toError(thrown), details: { lines, runIds: runIds.slice(0, MAX_NAMED) } },
   )
 }
@@ -184,7 +184,7 @@ function write(logger: Logger, name: RunLogLevel, fields: object | string, messa
   }
 }
 
-/** The type says text, but the value may be anything. */
+/** The message as text. The type says text, but at run time the value may be anything. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describe(value)
 }
@@ -196,7 +196,7 @@ function fieldsText(fields: object | undefined): string | null {
     if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
     return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
   } catch {
-    // A BigInt, or a toJSON that throws: the line is more important than its fields.
+    // The fields contain a BigInt, or a toJSON that throws. The line is more important than its fields.
     return JSON.stringify({ '…': 'the fields could not be written as JSON' })
   }
 }

@@ -39,9 +39,9 @@ const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
 const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async () => {} }
 
 /**
- * What happens between a claim and its outcome: config → resources → sinks → handler → sinks flushed → resources returned.
+ * The steps from a claim to its outcome: config → resources → sinks → handler → flush of the sinks → return of the resources.
  *
- * A job that has neither resources nor sinks goes without promises but for its handler's own.
+ * For a job without resources and sinks it creates no promises other than the handler's own.
  */
 export class RunPipeline implements RunActions {
   readonly #parts: PipelineParts
@@ -50,7 +50,7 @@ export class RunPipeline implements RunActions {
     this.#parts = parts
   }
 
-  /** Neither throws nor rejects. */
+  /** Never throws or rejects. */
   run(attempt: Attempt): Outcome | Promise<Outcome> {
     const { job, claim } = attempt
     let config: unknown
@@ -63,7 +63,7 @@ export class RunPipeline implements RunActions {
     return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
   }
 
-  /** Asked for last, right before the handler is called. */
+  /** Whether the run may begin now within its rate. Checked last, right before the handler is called. */
   #isInTime({ claim: { place } }: Attempt): boolean {
     return place === undefined || this.#parts.rateGate.isOpen(place)
   }
@@ -96,7 +96,7 @@ export class RunPipeline implements RunActions {
       : this.#plainEnd(attempt, returned)
   }
 
-  /** An `await` stands any object: one whose `then` throws is a failure. */
+  /** Awaits what the handler returned. If the `then` of that object throws, the run fails. */
   async #plainLater(attempt: Attempt, returned: PromiseLike<unknown>): Promise<Outcome> {
     let output: unknown
     try {
@@ -158,15 +158,15 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** From the handler to the outcome. */
+  /** Does the steps from the handler to the outcome. */
   async #end(attempt: Attempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
         const returned = await handled()
-        // A commit that the handler did not wait for.
+        // The handler may not have waited for its commit.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
-        // An output that can't be stored fails the run before anything of it is written, and with it only.
+        // Checks the output before anything of it is written, so that an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.maxOutputBytes())
         await sinks.flush()
         attempt.throwIfAborted()
@@ -201,7 +201,7 @@ export class RunPipeline implements RunActions {
     if (attempt.commit !== 'none') {
       throw new PikoError(
         'USAGE',
-        `run ${claim.runId} of job "${claim.jobId}" called ctx.commit twice; it ends the run`,
+        `run ${claim.runId} of job "${claim.jobId}" called ctx.commit twice; the first call already ends the run`,
       )
     }
     attempt.commit = 'begun'
@@ -233,12 +233,12 @@ export class RunPipeline implements RunActions {
   }
 }
 
-/** Its handler was not called: the run keeps its time, so that it is the first of its job again. */
+/** The outcome of a run whose handler was not called. The run keeps its time, so it is the first of its job again. */
 function withoutTurn({ claim }: Attempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }
 
-/** An abort explains whatever the handler threw after it. */
+/** The outcome of a failed attempt. After an abort, the abort's reason decides, whatever the handler threw. */
 export function outcomeOf({ abortReason }: Attempt, error: Error): Outcome {
   if (!abortReason) return { kind: 'failure', error }
   switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
@@ -256,7 +256,7 @@ function isPlain({ spec }: JobDefinition): boolean {
   return spec.resources === undefined && spec.sinks === undefined
 }
 
-/** The failure of the run stands; what returning its resources adds to it goes to the log. */
+/** Returns the resources of a failed run. An error in doing so goes to the log and does not change the run's failure. */
 async function returnAfter(attempt: Attempt, borrowed: Borrowed, error: Error): Promise<void> {
   try {
     await borrowed.release({ ok: false, error })

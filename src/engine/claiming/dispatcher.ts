@@ -28,25 +28,25 @@ type DispatcherExecutor = Pick<
   'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
 
-/** What a step does: wait for a slot, wait a moment, look whether anything is due, or claim. */
+/** What a step does: wait for a slot, wait a moment, check whether any run is due, or claim. */
 type Mode = 'full' | 'wait' | 'look' | 'claim'
 
-/** How many claims there is room for. */
+/** The room for further claims. */
 interface Room {
   readonly free: number
-  /** No slot is free: what is claimed waits here for one. */
+  /** No slot is free, so claimed runs wait for one. */
   readonly isAhead: boolean
 }
 
 export interface DispatcherOptions {
   readonly pollMs: number
-  /** Claim only the registry's jobs instead of learning which ones are not in it: for a node made for one job. */
+  /** Claims only the jobs of the registry, instead of learning which jobs are unknown. For a node that is made for one job. */
   readonly onlyRegistered: boolean
 }
 
 /**
- * Claims due runs for the free slots of this node and hands them over. It looks again immediately after a full claim or when a slot gets
- * free, and a little before a planned run becomes due. Otherwise it pauses, twice as long each time, up to the poll interval.
+ * Claims due runs for the free slots of this node and hands them over. It looks again immediately after a full claim or when a slot becomes
+ * free, and shortly before a planned run is due. Otherwise it pauses, each time twice as long, up to the poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #runs: RunStore
@@ -72,9 +72,9 @@ export class Dispatcher extends LoopService {
     },
     onGivenBack: ({ runAt }) => this.expect([runAt]),
   }
-  /** The last look found nothing, and no signal of due work has come since. */
+  /** Whether the last look found nothing and no signal of due work has come since. */
   #isQueueEmpty = false
-  /** Signals of due work so far. */
+  /** The number of signals of due work so far. */
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 
@@ -105,7 +105,7 @@ export class Dispatcher extends LoopService {
     this.#limited = [...this.#limits.keys()].map((jobId) => ({ jobId }))
   }
 
-  /** There is new work: look immediately. */
+  /** Looks for work immediately, because there is new work. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     this.#isQueueEmpty = false
@@ -114,10 +114,10 @@ export class Dispatcher extends LoopService {
   }
 
   /**
-   * Reserves a slot for a run that is about to be stored, so it is stored as claimed by this node and needs no look. Undefined when the run
-   * has to queue: others wait already, its job has limits that all nodes count, or no slot is free.
+   * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node. Returns undefined if the run has to
+   * queue: other runs already wait, all nodes share its job's limits, or no slot is free.
    *
-   * @returns the node's id; `begin` or `release` must follow
+   * @returns the node's id; the caller must then call `begin` or `release`
    */
   reserve(run: NewRun): string | undefined {
     const now = this.#clock.now()
@@ -129,7 +129,7 @@ export class Dispatcher extends LoopService {
     return this.#nodeId()
   }
 
-  /** Gives a reserved slot back: its run could not be stored. */
+  /** Returns a reserved slot whose run could not be stored. */
   release(): void {
     this.#reservations.release()
   }
@@ -140,7 +140,7 @@ export class Dispatcher extends LoopService {
     this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#source)
   }
 
-  /** Runs will be due at these times: looks then. */
+  /** Remembers that runs will be due at these times, and looks then. */
   expect(times: readonly Date[]): void {
     const now = this.#clock.now()
     let isDue = false
@@ -154,7 +154,7 @@ export class Dispatcher extends LoopService {
     else if (isSooner) super.wake()
   }
 
-  /** Runs that are being stored as claimed begin before the executor stops. */
+  /** Lets runs that are being stored as claimed begin before the executor stops. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'stop') await this.#reservations.none()
@@ -164,7 +164,7 @@ export class Dispatcher extends LoopService {
     const room = this.#room()
     switch (this.#mode(room)) {
       case 'full':
-        // Nothing is known about the queue, so the next free slot is a reason to look, whatever the last look found.
+        // The state of the queue is unknown, so the next free slot is a reason to look, whatever the last look found.
         this.#isQueueEmpty = false
         return this.#options.pollMs
       case 'wait':
@@ -185,14 +185,17 @@ export class Dispatcher extends LoopService {
 
   #mode({ free }: Room): Mode {
     if (free <= 0) return 'full'
-    // Runs that begin now may be over in a moment, and one claim for all their slots costs as much as one for a few.
+    // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
     if (free < MAX_RUNS && this.#executor.isBeginning) return 'wait'
     // Another node would immediately take the claims away.
     if (!this.#holdsLease()) return 'wait'
     return this.#isQueueEmpty ? 'look' : 'claim'
   }
 
-  /** One statement says whether a claim is worth its transaction. Slots may be reserved meanwhile, so the next step counts them anew. */
+  /**
+   * Checks with one statement whether a claim is worth its transaction. Slots may be reserved meanwhile, so the next step counts them
+   * again.
+   */
   async #look(): Promise<number> {
     const heard = this.#heard
     const look = await this.#runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
@@ -207,7 +210,7 @@ export class Dispatcher extends LoopService {
   async #claim({ free, isAhead }: Room): Promise<number> {
     const heard = this.#heard
     const leftOut = this.#currentlyLeftOut()
-    // Claims of a job with limits count as running, so they never wait here for a slot.
+    // Runs of jobs with limits do not wait here for a slot, because their limits would count them as running.
     const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const limit = Math.min(free, MAX_RUNS)
     const nodeId = this.#nodeId()
@@ -221,7 +224,7 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
       monotonic: () => this.#clock.monotonic(),
     })
-    // Counted from the answer: a look before the place is free would cost more statements than the answer took.
+    // Measured from the answer, so that the next look does not come before the place is free.
     const answeredAt = this.#clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
@@ -230,14 +233,14 @@ export class Dispatcher extends LoopService {
     if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
-      // Other runs may be due after those that were left in the queue, and a full claim hints at more of the same.
+      // More runs may be due after those left in the queue, and probably after a full claim.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    // Runs that were left out may still be due.
+    // The runs that this claim left out may still be due.
     return isAhead ? this.#options.pollMs : this.#rest(heard)
   }
 
-  /** The jobs to which claims are restricted, if they are. */
+  /** The jobs to which claims are restricted, if any. */
   get #only(): { readonly only?: readonly string[] } {
     return this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
   }
@@ -248,7 +251,7 @@ export class Dispatcher extends LoopService {
     return this.#leftOut.at(now)
   }
 
-  /** A place within a rate may open in a moment. Its run needs no slot until then. */
+  /** Hands the claims to the executor. If a run's place within a rate opens in a moment, the run needs no slot until then. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#clock.monotonic()
     const early = new Map<number, Claim[]>()
@@ -263,7 +266,7 @@ export class Dispatcher extends LoopService {
       this.#executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 
-  /** Nothing is due, unless a signal came meanwhile. */
+  /** Returns the pause after a look that found nothing. The queue is empty unless a signal came meanwhile. */
   #rest(heard: number): number {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
@@ -274,8 +277,8 @@ export class Dispatcher extends LoopService {
   }
 
   /**
-   * Claims runs that will be due in a moment. When many runs share a due time, the last one would otherwise wait for the claims of all
-   * others. A run of a job with limits stays for its time, and so does everything of a lower priority.
+   * Claims runs that will be due in a moment. If many runs share a due time, the last one would otherwise wait for the claims of all
+   * others. A run of a job with limits is not claimed before its time, and neither is any run of a lower priority.
    *
    * @param now the database's time, at this moment
    */
@@ -304,20 +307,20 @@ export class Dispatcher extends LoopService {
       })
       if (broken.length > 0) continue
       this.#leaveOutUnknown(claims)
-      // By the database's clock: this machine's may differ.
+      // Uses the database's clock, because this machine's may differ.
       for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
         const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
         this.#executor.takeEarly(group, ms, nodeId, this.#source)
       }
       maxPriority ??= leftPriority
-      // A claim that is not full says nothing: others may hold some of the rows.
+      // A claim that is not full proves nothing, because other nodes may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // Nothing is left to look for when the time comes.
+      // All runs of these times are claimed, so there is no need to look when they are due.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       if (isAll) this.#due.done(soon, now.getTime())
       return
     }
-    // Due runs take precedence; the rest of these comes after them.
+    // Due runs take precedence. The remaining early runs come after them.
     this.#due.leave(soon)
   }
 
@@ -325,13 +328,13 @@ export class Dispatcher extends LoopService {
     const whose = key === '' ? `of job "${jobId}"` : `of job "${jobId}" for key ${describe(key)}`
     const thrown = new PikoError(
       'RATE_UNSTORABLE',
-      `the rate ${whose} can't be stored: ${headline(refusal)}; its runs wait, all others go on. Check its row in piko_rate, and triggers on that table`,
+      `the rate ${whose} can't be stored: ${headline(refusal)}; its runs wait, and all others continue. Check its row in piko_rate, and triggers on that table`,
       { cause: toError(refusal), details: { jobId, key } },
     )
     reportFailure(this.#events, { loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
-  /** The executor gives them back. They must not come again. */
+  /** Leaves out jobs that this node does not know. The executor returns their runs, and this node must not claim them again. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
     for (const { jobId } of claims) if (!this.#registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }

@@ -1,17 +1,17 @@
-/** How many times are remembered. */
+/** The most times that are remembered. */
 const MAX_TIMES = 1_000
 
-/** Times at which runs will be due, and which of them were claimed ahead. */
+/** The times at which runs will be due, and which of them have been claimed early. */
 export class DueTimes {
   readonly #times = new Map<number, 'ahead' | 'claimed'>()
   readonly #earlyMs: number
 
-  /** @param earlyMs how long before their time runs are claimed */
+  /** @param earlyMs how many milliseconds before their time runs are claimed */
   constructor(earlyMs: number) {
     this.#earlyMs = earlyMs
   }
 
-  /** Remembers a time of the future. False when too many are remembered. */
+  /** Remembers a future time. Returns false if too many are remembered. */
   add(time: number): boolean {
     if (this.#times.size >= MAX_TIMES && !this.#times.has(time)) return false
     this.#times.set(time, 'ahead')
@@ -24,7 +24,7 @@ export class DueTimes {
     return soonest
   }
 
-  /** When the next look is useful. An overdue time waits for the next look that finds nothing due, at most `idleMs`. */
+  /** When the next look is useful. An overdue time waits for the next look that finds nothing due, for at most `idleMs`. */
   soonestLook(now: number, idleMs: number): number {
     let soonest = Infinity
     for (const [time, state] of this.#times)
@@ -48,13 +48,13 @@ export class DueTimes {
     return soon
   }
 
-  /** Nothing is left to look for at these times, unless they were added again meanwhile. @param now the database's time */
+  /** Forgets these times, because all their runs are claimed, unless a time was added again meanwhile. @param now the database's time */
   done(times: readonly number[], now: number): void {
     for (const time of times)
       if (time <= now + this.#earlyMs && this.#times.get(time) === 'claimed') this.#times.delete(time)
   }
 
-  /** Runs of these times are left to claim. */
+  /** Marks these times as not claimed, because some of their runs remain. */
   leave(times: readonly number[]): void {
     for (const time of times) this.#times.set(time, 'ahead')
   }

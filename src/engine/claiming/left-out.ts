@@ -1,19 +1,19 @@
 import { type Claim } from '../../run/run.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
 
-/** How long claims leave out a job or a key whose limit was reached, unless one of its runs ends here first. */
+/** How long, in milliseconds, claims leave out a job or key that has reached its limit, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** How many entries are remembered. A claim simply asks again for the others. */
+/** The most entries that are remembered. For other jobs and keys, claims simply ask again. */
 const MAX_ENTRIES = 10_000
 
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
-  /** It waits until a run ends, not for a time. */
+  /** Whether the entry waits for the end of a run rather than for a time. */
   readonly isConcurrency: boolean
 }
 
-/** Jobs, and runs of a job with a key, that claims leave out for now because their limit is reached. */
+/** Jobs, or runs of a job with one key, that claims leave out for now because their limit is reached. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
 
@@ -27,12 +27,12 @@ export class LeftOut {
     })
   }
 
-  /** Leaves out a job that this node's code does not know: the code never changes while it runs. */
+  /** Leaves out a job that this node does not know for as long as the node runs, since its code does not change. */
   addForGood(jobId: string): void {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** Frees the place of a run that has ended. False if nothing was left out because of it. */
+  /** Frees the place of a run that has ended. Returns false if nothing was left out because of it. */
   release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
     if (this.#entries.size === 0) return false
     let isFreed = false

@@ -13,7 +13,9 @@ import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../../clock.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
 
-/** A run that finds no place within this time returns to the queue: it holds a slot and resources that others need. */
+/**
+ * A run that gets no place within this time, in milliseconds, returns to the queue, because it holds a slot and resources that others need.
+ */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
 const MAX_REQUESTS = 1_000
@@ -27,7 +29,7 @@ export interface RateGateParts {
 }
 
 /**
- * Runs that missed their places within a rate wait here: they were claimed in time, but their resources or the event loop delayed them. The
+ * Runs that missed their places within a rate wait here. They were claimed in time, but their resources or the event loop delayed them. All
  * late runs of one turn of the event loop exchange their places in one transaction.
  */
 export class RateGate {
@@ -40,7 +42,7 @@ export class RateGate {
     this.#batcher = new Batcher((requests) => this.#exchange(requests), { largest: MAX_REQUESTS })
   }
 
-  /** The rates of the late runs. A claim would take the places that they wait for. */
+  /** The rates of the late runs. Claims leave them out, since they would take the places for which the late runs wait. */
   get waiting(): readonly Blocked[] {
     return [...this.#waiting]
   }
@@ -52,7 +54,7 @@ export class RateGate {
   }
 
   /**
-   * Calls `begin` as soon as the run has an open place, in the same turn of the event loop.
+   * Calls `begin` once the run has an open place, in the same turn of the event loop.
    *
    * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
@@ -89,9 +91,7 @@ export class RateGate {
     return await leave()
   }
 
-  /**
-   * Called after the first synchronous part of the handler. If that took longer than the place covers, the rate must count the place later.
-   */
+  /** Called after the first synchronous part of the handler. If that took longer than the place covers, moves the place to a later time. */
   begun(attempt: Attempt): void {
     const { place: used } = attempt
     if (!used || this.#parts.clock.monotonic() <= used.overAt) return
@@ -136,6 +136,6 @@ export class RateGate {
 function limitOf({ job }: Attempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
   // The claim used the same definition.
-  if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate, and no rate`)
+  if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate but no rate`)
   return limit
 }

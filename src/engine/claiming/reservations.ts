@@ -1,4 +1,4 @@
-/** Slots of runs that are being stored as claimed by this node. */
+/** Slots reserved for runs that are being stored as claimed by this node. */
 export class Reservations {
   #count = 0
   #onNone: (() => void) | undefined

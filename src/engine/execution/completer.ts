@@ -17,16 +17,16 @@ interface Item extends Finish {
 }
 
 /**
- * `unstorable`: the database refused the end, and the run is stored as failed with this error instead. `cancelled`: the run should have
- * been queued again, but its cancellation had been requested. `lost`: the claim was no longer valid, so nothing was written.
+ * `unstorable`: the database refused the end, so the run is stored as failed with this error. `cancelled`: the run should have been queued
+ * again but had a cancel request. `lost`: the claim was no longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
 
 const RETRY_MS = 200
 
 /**
- * Writes the ends of runs, many per statement, guarded by their fences. It keeps trying while the database does not answer. If the node's
- * lease ends meanwhile, another node runs the work again and the database refuses the late write.
+ * Writes the ends of runs, many per statement, guarded by their fences. Keeps trying while the database does not answer. If the node's
+ * lease ends meanwhile, another node runs the work again, and the database refuses the late write.
  */
 export class Completer {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -35,7 +35,9 @@ export class Completer {
   readonly #unstored: UnstoredEnds
   #isAbandoned = false
 
-  /** @param isMoreComing whether runs begin, and may end, in the next turn of the event loop: their ends are written together */
+  /**
+   * @param isMoreComing whether runs will begin, and may end, in the next turn of the event loop, so that their ends are written together
+   */
   constructor(runs: Pick<RunStore, 'finish'>, events: Events, clock: Clock, isMoreComing?: () => boolean) {
     this.#runs = runs
     this.#unstored = new UnstoredEnds(runs, clock)
@@ -46,13 +48,13 @@ export class Completer {
     })
   }
 
-  /** @param stored receives the result; `'lost'` also if the process ends before the write */
+  /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
   finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
-    // The event has reported the failure and the process is ending, so the end of the lease resolves it.
+    // An event has already reported the failure. The process is ending, and the run returns to the queue when its lease ends.
     this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
   }
 
-  /** The claims whose ends the database refuses: their runs were executed, and must not be executed again. */
+  /** The fences of claims whose ends the database refuses. Their runs were executed and must not be executed again. */
   get unstored(): Iterable<number> {
     return this.#unstored.fences
   }
@@ -62,7 +64,7 @@ export class Completer {
     this.#unstored.stop()
   }
 
-  /** Gives up on a database that does not answer, at the end of a shutdown. */
+  /** Stops waiting for a database that does not answer, at the end of a shutdown. */
   abandon(): void {
     this.#isAbandoned = true
   }
@@ -84,7 +86,7 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** Stores the run as failed, so that it does not stay `running`. An end that still can't be stored is retried from time to time. */
+  /** Stores the run as failed, so that it does not stay `running`. Retries an end that still can't be stored from time to time. */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,
@@ -106,7 +108,7 @@ export class Completer {
     }
   }
 
-  /** Repeats temporary failures. Throws a refused value: another try would not help. */
+  /** Retries temporary failures. Throws the error for a refused value, since a retry would not help. */
   async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     for (let failures = 1; ; failures++) {
       try {
@@ -134,7 +136,7 @@ function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: un
 function dropped({ runId, jobId }: Claim, refusal: unknown): PikoError {
   return new PikoError(
     'RUN_UNSTORABLE',
-    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running, is not executed again here, and its end is tried again every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
+    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running, is not executed again here, and its end is retried every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
     { cause: toError(refusal), details: { runId, jobId } },
   )
 }

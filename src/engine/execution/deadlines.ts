@@ -2,7 +2,7 @@ import { type Clock } from '../../clock.ts'
 
 const RESOLUTION_MS = 50
 
-/** Deadlines of any number of runs on one timer, on the clock that never jumps; each fires within 50 ms of its time. */
+/** The deadlines of any number of runs on one timer and the monotonic clock. Each fires within 50 ms of its time. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #buckets = new Map<number, Set<() => void>>()
@@ -26,7 +26,7 @@ export class Deadlines {
     this.#timer ??= setInterval(() => this.#sweep(), RESOLUTION_MS).unref()
     return () => {
       bucket.delete(expire)
-      // The bucket's time may be over, and another bucket may have its place.
+      // The bucket may have expired, and another one may have its key.
       if (bucket.size === 0 && this.#buckets.get(key) === bucket) this.#buckets.delete(key)
       this.#rest()
       if (key === this.#soonest && bucket.size === 0) this.#findSoonest()

@@ -2,13 +2,13 @@ import { PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
 import { type EventMap } from '../../events.ts'
 
-/** How many runs a message names; for the others it only gives the number. */
+/** The most runs that a message names. For the others it only gives the number. */
 const MAX_NAMED = 20
 
-/** How the runs ended that were running when the node's stop began. */
+/** The results of the runs that were running when the node's stop began. */
 export type Drained = EventMap['node.drained']
 
-/** Counts how a drain ends the runs. */
+/** Counts the results of runs during a drain. */
 export class DrainReport {
   #ended = 0
   #givenBack = 0
@@ -53,7 +53,7 @@ export class DrainReport {
     const names = leftBehind > runs.length ? `${runs.join(', ')} and ${leftBehind - runs.length} more` : runs.join(', ')
     throw new PikoError(
       'STOP_INCOMPLETE',
-      `the ends of ${leftBehind} runs could not be stored: ${names}; another node takes them up when this node's lease ends`,
+      `the ends of ${leftBehind} runs could not be stored: ${names}; another node recovers these runs when this node's lease ends`,
       { details: { leftBehind, runs } },
     )
   }

@@ -10,7 +10,7 @@ export interface DrainParts {
   readonly plan: StopPlan
   /** Claims whose ends are not stored yet, by fence. */
   readonly taken: ReadonlyMap<number, Taken>
-  /** Gives back all claims that have not begun. */
+  /** Returns all claims that have not begun. */
   readonly handOver: () => void
   /** Ends a run without its handler. */
   readonly giveUp: (taken: Taken, attempt: Attempt) => void
@@ -19,7 +19,7 @@ export interface DrainParts {
   readonly onDone: (report: DrainReport) => void
 }
 
-/** One drain: lets runs end until the deadline, then returns the rest to the queue, uncounted. */
+/** A drain: lets runs end until the deadline, then returns the rest to the queue without counting their attempts. */
 export class Drain {
   readonly report = new DrainReport()
   /** Resolves when every run has ended or is left behind. */
@@ -39,7 +39,7 @@ export class Drain {
     return this.#isLeaving
   }
 
-  /** Nothing more is claimed. */
+  /** Records that no more runs are claimed. */
   noMore(): void {
     this.#noMore.resolve()
   }
@@ -64,7 +64,7 @@ export class Drain {
     abandon()
   }
 
-  /** Ends the runs without their handlers, as after a timeout. */
+  /** Ends the remaining runs without waiting for their handlers, as after a timeout. */
   #giveUpAll(): void {
     for (const taken of this.#parts.taken.values()) {
       const { attempt, claim } = taken
@@ -78,7 +78,7 @@ export class Drain {
     if (this.#parts.taken.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
-  /** Waits at most `ms`, and leaves no timer behind if `work` ends first. @returns whether it has ended */
+  /** Waits for `work`, at most `ms`. Leaves no timer if `work` ends first. @returns whether `work` has ended */
   async #atMost(ms: number, work: Promise<void>): Promise<boolean> {
     const done = new AbortController()
     await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])

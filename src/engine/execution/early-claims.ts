@@ -1,14 +1,14 @@
 import { type Clock } from '../../clock.ts'
 
-/** Claims with the same time. */
+/** Claims with the same due time. */
 interface Group<T> {
   readonly items: readonly T[]
-  /** On the monotonic clock. */
+  /** Milliseconds on the monotonic clock. */
   readonly dueAt: number
   readonly over: AbortController
 }
 
-/** Keeps claims that were taken before their time, until it comes. */
+/** Keeps claims that were taken early until their time comes. */
 export class EarlyClaims<T> {
   readonly #clock: Clock
   readonly #onDue: (item: T) => void
@@ -25,7 +25,7 @@ export class EarlyClaims<T> {
     return this.#size
   }
 
-  /** @param ms until their time */
+  /** @param ms milliseconds until their time */
   add(items: readonly T[], ms: number): void {
     const group = { items, dueAt: this.#clock.monotonic() + ms, over: new AbortController() }
     this.#groups.add(group)
@@ -33,7 +33,7 @@ export class EarlyClaims<T> {
     void this.#wait(group)
   }
 
-  /** Removes and returns all of them: none becomes due here any more. */
+  /** Removes and returns all claims, so none becomes due here any more. */
   takeAll(): T[] {
     const groups = [...this.#groups]
     for (const group of groups) {

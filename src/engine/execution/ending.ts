@@ -9,7 +9,7 @@ import { type Clock } from '../../clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { type Taken } from './taken.ts'
 
-/** The end of an attempt, after it is stored. */
+/** A stored end of an attempt. */
 export type SettledRun = EventMap['run.settled']
 
 export interface EndingParts {
@@ -20,13 +20,13 @@ export interface EndingParts {
   readonly holdsLease: () => boolean
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** The end is stored. */
+  /** Called after the end is stored. */
   readonly onSettled: (run: SettledRun) => void
-  /** The end is stored, or refused. */
+  /** Called after the end is stored or refused. */
   readonly onEnded: (taken: Taken) => void
 }
 
-/** How an attempt ends: the transition is decided, stored, and then reported. */
+/** Ends attempts: decides the transition, stores it and reports it. */
 export class Ending {
   readonly #parts: EndingParts
 
@@ -43,7 +43,7 @@ export class Ending {
         .then(() => this.#settle(taken, attempt, outcome))
   }
 
-  /** The run is no longer this node's: nothing is written. */
+  /** The run no longer belongs to this node, so nothing is written. */
   lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
     this.#parts.events.emit('run.lost', { runId, jobId, fence })
@@ -101,7 +101,7 @@ export class Ending {
     onEnded(taken)
   }
 
-  /** Decides what follows from a handler's outcome. If that fails, the run fails: it must not stay `running`. */
+  /** Decides what follows from a handler's outcome. If the decision itself fails, the run fails, so that it does not stay `running`. */
   #decide(attempt: Attempt, outcome: Outcome): Transition {
     try {
       const advised = outcome.kind === 'success' ? outcome : withAdvice(attempt, outcome)
@@ -112,7 +112,7 @@ export class Ending {
   }
 }
 
-/** Adds what the handler's error and the job's `retryIf` say about another attempt. */
+/** Adds what the handler's error and the job's `retryIf` say about a further attempt. */
 function withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
   if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
   const { error } = outcome
@@ -131,7 +131,7 @@ function withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
 function adviceOf({ job }: Attempt, retryIf: (error: Error) => unknown, error: Error): boolean {
   const asked: OptionFunction<boolean> = {
     ...{ jobId: job.id, option: 'retry.retryIf', isAnswer: isBoolean, expected: 'true or false' },
-    next: 'the run is not tried again',
+    next: 'the run is not retried',
   }
   return answerOf(asked, () => retryIf(error))
 }
@@ -140,7 +140,7 @@ function hasLostLease({ abortReason }: Attempt): boolean {
   return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
 }
 
-/** Milliseconds until the next attempt of a run that is tried again. */
+/** Milliseconds until the next attempt of a run that is retried. */
 function retryInMs(transition: Transition, now: number): number | undefined {
   if (transition.to !== 'queued' || !transition.counted) return undefined
   return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs

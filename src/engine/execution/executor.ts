@@ -22,15 +22,15 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
-  /** Handlers under way at the same time. */
+  /** The most handlers that run at the same time. */
   readonly slots: number
   readonly runs: Pick<RunStore, 'finish'>
   readonly rates: Pick<RateStore, 'exchange'>
   readonly clock: Clock
   readonly nodeId: () => string
   /**
-   * Receives the milliseconds until a run will be past its timeout and the grace time, if the event loop stays blocked until then;
-   * undefined: no run will.
+   * Receives the milliseconds until the first run would be past its timeout and the grace time if the event loop stayed blocked. Undefined:
+   * no run would be.
    */
   readonly onDeadline: (ms: number | undefined) => void
   /** Whether this node certainly holds its lease. */
@@ -39,7 +39,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly shutdownTimeoutMs: number
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** A handler has this long to end after its signal aborted. Then the run is given up and its slot is free. */
+  /** A handler has this many milliseconds to end after its signal aborted. Then its run ends without it and its slot is free. */
   readonly graceMs: number
 }
 
@@ -48,13 +48,13 @@ export interface RunUnderWay {
   readonly jobId: string
 }
 
-/** A loop that is only busy turns within this time. */
+/** A loop that is merely busy turns within this time. */
 const BLOCKED_MARGIN_MS = 500
 
 /** Executes claims, each from its definition to the stored outcome. A stop drains it. */
 export class Executor extends Service {
   readonly #parts: ExecutorParts
-  // By fence, not by run: a run whose lease was lost may be back here while its earlier attempt has not ended yet.
+  // Keyed by fence, not by run: a run whose lease was lost may return here before its earlier attempt has ended.
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
   readonly #slots: Slots
@@ -66,7 +66,7 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #onSettled: ((run: SettledRun) => void)[] = []
-  /** The drain that is running or over. */
+  /** The running or finished drain. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {
@@ -99,7 +99,9 @@ export class Executor extends Service {
     this.#onSettled.push(listener)
   }
 
-  /** Ends every attempt under way early; handlers get `reason`, and it decides the outcome. Waiting claims do not begin. */
+  /**
+   * Ends every running attempt early and prevents waiting claims from beginning. Handlers receive `reason`, which also decides the outcome.
+   */
   abortAll(reason: PikoError): void {
     for (const taken of this.#taken.values()) abortTaken(taken, reason)
   }
@@ -112,14 +114,14 @@ export class Executor extends Service {
     }
   }
 
-  /** The runs that are taken, have not ended, and have no reason to end. */
+  /** The ids of taken runs that have not ended and have no reason to end. */
   get cancellable(): number[] {
     return [...this.#taken.values()].flatMap(({ claim, attempt, reason }) =>
       (reason ?? attempt?.abortReason ?? attempt?.isOver) ? [] : claim.runId,
     )
   }
 
-  /** The runs that have begun and whose ends are not stored yet. */
+  /** The runs that have begun and whose ends are not yet stored. */
   get underWay(): RunUnderWay[] {
     return [...this.#taken.values()].flatMap(({ claim: { runId, jobId }, attempt }) =>
       attempt ? { runId, jobId } : [],
@@ -146,22 +148,22 @@ export class Executor extends Service {
     return this.#slots.isBeginning
   }
 
-  /** Rates whose next places are for runs that are taken already. */
+  /** Rates whose next places belong to runs that are already taken. */
   get waitingForRates(): readonly Blocked[] {
     return this.#rateGate.waiting
   }
 
-  /** Handlers under way. */
+  /** The number of running handlers. */
   get running(): number {
     return this.#slots.used
   }
 
-  /** Claims that were taken and whose ends are not stored yet. */
+  /** The number of claims taken whose ends are not yet stored. */
   get active(): number {
     return this.#taken.size
   }
 
-  /** The fences of the claims under way, until their ends are stored. Includes claims whose ends the database refuses. */
+  /** The fences of all claims whose ends are not yet stored. Includes claims whose ends the database refuses. */
   get held(): ReadonlySet<number> {
     return new Set([...this.#taken.keys(), ...this.#completer.unstored])
   }
@@ -169,7 +171,7 @@ export class Executor extends Service {
   /**
    * Executes a claim.
    *
-   * @param nodeId under which the run was claimed
+   * @param nodeId the node id under which the run was claimed
    */
   take(claim: Claim, nodeId: string, source: ClaimSource): void {
     const taken = this.#keep(claim, nodeId, source)
@@ -180,7 +182,7 @@ export class Executor extends Service {
   /**
    * Executes claims that were taken before their time.
    *
-   * @param ms until then
+   * @param ms milliseconds until their time
    */
   takeEarly(claims: readonly Claim[], ms: number, nodeId: string, source: ClaimSource): void {
     const kept = claims.map((claim) => this.#keep(claim, nodeId, source))
@@ -194,7 +196,7 @@ export class Executor extends Service {
     return taken
   }
 
-  /** Returns the run to the queue, uncounted. */
+  /** Returns the run to the queue without counting the attempt. */
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
@@ -206,7 +208,7 @@ export class Executor extends Service {
     })
   }
 
-  /** A handler has ended: the next claim gets its slot, unless a stop has begun. */
+  /** Frees the slot of a handler that has ended. The next claim gets it, unless a stop has begun. */
   #free(taken: Taken): void {
     this.#slots.release(!this.#drain)
     taken.source.onFree()
@@ -217,14 +219,14 @@ export class Executor extends Service {
     const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
-      // The lease was lost while the claim was on its way or waited.
+      // The node lost its lease while the claim was on its way or waited.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)
       return
     }
     const job = registry.find(jobId)
-    // Without a certain lease another node may begin the run as well. If the run is still this node's, it goes back to the queue.
+    // Without a certain lease, another node may begin the run too. If the run still belongs to this node, it returns to the queue.
     if (!job || !holdsLease()) {
       this.#free(taken)
       this.#giveBack(taken)
@@ -251,13 +253,13 @@ export class Executor extends Service {
     if (outcome instanceof Promise)
       void outcome.then(
         (late) => this.#over(taken, attempt, late),
-        // For example, a user's logger may throw. The slot must be freed in any case.
+        // A user's logger may throw, for example. The slot must be freed in any case.
         (thrown: unknown) => this.#over(taken, attempt, { kind: 'failure', error: toError(thrown) }),
       )
     else this.#over(taken, attempt, outcome)
   }
 
-  /** After an abort the handler has the grace time to end; then its run is over without it. */
+  /** Gives the handler the grace time to end after an abort, then ends its run without it. */
   #waitNoLonger(attempt: Attempt): void {
     if (attempt.isOver) return
     attempt.cancelGrace = this.#deadlines.add(this.#parts.graceMs, () => {
@@ -293,10 +295,7 @@ export class Executor extends Service {
     if (this.#taken.size === 0) this.#drain?.idle()
   }
 
-  /**
-   * The stop of the whole app has begun, and with it the time that its runs have. Services that stop before this one may take
-   * their own time, or hang.
-   */
+  /** Begins the time that runs have during a stop of the whole app. Services that stop before this one may take their own time, or hang. */
   beginStop(): void {
     if (this.state !== 'init' && this.state !== 'stopped') this.#drain ??= this.#beginDrain()
   }
@@ -319,10 +318,10 @@ export class Executor extends Service {
   }
 
   /**
-   * Lets runs end until the deadline, then gives the rest back to the queue, uncounted. After a crash the runs continue, unless the
-   * whole app stops: they need nothing that a restart would make anew.
+   * Lets runs end until the deadline, then returns the rest to the queue without counting their attempts. After a crash of this service the
+   * runs continue unless the whole app stops, since a restart would not replace anything they need.
    *
-   * @throws PikoError `STOP_INCOMPLETE` when ends could not be stored
+   * @throws PikoError `STOP_INCOMPLETE` if ends could not be stored
    */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash' && !this.#drain) return

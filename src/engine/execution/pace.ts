@@ -1,10 +1,10 @@
-/** Items of one turn of the event loop: about a millisecond of work. */
+/** The most items in one turn of the event loop: about a millisecond of work. */
 const MAX_PER_TURN = 128
 const MAX_KEPT = 1_024
 
 /**
- * Spreads large batches of work over turns of the event loop, so that the database's answers are read and its next statements are sent
- * between them. A single item is worked on immediately.
+ * Spreads large batches of work over several turns of the event loop. Between them, the database's answers are read and its next statements
+ * are sent. A single item is processed immediately.
  */
 export class Pace<T> {
   readonly #work: (item: T) => void
@@ -17,7 +17,7 @@ export class Pace<T> {
     this.#work = work
   }
 
-  /** Some items wait for their turn. */
+  /** Whether some items wait for their turn. */
   get isBusy(): boolean {
     return this.#waiting.length > 0
   }
@@ -47,7 +47,7 @@ export class Pace<T> {
       this.#waiting = []
       this.#from = 0
     } else if (to >= MAX_KEPT) {
-      // Where handlers make work for each other, some items always wait. Finished items must not stay in memory until none waits.
+      // If handlers create work for each other, some items always wait. Finished items must not stay in memory until none waits.
       this.#waiting = batch.slice(to)
       this.#from = 0
     }

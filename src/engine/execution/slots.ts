@@ -4,17 +4,17 @@ import { type Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
 import { type Taken } from './taken.ts'
 
-/** Claims taken before their time, at most. */
+/** The most claims taken before their time. */
 const MAX_EARLY = 10_000
 
-/** A node keeps this many claims for each slot, at most: those that wait, run, or have ends that are not stored yet. */
+/** The most claims that a node keeps per slot: those that wait, run, or have ends not yet stored. */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
-  /** Handlers under way at the same time. */
+  /** The most handlers that run at the same time. */
   readonly slots: number
   readonly clock: Clock
-  /** Claims that this node has taken and whose ends are not stored yet. */
+  /** The number of claims that this node has taken and whose ends are not yet stored. */
   readonly kept: () => number
   readonly begin: (taken: Taken) => void
   readonly giveBack: (taken: Taken) => void
@@ -35,42 +35,42 @@ export class Slots {
     this.#early = new EarlyClaims(parts.clock, (taken) => this.take(taken))
   }
 
-  /** Slots in use. */
+  /** The number of slots in use. */
   get used(): number {
     return this.#used
   }
 
-  /** Some claims begin in the next turns of the event loop. */
+  /** Whether some claims begin in the next turns of the event loop. */
   get isBeginning(): boolean {
     return this.#pace.isBusy
   }
 
-  /** How many claims the node would take now. The database may be slow, so unstored ends are bounded too. */
+  /** How many claims the node would take now. Includes a limit for ends that a slow database has not stored yet. */
   get room(): number {
     const { slots, kept } = this.#parts
-    // As many claims may wait as there are slots.
+    // As many claims may wait as the node has slots.
     const wanted = slots * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
     return Math.min(wanted, MAX_KEPT_PER_SLOT * slots - (kept() - this.#early.size))
   }
 
-  /** How many of them would begin immediately. */
+  /** How many of these claims would begin immediately. */
   get free(): number {
     return Math.min(this.room, this.#parts.slots - this.#used - this.#waiting.size)
   }
 
-  /** How many claims the node would take before their time. They keep no slot from others until then. */
+  /** How many claims the node would take before their time. Until then they occupy no slot. */
   get roomForEarly(): number {
     const most = Math.min(this.#waiting.soonOver(this.#parts.slots), MAX_EARLY)
     return most - this.#used - this.#waiting.size - this.#early.size
   }
 
-  /** Starts a claim, or makes it wait for a slot. */
+  /** Starts a claim or lets it wait for a slot. */
   take(taken: Taken): void {
     if (this.#used < this.#parts.slots) this.#start(taken)
     else this.#waiting.push(taken)
   }
 
-  /** @param ms until their time */
+  /** @param ms milliseconds until their time */
   takeEarly(early: readonly Taken[], ms: number): void {
     this.#early.add(early, ms)
   }
@@ -82,12 +82,12 @@ export class Slots {
     if (next) this.#start(next)
   }
 
-  /** A handler has taken this long. */
+  /** Records how long a handler took. */
   took(ms: number): void {
     this.#waiting.took(ms)
   }
 
-  /** Gives back all claims that have not begun. */
+  /** Returns all claims that have not begun to the queue. */
   handOver(): void {
     this.#waiting.giveBackAll()
     for (const taken of this.#early.takeAll()) this.#parts.giveBack(taken)

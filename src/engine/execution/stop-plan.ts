@@ -1,6 +1,6 @@
-/** Time after `shutdown_timeout` to close what the runs used. */
+/** Time after `shutdown_timeout` to close the resources and sinks of the runs. */
 export const CLOSING_MS = 4_000
-/** After this time beyond the deadline, and not before, a stop settles without the parts that still hang. */
+/** A stop settles exactly this long after the deadline if parts of it still hang. */
 export const STOP_MARGIN_MS = 5_000
 /** Time after `shutdown_timeout` for the last writes. */
 const DATABASE_GRACE_MS = 2_000

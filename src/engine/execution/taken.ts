@@ -4,11 +4,11 @@ import { type Attempt } from '../attempt/attempt.ts'
 
 /** The source of claims. */
 export interface ClaimSource {
-  /** A handler has ended, so there may be room for more. Its run's end is not stored yet. */
+  /** Called when a handler has ended, so there may be room for more claims. The end of its run is not stored yet. */
   onFree(): void
-  /** The end of the attempt is stored or refused. */
+  /** Called when the end of the attempt is stored or refused. */
   onEnded(claim: Claim): void
-  /** The claim has returned to the queue without an attempt. */
+  /** Called when the claim has returned to the queue without an attempt. */
   onGivenBack(claim: Claim): void
 }
 
@@ -18,11 +18,11 @@ export interface Taken {
   readonly nodeId: string
   readonly source: ClaimSource
   attempt: Attempt | undefined
-  /** Why it must not begin. */
+  /** Why the claim must not begin. */
   reason: PikoError | undefined
 }
 
-/** Ends the attempt early, or prevents it from beginning. */
+/** Ends the attempt early or prevents it from beginning. */
 export function abortTaken(taken: Taken, reason: PikoError): void {
   const { attempt } = taken
   if (!attempt) taken.reason ??= reason

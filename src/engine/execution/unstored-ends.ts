@@ -2,9 +2,9 @@ import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Clock } from '../../clock.ts'
 import { type Finish } from '../../store/runs/finish.ts'
 
-/** How often the ends are retried. */
+/** The interval of retries. */
 export const REPEAT_MS = 60_000
-/** Ends beyond this many are left to the recovery of their claims. */
+/** The most ends that are kept. The claims of further ends are left to recovery. */
 const MAX_UNSTORED = 10_000
 
 interface Unstored {
@@ -13,8 +13,8 @@ interface Unstored {
 }
 
 /**
- * Ends that the database refuses even as plain failures. Their runs stay claimed by this node: in the queue they would run again and again.
- * A person may remove the obstacle, so each end is retried separately from time to time.
+ * Ends that the database refuses even as plain failures. Their runs stay claimed by this node, because in the queue they would run again
+ * and again. A person may remove the obstacle, so each end is retried separately from time to time.
  */
 export class UnstoredEnds {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -56,7 +56,7 @@ export class UnstoredEnds {
     this.#repeating = undefined
   }
 
-  /** Also true if the claim is no longer this node's. Only the first refusal is reported. */
+  /** Tries to store an end. Also returns true if the claim no longer belongs to this node. Reports only the first refusal. */
   async #isStored({ nodeId, finish }: Unstored): Promise<boolean> {
     return this.#runs.finish(nodeId, [finish]).then(
       () => true,

@@ -2,33 +2,33 @@ import { type Clock } from '../../clock.ts'
 import { Deadlines } from './deadlines.ts'
 
 /**
- * Claims are taken ahead of their slots while handlers take no longer than this on average: waiting for the database would take a large
- * part of such a handler's time.
+ * Claims are taken before a slot is free if handlers take at most this long on average. For such handlers, waiting for the database would
+ * take a large part of the time.
  */
 const SHORT_MS = 100
-/** A claim that waits for longer goes back to the queue: another node may have a slot for it. */
+/** A claim that waits longer returns to the queue, because another node may have a slot for it. */
 const PATIENCE_MS = 500
 /** The weight of the last handler in the average. */
 const NEWEST = 0.05
 
 interface Entry<T> {
   readonly item: T
-  /** On the monotonic clock. */
+  /** Milliseconds on the monotonic clock. */
   readonly since: number
 }
 
-/** Claims that wait for a slot, in order. Says whether waiting claims are worth while. */
+/** Claims that wait for a slot, in order. Also decides whether it is worthwhile to let claims wait. */
 export class WaitingLine<T> {
   readonly #clock: Clock
-  /** Separate from the deadlines of runs, at which a blocked event loop gives up the lease. */
+  /** Separate from the deadlines of runs, because a blocked event loop gives up the lease at those. */
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
-  /** Of handlers; undefined until the first one has ended. */
+  /** The average duration of handlers; undefined until the first one has ended. */
   #averageMs: number | undefined
   #isTimed = false
 
-  /** @param giveBack receives claims that have waited for too long, or must not wait any longer */
+  /** @param giveBack receives claims that have waited too long or must not wait any longer */
   constructor(clock: Clock, giveBack: (item: T) => void) {
     this.#clock = clock
     this.#deadlines = new Deadlines(clock)
@@ -44,14 +44,14 @@ export class WaitingLine<T> {
   }
 
   /**
-   * How many claims these slots finish in 100 ms, on average; at least one for each slot. `Infinity` until the first handler has ended:
-   * claims that wait in vain go back once, half a second later.
+   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended: claims
+   * that wait in vain return to the queue once, half a second later.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
   }
 
-  /** A handler has taken this long. */
+  /** Records how long a handler took. */
   took(ms: number): void {
     const average = this.#averageMs ?? Infinity
     this.#averageMs = average === Infinity ? ms : average + NEWEST * (ms - average)

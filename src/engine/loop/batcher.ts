@@ -5,8 +5,8 @@ interface Entry<T, R> {
 }
 
 /**
- * Group commit: items that arrive in the same turn of the event loop are sent together. Items that arrive while batches are running are
- * sent together when one ends. So batches grow with the load.
+ * Group commit. Items that arrive in the same turn of the event loop are sent together. Items that arrive while all lanes are busy are sent
+ * together when a batch ends. So batches grow with the load.
  */
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
@@ -19,8 +19,8 @@ export class Batcher<T, R> {
   #onIdle: (() => void)[] = []
 
   /**
-   * @param flush gets at most `largest` items and returns their results in order; its error fails the whole batch
-   * @param lanes batches that run at the same time
+   * @param flush receives at most `largest` items and returns their results in order; its error fails the whole batch
+   * @param lanes the number of batches that run at the same time
    * @param isMoreComing while it returns true, a batch that is not full waits for the next turn of the event loop
    */
   constructor(
@@ -41,7 +41,7 @@ export class Batcher<T, R> {
     return new Promise<R>((resolve, reject) => this.push(item, resolve, reject))
   }
 
-  /** The same as `add`, without a promise for each item. */
+  /** Like `add`, but without a promise for each item. */
   push(item: T, resolve: (result: R) => void, reject: (error: unknown) => void): void {
     this.#entries.push({ item, resolve, reject })
     this.#schedule()

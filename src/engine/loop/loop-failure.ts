@@ -2,7 +2,7 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import { toError } from '../../errors.ts'
 import { type Events } from '../../events.ts'
 
-/** Reports that a loop failed, and the kind of fault if the database is the cause. `failures`: in a row. */
+/** Reports a loop's failure, and the kind of fault if the database is the cause. `failures` is the number of failures in a row. */
 export function reportFailure(
   events: Events,
   { loop, thrown, retryInMs, failures }: { loop: string; thrown: unknown; retryInMs: number; failures: number },

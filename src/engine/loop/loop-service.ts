@@ -13,10 +13,10 @@ export abstract class LoopService extends Service {
     this.#loop = new Loop(name, () => this.step(), clock, events)
   }
 
-  /** One step; returns milliseconds until the next, `Infinity` to wait for `wake`. */
+  /** Does one step. Returns the milliseconds until the next; `Infinity` waits for `wake`. */
   protected abstract step(): Promise<number>
 
-  /** Steps that failed in a row; 0 if the last one succeeded. */
+  /** The number of steps that failed in a row; 0 if the last one succeeded. */
   get failures(): number {
     return this.#loop.failures
   }

@@ -5,12 +5,12 @@ import { reportFailure } from './loop-failure.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
-/** Created once: an abort without a reason creates an error with a stack, and every run that ends wakes a busy loop. */
+/** Created once, because an abort without a reason creates an error with a stack, and every run that ends wakes a busy loop. */
 const WOKEN = new Error('woken')
 
 /**
- * Repeats a step until it is stopped. The step says when to call it again; `wake` calls it immediately. An error never ends a loop: it is
- * reported, and the loop continues after a pause that doubles up to 5 s.
+ * Repeats a step until it is stopped. The step returns when to call it again; `wake` calls it immediately. An error never ends the loop:
+ * the loop reports it and continues after a pause, which doubles up to 5 s.
  */
 export class Loop {
   readonly name: string
@@ -35,7 +35,7 @@ export class Loop {
     return this.#running !== undefined && !this.#stopping.signal.aborted
   }
 
-  /** Consecutive failures; 0 if the last step succeeded. */
+  /** The number of steps that failed in a row; 0 if the last one succeeded. */
   get failures(): number {
     return this.#failures
   }
@@ -78,7 +78,7 @@ export class Loop {
       return delayMs
     } catch (thrown) {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      // Random, because nodes that collided would otherwise collide again.
+      // The wait is random, because nodes that collided would otherwise collide again.
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false

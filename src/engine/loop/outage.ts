@@ -1,7 +1,7 @@
 import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 
-/** A failed loop that reports nothing for this long after its retry was stopped or replaced. */
+/** A failed loop that reports nothing for this long after its retry was due has been stopped or replaced. */
 const FORGOTTEN_AFTER_MS = 30_000
 
 /**
@@ -11,7 +11,7 @@ const FORGOTTEN_AFTER_MS = 30_000
 export class Outage {
   readonly #events: Events
   readonly #clock: Clock
-  /** The loops that do not work yet, and the time until which each is expected to report. */
+  /** The failed loops that have not worked again, and the time until which each is expected to report. */
   readonly #failing = new Map<string, number>()
   #since: number | undefined
   #error: Error | undefined
@@ -26,11 +26,11 @@ export class Outage {
     events.on('loop.recovered', ({ loop }) => this.#worked(loop))
   }
 
-  /** Why the store is not ready; undefined unless an outage is known. */
+  /** Why the store is not ready. Undefined if there is no known outage. */
   get message(): string | undefined {
     if (this.#since === undefined) return undefined
     const seconds = Math.round((this.#clock.monotonic() - this.#since) / 1_000)
-    return `away for ${seconds} s: ${this.#error?.message ?? ''}`
+    return `unavailable for ${seconds} s: ${this.#error?.message ?? ''}`
   }
 
   #failed(loop: string, error: Error, retryInMs: number): void {

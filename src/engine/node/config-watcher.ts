@@ -4,7 +4,7 @@ import { type Clock } from '../../clock.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 /**
- * Knows the config in force for every job, with one short query a poll for all of them. The last known config stays in force while the
+ * Knows the config in force for every job. Each poll sends one short query for all of them. The last known config stays in force while the
  * database is unavailable or this service restarts.
  */
 export class ConfigWatcher extends LoopService {
@@ -14,7 +14,7 @@ export class ConfigWatcher extends LoopService {
   readonly #events: Events
   #mark = ''
   #isFirst = true
-  /** How far the database's clock is ahead of this process's. */
+  /** How many milliseconds the database's clock is ahead of this process's clock. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
 
@@ -42,7 +42,7 @@ export class ConfigWatcher extends LoopService {
     this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
     const isFirst = this.#isFirst
     this.#isFirst = false
-    // A corrected row does not create a new version.
+    // Forgets the mark while a row is broken, because correcting the row does not create a new version.
     this.#mark = isAnyBroken ? '' : mark
     if (isFirst) return
     for (const [jobId, versions] of this.#versions) {

@@ -11,7 +11,7 @@ export interface DoorbellParts {
   readonly nodeId: () => string
   /** Live nodes that can be notified. */
   readonly nodes: () => Promise<readonly DoorbellRow[]>
-  /** Called when work was added to the queue. */
+  /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
   readonly clock: Clock
 }
@@ -19,30 +19,31 @@ export interface DoorbellParts {
 export interface DoorbellOptions {
   /** Whether this process executes runs, and so can be notified. */
   readonly listens: boolean
-  /** `'auto'`, `'off'`, or the `host:port` that receives notifications. */
+  /** `'auto'`, `'off'`, or the `host:port` on which to receive notifications. */
   readonly address: string
   /** Whether every process of the store is on this machine. */
   readonly isLocal: boolean
 }
 
 const LOOPBACK = '127.0.0.1'
-/** How many nodes to notify at the same time: one of them may have no free slot. */
+/** The number of nodes to notify, because one of them may have no free slot. */
 const RUNG = 2
-/** Only notifying nodes query the live nodes, at most once in this time. */
+/** How long, in milliseconds, a notifying node uses its list of live nodes. */
 const KNOWN_MS = 5_000
 const GREETING = 'piko '
 
 /**
- * Notifies other nodes immediately of work in the queue: one UDP datagram to two of them, whose addresses are in their rows. It contains
- * only the id of the receiving node, which then looks for work a little before its next poll. So nothing depends on it: a lost datagram, or
- * a network that blocks them, costs up to `[piko] poll_interval`.
+ * Notifies other nodes immediately of work in the queue. It sends one UDP datagram to each of two nodes, whose addresses are in their rows.
+ * The datagram contains only the id of the receiving node, which then looks for work a little before its next poll.
+ *
+ * So nothing relies on it: a lost datagram, or a network that blocks them, costs up to `[piko] poll_interval`.
  */
 export class Doorbell extends Service {
   readonly #parts: DoorbellParts
   readonly #options: DoorbellOptions
   #socket: Socket | undefined
   #address: string | undefined
-  /** Kept across a restart: it is in the node's row. */
+  /** Kept across a restart, because the node's row contains it. */
   #port = 0
   #known: readonly DoorbellRow[] = []
   #knownAt = -Infinity
@@ -65,7 +66,7 @@ export class Doorbell extends Service {
     this.#isRinging = true
     void this.#ring()
       // The poll finds the work.
-      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be rung'))
+      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be notified'))
       .finally(() => (this.#isRinging = false))
   }
 

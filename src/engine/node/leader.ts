@@ -8,8 +8,8 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 const LOCK = 'leader'
 
 /**
- * The leader lease. Its holder plans ticks. The holder trusts its lease only until shortly before its end, by a clock that never jumps,
- * measured from before the renewal was sent. So it steps down by itself if the database does not answer.
+ * The leader lease, whose holder plans ticks. The holder trusts the lease only until shortly before its end, by the monotonic clock and
+ * from before the renewal was sent. So it steps down by itself if the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #locks: LockStore
@@ -41,13 +41,13 @@ export class Leader extends LoopService {
     return this.isLeader ? this.#epoch : undefined
   }
 
-  /** Calls `begin` each time this node begins to lead. */
+  /** Calls `begin` each time this node becomes the leader. */
   onLead(begin: () => void): void {
     this.#onLead.push(begin)
   }
 
   /**
-   * Resolves when this node begins or ceases to lead, with its new role: true if it leads.
+   * Resolves when this node becomes or ceases to be the leader; with true if it leads.
    *
    * @throws the reason of `signal`
    */
@@ -70,7 +70,7 @@ export class Leader extends LoopService {
     await super.onStart()
   }
 
-  /** Keeps the lease after a crash: the restarted service renews it, or it ends by itself. */
+  /** Keeps the lease after a crash. The restarted service renews it, or it ends by itself. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'crash') return

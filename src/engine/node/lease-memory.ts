@@ -9,10 +9,11 @@ import {
 } from '../../store/nodes/heartbeat-memory.ts'
 
 /**
- * State that this node shares with the thread that renews its lease, in shared memory: a message would reach a blocked event loop too late.
+ * State that this node shares with the thread that renews its lease. It is in shared memory because a message would reach a blocked event
+ * loop too late.
  *
- * A blocked loop deliberately keeps its lease for a while. If a run blocks it past the run's timeout, it must not: no timer can end that
- * run.
+ * A node with a blocked loop deliberately keeps its lease for a while. It must not if a run blocks the loop past the run's timeout, since
+ * no timer can end that run.
  */
 export class LeaseMemory {
   readonly shared: HeartbeatMemory = new BigInt64Array(new SharedArrayBuffer(BYTES))

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-// Not the global one: with a mocked timer, the event loop would seem blocked.
+// Imported, because a test that mocks the global timer would make the event loop seem blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
@@ -15,7 +15,7 @@ import { reportFailure } from '../loop/loop-failure.ts'
 
 export interface NodeLeaseParts {
   readonly nodes: NodeStore
-  /** The database of the lease, for a separate connection. */
+  /** The options for the lease's own connection to the database. */
   readonly options: OpenOptions
   /** The files of the database as the store opened them. */
   readonly files: () => readonly OpenedFile[]
@@ -24,7 +24,7 @@ export interface NodeLeaseParts {
   readonly block: BlockPolicy
   /** The address for notifications of new work. */
   readonly doorbell: () => string | undefined
-  /** Called, perhaps more than once, before the node takes its new id. */
+  /** Called before the node takes its new id, perhaps more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly events: Events
 }
@@ -33,7 +33,7 @@ const REGISTER_AGAIN_MS = 200
 
 /**
  * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
- * new node. The old id never returns, so no claim under it can be finished any more.
+ * new node. The old id never returns, so no claim under it can finish any more.
  */
 export class NodeLease extends Service {
   // The ids of every app in this process.
@@ -59,7 +59,7 @@ export class NodeLease extends Service {
     return this.#id
   }
 
-  /** Renewals that failed in a row; 0 if the last one succeeded. */
+  /** The number of renewals that failed in a row; 0 if the last one succeeded. */
   get failures(): number {
     return this.#failures
   }
@@ -70,7 +70,7 @@ export class NodeLease extends Service {
     await this.#keep()
   }
 
-  /** Keeps the row after a crash: the restarted service renews the lease, or it ends by itself. */
+  /** Keeps the row after a crash. The restarted service renews the lease, or it ends by itself. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)
@@ -113,7 +113,7 @@ export class NodeLease extends Service {
         },
         onGone: (error) => {
           this.#parts.onLost(
-            new PikoError('LEASE_LOST', `node ${id} gave its lease up: ${error.message}`, { cause: error }),
+            new PikoError('LEASE_LOST', `node ${id} gave up its lease: ${error.message}`, { cause: error }),
           )
           crash(error)
         },
@@ -141,12 +141,12 @@ export class NodeLease extends Service {
     NodeLease.#ownIds.delete(lost)
     this.#id = id
     events.emit('node.lost', { nodeId: lost, newNodeId: id })
-    // This immediately makes its runs orphans, even if only this node's connection failed.
+    // Removing the row makes its runs orphans immediately, even if only this node's connection failed.
     await nodes.remove([lost])
     await this.#keep()
   }
 
-  /** Retries until the database answers: there is no other way to continue. */
+  /** Registers the node. Retries until the database answers, since the node can't continue without a row. */
   async #registerUntilStopped(id: string): Promise<boolean> {
     while (!this.shouldStop) {
       try {

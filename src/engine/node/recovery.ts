@@ -10,7 +10,7 @@ import { notGivenBack } from '../refused-runs.ts'
 import { type NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
 
-/** How often to retry runs that the database refuses to return, and how many of them are remembered. */
+/** The interval of retries for runs that the database refuses to return, and the most such runs that are remembered. */
 const REPEAT_MS = 60_000
 const MAX_ASIDE = 500
 
@@ -24,7 +24,7 @@ export interface RecoveryParts {
   readonly held: () => ReadonlySet<number>
   /** Called when runs are in the queue again. */
   readonly onRecovered: () => void
-  /** A run fails after this many deaths of its nodes. */
+  /** A run fails after its node has died this many times. */
   readonly mostLost: number
   /** Whether the store is a file on this machine. */
   readonly isEmbedded: boolean
@@ -33,13 +33,13 @@ export interface RecoveryParts {
 }
 
 /**
- * Returns runs that no node executes to the queue. Any node returns the runs of nodes whose lease has ended. Each node returns its own
- * claims that it knows nothing about, because the answer of the claim was lost. The fence makes this exact.
+ * Returns runs that no node executes to the queue. Any node does this for nodes whose lease has ended. Each node also does it for its own
+ * claims that it does not know, because the answer of the claim was lost. The fence ensures that only such claims return.
  */
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
-  /** Runs that could not be returned, and the time until which they are left alone. */
+  /** Runs that could not be returned, and the time until which they are skipped. */
   readonly #refused = new Map<number, number>()
 
   constructor(parts: RecoveryParts, leaseMs: number) {
@@ -56,8 +56,8 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists, and ends its lead,
-   * immediately instead of at the end of its lease. So the runs of a killed process continue without a wait.
+   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists, without waiting for
+   * the end of its lease, and ends its lead. So the runs of a killed process continue immediately.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
@@ -71,7 +71,7 @@ export class Recovery extends LoopService {
     const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs, this.#aside())
     this.#setAside(given.refused)
     if (given.count > 0) onRecovered()
-    // Continues immediately only if there may be more: a node that claims until it notices its lost lease would otherwise get the same runs
+    // Continues immediately only if there may be more. Otherwise a node that claims until it notices its lost lease would get the same runs
     // back.
     return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
   }
@@ -95,7 +95,7 @@ export class Recovery extends LoopService {
 
   async #recoverOrphans(): Promise<number> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    // Only the heartbeat decides whether this node's own lease is lost: until then the node claims and runs handlers.
+    // Only the heartbeat decides whether this node's own lease is lost. Until then the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
@@ -112,7 +112,7 @@ export class Recovery extends LoopService {
 }
 
 function isAlive(node: NodeRow): boolean {
-  // A row with this process's pid may belong to an earlier process: in containers the pid is always 1.
+  // A row with this process's pid may belong to an earlier process, since in containers the pid is always 1.
   if (node.pid === process.pid) return NodeLease.isOwn(node.id)
   try {
     process.kill(node.pid, 0)

@@ -9,15 +9,15 @@ import { type Leader } from './leader.ts'
 import { LoopService } from '../loop/loop-service.ts'
 
 export interface RetentionOptions {
-  /** How long to keep succeeded runs and skipped ticks; 0: for ever. */
+  /** How long to keep succeeded runs and skipped ticks, in milliseconds; 0: forever. */
   readonly succeededMs: number
-  /** How long to keep failed and cancelled runs; 0: for ever. */
+  /** How long to keep failed and cancelled runs, in milliseconds; 0: forever. */
   readonly failedMs: number
   /** How many ended runs of a job to keep; 0: all. */
   readonly runsPerJob: number
 }
 
-/** The pause between two passes: after one that deleted something, and after one that did not. */
+/** The pause between two passes, after one that deleted runs and after one that deleted none. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
 /** New runs, as a share of those of the last walk over all runs, that are worth another walk before the pause without work ends. */
@@ -28,7 +28,7 @@ const STEP_MS = 50
 /** The pause between two steps that look for unreadable rows: there are about fifteen, and the first pass falls into the busy start. */
 const CHECK_STEP_MS = 250
 
-/** Deletes old runs in small steps, on the leader. Also looks for unreadable rows in the same way; see `RowCheck`. */
+/** Deletes old runs in small steps, on the leader. Also checks for unreadable rows in small steps; see `RowCheck`. */
 export class Retention extends LoopService {
   readonly #store: RetentionStore
   readonly #rows: Pick<RowCheck, 'step'>
@@ -77,7 +77,7 @@ export class Retention extends LoopService {
     return Math.min(checkInMs, await this.#delete())
   }
 
-  /** Checks some rows for unreadable values. Returns when the next step is due. */
+  /** Checks some rows for unreadable values. Returns the milliseconds until the next step. */
   async #check(): Promise<number> {
     const leftMs = this.#checkAt - this.#clock.monotonic()
     if (leftMs > 0) return leftMs

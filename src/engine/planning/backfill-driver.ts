@@ -14,11 +14,11 @@ import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 
-/** How many steps of one backfill run before the others get their turn. */
+/** The number of steps of one backfill before the others get their turn. */
 const STEPS = 3
-/** The pause between two turns: others need the locks of job and backfill, and the event loop. */
+/** The pause between two turns, because others need the locks of job and backfill, and the event loop. */
 const BREATH_MS = 10
-/** The first pause of a backfill while enough of its windows wait for their runs; it doubles each time that they still wait. */
+/** The first pause of a backfill while enough of its windows wait for their runs. It doubles each time they still wait. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
 /** The pause of a backfill if a function of its job fails or a row can't be read. */
@@ -26,11 +26,11 @@ const PAUSE_MS = 10_000
 
 interface Rest {
   readonly ms: number
-  /** On the monotonic clock. */
+  /** Milliseconds on the monotonic clock. */
   readonly until: number
 }
 
-/** Drives backfills to their ends on the leader: keeps some of their windows in the queue. */
+/** Drives backfills to their ends, on the leader. Keeps some windows of each in the queue. */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
   /** The pauses of backfills with enough waiting windows, by id. */
@@ -54,7 +54,7 @@ export class BackfillDriver extends LoopService {
           state === 'cancelling' ? await this.#cancel(id, jobId) : await this.#drive(id, jobId),
         )
       } catch (thrown) {
-        // The functions are the user's: one failing backfill must not delay the others.
+        // The functions belong to the user, and one failing backfill must not delay the others.
         const isBroken = thrown instanceof BrokenRow
         const isRefused = !isBroken && isRefusedValue(thrown)
         const isOption = isOptionFault(thrown, jobId)
@@ -73,7 +73,7 @@ export class BackfillDriver extends LoopService {
   async #drive(id: number, jobId: string): Promise<number> {
     const job = this.#parts.registry.find(jobId)
     const windows = job?.policy.windows
-    // Another node's code knows the job, and plans it when that node leads.
+    // Another node's code knows the job and plans the backfill when that node leads.
     if (!job || !windows) return this.#parts.pollMs
     const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs

@@ -11,7 +11,7 @@ export async function sweep(store: Store, id: number): Promise<boolean> {
       return true
     }
     const ids = open.filter((runId) => !asked.has(runId))
-    // The remaining ones are running: their nodes end them.
+    // The remaining runs are running, and their nodes end them.
     if (ids.length === 0) return false
     for (const runId of ids) asked.add(runId)
     await store.cancels.request({ ids })

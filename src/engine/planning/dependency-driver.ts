@@ -6,25 +6,25 @@ import { refusedWindow } from '../refused-runs.ts'
 import { type DriverParts } from './driver-parts.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 
-/** The pause between two looks if the first one found nothing. */
+/** The pause after a check that found nothing. */
 const REST_MS = 50
-/** The pause for windows of a job if its functions fail or a row can't be read. */
+/** The pause for a job's windows if its functions fail or a row can't be read. */
 const PAUSE_MS = 10_000
 const MAX_ASIDE = 1_000
 
 /**
- * Creates the runs of windows that wait for windows of other jobs. The leader looks repeatedly. Every node also looks when a window that
- * others wait for has succeeded on it, so they need not wait for the leader's next look. Two nodes that look at the same time take turns at
- * the windows' locks.
+ * Creates the runs of windows that wait for windows of other jobs. The leader checks repeatedly. Every node also checks when a window that
+ * others wait for has succeeded on it, so that they need not wait for the leader. Two nodes that check at the same time take turns, because
+ * each locks the windows.
  */
 export class DependencyDriver extends LoopService {
   readonly #parts: DriverParts<DependencyStore>
   /** The jobs that depend on others. */
   readonly #dependents: readonly string[]
   readonly #upstreams: ReadonlySet<string>
-  /** Windows with an unreadable row, and the time until which they are left alone. */
+  /** Windows with an unreadable row, and the time until which they are skipped. */
   readonly #windowsAside = new Map<number, number>()
-  /** Jobs whose functions failed, and the time until which their windows are left alone. */
+  /** Jobs whose functions failed, and the time until which their windows are skipped. */
   readonly #setAside = new Map<string, number>()
   /** Whether a window that others may wait for has succeeded on this node. */
   #hasSucceeded = false
@@ -38,7 +38,7 @@ export class DependencyDriver extends LoopService {
     parts.leader.onLead(() => this.wake())
   }
 
-  /** Called when a run of this node has ended: windows may wait for its window. */
+  /** Called when a run of this node has ended, since windows may wait for its window. */
   settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
     if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
     this.#hasSucceeded = true
@@ -47,7 +47,7 @@ export class DependencyDriver extends LoopService {
 
   protected override async step(): Promise<number> {
     if (this.#dependents.length === 0 || !(this.#parts.leader.isLeader || this.#hasSucceeded)) return Infinity
-    // Thousands of successes may arrive, and each node looks at the same windows.
+    // Limits the checks, since thousands of windows may succeed and each node checks the same windows.
     const restMs = this.#restUntil - this.#parts.clock.now()
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
@@ -68,7 +68,7 @@ export class DependencyDriver extends LoopService {
       this.#hasSucceeded = true
       return 0
     }
-    // A look at many windows takes a while: the database must have time for other work.
+    // A check of many windows takes a while, and the database must have time for other work.
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
     // The node that claims the run adds its own pause to this one.
@@ -82,7 +82,7 @@ export class DependencyDriver extends LoopService {
     reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
-  /** Undefined if a function of the job fails: the others must not wait for it. */
+  /** Undefined if a function of the job fails, so that the other windows need not wait for it. */
   #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
     const { jobId } = waiting
     if ((this.#setAside.get(jobId) ?? -Infinity) > this.#parts.clock.monotonic()) return undefined

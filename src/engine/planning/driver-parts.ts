@@ -13,6 +13,6 @@ export interface DriverParts<Store> {
   readonly clock: Clock
   readonly events: Events
   readonly pollMs: number
-  /** This many runs are now in the queue. */
+  /** Called with the number of runs that were queued. */
   readonly onQueued: (count: number) => void
 }

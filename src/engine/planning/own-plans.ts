@@ -7,8 +7,8 @@ interface Own {
 }
 
 /**
- * The jobs that this node plans while another leads: those that it registered as new, and those that it planned last. The leader's code may
- * not know them. A job is dropped when another node has planned it.
+ * The jobs that this node plans while another node leads: those that it registered as new, and those that it planned last. The leader's
+ * code may not know them. A job is dropped when another node has planned it.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()
@@ -22,7 +22,7 @@ export class OwnPlans {
     this.#jobs.delete(jobId)
   }
 
-  /** When the next one is due, in epoch milliseconds. */
+  /** When the next of these jobs is due, in epoch milliseconds. */
   get nextMs(): number {
     let next = Infinity
     for (const { dueMs } of this.#jobs.values()) next = Math.min(next, dueMs)
@@ -39,9 +39,9 @@ export class OwnPlans {
   }
 
   /**
-   * Updates the jobs that seemed due.
+   * Updates the jobs that seemed due, after they were planned or not.
    *
-   * @param retryAt when to look once more at a job that was not planned
+   * @param retryAt when to look again at a job that was not planned
    */
   settle(jobIds: readonly string[], written: readonly PlanDecision[], retryAt: Date): void {
     const planned = new Set(written.map(({ jobId }) => jobId))

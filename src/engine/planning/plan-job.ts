@@ -10,9 +10,9 @@ import { type NewRun } from '../../store/runs/new-run.ts'
 import { type DueJob, type PlanDecision } from '../../store/jobs/plan.ts'
 import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** The most ticks or windows of one job in one pass; the next pass continues from there. */
+/** The most ticks or windows of one job in one pass. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** The most waiting windows of one job; more are planned as these are settled. */
+/** The most waiting windows of one job. More are planned as these are settled. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
@@ -60,8 +60,8 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date
 }
 
 /**
- * Whether this code and the code that last registered the job agree on whether it has windows. During a deploy they may not: then the nodes
- * of the other code plan it. Ticks are not windows, and a ledger is not planned as ticks. Pure.
+ * Whether this code and the code that last registered the job agree on whether it has windows. During a deploy they may differ; then the
+ * nodes with the other code plan the job. Planning windows as ticks, or ticks as windows, would be wrong. Pure.
  */
 export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
   return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
@@ -71,7 +71,7 @@ export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boole
  * Decides what to plan for a job that is due. Pure.
  *
  * @param now   the planner's clock
- * @param until how far ahead to plan runs; they start at their tick, not earlier
+ * @param until how far ahead to plan; a run starts at its tick, not earlier
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { windows } = job.policy
@@ -129,7 +129,7 @@ const MAX_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
-  // The running runs are known only at the tick.
+  // The number of active runs is known only at the tick itself.
   const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
   const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
   const runs: NewRun[] = []
@@ -155,7 +155,7 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
   }
 }
 
-/** The first of the last `limit` ticks before an instant; the instant itself if there are none. */
+/** The earliest of the last `limit` ticks before an instant; the instant itself if there is none. */
 function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
   let from = before
   for (let count = 0; count < limit; count++) {
@@ -231,8 +231,8 @@ function planWindows(
 const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
 
 /**
- * Where planning continues. The start may have moved past an earlier cursor, and a cursor that a person has set back may be inside a
- * window. Never skips known windows of the ledger.
+ * Where planning continues. The declared start may have moved past an earlier cursor, and a cursor that a person has set back may lie
+ * inside a window. Never skips known windows of the ledger.
  */
 function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
   const wanted = windowCursor && windowCursor > start ? windowCursor : start

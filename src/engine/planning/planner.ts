@@ -13,24 +13,24 @@ import { PAUSE_MS, ScheduleEdits, unplannable } from './schedule-edits.ts'
 import { type Agenda, type DueJob, type PlanDecision, type PlanResult, type PlanScope } from '../../store/jobs/plan.ts'
 
 const JOBS_PER_PASS = 2_000
-/** Runs of one transaction, about. The remaining jobs come next. */
+/** The approximate number of runs in one transaction. The remaining jobs come next. */
 const RUNS_PER_PASS = 10_000
-/** Overlap policies that need to know what is under way when the tick comes. */
+/** Overlap policies that depend on the runs that are active at the tick. */
 const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
 /**
- * Looks per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least one interval
- * away. A look that is late by a third of the interval makes no tick late.
+ * The number of looks per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
+ * one interval away. A look that is late by a third of the interval makes no tick late.
  */
 const LOOKS = 1.5
 
 /**
- * The most looks per poll interval. When the next tick is known, the look comes as soon as the tick may be planned: thousands of jobs may
- * share it, and planning them takes a part of the interval.
+ * The most looks per poll interval. If the next tick is known, the planner looks as soon as it may plan that tick: thousands of jobs may
+ * share the tick, and planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
 
-/** A follower that plans nothing and sees nothing due looks after this number of poll intervals. */
+/** The number of poll intervals after which a follower looks if it plans nothing and sees nothing due. */
 const MAX_FOLLOWER_PAUSE = 2
 
 export interface PlannerParts {
@@ -51,15 +51,16 @@ export interface PlannerParts {
 /**
  * Turns due ticks into runs, many jobs per transaction.
  *
- * The leader plans ahead. During a deploy its code may not know all jobs. Each other node plans its own jobs (see `OwnPlans`), ahead too,
- * but after the leader had its turn. It also plans what the leader leaves, and applies the edits that the leader leaves. A tick is unique,
- * so planning beside the leader does no harm.
+ * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), also
+ * ahead, but after the leader had its turn. It also plans jobs, and applies edits, that the leader has left undone. A tick is unique, so
+ * planning in parallel to the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #parts: PlannerParts
-  // Jobs of other nodes: this node's code does not know them, and leaves them untouched.
+  // Jobs of other nodes. This node's code does not know them, so it does not touch them.
   readonly #unknown = new Set<string>()
-  // Known jobs to which another node has given windows, or whose windows it has removed: left to that node until then, in epoch milliseconds.
+  // Known jobs to which another node has given windows, or whose windows it has removed. They are left to that node until this time, in
+  // epoch milliseconds.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
@@ -90,7 +91,7 @@ export class Planner extends LoopService {
     const until = new Date(agenda.now.getTime() + this.#parts.pollMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
-    // After a full pass more may be due. A pass that wrote nothing only has jobs that wait for their ticks.
+    // After a full pass, more jobs may be due. If a pass wrote nothing, its jobs only wait for their ticks.
     const hasWritten = written.some(
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )
@@ -106,7 +107,7 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader has already seen what is due until then: it looks more often than that.
+    // The leader looks more often than this, so it has already seen the jobs due until then.
     const turnMs = this.#parts.pollMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
@@ -125,7 +126,7 @@ export class Planner extends LoopService {
     this.#parts.own.settle(only, written, due)
   }
 
-  /** The shorter list, without the jobs that were refused a moment ago. */
+  /** The jobs to plan as the shorter of two lists, without jobs that were refused a moment ago. */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#parts.registry.size
@@ -137,7 +138,7 @@ export class Planner extends LoopService {
     const lookMs = this.#parts.pollMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
-    // Waits for a tick within the interval.
+    // Waits for a tick that comes within the interval.
     return Math.min(
       lookMs,
       ms > this.#parts.pollMs ? Math.max(this.#parts.pollMs / MAX_LOOKS, ms - this.#parts.pollMs) : Math.max(5, ms),
@@ -145,10 +146,10 @@ export class Planner extends LoopService {
   }
 
   /**
-   * One pass. Every instant is the database's, since the clocks of two nodes differ.
+   * Runs one pass. All instants are by the database's clock, since the clocks of two nodes differ.
    *
-   * @param due   jobs whose time is not after this are planned
-   * @param until how far they are planned
+   * @param due jobs whose time is not after this are due
+   * @param until how far ahead they are planned
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
     await this.#cancelOthers(now, scope)
@@ -169,8 +170,8 @@ export class Planner extends LoopService {
   }
 
   /**
-   * Before the tick is planned, not after. A process that dies between the two has cancelled only what the next leader's tick would
-   * cancel, and has lost no tick.
+   * Cancels the previous runs of jobs with `cancelOther`, before it plans their ticks. A process that dies in between has cancelled only
+   * runs that the next leader would cancel at this tick, and has lost no tick.
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
     const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
@@ -203,7 +204,7 @@ export class Planner extends LoopService {
       const decision = planJob(job, due, now, until)
       return { ...decision, runs: decision.runs.map((run) => this.#parts.prepare.keyed(job, run)) }
     } catch (thrown) {
-      // The user's functions may fail: one job must not hold up the others.
+      // The user's functions may fail, and one job must not delay the others.
       const problem = unplannable(job.id, thrown)
       this.#parts.events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
       return postponed(due, now)

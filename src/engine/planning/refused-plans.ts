@@ -6,7 +6,7 @@ import { type Clock } from '../../clock.ts'
 import { reportFailure } from '../loop/loop-failure.ts'
 import { type RefusedPlan } from '../../store/jobs/plan.ts'
 
-/** The planner retries such a job after this time: a person may have corrected it. */
+/** The planner retries such a job after this time, since a person may have corrected the cause. */
 const PAUSE_MS = 10_000
 
 /** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */
@@ -22,7 +22,7 @@ export class RefusedPlans {
     this.#events = events
   }
 
-  /** The jobs that are left out for now. */
+  /** The jobs that the planner skips for now. */
   get current(): ReadonlySet<string> {
     if (this.#until.size === 0) return NONE
     const now = this.#clock.monotonic()
@@ -30,7 +30,7 @@ export class RefusedPlans {
     return new Set(this.#until.keys())
   }
 
-  /** Reports a reason once, until it changes. */
+  /** Sets a job aside. Reports the reason once, until it changes. */
   add({ jobId, refusal }: RefusedPlan): void {
     this.#until.set(jobId, this.#clock.monotonic() + PAUSE_MS)
     const reason = headline(refusal)
@@ -42,7 +42,7 @@ export class RefusedPlans {
       : '. Check its rows in piko_job, piko_generation and piko_window, and its windows and jitter'
     const thrown = new PikoError(
       'PLAN_REFUSED',
-      `job "${jobId}" can't be planned: ${reason}; all other jobs go on${where}`,
+      `job "${jobId}" can't be planned: ${reason}; all other jobs continue${where}`,
       {
         cause: toError(refusal),
         details: { jobId, ...(isBroken && { table: refusal.table, key: refusal.key, columns: refusal.columns }) },

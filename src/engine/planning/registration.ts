@@ -17,10 +17,10 @@ import { type JobRegistration } from '../../store/jobs/job-row.ts'
 const PAUSE_MS = 10_000
 
 /**
- * Writes the jobs' declarations in code to the database. Only a planning node does this: from then on, the jobs' ticks must run.
+ * Writes the jobs' declarations from code to the database. Only a planning node does this, because from then on the jobs' ticks must run.
  *
  * A user's calendar function may decide where planning begins. If the function of a job fails, or a row can't be read, the job is set aside
- * and retried. Until then the database keeps its earlier data, and all other jobs continue.
+ * and retried. Until then its earlier data stays in the database, and all other jobs continue.
  */
 export class Registration extends LoopService {
   readonly #jobs: JobStore
@@ -32,7 +32,7 @@ export class Registration extends LoopService {
   #setAside: readonly JobDefinition[] = []
   #retryAt = 0
 
-  /** @param parts.own gets the jobs that a leader with older code does not plan */
+  /** @param parts.own receives the jobs that a leader with older code does not plan */
   constructor(parts: {
     readonly jobs: JobStore
     readonly registry: JobRegistry
@@ -82,7 +82,8 @@ export class Registration extends LoopService {
     for (;;) {
       const fault = await this.#write(readable.map(({ registration }) => registration))
       if (!fault) break
-      // The transaction itself asks where a changed schedule continues; earlier rows may be written again.
+      // The transaction calls the user's function itself, to find where a changed schedule continues. Rows written earlier may be written
+      // again.
       refuse((readable.find(({ job }) => job.id === fault.jobId) as { job: JobDefinition }).job, fault.thrown)
       readable = readable.filter(({ job }) => job.id !== fault.jobId)
     }

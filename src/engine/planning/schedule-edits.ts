@@ -13,10 +13,10 @@ import { type Leader } from '../node/leader.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { scheduleInForce } from './plan-job.ts'
 
-/** The pause of a job that can't be planned: its functions throw, or another node gave it another form. */
+/** The pause of a job that can't be planned because its functions throw, or because another node added or removed its windows. */
 export const PAUSE_MS = 10_000
 
-/** The leader's code does not know a job whose edit it has not applied after this number of poll intervals. */
+/** If the leader has not applied an edit after this number of poll intervals, its code does not know the job. */
 const LEFT_EDIT = 2
 
 /** A job whose schedule a user has edited. */
@@ -27,7 +27,7 @@ interface LeftEdit {
   readonly sinceMs: number
 }
 
-/** The times of a job after an edit. */
+/** A job's schedule and next tick after an edit. */
 interface NewTime {
   readonly spec: ScheduleSpec | undefined
   readonly nextTick: Date | undefined
@@ -97,7 +97,7 @@ export class ScheduleEdits {
       if (isReplanned) own.keep(id, nextTick)
       if (isReplanned) events.emit('schedule.changed', { jobId: id, schedule })
     } catch (thrown) {
-      // A schedule that can be read but not stored must not keep all other jobs from being planned.
+      // A readable schedule that can't be stored must not keep the other jobs from being planned.
       if (databaseFault(thrown) === 'outage') throw thrown
       if (thrown instanceof BrokenRow) {
         this.#paused.set(id, now.getTime() + PAUSE_MS)
@@ -114,7 +114,7 @@ export class ScheduleEdits {
       return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
     } catch (thrown) {
       if (isOptionFault(thrown, job.id)) {
-        // The row is fine: the job's own function fails.
+        // The row is valid, but the job's own function fails.
         this.#paused.set(job.id, now.getTime() + PAUSE_MS)
         if (leader.isLeader)
           events.emit('loop.failed', { loop, error: unplannable(job.id, thrown), retryInMs: PAUSE_MS })
@@ -132,7 +132,7 @@ export class ScheduleEdits {
   }
 }
 
-/** Keeps the error of a job's function as the cause. */
+/** The error of a job that can't be planned, with the function's error as its cause. */
 export function unplannable(jobId: string, thrown: unknown): PikoError {
   const isOption = isOptionFault(thrown, jobId)
   return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {

@@ -3,13 +3,13 @@ import { type ScheduleSpec } from '../../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../../time/stored-schedule.ts'
 import { type JobRow } from '../../store/jobs/job-row.ts'
 
-/** Whether its schedule was set at run time, instead of in code. */
+/** Whether the job's schedule was set at run time instead of in code. */
 export function isOverridden(row: JobRow): boolean {
   return row.schedule !== row.codeSchedule
 }
 
 /**
- * The schedule of a job in the database. If an edited one can't be read: the schedule that stays in force, and the problem.
+ * The schedule of a job in the database. If an edited schedule can't be read, returns the one that stays in force, and the problem.
  *
  * @param code the parts that only the code knows
  */

@@ -23,7 +23,7 @@ describe('an outage', () => {
     expect([seen, outage.message]).toEqual([[], undefined])
     for (const loop of ['planner', 'heartbeat', 'planner', 'dispatcher']) fail(loop, 'outage')
     expect(seen).toEqual(['store.outage'])
-    expect(outage.message).toBe('away for 0 s: gone')
+    expect(outage.message).toBe('unavailable for 0 s: gone')
     // One that only reads.
     work('planner')
     fail('planner', 'outage')
