@@ -4,8 +4,8 @@ import { type OptionCheck, problemsText, readOptions } from './options.ts'
 /**
  * Reads the options of a call, each once.
  *
- * @param call the call as users write it, such as `app.runs`
- * @throws PikoError `USAGE` naming all their problems
+ * @param call the name of the call as users write it, such as `app.runs`
+ * @throws PikoError `USAGE` that names all problems
  */
 export function checkedCall<T extends object>(
   call: string,

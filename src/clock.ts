@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The source of time: tests move a manual clock, production reads the machine's. */
+/** The source of time: the machine's clock in production, a manual clock in tests. */
 export interface Clock {
   /** Milliseconds since the epoch; may jump when the machine's clock is set. */
   now(): number
-  /** Milliseconds from an unnamed start; never goes back. */
+  /** Milliseconds from an arbitrary start; never goes back. */
   monotonic(): number
-  /** Resolves after `ms` (`Infinity`: never), or immediately if the signal aborts; never rejects. */
+  /** Resolves after `ms` (`Infinity`: never), or as soon as the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** The longest delay of a Node timer, about 25 days. A longer one would fire after 1 ms. */
+/** The longest delay of a Node timer in milliseconds, about 25 days. A longer one would fire after 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's time. */
 export const systemClock: Clock = {
-  // Avoids Date objects: a run would create three.
+  // Creates no Date objects, since each run would create three.
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async sleep(ms, signal) {

@@ -1,18 +1,18 @@
 import { inspect, types } from 'node:util'
 
 /**
- * Functions to read values of user code. A getter, a proxy's trap or a conversion may throw anything, so no other source file may touch
- * them. Every function here returns, whatever its argument.
+ * Functions that read values from user code. A getter, a proxy's trap or a conversion may throw anything, so no other source file may touch
+ * such values. No function here throws, whatever its argument.
  */
 
 const LONGEST_SHOWN = 120
 const MAX_SHOWN_PARTS = 1_000
 const MAX_CHAIN = 8
 const MAX_PARTS = 10
-/** A proxy's `getPrototypeOf` could continue for ever. */
+/** The most prototypes to visit, because a proxy's `getPrototypeOf` could continue forever. */
 const MAX_PROTOTYPES = 100
 
-/** What `read` returns, or `otherwise` if it throws. */
+/** Returns the result of `read`, or `otherwise` if it throws. */
 export function safely<T, F>(read: () => T, otherwise: F): T | F {
   try {
     return read()
@@ -36,21 +36,21 @@ export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || safely(() => value instanceof Error, false)
 }
 
-/** The parts of an error; texts of any length, values of any kind. */
+/** The parts of an error. Texts have any length, and values any type. */
 export interface ErrorParts {
   readonly name: string
   readonly message: string
   readonly code: string | number | undefined
   readonly stack: string | undefined
-  /** Undefined if there is none. */
+  /** The cause; undefined if there is none. */
   readonly cause: unknown
   /** The first parts of an `AggregateError`. */
   readonly errors: readonly unknown[]
-  /** The number of all parts. */
+  /** The number of all parts of an `AggregateError`. */
   readonly errorCount: number
 }
 
-/** Reads an error; the text of an unreadable field says so. */
+/** Reads the parts of an error. If a field can't be read, its text says so. */
 export function readError(error: object): ErrorParts {
   const code = propertyOf(error, 'code')
   const stack = propertyOf(error, 'stack')
@@ -66,7 +66,7 @@ export function readError(error: object): ErrorParts {
   }
 }
 
-/** An error and its causes, outermost first, at most 8; a circular chain ends where it repeats. */
+/** An error and its causes, outermost first, at most 8. A circular chain ends where it would repeat. */
 export function chainOf(thrown: unknown): unknown[] {
   const chain: unknown[] = []
   let link = thrown
@@ -77,7 +77,7 @@ export function chainOf(thrown: unknown): unknown[] {
   return chain
 }
 
-/** The message of an error for people. If it is empty, uses its parts, its code or its cause. */
+/** The message of an error for people. If it is empty, the message of its parts, its code or its cause. */
 export function messageOf(thrown: unknown): string {
   return summary(thrown, MAX_CHAIN)
 }
@@ -87,7 +87,7 @@ export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
-/** The default messages of `Promise.any` and `using` say nothing about the reasons. */
+/** The default messages of `Promise.any` and `using`, which say nothing about the reasons. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
 function summary(thrown: unknown, deepest: number): string {
@@ -146,7 +146,7 @@ function textOf(error: object, key: 'name' | 'message'): string | undefined {
   }
 }
 
-/** Reads only the message: if reading a message throws an error, its message may throw another, without end. */
+/** The message only, because reading the message of a thrown error may throw another error, without end. */
 function plainText(error: object): string {
   const message = propertyOf(error, 'message')
   return typeof message === 'string' ? describe(message) : 'an error'
@@ -164,7 +164,7 @@ function partsOf(error: object): readonly [readonly unknown[], number] {
   return [first, length]
 }
 
-/** A short, safe text of any value for an error message. */
+/** A short, safe description of any value for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(cut(value))
   if (typeof value === 'bigint') return cut(String(value))
@@ -177,7 +177,7 @@ export function describe(value: unknown): string {
   return cut(objectText(value) ?? tagOf(value))
 }
 
-/** As JSON, unless that shows nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
+/** An object as JSON, unless that shows nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
 function objectText(value: object): string | undefined {
   const json = safely(() => shortJson(value), undefined)
   const message = propertyOf(value, 'message')
@@ -199,7 +199,7 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype
 }
 
-/** JSON does not show an error's message. */
+/** The properties of an error, whose message JSON does not show. */
 function propertyText(error: object): string | undefined {
   const message = propertyOf(error, 'message')
   const name = propertyOf(error, 'name')
@@ -214,7 +214,7 @@ function tagOf(value: object): string {
   )
 }
 
-/** Throws if the JSON is too long: readers see only its beginning. */
+/** The object as JSON. Stops when the text is too long, because people see only its beginning. */
 function shortJson(value: object): string | undefined {
   let parts = 0
   const part = (_key: string, inner: unknown): unknown => {
@@ -231,8 +231,8 @@ function cut(text: string): string {
 const FIELDS = ['name', 'message', 'code', 'cause'] as const
 
 /**
- * An error that any code may read without a guard: `name` and `message` are texts, and no field is a getter. Returns the error itself if it
- * is safe, otherwise a stand-in of the same class with its readable parts.
+ * An error that any code can read safely: `name` and `message` are texts, and no field is a getter. Returns the error itself if it is safe,
+ * otherwise a stand-in of the same class with its readable parts.
  */
 export function readable(error: Error): Error {
   return safely(() => isReadable(error), false) ? error : standInFor(error)
@@ -250,7 +250,7 @@ function isAccessor(error: object, field: string): boolean {
   for (let depth = 0; owner !== null && depth < MAX_PROTOTYPES; depth++) {
     if (types.isProxy(owner)) return true
     const property = Object.getOwnPropertyDescriptor(owner, field)
-    // The getter of `DOMException` belongs to the platform.
+    // The getters of `DOMException` belong to the platform and are safe.
     if (property) return property.get !== undefined && owner !== DOMException.prototype
     owner = Object.getPrototypeOf(owner) as object | null
   }
@@ -269,7 +269,7 @@ function standInFor(error: Error): Error {
   return standIn
 }
 
-/** The prototype for `instanceof`; undefined if a proxy is part of the chain. */
+/** The prototype, for `instanceof`. Undefined if a proxy is part of the chain. */
 function plainPrototype(error: object): object | undefined {
   if (types.isProxy(error)) return undefined
   const own = Object.getPrototypeOf(error) as object | null
@@ -295,7 +295,7 @@ function define(error: Error, key: PropertyKey, value: unknown, enumerable: bool
   Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true })
 }
 
-/** Keeps a promise that nobody awaits from ending the process when it rejects. */
+/** Keeps a rejected promise that nobody awaits from ending the process. */
 export function watchStray(value: unknown, onRejected: (reason: unknown) => void = () => {}): void {
   if (types.isPromise(value)) void settled(value, onRejected)
 }

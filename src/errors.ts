@@ -3,8 +3,8 @@ import { describe, isError, propertyOf, readable, safely } from './errors-read.t
 export { describe } from './errors-read.ts'
 
 /**
- * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each with its cause and solution, and a test
- * fails if one is missing there.
+ * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each with its cause and cure; a test fails if
+ * one is missing there.
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
@@ -67,8 +67,8 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 /**
  * An error that a person or a program can act on.
  *
- * @property code    stable, one of {@link ERROR_CODES}; match on this, never on the message
- * @property details the offending values as data (JSON-safe), for `--json` and for logs
+ * @property code stable; one of {@link ERROR_CODES}. Match on this, never on the message
+ * @property details the offending values as JSON-safe data, for `--json` and for logs
  */
 export class PikoError extends Error {
   readonly code: ErrorCode
@@ -82,7 +82,7 @@ export class PikoError extends Error {
   }
 }
 
-/** True for a {@link PikoError}, including one of another copy of this package or one revived from a worker thread. */
+/** Whether it is a {@link PikoError}, including one from another copy of this package or from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
     isError(error) &&
@@ -93,8 +93,8 @@ export function isPikoError(error: unknown, code?: ErrorCode): error is PikoErro
 }
 
 /**
- * JavaScript code may throw any value. Returns an `Error` as it is, or a stand-in if reading it is unsafe. Turns any other value into an
- * error that shows it.
+ * Turns any thrown value into an `Error`. Returns an `Error` itself, or a stand-in if reading it is unsafe. For any other value, returns an
+ * error that describes it.
  */
 export function toError(thrown: unknown): Error {
   if (isError(thrown)) return readable(thrown)

@@ -8,9 +8,9 @@ export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
   /**
-   * The stop of a node has handled the runs that were running when it began. `givenBack`: they are queued again, uncounted; of these,
-   * `stillRunning` have handlers that ignored their signal and continue until the process ends. `leftBehind`: their ends are not stored,
-   * and another node recovers them. `runs` names those left behind, otherwise those still running: `sync_orders 17`.
+   * A stopping node has ended all runs that were running when the stop began. `givenBack` runs are queued again and their attempts are not
+   * counted. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The ends of `leftBehind`
+   * runs are not stored, so another node recovers them. `runs` names the runs left behind, otherwise those still running: `sync_orders 17`.
    */
   'node.drained': {
     ended: number
@@ -19,28 +19,28 @@ export interface EventMap {
     leftBehind: number
     runs: readonly string[]
   }
-  /** The node did not renew its lease in time, so its claims are no longer its own. It continues under a new id. */
+  /** The node did not renew its lease in time, so its claims are no longer valid. It continues under a new id. */
   'node.lost': { nodeId: string; newNodeId: string }
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
-  /** A schedule set in a job's row now takes effect; null: none. */
+  /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
-  /** A schedule set in a job's row can't be read, so the previous one continues. Emitted once for each text. */
+  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
-  /** Windows that catch-up skips; the ledger records each as skipped. */
+  /** Catch-up skips windows; the ledger records each as skipped. */
   'windows.skipped': { jobId: string; count: number }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
-  /** Old runs were deleted by the rules of `[history]` or manually. */
+  /** Old runs were deleted, by the `[history]` settings or manually. */
   'runs.deleted': { count: number }
   /** This node created, paused, resumed or cancelled a backfill, or the backfill ended. */
   'backfill.changed': { backfillId: number; jobId: string; state: BackfillState }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
-   * An attempt ended and its end is stored. `state` is the run's new state; `queued` means that it will be tried again. `isGivenUp`: its
+   * An attempt ended and its end is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, its
    * handler did not end within the grace time after its signal aborted, and still runs.
    */
   'run.settled': {
@@ -56,17 +56,17 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
-  /** A service of the tree crashed; its supervisor handles it. `service` is its path: `Piko/planner`. */
+  /** A service of the tree crashed, and its supervisor handles it. `service` is its path, such as `Piko/planner`. */
   'service.crashed': { service: string; error: Error }
-  /** A service runs again; `restarts` counts since the start of the process. */
+  /** A service runs again. `restarts` is the number of its restarts since the process started. */
   'service.restarted': { service: string; restarts: number }
-  /** A background task of a service did not end in time during a stop; the stop continued without it. */
+  /** A background task of a service did not end in time, and the stop continued without it. */
   'service.stuck': { service: string; task: string; waitedMs: number }
-  /** The event loop was blocked for a while; `culprit` is the function that blocked it, if known. */
+  /** The event loop was blocked. `culprit` is the function that blocked it, if known. */
   'loop.blocked': { blockedMs: number; culprit: string | undefined; stack: readonly string[] }
   /**
-   * A step of one of the engine's loops failed; the loop continues after a pause. `fault`: the meaning of the error if the database caused
-   * it. `failures`: the number in a row.
+   * A step of one of the engine's loops failed, and the loop continues after a pause. `fault` is the kind of error if the database caused
+   * it. `failures` is the number of failures in a row.
    */
   'loop.failed': {
     loop: string
@@ -76,15 +76,15 @@ export interface EventMap {
     failures?: number
   }
   /**
-   * A row edited by hand can't be read: Piko skips it and continues with everything else. `key`: as SQL, such as `id = 17`. `columns`: the
-   * wrong ones. The message of `error` has the statement that corrects the row. Emitted once, until the fault changes.
+   * A row edited by hand can't be read, so Piko skips it and continues with everything else. `key` is SQL, such as `id = 17`. `columns`
+   * names the invalid columns. The message of `error` has the statement that corrects the row. Emitted once, until the fault changes.
    */
   'row.broken': { table: string; key: string; columns: readonly string[]; error: Error }
   /** A loop that had failed works again. */
   'loop.recovered': { loop: string; failures: number }
-  /** The store does not answer or can't serve; the first loop that notices reports it for all loops. */
+  /** The store does not answer or can't serve. The first loop that notices reports it for all loops. */
   'store.outage': { error: Error }
-  /** Every loop that failed in an outage works again. */
+  /** All loops that failed in an outage work again. */
   'store.recovered': { outageMs: number; failures: number }
 }
 

@@ -1,4 +1,4 @@
-/** What `ctx.log` offers; pino's loggers fit. Each line carries the run's id and the job's id. */
+/** The logger of `ctx.log`; pino's loggers also have this form. Each line carries the ids of the run and the job. */
 export interface Logger {
   trace(message: string): void
   trace(fields: object, message?: string): void

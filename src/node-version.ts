@@ -1,12 +1,12 @@
 import { PikoError } from './errors.ts'
 
-/** Matches `engines` of package.json; a test compares them. */
+/** The oldest supported Node. A test compares it with `engines` in package.json. */
 export const OLDEST_NODE = '22.13.0'
 
 /**
  * The error if Node is too old, otherwise undefined. This file and its imports run on Node 18.
  *
- * @param version as in `process.versions.node`
+ * @param version in the form of `process.versions.node`
  */
 export function nodeTooOld(version: string): PikoError | undefined {
   const [major = 0, minor = 0] = version.split('.').map(Number)
@@ -14,8 +14,8 @@ export function nodeTooOld(version: string): PikoError | undefined {
   if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined
   return new PikoError(
     'NODE_TOO_OLD',
-    `this is Node ${version}; expected ${OLDEST_NODE} or newer; upgrade it, or give this project its own: ` +
-      'npm install --save-dev node@24 (npx and npm scripts use that one)',
+    `this is Node ${version}; expected ${OLDEST_NODE} or newer; upgrade it, or install Node for this project only: ` +
+      'npm install --save-dev node@24 (npx and npm scripts then use it)',
     { details: { found: version, expected: `>=${OLDEST_NODE}` } },
   )
 }

@@ -1,7 +1,7 @@
 import { describe, headline, isError, isObject, propertyOf, safely, watchStray } from './errors-read.ts'
 import { isPikoError, PikoError } from './errors.ts'
 
-/** A function that a user gave as an option of a job. */
+/** A function that a user passed as an option of a job. */
 export interface OptionFunction<T> {
   readonly jobId: string | undefined
   /** The option's name in the job's spec: `exclude`, `concurrency.key`. */
@@ -16,7 +16,7 @@ export interface OptionFunction<T> {
 /**
  * Calls the function and checks its result.
  *
- * @throws PikoError `JOB_INVALID` if it throws, with its error as the cause, or returns any other value, such as a promise
+ * @throws PikoError `JOB_INVALID` if the function throws, with its error as the cause, or returns any other value, such as a promise
  */
 export function answerOf<T>(option: OptionFunction<T>, call: () => unknown): T {
   const answer = called(option, call)

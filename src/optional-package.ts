@@ -4,12 +4,12 @@ import { PikoError } from './errors.ts'
 const MISSING: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
 
 /**
- * Loads a package that is installed only where it is wanted.
+ * Loads a package that users install only if they need it.
  *
- * @param name of the package
- * @param what needs it, for the message
- * @param load such as `() => import('@viz-js/viz')`: a literal, so that tools see the import
- * @throws PikoError `PACKAGE_MISSING` naming the package to install
+ * @param name the name of the package
+ * @param what the feature that needs it, for the message
+ * @param load for example `() => import('@viz-js/viz')`: a literal, so that tools see the import
+ * @throws PikoError `PACKAGE_MISSING` that names the package to install
  */
 export async function optionalPackage<T>(name: string, what: string, load: () => Promise<T>): Promise<T> {
   try {

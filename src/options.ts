@@ -1,10 +1,10 @@
 import { distance } from 'fastest-levenshtein'
 import { describe, headline, isObject } from './errors-read.ts'
 
-/** Checks an option: undefined if the value is valid, otherwise its problem, to follow the option's name. */
+/** Checks an option. Returns undefined if the value is valid, otherwise its problem as text that follows the option's name. */
 export type OptionCheck = (value: unknown) => string | undefined
 
-/** The check of every option. */
+/** One check for each option. */
 export type OptionChecks<T> = { readonly [K in keyof T]-?: OptionCheck }
 
 export interface ReadOptions<T> {
@@ -16,7 +16,7 @@ export interface ReadOptions<T> {
 /**
  * Reads a caller's options and lists all their problems. An undefined option counts as missing.
  *
- * @param example  how the call should look
+ * @param example a correct call, for the message
  * @param required options that must be given
  */
 export function readOptions<T extends object>(
@@ -52,7 +52,7 @@ export function problemOf(check: OptionCheck, value: unknown): string | undefine
   }
 }
 
-/** The name of an option and its problem, which may begin with the position of an element: `[1] is …`. */
+/** Joins the name of an option and its problem, which may begin with the position of an element: `[1] is …`. */
 export function placed(name: string, problem: string): string {
   return problem.startsWith('[') ? `${name}${problem}` : `${name} ${problem}`
 }
@@ -73,7 +73,7 @@ export function unknownOptions(given: object, known: readonly string[], prefix =
     .map((name) => unknownOption(name, known, prefix))
 }
 
-/** `Array.isArray` throws for a revoked proxy. */
+/** Whether it is a list. Guarded, because `Array.isArray` throws for a revoked proxy. */
 export function isList(given: unknown): given is readonly unknown[] {
   try {
     return Array.isArray(given)
@@ -86,7 +86,7 @@ function ownNames(given: object): string[] {
   try {
     return Object.keys(given)
   } catch {
-    return [] // A proxy that refuses to list its keys: its known options are still read.
+    return [] // A proxy refuses to list its keys. Its known options are still read.
   }
 }
 
@@ -100,7 +100,7 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
 /** The known name that a wrong one probably means. Ignores case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
-  // Longer names are not typing mistakes, and cost time.
+  // Longer names are not typing mistakes, and comparing them takes long.
   if (plain.length > 64) return undefined
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))
@@ -116,7 +116,7 @@ function plainName(name: string): string {
   return name.replaceAll(/[_-]/g, '').toLowerCase()
 }
 
-/** One message for all problems of one thing. */
+/** One message for all problems of one subject. */
 export function problemsText(subject: string, problems: readonly string[]): string {
   return problems.length === 1
     ? `${subject}: ${problems[0]}`
@@ -127,7 +127,7 @@ function wrong(value: unknown, expected: string): string {
   return `is ${describe(value)}; expected ${expected}`
 }
 
-/** Creates the check for a kind of value from its description and a predicate. */
+/** Creates a check from a description of the valid values and a predicate. */
 export function expecting(expected: string, fits: (value: unknown) => boolean): OptionCheck {
   return (value) => (safelyFits(fits, value) ? undefined : wrong(value, expected))
 }
@@ -147,7 +147,7 @@ export const aFunction = expecting('a function', (value) => typeof value === 'fu
 export const anAbortSignal = expecting('an AbortSignal', (value) => value instanceof AbortSignal)
 export const aTable = expecting('an object', (value) => isObject(value) && !Array.isArray(value))
 
-/** Milliseconds that a timer accepts. */
+/** Checks for milliseconds that a timer accepts. */
 export const milliseconds = expecting(
   'milliseconds from 0 to 2147483647',
   (value) => typeof value === 'number' && value >= 0 && value <= 2 ** 31 - 1,

@@ -3,18 +3,18 @@ import { safely } from './errors-read.ts'
 let isGuarded = false
 
 /**
- * Writes a line for people to standard error. A full disk, a closed pipe or a lost terminal may lose the line, but never ends the process:
- * the work that follows is more important.
+ * Writes a line for people to standard error. A full disk, a closed pipe or a lost terminal may lose the line but never ends the process,
+ * because the work that follows is more important.
  */
 export function say(text: string): void {
   outliveStandardError()
   safely(() => process.stderr.write(`${text}\n`), undefined)
 }
 
-/** After this call, no write to standard error ends the process, whichever code writes. */
+/** Ensures that no write to standard error ends the process, whichever code writes. */
 export function outliveStandardError(): void {
   if (isGuarded) return
   isGuarded = true
-  // A failed write emits `error`, and without a listener that event ends the process.
+  // A failed write emits `error`, which ends the process without a listener.
   safely(() => process.stderr.on('error', () => {}), undefined)
 }

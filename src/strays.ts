@@ -2,11 +2,11 @@ import { promiseHooks } from 'node:v8'
 import { watchStray } from './errors-read.ts'
 
 /**
- * Runs synchronous work that calls the user's functions. If the work fails, nothing will await the promises of these functions, such as
- * that of an asynchronous refinement in a schema. Their rejections are dropped, because they would end the process.
+ * Runs synchronous work that calls a user's functions. If it fails, nobody awaits the promises that these functions created, such as that
+ * of an asynchronous refinement in a schema. Their rejections are dropped, because they would end the process.
  *
- * @param work gets a function that says whether a promise was created
- * @param isFailed whether a result means failure; a throw also does
+ * @param work receives a function that says whether a promise was created
+ * @param isFailed whether a result means failure; an error thrown by `work` always does
  */
 export function withoutStrays<T>(work: (hasMade: () => boolean) => T, isFailed: (answer: T) => boolean): T {
   const made: Promise<unknown>[] = []

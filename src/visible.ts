@@ -1,4 +1,4 @@
-// C0 without tab and newline, DEL, C1, characters that change the text direction, line and paragraph separators, the byte order mark.
+// C0 without tab and newline, DEL, C1, characters that change the text direction, line and paragraph separators, and the byte order mark.
 const HIDDEN_CHARACTERS = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/g
 
 /**
@@ -9,17 +9,17 @@ export function visible(text: string): string {
   return text.replace(HIDDEN_CHARACTERS, escaped)
 }
 
-/** The same on one line: a newline becomes `\n`. */
+/** Like {@link visible}, on one line: a newline becomes `\n`. */
 export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', '\\n')
 }
 
-/** The same with further lines indented, so that none looks like a separate line. */
+/** Like {@link visible}, with all lines but the first indented, so that none looks like a separate line. */
 export function visibleBlock(text: string, indent = '    '): string {
   return visible(text).replaceAll('\n', `\n${indent}`)
 }
 
-/** One line of JSON. Characters that a terminal would obey become escapes, which any JSON parser reads back. */
+/** Formats a value as one line of JSON. Characters that a terminal would obey become escapes, which any JSON parser reads back. */
 export function visibleJson(value: unknown): string {
   return JSON.stringify(value).replace(HIDDEN_CHARACTERS, unicode)
 }

@@ -3,36 +3,36 @@ import { describe } from '../errors.ts'
 
 export type JsonPath = readonly (string | number)[]
 
-/** A place in a value, and a remark about it. */
+/** A remark about a place in a value. */
 export interface JsonRemark {
   readonly path: JsonPath
   readonly text: string
 }
 
-/** A value as it comes back from its JSON text. */
+/** A value as it returns from its JSON text. */
 export interface JsonCopy {
   readonly value: unknown
-  /** Places that JSON would lose or replace; the copy lacks them. */
+  /** Places that JSON would lose or replace. The copy lacks them. */
   readonly problems: readonly JsonRemark[]
-  /** Objects with their own JSON (`toJSON`): a `Date` is a text in the copy. The text names the kind of object. */
+  /** Objects that JSON converts by their own `toJSON`: a `Date` is text in the copy. The remark names the kind of object. */
   readonly converted: readonly JsonRemark[]
 }
 
-/** JSON parsers and schemas recurse once per level. */
+/** The most levels, because JSON parsers and schemas recurse once per level. */
 const MAX_DEPTH = 500
 const MAX_PROBLEMS = 20
 const MAX_CONVERTED = 1_000
-/** The shortest list element is a digit and a comma. */
+/** The shortest list element: a digit and a comma. */
 const MIN_ELEMENT_BYTES = 2
 
 const LEFT_OUT = Symbol('left out')
 
 /**
  * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what that would lose silently: `NaN` and `undefined` in a list
- * become null, a `Map` becomes `{}`. Reads each property once, so a getter can't answer differently later. Leaves out properties that are
+ * become null, a `Map` becomes `{}`. Reads each property once, so a getter can't return something else later. Omits properties that are
  * undefined, as JSON does. Never throws.
  *
- * @param maxBytes lists too large for this are not read
+ * @param maxBytes lists that exceed this size are not read
  */
 export function jsonCopy(value: unknown, maxBytes = Infinity): JsonCopy {
   const copier = new Copier(maxBytes)
@@ -73,7 +73,7 @@ class Copier {
     }
   }
 
-  /** Getters, proxies and `toJSON` are foreign code. */
+  /** Guards against getters, proxies and `toJSON`, which are user code and may throw. */
   #guarded(value: object | bigint, key: string): unknown {
     const depth = this.#path.length
     const above = this.#above.length
@@ -90,7 +90,7 @@ class Copier {
     const { toJSON } = value as { readonly toJSON?: unknown }
     if (typeof toJSON !== 'function') return this.#plain(value)
     const chosen = Reflect.apply(toJSON, value, [key]) as unknown
-    if (types.isDate(value) && chosen === null) return this.#refuse('is an invalid Date, which JSON makes null')
+    if (types.isDate(value) && chosen === null) return this.#refuse('is an invalid Date, which JSON turns into null')
     if (this.converted.length < MAX_CONVERTED)
       this.converted.push({ path: [...this.#path], text: typeof value === 'bigint' ? 'BigInt' : kindOf(value) })
     if (typeof chosen === 'object' && chosen !== null) return this.#plain(chosen)
@@ -98,7 +98,8 @@ class Copier {
   }
 
   #plain(value: object | bigint): unknown {
-    if (typeof value === 'bigint') return this.#refuse(`is the BigInt ${value}, which JSON can't hold: pass it as text`)
+    if (typeof value === 'bigint')
+      return this.#refuse(`is the BigInt ${value}, which JSON can't represent: pass it as text`)
     if (typeof value === 'function') return this.#refuse('is a function, which JSON leaves out')
     if (types.isBoxedPrimitive(value)) return this.copy(value.valueOf(), '')
     if (this.#above.includes(value))
@@ -158,18 +159,18 @@ class Copier {
     return this.#minBytes > this.#maxBytes ? this.#tooLarge() : copied
   }
 
-  /** JSON needs a value here: refuses one that it would leave out, unless the reason is already reported. */
+  /** Copies a value where JSON needs one. Refuses a value that JSON would leave out, unless the reason is already reported. */
   #needed(copy: () => unknown): unknown {
     const { length } = this.problems
     const copied = copy()
     return copied === LEFT_OUT && this.problems.length === length
-      ? this.#refuse('is undefined, which JSON makes null')
+      ? this.#refuse('is undefined, which JSON turns into null')
       : copied
   }
 
   #tooLarge(): unknown {
     const refused = this.#refuse(
-      `takes more than ${this.#maxBytes} bytes of JSON: keep the data elsewhere and pass where`,
+      `takes more than ${this.#maxBytes} bytes of JSON: store the data elsewhere and pass its location`,
     )
     this.#isTooLarge = true
     return refused
@@ -177,7 +178,7 @@ class Copier {
 
   #number(value: number): unknown {
     if (Number.isFinite(value)) return value === 0 ? 0 : value
-    return this.#refuse(`is ${value}, which JSON makes null`)
+    return this.#refuse(`is ${value}, which JSON turns into null`)
   }
 
   get #goesOn(): boolean {
@@ -202,13 +203,13 @@ function opaqueKind(value: object): string | undefined {
   if (types.isMap(value)) return 'is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)'
   if (types.isSet(value)) return 'is a Set, of which JSON keeps nothing: pass [...set]'
   if (types.isArrayBufferView(value) || types.isAnyArrayBuffer(value))
-    return `is a ${kindOf(value)}, which JSON does not keep as such: pass a list, or base64 text`
+    return `is a ${kindOf(value)}, which JSON can't represent: pass a list, or base64 text`
   if (types.isPromise(value)) return 'is a Promise, of which JSON keeps nothing: await it'
   if (types.isRegExp(value)) return 'is a RegExp, of which JSON keeps nothing: pass its source'
   return undefined
 }
 
-/** Whether it is a plain object, of this realm or another. */
+/** Whether it is a plain object of this or another realm. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

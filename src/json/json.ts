@@ -1,16 +1,16 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** The limit of the column. */
+/** The largest JSON text of a config, which is the limit of its column. */
 export const MAX_CONFIG_BYTES = 60_000
-/** The limit for an input or an output; less on a server that accepts only small statements. */
+/** The largest JSON text of an input or an output. Smaller on a server that accepts only small statements. */
 export const MAX_VALUE_BYTES = 1_000_000
 
 /**
- * The JSON text that a row stores for a value; undefined becomes null.
+ * The JSON text to store for a value; null for undefined.
  *
- * @param what names the value in the error
- * @param mostBytes limit for the text in UTF-8
- * @throws PikoError `USAGE` if JSON can't hold the value, or it is too large
+ * @param what the name of the value for the error
+ * @param mostBytes the largest text, in bytes of UTF-8
+ * @throws PikoError `USAGE` if JSON can't represent the value or the text is too large
  */
 export function toJson(value: unknown, what: string, mostBytes = Infinity): string | null {
   if (value === undefined) return null
@@ -25,14 +25,14 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
   if (text.length * 3 > mostBytes && Buffer.byteLength(text) > mostBytes) {
     throw new PikoError(
       'USAGE',
-      `${what} is ${Buffer.byteLength(text)} bytes of JSON; at most ${mostBytes} are stored: keep the data elsewhere and hand over where`,
+      `${what} is ${Buffer.byteLength(text)} bytes of JSON; at most ${mostBytes} are stored: store the data elsewhere and pass its location`,
     )
   }
   return text
 }
 
 /**
- * The value of a stored text. Returns text that is not JSON as it is: people may have typed it into the row, and the rows around it must
+ * The value of a stored text. Returns text that is not JSON unchanged, because a person may have typed it into the row, and other rows must
  * stay readable.
  */
 export function fromJson(text: string | null): unknown {

@@ -1,11 +1,11 @@
 import { types } from 'node:util'
 
-/** Limit for the number of values in a value, itself included. */
+/** The most values in a value, including itself. */
 const MAX_VALUES = 200
 const MAX_DEPTH = 20
-/** The longest JSON for one character is an escape such as `\u001f`. */
+/** The longest JSON of one character: an escape such as `\u001f`. */
 const MAX_BYTES_PER_CHARACTER = 6
-/** A number or a word, with its punctuation. */
+/** The longest JSON of a number or a word, with its punctuation. */
 const MAX_BYTES_PER_VALUE = 30
 
 const UNUSUAL = new Error('not a small plain value')
@@ -20,7 +20,7 @@ export function smallCopy(value: unknown, maxBytes: number): unknown {
   try {
     return new SmallCopier(maxBytes).copy(value, 0)
   } catch {
-    return undefined // This also catches errors of getters: `jsonCopy` calls the getter again and can name it.
+    return undefined // This also catches errors of getters. `jsonCopy` calls the getter again and can name it.
   }
 }
 

@@ -7,16 +7,16 @@ export interface Storing {
   readonly jobId: string
   /** `config`, `input` or `output`. */
   readonly what: string
-  /** Limit for its JSON text in UTF-8. */
+  /** The largest JSON text, in bytes of UTF-8. */
   readonly maxBytes: number
-  /** Default `'USAGE'`. */
+  /** The code of the error. Default `'USAGE'`. */
   readonly code?: ErrorCode
 }
 
 /**
  * The value that the database will return for this one; undefined stays undefined.
  *
- * @throws PikoError naming every place that JSON would lose or replace, or if the value is too large
+ * @throws PikoError that names every place that JSON would lose or replace, or says that the value is too large
  */
 export function storable(value: unknown, storing: Storing): unknown {
   if (value === undefined) return undefined
@@ -49,12 +49,12 @@ export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAG
   if (bytes <= maxBytes) return
   throw new PikoError(
     code,
-    `the ${what} of job "${jobId}" is ${bytes} bytes of JSON; at most ${maxBytes} are stored: keep the data elsewhere and pass where`,
+    `the ${what} of job "${jobId}" is ${bytes} bytes of JSON; at most ${maxBytes} are stored: store the data elsewhere and pass its location`,
     { details: { jobId, bytes, maxBytes } },
   )
 }
 
-/** A character takes at most 3 bytes, so most texts need no exact count. */
+/** The size of the value's JSON, exact only near the limit: a character takes at most 3 bytes, so most texts need no exact count. */
 function bytesOf(value: unknown, maxBytes: number): number {
   const text = JSON.stringify(value)
   return text.length * 3 > maxBytes ? Buffer.byteLength(text) : text.length

@@ -1,9 +1,9 @@
-// The heartbeat thread also loads this file, so it may use only syntax that runs with its types stripped.
+// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
 
 import { chainOf, isError, propertyOf } from '../errors-read.ts'
 
 /**
- * What an error of the database means for the caller.
+ * The meaning of a database error for the caller.
  *
  * - `outage`: the server, or this member of a cluster, can't serve for now. Drop the connection, try again elsewhere or later.
  * - `contention`: another transaction was in the way. Run the whole transaction again, soon.
@@ -14,11 +14,11 @@ export type DatabaseFault = 'outage' | 'contention' | 'data' | 'programming'
 
 interface ServerError {
   readonly fault: DatabaseFault
-  /** The server refuses the statement before it does anything: it certainly did not execute. */
+  /** The server refuses the statement before it does anything, so the statement certainly did not execute. */
   readonly isRefusal?: true
-  /** The server rolls the whole transaction back, and still answers a later statement or the COMMIT with ok. */
+  /** The server rolls the whole transaction back, but still answers a later statement or the COMMIT with ok. */
   readonly endsTransaction?: true
-  /** The number also has other meanings; this text tells them apart. */
+  /** A pattern for the error's text, if the number also has other meanings. */
   readonly only?: RegExp
 }
 
@@ -30,7 +30,7 @@ const DATA: ServerError = { fault: 'data' }
 const PROGRAMMING: ServerError = { fault: 'programming' }
 
 /**
- * Keyed by the numbers of the servers' manuals:
+ * Errors by their numbers in the servers' manuals:
  *
  * - https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
  * - https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
@@ -108,7 +108,7 @@ const SERVER_ERRORS: ReadonlyMap<number, ServerError> = new Map([
   [1305, PROGRAMMING], // ER_SP_DOES_NOT_EXIST
 ])
 
-/** https://www.sqlite.org/rescode.html: the low byte is the primary code, the rest is its subtype. */
+/** Errors by their codes in https://www.sqlite.org/rescode.html. The low byte is the primary code, the rest its subtype. */
 const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
   [5, 'contention'], // SQLITE_BUSY
   [6, 'contention'], // SQLITE_LOCKED
@@ -126,10 +126,10 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 /** Piko's own codes for a database that does not answer. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT'])
 
-/** Database errors get wrapped on their way: this many causes are checked. */
+/** The number of causes to check, because database errors are wrapped on their way. */
 const MAX_CAUSES = 5
 
-/** Undefined if the error did not come from the database, or is unknown. */
+/** The kind of a database error. Undefined if the error did not come from the database, or is unknown. */
 export function databaseFault(error: unknown): DatabaseFault | undefined {
   for (const one of chain(error)) {
     if (OWN_OUTAGES.has(one.code) || isBrokenConnection(one)) return 'outage'
@@ -146,9 +146,9 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
 export class UnstorableValue extends RangeError {}
 
 /**
- * True if a value caused a statement to fail, so the other rows of a batch may be written without it. Either the database refuses the
- * value, or Piko or the driver can't even send it, or a row that it needs can't be read. Never true for an outage, contention, a wrong
- * statement, a commit whose answer was lost, or a bug.
+ * Whether a value caused a statement to fail, so that the other rows of a batch may be written without it. The database refuses the value,
+ * Piko or the driver can't send it, or a row that it needs can't be read. Never true for an outage, contention, a wrong statement, a commit
+ * whose answer was lost, or a bug.
  */
 export function isRefusedValue(error: unknown): boolean {
   const fault = databaseFault(error)
@@ -161,21 +161,21 @@ export function isRefusedValue(error: unknown): boolean {
 }
 
 /**
- * True if one item may have caused a batch to fail, so it makes sense to try the items separately. The cause is a refused value, or code
- * that failed on a single item. Only for callers that keep an item that fails alone.
+ * Whether one item may have caused a batch to fail, so that it makes sense to try the items separately. The cause is a refused value, or
+ * code that failed on a single item. Only for callers that keep an item that fails alone.
  */
 export function isFaultOfItem(error: unknown): boolean {
   if (isRefusedValue(error)) return true
   return databaseFault(error) === undefined && (error instanceof TypeError || error instanceof RangeError)
 }
 
-/** Codes that Node's own functions, and so the drivers, throw for a value that they do not accept. */
+/** Codes of errors that Node's own functions, and so the drivers, throw for a value that they do not accept. */
 const RUNTIME_REFUSALS: ReadonlySet<unknown> = new Set([
   'ERR_INVALID_ARG_TYPE',
   'ERR_INVALID_ARG_VALUE',
   'ERR_OUT_OF_RANGE',
 ])
-/** The JavaScript engine gives these no code. */
+/** Messages of errors to which the JavaScript engine gives no code. */
 const ENGINE_REFUSALS: ReadonlySet<unknown> = new Set(['Invalid time value', 'Invalid string length'])
 
 function isRefusedByRuntime(error: Error): boolean {
@@ -184,19 +184,19 @@ function isRefusedByRuntime(error: Error): boolean {
 }
 
 /**
- * True if the connection broke, none could be made, or the server can't serve: a new connection is needed. For Piko's own wrapper errors,
- * only the causes decide.
+ * Whether the connection broke, could not be opened, or leads to a server that can't serve. A new connection is needed. For Piko's own
+ * wrapper errors, only the causes decide.
  */
 export function isConnectionLost(error: unknown): boolean {
   return chain(error).some((one) => isBrokenConnection(one) || serverError(one)?.fault === 'outage')
 }
 
-/** True if such an error means for certain that the statement did not execute. */
+/** Whether the error means for certain that the statement did not execute. */
 export function isRefusal(error: unknown): boolean {
   return chain(error).some((one) => serverError(one)?.isRefusal)
 }
 
-/** True if this error means that the server has rolled back the statement's transaction. */
+/** Whether the error means that the server has rolled back the statement's transaction. */
 export function endsTransaction(error: unknown): boolean {
   return chain(error).some((one) => serverError(one)?.endsTransaction)
 }
@@ -210,7 +210,10 @@ interface Fields {
   readonly message: string
 }
 
-/** mysql2 marks such errors as fatal. Errors that the server reported deliberately, such as a wrong password, have an SQL state. */
+/**
+ * Whether the connection broke. mysql2 marks such errors as fatal. Errors that the server reported deliberately, such as a wrong password,
+ * have an SQL state.
+ */
 function isBrokenConnection({ fatal, sqlState }: Fields): boolean {
   return fatal === true && sqlState === undefined
 }
@@ -224,7 +227,7 @@ function chain(error: unknown): readonly Fields[] {
   return chainOf(error).slice(0, MAX_CAUSES).filter(isError).map(fieldsOf)
 }
 
-/** The error may come from a user's code in a transaction: reading it may throw. */
+/** The fields of an error. Guarded, because the error may come from user code in a transaction, where reading it may throw. */
 function fieldsOf(error: Error): Fields {
   const message = propertyOf(error, 'message')
   return {

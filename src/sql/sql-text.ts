@@ -17,7 +17,7 @@ export function quoted(dialect: SqlExecutor['dialect'], name: string, what = 'id
   )
 }
 
-/** Like {@link quoted}, for a table with or without its schema. */
+/** Like {@link quoted}, for a table name with or without its schema. */
 export function quotedTable(dialect: SqlExecutor['dialect'], name: string): string {
   const parts = String(name).split('.')
   if (parts.length > 2) return quoted(dialect, name, 'table')
@@ -25,9 +25,10 @@ export function quotedTable(dialect: SqlExecutor['dialect'], name: string): stri
 }
 
 /**
- * The end of an INSERT that overwrites rows with the same key; with a fence column only those with no greater fence.
+ * The end of an INSERT that overwrites rows with the same key. With a fence column, it overwrites only rows with the same or a smaller
+ * fence.
  *
- * @param columns columns of the INSERT; the fence column is the last
+ * @param columns the columns of the INSERT; the fence column must be the last
  */
 export function onConflict(
   dialect: SqlExecutor['dialect'],
@@ -40,11 +41,11 @@ export function onConflict(
   const keys = keyColumns.map(quote)
   const changed = columns.map(quote).filter((column) => !keys.includes(column))
   if (dialect === 'mysql') {
-    // MySQL assigns from left to right, and the fence guards all columns, so it must be the last.
+    // MySQL assigns columns from left to right. The fence guards all of them, so it must be the last.
     const value = (column: string): string =>
       fence === undefined ? `VALUES(${column})` : `IF(VALUES(${fence}) >= ${fence}, VALUES(${column}), ${column})`
     const sets = changed.map((column) => `${column} = ${value(column)}`)
-    // If there is nothing to change, the key is set to itself: unlike INSERT IGNORE, this hides no other error.
+    // If there is nothing to change, sets the key to itself. Unlike INSERT IGNORE, this hides no other error.
     return ` ON DUPLICATE KEY UPDATE ${sets.join(', ') || `${keys[0]} = ${keys[0]}`}`
   }
   if (changed.length === 0) return ` ON CONFLICT (${keys.join(', ')}) DO NOTHING`
@@ -54,9 +55,9 @@ export function onConflict(
 }
 
 /**
- * The value to bind for a property of a row: `undefined` as NULL, plain objects and arrays as JSON text.
+ * The value to bind for a property of a row. `undefined` becomes NULL; plain objects and arrays become JSON text.
  *
- * @param what names the value in the error message
+ * @param what the name of the value for the error message
  * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of any other class
  */
 export function toSqlValue(value: unknown, what: () => string): SqlValue {

@@ -1,16 +1,16 @@
 /**
- * The size limit for the statements of a batch. Every server accepts 1 MB and most accept more. A larger statement is no faster, and delays
+ * The largest statement of a batch, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is no faster, and delays
  * others for longer.
  */
 export const MAX_BATCH_BYTES = 1_000_000
 
-/** A text this short is not searched for characters that the driver escapes. */
+/** Texts up to this length are not searched for characters that the driver escapes. */
 const MAX_GUESSED_CHARACTERS = 200
 const MAX_BYTES_PER_CHARACTER = 3
-/** The size of a number, an instant or a keyword. */
+/** The size of a number, an instant or a keyword, in bytes. */
 const MAX_OTHER_BYTES = 30
 
-/** The bytes of a value in a statement, as the MySQL driver writes it: escaped, in UTF-8. Never an underestimate. */
+/** The size of a value in a statement, in bytes, as the MySQL driver writes it: escaped, in UTF-8. Never an underestimate. */
 export function sentBytes(value: unknown): number {
   if (typeof value === 'string') {
     return value.length <= MAX_GUESSED_CHARACTERS
@@ -20,7 +20,7 @@ export function sentBytes(value: unknown): number {
   return value instanceof Uint8Array ? 2 * value.byteLength + 3 : MAX_OTHER_BYTES
 }
 
-/** The number of characters that get a backslash. */
+/** The number of characters that the driver escapes with a backslash. */
 function escapes(text: string): number {
   let count = 0
   for (let index = 0; index < text.length; index++) {

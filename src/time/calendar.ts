@@ -7,7 +7,7 @@ export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as con
 
 export type Weekday = (typeof WEEKDAYS)[number]
 
-/** An instant on the clocks of a schedule's time zone. */
+/** An instant as the clocks of the schedule's time zone show it. */
 export interface LocalTime {
   /** `2026-12-25` */
   readonly date: string
@@ -16,15 +16,15 @@ export interface LocalTime {
   readonly weekday: Weekday
 }
 
-/** Returns true to leave out a tick. Piko asks repeatedly, so the answer for an instant must never change. */
+/** Returns true to skip a tick. Piko calls it repeatedly, so its answer for an instant must never change. */
 export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
 
-/** When a schedule does not fire. Days are in the schedule's time zone. */
+/** The days and ticks on which a schedule does not fire. Days are in the schedule's time zone. */
 export interface Calendar {
   /** `'2026-12-25'` */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
-  /** A function cannot be stored; the database has only a mark that one exists, see {@link scheduleJson}. */
+  /** A function, which can't be stored. The database has only a mark that one exists; see {@link scheduleJson}. */
   readonly when?: CalendarFunction
 }
 
@@ -32,14 +32,15 @@ export interface Calendar {
 export const FUNCTION_MARKER = '(function)'
 
 /**
- * A calendar that leaves out more ticks in a row, or a longer time, ends the schedule. Otherwise it would keep the planner busy for ever.
+ * The longest gap of a calendar, in skipped ticks and in time. A longer gap ends the schedule, since it would keep the planner busy
+ * forever.
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** Weekdays repeat on the same dates after 40 years at most. */
+/** After at most 40 years, dates fall on the same weekdays again. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
-/** The ticks that a calendar does not leave out. */
+/** The ticks that a calendar does not skip. */
 export class CalendarTicks implements Ticks {
   readonly #ticks: Ticks
   readonly #zone: Zone
@@ -48,7 +49,7 @@ export class CalendarTicks implements Ticks {
   readonly #when: CalendarFunction | undefined
   readonly #option: OptionFunction<boolean>
 
-  /** @param jobId for the error of a function that fails */
+  /** @param jobId the job to name if a function fails */
   constructor(ticks: Ticks, { dates = [], weekdays = [], when }: Calendar, zone: Zone, jobId?: string) {
     this.#ticks = ticks
     this.#zone = zone
@@ -57,7 +58,7 @@ export class CalendarTicks implements Ticks {
     this.#when = when
     this.#option = {
       ...{ jobId, option: 'exclude', isAnswer: isBoolean, expected: 'true or false' },
-      next: 'correct the function: no tick is planned without its answer',
+      next: 'fix the function: no tick is planned without its answer',
     }
   }
 
@@ -85,19 +86,19 @@ export class CalendarTicks implements Ticks {
     return undefined
   }
 
-  /** Days since 1970 on the zone's calendar. */
+  /** The number of days since 1970 on the zone's calendar. */
   #dayAt(tick: number): number {
     return Math.floor((tick + this.#zone.offsetAt(tick)) / DAY_MS)
   }
 
-  /** The last millisecond of the tick's day, or the last one before a clock change that comes first. */
+  /** The last millisecond of the tick's day, or the one before a clock change if that comes first. */
   #endOfDay(tick: number, day: number): number {
     const end = (day + 1) * DAY_MS - 1 - this.#zone.offsetAt(tick)
     const change = this.#zone.changeAfter(tick, end)
     return change === undefined ? end : change - 1
   }
 
-  /** The first millisecond of the tick's day, or the first one after a clock change in between. */
+  /** The first millisecond of the tick's day, or the one after a clock change in between. */
   #startOfDay(tick: number, day: number): number {
     const start = day * DAY_MS - this.#zone.offsetAt(tick)
     return this.#zone.changeBefore(tick, start) ?? start
@@ -117,7 +118,7 @@ export class CalendarTicks implements Ticks {
   }
 }
 
-/** The fault of a calendar from a user; undefined if it has none. */
+/** The fault of a user's calendar; undefined if it has none. */
 export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const fault = (value: unknown, expected: string, hint: string): ScheduleFault => ({
     option: 'exclude',
@@ -138,11 +139,7 @@ export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const wrongDay = weekdays.find((day) => !WEEKDAYS.includes(day as Weekday)) as unknown
   if (wrongDay !== undefined) return fault(wrongDay, `one of ${WEEKDAYS.join(', ')}`, 'correct its name')
   if (new Set(weekdays).size === WEEKDAYS.length) {
-    return fault(
-      weekdays,
-      'at least one day of the week to fire on',
-      'leave the schedule out for a job that never fires',
-    )
+    return fault(weekdays, 'at least one day of the week to fire on', 'omit the schedule for a job that never fires')
   }
   if (when !== undefined && typeof when !== 'function') {
     return fault(when, 'a function (instant, local) => boolean', 'a calendar with a function must come from the code')

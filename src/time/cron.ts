@@ -4,38 +4,38 @@ import { type Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
 // croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and
-// previous agree. The bounds lie some days outside those of ZonedTicks, because offsets reach beyond the limits of its years.
+// previous agree. The bounds lie a few days outside those of ZonedTicks, because offsets reach beyond them.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 
 const DAY_MS = 86_400_000
 
 /**
- * Times of day by expression; null if there are too many. croner takes about 10 to 40 µs and 5 kB for one time. A schedule of minutes that
- * plans years would need a million of these calls.
+ * The times of day of each expression; null if there are too many. croner takes about 10 to 40 µs and 5 kB for one time. To plan years of a
+ * schedule by the minute takes a million of them.
  */
 const tables = new Map<string, Int32Array | null>()
 const MAX_TABLES = 1_000
 const LARGEST_TABLE = 1_440
-/** After this many single queries within a day, its table is made. */
+/** After this many single queries within a day, a table of its times is made. */
 const WORTH_A_TABLE = 8
 
-/** The wall-clock times of a cron expression, as if they were UTC, on whole seconds. */
+/** The wall-clock times of a cron expression, on whole seconds, as if they were UTC. */
 export class CronTicks implements Ticks {
-  /** Whether the hour is a wildcard: `*`, also with a step. */
+  /** Whether the hour is a wildcard: `*`, with or without a step. */
   readonly isHourWild: boolean
   readonly #cron: Cron
   readonly #expression: string
-  /** A day that has ticks, and the number of queries within it after the first. */
+  /** The current day with ticks, and the number of queries within it after the first. */
   #day = NaN
   #asked = 0
 
   /**
-   * @param jobId for the error message
+   * @param jobId the job to name in errors
    * @throws PikoError `SCHEDULE_INVALID`
    */
   constructor(expression: string, jobId?: string) {
-    // With a fixed offset croner is about ten times faster than through `Intl`, and there are no clock changes to disagree about.
+    // A fixed offset makes croner about ten times faster than `Intl`, and has no clock changes to disagree about.
     this.#cron = parse(expression, { utcOffset: 0 }, jobId)
     this.#expression = expression
     this.isHourWild = hasWildHour(expression)
@@ -67,7 +67,7 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    // Queries before the first tick of a day say nothing about it; only those within the day count.
+    // Only queries within a day count. One before its first tick does not show that more will follow.
     this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
@@ -77,7 +77,7 @@ export class CronTicks implements Ticks {
     return tick === undefined || tick >= LAST_MS ? undefined : tick
   }
 
-  /** The times of a day that has ticks. Every such day has the same times: an expression's time does not depend on its date. */
+  /** The times of a day with ticks. All such days have the same times, since an expression's times do not depend on the date. */
   #times(day: number): Int32Array | undefined {
     const known = tables.get(this.#expression)
     if (known !== undefined) return known ?? undefined
@@ -121,7 +121,7 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   }
   const fields = 'five fields (minute, hour, day of month, month, weekday), or six with the second first'
   if (typeof expression !== 'string') return refuse(fields, 'write it as text, such as "0 * * * *"')
-  // croner reads any text with a colon as one date that fires once: "0 12:30 * * *" would pass.
+  // croner reads any text with a colon as a date that fires once, so "0 12:30 * * *" would pass.
   if (expression.includes(':'))
     return refuse(`${fields}, without ":"`, 'write 12:30 as "30 12 * * *", or one instant with the option at')
   try {
@@ -153,7 +153,7 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
   )
 }
 
-/** The canonical name; undefined if no such zone exists. `Intl` also accepts offsets, which have no clock changes. */
+/** The canonical name of a zone; undefined if it does not exist. `Intl` also accepts offsets, which have no clock changes. */
 function zoneName(timezone: unknown): string | undefined {
   if (typeof timezone !== 'string' || /^[+-]/.test(timezone)) return undefined
   const known = zoneNames.get(timezone)
@@ -167,7 +167,7 @@ function zoneName(timezone: unknown): string | undefined {
   }
 }
 
-/** Caches names: the look-up takes most of the time needed to read a schedule. */
+/** Caches names, because the lookup takes most of the time needed to read a schedule. */
 const zoneNames = new Map<string, string>()
 
 function similarZone(timezone: unknown): string | undefined {

@@ -1,11 +1,12 @@
 import { type ScheduleFault } from './schedule-invalid.ts'
 
 /**
- * What a cron schedule does when the clocks change.
+ * What a cron schedule does when clocks change.
  *
- * `gap` applies to times that do not exist because the clocks are set forward. `'skip'` leaves them out. With `'after'` they fire once at
- * the first instant after the gap, however many they are.
- * `overlap` applies to times that exist twice because the clocks are set back. They fire the `'first'` time, the `'second'`, or `'both'`.
+ * `gap` applies to times that do not exist because clocks are set forward. `'skip'` skips them. With `'after'` all of them together fire
+ * once, at the first instant after the gap.
+ * `overlap` applies to times that exist twice because clocks are set back. They fire the `'first'` time, the `'second'` time, or `'both'`
+ * times.
  */
 export interface DstRule {
   readonly gap: 'skip' | 'after'
@@ -13,22 +14,22 @@ export interface DstRule {
 }
 
 /**
- * `'auto'`: a schedule with a wildcard hour (`*`, also with a step) follows elapsed time: `skip` and `both`. A schedule with fixed hours
- * fires exactly once for each of its times: `after` and `first`.
+ * With `'auto'`, a schedule with a wildcard hour (`*`, with or without a step) follows elapsed time: `skip` and `both`. A schedule with
+ * fixed hours fires exactly once for each of its times: `after` and `first`.
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 
-/** The rule of a policy for a cron expression. Options that the policy leaves out are as with `'auto'`. */
+/** The rule that a policy gives for a cron expression. Missing options are as with `'auto'`. */
 export function dstRule(policy: DstPolicy | undefined, isHourWild: boolean): DstRule {
   const auto: DstRule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
   return policy === undefined || policy === 'auto' ? auto : { ...auto, ...policy }
 }
 
-/** The fault of a policy from a user; undefined if it has none. */
+/** The fault of a user's policy; undefined if it has none. */
 export function dstFault(policy: unknown): ScheduleFault | undefined {
   if (policy === undefined || policy === 'auto') return undefined
   const expected = `'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }`
-  const hint = 'leave it out for what cronie does'
+  const hint = 'omit it to get the behaviour of cronie'
   if (typeof policy !== 'object' || policy === null) return { option: 'dst', value: policy, expected, hint }
   const { gap, overlap, ...others } = policy as Record<string, unknown>
   const isRight =

@@ -10,12 +10,12 @@ export type Duration = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 
-/** Ten years, for a duration that is added to a stored instant. Every store can keep the sum. */
+/** The longest duration that may be added to a stored instant: ten years. Every store can keep the sum. */
 export const MAX_STORED_MS = 3_650 * UNIT_MS.d
-/** Five hundred years, for any other duration. Date arithmetic stays within the limits of `Date` and the databases. */
+/** The longest of all other durations: five hundred years. It keeps date arithmetic within the limits of `Date` and the databases. */
 export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
 
-/** The milliseconds of a duration, or a text that says what was expected. */
+/** The milliseconds of a duration, or a text that says what was expected instead. */
 export type DurationReading = { readonly ms: number } | { readonly expected: string }
 
 /** Reads a duration; parts add up (`'1h30m'`). Pure. */
@@ -26,7 +26,7 @@ export function readDuration(text: unknown, maxMs = MAX_DURATION_MS): DurationRe
   return ms > maxMs ? { expected: `at most "${maxMs / UNIT_MS.d}d"` } : { ms }
 }
 
-/** Milliseconds of a text that is a duration, however long. */
+/** The milliseconds of a valid duration text, however long. */
 function unboundedMs(text: string): number {
   let total = 0
   for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * UNIT_MS[unit as Unit]
@@ -34,10 +34,10 @@ function unboundedMs(text: string): number {
 }
 
 /**
- * Milliseconds of a duration text.
+ * The milliseconds of a duration text.
  *
  * @param what the option's name, for the error message
- * @param maxMs `MAX_STORED_MS` for one that is added to a stored instant
+ * @param maxMs default `MAX_DURATION_MS`; `MAX_STORED_MS` for a duration that is added to a stored instant
  * @throws PikoError `DURATION_INVALID`
  */
 export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION_MS): number {
@@ -48,7 +48,7 @@ export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION
   })
 }
 
-/** As {@link durationMs}, for a duration from another system: reduces a longer one to the maximum. */
+/** Like {@link durationMs}, for a duration from another system. Reduces a longer one to the maximum. */
 export function cappedDurationMs(text: string, what: string, maxMs: number): number {
   return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }

@@ -1,13 +1,13 @@
 import { describe, type ErrorCode, PikoError } from '../errors.ts'
 
-/** An instant as people write it: a `Date`, or ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
+/** An instant as users write it: a `Date`, or ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
 export type InstantInput = Date | string
 
-/** MySQL's DATETIME covers the years 1000 to 9999. Within them, text in SQLite sorts like time. */
+/** The range of instants: MySQL's DATETIME covers the years 1000 to 9999. Within them, text in SQLite sorts like time. */
 export const FIRST_INSTANT_MS = Date.UTC(1000, 0, 1)
 export const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
-/** The instant of a value, or a text that says what was expected. */
+/** The instant of a value, or a text that says what was expected instead. */
 export type InstantReading = { readonly date: Date } | { readonly expected: string }
 
 const DATE = String.raw`(\d{4})-(\d\d)-(\d\d)`
@@ -16,17 +16,17 @@ const ZONE = String.raw`(Z|[+-]\d\d:?\d\d)`
 const WRITTEN = new RegExp(`^${DATE}T${TIME}${ZONE}$`)
 const STORED = new RegExp(`^${DATE}(?:[T ]${TIME}${ZONE}?)?$`)
 
-/** Matches nearly every row. Whether days from 29 on exist depends on the month. */
+/** Matches nearly every stored instant. Days from 29 on need a further check, because they depend on the month. */
 const AS_STORED = /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 const FORM = 'an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
 const RANGE = 'an instant from "1000-01-01T00:00:00Z" to "9999-12-31T23:59:59.999Z", which every database can keep'
 
 /**
- * The only rule for an instant from people or programs: a valid `Date`, or ISO 8601 text of date, `T`, time and zone (`Z`, `±hh:mm` or
- * `±hhmm`). It must exist on the calendar, and both databases must be able to keep it. Digits after the millisecond are dropped. Pure.
+ * The only rule for instants from people or programs: a valid `Date`, or ISO 8601 text of date, `T`, time and zone (`Z`, `±hh:mm` or
+ * `±hhmm`). It must exist on the calendar and be in the range of both databases. Digits after the millisecond are dropped. Pure.
  *
- * `Date` alone reads more than that: "Jan 15 2026" in local time, 30 February as 2 March, "1.5" as a day of the year 2001.
+ * `Date` alone accepts more than that: "Jan 15 2026" in local time, 30 February as 2 March, "1.5" as a day of the year 2001.
  */
 export function readInstant(value: unknown): InstantReading {
   if (typeof value === 'string') {
@@ -39,8 +39,8 @@ export function readInstant(value: unknown): InstantReading {
 /**
  * Reads an option or an argument.
  *
- * @param name where the value belongs, such as `from of a backfill`
- * @throws PikoError `code`, by default `USAGE`
+ * @param name the name of the value for the error, such as `from of a backfill`
+ * @throws PikoError with `code`, by default `USAGE`
  */
 export function instantOf(name: string, value: unknown, code: ErrorCode = 'USAGE'): Date {
   const reading = readInstant(value)
@@ -51,7 +51,7 @@ export function instantOf(name: string, value: unknown, code: ErrorCode = 'USAGE
 }
 
 /**
- * Reads an instant of a row, as Piko stores it or as people type it: `2026-01-31T12:00:00.000Z`, or without a zone, which means UTC:
+ * Reads an instant of a row, as Piko stores it (`2026-01-31T12:00:00.000Z`) or as people type it. Text without a zone means UTC:
  * `2026-01-31 12:00:00`, `2026-01-31`. The calendar and the range are the same as in {@link readInstant}. Pure.
  *
  * @returns undefined for any other text: the row is broken
@@ -63,12 +63,12 @@ export function storedInstant(value: unknown): Date | undefined {
   return parts ? dateOf(readParts(parts)) : undefined
 }
 
-/** JSON shows an invalid Date as `null`. */
+/** Describes an instant for messages. JSON would show an invalid Date as `null`. */
 export function describeInstant(value: unknown): string {
   return isDate(value) && Number.isNaN(msOf(value)) ? 'an invalid Date' : describe(value)
 }
 
-/** Whether both databases can keep the instant. */
+/** Whether both databases can store the instant. */
 export function isInstantMs(ms: number): boolean {
   return ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS
 }
@@ -109,7 +109,7 @@ function dateOf(reading: InstantReading): Date | undefined {
   return 'date' in reading ? reading.date : undefined
 }
 
-/** Checks for the internal slot that only a Date has: `instanceof` fails for a Date of another realm. */
+/** Whether it has the internal slot of a Date. `instanceof` fails for a Date of another realm. */
 function isDate(value: unknown): value is Date {
   try {
     msOf(value as Date)
@@ -119,7 +119,7 @@ function isDate(value: unknown): value is Date {
   }
 }
 
-/** Calls the method of the class: the object may override it. */
+/** Calls the method of the class, because the object may override it. */
 function msOf(date: Date): number {
   return Date.prototype.getTime.call(date)
 }

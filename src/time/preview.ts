@@ -11,7 +11,7 @@ export interface PreviewTick {
   readonly local: string
   /** `-04:00` */
   readonly offset: string
-  /** `'gap'`: the tick stands for times that do not exist. `'overlap'`: its local time exists twice. */
+  /** `'gap'`: the tick replaces times that do not exist. `'overlap'`: its local time exists twice. */
   readonly transition: 'gap' | 'overlap' | null
 }
 
@@ -24,9 +24,9 @@ export interface Preview {
 /**
  * The first `count` ticks at or after `from`. Pure.
  *
- * @param bounds of the windows; `'none'` if there are no windows
- * @param jobId  for the error message
- * @throws PikoError `SCHEDULE_INVALID`, `JOB_INVALID` when a calendar's function fails
+ * @param bounds the bounds of the windows; `'none'` if there are no windows
+ * @param jobId the job to name in errors
+ * @throws PikoError `SCHEDULE_INVALID`; `JOB_INVALID` if a calendar's function fails
  */
 export function previewOf(
   spec: ScheduleSpec,
@@ -81,7 +81,7 @@ function isTwice(zone: Zone, at: number): boolean {
   return next !== undefined && at >= next + zone.offsetAt(next) - offset
 }
 
-/** Shows seconds only if there are any: offsets before standard time had some. */
+/** Shows seconds only if there are any, as in offsets before standard time. */
 function offsetText(offsetMs: number): string {
   const sign = offsetMs < 0 ? '-' : '+'
   const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)

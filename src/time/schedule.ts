@@ -10,11 +10,11 @@ import { between, union } from './tick-sets.ts'
 import { type Ticks } from './ticks.ts'
 import { ZonedTicks } from './zoned-ticks.ts'
 
-/** When a schedule fires, and when not. */
+/** The limits of a schedule. */
 export interface ScheduleBounds {
-  /** No tick fires before it. ISO 8601. */
+  /** No tick fires before this instant. ISO 8601 with a zone. */
   readonly start?: string
-  /** No tick fires after it; a tick at exactly this instant does. */
+  /** No tick fires after this instant; a tick exactly at it does. ISO 8601 with a zone. */
   readonly end?: string
   readonly exclude?: Calendar
 }
@@ -37,16 +37,16 @@ export type ScheduleSpec =
     } & ScheduleBounds)
   | { readonly kind: 'at'; readonly at: string }
 
-/** The limit of a Date. */
+/** The largest value of a Date, in milliseconds. */
 const LONGEST_MS = 8.64e15
 
 /**
- * When a job fires: a strictly increasing sequence of ticks. Pure: instants in, instants out, no clock and no timer.
+ * The times at which a job fires: a strictly increasing sequence of ticks. Pure: it uses no clock and no timer.
  *
  * For every tick `a` and the tick `b = next(a)`: `previous(b)` is `a`, and `next` of any instant in `[a, b)` is `b`.
  */
 export class Schedule {
-  // Parsing takes about 300 µs, and the planner asks on each pass.
+  // Caches schedules, because parsing takes about 300 µs and the planner asks on each pass.
   static readonly #parsed = new WeakMap<ScheduleSpec, Schedule>()
   readonly #ticks: Ticks
 
@@ -57,7 +57,7 @@ export class Schedule {
   /**
    * The schedule of a spec. Parses each spec object only once, so it must not change.
    *
-   * @param jobId for the error message
+   * @param jobId the job to name in errors
    * @throws PikoError `SCHEDULE_INVALID`
    */
   static of(spec: ScheduleSpec, jobId?: string): Schedule {
@@ -86,12 +86,12 @@ export class Schedule {
     return new Schedule(ticksAround(this.#ticks, taken))
   }
 
-  /** The first tick strictly after the instant; undefined when there is none. */
+  /** The first tick strictly after the instant; undefined if there is none. */
   next(after: Date): Date | undefined {
     return instant(this.#ticks.next(ms(after)))
   }
 
-  /** The last tick strictly before the instant; undefined when there is none. */
+  /** The last tick strictly before the instant; undefined if there is none. */
   previous(before: Date): Date | undefined {
     return instant(this.#ticks.previous(ms(before)))
   }
@@ -118,7 +118,7 @@ function ticksOf(spec: ScheduleSpec, jobId: string | undefined): Ticks {
     case 'at':
       return once(parseInstant('at', spec.at, jobId))
     default: {
-      // People write the overrides in the database.
+      // The kind may be unknown, because people write overrides into the database.
       const { kind } = spec as { kind: unknown }
       throw scheduleInvalid(
         { option: 'kind', value: kind, expected: '"cron", "every" or "at"', hint: 'use one of them' },
@@ -135,7 +135,7 @@ function cronTicks(spec: Extract<ScheduleSpec, { kind: 'cron' }>, jobId: string 
   const expressions: readonly string[] = Array.isArray(spec.cron) ? spec.cron : [spec.cron]
   if (expressions.length === 0) {
     throw scheduleInvalid(
-      { option: 'cron', value: spec.cron, expected: 'one expression or more', hint: 'leave the option out' },
+      { option: 'cron', value: spec.cron, expected: 'one expression or more', hint: 'omit the option' },
       jobId,
     )
   }
@@ -165,7 +165,7 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
   if (fault) throw scheduleInvalid(fault, jobId)
   const zone = zoneNamed(spec.timezone ?? 'UTC', jobId)
   const inside = start === -Infinity && end === Infinity ? all : between(all, start, end)
-  // Days of a calendar have four digits in their year.
+  // A calendar's days have years of four digits.
   return spec.exclude
     ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone, jobId)
     : inside
@@ -179,7 +179,7 @@ export function scheduleJson(spec: ScheduleSpec): string {
   return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }
 
-/** Ticks at `anchor + n · every`, for every whole n. Remainders are exact; a division would round. */
+/** Ticks at `anchor + n · every`, for every whole n. Uses remainders, which are exact; a division would round. */
 function fixedRate(everyMs: number, anchorMs: number): Ticks {
   const remainder = (value: number): number => {
     const rest = value % everyMs

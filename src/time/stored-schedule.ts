@@ -4,23 +4,26 @@ import { scheduleInvalid } from './schedule-invalid.ts'
 
 /** The parts of a schedule that a stored text may leave to the job's code. */
 export interface StoredDefaults {
-  /** Applies if the text has no zone. Default `'UTC'`. */
+  /** The zone of a text without one. Default `'UTC'`. */
   readonly timezone?: string | undefined
-  /** Applies if the text has no anchor for a fixed rate. Default: the epoch. */
+  /** The anchor of a fixed rate whose text has none. Default: the epoch. */
   readonly anchor?: string | undefined
-  /** The calendar's function, for which the text has only a mark. Without a function, the mark has no effect. */
+  /** The calendar's function, which the text can only mark. Without a function, the mark has no effect. */
   readonly when?: CalendarFunction | undefined
-  /** The job has windows, so its schedule needs ticks that repeat. */
+  /** Whether the job has windows, so that its schedule needs ticks that repeat. */
   readonly hasWindows?: boolean | undefined
 }
 
 const MAX_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
-/** Two jobs with the same text may have different functions. If both have the same function, an error names the job that asked. */
+/**
+ * Schedules by function and text, since two jobs with the same text may have different functions. If they share a function, an error names
+ * the job that asked.
+ */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
- * The schedule of a text in the database: JSON that the code wrote, or a cron expression that a person typed.
+ * Reads a schedule from a text in the database: JSON that the code wrote, or a cron expression that a person typed.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
@@ -36,7 +39,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   return spec
 }
 
-/** The defaults that the code's own schedule gives to a stored text. */
+/** The defaults that the code's own schedule provides for a stored text. */
 export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   if (!code || code.kind === 'at') return {}
   return {
@@ -46,7 +49,7 @@ export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   }
 }
 
-/** The defaults from what the code has stored, without a calendar's function. */
+/** The defaults from the schedule that the code has stored, without a calendar's function. */
 export function storedDefaults({
   codeSchedule,
   windows,
@@ -61,7 +64,7 @@ export function storedDefaults({
     : { ...defaults, ...windowDefaults((JSON.parse(windows) as { start: string }).start) }
 }
 
-/** @param start start of the first window */
+/** @param start the start of the first window */
 export function windowDefaults(start: string): StoredDefaults {
   return { anchor: start, hasWindows: true }
 }

@@ -1,16 +1,16 @@
 import { type Ticks } from './ticks.ts'
 
-/** The time of an existing window, in epoch milliseconds. */
+/** An existing window, in epoch milliseconds. */
 export interface Taken {
   readonly startMs: number
   readonly endMs: number
 }
 
 /**
- * The boundaries of windows if some windows exist already: their boundaries, and the ticks of the schedule between them. So a changed
- * schedule never cuts an existing window, and windows that fit fill the time between two of them. Pure.
+ * The boundaries of windows if some windows exist already: the boundaries of these, and the ticks of the schedule between them. So a
+ * changed schedule never cuts an existing window, and new windows fill the time between existing ones. Pure.
  *
- * @param taken in order, without overlap
+ * @param taken existing windows, in order, without overlap
  */
 export function ticksAround(ticks: Ticks, taken: readonly Taken[]): Ticks {
   return {
@@ -28,13 +28,13 @@ export function ticksAround(ticks: Ticks, taken: readonly Taken[]): Ticks {
   }
 }
 
-/** The window that has the instant inside, its ends excluded. */
+/** The window that contains the instant, with both ends excluded. */
 export function takenAround(taken: readonly Taken[], at: number): Taken | undefined {
   const around = taken[lastStarting(taken, at - 1)]
   return around && around.endMs > at ? around : undefined
 }
 
-/** Sorts the windows. If two overlap, which an earlier version may have caused, keeps the first. */
+/** Sorts the windows. If two overlap, which an earlier version may have caused, keeps the first one. */
 export function inOrder(windows: readonly { readonly start: Date; readonly end: Date }[]): Taken[] {
   const taken: Taken[] = []
   for (const { start, end } of windows.toSorted((a, b) => a.start.getTime() - b.start.getTime())) {

@@ -1,6 +1,6 @@
 import { type Ticks } from './ticks.ts'
 
-/** The ticks of all sets, each tick once. */
+/** The ticks of all sets, without duplicates. */
 export function union(all: readonly Ticks[]): Ticks {
   const [only] = all
   if (only && all.length === 1) return only

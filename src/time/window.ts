@@ -7,7 +7,7 @@ export interface Window {
   readonly end: Date
 }
 
-/** The interval `[start, end)`. Without an end, the timeline continues as long as its schedule fires. */
+/** The interval `[start, end)` of a timeline. Without an end, the timeline continues for as long as its schedule fires. */
 export interface TimelineBounds {
   readonly start: Date
   readonly end?: Date | undefined
@@ -17,7 +17,7 @@ export interface TimelineBounds {
  * The windows of a job: they tile its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
  * `bounds.end`, whether these are ticks or not. Every boundary between them is a tick. Pure.
  *
- * Only the generator walks the timeline; every other method finds an instant in the same time wherever it lies.
+ * Only the generator walks the timeline. Every other method takes the same time for any instant.
  */
 export class Timeline {
   readonly #schedule: Schedule
@@ -31,8 +31,8 @@ export class Timeline {
   }
 
   /**
-   * The same timeline with these existing windows, whatever bounds they have. They stay as they are, and new windows tile the time between
-   * them. A window that reaches over a limit of the bounds is outside as a whole.
+   * The same timeline with these existing windows, whatever their bounds. They stay unchanged, and new windows tile the time between them.
+   * A window that crosses a limit of the bounds is outside as a whole.
    */
   around(windows: readonly Window[]): Timeline {
     if (windows.length === 0) return this
@@ -52,8 +52,8 @@ export class Timeline {
   }
 
   /**
-   * The window that starts here. Accepts any start inside the bounds as a boundary, so windows continue without gap or overlap after one of
-   * an earlier schedule; {@link startingAt} is strict.
+   * The window that starts here. Any start inside the bounds is accepted as a boundary, so that windows can continue after those of an
+   * earlier schedule without gap or overlap. {@link startingAt} is strict.
    *
    * @returns undefined outside the bounds, or if neither a tick nor the end of the bounds follows
    */

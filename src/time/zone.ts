@@ -2,9 +2,9 @@
 export class Zone {
   static readonly #known = new Map<string, Zone>()
   readonly #format: Intl.DateTimeFormat | undefined
-  /** Caches the offsets at the beginnings of days. */
+  /** Caches the offset at the beginning of each day. */
   readonly #offsets = new Map<number, number>()
-  /** The instants of changes, by the day: schedules ask for the same few again and again. */
+  /** Caches the changes by day, since schedules ask for the same few again and again. */
   readonly #changes = new Map<number, number>()
 
   /** @param name an IANA name that `Intl` knows */
@@ -38,7 +38,7 @@ export class Zone {
     return this.#offsetOfDay(change === undefined || instantMs < change ? day : day + 1)
   }
 
-  /** The first change after `afterMs` that is not after `untilMs`. */
+  /** The first change after `afterMs` and up to `untilMs`. */
   changeAfter(afterMs: number, untilMs: number): number | undefined {
     if (!this.#format || untilMs <= afterMs) return undefined
     const last = Math.floor(untilMs / DAY_MS)
@@ -49,7 +49,7 @@ export class Zone {
     return undefined
   }
 
-  /** The last change that is not after `beforeMs`, and after `sinceMs`. */
+  /** The last change up to `beforeMs` and after `sinceMs`. */
   changeBefore(beforeMs: number, sinceMs: number): number | undefined {
     if (!this.#format || sinceMs >= beforeMs) return undefined
     const first = Math.floor(sinceMs / DAY_MS)

@@ -6,14 +6,14 @@ import { type Zone } from './zone.ts'
 const FIRST_MS = Date.UTC(1000, 0, 1)
 const LAST_MS = Date.UTC(2999, 0, 1)
 
-/** No clock was ever set by more than a day. */
+/** No clock has ever been set by more than a day. */
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
 /**
- * The instants of wall-clock times in a zone.
+ * Converts wall-clock times in a zone to instants.
  *
- * The offset is constant between two clock changes, and a tick is a wall-clock time minus the offset. At a change the rule decides. After a
- * gap, one tick may stand for the times that do not exist. If a span of wall-clock time exists twice, the rule may drop the first or the
+ * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change the rule decides. After a
+ * gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop the first or the
  * second set of ticks.
  */
 export class ZonedTicks implements Ticks {
@@ -21,7 +21,7 @@ export class ZonedTicks implements Ticks {
   readonly #zone: Zone
   readonly #rule: DstRule
 
-  /** @param wall ticks of wall-clock time, as if it were UTC */
+  /** @param wall ticks in wall-clock time, as if it were UTC */
   constructor(wall: Ticks, zone: Zone, rule: DstRule) {
     this.#wall = wall
     this.#zone = zone
@@ -30,7 +30,7 @@ export class ZonedTicks implements Ticks {
 
   next(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
-    // Changes up to `behind` are done.
+    // Changes up to `behind` are already handled.
     let behind = Math.max(afterMs, FIRST_MS - 1)
     let from = behind
     let offset = this.#zone.offsetAt(from)
@@ -47,7 +47,7 @@ export class ZonedTicks implements Ticks {
         behind = from
       } else {
         if (this.#standsForGap(change)) return change
-        // Continue with the offset after the change, the change itself included.
+        // Continue with the offset after the change, from the change itself on.
         from = change - 1
         behind = change
         offset = this.#zone.offsetAt(change)
@@ -76,7 +76,7 @@ export class ZonedTicks implements Ticks {
     }
   }
 
-  /** Whether one tick at this change stands for those that the gap removed. */
+  /** Whether one tick at this change replaces those that the gap removed. */
   #standsForGap(change: number): boolean {
     const before = change + this.#zone.offsetAt(change - 1)
     const after = change + this.#zone.offsetAt(change)
@@ -85,7 +85,7 @@ export class ZonedTicks implements Ticks {
     return first !== undefined && first < after
   }
 
-  /** The span that exists twice around a tick, if the rule drops this occurrence. */
+  /** The twice-existing span around a tick, if the rule drops this occurrence. */
   #leftOutAround(tick: number, offset: number): { readonly start: number; readonly end: number } | undefined {
     if (this.#rule.overlap === 'both') return undefined
     if (this.#rule.overlap === 'first') {

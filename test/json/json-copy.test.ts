@@ -101,16 +101,16 @@ describe('jsonCopy', () => {
     expect(problemsOf(value)).toEqual([
       '$.map is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)',
       '$["a set"] is a Set, of which JSON keeps nothing: pass [...set]',
-      '$.list[1] is undefined, which JSON makes null',
-      '$.list[2] is NaN, which JSON makes null',
-      '$.list[3] is undefined, which JSON makes null',
-      '$.infinite is -Infinity, which JSON makes null',
-      "$.big is the BigInt 12, which JSON can't hold: pass it as text",
+      '$.list[1] is undefined, which JSON turns into null',
+      '$.list[2] is NaN, which JSON turns into null',
+      '$.list[3] is undefined, which JSON turns into null',
+      '$.infinite is -Infinity, which JSON turns into null',
+      "$.big is the BigInt 12, which JSON can't represent: pass it as text",
       '$.fn is a function, which JSON leaves out',
       '$.symbol is a symbol, which JSON leaves out',
-      '$.late is an invalid Date, which JSON makes null',
+      '$.late is an invalid Date, which JSON turns into null',
       '$.error is an Error, of which JSON keeps no message: pass the message',
-      '$.bytes is a Uint8Array, which JSON does not keep as such: pass a list, or base64 text',
+      "$.bytes is a Uint8Array, which JSON can't represent: pass a list, or base64 text",
       '$.hidden is a Hidden, of which JSON keeps nothing',
       '$.pattern is a RegExp, of which JSON keeps nothing: pass its source',
       '$.promise is a Promise, of which JSON keeps nothing: await it',
@@ -122,8 +122,8 @@ describe('jsonCopy', () => {
   it.each<[string, unknown, string]>([
     ['a function', () => 1, '$ is a function, which JSON leaves out'],
     ['a symbol', Symbol('s'), '$ is a symbol, which JSON leaves out'],
-    ['a BigInt', 1n, "$ is the BigInt 1, which JSON can't hold: pass it as text"],
-    ['nothing, says its toJSON', { toJSON: () => undefined }, '$ is undefined, which JSON makes null'],
+    ['a BigInt', 1n, "$ is the BigInt 1, which JSON can't represent: pass it as text"],
+    ['nothing, says its toJSON', { toJSON: () => undefined }, '$ is undefined, which JSON turns into null'],
     [
       'a toJSON that throws',
       { toJSON: () => JSON.parse('') as unknown },
@@ -160,7 +160,7 @@ describe('jsonCopy', () => {
     for (let level = 0; level < 60; level += 1) wide = [wide, wide]
     expect(problemsOf(wide, 60_000).at(-1)).toMatch(/takes more than 60000 bytes of JSON/)
     expect(problemsOf(new Array(4_000_000_000), 60_000)).toEqual([
-      '$ takes more than 60000 bytes of JSON: keep the data elsewhere and pass where',
+      '$ takes more than 60000 bytes of JSON: store the data elsewhere and pass its location',
     ])
     expect(problemsOf(new Array(1_000))).toHaveLength(20)
     const endless: object = new Proxy({ next: 1 }, { get: (_, key) => (key === 'next' ? endless : undefined) })

@@ -127,7 +127,7 @@ describe('an option of a schedule that makes no sense', () => {
   const daily = { kind: 'cron', cron: '0 0 * * *', timezone: 'UTC' } as const
 
   it.each<[object, string]>([
-    [{ cron: [] }, 'cron is []; expected one expression or more; leave the option out'],
+    [{ cron: [] }, 'cron is []; expected one expression or more; omit the option'],
     [
       { dst: 'utc' },
       "dst is \"utc\"; expected 'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }",

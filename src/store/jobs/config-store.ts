@@ -41,7 +41,7 @@ export class ConfigStore {
    * Adds a version. The job's row is locked meanwhile, so two simultaneous saves get different numbers.
    *
    * @param effectiveFrom default: now
-   * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't hold the config
+   * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't represent the config
    */
   async save(jobId: string, config: unknown, effectiveFrom?: Date): Promise<ConfigVersion> {
     const text = toJson(config ?? {}, 'config', MAX_CONFIG_BYTES) ?? '{}'
