@@ -4,7 +4,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-/** Everything that docs/performance.md and its results show, in their order. */
+/** All measurements that docs/performance.md and its results show, in their order. */
 const PLAN: readonly string[] = [
   'throughput --store mysql',
   'throughput --store mysql --binlog',
@@ -35,8 +35,8 @@ const PLAN: readonly string[] = [
 ]
 
 /**
- * All benchmarks one after the other, each in a process of its own; lines go to `--out`. A benchmark that the file says is done is
- * left out: the same command goes on after an interruption.
+ * Runs all benchmarks one after the other, each in its own process, and appends their lines to `--out`. Skips a benchmark that the file
+ * already has, so the same command continues after an interruption.
  */
 export async function all(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({

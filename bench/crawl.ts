@@ -7,7 +7,7 @@ const IO_MS = 50
 
 const script = (name: string): URL => new URL(`scripts/${name}.ts`, import.meta.url)
 
-/** A crawler's work: 500 items (`--runs`), 50 workers, 50 ms of I/O each; 1,000 items/s is the ceiling. */
+/** A crawler's work: 500 items (`--runs`), 50 workers and 50 ms of I/O per item. At most 1,000 items/s are possible. */
 export async function crawl(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 500 })
   const { runs: items, store } = options

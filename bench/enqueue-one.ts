@@ -4,7 +4,7 @@ import { parseOptions, sceneOf } from './harness/options.ts'
 
 const CALLERS = 50
 
-/** Requests one by one from 50 callers at once, each of which waits for its answer; beside single-row inserts on 50 connections. */
+/** Single requests from 50 parallel callers, each of which waits for its answer, compared with single-row inserts on 50 connections. */
 export async function enqueueOne(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 10_000 })
   const { store, binlog, runs } = options

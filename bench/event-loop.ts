@@ -1,9 +1,9 @@
 /**
- * How long a 10 MB parse keeps the event loop from its other work: on the main thread and offloaded. Run it with
- * `node --conditions=piko-source --import tsx bench/event-loop.ts [parses]`; one JSON line per way, then a line for people.
+ * How long a 10 MB parse keeps the event loop from its other work, on the main thread and offloaded. Run it with `node
+ * --conditions=piko-source --import tsx bench/event-loop.ts [parses]`. Prints one JSON line per way, then a line for people.
  *
- * The figures are the loop's delay beyond the sampling interval, in milliseconds: a timer is due every millisecond, and
- * what is measured is how late it fires. The idle line is what the machine does to a process with nothing to do.
+ * The figures are the loop's delay beyond the sampling interval, in milliseconds. A timer is due every millisecond, and the benchmark
+ * measures how late it fires. The idle line shows the delay of a process with nothing to do.
  */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -40,7 +40,7 @@ async function measure(way: string, parse: () => Promise<FlightSummary | undefin
   for (let index = 0; index < parses; index++) {
     const summary = await parse()
     if (summary !== undefined) assert.deepEqual(summary, expected)
-    // Timers get their turn between two parses, as they would between two jobs.
+    // Timers get a turn between two parses, as they would between two jobs.
     await sleep(RESOLUTION_MS)
   }
   delay.disable()
@@ -57,7 +57,7 @@ async function measure(way: string, parse: () => Promise<FlightSummary | undefin
   return measured
 }
 
-// Each way is warm when it is measured: the code is compiled, the thread is there.
+// Warms up each way before its measurement: compiles the code and starts the thread.
 await parsing.summariseFile(path)
 
 const onThreadMs = performance.now()

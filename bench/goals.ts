@@ -9,7 +9,7 @@ interface Wanted {
   readonly variant?: string
 }
 
-/** The least share of what another reaches, or the most (or least) of a unit. */
+/** The smallest share of another contestant's value, or the largest or smallest value in a unit. */
 type Bound =
   | { readonly atLeast: number; readonly ofBest: (line: Line) => boolean }
   | { readonly atLeast: number; readonly ofScene: string }
@@ -23,7 +23,7 @@ const isPiscina = ({ system }: Line): boolean => system === 'piscina'
 
 const RUNS = '20,000 runs'
 
-/** What Piko is to reach; the page says of each whether it does, and by how much not. */
+/** The goals of Piko. The page says for each whether it is met, and otherwise by how much it is missed. */
 const GOALS: readonly (Wanted & Bound)[] = [
   ...[`mysql, ${RUNS}`, `mysql, binlog, ${RUNS}`].flatMap((scene) => {
     const at = { bench: 'throughput', scene }
@@ -96,7 +96,7 @@ const GOALS: readonly (Wanted & Bound)[] = [
   },
 ]
 
-/** A table of all goals that were measured; what falls short says by how much. */
+/** A table of all measured goals. For a missed goal it says by how much. */
 export function goals(lines: readonly Line[]): string {
   const rows = GOALS.flatMap((goal) => {
     const ours = lines.find((line) => isOurs(line, goal))

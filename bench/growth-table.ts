@@ -3,12 +3,12 @@ import { number } from './harness/table.ts'
 
 interface Series {
   readonly grows: string
-  /** What one more of it is expected to do to the cost, and why. */
+  /** The expected effect of more of it on the cost, and the reason. */
   readonly curve: string
   readonly bench: string
   readonly variant?: string
   readonly measure: string
-  /** Smallest first: how much there is of it, and the scene in which it was measured. */
+  /** The sizes, smallest first, with the scene in which each was measured. */
   readonly sizes: readonly (readonly [size: number, scene: string])[]
   readonly unit: string
   readonly cost: (median: number, size: number) => number
@@ -57,7 +57,7 @@ const SERIES: readonly Series[] = [
     grows: 'jobs, each due once a minute',
     curve: 'constant for each: ticks are planned and claimed many at once',
     ...{ bench: 'cron', variant: 'spread', measure: 'CPU', unit: 'ms of CPU/tick' },
-    // A share of a core for a minute, in which each job has one tick.
+    // Converts a share of a core over a minute, in which each job has one tick.
     cost: (share, jobs) => (share * 600) / jobs,
     sizes: [100, 1_000, 10_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} jobs`]),
   },
@@ -70,7 +70,7 @@ const SERIES: readonly Series[] = [
   },
 ]
 
-/** What more of everything costs, beside what it is expected to. */
+/** The measured cost of growth next to the expected cost. */
 export function growthTable(lines: readonly Line[]): string {
   const rows = SERIES.flatMap((series) => {
     const found = series.sizes.flatMap(([size, scene]) => {

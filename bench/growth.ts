@@ -2,7 +2,7 @@ import { backfill } from './backfill.ts'
 import { cron } from './cron.ts'
 import { throughput } from './throughput.ts'
 
-/** What ten times as much costs, beside what the other benchmarks measure: standing runs, history, jobs on schedules, windows. */
+/** The cost of ten times as much, in addition to the other benchmarks: standing runs, history, jobs on schedules, windows. */
 export async function growth(argv: readonly string[]): Promise<void> {
   const alone = [...argv, '--peers', 'none']
   for (const runs of ['2000', '200000']) await throughput([...alone, '--runs', runs])

@@ -4,7 +4,7 @@ import { parseOptions, sceneOf } from './harness/options.ts'
 
 const script = (name: string): URL => new URL(`scripts/${name}.ts`, import.meta.url)
 
-/** 50,000 handlers that await at once in one process. */
+/** 50,000 handlers that await at the same time in one process. */
 export async function inFlight(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 50_000 })
   const { runs, store } = options

@@ -9,13 +9,13 @@ import { type Round } from './harness/round.ts'
 import { type Values } from './harness/rounds.ts'
 
 const GAP_MS = 20
-/** So long that a node which polls more often after work has come to rest. */
+/** After this pause, a node that polls more often after work polls at its idle rate again. */
 const REST_MS = 1_500
 const MAX_ACROSS = 25
-/** Of an idle node; not shorter than its slowest loop. */
+/** How long an idle node is observed; not shorter than its slowest loop. */
 const IDLE_MS = 10_000
 
-/** One run at a time on an idle node, asked for by its own process and by another; and what the node costs while idle. */
+/** One run at a time on an idle node, requested by its own process and by another, and the cost of the idle node. */
 export async function latency(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 200 })
   const { store, runs } = options
@@ -52,7 +52,7 @@ async function measure(round: Round, { server }: Contestant, { runs }: Options):
   }
 }
 
-/** The gap is random, or it would hit the same point of each poll. */
+/** The gap is random; otherwise it would hit the same point of each poll. */
 async function fromAnother(round: Round, samples: number): Promise<number[]> {
   await using worker = round.child()
   await using client = round.child()
@@ -89,7 +89,7 @@ async function whileIdle(
   await worker.call('cpu')
   await sleep(IDLE_MS)
   const cpuMs = await worker.call('cpu')
-  // Without the one that asks.
+  // Excludes the query that reads the counter.
   const queries = (((await questions()) - before - 1) / (monotonicMs() - began)) * 1_000
   await watch?.end()
   return { cpuMs, queries: watch ? queries : undefined }

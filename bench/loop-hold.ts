@@ -1,9 +1,9 @@
 /**
- * The longest that each operation holds the event loop on SQLite, with 100,000 runs, 100,000 windows and 10,000 jobs. Run it with
- * `node --conditions=piko-source --import tsx bench/loop-hold.ts [rounds] [only]`; a table for people.
+ * The longest time that each operation holds the event loop on SQLite, with 100,000 runs, 100,000 windows and 10,000 jobs. Run it with
+ * `node --conditions=piko-source --import tsx bench/loop-hold.ts [rounds] [only]`. Prints a table for people.
  *
- * A hold is what lies between two turns of the loop. Of a few rounds the least counts, as CPU time of the main thread: what other work on
- * the machine takes is no property of the program. The statement is the one that took the longest time of its own.
+ * A hold is the time between two turns of the loop. The result is the smallest value of a few rounds, as CPU time of the main thread,
+ * because other work on the machine must not count. The statement shown is the one that took the longest itself.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { StatementSync } from 'node:sqlite'

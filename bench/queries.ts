@@ -18,10 +18,10 @@ const COUNTED = [
   'Handler_update',
 ]
 const BATCH = 1_000
-/** InnoDB answers from what it found before, unless nobody has asked for 100 ms. */
+/** InnoDB answers from its last result unless nobody has asked for 100 ms. */
 const LOOK_MS = 110
 
-/** What 1,000 runs cost the server, by its own count: statements, rows, locks. The start and the stop of the node are in it. */
+/** The cost of 1,000 runs by the server's own counters: statements, rows and locks. Includes the start and the stop of the node. */
 export async function queries(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { store: 'mysql', repeat: 5 })
   await compareSystems({

@@ -3,7 +3,7 @@ import { piko } from './harness/contestants.ts'
 import { parseOptions, sceneOf } from './harness/options.ts'
 
 const LIMIT = 50
-/** What a busy node's event loop is blocked of each second. */
+/** How long a busy node's event loop is blocked in each second. */
 const BLOCK_MS = 100
 
 /** 5,000 runs at 50 a second on two nodes: with free event loops, and with loops that are blocked for a tenth of each second. */

@@ -12,7 +12,7 @@ const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 const RESULTS = fileURLToPath(new URL('../docs/performance/results.md', import.meta.url))
 const CHARTS = fileURLToPath(new URL('../docs/performance/', import.meta.url))
 
-/** What the page shows as a picture; of the rest the tables are enough. */
+/** The measurements that the page shows as charts; tables are enough for the others. */
 const CHARTED: readonly (readonly [bench: string, scene: string, measure: string])[] = [
   ['throughput', 'mysql, 20,000 runs', 'process'],
   ['throughput', 'mysql, 20,000 runs', 'enqueue'],
@@ -23,9 +23,9 @@ const CHARTED: readonly (readonly [bench: string, scene: string, measure: string
 ]
 
 /**
- * Writes what the files have between the markers of docs/performance.md and docs/performance/results.md
- * (`<!-- bench throughput -->` to `<!-- /bench -->`), and the charts. A part of which the files have no line stays as it is. The newest
- * of several measurements of the same thing is shown.
+ * Writes the measurements in the files between the markers of docs/performance.md and docs/performance/results.md (`<!-- bench throughput
+ * -->` to `<!-- /bench -->`), and the charts. A part without lines in the files stays unchanged. Of several measurements of the same thing,
+ * the newest is shown.
  */
 export async function report(argv: readonly string[]): Promise<void> {
   const { positionals, values } = parseArgs({
@@ -60,7 +60,7 @@ function part(name: string, lines: readonly Line[], shown: string): string {
   return own.length === 0 ? shown : section(own)
 }
 
-/** A table with the rows of the one that is shown, where it has none of the same first cells. */
+/** The table, with rows of the shown table whose first cells it does not have. */
 function withEarlier(table: string, shown: string): string {
   const [head, rule, ...earlier] = shown.split('\n').filter((line) => line.startsWith('|'))
   const [ownHead = head, ownRule = rule, ...own] = table.split('\n').filter((line) => line.startsWith('|'))
@@ -130,7 +130,7 @@ function drawCharts(lines: readonly Line[], folder: string): void {
   }
 }
 
-/** The last column compares with Piko where the same was measured of both. */
+/** A table of lines. The last column compares with Piko if the same was measured for both. */
 function tableOf(lines: readonly Line[]): string {
   const byMeasure = [...Map.groupBy(lines, ({ measure }) => measure).values()].flat()
   const rows = byMeasure.map((line) => {

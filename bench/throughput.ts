@@ -6,18 +6,18 @@ import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 import { type Round } from './harness/round.ts'
 import { type Values } from './harness/rounds.ts'
 
-/** Jobs of one bulk call, of every system. */
+/** The number of jobs in one bulk call, for every system. */
 const BATCH = 1_000
-/** For what a server still does after the last answer, and for connections to end. */
+/** The time for a server to finish its work after the last answer, and for connections to end. */
 const SETTLE_MS = 500
-/** Of those that are not written yet, or whose old versions are not purged. */
+/** The number of pages not yet written, or with old versions not yet purged, below which the server is at rest. */
 const FEW_PAGES = 500
 const MAX_REST_MS = 300_000
 const WITHOUT_HISTORY = 'without history'
 
 /**
- * How many durable no-op runs are processed in a second from a standing queue, and how many requests are stored in bulk. Beside
- * Piko, in turn, its peers and what the database gives to a bare loop of the least statements; beside Piko with a history, Piko without.
+ * How many durable no-op runs are processed per second from a standing queue, and how many requests are stored in bulk. Alternates with
+ * peers and with a bare loop that sends only the necessary statements. With a history, alternates with Piko without one.
  */
 export async function throughput(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv)
@@ -63,7 +63,7 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   }
 }
 
-/** A history has been there for long: what the server still does for having it written, it does now. */
+/** Waits until the server has done all work that writing the history caused, as if the history were old. */
 async function atRest({ dsn }: Round): Promise<void> {
   if (!dsn.startsWith('mysql:')) return
   const server = await createConnection(dsn)

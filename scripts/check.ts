@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 
-// Runs every script of package.json whose name begins with `check:`, two at a time, and prints what each says when it has ended.
-// Each takes one processor; the longest come first, so that none is left over at the end.
+// Runs every script of package.json whose name begins with `check:`, two at a time, and prints each one's output when it ends.
 const LONGEST_FIRST = ['check:lint', 'check:types', 'check:package', 'check:format']
 const AT_ONCE = 2
 

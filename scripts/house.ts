@@ -3,7 +3,7 @@ import { type Figures, figuresOf, type Spread, violationsOf } from './house/figu
 import { readSource } from './house/source-file.ts'
 import { TIERS } from './house/tiers.ts'
 
-// Prints the figures of the source tree; with --check fails when the house is not in order; with --json prints all of it as JSON.
+// Prints the figures of the source tree. With --check, fails if a rule of the house is broken. With --json, prints everything as JSON.
 const flags = new Set(process.argv.slice(2))
 const figures = figuresOf(globSync('src/**/*.ts').sort().map(readSource), 'src', TIERS)
 const violations = violationsOf(figures)
@@ -26,8 +26,8 @@ function tableOf(all: Figures): string[] {
         .map((one) => `${one.folder} ${one.files}`)
         .join(', '),
     ],
-    ['import circles at run time', all.runtimeCircles.length],
-    ['import circles with types', all.circlesWithTypes.length],
+    ['import cycles at run time', all.runtimeCircles.length],
+    ['import cycles with types', all.circlesWithTypes.length],
     ['upward imports', all.upwardImports.length],
     ['files over 350 lines without a reason', all.longFiles.length],
     ['casts', all.casts],

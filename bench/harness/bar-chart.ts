@@ -14,7 +14,7 @@ const VALUES = 90
 const ROW = 26
 const TOP = 34
 
-/** Horizontal bars of medians with whiskers from min to max. By hand: a chart library would be larger than all that it draws. */
+/** Horizontal bars of medians with whiskers from min to max. Drawn by hand, because a chart library would be larger than all the charts. */
 export function barChart(title: string, bars: readonly Bar[]): string {
   const most = Math.max(...bars.map(({ max }) => max), Number.MIN_VALUE)
   const scale = (value: number): number => (value / most) * (WIDTH - LABELS - VALUES)

@@ -13,8 +13,8 @@ type Result<P extends PhaseName> = Awaited<ReturnType<Phases[P]>>
 type Told = Extract<Reply, { event: unknown }>
 
 /**
- * A system in a process of its own. Node reads the TypeScript of the harness by itself, and `piko` is what `npm run build`
- * made: nothing is measured that users would not run.
+ * A system in its own process. Node reads the harness's TypeScript directly, and `piko` is the result of `npm run build`. So only code that
+ * users run is measured.
  */
 export class Child implements AsyncDisposable {
   readonly #process: ChildProcess
@@ -30,13 +30,13 @@ export class Child implements AsyncDisposable {
       ['--disable-warning=ExperimentalWarning', ...flags, SERVE, module.href, JSON.stringify(config)],
       { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NO_LOG_SUCCESS: '1' } },
     )
-    this.#process.stdin?.on('error', () => {}) // The exit says it.
+    this.#process.stdin?.on('error', () => {}) // The exit event reports this failure.
     this.#process.once('error', (error) => this.#fail(error))
     this.#process.once('exit', (code, signal) => this.#fail(new Error(`${this.#name} ended with ${code ?? signal}`)))
     createInterface({ input: this.#process.stdout! }).on('line', (line) => this.#hear(line))
   }
 
-  /** Has one phase measured there. */
+  /** Measures one phase in the child process. */
   async call<P extends PhaseName>(phase: P, ...args: Parameters<Phases[P]>): Promise<Result<P>> {
     const call = ++this.#made
     const answered = Promise.withResolvers<unknown>()
@@ -58,7 +58,7 @@ export class Child implements AsyncDisposable {
     await gone
   }
 
-  /** Whatever else a library prints is not ours. */
+  /** Ignores other lines, which libraries print. */
   #hear(line: string): void {
     if (!/^\{"(?:answer|event)":/.test(line)) return
     const reply = JSON.parse(line) as Reply

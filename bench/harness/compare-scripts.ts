@@ -5,7 +5,7 @@ import { type Contestant } from './contestants.ts'
 import { type Options } from './options.ts'
 import { runScript } from './script.ts'
 
-/** Compares contestants whose modules are scripts that measure by themselves. */
+/** Compares contestants whose modules are scripts with their own measurements. */
 export async function compareScripts(
   bench: string,
   scene: string,

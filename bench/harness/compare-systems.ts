@@ -5,11 +5,11 @@ import { type Values } from './rounds.ts'
 
 export interface SystemComparison extends Comparison {
   readonly settings?: Readonly<Record<string, unknown>>
-  /** One round of one contestant, on a fresh store. */
+  /** Measures one round of one contestant on a fresh store. */
   readonly measure: (round: Round, contestant: Contestant) => Promise<Values>
 }
 
-/** Compares contestants that are systems, whose phases are measured by the same code. */
+/** Compares contestants that are systems; the same code measures their phases. */
 export async function compareSystems({ settings = {}, measure, ...comparison }: SystemComparison): Promise<void> {
   await compare(comparison, async (contestant, servers) => {
     await using round = await Round.begin(contestant, servers)

@@ -1,14 +1,14 @@
 import { type ServerName } from './servers.ts'
 import { type SystemConfig } from './system.ts'
 
-/** A system with the settings that it is measured with. */
+/** A system and the settings with which it is measured. */
 export interface Contestant {
   readonly system: string
   readonly variant: string
   readonly module: URL
   readonly server: ServerName
   readonly options?: Omit<SystemConfig, 'dsn'>
-  /** It would take minutes with more jobs. */
+  /** The most jobs; with more, this system would take minutes. */
   readonly mostJobs?: number
 }
 
@@ -28,7 +28,7 @@ export function piko({ store, binlog, concurrency = 2_000 }: Piko): Contestant {
   return { system: 'piko', variant: '', module, server: serverOf(store, binlog), options: { store, concurrency } }
 }
 
-/** What the database gives to a loop of the least statements, without an engine. */
+/** Loops that send only the necessary statements, without an engine. They show what the database can do. */
 export function bareLoops(store: StoreName, binlog: boolean): Contestant[] {
   const module = beside(store === 'sqlite' ? 'systems/bare-sqlite.ts' : 'systems/bare-mysql.ts')
   return [500, 1_000].map((batch) => ({
@@ -46,9 +46,9 @@ function serverOf(store: StoreName, binlog: boolean): ServerName {
 }
 
 /**
- * With the settings of their own pages on performance. Graphile Worker: that of its `perfTest`. pg-boss: large batches, no pause
- * while they come back full, LISTEN/NOTIFY. BullMQ: one worker with a concurrency of 100. Sidequest: its handlers in the
- * worker's own process and thread, which is the fastest that it has for a no-op.
+ * Peers with the settings that their own performance pages use. Graphile Worker: the settings of its `perfTest`. pg-boss: large batches, no
+ * pause while they are full, LISTEN/NOTIFY. BullMQ: one worker with a concurrency of 100. Sidequest: handlers in the worker's own process
+ * and thread, its fastest way for a no-op.
  */
 const PEERS: readonly Contestant[] = [
   { system: 'graphile', variant: 'tuned', module: beside('peers/graphile.ts'), server: 'postgresql' },
@@ -73,7 +73,7 @@ const PEERS: readonly Contestant[] = [
   },
 ]
 
-/** @param names `all`, `none`, or systems with commas between; on SQLite only those that run there too, unless named. */
+/** @param names `all`, `none`, or systems separated by commas; on SQLite `all` means those that also run there */
 export function peers(names: string, store: StoreName): Contestant[] {
   if (names === 'none') return []
   if (names === 'all') return PEERS.filter(({ server }) => (store === 'sqlite' ? server === 'file' : server !== 'file'))

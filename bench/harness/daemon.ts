@@ -8,9 +8,9 @@ import { findProgram, isRunning } from '../../test/support/mysql-server.ts'
 export interface DaemonSpec {
   readonly program: string
   readonly args: readonly string[]
-  /** Its data; removed when it ends. */
+  /** The folder of its data, which is removed at the end. */
   readonly folder: string
-  /** Another user than root, for programs that refuse to run as root. */
+  /** A user other than root, for programs that refuse to run as root. */
   readonly user?: string
   answers(): Promise<boolean>
 }
@@ -19,7 +19,7 @@ const START_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 15_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** A private server on throw-away data, which does not outlive this process however that ends. */
+/** A private server with temporary data. It never outlives this process. */
 export class Daemon {
   readonly #spec: DaemonSpec
   readonly #process: ChildProcess
@@ -39,7 +39,7 @@ export class Daemon {
     this.#spec = spec
     const log = openSync(this.#log, 'a')
     this.#process = spawn('setpriv', withUser(spec), { cwd: spec.folder, stdio: ['ignore', log, log] })
-    this.#process.once('error', () => {}) // The deadline tells, with the log.
+    this.#process.once('error', () => {}) // The deadline reports this failure, with the log.
     process.once('exit', this.#end)
     for (const signal of SIGNALS) process.once(signal, this.#onSignal)
   }
@@ -92,7 +92,10 @@ export class Daemon {
   }
 }
 
-/** `setpriv` changes the user, has the kernel end the program with us, and becomes the program: same process. */
+/**
+ * Runs the program through `setpriv`, which changes the user, makes the kernel end the program together with this process, and then becomes
+ * the program.
+ */
 function withUser({ program, args, user }: DaemonSpec): string[] {
   if (!findProgram('setpriv')) throw new Error('setpriv (of util-linux) is needed to start private servers')
   const as = user === undefined ? [] : [`--reuid=${user}`, `--regid=${user}`, '--clear-groups']

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Bytes of this process in memory, without what it no longer needs; takes `--expose-gc`. */
+/** The resident memory of this process in bytes, after garbage collection. Needs `--expose-gc`. */
 export async function heldRss(): Promise<number> {
   for (let turn = 0; turn < 3; turn++) {
     gc!()

@@ -1,10 +1,10 @@
 import { appendFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 
-/** One measurement as it is printed: a JSON line. */
+/** One measurement, printed as a JSON line. */
 export interface Line {
   readonly bench: string
-  /** What of the benchmark's options makes it another measurement: the store, the size. */
+  /** The options that distinguish this measurement from others: the store, the size. */
   readonly scene: string
   readonly system: string
   readonly variant: string
@@ -13,7 +13,7 @@ export interface Line {
   readonly median: number
   readonly min: number
   readonly max: number
-  /** One a round, in order. */
+  /** One value per round, in order. */
   readonly rounds: readonly number[]
   readonly settings: Readonly<Record<string, unknown>>
   readonly versions: Readonly<Record<string, string>>
@@ -30,7 +30,7 @@ const MACHINE = {
   platform: `${process.platform} ${process.arch}`,
 }
 
-/** Prints lines to stdout, and to a file too if there is one; keeps them for the table. */
+/** Prints lines to stdout and, if there is one, to a file. Keeps them for the table. */
 export class Lines {
   readonly #file: string | undefined
   readonly all: Line[] = []
@@ -69,12 +69,12 @@ function medianOf(sorted: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2
 }
 
-/** Four digits say all that a measurement can. */
+/** Four digits are enough for a measurement. */
 function rounded(value: number): number {
   return Math.abs(value) >= 1_000 ? Math.round(value) : Number(value.toPrecision(4))
 }
 
-/** Whether a line says of Piko what is asked for. */
+/** Whether a line has Piko's value of the wanted measurement. */
 export function isOurs(
   line: Line,
   { bench, scene, measure, variant = '' }: Partial<Pick<Line, 'variant'>> & Pick<Line, 'bench' | 'scene' | 'measure'>,

@@ -13,14 +13,14 @@ export interface Options {
   readonly history: number
   readonly concurrency: number
   readonly seconds: number
-  /** Microseconds of a processor that each handler takes. */
+  /** The processor time of each handler, in microseconds. */
   readonly work: number
   readonly lines: Lines
 }
 
 const NAMES = ['store', 'runs', 'repeat', 'peers', 'nodes', 'history', 'concurrency', 'seconds', 'work', 'out'] as const
 
-/** @param defaults of this benchmark */
+/** @param defaults the default options of this benchmark */
 export function parseOptions(argv: readonly string[], defaults: Partial<Omit<Options, 'lines'>> = {}): Options {
   const { values } = parseArgs({
     args: [...argv],
@@ -60,7 +60,7 @@ export function parseOptions(argv: readonly string[], defaults: Partial<Omit<Opt
   }
 }
 
-/** `mysql binlog 1,000,000 runs`: what of the options makes it another measurement. */
+/** The options that distinguish a measurement from others, such as `mysql binlog 1,000,000 runs`. */
 export function sceneOf({ store, binlog, ...options }: Options, ...more: readonly string[]): string {
   return [
     store,

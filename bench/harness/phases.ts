@@ -3,15 +3,15 @@ import { monotonicMs } from './monotonic.ts'
 import { percentile } from './percentile.ts'
 import { type About, payload, type System } from './system.ts'
 
-/** From the first handler's begin until the store holds no job that has not ended. */
+/** The time from the begin of the first handler until all jobs in the store have ended. */
 export interface Processed {
   readonly handled: number
   /** On the clock of {@link monotonicMs}. */
   readonly firstAt: number
   readonly drainedAt: number
-  /** From the order to start until the first handler's begin. */
+  /** The time from the order to start until the first handler begins. */
   readonly startMs: number
-  /** Since the first handler's begin. */
+  /** The CPU time since the first handler began. */
   readonly cpuMs: number
   readonly rssMb: number
 }
@@ -22,18 +22,18 @@ export interface Spread {
 }
 
 export interface Latency {
-  /** Until the handler's begin. */
+  /** The time until the handler begins. */
   readonly begun: Spread
-  /** Until the end is stored. */
+  /** The time until the end is stored. */
   readonly ended: Spread | undefined
-  /** Until the call is answered. */
+  /** The time until the call is answered. */
   readonly acknowledged: Spread
 }
 
 const QUIET_MS = 5
 const WARM_UPS = 20
 
-/** What can be measured of any system, each in the system's own process. */
+/** The phases that can be measured for every system, each in the system's own process. */
 export class Phases {
   readonly #system: System
   readonly #tell: (event: 'begun' | 'ended', id: number) => void
@@ -53,7 +53,7 @@ export class Phases {
     await this.#system.fill?.(ended)
   }
 
-  /** Bulk calls of `batch` jobs, one after the other. Milliseconds. */
+  /** Enqueues by bulk calls of `batch` jobs, one after the other. Returns milliseconds. */
   async enqueue(count: number, batch: number): Promise<{ ms: number; cpuMs: number }> {
     await this.#system.open(1)
     const cpu = process.cpuUsage()
@@ -66,7 +66,7 @@ export class Phases {
     return { ms: monotonicMs() - began, cpuMs: cpuMs(cpu) }
   }
 
-  /** Single calls from so many callers at once, each of which waits for its answer. */
+  /** Enqueues by single calls from parallel callers, each of which waits for its answer. */
   async enqueueOne(count: number, callers: number): Promise<{ ms: number; cpuMs: number } & Spread> {
     await this.#system.open(callers)
     let next = 0
@@ -88,7 +88,7 @@ export class Phases {
   }
 
   /**
-   * Works until nothing is left: all `count` jobs, or this process's share of them.
+   * Works until no job is left: all `count` jobs, or this process's share of them.
    *
    * @param workUs microseconds that each handler keeps a processor busy
    */
@@ -128,7 +128,7 @@ export class Phases {
     return { handled, firstAt, drainedAt, startMs, cpuMs: used, rssMb: rssMb() }
   }
 
-  /** One job at a time into an idle worker of this process. */
+  /** Sends one job at a time to an idle worker of this process. */
   async latency(samples: number, gapMs: number): Promise<Latency> {
     const begun = new Calls()
     const ended = new Calls()
@@ -157,7 +157,7 @@ export class Phases {
     }
   }
 
-  /** Works until the process ends and tells of each job. */
+  /** Works until the process ends, and reports each job. */
   async work(): Promise<void> {
     await this.#system.work({
       asksWho: true,
@@ -178,7 +178,7 @@ export class Phases {
     await this.#system.open(1)
   }
 
-  /** One job; when it was asked for, on the clock of {@link monotonicMs}. */
+  /** Enqueues one job. Returns when, on the clock of {@link monotonicMs}. */
   async ask(id: number): Promise<number> {
     const asked = monotonicMs()
     await this.#system.enqueueOne(payload(id))
@@ -203,7 +203,7 @@ function rssMb(): number {
   return Math.round(process.memoryUsage.rss() / 1_048_576)
 }
 
-/** When something happened for each job, for those who asked before. */
+/** Records when something happened to each job, and tells callers that wait for it. */
 class Calls {
   readonly #waiting = new Map<number, (at: number) => void>()
 

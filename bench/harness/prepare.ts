@@ -8,7 +8,7 @@ import { type Contestant } from './contestants.ts'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const PEERS = join(ROOT, 'bench/peers')
 
-/** Builds the package if its sources are newer, and installs the peers if they take part and are not there. */
+/** Builds the package if its sources are newer. Installs the peers if they take part and are missing. */
 export async function prepare(contestants: readonly Contestant[]): Promise<void> {
   const built = join(ROOT, 'dist/index.js')
   if (!existsSync(built) || newest(join(ROOT, 'src')) > statSync(built).mtimeMs) await npm(ROOT, 'run', 'build')
@@ -19,7 +19,7 @@ export async function prepare(contestants: readonly Contestant[]): Promise<void>
   }
 }
 
-/** stdout is for JSON lines. */
+/** Sends npm's output to stderr, because stdout is for JSON lines. */
 async function npm(cwd: string, ...args: readonly string[]): Promise<void> {
   process.stderr.write(`npm ${args.join(' ')} in ${cwd}\n`)
   const child = spawn('npm', args, { cwd, stdio: ['ignore', 2, 2] })

@@ -6,7 +6,7 @@ import { type Phases } from './phases.ts'
 import { type Server, type Servers } from './servers.ts'
 import { type About } from './system.ts'
 
-/** One contestant's round on a fresh, empty store; each phase in a fresh process, so that none warms up for another. */
+/** One contestant's round on a fresh, empty store. Each phase has a fresh process, so that none warms up another. */
 export class Round implements AsyncDisposable {
   readonly about: About
   readonly server: Server
@@ -29,12 +29,12 @@ export class Round implements AsyncDisposable {
     this.about = about
   }
 
-  /** A process of this system on this store. */
+  /** Starts a process of this system on this store. */
   child(options: Readonly<Record<string, unknown>> = {}): Child {
     return new Child(this.#contestant.module, { ...this.#contestant.options, ...options, dsn: this.dsn })
   }
 
-  /** One phase in a process of its own. */
+  /** Measures one phase in its own process. */
   async phase<P extends Exclude<keyof Phases, symbol>>(
     phase: P,
     ...args: Parameters<Phases[P]>

@@ -2,13 +2,13 @@ import { type Contestant } from './contestants.ts'
 import { type Lines } from './line.ts'
 import { type About } from './system.ts'
 
-/** By measure. */
+/** Values by measure. */
 export type Values = Readonly<Record<string, { readonly value: number; readonly unit: string }>>
 
 export interface Found {
   readonly about: About
   readonly values: Values
-  /** What else the lines should say of the way it was measured. */
+  /** Further settings of the measurement, for the lines. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
 
@@ -22,8 +22,8 @@ interface Series {
 }
 
 /**
- * Measures all contestants in turn, round by round, so that a machine which slows down slows down all of them. Each round
- * begins with another one. A contestant that fails is left out from then on, and named.
+ * Measures all contestants in turn, round by round, so that a slower machine affects all of them. Each round begins with another
+ * contestant. A contestant that fails is reported and skipped from then on.
  */
 export async function alternate(options: {
   readonly bench: string
@@ -51,7 +51,7 @@ export async function alternate(options: {
           known.rounds.push(value)
         }
       } catch (error) {
-        // A peer's fault must not lose what was measured of the others; ours must be seen.
+        // A peer's failure must not lose the measurements of others, but Piko's own must be visible.
         if (contestant.system === 'piko') throw error
         process.stderr.write(`${name} is left out: ${error instanceof Error ? error.message : String(error)}\n`)
         failed.add(contestant)

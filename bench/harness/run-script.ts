@@ -1,4 +1,4 @@
-// A script in a process of its own: `run-script.ts <module> <config>`. It prints what it found as one JSON line, and ends with stdin.
+// Runs a script in its own process: `run-script.ts <module> <config>`. Prints the result as one JSON line. Ends when stdin closes.
 import { type Script } from './script.ts'
 import { type SystemConfig } from './system.ts'
 

@@ -7,10 +7,10 @@ import { type SystemConfig } from './system.ts'
 
 const RUN_SCRIPT = fileURLToPath(new URL('run-script.ts', import.meta.url))
 
-/** The default export of a script: one measurement in a process of its own. */
+/** The default export of a script: one measurement in its own process. */
 export type Script = (config: SystemConfig) => Promise<Found>
 
-/** Runs a script in a fresh process, which does not outlive this one. */
+/** Runs a script in a fresh process that never outlives this one. */
 export async function runScript(module: URL, config: SystemConfig): Promise<Found> {
   const child = spawn(
     process.execPath,

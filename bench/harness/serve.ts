@@ -1,5 +1,5 @@
-// A system in a process of its own: `serve.ts <module> <config>`. Takes orders as JSON lines from stdin, answers on stdout, and
-// ends with stdin: so it never outlives the harness.
+// Runs a system in its own process: `serve.ts <module> <config>`. Reads orders as JSON lines from stdin and answers on stdout. Ends when
+// stdin closes, so it never outlives the harness.
 import { createInterface } from 'node:readline'
 import { monotonicMs } from './monotonic.ts'
 import { Phases } from './phases.ts'
@@ -14,7 +14,7 @@ const phases = new Phases(await open(JSON.parse(config) as SystemConfig), (event
   say({ event, id, at: monotonicMs() })
 })
 
-/** The harness is of one piece with this: what it asks for is there. */
+/** Unchecked, because the harness belongs to the same code and only requests existing phases. */
 const byName = phases as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
 
 createInterface({ input: process.stdin })

@@ -19,18 +19,18 @@ const run = promisify(execFile)
 export type ServerName = 'mysql' | 'mysql with binlog' | 'postgresql' | 'redis' | 'redis with aof' | 'file'
 
 export interface Server {
-  /** Of a fresh database, or of the server where it has none. */
+  /** The DSN of a fresh database, or of the server if it has no databases. */
   dsn(): Promise<string>
-  /** Milliseconds of CPU that the server has used so far; undefined if it is not ours. */
+  /** The server's CPU time so far, in milliseconds. Undefined if the harness did not start the server. */
   cpuMs(): number | undefined
   stop(): Promise<void>
 }
 
-/** What a real server would have at least; more than the data of any standing queue here. */
+/** The smallest size on a real server. Larger than the data of any standing queue here. */
 const BUFFER_POOL = '1G'
 /**
- * As much as PostgreSQL may write to its own log before it must bring its pages to the disk (`max_wal_size`). With MariaDB's 96 MB that
- * happens in the midst of each measurement.
+ * The size of PostgreSQL's own log before it must write its pages to the disk (`max_wal_size`). With MariaDB's default of 96 MB, that would
+ * happen during each measurement.
  */
 const REDO_LOG = '1G'
 
@@ -76,7 +76,7 @@ async function startMysql(binlog: boolean): Promise<Server> {
   const server: MysqlServer = await startMysqlServer({ binlog, bufferPool: BUFFER_POOL, redoLog: REDO_LOG })
   let last: string | undefined
   return {
-    /** Drops the one before: its pages would be written in the background of the next measurement. */
+    /** Drops the previous database, whose pages would be written in the background of the next measurement. */
     dsn: async () => {
       const name = `bench_${process.pid}_${++databases}`
       const connection = await createConnection(server.dsn)
@@ -91,7 +91,7 @@ async function startMysql(binlog: boolean): Promise<Server> {
   }
 }
 
-/** PostgreSQL as it comes: fsync and synchronous_commit on. */
+/** PostgreSQL with its defaults: fsync and synchronous_commit are on. */
 async function startPostgresql(): Promise<Server> {
   const folders = (): string[] => globSync('/usr/lib/postgresql/*/bin').toSorted().toReversed()
   const howTo = 'pg-boss and Graphile Worker need PostgreSQL: run as root on Debian or Ubuntu, or install postgresql.'
@@ -164,7 +164,7 @@ function accepts(port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy())
 }
 
-/** Linux counts in hundredths of a second; of a process and its children, also those that have ended. */
+/** The CPU time of a process and its children, including those that have ended. Linux counts in hundredths of a second. */
 function cpuMs(pid: number | undefined): number | undefined {
   if (process.platform !== 'linux' || pid === undefined) return undefined
   let ticks = 0
@@ -177,7 +177,7 @@ function cpuMs(pid: number | undefined): number | undefined {
   return ticks * 10
 }
 
-/** The fields of a process from its state on; none if it has just ended. */
+/** The fields of a process, from its state on. Empty if it has just ended. */
 function statOf(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []

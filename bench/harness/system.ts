@@ -10,36 +10,36 @@ export function payload(id: number): Payload {
   return { id, to: `user${id}@example.test`, subject: 'hello', pad: 'x'.repeat(30) }
 }
 
-/** What a worker tells about its jobs. */
+/** A worker's reports about its jobs. */
 export interface Witness {
-  /** Whether `ended` has to say whose end it is. */
+  /** Whether `ended` must be called with the id of the job. */
   readonly asksWho: boolean
-  /** The first thing that a handler does. */
+  /** Called as the first action of a handler. */
   readonly begun: (id: number) => void
-  /** The job's end is in the store; from systems that tell. */
+  /** Called when the job's end is stored, by systems that report it. */
   readonly ended: (id: number) => void
 }
 
-/** A queue with durable jobs, as the benchmarks see it. Lives in a child process of its own for each phase. */
+/** A queue with durable jobs, as the benchmarks see it. Lives in its own child process for each phase. */
 export interface System {
-  /** Versions and settings, for the lines. */
+  /** Returns versions and settings, for the lines. */
   about(): Promise<About>
-  /** Its tables or keys are there, and empty. */
+  /** Creates or empties its tables or keys. */
   reset(): Promise<void>
-  /** Opens what `enqueue` and `enqueueOne` need, for so many callers at once. */
+  /** Opens the connections that `enqueue` and `enqueueOne` need for this number of parallel callers. */
   open(callers: number): Promise<void>
-  /** Stores many jobs by one bulk call. */
+  /** Stores many jobs with one bulk call. */
   enqueue(jobs: readonly Payload[]): Promise<unknown>
   enqueueOne(job: Payload): Promise<unknown>
-  /** Whether its worker says when a job's end is stored. */
+  /** Whether its worker reports when a job's end is stored. */
   readonly tellsEnds: boolean
-  /** Puts so many jobs there that have ended already; where growth is measured. */
+  /** Stores this number of ended jobs. Only for systems whose growth is measured. */
   fill?(ended: number): Promise<void>
   /** Starts a worker of no-op handlers. */
   work(witness: Witness): Promise<unknown>
   /** Whether the store holds jobs that have not ended. */
   isPending(): Promise<boolean>
-  /** How many jobs the store says succeeded; undefined if it forgets them. */
+  /** The number of succeeded jobs in the store; undefined if the system deletes them. */
   succeeded(): Promise<number | undefined>
   close(): Promise<unknown>
 }
@@ -53,7 +53,7 @@ export interface About {
 export type SystemFactory = (config: SystemConfig) => System | Promise<System>
 
 export interface SystemConfig {
-  /** Where the server is, or the file. */
+  /** The address of the server, or the path of the file. */
   readonly dsn: string
   readonly [option: string]: unknown
 }

@@ -1,6 +1,6 @@
 import { type Line } from './line.ts'
 
-/** The table for people, in the order of the lines. */
+/** The table that people read, in the order of the lines. */
 export function table(lines: readonly Line[]): string {
   const rows = lines.map((line) => [
     `${line.bench} ${line.scene}`,

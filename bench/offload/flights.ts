@@ -13,7 +13,7 @@ export interface FlightSummary {
   readonly byHour: readonly number[]
 }
 
-/** Parses the JSON text of all flights and returns an aggregate: the rows themselves would cost a copy. */
+/** Parses the JSON text of all flights and returns an aggregate, since copying the rows themselves would cost time. */
 export function summarise(bytes: Uint8Array): FlightSummary {
   const flights = JSON.parse(new TextDecoder().decode(bytes)) as readonly Flight[]
   const sums = new Float64Array(24)

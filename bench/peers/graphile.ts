@@ -3,7 +3,7 @@ import pg from 'pg'
 import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
 import { versionOf } from './version-of.ts'
 
-/** The settings of its own `perfTest`. */
+/** The concurrency of Graphile Worker's own `perfTest`. */
 const CONCURRENCY = 24
 const LOCAL_QUEUE = 500
 const REFETCH_MS = 10
@@ -22,7 +22,7 @@ class Graphile implements System {
   constructor(dsn: string) {
     this.#dsn = dsn
     this.#pool = new pg.Pool({ connectionString: dsn, max: 50 })
-    this.#pool.on('error', () => {}) // Its database is dropped under it after the round.
+    this.#pool.on('error', () => {}) // The harness drops its database while it is still connected.
     this.#pool.on('connect', (client) => client.on('error', () => {}))
   }
 

@@ -4,7 +4,7 @@ import { type About, type Payload, type System, type SystemConfig, type Witness 
 import { versionOf } from './version-of.ts'
 
 const QUEUE = 'bench'
-/** Large batches, the next at once while they come back full, and LISTEN/NOTIFY for the first of a quiet time. */
+/** Large batches, the next immediately while they are full, and LISTEN/NOTIFY for the first job after a quiet time. */
 const WORK = { batchSize: 1_000, localConcurrency: 2, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true }
 
 export default function open({ dsn }: SystemConfig): System {
@@ -20,7 +20,7 @@ class PgBossSystem implements System {
   constructor(dsn: string) {
     this.#dsn = dsn
     this.#pool = new pg.Pool({ connectionString: dsn, max: 2 })
-    this.#pool.on('error', () => {}) // Its database is dropped under it after the round.
+    this.#pool.on('error', () => {}) // The harness drops its database while it is still connected.
   }
 
   async about(): Promise<About> {

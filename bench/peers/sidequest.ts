@@ -6,7 +6,7 @@ import { versionOf } from './version-of.ts'
 const QUEUE = 'bench'
 const POLL_MS = 10
 const POOL = 20
-/** It has no bulk call: so many single ones at once. */
+/** The number of parallel single calls, because Sidequest has no bulk call. */
 const CALLERS = { mysql: 20, sqlite: 10 }
 
 export default function open(config: SystemConfig): System {

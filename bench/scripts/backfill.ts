@@ -15,10 +15,10 @@ function minutes(windows: number) {
   return defineJob({ id: 'minutes', cron: '* * * * *', windows: { start: FROM, end, catchUp: 'none' } }, () => {})
 }
 
-/** Takes the only slot of the process that plans, so that it executes nothing else. */
+/** Occupies the only slot of the planning process, so that it executes nothing else. */
 const hold = defineJob({ id: 'hold' }, ({ signal }) => once(signal, 'abort'))
 
-/** What planning takes of the process that does it: its handlers run elsewhere. */
+/** The cost of planning for the process that does it; the handlers run elsewhere. */
 export default async function backfill(config: SystemConfig): Promise<Found> {
   const windows = Number(config['windows'])
   const settings = { ...storeSettings(config), piko: { log_level: 'silent', concurrency: 1 } }
@@ -58,7 +58,7 @@ export default async function backfill(config: SystemConfig): Promise<Found> {
   }
 }
 
-/** Seconds of CPU time of this process from now on. */
+/** Returns a function that returns the CPU time of this process from now on, in seconds. */
 function meter(): () => number {
   const from = process.cpuUsage()
   return () => {
@@ -67,7 +67,7 @@ function meter(): () => number {
   }
 }
 
-/** Since the process began. */
+/** The largest resident memory since the process began, in MB. */
 function peakRssMb(): number {
   return process.resourceUsage().maxRSS / 1_024
 }

@@ -4,7 +4,10 @@ import { type Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
-/** Items that each take some milliseconds of I/O, so many workers, every item a durable run: from asking until the last is stored. */
+/**
+ * Items with some milliseconds of I/O each, and parallel workers. Every item is a durable run. Measures from the request until the last end
+ * is stored.
+ */
 export default async function crawl(config: SystemConfig): Promise<Found> {
   const { items, workers, ioMs } = config as SystemConfig & { items: number; workers: number; ioMs: number }
   const fetchItem = defineJob({ id: 'fetch' }, () => sleep(ioMs))
@@ -26,7 +29,7 @@ export default async function crawl(config: SystemConfig): Promise<Found> {
     off()
     return performance.now() - began
   }
-  await crawled(items) // Connections are open, code is compiled, and neither process has to be woken.
+  await crawled(items) // Warms up: opens connections, compiles code and wakes both processes.
   const ms = await crawled(items)
   const about = await aboutPiko(app, config)
   await app.stop()

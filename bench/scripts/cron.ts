@@ -6,12 +6,12 @@ import { type Found } from '../harness/rounds.ts'
 import { type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
-/** The node has taken up its jobs and leads by then. */
+/** After this time the node has registered its jobs and leads. */
 const WARM_UP_MS = 5_000
 
 const MINUTE_MS = 60_000
 
-/** Jobs on schedules on one node: how late each tick's handler begins, and what the node uses when none is due. */
+/** Jobs on schedules on one node. Measures how late each tick's handler begins, and what the node uses when none is due. */
 export default async function cron(config: SystemConfig): Promise<Found> {
   const { shape, jobs, ...asked } = config as SystemConfig & { shape: string; jobs: number; seconds: number }
   // A burst comes once a minute.
@@ -30,7 +30,7 @@ export default async function cron(config: SystemConfig): Promise<Found> {
   const starting = performance.now()
   await app.start()
   const startMs = performance.now() - starting
-  // A burst is measured whole: from the middle of one minute to the middle of another.
+  // Measures a burst as a whole, from the middle of one minute to the middle of another.
   const toHalf = (1.5 * MINUTE_MS - (Date.now() % MINUTE_MS)) % MINUTE_MS
   await sleep(shape === 'burst' ? toHalf + (toHalf < WARM_UP_MS ? MINUTE_MS : 0) : WARM_UP_MS)
   const before = await questions(config)

@@ -3,11 +3,11 @@ import { type Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
-/** The runs are due when the app that executes them is idle. */
+/** The runs are due once the app that executes them is idle. */
 const DUE_IN_MS = 8_000
 const BULK = 1_000
 
-/** Asks for runs that are due in a while, all at once. */
+/** Requests runs that are due in a while, all together. */
 export default async function ask(config: SystemConfig): Promise<Found> {
   const runs = Number(config['runs'])
   const hold = defineJob({ id: 'hold' }, () => {})

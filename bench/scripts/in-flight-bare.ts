@@ -2,7 +2,7 @@ import { heldRss } from '../harness/held-rss.ts'
 import { type Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 
-/** The least that a handler in flight can cost: a job object, an AbortController, three nested awaits. */
+/** The minimum cost of a handler in flight: a job object, an AbortController and three nested awaits. */
 export default async function inFlightBare(config: SystemConfig): Promise<Found> {
   const runs = Number(config['runs'])
   const release: (() => void)[] = []

@@ -6,7 +6,7 @@ import { runScript } from '../harness/script.ts'
 import { type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
-/** Handlers that await a promise of their own, so many at once: what each costs, and how long until all have begun. */
+/** Parallel handlers that each await a promise. Measures the cost of each and how long it takes until all have begun. */
 export default async function inFlight(config: SystemConfig): Promise<Found> {
   const runs = Number(config['runs'])
   const settings = { piko: { log_level: 'silent', concurrency: runs }, ...storeSettings(config) }
@@ -21,7 +21,7 @@ export default async function inFlight(config: SystemConfig): Promise<Found> {
     if (release.length === runs) allBegun.resolve()
     await released
   })
-  // Another process asks for them: what asking leaves behind in memory would hide what the runs take.
+  // Another process requests the runs, since the memory used for requests would hide the memory used by the runs.
   const asked = await runScript(new URL('in-flight-ask.ts', import.meta.url), config)
   const runAt = new Date(Number(asked.settings?.['runAtMs']))
   const app = new Piko({ jobs: hold, settings })

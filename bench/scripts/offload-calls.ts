@@ -1,7 +1,7 @@
 import { percentile } from '../harness/percentile.ts'
 import { type Values } from '../harness/rounds.ts'
 
-/** How calls reach the threads, one way or the other. */
+/** A way in which calls reach the threads. */
 export interface Calls {
   increment(value: number): Promise<number>
   touch(buffer: ArrayBuffer, transfer: boolean): Promise<number>
@@ -13,7 +13,7 @@ const TASKS = 40_000
 const BUFFER_BYTES = 100 * 2 ** 20
 const BUFFERS = 8
 
-/** No-op calls per second, 64 under way at a time, and 100 MB handed over. */
+/** Measures no-op calls per second, with 64 running at a time, and the transfer of 100 MB. */
 export async function measureCalls(calls: Calls): Promise<Values> {
   const all = async (tasks: number): Promise<void> => {
     let next = 0
@@ -38,7 +38,7 @@ async function handOver(calls: Calls, transfer: boolean): Promise<number> {
   const took: number[] = []
   for (let turn = 1; turn <= BUFFERS; turn++) {
     const buffer = new ArrayBuffer(BUFFER_BYTES)
-    new Uint8Array(buffer).fill(turn) // Memory that is really there.
+    new Uint8Array(buffer).fill(turn) // Writes to the memory, so that the kernel really allocates it.
     const began = performance.now()
     const sum = await calls.touch(buffer, transfer)
     took.push(performance.now() - began)

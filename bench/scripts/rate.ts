@@ -15,7 +15,10 @@ const NODE = fileURLToPath(new URL('../../test/fixtures/engine/rate-node.ts', im
 const BULK = 1_000
 const SECOND_MS = 1_000
 
-/** A standing queue of a job with a rate, on nodes whose handlers call a server at once: how much of the rate is reached, and whether it is kept. */
+/**
+ * A standing queue of a job with a rate, on nodes whose handlers call a server immediately. Measures how much of the rate is reached and
+ * whether it is kept.
+ */
 export default async function rate(config: SystemConfig): Promise<Found> {
   const { runs, nodes, limit, blockMs } = config as SystemConfig &
     Record<'runs' | 'nodes' | 'limit' | 'blockMs', number>
@@ -39,7 +42,7 @@ export default async function rate(config: SystemConfig): Promise<Found> {
   const begun = server.hits.map(({ text }) => Number(text.split(' ')[1])).map((at) => ({ since: at, at }))
   const times = begun.map(({ at }) => at)
   const took = Math.max(...times) - Math.min(...times)
-  // The first span's share comes at once.
+  // The runs of the first span begin immediately.
   const reached = (runs - limit) / (took / SECOND_MS)
   return {
     about,

@@ -6,8 +6,8 @@ const T0 = '2026-01-01 00:00:00.000'
 const INSERT = 'INSERT INTO bare_job (queue, status, priority, run_at, payload, created_at) VALUES '
 
 /**
- * The least that any engine on this server has to do, each step durable: rows inserted 1,000 a statement, claimed in batches by
- * `SELECT … FOR UPDATE SKIP LOCKED` and an `UPDATE`, finished by one `UPDATE` a batch; each lane a connection of its own.
+ * The minimum that any engine on this server must do, each step durable. Inserts 1,000 rows per statement, claims batches by `SELECT … FOR
+ * UPDATE SKIP LOCKED` and an `UPDATE`, and finishes a batch by one `UPDATE`. Each lane has its own connection.
  */
 export default function open(config: SystemConfig): System {
   return new BareMysql(config)
@@ -99,7 +99,7 @@ class BareMysql implements System {
     }
   }
 
-  /** Also what other processes have claimed. */
+  /** Includes jobs that other processes have claimed. */
   async isPending(): Promise<boolean> {
     if (this.#isWorking) return true
     this.#asking ??= await this.#connect()

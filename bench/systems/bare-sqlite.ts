@@ -4,7 +4,7 @@ import { type About, type Payload, type System, type SystemConfig, type Witness 
 
 const T0 = Date.UTC(2026, 0)
 
-/** The same work as `bare-mysql.ts` on a file, with prepared statements of `node:sqlite`, and the pragmas that Piko sets. */
+/** The same work as `bare-mysql.ts` on an SQLite file, with prepared statements of `node:sqlite` and the pragmas that Piko sets. */
 export default function open(config: SystemConfig): System {
   return new BareSqlite(config)
 }

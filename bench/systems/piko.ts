@@ -53,7 +53,7 @@ class PikoSystem implements System {
     await app.enqueue('noop', { input: job })
   }
 
-  /** Copies of runs that have really run, under another job's name. */
+  /** Copies runs that have really run, under another job's name. */
   async fill(ended: number): Promise<void> {
     const app = await this.#start(false)
     const columns = await app.sql.query<{ name: string }>(
@@ -81,7 +81,7 @@ class PikoSystem implements System {
 
   async work(witness: Witness): Promise<void> {
     this.#witness = witness
-    // What only asks so far becomes a node.
+    // The app has only sent requests so far, and now becomes a node.
     await this.#app?.stop()
     this.#app = undefined
     await this.#start(true)

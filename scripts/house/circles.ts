@@ -1,8 +1,8 @@
-/** Files by the files that they import. */
+/** For each file, the files that it imports. */
 export type ImportGraph = ReadonlyMap<string, readonly string[]>
 
 /**
- * Groups of files that import each other in a circle, each group sorted; a file that imports itself counts too. Strongly connected
+ * Groups of files that import each other in a cycle, each group sorted. Includes a file that imports itself. Finds strongly connected
  * components by Tarjan, "Depth-first search and linear graph algorithms" (1972).
  */
 export function circlesOf(graph: ImportGraph): string[][] {

@@ -11,19 +11,19 @@ export interface Spread {
   readonly max: number
 }
 
-/** The state of the house; counts, and the names behind each count that should be zero. */
+/** The state of the house: counts, and the names for each count that should be zero. */
 export interface Figures {
   readonly files: number
   readonly lines: number
   readonly fileLines: Spread
   readonly functions: number
   readonly functionLines: Spread
-  /** Source files directly in each folder, most first. */
+  /** The number of source files directly in each folder, largest first. */
   readonly folders: readonly { readonly folder: string; readonly files: number }[]
   readonly runtimeCircles: readonly string[][]
   readonly circlesWithTypes: readonly string[][]
   readonly upwardImports: readonly string[]
-  /** Files without a tier: a new room has to be given one. */
+  /** Files without a tier. A new room must be given one. */
   readonly homeless: readonly string[]
   readonly longFiles: readonly string[]
   readonly casts: number
@@ -56,14 +56,14 @@ export function figuresOf(files: readonly SourceFile[], root: string, tiers: Tie
   }
 }
 
-/** A service and who observes it: the one concept that needs more than one file, each of which names the others' types. */
+/** A service and its observers: the only concept whose files refer to each other's types. */
 const ONE_CONCEPT = ['src/service/observer.ts', 'src/service/service.ts', 'src/service/tree-log.ts']
 
-/** What the checks refuse, one line each; none: the house is in order. */
+/** What the checks refuse, one line each. Empty if the house is in order. */
 export function violationsOf(figures: Figures): string[] {
   const crowded = figures.folders.filter(({ files }) => files > MAX_FILES_A_FOLDER)
   return [
-    ...figures.circlesWithTypes.filter(isForbidden).map((circle) => `import circle: ${circle.join(' → ')}`),
+    ...figures.circlesWithTypes.filter(isForbidden).map((circle) => `import cycle: ${circle.join(' → ')}`),
     ...figures.upwardImports.map((line) => `upward import: ${line}`),
     ...figures.homeless.map((path) => `no tier: ${path}; add its room to scripts/house/tiers.json`),
     ...crowded.map(

@@ -2,22 +2,22 @@ import { readFileSync } from 'node:fs'
 import ts from 'typescript'
 
 export interface Import {
-  /** As written: `../time/schedule.ts`, `kysely`. */
+  /** The import as written, such as `../time/schedule.ts` or `kysely`. */
   readonly specifier: string
   /** Erased by the compiler: `import type`, or every name in the braces is a type. */
   readonly isTypeOnly: boolean
 }
 
-/** What the house's figures need to know of one file. */
+/** The data of one file that the figures need. */
 export interface SourceFile {
   readonly path: string
   readonly lines: number
-  /** Lines of each function that has a block as its body. */
+  /** The number of lines of each function whose body is a block. */
   readonly functions: readonly number[]
   readonly imports: readonly Import[]
   readonly casts: number
   readonly anys: number
-  /** The file says why it is long: a line that begins with `// Long because`. */
+  /** Whether the file says why it is long, in a line that begins with `// Long because`. */
   readonly saysWhyLong: boolean
 }
 

@@ -39,7 +39,7 @@ const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[
       'src/run/one.ts': "import { type Two } from './two.ts'\nexport interface One {\n  two: Two\n}\n",
       'src/run/two.ts': "import { type One } from './one.ts'\nexport interface Two {\n  one: One\n}\n",
     },
-    'import circle: src/run/one.ts → src/run/two.ts',
+    'import cycle: src/run/one.ts → src/run/two.ts',
   ],
   [
     'a circle that a file of the allowed one is part of',
@@ -48,7 +48,7 @@ const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[
       'src/service/third.ts':
         "import { type Observer } from './observer.ts'\nexport interface Third {\n  o: Observer\n}\n",
     },
-    'import circle: src/service/observer.ts → src/service/third.ts',
+    'import cycle: src/service/observer.ts → src/service/third.ts',
   ],
   [
     'an import of a higher tier',
