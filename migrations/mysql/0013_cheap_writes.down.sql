@@ -1,4 +1,4 @@
 ALTER TABLE piko_window ROW_FORMAT=DEFAULT;
 
--- The defaults stay: a newer program that still runs leaves these columns out.
+-- The defaults stay, because a newer program that still runs omits these columns.
 ALTER TABLE piko_run ROW_FORMAT=DEFAULT;

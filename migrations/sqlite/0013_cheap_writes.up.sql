@@ -1,4 +1,4 @@
--- A CHECK with a long IN builds a table of its values for each row that is written; comparisons are nearly free.
+-- A CHECK with a long IN builds a table of its values for each written row. Comparisons cost almost nothing.
 CREATE TABLE piko_run_next (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   job_id TEXT NOT NULL,

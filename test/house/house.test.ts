@@ -34,7 +34,7 @@ const IN_ORDER: Files = {
 /** Each planted fault, with its expected name. */
 const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[] = [
   [
-    'a circle of types',
+    'a cycle of types',
     {
       'src/run/one.ts': "import { type Two } from './two.ts'\nexport interface One {\n  two: Two\n}\n",
       'src/run/two.ts': "import { type One } from './one.ts'\nexport interface Two {\n  one: One\n}\n",
@@ -42,7 +42,7 @@ const FAULTS: readonly (readonly [what: string, planted: Files, named: string])[
     'import cycle: src/run/one.ts → src/run/two.ts',
   ],
   [
-    'a circle that a file of the allowed one is part of',
+    'a cycle that includes a file of the allowed one',
     {
       'src/service/observer.ts': "import { type Third } from './third.ts'\nexport type Observer = Third\n",
       'src/service/third.ts':
