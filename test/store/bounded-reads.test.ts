@@ -7,7 +7,7 @@ import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'
 
 const COUNT = 12_000
 const LIMIT_MS = 120_000
-/** Rows that one statement answers or changes on SQLite, which holds the event loop meanwhile. */
+/** The most rows that one statement returns or changes on SQLite, where it blocks the event loop. */
 const MAX_ROWS = 1_000
 const MAX_BYTES = 5_000_000
 
@@ -21,7 +21,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   })
 
-  /** What `work` answers; on SQLite its statements are looked at. */
+  /** Returns the result of `work`. On SQLite, checks its statements. */
   async function bounded<T>(work: () => Promise<T>, atLeast: number): Promise<T> {
     let answer: T | undefined
     const sent = await sqliteStatementsDuring(async () => (answer = await work()))
@@ -32,7 +32,7 @@ describeEachStore((fixture) => {
     return answer as T
   }
 
-  /** Windows of a minute, every `step` minutes. */
+  /** Windows of one minute, one every `step` minutes. */
   async function fillWindows(jobId: string, state: string, { step = 1, more = {} } = {}): Promise<void> {
     const at = (minute: number): Date | string =>
       database.dialect.instant(new Date(Date.UTC(2025, 0, 1) + minute * 60_000))
@@ -90,7 +90,7 @@ describeEachStore((fixture) => {
     expect(await bounded(() => store.runs.count('job'), 2)).toMatchObject({ queued: COUNT - 2_500, cancelled: 2_500 })
   })
 
-  it('bounds a read of runs by the bytes of what they carry', { timeout: LIMIT_MS }, async () => {
+  it('limits a read of runs by the bytes of their values', { timeout: LIMIT_MS }, async () => {
     const input = 'x'.repeat(900_000)
     for (let index = 0; index < 12; index++)
       await store.runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0, input: `${index} ${input}` }])
@@ -128,7 +128,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('finds a hole far behind the first windows', { timeout: LIMIT_MS }, async () => {
+  it('finds a hole far after the first windows', { timeout: LIMIT_MS }, async () => {
     await fillWindows('whole', 'succeeded')
     const at = new Date(Date.UTC(2025, 0, 1, 0, 9_000))
     await database.db
@@ -153,37 +153,33 @@ describeEachStore((fixture) => {
     expect(await store.backfills.counts(other)).toMatchObject({ waiting: COUNT, cancelled: 0 })
   })
 
-  it(
-    'looks at many waiting windows in bounded reads, and lets every job have its turn',
-    { timeout: LIMIT_MS },
-    async () => {
-      await fillJob('a')
-      await fillJob('b')
-      const wait = { wait_job: 'up', wait_at: database.dialect.instant(new Date(Date.UTC(2025, 0, 1))) }
-      await fillWindows('a', 'waiting', { more: wait })
-      const promotion = { upstreams: () => ['up'], runOf: () => undefined }
-      const promote = () => bounded(() => store.dependencies.promote(['a', 'b'], promotion), 4)
-      expect(await promote()).toMatchObject({ looked: 0, promoted: 0 })
-      await fillWindows('b', 'waiting', { more: wait })
-      const at = (minute: number) => database.dialect.instant(new Date(Date.UTC(2025, 0, 1, 0, minute)))
-      await database.db
-        .insertInto('piko_window')
-        .values({ job_id: 'up', state: 'succeeded', start_at: at(0), end_at: at(1), updated_at: at(0) })
-        .execute()
-      expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
-      expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
-      // One of each: these now wait for the next minute.
-      const rows = await database.db
-        .selectFrom('piko_window')
-        .select('job_id')
-        .where('state', '=', 'waiting')
-        .where('wait_at', '>', at(0))
-        .execute()
-      expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
-    },
-  )
+  it('checks many waiting windows in bounded reads, and gives every job a turn', { timeout: LIMIT_MS }, async () => {
+    await fillJob('a')
+    await fillJob('b')
+    const wait = { wait_job: 'up', wait_at: database.dialect.instant(new Date(Date.UTC(2025, 0, 1))) }
+    await fillWindows('a', 'waiting', { more: wait })
+    const promotion = { upstreams: () => ['up'], runOf: () => undefined }
+    const promote = () => bounded(() => store.dependencies.promote(['a', 'b'], promotion), 4)
+    expect(await promote()).toMatchObject({ looked: 0, promoted: 0 })
+    await fillWindows('b', 'waiting', { more: wait })
+    const at = (minute: number) => database.dialect.instant(new Date(Date.UTC(2025, 0, 1, 0, minute)))
+    await database.db
+      .insertInto('piko_window')
+      .values({ job_id: 'up', state: 'succeeded', start_at: at(0), end_at: at(1), updated_at: at(0) })
+      .execute()
+    expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
+    expect(await store.dependencies.promote(['a', 'b'], promotion)).toMatchObject({ looked: 50, promoted: 0 })
+    // One window of each job; these now wait for the next minute.
+    const rows = await database.db
+      .selectFrom('piko_window')
+      .select('job_id')
+      .where('state', '=', 'waiting')
+      .where('wait_at', '>', at(0))
+      .execute()
+    expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
+  })
 
-  it('counts the windows that a job has yet to run as far as the planner asks', { timeout: LIMIT_MS }, async () => {
+  it('counts the windows that a job has yet to run up to the limit of the planner', { timeout: LIMIT_MS }, async () => {
     await fillJob('many')
     await fillJob('few')
     await fillWindows('many', 'waiting')
@@ -211,7 +207,7 @@ describeEachStore((fixture) => {
         .execute()
       await fillWindows('minutes', 'succeeded')
       const minute = (number: number): Date => new Date(Date.UTC(2025, 0, 1, 0, number))
-      // It begins within a window, and ends within one: both have a part of it.
+      // The changed range begins inside one window and ends inside another; both overlap it.
       const year = {
         start: new Date(minute(4).getTime() + 30_000),
         end: new Date(minute(COUNT - 5).getTime() + 30_000),
@@ -276,7 +272,7 @@ describeEachStore((fixture) => {
     expect(lines.map(({ message }) => Number(message))).toEqual(versions.toReversed().slice(0, 2_400))
   })
 
-  it('cancels the runs of every job that has some', { timeout: LIMIT_MS }, async () => {
+  it('cancels the runs of every job', { timeout: LIMIT_MS }, async () => {
     for (const jobId of ['b', 'A', 'c']) await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
     await store.runs.enqueue([{ jobId: 'd', kind: 'manual', priority: 0, claimedBy: 'node' }])
     expect(await store.cancels.request({ state: 'queued' })).toEqual({ cancelled: 3, requested: 0 })

@@ -19,7 +19,7 @@ function check(database: Database) {
 const queued = { job_id: 'job', state: 'queued', kind: 'manual' } as const
 
 describeSqlite((store) => {
-  it('finds text among the times of runs that are not due, and behind them, in each priority', async () => {
+  it('finds invalid text between and after the times of runs that are not due, in each priority', async () => {
     const database = await store.open()
     await store.empty()
     const at = new Date().toISOString()
@@ -32,14 +32,14 @@ describeSqlite((store) => {
     const first = await found()
     expect(first.sort()).toEqual([1, 2, 3, 4].map((id) => `piko_run id = ${id}: run_at`))
     expect(await found()).toEqual([])
-    // Corrected and broken in another way, it is told again.
+    // A row that is corrected and then broken in another way is reported again.
     await database.db.updateTable('piko_run').set({ run_at: 'never' }).where('id', '=', 2).execute()
     expect(await found()).toEqual(['piko_run id = 2: run_at'])
   })
 })
 
 describeEachStore((store) => {
-  it('says nothing of rows that can be read, and looks at all of a large table', async () => {
+  it('reports no readable rows, and checks all of a large table', async () => {
     const database = await store.open()
     await store.empty()
     const at = database.dialect.instant(new Date())
@@ -57,7 +57,7 @@ describeEachStore((store) => {
     expect(await found()).toEqual([])
   })
 
-  it('finds windows that no range and no list holds, those that have yet to run, and runs in no state', async () => {
+  it('finds windows outside every range and list, windows that have yet to run, and runs in no state', async () => {
     const database = await store.open()
     await store.empty()
     const at = database.dialect.instant(new Date())

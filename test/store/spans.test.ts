@@ -4,9 +4,9 @@ import { startApp } from '../support/app.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { describeEachStore } from '../support/databases.ts'
 
-describe('a length of time beyond what the database can add', () => {
+describe('a span of time that the database can not add', () => {
   describeEachStore((store) => {
-    it.each([Infinity, NaN, 1e16, 8.64e15, -1e16])('never becomes an empty instant: %d ms', async (ms) => {
+    it.each([Infinity, NaN, 1e16, 8.64e15, -1e16])('is never stored as an empty instant: %d ms', async (ms) => {
       const locks = new LockStore(await store.open())
       await locks.acquire('free', 'me', 60_000)
       await expect(locks.acquire('far', 'me', ms)).rejects.toThrow('a length of time to store is')
@@ -16,14 +16,14 @@ describe('a length of time beyond what the database can add', () => {
     })
 
     it.each([new Date(NaN), new Date(8.64e15), new Date(-62_135_596_800_000), new Date(253_402_300_800_000)])(
-      'is no instant either: %s',
+      'is not an instant either: %s',
       async (date) => {
         const { dialect } = await store.open()
         expect(() => dialect.instant(date)).toThrow(RangeError)
       },
     )
 
-    it('is refused by whatever takes one at run time, before anything is written', async () => {
+    it('is refused by every call that accepts one at run time, before anything is written', async () => {
       const app = await startApp(store.options, [
         defineJob({ id: 'locking' }, async (ctx) => void (await ctx.lock('far', { ttl: '99999999d' }))),
         defineJob({ id: 'plain' }, async () => {}),

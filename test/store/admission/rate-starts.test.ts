@@ -21,7 +21,7 @@ function taken(starts: Starts, count: number, nowMs: number, limit: RateLimit, l
   return withStarts(starts, count, countedAt(nowMs, limit, slack), limit, slack)
 }
 
-it('lets the limit begin at once, and the next when the first of them no longer counts', () => {
+it('lets as many runs as the limit begin immediately, and the next one when the first has left the span', () => {
   expect(untilFree([], 2, 0, minute)).toBe(0)
   const starts = taken([], 3, 0, minute)
   const [[at]] = starts as [[number, number]]
@@ -30,14 +30,11 @@ it('lets the limit begin at once, and the next when the first of them no longer 
   expect(startsSince(starts, 60_000 + at, minute)).toEqual([])
 })
 
-it.each([0, 3])(
-  'does not let a clock that was set back hold up the rate for longer than its span (late %i times)',
-  (lateTries) => {
-    const starts = taken([], 3, 10_000_000, minute, lateTries)
-    const waitMs = untilFree(startsSince(starts, 0, minute), 0, 0, minute)
-    expect(waitMs).toBeLessThanOrEqual(61_000 + slackMs(minute, lateTries))
-  },
-)
+it.each([0, 3])('delays a rate by at most its span when the clock was set back (late %i times)', (lateTries) => {
+  const starts = taken([], 3, 10_000_000, minute, lateTries)
+  const waitMs = untilFree(startsSince(starts, 0, minute), 0, 0, minute)
+  expect(waitMs).toBeLessThanOrEqual(61_000 + slackMs(minute, lateTries))
+})
 
 it.each([
   [{ limit: 5, perMs: 1_000 }, 40],
@@ -52,13 +49,13 @@ it.each([
   expect(slackMs(limit, 1_000)).toBe(60_000)
 })
 
-it('never has more than the limit in any span, however late handlers begin in places taken ahead, and keeps few entries', () => {
+it('never exceeds the limit in any span, however late handlers begin in places taken early, and keeps few entries', () => {
   const limits = fc.record({ limit: fc.integer({ min: 1, max: 1_000 }), perMs: fc.integer({ min: 1, max: 100_000 }) })
   const step = fc.record({
     pauseMs: fc.integer({ min: 0, max: 5_000 }),
     wanted: fc.integer({ min: 1, max: 400 }),
     lateTries: fc.integer({ min: 0, max: 3 }),
-    /** How much of the time that it is valid a handler waits. */
+    /** The share of a place's valid time that a handler waits. */
     late: fc.double({ min: 0, max: 1, noNaN: true }),
     givenBack: fc.integer({ min: 0, max: 10 }),
   })
@@ -96,14 +93,14 @@ it('never has more than the limit in any span, however late handlers begin in pl
   )
 })
 
-it('keeps at most as many entries as a span has parts, and some for the slack', () => {
+it('keeps at most one entry per part of a span, and a few for the slack', () => {
   const limit = { limit: 100_000, perMs: 1_000 }
   let starts: Starts = []
   for (let nowMs = 0; nowMs < 5_000; nowMs += 1) starts = taken(startsSince(starts, nowMs, limit), 1, nowMs, limit)
   expect(starts.length).toBeLessThanOrEqual(136)
 })
 
-it('gives back one place of an instant, and nothing where none is', () => {
+it('returns one place of an instant, and nothing if the instant has none', () => {
   const starts: Starts = [
     [100, 2],
     [200, 1, 500],

@@ -45,7 +45,7 @@ const writeRows = (db: Kysely<unknown>, rows: number): Promise<void> =>
     )
   })
 
-it('leaves the checkpoint of a large transaction to a thread, and those of later commits to them again', async () => {
+it('leaves the checkpoint of a large transaction to a thread, and later commits checkpoint themselves again', async () => {
   const asked: PromiseWithResolvers<void>[] = []
   const { db, run } = open(() => {
     const gate = Promise.withResolvers<void>()
@@ -60,7 +60,7 @@ it('leaves the checkpoint of a large transaction to a thread, and those of later
   await largeWrite(db)
   expect({ bytes: bytes() < MB, asked: asked.length }).toEqual({ bytes: true, asked: 1 })
   asked[0]?.resolve()
-  // What was written meanwhile needs one more.
+  // The rows written meanwhile need another checkpoint.
   await vi.waitFor(() => expect(asked).toHaveLength(2), { timeout: PATIENCE_MS })
   asked[1]?.resolve()
   await automatic(run)
@@ -69,7 +69,7 @@ it('leaves the checkpoint of a large transaction to a thread, and those of later
   await db.destroy()
 })
 
-it('starts no thread for a transaction of few rows', async () => {
+it('starts no thread for a small transaction', async () => {
   let asked = 0
   const { db, run } = open(async () => void asked++)
   await run('CREATE TABLE big (data BLOB)')
@@ -78,7 +78,7 @@ it('starts no thread for a transaction of few rows', async () => {
   expect(asked).toBe(0)
 })
 
-it('goes on by itself when the thread fails', async () => {
+it('continues by itself when the thread fails', async () => {
   const { db, run } = open(() => Promise.reject(new Error('no thread')))
   await run('CREATE TABLE big (data BLOB)')
   await largeWrite(db)
@@ -88,7 +88,7 @@ it('goes on by itself when the thread fails', async () => {
   await db.destroy()
 })
 
-it('has copied the log by the time that the database is closed, and makes no file where there is none', async () => {
+it('has copied the log when the database is closed, and creates no missing file', async () => {
   const first = open()
   const other = open()
   await first.run('CREATE TABLE big (data BLOB)')

@@ -16,7 +16,7 @@ import { createMysqlDatabase, createSqliteFile, describeEachStore } from '../../
 
 const AT = new Date('2026-03-29T01:59:59.987Z')
 
-/** Resolves for all when `count` have come. */
+/** Resolves for all callers once `count` of them have arrived. */
 function barrier(count: number): () => Promise<void> {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => (open = resolve))
@@ -64,7 +64,7 @@ describeEachStore((store) => {
     expect(dialect.date(row.started_at)).toEqual(new Date('2026-01-31T12:00:00.000Z'))
   })
 
-  it("tells the database's time in milliseconds, and times before and after it", async () => {
+  it("returns the database's time in milliseconds, and times before and after it", async () => {
     const { db, dialect } = await store.open()
     const { rows } = await sql<Record<'now' | 'later' | 'earlier', Date | string>>`
       SELECT ${dialect.now()} AS now, ${dialect.nowPlus(90_500)} AS later, ${dialect.nowPlus(-250)} AS earlier
@@ -96,7 +96,7 @@ describeEachStore((store) => {
     expect(await due(120_000)).toHaveLength(1)
   })
 
-  it("takes a test clock's reading for the time of the database", async () => {
+  it("uses a test clock's time as the database's time", async () => {
     const clock = { now: () => AT.getTime() }
     const { db, dialect } = await store.open({ clock })
     const { rows } = await sql<Record<'now' | 'later', Date | string>>`
@@ -113,7 +113,7 @@ describeEachStore((store) => {
     expect(() => dialect.date('soon')).toThrow('a stored instant is "soon"')
   })
 
-  it('commits what resolves and rolls back what rejects', async () => {
+  it('commits if the function resolves and rolls back if it rejects', async () => {
     const database = await store.open()
     const insert = (id: string, fail?: Error): Promise<void> =>
       database.transaction(async (trx) => {
@@ -129,7 +129,7 @@ describeEachStore((store) => {
     expect(rows.map(({ id }) => id)).toEqual(['kept'])
   })
 
-  it('knows a duplicate key from other errors', async () => {
+  it('distinguishes a duplicate key from other errors', async () => {
     const database = await store.open()
     const insert = (): Promise<unknown> =>
       database.db
@@ -143,7 +143,7 @@ describeEachStore((store) => {
     expect([duplicate, other].map(isContention)).toEqual([false, false])
   })
 
-  it('hands plain SQL every kind of value and gives back rows and counts', async () => {
+  it('binds every kind of value in plain SQL and returns rows and counts', async () => {
     const { sql: plain, dialect } = await store.open()
     await plain.exec(
       dialect.name === 'mysql'
@@ -157,7 +157,7 @@ describeEachStore((store) => {
     expect(row).toMatchObject({ id: 2 ** 40, flag: 1, word: "it's \\ ?" })
     expect(dialect.date(row?.['at'] as string)).toEqual(AT)
     expect([...(row?.['raw'] as Uint8Array)]).toEqual([0, 39, 255])
-    // The rows that matched count, also those that keep their value.
+    // Matched rows count, even if their value stays the same.
     expect(await plain.exec('UPDATE plain SET flag = ?', [true])).toEqual({ changes: 1 })
   })
 
@@ -182,14 +182,14 @@ describeEachStore((store) => {
     await expect(plain.query('SELECT ?', [value as unknown as SqlValue])).rejects.toThrow('SQL parameter 1 is')
   })
 
-  it('runs one statement at a time only', async () => {
+  it('refuses several statements in one text', async () => {
     const { sql: plain } = await store.open()
     await plain.exec('CREATE TABLE precious (id INTEGER)')
     await plain.query('SELECT 1; DROP TABLE precious').catch(() => {})
     expect(await plain.query('SELECT id FROM precious')).toEqual([])
   })
 
-  it('can be closed twice, and refuses work from then on', async () => {
+  it('can be closed twice, and then refuses work', async () => {
     const database = await openDatabase(store.options)
     await database.close()
     await database.close()
@@ -213,7 +213,7 @@ describe('on MySQL', () => {
   const connectionId = async ({ sql: plain }: Database): Promise<unknown> =>
     (await plain.query<{ id: number }>('SELECT CONNECTION_ID() AS id'))[0]?.id
 
-  it('has every connection of the pool in READ COMMITTED, in UTC and strict', async () => {
+  it('sets every connection of the pool to READ COMMITTED, UTC and strict mode', async () => {
     const database = await open({ poolSize: 10 })
     const allAreBorrowed = barrier(10)
     const sessions = await Promise.all(
@@ -239,7 +239,7 @@ describe('on MySQL', () => {
     }
   })
 
-  it('sees within a transaction what others have committed meanwhile', async () => {
+  it('sees other commits inside a running transaction', async () => {
     const database = await open()
     await database.sql.exec('CREATE TABLE seen (id INT PRIMARY KEY)')
     const seen = await database.transaction(async (trx) => {
@@ -260,7 +260,7 @@ describe('on MySQL', () => {
     expect(await connectionId(old)).not.toBe(first)
   })
 
-  it('goes on with new connections after the server has cut the old ones', async () => {
+  it('continues with new connections after the server has cut the old ones', async () => {
     const database = await open({ poolSize: 1 })
     const killer = await open()
     const first = await connectionId(database)
@@ -289,9 +289,9 @@ describe('on MySQL', () => {
     expect(tries).toBe(3)
   })
 
-  it('tries a transaction again that others are in the way of, for ten seconds and eight times at least', async () => {
+  it('retries a transaction after contention for at least ten seconds and eight times', async () => {
     const database = await open()
-    // A deadlock, a lock timeout, a row that has changed since its snapshot; each comes wrapped.
+    // A deadlock, a lock timeout, a row changed since its snapshot; each arrives wrapped.
     const repeat = async (errno: number): Promise<void> => {
       const started = performance.now()
       const contention = Object.assign(new Error('as the server says'), { errno })
@@ -307,7 +307,7 @@ describe('on MySQL', () => {
     await Promise.all([1213, 1205, 1020].map(repeat))
   })
 
-  it('says at once where no server listens, without the password', async () => {
+  it('says immediately where no server listens, without the password', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
@@ -322,7 +322,7 @@ describe('on MySQL', () => {
     expect(`${error.stack} ${JSON.stringify(error)} ${JSON.stringify(error.cause)}`).not.toContain('swordfish')
   })
 
-  it('gives up on a server that accepts and then keeps silent', async () => {
+  it('gives up on a server that accepts a connection and then stays silent', async () => {
     const sockets: Socket[] = []
     const server: Server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
     onTestFinished(() => {
@@ -348,7 +348,7 @@ describe('on MySQL', () => {
     expect(error.message).not.toContain('swordfish')
   })
 
-  it('gives up on a server that lets one in and then answers nothing', async () => {
+  it('gives up on a server that accepts the login and then does not answer', async () => {
     const port = await fakeServer(() => {})
     const error = await rejection(openDatabase({ mysql: { ...mysql, host: '127.0.0.1', port, connectTimeoutMs: 200 } }))
     expect(error.code).toBe('DATABASE_UNREACHABLE')
@@ -361,10 +361,10 @@ describe('on MySQL', () => {
     })
     const error = await rejection(openDatabase({ mysql: { ...mysql, host: '127.0.0.1', port } }))
     expect(error.code).toBe('DATABASE_UNSUPPORTED')
-    expect(error.message).toContain(`127.0.0.1:${port}/${mysql.database} is MySQL 5.6.51-log; expected MySQL 5.7`)
+    expect(error.message).toContain(`127.0.0.1:${port}/${mysql.database} is MySQL 5.6.51-log; expected at least MySQL 5.7`)
   })
 
-  it('names the parameters that a DSN may have', async () => {
+  it('lists the valid parameters of a DSN', async () => {
     const error = await rejection(openDatabase({ mysql: { ...mysql, params: { autocommit: 'true' } } }))
     expect(error.code).toBe('SETTINGS_INVALID')
     expect(error.message).toContain('charset, unix_socket, ssl, ssl_ca')
@@ -383,7 +383,7 @@ describe('on SQLite', () => {
     return database
   }
 
-  it('makes the folder of the file', async () => {
+  it('creates the folder of the file', async () => {
     const database = await open(`${file.path}-folders/a/b/piko.db`)
     expect(await database.sql.query('SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
@@ -417,7 +417,7 @@ describe('on SQLite', () => {
     expect(await database.sql.query('PRAGMA synchronous')).toEqual([{ synchronous: 1 }])
   })
 
-  it('is loaded without the warning that it is experimental, and other warnings are left alone', async () => {
+  it('is loaded without the warning that it is experimental, and keeps other warnings', async () => {
     const program = `
       import { openDatabase } from './src/store/connection/database.ts'
       process.emitWarning('before')
@@ -429,14 +429,14 @@ describe('on SQLite', () => {
     expect(stderr).not.toContain('ExperimentalWarning')
   })
 
-  it('keeps working over more statements than it keeps prepared', async () => {
+  it('works with more statements than it keeps prepared', async () => {
     const database = await open()
     for (let round = 0; round < 2; round++) {
       for (let n = 0; n < 300; n++) expect(await database.sql.query(`SELECT ${n} AS n`)).toEqual([{ n }])
     }
   })
 
-  it('gives each row an object of its own, with the last of two columns of one name', async () => {
+  it('returns a separate object for each row, with the last of two columns of the same name', async () => {
     const database = await open()
     const rows = await database.sql.query(
       "SELECT 1 AS id, value AS same, value * 2 AS same FROM json_each('[1, 2, null]')",
@@ -448,7 +448,7 @@ describe('on SQLite', () => {
     ])
   })
 
-  it('hands out rows one by one', async () => {
+  it('streams rows one by one', async () => {
     const { db } = await open()
     const numbers = sql<{ value: number }>`json_each('[1, 2, 3]')`.as('numbers')
     const seen: number[] = []
@@ -456,7 +456,7 @@ describe('on SQLite', () => {
     expect(seen).toEqual([1, 2, 3])
   })
 
-  it('reads the columns of a statement that it keeps as they are now', async () => {
+  it('reads the current columns of a cached statement', async () => {
     const database = await open()
     const all = (): Promise<unknown[]> => database.sql.query('SELECT * FROM changing')
     await database.sql.exec('CREATE TABLE changing (one INTEGER)')
@@ -479,7 +479,7 @@ describe('on SQLite', () => {
     ["WITH t (a) AS (SELECT 9) INSERT INTO told SELECT a, 'x' FROM t", 0],
     ['UPDATE told SET "word" = \'y\' WHERE id = 7', 0],
     ['DELETE FROM told WHERE id IN (SELECT 7)', 0],
-  ])('knows whether %j answers with rows', async (statement, count) => {
+  ])('knows whether %j returns rows', async (statement, count) => {
     const database = await open()
     await database.sql.exec('DROP TABLE IF EXISTS told')
     await database.sql.exec('CREATE TABLE told (id INTEGER, word TEXT)')
@@ -491,14 +491,14 @@ describe('on SQLite', () => {
   it.each([
     ['a folder that cannot be made', '/dev/null/piko.db'],
     ['a file that is no database', new URL(import.meta.url).pathname],
-  ])('says so about %s', async (_, path) => {
+  ])('explains the problem of %s', async (_, path) => {
     const error = await rejection(openDatabase({ sqlitePath: path }))
     expect(error.code).toBe('DATABASE_UNREACHABLE')
     expect(error.message).toContain(path)
   })
 })
 
-/** mysql2's server half, which its types leave out. */
+/** The server part of mysql2, which has no types. */
 interface ServerConnection {
   readonly stream: Socket
   sequenceId: number
@@ -514,13 +514,13 @@ interface MysqlServer {
   listen(port: number, host: string): void
 }
 
-/** A server that lets everyone in and answers as told. */
+/** A server that accepts every login and answers as the test says. */
 async function fakeServer(answer: (connection: ServerConnection, query: 'SET' | 'other') => void): Promise<number> {
   const sockets: Socket[] = []
   const onConnection = (connection: ServerConnection): void => {
     sockets.push(connection.stream)
     const reply = (query: 'SET' | 'other'): void => {
-      // Every command counts its packets from 0; mysql2's server half leaves that to us.
+      // Every command numbers its packets from 0, which mysql2's server part does not do by itself.
       connection.sequenceId = 1
       answer(connection, query)
       connection.sequenceId = 0

@@ -4,7 +4,7 @@ import { openDatabase } from '../../../src/store/connection/database.ts'
 import { mapSound } from '../../../src/store/values/map-sound.ts'
 import { createSqliteFile } from '../../support/databases.ts'
 
-/** Far more than any of these loops needs: each ends at its first sign that the event loop has turned. */
+/** A limit far above the need of these loops, each of which ends as soon as the event loop has turned. */
 const LIMIT_MS = 5_000
 
 async function openFile() {
@@ -17,7 +17,7 @@ async function openFile() {
   return { database, path }
 }
 
-/** Repeats an awaited step until a timer has fired, with no turn of the loop but those that the steps give. */
+/** Repeats an awaited step until a timer has fired. Only the steps give the loop turns. */
 async function untilTimer(step: () => Promise<unknown>): Promise<boolean> {
   let fired = false
   const timer = setTimeout(() => (fired = true), 1)
@@ -27,7 +27,7 @@ async function untilTimer(step: () => Promise<unknown>): Promise<boolean> {
   return fired
 }
 
-describe('the event loop beside SQLite', () => {
+describe('the event loop while SQLite works', () => {
   it('fires timers while statements are awaited one after the other', async () => {
     const { database } = await openFile()
     expect(await untilTimer(() => database.sql.query('SELECT 1'))).toBe(true)
@@ -35,7 +35,7 @@ describe('the event loop beside SQLite', () => {
     expect(await untilTimer(() => database.sql.exec('INSERT INTO t VALUES (1)'))).toBe(true)
   })
 
-  it('fires timers while transactions follow each other, and inside of a long one', async () => {
+  it('fires timers while transactions follow each other, and inside a long one', async () => {
     const { database } = await openFile()
     await database.sql.exec('CREATE TABLE t (n INTEGER)')
     const insert = (): Promise<unknown> =>
@@ -48,7 +48,7 @@ describe('the event loop beside SQLite', () => {
     expect(row?.n).toBeGreaterThan(0)
   })
 
-  it('fires timers while the rows of failing statements are caught', async () => {
+  it('fires timers while the errors of failing statements are caught', async () => {
     const { database } = await openFile()
     expect(await untilTimer(() => database.sql.query('SELECT * FROM missing').catch(() => undefined))).toBe(true)
   })
@@ -65,7 +65,7 @@ describe('the event loop beside SQLite', () => {
     ).toBe(true)
   })
 
-  it('fires timers while many rows are looked at', async () => {
+  it('fires timers while many rows are checked', async () => {
     const { database } = await openFile()
     const at = '2025-01-01T00:00:00.000Z'
     const row = { id: 1, start_at: at, end_at: at, state: 'failed' }

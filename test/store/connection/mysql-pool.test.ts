@@ -42,13 +42,13 @@ describe('connections to MySQL', () => {
   const effects = async (id: number): Promise<number> =>
     (await direct.sql.query('SELECT id FROM effect WHERE id = ?', [id])).length
 
-  it('wait for locked rows for 5 s at most', async () => {
+  it('wait at most 5 s for locked rows', async () => {
     const database = await open()
     expect(await database.sql.query('SELECT @@innodb_lock_wait_timeout AS seconds')).toEqual([{ seconds: 5 }])
   })
 
   describe('a statement that is not answered', () => {
-    it('fails in time, names itself, and its connection is not used again', async () => {
+    it('fails in time with its text, and its connection is not used again', async () => {
       const database = await open({ poolSize: 1, statementTimeoutMs: 200 })
       const started = performance.now()
       const error = await rejected(database.sql.query('SELECT SLEEP(60)'))
@@ -71,14 +71,14 @@ describe('connections to MySQL', () => {
       expect(await effects(1)).toBe(0)
     })
 
-    it('may be DDL, which takes as long as it takes', async () => {
+    it('has no limit if it is DDL', async () => {
       const database = await open({ statementTimeoutMs: 200 })
-      // Twice the time that it would be given, on a member of a cluster too, where DDL waits for no lock.
+      // Twice the time of its limit, also on a member of a cluster, where DDL does not wait for locks.
       await database.sql.exec('CREATE TABLE slow AS SELECT SLEEP(0.4) AS slept')
       expect(await database.sql.query('SELECT slept FROM slow')).toHaveLength(1)
     })
 
-    it('fails at once when the database is cut off, and so do those in line', async () => {
+    it('fails immediately when the database is cut off, as do waiting ones', async () => {
       const { proxy, database } = await openProxied({ poolSize: 1 })
       const hanging = rejected(database.sql.query("SELECT SLEEP(60), 'hanging'"))
       await eventually(async () => {
@@ -97,7 +97,7 @@ describe('connections to MySQL', () => {
     })
   })
 
-  it('are waited for in time, and the wait fails with the numbers', async () => {
+  it('have a limited wait, which fails with the numbers', async () => {
     const database = await open({ poolSize: 2, statementTimeoutMs: 200 })
     const released = new Gate()
     const holding = [1, 2].map(() => database.transaction(() => released.pass()))
@@ -106,12 +106,12 @@ describe('connections to MySQL', () => {
     expect(error.message).toContain('none of the 2 connections became free within 200 ms')
     released.open()
     await Promise.all(holding)
-    // The one who left the line has taken no connection with it.
+    // The caller that left the line did not take a connection.
     const both = [1, 2].map(() => database.transaction((trx) => sql`SELECT 1`.execute(trx)))
     await Promise.all(both)
   })
 
-  it.each(['swallowRequests', 'swallowAnswers'] as const)('do not hold up the stop of an app: %s', async (fault) => {
+  it.each(['swallowRequests', 'swallowAnswers'] as const)('do not delay the stop of an app: %s', async (fault) => {
     const { proxy } = await openProxied()
     await migrate(direct, { direction: 'up' })
     const job = defineJob({ id: 'job' }, (ctx) => new Gate().pass(ctx.signal))
@@ -127,7 +127,7 @@ describe('connections to MySQL', () => {
   })
 
   describe('a connection that breaks', () => {
-    it('before the commit is sent: the transaction is run again', async () => {
+    it('before the commit is sent: the transaction runs again', async () => {
       const { proxy, database } = await openProxied()
       let calls = 0
       await database.transaction(async (trx) => {
@@ -143,21 +143,25 @@ describe('connections to MySQL', () => {
     it.each([
       ['arrives', 1, 'answer'],
       ['does not arrive', 0, 'request'],
-    ])('at a commit that %s: nobody can know, and it is not repeated', async (_, stored, lost) => {
-      const id = 10 + stored
-      for (const repeats of [true, false]) {
-        const { proxy, database } = await openProxied()
-        const loss = lost === 'answer' ? proxy.loseAnswerTo('commit', 'effect') : proxy.loseRequest('commit', 'effect')
-        const done = repeats
-          ? database.transaction((trx) => sql`INSERT INTO effect VALUES (${id})`.execute(trx))
-          : database.sql.transaction((trx) => trx.exec('INSERT INTO effect VALUES (?)', [id]))
-        expect(await rejected(done)).toMatchObject({ code: 'COMMIT_UNKNOWN' })
-        await loss
-      }
-      expect(await effects(id)).toBe(2 * stored)
-    })
+    ])(
+      'at a commit that %s: the result is unknown, and the transaction does not run again',
+      async (_, stored, lost) => {
+        const id = 10 + stored
+        for (const repeats of [true, false]) {
+          const { proxy, database } = await openProxied()
+          const loss =
+            lost === 'answer' ? proxy.loseAnswerTo('commit', 'effect') : proxy.loseRequest('commit', 'effect')
+          const done = repeats
+            ? database.transaction((trx) => sql`INSERT INTO effect VALUES (${id})`.execute(trx))
+            : database.sql.transaction((trx) => trx.exec('INSERT INTO effect VALUES (?)', [id]))
+          expect(await rejected(done)).toMatchObject({ code: 'COMMIT_UNKNOWN' })
+          await loss
+        }
+        expect(await effects(id)).toBe(2 * stored)
+      },
+    )
 
-    it('is told as what it is, also when the rollback fails on it', async () => {
+    it('is reported with its own error, even if the rollback also fails', async () => {
       const { proxy, database } = await openProxied()
       const failing = database.sql.transaction(async (trx) => {
         proxy.drop()
@@ -174,7 +178,7 @@ describe('connections to MySQL', () => {
     })
   })
 
-  it('that were idle are asked whether they are still there', async () => {
+  it('are pinged after they were idle', async () => {
     const { proxy, database } = await openProxied({ connectTimeoutMs: 2_000 })
     await sleep(1_100)
     proxy.swallowRequests()
@@ -186,14 +190,14 @@ describe('connections to MySQL', () => {
 
   const ask = ({ transaction }: Database) => transaction((trx) => sql`SELECT 1 AS one`.execute(trx))
 
-  it('are made again when the server is back within two seconds', async () => {
+  it('are opened again when the server returns within two seconds', async () => {
     const { proxy, database } = await openProxied()
     proxy.cut()
     setTimeout(() => proxy.heal(), 500)
     expect(await ask(database)).toMatchObject({ rows: [{ one: 1 }] })
   })
 
-  it('are not tried for longer, and the error says for how long', async () => {
+  it('are not retried for longer, and the error says for how long', async () => {
     const { proxy, database } = await openProxied()
     proxy.cut()
     const started = performance.now()

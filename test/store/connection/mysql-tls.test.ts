@@ -40,7 +40,7 @@ async function ask(statement: string): Promise<void> {
   await connection.end()
 }
 
-/** The server has a new certificate from now on. */
+/** Gives the server a new certificate. */
 async function serve(names: string, options: Parameters<Certificates['sign']>[1] = {}): Promise<void> {
   certificates.sign(names, options)
   await ask('FLUSH SSL')
@@ -62,7 +62,7 @@ async function cipher(database: Database): Promise<unknown> {
 }
 
 describe('a connection with TLS', () => {
-  it.each(['localhost', '127.0.0.1'])('is made to a server whose certificate is for %s', async (host) => {
+  it.each(['localhost', '127.0.0.1'])('is opened to a server whose certificate is for %s', async (host) => {
     await serve(host === 'localhost' ? 'DNS:localhost' : 'IP:127.0.0.1')
     expect(await cipher(await open(host, 'ssl_ca=CA'))).not.toBe('')
     expect(await cipher(await open(host, 'ssl_ca=CA&ssl_mode=verify_identity'))).not.toBe('')
@@ -71,7 +71,7 @@ describe('a connection with TLS', () => {
   it.each([
     ['localhost', 'DNS:other.example'],
     ['127.0.0.1', 'DNS:other.example,IP:127.0.0.2'],
-    // An address is not a name: "localhost" is not what the DSN says.
+    // An address is not a name, so a certificate for "localhost" does not match it.
     ['127.0.0.1', 'DNS:localhost'],
     ['localhost', 'IP:127.0.0.1'],
   ])('is refused for %s with a certificate for %s, unless the check of the host is off', async (host, names) => {
@@ -101,7 +101,7 @@ describe('a connection with TLS', () => {
     const unknown = await rejected(open('localhost', 'ssl_ca=CA'))
     expect(unknown.message).toMatch(/unable to verify the first certificate.*; the authority .+ ssl_ca in the DSN/)
     expect((await rejected(open('localhost', 'ssl=true'))).message).toMatch(/the authority .+ is unknown here/)
-    // Without the check of the host an unknown authority is still refused.
+    // Without the check of the host, an unknown authority is still refused.
     expect((await rejected(open('localhost', 'ssl_ca=CA&ssl_mode=VERIFY_CA'))).code).toBe('DATABASE_UNREACHABLE')
     expect(await cipher(await open('localhost', 'ssl=skip-verify'))).not.toBe('')
     expect(await cipher(await open('localhost', 'ssl_mode=REQUIRED'))).not.toBe('')
@@ -109,7 +109,7 @@ describe('a connection with TLS', () => {
     expect((await rejected(open('localhost', 'ssl_ca=CA'))).message).toMatch(/certificate has expired; renew/)
   })
 
-  it('is what the heartbeat, the migrations and the sinks of a node use', async () => {
+  it('is used by the heartbeat, the migrations and the sinks of a node', async () => {
     await serve('IP:127.0.0.1')
     await ask("CREATE USER IF NOT EXISTS secure@'%' IDENTIFIED BY 'pw' REQUIRE SSL")
     await ask("GRANT ALL ON tls.* TO secure@'%'")
@@ -159,7 +159,7 @@ describe('the parameters of TLS in a DSN', () => {
     ['ssl=true&unix_socket=/s', { ...checks, verifyIdentity: false }],
     ['ssl=skip-verify', { rejectUnauthorized: false, verifyIdentity: false }],
     ['ssl=true&ssl_verify_cert=0', { rejectUnauthorized: false, verifyIdentity: false }],
-  ])('"%s" means what it says', (query, ssl) => {
+  ])('"%s" has the documented meaning', (query, ssl) => {
     expect(connectionParams(Object.fromEntries(new URLSearchParams(query))).ssl).toEqual(ssl)
   })
 
@@ -169,13 +169,13 @@ describe('the parameters of TLS in a DSN', () => {
     'ssl_verify_identity=no',
     'ssl_verify_hostname=true',
     'ssl_ca=/nowhere.pem',
-  ])('"%s" is refused with what is expected', (query) => {
+  ])('"%s" is refused, and the error says what is expected', (query) => {
     const error = thrown(() => connectionParams(Object.fromEntries(new URLSearchParams(query))))
     expect(error.code).toBe('SETTINGS_INVALID')
     expect(error.message).toMatch(new RegExp(`"${query.split('=')[0]}".*(expected|no such file)`))
   })
 
-  it('an authority that is no certificate is refused', () => {
+  it('an authority that is not a certificate is refused', () => {
     const file = certificates.file('notes.txt')
     for (const text of ['', 'hello', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
       writeFileSync(file, text)
@@ -194,7 +194,7 @@ describe('the parameters of TLS in a DSN', () => {
     ['ssl=true', { ssl_verify_host: false }, /host name in the MySQL server's certificate is not verified/],
     ['ssl=true&ssl_verify_identity=false', {}, /host name/],
     ['ssl=skip-verify', {}, /the MySQL server's certificate is not verified/],
-  ])('"%s" with %j warns of what is not verified', (query, mysql, warning) => {
+  ])('"%s" with %j warns about checks that are off', (query, mysql, warning) => {
     const overrides = { mysql: { dsn: `mysql://u:p@h/d?${query}`, ...mysql } }
     const said = databaseWarning(loadSettings({ env: {}, overrides }).settings)
     if (warning) expect(said).toMatch(warning)

@@ -30,7 +30,7 @@ describe('a transaction that the server has rolled back for a deadlock', () => {
   const values = async (): Promise<unknown[]> => database.sql.query('SELECT v FROM pair ORDER BY id')
   const effects = async (): Promise<unknown[]> => database.sql.query('SELECT id FROM effect')
 
-  /** Locks row 1, meets another transaction that holds row 2 and is heavier, and is the one that the server rolls back. */
+  /** Locks row 1, meets another transaction that holds row 2 and has written more, so the server rolls this one back. */
   async function loseDeadlock(trx: SqlExecutor): Promise<Error> {
     const holds = new Gate()
     const mayMeet = new Gate()
@@ -60,7 +60,7 @@ describe('a transaction that the server has rolled back for a deadlock', () => {
     await database.sql.exec(`INSERT INTO pair VALUES ${rows}`)
   }
 
-  it('is not committed although its function swallows the error, and its later statements do nothing', async () => {
+  it('is not committed even if its function swallows the error, and its later statements do nothing', async () => {
     await fill()
     let later: Error | undefined
     const error = await rejected(
@@ -75,12 +75,12 @@ describe('a transaction that the server has rolled back for a deadlock', () => {
     expect(error.cause).toMatchObject({ errno: 1213 })
     expect(await effects()).toEqual([])
     expect((await values())[0]).toEqual({ v: 100 })
-    // The connection is as good as before.
+    // The connection can still be used.
     await database.sql.transaction((trx) => trx.exec('INSERT INTO effect VALUES (2)'))
     expect(await effects()).toEqual([{ id: 2 }])
   })
 
-  it('is run again as a whole by ctx.commit, although the handler swallows the error', async () => {
+  it('is repeated as a whole by ctx.commit, even if the handler swallows the error', async () => {
     await fill()
     const store = storeOn(database)
     await store.nodes.register({ id: 'node', host: 'h', pid: 1 }, 600_000)

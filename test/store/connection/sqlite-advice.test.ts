@@ -33,7 +33,7 @@ function linkTo(target: string): string {
   return path
 }
 
-describe('a path that is no database', () => {
+describe('a path without a database', () => {
   const cases: Record<string, { readonly make: () => string; readonly says: string }> = {
     'a folder': { make: () => folder, says: 'it is a folder: name a file in it, such as ' },
     'a path below a file': {
@@ -64,7 +64,7 @@ describe('a path that is no database', () => {
     },
   }
 
-  it.each(Object.entries(cases))('is refused with what to do: %s', async (_name, { make, says }) => {
+  it.each(Object.entries(cases))('is refused with advice: %s', async (_name, { make, says }) => {
     const path = make()
     await expect(openDatabase({ sqlitePath: path })).rejects.toMatchObject({
       code: 'DATABASE_UNREACHABLE',
@@ -74,42 +74,30 @@ describe('a path that is no database', () => {
 })
 
 describe('a user who may not write', () => {
-  it.each(['write', 'start'] as const)(
-    'hears so of a file that is read-only: %s',
-    { timeout: LIMIT_MS },
-    async (act) => {
-      const path = await makeDatabase(0o444)
-      const error = asUnprivileged(act, path)
-      expect(error?.code).toBe('DATABASE_UNREACHABLE')
-      expect(error?.message).toContain(`cannot write to SQLite file ${path}: user `)
-      expect(error?.message).toContain(`may not write to ${path}: SQLite needs the file and its folder`)
-    },
-  )
+  it.each(['write', 'start'] as const)('is told that a file is read-only: %s', { timeout: LIMIT_MS }, async (act) => {
+    const path = await makeDatabase(0o444)
+    const error = asUnprivileged(act, path)
+    expect(error?.code).toBe('DATABASE_UNREACHABLE')
+    expect(error?.message).toContain(`cannot write to SQLite file ${path}: user `)
+    expect(error?.message).toContain(`may not write to ${path}: SQLite needs the file and its folder`)
+  })
 
-  it.each(['open', 'start'] as const)(
-    'hears so of a file that is unreadable: %s',
-    { timeout: LIMIT_MS },
-    async (act) => {
-      const path = await makeDatabase(0o000)
-      const error = asUnprivileged(act, path)
-      expect(error?.code).toBe('DATABASE_UNREACHABLE')
-      expect(error?.message).toContain(`may not write to ${path}`)
-    },
-  )
+  it.each(['open', 'start'] as const)('is told that a file is unreadable: %s', { timeout: LIMIT_MS }, async (act) => {
+    const path = await makeDatabase(0o000)
+    const error = asUnprivileged(act, path)
+    expect(error?.code).toBe('DATABASE_UNREACHABLE')
+    expect(error?.message).toContain(`may not write to ${path}`)
+  })
 
-  it.each(['open', 'start'] as const)(
-    'hears so of a folder that is read-only: %s',
-    { timeout: LIMIT_MS },
-    async (act) => {
-      const path = await makeDatabase(0o666)
-      chmodSync(folder, 0o555)
-      const error = asUnprivileged(act, path)
-      expect(error?.code).toBe('DATABASE_UNREACHABLE')
-      expect(error?.message).toContain(`may not write to ${folder}: SQLite needs the file and its folder`)
-    },
-  )
+  it.each(['open', 'start'] as const)('is told that a folder is read-only: %s', { timeout: LIMIT_MS }, async (act) => {
+    const path = await makeDatabase(0o666)
+    chmodSync(folder, 0o555)
+    const error = asUnprivileged(act, path)
+    expect(error?.code).toBe('DATABASE_UNREACHABLE')
+    expect(error?.message).toContain(`may not write to ${folder}: SQLite needs the file and its folder`)
+  })
 
-  it('hears so of a folder that can not be made', { timeout: LIMIT_MS }, () => {
+  it('is told that a folder can not be created', { timeout: LIMIT_MS }, () => {
     const parent = join(folder, 'parent')
     mkdirSync(parent)
     chmodSync(parent, 0o555)
@@ -118,7 +106,7 @@ describe('a user who may not write', () => {
     expect(error?.message).toContain(`may not write to ${parent}`)
   })
 
-  it('hears nothing where it may', { timeout: LIMIT_MS }, async () => {
+  it('gets no advice if it may write', { timeout: LIMIT_MS }, async () => {
     const path = await makeDatabase(0o666)
     expect(asUnprivileged('write', path)).toBeNull()
     expect(asUnprivileged('start', path)).toBeNull()

@@ -4,7 +4,7 @@ import { SqliteTurn } from '../../../src/store/connection/sqlite-turn.ts'
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** Holds the turn for a time, and says how many held it meanwhile. */
+/** Holds the turn for a time, and returns how many callers held it meanwhile. */
 async function hold(turn: SqliteTurn, ms: number, seen: { now: number; most: number; done: number }): Promise<void> {
   const giveBack = await turn.take()
   seen.most = Math.max(seen.most, ++seen.now)
@@ -14,7 +14,7 @@ async function hold(turn: SqliteTurn, ms: number, seen: { now: number; most: num
   giveBack()
 }
 
-it('is one holder at a time, however long the line is', async () => {
+it('has one holder at a time, however long the line is', async () => {
   const turn = SqliteTurn.of(':memory:')
   const seen = { now: 0, most: 0, done: 0 }
   const all = Array.from({ length: 30 }, () => hold(turn, 900, seen))
@@ -23,7 +23,7 @@ it('is one holder at a time, however long the line is', async () => {
   expect(seen).toEqual({ now: 0, most: 1, done: 30 })
 })
 
-it('is taken in the order in which it was asked for', async () => {
+it('is given in the order of the requests', async () => {
   const turn = SqliteTurn.of(':memory:')
   const order: number[] = []
   const first = await turn.take()
@@ -41,7 +41,7 @@ it('is taken in the order in which it was asked for', async () => {
   expect(order).toEqual([1, 2, 3, 4])
 })
 
-it('is not waited for when its holder does not come to an end, and leaves the turn with the holder', async () => {
+it('is skipped by a caller whose predecessor never finishes, and stays with its holder', async () => {
   const turn = SqliteTurn.of(':memory:')
   const giveBack = await turn.take()
   const waiting = [turn.take(), turn.take()]

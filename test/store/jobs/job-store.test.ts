@@ -40,7 +40,7 @@ describeEachStoreAndOldServer((fixture) => {
   const at = (ms: number): Date => new Date(now + ms)
   const day = (index: number): Window => ({ start: at(index * DAY), end: at((index + 1) * DAY) })
 
-  /** Plans days 0 … count − 1 of job `a`, one run each. */
+  /** Plans the days 0 … count − 1 of job `a`, one run each. */
   const planDays = async (count: number): Promise<void> => {
     await store.jobs.register([registration('a', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } })])
     await store.plans.plan(at(0), 10, (jobs) =>
@@ -80,7 +80,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.jobs.find('a')).toMatchObject({ nextTick: at(5), isPaused: true, description: 'new words' })
     })
 
-    it('moves the next tick of a changed schedule and lets windows go on where they ended', async () => {
+    it('moves the next tick of a changed schedule, and windows continue where they ended', async () => {
       await store.jobs.register([
         registration('a', { windows: '{}', begin: { nextTick: at(DAY), windowCursor: at(0) } }),
       ])
@@ -94,7 +94,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.jobs.find('a')).toMatchObject({ nextTick: at(7), planAt: at(0), windowCursor: at(0) })
     })
 
-    it('takes thousands of jobs', async () => {
+    it('accepts thousands of jobs', async () => {
       const jobs = Array.from({ length: 5_000 }, (_, index) => registration(`job-${index}`))
       await store.jobs.register(jobs)
       await store.jobs.register(jobs)
@@ -109,7 +109,7 @@ describeEachStoreAndOldServer((fixture) => {
   })
 
   describe('planning', () => {
-    it('hands over due jobs that are not paused, and writes runs and cursor together', async () => {
+    it('passes on due jobs that are not paused, and writes runs and cursor together', async () => {
       await store.jobs.register([
         registration('due', { begin: { nextTick: at(0), windowCursor: undefined } }),
         registration('later', { begin: { nextTick: at(1), windowCursor: undefined } }),
@@ -150,7 +150,7 @@ describeEachStoreAndOldServer((fixture) => {
       window: day(index),
     })
 
-    it('leaves nothing behind when a part of it fails', async () => {
+    it('writes nothing when a part of it fails', async () => {
       await planDays(2)
       await makeDue()
       const again = await store.plans.plan(at(0), 10, (jobs) =>
@@ -164,7 +164,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.jobs.find('a')).toMatchObject({ windowCursor: day(1).end })
     })
 
-    it('passes over what was planned before, for a cursor that was set back', async () => {
+    it('skips what was planned before when a cursor was set back', async () => {
       await planDays(3)
       const [first] = await claim(1)
       await store.runs.finish(NODE, [{ claim: first as Claim, transition: { to: 'succeeded' } }])
@@ -230,7 +230,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.windows.summary('a')).toMatchObject({ counts: { pending: 2 } })
     })
 
-    it('lets a job go on from its cursor, and one with neither tick nor cursor rest', async () => {
+    it('plans a job from its cursor, and does not plan one with neither tick nor cursor', async () => {
       await store.jobs.register([
         registration('cursor', { windows: '{}', begin: { nextTick: at(0), windowCursor: at(0) } }),
         registration('nothing', { begin: { nextTick: at(0), windowCursor: undefined } }),
@@ -272,7 +272,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.runs.count()).toMatchObject({ queued: 30 })
     })
 
-    it('tells how many windows wait and whether a run is active', async () => {
+    it('reports how many windows wait and whether a run is active', async () => {
       await planDays(3)
       const [first] = await claim(1)
       await store.runs.finish(NODE, [{ claim: first as Claim, transition: { to: 'succeeded' } }])
@@ -290,7 +290,7 @@ describeEachStoreAndOldServer((fixture) => {
   })
 
   describe('the ledger', () => {
-    it('moves the watermark over the unbroken succeeded prefix only', async () => {
+    it('moves the watermark only over the unbroken succeeded prefix', async () => {
       await planDays(4)
       expect(await store.windows.summary('a')).toMatchObject({ start: at(0), watermark: at(0), end: day(3).end })
       const claims = [...(await claim(4))].sort((a, b) => a.runId - b.runId)
@@ -318,7 +318,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect((await store.windows.list('a')).map((window) => window.state)).toEqual(['running', 'queued'])
     })
 
-    it('runs a window again: it is a hole until the new run succeeds, and the old run can’t settle it', async () => {
+    it('leaves a hole for a window that runs again until the new run succeeds; the old run can’t settle it', async () => {
       await planDays(2)
       const claims = await claim(2)
       await expect(
@@ -347,7 +347,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.runs.count('a')).toMatchObject({ queued: 1 })
     })
 
-    it('counts the unbroken prefix from the first planned window: one before it, run by hand, moves nothing', async () => {
+    it('begins the unbroken prefix at the first planned window; an earlier one run by hand moves nothing', async () => {
       await planDays(2)
       const earlier = { start: at(-5 * DAY), end: at(-4 * DAY) }
       await store.windows.enqueue({ jobId: 'a', kind: 'manual', priority: 0, window: earlier })
@@ -363,7 +363,7 @@ describeEachStoreAndOldServer((fixture) => {
       })
     })
 
-    it('goes back to an earlier start that its windows continue, and has no watermark beyond what is planned again', async () => {
+    it('returns to an earlier start from which its windows continue, with no watermark beyond newly planned windows', async () => {
       await planDays(2)
       const claims = await claim(2)
       await store.runs.finish(

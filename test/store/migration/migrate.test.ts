@@ -19,7 +19,7 @@ import { SOURCE_FLAGS } from '../../support/source-process.ts'
 
 const CHILD = fileURLToPath(new URL('../../support/migrate-child.ts', import.meta.url))
 
-/** A process that is ready to migrate once it is told to `go`. */
+/** A process that waits for `go` before it migrates. */
 class MigratingProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #output: AsyncIterator<string>
@@ -40,7 +40,7 @@ class MigratingProcess {
     this.#child.stdin.write('go')
   }
 
-  /** What it says it applied. */
+  /** The migrations that the process reports as applied. */
   async applied(): Promise<string[]> {
     return JSON.parse((await this.#output.next()).value as string) as string[]
   }
@@ -78,7 +78,7 @@ const STARTS = {
   sqlite: `SELECT date('2026-01-01', MAX(id) || ' days') AS id FROM piko_run`,
 }
 
-/** Of January 2026, as both databases write it. */
+/** An instant in January 2026, in the form of each database. */
 const day = (number: number): string => `2026-01-0${number} 00:00:00`
 
 let options: OpenOptions
@@ -108,7 +108,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     await remove()
   })
 
-  it('brings an empty database up, and finds nothing to do the second time', async () => {
+  it('migrates an empty database up, and finds nothing to do the second time', async () => {
     await expect(assertSchema(database)).rejects.toMatchObject({
       code: 'SCHEMA_OLDER',
       message: expect.stringContaining('run: piko migrate up') as string,
@@ -125,7 +125,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     }
   })
 
-  it('takes everything down and up again', async () => {
+  it('migrates everything down and up again', async () => {
     await migrate(database, { direction: 'up' })
     const before = await database.db.introspection.getTables()
     await migrate(database, { direction: 'down', to: 0 })
@@ -134,7 +134,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await database.db.introspection.getTables()).toEqual(before)
   })
 
-  it('keeps runs and windows in a table that is made anew, and never gives an id again', async () => {
+  it('keeps runs and windows in a rebuilt table, and never reuses an id', async () => {
     const insert = async (): Promise<void> => {
       await database.sql.exec(`INSERT INTO piko_run (job_id, state, kind, run_at, created_at)
         VALUES ('a', 'queued', 'manual', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
@@ -164,7 +164,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await places()).toEqual(['1,2,4,5', '1,2,4,5'])
   })
 
-  it('keeps every column of a table that is made anew', async () => {
+  it('keeps every column of a rebuilt table', async () => {
     const filled: Record<string, Record<string, string | number>> = {
       piko_run: {
         ...{
@@ -216,7 +216,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await rows()).toEqual(before)
   })
 
-  it('goes on to know idempotency keys that an earlier version stored with a blank at the end', async () => {
+  it('still finds idempotency keys that an earlier version stored with a blank at the end', async () => {
     await migrate(database, { direction: 'up', to: 13 })
     const keys = ['b', 'a ', 'c  ', ' ', `${'x'.repeat(254)} `]
     for (const [index, key] of keys.entries()) {
@@ -246,7 +246,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await ask('a ')).toBe(2)
   })
 
-  it('gives runs the defaults that an insert leaves out, and refuses a state that there is not', async () => {
+  it('gives runs defaults for columns that an insert omits, and refuses an unknown state', async () => {
     await migrate(database, { direction: 'up' })
     const insert = (columns: string, values: string): Promise<unknown> =>
       database.sql.exec(`INSERT INTO piko_run (job_id, run_at, created_at${columns})
@@ -259,7 +259,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     await expect(insert(', kind', ", 'gone'")).rejects.toThrow()
   })
 
-  it('stops at the version that is asked for; down without a version is one step', async () => {
+  it('stops at the requested version; down without a version is one step', async () => {
     const folder = three()
     const go = async (direction: 'up' | 'down', to?: number): Promise<unknown[]> => {
       const { applied } = await migrate(database, { direction, to, folder })
@@ -285,7 +285,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     expect(await tables()).toHaveLength(3)
   })
 
-  it('refuses a schema of a newer program, and leaves it alone', async () => {
+  it('refuses the schema of a newer program and does not change it', async () => {
     await migrate(database, { direction: 'up', folder: three() })
     const older = migrations({ '0001_first.up': 'SELECT 1;', '0001_first.down': 'DROP TABLE first;' })
     const refusal = {
@@ -305,14 +305,14 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
     ])
   })
 
-  it('tells which statement failed, and goes on once its cause is gone', async () => {
+  it('names the statement that failed, and continues once the cause is removed', async () => {
     const folder = migrations({
       '0001_pair.up':
         'CREATE TABLE one (id INTEGER);\nCREATE TABLE taken (id INTEGER);\nCREATE TABLE two (id INTEGER);',
       '0001_pair.down': 'DROP TABLE one;\nDROP TABLE taken;\nDROP TABLE two;',
     })
     await database.sql.exec('CREATE TABLE taken (mine INTEGER)')
-    // Twice: a table that was there before must not pass for the one of an interrupted migration.
+    // Runs twice: a table that existed before must not be mistaken for one of an interrupted migration.
     for (let attempt = 0; attempt < 2; attempt++) {
       await expect(migrate(database, { direction: 'up', folder })).rejects.toMatchObject({
         code: 'MIGRATION_FAILED',
@@ -320,7 +320,7 @@ describe.each(['sqlite', 'mysql'] as const)('on %s', (name) => {
       })
       await expect(assertSchema(database, folder)).rejects.toMatchObject({ code: 'SCHEMA_OLDER' })
     }
-    // SQLite undoes the whole migration; MySQL keeps the first statement and notes it.
+    // SQLite undoes the whole migration. MySQL keeps the first statement and records it.
     expect(await tables()).toEqual(name === 'sqlite' ? ['taken'] : ['one', 'taken'])
     await database.sql.exec('DROP TABLE taken')
     expect(await migrate(database, { direction: 'up', folder })).toEqual({ applied: ['0001_pair'] })
@@ -370,7 +370,7 @@ describe('on MySQL', () => {
     )
   const noteColumn = (): Promise<unknown[]> => database.sql.query(`SHOW COLUMNS FROM gate LIKE 'note'`)
 
-  /** Kills a process that hangs in the second of four statements. Afterwards that statement is no longer running. */
+  /** Kills a process that hangs in the second of four statements. Afterwards that statement no longer runs. */
   async function killInTheMiddle(folder: string): Promise<void> {
     const [cluster] = await database.sql.query("SHOW VARIABLES LIKE 'wsrep_on'")
     if (cluster?.['Value'] === 'ON')
@@ -381,7 +381,7 @@ describe('on MySQL', () => {
     const migrating = new MigratingProcess(options, { direction: 'up', folder })
     await migrating.ready()
     await database.transaction(async (trx) => {
-      // Who has read a table keeps others from altering it until the transaction ends.
+      // A transaction that has read a table keeps others from altering it until it ends.
       await sql`SELECT id FROM gate`.execute(trx)
       migrating.go()
       await expect.poll(running).toHaveLength(1)
@@ -391,11 +391,11 @@ describe('on MySQL', () => {
   }
 
   it.each(['executed', 'not executed'])(
-    'goes on after a process was killed in a statement that was %s',
+    'continues after a process was killed in a statement that was %s',
     async (executed) => {
       const folder = gated()
       await killInTheMiddle(folder)
-      // Whether the server carries an orphaned statement out is its own business; both must do.
+      // The server may or may not complete an orphaned statement; both must work.
       const isThere = (await noteColumn()).length > 0
       if (executed === 'executed' && !isThere) await database.sql.exec('ALTER TABLE gate ADD COLUMN note INT')
       if (executed !== 'executed' && isThere) await database.sql.exec('ALTER TABLE gate DROP COLUMN note')
@@ -406,7 +406,7 @@ describe('on MySQL', () => {
 
       const started = performance.now()
       expect(await migrate(database, { direction: 'up', folder })).toEqual({ applied: ['0001_gated'] })
-      // The dead process held the lock; nobody else may have it before its lease has run out.
+      // The dead process held the lock. Nobody else may have it before its lease expires.
       expect(performance.now() - started).toBeGreaterThan(8_000)
       expect(await noteColumn()).toHaveLength(1)
       expect(await database.sql.query('SELECT id FROM two')).toEqual([{ id: 2 }])
@@ -414,7 +414,7 @@ describe('on MySQL', () => {
     },
   )
 
-  it('finishes what was interrupted on its way up before it goes down', async () => {
+  it('finishes an interrupted migration up before it migrates down', async () => {
     const folder = gated()
     await killInTheMiddle(folder)
     await database.sql.exec(`UPDATE piko_migration_lock SET expires_at = '2000-01-01 00:00:00'`)
@@ -425,7 +425,7 @@ describe('on MySQL', () => {
     expect(await noteColumn()).toHaveLength(0)
   })
 
-  it('gives the lock to one, and to another only when its lease has run out', async () => {
+  it('gives the lock to one process, and to another only after the lease has expired', async () => {
     await MigrationLock.create(database)
     const first = new MigrationLock(database)
     const second = new MigrationLock(database)
@@ -441,7 +441,7 @@ describe('on MySQL', () => {
     await first.release()
   })
 
-  it('does not wait for ever for a lease that somebody has edited to end later than any can', async () => {
+  it('does not wait forever for a lease that was edited to end later than any lease can', async () => {
     await MigrationLock.create(database)
     await database.sql.exec(`UPDATE piko_migration_lock SET owner = 'dead', expires_at = '2999-01-01 00:00:00'`)
     const lock = new MigrationLock(database)
@@ -461,7 +461,7 @@ describe('on MySQL', () => {
 })
 
 describe('migration files', () => {
-  it('are the same versions for both databases, each with a way down', () => {
+  it('have the same versions for both databases, each with a way down', () => {
     const names = (['mysql', 'sqlite'] as const).map((dialect) => {
       const files = readMigrations(migrationFolder(dialect))
       for (const { up, down } of files) expect(Math.min(up.length, down.length)).toBeGreaterThan(0)
@@ -471,7 +471,7 @@ describe('migration files', () => {
     expect(names[0]?.map((name) => Number(name.slice(0, 4)))).toEqual(names[0]?.map((_, index) => index + 1))
   })
 
-  it('are split where a line ends with a semicolon, without comments', () => {
+  it('are split at semicolons at the end of a line, without comments', () => {
     const text = `-- a table;
 CREATE TABLE a ( -- why
   note TEXT DEFAULT ';x' -- not; here

@@ -19,13 +19,13 @@ describeEachStore((fixture) => {
     await fixture.empty()
   })
 
-  it('gives a lock to one of many that ask at the same moment', async () => {
+  it('gives a lock to one of many simultaneous callers', async () => {
     const owners = Array.from({ length: 8 }, (_, index) => `00000000-0000-4000-8000-00000000001${index}`)
     const fences = await Promise.all(owners.map((owner) => store.locks.acquire('leader', owner, 1_000)))
     expect(fences.filter((fence) => fence !== undefined)).toHaveLength(1)
   })
 
-  it('W17: keeps the fence on renewal and raises it with a new owner', async () => {
+  it('W17: keeps the fence on renewal and raises it for a new owner', async () => {
     const first = (await store.locks.acquire('leader', A, 1_000)) as number
     now += 900
     expect(await store.locks.renew('leader', A, first, 1_000)).toBe(true)
@@ -37,7 +37,7 @@ describeEachStore((fixture) => {
     expect(await store.locks.renew('leader', A, first, 1_000)).toBe(false)
   })
 
-  it('a lease of a node or a lock that ends later than any can is shortened, unless it is renewed', async () => {
+  it('a lease of a node or a lock that ends later than any lease can is shortened, unless it is renewed', async () => {
     const { database, nodes, locks } = store
     const told: BrokenRow[] = []
     database.broken.onReport = (row) => told.push(row)
@@ -67,7 +67,7 @@ describeEachStore((fixture) => {
     expect(told).toEqual([])
   })
 
-  it('is free at once after a release, and only its owner can release it', async () => {
+  it('is free immediately after a release, and only its owner can release it', async () => {
     const fence = (await store.locks.acquire('leader', A, 60_000)) as number
     await store.locks.release('leader', B, fence)
     expect(await store.locks.acquire('leader', B, 1_000)).toBeUndefined()

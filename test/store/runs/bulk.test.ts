@@ -10,7 +10,7 @@ import { describeEachStore } from '../../support/databases.ts'
 const RUNS = 8_000
 const LIMIT_MS = 120_000
 
-/** How many turns the event loop had meanwhile. */
+/** The number of turns that the event loop had meanwhile. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let turns = 0
   let isOver = false
@@ -61,7 +61,7 @@ describeEachStore((fixture) => {
     },
   )
 
-  it('reaches each run once, of each job, however far their ids are apart', { timeout: LIMIT_MS }, async () => {
+  it('reaches each run of each job once, however far apart their ids are', { timeout: LIMIT_MS }, async () => {
     const [first = 0] = await enqueue(1, 'a')
     await database.db
       .updateTable('piko_run')
@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     const turns = await turnsDuring(async () => {
       spans = (await store.windows.coverage('long', { limit: 2 * count })).length
     })
-    // And one that is missing between the two.
+    // A missing window lies between the two.
     expect(spans).toBe(count + 1)
     expect(turns).toBeGreaterThan(3)
     let listed = 0
@@ -117,7 +117,7 @@ describeEachStore((fixture) => {
     expect(await turnsDuring(() => store.runs.list({ limit: RUNS }))).toBeGreaterThan(0)
   })
 
-  it('keeps the newest runs of each job, and those that have not ended', { timeout: LIMIT_MS }, async () => {
+  it('keeps the newest runs of each job, and all that have not ended', { timeout: LIMIT_MS }, async () => {
     await enqueue(1_500, 'a')
     const rare = await enqueue(3, 'b')
     await enqueue(1_500, 'a')
@@ -162,7 +162,7 @@ describeEachStore((fixture) => {
     expect(steps).toBeLessThan(6)
   })
 
-  it('takes more named runs than one statement does', { timeout: LIMIT_MS }, async () => {
+  it('accepts more named runs than fit into one statement', { timeout: LIMIT_MS }, async () => {
     const real = await enqueue(3)
     const named = [...Array.from({ length: 40_000 }, (_, index) => 10_000_000 + index), ...real, ...real]
     expect(await store.cancels.request({ ids: named })).toEqual({ cancelled: 3, requested: 0 })
@@ -173,7 +173,7 @@ describeEachStore((fixture) => {
   })
 
   if (fixture.name === 'sqlite')
-    describe('the statements that look for a batch', () => {
+    describe('the statements that search for a batch', () => {
       it.each([
         ['cancel', (db: Database) => new CancelStore(db).request({})],
         ['cancel of a job', (db: Database) => new CancelStore(db).request({ jobId: 'job' })],
@@ -208,7 +208,7 @@ describeEachStore((fixture) => {
             CompiledQuery.raw(`EXPLAIN QUERY PLAN ${sql}`, [...parameters]),
           )
           expect(plan.rows.map(({ detail }) => detail).join('\n')).not.toMatch(
-            // Of the runs themselves: those of one batch may be sorted.
+            // Applies to the runs themselves; the runs of one batch may be sorted.
             /piko_run[^\n]*\n[^\n]*TEMP B-TREE FOR ORDER BY/,
           )
         }

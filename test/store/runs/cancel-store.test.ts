@@ -39,7 +39,7 @@ describeEachStoreAndOldServer((fixture) => {
     store.runs.finish(nodeId, [{ claim, transition }])
 
   describe('a cancel', () => {
-    it('ends a queued run at once, and its window with it', async () => {
+    it('ends a queued run and its window immediately', async () => {
       const runId = await windowed('a', 0)
       expect(await store.cancels.request({ ids: [runId] })).toEqual({ cancelled: 1, requested: 0 })
       expect(await store.runs.find(runId)).toMatchObject({
@@ -52,7 +52,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await claims()).toEqual([])
     })
 
-    it('marks a running run, for the node that holds it and for nobody else', async () => {
+    it('marks a running run only for the node that holds it', async () => {
       const [one, two] = (await store.runs.enqueue([manual('a'), manual('a')])) as [number, number]
       const held = await claims()
       expect(await store.cancels.requested([one, two])).toEqual([])
@@ -72,7 +72,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect((await store.runs.find(runId))?.cancelRequestedAt).toEqual(new Date(now - 1_000))
     })
 
-    it('leaves ended and unknown runs as they are', async () => {
+    it('does not change ended and unknown runs', async () => {
       const [runId] = (await store.runs.enqueue([manual('a')])) as [number]
       await finish(await claimOne(), { to: 'succeeded' })
       const before = await store.runs.find(runId)
@@ -81,7 +81,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.runs.find(runId)).toEqual(before)
     })
 
-    it('takes all runs of a job, or those in one state, over any number of batches', async () => {
+    it('cancels all runs of a job, or those in one state, in any number of batches', async () => {
       await store.runs.enqueue([manual('a'), manual('a')])
       await claims()
       const many = await store.runs.enqueue(Array.from({ length: 1_100 }, () => manual('a')))
@@ -100,14 +100,14 @@ describeEachStoreAndOldServer((fixture) => {
       const claim = await claimOne()
       await store.cancels.request({ ids: [runId] })
       expect(await finish(claim, transition)).toEqual({ lost: [], cancelled: [claim] })
-      // Its commit's answer was lost, and it is written again.
+      // The answer to its commit was lost, so it is written again.
       expect(await finish(claim, transition)).toEqual({ lost: [], cancelled: [claim] })
       expect(await store.runs.find(runId)).toMatchObject({ state: 'cancelled', error: { code: 'RUN_CANCELLED' } })
       expect((await store.windows.list('a')).map((window) => window.state)).toEqual(['cancelled'])
       expect(await claims()).toEqual([])
     })
 
-    it('is told apart from a lost claim, and from others in the same write', async () => {
+    it('is distinguished from a lost claim and from other ends in the same write', async () => {
       await store.runs.enqueue([manual('a'), manual('a'), manual('a')])
       const [first, second, third] = (await claims()) as [Claim, Claim, Claim]
       await store.cancels.request({ ids: [first.runId] })
@@ -122,7 +122,7 @@ describeEachStoreAndOldServer((fixture) => {
       ).toEqual({ lost: [second], cancelled: [first] })
     })
 
-    it('comes too late for an attempt that has succeeded, or failed for good', async () => {
+    it('comes too late for an attempt that has succeeded or finally failed', async () => {
       await store.runs.enqueue([manual('a'), manual('a')])
       const [good, bad] = (await claims()) as [Claim, Claim]
       await store.cancels.request({ jobId: 'a' })
@@ -131,7 +131,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect([await stateOf(good.runId), await stateOf(bad.runId)]).toEqual(['succeeded', 'failed'])
     })
 
-    it('ends a run whose node is lost instead of queueing it again', async () => {
+    it('ends a run whose node is lost instead of queuing it again', async () => {
       const runId = await windowed('a', 0)
       await store.runs.enqueue([manual('b')])
       const [cancelled, plain] = (await claims()) as [Claim, Claim]
@@ -145,7 +145,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.attempts.list(run!)).toMatchObject([{ attempt: 1, outcome: 'lost', nodeId: NODE }])
     })
 
-    it('and a claim at the same moment leave each run either cancelled or running and marked', async () => {
+    it('and a simultaneous claim leave each run either cancelled, or running and marked', async () => {
       const ids = await store.runs.enqueue(Array.from({ length: 60 }, () => manual('a')))
       const [taken] = await Promise.all([
         Promise.all(Array.from({ length: 6 }, () => claims(10))),
@@ -159,7 +159,7 @@ describeEachStoreAndOldServer((fixture) => {
       }
     })
 
-    it('and an end at the same moment leave exactly one end, and no window of another', async () => {
+    it('and a simultaneous end leave exactly one end, with the matching window', async () => {
       for (let round = 0; round < 8; round++) {
         const runId = await windowed('a', round)
         const claim = await claimOne()
@@ -185,7 +185,7 @@ describeEachStoreAndOldServer((fixture) => {
       return ids
     }
 
-    it('puts a failed run back as if it had never run, but for its fence', async () => {
+    it('queues a failed run again as if it had never run, except for its fence', async () => {
       const runId = await windowed('a', 0)
       const claim = await claimOne()
       await store.cancels.request({ ids: [runId] })
@@ -207,19 +207,19 @@ describeEachStoreAndOldServer((fixture) => {
       const again = await claimOne()
       expect(again).toMatchObject({ runId, attempt: 1, fence: fenceOf(runId, 2) })
       expect((await finish(claim, { to: 'succeeded' })).lost).toEqual([claim])
-      // The cancel of before the replay is over: this attempt may be tried again.
+      // The cancel before the replay no longer matters, so this attempt may be retried.
       expect(await finish(again, retried)).toEqual({ lost: [], cancelled: [] })
       expect(await stateOf(runId)).toBe('queued')
     })
 
-    it('takes failed runs over any number of batches, and each once', async () => {
+    it('replays each failed run once, in any number of batches', async () => {
       await fail(450)
       expect(await store.replays.replay({ state: 'failed' })).toEqual({ count: 450, superseded: 0 })
       expect(await store.replays.replay({ state: 'failed' })).toEqual({ count: 0, superseded: 0 })
       expect(await store.runs.count('a')).toMatchObject({ queued: 450, failed: 0 })
     })
 
-    it('takes each run once when two ask at the same moment', async () => {
+    it('replays each run once for two simultaneous callers', async () => {
       await fail(60)
       const results = await Promise.all([
         store.replays.replay({ jobId: 'a' }),
@@ -229,7 +229,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(results.reduce((sum, { count }) => sum + count, 0)).toBe(60)
     })
 
-    it('chooses by id, job, state and time of the end', async () => {
+    it('selects runs by id, job, state and time of the end', async () => {
       const [early] = (await fail(1)) as [number]
       now += 60_000
       const [late] = (await fail(1)) as [number]
@@ -250,7 +250,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await Promise.all(ids.map(stateOf))).toEqual(['queued', 'queued', 'queued', 'running', 'queued'])
     })
 
-    it('leaves a run alone whose window a later run has taken over', async () => {
+    it('skips a run whose window a later run has taken over', async () => {
       const first = await windowed('a', 0)
       await finish(await claimOne(), failed)
       const second = await windowed('a', 0)
@@ -260,7 +260,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await store.windows.list('a')).toMatchObject([{ state: 'queued', runId: second }])
     })
 
-    it('and a run of the same window at the same moment never leave the window with two', async () => {
+    it('and a simultaneous run of the same window never leave the window with two runs', async () => {
       for (let round = 0; round < 6; round++) {
         await windowed('a', round)
         await finish(await claimOne(), failed)
@@ -276,7 +276,7 @@ describeEachStoreAndOldServer((fixture) => {
   describe('the attempts of a run', () => {
     const attempts = async (runId: number) => store.attempts.list((await store.runs.find(runId))!)
 
-    it('are kept with their ends, errors and times, also those before a replay', async () => {
+    it('are kept with their ends, errors and times, including those before a replay', async () => {
       const [runId] = (await store.runs.enqueue([manual('a')])) as [number]
       expect(await attempts(runId)).toEqual([])
       const start = now
@@ -319,7 +319,7 @@ describeEachStoreAndOldServer((fixture) => {
       ])
     })
 
-    it('are no rows for what succeeds', async () => {
+    it('have no rows for successes', async () => {
       const ids = await store.runs.enqueue([manual('a'), manual('a')])
       await store.runs.finish(
         NODE,
@@ -332,7 +332,7 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await attempts(ids[0]!)).toMatchObject([{ attempt: 1, outcome: 'succeeded' }])
     })
 
-    it('that were lost with their node are told so, and those of a late node are not written', async () => {
+    it('that were lost with their node are recorded as lost, and those of a late node are not written', async () => {
       const [runId] = (await store.runs.enqueue([manual('a')])) as [number]
       const stale = await claimOne()
       await store.runs.recover()
@@ -348,14 +348,14 @@ describeEachStoreAndOldServer((fixture) => {
       expect(await attempts(runId)).toHaveLength(1)
     })
 
-    it('have nothing of a cancel in the queue', async () => {
+    it('do not include a cancel in the queue', async () => {
       const [runId] = (await store.runs.enqueue([manual('a')])) as [number]
       await finish(await claimOne(), retried)
       await store.cancels.request({ ids: [runId] })
       expect(await attempts(runId)).toMatchObject([{ outcome: 'failed' }])
     })
 
-    it('from before there was a record of them are recorded by the replay', async () => {
+    it('from before attempts were recorded are recorded by the replay', async () => {
       const [runId] = (await store.runs.enqueue([manual('a')])) as [number]
       await finish(await claimOne(), failed)
       await store.database.sql.exec('DELETE FROM piko_attempt')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ClaimSpread, type Share } from '../../../src/store/runs/claim/claim-spread.ts'
 
 describe('the share of a claim', () => {
-  /** What each of so many tries of one claim takes. */
+  /** The share that each try of one claim takes. */
   const tries = async (spread: ClaimSpread, count: number): Promise<(number | undefined)[]> => {
     const shares: (Share | undefined)[] = []
     await spread.claim(async (share) => {
@@ -12,14 +12,14 @@ describe('the share of a claim', () => {
     return shares.map((share) => share?.of)
   }
 
-  it('is the whole without conflicts, and after a single one', async () => {
+  it('is the whole queue without conflicts and after a single one', async () => {
     const spread = new ClaimSpread()
     expect(await tries(spread, 1)).toEqual([undefined])
     expect(await tries(spread, 2)).toEqual([undefined, undefined])
     expect(await tries(spread, 1)).toEqual([undefined])
   })
 
-  it('gets smaller with each conflict in a row, and larger with each claim that meets none', async () => {
+  it('shrinks with each conflict in a row, and grows with each claim without one', async () => {
     const spread = new ClaimSpread()
     expect(await tries(spread, 4)).toEqual([undefined, undefined, 2, 4])
     expect(await tries(spread, 2)).toEqual([4, 8])

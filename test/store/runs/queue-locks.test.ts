@@ -20,7 +20,7 @@ const request = (options: Partial<ClaimRequest> = {}): ClaimRequest => ({
   ...options,
 })
 
-/** What the server's own tables say about locks. SQLite has one for the whole file. */
+/** Locks as the server's own tables show them. SQLite has one lock for the whole file. */
 describe('locks on MySQL', () => {
   let database: Database
   let drop: () => Promise<void>
@@ -41,7 +41,7 @@ describe('locks on MySQL', () => {
     await database.sql.exec('TRUNCATE TABLE piko_run')
   })
 
-  /** The same database, on which `inspect` looks into each transaction before it commits. */
+  /** The same database, but `inspect` runs in each transaction before it commits. */
   const inspected = (
     inspect: (trx: Transaction<Tables>) => Promise<void>,
     ...plugins: readonly KyselyPlugin[]
@@ -56,7 +56,7 @@ describe('locks on MySQL', () => {
   })
 
   async function rowsLockedBy(trx: Transaction<Tables>): Promise<number> {
-    // The server answers from what it found up to 100 ms ago.
+    // The server answers with a result that may be up to 100 ms old.
     await sleep(150)
     const { rows } = await sql<{ locked: number }>`
       SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = CONNECTION_ID()
@@ -79,7 +79,7 @@ describe('locks on MySQL', () => {
       await database.sql.query('ANALYZE TABLE piko_run')
     }
 
-    it('locks n rows, found in the order of an index, and blocks no other claim', async () => {
+    it('locks n rows in the order of an index, and blocks no other claim', async () => {
       await fill()
       const selects: SelectQueryNode[] = []
       const recorder: KyselyPlugin = {
@@ -101,7 +101,7 @@ describe('locks on MySQL', () => {
           }, recorder),
         ).claim(request({ limit }))
         await isOpen.pass()
-        // Waiting for the first would end in a lock wait timeout: it commits later.
+        // Waiting for the first claim would end in a lock wait timeout, because it commits later.
         const second = await runs.claim(request({ nodeId: OTHER, limit }))
         mayCommit.open()
         const first = await claiming
@@ -132,7 +132,7 @@ describe('locks on MySQL', () => {
     })
   })
 
-  it('that a large claim holds leave a small one what is behind them, in order', async () => {
+  it('of a large claim leave the following runs to a small one, in order', async () => {
     const stored = await runs.enqueue(
       Array.from({ length: 2_000 }, (_, index) => ({ jobId: 'a', kind: 'manual', priority: index % 2 })),
     )
@@ -155,7 +155,7 @@ describe('locks on MySQL', () => {
     expect(await runs.claim(request({ limit: 3 }))).toEqual({ claims: [], blocked: [] })
   })
 
-  it('that hold more than a claim looks at leave it what is behind them', async () => {
+  it('on more runs than a claim looks at leave the following runs to it', async () => {
     await runs.enqueue(Array.from({ length: 16_002 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })))
     const isHeld = new Gate()
     const released = new Gate()
@@ -171,7 +171,7 @@ describe('locks on MySQL', () => {
     await holding
   })
 
-  it('that somebody holds on one run do not hold up the recovery of the others', async () => {
+  it('on one run do not delay the recovery of the others', async () => {
     const ids = await runs.enqueue(Array.from({ length: 3 }, () => ({ jobId: 'a', kind: 'manual', priority: 0 })))
     await runs.claim(request())
     const isHeld = new Gate()

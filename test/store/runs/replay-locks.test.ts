@@ -11,7 +11,7 @@ const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-09T00:00:00Z', ca
 const RANGE = { from: windows.start, to: windows.end }
 const COUNT = 192
 
-/** Its transactions are tried once, so that a deadlock surfaces. */
+/** Tries its transactions only once, so that a deadlock surfaces. */
 const triedOnce = (database: Database): Database => ({
   ...database,
   transaction: (fn) => database.db.transaction().execute(fn),
@@ -44,7 +44,7 @@ describeEachStore((fixture) => {
     expect(await store.backfills.find(backfill.id)).toMatchObject({ state: 'running' })
   })
 
-  it('many replays beside the steps of two backfills lose no window and let no error surface', async () => {
+  it('many replays during the steps of two backfills lose no window and raise no error', async () => {
     await fixture.open()
     await fixture.empty()
     const tries = new Map<number, number>()

@@ -60,7 +60,7 @@ describeEachStoreAndOldServer((fixture) => {
     ],
     ['alike in some columns', { input: "it's", priority: 7 }, { input: 'its', priority: 7, concurrencyKey: 'a\\' }],
     ['alike in none', { input: 1, config: { a: 1 }, rateKey: 'ü' }, { priority: 3, runAt: new Date(0) }],
-  ])('stores runs of one batch that are %s as they were given', async (_, one, other) => {
+  ])('stores a batch of runs that are %s unchanged', async (_, one, other) => {
     const given = [one, other, one].map((options) => manual("job's", options))
     const ids = await store.runs.enqueue(given)
     const runs = new Map((await store.runs.findEach(ids)).runs.map((run) => [run.id, run]))
@@ -84,7 +84,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect((await claimOne()).jobId).toBe('future')
   })
 
-  it('claims ahead what is due by then, as what starts at its time', async () => {
+  it('claims runs early that are due within the span, and they start at their time', async () => {
     const at = (ms: number): Date => new Date(now + ms)
     await store.runs.enqueue([
       manual('beyond', { priority: -1, runAt: at(251) }),
@@ -95,11 +95,11 @@ describeEachStoreAndOldServer((fixture) => {
     expect(claims.map((claim) => claim.jobId)).toEqual(['due', 'soon'])
     const [due, soon] = await Promise.all(claims.map(({ runId }) => store.runs.find(runId)))
     expect([due?.startedAt, soon?.startedAt]).toEqual([at(0), at(250)])
-    // The answer of a claim that is not old may be on its way.
+    // The answer to a recent claim may still arrive.
     expect(await store.runs.recoverUnheld(NODE, () => new Set(), 0)).toMatchObject({ count: 0 })
   })
 
-  it('leaves runs of jobs with limits for their time, with all of lower priority', async () => {
+  it('does not claim runs of jobs with limits early, nor any of lower priority', async () => {
     const runAt = new Date(now + 100)
     const limits = new Map([['limited', { concurrency: 1 }]])
     await store.runs.enqueue([
@@ -119,7 +119,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect((await rest(1)).claims.map((claim) => claim.jobId)).toEqual(['behind'])
   })
 
-  it('takes at most the limit and each run once', async () => {
+  it('claims at most the limit, and each run once', async () => {
     await store.runs.enqueue(Array.from({ length: 5 }, () => manual('a')))
     const first = await store.runs.claim(request({ limit: 3 }))
     const second = await store.runs.claim(request({ nodeId: OTHER, limit: 3 }))
@@ -128,7 +128,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(new Set(ids).size).toBe(5)
   })
 
-  it('gives no run to two of many claims at the same moment', async () => {
+  it('gives each run to one of many simultaneous claims', async () => {
     await store.runs.enqueue(Array.from({ length: 60 }, () => manual('a')))
     const results = await Promise.all(Array.from({ length: 8 }, () => store.runs.claim(request({ limit: 10 }))))
     const ids = results.flatMap((result) => result.claims.map((claim) => claim.runId))
@@ -136,14 +136,14 @@ describeEachStoreAndOldServer((fixture) => {
     expect(ids.length).toBe(60)
   })
 
-  it('claims only the jobs asked for, or all but those left out', async () => {
+  it('claims only the requested jobs, or all except the excluded ones', async () => {
     await store.runs.enqueue([manual('a'), manual('b')])
     expect((await store.runs.claim(request({ only: [] }))).claims).toEqual([])
     expect((await claimOne({ except: [{ jobId: 'a' }] })).jobId).toBe('b')
     expect((await claimOne({ only: ['a'] })).jobId).toBe('a')
   })
 
-  it('leaves what is beyond a job’s limit in the queue and names the job', async () => {
+  it('leaves runs beyond a job’s limit in the queue and names the job', async () => {
     await store.jobs.register([
       {
         id: 'a',
@@ -166,7 +166,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect((await claimOne({ limits, nodeId: OTHER })).jobId).toBe('a')
   })
 
-  it('never exceeds a job’s limit when nodes claim at the same moment', async () => {
+  it('never exceeds a job’s limit when nodes claim simultaneously', async () => {
     await store.jobs.register([
       {
         id: 'a',
@@ -233,7 +233,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await claimOne()).toMatchObject({ attempt: 1, runId: claim.runId })
   })
 
-  it('puts claims back untouched, but for those that were cancelled or are others’ by now', async () => {
+  it('returns claims unchanged, except those that were cancelled or now belong to others', async () => {
     const runAt = new Date(now - 5_000)
     await store.runs.enqueue(['a', 'b', 'c'].map((jobId) => manual(jobId, { runAt })))
     const { claims } = await store.runs.claim(request())
@@ -267,7 +267,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(runs[2]).toMatchObject({ state: 'running', attempt: 1, nodeId: OTHER })
   })
 
-  it('refuses the end of a claim that another claim has replaced, and writes the others of the batch', async () => {
+  it('refuses the end of a replaced claim, and writes the others of the batch', async () => {
     await store.runs.enqueue([manual('a'), manual('b')])
     const { claims } = await store.runs.claim(request())
     const [stale, good] = claims as [Claim, Claim]
@@ -286,7 +286,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await store.runs.find(third.runId)).toMatchObject({ state: 'succeeded' })
   })
 
-  it('refuses the same node’s older claim of a run that it claimed again', async () => {
+  it('refuses a node’s older claim of a run that it has claimed again', async () => {
     await store.runs.enqueue([manual('a')])
     const older = await claimOne()
     await store.runs.recover()
@@ -298,14 +298,14 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await store.runs.find(older.runId)).toMatchObject({ state: 'succeeded' })
   })
 
-  it('takes a repeated end of the same claim as done, for a commit whose answer was lost', async () => {
+  it('accepts a repeated end of the same claim, for a commit whose answer was lost', async () => {
     await store.runs.enqueue([manual('a')])
     const claim = await claimOne()
     await store.runs.finish(NODE, [{ claim, transition: succeeded }])
     expect(await refused([{ claim, transition: succeeded }])).toEqual([])
   })
 
-  it('recovers the runs of expired and of vanished nodes, uncounted, and no others', async () => {
+  it('recovers only the runs of expired and vanished nodes, without counting the attempts', async () => {
     await store.nodes.register({ id: NODE, host: 'h', pid: 1 }, 1_000)
     await store.nodes.register({ id: OTHER, host: 'h', pid: 2 }, 60_000)
     await store.runs.enqueue([manual('a'), manual('a'), manual('a')])
@@ -327,7 +327,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await renewed(OTHER)).toBe(1n)
   })
 
-  it('gives back what a node claimed long ago and does not hold, uncounted', async () => {
+  it('returns runs that a node claimed long ago and does not hold, without counting the attempts', async () => {
     await store.nodes.register({ id: NODE, host: 'h', pid: 1 }, 60_000)
     await store.runs.enqueue([manual('a'), manual('a'), manual('a'), manual('a')])
     const held = await claimOne({ limit: 1 })
@@ -355,20 +355,20 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await store.runs.count('a')).toMatchObject({ queued: 1 })
   })
 
-  it('keeps job ids apart by case', async () => {
+  it('distinguishes job ids by case', async () => {
     await store.runs.enqueue([manual('Sync'), manual('sync')])
     expect(await store.runs.count('sync')).toMatchObject({ queued: 1 })
     expect((await claimOne({ only: ['Sync'] })).jobId).toBe('Sync')
   })
 
-  it('lists newest first and by filter', async () => {
+  it('lists runs newest first and by filter', async () => {
     await store.runs.enqueue([manual('a'), manual('b'), manual('a')])
     await store.runs.claim(request({ limit: 1 }))
     expect((await store.runs.list({ limit: 2 })).map((run) => run.jobId)).toEqual(['a', 'b'])
     expect(await store.runs.list({ jobId: 'a', state: 'running' })).toHaveLength(1)
   })
 
-  it('refuses a value that JSON can’t hold', async () => {
+  it('refuses a value that JSON can’t represent', async () => {
     await expect(store.runs.enqueue([manual('a', { input: 1n })])).rejects.toMatchObject({ code: 'USAGE' })
   })
 })

@@ -9,7 +9,7 @@ const CONTROL = 'is not allowed'
 const COMMITS = 'would commit the transaction on MySQL'
 const SESSION = 'would outlast this statement'
 
-/** Refused wherever they stand: the text, and a part of the reason. */
+/** Statements that are always refused, and a part of the reason. */
 const REFUSED: readonly (readonly [text: string, reason: string])[] = [
   ['INSERT INTO t (a) VALUES (1); INSERT INTO t (a) VALUES (2)', MANY],
   [`INSERT INTO t (w) VALUES (';'); DELETE FROM t`, MANY],
@@ -88,7 +88,7 @@ const NUMBERS: readonly (readonly [value: number | bigint | boolean | null, back
   [-(2n ** 63n), '-9223372036854775808'],
 ]
 
-/** What a column of texts says of them. */
+/** The texts as a text column returns them. */
 const PLAIN_NUMBERS: readonly (readonly [value: number | bigint | boolean, back: string])[] = [
   [5, '5'],
   [-0, '0'],
@@ -138,7 +138,7 @@ describeEachStore((store) => {
     expect(await rows()).toEqual([])
   })
 
-  it.each([...REFUSED, ...REFUSED_INSIDE])('rolls a transaction back that met %j', async (text, reason) => {
+  it.each([...REFUSED, ...REFUSED_INSIDE])('rolls back a transaction after %j', async (text, reason) => {
     const work = sql.transaction(async (trx) => {
       await trx.exec('INSERT INTO t (a) VALUES (1)')
       await trx.exec(text)
@@ -150,7 +150,7 @@ describeEachStore((store) => {
     expect(await rows()).toEqual([])
   })
 
-  it('goes on with a transaction whose refused statement was caught', async () => {
+  it('continues a transaction after its refused statement was caught', async () => {
     await sql.transaction(async (trx) => {
       await trx.exec('INSERT INTO t (a) VALUES (1)')
       await trx.exec('ROLLBACK').catch(() => {})
@@ -160,19 +160,19 @@ describeEachStore((store) => {
   })
 
   it.each(['SELECT 1 AS a;', ';SELECT 1 AS a', 'SELECT 1 AS a;; ; -- done', '/* ; */ SELECT 1 AS a; /* ; */'])(
-    'takes %j for one statement',
+    'accepts %j as one statement',
     async (text) => {
       expect(await sql.query(text)).toEqual([{ a: 1 }])
       expect(await sql.transaction((trx) => trx.query(text))).toEqual([{ a: 1 }])
     },
   )
 
-  it('leaves alone what only looks like a placeholder or a semicolon', async () => {
+  it('ignores text that only looks like a placeholder or a semicolon', async () => {
     const text = `SELECT '?;' AS a, 'it''s; ?' AS b, ? AS c -- ; ?\n/* ; ? */`
     expect(await sql.query(text, ['x'])).toEqual([{ a: '?;', b: "it's; ?", c: 'x' }])
   })
 
-  it('takes savepoints inside of a transaction, and refuses them outside', async () => {
+  it('accepts savepoints inside a transaction, and refuses them outside', async () => {
     await sql.transaction(async (trx) => {
       await trx.exec('INSERT INTO t (a) VALUES (1)')
       await trx.exec('SAVEPOINT before_second')
@@ -186,7 +186,7 @@ describeEachStore((store) => {
       await expect(sql.exec(text)).rejects.toMatchObject({ code: 'USAGE' })
   })
 
-  it('takes temporary tables inside of a transaction, and refuses them outside', async () => {
+  it('accepts temporary tables inside a transaction, and refuses them outside', async () => {
     const made = await sql.transaction(async (trx) => {
       await trx.exec('CREATE TEMPORARY TABLE short (a BIGINT)')
       await trx.exec('INSERT INTO short VALUES (1)')
@@ -202,7 +202,7 @@ describeEachStore((store) => {
       })
   })
 
-  it('takes a trigger whose body has statements', async () => {
+  it('accepts a trigger whose body has statements', async () => {
     await sql.exec('CREATE TABLE seen (a BIGINT)')
     const each = store.name === 'mysql' ? 'FOR EACH ROW ' : ''
     await sql.exec(
@@ -236,7 +236,7 @@ describeEachStore((store) => {
     await sql.exec('DELETE FROM t')
   })
 
-  it.each(NUMBERS)('stores %s as an integer and answers %j', async (value, back) => {
+  it.each(NUMBERS)('stores %s as an integer and returns %j', async (value, back) => {
     await sql.exec('INSERT INTO t (a) VALUES (?)', [value])
     expect(await rows()).toEqual([{ a: back }])
     expect(await sql.transaction((trx) => trx.query('SELECT a FROM t'))).toEqual([{ a: back }])
@@ -259,13 +259,13 @@ describeEachStore((store) => {
     expect(await rows()).toEqual([])
   })
 
-  it('refuses a text that is none and parameters that are no list', async () => {
+  it('refuses a value that is not a text and parameters that are not a list', async () => {
     await expect(sql.exec(undefined as unknown as string)).rejects.toMatchObject({ code: 'USAGE' })
     await expect(sql.exec('SELECT 1', { a: 1 } as unknown as SqlValue[])).rejects.toMatchObject({ code: 'USAGE' })
     await expect(sql.exec('SELECT ?', [,] as unknown as SqlValue[])).rejects.toMatchObject({ code: 'USAGE' })
   })
 
-  it('executes no part of two statements where no user wrote them, as in a migration', async () => {
+  it('executes no part of two statements, even in SQL of Piko such as a migration', async () => {
     const { db } = await store.open()
     const both = CompiledQuery.raw('INSERT INTO t (a) VALUES (1); INSERT INTO t (a) VALUES (2)')
     await expect(db.executeQuery(both)).rejects.toThrow()
@@ -273,7 +273,7 @@ describeEachStore((store) => {
     expect(await rows()).toEqual([])
   })
 
-  it('leaves the connection as it was for those that use it next', async () => {
+  it('leaves the connection unchanged for its next user', async () => {
     const on = async (trx: SqlExecutor): Promise<unknown> =>
       (await trx.query('SELECT count(*) AS n FROM piko_lock')).length
     await Promise.allSettled([...REFUSED, ...REFUSED_INSIDE].map(([text]) => sql.transaction((trx) => trx.exec(text))))
@@ -301,7 +301,7 @@ describeMysql((store) => {
     expect(await sql.query('SELECT a FROM t')).toEqual([{ a: 1 }])
   })
 
-  it('reports a procedure that leaves a transaction open, and lets nobody use its connection', async () => {
+  it('reports a procedure that leaves a transaction open, and does not reuse its connection', async () => {
     await sql.exec('CREATE PROCEDURE opening() BEGIN START TRANSACTION; INSERT INTO t VALUES (3); END')
     await sql.exec('CREATE PROCEDURE switching() BEGIN SET autocommit = 0; END')
     for (const name of ['opening', 'switching'])
@@ -314,7 +314,7 @@ describeMysql((store) => {
     expect(await other.sql.query('SELECT a FROM t')).toEqual([{ a: 1 }, { a: 4 }])
   })
 
-  it('answers a CALL with the rows of its first result, inside and outside of a transaction', async () => {
+  it('returns the rows of the first result of a CALL, inside and outside a transaction', async () => {
     await sql.exec('CREATE PROCEDURE reading() BEGIN SELECT 1 AS a; SELECT 2 AS b; END')
     expect(await sql.query('CALL reading()')).toEqual([{ a: 1 }])
     expect(await sql.transaction((trx) => trx.query('CALL reading()'))).toEqual([{ a: 1 }])
@@ -324,7 +324,7 @@ describeMysql((store) => {
 describe('the reader of SQL', () => {
   const problemOf = (text: string, dialect: 'mysql' | 'sqlite'): string | undefined => inspectSql(text, dialect).problem
 
-  it('follows each database where they read a text differently', () => {
+  it('follows each database when they read a text differently', () => {
     expect(problemOf(`SELECT 'a\\'; DELETE FROM t -- '`, 'mysql')).toBeUndefined()
     expect(problemOf(`SELECT 'a\\'; DELETE FROM t -- '`, 'sqlite')).toContain(MANY)
     expect(problemOf('SELECT 1 # ; DELETE', 'mysql')).toBeUndefined()
@@ -340,7 +340,7 @@ describe('the reader of SQL', () => {
       expect(problemOf(text, 'mysql')).toBeUndefined()
   })
 
-  it('looks through a long text in a moment', () => {
+  it('reads a long text quickly', () => {
     const { placeholders, problem } = inspectSql(
       `INSERT INTO t VALUES ${"(?, 'a\\\\', ?),\n".repeat(200_000)}(?, 1)`,
       'mysql',

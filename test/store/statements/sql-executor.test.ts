@@ -3,7 +3,7 @@ import { type Database, openDatabase } from '../../../src/store/connection/datab
 import { type SqlExecutor } from '../../../src/sql/sql.ts'
 import { createSqliteFile, describeEachStore } from '../../support/databases.ts'
 
-describe('a call past trx, inside of a transaction on SQLite', () => {
+describe('a call that bypasses trx, inside a transaction on SQLite', () => {
   const file = createSqliteFile()
   let database: Database
   beforeAll(async () => {
@@ -22,7 +22,7 @@ describe('a call past trx, inside of a transaction on SQLite', () => {
   } as const
 
   it.each(Object.entries(calls))(
-    '%s is refused at once instead of waiting for ever, and rolls back',
+    '%s is refused immediately instead of waiting forever, and the transaction rolls back',
     async (what, call) => {
       const work = database.sql.transaction(async (trx) => {
         await trx.exec('INSERT INTO t VALUES (2)')
@@ -36,7 +36,7 @@ describe('a call past trx, inside of a transaction on SQLite', () => {
     },
   )
 
-  it('is no such call from beside it: that waits for its turn', async () => {
+  it('is allowed from outside the transaction, where it waits for its turn', async () => {
     let isBesideDone = false
     const begun = Promise.withResolvers<void>()
     const gate = Promise.withResolvers<void>()
@@ -55,7 +55,7 @@ describe('a call past trx, inside of a transaction on SQLite', () => {
     expect(await beside).toEqual([{ a: 1 }])
   })
 
-  it('is none to what the transaction left behind, or to another database', async () => {
+  it('is allowed from a callback after the transaction, and to another database', async () => {
     const other = await openDatabase({ sqlitePath: ':memory:' })
     const gate = Promise.withResolvers<void>()
     const left = await database.sql.transaction(async () => {
@@ -69,7 +69,7 @@ describe('a call past trx, inside of a transaction on SQLite', () => {
 })
 
 describeEachStore((store) => {
-  it('runs what goes through trx in the transaction', async () => {
+  it('runs calls through trx in the transaction', async () => {
     const { sql } = await store.open()
     const count = async (on: SqlExecutor): Promise<number> =>
       Number((await on.query('SELECT count(*) AS n FROM piko_lock'))[0]?.['n'])
@@ -78,7 +78,7 @@ describeEachStore((store) => {
   })
 
   if (store.name === 'mysql')
-    it('lets a call past trx take a connection of its own', async () => {
+    it('uses another connection on MySQL', async () => {
       const { sql } = await store.open()
       expect(await sql.transaction(async () => sql.query('SELECT 1 AS a'))).toEqual([{ a: 1 }])
     })
