@@ -4,7 +4,7 @@ import { startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 describeEachStore((store) => {
-  it('a replay opens a failed backfill again, which ends anew by what became of its windows', async () => {
+  it('a replay reopens a failed backfill, which then ends according to the results of its windows', async () => {
     await store.open()
     await store.empty()
     let isMended = false

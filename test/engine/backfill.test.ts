@@ -18,7 +18,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 describeEachStore((fixture) => {
   type Handler = JobHandler<Record<never, never>, never, Record<never, never>, { start: string }, unknown>
 
-  /** 48 hours that nobody plans. */
+  /** 48 hours that the planner does not plan. */
   const hours = (handler: (start: string, ctx: Parameters<Handler>[0]) => unknown, more: object = {}) =>
     defineJob(
       { id: 'hours', cron: '0 * * * *', windows: { start: START, end: END, catchUp: 'none', ...more } },
@@ -31,7 +31,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   }
 
-  it('runs each window of its range once, oldest first, and tells how it went', async () => {
+  it('runs each window of its range once, oldest first, and reports its progress', async () => {
     await fresh()
     const seen: string[] = []
     const app = await startApp(
@@ -45,7 +45,7 @@ describeEachStore((fixture) => {
     expect(status).toMatchObject({ state: 'succeeded', total: 48, planned: 48, succeeded: 48, failed: 0, done: 48 })
     expect(status.ratePerSecond).toBeGreaterThan(0)
     expect(await changed).toMatchObject({ backfillId: backfill.id, jobId: 'hours' })
-    // The priority puts it behind live work.
+    // Its priority puts it after live work.
     expect((await app.runs.list({ limit: 1 }))[0]).toMatchObject({
       kind: 'backfill',
       priority: 10_000,
@@ -54,7 +54,7 @@ describeEachStore((fixture) => {
     expect((await app.backfills.list({ state: 'succeeded' })).map(({ id }) => id)).toEqual([backfill.id])
   })
 
-  it('takes the newest first, no more than so many at once whatever windows.parallel says, with its own config', async () => {
+  it('runs newest first, with its own parallelism instead of windows.parallel, and its own config', async () => {
     await fresh()
     const seen: string[] = []
     let active = 0
@@ -76,7 +76,7 @@ describeEachStore((fixture) => {
     expect(most).toBe(3)
   })
 
-  it('runs only what is missing, only what failed, or all; a preview says which', async () => {
+  it('runs only missing windows, only failed ones, or all; a preview says which', async () => {
     await fresh()
     let failing = new Set([hour(1), hour(2)])
     const seen: string[] = []
@@ -122,7 +122,7 @@ describeEachStore((fixture) => {
     expect((await app.windows.summary('hours')).counts).toMatchObject({ succeeded: 6, failed: 0 })
   })
 
-  it('paused, it starts nothing more on any node; resumed, it goes on; a failed attempt waits too', async () => {
+  it('starts nothing on any node while paused, not even a retry, and continues when resumed', async () => {
     await fresh()
     const gate = new Gate()
     const started: string[] = []
@@ -148,7 +148,7 @@ describeEachStore((fixture) => {
     await expect(backfill.pause()).rejects.toMatchObject({ code: 'USAGE' })
   })
 
-  it('cancelled, its queued runs end at once and those under way are asked to', async () => {
+  it('ends its queued runs immediately when cancelled, and requests the end of running ones', async () => {
     await fresh()
     const app = await startApp(
       fixture.options,
@@ -163,11 +163,11 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 2 }))
     await backfill.cancel()
     expect(await backfill.wait()).toMatchObject({ state: 'cancelled', cancelled: 48, running: 0, queued: 0 })
-    // What it left undone is missing: the next one takes it up.
+    // The windows that it did not run are missing, so the next backfill runs them.
     expect(await collect(app.backfills.preview('hours', { from: START, to: END }))).toHaveLength(48)
   })
 
-  it('leaves a window with a run under way to that run', async () => {
+  it('leaves a window with a running run to that run', async () => {
     await fresh()
     const gate = new Gate()
     const seen: string[] = []
@@ -187,7 +187,7 @@ describeEachStore((fixture) => {
     expect(seen.toSorted()).toEqual([hour(0), hour(1), hour(2)])
   })
 
-  it('meets the planner: windows that catch-up plans at the same time run once', async () => {
+  it('runs a window once if catch-up plans it at the same time', async () => {
     await fresh()
     const seen: string[] = []
     const app = await startApp(
@@ -200,7 +200,7 @@ describeEachStore((fixture) => {
     expect(seen.toSorted()).toEqual(Array.from({ length: 48 }, (_, index) => hour(index)))
   })
 
-  it('lets live work go first', async () => {
+  it('gives precedence to live work', async () => {
     await fresh()
     const gate = new Gate()
     const started: string[] = []
@@ -225,7 +225,7 @@ describeEachStore((fixture) => {
     expect(started.indexOf('hand')).toBe(1)
   })
 
-  it('does not hold up live windows, however many of its own wait in the queue', async () => {
+  it('does not delay live windows, however many of its own wait in the queue', async () => {
     await fresh()
     const gate = new Gate()
     const live: string[] = []
@@ -252,7 +252,7 @@ describeEachStore((fixture) => {
     ['an instant without a zone', { from: '2025-01-01', to: END }, 'USAGE', /from of a backfill is "2025-01-01"/],
     ['an unknown order', { from: START, to: END, order: 'up' }, 'USAGE', /oldest or newest/],
     ['a part of nothing', { from: START, to: END, parallel: 0 }, 'USAGE', /parallel of a backfill is 0/],
-  ])('refuses %s and leaves nothing', async (_, request, code, message) => {
+  ])('refuses %s and stores nothing', async (_, request, code, message) => {
     await fresh()
     const app = await startApp(
       fixture.options,

@@ -30,7 +30,7 @@ async function enqueue(store: object): Promise<void> {
   await client.stop()
 }
 
-/** Milliseconds from the first handler's begin until the last end is stored. */
+/** The milliseconds from the begin of the first handler until the last end is stored. */
 async function drain(store: object): Promise<number> {
   let firstAt = 0
   let settled = 0
@@ -61,13 +61,13 @@ async function drainBare(open: SystemFactory, config: { dsn: string; lanes: numb
     ended: () => ++ended === RUNS && done.resolve(performance.now() - firstAt),
   })
   const ms = await done.promise
-  // The lanes look once more, and find nothing.
+  // The lanes look once more and find nothing.
   await eventually(async () => expect(await bare.isPending()).toBe(false))
   await bare.close()
   return ms
 }
 
-/** The best of two, in turn: what the machine does meanwhile hits both. */
+/** The best of two alternating measurements, so that other work on the machine affects both. */
 async function share(engine: () => Promise<number>, bare: () => Promise<number>): Promise<number> {
   let [engineMs, bareMs] = [Infinity, Infinity]
   for (let round = 0; round < 2; round++) {
@@ -77,9 +77,9 @@ async function share(engine: () => Promise<number>, bare: () => Promise<number>)
   return bareMs / engineMs
 }
 
-/** No figure here depends on how fast the machine is. */
+/** No figure here depends on the speed of the machine. */
 describe('10,000 runs cost', () => {
-  it('the MySQL server at most 10 statements by 1,000 to store, and 40 to process with the start and the stop of the node', async () => {
+  it('the MySQL server at most 10 statements to store in batches of 1,000, and 40 to process, with start and stop of the node', async () => {
     const { dsn, drop } = await createMysqlDatabase()
     await migrate({ mysql: { dsn } })
     const proxied = await StatementCounter.start(dsn)
@@ -91,12 +91,12 @@ describe('10,000 runs cost', () => {
     const processed = counter.count - stored
     await counter[Symbol.asyncDispose]()
     await drop()
-    // The starts and stops of client and node are in it; a statement for each run would be 1,000.
+    // Includes the starts and stops of client and node. One statement per run would be 1,000.
     expect((stored / RUNS) * 1_000).toBeLessThanOrEqual(10)
     expect((processed / RUNS) * 1_000).toBeLessThanOrEqual(40)
   })
 
-  it('on MySQL no more than 8 times what a bare loop needs', async () => {
+  it('on MySQL at most 8 times as much as a bare loop', async () => {
     const open = async <T>(use: (dsn: string) => Promise<T>): Promise<T> => {
       const { dsn, drop } = await createMysqlDatabase()
       return use(dsn).finally(drop)
@@ -109,7 +109,7 @@ describe('10,000 runs cost', () => {
     expect(await share(engine, () => open((dsn) => drainBare(bareMysql, { dsn, lanes: 2 })))).toBeGreaterThan(1 / 8)
   })
 
-  it('on SQLite no more than 40 times what a bare loop needs', async () => {
+  it('on SQLite at most 40 times as much as a bare loop', async () => {
     const open = async <T>(use: (path: string) => Promise<T>): Promise<T> => {
       const { path, remove } = createSqliteFile()
       return use(path).finally(remove)
@@ -123,7 +123,7 @@ describe('10,000 runs cost', () => {
   })
 })
 
-/** The tables are there: migrations are not what is counted. */
+/** The tables exist already, so migrations are not counted. */
 async function migrate(store: object): Promise<void> {
   const app = new Piko({ jobs: noop(() => {}), execute: false, settings: settingsOf(store) })
   await app.start()

@@ -14,7 +14,7 @@ import { rejected } from '../support/thrown.ts'
 
 const INSERT = 'INSERT INTO effect (run_id) VALUES (?)'
 const LATER = new Date('2031-03-30T01:30:00.123Z')
-/** The driver shifts a bound `Date` by this. */
+/** The shift that the driver applies to a bound `Date`. */
 const SHIFTED = { timezone: '+05:00' } as const
 
 const job = defineJob({ id: 'job' }, (ctx) => ctx.input)
@@ -30,18 +30,18 @@ describeEachStore((store) => {
   })
 
   const effects = (): Promise<unknown[]> => effectsOf(database)
-  /** An app that asks for runs and executes none. */
+  /** An app that requests runs and executes none. */
   const startClient = (): Promise<Piko> => startApp(store.options, job, { execute: false })
 
   describe('app.enqueue', () => {
-    it('stores a run and tells its id', async () => {
+    it('stores a run and returns its id', async () => {
       const app = await startApp(store.options, job)
       const id = await app.enqueue('job', { input: 7 })
       expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', output: 7 })
       expect(await rejected(app.enqueue('other'))).toMatchObject({ code: 'JOB_UNKNOWN' })
     })
 
-    it('is a part of the transaction that it is given', async () => {
+    it('is part of the given transaction', async () => {
       const app = await startApp(store.options, job)
       const started = recordEvents(app, 'run.started')
       const committed: number[] = []
@@ -59,7 +59,7 @@ describeEachStore((store) => {
       expect(await effects()).toEqual(committed.map((run_id) => ({ run_id })))
     })
 
-    it('works inside of ctx.commit', async () => {
+    it('works inside ctx.commit', async () => {
       const next = defineJob({ id: 'next' }, (ctx) => ctx.input)
       const first = defineJob({ id: 'first' }, (ctx) =>
         ctx.commit((trx) => app.enqueue('next', { input: ctx.runId, trx })),
@@ -69,7 +69,7 @@ describeEachStore((store) => {
       expect(await app.waitFor(output as number)).toMatchObject({ jobId: 'next', output: id })
     })
 
-    it('refuses what is no transaction', async () => {
+    it('refuses a value that is not a transaction', async () => {
       const app = await startClient()
       for (const trx of [{}, app.sql, database.db] as unknown as EnqueueTransaction[]) {
         expect(await rejected(app.enqueue('job', { trx }))).toMatchObject({ code: 'USAGE' })
@@ -86,7 +86,7 @@ describeEachStore((store) => {
   })
 
   describe('app.enqueueMany', () => {
-    it('stores runs in the order that they are given', async () => {
+    it('stores runs in the given order', async () => {
       const app = await startClient()
       const ids = await app.enqueueMany('job', [{ input: 'a' }, { input: 'b', priority: -1 }, { runAt: LATER }])
       const runs = (await app.runs.list()).toReversed()
@@ -177,7 +177,7 @@ describeEachStore((store) => {
     return
   }
 
-  it('refuses connections and pools that would commit at once', async () => {
+  it('refuses connections and pools that would commit immediately', async () => {
     const app = await startClient()
     const uri = dsnOf(store)
     const connection = await createPromiseConnection(uri)
@@ -202,7 +202,7 @@ describeEachStore((store) => {
 
 type OwnTransaction = <T>(fn: (trx: EnqueueTransaction) => Promise<T>) => Promise<T>
 
-/** What users have in their programs, each with a connection of its own. */
+/** The libraries that users have, each with its own connection. */
 function transactionsOn(store: TestStore): { name: string; open: () => Promise<OwnTransaction> }[] {
   if (store.name === 'sqlite') return [{ name: 'Kysely', open: async () => kyselyOnSqlite(store) }]
   return [

@@ -3,7 +3,7 @@ import { defineJob } from '../../src/job/define-job.ts'
 import { Gate, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
-/** All different: by a blank at the end, a case, an accent, a form, a control character, a width. */
+/** All keys differ: by a blank at the end, a case, an accent, a form, a control character, a width. */
 const KEYS = [
   ...['a', 'a ', 'a  ', ' a', 'a\t', 'a\n', 'a\0', 'a\u0001', 'a \u0001', 'a\u0001\u0001', 'a\u00a0', 'a\u3000'],
   ...['A', '\u00e4', 'a\u0308', '\uff41', 'a\u200b', '😀', '😀 ', 'ß', 'ss', "a'", 'a\\', ' ', '  '],
@@ -16,7 +16,7 @@ describeEachStore((fixture) => {
     return startApp(fixture.options, jobs, { settings: { piko: { concurrency: 100 } } })
   }
 
-  it('keeps idempotency keys apart by every byte, with and without trx', async () => {
+  it('distinguishes idempotency keys by every byte, with and without trx', async () => {
     const app = await start(defineJob({ id: 'ship' }, () => {}))
     const asked = async (): Promise<number[]> =>
       Promise.all(KEYS.map((idempotencyKey) => app.enqueue('ship', { idempotencyKey })))
@@ -33,7 +33,7 @@ describeEachStore((fixture) => {
     expect(inTransaction).toEqual(ids)
   })
 
-  it('counts limits by every byte of their keys', async () => {
+  it('distinguishes the keys of limits by every byte', async () => {
     const gate = new Gate()
     const seen = new Set<unknown>()
     const hold = defineJob({ id: 'hold', concurrency: { limit: 1, key: (run) => String(run.input) } }, async (ctx) => {
@@ -66,7 +66,7 @@ describeEachStore((fixture) => {
     await expect(app.enqueue('keyed', { input: idempotencyKey.slice(-128) })).rejects.toMatchObject({ code: 'USAGE' })
   })
 
-  it('takes keys of the full length', async () => {
+  it('accepts keys of the full length', async () => {
     const job = defineJob({ id: 'keyed', concurrency: { limit: 1, key: (run) => String(run.input) } }, () => {})
     const app = await start(job)
     for (const [key, input] of [
@@ -77,7 +77,7 @@ describeEachStore((fixture) => {
       expect((await app.run('keyed', { idempotencyKey: key, input, wait: true })).state).toBe('succeeded')
   })
 
-  it('knows no job by another id than its own', async () => {
+  it('finds a job only by its exact id', async () => {
     const app = await start(
       defineJob(
         { id: 'sync', every: '1d', windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-05T00:00:00Z' } },

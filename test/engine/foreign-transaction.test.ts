@@ -27,7 +27,7 @@ import { rejected } from '../support/thrown.ts'
 type Transaction = <T>(fn: (trx: EnqueueTransaction) => Promise<T>) => Promise<T>
 type Rows = Record<string, unknown>[]
 
-/** Texts that some character set, SQL mode, placeholder or conversion would change. */
+/** Texts that a character set, SQL mode, placeholder or conversion could change. */
 const INPUTS = [
   'plain',
   '😀 ä €',
@@ -109,7 +109,7 @@ describeEachStore((store) => {
     await store.empty()
   })
 
-  /** Everything that an answer of the connection, or a text on its way, decides. */
+  /** Requests whose result depends on every answer of the connection and every text sent to it. */
   const holds = async (transaction: Transaction): Promise<void> => {
     const app = await start()
     const ids = await transaction((trx) =>
@@ -141,15 +141,15 @@ describeEachStore((store) => {
   }
 
   describe('enqueue in a Kysely transaction', () => {
-    it.each(PLUGINS)('has nothing to do with $name', ({ plugin }) => holds(kyselyOn(store, {}, [plugin()])))
+    it.each(PLUGINS)('is not affected by $name', ({ plugin }) => holds(kyselyOn(store, {}, [plugin()])))
 
-    it('has nothing to do with a schema', async () => {
+    it('is not affected by a schema', async () => {
       const transaction = kyselyOn(store)
       await holds((fn) => transaction((trx) => fn((trx as Kysely<unknown>).withSchema('elsewhere') as never)))
     })
   })
 
-  it('refuses what commits by itself or is of another store, and says what to pass', async () => {
+  it('refuses objects that commit by themselves or belong to another store, and says what to pass', async () => {
     const app = await start()
     const dialect = store.name === 'mysql' ? 'sqlite' : 'mysql'
     await app.sql.transaction(async (open) => {
@@ -160,7 +160,7 @@ describeEachStore((store) => {
     expect(await app.runs.list()).toEqual([])
   })
 
-  it('refuses a transaction that has ended, and what is no transaction, and says so', async () => {
+  it('refuses an ended transaction and a value that is not a transaction, and says so', async () => {
     const app = await start()
     const ended: EnqueueTransaction[] = []
     await app.sql.transaction(async (trx) => void ended.push(trx))
@@ -194,16 +194,16 @@ describeEachStore((store) => {
       expect(await rejected(transaction((trx) => app.enqueue('job', { trx })))).toMatchObject({ code: 'USAGE' })
   })
 
-  it('takes a transaction that another app has opened on the same database', async () => {
+  it('accepts a transaction that another app has opened on the same database', async () => {
     const [app, other] = [await start(), await start()]
     const from = performance.now()
     const id = await other.sql.transaction((trx) => app.enqueue('job', { trx }))
-    // On SQLite it would wait 5 s for the turn to write, which the transaction has until it ends; it needs some milliseconds.
+    // On SQLite it would wait 5 s for the turn to write, which the transaction holds until it ends. It needs only milliseconds.
     expect(performance.now() - from).toBeLessThan(4_000)
     expect((await app.runs.list()).map((run) => run.id)).toEqual([id])
   })
 
-  it('keeps many transactions with the same keys in other orders from deadlocks', async () => {
+  it('avoids deadlocks of many transactions with the same keys in different orders', async () => {
     const app = await start()
     const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
     const orders = [keys, keys.toReversed(), [...keys.slice(15), ...keys.slice(0, 15)]]
@@ -232,15 +232,15 @@ describeEachStore((store) => {
   if (store.name === 'sqlite') return
 
   describe('enqueue on a connection of the user', () => {
-    it.each(Object.entries(OPTIONS))('of mysql2 has nothing to do with %s', async (_name, options) =>
+    it.each(Object.entries(OPTIONS))('of mysql2 is not affected by %s', async (_name, options) =>
       holds(await mysql2(store, options)),
     )
 
-    it.each(Object.entries(OPTIONS))('of Kysely has nothing to do with %s', (_name, options) =>
+    it.each(Object.entries(OPTIONS))('of Kysely is not affected by %s', (_name, options) =>
       holds(kyselyOn(store, options, [new CamelCasePlugin()])),
     )
 
-    it.each(SESSIONS)('of mysql2 has nothing to do with %s', async (text) => holds(await mysql2(store, {}, text)))
+    it.each(SESSIONS)('of mysql2 is not affected by %s', async (text) => holds(await mysql2(store, {}, text)))
 
     it('of a pool of mysql2 works', async () => {
       const pool = createPromisePool({ uri: dsnOf(store), rowsAsArray: true, typeCast: false })
@@ -250,7 +250,7 @@ describeEachStore((store) => {
       connection.release()
     })
 
-    it('finds a run that another stored after its transaction began to read', async () => {
+    it('finds a run stored by another transaction after this one began to read', async () => {
       const app = await start()
       const connection = await createPromiseConnection(dsnOf(store))
       onTestFinished(() => connection.end())
@@ -264,14 +264,14 @@ describeEachStore((store) => {
       expect(await app.runs.list()).toHaveLength(1)
     })
 
-    it('refuses one whose answers cannot be read, and names the option', async () => {
+    it('is refused if its answers can not be read, and the error names the option', async () => {
       const app = await start()
       const doubles: ConnectionOptions['typeCast'] = (field, next) =>
         field.type === 'LONGLONG' ? 2 * Number(field.string()) : next()
       for (const typeCast of [doubles, ...['one', undefined, {}, -1, 1.5].map((value) => () => value)]) {
         const transaction = kyselyOn(store, { typeCast })
         for (const options of [{}, { idempotencyKey: 'once' }]) {
-          // Before it has written anything: the transaction may go on.
+          // It is refused before it writes anything, so the transaction may continue.
           const error = await transaction((trx) => rejected(app.enqueue('job', { ...options, trx })))
           expect(error).toMatchObject({
             code: 'USAGE',
@@ -288,7 +288,7 @@ describeEachStore((store) => {
       expect(await app.runs.list()).toEqual([])
     })
 
-    it('refuses one for callbacks, and says how to pass it', async () => {
+    it('is refused if it is for callbacks, and the error says how to pass it', async () => {
       const app = await start()
       const connection = createConnection(dsnOf(store))
       const pool = createPool(dsnOf(store))
@@ -318,7 +318,7 @@ async function createOther(
   return { options: { mysql: options }, dsn, remove: drop }
 }
 
-/** Another database of the same kind, and transactions of three libraries on it. */
+/** Another database of the same kind, with transactions of three libraries on it. */
 async function openOther(store: TestStore, { isMigrated = true } = {}) {
   const { options, dsn, remove } = await createOther(store.name)
   const database = await openDatabase(options)

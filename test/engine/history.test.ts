@@ -33,7 +33,7 @@ describeEachStore((fixture) => {
       ).count,
     )
 
-  it('keeps what a handler logs: its level, words, fields and attempt, without secrets', async () => {
+  it('keeps the log lines of a handler with level, message, fields and attempt, without secrets', async () => {
     const job = defineJob({ id: 'sync', retry: { limit: 1, base: '1ms' } }, (ctx) => {
       ctx.log.debug('not kept')
       ctx.log.info({ shop: 'eu', password: 'hunter2' }, 'fetching mysql://piko:hunter2@db/shop')
@@ -55,7 +55,7 @@ describeEachStore((fixture) => {
     await expect(app.runs.logs(999)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
-  it('hides a secret also where a long line is cut', async () => {
+  it('hides a secret even at the cut of a long line', async () => {
     const job = defineJob({ id: 'long' }, (ctx) => ctx.log.info(`${'x'.repeat(3_980)} mysql://piko:hunter2@db/shop`))
     const app = await start([job])
     const [line] = await app.runs.logs((await app.run('long', { wait: true })).id)
@@ -63,7 +63,7 @@ describeEachStore((fixture) => {
     expect(line?.message).not.toContain('hunter')
   })
 
-  it('keeps so many lines of an attempt and says that there were more; none when switched off', async () => {
+  it('limits the lines of an attempt and says that there were more; keeps none if switched off', async () => {
     const job = defineJob({ id: 'chatty' }, (ctx) => {
       for (let line = 0; line < 50; line++) ctx.log.info({ big: 1n }, `line ${line}`)
     })
@@ -78,7 +78,7 @@ describeEachStore((fixture) => {
     expect(await silent.runs.logs((await silent.run('chatty', { wait: true })).id)).toEqual([])
   })
 
-  it('deletes old runs by state with all that hangs on them, and never one that has not ended', async () => {
+  it('deletes old runs by state with all their rows, and never one that has not ended', async () => {
     const job = defineJob({ id: 'sync', retry: { limit: 0 } }, (ctx) => {
       ctx.log.info('here')
       if (ctx.input === 'fail') throw new Error('no')
@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     expect((await app.runs.list()).map((run) => run.id)).toEqual([waiting])
   })
 
-  it('W34: does the same by itself on the leader, by age and by count, and the ledger stays whole', async () => {
+  it('W34: deletes old runs on the leader by age and by count, and the ledger stays complete', async () => {
     const windowed = defineJob(
       {
         id: 'daily',
@@ -129,7 +129,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await rows('piko_run')).toBe(2))
     expect((await again.runs.list()).map((run) => run.id)).toEqual(ids.slice(-2).reverse())
     expect(await again.windows.summary('daily')).toEqual(before)
-    // Its row is gone, and it is not run again.
+    // Its run is deleted, and the window does not run again.
     expect(await again.windows.list('daily')).toMatchObject([
       { state: 'succeeded' },
       { state: 'succeeded' },
@@ -137,14 +137,14 @@ describeEachStore((fixture) => {
     ])
   })
 
-  it('fails a run whose nodes die under it again and again', async () => {
+  it('fails a run whose nodes die repeatedly while they run it', async () => {
     database = await fixture.open()
     await fixture.empty()
     const store = storeOn(database)
     const [id] = await store.runs.enqueue([{ jobId: 'deadly', kind: 'manual', priority: 0 }])
     let deaths = 0
     while ((await store.runs.find(id!))?.state === 'queued') {
-      // As a node leaves it that was killed: running, and no row of the node.
+      // The state that a killed node leaves: the run is running, and the node has no row.
       await store.runs.claim({ nodeId: crypto.randomUUID(), limit: 1, limits: new Map() })
       await store.runs.recover(3)
       deaths += 1

@@ -8,7 +8,7 @@ import { eventually, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { HOSTILE_RETURNED, HOSTILE_THROWN, raise, throwingField, untouchable } from '../support/hostile.ts'
 
-/** Writes every line, and nobody sees them. */
+/** Writes every line to a place that nobody reads. */
 function unseen(): AppLogger {
   return createLogger({ level: 'trace', json: true, name: 'test', stream: { write: () => {} } })
 }
@@ -90,7 +90,7 @@ describeEachStore((store) => {
     expect(proxied.error?.message).toContain('a value that is not an Error was thrown')
   })
 
-  it('stores the output as it was when it was checked', async () => {
+  it('stores the output as it was at the check', async () => {
     let asked = 0
     const app = await startApp(store.options, [
       defineJob({ id: 'fickle' }, () => ({ toJSON: () => (++asked > 1 ? raise(untouchable()) : { asked }) })),
@@ -103,7 +103,7 @@ describeEachStore((store) => {
     expect([fickle.output, innocent.output]).toEqual([{ asked: 1 }, 'done'])
   })
 
-  it('stores the input as it was when it was checked, and refuses one that throws', async () => {
+  it('stores the input as it was at the check, and refuses one that throws', async () => {
     let asked = 0
     const app = await startApp(store.options, [defineJob({ id: 'echo' }, ({ input }) => input)])
     const input = { toJSON: () => (++asked > 1 ? raise(untouchable()) : { asked }) }
@@ -112,7 +112,7 @@ describeEachStore((store) => {
       await expect(app.run('echo', { input: make() }), name).rejects.toMatchObject({ name: 'PikoError', code: 'USAGE' })
   })
 
-  it('a resource and a sink that throw what can not be read fail their run alone', async () => {
+  it('a resource or a sink that throws an unreadable value fails only its run', async () => {
     class Row {
       readonly id = 1
     }
@@ -132,7 +132,7 @@ describeEachStore((store) => {
     expect((await app.run('innocent', { wait: true })).state).toBe('succeeded')
   })
 
-  it('a listener that throws, or rejects, disturbs nobody', async () => {
+  it('a listener that throws or rejects affects nothing else', async () => {
     const app = await startApp(store.options, [defineJob({ id: 'innocent' }, () => 'done')])
     const warnings: string[] = []
     const onWarning = (warning: Error): void =>
@@ -150,7 +150,7 @@ describeEachStore((store) => {
     expect(warnings[0]).toMatch(/^a listener of events failed: /)
   })
 
-  it('a log line of what can not be read is written without it', async () => {
+  it('a log line with an unreadable value is written without it', async () => {
     const app = await startApp(
       store.options,
       [
@@ -168,9 +168,9 @@ describeEachStore((store) => {
   }, 60_000)
 })
 
-describe('what retryIf throws', () => {
+describe('an error of retryIf', () => {
   describeEachStore((store) => {
-    it('is stored beside the error of the run, with the job and the option', async () => {
+    it('is stored with the error of the run, the job and the option', async () => {
       const app = await startApp(store.options, [
         defineJob({ id: 'asked', retry: { limit: 3, retryIf: () => raise(new TypeError('no such field')) } }, () =>
           raise(new Error('upstream is down')),

@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
     ])
   }
 
-  it('stores one run for fifty calls with one key at the same moment, from two nodes', async () => {
+  it('stores one run for fifty simultaneous calls with one key from two nodes', async () => {
     const app = await start()
     const other = await startApp(fixture.options, [defineJob({ id: 'ship' }, () => {})])
     const calls = Array.from({ length: 50 }, (_, index) =>
@@ -36,7 +36,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list({ jobId: 'ship' })).toHaveLength(1)
   })
 
-  it('keeps keys apart by job and by their exact text', async () => {
+  it('distinguishes keys by job and by their exact text', async () => {
     const app = await start()
     const ids = await Promise.all([
       app.enqueue('ship', { idempotencyKey: 'a' }),
@@ -47,7 +47,7 @@ describeEachStore((fixture) => {
     expect(new Set(ids).size).toBe(4)
   })
 
-  it('returns the run that succeeded, and stores another after one that failed', async () => {
+  it('returns a succeeded run, and stores another after a failed one', async () => {
     const app = await start()
     const done = await app.run('ship', { idempotencyKey: 'a', wait: true })
     expect((await app.run('ship', { idempotencyKey: 'a', wait: true })).id).toBe(done.id)
@@ -60,7 +60,7 @@ describeEachStore((fixture) => {
     expect(await app.enqueue('fails', { idempotencyKey: { key: 'b', states } })).toBe(kept)
   })
 
-  it('stores another when the period is over', async () => {
+  it('stores another run after the period', async () => {
     const app = await start()
     const idempotencyKey = { key: 'a', period: '1h' } as const
     const first = await app.enqueue('ship', { idempotencyKey })
@@ -73,7 +73,7 @@ describeEachStore((fixture) => {
     expect(await app.enqueue('ship', { idempotencyKey })).not.toBe(first)
   })
 
-  it('belongs to the transaction: a roll-back frees the key, a commit takes it', async () => {
+  it('is part of the transaction: a rollback frees the key, a commit keeps it', async () => {
     const app = await start()
     const inside = (fails: boolean): Promise<number> =>
       app.sql.transaction(async (trx) => {
@@ -88,7 +88,7 @@ describeEachStore((fixture) => {
     expect(await app.enqueue('ship', { idempotencyKey: 'a' })).toBe(id)
   })
 
-  it('takes keys for many runs at once, as if each was asked for after the one before', async () => {
+  it('accepts keys for many runs in one call, as if they were requested one after another', async () => {
     const app = await start()
     const [old] = await app.enqueueMany('ship', [{ idempotencyKey: 'old', input: 1 }])
     const other = await app.enqueue('bill', { idempotencyKey: 'old' })
@@ -108,7 +108,7 @@ describeEachStore((fixture) => {
     expect(await app.enqueue('ship', { idempotencyKey: 'new', input: 2 })).toBe(ids[1])
   })
 
-  it('keeps the rules of each key among many', async () => {
+  it('applies the rules of each key in a call of many', async () => {
     const app = await start()
     const failed = await app.enqueue('fails', { idempotencyKey: 'failed' })
     await app.waitFor(failed)
@@ -131,11 +131,11 @@ describeEachStore((fixture) => {
     expect(again[1]).toBe(first[1])
     expect([failed, ...first]).not.toContain(again[0])
     expect(again[2]).not.toBe(failed)
-    // The run of the item before it is queued.
+    // The run of the previous item is queued.
     expect(again[3]).not.toBe(again[2])
   })
 
-  it('stores none of many when one contradicts a run of its key, stored or in the same call', async () => {
+  it('stores none of many runs if one contradicts a run with its key, stored or in the same call', async () => {
     const app = await start()
     const id = await app.enqueue('ship', { idempotencyKey: 'a', input: 1 })
     const stored = await rejected(app.enqueueMany('ship', [{}, { idempotencyKey: 'a', input: 2 }]))
@@ -150,7 +150,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list({ jobId: 'ship' })).toHaveLength(1)
   })
 
-  it('stores one run for each key when many calls from two nodes bring the same thousand in any order', async () => {
+  it('stores one run per key when many calls from two nodes request the same thousand in any order', async () => {
     const app = await start()
     const other = await startApp(fixture.options, [defineJob({ id: 'ship' }, () => {})])
     const items = Array.from({ length: 1_000 }, (_, index) => ({ idempotencyKey: `key ${index}` }))
@@ -167,7 +167,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list({ jobId: 'ship', limit: 5_000 })).toHaveLength(1_000)
   }, 120_000)
 
-  it('waits for a run that ended long ago with one look', async () => {
+  it('finds with one look that a run ended long ago', async () => {
     const app = await start()
     const id = await app.enqueue('ship', { idempotencyKey: 'a' })
     await app.waitFor(id)

@@ -10,7 +10,7 @@ import { rejected } from '../support/thrown.ts'
 const START = '2025-01-01T00:00:00Z'
 const END = '2025-01-01T00:03:00Z'
 
-/** What `Date` reads, and another machine or another version of the runtime reads otherwise. */
+/** Texts that `Date` accepts but other machines or other versions of the runtime read differently. */
 const WRONG = [
   ...['2025-02-30T00:00:00Z', '2025-01-01T24:00:00Z', '2025-01-01T00:00:60Z', '2025-01-01T00:00:00', '2025-01-01'],
   ...[
@@ -45,7 +45,7 @@ describeEachStore((store) => {
     return app
   }
 
-  /** Whatever takes an instant. */
+  /** All calls that accept an instant. */
   const uses = (app: Piko): Record<string, (value: Date) => Promise<unknown>> => ({
     'app.run window': (window) => app.run('sync', { window }),
     'app.run runAt': (runAt) => app.run('hourly', { runAt }),
@@ -68,7 +68,7 @@ describeEachStore((store) => {
   })
 
   describe('an instant', () => {
-    it('is refused by all that take one when it is not ISO 8601 with a zone, or does not exist', async () => {
+    it('is refused by every call that accepts one if it is not ISO 8601 with a zone, or does not exist', async () => {
       const app = await started()
       for (const [name, use] of Object.entries(uses(app))) {
         for (const value of WRONG) {
@@ -83,7 +83,7 @@ describeEachStore((store) => {
       expect(await app.configs.history('sync')).toEqual([])
     })
 
-    it('is the same to all that take one, whatever its zone', async () => {
+    it('is the same for every call that accepts one, whatever its zone', async () => {
       const app = await started()
       for (const [name, use] of Object.entries(uses(app)).filter(([name]) => name !== 'app.backfills.create to')) {
         for (const value of RIGHT) {
@@ -111,7 +111,7 @@ describeEachStore((store) => {
       },
     )
 
-    it('of a schedule that somebody edited in its row is refused, and the schedule before stays in force', async () => {
+    it('of a schedule edited in its row is refused, and the previous schedule stays in force', async () => {
       const app = await started()
       const refused = nextEvent(app, 'schedule.refused', ({ jobId }) => jobId === 'hourly')
       await database.db

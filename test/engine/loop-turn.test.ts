@@ -5,11 +5,11 @@ import { type Duration } from '../../src/time/duration.ts'
 import { eventually, makeApp, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
-/** A handler that runs into this has not been stopped. */
+/** A handler that reaches this limit was not stopped. */
 const LIMIT_MS = 30_000
 
 describeEachStore((store) => {
-  /** Asks the database in a loop, for as long as it may. */
+  /** Queries the database in a loop until it is stopped. */
   const asking = (options: { timeout?: Duration } = {}) =>
     defineJob({ id: 'asking', retry: { limit: 0 }, ...options }, async ({ signal }) => {
       const end = Date.now() + LIMIT_MS
@@ -19,14 +19,14 @@ describeEachStore((store) => {
   const quick = defineJob({ id: 'quick' }, async () => 'done')
   let app: Awaited<ReturnType<typeof startApp>>
 
-  it('times out a handler that asks the database in a loop', async () => {
+  it('times out a handler that queries the database in a loop', async () => {
     app = await startApp(store.options, [asking({ timeout: '1s' }), quick])
     const settled = nextEvent(app, 'run.settled')
     await app.enqueue('asking')
     expect(await settled).toMatchObject({ outcome: 'timeout' })
   })
 
-  it('executes other runs, answers /healthz and cancels beside such a handler', async () => {
+  it('executes other runs, answers /healthz and cancels during such a handler', async () => {
     app = makeApp(store.options, [asking(), quick])
     const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
     await app.start()

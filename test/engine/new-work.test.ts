@@ -10,10 +10,10 @@ import { storeOn } from '../../src/store/store.ts'
 import { eventually, Gate, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
-/** Too long for any test: what begins was heard of. */
+/** Too long for any test, so a run that begins was notified. */
 const NO_POLL = { poll_interval: '1m' } as const
 
-/** A node that does nothing but listen. */
+/** A node that only listens. */
 class Neighbour {
   rings = 0
   readonly #socket = createSocket('udp4').on('message', () => (this.rings += 1))
@@ -38,8 +38,8 @@ describeEachStore((store) => {
     return app
   }
 
-  describe('a run that its own node has a slot for', () => {
-    it('is stored as claimed, and its handler sees what the row would give back', async () => {
+  describe('a run with a free slot on its own node', () => {
+    it('is stored as claimed, and its handler sees the values that the row would return', async () => {
       await store.empty()
       const seen: unknown[] = []
       const job = defineJob({ id: 'own' }, ({ input, attempt, fence, runId }) => {
@@ -55,7 +55,7 @@ describeEachStore((store) => {
       expect(run.startedAt).toBeInstanceOf(Date)
     })
 
-    it('does not overtake those that wait', async () => {
+    it('does not overtake waiting runs', async () => {
       await store.empty()
       const order: unknown[] = []
       const gate = new Gate()
@@ -73,12 +73,12 @@ describeEachStore((store) => {
     })
   })
 
-  it('is found after slots were taken, over a look, by runs that did not queue', async () => {
+  it('is found after runs that did not queue took the slots during a look', async () => {
     await store.empty()
     const gate = new Gate()
     const job = defineJob({ id: 'job' }, ({ input }) => (input === 'hold' ? gate.pass() : undefined))
     const app = await start(store.options, job, { settings: { piko: { poll_interval: '20ms', concurrency: 1 } } })
-    // The time of the scenario itself: looks that find an empty queue, and then ones without a free slot.
+    // The time that the scenario needs: looks that find an empty queue, then looks without a free slot.
     const looks = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200))
     await looks()
     const began = nextEvent(app, 'run.started')
@@ -92,7 +92,7 @@ describeEachStore((store) => {
     await eventually(async () => expect((await runs.find(stranger!))?.state).toBe('succeeded'))
   })
 
-  it('that waits behind a handler that takes long goes back to the queue, for another node', async () => {
+  it('that waits for a long handler returns to the queue for another node', async () => {
     await store.empty()
     const gate = new Gate()
     const by: unknown[] = []
@@ -120,7 +120,7 @@ describeEachStore((store) => {
     expect(await one.waitFor(long)).toMatchObject({ state: 'succeeded' })
   })
 
-  it('of another process is told by a ring, long before the next poll', async () => {
+  it('of another process is notified long before the next poll', async () => {
     await store.empty()
     const begun: unknown[] = []
     const job = defineJob({ id: 'rung' }, ({ input }) => void begun.push(input))
@@ -133,7 +133,7 @@ describeEachStore((store) => {
     expect(begun).toEqual([0, 1, 2])
   })
 
-  it('of a replay or a backfill is told to other nodes as well', async () => {
+  it('of a replay or a backfill notifies other nodes too', async () => {
     await store.empty()
     const gate = new Gate()
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T03:00:00Z', catchUp: 'none' } as const
@@ -162,7 +162,7 @@ describeEachStore((store) => {
     await leads.waitFor(held)
   })
 
-  it('of windows that were waited for is told to other nodes as well', async () => {
+  it('of awaited windows notifies other nodes too', async () => {
     await store.empty()
     const windows = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T03:00:00Z', catchUp: 'none' } as const
     const hourly = { cron: '0 * * * *', timezone: 'UTC', windows } as const
@@ -181,12 +181,12 @@ describeEachStore((store) => {
     }
     await filled('up')
     await eventually(() => expect(other.rings).toBe(1))
-    // All three wait, and get their runs at once.
+    // All three windows wait, and get their runs at the same time.
     await filled('down')
     await eventually(() => expect(other.rings).toBe(2))
   })
 
-  it('is found by the poll where the doorbell is off', async () => {
+  it('is found by polling if the doorbell is off', async () => {
     await store.empty()
     const job = defineJob({ id: 'polled' }, () => 'done')
     const piko = { doorbell: 'off', poll_interval: '50ms' }

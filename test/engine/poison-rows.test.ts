@@ -17,10 +17,10 @@ const PAST = '2025-01-01 00:00:00.000'
 const day = (index: number) => new Date(Date.parse(START) + index * DAY_MS)
 const fine = defineJob({ id: 'fine' }, async () => {})
 
-/** Sorts behind every time. */
+/** Sorts after every time. */
 const isLast = (value: string | number) => value === 'tomorrow' || value === '99999999999'
 
-/** What a person needs to correct a row. */
+/** The information that a person needs to correct a row. */
 function expectNamed(error: unknown, table: TableName, { column }: Poison): void {
   expect(error).toMatchObject({ code: 'ROW_BROKEN', details: { table, columns: [column] } })
   expect((error as Error).message).toMatch(new RegExp(`UPDATE ${table} SET ${column} = '?.+'? WHERE `))
@@ -36,13 +36,13 @@ describeEachStore((store) => {
 
   const put = (table: TableName, where: string, one: Poison) => poison(store, database, table, where, one)
 
-  /** Rows of a table, one for each poison and in its order, after `before` good ones. */
+  /** Rows of a table, one for each poison in its order, after `before` good rows. */
   async function ids(table: 'piko_run' | 'piko_backfill' | 'piko_job_config' | 'piko_run_log'): Promise<number[]> {
     const rows = await database.db.selectFrom(table).select('id').orderBy('id').execute()
     return rows.map(({ id }) => id)
   }
 
-  /** Each row is told once, and stays so while all is read again. */
+  /** Each row is reported once and not again while everything is read again. */
   function toldOnce(app: Piko, table: TableName) {
     const told = recordEvents(app, 'row.broken')
     return async (expected: readonly Poison[]) => {
@@ -62,12 +62,12 @@ describeEachStore((store) => {
     }
   }
 
-  it('runs: the others are claimed, listed, found and waited for, and a corrected one runs without a restart', async () => {
+  it('runs: the others are claimed, listed, found and awaited, and a corrected one runs without a restart', async () => {
     await fresh()
     const poisons = poisonsOf('piko_run', store.name)
     const dialect = database.dialect
     const at = dialect.instant(new Date(PAST + 'Z'))
-    // What an attempt would write anew stands on runs that have ended.
+    // Columns that an attempt would overwrite are tested on runs that have ended.
     const state = (column: string) =>
       /^(?:started|finished|created|cancel_requested)_at$/.test(column) ? 'succeeded' : 'queued'
     const window = { window_start: at, window_end: at } as const
@@ -98,7 +98,7 @@ describeEachStore((store) => {
     await told(poisons)
   })
 
-  it('ended runs: old ones behind them are deleted, and they stay', async () => {
+  it('ended runs: old runs after them are deleted, and they stay', async () => {
     await fresh()
     const poisons = poisonsOf('piko_run', store.name, ['created_at', 'finished_at'])
     const at = database.dialect.instant(new Date(PAST + 'Z'))
@@ -129,7 +129,7 @@ describeEachStore((store) => {
     await fresh()
     const windows = { start: START, catchUp: 'none' } as const
     const every = { old: '1h', new: '2h' } as const
-    // Where the windows of a changed schedule go on is asked of the rows; the other columns are written anew.
+    // The rows decide where the windows of a changed schedule continue. The other columns are rewritten.
     const moved = poisonsOf('piko_job', store.name, ['ledger_start', 'window_cursor'])
     const poisons = [...moved, ...poisonsOf('piko_job', store.name)]
     const bad = (of: 'old' | 'new') =>
@@ -141,7 +141,7 @@ describeEachStore((store) => {
     await before.stop()
     await database.db.updateTable('piko_job').set({ is_paused: 1 }).where('id', 'like', 'bad-%').execute()
     for (const [index, one] of poisons.entries()) await put('piko_job', `id = 'bad-${index}'`, one)
-    // The code would write its windows anew.
+    // The code would rewrite its windows.
     const known = bad('new').filter((_, index) => poisons[index]?.column !== 'windows')
     const app = makeApp(store.options, [...known, ...ticking, fine])
     const told = toldOnce(app, 'piko_job')
@@ -155,7 +155,7 @@ describeEachStore((store) => {
     await told(poisons)
   })
 
-  it('jobs that are due: the planner leaves them as they are, and says which column is wrong', async () => {
+  it('due jobs: the planner does not change them, and says which column is invalid', async () => {
     await fresh()
     const poisons = poisonsOf('piko_job', store.name, ['next_tick', 'window_cursor'])
     const windows = { start: START, catchUp: 'none' } as const
@@ -179,7 +179,7 @@ describeEachStore((store) => {
     }
   })
 
-  it('jobs whose plan_at sorts as due are planned as before, and write it anew', async () => {
+  it('jobs whose plan_at sorts as due are planned as before, which rewrites it', async () => {
     await fresh()
     const poisons = poisonsOf('piko_job', store.name, ['plan_at']).filter(({ value }) => !isLast(value))
     const ids = [...poisons.map((_, index) => `bad-${index}`), 'good']
@@ -196,7 +196,7 @@ describeEachStore((store) => {
     expect(failures).toEqual([])
   })
 
-  it('windows: the others are listed, counted and covered; what depends on another job goes on', async () => {
+  it('windows: the others are listed, counted and covered; dependents of another job continue', async () => {
     await fresh()
     const poisons = poisonsOf('piko_window', store.name, ['start_at', 'end_at', 'state'])
     const windows = { start: START, end: END, parallel: 100 } as const
@@ -235,7 +235,7 @@ describeEachStore((store) => {
       expect(covered.reduce((sum, span) => sum + span.windows, 0)).toBe(9)
     }
     await told(poisons)
-    // A backfill that would write around it says so.
+    // A backfill that would write around the row reports it.
     const again = await app.backfills.create('good', { from: START, to: END, only: 'all' })
     expect(await again.wait()).toMatchObject({ state: 'succeeded' })
   })
@@ -361,7 +361,7 @@ describeEachStore((store) => {
     await told[1](logs)
   })
 
-  it('configs: the version before goes on, and a corrected one is taken up without a restart', async () => {
+  it('configs: the previous version stays in force, and a corrected one takes effect without a restart', async () => {
     await fresh()
     const poisons = poisonsOf('piko_job_config', store.name)
     const jobs = poisons.map((_, index) => defineJob({ id: `job-${index}` }, ({ config }) => config))
@@ -389,10 +389,10 @@ describeEachStore((store) => {
     await told(poisons)
   })
 
-  it('nodes, locks, rates and dependencies: they are told, and everything else goes on', async () => {
+  it('nodes, locks, rates and dependencies: they are reported, and everything else continues', async () => {
     await fresh()
     const { db, dialect } = database
-    // Within what a lease can be, and behind the end of this test.
+    // Within the longest lease, and after the end of this test.
     const at = dialect.instant(new Date(Date.now() + 0.9 * MAX_LEASE_MS))
     const tables = {
       piko_node: (name: string) =>
@@ -410,7 +410,7 @@ describeEachStore((store) => {
     const checks: (() => Promise<void>)[] = []
     for (const [name, insert] of Object.entries(tables)) {
       const table = name as keyof typeof tables
-      // What sorts before every time is over, and is deleted as such.
+      // A value that sorts before every time has expired, so the row is deleted.
       const lasting = poisonsOf(table, store.name).filter(
         ({ value, column }) => column !== 'starts' && (table !== 'piko_rate' || isLast(value)),
       )
@@ -443,7 +443,7 @@ describeEachStore((store) => {
       Object.keys(columns).map((column) => `${table}.${column}`),
     )
     const left = rows.map(({ t, c }) => `${t}.${c}`).filter((name) => !ruled.includes(name))
-    // Written, and read by people alone.
+    // Columns that Piko only writes, for people to read.
     expect(left.sort()).toEqual([
       'piko_generation.created_at',
       'piko_job.created_at',

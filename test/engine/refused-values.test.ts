@@ -19,7 +19,7 @@ describe('a value that the database refuses', () => {
       return database
     }
 
-    it('fails its run alone: the ends of all others are stored', async () => {
+    it('fails only its run: the ends of all others are stored', async () => {
       await refusing('piko_run', 'UPDATE', "NEW.output LIKE '%poison%'")
       const echo = defineJob({ id: 'echo' }, ({ input }) => Promise.resolve(input))
       const app = await startApp(store.options, [echo])
@@ -41,7 +41,7 @@ describe('a value that the database refuses', () => {
       await expect(app.run('echo', { input: 'later', wait: true })).resolves.toMatchObject({ state: 'succeeded' })
     })
 
-    it('tells the listeners of the run what its row says', async () => {
+    it('reports to listeners of the run what its row says', async () => {
       await refusing('piko_run', 'UPDATE', "NEW.output LIKE '%poison%'")
       const app = await startApp(store.options, [defineJob({ id: 'bad' }, () => Promise.resolve('poison'))])
       const settled = nextEvent(app, 'run.settled')
@@ -49,7 +49,7 @@ describe('a value that the database refuses', () => {
       expect(await settled).toMatchObject({ outcome: 'failure', state: 'failed', error: { code: 'RUN_UNSTORABLE' } })
     })
 
-    it('is reported by the number of its run when not even the failure can be stored', async () => {
+    it('is reported with the number of its run if even the failure can not be stored', async () => {
       await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.finished_at IS NOT NULL")
       const noop = async (): Promise<void> => {}
       const app = await startApp(store.options, [defineJob({ id: 'cursed' }, noop), defineJob({ id: 'fine' }, noop)])
@@ -69,7 +69,7 @@ describe('a value that the database refuses', () => {
       await expect(app.run('fine', { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
     })
 
-    it('of a retry that another version of the package has put too far away fails its run alone', async () => {
+    it('of a retry that another version of the package set too far ahead fails only its run', async () => {
       await store.empty()
       const broken = defineJob({ id: 'broken', retry: { limit: 3 } }, () => Promise.reject(new Error('no luck')))
       const retry = { ...broken.policy.retry, baseMs: 8.64e15, maxMs: 8.64e15, jitter: false }
@@ -81,7 +81,7 @@ describe('a value that the database refuses', () => {
       await expect(app.run('fine', { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
     })
 
-    it('of a rate holds up the runs of that rate, and no other claim', async () => {
+    it('of a rate delays the runs of that rate, and no other claim', async () => {
       await refusing('piko_rate', 'INSERT', "NEW.job_id = 'cursed'")
       const jobs = ['cursed', 'rated'].map((id) => defineJob({ id, rate: '1000/s' }, async () => {}))
       const app = makeApp(store.options, [...jobs, defineJob({ id: 'plain' }, async () => {})])
@@ -95,7 +95,7 @@ describe('a value that the database refuses', () => {
       expect(await app.runs.list({ jobId: 'cursed' })).toMatchObject([{ id: cursed, state: 'queued' }])
     })
 
-    it('of a log line leaves out that line', async () => {
+    it('of a log line leaves out only that line', async () => {
       await refusing('piko_run_log', 'INSERT', "NEW.message LIKE '%poison%'")
       const talker = defineJob({ id: 'talker' }, async (ctx) => {
         for (const text of ['one', 'poison', 'two', 'poison too', 'three']) ctx.log.info(text)
@@ -116,7 +116,7 @@ describe('a value that the database refuses', () => {
       )
     })
 
-    it('of log lines that are left when the node stops is reported with their number, their runs and the reason', async () => {
+    it('of log lines that remain when the node stops is reported with their number, their runs and the reason', async () => {
       await store.empty()
       const database = await store.open()
       const talker = defineJob({ id: 'talker' }, (ctx) => {
@@ -137,7 +137,7 @@ describe('a value that the database refuses', () => {
       expect(lost[0]?.message).toMatch(new RegExp(`3 log lines of runs ${id} are lost: .*piko_run_log`))
     })
 
-    it('of a plan leaves that job as it is: the others are planned, and the reason is reported once', async () => {
+    it('of a plan leaves that job unchanged: the others are planned, and the reason is reported once', async () => {
       await refusing('piko_run', 'INSERT', "NEW.job_id = 'cursed'")
       const tick = (id: string): JobDefinition => defineJob({ id, every: '200ms' }, async () => {})
       const app = makeApp(store.options, [tick('cursed'), tick('one'), tick('other')])
@@ -156,7 +156,7 @@ describe('a value that the database refuses', () => {
       )
     })
 
-    it('of a new run fails that call alone, and enqueueMany as a whole with a clear error', async () => {
+    it('of a new run fails only that call, and enqueueMany as a whole, with a clear error', async () => {
       await refusing('piko_run', 'INSERT', "NEW.input LIKE '%poison%'")
       const app = await startApp(store.options, [defineJob({ id: 'echo' }, async () => {})])
       const inputs = ['one', 'poison', 'two', 'three', 'poison', 'four']
@@ -178,7 +178,7 @@ describe('a value that the database refuses', () => {
       expect(runs).toHaveLength(4)
     })
 
-    it('of a run with an idempotency key, of a window, or in a transaction of the user is refused as clearly', async () => {
+    it('of a run with an idempotency key, of a window, or in a user’s transaction is refused just as clearly', async () => {
       await refusing('piko_run', 'INSERT', "NEW.input LIKE '%poison%'")
       const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', parallel: 50 } as const
       const jobs = [
@@ -208,11 +208,11 @@ describe('a value that the database refuses', () => {
       }
       expect(await app.runs.list({ jobId: 'echo' })).toEqual([])
       expect((await app.windows.summary('hours')).counts).toMatchObject({ succeeded: 24, pending: 0 })
-      // The keys of what was refused are free.
+      // The keys of refused runs are free.
       await app.enqueue('echo', { input: 'fine', idempotencyKey: 'a' })
     })
 
-    it('of windows of a backfill fails those windows alone', async () => {
+    it('of windows of a backfill fails only those windows', async () => {
       await refusing(
         'piko_run',
         'INSERT',
@@ -231,14 +231,14 @@ describe('a value that the database refuses', () => {
       const failed = await app.windows.list('hours', { state: 'failed' })
       expect(failed.every(({ runId }) => runId === undefined)).toBe(true)
       expect(failed.map(({ start }) => start.toISOString())).toContain('2025-01-04T23:00:00.000Z')
-      // Newest first as well, over windows that are in the ledger already.
+      // Also newest first, for windows that are already in the ledger.
       const again = await app.backfills.create('hours', {
         ...{ from: windows.start, to: windows.end, only: 'all', order: 'newest', parallel: 50 },
       })
       expect(await again.wait()).toMatchObject({ state: 'failed', succeeded: 134, failed: 10 })
     })
 
-    it('of dependents fails those windows alone: the others of their batch run', async () => {
+    it('of dependents fails only those windows: the others of their batch run', async () => {
       await refusing('piko_run', 'INSERT', "NEW.job_id = 'down' AND NEW.window_start LIKE '2025-01-01__3:%'")
       const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', parallel: 50 } as const
       const up = defineJob({ id: 'up', every: '1h', windows }, async () => {})
@@ -251,14 +251,14 @@ describe('a value that the database refuses', () => {
       await eventually(async () => {
         expect((await app.windows.summary('down')).counts).toMatchObject({ succeeded: 21, failed: 3, waiting: 0 })
         expect((await app.windows.summary('other')).counts).toMatchObject({ succeeded: 24 })
-        // The windows have failed in the database before their node says so.
+        // The windows fail in the database before their node reports it.
         expect(failures.map(({ error }) => error)).toMatchObject(
           Array.from({ length: 3 }, () => ({ code: 'RUN_UNSTORABLE', details: { jobId: 'down' } })),
         )
       })
     })
 
-    it('of a window that can not even fail holds up its backfill and its job, and no others', async () => {
+    it('of a window that can not even fail delays its backfill and its job, and no others', async () => {
       await refusing('piko_window', 'INSERT', "NEW.job_id = 'cursed' AND NEW.start_at LIKE '2025-01-01_05:%'")
       const windows = { start: '2025-01-01T00:00:00Z', end: '2025-01-02T00:00:00Z', catchUp: 'none' } as const
       const jobs = ['cursed', 'fine'].map((id) => defineJob({ id, every: '1h', windows }, async () => {}))
@@ -275,7 +275,7 @@ describe('a value that the database refuses', () => {
       await eventually(async () => expect(await cursed.status()).toMatchObject({ state: 'running', succeeded: 5 }))
     })
 
-    it('of a run that a dead node left is told, and all others of that node are given back', async () => {
+    it('of a run of a dead node is reported, and all others of that node are returned', async () => {
       const database = await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.state = 'queued'")
       const jobs = ['cursed', 'fine'].map((id) => defineJob({ id }, async () => {}))
       const asking = makeApp(store.options, jobs, { execute: false })
@@ -301,7 +301,7 @@ describe('a value that the database refuses', () => {
       expect(failures[0]?.error.message).toMatch(new RegExp(`^run ${cursed}, whose node is gone.*${REFUSAL}`))
     })
 
-    it('of one of many runs leaves out that run in a cancel, a replay and a prune, and is told clearly', async () => {
+    it('of one of many runs leaves out that run in a cancel, a replay and a prune, and is clearly reported', async () => {
       await store.empty()
       const database = await store.open()
       const job = defineJob({ id: 'many', retry: { limit: 0 } }, () => Promise.reject(new Error('no luck')))
@@ -335,7 +335,7 @@ describe('a value that the database refuses', () => {
       expect((await app.runs.list({})).map(({ id }) => id)).toEqual([bad])
     })
 
-    it('of a config, a pause, a schedule or a backfill is told clearly', async () => {
+    it('of a config, a pause, a schedule or a backfill is clearly reported', async () => {
       await store.empty()
       const database = await store.open()
       const windows = { start: '2026-01-01T00:00:00Z', catchUp: 'none' } as const
@@ -358,7 +358,7 @@ describe('a value that the database refuses', () => {
       }
     })
 
-    it('of an end is not executed again while its node lives', async () => {
+    it('of an end keeps the run from being executed again while its node lives', async () => {
       const { db } = await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.finished_at IS NOT NULL")
       let executed = 0
       const app = makeApp(store.options, [defineJob({ id: 'cursed' }, async () => void executed++)], {
@@ -373,7 +373,7 @@ describe('a value that the database refuses', () => {
         return new Date(expires_at).getTime()
       }
       const before = await expiry()
-      // The recovery has looked several times by then.
+      // By then the recovery has checked several times.
       await eventually(async () => expect(await expiry()).toBeGreaterThan(before + 4_000))
       expect(executed).toBe(1)
       expect(await app.runs.show(id)).toMatchObject({ state: 'running', attempt: 1 })

@@ -29,7 +29,7 @@ describeEachStore((store) => {
   }
 
   describe('a resource', () => {
-    /** Notes what happens to it, with the state of its run in the database at that moment. */
+    /** Records what happens to it, with the state of its run in the database at that moment. */
     function watched(log: string[], options: { fail?: 'when returned' | 'when acquired'; size?: number } = {}) {
       return class Watched extends Resource<string> {
         static override readonly size = options.size ?? Infinity
@@ -53,7 +53,7 @@ describeEachStore((store) => {
       }
     }
 
-    it('is in ctx and in the second argument, and has ended before the success is stored', async () => {
+    it('is in ctx and in the second argument, and is returned before the success is stored', async () => {
       const log: string[] = []
       const job = defineJob({ id: 'a', resources: { db: watched(log) } }, (ctx, { db }) => {
         log.push('handled')
@@ -92,7 +92,7 @@ describeEachStore((store) => {
       expect(log).toEqual(['lent while running', 'resumed with RUN_TIMEOUT', 'returned while running'])
     })
 
-    it('that fails when it is returned fails the run, which is not stored as succeeded', async () => {
+    it('that fails on return fails the run', async () => {
       const log: string[] = []
       const job = defineJob({ id: 'a', resources: { db: watched(log, { fail: 'when returned' }) } }, () => 'done')
       const app = await startApp(store.options, job)
@@ -116,7 +116,7 @@ describeEachStore((store) => {
       expect(calls).toBe(0)
     })
 
-    it('of size 5 is never lent more than 5 times under 200 runs, and is closed once', async () => {
+    it('of size 5 is borrowed by at most 5 of 200 runs at a time, and is closed once', async () => {
       const inside = new Headcount()
       let closed = 0
       const pool = defineResource({
@@ -290,7 +290,7 @@ describeEachStore((store) => {
       expect(log).toEqual(['1 rows delivered', 'resource returned'])
     })
 
-    it('holds the rows of the last attempt only, when earlier ones failed half-way', async () => {
+    it('holds only the rows of the last attempt if earlier ones failed midway', async () => {
       const app = await startApp(
         store.options,
         daily(async ({ attempt, day, write }) => {
@@ -309,7 +309,7 @@ describeEachStore((store) => {
       ])
     })
 
-    it('replaces the rows of a window that is run again, and clears them when the new run has none', async () => {
+    it('replaces the rows of a window that runs again, and clears them if the new run has none', async () => {
       let ids = [1, 2, 3]
       let text = 'old'
       const app = await startApp(
@@ -328,7 +328,7 @@ describeEachStore((store) => {
     })
   })
 
-  it('what can not be closed is told at the stop, and the rest is closed all the same', async () => {
+  it('a part that can not be closed is reported at the stop, and the rest is still closed', async () => {
     const closed: string[] = []
     const resourceOf = (name: string) =>
       defineResource({

@@ -18,14 +18,14 @@ describeEachStore((fixture) => {
     return (error as RunFailedError).run.attempt
   }
 
-  it('fails at once on a NoRetryError', async () => {
+  it('fails immediately on a NoRetryError', async () => {
     const attempts = await attemptsUntilFailed(() => {
       throw new NoRetryError('no such order')
     })
     expect(attempts).toBe(1)
   })
 
-  it('asks retryIf, of a timeout too, and fails when it throws itself', async () => {
+  it('calls retryIf, also for a timeout, and fails if retryIf throws', async () => {
     const seen: string[] = []
     const retryIf = (error: Error): boolean => {
       seen.push(error.message)
@@ -42,7 +42,7 @@ describeEachStore((fixture) => {
     expect(await attemptsUntilFailed(fail, { retryIf: broken })).toBe(1)
   })
 
-  it('tries again when a RetryLaterError says, and counts the attempt', async () => {
+  it('retries at the time of a RetryLaterError, and counts the attempt', async () => {
     await fixture.open()
     await fixture.empty()
     const at = new Date(Math.floor(Date.now() / 1_000) * 1_000 + 3_600_000)
@@ -56,7 +56,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.show(id)).toMatchObject({ state: 'queued', attempt: 1, runAt: at })
   })
 
-  it('fails after the last attempt, RetryLaterError or not', async () => {
+  it('fails after the last attempt, even with a RetryLaterError', async () => {
     const attempts = await attemptsUntilFailed(() => {
       throw new RetryLaterError('busy', { after: '1ms' })
     })

@@ -9,7 +9,7 @@ import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts
 
 const LIMIT_MS = 60_000
 
-/** Nested, so that the folder can be renamed; the whole is removed after the test. */
+/** Nested, so that the folder can be renamed. All of it is removed after the test. */
 function newFile(): string {
   const root = mkdtempSync(join(tmpdir(), 'piko-gone-'))
   onTestFinished(() => rmSync(root, { recursive: true, force: true }))
@@ -84,7 +84,7 @@ it.each(Object.entries(deeds))(
   },
 )
 
-it('makes no new file where the deleted one was', { timeout: LIMIT_MS }, async () => {
+it('creates no new file in place of the deleted one', { timeout: LIMIT_MS }, async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -112,7 +112,7 @@ it('a run whose handler blocks the event loop meanwhile does not succeed', { tim
   expect(ends).toEqual([])
 })
 
-it('an app that executes nothing stops as well', { timeout: LIMIT_MS }, async () => {
+it('an app that executes no runs stops too', { timeout: LIMIT_MS }, async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -145,7 +145,7 @@ it('a link that leads to another file is noticed', { timeout: LIMIT_MS }, async 
   expect((await crashed).error.message).toContain('link.db was replaced by another file')
 })
 
-it('what a deleted log held is in the database once the app has stopped', { timeout: LIMIT_MS }, async () => {
+it('the content of a deleted log is in the database once the app has stopped', { timeout: LIMIT_MS }, async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -162,7 +162,7 @@ it('what a deleted log held is in the database once the app has stopped', { time
   expect(await database.sql.query('SELECT state FROM piko_run WHERE id = ?', [id])).toEqual([{ state: 'succeeded' }])
 })
 
-it('other connections, checkpoints and a VACUUM are not taken for it', { timeout: LIMIT_MS }, async () => {
+it('other connections, checkpoints and a VACUUM are not mistaken for it', { timeout: LIMIT_MS }, async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },

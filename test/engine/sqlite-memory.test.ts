@@ -3,7 +3,7 @@ import { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 
 it.each([':memory:', ' :MEMORY:', ':memory:?cache=shared'])(
-  'a node refuses the database in memory %s, and says what to use',
+  'a node refuses the in-memory database %s, and says what to use',
   async (path) => {
     const settings = { piko: { log_level: 'silent' }, mysql: { dsn: '' }, sqlite: { path } }
     const app = new Piko({ jobs: defineJob({ id: 'job' }, () => {}), settings })

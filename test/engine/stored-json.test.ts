@@ -37,7 +37,7 @@ describeEachStore((store) => {
     await store.empty()
   })
 
-  /** All ways on which a config comes into the database. */
+  /** All ways in which a config gets into the database. */
   async function refusals(app: Piko, config: unknown): Promise<PikoError[]> {
     const range = { from: DAY, to: '2025-01-03T00:00:00Z' }
     const errors = [
@@ -134,7 +134,7 @@ describeEachStore((store) => {
       expect(await stored()).toBe(0)
     })
 
-    it('is refused with all its problems at once', async () => {
+    it('is refused with all its problems together', async () => {
       const config = z.object({ since: z.date(), shop: z.string(), pages: z.int() })
       const app = await startApp(store.options, jobs(config))
       const bad = { since: new Date(0), shop: new Map(), pages: 1.5, more: [NaN] }
@@ -150,7 +150,7 @@ describeEachStore((store) => {
       expect(many.message).toMatch(/^item 0: the config .+\nitem 1: the config .+\nitem 2: the config /)
     })
 
-    it('reaches the run as the schema reads its stored text, however often that is', async () => {
+    it('reaches the run as the schema reads its stored text, however often it is read', async () => {
       const config = z.object({
         since: z.coerce.date(),
         id: z.coerce.bigint(),
@@ -180,7 +180,7 @@ describeEachStore((store) => {
       for (const config of seen) expect(config).toStrictEqual(parsed)
     })
 
-    it('that is changed by its owner after the call stays as it was', async () => {
+    it('that its owner changes after the call is stored as it was', async () => {
       const app = await startApp(
         store.options,
         defineJob({ id: 'job' }, (ctx) => [ctx.config, ctx.input]),
@@ -193,7 +193,7 @@ describeEachStore((store) => {
       expect((await running).output).toEqual([{ shop: 'eu' }, [1]])
     })
 
-    it('that a backfill would fail with leaves succeeded windows as they are', async () => {
+    it('with which a backfill would fail does not change succeeded windows', async () => {
       const config = z.object({ since: z.date().optional() })
       const app = await startApp(store.options, jobs(config))
       const range = { from: DAY, to: '2025-01-03T00:00:00Z', only: 'all' } as const
@@ -226,7 +226,7 @@ describeEachStore((store) => {
       expect(await stored()).toBe(0)
     })
 
-    it('reaches handler and key functions as the database hands it back', async () => {
+    it('reaches handler and key functions as the database returns it', async () => {
       const seen: unknown[] = []
       const job = defineJob(
         {
@@ -249,7 +249,7 @@ describeEachStore((store) => {
       ['NaN', { average: NaN }, /output\.average is NaN/],
       ['a BigInt', { id: 1n }, /output\.id is the BigInt 1/],
       ['a cycle', loop, /output\.self refers to an object that contains it/],
-    ])('fails the run with %s, and what the run committed is rolled back', async (_name, output, message) => {
+    ])('fails the run with %s, and its commit is rolled back', async (_name, output, message) => {
       const returns = defineJob({ id: 'job' }, () => output)
       const commits = defineJob({ id: 'committing' }, (ctx) =>
         ctx.commit(async (trx) => {

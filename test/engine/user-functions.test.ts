@@ -21,7 +21,7 @@ const boom = (): never => {
 }
 const define = (spec: object, handler: () => unknown = () => {}): JobDefinition => defineJob(spec as JobSpec, handler)
 
-/** Answers of functions that should say yes or no, and how the error shows them. */
+/** Results of functions that should return a boolean, and how the error shows them. */
 const NO_DECISION: [string, () => unknown, RegExp][] = [
   ['throws', boom, /threw TypeError: no such field; /],
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- as users may
@@ -43,12 +43,12 @@ const NO_KEY: [string, () => unknown, RegExp][] = [
 
 const DAYS = { start: '2026-01-01T00:00:00Z', end: '2026-01-04T00:00:00Z' }
 
-/** The failure of a loop that names this job. */
+/** The first loop failure that names this job. */
 const failureOf = (app: Piko, jobId: string): Promise<EventMap['loop.failed']> =>
   nextEvent(app, 'loop.failed', ({ error }) => error.message.includes(`job "${jobId}"`))
 
 describe('a calendar with a function', () => {
-  it.each(NO_DECISION)('names job and option when it %s', (_what, when, message) => {
+  it.each(NO_DECISION)('is named with its job and option when it %s', (_what, when, message) => {
     const schedule = Schedule.of(
       { kind: 'every', everyMs: 1_000, anchor: '2026-01-01T00:00:00Z', exclude: { when: when as () => boolean } },
       'a',
@@ -62,7 +62,7 @@ describe('a calendar with a function', () => {
     }
   })
 
-  it('keeps what it threw as the cause', () => {
+  it('has its own error as the cause', () => {
     const schedule = Schedule.of({
       ...{ kind: 'every', everyMs: 1_000, anchor: '2026-01-01T00:00:00Z' },
       exclude: { when: boom },
@@ -82,7 +82,7 @@ describe("a job's schema", () => {
     ],
     ['a safeParse that says nothing', { safeParse: () => undefined }, /safeParse of the schema returned undefined/],
     ['an answer without issues', { safeParse: () => ({ success: false }) }, /safeParse of the schema returned \{/],
-  ])('%s is refused with the job', async (_what, config, message) => {
+  ])('%s is refused with an error that names the job', async (_what, config, message) => {
     const { parseConfig } = await import('../../src/job/run-config.ts')
     const error = thrown(() => parseConfig(define({ id: 'a', config }), {}))
     expect(error.code).toBe('CONFIG_INVALID')
@@ -98,7 +98,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   }
 
-  it.each(NO_DECISION)('an exclude that %s at start leaves out its job alone', async (_what, when, message) => {
+  it.each(NO_DECISION)('an exclude that %s at start leaves out only its job', async (_what, when, message) => {
     await emptied()
     const bad = ['cron', 'windows', 'every']
     const app = makeApp(fixture.options, [
@@ -122,7 +122,7 @@ describeEachStore((fixture) => {
     expect(await app.run('cron', { wait: true })).toMatchObject({ state: 'succeeded' })
   })
 
-  it('registers the job once its function answers, and reports it until then', async () => {
+  it('registers the job once its function works, and reports it until then', async () => {
     const clock = new ManualClock('2026-01-01T00:00:30Z')
     const database = await fixture.open({ clock })
     await fixture.empty()
@@ -158,7 +158,7 @@ describeEachStore((fixture) => {
     expect(failed).toHaveLength(2)
   })
 
-  it('starts at whichever call a function fails, also where a changed schedule goes on', async () => {
+  it('starts at whichever call a function fails, also while a changed schedule is applied', async () => {
     const database = await fixture.open()
     await fixture.empty()
     const store = storeOn(database)
@@ -183,7 +183,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it.each(NO_KEY)('a key function that %s is named by all who ask for a run', async (_what, key, message) => {
+  it.each(NO_KEY)('a key function that %s is named by every call that requests a run', async (_what, key, message) => {
     await emptied()
     const app = await startApp(fixture.options, [
       define({ id: 'concurrency', concurrency: { limit: 1, key } }),
@@ -210,7 +210,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list()).toEqual([])
   })
 
-  it('a key function that fails where ticks are planned holds up its job alone', async () => {
+  it('a key function that fails while ticks are planned delays only its job', async () => {
     await emptied()
     const app = makeApp(fixture.options, [
       define({ id: 'bad', every: '1s', concurrency: { limit: 1, key: boom } }),
@@ -229,7 +229,7 @@ describeEachStore((fixture) => {
     expect(worse?.error.message).toMatch(/rate\.key of job "worse" returned a promise/)
   })
 
-  it('a key function that fails holds up no dependent and no backfill of another job', async () => {
+  it('a key function that fails delays no dependent and no backfill of another job', async () => {
     await emptied()
     const windows = { ...DAYS, catchUp: 'none' }
     const keyed = { concurrency: { limit: 5, key: boom } }
@@ -253,7 +253,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list({ jobId: 'bad' })).toEqual([])
   })
 
-  it('does not lay a function that fails at the door of an edited row', async () => {
+  it('does not blame an edited row for a function that fails', async () => {
     await emptied()
     const database = await fixture.open()
     let isBroken = false
@@ -269,7 +269,7 @@ describeEachStore((fixture) => {
     expect(refused).toEqual([])
   })
 
-  it.each(NO_DECISION)('a retryIf that %s fails its run, which says so', async (_what, retryIf, message) => {
+  it.each(NO_DECISION)('a retryIf that %s fails its run, and the error says so', async (_what, retryIf, message) => {
     await emptied()
     const app = await startApp(fixture.options, [
       define({ id: 'a', retry: { limit: 3, base: '1ms', retryIf } }, () => {

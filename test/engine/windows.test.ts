@@ -14,7 +14,7 @@ const START = new Date('2025-01-01T00:00:00Z')
 const minute = (count: number): Date => new Date(START.getTime() + count * 60_000)
 const shortPause = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** A job whose windows are so many minutes of a time that is long over. */
+/** A job whose windows are a number of minutes in the distant past. */
 function minutes(count: number, handler: (window: Window) => unknown, windows: Partial<WindowsSpec> = {}) {
   return defineJob({ id: 'sync', every: '1m', windows: { start: START, end: minute(count), ...windows } }, (ctx) =>
     handler(ctx.window),
@@ -55,7 +55,7 @@ describeEachStore((store) => {
   }
 
   describe('catch-up', () => {
-    it('runs all windows, at most as many at once as may, and goes on past one that fails', async () => {
+    it('runs all windows within the limit, and continues after one that fails', async () => {
       const inside = new Headcount()
       let isMended = false
       const app = await startApp(
@@ -101,7 +101,7 @@ describeEachStore((store) => {
       expect(order).toEqual(Array.from({ length: 12 }, (_, index) => minute(index)))
     })
 
-    it('of the latest runs one window, and records those that are missed later as skipped', async () => {
+    it('of the latest runs one window, and records windows missed later as skipped', async () => {
       const app = await startApp(
         store.options,
         minutes(10, () => {}, { catchUp: 'latest' }),
@@ -114,7 +114,7 @@ describeEachStore((store) => {
       expect(await app.runs.list()).toHaveLength(1)
     })
 
-    it('of none runs nothing that is over, records what is missed later, and runs such a window when asked', async () => {
+    it('of none runs no past window, records windows missed later, and runs such a window on request', async () => {
       const app = await startApp(
         store.options,
         minutes(10, () => {}, { catchUp: 'none' }),
@@ -131,7 +131,7 @@ describeEachStore((store) => {
       })
     })
 
-    it('ends at the end of the windows, the last of which may be shorter', async () => {
+    it('ends at the end of the windows; the last one may be shorter', async () => {
       const app = await startApp(
         store.options,
         minutes(0, () => {}, { end: '2025-01-01T00:02:30Z' }),
@@ -145,7 +145,7 @@ describeEachStore((store) => {
       expect((await app.jobs.list())[0]).toMatchObject({ planAt: undefined, nextTick: undefined })
     })
 
-    it('goes on with the windows that come, each run as soon as it is over', async () => {
+    it('continues with new windows, and runs each as soon as it is complete', async () => {
       const start = new Date(Math.floor(Date.now() / 200) * 200 - 600)
       const ends: number[] = []
       const app = await startApp(
@@ -166,7 +166,7 @@ describeEachStore((store) => {
   })
 
   describe('many windows', () => {
-    it('are each run once after a restart in the middle, without gap or double', async () => {
+    it('each run once despite a restart in the middle, without gap or duplicate', async () => {
       const done: Date[] = []
       const gate = new Gate()
       const handler = async ({ start }: Window): Promise<void> => {
@@ -191,7 +191,7 @@ describeEachStore((store) => {
       )
     })
 
-    it('are shared by two apps, and no more run at once than may over both', async () => {
+    it('are shared by two apps, within one limit for both', async () => {
       const inside = new Headcount()
       const done: Date[] = []
       const by = new Set<number>()
@@ -201,7 +201,7 @@ describeEachStore((store) => {
           async ({ start }) => {
             inside.enter()
             by.add(app)
-            // The first ones stay until both apps have filled their slots, however slow the machine is.
+            // The first runs continue until both apps have filled their slots, however slow the machine is.
             await eventually(() => expect(inside.most).toBeGreaterThanOrEqual(4))
             inside.leave()
             done.push(start)
@@ -218,7 +218,7 @@ describeEachStore((store) => {
       expect(by).toEqual(new Set([1, 2]))
     })
 
-    it('that a cursor set back by hand meets again are not run again, and other jobs go on', async () => {
+    it('that a cursor set back by hand reaches again do not run again, and other jobs continue', async () => {
       const ran: string[] = []
       const app = await startApp(store.options, [
         minutes(12, ({ start }) => void ran.push(start.toISOString())),
@@ -241,7 +241,7 @@ describeEachStore((store) => {
       expect(ran).toHaveLength(12)
     })
 
-    it('of a job whose ticks had fired before it was given windows are run all the same', async () => {
+    it('of a job whose ticks had fired before it had windows still run', async () => {
       const start = new Date(Math.floor(Date.now() / 200) * 200)
       const plain = await startApp(
         store.options,
@@ -260,7 +260,7 @@ describeEachStore((store) => {
       expect(await app.windows.summary('sync')).toMatchObject({ counts: { succeeded: 3 }, watermark: end })
     })
 
-    it('that are all planned let the planner rest after a change of the job', async () => {
+    it('that are all planned leave the planner idle after a change of the job', async () => {
       const first = await startApp(
         store.options,
         minutes(5, () => {}, { catchUp: 'none' }),
@@ -286,7 +286,7 @@ describeEachStore((store) => {
       }
     }
 
-    it('is told in spans of windows in the same state, with what is missing between them', async () => {
+    it('is reported in spans of windows in the same state, with the missing time between them', async () => {
       // More than one page of windows in one span.
       await insert(0, 7_000, 'succeeded')
       await insert(7_000, 7_002, 'failed')
@@ -301,7 +301,7 @@ describeEachStore((store) => {
       expect(await windows.coverage('sync')).toEqual(all)
       expect(await windows.coverage('sync', { limit: 2 })).toEqual(all.slice(0, 2))
       expect(await windows.coverage('nobody')).toEqual([])
-      // The window around the instant is shown whole; what the ledger does not have yet is missing.
+      // The window around the instant is shown completely. Windows that the ledger does not have yet are missing.
       const from = new Date(minute(7_001).getTime() + 30_000)
       expect(await windows.coverage('sync', { from, to: minute(7_012) })).toEqual([
         { ...all[1], start: minute(7_001), windows: 1 },
@@ -318,8 +318,8 @@ describeEachStore((store) => {
     })
   })
 
-  describe('a window that is asked for', () => {
-    it('is known by its start, as a Date or as a text with its zone', async () => {
+  describe('a requested window', () => {
+    it('is identified by its start, as a Date or as text with its zone', async () => {
       const app = await startApp(
         store.options,
         minutes(3, ({ start }) => start.toISOString()),
@@ -348,7 +348,7 @@ describeEachStore((store) => {
       await app.run('sync', { window: START, wait: true })
     })
 
-    it('is refused with what is known when there is no such window', async () => {
+    it('is refused with the known windows if it does not exist', async () => {
       const app = await startApp(store.options, [
         minutes(3, () => {}),
         defineJob({ id: 'plain' }, () => {}),

@@ -21,7 +21,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   })
 
-  /** A job that ends on its signal, and tells its reason. */
+  /** A job that ends on its signal and records the reason. */
   const waiting = (reasons: unknown[] = []) =>
     defineJob({ id: 'waiting', retry: { limit: 5, base: '1ms' } }, async ({ signal }) => {
       await new Gate().pass(signal).catch((error: unknown) => {
@@ -30,7 +30,7 @@ describeEachStore((fixture) => {
       })
     })
 
-  it('W33: a node looks once a second for all of its runs at once, asks which when there is one, and not at all without any', async () => {
+  it('W33: a node checks once a second for all its runs, asks which ones only after a request, and never without runs', async () => {
     const clock = new ManualClock()
     const nodeId = crypto.randomUUID()
     const asked: (readonly number[])[] = []
@@ -70,7 +70,7 @@ describeEachStore((fixture) => {
     executor.active = ids.length
     await look()
     await eventually(() => expect(asked).toEqual([ids]))
-    // Once more after a change: the answer of a claim may have been on its way.
+    // Asks once more after a change, because the answer to a claim may have been on its way.
     await look()
     await eventually(() => expect(asked).toEqual([ids, ids]))
     await look()
@@ -84,7 +84,7 @@ describeEachStore((fixture) => {
     await cancellation.stop()
   })
 
-  it('is refused where it would wait for ever: past the trx of a transaction on the only connection', async () => {
+  it('is refused where it would wait forever: inside a transaction on the only connection, without its trx', async () => {
     const app = await startApp(fixture.options, [], { execute: false })
     const inside = app.sql.transaction(() => app.runs.cancel({ jobId: 'a' }))
     if (fixture.name === 'sqlite') expect(await rejected(inside)).toMatchObject({ code: 'USAGE' })
@@ -92,7 +92,7 @@ describeEachStore((fixture) => {
   })
 
   describe('app.runs.cancel', () => {
-    it('reaches a handler on another node within two seconds, and the run ends as cancelled', async () => {
+    it('reaches a handler on another node within two seconds, and the run is cancelled', async () => {
       const reasons: unknown[] = []
       const node = await startApp(fixture.options, waiting(reasons))
       const other = await startApp(fixture.options, [], { execute: false })
@@ -110,7 +110,7 @@ describeEachStore((fixture) => {
       expect((await other.runs.show(id)).attempts).toMatchObject([{ attempt: 1, outcome: 'cancelled' }])
     })
 
-    it('is heard at once on the node itself, also while it stops', async () => {
+    it('takes effect immediately on the same node, even while it stops', async () => {
       const node = await startApp(fixture.options, waiting())
       const started = nextEvent(node, 'run.started')
       const { id } = await node.run('waiting')
@@ -121,7 +121,7 @@ describeEachStore((fixture) => {
       expect(await store.runs.find(id)).toMatchObject({ state: 'cancelled' })
     })
 
-    it('ends one run of several, and leaves the others running', async () => {
+    it('ends one of several runs and leaves the others running', async () => {
       const node = await startApp(fixture.options, waiting())
       const ids = await Promise.all([1, 2, 3].map(async () => (await node.run('waiting')).id))
       await eventually(async () => expect(await store.runs.count()).toMatchObject({ running: 3 }))
@@ -133,7 +133,7 @@ describeEachStore((fixture) => {
       expect(await store.runs.count()).toMatchObject({ running: 0, cancelled: 3 })
     })
 
-    it('ends a queued run, which never begins, and tells whoever waits for it', async () => {
+    it('ends a queued run, which never begins, and notifies its waiters', async () => {
       const client = await startApp(fixture.options, waiting(), { execute: false })
       const waited = client.run('waiting', { wait: true }).catch((error: unknown) => error)
       const run = await eventually(async () => {
@@ -151,7 +151,7 @@ describeEachStore((fixture) => {
       await node.waitFor(id)
     })
 
-    it('returns a run that has ended as it is, and refuses one that does not exist', async () => {
+    it('returns an ended run unchanged, and refuses one that does not exist', async () => {
       const app = await startApp(
         fixture.options,
         defineJob({ id: 'a' }, () => 1),
@@ -164,7 +164,7 @@ describeEachStore((fixture) => {
       expect(await rejected(app.runs.replay({}))).toMatchObject({ code: 'USAGE' })
     })
 
-    it('wins over a retry: a handler that fails for another reason is not tried again', async () => {
+    it('wins over a retry: a handler that fails for another reason is not retried', async () => {
       const gate = new Gate()
       const job = defineJob({ id: 'a', retry: { limit: 5, base: '1ms' } }, async () => {
         await gate.pass()
@@ -175,7 +175,7 @@ describeEachStore((fixture) => {
       const settled = recordEvents(node, 'run.settled')
       const { id } = await node.run('a')
       await started
-      // Not by the app: this node must not hear of it before the attempt has ended.
+      // Bypasses the app, because this node must not see the request before the attempt has ended.
       await store.cancels.request({ ids: [id] })
       gate.open()
       expect(await node.waitFor(id)).toMatchObject({ state: 'cancelled', attempt: 1 })
@@ -185,7 +185,7 @@ describeEachStore((fixture) => {
       expect((await node.runs.show(id)).attempts).toMatchObject([{ attempt: 1 }])
     })
 
-    it('gives a handler up that does not hear its signal', async () => {
+    it('gives up on a handler that ignores its signal', async () => {
       const gate = new Gate()
       const job = defineJob({ id: 'deaf' }, () => gate.pass())
       const node = await startApp(fixture.options, job, { graceMs: 50 })
@@ -198,7 +198,7 @@ describeEachStore((fixture) => {
       gate.open()
     })
 
-    it('lets a run end whose node has died, instead of running it again', async () => {
+    it('ends a run whose node has died instead of running it again', async () => {
       const runs: number[] = []
       const job = defineJob({ id: 'a' }, ({ runId }) => void runs.push(runId))
       const [dead] = (await store.runs.enqueue([{ jobId: 'a', kind: 'manual', priority: 0 }])) as [number]
@@ -211,7 +211,7 @@ describeEachStore((fixture) => {
   })
 
   describe('app.runs.replay', () => {
-    it('W30: runs the failed runs of a job again, and keeps the attempts of before', async () => {
+    it('W30: runs the failed runs of a job again and keeps the earlier attempts', async () => {
       let isBroken = true
       const job = defineJob({ id: 'a', retry: { limit: 1, base: '1ms' } }, () => {
         if (isBroken) throw new Error('boom')

@@ -31,7 +31,7 @@ describeEachStore((store) => {
   const effect = (ctx: JobContext) => ctx.commit((trx) => trx.exec(INSERT, [ctx.runId]).then(() => 'written'))
 
   describe('ctx.commit', () => {
-    it('ends the run with its effect, its output and its window', async () => {
+    it('stores its effect, the output, the window and the end of the run together', async () => {
       const windows = { start: START, end: END }
       const job = defineJob({ id: 'sync', every: '1m', windows }, (ctx) => effect(ctx as JobContext))
       const app = await startApp(store.options, job)
@@ -42,7 +42,7 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
-    it('writes nothing when the function throws, and the attempt is tried again', async () => {
+    it('writes nothing when the function throws, and the attempt is retried', async () => {
       const job = defineJob({ id: 'job', retry: { limit: 1, base: '10ms' } }, (ctx) =>
         ctx.commit(async (trx) => {
           await trx.exec(INSERT, [ctx.runId])
@@ -54,7 +54,7 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
-    it('refuses a claim that was overtaken, and rolls its writes back', async () => {
+    it('refuses an overtaken claim and rolls back its writes', async () => {
       const gate = new Gate()
       const job = defineJob({ id: 'job' }, async (ctx) => {
         if (ctx.attempt === 1) await gate.pass()
@@ -77,7 +77,7 @@ describeEachStore((store) => {
       expect(await app.runs.show(id)).toMatchObject({ state: 'running' })
     })
 
-    it('stands whatever the handler does after it', async () => {
+    it('is final, whatever the handler does after it', async () => {
       const job = defineJob({ id: 'job', retry: { limit: 3, base: '1ms' } }, async (ctx) => {
         await effect(ctx)
         throw new Error('too late')
@@ -87,7 +87,7 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
-    it('returns its resources as succeeded, whatever the handler does after it', async () => {
+    it('returns resources as after a success, whatever the handler does after it', async () => {
       const ends: string[] = []
       const transaction = defineResource({
         name: 'transaction',
@@ -112,7 +112,7 @@ describeEachStore((store) => {
       expect(ends).toEqual(['commit', 'rollback'])
     })
 
-    it('is waited for when the handler does not', async () => {
+    it('is awaited if the handler does not await it', async () => {
       let end: unknown
       const job = defineJob({ id: 'job' }, (ctx) => {
         end = effect(ctx)
@@ -124,7 +124,7 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
-    it('leaves nothing when the process is killed before the commit, and is done again once', async () => {
+    it('writes nothing if the process is killed before the commit, and is repeated once', async () => {
       const lease = store.name === 'sqlite' ? '60s' : '2s'
       const child = new WorkerProcess({ mode: 'commit', settings: testSettings(store.options, { piko: { lease } }) })
       await child.told('started')
@@ -148,11 +148,11 @@ describeEachStore((store) => {
       })
       const app = await startApp(store.options, job)
       await app.run('job', { wait: true })
-      // The run is over with its commit, a moment before its handler goes on.
+      // The commit ends the run a moment before the handler continues.
       await eventually(() => expect(second).toMatchObject({ code: 'USAGE' }))
     })
 
-    it('writes nothing once the run has been ended', async () => {
+    it('writes nothing after the run was ended', async () => {
       const job = defineJob({ id: 'job', timeout: '100ms' }, (ctx) =>
         ctx.commit(async (trx) => {
           await trx.exec(INSERT, [ctx.runId])
@@ -179,7 +179,7 @@ describeEachStore((store) => {
 
   if (store.name === 'sqlite') return
 
-  it('a deadlock runs the function again', async () => {
+  it('runs the function again after a deadlock', async () => {
     await database.sql.exec('CREATE TABLE account (id INT PRIMARY KEY, touched INT NOT NULL)')
     await database.sql.exec('INSERT INTO account VALUES (1, 0), (2, 0)')
     const holdsFirst = new Gate()
@@ -200,7 +200,7 @@ describeEachStore((store) => {
     await holdsFirst.pass()
     await database.sql.transaction(async (trx) => {
       await trx.exec('UPDATE account SET touched = touched + 1 WHERE id = 2')
-      // The server ends the transaction that has changed less.
+      // The server rolls back the transaction that has changed less.
       for (let index = 0; index < 50; index++) await trx.exec('INSERT INTO account VALUES (?, 0)', [10 + index])
       otherHolds.open()
       await trx.exec('UPDATE account SET touched = touched + 1 WHERE id = 1')
@@ -222,7 +222,7 @@ describeEachStore((store) => {
       return { proxy, settings: { mysql: { dsn: url.href } } }
     }
 
-    /** Loses something of the first commit; the handler is told how it ended. */
+    /** Loses a message of the first commit; the handler learns how it ended. */
     const losing = (lose: () => Promise<void>) => {
       const { promise, resolve } = Promise.withResolvers<void>()
       const abort = Promise.withResolvers<void>()
@@ -246,7 +246,7 @@ describeEachStore((store) => {
       return { job, told, lost: promise, aborted: abort.promise }
     }
 
-    it('whose answer is lost is found out to be one', async () => {
+    it('with a lost answer is found to have succeeded', async () => {
       const { proxy, settings } = await startProxy()
       const { job, told, lost } = losing(() => proxy.loseAnswerTo('commit', INSERT_INTO))
       const app = await startApp(store.options, job, { settings })
@@ -260,7 +260,7 @@ describeEachStore((store) => {
       await proxy.stop()
     })
 
-    it('that never arrives is done again', async () => {
+    it('that never arrives is repeated', async () => {
       const { proxy, settings } = await startProxy()
       const { job, told, lost } = losing(() => proxy.loseRequest('commit', INSERT_INTO))
       const app = await startApp(store.options, job, { settings })
@@ -274,7 +274,7 @@ describeEachStore((store) => {
       await proxy.stop()
     })
 
-    it('whose answer is lost is asked about until the database is back, past timeout and grace', async () => {
+    it('with a lost answer is checked until the database is back, beyond timeout and grace time', async () => {
       const { proxy, settings } = await startProxy()
       const { job, told, lost, aborted } = losing(() => proxy.loseAnswerTo('commit', INSERT_INTO))
       const app = await startApp(store.options, job, { settings, graceMs: 50 })
@@ -284,7 +284,7 @@ describeEachStore((store) => {
       await lost
       proxy.cut()
       await aborted
-      // Past the grace time: every loop has failed again since then.
+      // The grace time is over, because every loop has failed again since then.
       const failed = recordEvents(app, 'loop.failed')
       await eventually(() => expect(failed.length).toBeGreaterThan(3))
       proxy.heal()
@@ -296,7 +296,7 @@ describeEachStore((store) => {
       await proxy.stop()
     })
 
-    it('is not waited for when the process stops', async () => {
+    it('is not awaited when the process stops', async () => {
       const { proxy, settings } = await startProxy()
       const { job, lost } = losing(() => proxy.loseAnswerTo('commit', INSERT_INTO))
       const app = await startApp(store.options, job, {

@@ -6,7 +6,7 @@ import { rejected } from '../../support/thrown.ts'
 const never = new AbortController().signal
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-it('settles every item, in the order of the items', async () => {
+it('returns the result of every item, in the order of the items', async () => {
   const results = await fanOut(
     [30, 1, 10],
     async (ms, index) => {
@@ -25,7 +25,7 @@ it('settles every item, in the order of the items', async () => {
   expect(await fanOut([], () => 1, 1, never)).toEqual([])
 })
 
-it('settles what a plain function throws', async () => {
+it('returns the error of a synchronous function', async () => {
   const results = await fanOut(
     [1],
     () => {
@@ -37,7 +37,7 @@ it('settles what a plain function throws', async () => {
   expect(results).toMatchObject([{ status: 'rejected', reason: { message: 'at once' } }])
 })
 
-it('has at most so many calls under way, and as many as there may be', async () => {
+it('runs as many calls as allowed at the same time, and no more', async () => {
   const inside = new Headcount()
   await fanOut(
     Array.from({ length: 50 }),
@@ -52,7 +52,7 @@ it('has at most so many calls under way, and as many as there may be', async () 
   expect(inside.most).toBe(4)
 })
 
-it('draws from an endless source only what there is place for', async () => {
+it('takes from an endless source only as many items as there are places', async () => {
   let drawn = 0
   function* endless() {
     for (;;) yield ++drawn
@@ -73,14 +73,14 @@ it('draws from an endless source only what there is place for', async () => {
   expect(drawn).toBe(3)
 })
 
-it('draws nothing when the signal has aborted before', async () => {
+it('takes no item if the signal has already aborted', async () => {
   let calls = 0
   const aborted = fanOut([1, 2], () => calls++, 1, AbortSignal.abort(new Error('stopped')))
   await expect(aborted).rejects.toThrow('stopped')
   expect(calls).toBe(0)
 })
 
-it('waits for the calls under way when it is aborted', async () => {
+it('waits for the running calls when it is aborted', async () => {
   const controller = new AbortController()
   const gate = new Gate()
   let ended = 0
@@ -97,7 +97,7 @@ it('waits for the calls under way when it is aborted', async () => {
   expect(await mapping).toBe(2)
 })
 
-it('waits for the calls under way when the source fails, and throws its error', async () => {
+it('waits for the running calls when the source fails, and throws the error of the source', async () => {
   const gate = new Gate()
   let ended = 0
   async function* failing() {

@@ -20,7 +20,7 @@ describeEachStore((fixture) => {
     return Promise.all(Array.from({ length: count }, () => startApp(fixture.options, jobs)))
   }
 
-  it('has one owner at a time over all nodes, and a fence that grows', async () => {
+  it('has one owner at a time over all nodes, and an increasing fence', async () => {
     const [a, b] = (await apps(2)) as [Piko, Piko]
     let under = 0
     let most = 0
@@ -38,7 +38,7 @@ describeEachStore((fixture) => {
     expect(fences).toEqual([...fences].sort((x, y) => x - y))
   })
 
-  it('is refused while somebody holds it: at once, after the wait, or when the signal aborts', async () => {
+  it('is refused while another owner holds it: immediately, after the wait, or when the signal aborts', async () => {
     const [a, b] = (await apps(2)) as [Piko, Piko]
     const lock = await a.locks.acquire('export')
     for (const app of [a, b]) {
@@ -56,9 +56,9 @@ describeEachStore((fixture) => {
     expect(next.fence).toBe(lock.fence + 1)
   })
 
-  it('outlives its process by its ttl and no longer', async () => {
+  it('outlives its process by its ttl, but no longer', async () => {
     const [app] = (await apps(1)) as [Piko]
-    // As a killed process leaves it.
+    // The state that a killed process leaves.
     await new LockStore(database).acquire('user:export', crypto.randomUUID(), 300)
     const since = performance.now()
     await using lock = await app.locks.acquire('export')
@@ -73,7 +73,7 @@ describeEachStore((fixture) => {
     expect(lock.lost.aborted).toBe(false)
   })
 
-  it('tells its owner that it is lost when its row was taken', async () => {
+  it('reports its loss to its owner when its row was taken', async () => {
     const [app] = (await apps(1)) as [Piko]
     const lock = await app.locks.acquire('export', { ttl: '1s' })
     await database.db
@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     await locks.stop()
   })
 
-  it('of a run is given back when the run ends, and its waiting ends with the run', async () => {
+  it('of a run is released when the run ends, and a wait for it ends with the run', async () => {
     const job = defineJob({ id: 'export', retry: { limit: 0 } }, async (ctx) => {
       await ctx.lock('file')
       if (ctx.input === 'fail') throw new Error('failed with the lock')

@@ -8,7 +8,7 @@ import { rejected } from '../../support/thrown.ts'
 import { nextEvent, recordEvents, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
-/** How many handlers were under way at once, by key. */
+/** The most handlers that ran at the same time, by key. */
 class Gauge {
   readonly #now = new Map<string, number>()
   readonly most = new Map<string, number>()
@@ -40,7 +40,7 @@ describeEachStore((fixture) => {
     for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded' })
   }
 
-  it('runs at most so many of one key at once, over all nodes, and other keys beside them', async () => {
+  it('limits the concurrent runs of each key over all nodes', async () => {
     const gauge = new Gauge()
     const config = z.object({ shop: z.string() })
     const job = defineJob({ id: 'sync', config, concurrency: { limit: 2, key: (run) => run.config.shop } }, (ctx) =>
@@ -55,7 +55,7 @@ describeEachStore((fixture) => {
     expect(gauge.mostInAll).toBeGreaterThan(4)
   })
 
-  it('lets runs behind those of a full key go ahead, and does not limit a run without a key', async () => {
+  it('lets later runs overtake those of a full key, and does not limit a run without a key', async () => {
     const job = defineJob(
       { id: 'sync', concurrency: { limit: 1, key: (run) => (run.input === 'free' ? undefined : String(run.input)) } },
       async (ctx) => {
@@ -72,7 +72,7 @@ describeEachStore((fixture) => {
     await app.runs.cancel({ jobId: 'sync' })
   })
 
-  it('refuses a key that is no text, before anything is stored', async () => {
+  it('refuses a key that is not a text, before anything is stored', async () => {
     const job = defineJob({ id: 'sync', concurrency: { limit: 1, key: () => 7 as unknown as string } }, () => {})
     const [app] = (await nodes(1, job)) as [Piko]
     const error = await rejected(app.enqueue('sync'))
@@ -81,7 +81,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list()).toEqual([])
   })
 
-  it('keeps to a rate over all nodes, for each key', async () => {
+  it('keeps a rate over all nodes, for each key', async () => {
     const begun: { key: string; at: number }[] = []
     const job = defineJob({ id: 'call', rate: { rate: '5/s', key: (run) => String(run.input) } }, (ctx) => {
       begun.push({ key: String(ctx.input), at: performance.now() })
@@ -90,7 +90,7 @@ describeEachStore((fixture) => {
     const since = performance.now()
     const ids = await Promise.all(Array.from({ length: 24 }, (_, index) => app.enqueue('call', { input: index % 2 })))
     await allDone(app, ids)
-    // Twelve of each key: five at once, five when the first second is over, two after another.
+    // Twelve runs of each key: five immediately, five after the first second, two after another second.
     expect(performance.now() - since).toBeGreaterThan(1_900)
     for (const key of ['0', '1']) {
       const times = begun.filter((one) => one.key === key).map((one) => one.at)
@@ -98,7 +98,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('counts a rate without a key for the job as a whole, retries included', async () => {
+  it('applies a rate without a key to the whole job, including retries', async () => {
     const job = defineJob({ id: 'call', rate: '3/s', retry: { limit: 1, base: '1ms' } }, (ctx) => {
       if (ctx.attempt === 1) throw new Error('once more')
     })
@@ -108,14 +108,14 @@ describeEachStore((fixture) => {
     expect(performance.now() - since).toBeGreaterThan(900)
   })
 
-  it('frees what a killed node held when its runs are recovered', async () => {
+  it('frees the places of a killed node when its runs are recovered', async () => {
     const store = await fixture.open()
     const [app] = (await nodes(
       1,
       defineJob({ id: 'sync', concurrency: { limit: 1, key: () => 'k' } }, () => {}),
     )) as [Piko]
     const id = await app.enqueue('sync', { runAt: new Date(Date.now() + 3_600_000) })
-    // As a node leaves it that was killed: running, and no row of the node.
+    // The state that a killed node leaves: the run is running, and the node has no row.
     await store.db
       .updateTable('piko_run')
       .set({ state: 'running', node_id: crypto.randomUUID(), claims: 1, attempt: 1, run_at: store.dialect.now() })
@@ -129,7 +129,7 @@ describeEachStore((fixture) => {
   it.each([
     ['bufferOne', { least: 2, mostActive: 2 }],
     ['bufferAll', { least: 2, mostActive: Infinity }],
-  ] as const)('overlap %s: a tick waits for the end of the run before', async (overlap, { least, mostActive }) => {
+  ] as const)('overlap %s: a tick waits for the end of the previous run', async (overlap, { least, mostActive }) => {
     const gauge = new Gauge()
     const [app] = (await nodes(
       1,
@@ -150,7 +150,7 @@ describeEachStore((fixture) => {
     expect(skipped.length > 0).toBe(overlap === 'bufferOne')
   })
 
-  it('overlap cancelOther: a tick cancels the run before and starts when it has ended', async () => {
+  it('overlap cancelOther: a tick cancels the previous run and starts when that has ended', async () => {
     let under = 0
     let most = 0
     const job = defineJob({ id: 'tick', every: '1s', overlap: 'cancelOther' }, async (ctx) => {

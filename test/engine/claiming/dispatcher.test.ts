@@ -20,7 +20,7 @@ const AT_ONCE = [new Date(0)]
 
 const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
 
-/** Takes claims as the executor does. */
+/** Takes claims like the executor. */
 class Hands {
   readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
   readonly #underWay = new Set<Promise<void>>()
@@ -43,10 +43,10 @@ class Hands {
   readonly isBeginning = false
   readonly waitingForRates = []
   roomForEarly = 2
-  /** What was taken before its time, and how long before. */
+  /** The claims taken early, and how long before their time. */
   readonly early: { readonly jobIds: readonly string[]; readonly ms: number }[] = []
 
-  /** Claims that it would take, but not begin at once. */
+  /** The number of claims that it would take but not begin immediately. */
   ahead = 0
 
   get freeSlots(): number {
@@ -121,7 +121,7 @@ describeEachStore((fixture) => {
     await store.runs.finish(NODE, [{ claim, transition: { to: 'succeeded' } }])
   }
 
-  it('misses no enqueue, at whatever moment it comes, and never has more under way than slots', async () => {
+  it('misses no enqueue at any moment, and never runs more than its slots', async () => {
     const inside = new Headcount()
     let done = 0
     const { dispatcher, hands } = await startDispatcher(
@@ -140,7 +140,7 @@ describeEachStore((fixture) => {
       for (let hop = 0; hop < round % 6; hop++) await new Promise(setImmediate)
       await enqueue(count)
       dispatcher.expect(AT_ONCE)
-      // With an hour to the next poll, a wake-up that is lost leaves runs behind.
+      // The next poll is an hour away, so a lost wake-up would leave runs in the queue.
       if (round % 3 === 0) await eventually(() => expect(done).toBe(asked))
     }
     await eventually(() => expect(done).toBe(asked))
@@ -148,7 +148,7 @@ describeEachStore((fixture) => {
     expect(hands.active).toBe(0)
   })
 
-  it('looks again when a planned run becomes due that was not claimed before', async () => {
+  it('looks again when a planned run that was not claimed early is due', async () => {
     const started: number[] = []
     const { dispatcher, hands } = await startDispatcher(async (claim) => {
       started.push(Date.now())
@@ -162,11 +162,11 @@ describeEachStore((fixture) => {
     expect(started[0]! - runAt.getTime()).toBeGreaterThanOrEqual(-2)
   })
 
-  it('claims what becomes due at one time a quarter of a second before, as far as there is room', async () => {
+  it('claims runs with the same due time a quarter of a second early, as far as there is room', async () => {
     const clock = new ManualClock()
     const { runs } = storeOn(await fixture.open({ clock }))
     const looks = async (): Promise<void> => {
-      // Its next sleep: there is nothing left to do.
+      // It sleeps again, because there is nothing left to do.
       await eventually(() => expect(clock.sleeping).toBe(1))
     }
     const { dispatcher, hands } = await startDispatcher(finish, { clock, runs, jobs: [limited] })
@@ -200,7 +200,7 @@ describeEachStore((fixture) => {
       },
     ])
 
-  /** A dispatcher on a clock of its own that has looked and rests. */
+  /** A dispatcher on its own clock that has looked and now sleeps. */
   const resting = async (jobs: JobDefinition[] = []) => {
     const clock = new ManualClock()
     const { runs } = storeOn(await fixture.open({ clock }))
@@ -218,7 +218,7 @@ describeEachStore((fixture) => {
     return { ...parts, clock, runs, looks, enqueueAt }
   }
 
-  it('hears of what will be due behind what is due', async () => {
+  it('learns of future runs after due ones', async () => {
     const { dispatcher, hands, clock, looks, enqueueAt } = await resting()
     dispatcher.expect([await enqueueAt(-1, 'a'), await enqueueAt(1_000, 'b')])
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
@@ -231,7 +231,7 @@ describeEachStore((fixture) => {
     expect(hands.early).toMatchObject([{ jobIds: ['b'] }])
   })
 
-  it('claims nothing early that is behind a run of a job with limits, and looks when its time comes', async () => {
+  it('claims no run early that follows a run of a job with limits, and looks when its time comes', async () => {
     const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
     const runAt = await enqueueAt(200, 'limited')
     await enqueueAt(200, 'a', 1)
@@ -244,7 +244,7 @@ describeEachStore((fixture) => {
     expect(hands.early).toHaveLength(1)
   })
 
-  it('does not go round in circles before a time while a run is due that a limit keeps in the queue', async () => {
+  it('does not spin before a due time while a limit keeps a due run in the queue', async () => {
     const { dispatcher, hands, clock, runs, looks, enqueueAt } = await resting([limited])
     await registerLimited()
     await enqueueAt(-1, 'limited')
@@ -263,9 +263,9 @@ describeEachStore((fixture) => {
     expect(hands.early).toMatchObject([{ jobIds: ['a'] }])
   })
 
-  // On SQLite nobody holds a row while others read.
+  // On SQLite nobody holds a row lock while others read.
   if (fixture.name === 'mysql') {
-    it('claims as much as there is room for before a time, also behind what others hold', async () => {
+    it('claims early as many runs as there is room for, even after runs that others hold', async () => {
       const { dispatcher, hands, clock, runs, enqueueAt } = await resting()
       const runAt = await enqueueAt(200, 'a')
       await runs.enqueue(Array.from({ length: 149 }, () => ({ jobId: 'a', kind: 'manual', priority: 0, runAt })))
@@ -280,7 +280,7 @@ describeEachStore((fixture) => {
       await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 50, running: 100 }))
     })
 
-    it('does not go round in circles before a time while somebody holds a run that is due', async () => {
+    it('does not spin before a due time while another node holds a due run', async () => {
       const { dispatcher, clock, runs, looks, enqueueAt } = await resting()
       const database = await fixture.open()
       const due = await enqueueAt(-1, 'a')
@@ -297,7 +297,7 @@ describeEachStore((fixture) => {
         expect(look.mock.calls.length + claim.mock.calls.length).toBeLessThan(40)
       })
       await looks()
-      // By now both are due; whether one claim takes both is a matter of when it looks.
+      // Both are due by now. Whether one claim takes both depends on when it looks.
       await eventually(async () => {
         clock.advance(100)
         expect((await store.runs.count()).succeeded).toBeGreaterThanOrEqual(1)
@@ -305,7 +305,7 @@ describeEachStore((fixture) => {
     })
   }
 
-  it('looks at once for a run of a job with limits when a slot gets free, whatever it saw without one', async () => {
+  it('looks immediately for a run of a job with limits when a slot becomes free, whatever it saw without one', async () => {
     const { dispatcher, hands, clock, looks, enqueueAt } = await resting([limited])
     dispatcher.expect([await enqueueAt(-1, 'a')])
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
@@ -320,7 +320,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 2 }))
   })
 
-  it('looks again for what was given back, at once or when it is due', async () => {
+  it('looks again for returned runs, immediately or when they are due', async () => {
     const { hands, clock, looks, enqueueAt, dispatcher } = await resting()
     dispatcher.expect([await enqueueAt(-1, 'a')])
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 1 }))
@@ -333,7 +333,7 @@ describeEachStore((fixture) => {
     await eventually(() => expect(hands.early).toMatchObject([{ jobIds: ['b'] }]))
   })
 
-  it('does not look at a time whose runs it has all claimed before', async () => {
+  it('does not look at a time if it has already claimed all its runs', async () => {
     const clock = new ManualClock()
     const { runs } = storeOn(await fixture.open({ clock }))
     const { dispatcher, hands } = await startDispatcher(finish, { clock, runs })
@@ -350,12 +350,12 @@ describeEachStore((fixture) => {
       clock.advance(ms)
       await eventually(() => expect(clock.sleeping).toBe(1))
     }
-    // Only a poll may come by.
+    // Only a poll may happen.
     expect(looks.mock.calls.length).toBeLessThan(3)
     expect(hands.early).toHaveLength(3)
   })
 
-  it('executes what a claim that was under way at the stop has taken', async () => {
+  it('executes the runs of a claim that was being answered during the stop', async () => {
     for (let round = 0; round < 12; round++) {
       const { dispatcher, hands } = await startDispatcher(finish, { slots: 5 })
       await enqueue(20)
@@ -371,7 +371,7 @@ describeEachStore((fixture) => {
     }
   })
 
-  it('hands over the id under which it claimed, whatever the node is called by then', async () => {
+  it('passes on the id under which it claimed, even if the node has a new one by then', async () => {
     const ids = [NODE, '00000000-0000-4000-8000-000000000002']
     const seen: string[] = []
     await startDispatcher(
@@ -386,7 +386,7 @@ describeEachStore((fixture) => {
     expect((await store.runs.find(id!))?.nodeId).toBe(seen[0])
   })
 
-  it('claims only what it was made for, where it was made for some jobs', async () => {
+  it('claims only some jobs if it was made for these', async () => {
     const seen: string[] = []
     await startDispatcher(
       async (claim) => {

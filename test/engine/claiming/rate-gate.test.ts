@@ -100,7 +100,7 @@ describeEachStore((fixture) => {
 
   const runOf = async (one: Claim | undefined): Promise<Run | undefined> => one && store.runs.find(one.runId)
 
-  /** Places that are taken, by key. */
+  /** The number of taken places, by key. */
   const places = async (): Promise<Record<string, number>> => {
     const rows = await store.database.db.selectFrom('piko_rate').select(['rate_key', 'starts']).execute()
     return Object.fromEntries(
@@ -113,7 +113,7 @@ describeEachStore((fixture) => {
     return Math.min(...rows.flatMap((row) => (JSON.parse(row.starts) as Starts).map(([at]) => at)))
   }
 
-  it('calls a handler in time without asking again', async () => {
+  it('calls a handler in time without another query', async () => {
     await enqueue('plain', [undefined, undefined, undefined])
     const claims = await claim()
     expect(claims).toHaveLength(2)
@@ -122,14 +122,14 @@ describeEachStore((fixture) => {
     expect([calls.length, exchanges]).toEqual([2, 0])
   })
 
-  it('exchanges the places of runs that are too late, all of one turn at once, and takes no more than before', async () => {
+  it('exchanges the places of all late runs of one turn together, and takes no more than before', async () => {
     await enqueue('plain', [undefined, undefined])
     const claims = await claim()
     clock.advance(46)
     await Promise.all(claims.map(ended))
     expect([calls.length, exchanges]).toEqual([2, 1])
     expect(await places()).toEqual({ '': 2 })
-    // The places count from when the handlers began.
+    // The places count from the begin of the handlers.
     clock.advance(1_040)
     await enqueue('plain', [undefined])
     expect(await claim()).toEqual([])
@@ -137,7 +137,7 @@ describeEachStore((fixture) => {
     expect(await claim()).toHaveLength(1)
   })
 
-  it('takes a place a moment before it is free, and begins when it is', async () => {
+  it('takes a place shortly before it is free, and begins when it is free', async () => {
     await enqueue('plain', [undefined, undefined])
     await Promise.all((await claim()).map(ended))
     const begunAt = calls[0]!
@@ -157,7 +157,7 @@ describeEachStore((fixture) => {
     ])
   })
 
-  it('counts a place later whose handler was set aside in its first turn', async () => {
+  it('postpones the place of a handler that was interrupted in its first turn', async () => {
     firstTurnMs = 300
     await enqueue('plain', [undefined])
     await Promise.all((await claim()).map(ended))
@@ -167,7 +167,7 @@ describeEachStore((fixture) => {
     expect(await places()).toEqual({ '': 1 })
   })
 
-  it('counts the place of a key later, after an outage as well', async () => {
+  it('postpones the place of a key, even after an outage', async () => {
     exchange = (requests, monotonic) => {
       if (exchanges === 1) return Promise.reject(new Error('the server is away'))
       return store.rates.exchange(requests, monotonic)
@@ -181,7 +181,7 @@ describeEachStore((fixture) => {
     expect(await places()).toEqual({ a: 1 })
   })
 
-  it('exchanges the place of a key for one of the same key', async () => {
+  it('exchanges the place of a key for another of the same key', async () => {
     await enqueue('keyed', ['a', 'b'])
     const claims = await claim()
     clock.advance(500)
@@ -190,7 +190,7 @@ describeEachStore((fixture) => {
     expect(await places()).toEqual({ a: 1, b: 1 })
   })
 
-  it('waits for a place with its resources, until one is free', async () => {
+  it('keeps its resources while it waits for a free place', async () => {
     await enqueue('borrower', [undefined])
     const [late] = await claim()
     const over = ended(late!)
@@ -211,7 +211,7 @@ describeEachStore((fixture) => {
     expect(await runOf(late)).toMatchObject({ state: 'succeeded', attempt: 1 })
   })
 
-  it('goes back to the queue as it was when no place is free in a moment', async () => {
+  it('returns to the queue unchanged if no place becomes free soon', async () => {
     await enqueue('borrower', [undefined])
     const [late] = await claim()
     const over = ended(late!)
@@ -231,7 +231,7 @@ describeEachStore((fixture) => {
     expect(calls).toHaveLength(1)
   })
 
-  it('begins on a machine whose every answer is late, without more places than handlers', async () => {
+  it('begins on a machine with only late answers, without more places than handlers', async () => {
     exchange = async (requests, monotonic) => {
       const answers = await store.rates.exchange(requests, monotonic)
       clock.advance(200)
@@ -260,7 +260,7 @@ describeEachStore((fixture) => {
     expect(calls).toEqual([])
   })
 
-  it('does not begin when the lease is in doubt by then', async () => {
+  it('does not begin if the lease is uncertain by then', async () => {
     await enqueue('plain', [undefined])
     const [late] = await claim()
     clock.advance(500)
@@ -270,12 +270,12 @@ describeEachStore((fixture) => {
     }
     const over = ended(late!)
     await eventually(() => expect(exchanges).toBe(1))
-    // The fence decides whether the run was still this node's.
+    // The fence decides whether the run still belonged to this node.
     await over
     expect(calls).toEqual([])
   })
 
-  it('asks again when the database did not answer', async () => {
+  it('repeats the query if the database did not answer', async () => {
     exchange = (requests, monotonic) => {
       if (exchanges === 1) return Promise.reject(new Error('the server is away'))
       return store.rates.exchange(requests, monotonic)
@@ -288,11 +288,11 @@ describeEachStore((fixture) => {
     clock.advance(200)
     await over
     expect(told.filter((name) => name === 'loop.failed')).toHaveLength(1)
-    // Whether the first request gave the unused place back is not known: it stays taken.
+    // The first request may or may not have returned the unused place, so it stays taken.
     expect([calls.length, await places()]).toEqual([1, { '': 2 }])
   })
 
-  it('lets no clock that was set back hold up a rate for longer than its span', async () => {
+  it('delays a rate by at most its span when a clock was set back', async () => {
     await enqueue('plain', [undefined, undefined])
     await Promise.all((await claim()).map(ended))
     clock.advance(-3_600_000)

@@ -27,7 +27,7 @@ describeEachStore((fixture) => {
     { rate: '5/s', limit: 5, runs: 60, blockMs: 400 },
     { rate: '50/s', limit: 50, runs: 500, blockMs: 100 },
   ] as const)(
-    'keeps to $rate at the begin of handlers and at the server that they call, on two nodes with busy event loops',
+    'keeps $rate at the begin of handlers and at the server that they call, on two nodes with busy event loops',
     { timeout: 600_000 },
     async ({ rate, limit, runs, blockMs }) => {
       await fixture.open()

@@ -16,12 +16,12 @@ it('fires each deadline once, never early and at most 50 ms late', () => {
   expect(fired.map(([ms]) => ms)).toEqual(delays)
   for (const [ms, at] of fired) {
     expect(at).toBeGreaterThanOrEqual(ms)
-    // The timer begins with the first deadline, the buckets lie on the clock.
+    // The timer starts with the first deadline; the buckets are aligned to the clock.
     expect(at - ms).toBeLessThanOrEqual(100)
   }
 })
 
-it('fires none that was taken back, and leaves no timer behind', () => {
+it('fires no removed deadline, and leaves no timer', () => {
   const deadlines = new Deadlines(systemClock)
   const fired: string[] = []
   const takeBack = deadlines.add(100, () => fired.push('taken back'))
@@ -36,7 +36,7 @@ it('fires none that was taken back, and leaves no timer behind', () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
-it('lets one deadline take back another of the same moment, and add new ones', () => {
+it('lets one deadline remove another of the same moment and add new ones', () => {
   const deadlines = new Deadlines(systemClock)
   const fired: string[] = []
   let takeBack = (): void => {}
@@ -51,7 +51,7 @@ it('lets one deadline take back another of the same moment, and add new ones', (
   expect(vi.getTimerCount()).toBe(0)
 })
 
-it('keeps a deadline when one that is over and had the same place is taken back', () => {
+it('keeps a deadline when an expired one with the same key is removed', () => {
   const deadlines = new Deadlines(systemClock)
   const fired: string[] = []
   const takeBack = deadlines.add(50, () => fired.push('over'))

@@ -54,14 +54,14 @@ describeEachStore((fixture) => {
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'succeeded', attempt: 1 })
   })
 
-  it('does not begin a claim whose node lost its lease while it was under way', async () => {
+  it('does not begin a claim whose node lost its lease meanwhile', async () => {
     const claim = await claimOne('a', OTHER)
     await executed(claim, OTHER)
     expect([calls, told]).toEqual([0, ['run.lost']])
     expect(await store.runs.find(claim.runId)).toMatchObject({ state: 'running', nodeId: OTHER })
   })
 
-  describe('what is taken before its time', () => {
+  describe('a claim taken early', () => {
     const MINUTE = 60_000
 
     const claimEarly = async (count: number): Promise<readonly Claim[]> => {
@@ -78,7 +78,7 @@ describeEachStore((fixture) => {
     }
     const stateOf = async ({ runId }: Claim): Promise<unknown> => (await store.runs.find(runId))?.state
 
-    it('begins at its time and not before, and keeps no slot from others until then', async () => {
+    it('begins exactly at its time, and occupies no slot until then', async () => {
       const claims = await claimEarly(25)
       const over = takenEarly(claims)
       expect([executor.room, executor.freeSlots, executor.roomForEarly]).toEqual([10, 10, 9_975])
@@ -93,15 +93,15 @@ describeEachStore((fixture) => {
       expect(executor.active).toBe(0)
     })
 
-    it('may be more than there are slots where handlers are soon over', async () => {
-      // Nobody knows yet.
+    it('may exceed the slots if handlers are short', async () => {
+      // The duration of handlers is still unknown.
       expect(executor.roomForEarly).toBe(10_000)
       await executed(await claimOne('a', NODE), NODE)
       // Handlers that take no time.
       expect(executor.roomForEarly).toBe(10_000)
     })
 
-    it('goes back to the queue at a stop, uncounted, and does not begin', async () => {
+    it('returns to the queue at a stop without beginning, uncounted', async () => {
       await executor.start()
       const claims = await claimEarly(3)
       const over = takenEarly(claims)
@@ -114,7 +114,7 @@ describeEachStore((fixture) => {
         expect(await store.runs.find(runId)).toMatchObject({ state: 'queued', attempt: 0, nodeId: undefined, runAt })
     })
 
-    it('does not begin once it was cancelled', async () => {
+    it('does not begin after it was cancelled', async () => {
       const [kept, cancelled] = (await claimEarly(2)) as [Claim, Claim]
       const over = takenEarly([kept, cancelled])
       expect(executor.cancellable).toEqual([kept.runId, cancelled.runId])
@@ -140,7 +140,7 @@ describeEachStore((fixture) => {
     )
   })
 
-  it('gives the run of an unknown job back uncounted', async () => {
+  it('returns the run of an unknown job, uncounted', async () => {
     const claim = await claimOne('unknown', NODE)
     await executed(claim, NODE)
     expect([calls, told]).toEqual([0, []])

@@ -8,7 +8,7 @@ import { type Finish } from '../../../src/store/runs/finish.ts'
 const MINUTE_MS = 60_000
 const end = (fence: number): Finish => ({ claim: { fence } as Claim, transition: { to: 'succeeded' } })
 
-it('tries each end again, alone, until it is stored or the claim is lost', async () => {
+it('retries each end separately until it is stored or the claim is lost', async () => {
   const clock = new ManualClock()
   const tried: number[] = []
   let refused = new Set([1, 2])
@@ -40,7 +40,7 @@ it('tries each end again, alone, until it is stored or the claim is lost', async
   refused = new Set()
   await nextTry()
   await eventually(() => expect([...ends.fences]).toEqual([]))
-  // And begins anew with the next one.
+  // It starts again with the next end.
   ends.add('node', end(3))
   await nextTry()
   await eventually(() => expect([...ends.fences]).toEqual([]))

@@ -8,13 +8,13 @@ it.each([
   [[100], 10],
   [[5_000], 10],
   [[0.5], 2_000],
-])('after handlers of %j ms, ten slots are soon done with %d claims', (took, count) => {
+])('after handlers of %j ms, ten slots soon finish %d claims', (took, count) => {
   const line = new WaitingLine(new ManualClock(), () => {})
   for (const ms of took) line.took(ms)
   expect(line.soonOver(10)).toBe(count)
 })
 
-it('takes no more than there are slots after some waited in vain, and lets none wait before one was short', () => {
+it('takes no more claims than slots after some waited in vain, and lets none wait before a handler was short', () => {
   const line = new WaitingLine<string>(new ManualClock(), () => {})
   expect(line.isWorthWhile).toBe(false)
   line.push('in vain')

@@ -4,7 +4,7 @@ import { type Clock } from '../../../src/clock.ts'
 import { Loop } from '../../../src/engine/loop/loop.ts'
 import { Events } from '../../../src/events.ts'
 
-/** Sleeps until the test lets time pass, and records how long it was asked to. */
+/** Sleeps until the test lets time pass, and records the requested durations. */
 class StepClock implements Clock {
   readonly asked: number[] = []
   #release: (() => void) | undefined
@@ -39,7 +39,7 @@ async function until(condition: () => boolean): Promise<void> {
   throw new Error('the condition did not come true')
 }
 
-it('a loop repeats its step after the pause that the step asks for, and stops after the step under way', async () => {
+it('a loop repeats its step after the pause that the step returns, and stops after the running step', async () => {
   const clock = new StepClock()
   let steps = 0
   const loop = new Loop('test', async () => (steps++, 70), clock, new Events())
@@ -52,7 +52,7 @@ it('a loop repeats its step after the pause that the step asks for, and stops af
   expect([steps, loop.isRunning]).toEqual([2, false])
 })
 
-it('a loop that is woken during its step takes another one at once', async () => {
+it('a loop that is woken during its step takes another one immediately', async () => {
   const clock = new StepClock()
   let steps = 0
   const loop: Loop = new Loop(
@@ -71,7 +71,7 @@ it('a loop that is woken during its step takes another one at once', async () =>
   await loop.stop()
 })
 
-it('an error does not end a loop: it is reported, and the pause doubles until a step goes well', async () => {
+it('an error does not end a loop: it is reported, and the pause doubles until a step succeeds', async () => {
   const clock = new StepClock()
   const events = new Events()
   const failures: number[] = []
@@ -97,7 +97,7 @@ it('an error does not end a loop: it is reported, and the pause doubles until a 
   await loop.stop()
 })
 
-it('a batcher sends what arrives while a batch is under way together as the next, in order', async () => {
+it('a batcher collects items that arrive during a batch and sends them as the next one, in order', async () => {
   const batches: number[][] = []
   const batcher = new Batcher<number, number>(
     async (items) => {
@@ -118,7 +118,7 @@ it('a batcher sends what arrives while a batch is under way together as the next
   await batcher.idle()
 })
 
-it('a failed batch fails its own items and no later ones', async () => {
+it('a failed batch fails only its own items', async () => {
   const batcher = new Batcher<number, number>(
     async (items) => {
       if (items.includes(1)) throw new Error('bad batch')

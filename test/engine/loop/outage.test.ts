@@ -9,7 +9,7 @@ import { eventually, recordEvents, startApp } from '../../support/app.ts'
 import { type MysqlServer, startMysqlServer } from '../../support/mysql-server.ts'
 
 describe('an outage', () => {
-  it('begins with the first failure of any loop, and is over when every loop that failed has worked', () => {
+  it('begins with the first failure of any loop, and ends when every failed loop has worked again', () => {
     const events = new Events()
     const clock = new ManualClock()
     const outage = new Outage(events, clock)
@@ -24,7 +24,7 @@ describe('an outage', () => {
     for (const loop of ['planner', 'heartbeat', 'planner', 'dispatcher']) fail(loop, 'outage')
     expect(seen).toEqual(['store.outage'])
     expect(outage.message).toBe('unavailable for 0 s: gone')
-    // One that only reads.
+    // A loop that only reads.
     work('planner')
     fail('planner', 'outage')
     work('dispatcher')
@@ -34,7 +34,7 @@ describe('an outage', () => {
     expect([seen, outage.message]).toEqual([['store.outage', 'store.recovered'], undefined])
   })
 
-  it('is over although a loop that failed in it was stopped', () => {
+  it('ends even if a loop that failed in it was stopped', () => {
     const events = new Events()
     const clock = new ManualClock()
     const outage = new Outage(events, clock)
@@ -46,7 +46,7 @@ describe('an outage', () => {
   })
 })
 
-describe('a server that is away', () => {
+describe('an unavailable server', () => {
   let server: MysqlServer
   const options = { poolSize: 10, poolRecycleMs: 0, connectTimeoutMs: 60_000, statementTimeoutMs: 60_000 }
 
@@ -68,10 +68,10 @@ describe('a server that is away', () => {
   })
 
   it.each([
-    // Of this user alone: the others of the tests may write all the same.
+    // Affects only this user, because other tests still write.
     ['reads, and does not write', () => ask('SET GLOBAL read_only = 1'), () => ask('SET GLOBAL read_only = 0')],
     ['was killed', () => server.kill(), () => server.restart()],
-  ])('is said once, and once that it is back, by all loops together: it %s', async (_, begin, end) => {
+  ])('is reported once for all loops, as is its return: it %s', async (_, begin, end) => {
     const { hostname, port } = new URL(server.dsn)
     const mysql = { ...options, host: hostname, port: Number(port), database: 'outage_test' }
     const lines: { level: string; piko_event?: string }[] = []

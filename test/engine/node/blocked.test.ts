@@ -17,7 +17,7 @@ describeEachStore((fixture) => {
     testSettings(fixture.options, { piko: { lease: '2s', ...more } })
 
   it(
-    'ends a process whose event loop is blocked for good, says so, and another node executes the run',
+    'ends a process whose event loop is blocked for good and says so; another node executes the run',
     async () => {
       await fixture.open()
       await fixture.empty()
@@ -45,7 +45,7 @@ describeEachStore((fixture) => {
   )
 
   it(
-    'goes on under a new id when the event loop turns again after its lease was given up',
+    'continues under a new id if the event loop turns again after the lease was given up',
     async () => {
       const database = await fixture.open()
       await fixture.empty()
@@ -64,7 +64,7 @@ describeEachStore((fixture) => {
       expect(await lost).toMatchObject({ nodeId: before.id })
       expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1 })
       expect(calls).toBe(2)
-      // And once more: the watch begins anew with the new id.
+      // Happens again, because the new id has a new watch.
       const again = nextEvent(app, 'node.lost')
       calls = 0
       await app.run('parse')
@@ -74,7 +74,7 @@ describeEachStore((fixture) => {
   )
 
   it(
-    'keeps its lease over short blocks that add up to more than the longest one',
+    'keeps its lease during short blocks whose sum exceeds the longest tolerated one',
     async () => {
       await fixture.open()
       await fixture.empty()

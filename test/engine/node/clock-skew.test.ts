@@ -6,7 +6,7 @@ import { describeEachStore } from '../../support/databases.ts'
 
 const HOUR_MS = 3_600_000
 
-// On SQLite the database's clock is the process's own, so only MySQL tells the two apart.
+// On SQLite the database uses the process's own clock, so only MySQL shows a difference.
 describeEachStore((store) => {
   let database: Database
 
@@ -20,7 +20,7 @@ describeEachStore((store) => {
   it.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
-  ])('W21: a node whose clock is an hour %s plans the ticks and windows of the present', async (_, skewMs) => {
+  ])('W21: a node whose clock is an hour %s plans the current ticks and windows', async (_, skewMs) => {
     const realNow = Date.now
     const start = new Date(Math.floor(realNow() / 1_000) * 1_000)
     vi.spyOn(Date, 'now').mockImplementation(() => realNow() + skewMs)

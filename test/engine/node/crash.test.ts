@@ -24,10 +24,10 @@ describeEachStore((fixture) => {
     store.runs.enqueue(Array.from({ length: count }, () => ({ jobId: 'work', kind: 'manual', priority: 0 })))
 
   describe('a process that is killed', () => {
-    // On SQLite the pid tells at once that the process is gone, however long its lease is.
+    // On SQLite the pid shows immediately that the process is gone, however long its lease is.
     const lease = fixture.name === 'sqlite' ? '600s' : '2s'
 
-    it('leaves its runs to the next one, uncounted', async () => {
+    it('leaves its runs to the next process, uncounted', async () => {
       const ids = await enqueue(12)
       const settings = testSettings(fixture.options, { piko: { lease, concurrency: 8 } })
       const child = new WorkerProcess({ mode: 'hold', settings })
@@ -49,14 +49,14 @@ describeEachStore((fixture) => {
       expect(await store.nodes.list()).toHaveLength(1)
     })
 
-    it('in the middle of many short runs loses none and ends none twice', async () => {
+    it('during many short runs loses none and ends none twice', async () => {
       const settings = testSettings(fixture.options, { piko: { lease, concurrency: 25 } })
       const children = [1, 2].map(() => new WorkerProcess({ mode: 'churn', settings }))
       await Promise.all(children.map((child) => child.told('started')))
       const ids = await enqueue(400)
       await eventually(async () => {
         const told = children.flatMap((child) => child.lines.filter((line) => line.startsWith('running')))
-        // More than both take before the ends of some are stored: three times their slots.
+        // More than both nodes take before some ends are stored: three times their slots.
         expect(told.length).toBeGreaterThan(150)
         expect(await store.runs.count('work')).not.toMatchObject({ succeeded: 0 })
       })
@@ -71,7 +71,7 @@ describeEachStore((fixture) => {
       await Promise.all(ids.map((id) => app.waitFor(id)))
       const after = (await store.runs.findEach(ids)).runs
       expect(after.every((run) => run.state === 'succeeded' && run.attempt === 1)).toBe(true)
-      // What had ended stayed as it was, and what ended here ended once.
+      // Runs that had ended did not change, and runs that ended here ended once.
       const endedIds = new Set(ended.map((run) => run.id))
       expect(after.filter((run) => endedIds.has(run.id))).toEqual(ended)
       const here = after.filter((run) => run.output === process.pid).map((run) => run.id)
@@ -82,8 +82,8 @@ describeEachStore((fixture) => {
     })
   })
 
-  describe('a node whose lease is gone', () => {
-    it('W37: aborts its handlers, writes nothing of them, and goes on under a new id', async () => {
+  describe('a node without its lease', () => {
+    it('W37: aborts its handlers, writes nothing of them and continues under a new id', async () => {
       const reasons: unknown[] = []
       let isLost = false
       const app = await startApp(
@@ -115,9 +115,9 @@ describeEachStore((fixture) => {
       expect(await store.nodes.list()).toMatchObject([{ id: newNodeId }])
     })
 
-    it('does not fail the runs that it goes on claiming until its heartbeat sees it', async () => {
+    it('does not fail runs that it claims until its heartbeat notices the loss', async () => {
       let calls = 0
-      // Its heartbeat does not look before the test has ended.
+      // Its heartbeat does not check before the test has ended.
       const settings = { piko: { lease: '600s' }, history: { lost_attempts: 2 } }
       const app = await startApp(
         fixture.options,
@@ -132,7 +132,7 @@ describeEachStore((fixture) => {
       const [node] = await store.nodes.list()
       await store.nodes.remove([node!.id])
       for (const count of [2, 3, 4]) {
-        // A node that starts gives the run back, and does not know its job.
+        // A starting node returns the run to the queue, and does not know its job.
         const other = await startApp(fixture.options, work, { settings })
         await other.stop()
         await eventually(() => expect(calls).toBe(count), 60_000)
@@ -140,7 +140,7 @@ describeEachStore((fixture) => {
       expect(await store.runs.find(id)).toMatchObject({ state: 'running', attempt: 1, nodeId: node!.id })
     })
 
-    it('leaves its own runs alone until it has its new id', async () => {
+    it('does not recover its own runs before it has its new id', async () => {
       const [own, next] = [crypto.randomUUID(), crypto.randomUUID()]
       const [id] = await enqueue(1)
       await store.runs.claim({ nodeId: own, limit: 1, limits: new Map() })
@@ -150,7 +150,7 @@ describeEachStore((fixture) => {
       expect(await store.runs.find(id!)).toMatchObject({ state: 'queued', attempt: 0 })
     })
 
-    it('fails a run under which several nodes died, and not one that one node lost several times', async () => {
+    it('fails a run if several nodes died with it, but not if one node lost it several times', async () => {
       const [one, two] = [crypto.randomUUID(), crypto.randomUUID()]
       const [id] = await enqueue(1)
       for (const nodeId of [one, one, one]) {
@@ -163,14 +163,14 @@ describeEachStore((fixture) => {
       expect(await store.runs.find(id!)).toMatchObject({ state: 'failed', error: { code: 'RUN_CRASHED' } })
     })
 
-    it('can still end the second attempt of a run whose first one came to its end late', async () => {
+    it('can still end the second attempt of a run after a late end of the first one', async () => {
       const [first, second] = [new Gate(), new Gate()]
       let isLost = false
       let reason: unknown
       const app = await startApp(
         fixture.options,
         defineJob({ id: 'a' }, async ({ signal }) => {
-          // Ignores its signal.
+          // The handler ignores its signal.
           if (!isLost) return first.pass()
           second.open()
           await new Gate().pass(signal).catch((error: unknown) => {
@@ -196,8 +196,8 @@ describeEachStore((fixture) => {
     })
   })
 
-  describe('a run that was given to another claim behind the back of its node', () => {
-    /** What recovery does, by hand. */
+  describe('a run that another claim took without the knowledge of its node', () => {
+    /** Does the work of recovery by hand. */
     const requeue = (runId: number): Promise<unknown> =>
       database.db
         .updateTable('piko_run')
@@ -230,7 +230,7 @@ describeEachStore((fixture) => {
       expect(lost).toHaveLength(1)
     })
 
-    it('settles its window by the newer claim only', async () => {
+    it('settles its window only by the newer claim', async () => {
       const [first, second] = [new Gate(), new Gate()]
       let calls = 0
       const start = new Date('2025-01-01T00:00:00Z')
@@ -253,7 +253,7 @@ describeEachStore((fixture) => {
       expect(row?.fence).toBe(runId * FENCE_FACTOR + 2)
     })
 
-    it('is told apart from its newer claim also when both end in one write', async () => {
+    it('is distinguished from its newer claim even if one write ends both', async () => {
       const [runId] = (await enqueue(1)) as [number]
       const nodeId = '00000000-0000-4000-8000-000000000001'
       const claimOne = async (): Promise<Claim> =>
@@ -270,7 +270,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('W19: two apps in one process do not take each other for dead', async () => {
+  it('W19: two apps in one process do not consider each other dead', async () => {
     const gate = new Gate()
     const job = defineJob({ id: 'a' }, async () => gate.pass())
     const one = await startApp(fixture.options, job)

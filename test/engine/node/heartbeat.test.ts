@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
     expect(lost).toEqual([])
   })
 
-  it('gives its lease up when a run blocks the event loop past its timeout and the grace time', async () => {
+  it('gives up its lease when a run blocks the event loop past its timeout and the grace time', async () => {
     const database = await fixture.open()
     await fixture.empty()
     let calls = 0
@@ -39,12 +39,12 @@ describeEachStore((fixture) => {
     const { id } = await app.run('parse')
     expect(await lost).toMatchObject({ nodeId: before.id })
     expect(await runLost).toMatchObject({ runId: id })
-    // Given back and done again, under the new id.
+    // Returned to the queue and executed again under the new id.
     expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1 })
     expect(calls).toBe(2)
   })
 
-  it('goes on as a new node when its row was taken, and its runs are done again', async () => {
+  it('continues as a new node when its row was taken, and its runs are executed again', async () => {
     const database = await fixture.open()
     await fixture.empty()
     let calls = 0

@@ -27,7 +27,7 @@ describeEachStore((fixture) => {
   })
 
   afterEach(async () => {
-    // One whose database is closed can't give its lease back.
+    // A node whose database is closed can't release its lease.
     await Promise.allSettled(contenders.splice(0).map(({ leader }) => leader.stop()))
   })
 
@@ -45,13 +45,13 @@ describeEachStore((fixture) => {
     return contender
   }
 
-  /** Lets time pass and every loop come to rest again. */
+  /** Lets time pass and waits until every loop sleeps again. */
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms)
     await eventually(() => expect(clock.sleeping).toBe(contenders.length))
   }
 
-  it('is one of two, for as long as it renews', async () => {
+  it('is one of two nodes for as long as it renews its lease', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
     for (let round = 0; round < 9; round++) {
@@ -62,7 +62,7 @@ describeEachStore((fixture) => {
     expect([b.changes, b.leader.epoch]).toEqual([[], undefined])
   })
 
-  it('W18, W20: steps down before its lease ends when renewals fail, and only then another one follows', async () => {
+  it('W18, W20: steps down before its lease ends if renewals fail, and only then another node follows', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
     const epoch = a.leader.epoch!
@@ -78,14 +78,14 @@ describeEachStore((fixture) => {
     expect(overlap).toBe(false)
     expect(b.leader.isLeader).toBe(true)
     expect(b.leader.epoch).toBeGreaterThan(epoch)
-    // It tells so as well, though its database does not answer.
+    // It reports this too, although its database does not answer.
     expect(a.changes).toEqual([
       { isLeader: true, epoch },
       { isLeader: false, epoch: undefined },
     ])
   })
 
-  it('that slept through its lease finds it taken and follows', async () => {
+  it('that was suspended beyond its lease finds it taken and becomes a follower', async () => {
     const ownClock = new ManualClock()
     const a = await contend(A, ownClock)
     await eventually(() => expect(ownClock.sleeping).toBe(1))
@@ -100,7 +100,7 @@ describeEachStore((fixture) => {
     contenders.push(a)
   })
 
-  it('follows a dead one whose lease somebody has edited to end later than any can, and says so', async () => {
+  it('succeeds a dead leader whose lease was edited to end later than any lease can, and says so', async () => {
     const a = await contend(A)
     const b = await contend(B)
     await pass(0)
@@ -124,14 +124,14 @@ describeEachStore((fixture) => {
         },
       ])
     }
-    // One that lives keeps it: its renewal corrects the row.
+    // A live leader keeps the lease, because its renewal corrects the row.
     const { epoch } = leader
     await database.sql.exec('UPDATE piko_lock SET expires_at = ?', ['2999-01-01T00:00:00.000Z'.slice(0, 10)])
     for (let round = 0; round < 6; round++) await pass(TTL / 3)
     expect({ epoch: leader.epoch, told }).toEqual({ epoch, told: [] })
   })
 
-  it('that stops leaves its place at once', async () => {
+  it('that stops releases the lease immediately', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
     const epoch = a.leader.epoch!

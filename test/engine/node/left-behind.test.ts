@@ -4,7 +4,7 @@ import { eventually, nextEvent, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
 describeEachStore((fixture) => {
-  it('a leader whose code does not know a job leaves it untouched, and a node that knows it plans it', async () => {
+  it('a leader that does not know a job leaves it unchanged, and a node that knows the job plans it', async () => {
     const database = await fixture.open()
     await fixture.empty()
     const leader = await startApp(
@@ -24,15 +24,15 @@ describeEachStore((fixture) => {
       .select('plan_at')
       .where('id', '=', 'new')
       .executeTakeFirstOrThrow()
-    // Not pushed into the future by somebody who does not know it.
+    // A node that does not know the job has not moved it into the future.
     expect(database.dialect.date(row.plan_at!).getTime()).toBeLessThan(Date.now() + 60_000)
-    // An edit is taken up by the node that knows the job, too.
+    // The node that knows the job also applies an edit.
     const changed = nextEvent(newer, 'schedule.changed')
     await newer.schedules.set('new', null)
     expect(await changed).toEqual({ jobId: 'new', schedule: null })
   })
 
-  it('tells who leads, from when on, and with which epoch', async () => {
+  it('reports who leads, since when, and with which epoch', async () => {
     await fixture.open()
     await fixture.empty()
     const first = await startApp(fixture.options, [])

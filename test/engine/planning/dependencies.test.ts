@@ -7,7 +7,7 @@ import { thrown } from '../../support/thrown.ts'
 import { type OnUpstreamChange } from '../../../src/job/upstream.ts'
 
 const HOUR_MS = 3_600_000
-// The clocks of Rome go forward within the month: its 29th has 23 hours.
+// The clocks of Rome go forward in this month, so its 29th has 23 hours.
 const START = '2026-02-28T23:00:00Z'
 const END = '2026-03-31T22:00:00Z'
 const timezone = 'Europe/Rome'
@@ -19,7 +19,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
   }
 
-  it('an hour that failed holds up its day and month, which say so and run when it has succeeded', async () => {
+  it('a failed hour delays its day and month, which report this and run once it has succeeded', async () => {
     await fresh()
     const bad = '2026-03-29T01:00Z'
     let isMended = false
@@ -84,7 +84,7 @@ describeEachStore((fixture) => {
     ]
   }
 
-  it('marks what depends on a window that is run again as stale, and a backfill of the missing takes it up', async () => {
+  it('marks dependents of a window that runs again as stale, and a backfill of missing windows runs them', async () => {
     await fresh()
     const app = await startApp(fixture.options, chain('stale'))
     await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
@@ -97,7 +97,7 @@ describeEachStore((fixture) => {
     expect((await app.windows.summary('both')).counts).toMatchObject({ succeeded: 0, stale: 1 })
   })
 
-  it('runs again what depends on a window that is run again, all the way down', async () => {
+  it('runs all direct and indirect dependents of a window again when it runs again', async () => {
     await fresh()
     const counts = { day: 0, week: 0 }
     const app = await startApp(fixture.options, chain('rerun', { day: () => counts.day++, week: () => counts.week++ }))
@@ -109,7 +109,7 @@ describeEachStore((fixture) => {
     expect((await app.windows.summary('day')).counts).toMatchObject({ succeeded: 2, waiting: 0 })
   })
 
-  it('runs again what was under way while the window that it depends on was run again', async () => {
+  it('runs a window again that was running while its upstream window ran again', async () => {
     await fresh()
     const gate = new Gate()
     let days = 0
@@ -125,7 +125,7 @@ describeEachStore((fixture) => {
     expect(days).toBe(before + 2)
   })
 
-  it('a backfill of a job that depends on others waits for them, and its cancel ends the waiting', async () => {
+  it('a backfill of a dependent job waits for other jobs, and its cancel ends the wait', async () => {
     await fresh()
     const windows = { start: DAY, end: NEXT, catchUp: 'none', parallel: 10 } as const
     const seen: string[] = []
@@ -144,7 +144,7 @@ describeEachStore((fixture) => {
     expect(await days.wait()).toMatchObject({ state: 'cancelled', succeeded: 1, cancelled: 1 })
   })
 
-  it('what its code does not say any longer no longer counts', async () => {
+  it('a dependency removed from the code has no effect', async () => {
     await fresh()
     const app = await startApp(fixture.options, chain('rerun'))
     await eventually(async () => expect((await app.windows.summary('both')).counts.succeeded).toBe(1))
@@ -174,7 +174,7 @@ it.each([
   expect(error.message).toMatch(message)
 })
 
-it('refuses dependencies of a job without windows, and options that make no sense', () => {
+it('refuses dependencies of a job without windows, and invalid options', () => {
   expect(thrown(() => job('a', ['b'], {}))).toMatchObject({ code: 'JOB_INVALID' })
   expect(thrown(() => defineJob({ id: 'a', onUpstreamChange: 'rerun' }, () => {}))).toMatchObject({
     code: 'JOB_INVALID',
@@ -184,7 +184,7 @@ it('refuses dependencies of a job without windows, and options that make no sens
   })
 })
 
-it('a chain of 5,000 jobs is no problem', () => {
+it('accepts a chain of 5,000 jobs', () => {
   const chain = Array.from({ length: 5_000 }, (_, index) => job(`j${index}`, index > 0 ? [`j${index - 1}`] : []))
   expect(JobRegistry.of(...chain.reverse()).size).toBe(5_000)
 })

@@ -18,7 +18,7 @@ const hourly = (startHour: number): JobDefinition =>
   )
 
 describeEachStore((fixture) => {
-  // The windows that exist begin at half past, as an earlier schedule had them, so a cut would show.
+  // The existing windows begin at half past, as under an earlier schedule, so a cut would show.
   it.each([
     ['where it was', 0, 0, 0],
     ['moved past 2,300 of them', 2_300, 2_299.5, 2_300.5],

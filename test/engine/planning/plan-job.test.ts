@@ -29,7 +29,7 @@ describe('a job without windows', () => {
     expect((later.getTime() - first.getTime()) % 7_000).toBe(0)
   })
 
-  it('plans the ticks up to the horizon, each to start at its instant', () => {
+  it('plans the ticks up to the horizon, each with a start at its instant', () => {
     const plan = planJob(job({ every: '1s', priority: 4 }), due(), NOW, seconds(2))
     expect(plan.runs).toEqual(
       [0, 1, 2].map((n) => ({
@@ -44,7 +44,7 @@ describe('a job without windows', () => {
     expect(plan).toMatchObject({ nextTick: seconds(3), planAt: seconds(3) })
   })
 
-  it('records a tick that is later than the grace time as skipped and runs one that is not', () => {
+  it('records a tick beyond the grace time as skipped, and runs one within it', () => {
     const plan = planJob(job({ every: '1m', misfireGraceTime: '90s' }), due({ nextTick: seconds(-180) }), NOW, NOW)
     expect(plan.runs.map((run) => [run.tick, run.skipped])).toEqual([
       [seconds(-180), 'misfire'],
@@ -59,13 +59,13 @@ describe('a job without windows', () => {
     ['once', {}, ['misfire', 'misfire', undefined, undefined, undefined]],
     ['all', { misfireLimit: 2 }, ['misfire', undefined, undefined, undefined, undefined]],
     ['all', {}, [undefined, undefined, undefined, undefined, undefined]],
-  ] as const)('misfire %s %j: the last ones beyond the grace time run', (misfire, options, skipped) => {
+  ] as const)('misfire %s %j: the last ticks beyond the grace time run', (misfire, options, skipped) => {
     const spec = job({ every: '1m', misfireGraceTime: '90s', misfire, ...options })
     const plan = planJob(spec, due({ nextTick: seconds(-240) }), NOW, NOW)
     expect(plan.runs.map((run) => run.skipped)).toEqual(skipped)
   })
 
-  it('fires once at its instant, and is done', () => {
+  it('fires once at its instant', () => {
     const once = job({ at: '2026-03-10T12:00:00Z' })
     expect(registrationOf(once, seconds(60)).begin.nextTick).toEqual(NOW)
     expect(planJob(once, due(), NOW, NOW)).toMatchObject({
@@ -75,7 +75,7 @@ describe('a job without windows', () => {
     })
   })
 
-  it('skips ticks while an earlier run is active, when its overlap says so, and decides not before the tick', () => {
+  it('skips ticks while an earlier run is active, if overlap says so, and decides at the tick', () => {
     const spec = job({ every: '1s', overlap: 'skip' })
     expect(planJob(spec, due({ active: 1 }), NOW, seconds(2)).runs).toMatchObject([{ tick: NOW, skipped: 'overlap' }])
     const two = planJob(spec, due({ nextTick: seconds(-1) }), NOW, seconds(2))
@@ -84,7 +84,7 @@ describe('a job without windows', () => {
     expect(planJob(job({ every: '1s' }), due({ active: 1 }), NOW, NOW).runs).toMatchObject([{ skipped: undefined }])
   })
 
-  it('takes a long backlog in steps', () => {
+  it('plans a long backlog in steps', () => {
     const plan = planJob(job({ every: '1s' }), due({ nextTick: seconds(-100_000) }), NOW, NOW)
     expect(plan.runs).toHaveLength(500)
     expect(plan.planAt).toEqual(seconds(-100_000 + 500))
@@ -94,7 +94,7 @@ describe('a job without windows', () => {
 describe('a job with windows', () => {
   const daily = (windows: object) => job({ cron: '0 0 * * *', windows: { start: '2026-03-01T00:00:00Z', ...windows } })
 
-  it('plans each complete window since the start, and none that is not over', () => {
+  it('plans each complete window since the start, and no unfinished one', () => {
     const spec = daily({})
     const begin = registrationOf(spec, NOW).begin
     expect(begin).toEqual({ nextTick: t('2026-03-02T00:00:00Z'), windowCursor: t('2026-03-01T00:00:00Z') })
@@ -111,7 +111,7 @@ describe('a job with windows', () => {
     })
   })
 
-  it('ends at the end', () => {
+  it('stops at the end of the windows', () => {
     const plan = planJob(
       daily({ end: '2026-03-03T12:00:00Z' }),
       due({ windowCursor: t('2026-03-02T00:00:00Z') }),
@@ -125,7 +125,7 @@ describe('a job with windows', () => {
     expect(plan).toMatchObject({ nextTick: undefined, planAt: undefined })
   })
 
-  it('runs only the latest of the missed windows and records the others as skipped', () => {
+  it('runs only the latest missed window and records the others as skipped', () => {
     const spec = daily({ catchUp: 'latest' })
     expect(registrationOf(spec, NOW).begin.windowCursor).toEqual(t('2026-03-09T00:00:00Z'))
     const plan = planJob(spec, due({ windowCursor: t('2026-03-06T00:00:00Z') }), NOW, NOW)
@@ -135,7 +135,7 @@ describe('a job with windows', () => {
     expect(plan.runs).toMatchObject([{ window: { start: t('2026-03-09T00:00:00Z') } }])
   })
 
-  it('runs no missed window when told so, but one that just ended', () => {
+  it('runs no missed window with catch-up off, but one that has just ended', () => {
     const spec = daily({ catchUp: 'none' })
     expect(registrationOf(spec, NOW).begin.windowCursor).toEqual(t('2026-03-10T00:00:00Z'))
     const late = planJob(spec, due({ windowCursor: t('2026-03-09T00:00:00Z') }), NOW, NOW)
@@ -144,7 +144,7 @@ describe('a job with windows', () => {
     expect(planJob(spec, due({ windowCursor: t('2026-03-09T00:00:00Z') }), justEnded, justEnded).runs).toHaveLength(1)
   })
 
-  it('keeps a bounded number of windows in the queue and comes back for the rest', () => {
+  it('keeps a bounded number of windows in the queue and plans the rest later', () => {
     const plan = planJob(
       job({ every: '1m', windows: { start: '2026-03-01T00:00:00Z' } }),
       due({ windowCursor: t('2026-03-01T00:00:00Z'), pending: 990 }),
@@ -172,7 +172,7 @@ describe('a job with windows', () => {
     expect(expected.getTime()).toBeGreaterThan(t('2026-04-01T00:00:00Z').getTime())
   })
 
-  it('goes on from a start that was moved past the cursor', () => {
+  it('continues from a start that was moved past the cursor', () => {
     const plan = planJob(
       daily({ start: '2026-03-08T00:00:00Z' }),
       due({ windowCursor: t('2026-03-03T00:00:00Z') }),
@@ -183,7 +183,7 @@ describe('a job with windows', () => {
     expect(plan.planAt).toEqual(t('2026-03-11T00:00:00Z'))
   })
 
-  it('goes on when the schedule of a job with a calendar function has changed', () => {
+  it('continues after the schedule of a job with a calendar function has changed', () => {
     const windows = { start: '2026-03-01T00:00:00Z' } as const
     const isOdd = (_: Date, { date }: { date: string }) => Number(date.slice(-2)) % 2 === 1
     const before = registrationOf(job({ cron: '0 0 * * *', exclude: isOdd, windows }), NOW)
@@ -203,7 +203,7 @@ describe('a job with windows', () => {
         t('2026-03-07T00:00:00Z'),
       ).runs.map(({ window }) => window?.end.getUTCDate())
     expect(windowsOf({ exclude: isOdd })).toEqual([4, 6, 7])
-    // The code has no function any longer: its mark in what was stored says nothing.
+    // The code no longer has a function, so the mark in the stored schedule has no effect.
     expect(windowsOf({})).toEqual([3, 4, 5, 6, 7])
   })
 })

@@ -18,7 +18,7 @@ const POLL_MS = 1_000
 
 describeEachStore((fixture) => {
   it.each([0, 137, 333, 500, 667, 800, 999])(
-    'plans a tick most of a poll interval ahead, and not before, begun %i ms after a second',
+    'plans a tick most of a poll interval ahead, and not earlier, if started %i ms after a second',
     async (offset) => {
       const clock = new ManualClock(`2026-01-01T00:00:${50 + offset / 1_000}Z`)
       const database = await fixture.open({ clock })
@@ -47,7 +47,7 @@ describeEachStore((fixture) => {
       await new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }).start()
       await leader.start()
       await planner.start()
-      // Two loops, each at rest again.
+      // Both loops sleep again.
       const pass = async (ms: number): Promise<void> => {
         await eventually(() => expect(clock.sleeping).toBe(2))
         clock.advance(ms)

@@ -22,7 +22,7 @@ interface Planned {
   readonly atMs: number
 }
 
-/** What plans on a node, on a clock that the test moves. */
+/** The planning parts of a node, on a clock that the test moves. */
 class PlanningNode {
   looks = 0
   readonly planned: Planned[] = []
@@ -88,7 +88,7 @@ class Fleet {
     return node
   }
 
-  /** It plans on, and leads no more. */
+  /** It still plans, but no longer leads. */
   async depose(node: PlanningNode): Promise<void> {
     await node.leader.stop()
     this.#loops.set(node, 1)
@@ -108,7 +108,7 @@ class Fleet {
     await eventually(() => expect(this.clock.sleeping).toBe(loops))
   }
 
-  /** By how many milliseconds the runs of a job, of ticks from an instant on, were planned after these; negative: ahead. */
+  /** How many milliseconds after their ticks the runs of a job were planned, for ticks from an instant on. Negative: ahead. */
   async lateness(jobId: string, sinceMs = 0): Promise<number[]> {
     const { db, dialect } = this.store.database
     const rows = await db
@@ -141,7 +141,7 @@ describeEachStore((fixture) => {
       defineJob({ id: 'new', every: '1s', windows: { start: '2026-01-01T00:00:00Z' } }, noop),
       9,
     ],
-  ])('a job %s is on time while a leader that does not know it leads', async (_, job, count) => {
+  ])('a job %s is on time while the leader does not know it', async (_, job, count) => {
     const fleet = await Fleet.on(fixture)
     await fleet.start(KNOWN)
     await fleet.pass(2_000)
@@ -155,7 +155,7 @@ describeEachStore((fixture) => {
     expect(newer.planned.every(({ jobId }) => jobId === 'new')).toBe(true)
   })
 
-  it('a job that became one with windows is on time while the leader takes it for one without', async () => {
+  it('a job that has gained windows is on time while the leader believes it has none', async () => {
     const fleet = await Fleet.on(fixture)
     await fleet.start([...KNOWN, defineJob({ id: 'changed', every: '1s' }, noop)])
     await fleet.pass(2_000)
@@ -168,7 +168,7 @@ describeEachStore((fixture) => {
     expect(late.slice(-6).filter((ms) => ms > STEP_MS)).toEqual([])
   })
 
-  it('another node of the new code takes over after less than a poll interval, and is on time from then on', async () => {
+  it('another node with the new code takes over within a poll interval, and is then on time', async () => {
     const job = defineJob({ id: 'new', every: '1s' }, noop)
     const fleet = await Fleet.on(fixture)
     await fleet.start(KNOWN)
@@ -184,21 +184,21 @@ describeEachStore((fixture) => {
     expect(Math.max(...late)).toBeLessThan(POLL_MS)
   })
 
-  it('a node that loses the lead to older code goes on with its jobs, on time', async () => {
+  it('a node that loses the lead to older code keeps planning its jobs on time', async () => {
     const job = defineJob({ id: 'new', every: '1s' }, noop)
     const fleet = await Fleet.on(fixture)
     const newer = await fleet.start([...KNOWN, job])
     const older = await fleet.start(KNOWN)
     await fleet.pass(3_000)
     await fleet.depose(newer)
-    // The other asks for the lease each third of it.
+    // The other node asks for the lease every third of it.
     await fleet.pass(25_000)
 
     expect(older.leader.isLeader).toBe(true)
     expect((await fleet.lateness('new')).filter((ms) => ms > STEP_MS)).toEqual([])
   })
 
-  it('leaves to the leader what it knows, at little more than one look in a poll interval', async () => {
+  it('leaves known jobs to the leader, with little more than one look per poll interval', async () => {
     const fleet = await Fleet.on(fixture)
     const leader = await fleet.start(KNOWN)
     const follower = await fleet.start(KNOWN)
@@ -213,7 +213,7 @@ describeEachStore((fixture) => {
     expect((await fleet.lateness('known')).filter((ms) => ms > STEP_MS)).toEqual([])
   })
 
-  it('gives a job up when a leader that knows it has come', async () => {
+  it('gives up a job once a leader knows it', async () => {
     const job = defineJob({ id: 'new', every: '1s' }, noop)
     const fleet = await Fleet.on(fixture)
     const older = await fleet.start(KNOWN)
@@ -230,7 +230,7 @@ describeEachStore((fixture) => {
     expect((await fleet.lateness('new')).filter((ms) => ms > STEP_MS)).toEqual([])
   })
 
-  it('a leader plans a job again when its windows are back, without a restart', async () => {
+  it('a leader plans a job again when its windows return, without a restart', async () => {
     const windowed = defineJob({ id: 'changed', every: '1s', windows: { start: '2026-01-01T00:00:10Z' } }, noop)
     const fleet = await Fleet.on(fixture)
     const leader = await fleet.start([...KNOWN, windowed])

@@ -6,8 +6,8 @@ import { storeOn } from '../../../src/store/store.ts'
 import { describeEachStore } from '../../support/databases.ts'
 import { Minutes, type Rule } from '../../time/reference.ts'
 
-// A year of 200 jobs whose planner is stopped at random for minutes to days. What must be in the database is said by a reference of
-// its own: ticks from `test/time/reference.ts`, policies as docs/schedules.md and docs/jobs.md state them.
+// A year of 200 jobs whose planner is stopped at random for minutes to days. A separate reference says what the database must contain:
+// ticks from `test/time/reference.ts`, policies as in docs/schedules.md and docs/jobs.md.
 
 const JOBS = 200
 const SEED = Number(process.env['PIKO_TIME_SEED'] ?? 7)
@@ -34,7 +34,7 @@ const RULES: readonly (Rule | 'auto')[] = [
   { gap: 'after', overlap: 'second' },
 ]
 
-/** Small and seeded: the same year on every machine (mulberry32). */
+/** A small seeded generator (mulberry32), for the same year on every machine. */
 function randomOf(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -47,7 +47,7 @@ function randomOf(seed: number): (below: number) => number {
 
 interface Planned {
   readonly job: JobDefinition
-  /** All that its schedule has, from well before the year on. */
+  /** All ticks of its schedule, from well before the year on. */
   readonly ticks: readonly number[]
 }
 
@@ -120,7 +120,7 @@ function jobsOf(random: (below: number) => number): Planned[] {
   })
 }
 
-/** When the planner looked: every few minutes or hours, and not at all for days now and then. */
+/** The times at which the planner looks: every few minutes or hours, and sometimes not for days. */
 function passesOf(random: (below: number) => number): Pass[] {
   const passes: Pass[] = []
   for (let now = FROM; now < TO;) {
@@ -133,7 +133,7 @@ function passesOf(random: (below: number) => number): Pass[] {
   return passes
 }
 
-/** What must have become of each tick, or of each window by its end. */
+/** The expected result of each tick, or of each window by its end. */
 function promised({ job, ticks }: Planned, passes: readonly Pass[]): Map<number, string> {
   return job.policy.windows ? promisedWindows(job, ticks, passes) : promisedTicks(job, ticks, passes)
 }
@@ -142,7 +142,7 @@ function promisedTicks(job: JobDefinition, ticks: readonly number[], passes: rea
   const grace = job.policy.misfireGraceMs
   const keep = { skip: 0, once: 1, all: job.spec.misfireLimit ?? 100 }[job.spec.misfire ?? 'skip']
   const expected = new Map<number, string>()
-  // A job is planned from its registration on; a single instant counts even when it lies before.
+  // A job is planned from its registration on. A single instant fires even if it is earlier.
   let left = job.spec.at === undefined ? ticks.filter((tick) => tick > FROM) : ticks
   for (const { now, until } of passes) {
     const come = left.filter((tick) => tick <= until)
@@ -160,7 +160,7 @@ function promisedWindows(job: JobDefinition, ticks: readonly number[], passes: r
   const ends = ticks.filter((tick) => tick > start.getTime() && tick < last)
   if (end) ends.push(last)
   const over = (now: number): number | undefined => ends.findLast((one) => one <= now)
-  // A ledger that does not catch up with everything begins at the last window that was over.
+  // A ledger without full catch-up begins at the last complete window.
   const first = over(FROM)
   let left = ends.filter(
     (one) => catchUp === 'all' || first === undefined || (catchUp === 'latest' ? one >= first : one > first),
@@ -202,7 +202,7 @@ describeEachStore((fixture) => {
         )
         written = result.written.reduce((sum, { runs, skippedWindows }) => sum + runs.length + skippedWindows.length, 0)
       } while (written > 0)
-      // The windows are done, so that others may be planned.
+      // The windows are settled, so that others may be planned.
       await sql.exec(`UPDATE piko_window SET state = 'succeeded' WHERE state = 'pending'`)
     }
     const texts = (map: ReadonlyMap<number, string>) =>
@@ -234,7 +234,7 @@ describeEachStore((fixture) => {
           new Set(ledger.filter((row) => row['state'] !== 'skipped').map((row) => ms(row['end_at']))),
         )
         for (const row of ledger) if (row['state'] === 'skipped') found.set(ms(row['end_at']), 'skipped')
-        // The ledger tiles.
+        // The windows of the ledger tile.
         for (const [index, row] of ledger.slice(1).entries())
           expect(ms(row['start_at'])).toBe(ms(ledger[index]!['end_at']))
       }
@@ -246,7 +246,7 @@ describeEachStore((fixture) => {
       for (const what of expected.values()) kinds.add(`${job.policy.windows?.catchUp ?? job.spec.misfire} ${what}`)
     }
     expect(compared).toBeGreaterThan(60_000)
-    // Every policy has had something to decide.
+    // Every policy had a case to decide.
     expect([...kinds].sort()).toEqual(
       ['all misfire', 'all run', 'latest run', 'latest skipped', 'none run', 'none skipped', 'once misfire', 'once run']
         .concat('skip misfire', 'skip run')

@@ -39,7 +39,7 @@ describeEachStore((fixture) => {
   }
 
   describe('a ledger', () => {
-    it('without a live window says what a backfill has run, what never ran, and that there is no watermark', async () => {
+    it('without a live window reports what a backfill ran, what never ran, and that there is no watermark', async () => {
       await register('none')
       await days('2025-01-05', 3)
       const summary = await store.windows.summary('sync')
@@ -55,7 +55,7 @@ describeEachStore((fixture) => {
       ])
     })
 
-    it('that has no window at all says that none of its time ran', async () => {
+    it('without any window reports that none of its time ran', async () => {
       await register('none')
       const summary = await store.windows.summary('sync')
       const all = { start: day('2025-01-01'), end: day('2026-11-28') }
@@ -63,7 +63,7 @@ describeEachStore((fixture) => {
       expect(await store.windows.coverage('sync')).toEqual([{ ...all, state: 'missing', windows: 0 }])
     })
 
-    it('names what lies between its windows, and its watermark ends there', async () => {
+    it('reports the time between its windows, and its watermark ends there', async () => {
       await register('all')
       await days('2025-01-01', 2)
       await days('2025-01-04', 1)
@@ -79,7 +79,7 @@ describeEachStore((fixture) => {
       ])
     })
 
-    it('has a watermark beyond what is planned, where a backfill was there first', async () => {
+    it('has a watermark beyond the planned time if a backfill ran there first', async () => {
       await register('all')
       await days('2025-01-01', 31)
       await days('2025-03-01', 2)
@@ -88,7 +88,7 @@ describeEachStore((fixture) => {
       expect(summary.unrun).toEqual([{ start: day('2025-02-01'), end: day('2025-03-01') }])
     })
 
-    it('has the watermark of its live windows, however many stretches never ran before them', async () => {
+    it('has the watermark of its live windows, however much time before them never ran', async () => {
       await register('none')
       for (let index = 0; index < 101; index++) {
         await days(new Date(day('2025-01-01').getTime() + index * 2 * 86_400_000).toISOString().slice(0, 10), 1)
@@ -99,7 +99,7 @@ describeEachStore((fixture) => {
       expect([summary.start, summary.watermark]).toEqual([day('2026-11-28'), day('2026-11-30')])
     })
 
-    it('without a gap has nothing that never ran', async () => {
+    it('without a gap reports no time that never ran', async () => {
       await register('all')
       await days('2025-01-01', 5)
       const edit = { window_cursor: database.dialect.instant(day('2025-01-06')) }

@@ -38,12 +38,12 @@ const TIMES = [
 const STARTS = ['2024-12-20T00:00:00Z', '2025-01-03T10:30:00Z', '2025-01-12T23:00:00Z'] as const
 const ENDS = [undefined, undefined, '2025-01-28T05:00:00Z'] as const
 
-/** What the code of one node says. Without `start` it has no windows. */
+/** The declaration in the code of one node. Without `start` it has no windows. */
 function jobOf(times: object, windows?: WindowsSpec): JobDefinition {
   return defineJob({ id: 'sync', ...times, ...(windows && { windows }) } as { id: string }, () => undefined)
 }
 
-/** The job's database and what nodes and people do to it. */
+/** The job's database, and the actions of nodes and people on it. */
 class World {
   readonly store: Store
   readonly clock: ManualClock
@@ -59,7 +59,7 @@ class World {
     return new Date(this.clock.now())
   }
 
-  /** What the operations of a node with this code work with. */
+  /** The parts for the operations of a node with this code. */
   reach(job: JobDefinition): Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'> {
     const nothing = (): void => undefined
     return {
@@ -75,7 +75,7 @@ class World {
     await this.store.jobs.register([registrationOf(job, this.now)])
   }
 
-  /** As the leader's planner does: edits, then what is due. */
+  /** Does one step of the leader's planner: edits, then due jobs. */
   async plan(job: JobDefinition): Promise<void> {
     for (const { id, schedule } of await this.store.plans.edited()) {
       try {
@@ -101,7 +101,7 @@ class World {
       expectTiles(request.order === 'newest' ? listed.toReversed() : listed)
       await backfills.create('sync', request)
     } catch (error) {
-      // No window lies in the range, or this code has none.
+      // The range has no window, or this code has none.
       if (!isPikoError(error, 'WINDOW_UNKNOWN')) throw error
     }
   }
@@ -120,7 +120,7 @@ class World {
     }
   }
 
-  /** As `app.run` does. */
+  /** Does the same as `app.run`. */
   async runWindow(job: JobDefinition, at: Date): Promise<void> {
     const { windows } = job.policy
     if (!windows) return
@@ -135,7 +135,7 @@ class World {
     }
   }
 
-  /** Some of what is pending ends. */
+  /** Ends some of the pending runs. */
   async settle(state: 'succeeded' | 'failed' | 'cancelled'): Promise<void> {
     await this.#database.db
       .updateTable('piko_window')
@@ -176,7 +176,7 @@ class World {
     }))
   }
 
-  /** All of the job's time is run. */
+  /** Runs all of the job's time. */
   async fill(job: JobDefinition): Promise<void> {
     await this.backfill(job, { from: t('2024-01-01T00:00:00Z'), to: this.now, only: 'missing' })
     for (let rest = 1; rest > 0; rest = (await this.store.backfills.unfinished()).length) {
@@ -226,7 +226,7 @@ const code = fc
     text: JSON.stringify({ ...times, start, end, catchUp }),
     job: jobOf(times, start === undefined ? undefined : { start, ...(end !== undefined && { end }), catchUp }),
   }))
-/** Hours and minutes from the middle of December on. */
+/** Instants by hours and minutes, from the middle of December on. */
 const instant = fc
   .integer({ min: 0, max: 50 * 24 * 2 })
   .map((half) => new Date(t('2024-12-15T00:00:00Z').getTime() + (half * HOUR_MS) / 2))
@@ -336,39 +336,35 @@ describeEachStore((store) => {
       expect(await world.hole({ start: t(windows.start), end: t('2025-01-31T00:00:00Z') })).toBeUndefined()
     })
 
-    it(
-      'never overlap and leave no instant between them, whatever is done to the job',
-      { timeout: 600_000 },
-      async () => {
-        await fc.assert(
-          fc.asyncProperty(code, fc.array(step, { minLength: 3, maxLength: 12 }), async (first, steps) => {
-            const world = await fresh()
-            await world.start(first.job)
-            const done: string[] = [`start ${first.text}`]
-            try {
-              for (const { text, act } of steps) {
-                done.push(text)
-                await act(world)
-                await expectSound(world)
-              }
-              const last = jobOf(TIMES[0], { start: '2024-12-20T00:00:00Z', catchUp: 'none' })
-              done.push('fill')
-              await world.start(last)
-              await world.plan(last)
-              await world.fill(last)
+    it('never overlap or leave a gap, whatever is done to the job', { timeout: 600_000 }, async () => {
+      await fc.assert(
+        fc.asyncProperty(code, fc.array(step, { minLength: 3, maxLength: 12 }), async (first, steps) => {
+          const world = await fresh()
+          await world.start(first.job)
+          const done: string[] = [`start ${first.text}`]
+          try {
+            for (const { text, act } of steps) {
+              done.push(text)
+              await act(world)
               await expectSound(world)
-              const windows = await world.windows()
-              const inside = windows.filter(({ start }) => start >= t('2024-12-20T00:00:00Z'))
-              expectTiles(inside, 'no gaps')
-              const [start, end] = [inside[0]?.start, inside.at(-1)?.end]
-              if (start && end) expect(await world.hole({ start, end })).toBeUndefined()
-            } catch (error) {
-              throw new Error(`after:\n${done.join('\n')}`, { cause: error })
             }
-          }),
-          { numRuns: Number(process.env['PIKO_TEST_RUNS'] ?? 20) },
-        )
-      },
-    )
+            const last = jobOf(TIMES[0], { start: '2024-12-20T00:00:00Z', catchUp: 'none' })
+            done.push('fill')
+            await world.start(last)
+            await world.plan(last)
+            await world.fill(last)
+            await expectSound(world)
+            const windows = await world.windows()
+            const inside = windows.filter(({ start }) => start >= t('2024-12-20T00:00:00Z'))
+            expectTiles(inside, 'no gaps')
+            const [start, end] = [inside[0]?.start, inside.at(-1)?.end]
+            if (start && end) expect(await world.hole({ start, end })).toBeUndefined()
+          } catch (error) {
+            throw new Error(`after:\n${done.join('\n')}`, { cause: error })
+          }
+        }),
+        { numRuns: Number(process.env['PIKO_TEST_RUNS'] ?? 20) },
+      )
+    })
   })
 })
