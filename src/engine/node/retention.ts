@@ -23,7 +23,7 @@ const IDLE_PASS_MS = 15 * 60_000
 /** New runs, as a share of those of the last walk over all runs, that are worth another walk before the pause without work ends. */
 const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
-/** The pause between two steps of a pass: others need the database too. */
+/** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
 /** The pause between two steps that look for unreadable rows: there are about fifteen, and the first pass falls into the busy start. */
 const CHECK_STEP_MS = 250
@@ -144,7 +144,7 @@ export class Retention extends LoopService {
     return true
   }
 
-  /** Reports runs that can't be deleted once a pass. */
+  /** Reports runs that can't be deleted, once per pass. */
   #tell(count: number, refused: readonly Refused[]): void {
     const error = this.#isRefusalTold ? undefined : refusedChange('deleted', refused, HISTORY_TABLES)
     if (error) {

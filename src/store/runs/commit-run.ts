@@ -62,7 +62,7 @@ export async function commitRun<T>(
   }
 }
 
-/** Waits on the row's lock for a commit that is running on a lost connection. */
+/** Waits, by the row's lock, for a commit that is still running on a lost connection. */
 function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
   return transaction(async (trx) => {
     const row = await trx

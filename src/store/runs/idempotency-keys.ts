@@ -13,7 +13,10 @@ export function storedKey(dialect: Dialect, key: string): string {
   return dialect.name === 'mysql' ? exactKey(key) : key
 }
 
-/** The stored keys, each once, in the same order for every caller: two calls with the same keys wait for each other and do not deadlock. */
+/**
+ * The stored keys without duplicates, in the same order for every caller. So two calls with the same keys wait for each other instead of
+ * causing a deadlock.
+ */
 export async function keysInOrder(
   dialect: Dialect,
   requests: readonly { unique?: { key: string } | undefined }[],

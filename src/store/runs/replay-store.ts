@@ -63,7 +63,7 @@ export class ReplayStore {
     return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
-  /** What `replay` would do now. */
+  /** The result that `replay` would have now. Changes nothing. */
   async preview(filter: ReplayFilter, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
