@@ -361,7 +361,9 @@ describe('on MySQL', () => {
     })
     const error = await rejection(openDatabase({ mysql: { ...mysql, host: '127.0.0.1', port } }))
     expect(error.code).toBe('DATABASE_UNSUPPORTED')
-    expect(error.message).toContain(`127.0.0.1:${port}/${mysql.database} is MySQL 5.6.51-log; expected at least MySQL 5.7`)
+    expect(error.message).toContain(
+      `127.0.0.1:${port}/${mysql.database} is MySQL 5.6.51-log; expected at least MySQL 5.7`,
+    )
   })
 
   it('lists the valid parameters of a DSN', async () => {

@@ -17,7 +17,9 @@ it('refuses a pool that is larger than the server allows, with the numbers', asy
   const { options, drop } = await createMysqlDatabase()
   const error = await rejected(openDatabase({ mysql: { ...options, poolSize: 100_000 } }))
   expect(error).toMatchObject({ code: 'SETTINGS_INVALID', details: { poolSize: 100_000 } })
-  expect(error.message).toMatch(/pool_size is 100000, and the heartbeat needs 1 more connection.*allows \d+ for all its clients/)
+  expect(error.message).toMatch(
+    /pool_size is 100000, and the heartbeat needs 1 more connection.*allows \d+ for all its clients/,
+  )
   await drop()
 })
 
