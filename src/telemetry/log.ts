@@ -92,7 +92,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     events.on('backfill.changed', ({ backfillId, jobId, state }) =>
       log.info(
         { piko_event: 'backfill.changed', backfill_id: backfillId, job_id: jobId, state },
-        `backfill ${backfillId} of ${jobId} is ${state}`,
+        `backfill ${backfillId} of ${jobId}: ${state}`,
       ),
     ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {

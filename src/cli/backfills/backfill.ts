@@ -208,9 +208,13 @@ async function report(app: Piko, id: number, json: boolean, follow = false): Pro
   const status = follow ? await followed(app, id, json) : await app.backfills.show(id)
   printResult(json, dataOf(status), () => textOf(status))
   if (follow && status.state !== 'succeeded') {
-    throw new PikoError('RUN_FAILED', `backfill ${status.id} ${status.state}: ${status.failed} windows failed`, {
-      details: { backfillId: status.id, state: status.state, failed: status.failed },
-    })
+    throw new PikoError(
+      'RUN_FAILED',
+      `backfill ${status.id} ${status.state}: ${status.failed} ${status.failed === 1 ? 'window' : 'windows'} failed`,
+      {
+        details: { backfillId: status.id, state: status.state, failed: status.failed },
+      },
+    )
   }
 }
 
