@@ -5,6 +5,8 @@ export { type BackfillOnly, type BackfillOrder, type BackfillState } from './led
 export { type HeldLock, type JobContext, type MapOptions, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
+// All of it, so that a project can extend `RegisteredJobs` by `declare module 'piko'`.
+export type * from './job/job-types.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
@@ -108,6 +110,7 @@ export {
   type EnqueueItem,
   type EnqueueOptions,
   type IdempotencyKey,
+  type RunId,
   type RunOptions,
 } from './operations/run-request.ts'
 export { type BackfillRequest } from './operations/backfill-request.ts'

@@ -78,6 +78,12 @@ describe('docs/jobs.md', () => {
     ])
   })
 
+  it('shows a program whose requests are typed', async () => {
+    const [first, second, ...problems] = (await jobs.run('ship.ts')).trimEnd().split('\n')
+    expect([first, second]).toEqual(["1 { order: 7, by: '2026-01-05' }", '2'])
+    expect(problems.join(' ')).toMatch(/order: .+by: /)
+  })
+
   it('shows tests that pass', async () => {
     expect(await jobs.run('--test', '--test-reporter=tap', 'jobs.test.ts')).toMatch(/^# pass 2$/m)
   })

@@ -1,3 +1,4 @@
+// Long because it is the face of the product: short methods with their documentation and types.
 import { hostname } from 'node:os'
 import { isPikoError, PikoError } from '../errors.ts'
 import { type JobRegistry } from '../job/registry.ts'
@@ -19,7 +20,18 @@ import { Jobs } from '../operations/jobs.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
 import { type Reach } from '../operations/reach.ts'
-import { type EnqueueItem, type EnqueueOptions, type RunOptions } from '../operations/run-request.ts'
+import { jobIdOf } from '../operations/job-id.ts'
+import {
+  type EnqueueArguments,
+  type EnqueueItem,
+  type EnqueueItemOf,
+  type EnqueueOptions,
+  type RunArguments,
+  type RunId,
+  type RunOptions,
+  type RunOptionsOf,
+} from '../operations/run-request.ts'
+import { type JobRef, type OutputOf, type TypesOf } from '../job/job-types.ts'
 import { Runs } from '../operations/runs.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Windows } from '../operations/windows.ts'
@@ -260,28 +272,35 @@ export class Piko {
   /**
    * Requests one run of a job.
    *
+   * @param job its definition or spec, which types input, config, window and output; or its id
    * @returns the queued run; with `wait: true` the succeeded run
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
    * @example
-   * await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
+   * await app.run(syncOrders, { config: { shop: 'us' }, wait: true })
    */
-  async run(jobId: string, options: RunOptions = {}): Promise<Run> {
-    return this.#ready().node.enqueue.run(jobId, optionsOf('run', options))
+  run<const J extends JobRef>(
+    job: J,
+    options: RunOptionsOf<TypesOf<J>> & { readonly wait: true },
+  ): Promise<Run<OutputOf<J>>>
+  run<const J extends JobRef>(job: J, ...options: RunArguments<TypesOf<J>>): Promise<Run<OutputOf<J> | undefined>>
+  async run(job: JobRef, options: RunOptions = {}): Promise<Run> {
+    return this.#ready().node.enqueue.run(jobIdOf('app.run', job), optionsOf('run', options))
   }
 
   /**
    * Stores one run and returns its id. With `trx` the run becomes part of the caller's own transaction: it exists if and only if that
    * transaction commits. The next poll finds it, after `[piko] poll_interval` at most.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    * @example
    * await app.sql.transaction(async (trx) => {
    *   await trx.exec('INSERT INTO orders (id) VALUES (?)', [id])
    *   await app.enqueue('ship_order', { input: { id }, trx })
    * })
    */
-  async enqueue(jobId: string, options: EnqueueOptions = {}): Promise<number> {
-    return this.#ready().node.enqueue.enqueue(jobId, options)
+  enqueue<const J extends JobRef>(job: J, ...options: EnqueueArguments<TypesOf<J>>): Promise<RunId<OutputOf<J>>>
+  async enqueue(job: JobRef, options: EnqueueOptions = {}): Promise<number> {
+    return this.#ready().node.enqueue.enqueue(jobIdOf('app.enqueue', job), options)
   }
 
   /**
@@ -292,17 +311,31 @@ export class Piko {
    * @example
    * await app.enqueueMany('ship_order', orders.map((order) => ({ input: { id: order.id } })))
    */
+  enqueueMany<const J extends JobRef>(
+    job: J,
+    items: readonly EnqueueItemOf<TypesOf<J>>[],
+    options?: Pick<EnqueueOptions, 'trx'>,
+  ): Promise<RunId<OutputOf<J>>[]>
   async enqueueMany(
-    jobId: string,
+    job: JobRef,
     items: readonly EnqueueItem[],
     options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    return this.#ready().node.enqueue.enqueueMany(jobId, items, options)
+    return this.#ready().node.enqueue.enqueueMany(jobIdOf('app.enqueueMany', job), items, options)
   }
 
-  /** Resolves with a run once it has settled, whatever its end. */
-  async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
-    return this.#ready().node.enqueue.waitFor(runId, signal)
+  /**
+   * Resolves with a run once it has settled, whatever its end. The output is typed by the id that `enqueue` returned, or by the job.
+   *
+   * @throws PikoError `RUN_UNKNOWN`; `USAGE` if a job is given and the run is one of another job
+   */
+  waitFor<Out = unknown>(runId: RunId<Out>, signal?: AbortSignal): Promise<Run<Out | undefined>>
+  waitFor<const J extends JobRef>(job: J, runId: number, signal?: AbortSignal): Promise<Run<OutputOf<J> | undefined>>
+  async waitFor(job: JobRef | number, runId?: number | AbortSignal, signal?: AbortSignal): Promise<Run> {
+    const { enqueue } = this.#ready().node
+    return typeof job === 'number'
+      ? enqueue.waitFor(job, runId as AbortSignal | undefined)
+      : enqueue.waitForJob(jobIdOf('app.waitFor', job), runId as number, signal)
   }
 
   /**

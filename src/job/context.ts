@@ -34,13 +34,14 @@ export interface HeldLock extends AsyncDisposable {
  * The context of a handler.
  *
  * @typeParam R resources by name, @typeParam C parsed config, @typeParam S sinks by name,
- * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`
+ * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`, @typeParam I parsed input
  */
 export interface JobContext<
   R extends ResourceMap = Record<never, never>,
   C = Record<string, unknown>,
   S extends SinkMap = Record<never, never>,
   W extends Window | undefined = Window | undefined,
+  I = unknown,
 > {
   readonly runId: number
   readonly jobId: string
@@ -54,8 +55,8 @@ export interface JobContext<
   readonly window: W
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
-  /** The input that the caller of `app.run` passed. */
-  readonly input: unknown
+  /** The input that the caller of `app.run` passed, parsed by the spec's schema if it has one; otherwise as stored. */
+  readonly input: I
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
   /**

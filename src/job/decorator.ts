@@ -32,7 +32,12 @@ export type JobMethod<
   C extends z.ZodType,
   S extends SinkMap,
   W extends WindowsSpec | undefined,
-> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>>, resources: BorrowedOf<R>) => unknown
+  I extends z.ZodType = z.ZodType,
+  O extends z.ZodType = z.ZodType,
+> = (
+  ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>,
+  resources: BorrowedOf<R>,
+) => z.input<O> | Promise<z.input<O>>
 
 /**
  * Makes a method a job; `defineJob` does the same without a class. One method may carry several jobs. `@job` must be the outermost
@@ -49,7 +54,9 @@ export function job<
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
   const S extends SinkMap = Record<never, never>,
   const W extends WindowsSpec | undefined = undefined,
->(spec: JobSpec<R, C, S, W>): JobDecorator<JobMethod<R, C, S, W>> {
+  I extends z.ZodType = z.ZodType,
+  O extends z.ZodType = z.ZodType,
+>(spec: JobSpec<R, C, S, W, I, O>): JobDecorator<JobMethod<R, C, S, W, I, O>> {
   if (typeof spec !== 'object' || spec === null) {
     throw new PikoError(
       'JOB_INVALID',

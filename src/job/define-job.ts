@@ -4,15 +4,21 @@ import { type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
 import { orGathered } from './gathering.ts'
 import { readJob } from './policy.ts'
-import { type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
+import { type AsJson, type SpecTypes, type Typed } from './job-types.ts'
+import { type AnyJobSpec, type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
 
-/** Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. */
+/**
+ * Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. Runs may be asked for by the spec:
+ * `app.run(spec, { input })`.
+ */
 export function jobSpec<
   const R extends ResourceMap = Record<never, never>,
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
   const S extends SinkMap = Record<never, never>,
   const W extends WindowsSpec | undefined = undefined,
->(spec: JobSpec<R, C, S, W>): JobSpec<R, C, S, W> {
+  I extends z.ZodType = z.ZodType,
+  O extends z.ZodType = z.ZodType,
+>(spec: JobSpec<R, C, S, W, I, O>): JobSpec<R, C, S, W, I, O> & Typed<SpecTypes<C, W, I, AsJson<z.input<O>>>> {
   return spec
 }
 
@@ -28,21 +34,21 @@ export function defineJob<
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
   const S extends SinkMap = Record<never, never>,
   const W extends WindowsSpec | undefined = undefined,
-  Out = unknown,
->(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
+  I extends z.ZodType = z.ZodType,
+  O extends z.ZodType = z.ZodType,
+  Out extends z.input<O> = z.input<O>,
+>(
+  spec: JobSpec<R, C, S, W, I, O>,
+  handler: JobHandler<R, C, S, W, Out, I>,
+): JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>> {
   return orGathered(
     () => definitionOf(spec, handler),
     () => definitionOf({ id: 'wrong' }, () => {}),
-  )
+    // The types are the compiler's alone.
+  ) as JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>>
 }
 
-function definitionOf<
-  R extends ResourceMap,
-  C extends z.ZodType,
-  S extends SinkMap,
-  W extends WindowsSpec | undefined,
-  Out,
->(spec: JobSpec<R, C, S, W>, handler: JobHandler<R, C, S, W, Out>): JobDefinition {
+function definitionOf(spec: AnyJobSpec, handler: unknown): JobDefinition {
   if (typeof spec !== 'object' || spec === null) {
     throw new PikoError('JOB_INVALID', `a job's spec is ${describe(spec)}; expected an object such as { id: 'hello' }`)
   }

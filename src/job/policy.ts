@@ -6,6 +6,7 @@ import { PolicyChecks } from './policy-checks.ts'
 import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
 import { jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
 import { readSpec } from './read-spec.ts'
+import { checkedBy } from './schema-check.ts'
 import { type AnyJobSpec, isPriority, type JobPolicy } from './spec.ts'
 import { ON_UPSTREAM_CHANGE } from './upstream.ts'
 
@@ -37,9 +38,12 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
     faults.add(`its handler is ${describe(handler)}; expected a function (ctx, resources) => …`)
   }
   checks.oneOf('overlap', spec.overlap, OVERLAPS)
-  if (spec.config !== undefined && !isSchema(spec.config)) {
-    faults.add(`config is ${describe(spec.config)}; expected a zod schema`)
+  for (const name of ['config', 'input', 'output'] as const) {
+    if (spec[name] !== undefined && !isSchema(spec[name])) {
+      faults.add(`${name} is ${describe(spec[name])}; expected a zod schema`)
+    }
   }
+  checkInput(checks)
   const durations = faults.gather(() => jobDurations(spec), NO_DURATIONS)
   const windows = windowsOf(checks)
   const schedule = faults.gather(() => scheduleOf(checks, windows, durations), undefined)
@@ -59,6 +63,15 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
   })
   faults.throwIfAny()
   return policy
+}
+
+/** The runs of a schedule and of windows have no input. */
+function checkInput({ spec, faults }: PolicyChecks): void {
+  const option = (['cron', 'every', 'at', 'windows'] as const).find((name) => spec[name] !== undefined)
+  if (option === undefined || !isSchema(spec.input) || !checkedBy(spec.input as object, undefined).issues) return
+  faults.add(
+    `input requires a value, but the runs of ${option} have none; add .optional() or .default(…) to the schema`,
+  )
 }
 
 function dependsOnOf(checks: PolicyChecks): readonly string[] {

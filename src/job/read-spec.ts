@@ -30,6 +30,8 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   jitter: whatever,
   windows: expecting('an object such as { start: "2026-01-01T00:00:00Z" }', isObject),
   config: whatever,
+  input: whatever,
+  output: whatever,
   resources: named('resource'),
   sinks: named('sink'),
   retry: expecting('an object such as { limit: 3 }', isObject),

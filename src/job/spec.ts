@@ -9,6 +9,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from '../run/limits.ts'
 import { type JobContext } from './context.ts'
+import { type JobTypes, type Typed } from './job-types.ts'
 import { type RetryPolicy } from '../run/retry.ts'
 import { type OnUpstreamChange, type Upstream } from './upstream.ts'
 
@@ -52,6 +53,8 @@ export interface JobSpec<
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
   S extends SinkMap = Record<never, never>,
   W extends WindowsSpec | undefined = WindowsSpec | undefined,
+  I extends z.ZodType = z.ZodType,
+  O extends z.ZodType = z.ZodType,
 > {
   /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
   readonly id: string
@@ -80,6 +83,13 @@ export interface JobSpec<
   readonly windows?: W
   /** Checks and types `ctx.config`. */
   readonly config?: C
+  /**
+   * Checks and types `ctx.input`: when a run is asked for, as the database will return the value, and again when the run starts. A job
+   * with a schedule or windows has runs without input, so its schema must accept `undefined`. Default: any JSON value.
+   */
+  readonly input?: I
+  /** Checks and types what the handler returns, as the database will return it. Default: any JSON value. */
+  readonly output?: O
   readonly resources?: R
   readonly sinks?: S
   readonly retry?: RetrySpec
@@ -137,7 +147,9 @@ export type WindowOf<W> = [W] extends [WindowsSpec] ? Window : undefined
 
 /** The context that a handler of this spec receives. */
 export type ContextOf<Spec> =
-  Spec extends JobSpec<infer R, infer C, infer S, infer W> ? JobContext<R, z.output<C>, S, WindowOf<W>> : never
+  Spec extends JobSpec<infer R, infer C, infer S, infer W, infer I>
+    ? JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>
+    : never
 
 /** The handler of a job. The second argument holds the borrowed resources, as `ctx.resources` does. */
 export type JobHandler<
@@ -146,16 +158,17 @@ export type JobHandler<
   S extends SinkMap,
   W extends WindowsSpec | undefined,
   Out,
-> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>>, resources: BorrowedOf<R>) => Promise<Out> | Out
+  I extends z.ZodType = z.ZodType,
+> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
 // Erased types: the registry and the engine hold jobs of every shape.
 /* eslint-disable @typescript-eslint/no-explicit-any */
-export type AnyJobSpec = JobSpec<any, any, any, any>
-export type AnyJobContext = JobContext<any, any, any, any>
+export type AnyJobSpec = JobSpec<any, any, any, any, any, any>
+export type AnyJobContext = JobContext<any, any, any, any, any>
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 /** A registered handler with its options, immutable, as the engine sees it. All durations in milliseconds. */
-export interface JobDefinition {
+export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly kind: 'piko.job'
   readonly id: string
   readonly description: string | undefined

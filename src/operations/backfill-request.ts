@@ -1,4 +1,5 @@
 import { type BackfillOnly, type BackfillOrder } from '../ledger/backfill.ts'
+import { type ConfigOption, type JobTypes } from '../job/job-types.ts'
 import { type InstantInput } from '../time/instant.ts'
 
 /** Which windows of a job to run, and how. */
@@ -20,3 +21,8 @@ export interface BackfillRequest {
   /** Smaller runs first. Default: the job's own priority plus 10,000, so live work runs first. */
   readonly priority?: number
 }
+
+/** {@link BackfillRequest} for a job whose types are known. */
+export type BackfillRequestOf<T extends JobTypes> = [T['windowed']] extends [false]
+  ? 'a job without windows has nothing to backfill'
+  : Omit<BackfillRequest, 'config'> & ConfigOption<T>

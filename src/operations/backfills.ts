@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { describe, PikoError } from '../errors.ts'
 import { sweep } from '../engine/planning/backfill-sweep.ts'
 import { changing } from '../engine/refused-changes.ts'
+import { type JobRef, type TypesOf } from '../job/job-types.ts'
 import { storableConfig } from '../job/run-config.ts'
 import { isPriority, type JobDefinition } from '../job/spec.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, type BackfillState } from '../ledger/backfill.ts'
@@ -12,7 +13,8 @@ import { type Store } from '../store/store.ts'
 import { type LedgerWindow } from '../store/windows/window-store.ts'
 import { type Window } from '../time/window.ts'
 import { BackfillRange, wrongBackfillOption } from './backfill-range.ts'
-import { type BackfillRequest } from './backfill-request.ts'
+import { type BackfillRequest, type BackfillRequestOf } from './backfill-request.ts'
+import { jobIdOf } from './job-id.ts'
 import { type BackfillStatus, statusOf } from './backfill-status.ts'
 import { optionsOf } from './call-options.ts'
 import { type BackfillWait } from './operation-options.ts'
@@ -62,7 +64,9 @@ export class Backfills {
    * const backfill = await app.backfills.create('sync_orders', { ...range, parallel: 8 })
    * await backfill.wait({ onProgress: ({ done, total }) => console.log(`${done}/${total}`) })
    */
-  async create(jobId: string, request: BackfillRequest): Promise<Backfill> {
+  create<const J extends JobRef>(job: J, request: BackfillRequestOf<TypesOf<J>>): Promise<Backfill>
+  async create(asked: JobRef, request: BackfillRequest): Promise<Backfill> {
+    const jobId = jobIdOf('app.backfills.create', asked)
     const reach = this.#reach()
     const { store, registry } = reach
     store.database.assertOutside('app.backfills.create')
@@ -90,9 +94,14 @@ export class Backfills {
    *
    * @throws PikoError as {@link create} does
    */
-  preview(jobId: string, request: BackfillRequest): AsyncIterable<BackfillWindow> {
+  preview<const J extends JobRef>(job: J, request: BackfillRequestOf<TypesOf<J>>): AsyncIterable<BackfillWindow>
+  preview(asked: JobRef, request: BackfillRequest): AsyncIterable<BackfillWindow> {
     const reach = this.#reach()
-    return previewed(reach, reach.registry.get(jobId), optionsOf('backfills.preview', request))
+    return previewed(
+      reach,
+      reach.registry.get(jobIdOf('app.backfills.preview', asked)),
+      optionsOf('backfills.preview', request),
+    )
   }
 
   /** Backfills with their progress, newest first. @param filter.limit default 100 */

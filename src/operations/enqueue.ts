@@ -6,7 +6,7 @@ import { BrokenRow } from '../store/values/broken-row.ts'
 import { mapInTurns } from '../loop-turn.ts'
 import { halved } from '../store/statements/halved.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
-import { storable } from '../json/storable.ts'
+import { storableInput } from '../job/run-input.ts'
 import { type Store } from '../store/store.ts'
 import { instantOf } from '../time/instant.ts'
 import { type Window } from '../time/window.ts'
@@ -148,6 +148,15 @@ export class Enqueue extends Service {
     return TERMINAL_STATES.has(run.state) ? run : this.#waiter.wait(runId, signal)
   }
 
+  /** @throws PikoError `USAGE` if it is a run of another job */
+  async waitForJob(jobId: string, runId: number, signal?: AbortSignal): Promise<Run> {
+    const run = await this.#find(runId)
+    if (run.jobId === jobId) return this.waitFor(runId, signal)
+    throw new PikoError('USAGE', `run ${runId} is one of job "${run.jobId}"; expected a run of job "${jobId}"`, {
+      details: { runId, jobId: run.jobId },
+    })
+  }
+
   /** Waits until requests under way are stored, before the store closes. */
   protected override onStop(): Promise<void> {
     return this.#batcher.idle()
@@ -156,7 +165,7 @@ export class Enqueue extends Service {
   #newRun(jobId: string, options: RunOptions): NewRun {
     const job = this.#registry.get(jobId)
     const config = this.#prepare.storable(job, options.config)
-    const input = storable(options.input, { jobId, what: 'input', maxBytes: this.#database.maxValueBytes })
+    const input = storableInput(job, options.input, this.#database.maxValueBytes)
     assertStorable(options)
     return {
       jobId,

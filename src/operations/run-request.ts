@@ -1,4 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
+import { type ConfigOption, type InputOption, type JobTypes } from '../job/job-types.ts'
 import { isPriority } from '../job/spec.ts'
 import { RUN_STATES, type RunState } from '../run/run.ts'
 import { type EnqueueTransaction } from '../store/statements/user-transaction.ts'
@@ -30,6 +31,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
+/** The id of a run that knows the job's output; at run time a number. */
+export type RunId<Out = unknown> = number & { readonly [OUTPUT]?: Out }
+declare const OUTPUT: unique symbol
+
 /** An idempotency key with its rules. */
 export interface IdempotencyKey {
   /** 1 to 255 characters. */
@@ -39,6 +44,38 @@ export interface IdempotencyKey {
   /** States of an existing run that is returned instead. Default `['queued', 'running', 'succeeded']`. */
   readonly states?: readonly RunState[]
 }
+
+/** {@link RunOptions} for a job whose types are known. */
+export type RunOptionsOf<T extends JobTypes> = Omit<RunOptions, 'config' | 'input' | 'window'> &
+  ConfigOption<T> &
+  InputOption<T> &
+  WindowOption<T>
+
+/** A run of a job with windows needs one; a run of another job has none. */
+type WindowOption<T extends JobTypes> = [T['windowed']] extends [true]
+  ? { readonly window: InstantInput }
+  : [T['windowed']] extends [false]
+    ? { readonly window?: undefined }
+    : { readonly window?: InstantInput }
+
+/** The arguments after the job; the options may be left out if none is required. */
+export type RunArguments<T extends JobTypes> =
+  Record<never, never> extends RunOptionsOf<T> ? [options?: RunOptionsOf<T>] : [options: RunOptionsOf<T>]
+
+/** {@link EnqueueItem} for a job whose types are known. */
+export type EnqueueItemOf<T extends JobTypes> = [T['windowed']] extends [true]
+  ? WindowsNeedRun
+  : Omit<EnqueueItem, 'config' | 'input'> & ConfigOption<T> & InputOption<T>
+
+/** {@link EnqueueOptions} for a job whose types are known. */
+export type EnqueueOptionsOf<T extends JobTypes> = EnqueueItemOf<T> & Pick<EnqueueOptions, 'trx'>
+
+/** The arguments after the job; the options may be left out if none is required. */
+export type EnqueueArguments<T extends JobTypes> =
+  Record<never, never> extends EnqueueOptionsOf<T> ? [options?: EnqueueOptionsOf<T>] : [options: EnqueueOptionsOf<T>]
+
+/** Read by people in the compiler's message. */
+type WindowsNeedRun = 'a job with windows: use app.run(job, { window }) or app.backfills.create'
 
 /** One run of `app.enqueueMany`. */
 export type EnqueueItem = Omit<RunOptions, 'wait' | 'signal' | 'window'>

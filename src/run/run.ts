@@ -28,8 +28,8 @@ export interface RunError {
   readonly stack?: string
 }
 
-/** One execution request of a job, as stored. */
-export interface Run {
+/** One execution request of a job, as stored. @typeParam Out its output */
+export interface Run<Out = unknown> {
   readonly id: number
   readonly jobId: string
   readonly state: RunState
@@ -48,7 +48,7 @@ export interface Run {
   readonly config: unknown
   readonly input: unknown
   /** The value that the handler returned, as JSON can represent it. */
-  readonly output: unknown
+  readonly output: Out
   readonly error: RunError | undefined
   /** Why a tick was skipped. */
   readonly reason: string | undefined

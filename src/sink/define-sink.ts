@@ -2,7 +2,15 @@ import { propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { aFunction, anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { isRowModel, mark, type RowHandler } from './on.ts'
-import { type RowModel, Sink, type SinkClass, type SinkEnv, type SinkScope } from './sink.ts'
+import {
+  type RowModel,
+  type RowOf,
+  Sink,
+  type SinkBatch,
+  type SinkClass,
+  type SinkEnv,
+  type SinkScope,
+} from './sink.ts'
 
 /** A sink without a class. {@link Sink} says when each function is called; its result is awaited and dropped. */
 export interface SinkDefinition<Models extends readonly RowModel[]> {
@@ -17,6 +25,11 @@ export interface SinkDefinition<Models extends readonly RowModel[]> {
   open?(env: SinkEnv): unknown
   clear?(scope: SinkScope, model: RowModel): unknown
   close?(): unknown
+}
+
+/** A sink with a method for each model: `on0`, `on1` … */
+export type DefinedSink<Models extends readonly RowModel[]> = Sink & {
+  readonly [K in keyof Models & `${number}` as `on${K}`]: (rows: RowOf<Models[K]>[], batch: SinkBatch) => unknown
 }
 
 const isBatchSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
@@ -45,16 +58,18 @@ const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
  *   clear: (scope) => table.clear(scope),
  * })
  */
-export function defineSink<const Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): SinkClass {
+export function defineSink<const Models extends readonly RowModel[]>(
+  definition: SinkDefinition<Models>,
+): SinkClass<DefinedSink<Models>> {
   const { name, batchSize = Sink.batchSize, batchBytes = Sink.batchBytes, on } = checked(definition)
 
-  class DefinedSink extends Sink {
+  class Defined extends Sink {
     static override readonly batchSize = batchSize
     static override readonly batchBytes = batchBytes
   }
-  Object.defineProperty(DefinedSink, 'name', { value: name })
+  Object.defineProperty(Defined, 'name', { value: name })
   const define = (method: string, value: unknown): void => {
-    Object.defineProperty(DefinedSink.prototype, method, { value, configurable: true, writable: true })
+    Object.defineProperty(Defined.prototype, method, { value, configurable: true, writable: true })
   }
   for (const [index, [model, handler]] of on.entries()) {
     // A separate function per sink: the same handler may serve two sinks, and the mark must not be on both.
@@ -66,7 +81,7 @@ export function defineSink<const Models extends readonly RowModel[]>(definition:
   if (open !== undefined) define('open', (env: SinkEnv) => definition.open?.(env))
   if (clear !== undefined) define('clear', (scope: SinkScope, model: RowModel) => definition.clear?.(scope, model))
   if (close !== undefined) define('close', () => definition.close?.())
-  return DefinedSink
+  return Defined as unknown as SinkClass<DefinedSink<Models>>
 }
 
 interface CheckedSink {

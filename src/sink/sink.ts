@@ -77,8 +77,26 @@ export interface SinkClass<S extends Sink = Sink> {
 
 export type SinkMap = Readonly<Record<string, SinkClass>>
 
-/** A run's writer for a sink. */
-export interface SinkWriter {
+/**
+ * The rows that a sink class receives: what the methods that it adds take as their first argument. `any` if it adds none, so a sink whose
+ * methods TypeScript can't see takes every model.
+ */
+export type SinkRows<C> = C extends SinkClass<infer S> ? OrAny<RowsOfMethods<Omit<S, keyof Sink>>> : never
+
+type RowsOfMethods<S> = {
+  [K in keyof S]: S[K] extends (...args: never[]) => unknown
+    ? Parameters<S[K]> extends [infer Rows extends readonly unknown[], ...unknown[]]
+      ? Rows[number]
+      : never
+    : never
+}[keyof S]
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type OrAny<T> = [T] extends [never] ? any : T
+
+/** A run's writer for a sink. @typeParam Rows the rows of the sink's models */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export interface SinkWriter<Rows = any> {
   /**
    * Checks and buffers one row or many (rows that are arrays themselves: always many). Waits while one full batch is in delivery and the
    * next one is full (back-pressure). A wrong row rejects all rows of its call. If nobody awaits the promise, the error fails the run at
@@ -88,7 +106,7 @@ export interface SinkWriter {
    * earlier delivery of this run failed, `STOPPED` if the attempt is over
    * @throws the reason of the run's signal once it has aborted
    */
-  write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
+  write<M extends RowModel<Rows>>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
 }
 
-export type SinkWriters<S extends SinkMap> = { readonly [K in keyof S]: SinkWriter }
+export type SinkWriters<S extends SinkMap> = { readonly [K in keyof S]: SinkWriter<SinkRows<S[K]>> }

@@ -30,6 +30,33 @@ export class Pings {
 }
 `
 
+/** A project that names its jobs: ids are checked, and typed as the jobs are. */
+const REGISTERED = `
+import { defineJob, type Piko } from 'piko'
+
+export const ship = defineJob({ id: 'ship' }, async () => ({ parcels: 1 }))
+export const daily = defineJob({ id: 'daily', every: '1d', windows: { start: '2026-01-01T00:00:00Z' } }, () => {})
+
+declare module 'piko' {
+  interface RegisteredJobs {
+    ship: typeof ship
+    daily: typeof daily
+    ping: unknown
+  }
+}
+
+export async function requests(app: Piko): Promise<number> {
+  await app.run('ping')
+  // @ts-expect-error misspelt
+  await app.run('shp')
+  // @ts-expect-error misspelt
+  await app.enqueue('pong')
+  // @ts-expect-error which window?
+  await app.run('daily')
+  return (await app.run('ship', { wait: true })).output.parcels
+}
+`
+
 const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly peerDependencies: Readonly<Record<string, string>>
 }
@@ -160,7 +187,7 @@ describe('the packed package in an empty project', () => {
       const cwd = project(`types-${legacy}`, {
         'package.json': '{ "type": "module" }',
         'tsconfig.json': tsconfig(legacy),
-        'jobs.ts': JOBS,
+        'jobs.ts': JOBS + REGISTERED,
       })
       const { stdout } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', cwd]).catch(
         (error: unknown) => error as { stdout: string },

@@ -135,7 +135,7 @@ describe('defineJob refuses', () => {
     [{ id: 'x'.repeat(129) }, `job "${'x'.repeat(117)}…": ${id}`],
     [
       { id: 'a', shop: 'eu' },
-      'job "a": unknown option "shop"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, ' +
+      'job "a": unknown option "shop"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, input, output, ' +
         'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority',
     ],
     [

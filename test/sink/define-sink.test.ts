@@ -107,9 +107,9 @@ describe('defineSink', () => {
         [Refund, (rows) => expectTypeOf(rows).toEqualTypeOf<{ order: number; reason: string }[]>()],
       ],
     })
-    expectTypeOf(Orders).toEqualTypeOf<SinkClass>()
+    expectTypeOf(Orders).toExtend<SinkClass>()
     defineJob({ id: 'j', sinks: { orders: Orders } }, async (ctx) => {
-      expectTypeOf(ctx.sinks.orders).toEqualTypeOf<SinkWriter>()
+      expectTypeOf(ctx.sinks.orders).toExtend<SinkWriter>()
       await ctx.sinks.orders.write(Order, new Order(1, 2))
       // A field with a default may be missing: rows have the schema's input type.
       await ctx.sinks.orders.write(Refund, [{ order: 1 }, { order: 1, reason: 'broken' }])

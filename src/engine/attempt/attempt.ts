@@ -36,6 +36,8 @@ export class Attempt {
   /** The locks that the handler has taken. */
   locks: RunLocks | undefined
   sinks: RunSinks | undefined
+  /** The value of `ctx.input`. */
+  input: unknown
   /** The attempt's place within a rate. */
   place: RatePlace | undefined
   /** Removes the attempt's timeout. */
@@ -48,6 +50,7 @@ export class Attempt {
 
   constructor(claim: Claim, nodeId: string, job: JobDefinition, startedAt: number, parts: AttemptParts) {
     this.claim = claim
+    this.input = claim.input
     this.place = claim.place
     this.nodeId = nodeId
     this.job = job

@@ -49,7 +49,7 @@ export class RunContext implements Context {
     this.scheduledTime = claim.tick ?? claim.runAt
     this.window = claim.window
     this.config = config
-    this.input = claim.input
+    this.input = attempt.input
     this.resources = resources as Context['resources']
     this.sinks = sinks as Context['sinks']
     this.#attempt = attempt

@@ -2,6 +2,7 @@ import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { type HeldLock, type RunLockOptions } from '../../job/context.ts'
 import { type Outcome, type RatePlace } from '../../run/run.ts'
+import { assertOutput, parseInput } from '../../job/run-input.ts'
 import { type JobDefinition } from '../../job/spec.ts'
 import { withRunSignal } from '../../offload/signal.ts'
 import { type ResourceMap } from '../../resource/resource.ts'
@@ -56,6 +57,7 @@ export class RunPipeline implements RunActions {
     let config: unknown
     try {
       config = this.#parts.prepare.configOf(job, claim.config)
+      attempt.input = parseInput(job, claim.input)
     } catch (error) {
       return { kind: 'failure', error: toError(error), isPermanent: true }
     }
@@ -112,7 +114,12 @@ export class RunPipeline implements RunActions {
   }
 
   #plainEnd(attempt: Attempt, output: unknown): Outcome | Promise<Outcome> {
-    const isDone = output === undefined && attempt.commit === 'none' && !attempt.locks && !attempt.abortReason
+    const isDone =
+      output === undefined &&
+      !attempt.job.spec.output &&
+      attempt.commit === 'none' &&
+      !attempt.locks &&
+      !attempt.abortReason
     return isDone ? { kind: 'success', output } : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
   }
 
@@ -168,6 +175,8 @@ export class RunPipeline implements RunActions {
         attempt.throwIfAborted()
         // Checks the output before anything of it is written, so that an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.maxOutputBytes())
+        // After a commit, its result is the output, checked there.
+        if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
         attempt.throwIfAborted()
         await borrowed.release({ ok: true })
@@ -210,12 +219,19 @@ export class RunPipeline implements RunActions {
     return committing
   }
 
+  /** Within the transaction: an output that does not fit takes everything back. */
+  async #checked<T>(job: JobDefinition, result: Promise<T>): Promise<T> {
+    const value = await result
+    assertOutput(job, storableOutput(value, job.id, this.#parts.maxOutputBytes()))
+    return value
+  }
+
   async #commitOnce<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
-    const { claim, nodeId } = attempt
+    const { claim, job, nodeId } = attempt
     const begin = (trx: SqlExecutor): Promise<T> => {
       attempt.throwIfAborted()
       attempt.commit = 'begun'
-      return fn(trx)
+      return job.spec.output ? this.#checked(job, fn(trx)) : fn(trx)
     }
     const isWanted = (): void => {
       attempt.throwIfAborted()
