@@ -119,9 +119,7 @@ describeEachStore((store) => {
         SHORT,
       )
       await app.run('a', { wait: true })
-      expect((await rejected(app.stop())).message).toContain(
-        'resource hung failed to close: it did not finish',
-      )
+      expect((await rejected(app.stop())).message).toContain('resource hung failed to close: it did not finish')
       expect(closed).toEqual(['first'])
       expect(await database.db.selectFrom('piko_node').selectAll().execute()).toEqual([])
     })
