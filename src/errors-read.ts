@@ -9,7 +9,7 @@ const LONGEST_SHOWN = 120
 const MAX_SHOWN_PARTS = 1_000
 const MAX_CHAIN = 8
 const MAX_PARTS = 10
-/** The most prototypes to visit, because a proxy's `getPrototypeOf` could continue forever. */
+/** The maximum number of prototypes to visit, because a proxy's `getPrototypeOf` could continue forever. */
 const MAX_PROTOTYPES = 100
 
 /** Returns the result of `read`, or `otherwise` if it throws. */

@@ -6,7 +6,7 @@ import { type Refused } from '../store/statements/each-apart.ts'
 /** The tables with rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step and piko_idempotency'
 
-/** The most runs that a message names. */
+/** The maximum number of runs that a message names. */
 const MAX_NAMED = 10
 
 /**

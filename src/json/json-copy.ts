@@ -18,7 +18,7 @@ export interface JsonCopy {
   readonly converted: readonly JsonRemark[]
 }
 
-/** The most levels, because JSON parsers and schemas recurse once per level. */
+/** The maximum number of levels, because JSON parsers and schemas recurse once per level. */
 const MAX_DEPTH = 500
 const MAX_PROBLEMS = 20
 const MAX_CONVERTED = 1_000

@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 
-/** The most values in a value, including itself. */
+/** The maximum number of values in a value, including itself. */
 const MAX_VALUES = 200
 const MAX_DEPTH = 20
 /** The longest JSON of one character: an escape such as `\u001f`. */

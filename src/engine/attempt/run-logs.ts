@@ -15,12 +15,12 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 export interface RunLogOptions {
   /** The lowest level to keep. Undefined: keep no lines. */
   readonly level: RunLogLevel | undefined
-  /** The most lines of one attempt. */
+  /** The maximum number of lines of one attempt. */
   readonly mostLines: number
 }
 
 const FLUSH_MS = 1_000
-/** The most lines that wait for a database that does not answer. Later lines are left out. */
+/** The maximum number of lines that wait for a database that does not answer. Later lines are left out. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000

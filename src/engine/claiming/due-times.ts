@@ -1,4 +1,4 @@
-/** The most times that are remembered. */
+/** The maximum number of times that are remembered. */
 const MAX_TIMES = 1_000
 
 /** The times at which runs will be due, and which of them have been claimed early. */

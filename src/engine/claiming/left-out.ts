@@ -3,7 +3,7 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 
 /** How long, in milliseconds, claims leave out a job or key that has reached its limit, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** The most entries that are remembered. For other jobs and keys, claims simply ask again. */
+/** The maximum number of entries that are remembered. For other jobs and keys, claims simply ask again. */
 const MAX_ENTRIES = 10_000
 
 interface Entry {

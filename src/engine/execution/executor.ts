@@ -22,7 +22,7 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
-  /** The most handlers that run at the same time. */
+  /** The maximum number of handlers that run at the same time. */
   readonly slots: number
   readonly runs: Pick<RunStore, 'finish'>
   readonly rates: Pick<RateStore, 'exchange'>

@@ -1,4 +1,4 @@
-/** The most items in one turn of the event loop: about a millisecond of work. */
+/** The maximum number of items in one turn of the event loop: about a millisecond of work. */
 const MAX_PER_TURN = 128
 const MAX_KEPT = 1_024
 

@@ -4,14 +4,14 @@ import { type Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
 import { type Taken } from './taken.ts'
 
-/** The most claims taken before their time. */
+/** The maximum number of claims taken before their time. */
 const MAX_EARLY = 10_000
 
-/** The most claims that a node keeps per slot: those that wait, run, or have ends not yet stored. */
+/** The maximum number of claims that a node keeps per slot: those that wait, run, or have ends not yet stored. */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
-  /** The most handlers that run at the same time. */
+  /** The maximum number of handlers that run at the same time. */
   readonly slots: number
   readonly clock: Clock
   /** The number of claims that this node has taken and whose ends are not yet stored. */

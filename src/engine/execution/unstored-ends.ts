@@ -4,7 +4,7 @@ import { type Finish } from '../../store/runs/finish.ts'
 
 /** The interval of retries. */
 export const REPEAT_MS = 60_000
-/** The most ends that are kept. The claims of further ends are left to recovery. */
+/** The maximum number of ends that are kept. The claims of further ends are left to recovery. */
 const MAX_UNSTORED = 10_000
 
 interface Unstored {

@@ -10,9 +10,9 @@ import { type NewRun } from '../../store/runs/new-run.ts'
 import { type DueJob, type PlanDecision } from '../../store/jobs/plan.ts'
 import { type JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** The most ticks or windows of one job in one pass. The next pass continues from there. */
+/** The maximum number of ticks or windows of one job in one pass. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** The most waiting windows of one job. More are planned as these are settled. */
+/** The maximum number of waiting windows of one job. More are planned as these are settled. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 

@@ -25,8 +25,8 @@ const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 const LOOKS = 1.5
 
 /**
- * The most looks per poll interval. If the next tick is known, the planner looks as soon as it may plan that tick: thousands of jobs may
- * share the tick, and planning them takes a part of the interval.
+ * The maximum number of looks per poll interval. If the next tick is known, the planner looks as soon as it may plan that tick: thousands
+ * of jobs may share the tick, and planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
 

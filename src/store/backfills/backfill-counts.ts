@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** The most windows that one statement counts: on SQLite it blocks the event loop meanwhile. */
+/** The maximum number of windows that one statement counts: on SQLite it blocks the event loop meanwhile. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {

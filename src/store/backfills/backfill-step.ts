@@ -37,7 +37,7 @@ export interface BackfillStep {
 }
 
 interface StepPlan extends BackfillPlan {
-  /** The most windows of this step. */
+  /** The maximum number of windows of this step. */
   readonly max: number
   /** Why the run of the next window can't be stored. */
   readonly refusal?: unknown
@@ -46,11 +46,11 @@ interface StepPlan extends BackfillPlan {
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
 /**
- * The most windows of one step, which is one transaction. A small step soon becomes garbage: with 1,000 windows, a process that plans years
- * grows by 150 MB.
+ * The maximum number of windows in one step, which is one transaction. A small step soon becomes garbage: with 1,000 windows, a process
+ * that plans years grows by 150 MB.
  */
 const STEP = 100
-/** The most windows of a backfill that wait in the queue; the cursor represents the others. */
+/** The maximum number of windows of a backfill that wait in the queue; the cursor represents the others. */
 export const MAX_WAITING = 2_000
 /** Another writer may create a window at the same moment; then the step begins again. */
 const MAX_TRIES = 5

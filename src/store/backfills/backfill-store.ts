@@ -14,7 +14,7 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** The most windows or runs in one statement of a cancel. */
+/** The maximum number of windows or runs in one statement of a cancel. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 

@@ -38,11 +38,11 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
   readonly walk: BeyondWalk | undefined
 }
 
-/** The most runs that one step reads, by primary key. */
+/** The maximum number of runs that one step reads, by primary key. */
 const STEP = 1_000
 /** The range of ids in which one step looks for the runs of a job. This takes a few milliseconds, even if the job has none there. */
 const SPAN = 10_000
-/** The most runs that one transaction deletes. */
+/** The maximum number of runs that one transaction deletes. */
 const BATCH = 200
 
 /**

@@ -29,7 +29,7 @@ import { updatePlans } from './update-plans.ts'
 
 const ALL_JOBS: PlanScope = { except: [] }
 
-/** The most rows of one statement. */
+/** The maximum number of rows in one statement. */
 const MAX_ROWS = 1_000
 
 /** The planner's view of jobs: which are due for planning, and what it decided about them. */

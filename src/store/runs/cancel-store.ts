@@ -25,10 +25,10 @@ export interface CancelResult {
   readonly requested: number
 }
 
-/** The most runs of one transaction, because claims skip the runs that it locks. */
+/** The maximum number of runs in one transaction, because claims skip the runs that it locks. */
 const BATCH = 500
 
-/** The most runs that a node checks in one query. */
+/** The maximum number of runs that a node checks in one query. */
 const LARGEST_ASK = 10_000
 
 /**

@@ -14,7 +14,7 @@ export interface IdRange {
 
 /** The range of ids in one SQLite statement. This takes a few milliseconds, whatever the query. */
 const SPAN = 10_000
-/** The most named ids in one statement: SQLite accepts 32,766 parameters. */
+/** The maximum number of named ids in one statement: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
 
 /** Each id once, ascending. */

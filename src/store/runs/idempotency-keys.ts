@@ -5,7 +5,7 @@ import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { type Tables } from '../tables.ts'
 
-/** The most keys in one statement: even the longest keys stay below the smallest packet size of a server. */
+/** The maximum number of keys in one statement: even the longest keys stay below the smallest packet size of a server. */
 export const MAX_KEYS = 200
 
 /** The stored form of a key. SQLite compares byte for byte, so there it is the key itself. */

@@ -28,7 +28,7 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
-/** The most runs of one transaction. */
+/** The maximum number of runs in one transaction. */
 const BATCH = 200
 
 /**

@@ -17,7 +17,7 @@ import { runOf } from './run-row.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 
-/** The most runs of one claim, and of one statement of ends. */
+/** The maximum number of runs in one claim, and of one statement of ends. */
 export const MAX_RUNS = 2_000
 
 /**

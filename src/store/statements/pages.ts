@@ -1,4 +1,4 @@
-/** The most rows of one read, because an SQLite statement blocks the event loop while it runs. */
+/** The maximum number of rows in one read, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
 /** @param read reads the rows that follow the given one, in order; undefined: the first rows */

@@ -9,7 +9,7 @@ import { heldRun, type NewStep, STEP_COLUMNS, stepValues } from './new-step.ts'
 /** `lost`: the claim is no longer valid, so nothing was written. */
 export type StepStored = 'stored' | 'lost' | { readonly refusal: unknown }
 
-/** The most rows of one statement. */
+/** The maximum number of rows in one statement. */
 const MAX_ROWS = 200
 /** The size of numbers, an instant and the question whether the run is held. */
 const ROW_BYTES = 400

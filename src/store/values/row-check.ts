@@ -7,7 +7,7 @@ import { type TableName } from './row-rules.ts'
 import { checkWindows } from './window-check.ts'
 import { type BackfillTable, type RunTable } from '../tables.ts'
 
-/** The most rows of one statement, which takes a few milliseconds even on SQLite. */
+/** The maximum number of rows in one statement, which takes a few milliseconds even on SQLite. */
 const PAGE = 200
 /** Fewer rows, because configs are texts of up to 60 kB that must be parsed. */
 const CONFIG_PAGE = 20
@@ -15,7 +15,7 @@ const CONFIG_PAGE = 20
  * The number of entries at the end of each priority, which are checked first. Text that is not an instant usually sorts after all instants.
  */
 const TAIL = 50
-/** The most priorities in one check. */
+/** The maximum number of priorities in one check. */
 const MAX_PRIORITIES = 20
 
 /** The run ids of one step and the steps of one check, for states that no index finds. */

@@ -6,7 +6,7 @@ import { soundRows } from './broken-row.ts'
 
 /** The number of jobs in one step. */
 const JOBS = 50
-/** The most rows of one statement. */
+/** The maximum number of rows in one statement. */
 const PAGE = 200
 
 const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'changed_to'] as const

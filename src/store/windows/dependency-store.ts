@@ -46,7 +46,7 @@ export interface Promoted {
   readonly broken: readonly number[]
 }
 
-/** The most windows in one transaction. */
+/** The maximum number of windows in one transaction. */
 const BATCH = 50
 
 /** Windows that wait for windows of other jobs. */

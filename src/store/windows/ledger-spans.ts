@@ -25,7 +25,10 @@ export interface CoverageFilter {
 
 type StoredWindow = Window & { readonly state: WindowState }
 
-/** The most windows in one read. So memory never holds a ledger of millions, and no SQLite statement blocks the event loop for it. */
+/**
+ * The maximum number of windows in one read. So memory never holds a ledger of millions, and no SQLite statement blocks the event loop for
+ * it.
+ */
 const PAGE = 1_000
 
 /**

@@ -3,8 +3,8 @@ import { type Dialect } from '../connection/dialect.ts'
 import { type Tables } from '../tables.ts'
 
 /**
- * The most windows counted in each state. This is more than the planner ever queues for one job. A change of an upstream window can make a
- * hundred thousand windows wait, which would take too long to count.
+ * The maximum number of windows counted in each state. This is more than the planner ever queues for one job. A change of an upstream
+ * window can make a hundred thousand windows wait, which would take too long to count.
  */
 const MAX_COUNTED = 5_000
 

@@ -6,9 +6,9 @@ import { type Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { type Tables } from '../tables.ts'
 
-/** The most rows that one statement changes. */
+/** The maximum number of rows that one statement changes. */
 const CHUNK = 1_000
-/** The most rows that one statement reads. */
+/** The maximum number of rows that one statement reads. */
 const PAGE = 1_000
 
 /**

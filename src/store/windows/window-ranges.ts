@@ -4,7 +4,7 @@ import { type Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type Tables, type WindowState } from '../tables.ts'
 
-/** The most windows that one SQLite statement reads: this takes a few milliseconds, whatever the query. */
+/** The maximum number of windows that one SQLite statement reads: this takes a few milliseconds, whatever the query. */
 const SPAN = 2_500
 
 /** Some of a job's windows, by their stored starts. */
