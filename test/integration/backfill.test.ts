@@ -9,7 +9,7 @@ import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/engine/backfill.ts', import.meta.url))
 const START = Date.parse('2025-01-01T00:00:00Z')
-const WINDOWS = 20_000
+const WINDOWS = 6_000
 const KILLS = 3
 
 describeEachStore((fixture) => {
