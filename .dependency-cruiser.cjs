@@ -39,6 +39,13 @@ module.exports = {
     },
     ...upward,
     {
+      name: 'wings-are-imported-by-nobody',
+      comment: 'a wing is the subpath of its name; what another room needs too lives in a lower room',
+      severity: 'error',
+      from: { path: '^src/(?!async/)' },
+      to: { path: '^src/async/' },
+    },
+    {
       name: 'pure-folders-do-no-io',
       comment: 'schedules, windows, the rules of runs and what users declare know nothing of files, sockets and clocks',
       severity: 'error',

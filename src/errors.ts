@@ -8,7 +8,10 @@ export { describe } from './errors-read.ts'
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
+  'BREAKER_OPEN',
+  'BULKHEAD_FULL',
   'CHANGE_REFUSED',
+  'CHANNEL_CLOSED',
   'COMMIT_UNKNOWN',
   'CONFIG_INVALID',
   'CONFIG_UNKNOWN',
@@ -58,6 +61,7 @@ export const ERROR_CODES = [
   'STATEMENT_TOO_LARGE',
   'STOP_INCOMPLETE',
   'STOPPED',
+  'TIMEOUT',
   'TRANSACTION_ROLLED_BACK',
   'USAGE',
   'WINDOW_BUSY',

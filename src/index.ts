@@ -2,7 +2,9 @@ export { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from './errors.ts
 
 export { type Attempt } from './run/attempt.ts'
 export { type BackfillOnly, type BackfillOrder, type BackfillState } from './ledger/backfill.ts'
-export { type HeldLock, type JobContext, type MapOptions, type RunLockOptions } from './job/context.ts'
+export type { MapOptions } from './calls/map-items.ts'
+export type { RunCalls } from './calls/run-calls.ts'
+export { type HeldLock, type JobContext, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
 // All of it, so that a project can extend `RegisteredJobs` by `declare module 'piko'`.
@@ -10,16 +12,10 @@ export type * from './job/job-types.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
+export { type RetrySpec } from './run/retry.ts'
 export { NoRetryError, RetryLaterError } from './run/retry-errors.ts'
 export { type Run, type RunError, type RunKind, type RunState } from './run/run.ts'
-export {
-  type ContextOf,
-  type JobDefinition,
-  type JobHandler,
-  type JobSpec,
-  type RetrySpec,
-  type WindowsSpec,
-} from './job/spec.ts'
+export { type ContextOf, type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './job/spec.ts'
 
 export { defineResource } from './resource/define-resource.ts'
 export {

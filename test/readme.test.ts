@@ -4,28 +4,41 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { compilerComplaints, Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
+const async = new Snippets('docs/async.md')
 const jobs = new Snippets('docs/jobs.md')
 const services = new Snippets('docs/services.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, jobs, services, transactions, windows]) page.remove()
+  for (const page of [readme, async, jobs, services, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [jobs, services, transactions, windows]) {
+    for (const { names } of [async, jobs, services, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
   })
 
   it('show snippets that compile under strict TypeScript', () => {
-    expect(compilerComplaints([readme, jobs, services, transactions, windows].flatMap(({ files }) => files))).toEqual(
-      [],
-    )
+    expect(
+      compilerComplaints([readme, async, jobs, services, transactions, windows].flatMap(({ files }) => files)),
+    ).toEqual([])
+  })
+})
+
+describe('docs/async.md', () => {
+  it.each([
+    ['pages.ts', ['[ 2, 2, 1 ]']],
+    ['retry.ts', ['200']],
+    ['mirrors.ts', ['near', '100 fulfilled', '200 fulfilled', '300 fulfilled']],
+    ['channel.ts', ['one', 'two', 'three']],
+    ['guards.ts', ["[ 'a', 'b' ]", 'true', '[ 1, 2, 3 ] free']],
+  ])('shows a program that ends by itself: %s', async (file, lines) => {
+    expect((await async.run(file)).trimEnd().split('\n')).toEqual(lines)
   })
 })
 

@@ -1,15 +1,11 @@
+import type { MapOptions } from '../calls/map-items.ts'
+import type { RunCalls } from '../calls/run-calls.ts'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
 import { type SqlExecutor } from '../sql/sql.ts'
 import { type Duration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 import { type Logger } from '../logger.ts'
-
-/** How `ctx.map` fans out. */
-export interface MapOptions {
-  /** Calls that run at the same time. Default 8. */
-  readonly concurrency?: number
-}
 
 /** How `ctx.lock` takes a lock. */
 export interface RunLockOptions {
@@ -88,11 +84,19 @@ export interface JobContext<
   progress(done: number, total?: number, message?: string): void
   /**
    * Calls `fn` for every item, at most `concurrency` at the same time, and waits for all results. Results keep the order of the items, and
-   * an error of `fn` becomes a result. Rejects if the run's signal aborts or the source of the items fails.
+   * an error of `fn` becomes a result. Rejects if the run's signal aborts, the source of the items fails, or `stopOn` returns true.
+   *
+   * @param fn gets a signal that aborts with the run's, at the end of `timeout`, and when `stopOn` ends the map
+   * @throws PikoError `USAGE`
    */
   map<T, U>(
     items: Iterable<T> | AsyncIterable<T>,
-    fn: (item: T, index: number) => Promise<U> | U,
+    fn: (item: T, index: number, signal: AbortSignal) => Promise<U> | U,
     options?: MapOptions,
   ): Promise<PromiseSettledResult<U>[]>
+  /**
+   * `retry`, `timeout`, `first`, `completed` and `batches` of `piko/async`, which end with the run's signal. The objects of `piko/async`,
+   * such as a limiter, live longer than one run: pass `ctx.signal` to their calls.
+   */
+  readonly async: RunCalls
 }

@@ -1,6 +1,7 @@
 import { describe, type ErrorCode, PikoError } from '../errors.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { parseRate, type RateLimit } from '../run/limits.ts'
+import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS } from '../run/retry.ts'
 import { type AnyJobSpec } from './spec.ts'
 
 /** The lengths of time in a job's spec, in milliseconds. */
@@ -14,7 +15,6 @@ export interface JobDurations {
   readonly rate: RateLimit | undefined
 }
 
-const DEFAULT_RETRY_BASE_MS = 1_000
 const FIVE_MINUTES_MS = 300_000
 
 /** Used for a spec whose lengths of time can't be read. */
@@ -55,7 +55,7 @@ export function jobDurations(spec: AnyJobSpec): JobDurations {
     everyMs: optional('every', spec.every, MAX_DURATION_MS),
     jitterMs: optional('jitter', spec.jitter, MAX_STORED_MS) ?? 0,
     retryBaseMs: optional('retry.base', spec.retry?.base, MAX_STORED_MS) ?? DEFAULT_RETRY_BASE_MS,
-    retryMaxMs: optional('retry.max', spec.retry?.max, MAX_STORED_MS) ?? FIVE_MINUTES_MS,
+    retryMaxMs: optional('retry.max', spec.retry?.max, MAX_STORED_MS) ?? DEFAULT_RETRY_MAX_MS,
     timeoutMs: optional('timeout', spec.timeout, MAX_DURATION_MS),
     misfireGraceMs: optional('misfireGraceTime', spec.misfireGraceTime, MAX_DURATION_MS) ?? FIVE_MINUTES_MS,
     rate: readRate(spec, problems),

@@ -10,7 +10,7 @@ import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from '../run/limits.ts'
 import { type JobContext } from './context.ts'
 import { type JobTypes, type Typed } from './job-types.ts'
-import { type RetryPolicy } from '../run/retry.ts'
+import { type RetryPolicy, type RetrySpec } from '../run/retry.ts'
 import { type OnUpstreamChange, type Upstream } from './upstream.ts'
 
 /** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
@@ -26,25 +26,6 @@ export interface WindowsSpec {
   readonly catchUp?: 'all' | 'latest' | 'none'
   /** How many windows may run at the same time, over all nodes. Default 1. */
   readonly parallel?: number
-}
-
-/** When and how a failed attempt is tried again. */
-export interface RetrySpec {
-  /** Retries after the first attempt. Default 0. */
-  readonly limit: number
-  /** `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
-  readonly backoff?: 'fixed' | 'exponential'
-  /** Delay before the first retry. Default `'1s'`. */
-  readonly base?: Duration
-  /** Longest delay. Default `'5m'`. */
-  readonly max?: Duration
-  /** Draw the delay evenly from [half, whole]. Default true. */
-  readonly jitter?: boolean
-  /**
-   * Whether another attempt may help after this error, including a timeout's `PikoError` `RUN_TIMEOUT`. Default: always. If it throws, the
-   * run fails with the handler's error.
-   */
-  readonly retryIf?: (error: Error) => boolean
 }
 
 /** A developer's description of a job. It has exactly one of `cron`, `every`, `at`, or none if the job only runs on request. */

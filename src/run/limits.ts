@@ -1,6 +1,6 @@
 import { describe } from '../errors.ts'
 import { MAX_STORED_MS, readDuration } from '../time/duration.ts'
-import { type Window } from '../time/window.ts'
+import type { Window } from '../time/window.ts'
 
 /** The input of a function that returns the key of a limit: a run that has not started. */
 export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {

@@ -1,3 +1,29 @@
+import type { Duration } from '../time/duration.ts'
+
+/** When and how a failed attempt is tried again. */
+export interface RetrySpec {
+  /** Retries after the first attempt. Default 0. */
+  readonly limit: number
+  /** `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
+  readonly backoff?: 'fixed' | 'exponential'
+  /** Delay before the first retry. Default `'1s'`. */
+  readonly base?: Duration
+  /** Longest delay. Default `'5m'`. */
+  readonly max?: Duration
+  /** Draw the delay evenly from [half, whole]. Default true. */
+  readonly jitter?: boolean
+  /**
+   * Whether another attempt may help after this error, including that of a timeout (`PikoError` `RUN_TIMEOUT` for a run, `TIMEOUT` for a
+   * call). Default: always. If it throws, there is no further attempt.
+   */
+  readonly retryIf?: (error: Error) => boolean
+}
+
+/** The delay before the first retry of a spec without `base`. */
+export const DEFAULT_RETRY_BASE_MS = 1_000
+/** The longest delay of a spec without `max`. */
+export const DEFAULT_RETRY_MAX_MS = 300_000
+
 /**
  * The milliseconds until the next attempt. Undefined: no attempts are left.
  *

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
-import { type Window } from '../time/window.ts'
-import { type SqlDatabase } from '../sql/sql.ts'
-import { type Logger } from '../logger.ts'
+import type { Window } from '../time/window.ts'
+import type { SqlDatabase } from '../sql/sql.ts'
+import type { Logger } from '../logger.ts'
 
 /** Checks and routes rows: a zod schema, or a class whose instances are the rows. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any

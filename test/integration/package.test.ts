@@ -202,11 +202,16 @@ describe('the packed package in an empty project', () => {
       'spy.js': SPY,
       'piko.js': "import { Piko } from 'piko'\nnew Piko({ jobs: [], settings: { piko: { log_json: true } } })",
       'http.js': "import 'piko/http'",
+      'async.js': "import 'piko/async'",
     })
-    const packagesOf = async (file: string): Promise<Set<string | undefined>> => {
+    const urlsOf = async (file: string): Promise<string[]> => {
       const { stdout } = await run(process.execPath, ['--import', './spy.js', file], { cwd })
       const urls = JSON.parse(stdout) as string[]
       expect(urls.some((url) => url.includes('/piko/dist/'))).toBe(true)
+      return urls
+    }
+    const packagesOf = async (file: string): Promise<Set<string | undefined>> => {
+      const urls = await urlsOf(file)
       return new Set(urls.map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1]))
     }
     const loaded = await packagesOf('piko.js')
@@ -214,6 +219,11 @@ describe('the packed package in an empty project', () => {
     for (const name of [...OPTIONAL, 'fastify', 'pino-pretty', 'commander', 'cli-progress', 'tsx'])
       expect(loaded).not.toContain(name)
     expect(await packagesOf('http.js')).toContain('fastify')
+    expect((await urlsOf('piko.js')).filter((url) => /\/dist\/(?:calls|async)\//.test(url))).toEqual([])
+    expect([...(await packagesOf('async.js'))].filter((name) => name !== undefined).sort()).toEqual([
+      'fastest-levenshtein',
+      'piko',
+    ])
   })
 
   it('names the optional package for a picture, and answers with text without it', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -22,4 +22,48 @@ test('the hello example greets each second and ends by itself', async () => {
   const greetings = [...run.stdout.matchAll(/^hello at (.+)$/gm)].map((match) => Date.parse(match[1] ?? ''))
   expect(greetings.length).toBeGreaterThanOrEqual(3)
   expect(greetings[1]! - greetings[0]!).toBe(1_000)
+})
+
+test('the asyncio sheet prints its numbers and ends by itself', async () => {
+  const run = new ExampleProcess('from-python/async.ts', { cwd: emptyFolder(), env: {} })
+  expect(await run.end(), run.stderr).toBe(0)
+  expect(run.stderr).toBe('')
+  const seconds = '(\\d+\\.\\d)'
+  const lines = [
+    'gather: a, b, Error: no c',
+    `first: mirror 2 in ${seconds} s, 4 aborted`,
+    'completed: 100, 200, 300',
+    'bounded: 10 calls, at most 3 at the same time',
+    'timeout: TIMEOUT, the call did not end within 1.0s; the server saw its socket close',
+    `retry: done after 3 calls in ${seconds} s`,
+    `rate: 10 calls in ${seconds} s, at most 5 in any second`,
+    'channel: 10000 values, 10000 different, at most 10 held',
+    'queue: alert, sync, report',
+    'single: 11 callers, 1 call',
+    'breaker: 3 calls made, 2 refused',
+    'bulkhead: 3 of 4 calls ran',
+    'batches: 1000, 1000, 500',
+    'job: 6 pages in 7 calls, at most 3 at the same time; near',
+  ]
+  const found = run.stdout.split('\n')
+  expect(found).toHaveLength(lines.length)
+  const times = lines.flatMap((line, index) => {
+    const match = new RegExp(`^${line}$`).exec(found[index] ?? '')
+    expect(match, found[index]).not.toBeNull()
+    return match?.slice(1).map(Number) ?? []
+  })
+  // The fastest mirror takes 0.1 s, the back-off 1.5 s, ten calls at 5/s 1.0 s; the others only show that nothing hangs.
+  for (const [index, least] of [0.1, 1.5, 1].entries()) {
+    expect(times[index]).toBeGreaterThanOrEqual(least)
+    expect(times[index]).toBeLessThan(10 * least + 5)
+  }
+})
+
+test('the page on Python shows the sheet as it runs', () => {
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const page = read('docs/from-python.md')
+  const program = read('examples/from-python/async.ts').replaceAll(/^ +/gm, '')
+  const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code.replaceAll(/^ +/gm, ''))
+  expect(blocks.length).toBeGreaterThanOrEqual(9)
+  for (const block of blocks) expect(program).toContain(block)
 })

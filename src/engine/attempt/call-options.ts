@@ -1,11 +1,10 @@
 import { checkedCall } from '../../call-options.ts'
-import { type MapOptions, type RunLockOptions } from '../../job/context.ts'
+import { type RunLockOptions } from '../../job/context.ts'
 import { anAbortSignal, anything, type OptionChecks } from '../../options.ts'
 import { type LockOptions } from './lock-options.ts'
 
 const CALLS = {
   'app.locks.acquire': { ttl: anything, wait: anything, signal: anAbortSignal } satisfies OptionChecks<LockOptions>,
-  'ctx.map': { concurrency: anything } satisfies OptionChecks<MapOptions>,
   'ctx.lock': { ttl: anything, wait: anything } satisfies OptionChecks<RunLockOptions>,
 }
 

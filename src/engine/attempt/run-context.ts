@@ -1,11 +1,10 @@
+import type { RunCalls } from '../../calls/run-calls.ts'
 import { type HeldLock, type JobContext, type RunLockOptions } from '../../job/context.ts'
 import { type ResourceMap } from '../../resource/resource.ts'
 import { type SinkMap } from '../../sink/sink.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Window } from '../../time/window.ts'
 import { type Attempt } from './attempt.ts'
-import { optionsOf } from './call-options.ts'
-import { fanOut } from './fan-out.ts'
 import { type Logger } from '../../logger.ts'
 
 /** The actions of a handler, apart from the values that it reads. */
@@ -17,7 +16,8 @@ export interface RunActions {
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
 
-const DEFAULT_CONCURRENCY = 8
+/** Loaded at the first use: most handlers need none of it. */
+const calls = () => import('../../calls/run-calls.ts')
 
 /** The context of a handler. The types of its maps are erased here; the spec types them for the handler. */
 export class RunContext implements Context {
@@ -78,9 +78,24 @@ export class RunContext implements Context {
   }
 
   get map(): Context['map'] {
-    return async (items, fn, options = {}) => {
-      const { concurrency = DEFAULT_CONCURRENCY } = optionsOf('ctx.map', options)
-      return fanOut(items, fn, concurrency, this.signal)
-    }
+    return async (items, fn, options = {}) => (await calls()).mapItems(items, fn, options, this.signal)
+  }
+
+  get async(): RunCalls {
+    return lazyCalls(async () => (await calls()).runCalls(this.signal))
+  }
+}
+
+function lazyCalls(load: () => Promise<RunCalls>): RunCalls {
+  return {
+    retry: async (...args) => (await load()).retry(...args),
+    timeout: async (...args) => (await load()).timeout(...args),
+    first: async (...args) => (await load()).first(...args),
+    completed: async function* (...args) {
+      yield* (await load()).completed(...args)
+    },
+    batches: async function* (...args) {
+      yield* (await load()).batches(...args)
+    },
   }
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { fanOut } from '../../../src/engine/attempt/fan-out.ts'
-import { Gate, Headcount } from '../../support/app.ts'
-import { rejected } from '../../support/thrown.ts'
+import { fanOut } from '../../src/calls/fan-out.ts'
+import { Gate, Headcount } from '../support/app.ts'
+import { rejected } from '../support/thrown.ts'
 
 const never = new AbortController().signal
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -120,9 +120,37 @@ it('waits for the running calls when the source fails, and throws the error of t
   expect(await mapping).toBe('next page is gone after 2')
 })
 
-it.each([0, -1, 1.5, NaN])('refuses a concurrency of %d', async (concurrency) => {
-  expect(await rejected(fanOut([1], () => 1, concurrency, never))).toMatchObject({
-    code: 'USAGE',
-    message: `map's concurrency is ${concurrency}; expected a whole number of at least 1`,
-  })
+it('does not wait for a source that never answers when it is aborted, and closes it', async () => {
+  const controller = new AbortController()
+  let isClosed = false
+  const silent: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => {}),
+      return: () => {
+        isClosed = true
+        return new Promise(() => {})
+      },
+    }),
+  }
+  const mapping = fanOut(silent, () => 1, 2, controller.signal)
+  await turn()
+  controller.abort(new Error('stopped'))
+  await expect(mapping).rejects.toThrow('stopped')
+  expect(isClosed).toBe(true)
+})
+
+it('closes a generator that it leaves, and awaits promises in a list', async () => {
+  let isClosed = false
+  function* endless() {
+    try {
+      for (;;) yield 1
+    } finally {
+      isClosed = true
+    }
+  }
+  const controller = new AbortController()
+  const mapping = fanOut(endless(), () => controller.abort(new Error('stopped')), 1, controller.signal)
+  await expect(mapping).rejects.toThrow('stopped')
+  expect(isClosed).toBe(true)
+  expect(await fanOut([Promise.resolve(2)], (item) => item, 1, never)).toEqual([{ status: 'fulfilled', value: 2 }])
 })

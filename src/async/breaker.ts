@@ -1,0 +1,134 @@
+import { type Call, called } from '../calls/called.ts'
+import { aDuration, asFunction, askAbout, readCall } from '../calls/call-checks.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { headline } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
+import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
+import { RetryLaterError } from '../run/retry-errors.ts'
+import { type Duration, durationMs, formatMs, MAX_STORED_MS } from '../time/duration.ts'
+import { type RunCallOptions } from './bulkhead.ts'
+
+export interface BreakerOptions {
+  /** After this many failures in a row it opens. */
+  readonly failures: number
+  /** How long it refuses calls before it lets one through as a trial. */
+  readonly cooldown: Duration
+  /** Whether an error is a failure of the called system, such as a 503 but not a 404. Default: every error is. */
+  readonly failIf?: (error: Error) => boolean
+}
+
+const FORM = {
+  call: 'breaker',
+  checks: {
+    failures: wholeNumber(1),
+    cooldown: aDuration(1, MAX_STORED_MS),
+    failIf: aFunction,
+  } satisfies OptionChecks<BreakerOptions>,
+  required: ['failures', 'cooldown'] as const,
+  example: "{ failures: 5, cooldown: '30s' }",
+}
+const RUN = {
+  call: 'breaker.run',
+  checks: { signal: anAbortSignal } satisfies OptionChecks<RunCallOptions>,
+  example: '{ signal }',
+}
+
+/**
+ * Stops calling a system that fails. After `failures` in a row every call is refused for `cooldown`. Then one call is let through as a trial:
+ * its success ends the refusals, its failure begins them again.
+ *
+ * @throws PikoError `USAGE`
+ */
+export function breaker(options: BreakerOptions): Breaker {
+  const { failures, cooldown, failIf } = readCall<BreakerOptions>(FORM, {}, options)
+  return new Breaker(failures as number, durationMs(cooldown as Duration), failIf, systemClock)
+}
+
+/** See {@link breaker}. */
+export class Breaker {
+  readonly #limit: number
+  readonly #cooldownMs: number
+  readonly #failIf: BreakerOptions['failIf']
+  readonly #clock: Clock
+  #failures = 0
+  /** Set while it is open: when the next trial may begin. */
+  #trialAt: number | undefined
+  /** Changes whenever it opens or closes: what a call of before says then no longer matters. */
+  #epoch = 0
+  #lastError: unknown
+
+  /** @internal */
+  constructor(failures: number, cooldownMs: number, failIf: BreakerOptions['failIf'], clock: Clock) {
+    this.#limit = failures
+    this.#cooldownMs = cooldownMs
+    this.#failIf = failIf
+    this.#clock = clock
+  }
+
+  /** `'open'`: calls are refused. `'trial'`: the next call is let through. */
+  get state(): 'closed' | 'open' | 'trial' {
+    if (this.#trialAt === undefined) return 'closed'
+    return this.#clock.monotonic() < this.#trialAt ? 'open' : 'trial'
+  }
+
+  /**
+   * Calls `fn` unless the breaker is open.
+   *
+   * @throws PikoError `BREAKER_OPEN`; a retry waits for the end of the cooldown
+   * @throws any error of `fn`. It is no failure if the signal had aborted
+   * @throws PikoError `USAGE`
+   */
+  async run<T>(fn: Call<T>, options: RunCallOptions = {}): Promise<T> {
+    const { signal } = readCall<RunCallOptions>(RUN, { fn: asFunction(fn) }, options)
+    signal?.throwIfAborted()
+    const epoch = this.#admit()
+    try {
+      const value = await called(fn, signal ?? new AbortController().signal)
+      if (epoch === this.#epoch) this.#close()
+      return value
+    } catch (thrown) {
+      if (epoch === this.#epoch) this.#failed(thrown, signal?.aborted ?? false)
+      throw thrown
+    }
+  }
+
+  /** The epoch of the call that may begin. */
+  #admit(): number {
+    if (this.#trialAt === undefined) return this.#epoch
+    const leftMs = this.#trialAt - this.#clock.monotonic()
+    if (leftMs > 0) throw this.#refusal(leftMs)
+    // One trial at a time. One that never ends is given up after another cooldown.
+    this.#trialAt += this.#cooldownMs - leftMs
+    return ++this.#epoch
+  }
+
+  #close(): void {
+    this.#failures = 0
+    if (this.#trialAt === undefined) return
+    this.#trialAt = undefined
+    this.#epoch++
+  }
+
+  #failed(thrown: unknown, isAborted: boolean): void {
+    if (isAborted) {
+      // The trial says nothing: the next call is one.
+      if (this.#trialAt !== undefined) this.#trialAt = this.#clock.monotonic()
+      return
+    }
+    if (this.#failIf && !askAbout('failIf', this.#failIf, thrown)) return this.#close()
+    this.#lastError = thrown
+    if (this.#trialAt === undefined && ++this.#failures < this.#limit) return
+    this.#trialAt = this.#clock.monotonic() + this.#cooldownMs
+    this.#epoch++
+  }
+
+  #refusal(leftMs: number): PikoError {
+    const retryInMs = Math.ceil(leftMs)
+    const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
+    return new PikoError('BREAKER_OPEN', message, {
+      // Tells a retry, also that of a job, when to try again.
+      cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
+      details: { retryInMs },
+    })
+  }
+}

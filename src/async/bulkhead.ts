@@ -1,0 +1,89 @@
+import { type Call, called } from '../calls/called.ts'
+import { asFunction, readCall } from '../calls/call-checks.ts'
+import { aConcurrency } from '../calls/concurrency.ts'
+import { PikoError } from '../errors.ts'
+import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
+import { Semaphore } from '../resource/semaphore.ts'
+
+export interface BulkheadOptions {
+  /** Calls that may wait for a place. Default 0. */
+  readonly queue?: number
+}
+
+export interface RunCallOptions {
+  /** Ends the wait, and is what `fn` gets. */
+  readonly signal?: AbortSignal
+}
+
+const FORM = {
+  call: 'bulkhead',
+  checks: { queue: wholeNumber(0) } satisfies OptionChecks<BulkheadOptions>,
+  example: '{ queue: 10 }',
+}
+const RUN = {
+  call: 'bulkhead.run',
+  checks: { signal: anAbortSignal } satisfies OptionChecks<RunCallOptions>,
+  example: '{ signal }',
+}
+
+/**
+ * Runs at most `concurrency` calls at the same time and refuses those that find no place, so that one slow system can't take up everything.
+ *
+ * @throws PikoError `USAGE`
+ */
+export function bulkhead(concurrency: number, options: BulkheadOptions = {}): Bulkhead {
+  const { queue = 0 } = readCall<BulkheadOptions>(FORM, { concurrency: [concurrency, aConcurrency] }, options)
+  return new Bulkhead(concurrency, queue)
+}
+
+/** See {@link bulkhead}. */
+export class Bulkhead {
+  readonly #places: Semaphore
+  readonly #queue: number
+
+  /** @internal */
+  constructor(concurrency: number, queue: number) {
+    this.#places = new Semaphore(concurrency)
+    this.#queue = queue
+  }
+
+  /** Calls that run. */
+  get running(): number {
+    return this.#places.active
+  }
+
+  /** Calls that wait. */
+  get waiting(): number {
+    return this.#places.waiting
+  }
+
+  /**
+   * Calls `fn` if a place is free, or when one becomes free. Its place is free when it has ended, also after its signal has aborted.
+   *
+   * @throws PikoError `BULKHEAD_FULL` if the queue is full
+   * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`
+   * @throws PikoError `USAGE`
+   */
+  async run<T>(fn: Call<T>, options: RunCallOptions = {}): Promise<T> {
+    const { signal } = readCall<RunCallOptions>(RUN, { fn: asFunction(fn) }, options)
+    signal?.throwIfAborted()
+    const { size, active, waiting } = this.#places
+    if (active >= size && waiting >= this.#queue) throw this.#full()
+    await this.#places.acquire(signal)
+    try {
+      signal?.throwIfAborted()
+      return await called(fn, signal ?? new AbortController().signal)
+    } finally {
+      this.#places.release()
+    }
+  }
+
+  #full(): PikoError {
+    const { size } = this.#places
+    return new PikoError(
+      'BULKHEAD_FULL',
+      `the bulkhead is full: ${size} ${size === 1 ? 'call runs' : 'calls run'}, ${this.#queue} may wait`,
+      { details: { concurrency: size, queue: this.#queue } },
+    )
+  }
+}

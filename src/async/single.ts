@@ -1,0 +1,146 @@
+import { called } from '../calls/called.ts'
+import { aDuration, asFunction, readCall } from '../calls/call-checks.ts'
+import { untilAborted } from '../calls/until-aborted.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { type RunCallOptions } from './bulkhead.ts'
+
+export interface SingleOptions<I> {
+  /** Calls with the same key share one call. Default: the input itself. */
+  readonly key?: (input: I) => unknown
+  /** How long a result is kept for later callers. Errors are never kept. Default: not at all. */
+  readonly ttl?: Duration
+  /** Most results that are kept; the oldest go first. Default 1,000. */
+  readonly max?: number
+}
+
+/** A function whose concurrent callers share one call. */
+export type Single<I, T> = (input: I, options?: RunCallOptions) => Promise<T>
+
+const FORM = {
+  call: 'single',
+  checks: { key: aFunction, ttl: aDuration(1), max: wholeNumber(1) } satisfies OptionChecks<SingleOptions<unknown>>,
+  example: "{ ttl: '10s' }",
+}
+const CALL = {
+  call: 'the function of single',
+  checks: { signal: anAbortSignal } satisfies OptionChecks<RunCallOptions>,
+  example: '{ signal }',
+}
+
+/**
+ * Makes a function whose concurrent callers with the same key share one call of `fn`, its result or its error. A caller's signal ends only
+ * this caller's wait. The signal of `fn` aborts when no caller waits any more.
+ *
+ * @throws PikoError `USAGE`
+ */
+export function single<T, I = void>(
+  fn: (input: I, signal: AbortSignal) => Promise<T> | T,
+  options: SingleOptions<I> = {},
+): Single<I, T> {
+  const {
+    key = (input: I): unknown => input,
+    ttl,
+    max = 1_000,
+  } = readCall<SingleOptions<I>>(FORM, { fn: asFunction(fn) }, options)
+  const kept = new Kept<T>(ttl === undefined ? 0 : durationMs(ttl), max, systemClock)
+  const shared = new Map<unknown, SharedCall<T>>()
+  return async (input, given = {}) => {
+    const { signal } = readCall<RunCallOptions>(CALL, {}, given)
+    signal?.throwIfAborted()
+    const id = key(input)
+    const result = kept.get(id)
+    if (result) return result.value
+    const call = shared.get(id) ?? begin(id, input)
+    return call.wait(signal)
+  }
+
+  function begin(id: unknown, input: I): SharedCall<T> {
+    const call = new SharedCall<T>(
+      (signal) => fn(input, signal),
+      () => {
+        if (shared.get(id) === call) shared.delete(id)
+      },
+      (value) => kept.set(id, value),
+    )
+    shared.set(id, call)
+    return call
+  }
+}
+
+/** One call and those who wait for it. */
+class SharedCall<T> {
+  readonly #controller = new AbortController()
+  readonly #over: () => void
+  readonly #result: Promise<T>
+  #hasEnded = false
+  #callers = 0
+
+  /** @param over called when the call has ended, or nobody waits for it any more */
+  constructor(fn: (signal: AbortSignal) => Promise<T> | T, over: () => void, succeeded: (value: T) => void) {
+    this.#over = over
+    this.#result = this.#run(fn, succeeded)
+  }
+
+  async wait(signal: AbortSignal | undefined): Promise<T> {
+    this.#callers++
+    try {
+      return await untilAborted(this.#result, signal)
+    } finally {
+      if (--this.#callers === 0 && !this.#hasEnded) this.#abandon()
+    }
+  }
+
+  /** A later caller begins a call of its own. */
+  #abandon(): void {
+    this.#over()
+    this.#controller.abort()
+  }
+
+  async #run(fn: (signal: AbortSignal) => Promise<T> | T, succeeded: (value: T) => void): Promise<T> {
+    // The caller must know this call before `fn` can call the function again.
+    await Promise.resolve()
+    try {
+      const value = await called(fn, this.#controller.signal)
+      if (!this.#controller.signal.aborted) succeeded(value)
+      return value
+    } finally {
+      this.#hasEnded = true
+      this.#over()
+    }
+  }
+}
+
+/** Results for a while. */
+class Kept<T> {
+  readonly #ttlMs: number
+  readonly #max: number
+  readonly #clock: Clock
+  /** In the order of their ends, since all are kept equally long. */
+  readonly #results = new Map<unknown, { readonly value: T; readonly until: number }>()
+
+  constructor(ttlMs: number, max: number, clock: Clock) {
+    this.#ttlMs = ttlMs
+    this.#max = max
+    this.#clock = clock
+  }
+
+  get(key: unknown): { readonly value: T } | undefined {
+    const result = this.#results.get(key)
+    if (!result || result.until > this.#clock.monotonic()) return result
+    this.#results.delete(key)
+    return undefined
+  }
+
+  set(key: unknown, value: T): void {
+    if (this.#ttlMs === 0) return
+    const now = this.#clock.monotonic()
+    this.#results.delete(key)
+    this.#results.set(key, { value, until: now + this.#ttlMs })
+    for (const [oldest, { until }] of this.#results) {
+      if (until > now && this.#results.size <= this.#max) return
+      this.#results.delete(oldest)
+    }
+  }
+}

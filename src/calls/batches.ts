@@ -1,0 +1,129 @@
+import { systemClock } from '../clock.ts'
+import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
+import { rowBytes } from '../sink/row-bytes.ts'
+import { Sink } from '../sink/sink.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { aDuration, readCall } from './call-checks.ts'
+import { aSource, drawn, type Source } from './drawn.ts'
+import { settled } from './fan-out.ts'
+import { LinkedSignal } from './linked-signal.ts'
+
+export interface BatchesOptions {
+  /** Most items of a batch. Default 1,000, as in a sink. */
+  readonly rows?: number
+  /** Most bytes of a batch, measured roughly; a larger item is a batch of its own. Default 8,000,000, as in a sink. */
+  readonly bytes?: number
+  /** How long an item waits for others. Default: until the batch is full or the source ends. */
+  readonly wait?: Duration
+  /** Ends the loop with its reason. */
+  readonly signal?: AbortSignal
+}
+
+const FORM = {
+  call: 'batches',
+  checks: {
+    rows: wholeNumber(1),
+    bytes: wholeNumber(1),
+    wait: aDuration(1),
+    signal: anAbortSignal,
+  } satisfies OptionChecks<BatchesOptions>,
+  example: '{ rows: 500 }',
+}
+
+/**
+ * Groups the items of a source into arrays, in their order, each as soon as it is full or its first item has waited long enough. While the
+ * loop works on a batch, it draws at most one further item.
+ *
+ * @throws PikoError `USAGE`; in the loop, the signal's reason, and the error of the source after the items before it
+ */
+export function batches<T>(items: Source<T>, options: BatchesOptions = {}): AsyncGenerator<T[], void, void> {
+  const read = readCall<BatchesOptions>(FORM, { items: [items, aSource] }, options)
+  const batch = new Batch<T>(read.rows ?? Sink.batchSize, read.bytes ?? Sink.batchBytes)
+  return grouped(items, batch, read.wait === undefined ? undefined : durationMs(read.wait), read.signal)
+}
+
+async function* grouped<T>(
+  items: Source<T>,
+  batch: Batch<T>,
+  waitMs: number | undefined,
+  parent: AbortSignal | undefined,
+): AsyncGenerator<T[], void, void> {
+  const linked = new LinkedSignal(parent)
+  const source = drawn(items, linked.signal)
+  try {
+    for (;;) {
+      const asked = settled(() => source.next())
+      while (batch.size > 0 && waitMs !== undefined && !(await endsWithin(asked, batch.ageMs, waitMs)))
+        yield batch.take()
+      const next = await asked
+      linked.signal.throwIfAborted()
+      if (next.status === 'rejected' || next.value.done) {
+        if (batch.size > 0) yield batch.take()
+        if (next.status === 'rejected') throw next.reason
+        return
+      }
+      const bytes = rowBytes(next.value.value)
+      if (!batch.hasRoomFor(bytes)) yield batch.take()
+      batch.add(next.value.value, bytes)
+      if (batch.isFull) yield batch.take()
+    }
+  } finally {
+    linked.abort()
+    await source.return()
+    linked.release()
+  }
+}
+
+/** Whether a promise settles before the oldest item of a batch has waited long enough. */
+async function endsWithin(promise: Promise<unknown>, ageMs: number, waitMs: number): Promise<boolean> {
+  const sleep = new AbortController()
+  const isOver = systemClock.sleep(Math.max(0, waitMs - ageMs), sleep.signal).then(() => false)
+  try {
+    return await Promise.race([promise.then(() => true), isOver])
+  } finally {
+    sleep.abort()
+  }
+}
+
+class Batch<T> {
+  readonly #maxRows: number
+  readonly #maxBytes: number
+  #items: T[] = []
+  #bytes = 0
+  #since = 0
+
+  constructor(maxRows: number, maxBytes: number) {
+    this.#maxRows = maxRows
+    this.#maxBytes = maxBytes
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  get isFull(): boolean {
+    return this.#items.length >= this.#maxRows || this.#bytes >= this.#maxBytes
+  }
+
+  /** How long the first item has waited. */
+  get ageMs(): number {
+    return systemClock.monotonic() - this.#since
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.#items.length === 0 || this.#bytes + bytes <= this.#maxBytes
+  }
+
+  add(item: T, bytes: number): void {
+    if (this.#items.length === 0) this.#since = systemClock.monotonic()
+    this.#items.push(item)
+    this.#bytes += bytes
+  }
+
+  take(): T[] {
+    const items = this.#items
+    this.#items = []
+    this.#bytes = 0
+    return items
+  }
+}

@@ -1,0 +1,47 @@
+/** An element of a {@link Fifo}. */
+export interface Place<T> {
+  readonly value: T
+  previous: Place<T> | undefined
+  next: Place<T> | undefined
+}
+
+/** First in, first out; any element can leave early. Every operation takes constant time, however long the queue. */
+export class Fifo<T> {
+  #first: Place<T> | undefined
+  #last: Place<T> | undefined
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** The first element. */
+  get first(): T | undefined {
+    return this.#first?.value
+  }
+
+  push(value: T): Place<T> {
+    const place: Place<T> = { value, previous: this.#last, next: undefined }
+    if (this.#last) this.#last.next = place
+    else this.#first = place
+    this.#last = place
+    this.#size++
+    return place
+  }
+
+  shift(): T | undefined {
+    const place = this.#first
+    if (place) this.remove(place)
+    return place?.value
+  }
+
+  /** Removes an element of this queue. It must still be in it. */
+  remove(place: Place<T>): void {
+    const { previous, next } = place
+    if (previous) previous.next = next
+    else this.#first = next
+    if (next) next.previous = previous
+    else this.#last = previous
+    this.#size--
+  }
+}

@@ -1,0 +1,133 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { describe, PikoError } from '../errors.ts'
+import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
+import { parseRate, type Rate, type RateLimit } from '../run/limits.ts'
+import { Allowance } from './allowance.ts'
+import { aRate, readCall } from './call-checks.ts'
+import { Turns } from './turns.ts'
+
+export interface LimiterOptions {
+  /**
+   * How many may be taken at the same moment. Default: the count of the rate. A smaller burst spreads the takes evenly. A larger one lets a
+   * limiter that was idle catch up.
+   */
+  readonly burst?: number
+}
+
+export interface TakeOptions {
+  /** Ends the wait: nothing is taken. */
+  readonly signal?: AbortSignal
+}
+
+const FORM = {
+  call: 'limiter',
+  checks: { burst: wholeNumber(1, 9_999_999) } satisfies OptionChecks<LimiterOptions>,
+  example: '{ burst: 10 }',
+}
+
+const TAKE = {
+  call: 'limiter.take',
+  checks: { signal: anAbortSignal } satisfies OptionChecks<TakeOptions>,
+  example: '{ signal }',
+}
+
+/**
+ * Limits a rate within this process. In any span of the rate's length, no more are taken than the larger of its count and `burst`.
+ *
+ * @param rate such as `'5/s'` or `'100/m'`
+ * @throws PikoError `USAGE`
+ */
+export function limiter(rate: Rate, options: LimiterOptions = {}): Limiter {
+  const { burst } = readCall<LimiterOptions>(FORM, { rate: [rate, aRate] }, options)
+  const limit = parseRate(rate) as RateLimit
+  return new Limiter(limit, burst ?? limit.limit, systemClock)
+}
+
+/** After this many microtasks a caller, or one that wraps it, has begun. */
+const HOPS = 12
+
+/** See {@link limiter}. */
+export class Limiter {
+  readonly #burst: number
+  readonly #clock: Clock
+  readonly #allowance: Allowance
+  readonly #turns = new Turns<number>()
+  /** Set while the first caller waits for the rate. */
+  #sleep: AbortController | undefined
+  #isServing = false
+
+  /** @internal */
+  constructor(limit: RateLimit, burst: number, clock: Clock) {
+    this.#burst = burst
+    this.#clock = clock
+    this.#allowance = new Allowance(limit, burst)
+  }
+
+  /** Callers that wait. */
+  get waiting(): number {
+    return this.#turns.size
+  }
+
+  /**
+   * Takes `count` at once, as soon as the rate allows it. Callers are served in the order of their calls, also if a later one asks for less.
+   *
+   * @throws the signal's reason if it aborts first: nothing is taken
+   * @throws PikoError `USAGE` for more than the burst, which would wait for ever
+   */
+  async take(count = 1, options: TakeOptions = {}): Promise<void> {
+    const { signal } = readCall<TakeOptions>(TAKE, { count: [count, wholeNumber(1)] }, options)
+    this.#assertFits(count)
+    signal?.throwIfAborted()
+    const turn = this.#turns.wait(count, signal, () => this.#sleep?.abort())
+    void this.#serve()
+    await turn
+  }
+
+  /**
+   * Takes `count` if the rate allows it now and nobody waits.
+   *
+   * @throws PikoError `USAGE` for more than the burst
+   */
+  tryTake(count = 1): boolean {
+    readCall(TAKE, { count: [count, wholeNumber(1)] }, {})
+    this.#assertFits(count)
+    const now = this.#clock.monotonic()
+    if (this.#turns.size > 0 || this.#allowance.readyAt(count, now) > now) return false
+    this.#allowance.take(count, now)
+    return true
+  }
+
+  /** Serves the callers one by one until nobody waits. */
+  async #serve(): Promise<void> {
+    if (this.#isServing) return
+    this.#isServing = true
+    for (let count = this.#turns.first; count !== undefined; count = this.#turns.first) {
+      const now = this.#clock.monotonic()
+      const readyAt = this.#allowance.readyAt(count, now)
+      if (readyAt > now) await this.#sleepFor(Math.ceil(readyAt - now))
+      else {
+        this.#allowance.take(count, now)
+        this.#turns.give()
+        // The next take counts from when it can begin: code of this caller may block the event loop first.
+        for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
+      }
+    }
+    this.#isServing = false
+  }
+
+  /** Ends early if a caller leaves: it may have been the first. */
+  async #sleepFor(ms: number): Promise<void> {
+    this.#sleep = new AbortController()
+    await this.#clock.sleep(ms, this.#sleep.signal)
+    this.#sleep = undefined
+  }
+
+  #assertFits(count: number): void {
+    if (count <= this.#burst) return
+    throw new PikoError(
+      'USAGE',
+      `limiter.take: count is ${describe(count)}; expected at most ${this.#burst}, the burst of this limiter`,
+      { details: { count, burst: this.#burst } },
+    )
+  }
+}

@@ -1,0 +1,109 @@
+import { systemClock } from '../clock.ts'
+import { aFunction, type OptionCheck, type OptionChecks, readOptions } from '../options.ts'
+import { parseRate, type Rate, type RateLimit } from '../run/limits.ts'
+import { type RetrySpec } from '../run/retry.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { aRate, asFunction, askAbout, readCall } from './call-checks.ts'
+import { type Call, called } from './called.ts'
+import { type ItemCall } from './completed.ts'
+import { aConcurrency, DEFAULT_CONCURRENCY } from './concurrency.ts'
+import { aSource, type Source } from './drawn.ts'
+import { fanOut } from './fan-out.ts'
+import { Limiter } from './limiter.ts'
+import { LinkedSignal } from './linked-signal.ts'
+import { attempted, policyOf, RETRY_CHECKS } from './retry.ts'
+import { aTimeout, within } from './timeout.ts'
+
+/** How `ctx.map` fans out. */
+export interface MapOptions {
+  /** Calls that run at the same time. Default 8. */
+  readonly concurrency?: number
+  /** How many calls may begin within a length of time, retries included: `'5/s'`. Default: no limit. */
+  readonly rate?: Rate
+  /** Calls `fn` again for an item that failed, with the words and defaults of a job's `retry`. Default: no retries. */
+  readonly retry?: RetrySpec
+  /** Longest time of one call, a retry has its own. The item then fails with a `PikoError` `TIMEOUT`. Default: none. */
+  readonly timeout?: Duration
+  /**
+   * Whether an item's error, after its retries, makes the rest pointless. Then no further call begins, the signals of the running ones abort,
+   * and the map rejects with this error. Default: never.
+   */
+  readonly stopOn?: (error: Error) => boolean
+}
+
+const aRetry: OptionCheck = (value) => {
+  const { problems } = readOptions(value, RETRY_CHECKS, '{ limit: 3 }', ['limit'])
+  return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
+}
+
+const FORM = {
+  call: 'ctx.map',
+  checks: {
+    concurrency: aConcurrency,
+    rate: aRate,
+    retry: aRetry,
+    timeout: aTimeout,
+    stopOn: aFunction,
+  } satisfies OptionChecks<MapOptions>,
+  example: '{ concurrency: 4 }',
+}
+
+/** Calls `fn` for every item and settles them all; see `JobContext.map`. */
+export async function mapItems<T, U>(
+  items: Source<T>,
+  fn: ItemCall<T, U>,
+  options: MapOptions,
+  parent: AbortSignal,
+): Promise<PromiseSettledResult<U>[]> {
+  const { concurrency, stopOn, ...how } = readCall<MapOptions>(
+    FORM,
+    { items: [items, aSource], fn: asFunction(fn) },
+    options,
+  )
+  const linked = new LinkedSignal(parent)
+  const call = itemCall(fn, how)
+  const stopping = async (item: T, index: number): Promise<U> => {
+    try {
+      return await call(item, index, linked.signal)
+    } catch (thrown) {
+      if (stopOn && !linked.signal.aborted) stopIf(stopOn, thrown, linked)
+      throw thrown
+    }
+  }
+  try {
+    return await fanOut(items, stopping, concurrency ?? DEFAULT_CONCURRENCY, linked.signal)
+  } finally {
+    linked.release()
+  }
+}
+
+function stopIf(stopOn: NonNullable<MapOptions['stopOn']>, thrown: unknown, linked: LinkedSignal): void {
+  try {
+    if (askAbout('stopOn of ctx.map', stopOn, thrown)) linked.abort(thrown)
+  } catch (fault) {
+    linked.abort(fault)
+  }
+}
+
+/** The call for one item, with its retries, its time limit and its place within the rate. */
+function itemCall<T, U>(
+  fn: ItemCall<T, U>,
+  { rate, retry, timeout }: MapOptions,
+): (...args: Parameters<ItemCall<T, U>>) => Promise<U> {
+  const pace = rate === undefined ? undefined : paceOf(rate)
+  const limitMs = timeout === undefined ? undefined : durationMs(timeout)
+  const policy = retry && policyOf(retry)
+  return async (item, index, signal) => {
+    const once: Call<U> = async (current) => {
+      await pace?.take(1, { signal: current })
+      const call: Call<U> = (own) => fn(item, index, own)
+      return limitMs === undefined ? called(call, current) : within(call, limitMs, current)
+    }
+    return policy ? attempted(once, policy, signal) : once(signal)
+  }
+}
+
+function paceOf(rate: Rate): Limiter {
+  const limit = parseRate(rate) as RateLimit
+  return new Limiter(limit, limit.limit, systemClock)
+}

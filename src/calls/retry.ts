@@ -1,0 +1,89 @@
+import { systemClock } from '../clock.ts'
+import { aFunction, anAbortSignal, flag, oneOf, type OptionChecks, wholeNumber } from '../options.ts'
+import {
+  DEFAULT_RETRY_BASE_MS,
+  DEFAULT_RETRY_MAX_MS,
+  retryDelayMs,
+  type RetryPolicy,
+  type RetrySpec,
+} from '../run/retry.ts'
+import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
+import { durationMs, MAX_STORED_MS } from '../time/duration.ts'
+import { aDuration, asFunction, askAbout, readCall } from './call-checks.ts'
+import { called } from './called.ts'
+
+/** The words and defaults of a job's `retry`. */
+export interface RetryOptions extends RetrySpec {
+  /** Ends the wait for the next attempt, and is what `fn` gets. */
+  readonly signal?: AbortSignal
+}
+
+/** A function that is tried again. `attempt` is 1 for the first try. */
+export type Attempted<T> = (signal: AbortSignal, attempt: number) => Promise<T> | T
+
+export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
+  limit: wholeNumber(0),
+  backoff: oneOf('fixed', 'exponential'),
+  base: aDuration(0, MAX_STORED_MS),
+  max: aDuration(0, MAX_STORED_MS),
+  jitter: flag,
+  retryIf: aFunction,
+}
+
+const FORM = {
+  call: 'retry',
+  checks: { ...RETRY_CHECKS, signal: anAbortSignal } satisfies OptionChecks<RetryOptions>,
+  required: ['limit'] as const,
+  example: '{ limit: 3 }',
+}
+
+/**
+ * Calls `fn` until it succeeds, at most `limit` times after the first, with the delays of a job's `retry`. A `RetryLaterError` names its
+ * own delay, and a `NoRetryError` ends the attempts.
+ *
+ * @returns the result of the attempt that succeeds
+ * @throws the error of the last attempt
+ * @throws the signal's reason, instead of a further attempt, once it has aborted
+ * @throws PikoError `USAGE`
+ */
+export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise<T> {
+  const { signal, ...spec } = readCall<RetryOptions>(FORM, { fn: asFunction(fn) }, options)
+  return attempted(fn, policyOf(spec), signal ?? new AbortController().signal)
+}
+
+/** The policy of options that have been checked. */
+export function policyOf(spec: Partial<RetrySpec>): RetryPolicy {
+  return {
+    limit: spec.limit ?? 0,
+    backoff: spec.backoff ?? 'exponential',
+    baseMs: spec.base === undefined ? DEFAULT_RETRY_BASE_MS : durationMs(spec.base),
+    maxMs: spec.max === undefined ? DEFAULT_RETRY_MAX_MS : durationMs(spec.max),
+    jitter: spec.jitter ?? true,
+    retryIf: spec.retryIf,
+  }
+}
+
+/** {@link retry} with a policy. */
+export async function attempted<T>(fn: Attempted<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      return await called((current) => fn(current, attempt), signal)
+    } catch (thrown) {
+      signal.throwIfAborted()
+      const delayMs = delayAfter(thrown, policy, attempt)
+      if (delayMs === undefined) throw thrown
+      await systemClock.sleep(delayMs, signal)
+    }
+  }
+}
+
+/** Milliseconds until the next attempt, or undefined to give up. */
+function delayAfter(thrown: unknown, policy: RetryPolicy, attempt: number): number | undefined {
+  const delayMs = retryDelayMs(policy, attempt, Math.random())
+  if (delayMs === undefined || forbidsRetry(thrown)) return undefined
+  if (policy.retryIf && !askAbout('retryIf', policy.retryIf, thrown)) return undefined
+  const timing = retryTimingOf(thrown)
+  if (!timing) return delayMs
+  return 'afterMs' in timing ? timing.afterMs : Math.max(0, timing.at.getTime() - systemClock.now())
+}

@@ -1,0 +1,64 @@
+import { PikoError } from '../errors.ts'
+import { anAbortSignal, type OptionChecks } from '../options.ts'
+import { type Duration, durationMs, formatMs } from '../time/duration.ts'
+import { aDuration, asFunction, readCall } from './call-checks.ts'
+import { type Call, called } from './called.ts'
+import { LinkedSignal } from './linked-signal.ts'
+import { untilAborted } from './until-aborted.ts'
+
+export interface TimeoutOptions {
+  /** Ends the call early, with its own reason. */
+  readonly signal?: AbortSignal
+}
+
+/** The longest delay of a Node timer. A longer one would fire after 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+const FORM = {
+  call: 'timeout',
+  checks: { signal: anAbortSignal } satisfies OptionChecks<TimeoutOptions>,
+  example: '{ signal }',
+}
+
+export const aTimeout = aDuration(1)
+
+/**
+ * Calls `fn` with a time limit. When the time is over, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function that
+ * ignores its signal continues, and its result is dropped.
+ *
+ * @throws PikoError `TIMEOUT`, which is also the reason of `fn`'s signal
+ * @throws the reason of `options.signal` as soon as it aborts, and any error of `fn`
+ * @throws PikoError `USAGE`
+ */
+export async function timeout<T>(fn: Call<T>, time: Duration, options: TimeoutOptions = {}): Promise<T> {
+  const { signal } = readCall<TimeoutOptions>(FORM, { fn: asFunction(fn), time: [time, aTimeout] }, options)
+  signal?.throwIfAborted()
+  return within(fn, durationMs(time), signal)
+}
+
+/** {@link timeout} in milliseconds. */
+export async function within<T>(fn: Call<T>, ms: number, parent: AbortSignal | undefined): Promise<T> {
+  const linked = new LinkedSignal(parent)
+  const cancel = after(ms, () => linked.abort(timedOut(ms)))
+  try {
+    return await untilAborted(called(fn, linked.signal), linked.signal)
+  } finally {
+    cancel()
+    linked.release()
+  }
+}
+
+function timedOut(ms: number): PikoError {
+  return new PikoError('TIMEOUT', `the call did not end within ${formatMs(ms)}`, { details: { timeoutMs: ms } })
+}
+
+/** Calls `fn` once after `ms`, however long. The result cancels it. */
+function after(ms: number, fn: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (leftMs: number): void => {
+    const isLong = leftMs > LONGEST_TIMER_MS
+    timer = setTimeout(isLong ? () => wait(leftMs - LONGEST_TIMER_MS) : fn, isLong ? LONGEST_TIMER_MS : leftMs)
+  }
+  wait(ms)
+  return () => clearTimeout(timer)
+}

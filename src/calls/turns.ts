@@ -1,0 +1,76 @@
+import { Fifo } from './fifo.ts'
+
+interface Waiter<T, R> {
+  readonly value: T
+  readonly resolve: (result: R) => void
+  readonly reject: (reason: Error) => void
+}
+
+/**
+ * Callers that wait for their turn, first in, first out. A signal takes its caller out of the queue.
+ *
+ * @typeParam T what a caller brings, @typeParam R what its turn gives it
+ */
+export class Turns<T, R = void> {
+  readonly #waiters = new Fifo<Waiter<T, R>>()
+
+  get size(): number {
+    return this.#waiters.size
+  }
+
+  /** What the next caller brings. */
+  get first(): T | undefined {
+    return this.#waiters.first?.value
+  }
+
+  /**
+   * Waits for a turn.
+   *
+   * @param left called when the signal has taken this caller out of the queue
+   * @throws the signal's reason
+   */
+  wait(value: T, signal: AbortSignal | undefined, left: () => void = () => {}): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason as Error)
+        return
+      }
+      const leave = (): void => {
+        this.#waiters.remove(place)
+        reject(signal?.reason as Error)
+        left()
+      }
+      const stay = (): void => signal?.removeEventListener('abort', leave)
+      const place = this.#waiters.push({
+        value,
+        resolve: (result) => {
+          stay()
+          resolve(result)
+        },
+        reject: (reason: Error) => {
+          stay()
+          reject(reason)
+        },
+      })
+      signal?.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  /** Gives the next caller its turn, and returns what it brought. The queue must not be empty. */
+  give(result: R): T {
+    const waiter = this.#next()
+    waiter.resolve(result)
+    return waiter.value
+  }
+
+  /** Refuses every caller. */
+  refuseAll(reason: unknown): void {
+    while (this.#waiters.size > 0) this.#next().reject(reason as Error)
+  }
+
+  #next(): Waiter<T, R> {
+    const waiter = this.#waiters.shift()
+    if (!waiter) throw new RangeError('nobody waits')
+    return waiter
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * The result of a promise, or a rejection with the signal's reason as soon as the signal aborts. A later rejection of the promise is dropped.
+ */
+export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const leave = (): void => reject(signal?.reason as Error)
+    const settled = (): void => signal?.removeEventListener('abort', leave)
+    if (signal?.aborted) leave()
+    else signal?.addEventListener('abort', leave, { once: true })
+    promise.then(
+      (value) => {
+        settled()
+        resolve(value)
+      },
+      (reason: Error) => {
+        settled()
+        reject(reason)
+      },
+    )
+  })
+}
