@@ -1,5 +1,5 @@
 import { type JobSource } from '../job/job-source.ts'
-import { type SettingsOverrides } from '../settings/keys.ts'
+import { type SettingsOverrides } from '../settings/settings.ts'
 import { type AppLogger } from '../telemetry/log.ts'
 import { type Clock } from '../clock.ts'
 import { type ServiceSource } from './piko-service.ts'

@@ -1,6 +1,6 @@
 import { type Piko } from '../app/piko.ts'
 import { type JobSource } from '../job/job-source.ts'
-import { type SettingsOverrides } from '../settings/keys.ts'
+import { type SettingsOverrides } from '../settings/settings.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import { type GlobalOptions } from './global-options.ts'
 

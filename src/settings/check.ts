@@ -1,16 +1,16 @@
 import convict from 'convict'
-import { type KeyFormat } from './format.ts'
-import { FORMATS, KEYS, type RawSettings } from './keys.ts'
 import { type SettingsProblem, showValue } from './problem.ts'
 import { type Reading } from './reading.ts'
+import { SECTIONS, SETTINGS } from './sections.ts'
+import { type Section, type Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
 // A custom format: convict's own ones turn a text into a number (`"12abc"` → 12), also in a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {
-    const { accepts, report } = item as unknown as SchemaItem
-    const complaint = accepts.complaint(value)
+    const { setting, report } = item as unknown as SchemaItem
+    const complaint = setting.complaint(value)
     if (complaint === undefined) return
     report(value, complaint)
     throw new Error(complaint)
@@ -22,16 +22,22 @@ interface SchemaItem {
   readonly doc: string
   readonly format: 'piko'
   readonly sensitive: boolean
-  readonly accepts: KeyFormat<unknown>
+  readonly setting: Setting
   /** convict joins all problems into one text; this keeps them as data. */
   readonly report: (value: unknown, complaint: string) => void
 }
 
-/** Applies the readings to the defaults and checks every key. `raw` is valid only if there are no problems. */
-export function check(readings: ReadonlyMap<string, Reading>): { raw: RawSettings; problems: SettingsProblem[] } {
+export interface Checked {
+  /** The value of a key, as in the file. Valid only if there are no problems. */
+  readonly valueOf: (key: string) => unknown
+  readonly problems: readonly SettingsProblem[]
+}
+
+/** Applies the readings to the defaults and checks every key. */
+export function check(readings: ReadonlyMap<string, Reading>): Checked {
   const problems: SettingsProblem[] = []
   const reportFor =
-    (key: string, { isSecret }: KeyFormat<unknown>) =>
+    (key: string, { isSecret }: Setting) =>
     (value: unknown, expected: string) => {
       const origin = readings.get(key)?.origin ?? 'default'
       problems.push({ key, value: showValue(value, isSecret), origin, expected })
@@ -47,33 +53,33 @@ export function check(readings: ReadonlyMap<string, Reading>): { raw: RawSetting
   } catch (error) {
     if (problems.length === 0) throw error
   }
-  return { raw: config.getProperties() as unknown as RawSettings, problems }
+  return { valueOf: (key) => config.get(key), problems }
 }
 
 type Sections = Record<string, Record<string, unknown>>
-type ReportFor = (key: string, format: KeyFormat<unknown>) => SchemaItem['report']
+type ReportFor = (key: string, setting: Setting) => SchemaItem['report']
 
 function schema(reportFor: ReportFor): convict.Schema<Sections> {
-  const item = (key: string, accepts: KeyFormat<unknown>): SchemaItem => ({
-    default: accepts.default,
-    doc: accepts.doc,
+  const item = (key: string, setting: Setting): SchemaItem => ({
+    default: setting.default,
+    doc: setting.help,
     format: 'piko',
-    sensitive: accepts.isSecret,
-    accepts,
-    report: reportFor(key, accepts),
+    sensitive: setting.isSecret,
+    setting,
+    report: reportFor(key, setting),
   })
   return Object.fromEntries(
-    Object.entries(KEYS).map(([section, keys]) => [
+    Object.entries<Section>(SECTIONS).map(([section, settings]) => [
       section,
       Object.fromEntries(
-        Object.entries<KeyFormat<unknown>>(keys).map(([key, format]) => [key, item(`${section}.${key}`, format)]),
+        Object.values(settings).map((setting) => [setting.key, item(`${section}.${setting.key}`, setting)]),
       ),
     ]),
   )
 }
 
 function reject(key: string, value: unknown, reportFor: ReportFor): void {
-  const format = FORMATS.get(key)
-  const complaint = format?.complaint(value)
-  if (format && complaint !== undefined) reportFor(key, format)(value, complaint)
+  const setting = SETTINGS.get(key)
+  const complaint = setting?.complaint(value)
+  if (setting && complaint !== undefined) reportFor(key, setting)(value, complaint)
 }

@@ -1,6 +1,6 @@
-import { envName, FORMATS } from './keys.ts'
 import { type SettingsProblem } from './problem.ts'
 import { type Reading, type SourceContent } from './reading.ts'
+import { envName, SETTINGS } from './sections.ts'
 import { isServiceLink } from './service-links.ts'
 import { unknownVariable } from './suggest.ts'
 
@@ -14,13 +14,13 @@ const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []
-  const keys = new Map([...FORMATS].map(([key, format]) => [envName(key), { key, format }]))
+  const keys = new Map([...SETTINGS].map(([key, setting]) => [envName(key), { key, setting }]))
   for (const [name, raw] of Object.entries(env)) {
     const text = raw?.trim() ?? ''
     if (text === '' || !name.startsWith('PIKO_') || name === PATH_VARIABLE || FOREIGN.test(name)) continue
     const origin = `environment variable ${name}`
     const known = keys.get(name)
-    if (known) readings.push({ key: known.key, value: known.format.fromEnv(text), origin })
+    if (known) readings.push({ key: known.key, value: known.setting.fromEnv(text), origin })
     else if (!isServiceLink(name, text))
       problems.push({ key: name, value: undefined, origin: 'environment', expected: unknownVariable(name) })
   }

@@ -3,10 +3,10 @@ import { aTable, aText, type OptionChecks, problemsText, readOptions } from '../
 import { check } from './check.ts'
 import { readEnvironment } from './environment.ts'
 import { findFile, readFile } from './file.ts'
-import { FORMATS, type SettingsOverrides } from './keys.ts'
 import { settingsError } from './problem.ts'
 import { type SourceContent } from './reading.ts'
-import { type Settings, toSettings } from './settings.ts'
+import { SETTINGS } from './sections.ts'
+import { type Settings, type SettingsOverrides, toSettings } from './settings.ts'
 import { readTree } from './tree.ts'
 
 export interface LoadSettingsOptions {
@@ -50,12 +50,12 @@ export function loadSettings(options: LoadSettingsOptions = {}): LoadedSettings 
   const file = findFile(cwd, env, given.file)
   const sources = [file ? readFile(file) : NOTHING, readEnvironment(env), readTree(overrides, 'override')]
   const readings = new Map(sources.flatMap((source) => source.readings).map((reading) => [reading.key, reading]))
-  const { raw, problems } = check(readings)
+  const { valueOf, problems } = check(readings)
   const all = [...sources.flatMap((source) => source.problems), ...problems]
   if (all.length > 0) throw settingsError(all)
   return {
-    settings: toSettings(raw),
-    origins: new Map([...FORMATS.keys()].map((key) => [key, readings.get(key)?.origin ?? 'default'])),
+    settings: toSettings(valueOf),
+    origins: new Map([...SETTINGS.keys()].map((key) => [key, readings.get(key)?.origin ?? 'default'])),
     file: file?.path,
   }
 }

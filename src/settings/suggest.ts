@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein'
-import { envName, FORMATS } from './keys.ts'
+import { envName, SETTINGS } from './sections.ts'
 
-const KEY_NAMES = [...FORMATS.keys()]
+const KEY_NAMES = [...SETTINGS.keys()]
 const ENV_NAMES = KEY_NAMES.map(envName)
 const ELSEWHERE = 'docs/settings.md lists all'
 

@@ -1,6 +1,6 @@
-import { FORMATS, KEYS } from './keys.ts'
 import { type SettingsProblem } from './problem.ts'
 import { type Reading, type SourceContent } from './reading.ts'
+import { SECTIONS, SETTINGS } from './sections.ts'
 import { unknownKey } from './suggest.ts'
 
 /** Reads a tree of sections (the parsed file, or overrides). Never shows values of unknown keys, which may be secrets. */
@@ -13,16 +13,16 @@ export function readTree(tree: Readonly<Record<string, unknown>>, origin: string
   for (const [section, content] of Object.entries(tree)) {
     if (content === undefined) continue
     if (!isTable(content)) {
-      reject(section, Object.hasOwn(KEYS, section) ? `expected a table, [${section}]` : unknownKey(section))
+      reject(section, Object.hasOwn(SECTIONS, section) ? `expected a table, [${section}]` : unknownKey(section))
       continue
     }
-    if (Object.keys(content).length === 0 && !Object.hasOwn(KEYS, section)) {
-      reject(section, `no such section; expected one of ${Object.keys(KEYS).join(', ')}`)
+    if (Object.keys(content).length === 0 && !Object.hasOwn(SECTIONS, section)) {
+      reject(section, `no such section; expected one of ${Object.keys(SECTIONS).join(', ')}`)
     }
     for (const [name, value] of Object.entries(content)) {
       const key = `${section}.${name}`
       if (value === undefined) continue
-      if (FORMATS.has(key)) readings.push({ key, value, origin })
+      if (SETTINGS.has(key)) readings.push({ key, value, origin })
       else reject(key, unknownKey(key))
     }
   }

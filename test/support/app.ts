@@ -1,7 +1,7 @@
 import { onTestFinished, vi } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
 import { type JobSource } from '../../src/job/job-source.ts'
-import { type SettingsOverrides } from '../../src/settings/keys.ts'
+import { type SettingsOverrides } from '../../src/settings/settings.ts'
 import { type OpenOptions } from '../../src/store/connection/database.ts'
 import { type EventMap, type EventName } from '../../src/events.ts'
 import { PATIENCE_MS } from './patience.ts'

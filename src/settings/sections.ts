@@ -1,0 +1,25 @@
+import { history } from './sections/history.ts'
+import { http } from './sections/http.ts'
+import { mysql } from './sections/mysql.ts'
+import { offload } from './sections/offload.ts'
+import { piko } from './sections/piko.ts'
+import { sqlite } from './sections/sqlite.ts'
+import { type Section, type Setting } from './setting.ts'
+
+/** Every section of `settings.toml`, in the order of the documentation. */
+export const SECTIONS = { piko, mysql, sqlite, history, offload, http }
+
+/** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
+export const SETTINGS: ReadonlyMap<string, Setting> = new Map(
+  Object.entries<Section>(SECTIONS).flatMap(([section, settings]) =>
+    Object.values(settings).map((setting) => [`${section}.${setting.key}`, setting] as const),
+  ),
+)
+
+/** The environment variable of a key: `piko.log_level` → `PIKO_LOG_LEVEL`, `mysql.dsn` → `PIKO_MYSQL__DSN`. */
+export function envName(key: string): string {
+  return `PIKO_${key
+    .replace(/^piko\./, '')
+    .replace('.', '__')
+    .toUpperCase()}`
+}

@@ -1,0 +1,48 @@
+import { duration, integer, runLogLevel } from '../setting-types.ts'
+
+/** What Piko keeps of runs, and for how long. */
+export const history = {
+  /** Lowest level of `ctx.log` lines to keep; undefined: none. */
+  runLogs: runLogLevel({
+    key: 'run_logs',
+    default: 'info',
+    help: 'Lowest level of ctx.log lines to keep with their run; silent: none.',
+  }),
+  runLogLines: integer({
+    key: 'run_log_lines',
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    help: 'Maximum number of lines to keep per attempt.',
+  }),
+  /** 0: for ever. */
+  keepSucceededMs: duration({
+    key: 'keep_succeeded',
+    default: '30d',
+    min: '0s',
+    max: '3650d',
+    help: 'Succeeded runs and skipped ticks are deleted after this time; 0s: never.',
+  }),
+  /** 0: for ever. */
+  keepFailedMs: duration({
+    key: 'keep_failed',
+    default: '90d',
+    min: '0s',
+    max: '3650d',
+    help: 'Failed or cancelled runs are deleted after this time; 0s: never.',
+  }),
+  keepRuns: integer({
+    key: 'keep_runs',
+    default: 0,
+    min: 0,
+    max: 100_000_000,
+    help: 'Maximum number of ended runs to keep per job; 0: all.',
+  }),
+  lostAttempts: integer({
+    key: 'lost_attempts',
+    default: 10,
+    min: 1,
+    max: 1_000_000,
+    help: 'A run fails after this many deaths of its nodes, since it may be killing them.',
+  }),
+}

@@ -1,0 +1,194 @@
+import { isIPv4 } from 'node:net'
+import { RUN_LOG_LEVELS, type RunLogLevel } from '../run/run-log.ts'
+import { durationMs, type Duration } from '../time/duration.ts'
+import { inspectDsn } from './dsn.ts'
+import { LOG_LEVELS, type LogLevel, logLevelOf } from './log-level.ts'
+import { type Setting } from './setting.ts'
+
+/** What the entry of a setting says itself; its type adds the rest. */
+interface Entry<K extends string, Raw> {
+  readonly key: K
+  readonly default: Raw
+  readonly help: string
+}
+
+interface NumberEntry<K extends string> extends Entry<K, number> {
+  readonly min: number
+  readonly max: number
+}
+
+interface DurationEntry<K extends string> extends Entry<K, Duration> {
+  readonly min: Duration
+  readonly max: Duration
+}
+
+export function text<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
+  return textThat(entry, (value) => value.trim() !== '', 'expected a text, not empty')
+}
+
+/** A path, not a URI, which SQLite would also accept: Piko creates, watches and compares folder and file by path. */
+export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
+  const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
+  return textThat(entry, isPath, 'expected the path of a file, not empty and not a URI')
+}
+
+function textThat<const K extends string>(
+  { key, default: fallback, help }: Entry<K, string>,
+  isFine: (value: string) => boolean,
+  complaint: string,
+): Setting<K, string, string> {
+  return {
+    ...{ key, default: fallback, help },
+    limits: undefined,
+    isSecret: false,
+    fromEnv: (value) => value,
+    complaint: (value) => (typeof value === 'string' && isFine(value) ? undefined : complaint),
+    parse: (value) => value,
+  }
+}
+
+export function flag<const K extends string>(entry: Entry<K, boolean>): Setting<K, boolean, boolean> {
+  const words: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false }
+  return {
+    ...entry,
+    limits: undefined,
+    isSecret: false,
+    fromEnv: (value) => words[value.toLowerCase()] ?? value,
+    complaint: (value) => (typeof value === 'boolean' ? undefined : 'expected true or false'),
+    parse: (value) => value,
+  }
+}
+
+export function integer<const K extends string>(entry: NumberEntry<K>): Setting<K, number, number> {
+  const { key, default: fallback, help, min, max } = entry
+  return {
+    ...{ key, default: fallback, help },
+    limits: { min, max },
+    isSecret: false,
+    fromEnv: integerFromEnv,
+    complaint: (value) => (isIntegerIn(value, entry) ? undefined : `expected a whole number from ${min} to ${max}`),
+    parse: (value) => value,
+  }
+}
+
+/** A length of time with its unit, between `min` and `max`; the program has it in milliseconds. */
+export function duration<const K extends string>(entry: DurationEntry<K>): Setting<K, string, number> {
+  const { default: fallback, min, max } = entry
+  const expected = `expected a duration with its unit (ms, s, m, h, d) from ${min} to ${max}, such as "${fallback}"`
+  return {
+    ...textThat(entry, (value) => isDurationIn(value, entry), expected),
+    limits: { min, max },
+    parse: (value) => durationMs(value, entry.key),
+  }
+}
+
+/** A duration that the original wrote as a number of seconds; accepts both forms. */
+export function durationOrSeconds<const K extends string>(
+  entry: DurationEntry<K>,
+): Setting<K, string | number, number> {
+  const { complaint, parse, ...rest } = duration(entry)
+  const withUnit = (value: unknown): unknown =>
+    typeof value === 'number' && Number.isInteger(value) ? `${value}s` : value
+  return {
+    ...rest,
+    fromEnv: integerFromEnv,
+    complaint: (value) => {
+      const found = complaint(withUnit(value))
+      return found === undefined ? undefined : `${found}, or whole seconds`
+    },
+    parse: (value) => parse(typeof value === 'number' ? `${value}s` : value),
+  }
+}
+
+export function list<const K extends string>(
+  entry: Entry<K, readonly string[]>,
+): Setting<K, readonly string[], readonly string[]> {
+  return {
+    ...entry,
+    limits: undefined,
+    isSecret: false,
+    fromEnv: splitList,
+    complaint: (value) =>
+      Array.isArray(value) && value.every((item) => typeof item === 'string' && item.trim() !== '')
+        ? undefined
+        : 'expected an array of texts, none empty',
+    parse: (value) => [...value],
+  }
+}
+
+export function logLevel<const K extends string>(entry: Entry<K, LogLevel>): Setting<K, string, LogLevel> {
+  const expected = `expected one of ${LOG_LEVELS.join(', ')}`
+  return {
+    ...textThat(entry, (value) => logLevelOf(value) !== undefined, expected),
+    parse: (value) => logLevelOf(value) ?? entry.default,
+  }
+}
+
+/** The level of the lines of a run; undefined: no lines. */
+export function runLogLevel<const K extends string>(
+  entry: Entry<K, LogLevel>,
+): Setting<K, string, RunLogLevel | undefined> {
+  const { parse, ...rest } = logLevel(entry)
+  return { ...rest, parse: (value) => RUN_LOG_LEVELS.find((level) => level === parse(value)) }
+}
+
+/** `auto`, `off`, or the address of a UDP socket. */
+export function udpAddress<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
+  const expected = 'expected "auto", "off" or an IPv4 address with a port, such as "10.0.0.5:9465"'
+  return textThat(entry, (value) => value === 'auto' || value === 'off' || isUdpAddress(value), expected)
+}
+
+function isUdpAddress(value: string): boolean {
+  const [host = '', port = '', ...rest] = value.split(':')
+  return isIPv4(host) && /^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) < 65_536 && rest.length === 0
+}
+
+/** A DSN, or empty. */
+export function optionalDsn<const K extends string>(
+  entry: Omit<Entry<K, string>, 'default'>,
+): Setting<K, string, string> {
+  return {
+    ...entry,
+    default: '',
+    limits: undefined,
+    isSecret: true,
+    fromEnv: (value) => value,
+    complaint: (value) => {
+      if (value === '') return undefined
+      if (typeof value !== 'string') return 'expected a text such as "mysql://user:password@host:3306/database", or ""'
+      const found = inspectDsn(value)
+      return 'dsn' in found ? undefined : found.complaint
+    },
+    parse: (value) => value,
+  }
+}
+
+function integerFromEnv(value: string): unknown {
+  return /^[+-]?\d+$/.test(value) ? Number(value) : value
+}
+
+function isIntegerIn(value: unknown, { min, max }: { readonly min: number; readonly max: number }): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+}
+
+function isDurationIn(value: string, { min, max }: { readonly min: Duration; readonly max: Duration }): boolean {
+  try {
+    const ms = durationMs(value)
+    return ms >= durationMs(min) && ms <= durationMs(max)
+  } catch {
+    return false
+  }
+}
+
+/** Splits at commas outside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
+function splitList(value: string): string[] {
+  const items = ['']
+  let depth = 0
+  for (const char of value) {
+    if (char === '{') depth += 1
+    if (char === '}') depth = Math.max(0, depth - 1)
+    if (char === ',' && depth === 0) items.push('')
+    else items[items.length - 1] += char
+  }
+  return items.map((item) => item.trim()).filter((item) => item !== '')
+}

@@ -1,0 +1,34 @@
+/** One setting: its entry in a section says everything about it. */
+export interface Setting<K extends string = string, Raw = unknown, Value = unknown> {
+  /** Its name in `settings.toml`. */
+  readonly key: K
+  readonly default: Raw
+  /** The meaning, with units and special values. `settings.example.toml` and `docs/settings.md` show it. */
+  readonly help: string
+  /** The smallest and the largest value; undefined if there are none. */
+  readonly limits: Limits | undefined
+  /** Whether the value is secret and never printed in full. */
+  readonly isSecret: boolean
+  /** The value of an environment variable's text, or the text itself if it is not valid. */
+  fromEnv(this: void, text: string): unknown
+  /** What is expected instead of `value`; undefined if the value is valid. */
+  complaint(this: void, value: unknown): string | undefined
+  /** The form that the program uses of a valid value, such as milliseconds for `"10s"`. */
+  parse(this: void, raw: Raw): Value
+}
+
+export interface Limits {
+  readonly min: number | string
+  readonly max: number | string
+}
+
+/** The settings of one section by their names in the program. */
+export type Section = Readonly<Record<string, Setting>>
+
+/** The values of a section, in the form that the program uses. */
+export type SectionValues<S extends Section> = { readonly [N in keyof S]: ReturnType<S[N]['parse']> }
+
+/** Any part of a section, with the names and the values of the file. */
+export type SectionOverrides<S extends Section> = {
+  readonly [N in keyof S as S[N]['key']]?: S[N]['default'] | undefined
+}
