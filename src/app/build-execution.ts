@@ -12,9 +12,6 @@ import { PrepareRun } from '../engine/prepare-run.ts'
 import { type NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
-/** Number of polls between two checks for a new config. */
-const CONFIG_POLLS = 2
-
 /** The parts of a node that claim and execute runs, and their helpers. */
 export interface Execution {
   readonly doorbell: Doorbell
@@ -31,42 +28,39 @@ export interface Execution {
 }
 
 export function buildExecution(parts: NodeParts): Execution {
-  const { events, clock, settings, role } = parts
+  const { registry, events, clock, loops, settings, role } = parts
   const { store } = parts.store
-  const { leaseMs, pollIntervalMs: pollMs } = settings.piko
+  const { leaseMs, pollIntervalMs } = settings.piko
   const nodeId = (): string => lease.nodeId
   const memory = new LeaseMemory()
-  const configs = new ConfigWatcher(store.configs, pollMs * CONFIG_POLLS, clock, events)
+  const configs = new ConfigWatcher({ configs: store.configs, pollIntervalMs, clock, events, loops })
   const prepare = new PrepareRun((jobId) => configs.inForce(jobId))
-  const locks = new Locks(store.locks, clock, events)
-  const { runLogs: level, runLogLines: mostLines } = settings.history
-  const runLogs = new RunLogs(store.runLogs, { level, mostLines }, clock, events)
+  const locks = new Locks({ locks: store.locks, clock, loops })
+  const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const executor = buildExecutor(parts, { nodeId, memory, prepare, locks, runLogs })
-  const dispatcher = new Dispatcher(
-    { runs: store.runs, registry: parts.registry, executor, clock, events, nodeId, holdsLease: () => memory.isHeld },
-    { pollMs, onlyRegistered: role.onlyRegistered },
-  )
-  const doorbell = new Doorbell(
-    { nodeId, nodes: () => store.nodes.doorbells(), onRing: () => dispatcher.wake(), clock },
-    { listens: role.execute, address: settings.piko.doorbell, isLocal: parts.store.isLocal },
-  )
+  const dispatcher = new Dispatcher({
+    ...{ runs: store.runs, registry, executor, clock, loops, nodeId, pollIntervalMs },
+    holdsLease: () => memory.isHeld,
+    onlyRegistered: role.onlyRegistered,
+  })
+  const doorbell = new Doorbell({
+    ...{ nodeId, clock },
+    nodes: () => store.nodes.doorbells(),
+    onRing: () => dispatcher.wake(),
+    listens: role.execute,
+    doorbell: settings.piko.doorbell,
+    isLocal: parts.store.isLocal,
+  })
   const lease = buildLease(parts, { memory, doorbell, executor })
-  const recovery = new Recovery(
-    {
-      runs: store.runs,
-      nodes: store.nodes,
-      locks: store.locks,
-      nodeId,
-      held: () => executor.held,
-      onRecovered: () => dispatcher.wake(),
-      mostLost: settings.history.lostAttempts,
-      isEmbedded: parts.store.isEmbedded,
-      clock,
-      events,
-    },
-    leaseMs,
-  )
-  const cancellation = new Cancellation(store.cancels, executor, nodeId, clock, events)
+  const recovery = new Recovery({
+    ...{ runs: store.runs, nodes: store.nodes, locks: store.locks },
+    ...{ nodeId, leaseMs, clock, events, loops },
+    held: () => executor.held,
+    onRecovered: () => dispatcher.wake(),
+    lostAttempts: settings.history.lostAttempts,
+    isEmbedded: parts.store.isEmbedded,
+  })
+  const cancellation = new Cancellation({ cancels: store.cancels, executor, nodeId, clock, loops })
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
@@ -79,51 +73,34 @@ function buildExecutor(
   parts: NodeParts,
   own: Pick<Execution, 'prepare' | 'locks' | 'runLogs'> & { nodeId: () => string; memory: LeaseMemory },
 ): Executor {
-  const { registry, resources, sinks, events, clock, settings, graceMs } = parts
+  const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
   const { nodeId, memory, prepare, locks, runLogs } = own
   return new Executor({
     // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
-    registry,
-    slots: settings.piko.concurrency,
-    borrow: (map, ctx) => resources.borrow(map, ctx),
-    sinksFor: (map, scope) => sinks.forRun(map, scope),
-    sql: store.database.sql,
-    runs: store.runs,
-    rates: store.rates,
-    commit: store.commit,
-    maxOutputBytes: () => store.database.maxValueBytes,
-    prepare,
-    lock: (name, options) => locks.acquire(name, options),
-    events,
-    clock,
-    nodeId,
+    ...{ registry, store, resources, sinks, locks, prepare, events, clock, loops, nodeId, graceMs },
+    concurrency: settings.piko.concurrency,
     runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
     random: Math.random,
-    graceMs,
     shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
   })
 }
 
 function buildLease(
-  { store: service, settings, events }: NodeParts,
+  { store: service, settings, events, loops }: NodeParts,
   { memory, doorbell, executor }: { memory: LeaseMemory; doorbell: Doorbell; executor: Executor },
 ): NodeLease {
   const { store } = service
   const { leaseMs, maxBlockMs, endWhenBlocked } = settings.piko
-  return new NodeLease(
-    {
-      nodes: store.nodes,
-      options: service.options,
-      files: () => store.database.files,
-      memory,
-      block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
-      doorbell: () => doorbell.address,
-      onLost: (reason) => executor.abortAll(reason),
-      events,
-    },
-    leaseMs,
-  )
+  return new NodeLease({
+    nodes: store.nodes,
+    options: service.options,
+    files: () => store.database.files,
+    ...{ memory, leaseMs, events, loops },
+    block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
+    doorbell: () => doorbell.address,
+    onLost: (reason) => executor.abortAll(reason),
+  })
 }

@@ -28,42 +28,33 @@ export function buildPlanning(
     signal,
   }: Pick<Execution, 'lease' | 'executor' | 'dispatcher' | 'prepare' | 'signal'>,
 ): Planning {
-  const { registry, events, clock, settings } = parts
+  const { registry, events, clock, loops, settings } = parts
   const { store } = parts.store
-  const { leaseMs, pollIntervalMs: pollMs } = settings.piko
-  const { keepSucceededMs: succeededMs, keepFailedMs: failedMs, keepRuns: runsPerJob } = settings.history
-  const leader = new Leader(store.locks, lease.nodeId, leaseMs, clock, events)
+  const { leaseMs, pollIntervalMs } = settings.piko
+  const leader = new Leader({ locks: store.locks, nodeId: lease.nodeId, leaseMs, clock, events, loops })
   // Uses the database's clock, because the clocks of two nodes differ. A test may supply its own.
   const agenda = async (scope?: PlanScope): Promise<Agenda> => {
     const { now, ...rest } = await store.plans.agenda(scope)
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
   }
   const onQueued = (count: number): void => signal.queued(count)
-  const driving = { registry, leader, prepare, clock, events, pollMs, onQueued }
+  const driving = { registry, leader, prepare, clock, events, loops, pollIntervalMs, onQueued }
   const backfills = new BackfillDriver({ ...driving, store })
   const dependencies = new DependencyDriver({ ...driving, store: store.dependencies })
   executor.onSettled((run) => dependencies.settled(run))
   const own = new OwnPlans()
   const services = [
-    new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }),
+    new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops }),
     leader,
     new Planner({
-      plans: store.plans,
-      agenda,
-      registry,
-      leader,
-      own,
-      cancels: store.cancels,
-      prepare,
-      clock,
-      events,
-      pollMs,
+      ...{ plans: store.plans, cancels: store.cancels },
+      ...{ agenda, registry, leader, own, prepare, clock, events, loops, pollIntervalMs },
       onPlanned: (runAts) => dispatcher.expect(runAts),
     }).dependsOn(leader),
-    new Retention(
-      { store: store.retention, rows: store.rowCheck, leader, clock, events },
-      { succeededMs, failedMs, runsPerJob },
-    ).dependsOn(leader),
+    new Retention({
+      ...{ store: store.retention, rows: store.rowCheck, history: settings.history },
+      ...{ leader, clock, events, loops },
+    }).dependsOn(leader),
     backfills.dependsOn(leader),
     dependencies.dependsOn(leader),
   ]

@@ -1,3 +1,4 @@
+import { type LoopHealth } from '../engine/loop/loop-health.ts'
 import { type Clock } from '../clock.ts'
 import { isPikoError } from '../errors.ts'
 import { type Events } from '../events.ts'
@@ -29,6 +30,7 @@ export interface AppParts {
   readonly log: AppLogger
   readonly events: Events
   readonly clock: Clock
+  readonly loops: LoopHealth
   readonly metrics: Metrics
   readonly resources: ResourcesService
   readonly stopping: AppStop
@@ -54,17 +56,17 @@ export interface Running {
  * @param cleanup collects what the stop must undo
  */
 export async function build(parts: AppParts, cleanup: ExitStack): Promise<Running> {
-  const { options, settings, log, events, clock, metrics, resources, stopping, added, graceMs } = parts
+  const { options, settings, log, events, clock, loops, metrics, resources, stopping, added, graceMs } = parts
   const { execute = true, plan = true } = options
   const registry = await registryOf(options, settings)
   cleanup.defer(logEvents(events, log))
   cleanup.defer(metrics.observe(events))
   if (execute) assertFile(settings)
-  const store = new StoreService(settings, execute)
+  const store = new StoreService({ settings, isNode: execute })
   const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const node = new Node({
-    ...{ store, registry, sinks, events, clock, settings, graceMs },
+    ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
     resources: resources.lend(users),
     testClock: options.clock,
     runLog: (claim) => runLogger(log, claim),

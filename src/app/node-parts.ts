@@ -1,4 +1,5 @@
 import { type Clock } from '../clock.ts'
+import { type LoopHealth } from '../engine/loop/loop-health.ts'
 import { type Events } from '../events.ts'
 import { type JobRegistry } from '../job/registry.ts'
 import { type Logger } from '../logger.ts'
@@ -20,6 +21,7 @@ export interface NodeParts {
   readonly testClock: Clock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings
+  readonly loops: LoopHealth
   readonly role: NodeRole
   /** How long a handler may continue after its signal aborts. */
   readonly graceMs: number

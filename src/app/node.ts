@@ -11,7 +11,7 @@ import { type NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → client → run-logs → cancellation → executor → registration →
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → enqueue → run-logs → cancellation → executor → registration →
  * leader → planner → retention → backfills →
  * dependencies → dispatcher
  *
@@ -27,9 +27,9 @@ export class Node {
   readonly #execution: Execution
 
   constructor(parts: NodeParts) {
-    const { registry, events, clock, role } = parts
+    const { registry, events, clock, loops, role } = parts
     const { store } = parts.store
-    const pollMs = parts.settings.piko.pollIntervalMs
+    const { pollIntervalMs } = parts.settings.piko
     store.database.broken.onReport = (error) => {
       const { table, key, columns } = error
       events.emit('row.broken', { table, key, columns, error })
@@ -37,16 +37,19 @@ export class Node {
     const execution = buildExecution(parts)
     const { configs, prepare, locks, runLogs, executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
-    const waiter = new RunWaiter(store.runs, pollMs, clock, events)
+    const waiter = new RunWaiter({ runs: store.runs, pollIntervalMs, clock, loops })
     this.#parts = parts
     this.#execution = execution
     this.leader = planning.leader
-    this.enqueue = new Enqueue(
-      { registry, store, waiter, prepare },
-      (runAts) => signal.dueAt(runAts),
-      role.execute ? dispatcher : undefined,
-    )
-    this.reach = { store, registry, configs, locks, runLogs, pollMs, changed: changedOf(parts, execution, planning) }
+    this.enqueue = new Enqueue({
+      ...{ registry, store, waiter, prepare },
+      onEnqueued: (runAts) => signal.dueAt(runAts),
+      slots: role.execute ? dispatcher : undefined,
+    })
+    this.reach = {
+      ...{ store, registry, configs, locks, runLogs, pollIntervalMs },
+      changed: changedOf(parts, execution, planning),
+    }
     this.services = [
       execution.doorbell,
       ...(role.execute

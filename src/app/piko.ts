@@ -39,7 +39,7 @@ import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
 import { type Leader } from '../engine/node/leader.ts'
 import { databaseWarning } from '../store/open-store.ts'
-import { Outage } from '../engine/loop/outage.ts'
+import { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type AppParts, build, type Running } from './build.ts'
 import { checksOf, type Health } from './health.ts'
 import { type PikoOptions } from './piko-options.ts'
@@ -69,7 +69,6 @@ export class Piko {
   readonly settings: Settings
   readonly log: AppLogger
   readonly #parts: AppParts
-  readonly #outage: Outage
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
@@ -87,7 +86,6 @@ export class Piko {
     if (tooOld) throw tooOld
     const { options, settings } = checkedOptions(given)
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
-    this.#outage = new Outage(this.events, clock)
     this.settings = settings
     const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
@@ -97,6 +95,7 @@ export class Piko {
       ...{ options, settings, clock, graceMs, resources },
       log: this.log,
       events: this.events,
+      loops: new LoopHealth({ events: this.events, clock }),
       metrics: new Metrics({ host: hostname(), sources: this.#sources(resources) }),
       stopping: new AppStop({ shutdownTimeoutMs, graceMs }),
       added: this.#added,
@@ -353,7 +352,7 @@ export class Piko {
       database: () => running?.store.ping() ?? Promise.resolve(),
       'resources in use': () => this.#parts.resources.check(),
     }
-    const checks = running ? await checksOf(running.root, this.#outage.message, this.#isReady ? probes : {}) : {}
+    const checks = running ? await checksOf(running.root, this.#parts.loops.outage, this.#isReady ? probes : {}) : {}
     return { started: this.#isReady, stopping: this.#stopped !== undefined, checks }
   }
 

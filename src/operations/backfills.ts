@@ -44,7 +44,7 @@ const LAST_PRIORITY = 32_767
 const MAX_PARALLEL = 10_000
 const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 
-type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'>
+type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollIntervalMs' | 'changed'>
 
 /** Ranges of windows that run in the background, over all nodes and through restarts: `app.backfills`. */
 export class Backfills {
@@ -156,7 +156,7 @@ export class Backfills {
   async wait(id: number, options: BackfillWait = {}): Promise<BackfillStatus> {
     const { signal, onProgress } = optionsOf('backfills.wait', options)
     for (;;) {
-      const { store, pollMs } = this.#reach()
+      const { store, pollIntervalMs } = this.#reach()
       signal?.throwIfAborted()
       const began = performance.now()
       if (onProgress) onProgress(await this.show(id))
@@ -166,7 +166,7 @@ export class Backfills {
         return status
       }
       // Counting a million windows takes a while. The pause keeps it from occupying the database.
-      const pauseMs = Math.max(pollMs, (performance.now() - began) * COUNTING)
+      const pauseMs = Math.max(pollIntervalMs, (performance.now() - began) * COUNTING)
       await sleep(pauseMs, undefined, signal ? { signal } : {})
     }
   }

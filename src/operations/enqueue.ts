@@ -28,6 +28,17 @@ export interface RunSlots {
   begin(runId: number, nodeId: string, run: NewRun): void
 }
 
+export interface EnqueueParts {
+  readonly registry: JobRegistry
+  readonly store: Store
+  readonly waiter: RunWaiter
+  readonly prepare: PrepareRun
+  /** Receives the due times of stored runs. */
+  readonly onEnqueued: (runAts: readonly Date[]) => void
+  /** This node's slots; undefined if it executes no runs. */
+  readonly slots: RunSlots | undefined
+}
+
 /** Requests runs: checks the request, stores it, and waits for the end on request. */
 export class Enqueue extends Service {
   readonly #registry: JobRegistry
@@ -44,22 +55,9 @@ export class Enqueue extends Service {
   readonly #assertOutside: (what: string) => void
   readonly #database: Pick<Store['database'], 'maxValueBytes'>
 
-  /**
-   * @param onEnqueued receives the due times of stored runs
-   * @param slots this node's slots, if it executes runs
-   */
-  constructor(
-    parts: {
-      registry: JobRegistry
-      store: Store
-      waiter: RunWaiter
-      prepare: PrepareRun
-    },
-    onEnqueued: (runAts: readonly Date[]) => void,
-    slots?: RunSlots,
-  ) {
-    super({ name: 'client' })
-    this.#slots = slots
+  constructor(parts: EnqueueParts) {
+    super({ name: 'enqueue' })
+    this.#slots = parts.slots
     this.#registry = parts.registry
     this.#runs = parts.store.runs
     this.#stores = parts.store
@@ -68,7 +66,7 @@ export class Enqueue extends Service {
     this.#database = parts.store.database
     this.#waiter = parts.waiter
     this.#prepare = parts.prepare
-    this.#onEnqueued = onEnqueued
+    this.#onEnqueued = parts.onEnqueued
     this.#batcher = new Batcher((runs) => this.#enqueueEach(runs))
     this.#reads = new Batcher(async (ids) => {
       const { runs, broken } = await this.#runs.findEach(ids)

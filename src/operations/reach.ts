@@ -2,6 +2,7 @@ import { type Locks } from '../engine/attempt/locks.ts'
 import { type RunLogs } from '../engine/attempt/run-logs.ts'
 import { type ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { type JobRegistry } from '../job/registry.ts'
+import { type Settings } from '../settings/settings.ts'
 import { type BackfillRow } from '../store/backfills/backfill-row.ts'
 import { type Store } from '../store/store.ts'
 
@@ -12,7 +13,7 @@ export interface Reach {
   readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh'>
   readonly locks: Pick<Locks, 'acquire'>
   readonly runLogs: Pick<RunLogs, 'list'>
-  readonly pollMs: number
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   readonly changed: Changed
 }
 

@@ -2,10 +2,9 @@ import { PikoError } from '../errors.ts'
 import { type Run, TERMINAL_STATES } from '../run/run.ts'
 import { type RunStore } from '../store/runs/run-store.ts'
 import { chunksOf } from '../store/statements/chunks.ts'
-import { type Events } from '../events.ts'
-import { type Clock } from '../clock.ts'
+import { type Settings } from '../settings/settings.ts'
 import { type SettledRun } from '../engine/execution/ending.ts'
-import { LoopService } from '../engine/loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../engine/loop/loop-service.ts'
 import { type StopReason } from '../service/lifecycle-parts.ts'
 
 interface Waiter {
@@ -15,24 +14,25 @@ interface Waiter {
 
 const LARGEST_READ = 500
 
+export interface RunWaiterParts extends LoopServiceParts {
+  readonly runs: RunStore
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
+}
+
 /**
  * Waits for runs to settle on any node. Ends on this node are known immediately; one shared poll finds the ends on other nodes. Any number
  * of waiters costs one query per poll and 500 runs.
  */
 export class RunWaiter extends LoopService {
-  readonly #runs: RunStore
-  readonly #pollMs: number
-  readonly #clock: Clock
+  readonly #parts: RunWaiterParts
   readonly #waiters = new Map<number, Waiter[]>()
   readonly #settledHere = new Set<number>()
   #nextPollAt = 0
   #isStopped = false
 
-  constructor(runs: RunStore, pollMs: number, clock: Clock, events: Events) {
-    super('waiter', clock, events)
-    this.#runs = runs
-    this.#pollMs = pollMs
-    this.#clock = clock
+  constructor(parts: RunWaiterParts) {
+    super('waiter', parts)
+    this.#parts = parts
   }
 
   /** Reports the end of a run of this node, so its waiters need no poll. */
@@ -69,7 +69,7 @@ export class RunWaiter extends LoopService {
       this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), waiter])
       signal?.addEventListener('abort', leave, { once: true })
       // The run may have settled before this call. The first poll finds that.
-      this.#nextPollAt = Math.min(this.#nextPollAt, this.#clock.now() + Math.min(50, this.#pollMs))
+      this.#nextPollAt = Math.min(this.#nextPollAt, this.#parts.clock.now() + Math.min(50, this.#parts.pollIntervalMs))
       this.wake()
     })
   }
@@ -91,13 +91,13 @@ export class RunWaiter extends LoopService {
 
   protected override async step(): Promise<number> {
     if (this.#waiters.size === 0) return Infinity
-    const now = this.#clock.now()
+    const now = this.#parts.clock.now()
     const isPoll = now >= this.#nextPollAt
-    if (isPoll) this.#nextPollAt = now + this.#pollMs
+    if (isPoll) this.#nextPollAt = now + this.#parts.pollIntervalMs
     const ids = [...(isPoll ? this.#waiters.keys() : this.#settledHere)]
     this.#settledHere.clear()
     for (const some of chunksOf(ids, LARGEST_READ)) {
-      const { runs, broken } = await this.#runs.findEach(some)
+      const { runs, broken } = await this.#parts.runs.findEach(some)
       for (const row of broken) {
         for (const waiter of this.#waiters.get(row.id ?? NaN) ?? []) waiter.reject(row)
         this.#waiters.delete(row.id ?? NaN)
@@ -108,7 +108,7 @@ export class RunWaiter extends LoopService {
         this.#waiters.delete(run.id)
       }
     }
-    return this.#waiters.size === 0 ? Infinity : Math.max(1, this.#nextPollAt - this.#clock.now())
+    return this.#waiters.size === 0 ? Infinity : Math.max(1, this.#nextPollAt - this.#parts.clock.now())
   }
 
   #remove(runId: number, waiter: Waiter): void {

@@ -10,6 +10,12 @@ import { type Store, storeOn } from './store.ts'
 import { type OpenOptions } from './connection/database.ts'
 import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
+export interface StoreServiceParts {
+  readonly settings: Settings
+  /** Whether a node's heartbeat watches the files from its thread. */
+  readonly isNode: boolean
+}
+
 /** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same across restarts. */
 export class StoreService extends Service {
   readonly store: Store
@@ -23,8 +29,7 @@ export class StoreService extends Service {
   readonly #poolWarning: string | undefined
   readonly #lookMs: number
 
-  /** @param isNode whether a node's heartbeat watches the files from its thread */
-  constructor(settings: Settings, isNode: boolean) {
+  constructor({ settings, isNode }: StoreServiceParts) {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''

@@ -36,7 +36,7 @@ describeEachStore((fixture) => {
         'config-watcher',
         'waiter',
         'locks',
-        'client',
+        'enqueue',
         'run-logs',
         'cancellation',
         'executor',

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { LoopHealth } from '../../src/engine/loop/loop-health.ts'
 import { type Piko } from '../../src/app/piko.ts'
 import { OwnPlans } from '../../src/engine/planning/own-plans.ts'
 import { Registration } from '../../src/engine/planning/registration.ts'
@@ -128,6 +129,7 @@ describeEachStore((fixture) => {
     await fixture.empty()
     const store = storeOn(database)
     const events = new Events()
+    const loops = new LoopHealth({ clock, events })
     const failed: string[] = []
     events.on('loop.failed', ({ loop, error }) => failed.push(`${loop}: ${error.message.slice(0, 25)}`))
     let isBroken = true
@@ -137,7 +139,7 @@ describeEachStore((fixture) => {
       define({ id: 'other', cron: '* * * * *' }),
     )
     const registration = new Registration({
-      ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, events },
+      ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, loops },
       agenda: () => store.plans.agenda(),
     })
     onTestFinished(() => registration.stop())
@@ -166,7 +168,7 @@ describeEachStore((fixture) => {
     let callsLeft = Infinity
     const exclude = (): boolean => callsLeft-- <= 0 && boom()
     for (let calls = -1; calls < 12; calls++) {
-      const events = new Events()
+      const loops = new LoopHealth({ clock, events: new Events() })
       const windows = { start: '2025-01-01T00:00:00Z', catchUp: 'latest' }
       const registry = JobRegistry.of(
         define({ id: 'daily', cron: `${calls + 1} 0 * * *`, windows, exclude }),
@@ -174,7 +176,7 @@ describeEachStore((fixture) => {
       )
       callsLeft = calls < 0 ? Infinity : calls
       const registration = new Registration({
-        ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, events },
+        ...{ jobs: store.jobs, registry, own: new OwnPlans(), clock, loops },
         agenda: () => store.plans.agenda(),
       })
       await registration.start()

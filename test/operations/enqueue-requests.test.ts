@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
+import { LoopHealth } from '../../src/engine/loop/loop-health.ts'
 import { PrepareRun } from '../../src/engine/prepare-run.ts'
 import { Enqueue } from '../../src/operations/enqueue.ts'
 import { systemClock } from '../../src/clock.ts'
@@ -25,10 +26,12 @@ describeEachStore((fixture) => {
       defineJob({ id: 'plain' }, () => {}),
       defineJob({ id: 'daily', every: '1d', windows: { start: START, end: END } }, () => {}),
     ])
-    const waiter = new RunWaiter(store.runs, 1_000, systemClock, new Events())
-    client = new Enqueue({ registry, store, waiter, prepare: new PrepareRun(() => undefined) }, (runAts) =>
-      told.push(runAts),
-    )
+    const loops = new LoopHealth({ clock: systemClock, events: new Events() })
+    const waiter = new RunWaiter({ runs: store.runs, pollIntervalMs: 1_000, clock: systemClock, loops })
+    client = new Enqueue({
+      ...{ registry, store, waiter, prepare: new PrepareRun(() => undefined), slots: undefined },
+      onEnqueued: (runAts) => told.push(runAts),
+    })
     const begin = { nextTick: undefined, windowCursor: END }
     await store.jobs.register([{ id: 'daily', description: undefined, schedule: '0 * * * *', windows: '{}', begin }])
   })

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { LoopHealth } from '../../src/engine/loop/loop-health.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { RunWaiter } from '../../src/operations/run-waiter.ts'
 import { type Run } from '../../src/run/run.ts'
@@ -26,8 +27,8 @@ describeEachStore((fixture) => {
 
   afterEach(() => Promise.all(waiters.splice(0).map((waiter) => waiter.stop())))
 
-  const startWaiter = async (pollMs: number, clock: Clock = systemClock): Promise<RunWaiter> => {
-    const waiter = new RunWaiter(store.runs, pollMs, clock, events)
+  const startWaiter = async (pollIntervalMs: number, clock: Clock = systemClock): Promise<RunWaiter> => {
+    const waiter = new RunWaiter({ runs: store.runs, pollIntervalMs, clock, loops: new LoopHealth({ clock, events }) })
     waiters.push(waiter)
     await waiter.start()
     return waiter

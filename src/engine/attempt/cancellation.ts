@@ -1,51 +1,45 @@
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
-import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
 import { type Executor } from '../execution/executor.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** A cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
 /** Marks set by hand do not change the counter; this many polls find them. */
 const ASK_ANYWAY = 10
 
+export interface CancellationParts extends LoopServiceParts {
+  readonly cancels: Pick<CancelStore, 'requested' | 'mark'>
+  readonly executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>
+  readonly nodeId: () => string
+}
+
 /**
  * Ends the runs of this node that have a cancel request. It sends one short query a second, however many runs there are, and none without
  * runs.
  */
 export class Cancellation extends LoopService {
-  readonly #cancels: Pick<CancelStore, 'requested' | 'mark'>
-  readonly #executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>
-  readonly #nodeId: () => string
+  readonly #parts: CancellationParts
   #known: string | undefined
   #polls = 0
   #asksAgain = false
 
-  constructor(
-    cancels: Pick<CancelStore, 'requested' | 'mark'>,
-    executor: Pick<Executor, 'active' | 'cancel' | 'cancellable'>,
-    nodeId: () => string,
-    clock: Clock,
-    events: Events,
-  ) {
-    super('cancellation', clock, events)
-    this.#cancels = cancels
-    this.#executor = executor
-    this.#nodeId = nodeId
+  constructor(parts: CancellationParts) {
+    super('cancellation', parts)
+    this.#parts = parts
   }
 
   protected override async step(): Promise<number> {
-    if (this.#executor.active === 0) return POLL_MS
-    const nodeId = this.#nodeId()
+    if (this.#parts.executor.active === 0) return POLL_MS
+    const nodeId = this.#parts.nodeId()
     // Reads the mark before the runs, so that a request in between changes the mark again.
-    const mark = `${nodeId} ${await this.#cancels.mark(nodeId)}`
+    const mark = `${nodeId} ${await this.#parts.cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
     // The request may be for a run whose claim had not reached this node yet.
     this.#asksAgain = isNew
-    const runIds = this.#executor.cancellable
-    if (runIds.length > 0) this.#executor.cancel(await this.#cancels.requested(runIds))
+    const runIds = this.#parts.executor.cancellable
+    if (runIds.length > 0) this.#parts.executor.cancel(await this.#parts.cancels.requested(runIds))
     this.#known = mark
     return POLL_MS
   }

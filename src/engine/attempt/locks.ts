@@ -1,13 +1,10 @@
 import { describe, PikoError } from '../../errors.ts'
 import { Semaphore } from '../../resource/semaphore.ts'
 import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.ts'
-import { type Events } from '../../events.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { optionsOf } from './call-options.ts'
-import { type Clock } from '../../clock.ts'
 import { Lock } from './lock.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { type LockOptions } from './lock-options.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
@@ -38,25 +35,25 @@ interface Holding extends LockHolding {
   renewAt: number
 }
 
+export interface LocksParts extends LoopServiceParts {
+  readonly locks: LockStore
+}
+
 /**
  * The locks that this process holds for its users. It renews them together, and ends them by the clock if the database does not answer.
  * Callers of this process that want the same lock queue here, and only the first one asks the database.
  */
 export class Locks extends LoopService {
-  readonly #locks: LockStore
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: LocksParts
   readonly #held = new Map<Lock, Holding>()
   readonly #lines = new Map<string, Semaphore>()
   #renewing: Promise<void> | undefined
   /** The number of renewals that failed in a row. */
   #renewalsFailed = 0
 
-  constructor(locks: LockStore, clock: Clock, events: Events) {
-    super('locks', clock, events)
-    this.#locks = locks
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: LocksParts) {
+    super('locks', parts)
+    this.#parts = parts
   }
 
   /** Takes a lock that only one owner on this database can hold at a time. See `NamedLocks`. */
@@ -70,7 +67,7 @@ export class Locks extends LoopService {
     }
     const ttlMs = durationMs(ttl, 'ttl of a lock', MAX_STORED_MS)
     if (ttlMs < SHORTEST_TTL_MS) throw new PikoError('USAGE', `ttl of a lock is "${ttl}"; expected one second or more`)
-    const deadline = this.#clock.monotonic() + durationMs(wait, 'wait of a lock')
+    const deadline = this.#parts.clock.monotonic() + durationMs(wait, 'wait of a lock')
     signal?.throwIfAborted()
     const leave = await this.#standInLine(name, deadline, wait, signal)
     try {
@@ -83,7 +80,7 @@ export class Locks extends LoopService {
 
   /** Does not wait for the database, so that the loss of a lock is reported in time. */
   protected override step(): Promise<number> {
-    const now = this.#clock.monotonic()
+    const now = this.#parts.clock.monotonic()
     let nextAt = Infinity
     for (const holding of this.#held.values()) {
       if (holding.trustedUntil <= now) this.#lose(holding, 'it could not be renewed in time')
@@ -114,8 +111,8 @@ export class Locks extends LoopService {
     this.#lines.set(name, line)
     const late = new AbortController()
     const found = new AbortController()
-    const timer = this.#clock
-      .sleep(Math.max(0, deadline - this.#clock.monotonic()), found.signal)
+    const timer = this.#parts.clock
+      .sleep(Math.max(0, deadline - this.#parts.clock.monotonic()), found.signal)
       .then(() => late.abort())
     try {
       await line.acquire(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
@@ -144,18 +141,18 @@ export class Locks extends LoopService {
       signal?.throwIfAborted()
       const lock = await this.#take(name, ttlMs, leave)
       if (lock) return lock
-      const leftMs = deadline - this.#clock.monotonic()
+      const leftMs = deadline - this.#parts.clock.monotonic()
       if (leftMs <= 0) throw await this.#busy(name, wait)
-      await this.#clock.sleep(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), signal)
+      await this.#parts.clock.sleep(Math.min(leftMs, pauseMs * (0.5 + Math.random() / 2)), signal)
     }
   }
 
   async #take(name: string, ttlMs: number, leave: () => void): Promise<Lock | undefined> {
     if (!this.isRunning) throw stopped(`lock "${name}"`)
     const owner = crypto.randomUUID()
-    const sentAt = this.#clock.monotonic()
+    const sentAt = this.#parts.clock.monotonic()
     const lease = { maxMs: MAX_STORED_MS, shortenedMs: Math.max(ttlMs, MIN_SHORTENED_MS) }
-    const fence = await this.#locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease)
+    const fence = await this.#parts.locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease)
     if (fence === undefined) return undefined
     const lock = new Lock(name, fence, (given) => this.#release(given))
     this.#held.set(lock, { name: `${USER_LOCKS}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
@@ -166,9 +163,9 @@ export class Locks extends LoopService {
   async #renewAll(): Promise<void> {
     const byTtl = Map.groupBy(this.#held.values(), (holding) => holding.ttlMs)
     for (const [ttlMs, holdings] of byTtl) {
-      const sentAt = this.#clock.monotonic()
+      const sentAt = this.#parts.clock.monotonic()
       try {
-        const standing = await this.#locks.renewAll(holdings, ttlMs)
+        const standing = await this.#parts.locks.renewAll(holdings, ttlMs)
         if (this.#renewalsFailed > 0) this.#renewed()
         for (const holding of holdings) {
           if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, ttlMs))
@@ -177,8 +174,8 @@ export class Locks extends LoopService {
       } catch (thrown) {
         this.#renewalsFailed += 1
         const failures = this.#renewalsFailed
-        reportFailure(this.#events, { loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
-        for (const holding of holdings) holding.renewAt = this.#clock.monotonic() + RETRY_MS
+        this.#parts.loops.failed({ loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
+        for (const holding of holdings) holding.renewAt = this.#parts.clock.monotonic() + RETRY_MS
       }
     }
   }
@@ -186,7 +183,7 @@ export class Locks extends LoopService {
   #renewed(): void {
     const failures = this.#renewalsFailed
     this.#renewalsFailed = 0
-    this.#events.emit('loop.recovered', { loop: RENEWALS, failures })
+    this.#parts.loops.recovered(RENEWALS, failures)
   }
 
   #lose(holding: Holding, why: string): void {
@@ -201,14 +198,14 @@ export class Locks extends LoopService {
     if (!holding) return
     this.#held.delete(lock)
     try {
-      await this.#locks.release(holding.name, holding.owner, lock.fence)
+      await this.#parts.locks.release(holding.name, holding.owner, lock.fence)
     } finally {
       holding.leave()
     }
   }
 
   async #busy(name: string, wait: Duration): Promise<PikoError> {
-    const holder = await this.#locks.holder(`${USER_LOCKS}${name}`).catch(() => undefined)
+    const holder = await this.#parts.locks.holder(`${USER_LOCKS}${name}`).catch(() => undefined)
     const until = holder ? `; its lease runs until ${holder.expiresAt.toISOString()}` : ''
     return new PikoError('LOCK_BUSY', `lock "${name}" is held by another owner, after a wait of ${wait}${until}`, {
       details: { name, wait },

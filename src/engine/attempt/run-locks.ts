@@ -5,18 +5,18 @@ import { type Logger } from '../../logger.ts'
 
 /** The locks of one attempt. The end of the attempt releases those that the handler still holds. */
 export class RunLocks {
-  readonly #acquire: Locks['acquire']
+  readonly #locks: Pick<Locks, 'acquire'>
   readonly #signal: AbortSignal
   readonly #taken: HeldLock[] = []
 
-  constructor(acquire: Locks['acquire'], signal: AbortSignal) {
-    this.#acquire = acquire
+  constructor(locks: Pick<Locks, 'acquire'>, signal: AbortSignal) {
+    this.#locks = locks
     this.#signal = signal
   }
 
   // A bound function, because handlers destructure their context.
   readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
-    const lock = await this.#acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
+    const lock = await this.#locks.acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
     this.#taken.push(lock)
     return lock
   }

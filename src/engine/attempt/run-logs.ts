@@ -4,19 +4,15 @@ import { redactText } from '../../run/redact.ts'
 import { type Claim } from '../../run/run.ts'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
 import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../../store/history/run-log-store.ts'
-import { type Events } from '../../events.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { redactFields } from '../../telemetry/redact.ts'
-import { type Clock } from '../../clock.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { type Logger } from '../../logger.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
-export interface RunLogOptions {
-  /** The lowest level to keep. Undefined: keep no lines. */
-  readonly level: RunLogLevel | undefined
-  /** The maximum number of lines of one attempt. */
-  readonly mostLines: number
+export interface RunLogsParts extends LoopServiceParts {
+  readonly store: RunLogStore
+  readonly history: Pick<Settings['history'], 'runLogs' | 'runLogLines'>
 }
 
 const FLUSH_MS = 1_000
@@ -31,37 +27,31 @@ const MAX_NAMED = 20
 
 /** Stores the log lines of handlers. It collects the lines of all runs on this node and writes them together each second. */
 export class RunLogs extends LoopService {
-  readonly #store: RunLogStore
-  readonly #options: RunLogOptions
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: RunLogsParts
   #waiting: NewRunLogLine[] = []
   #waitingCharacters = 0
   /** Attempts with lines that were left out, by fence. */
   readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
   #flushing: Promise<void> | undefined
 
-  constructor(store: RunLogStore, options: RunLogOptions, clock: Clock, events: Events) {
-    super('run-logs', clock, events)
-    this.#store = store
-    this.#options = options
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: RunLogsParts) {
+    super('run-logs', parts)
+    this.#parts = parts
   }
 
   /** A logger that writes to `logger` and also keeps the lines. */
   capture(claim: Claim, logger: Logger): Logger {
-    const { level, mostLines } = this.#options
+    const { runLogs: level, runLogLines } = this.#parts.history
     if (level === undefined) return logger
     const least = RUN_LOG_LEVELS.indexOf(level)
     let lines = 0
     const levels = RUN_LOG_LEVELS.map((name, index) => {
       const method = (fields: object | string, message?: string): void => {
         write(logger, name, fields, message)
-        if (index < least || lines > mostLines) return
+        if (index < least || lines > runLogLines) return
         lines += 1
-        const isLast = lines > mostLines
-        if (isLast) this.#keep(claim, 'warn', `an attempt keeps at most ${mostLines} lines; later lines are left out`)
+        const isLast = lines > runLogLines
+        if (isLast) this.#keep(claim, 'warn', `an attempt keeps at most ${runLogLines} lines; later lines are left out`)
         else if (isObject(fields)) this.#keep(claim, name, textOf(message ?? ''), fields)
         else this.#keep(claim, name, textOf(fields))
       }
@@ -73,7 +63,7 @@ export class RunLogs extends LoopService {
   /** The lines of a run, including those that this node has not stored yet. */
   async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
     if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
-    return this.#store.list(runId, filter)
+    return this.#parts.store.list(runId, filter)
   }
 
   protected override async step(): Promise<number> {
@@ -95,7 +85,7 @@ export class RunLogs extends LoopService {
     this.#waitingCharacters = 0
     this.#leftOut.clear()
     const lost = lostLines(lines, [...runIds], thrown)
-    reportFailure(this.#events, { loop: this.name, thrown: lost, retryInMs: 0, failures: 1 })
+    this.#parts.loops.failed({ loop: this.name, thrown: lost, retryInMs: 0, failures: 1 })
   }
 
   #keep(claim: Claim, level: RunLogLevel, message: string, fields?: object): void {
@@ -124,7 +114,7 @@ export class RunLogs extends LoopService {
       runId,
       fence,
       attempt,
-      at: new Date(this.#clock.now()),
+      at: new Date(this.#parts.clock.now()),
       level,
       // Redact before truncating: a truncated connection string no longer matches the pattern.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
@@ -135,7 +125,7 @@ export class RunLogs extends LoopService {
   }
 
   #reportRefused(line: NewRunLogLine, refusal: unknown): void {
-    reportFailure(this.#events, { loop: this.name, thrown: refusedLine(line, refusal), retryInMs: 0, failures: 1 })
+    this.#parts.loops.failed({ loop: this.name, thrown: refusedLine(line, refusal), retryInMs: 0, failures: 1 })
   }
 
   #flush(): Promise<void> {
@@ -144,7 +134,7 @@ export class RunLogs extends LoopService {
 
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const count = await this.#store.add(this.#waiting, (line, refusal) => this.#reportRefused(line, refusal))
+      const count = await this.#parts.store.add(this.#waiting, (line, refusal) => this.#reportRefused(line, refusal))
       for (const line of this.#waiting.slice(0, count)) this.#waitingCharacters -= charactersOf(line)
       this.#waiting = this.#waiting.slice(count)
       if (this.#waiting.length === 0) this.#tellLeftOut()

@@ -9,7 +9,7 @@ import { type ResourceMap } from '../../resource/resource.ts'
 import { type Borrowed, type ResourcePool } from '../../resource/resource-pool.ts'
 import { type SinkMap } from '../../sink/sink.ts'
 import { type RunSinks, type SinkPool } from '../../sink/sink-pool.ts'
-import { type SqlDatabase, type SqlExecutor } from '../../sql/sql.ts'
+import { type SqlExecutor } from '../../sql/sql.ts'
 import { storableOutput } from '../../json/storable.ts'
 import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
@@ -21,13 +21,10 @@ import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
 
 export interface PipelineParts {
-  readonly borrow: ResourcePool['borrow']
-  readonly sinksFor: SinkPool['forRun']
-  readonly sql: SqlDatabase
-  /** Runs `fn`, the run's completion and its window's state in one fenced transaction. */
-  readonly commit: Store['commit']
-  readonly maxOutputBytes: () => number
-  readonly lock: Locks['acquire']
+  readonly resources: Pick<ResourcePool, 'borrow'>
+  readonly sinks: Pick<SinkPool, 'forRun'>
+  readonly store: Pick<Store, 'commit'> & { readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'> }
+  readonly locks: Pick<Locks, 'acquire'>
   readonly events: Events
   readonly prepare: PrepareRun
   readonly rateGate: RateGate
@@ -126,12 +123,15 @@ export class RunPipeline implements RunActions {
   async #whole(attempt: Attempt, config: unknown): Promise<Outcome> {
     const { job, claim, signal, log } = attempt
     const { runId, jobId, fence, window } = claim
-    const { borrow, sinksFor, sql } = this.#parts
+    const { resources, sinks: sinkPool, store } = this.#parts
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     let borrowed = NOTHING_BORROWED
     try {
-      borrowed = await borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
-      const sinks = await sinksFor((job.spec.sinks as SinkMap | undefined) ?? {}, { ...scope, window, sql })
+      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+      const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {
+        ...{ ...scope, window },
+        sql: store.database.sql,
+      })
       attempt.sinks = sinks
     } catch (thrown) {
       await returnAfter(attempt, borrowed, toError(thrown))
@@ -174,7 +174,7 @@ export class RunPipeline implements RunActions {
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
         // Checks the output before anything of it is written, so that an output that can't be stored fails only this run.
-        const output = storableOutput(returned, attempt.job.id, this.#parts.maxOutputBytes())
+        const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
         // After a commit, its result is the output, checked there.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
@@ -197,7 +197,7 @@ export class RunPipeline implements RunActions {
   }
 
   lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
-    attempt.locks ??= new RunLocks(this.#parts.lock, attempt.signal)
+    attempt.locks ??= new RunLocks(this.#parts.locks, attempt.signal)
     return attempt.locks.acquire(name, options)
   }
 
@@ -240,7 +240,7 @@ export class RunPipeline implements RunActions {
     try {
       attempt.throwIfAborted()
       await attempt.sinks?.flush()
-      const value = await this.#parts.commit(nodeId, claim, begin, { isWanted, giveUp: this.#parts.abandoned })
+      const value = await this.#parts.store.commit(nodeId, claim, begin, { isWanted, giveUp: this.#parts.abandoned })
       attempt.commit = 'done'
       return value
     } finally {

@@ -7,15 +7,13 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 import { REFUSED_RATE_MS, type RefusedRate } from '../../store/admission/rate-windows.ts'
 import { firstClaimOf } from '../../store/runs/run-row.ts'
 import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
-import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
 import { type Executor } from '../execution/executor.ts'
 import { type ClaimSource } from '../execution/taken.ts'
 import { DueTimes } from './due-times.ts'
 import { LeftOut } from './left-out.ts'
 import { Reservations } from './reservations.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type NewRun } from '../../store/runs/new-run.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
@@ -38,8 +36,13 @@ interface Room {
   readonly isAhead: boolean
 }
 
-export interface DispatcherOptions {
-  readonly pollMs: number
+export interface DispatcherParts extends LoopServiceParts {
+  readonly runs: RunStore
+  readonly registry: JobRegistry
+  readonly executor: DispatcherExecutor
+  readonly nodeId: () => string
+  readonly holdsLease: () => boolean
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Claims only the jobs of the registry, instead of learning which jobs are unknown. For a node that is made for one job. */
   readonly onlyRegistered: boolean
 }
@@ -49,14 +52,7 @@ export interface DispatcherOptions {
  * free, and shortly before a planned run is due. Otherwise it pauses, each time twice as long, up to the poll interval.
  */
 export class Dispatcher extends LoopService {
-  readonly #runs: RunStore
-  readonly #registry: JobRegistry
-  readonly #options: DispatcherOptions
-  readonly #nodeId: () => string
-  readonly #holdsLease: () => boolean
-  readonly #executor: DispatcherExecutor
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: DispatcherParts
   readonly #limits: ReadonlyMap<string, AdmissionLimits>
   readonly #limited: readonly { readonly jobId: string }[]
   readonly #leftOut = new LeftOut()
@@ -78,27 +74,9 @@ export class Dispatcher extends LoopService {
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 
-  constructor(
-    parts: {
-      runs: RunStore
-      registry: JobRegistry
-      executor: DispatcherExecutor
-      clock: Clock
-      events: Events
-      nodeId: () => string
-      holdsLease: () => boolean
-    },
-    options: DispatcherOptions,
-  ) {
-    super('dispatcher', parts.clock, parts.events)
-    this.#runs = parts.runs
-    this.#registry = parts.registry
-    this.#clock = parts.clock
-    this.#events = parts.events
-    this.#nodeId = parts.nodeId
-    this.#holdsLease = parts.holdsLease
-    this.#options = options
-    this.#executor = parts.executor
+  constructor(parts: DispatcherParts) {
+    super('dispatcher', parts)
+    this.#parts = parts
     this.#limits = new Map(
       [...parts.registry].flatMap((job) => (job.policy.limits ? [[job.id, job.policy.limits] as const] : [])),
     )
@@ -120,13 +98,14 @@ export class Dispatcher extends LoopService {
    * @returns the node's id; the caller must then call `begin` or `release`
    */
   reserve(run: NewRun): string | undefined {
-    const now = this.#clock.now()
-    const job = this.#registry.find(run.jobId)
-    const isFree = this.#reservations.count < this.#executor.freeSlots
+    const now = this.#parts.clock.now()
+    const job = this.#parts.registry.find(run.jobId)
+    const isFree = this.#reservations.count < this.#parts.executor.freeSlots
     if (!isFree || !job || job.policy.limits || (run.runAt && run.runAt.getTime() > now)) return undefined
-    if (!this.isRunning || !this.#isQueueEmpty || this.#due.soonest <= now || !this.#holdsLease()) return undefined
+    if (!this.isRunning || !this.#isQueueEmpty || this.#due.soonest <= now || !this.#parts.holdsLease())
+      return undefined
     this.#reservations.take()
-    return this.#nodeId()
+    return this.#parts.nodeId()
   }
 
   /** Returns a reserved slot whose run could not be stored. */
@@ -137,12 +116,12 @@ export class Dispatcher extends LoopService {
   /** Starts a run that was stored as claimed by `nodeId`. */
   begin(runId: number, nodeId: string, run: NewRun): void {
     this.release()
-    this.#executor.take(firstClaimOf(runId, run, new Date(this.#clock.now())), nodeId, this.#source)
+    this.#parts.executor.take(firstClaimOf(runId, run, new Date(this.#parts.clock.now())), nodeId, this.#source)
   }
 
   /** Remembers that runs will be due at these times, and looks then. */
   expect(times: readonly Date[]): void {
-    const now = this.#clock.now()
+    const now = this.#parts.clock.now()
     let isDue = false
     let isSooner = false
     for (const time of times) {
@@ -166,7 +145,7 @@ export class Dispatcher extends LoopService {
       case 'full':
         // The state of the queue is unknown, so the next free slot is a reason to look, whatever the last look found.
         this.#isQueueEmpty = false
-        return this.#options.pollMs
+        return this.#parts.pollIntervalMs
       case 'wait':
         return FIRST_IDLE_MS
       case 'look':
@@ -177,7 +156,7 @@ export class Dispatcher extends LoopService {
   }
 
   #room(): Room {
-    const { freeSlots, room } = this.#executor
+    const { freeSlots, room } = this.#parts.executor
     const reserved = this.#reservations.count
     const isAhead = freeSlots - reserved <= 0
     return { isAhead, free: (isAhead ? room : freeSlots) - reserved }
@@ -186,9 +165,9 @@ export class Dispatcher extends LoopService {
   #mode({ free }: Room): Mode {
     if (free <= 0) return 'full'
     // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
-    if (free < MAX_RUNS && this.#executor.isBeginning) return 'wait'
+    if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
     // Another node would immediately take the claims away.
-    if (!this.#holdsLease()) return 'wait'
+    if (!this.#parts.holdsLease()) return 'wait'
     return this.#isQueueEmpty ? 'look' : 'claim'
   }
 
@@ -198,7 +177,7 @@ export class Dispatcher extends LoopService {
    */
   async #look(): Promise<number> {
     const heard = this.#heard
-    const look = await this.#runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
+    const look = await this.#parts.runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
     if (look.isAnyDue) {
       this.#isQueueEmpty = false
       return 0
@@ -213,19 +192,19 @@ export class Dispatcher extends LoopService {
     // Runs of jobs with limits do not wait here for a slot, because their limits would count them as running.
     const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const limit = Math.min(free, MAX_RUNS)
-    const nodeId = this.#nodeId()
+    const nodeId = this.#parts.nodeId()
     const {
       claims,
       blocked,
       refused,
       broken = [],
-    } = await this.#runs.claim({
+    } = await this.#parts.runs.claim({
       ...{ nodeId, limit, except, ...this.#only },
       limits: this.#limits,
-      monotonic: () => this.#clock.monotonic(),
+      monotonic: () => this.#parts.clock.monotonic(),
     })
     // Measured from the answer, so that the next look does not come before the place is free.
-    const answeredAt = this.#clock.now()
+    const answeredAt = this.#parts.clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
@@ -237,40 +216,41 @@ export class Dispatcher extends LoopService {
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
     // The runs that this claim left out may still be due.
-    return isAhead ? this.#options.pollMs : this.#rest(heard)
+    return isAhead ? this.#parts.pollIntervalMs : this.#rest(heard)
   }
 
   /** The jobs to which claims are restricted, if any. */
   get #only(): { readonly only?: readonly string[] } {
-    return this.#options.onlyRegistered ? { only: this.#registry.ids } : {}
+    return this.#parts.onlyRegistered ? { only: this.#parts.registry.ids } : {}
   }
 
   #currentlyLeftOut(): Blocked[] {
-    const now = this.#clock.now()
-    for (const rate of this.#executor.waitingForRates) this.#leftOut.add({ ...rate, retryInMs: FIRST_IDLE_MS }, now)
+    const now = this.#parts.clock.now()
+    for (const rate of this.#parts.executor.waitingForRates)
+      this.#leftOut.add({ ...rate, retryInMs: FIRST_IDLE_MS }, now)
     return this.#leftOut.at(now)
   }
 
   /** Hands the claims to the executor. If a run's place within a rate opens in a moment, the run needs no slot until then. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
-    const now = this.#clock.monotonic()
+    const now = this.#parts.clock.monotonic()
     const early = new Map<number, Claim[]>()
     for (const claim of claims) {
       const opensAt = claim.place?.opensAt ?? 0
       const group = early.get(opensAt)
-      if (opensAt <= now) this.#executor.take(claim, nodeId, this.#source)
+      if (opensAt <= now) this.#parts.executor.take(claim, nodeId, this.#source)
       else if (group) group.push(claim)
       else early.set(opensAt, [claim])
     }
     for (const [opensAt, group] of early)
-      this.#executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
+      this.#parts.executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 
   /** Returns the pause after a look that found nothing. The queue is empty unless a signal came meanwhile. */
   #rest(heard: number): number {
     this.#isQueueEmpty = heard === this.#heard
-    this.#idleMs = Math.min(this.#options.pollMs, this.#idleMs * 2)
-    const now = this.#clock.now()
+    this.#idleMs = Math.min(this.#parts.pollIntervalMs, this.#idleMs * 2)
+    const now = this.#parts.clock.now()
     const soonest = Math.min(now + this.#idleMs, this.#due.soonestLook(now, FIRST_IDLE_MS), this.#leftOut.soonest)
     this.#due.forgetPast(now)
     return Math.max(1, soonest - now)
@@ -283,21 +263,21 @@ export class Dispatcher extends LoopService {
    * @param now the database's time, at this moment
    */
   async #claimEarly(now: Date, heard: number): Promise<void> {
-    const lookedAt = this.#clock.monotonic()
-    const soon = this.#due.claimSoon(this.#clock.now())
+    const lookedAt = this.#parts.clock.monotonic()
+    const soon = this.#due.claimSoon(this.#parts.clock.now())
     let maxPriority: number | undefined
-    while (soon.length > 0 && heard === this.#heard && this.isRunning && this.#holdsLease()) {
-      const limit = Math.min(this.#executor.roomForEarly - this.#reservations.count, MAX_RUNS)
-      if (limit <= 0 || this.#executor.room <= 0) return
-      const leftOut = this.#leftOut.at(this.#clock.now())
+    while (soon.length > 0 && heard === this.#heard && this.isRunning && this.#parts.holdsLease()) {
+      const limit = Math.min(this.#parts.executor.roomForEarly - this.#reservations.count, MAX_RUNS)
+      if (limit <= 0 || this.#parts.executor.room <= 0) return
+      const leftOut = this.#leftOut.at(this.#parts.clock.now())
       const except = maxPriority === undefined ? leftOut : [...leftOut, ...this.#limited]
-      const nodeId = this.#nodeId()
+      const nodeId = this.#parts.nodeId()
       const {
         claims,
         blocked,
         leftPriority,
         broken = [],
-      } = await this.#runs.claim({
+      } = await this.#parts.runs.claim({
         nodeId,
         limit,
         early: { aheadMs: EARLY_MS, maxPriority },
@@ -309,8 +289,8 @@ export class Dispatcher extends LoopService {
       this.#leaveOutUnknown(claims)
       // Uses the database's clock, because this machine's may differ.
       for (const [runAt, group] of Map.groupBy(claims, (claim) => claim.runAt.getTime())) {
-        const ms = runAt - now.getTime() - (this.#clock.monotonic() - lookedAt)
-        this.#executor.takeEarly(group, ms, nodeId, this.#source)
+        const ms = runAt - now.getTime() - (this.#parts.clock.monotonic() - lookedAt)
+        this.#parts.executor.takeEarly(group, ms, nodeId, this.#source)
       }
       maxPriority ??= leftPriority
       // A claim that is not full proves nothing, because other nodes may hold some of the rows.
@@ -331,11 +311,11 @@ export class Dispatcher extends LoopService {
       `the rate ${whose} can't be stored: ${headline(refusal)}; its runs wait, and all others continue. Check its row in piko_rate, and triggers on that table`,
       { cause: toError(refusal), details: { jobId, key } },
     )
-    reportFailure(this.#events, { loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
+    this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
   /** Leaves out jobs that this node does not know. The executor returns their runs, and this node must not claim them again. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
-    for (const { jobId } of claims) if (!this.#registry.find(jobId)) this.#leftOut.addForGood(jobId)
+    for (const { jobId } of claims) if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }
 }

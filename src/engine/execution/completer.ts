@@ -5,10 +5,9 @@ import { PikoError, toError } from '../../errors.ts'
 import { type Claim, runError, type Transition } from '../../run/run.ts'
 import { halved } from '../../store/statements/halved.ts'
 import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
-import { type Events } from '../../events.ts'
 import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../../clock.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
+import { type LoopHealth } from '../loop/loop-health.ts'
 import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
 import { type Finish, type FinishResult } from '../../store/runs/finish.ts'
 
@@ -24,27 +23,30 @@ export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: Pi
 
 const RETRY_MS = 200
 
+export interface CompleterParts {
+  readonly runs: Pick<RunStore, 'finish'>
+  readonly clock: Clock
+  readonly loops: LoopHealth
+  /** Whether runs will begin, and may end, in the next turn of the event loop, so that their ends are written together. */
+  readonly isMoreComing?: () => boolean
+}
+
 /**
  * Writes the ends of runs, many per statement, guarded by their fences. Keeps trying while the database does not answer. If the node's
  * lease ends meanwhile, another node runs the work again, and the database refuses the late write.
  */
 export class Completer {
-  readonly #runs: Pick<RunStore, 'finish'>
-  readonly #events: Events
+  readonly #parts: CompleterParts
   readonly #batcher: Batcher<Item, Stored>
   readonly #unstored: UnstoredEnds
   #isAbandoned = false
 
-  /**
-   * @param isMoreComing whether runs will begin, and may end, in the next turn of the event loop, so that their ends are written together
-   */
-  constructor(runs: Pick<RunStore, 'finish'>, events: Events, clock: Clock, isMoreComing?: () => boolean) {
-    this.#runs = runs
-    this.#unstored = new UnstoredEnds(runs, clock)
-    this.#events = events
+  constructor(parts: CompleterParts) {
+    this.#parts = parts
+    this.#unstored = new UnstoredEnds(parts.runs, parts.clock)
     this.#batcher = new Batcher((items) => this.#write(items), {
       largest: MAX_RUNS,
-      ...(isMoreComing && { isMoreComing }),
+      ...(parts.isMoreComing && { isMoreComing: parts.isMoreComing }),
     })
   }
 
@@ -103,7 +105,7 @@ export class Completer {
       if (!isFaultOfItem(thrown)) throw thrown
       this.#unstored.add(nodeId, reduced)
       const told = { loop: 'completer', thrown: dropped(claim, thrown), retryInMs: REPEAT_MS, failures: 1 }
-      reportFailure(this.#events, told)
+      this.#parts.loops.failed(told)
       return { lost: [claim], cancelled: [] }
     }
   }
@@ -112,12 +114,12 @@ export class Completer {
   async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     for (let failures = 1; ; failures++) {
       try {
-        const result = await this.#runs.finish(nodeId, finishes)
-        if (failures > 1) this.#events.emit('loop.recovered', { loop: 'completer', failures: failures - 1 })
+        const result = await this.#parts.runs.finish(nodeId, finishes)
+        if (failures > 1) this.#parts.loops.recovered('completer', failures - 1)
         return result
       } catch (thrown) {
         if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
-        reportFailure(this.#events, { loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
+        this.#parts.loops.failed({ loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
         await sleep(RETRY_MS)
       }
     }

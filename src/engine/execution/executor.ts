@@ -2,6 +2,7 @@ import { PikoError, toError } from '../../errors.ts'
 import { runCancelled } from '../../run/attempt.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type Claim, type Outcome } from '../../run/run.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type RateStore } from '../../store/admission/rate-store.ts'
@@ -12,6 +13,7 @@ import { Completer } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
 import { Ending, type SettledRun } from './ending.ts'
+import { type LoopHealth } from '../loop/loop-health.ts'
 import { RateGate } from '../claiming/rate-gate.ts'
 import { outcomeOf, type PipelineParts, RunPipeline } from '../attempt/run-pipeline.ts'
 import { Slots } from './slots.ts'
@@ -23,10 +25,13 @@ import { type Blocked } from '../../store/admission/blocked.ts'
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
   /** The maximum number of handlers that run at the same time. */
-  readonly slots: number
-  readonly runs: Pick<RunStore, 'finish'>
-  readonly rates: Pick<RateStore, 'exchange'>
+  readonly concurrency: Settings['piko']['concurrency']
+  readonly store: PipelineParts['store'] & {
+    readonly runs: Pick<RunStore, 'finish'>
+    readonly rates: Pick<RateStore, 'exchange'>
+  }
   readonly clock: Clock
+  readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
    * Receives the milliseconds until the first run would be past its timeout and the grace time if the event loop stayed blocked. Undefined:
@@ -36,7 +41,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   /** Whether this node certainly holds its lease. */
   readonly holdsLease: () => boolean
   readonly runLog: (claim: Claim) => Logger
-  readonly shutdownTimeoutMs: number
+  readonly shutdownTimeoutMs: Settings['piko']['shutdownTimeoutMs']
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
   /** A handler has this many milliseconds to end after its signal aborted. Then its run ends without it and its slot is free. */
@@ -71,22 +76,22 @@ export class Executor extends Service {
 
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
-    const { clock, events, graceMs, holdsLease, random, runLog, slots } = parts
+    const { store, clock, events, graceMs, holdsLease, random, runLog, concurrency } = parts
     this.#parts = parts
     this.#slots = new Slots({
-      slots,
+      concurrency,
       clock,
       kept: () => this.#taken.size,
       begin: (taken) => this.#begin(taken),
       giveBack: (taken) => this.#giveBack(taken),
     })
-    this.#completer = new Completer(parts.runs, events, clock, () => this.#slots.isBeginning)
+    this.#completer = new Completer({ ...parts, runs: store.runs, isMoreComing: () => this.#slots.isBeginning })
     this.#ending = new Ending({
       ...{ completer: this.#completer, events, clock, holdsLease, random },
       onSettled: (run) => this.#settled(run),
       onEnded: (taken) => this.#end(taken),
     })
-    this.#rateGate = new RateGate(parts)
+    this.#rateGate = new RateGate({ ...parts, rates: store.rates })
     this.#pipeline = new RunPipeline({ ...parts, rateGate: this.#rateGate, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
     this.#deadlines = new Deadlines(clock, (ms) =>

@@ -1,3 +1,4 @@
+import { type Settings } from '../../settings/settings.ts'
 import { EarlyClaims } from './early-claims.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { type Clock } from '../../clock.ts'
@@ -12,7 +13,7 @@ const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
   /** The maximum number of handlers that run at the same time. */
-  readonly slots: number
+  readonly concurrency: Settings['piko']['concurrency']
   readonly clock: Clock
   /** The number of claims that this node has taken and whose ends are not yet stored. */
   readonly kept: () => number
@@ -47,26 +48,26 @@ export class Slots {
 
   /** How many claims the node would take now. Includes a limit for ends that a slow database has not stored yet. */
   get room(): number {
-    const { slots, kept } = this.#parts
+    const { concurrency, kept } = this.#parts
     // As many claims may wait as the node has slots.
-    const wanted = slots * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
-    return Math.min(wanted, MAX_KEPT_PER_SLOT * slots - (kept() - this.#early.size))
+    const wanted = concurrency * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
+    return Math.min(wanted, MAX_KEPT_PER_SLOT * concurrency - (kept() - this.#early.size))
   }
 
   /** How many of these claims would begin immediately. */
   get free(): number {
-    return Math.min(this.room, this.#parts.slots - this.#used - this.#waiting.size)
+    return Math.min(this.room, this.#parts.concurrency - this.#used - this.#waiting.size)
   }
 
   /** How many claims the node would take before their time. Until then they occupy no slot. */
   get roomForEarly(): number {
-    const most = Math.min(this.#waiting.soonOver(this.#parts.slots), MAX_EARLY)
+    const most = Math.min(this.#waiting.soonOver(this.#parts.concurrency), MAX_EARLY)
     return most - this.#used - this.#waiting.size - this.#early.size
   }
 
   /** Starts a claim or lets it wait for a slot. */
   take(taken: Taken): void {
-    if (this.#used < this.#parts.slots) this.#start(taken)
+    if (this.#used < this.#parts.concurrency) this.#start(taken)
     else this.#waiting.push(taken)
   }
 

@@ -1,16 +1,22 @@
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
-import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
+import { type LoopHealth } from './loop-health.ts'
+
+/** What every looping service needs. */
+export interface LoopServiceParts {
+  readonly clock: Clock
+  readonly loops: LoopHealth
+}
 
 /** A service that repeats a step, such as the leader, the planner and the dispatcher. */
 export abstract class LoopService extends Service {
   readonly #loop: Loop
 
-  constructor(name: string, clock: Clock, events: Events) {
+  constructor(name: string, { clock, loops }: LoopServiceParts) {
     super({ name })
-    this.#loop = new Loop(name, () => this.step(), clock, events)
+    this.#loop = new Loop({ name, step: () => this.step(), clock, loops })
   }
 
   /** Does one step. Returns the milliseconds until the next; `Infinity` waits for `wake`. */

@@ -1,34 +1,34 @@
 import { databaseFault } from '../../sql/database-faults.ts'
-import { type Events } from '../../events.ts'
 import { type Clock } from '../../clock.ts'
-import { reportFailure } from './loop-failure.ts'
+import { type LoopHealth } from './loop-health.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 /** Created once, because an abort without a reason creates an error with a stack, and every run that ends wakes a busy loop. */
 const WOKEN = new Error('woken')
 
+export interface LoopParts {
+  readonly name: string
+  /** Returns milliseconds until its next call; `Infinity` waits for `wake`. */
+  readonly step: () => Promise<number>
+  readonly clock: Clock
+  readonly loops: LoopHealth
+}
+
 /**
  * Repeats a step until it is stopped. The step returns when to call it again; `wake` calls it immediately. An error never ends the loop:
  * the loop reports it and continues after a pause, which doubles up to 5 s.
  */
 export class Loop {
-  readonly name: string
-  readonly #step: () => Promise<number>
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: LoopParts
   #stopping = new AbortController()
   #pause = new AbortController()
   #isWoken = false
   #failures = 0
   #running: Promise<void> | undefined
 
-  /** @param step returns milliseconds until its next call; `Infinity` waits for `wake` */
-  constructor(name: string, step: () => Promise<number>, clock: Clock, events: Events) {
-    this.name = name
-    this.#step = step
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: LoopParts) {
+    this.#parts = parts
   }
 
   get isRunning(): boolean {
@@ -67,13 +67,13 @@ export class Loop {
       const delayMs = await this.#attempt()
       if (this.#isWoken || this.#stopping.signal.aborted || delayMs <= 0) continue
       this.#pause = new AbortController()
-      await this.#clock.sleep(delayMs, this.#pause.signal)
+      await this.#parts.clock.sleep(delayMs, this.#pause.signal)
     }
   }
 
   async #attempt(): Promise<number> {
     try {
-      const delayMs = await this.#step()
+      const delayMs = await this.#parts.step()
       if (this.#failures > 0) this.#recovered()
       return delayMs
     } catch (thrown) {
@@ -82,7 +82,7 @@ export class Loop {
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false
-      reportFailure(this.#events, { loop: this.name, thrown, retryInMs, failures: this.#failures })
+      this.#parts.loops.failed({ loop: this.#parts.name, thrown, retryInMs, failures: this.#failures })
       return retryInMs
     }
   }
@@ -90,6 +90,6 @@ export class Loop {
   #recovered(): void {
     const failures = this.#failures
     this.#failures = 0
-    this.#events.emit('loop.recovered', { loop: this.name, failures })
+    this.#parts.loops.recovered(this.#parts.name, failures)
   }
 }

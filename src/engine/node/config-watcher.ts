@@ -1,44 +1,47 @@
 import { type ConfigStore, type ConfigVersion } from '../../store/jobs/config-store.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+
+/** Polls for work between two looks for a new config. */
+const POLLS = 2
+
+export interface ConfigWatcherParts extends LoopServiceParts {
+  readonly configs: ConfigStore
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
+  readonly events: Events
+}
 
 /**
  * Knows the config in force for every job. Each poll sends one short query for all of them. The last known config stays in force while the
  * database is unavailable or this service restarts.
  */
 export class ConfigWatcher extends LoopService {
-  readonly #configs: ConfigStore
-  readonly #pollMs: number
-  readonly #time: Clock
-  readonly #events: Events
+  readonly #parts: ConfigWatcherParts
   #mark = ''
   #isFirst = true
   /** How many milliseconds the database's clock is ahead of this process's clock. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly ConfigVersion[]> = new Map()
 
-  constructor(configs: ConfigStore, pollMs: number, clock: Clock, events: Events) {
-    super('config-watcher', clock, events)
-    this.#configs = configs
-    this.#pollMs = pollMs
-    this.#time = clock
-    this.#events = events
+  constructor(parts: ConfigWatcherParts) {
+    super('config-watcher', parts)
+    this.#parts = parts
   }
 
   /** The version in force; undefined if no config was set for the job. */
   inForce(jobId: string): ConfigVersion | undefined {
-    const now = this.#time.now() + this.#aheadMs
+    const now = this.#parts.clock.now() + this.#aheadMs
     return this.#versions.get(jobId)?.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
   }
 
   /** Reads the configs again immediately. */
   async refresh(): Promise<void> {
-    const { now, mark } = await this.#configs.state()
-    this.#aheadMs = now.getTime() - this.#time.now()
+    const { now, mark } = await this.#parts.configs.state()
+    this.#aheadMs = now.getTime() - this.#parts.clock.now()
     if (mark === this.#mark) return
     const before = this.#versions
-    const { versions: known, isAnyBroken } = await this.#configs.inForce()
+    const { versions: known, isAnyBroken } = await this.#parts.configs.inForce()
     this.#versions = Map.groupBy(known, ({ jobId }) => jobId)
     const isFirst = this.#isFirst
     this.#isFirst = false
@@ -48,7 +51,7 @@ export class ConfigWatcher extends LoopService {
     for (const [jobId, versions] of this.#versions) {
       const { version, effectiveFrom } = versions.at(-1)!
       if (version === before.get(jobId)?.at(-1)?.version) continue
-      this.#events.emit('config.changed', { jobId, version, effectiveFrom })
+      this.#parts.events.emit('config.changed', { jobId, version, effectiveFrom })
     }
   }
 
@@ -60,6 +63,6 @@ export class ConfigWatcher extends LoopService {
 
   protected override async step(): Promise<number> {
     await this.refresh()
-    return this.#pollMs
+    return this.#parts.pollIntervalMs * POLLS
   }
 }

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { hostname, networkInterfaces } from 'node:os'
 import { toError } from '../../errors.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { Service } from '../../service/service.ts'
 import { type DoorbellRow } from '../../store/nodes/node-store.ts'
 import { type Clock } from '../../clock.ts'
@@ -14,13 +15,9 @@ export interface DoorbellParts {
   /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
   readonly clock: Clock
-}
-
-export interface DoorbellOptions {
   /** Whether this process executes runs, and so can be notified. */
   readonly listens: boolean
-  /** `'auto'`, `'off'`, or the `host:port` on which to receive notifications. */
-  readonly address: string
+  readonly doorbell: Settings['piko']['doorbell']
   /** Whether every process of the store is on this machine. */
   readonly isLocal: boolean
 }
@@ -40,7 +37,6 @@ const GREETING = 'piko '
  */
 export class Doorbell extends Service {
   readonly #parts: DoorbellParts
-  readonly #options: DoorbellOptions
   #socket: Socket | undefined
   #address: string | undefined
   /** Kept across a restart, because the node's row contains it. */
@@ -49,10 +45,9 @@ export class Doorbell extends Service {
   #knownAt = -Infinity
   #isRinging = false
 
-  constructor(parts: DoorbellParts, options: DoorbellOptions) {
+  constructor(parts: DoorbellParts) {
     super({ name: 'doorbell' })
     this.#parts = parts
-    this.#options = options
   }
 
   /** The address for notifications, `host:port`; undefined if there is none. */
@@ -62,7 +57,7 @@ export class Doorbell extends Service {
 
   /** Notifies other nodes. Returns immediately, and never fails. */
   ring(): void {
-    if (this.#isRinging || !this.isRunning || this.#options.address === 'off') return
+    if (this.#isRinging || !this.isRunning || this.#parts.doorbell === 'off') return
     this.#isRinging = true
     void this.#ring()
       // The poll finds the work.
@@ -71,13 +66,13 @@ export class Doorbell extends Service {
   }
 
   protected override async onStart(): Promise<void> {
-    const { listens, address } = this.#options
-    if (!listens || address === 'off') return
+    const { listens, doorbell } = this.#parts
+    if (!listens || doorbell === 'off') return
     try {
       await this.#listen()
     } catch (error) {
       this.#address = undefined
-      this.log.warn({ err: toError(error) }, `no doorbell at ${address}; new runs are found by polling`)
+      this.log.warn({ err: toError(error) }, `no doorbell at ${doorbell}; new runs are found by polling`)
     }
   }
 
@@ -88,8 +83,8 @@ export class Doorbell extends Service {
   }
 
   async #listen(): Promise<void> {
-    const { address, isLocal } = this.#options
-    const given = address === 'auto' ? undefined : addressOf(address)
+    const { doorbell, isLocal } = this.#parts
+    const given = doorbell === 'auto' ? undefined : addressOf(doorbell)
     const socket = this.#open()
     socket.on('message', (message) => {
       if (message.toString('latin1') === GREETING + this.#parts.nodeId()) this.#parts.onRing()

@@ -1,39 +1,39 @@
 import { toError } from '../../errors.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 const LOCK = 'leader'
+
+export interface LeaderParts extends LoopServiceParts {
+  readonly locks: LockStore
+  /** This node's id. */
+  readonly nodeId: string
+  readonly leaseMs: Settings['piko']['leaseMs']
+  readonly events: Events
+}
 
 /**
  * The leader lease, whose holder plans ticks. The holder trusts the lease only until shortly before its end, by the monotonic clock and
  * from before the renewal was sent. So it steps down by itself if the database does not answer.
  */
 export class Leader extends LoopService {
-  readonly #locks: LockStore
-  readonly #owner: string
-  readonly #ttlMs: number
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: LeaderParts
   #epoch: number | undefined
   #trustedUntil = 0
   #wasLeader = false
   #change = Promise.withResolvers<boolean>()
   readonly #onLead: (() => void)[] = []
 
-  constructor(locks: LockStore, owner: string, ttlMs: number, clock: Clock, events: Events) {
-    super('leader', clock, events)
-    this.#locks = locks
-    this.#owner = owner
-    this.#ttlMs = ttlMs
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: LeaderParts) {
+    super('leader', parts)
+    this.#parts = parts
   }
 
   get isLeader(): boolean {
-    return this.#epoch !== undefined && this.#clock.monotonic() < this.#trustedUntil
+    return this.#epoch !== undefined && this.#parts.clock.monotonic() < this.#trustedUntil
   }
 
   /** The fence of the lease: increases with every change of leader. */
@@ -77,7 +77,7 @@ export class Leader extends LoopService {
     const epoch = this.#epoch
     this.#epoch = undefined
     this.#report()
-    if (epoch !== undefined) await this.#locks.release(LOCK, this.#owner, epoch)
+    if (epoch !== undefined) await this.#parts.locks.release(LOCK, this.#parts.nodeId, epoch)
   }
 
   protected override async step(): Promise<number> {
@@ -86,22 +86,25 @@ export class Leader extends LoopService {
     } finally {
       this.#report()
     }
-    return this.#ttlMs / 3
+    return this.#parts.leaseMs / 3
   }
 
   async #takeOrKeep(): Promise<void> {
-    const sentAt = this.#clock.monotonic()
-    if (this.#epoch !== undefined && !(await this.#locks.renew(LOCK, this.#owner, this.#epoch, this.#ttlMs))) {
+    const sentAt = this.#parts.clock.monotonic()
+    if (
+      this.#epoch !== undefined &&
+      !(await this.#parts.locks.renew(LOCK, this.#parts.nodeId, this.#epoch, this.#parts.leaseMs))
+    ) {
       this.#epoch = undefined
     }
-    this.#epoch ??= await this.#locks.acquire(LOCK, this.#owner, this.#ttlMs)
-    if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#ttlMs * 0.8
+    this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
+    if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
   }
 
   #report(): void {
     if (this.isLeader === this.#wasLeader) return
     this.#wasLeader = this.isLeader
-    this.#events.emit('leader.changed', { isLeader: this.isLeader, epoch: this.epoch })
+    this.#parts.events.emit('leader.changed', { isLeader: this.isLeader, epoch: this.epoch })
     const { resolve } = this.#change
     this.#change = Promise.withResolvers()
     resolve(this.isLeader)

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 // Imported, because a test that mocks the global timer would make the event loop seem blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type OpenOptions } from '../../store/connection/database.ts'
@@ -11,7 +12,7 @@ import { type NodeStore } from '../../store/nodes/node-store.ts'
 import { type OpenedFile } from '../../store/connection/sqlite-files.ts'
 import { type Events } from '../../events.ts'
 import { type LeaseMemory } from './lease-memory.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
+import { type LoopHealth } from '../loop/loop-health.ts'
 
 export interface NodeLeaseParts {
   readonly nodes: NodeStore
@@ -26,7 +27,9 @@ export interface NodeLeaseParts {
   readonly doorbell: () => string | undefined
   /** Called before the node takes its new id, perhaps more than once. */
   readonly onLost: (reason: PikoError) => void
+  readonly leaseMs: Settings['piko']['leaseMs']
   readonly events: Events
+  readonly loops: LoopHealth
 }
 
 const REGISTER_AGAIN_MS = 200
@@ -39,7 +42,6 @@ export class NodeLease extends Service {
   // The ids of every app in this process.
   static readonly #ownIds = new Set<string>()
   readonly #parts: NodeLeaseParts
-  readonly #leaseMs: number
   #id = crypto.randomUUID() as string
   #failures = 0
 
@@ -48,10 +50,9 @@ export class NodeLease extends Service {
     return NodeLease.#ownIds.has(nodeId)
   }
 
-  constructor(parts: NodeLeaseParts, leaseMs: number) {
+  constructor(parts: NodeLeaseParts) {
     super({ name: 'heartbeat' })
     this.#parts = parts
-    this.#leaseMs = leaseMs
   }
 
   /** A UUID per boot, and a new one after a lost lease. */
@@ -87,7 +88,7 @@ export class NodeLease extends Service {
 
   /** Resolves when the lease has been renewed once, or lost. */
   #keep(): Promise<void> {
-    const { nodes, options, files, memory, block, events } = this.#parts
+    const { nodes, options, files, memory, block, leaseMs, loops } = this.#parts
     const id = this.#id
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const crash = (error: Error): void => {
@@ -97,7 +98,7 @@ export class NodeLease extends Service {
     const drop = keepHeartbeat(
       options,
       files(),
-      { id, ...nodes.renewal(id, this.#leaseMs), leaseMs: this.#leaseMs, block, memory: memory.shared },
+      { id, ...nodes.renewal(id, leaseMs), leaseMs, block, memory: memory.shared },
       {
         onRenewed: () => {
           if (this.#failures > 0) this.#recovered()
@@ -105,7 +106,7 @@ export class NodeLease extends Service {
         },
         onFailed: (error, retryInMs, fault) => {
           this.#failures += 1
-          events.emit('loop.failed', { loop: this.name, error, retryInMs, fault, failures: this.#failures })
+          loops.failed({ loop: this.name, thrown: error, retryInMs, fault, failures: this.#failures })
         },
         onLost: (why) => {
           resolve()
@@ -127,7 +128,7 @@ export class NodeLease extends Service {
   #recovered(): void {
     const failures = this.#failures
     this.#failures = 0
-    this.#parts.events.emit('loop.recovered', { loop: this.name, failures })
+    this.#parts.loops.recovered(this.name, failures)
   }
 
   async #replace(lost: string, why: string): Promise<void> {
@@ -155,7 +156,7 @@ export class NodeLease extends Service {
       } catch (thrown) {
         this.#failures += 1
         const failures = this.#failures
-        reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: REGISTER_AGAIN_MS, failures })
+        this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: REGISTER_AGAIN_MS, failures })
         await this.sleep(REGISTER_AGAIN_MS)
       }
     }
@@ -165,7 +166,7 @@ export class NodeLease extends Service {
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
     const { nodes, memory, doorbell } = this.#parts
-    await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#leaseMs)
-    memory.begin(this.#leaseMs)
+    await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#parts.leaseMs)
+    memory.begin(this.#parts.leaseMs)
   }
 }

@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
+import { type Settings } from '../../settings/settings.ts'
 import { type LockStore } from '../../store/nodes/lock-store.ts'
 import { type NodeRow, type NodeStore } from '../../store/nodes/node-store.ts'
 import { MAX_RECOVERED } from '../../store/runs/recover-runs.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { notGivenBack } from '../refused-runs.ts'
 import { type NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
@@ -14,7 +14,7 @@ import { NodeLease } from './node-lease.ts'
 const REPEAT_MS = 60_000
 const MAX_ASIDE = 500
 
-export interface RecoveryParts {
+export interface RecoveryParts extends LoopServiceParts {
   readonly runs: RunStore
   readonly nodes: NodeStore
   readonly locks: LockStore
@@ -24,11 +24,10 @@ export interface RecoveryParts {
   readonly held: () => ReadonlySet<number>
   /** Called when runs are in the queue again. */
   readonly onRecovered: () => void
-  /** A run fails after its node has died this many times. */
-  readonly mostLost: number
+  readonly leaseMs: Settings['piko']['leaseMs']
+  readonly lostAttempts: Settings['history']['lostAttempts']
   /** Whether the store is a file on this machine. */
   readonly isEmbedded: boolean
-  readonly clock: Clock
   readonly events: Events
 }
 
@@ -42,10 +41,10 @@ export class Recovery extends LoopService {
   /** Runs that could not be returned, and the time until which they are skipped. */
   readonly #refused = new Map<number, number>()
 
-  constructor(parts: RecoveryParts, leaseMs: number) {
-    super('recovery', parts.clock, parts.events)
+  constructor(parts: RecoveryParts) {
+    super('recovery', parts)
     this.#parts = parts
-    this.#intervalMs = leaseMs / 3
+    this.#intervalMs = parts.leaseMs / 3
   }
 
   /** Recovers the runs of a node that died just now, before this node begins to work. */
@@ -99,7 +98,7 @@ export class Recovery extends LoopService {
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
-    const { count, nodeIds, refused } = await runs.recover(this.#parts.mostLost, ownId, this.#aside())
+    const { count, nodeIds, refused } = await runs.recover(this.#parts.lostAttempts, ownId, this.#aside())
     this.#setAside(refused)
     // Removes the row only after the runs are in the queue: the row marks them as orphans.
     await nodes.remove(expired.map((node) => node.id))

@@ -1,20 +1,19 @@
 import { type EndedState } from '../../run/run.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type BeyondWalk, type RetentionStore } from '../../store/history/retention-store.ts'
 import { type Refused } from '../../store/statements/each-apart.ts'
 import { HISTORY_TABLES, refusedChange } from '../refused-changes.ts'
 import { type RowCheck } from '../../store/values/row-check.ts'
 import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
 import { type Leader } from './leader.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
-export interface RetentionOptions {
-  /** How long to keep succeeded runs and skipped ticks, in milliseconds; 0: forever. */
-  readonly succeededMs: number
-  /** How long to keep failed and cancelled runs, in milliseconds; 0: forever. */
-  readonly failedMs: number
-  /** How many ended runs of a job to keep; 0: all. */
-  readonly runsPerJob: number
+export interface RetentionParts extends LoopServiceParts {
+  readonly store: RetentionStore
+  readonly rows: Pick<RowCheck, 'step'>
+  readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
+  readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
+  readonly events: Events
 }
 
 /** The pause between two passes, after one that deleted runs and after one that deleted none. */
@@ -30,12 +29,7 @@ const CHECK_STEP_MS = 250
 
 /** Deletes old runs in small steps, on the leader. Also checks for unreadable rows in small steps; see `RowCheck`. */
 export class Retention extends LoopService {
-  readonly #store: RetentionStore
-  readonly #rows: Pick<RowCheck, 'step'>
-  readonly #clock: Clock
-  readonly #leader: Pick<Leader, 'isLeader'>
-  readonly #options: RetentionOptions
-  readonly #events: Events
+  readonly #parts: RetentionParts
   // The state of the running pass.
   #deleted = 0
   #isRefusalTold = false
@@ -46,28 +40,14 @@ export class Retention extends LoopService {
   #passAt = 0
   #walks: { readonly states: readonly EndedState[]; readonly olderThanMs: number; after: number }[] = []
 
-  constructor(
-    parts: {
-      store: RetentionStore
-      rows: Pick<RowCheck, 'step'>
-      leader: Pick<Leader, 'isLeader' | 'onLead'>
-      clock: Clock
-      events: Events
-    },
-    options: RetentionOptions,
-  ) {
-    super('retention', parts.clock, parts.events)
-    this.#store = parts.store
-    this.#rows = parts.rows
-    this.#clock = parts.clock
-    this.#leader = parts.leader
-    this.#events = parts.events
-    this.#options = options
+  constructor(parts: RetentionParts) {
+    super('retention', parts)
+    this.#parts = parts
     parts.leader.onLead(() => this.wake())
   }
 
   protected override async step(): Promise<number> {
-    if (!this.#leader.isLeader) {
+    if (!this.#parts.leader.isLeader) {
       this.#walks = []
       this.#beyond = undefined
       this.#lastWalk = NEVER
@@ -79,18 +59,18 @@ export class Retention extends LoopService {
 
   /** Checks some rows for unreadable values. Returns the milliseconds until the next step. */
   async #check(): Promise<number> {
-    const leftMs = this.#checkAt - this.#clock.monotonic()
+    const leftMs = this.#checkAt - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs
-    const pauseMs = (await this.#rows.step()) ? CHECK_STEP_MS : PASS_MS
-    this.#checkAt = this.#clock.monotonic() + pauseMs
+    const pauseMs = (await this.#parts.rows.step()) ? CHECK_STEP_MS : PASS_MS
+    this.#checkAt = this.#parts.clock.monotonic() + pauseMs
     return pauseMs
   }
 
   async #delete(): Promise<number> {
-    const waitMs = this.#passAt - this.#clock.monotonic()
+    const waitMs = this.#passAt - this.#parts.clock.monotonic()
     if (waitMs > 0) return waitMs
     const nextMs = await this.#deleteStep()
-    this.#passAt = this.#clock.monotonic() + nextMs
+    this.#passAt = this.#parts.clock.monotonic() + nextMs
     return nextMs
   }
 
@@ -101,7 +81,7 @@ export class Retention extends LoopService {
     }
     const walk = this.#walks[0]
     if (!walk) return this.#beginPass()
-    const { count, next, refused } = await this.#store.step(walk, walk.after)
+    const { count, next, refused } = await this.#parts.store.step(walk, walk.after)
     this.#tell(count, refused)
     if (next === undefined) this.#walks.shift()
     else walk.after = next
@@ -109,7 +89,7 @@ export class Retention extends LoopService {
   }
 
   async #goBeyond(from?: BeyondWalk): Promise<void> {
-    const { count, looked, walk, refused } = await this.#store.beyond(this.#options.runsPerJob, from)
+    const { count, looked, walk, refused } = await this.#parts.store.beyond(this.#parts.history.keepRuns, from)
     this.#lastWalk = { ...this.#lastWalk, looked: this.#lastWalk.looked + looked }
     this.#tell(count, refused)
     this.#beyond = walk
@@ -124,20 +104,21 @@ export class Retention extends LoopService {
   }
 
   async #beginPass(): Promise<number> {
-    const { succeededMs, failedMs, runsPerJob } = this.#options
+    const { keepSucceededMs, keepFailedMs, keepRuns } = this.#parts.history
     this.#deleted = 0
     this.#isRefusalTold = false
-    await this.#store.forgetRates()
-    if (runsPerJob > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
-    if (succeededMs > 0) this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: succeededMs, after: 0 })
-    if (failedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: failedMs, after: 0 })
+    await this.#parts.store.forgetRates()
+    if (keepRuns > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
+    if (keepSucceededMs > 0)
+      this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: keepSucceededMs, after: 0 })
+    if (keepFailedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: keepFailedMs, after: 0 })
     return this.#nextMs
   }
 
   /** A walk over a long history reads all of it: a few new runs can wait for the next one. */
   async #isWalkWorthIt(): Promise<boolean> {
-    const newest = await this.#store.newestRun()
-    const now = this.#clock.monotonic()
+    const newest = await this.#parts.store.newestRun()
+    const now = this.#parts.clock.monotonic()
     const last = this.#lastWalk
     if (now - last.at < IDLE_PASS_MS && newest - last.newest <= last.looked * MIN_GROWTH) return false
     this.#lastWalk = { newest, looked: 0, at: now }
@@ -149,9 +130,9 @@ export class Retention extends LoopService {
     const error = this.#isRefusalTold ? undefined : refusedChange('deleted', refused, HISTORY_TABLES)
     if (error) {
       this.#isRefusalTold = true
-      this.#events.emit('loop.failed', { loop: this.name, error, retryInMs: IDLE_PASS_MS })
+      this.#parts.events.emit('loop.failed', { loop: this.name, error, retryInMs: IDLE_PASS_MS })
     }
     this.#deleted += count
-    if (count > 0) this.#events.emit('runs.deleted', { count })
+    if (count > 0) this.#parts.events.emit('runs.deleted', { count })
   }
 }

@@ -6,7 +6,6 @@ import { type BackfillRow } from '../../store/backfills/backfill-row.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type Store } from '../../store/store.ts'
 import { type Window } from '../../time/window.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type DriverParts } from './driver-parts.ts'
 import { timelineOf } from './plan-job.ts'
@@ -37,7 +36,7 @@ export class BackfillDriver extends LoopService {
   readonly #rests = new Map<number, Rest>()
 
   constructor(parts: DriverParts<Store>) {
-    super('backfills', parts.clock, parts.events)
+    super('backfills', parts)
     this.#parts = parts
     parts.leader.onLead(() => this.wake())
   }
@@ -46,7 +45,7 @@ export class BackfillDriver extends LoopService {
     if (!this.#parts.leader.isLeader) return Infinity
     const open = await this.#parts.store.backfills.unfinished()
     for (const id of this.#rests.keys()) if (!open.some((one) => one.id === id)) this.#rests.delete(id)
-    let pauseMs = this.#parts.pollMs
+    let pauseMs = this.#parts.pollIntervalMs
     for (const { id, jobId, state } of open) {
       try {
         pauseMs = Math.min(
@@ -60,11 +59,11 @@ export class BackfillDriver extends LoopService {
         const isOption = isOptionFault(thrown, jobId)
         if (!isOption && databaseFault(thrown) === 'outage') throw thrown
         const isToRest = isOption || isRefused || isBroken
-        const retryInMs = isToRest ? PAUSE_MS : this.#parts.pollMs
+        const retryInMs = isToRest ? PAUSE_MS : this.#parts.pollIntervalMs
         if (isToRest) this.#rests.set(id, { ms: SHORTEST_REST_MS, until: this.#parts.clock.monotonic() + retryInMs })
         const told = isRefused ? refusedBackfill(id, jobId, thrown) : thrown
         if (isBroken) this.#parts.store.database.broken.report(thrown)
-        else reportFailure(this.#parts.events, { loop: this.name, thrown: told, retryInMs, failures: 1 })
+        else this.#parts.loops.failed({ loop: this.name, thrown: told, retryInMs, failures: 1 })
       }
     }
     return pauseMs
@@ -74,11 +73,11 @@ export class BackfillDriver extends LoopService {
     const job = this.#parts.registry.find(jobId)
     const windows = job?.policy.windows
     // Another node's code knows the job and plans the backfill when that node leads.
-    if (!job || !windows) return this.#parts.pollMs
+    if (!job || !windows) return this.#parts.pollIntervalMs
     const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs
     for (let steps = 0; steps < STEPS; steps++) {
-      if (!this.#parts.leader.isLeader) return this.#parts.pollMs
+      if (!this.#parts.leader.isLeader) return this.#parts.pollIntervalMs
       const { looked, queued, ended, refused } = await this.#parts.store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
         waits: job.policy.dependsOn.length > 0,
@@ -86,11 +85,11 @@ export class BackfillDriver extends LoopService {
       })
       if (refused) {
         const thrown = refusedWindow(jobId, refused.window, refused.refusal)
-        reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: 0, failures: 1 })
+        this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: 0, failures: 1 })
       }
       if (ended) {
         this.#parts.events.emit('backfill.changed', { backfillId: id, jobId, state: ended })
-        return this.#parts.pollMs
+        return this.#parts.pollIntervalMs
       }
       if (looked === 0) return this.#rest(id)
       this.#rests.delete(id)
@@ -110,7 +109,7 @@ export class BackfillDriver extends LoopService {
   async #cancel(id: number, jobId: string): Promise<number> {
     if (!(await sweep(this.#parts.store, id))) return LONGEST_REST_MS
     this.#parts.events.emit('backfill.changed', { backfillId: id, jobId, state: 'cancelled' })
-    return this.#parts.pollMs
+    return this.#parts.pollIntervalMs
   }
 
   #runOf(job: JobDefinition, window: Window, { id, priority, config }: BackfillRow): NewRun {

@@ -1,5 +1,4 @@
 import { type DependencyStore, type RefusedWindow, type WaitingWindow } from '../../store/windows/dependency-store.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
 import { LoopService } from '../loop/loop-service.ts'
 import { type SettledRun } from '../execution/ending.ts'
 import { refusedWindow } from '../refused-runs.ts'
@@ -31,7 +30,7 @@ export class DependencyDriver extends LoopService {
   #restUntil = 0
 
   constructor(parts: DriverParts<DependencyStore>) {
-    super('dependencies', parts.clock, parts.events)
+    super('dependencies', parts)
     this.#parts = parts
     this.#dependents = [...parts.registry].filter((job) => job.policy.dependsOn.length > 0).map((job) => job.id)
     this.#upstreams = new Set([...parts.registry].flatMap((job) => job.policy.dependsOn))
@@ -72,14 +71,14 @@ export class DependencyDriver extends LoopService {
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
     // The node that claims the run adds its own pause to this one.
-    return this.#parts.leader.isLeader ? this.#parts.pollMs / 2 : Infinity
+    return this.#parts.leader.isLeader ? this.#parts.pollIntervalMs / 2 : Infinity
   }
 
   #reportRefused({ jobId, window, refusal, hasFailed }: RefusedWindow): void {
     const retryInMs = hasFailed ? 0 : PAUSE_MS
     if (!hasFailed) this.#setAside.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
     const thrown = refusedWindow(jobId, window, refusal, hasFailed)
-    reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs, failures: 1 })
+    this.#parts.loops.failed({ loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
   /** Undefined if a function of the job fails, so that the other windows need not wait for it. */
@@ -90,7 +89,7 @@ export class DependencyDriver extends LoopService {
       return this.#runOf(waiting)
     } catch (thrown) {
       this.#setAside.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
-      reportFailure(this.#parts.events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+      this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
       return undefined
     }
   }

@@ -1,18 +1,18 @@
-import { type Clock } from '../../clock.ts'
+import { type LoopServiceParts } from '../loop/loop-service.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type Events } from '../../events.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type Leader } from '../node/leader.ts'
 import { type PrepareRun } from '../prepare-run.ts'
 
 /** The parts that the drivers of windows share. */
-export interface DriverParts<Store> {
+export interface DriverParts<Store> extends LoopServiceParts {
   readonly store: Store
   readonly registry: JobRegistry
   readonly leader: Leader
   readonly prepare: PrepareRun
-  readonly clock: Clock
   readonly events: Events
-  readonly pollMs: number
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Called with the number of runs that were queued. */
   readonly onQueued: (count: number) => void
 }

@@ -1,11 +1,11 @@
 import { type JobRegistry } from '../../job/registry.ts'
 import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type Events } from '../../events.ts'
 import { type PrepareRun } from '../prepare-run.ts'
-import { type Clock } from '../../clock.ts'
 import { type Leader } from '../node/leader.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { RefusedPlans } from './refused-plans.ts'
 import { isPlannedHere, planJob } from './plan-job.ts'
@@ -33,7 +33,7 @@ const MAX_LOOKS = 4
 /** The number of poll intervals after which a follower looks if it plans nothing and sees nothing due. */
 const MAX_FOLLOWER_PAUSE = 2
 
-export interface PlannerParts {
+export interface PlannerParts extends LoopServiceParts {
   readonly plans: PlanStore
   readonly agenda: (scope: PlanScope) => Promise<Agenda>
   readonly registry: JobRegistry
@@ -41,9 +41,8 @@ export interface PlannerParts {
   readonly own: OwnPlans
   readonly cancels: Pick<CancelStore, 'request'>
   readonly prepare: PrepareRun
-  readonly clock: Clock
   readonly events: Events
-  readonly pollMs: number
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Receives the times at which the planned runs are due. */
   readonly onPlanned: (runAts: readonly Date[]) => void
 }
@@ -68,12 +67,12 @@ export class Planner extends LoopService {
   readonly #cancelling: readonly string[]
 
   constructor(parts: PlannerParts) {
-    super('planner', parts.clock, parts.events)
+    super('planner', parts)
     this.#parts = parts
-    const { plans, registry, leader, own, events, clock, pollMs } = parts
+    const { plans, registry, leader, own, events, loops, pollIntervalMs } = parts
     this.#cancelling = [...registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
-    this.#setAside = new RefusedPlans(clock, events)
-    this.#edits = new ScheduleEdits({ plans, registry, leader, own, events, loop: this.name, pollMs })
+    this.#setAside = new RefusedPlans(parts)
+    this.#edits = new ScheduleEdits({ plans, registry, leader, own, events, loops, loop: this.name, pollIntervalMs })
     leader.onLead(() => {
       this.#edits.beginLead()
       this.wake()
@@ -88,7 +87,7 @@ export class Planner extends LoopService {
   async #lead(): Promise<number> {
     const agenda = await this.#look()
     if (agenda.hasEdits) await this.#edits.apply(await this.#parts.plans.edited(), agenda.now)
-    const until = new Date(agenda.now.getTime() + this.#parts.pollMs)
+    const until = new Date(agenda.now.getTime() + this.#parts.pollIntervalMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
     // After a full pass, more jobs may be due. If a pass wrote nothing, its jobs only wait for their ticks.
@@ -108,13 +107,16 @@ export class Planner extends LoopService {
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
     // The leader looks more often than this, so it has already seen the jobs due until then.
-    const turnMs = this.#parts.pollMs / MAX_LOOKS
+    const turnMs = this.#parts.pollIntervalMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
     const late = new Date(now.getTime() - turnMs)
     if (nextPlanAt && nextPlanAt <= late) await this.#plan(now, late, now)
     const lateInMs = (nextPlanAt?.getTime() ?? Infinity) + turnMs - now.getTime()
-    const lookMs = Math.min(Math.max(this.#parts.pollMs / LOOKS, lateInMs), this.#parts.pollMs * MAX_FOLLOWER_PAUSE)
+    const lookMs = Math.min(
+      Math.max(this.#parts.pollIntervalMs / LOOKS, lateInMs),
+      this.#parts.pollIntervalMs * MAX_FOLLOWER_PAUSE,
+    )
     const ownInMs = this.#parts.own.nextMs - now.getTime()
     return Math.min(lookMs, Math.max(5, ownInMs > turnMs ? ownInMs - turnMs : ownInMs))
   }
@@ -122,7 +124,7 @@ export class Planner extends LoopService {
   async #planOwn(now: Date, due: Date): Promise<void> {
     const only = this.#parts.own.dueBy(due, JOBS_PER_PASS)
     if (only.length === 0) return
-    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#parts.pollMs), { only })
+    const { written } = await this.#plan(now, due, new Date(now.getTime() + this.#parts.pollIntervalMs), { only })
     this.#parts.own.settle(only, written, due)
   }
 
@@ -135,13 +137,15 @@ export class Planner extends LoopService {
   }
 
   #pauseUntil({ now, nextPlanAt }: Agenda): number {
-    const lookMs = this.#parts.pollMs / LOOKS
+    const lookMs = this.#parts.pollIntervalMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
     // Waits for a tick that comes within the interval.
     return Math.min(
       lookMs,
-      ms > this.#parts.pollMs ? Math.max(this.#parts.pollMs / MAX_LOOKS, ms - this.#parts.pollMs) : Math.max(5, ms),
+      ms > this.#parts.pollIntervalMs
+        ? Math.max(this.#parts.pollIntervalMs / MAX_LOOKS, ms - this.#parts.pollIntervalMs)
+        : Math.max(5, ms),
     )
   }
 

@@ -1,9 +1,7 @@
 import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
+import { type LoopServiceParts } from '../loop/loop-service.ts'
 import { type RefusedPlan } from '../../store/jobs/plan.ts'
 
 /** The planner retries such a job after this time, since a person may have corrected the cause. */
@@ -11,28 +9,26 @@ const PAUSE_MS = 10_000
 
 /** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */
 export class RefusedPlans {
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: LoopServiceParts
   readonly #until = new Map<string, number>()
   /** The reported problem of each job. */
   readonly #reported = new Map<string, string>()
 
-  constructor(clock: Clock, events: Events) {
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: LoopServiceParts) {
+    this.#parts = parts
   }
 
   /** The jobs that the planner skips for now. */
   get current(): ReadonlySet<string> {
     if (this.#until.size === 0) return NONE
-    const now = this.#clock.monotonic()
+    const now = this.#parts.clock.monotonic()
     for (const [jobId, until] of this.#until) if (until <= now) this.#until.delete(jobId)
     return new Set(this.#until.keys())
   }
 
   /** Sets a job aside. Reports the reason once, until it changes. */
   add({ jobId, refusal }: RefusedPlan): void {
-    this.#until.set(jobId, this.#clock.monotonic() + PAUSE_MS)
+    this.#until.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
     const reason = headline(refusal)
     if (this.#reported.get(jobId) === reason) return
     this.#reported.set(jobId, reason)
@@ -48,7 +44,7 @@ export class RefusedPlans {
         details: { jobId, ...(isBroken && { table: refusal.table, key: refusal.key, columns: refusal.columns }) },
       },
     )
-    reportFailure(this.#events, { loop: 'planner', thrown, retryInMs: PAUSE_MS, failures: 1 })
+    this.#parts.loops.failed({ loop: 'planner', thrown, retryInMs: PAUSE_MS, failures: 1 })
   }
 }
 

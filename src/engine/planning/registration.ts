@@ -4,10 +4,7 @@ import { isOptionFault } from '../../option-function.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { type JobStore } from '../../store/jobs/job-store.ts'
 import { mapInTurns } from '../../loop-turn.ts'
-import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
-import { LoopService } from '../loop/loop-service.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { registrationOf } from './plan-job.ts'
 import { type Agenda } from '../../store/jobs/plan.ts'
@@ -16,6 +13,14 @@ import { type JobRegistration } from '../../store/jobs/job-row.ts'
 /** The pause before a retry of a job that can't be registered. */
 const PAUSE_MS = 10_000
 
+export interface RegistrationParts extends LoopServiceParts {
+  readonly jobs: JobStore
+  readonly registry: JobRegistry
+  readonly agenda: () => Promise<Agenda>
+  /** Gets the jobs that a leader with older code does not plan. */
+  readonly own: OwnPlans
+}
+
 /**
  * Writes the jobs' declarations from code to the database. Only a planning node does this, because from then on the jobs' ticks must run.
  *
@@ -23,52 +28,34 @@ const PAUSE_MS = 10_000
  * and retried. Until then its earlier data stays in the database, and all other jobs continue.
  */
 export class Registration extends LoopService {
-  readonly #jobs: JobStore
-  readonly #registry: JobRegistry
-  readonly #agenda: () => Promise<Agenda>
-  readonly #own: OwnPlans
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: RegistrationParts
   #setAside: readonly JobDefinition[] = []
   #retryAt = 0
 
-  /** @param parts.own receives the jobs that a leader with older code does not plan */
-  constructor(parts: {
-    readonly jobs: JobStore
-    readonly registry: JobRegistry
-    readonly agenda: () => Promise<Agenda>
-    readonly own: OwnPlans
-    readonly clock: Clock
-    readonly events: Events
-  }) {
-    super('registration', parts.clock, parts.events)
-    this.#jobs = parts.jobs
-    this.#registry = parts.registry
-    this.#agenda = parts.agenda
-    this.#own = parts.own
-    this.#clock = parts.clock
-    this.#events = parts.events
+  constructor(parts: RegistrationParts) {
+    super('registration', parts)
+    this.#parts = parts
   }
 
   protected override async onStart(): Promise<void> {
-    await this.#register([...this.#registry])
+    await this.#register([...this.#parts.registry])
     if (this.#setAside.length > 0) await super.onStart()
   }
 
   protected override async step(): Promise<number> {
-    const leftMs = this.#retryAt - this.#clock.monotonic()
+    const leftMs = this.#retryAt - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs
     await this.#register(this.#setAside)
     return this.#setAside.length === 0 ? Infinity : PAUSE_MS
   }
 
   async #register(jobs: readonly JobDefinition[]): Promise<void> {
-    const { now } = await this.#agenda()
+    const { now } = await this.#parts.agenda()
     const setAside: JobDefinition[] = []
     const refuse = (job: JobDefinition, thrown: unknown): void => {
       setAside.push(job)
-      if (thrown instanceof BrokenRow) this.#jobs.broken.report(thrown)
-      else reportFailure(this.#events, { loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
+      if (thrown instanceof BrokenRow) this.#parts.jobs.broken.report(thrown)
+      else this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: PAUSE_MS, failures: 1 })
     }
     const read = await mapInTurns(jobs, (job) => {
       try {
@@ -88,14 +75,14 @@ export class Registration extends LoopService {
       readable = readable.filter(({ job }) => job.id !== fault.jobId)
     }
     this.#setAside = setAside
-    this.#retryAt = this.#clock.monotonic() + PAUSE_MS
+    this.#retryAt = this.#parts.clock.monotonic() + PAUSE_MS
   }
 
   /** Returns the job whose function failed or whose row can't be read, if any. */
   async #write(registrations: readonly JobRegistration[]): Promise<{ jobId: string; thrown: unknown } | undefined> {
     try {
-      const added = await this.#jobs.register(registrations)
-      for (const { id, planAt } of added) this.#own.keep(id, planAt)
+      const added = await this.#parts.jobs.register(registrations)
+      for (const { id, planAt } of added) this.#parts.own.keep(id, planAt)
       return undefined
     } catch (thrown) {
       const brokenId = thrown instanceof BrokenRow ? thrown.jobId : undefined

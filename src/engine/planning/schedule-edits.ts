@@ -1,6 +1,7 @@
 import { databaseFault } from '../../sql/database-faults.ts'
 import { messageOf } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
+import { type Settings } from '../../settings/settings.ts'
 import { type Events } from '../../events.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type JobDefinition } from '../../job/spec.ts'
@@ -8,7 +9,7 @@ import { isOptionFault } from '../../option-function.ts'
 import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
-import { reportFailure } from '../loop/loop-failure.ts'
+import { type LoopHealth } from '../loop/loop-health.ts'
 import { type Leader } from '../node/leader.ts'
 import { type OwnPlans } from './own-plans.ts'
 import { scheduleInForce } from './plan-job.ts'
@@ -39,9 +40,10 @@ export interface ScheduleEditsParts {
   readonly leader: Leader
   readonly own: OwnPlans
   readonly events: Events
+  readonly loops: LoopHealth
   /** The loop that reports failures. */
   readonly loop: string
-  readonly pollMs: number
+  readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
 }
 
 /** Applies schedules that users have edited in `piko_job`, by hand or by a tool. */
@@ -82,7 +84,7 @@ export class ScheduleEdits {
         return [id, { schedule, sinceMs: known?.schedule === schedule ? known.sinceMs : nowMs }]
       }),
     )
-    const leftMs = this.#parts.pollMs * LEFT_EDIT
+    const leftMs = this.#parts.pollIntervalMs * LEFT_EDIT
     await this.apply(
       edits.filter(({ id }) => nowMs - (this.#left.get(id)?.sinceMs ?? nowMs) >= leftMs),
       now,
@@ -90,7 +92,7 @@ export class ScheduleEdits {
   }
 
   async #replan(id: string, schedule: string | null, { spec, nextTick }: NewTime, now: Date): Promise<void> {
-    const { plans, own, events, loop, pollMs } = this.#parts
+    const { plans, own, events, loops, loop, pollIntervalMs } = this.#parts
     try {
       const isReplanned = await plans.replan(id, schedule, spec && scheduleJson(spec), nextTick)
       this.#refused.delete(id)
@@ -102,7 +104,7 @@ export class ScheduleEdits {
       if (thrown instanceof BrokenRow) {
         this.#paused.set(id, now.getTime() + PAUSE_MS)
         plans.broken.report(thrown)
-      } else reportFailure(events, { loop, thrown, retryInMs: pollMs, failures: 1 })
+      } else loops.failed({ loop, thrown, retryInMs: pollIntervalMs, failures: 1 })
     }
   }
 

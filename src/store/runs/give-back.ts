@@ -29,19 +29,19 @@ interface Claimed {
  * Returns running runs that no node executes to the queue, without counting the attempts, and records the attempts as lost. Runs with a
  * cancel request end as cancelled, with their windows. Skips runs that have been claimed again.
  *
- * @param mostLost a run fails instead after this many deaths of its nodes
+ * @param lostAttempts a run fails instead after this many deaths of its nodes
  * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned
  */
 export async function giveBack(
   database: Database,
   nodeId: string,
   claims: readonly Claimed[],
-  mostLost = Infinity,
+  lostAttempts = Infinity,
 ): Promise<GivenBack> {
   const refused: NotGivenBack[] = []
   const counts = await halved(
     claims,
-    (some) => giveBackAll(database, nodeId, some, mostLost),
+    (some) => giveBackAll(database, nodeId, some, lostAttempts),
     ({ runId }, refusal) => {
       refused.push({ runId, refusal })
       return 0
@@ -55,7 +55,7 @@ function giveBackAll(
   database: Database,
   nodeId: string,
   claims: readonly Claimed[],
-  mostLost: number,
+  lostAttempts: number,
 ): Promise<number> {
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
@@ -78,10 +78,10 @@ function giveBackAll(
     )
     const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
     const wanted = rows.filter((row) => row.cancel_requested_at === null)
-    const deaths = await deathsOf(trx, mostLost === Infinity ? [] : wanted.map((row) => row.id), nodeId)
-    const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= mostLost
+    const deaths = await deathsOf(trx, lostAttempts === Infinity ? [] : wanted.map((row) => row.id), nodeId)
+    const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= lostAttempts
     const queued = wanted.filter((row) => !isDeadly(row))
-    await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(mostLost) })
+    await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(lostAttempts) })
     if (queued.length > 0) {
       await trx
         .updateTable('piko_run')

@@ -15,7 +15,7 @@ export interface Recovered extends GivenBack {
 /** See `RunStore.recover`. */
 export async function recoverRuns(
   database: Database,
-  mostLost: number,
+  lostAttempts: number,
   except: string | undefined,
   aside: readonly number[],
 ): Promise<Recovered> {
@@ -35,7 +35,7 @@ export async function recoverRuns(
   const byNode = Map.groupBy(orphans, (row) => row.node_id)
   for (const [nodeId, rows] of byNode) {
     if (nodeId === null) continue
-    const given = await giveBack(database, nodeId, rows.map(heldOf), mostLost)
+    const given = await giveBack(database, nodeId, rows.map(heldOf), lostAttempts)
     count += given.count
     refused.push(...given.refused)
   }

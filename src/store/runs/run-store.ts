@@ -93,12 +93,12 @@ export class RunStore {
   /**
    * Returns runs that no live node holds to the queue, and ends those with a cancel request. The lost attempt does not count.
    *
-   * @param mostLost a run fails instead if this many nodes died while they ran it
+   * @param lostAttempts a run fails instead if this many nodes died while they ran it
    * @param except a node whose runs are skipped
    * @param aside runs to skip
    */
-  recover(mostLost = Infinity, except?: string, aside: readonly number[] = []): Promise<Recovered> {
-    return recoverRuns(this.#database, mostLost, except, aside)
+  recover(lostAttempts = Infinity, except?: string, aside: readonly number[] = []): Promise<Recovered> {
+    return recoverRuns(this.#database, lostAttempts, except, aside)
   }
 
   /**

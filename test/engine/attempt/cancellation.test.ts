@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Cancellation } from '../../../src/engine/attempt/cancellation.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { type Run } from '../../../src/run/run.ts'
@@ -51,7 +52,11 @@ describeEachStore((fixture) => {
         return store.cancels.requested(ids)
       },
     }
-    const cancellation = new Cancellation(cancels, executor, () => nodeId, clock, new Events())
+    const cancellation = new Cancellation({
+      ...{ cancels, executor, clock },
+      nodeId: () => nodeId,
+      loops: new LoopHealth({ clock, events: new Events() }),
+    })
     await cancellation.start()
     const asleep = () => eventually(() => expect(clock.sleeping).toBe(1))
     const look = async (ms = 1_000): Promise<void> => {

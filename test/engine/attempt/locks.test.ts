@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { type Piko } from '../../../src/app/piko.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { Locks } from '../../../src/engine/attempt/locks.ts'
@@ -90,7 +91,10 @@ describeEachStore((fixture) => {
     await fixture.empty()
     const clock = new ManualClock()
     const own = await fixture.open()
-    const locks = new Locks(new LockStore(own), clock, new Events())
+    const locks = new Locks({
+      ...{ locks: new LockStore(own), clock },
+      loops: new LoopHealth({ clock, events: new Events() }),
+    })
     await locks.start()
     const lock = await locks.acquire('export', { ttl: '10s' })
     await own.close()
@@ -126,7 +130,10 @@ describeEachStore((fixture) => {
     [{ name: 'a', ttl: '10ms' as const }, /ttl of a lock is "10ms"; expected one second or more/],
     [{ name: 'a', wait: 'long' as '1s' }, /wait of a lock is "long"/],
   ])('refuses %j', async ({ name, ...options }, message) => {
-    const locks = new Locks(new LockStore(await fixture.open()), systemClock, new Events())
+    const locks = new Locks({
+      ...{ locks: new LockStore(await fixture.open()), clock: systemClock },
+      loops: new LoopHealth({ clock: systemClock, events: new Events() }),
+    })
     expect((await rejected(locks.acquire(name, options))).message).toMatch(message)
   })
 })

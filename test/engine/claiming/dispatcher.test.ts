@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
-import { Dispatcher, type DispatcherOptions } from '../../../src/engine/claiming/dispatcher.ts'
+import { Dispatcher, type DispatcherParts } from '../../../src/engine/claiming/dispatcher.ts'
 import { type ClaimSource } from '../../../src/engine/execution/taken.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
@@ -88,7 +89,7 @@ describeEachStore((fixture) => {
 
   const startDispatcher = async (
     execute: (claim: Claim, nodeId: string) => Promise<void>,
-    options: Partial<DispatcherOptions> & {
+    options: Partial<Pick<DispatcherParts, 'onlyRegistered' | 'pollIntervalMs'>> & {
       slots?: number
       nodeId?: () => string
       clock?: Clock
@@ -99,16 +100,14 @@ describeEachStore((fixture) => {
     const { nodeId = () => NODE, slots = 10, clock = systemClock, runs = store.runs, jobs = [], ...rest } = options
     const registry = JobRegistry.of([...['a', 'b'].map((id) => defineJob({ id }, () => {})), ...jobs])
     const hands = new Hands(execute, slots)
-    const parts = {
+    const dispatcher = new Dispatcher({
+      ...{ runs, registry, executor: hands, clock, nodeId },
+      loops: new LoopHealth({ clock, events: new Events() }),
       holdsLease: () => true,
-      runs,
-      registry,
-      executor: hands,
-      clock,
-      events: new Events(),
-      nodeId,
-    }
-    const dispatcher = new Dispatcher(parts, { pollMs: HOUR, onlyRegistered: false, ...rest })
+      pollIntervalMs: HOUR,
+      onlyRegistered: false,
+      ...rest,
+    })
     dispatchers.push(dispatcher)
     await dispatcher.start()
     return { dispatcher, hands }
@@ -393,7 +392,7 @@ describeEachStore((fixture) => {
         seen.push(claim.jobId)
         await finish(claim)
       },
-      { onlyRegistered: true, pollMs: 20 },
+      { onlyRegistered: true, pollIntervalMs: 20 },
     )
     await enqueue(1, { jobId: 'unknown', priority: -1 })
     await enqueue(1, { jobId: 'b' })

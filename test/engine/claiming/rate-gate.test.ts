@@ -13,7 +13,7 @@ import { type EventName, Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually, Gate } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
-import { executorOn } from '../../support/executor.ts'
+import { executorOf } from '../../support/executor.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 
@@ -67,13 +67,16 @@ describeEachStore((fixture) => {
       defineJob({ id: 'keyed', rate: { rate: '1/s', key: (run) => String(run.input) } }, handler),
     ])
     limits = new Map([...registry].map((job) => [job.id, job.policy.limits!]))
-    executor = executorOn(store, {
+    executor = executorOf({
       registry,
       ...{ events, clock, nodeId: () => NODE, holdsLease: () => holdsLease },
-      rates: {
-        exchange: (requests, monotonic) => {
-          exchanges++
-          return exchange(requests, monotonic)
+      store: {
+        ...store,
+        rates: {
+          exchange: (requests, monotonic) => {
+            exchanges++
+            return exchange(requests, monotonic)
+          },
         },
       },
     })

@@ -7,7 +7,7 @@ import { type Store, storeOn } from '../../../src/store/store.ts'
 import { type EventName, Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { describeEachStore } from '../../support/databases.ts'
-import { executorOn } from '../../support/executor.ts'
+import { executorOf } from '../../support/executor.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const OTHER = '00000000-0000-4000-8000-000000000002'
@@ -32,7 +32,8 @@ describeEachStore((fixture) => {
     givenBack = []
     holdsLease = true
     events.onAny((name) => told.push(name))
-    executor = executorOn(store, {
+    executor = executorOf({
+      store,
       registry: JobRegistry.of(defineJob({ id: 'a' }, () => void calls++)),
       ...{ events, clock, nodeId: () => NODE, holdsLease: () => holdsLease },
     })

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { Batcher } from '../../../src/engine/loop/batcher.ts'
 import { type Clock } from '../../../src/clock.ts'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Loop } from '../../../src/engine/loop/loop.ts'
 import { Events } from '../../../src/events.ts'
 
@@ -31,6 +32,10 @@ class StepClock implements Clock {
   }
 }
 
+function loopOf(clock: Clock, events: Events, step: () => Promise<number>): Loop {
+  return new Loop({ name: 'test', step, clock, loops: new LoopHealth({ clock, events }) })
+}
+
 async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1_000; turn++) {
     if (condition()) return
@@ -42,7 +47,7 @@ async function until(condition: () => boolean): Promise<void> {
 it('a loop repeats its step after the pause that the step returns, and stops after the running step', async () => {
   const clock = new StepClock()
   let steps = 0
-  const loop = new Loop('test', async () => (steps++, 70), clock, new Events())
+  const loop = loopOf(clock, new Events(), async () => (steps++, 70))
   loop.start()
   await until(() => clock.asked.length === 1)
   clock.pass()
@@ -55,16 +60,11 @@ it('a loop repeats its step after the pause that the step returns, and stops aft
 it('a loop that is woken during its step takes another one immediately', async () => {
   const clock = new StepClock()
   let steps = 0
-  const loop: Loop = new Loop(
-    'test',
-    async () => {
-      steps += 1
-      if (steps === 1) loop.wake()
-      return Infinity
-    },
-    clock,
-    new Events(),
-  )
+  const loop: Loop = loopOf(clock, new Events(), async () => {
+    steps += 1
+    if (steps === 1) loop.wake()
+    return Infinity
+  })
   loop.start()
   await until(() => clock.asked.length === 1)
   expect(steps).toBe(2)
@@ -77,16 +77,11 @@ it('an error does not end a loop: it is reported, and the pause doubles until a 
   const failures: number[] = []
   events.on('loop.failed', ({ loop, retryInMs }) => loop === 'test' && failures.push(retryInMs))
   let steps = 0
-  const loop = new Loop(
-    'test',
-    async () => {
-      steps += 1
-      if (steps <= 3) throw new Error('no database')
-      return 1_000
-    },
-    clock,
-    events,
-  )
+  const loop = loopOf(clock, events, async () => {
+    steps += 1
+    if (steps <= 3) throw new Error('no database')
+    return 1_000
+  })
   loop.start()
   for (let turn = 1; turn <= 3; turn++) {
     await until(() => clock.asked.length === turn)

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Leader } from '../../../src/engine/node/leader.ts'
 import { type Database } from '../../../src/store/connection/database.ts'
 import { LockStore } from '../../../src/store/nodes/lock-store.ts'
@@ -35,7 +36,10 @@ describeEachStore((fixture) => {
     const database = await fixture.open({ clock })
     const events = new Events()
     const contender = {
-      leader: new Leader(new LockStore(database), owner, TTL, ownClock, events),
+      leader: new Leader({
+        ...{ locks: new LockStore(database), nodeId: owner, leaseMs: TTL, clock: ownClock, events },
+        loops: new LoopHealth({ clock: ownClock, events }),
+      }),
       database,
       changes: [] as EventMap['leader.changed'][],
     }

@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { Events } from '../../../src/events.ts'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Retention } from '../../../src/engine/node/retention.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
@@ -18,16 +19,15 @@ describeEachStore((fixture) => {
     }
     const kept = async (): Promise<number> => (await store.runs.list({ limit: 1_000 })).length
     const clock = new ManualClock()
-    const retention = new Retention(
-      {
-        store: store.retention,
-        rows: { step: () => Promise.resolve(false) },
-        leader: { isLeader: true, onLead: () => () => {} },
-        clock,
-        events: new Events(),
-      },
-      { succeededMs: 0, failedMs: 0, runsPerJob: 100 },
-    )
+    const events = new Events()
+    const retention = new Retention({
+      store: store.retention,
+      rows: { step: () => Promise.resolve(false) },
+      leader: { isLeader: true, onLead: () => () => {} },
+      history: { keepSucceededMs: 0, keepFailedMs: 0, keepRuns: 100 },
+      ...{ clock, events },
+      loops: new LoopHealth({ clock, events }),
+    })
     await enqueueEnded(120)
     await retention.start()
     onTestFinished(() => retention.stop())

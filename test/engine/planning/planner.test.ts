@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { PrepareRun } from '../../../src/engine/prepare-run.ts'
 import { Leader } from '../../../src/engine/node/leader.ts'
 import { OwnPlans } from '../../../src/engine/planning/own-plans.ts'
@@ -25,8 +26,9 @@ describeEachStore((fixture) => {
       await fixture.empty()
       const store = storeOn(database)
       const events = new Events()
+      const loops = new LoopHealth({ clock, events })
       const registry = JobRegistry.of(defineJob({ id: 'tick', cron: '* * * * *' }, () => {}))
-      const leader = new Leader(store.locks, NODE, 60_000, clock, events)
+      const leader = new Leader({ locks: store.locks, nodeId: NODE, leaseMs: 60_000, clock, events, loops })
       const own = new OwnPlans()
       const planned: number[] = []
       let looks = 0
@@ -35,16 +37,16 @@ describeEachStore((fixture) => {
         return store.plans.agenda(scope)
       }
       const planner = new Planner({
-        ...{ plans: store.plans, agenda, registry, leader, own, clock, events },
+        ...{ plans: store.plans, agenda, registry, leader, own, clock, events, loops },
         ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
-        pollMs: POLL_MS,
+        pollIntervalMs: POLL_MS,
         onPlanned: (runAts) => void planned.push(...runAts.map((runAt) => runAt.getTime() - clock.now())),
       })
       onTestFinished(async () => {
         await planner.stop()
         await leader.stop()
       })
-      await new Registration({ jobs: store.jobs, registry, agenda, own, clock, events }).start()
+      await new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops }).start()
       await leader.start()
       await planner.start()
       // Both loops sleep again.

@@ -1,4 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { PrepareRun } from '../../../src/engine/prepare-run.ts'
 import { Leader } from '../../../src/engine/node/leader.ts'
 import { OwnPlans } from '../../../src/engine/planning/own-plans.ts'
@@ -32,19 +33,20 @@ class PlanningNode {
 
   constructor(store: Store, clock: ManualClock, index: number, jobs: readonly JobDefinition[]) {
     const events = new Events()
+    const loops = new LoopHealth({ clock, events })
     const registry = JobRegistry.of(jobs)
     const id = `00000000-0000-4000-8000-00000000000${index}`
-    this.leader = new Leader(store.locks, id, 60_000, clock, events)
+    this.leader = new Leader({ locks: store.locks, nodeId: id, leaseMs: 60_000, clock, events, loops })
     const agenda = (scope?: PlanScope): Promise<Agenda> => {
       this.looks += 1
       return store.plans.agenda(scope)
     }
     const own = new OwnPlans()
-    this.#registration = new Registration({ jobs: store.jobs, registry, agenda, own, clock, events })
+    this.#registration = new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops })
     this.#planner = new Planner({
-      ...{ plans: store.plans, agenda, registry, leader: this.leader, own, clock, events },
+      ...{ plans: store.plans, agenda, registry, leader: this.leader, own, clock, events, loops },
       ...{ cancels: store.cancels, prepare: new PrepareRun(() => undefined) },
-      pollMs: POLL_MS,
+      pollIntervalMs: POLL_MS,
       onPlanned: () => {},
     })
     events.on('runs.planned', ({ jobId, count }) => this.planned.push({ jobId, count, atMs: clock.now() }))

@@ -60,13 +60,13 @@ class World {
   }
 
   /** The parts for the operations of a node with this code. */
-  reach(job: JobDefinition): Pick<Reach, 'store' | 'registry' | 'configs' | 'pollMs' | 'changed'> {
+  reach(job: JobDefinition): Pick<Reach, 'store' | 'registry' | 'configs' | 'pollIntervalMs' | 'changed'> {
     const nothing = (): void => undefined
     return {
       store: this.store,
       registry: JobRegistry.of([job]),
       configs: { inForce: () => undefined, refresh: () => Promise.resolve() },
-      pollMs: 10,
+      pollIntervalMs: 10,
       changed: { runsCancelled: nothing, runsQueued: nothing, runsDeleted: nothing, backfill: nothing },
     }
   }

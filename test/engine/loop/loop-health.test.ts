@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createConnection } from 'mysql2/promise'
-import { Outage } from '../../../src/engine/loop/outage.ts'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { Events } from '../../../src/events.ts'
 import { createLogger } from '../../../src/telemetry/log.ts'
@@ -12,18 +12,18 @@ describe('an outage', () => {
   it('begins with the first failure of any loop, and ends when every failed loop has worked again', () => {
     const events = new Events()
     const clock = new ManualClock()
-    const outage = new Outage(events, clock)
+    const loops = new LoopHealth({ events, clock })
     const seen: string[] = []
     events.onAny((name) => name.startsWith('store.') && seen.push(name))
     const fail = (loop: string, fault: 'outage' | 'contention' | undefined): void =>
-      events.emit('loop.failed', { loop, error: new Error('gone'), retryInMs: 100, fault })
-    const work = (loop: string): void => events.emit('loop.recovered', { loop, failures: 1 })
+      loops.failed({ loop, thrown: new Error('gone'), retryInMs: 100, failures: 1, fault })
+    const work = (loop: string): void => loops.recovered(loop, 1)
     fail('planner', undefined)
     fail('planner', 'contention')
-    expect([seen, outage.message]).toEqual([[], undefined])
+    expect([seen, loops.outage]).toEqual([[], undefined])
     for (const loop of ['planner', 'heartbeat', 'planner', 'dispatcher']) fail(loop, 'outage')
     expect(seen).toEqual(['store.outage'])
-    expect(outage.message).toBe('unavailable for 0 s: gone')
+    expect(loops.outage).toBe('unavailable for 0 s: gone')
     // A loop that only reads.
     work('planner')
     fail('planner', 'outage')
@@ -31,18 +31,18 @@ describe('an outage', () => {
     work('planner')
     expect(seen).toEqual(['store.outage'])
     work('heartbeat')
-    expect([seen, outage.message]).toEqual([['store.outage', 'store.recovered'], undefined])
+    expect([seen, loops.outage]).toEqual([['store.outage', 'store.recovered'], undefined])
   })
 
   it('ends even if a loop that failed in it was stopped', () => {
     const events = new Events()
     const clock = new ManualClock()
-    const outage = new Outage(events, clock)
+    const loops = new LoopHealth({ events, clock })
     for (const loop of ['planner', 'dispatcher'])
-      events.emit('loop.failed', { loop, error: new Error('gone'), retryInMs: 100, fault: 'outage' })
+      loops.failed({ loop, thrown: new Error('gone'), retryInMs: 100, failures: 1, fault: 'outage' })
     clock.advance(60_000)
-    events.emit('loop.recovered', { loop: 'dispatcher', failures: 1 })
-    expect(outage.message).toBeUndefined()
+    loops.recovered('dispatcher', 1)
+    expect(loops.outage).toBeUndefined()
   })
 })
 
