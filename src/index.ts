@@ -61,6 +61,7 @@ export { type RunLogLevel, type RunLogLine } from './run/run-log.ts'
 export { type RunDetails, type Runs } from './operations/runs.ts'
 export {
   type BackfillWait,
+  type CancelOptions,
   type LockFilter,
   type PreviewOptions,
   type PruneOptions,

@@ -37,7 +37,13 @@ export function createProgram({ json }: { json: boolean }): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      examples(['piko start', 'piko jobs list', 'piko run hello', 'piko windows sync_orders', 'piko migrate status']),
+      examples([
+        'piko start',
+        'piko jobs list',
+        'piko run hello',
+        'piko windows summary sync_orders',
+        'piko migrate status',
+      ]),
     )
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)

@@ -17,7 +17,6 @@ import {
 } from '../options.ts'
 import { Service } from '../service/service.ts'
 import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
-import { type CancelFilter } from '../store/runs/cancel-store.ts'
 import { type CoverageFilter } from '../store/windows/ledger-spans.ts'
 import { type RunLogFilter } from '../store/history/run-log-store.ts'
 import { type RunFilter } from '../store/runs/list-runs.ts'
@@ -25,6 +24,7 @@ import { type WindowState } from '../store/tables.ts'
 import { type WindowFilter } from '../store/windows/window-store.ts'
 import {
   type BackfillWait,
+  type CancelOptions,
   type LockFilter,
   type PreviewOptions,
   type PruneOptions,
@@ -77,7 +77,8 @@ const CALLS = {
     ids: anything,
     jobId: aText,
     state: oneOf('queued', 'running'),
-  } satisfies OptionChecks<CancelFilter>,
+    dryRun: flag,
+  } satisfies OptionChecks<CancelOptions>,
   'runs.replay': {
     ids: anything,
     jobId: aText,

@@ -1,8 +1,15 @@
 import { type EndedState } from '../run/run.ts'
+import { type CancelFilter } from '../store/runs/cancel-store.ts'
 import { type ReplayFilter } from '../store/runs/replay-store.ts'
 import { type Duration } from '../time/duration.ts'
 import { type InstantInput } from '../time/instant.ts'
 import { type BackfillStatus } from './backfill-status.ts'
+
+/** Which runs to cancel. */
+export interface CancelOptions extends CancelFilter {
+  /** Only count them. Default false. */
+  readonly dryRun?: boolean
+}
 
 /** Which runs to replay. */
 export interface ReplayOptions extends ReplayFilter {

@@ -13,7 +13,7 @@ import { type Store } from '../store/store.ts'
 import { durationMs } from '../time/duration.ts'
 import { instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
-import { type PruneOptions, type ReplayOptions } from './operation-options.ts'
+import { type CancelOptions, type PruneOptions, type ReplayOptions } from './operation-options.ts'
 import { type Reach } from './reach.ts'
 
 /** A run with its history. */
@@ -69,19 +69,21 @@ export class Runs {
   /**
    * Cancels all matching runs that have not ended.
    *
-   * @returns how many queued runs it ended, and how many running ones it asked to stop
+   * @returns how many queued runs it ended, and how many running ones it asked to stop; with `dryRun` how many it would
    * @throws PikoError `USAGE` for a filter that names no runs
    * @example
    * await app.runs.cancel({ jobId: 'sync_orders', state: 'queued' })
    */
-  cancel(filter: CancelFilter): Promise<CancelResult>
-  async cancel(which: number | CancelFilter): Promise<Run | CancelResult> {
+  cancel(options: CancelOptions): Promise<CancelResult>
+  async cancel(which: number | CancelOptions): Promise<Run | CancelResult> {
     const { store, changed } = this.#reach()
-    store.database.assertOutside('app.runs.cancel')
     const runId = typeof which === 'number' ? which : undefined
+    const options: CancelOptions = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.cancel', which)
+    const { dryRun = false, ...filter } = options
+    if (!dryRun) store.database.assertOutside('app.runs.cancel')
     if (runId !== undefined) await runOf(store, runId)
-    const filter = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.cancel', which)
     assertChosen(filter, 'app.runs.cancel')
+    if (dryRun) return store.cancels.preview(filter)
     const refused: Refused[] = []
     const request = () => store.cancels.request(filter, (one) => refused.push(one))
     const result = await changing('the request to cancel runs', 'piko_node', request)
@@ -91,6 +93,13 @@ export class Runs {
   }
 
   /**
+   * Returns one failed or cancelled run to the queue as new, and its window to pending. Any other run stays unchanged, as does one whose
+   * window has run again since.
+   *
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
+   */
+  replay(runId: number): Promise<Run>
+  /**
    * Returns failed (or cancelled) runs to the queue as new, and their windows to pending. A run stays unchanged if its window has run again
    * since.
    *
@@ -99,17 +108,21 @@ export class Runs {
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */
-  async replay(options: ReplayOptions): Promise<ReplayResult> {
+  replay(options: ReplayOptions): Promise<ReplayResult>
+  async replay(which: number | ReplayOptions): Promise<Run | ReplayResult> {
     const { store, changed } = this.#reach()
-    const { dryRun = false, ...filter } = optionsOf('runs.replay', options)
+    const runId = typeof which === 'number' ? which : undefined
+    const options: ReplayOptions = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.replay', which)
+    const { dryRun = false, ...filter } = options
     if (!dryRun) store.database.assertOutside('app.runs.replay')
+    if (runId !== undefined) await runOf(store, runId)
     assertChosen(filter, 'app.runs.replay')
     if (dryRun) return store.replays.preview(filter)
     const refused: Refused[] = []
     const result = await store.replays.replay(filter, (one) => refused.push(one))
     if (result.count > 0) changed.runsQueued(result.count)
     assertNone(refusedChange('queued again', refused, 'piko_run, piko_window, piko_backfill and piko_attempt'))
-    return result
+    return runId === undefined ? result : runOf(store, runId)
   }
 
   /**

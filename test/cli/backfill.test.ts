@@ -74,14 +74,14 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
     '24',
     '-',
   ])
-  const coverage = await project.piko(['windows', 'hourly', '--coverage', '--to', '2025-01-03T00:00:00Z'])
+  const coverage = await project.piko(['windows', 'coverage', 'hourly', '--to', '2025-01-03T00:00:00Z'])
   expect(coverage.stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
     ['FROM', 'TO', 'STATE', 'WINDOWS'],
     ['2025-01-01T00:00:00Z', '2025-01-02T00:00:00Z', 'failed', '24'],
     ['2025-01-02T00:00:00Z', '2025-01-03T00:00:00Z', 'missing', '0'],
     [''],
   ])
-  const late = await project.piko(['windows', 'hourly', '--from', '2025-01-01T22:00:00Z', '--json'])
+  const late = await project.piko(['windows', 'list', 'hourly', '--from', '2025-01-01T22:00:00Z', '--json'])
   expect((JSON.parse(late.stdout) as { windows: unknown[] }).windows).toHaveLength(2)
   // Its hours have failed: the day waits, names what it waits for, and can be cancelled.
   await project.piko(['backfill', 'create', 'daily', ...DAY])

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 
 const USES = [
-  ['windows', 'sync', '--from'],
-  ['windows', 'sync', '--to'],
+  ['windows', 'list', 'sync', '--from'],
+  ['windows', 'coverage', 'sync', '--to'],
   ['backfill', 'create', 'sync', '--to', '2026-01-01T00:00:00Z', '--from'],
   ['backfill', 'create', 'sync', '--from', '2026-01-01T00:00:00Z', '--to'],
   ['runs', 'replay', '--job', 'sync', '--since'],

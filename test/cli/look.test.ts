@@ -104,11 +104,11 @@ describe('piko migrate', () => {
 describe('piko windows', () => {
   it('refuses a job that the database does not know, and a job without windows', async () => {
     const project = new Project({ 'jobs.mjs': JOBS })
-    expect(errorOf(await project.piko(['windows', 'hourly', '--json']))).toMatchObject({ code: 'JOB_UNKNOWN' })
+    expect(errorOf(await project.piko(['windows', 'list', 'hourly', '--json']))).toMatchObject({ code: 'JOB_UNKNOWN' })
     expect(project.has('.piko')).toBe(false)
     project.write('known.mjs', KNOWN)
     await startOnce(project, 'known.mjs')
-    const result = await project.piko(['windows', 'hand', '--json'])
+    const result = await project.piko(['windows', 'summary', 'hand', '--json'])
     expect(result.code).toBe(2)
     expect(errorOf(result)).toMatchObject({
       code: 'WINDOW_UNKNOWN',

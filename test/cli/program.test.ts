@@ -49,7 +49,7 @@ describe('the command line', () => {
     [['run', 'a', 'b'], /too many arguments/],
     [['migrate'], /piko migrate needs a command; see: piko migrate --help/],
     [['migrate', 'up', '--to', 'x'], /'x' is invalid\. expected the number of a migration/],
-    [['windows', 'a', '--state', 'lost'], /Allowed choices are succeeded, failed/],
+    [['windows', 'list', 'a', '--state', 'lost'], /Allowed choices are succeeded, failed/],
     [['windows', 'a', '--limit', '0'], /expected a whole number from 1/],
   ])('refuses %j and says what to do', async (args, says) => {
     expect(await refusal(args)).toMatch(says)

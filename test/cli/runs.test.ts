@@ -85,8 +85,12 @@ it('piko runs cancel: reaches the handler of another process within two seconds,
   const queued = await enqueue()
   expect((await project.piko(['runs', 'cancel', queued])).stdout).toBe(`run ${queued} of wait is cancelled\n`)
   await enqueue()
+  expect((await project.piko(['runs', 'cancel', queued, '--dry-run'])).stdout).toBe('no queued or running runs\n')
+  expect((await project.piko(['runs', 'cancel', '--job', 'wait', '--dry-run'])).stdout).toBe(
+    'wait: 1 queued would be cancelled, 0 running would be cancelled by their nodes\n',
+  )
   const all = await project.piko(['runs', 'cancel', '--job', 'wait', '--state', 'queued', '--json'])
-  expect(JSON.parse(all.stdout)).toEqual({ job: 'wait', cancelled: 1, requested: 0 })
+  expect(JSON.parse(all.stdout)).toEqual({ job: 'wait', dryRun: false, cancelled: 1, requested: 0 })
 })
 
 it('piko runs: refuses unknown runs before anything changes', async () => {

@@ -44,28 +44,36 @@ export const once = defineJob(
     expect(stderr).toContain('node stopped')
     expect(stderr).not.toMatch(/ExperimentalWarning|keeps the process alive/)
 
-    const windows = await project.piko(['windows', 'daily', '--state', 'succeeded', '--json'])
-    expect(JSON.parse(windows.stdout)).toMatchObject({
+    const summary = await project.piko(['windows', 'summary', 'daily', '--json'])
+    expect(JSON.parse(summary.stdout)).toMatchObject({
       job: 'daily',
       counts: { succeeded: 2, failed: 1, pending: 0 },
       watermark: '2026-01-02T00:00:00.000Z',
       firstHole: { start: '2026-01-02T00:00:00.000Z', state: 'failed' },
+    })
+    const windows = await project.piko(['windows', 'list', 'daily', '--state', 'succeeded', '--json'])
+    expect(JSON.parse(windows.stdout)).toMatchObject({
+      job: 'daily',
       windows: [
         { start: '2026-01-01T00:00:00.000Z', end: '2026-01-02T00:00:00.000Z', state: 'succeeded', attempt: 1 },
         { start: '2026-01-03T00:00:00.000Z' },
       ],
     })
-    const text = (await project.piko(['windows', 'daily'])).stdout
-    expect(text).toContain(
+    expect((await project.piko(['windows', 'summary', 'daily'])).stdout).toContain(
       'daily: 3 windows (2 succeeded, 1 failed); watermark 2026-01-02T00:00:00Z; first hole 2026-01-02T00:00:00Z (failed)',
     )
+    const text = (await project.piko(['windows', 'daily'])).stdout
     expect(text).toMatch(/^2026-01-02T00:00:00Z {2}2026-01-03T00:00:00Z {2}failed +\d+ +1 +no data$/m)
     expect(text).not.toContain('more')
-    expect((await project.piko(['windows', 'once'])).stdout).toContain('once: 1 window (1 succeeded); watermark')
-    expect((await project.piko(['windows', 'daily', '--limit', '1'])).stdout).toMatch(
-      /\n… and 2 more; --limit shows them\n$/,
+    expect((await project.piko(['windows', 'summary', 'once'])).stdout).toContain(
+      'once: 1 window (1 succeeded); watermark',
     )
-    expect((await project.piko(['windows', 'daily', '--limit', '1', '--state', 'failed'])).stdout).not.toContain('more')
+    expect((await project.piko(['windows', 'list', 'daily', '--limit', '1'])).stdout).toMatch(
+      /\n… and more; --limit shows them\n$/,
+    )
+    expect(
+      (await project.piko(['windows', 'list', 'daily', '--limit', '1', '--state', 'failed'])).stdout,
+    ).not.toContain('more')
   })
 
   it('lets a run end before it exits, and exits immediately on the second signal', async () => {

@@ -23,6 +23,23 @@ it('docs/operations.md lists every verb of every noun of an app, and no other', 
   expect(documented(/`app\.(\w+\.\w+)\(/g).sort()).toEqual(verbs.sort())
 })
 
+/** What the command line says with an option, and what it does not have. */
+const OTHERWISE: ReadonlyMap<string, string | undefined> = new Map([
+  ['locks acquire', undefined],
+  ['backfills preview', 'backfills create'],
+  ['backfills wait', 'backfills show'],
+])
+
+it('a verb of a noun has the same name in code and on the command line', () => {
+  const rows = [...page.matchAll(/`app\.(\w+)\.(\w+)\([^|\n]*\|([^|\n]*)\|/g)]
+  expect(rows.length).toBeGreaterThan(20)
+  for (const [, noun, verb, cell = ''] of rows) {
+    const name = `${noun} ${verb}`
+    const command = /`piko ([a-z]+ [a-z]+)/.exec(cell)?.[1]
+    expect([name, command]).toEqual([name, OTHERWISE.has(name) ? OTHERWISE.get(name) : name])
+  }
+})
+
 it('docs/operations.md lists every command that makes a request, and no other', () => {
   const commands = leaves(createProgram({ json: false }), 'piko').filter((name) => !OWN_COMMANDS.includes(name))
   expect(documented(/`(piko [a-z]+(?: [a-z]+)?)/g).sort()).toEqual(commands.sort())

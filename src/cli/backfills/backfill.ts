@@ -15,6 +15,7 @@ import { formatMs } from '../../time/duration.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { addList } from '../list-command.ts'
 import { parseBackfillId } from '../parse/parse-id.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
 import { parseJson } from '../parse/parse-json.ts'
@@ -23,7 +24,7 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { ProgressBar } from '../output/progress-bar.ts'
 import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { type Style, styleFor } from '../output/style.ts'
-import { type Column, table } from '../output/table.ts'
+import { type Column } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import { type BackfillRequest } from '../../operations/backfill-request.ts'
 
@@ -38,6 +39,12 @@ interface CreateOptions {
   readonly dryRun?: boolean
   readonly follow?: boolean
   readonly jobs?: string[]
+}
+
+interface ListOptions {
+  readonly job?: string
+  readonly state?: BackfillState
+  readonly limit: number
 }
 
 export function addBackfill(program: Command): void {
@@ -55,7 +62,7 @@ export function addBackfill(program: Command): void {
       ]),
     )
   addCreate(backfill)
-  addList(backfill)
+  addBackfillList(backfill)
   addShow(backfill)
   addChange(
     backfill,
@@ -154,27 +161,21 @@ async function written(text: string): Promise<void> {
   await new Promise((resolve) => process.stdout.once('drain', resolve))
 }
 
-function addList(backfill: Command): void {
-  backfill
-    .command('list')
-    .description('Lists backfills, newest first. Changes nothing.')
+function addBackfillList(backfill: Command): void {
+  addList(backfill, {
+    noun: 'backfills',
+    description: 'Lists backfills, newest first. Changes nothing.',
+    examples: ['piko backfills list', 'piko backfills list --state running --json'],
+    columns,
+    find: ({ job, state, limit }: ListOptions, globals) =>
+      withApp(globals, (app) =>
+        app.backfills.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) }),
+      ),
+    data: dataOf,
+  })
     .option('--job <id>', 'only those of this job')
     .addOption(new Option('--state <state>', 'only those in this state').choices(BACKFILL_STATES))
     .option('--limit <count>', 'maximum number of backfills to show', parseLimit, 100)
-    .addHelpText('after', examples(['piko backfills list', 'piko backfills list --state running --json']))
-    .action((options: { job?: string; state?: BackfillState; limit: number }, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => {
-        const { job, state, limit } = options
-        const found = await app.backfills.list({
-          limit,
-          ...(job !== undefined && { jobId: job }),
-          ...(state && { state }),
-        })
-        printResult(json, { backfills: found.map(dataOf) }, () =>
-          found.length === 0 ? 'no backfills' : table(columns(), found),
-        )
-      }),
-    )
 }
 
 function addShow(backfill: Command): void {

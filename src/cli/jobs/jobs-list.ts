@@ -7,12 +7,13 @@ import { type ScheduleSpec } from '../../time/schedule.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { addList } from '../list-command.ts'
 import { addJobsPause } from './jobs-pause.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { scheduleText } from '../output/schedule-text.ts'
 import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
 import { styleFor } from '../output/style.ts'
-import { type Column, fieldsText, table } from '../output/table.ts'
+import { type Column, fieldsText } from '../output/table.ts'
 import { addWhy } from '../schedules/why.ts'
 import { unknownJob } from '../../store/jobs/unknown-job.ts'
 import { withAppOn } from '../with-app.ts'
@@ -42,18 +43,15 @@ export function addJobs(program: Command): void {
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
   addWhy(jobs)
-  jobs
-    .command('list')
-    .description(
+  addList(jobs, {
+    noun: 'jobs',
+    description:
       'Lists the jobs of the project and of the database. Changes nothing. ' +
-        'States: active, paused, new (no node has started with it yet), no code (in the database only).',
-    )
-    .addOption(jobsOption())
-    .addHelpText(
-      'after',
-      examples(['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\'']),
-    )
-    .action((options: { jobs?: string[] }, command: Command) => list(options, globalOptions(command)))
+      'States: active, paused, new (no node has started with it yet), no code (in the database only).',
+    examples: ['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\''],
+    columns,
+    find: listed,
+  }).addOption(jobsOption())
   jobs
     .command('show')
     .description('Shows one job of the project or of the database. Changes nothing.')
@@ -63,11 +61,6 @@ export function addJobs(program: Command): void {
     .action((jobId: string, options: { jobs?: string[] }, command: Command) =>
       show(jobId, options, globalOptions(command)),
     )
-}
-
-async function list(options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {
-  const jobs = await listed(options, globals)
-  printResult(globals.json, { jobs }, () => table(columns(), jobs))
 }
 
 async function show(jobId: string, options: { jobs?: string[] }, globals: GlobalOptions): Promise<void> {

@@ -1,8 +1,9 @@
 import { type Command } from 'commander'
-import { examples, globalOptions } from '../global-options.ts'
-import { instantText, printResult } from '../output/print-result.ts'
+import { examples } from '../global-options.ts'
+import { addList } from '../list-command.ts'
+import { instantText } from '../output/print-result.ts'
 import { styleFor } from '../output/style.ts'
-import { type Column, table } from '../output/table.ts'
+import { type Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
 import { type NodeStatus } from '../../store/nodes/node-store.ts'
 
@@ -12,21 +13,14 @@ export function addNodes(program: Command): void {
     .summary('list the processes that execute runs')
     .description('Shows the processes that execute runs.')
   nodes.addHelpText('after', examples(['piko nodes list']))
-  nodes
-    .command('list')
-    .description(
+  addList(nodes, {
+    noun: 'nodes',
+    description:
       'Lists the nodes, oldest first, each with its lease. Changes nothing. States: live, expired (its lease has expired).',
-    )
-    .addHelpText(
-      'after',
-      examples(['piko nodes list', "piko nodes list --json | jq '.nodes[] | select(.isLive) | .id'"]),
-    )
-    .action((_options: object, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => {
-        const found = await app.nodes.list()
-        printResult(json, { nodes: found }, () => table(columns(), found))
-      }),
-    )
+    examples: ['piko nodes list', "piko nodes list --json | jq '.nodes[] | select(.isLive) | .id'"],
+    columns,
+    find: (_options, globals) => withApp(globals, (app) => app.nodes.list()),
+  })
 }
 
 function columns(): Column<NodeStatus>[] {

@@ -7,6 +7,7 @@ import { type Run, RUN_STATES, type RunState } from '../../run/run.ts'
 import { type CancelFilter } from '../../store/runs/cancel-store.ts'
 import { type ReplayFilter } from '../../store/runs/replay-store.ts'
 import { formatMs } from '../../time/duration.ts'
+import { addList } from '../list-command.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
@@ -29,6 +30,7 @@ interface ListOptions {
 interface CancelOptions {
   readonly job?: string
   readonly state?: NonNullable<CancelFilter['state']>
+  readonly dryRun?: boolean
 }
 
 interface ReplayOptions {
@@ -44,7 +46,7 @@ export function addRuns(program: Command): void {
     .summary('list runs, cancel, replay and delete them')
     .description('Lists runs, cancels and deletes them, and puts failed ones back into the queue.')
   runs.addHelpText('after', examples(['piko runs list', 'piko runs show 17', 'piko runs cancel 17']))
-  addList(runs)
+  addRunList(runs)
   addShow(runs)
   addCancel(runs)
   addReplay(runs)
@@ -52,30 +54,25 @@ export function addRuns(program: Command): void {
   addRunsPrune(runs)
 }
 
-function addList(runs: Command): void {
-  runs
-    .command('list')
-    .description('Lists runs, newest first. Changes nothing.')
+function addRunList(runs: Command): void {
+  addList(runs, {
+    noun: 'runs',
+    description: 'Lists runs, newest first. Changes nothing.',
+    examples: [
+      'piko runs list',
+      'piko runs list --job sync_orders --state failed --limit 10',
+      "piko runs list --state running --json | jq '.runs[].id'",
+    ],
+    columns: runColumns,
+    find: ({ job, state, limit }: ListOptions, globals) =>
+      withApp(globals, (app) =>
+        app.runs.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) }),
+      ),
+    data: runData,
+  })
     .option('--job <id>', 'only runs of this job')
     .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
     .option('--limit <count>', 'maximum number of runs to show', parseLimit, 100)
-    .addHelpText(
-      'after',
-      examples([
-        'piko runs list',
-        'piko runs list --job sync_orders --state failed --limit 10',
-        "piko runs list --state running --json | jq '.runs[].id'",
-      ]),
-    )
-    .action((options: ListOptions, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => {
-        const { job, state, limit } = options
-        const found = await app.runs.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) })
-        printResult(json, { runs: found.map(runData) }, () =>
-          found.length === 0 ? 'no runs' : table(runColumns(), found),
-        )
-      }),
-    )
 }
 
 function addShow(runs: Command): void {
@@ -110,18 +107,19 @@ function addCancel(runs: Command): void {
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all runs of this job that have not ended')
     .addOption(new Option('--state <state>', 'with --job: only those in this state').choices(['queued', 'running']))
+    .option('--dry-run', 'only show their number')
     .addHelpText(
       'after',
       examples([
         'piko runs cancel 17 18',
-        'piko runs cancel --job sync_orders',
+        'piko runs cancel --job sync_orders --dry-run',
         'piko runs cancel --job sync_orders --state queued --json',
       ]),
     )
     .action((runIds: number[], options: CancelOptions, command: Command) => {
       assertChosen(runIds, options.job, 'cancel')
       return withApp(globalOptions(command), (app, json) =>
-        options.job === undefined ? cancelEach(app, runIds, json) : cancelJob(app, options.job, options.state, json),
+        runIds.length > 0 && !options.dryRun ? cancelEach(app, runIds, json) : cancelAll(app, runIds, options, json),
       )
     })
 }
@@ -151,13 +149,23 @@ function cancelText(run: Run): string {
   }
 }
 
-async function cancelJob(app: Piko, jobId: string, state: CancelOptions['state'], json: boolean): Promise<void> {
-  const result = await app.runs.cancel({ jobId, ...(state && { state }) })
+async function cancelAll(app: Piko, runIds: readonly number[], options: CancelOptions, json: boolean): Promise<void> {
+  const { job, state, dryRun = false } = options
+  for (const runId of runIds) await app.runs.show(runId)
+  const result = await app.runs.cancel({
+    dryRun,
+    ...(job === undefined ? { ids: runIds } : { jobId: job }),
+    ...(state && { state }),
+  })
   const { cancelled, requested } = result
-  printResult(json, { job: jobId, ...result }, () =>
+  const whose = job === undefined ? '' : `${visibleLine(job)}: `
+  const [ended, marked] = dryRun
+    ? ['would be cancelled', 'would be cancelled by their nodes']
+    : ['cancelled', 'being cancelled by their nodes']
+  printResult(json, { ...(job !== undefined && { job }), dryRun, ...result }, () =>
     cancelled + requested === 0
-      ? `no ${state ?? 'queued or running'} runs of ${visibleLine(jobId)}`
-      : `${visibleLine(jobId)}: ${cancelled} queued cancelled, ${requested} running being cancelled by their nodes`,
+      ? `${whose}no ${state ?? 'queued or running'} runs`
+      : `${whose}${cancelled} queued ${ended}, ${requested} running ${marked}`,
   )
 }
 

@@ -4,7 +4,7 @@ import { type Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { type LedgerSpan } from '../../store/windows/ledger-spans.ts'
 import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../../store/windows/window-store.ts'
-import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { examples, globalOptions } from '../global-options.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -16,58 +16,122 @@ import { withApp } from '../with-app.ts'
 const HOLES = ['failed', 'stale', 'skipped', 'cancelled', 'waiting', 'pending'] as const
 const STATES = ['succeeded', ...HOLES] as const
 
-interface WindowsOptions {
-  readonly state?: NonNullable<WindowFilter['state']>
+interface RangeOptions {
   readonly from?: Date
   readonly to?: Date
-  readonly coverage?: boolean
   readonly limit: number
 }
 
+interface ListOptions extends RangeOptions {
+  readonly state?: NonNullable<WindowFilter['state']>
+}
+
 export function addWindows(program: Command): void {
-  program
+  const windows = program
     .command('windows')
     .summary("show a job's windows")
-    .description(
-      "Shows a job's ledger: the number of windows in each state, the watermark (the end of the unbroken succeeded " +
-        'prefix) and where it begins, the first hole, the spans that never ran, and each window, oldest first. Changes nothing.',
-    )
-    .argument('<job>', 'id of a job with windows')
+    .description("Shows a job's ledger: its windows, what they cover, and how far it is.")
+  windows.addHelpText(
+    'after',
+    examples([
+      'piko windows summary sync_orders',
+      'piko windows list sync_orders --state failed',
+      'piko windows coverage sync_orders',
+    ]),
+  )
+  addWindowList(windows)
+  addCoverage(windows)
+  addSummary(windows)
+}
+
+/** The default: `piko windows <job>` lists too. */
+function addWindowList(windows: Command): void {
+  ranged(windows.command('list', { isDefault: true }), 'windows')
+    .description("Lists a job's windows, oldest first. Changes nothing.")
     .addOption(new Option('--state <state>', 'only windows in this state').choices(STATES))
-    .option('--from <instant>', 'only windows that start at or after this instant', parseInstant)
-    .option('--to <instant>', 'only windows that start before this instant', parseInstant)
-    .option('--coverage', 'show spans of windows in the same state, and missing spans, instead of single windows')
-    .option('--limit <count>', 'maximum number of windows or spans to show', parseLimit, 100)
     .addHelpText(
       'after',
       examples([
-        'piko windows sync_orders',
-        'piko windows sync_orders --state failed --limit 10',
-        'piko windows sync_orders --coverage --from 2026-01-01T00:00:00Z',
-        'piko windows sync_orders --json | jq .watermark',
+        'piko windows list sync_orders',
+        'piko windows list sync_orders --state failed --limit 10',
+        "piko windows list sync_orders --json | jq '.windows[].start'",
       ]),
     )
-    .action((jobId: string, options: WindowsOptions, command: Command) =>
-      windows(jobId, options, globalOptions(command)),
+    .action((jobId: string, options: ListOptions, command: Command) =>
+      withWindows(jobId, command, async (app, json) => {
+        const { limit } = options
+        // One more than it shows, to know whether there are more.
+        const found = await app.windows.list(jobId, { ...options, limit: limit + 1 })
+        const shown = found.slice(0, limit)
+        printResult(json, { job: jobId, windows: shown.map(windowData) }, () => {
+          if (shown.length === 0) return `${visibleLine(jobId)}: no windows`
+          return `${table(columns(), shown)}${found.length > limit ? '\n… and more; --limit shows them' : ''}`
+        })
+      }),
     )
 }
 
-function windows(jobId: string, options: WindowsOptions, globals: GlobalOptions): Promise<void> {
-  return withApp(globals, async (app, json) => {
+function addCoverage(windows: Command): void {
+  ranged(windows.command('coverage'), 'spans')
+    .description(
+      "Shows a job's ledger as spans of neighbouring windows in the same state, and the missing spans between them, oldest first. " +
+        'Changes nothing.',
+    )
+    .addHelpText(
+      'after',
+      examples([
+        'piko windows coverage sync_orders',
+        'piko windows coverage sync_orders --from 2026-01-01T00:00:00Z',
+        'piko windows coverage sync_orders --json | jq \'.coverage[] | select(.state != "succeeded")\'',
+      ]),
+    )
+    .action((jobId: string, options: RangeOptions, command: Command) =>
+      withWindows(jobId, command, async (app, json) => {
+        const spans = await app.windows.coverage(jobId, options)
+        printResult(json, { job: jobId, coverage: spans }, () =>
+          spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(), spans),
+        )
+      }),
+    )
+}
+
+function addSummary(windows: Command): void {
+  windows
+    .command('summary')
+    .description(
+      'Shows how far a job is: the number of windows in each state, the watermark (the end of the unbroken succeeded ' +
+        'prefix) and where it begins, the first hole, and the spans that never ran. Changes nothing.',
+    )
+    .argument('<job>', 'id of a job with windows')
+    .addHelpText(
+      'after',
+      examples(['piko windows summary sync_orders', 'piko windows summary sync_orders --json | jq .watermark']),
+    )
+    .action((jobId: string, _options: object, command: Command) =>
+      withWindows(jobId, command, async (app, json) => {
+        const ledger = await app.windows.summary(jobId)
+        const firstHole = await findFirstHole(app, jobId)
+        printResult(json, summaryData(ledger, firstHole), () => summaryText(ledger, firstHole))
+      }),
+    )
+}
+
+function ranged(command: Command, things: string): Command {
+  return command
+    .argument('<job>', 'id of a job with windows')
+    .option('--from <instant>', 'only windows that start at or after this instant', parseInstant)
+    .option('--to <instant>', 'only windows that start before this instant', parseInstant)
+    .option('--limit <count>', `maximum number of ${things} to show`, parseLimit, 100)
+}
+
+function withWindows(
+  jobId: string,
+  command: Command,
+  show: (app: Piko, json: boolean) => Promise<void>,
+): Promise<void> {
+  return withApp(globalOptions(command), async (app, json) => {
     await requireWindows(app, jobId)
-    const { coverage, ...filter } = options
-    if (coverage) {
-      if (filter.state) throw new PikoError('USAGE', '--coverage has spans of every state; leave out --state')
-      const spans = await app.windows.coverage(jobId, filter)
-      printResult(json, { job: jobId, coverage: spans }, () =>
-        spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(), spans),
-      )
-      return
-    }
-    const ledger = await app.windows.summary(jobId)
-    const firstHole = await findFirstHole(app, jobId)
-    const shown = await app.windows.list(jobId, filter)
-    printResult(json, dataOf(ledger, firstHole, shown), () => textOf(ledger, firstHole, shown, filter.state))
+    await show(app, json)
   })
 }
 
@@ -93,7 +157,7 @@ async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | u
   return firsts.flat().sort((a, b) => a.start.getTime() - b.start.getTime())[0]
 }
 
-function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, shown: readonly LedgerWindow[]): object {
+function summaryData(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): object {
   return {
     job: ledger.jobId,
     counts: ledger.counts,
@@ -102,38 +166,22 @@ function dataOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, show
     unrun: ledger.unrun,
     end: ledger.end ?? null,
     firstHole: firstHole ? { start: firstHole.start, end: firstHole.end, state: firstHole.state } : null,
-    windows: shown.map(({ start, end, state, runId, attempt, error, waitsFor }) => ({
-      start,
-      end,
-      state,
-      runId: runId ?? null,
-      attempt: attempt ?? null,
-      error: error ?? null,
-      waitsFor: waitsFor ?? null,
-    })),
   }
 }
 
-function textOf(
-  ledger: LedgerSummary,
-  firstHole: LedgerWindow | undefined,
-  shown: readonly LedgerWindow[],
-  state: WindowsOptions['state'],
-): string {
-  const summary = summaryOf(ledger, firstHole)
-  if (shown.length === 0) return summary
-  const more = total(ledger, state) - shown.length
-  return `${summary}\n\n${table(columns(), shown)}${more > 0 ? `\n… and ${more} more; --limit shows them` : ''}`
+function windowData({ start, end, state, runId, attempt, error, waitsFor }: LedgerWindow): object {
+  return {
+    ...{ start, end, state },
+    runId: runId ?? null,
+    attempt: attempt ?? null,
+    error: error ?? null,
+    waitsFor: waitsFor ?? null,
+  }
 }
 
-/** The number of windows in one state, or in all. */
-function total({ counts }: LedgerSummary, state?: WindowsOptions['state']): number {
-  return state ? counts[state] : STATES.reduce((sum, each) => sum + counts[each], 0)
-}
-
-function summaryOf(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
+function summaryText(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
   const { jobId, counts } = ledger
-  const all = total(ledger)
+  const all = STATES.reduce((sum, state) => sum + counts[state], 0)
   if (all === 0) return [`${visibleLine(jobId)}: no windows yet`, ...unrunText(ledger)].join('; ')
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
   const hole = firstHole ? [`first hole ${instantText(firstHole.start)} (${firstHole.state})`] : []
@@ -154,7 +202,7 @@ function unrunText({ unrun }: LedgerSummary): string[] {
   if (unrun.length === 0) return []
   const shown = unrun.slice(0, MAX_STRETCHES).map(({ start, end }) => `${instantText(start)} to ${instantText(end)}`)
   const more = unrun.length > shown.length ? ` and ${unrun.length - shown.length} more` : ''
-  return [`never run: ${shown.join(', ')}${more}; --coverage shows all`]
+  return [`never run: ${shown.join(', ')}${more}; piko windows coverage shows all`]
 }
 
 function spanColumns(): Column<LedgerSpan>[] {

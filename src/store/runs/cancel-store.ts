@@ -62,6 +62,18 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
+  /** What `request` would do now. A run that begins meanwhile may be counted as both or as none. */
+  async preview(filter: CancelFilter): Promise<CancelResult> {
+    return { cancelled: await this.#count(filter, 'queued'), requested: await this.#count(filter, 'running') }
+  }
+
+  async #count(filter: CancelFilter, state: 'queued' | 'running'): Promise<number> {
+    if (filter.state !== undefined && filter.state !== state) return 0
+    let count = 0
+    for await (const ids of this.#batches({ ...filter, state })) count += ids.length
+    return count
+  }
+
   /** A number that changes with each cancel request for a run of this node. */
   async mark(nodeId: string): Promise<number | undefined> {
     const { db } = this.#database

@@ -133,9 +133,17 @@ describeEachStore((fixture) => {
       await node.runs.cancel(ids[1]!)
       await node.waitFor(ids[1]!)
       expect(await store.runs.count()).toMatchObject({ running: 2, cancelled: 1 })
+      const queued = await node.enqueue('waiting', { runAt: new Date('2999-01-01T00:00:00Z') })
+      const dryRun = true
+      expect(await node.runs.cancel({ jobId: 'waiting', dryRun })).toEqual({ cancelled: 1, requested: 2 })
+      expect(await node.runs.cancel({ ids: [queued, ids[0]!], dryRun })).toEqual({ cancelled: 1, requested: 1 })
+      expect(await node.runs.cancel({ state: 'running', dryRun })).toEqual({ cancelled: 0, requested: 2 })
+      expect(await node.runs.cancel({ jobId: 'other', dryRun })).toEqual({ cancelled: 0, requested: 0 })
+      expect(await node.runs.cancel(queued)).toMatchObject({ state: 'cancelled' })
+      expect(await store.runs.count()).toMatchObject({ running: 2, cancelled: 2 })
       expect(await node.runs.cancel({ jobId: 'waiting' })).toEqual({ cancelled: 0, requested: 2 })
       await Promise.all(ids.map((id) => node.waitFor(id)))
-      expect(await store.runs.count()).toMatchObject({ running: 0, cancelled: 3 })
+      expect(await store.runs.count()).toMatchObject({ running: 0, cancelled: 4 })
     })
 
     it('ends a queued run, which never begins, and notifies its waiters', async () => {
@@ -216,7 +224,7 @@ describeEachStore((fixture) => {
   })
 
   describe('app.runs.replay', () => {
-    it('W30: runs the failed runs of a job again and keeps the earlier attempts', async () => {
+    it('runs the failed runs of a job again and keeps the earlier attempts', async () => {
       let isBroken = true
       const job = defineJob({ id: 'a', retry: { limit: 1, base: '1ms' } }, () => {
         if (isBroken) throw new Error('boom')
@@ -235,6 +243,23 @@ describeEachStore((fixture) => {
         { attempt: 1, outcome: 'succeeded', error: undefined },
       ])
       expect(await app.runs.replay({ jobId: 'a' })).toEqual({ count: 0, superseded: 0 })
+    })
+
+    it('puts one run back into the queue and returns it, or returns it as it is', async () => {
+      let isBroken = true
+      const app = await startApp(
+        fixture.options,
+        defineJob({ id: 'a' }, () => {
+          if (isBroken) throw new Error('boom')
+        }),
+      )
+      const { id } = await app.run('a')
+      expect(await app.waitFor(id)).toMatchObject({ state: 'failed' })
+      isBroken = false
+      expect(await app.runs.replay(id)).toMatchObject({ id, jobId: 'a' })
+      expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', attempt: 1 })
+      expect(await app.runs.replay(id)).toMatchObject({ id, state: 'succeeded', attempt: 1 })
+      expect(await rejected(app.runs.replay(id + 1))).toMatchObject({ code: 'RUN_UNKNOWN' })
     })
   })
 })

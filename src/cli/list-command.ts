@@ -1,0 +1,33 @@
+import { type Command } from 'commander'
+import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
+import { printResult } from './output/print-result.ts'
+import { type Column, table } from './output/table.ts'
+
+export interface ListCommand<Row, Options> {
+  /** The plural, which is also the key in JSON. */
+  readonly noun: string
+  readonly description: string
+  readonly examples: readonly string[]
+  readonly columns: () => readonly Column<Row>[]
+  readonly find: (options: Options, globals: GlobalOptions) => Promise<readonly Row[]>
+  /** The form in JSON. Default: the row as it is. */
+  readonly data?: (row: Row) => object
+}
+
+/** Adds `list` to a noun: prints what it finds as a table, or as JSON. The caller adds the options. */
+export function addList<Row extends object, Options extends object>(
+  group: Command,
+  { noun, description, examples: lines, columns, find, data = (row) => row }: ListCommand<Row, Options>,
+): Command {
+  return group
+    .command('list')
+    .description(description)
+    .addHelpText('after', examples(lines))
+    .action(async (options: Options, command: Command) => {
+      const globals = globalOptions(command)
+      const found = await find(options, globals)
+      printResult(globals.json, { [noun]: found.map(data) }, () =>
+        found.length === 0 ? `no ${noun}` : table(columns(), found),
+      )
+    })
+}
