@@ -7,11 +7,13 @@ import { treeChecks } from './tree-checks.ts'
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean
+  /** By name, such as `database` or a service's. */
   readonly checks: Readonly<Record<string, Check>>
 }
 
-interface Check {
+export interface Check {
   readonly ok: boolean
+  /** Why not. */
   readonly message?: string
 }
 

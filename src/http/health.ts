@@ -1,19 +1,7 @@
 import { type FastifyInstance } from 'fastify'
+import { type Check, type Health } from '../app/health.ts'
 import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
-
-export interface Check {
-  readonly ok: boolean
-  /** Why it fails, or extra information such as `follower`. */
-  readonly message?: string
-}
-
-export interface Health {
-  readonly started: boolean
-  readonly stopping: boolean
-  /** Checks by name, such as `database` or a resource's name. Following another leader is not a failure. */
-  readonly checks: Readonly<Record<string, Check>>
-}
 
 export interface HealthSource {
   /** Answers immediately, because liveness must not wait for a database. */

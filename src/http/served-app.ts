@@ -1,5 +1,5 @@
 import { type Service } from '../service/service.ts'
-import { type Health } from './health.ts'
+import { type Health } from '../app/health.ts'
 import { type Logger } from '../logger.ts'
 
 /** The part of an app that the server shows; a `Piko` fits. */

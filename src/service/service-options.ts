@@ -37,36 +37,24 @@ export const SERVICE_CHECKS = {
 } satisfies Record<string, OptionCheck>
 
 /**
- * Checks the options of a class that accepts no others.
+ * Checks the options of a service.
  *
+ * @param service.isOpen a user's class may accept more options. Among unknown names it refuses only those that differ from a known one in
+ * case or `_`.
  * @param parts problems found in the arguments besides the options
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
 export function assertOptions<T extends object>(
-  service: string,
-  given: T,
-  checks: OptionChecks<T>,
-  parts: readonly string[] = [],
-): void {
-  const { problems } = readOptions<T>(given, checks, "{ name: 'cache' }")
-  fail(service, [...parts, ...problems])
-}
-
-/**
- * Checks the options of a class that may have more, and returns all of them. Among unknown names it refuses only those that differ from a
- * known one in case or `_`.
- *
- * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
- */
-export function assertKnownOptions<T extends object>(
-  service: string,
+  { name, isOpen }: { readonly name: string; readonly isOpen: boolean },
   given: T,
   checks: OptionChecks<T>,
   parts: readonly string[] = [],
 ): void {
   const { problems } = readOptions<T>(given, checks, "{ name: 'cache' }")
   const known = Object.keys(checks)
-  fail(service, [...parts, ...problems.filter((problem) => !isUnknown(problem) || isSpelling(problem, known))])
+  const wrong = isOpen ? problems.filter((problem) => !isUnknown(problem) || isSpelling(problem, known)) : problems
+  const all = [...parts, ...wrong]
+  if (all.length > 0) throw serviceInvalid(name, all)
 }
 
 const UNKNOWN = /^unknown option "([^"]*)"/
@@ -80,10 +68,6 @@ function isSpelling(problem: string, known: readonly string[]): boolean {
   const plain = (text: string): string => text.replaceAll(/[_-]/g, '').toLowerCase()
   const nearest = nearestName(name, known)
   return nearest !== undefined && plain(nearest) === plain(name)
-}
-
-function fail(service: string, problems: readonly string[]): void {
-  if (problems.length > 0) throw serviceInvalid(service, problems)
 }
 
 /** Problems of the services that a parent gets as children. */

@@ -10,7 +10,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { type LifecycleHooks, type StopReason } from './lifecycle-parts.ts'
 import { type ServiceObserver } from './observer.ts'
 import { type ServiceState } from './service-state.ts'
-import { assertKnownOptions, SERVICE_CHECKS } from './service-options.ts'
+import { assertOptions, SERVICE_CHECKS } from './service-options.ts'
 import { ServiceTree } from './service-tree.ts'
 import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions, type TimerStats } from './timer.ts'
 import { type StopLimit } from './stop-limit.ts'
@@ -84,7 +84,7 @@ export abstract class Service implements AsyncDisposable {
 
   /** @throws PikoError `SERVICE_INVALID` naming every wrong option */
   constructor(options: ServiceOptions = {}) {
-    assertKnownOptions(new.target.name, options, SERVICE_CHECKS)
+    assertOptions({ name: new.target.name, isOpen: true }, options, SERVICE_CHECKS)
     this.#options = options
     if (options.observer) this.#observers.add(options.observer)
     this.#life = new Lifecycle({

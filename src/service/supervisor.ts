@@ -4,14 +4,7 @@ import { aFunction, flag, oneOf, type OptionChecks, readOptions } from '../optio
 import { type Duration, durationMs } from '../time/duration.ts'
 import { RestartWindow } from './restart-window.ts'
 import { Service, type ServiceOptions } from './service.ts'
-import {
-  aCountOrInfinity,
-  aDuration,
-  assertKnownOptions,
-  assertOptions,
-  childProblems,
-  SERVICE_CHECKS,
-} from './service-options.ts'
+import { aCountOrInfinity, aDuration, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
 
 /** What a supervisor does when a child crashes. */
 export const STRATEGIES = [
@@ -108,8 +101,12 @@ export class Supervisor extends Service {
 
   /** @throws PikoError `SERVICE_INVALID` naming everything that is wrong with the options and the children */
   constructor(children: readonly Service[] = [], options: SupervisorOptions = {}) {
-    const assert = new.target === Supervisor ? assertOptions : assertKnownOptions
-    assert(new.target.name, options, CHECKS, childProblems('children', children, isService))
+    assertOptions(
+      { name: new.target.name, isOpen: new.target !== Supervisor },
+      options,
+      CHECKS,
+      childProblems('children', children, isService),
+    )
     super(options)
     const { strategy = 'one-for-one', maxRestarts = 3, over = '1m', backoff = {} } = options
     this.#strategy = strategy

@@ -7,7 +7,7 @@ import { consoleLog } from './console-log.ts'
 import { type ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
 import { Service, type ServiceOptions } from './service.ts'
-import { aDuration, assertKnownOptions, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
+import { aDuration, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
 import { serviceReport, unstopped } from './service-report.ts'
 import { lifeLog } from './tree-log.ts'
 
@@ -48,9 +48,13 @@ export class Worker extends Service {
 
   /** @param options the default `log` writes lines to standard output */
   constructor(services: readonly Service[], options: WorkerOptions = {}) {
-    const assert = new.target === Worker ? assertOptions : assertKnownOptions
     const isService = (value: unknown): boolean => value instanceof Service
-    assert(new.target.name, options, CHECKS, childProblems('services', services, isService))
+    assertOptions(
+      { name: new.target.name, isOpen: new.target !== Worker },
+      options,
+      CHECKS,
+      childProblems('services', services, isService),
+    )
     super({ log: consoleLog(process.stdout, options.clock), ...options })
     this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
     this.#print = options.print ?? ((text) => say(visible(text)))

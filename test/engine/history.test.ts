@@ -104,7 +104,7 @@ describeEachStore((fixture) => {
     expect((await app.runs.list()).map((run) => run.id)).toEqual([waiting])
   })
 
-  it('W34: deletes old runs on the leader by age and by count, and the ledger stays complete', async () => {
+  it('deletes old runs on the leader by age and by count, and the ledger stays complete', async () => {
     const windowed = defineJob(
       {
         id: 'daily',

@@ -70,7 +70,7 @@ describeEachStore((store) => {
       expect(log).toEqual(['closed'])
     })
 
-    it('W1: is resumed with the error of its run, before the failure is stored', async () => {
+    it('is resumed with the error of its run, before the failure is stored', async () => {
       const log: string[] = []
       const job = defineJob({ id: 'a', resources: { db: watched(log) } }, () => {
         throw new Error('broken')
@@ -149,7 +149,7 @@ describeEachStore((store) => {
       expect(closed).toBe(1)
     })
 
-    it('W8: is waited for no longer than the timeout of the run', async () => {
+    it('is waited for no longer than the timeout of the run', async () => {
       const gate = new Gate()
       const log: string[] = []
       const resources = { db: watched(log, { size: 1 }) }

@@ -4,14 +4,14 @@ import { type ResourceMap } from '../../resource/resource.ts'
 import { type SinkMap } from '../../sink/sink.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Window } from '../../time/window.ts'
-import { type Attempt } from './attempt.ts'
+import { type LiveAttempt } from './live-attempt.ts'
 import { type Logger } from '../../logger.ts'
 
 /** The actions of a handler, apart from the values that it reads. */
 export interface RunActions {
-  commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
-  lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
-  progress(attempt: Attempt, done: number, total: number | undefined, message: string | undefined): void
+  commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
+  progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
 }
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
@@ -31,11 +31,11 @@ export class RunContext implements Context {
   readonly input: unknown
   readonly resources: Context['resources']
   readonly sinks: Context['sinks']
-  readonly #attempt: Attempt
+  readonly #attempt: LiveAttempt
   readonly #actions: RunActions
 
   constructor(
-    attempt: Attempt,
+    attempt: LiveAttempt,
     config: unknown,
     resources: Readonly<Record<string, unknown>>,
     sinks: Readonly<Record<string, unknown>>,

@@ -13,7 +13,7 @@ import { type SqlExecutor } from '../../sql/sql.ts'
 import { storableOutput } from '../../json/storable.ts'
 import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
-import { type Attempt } from './attempt.ts'
+import { type LiveAttempt } from './live-attempt.ts'
 import { type Locks } from './locks.ts'
 import { type RateGate } from '../claiming/rate-gate.ts'
 import { type PrepareRun } from '../prepare-run.ts'
@@ -49,7 +49,7 @@ export class RunPipeline implements RunActions {
   }
 
   /** Never throws or rejects. */
-  run(attempt: Attempt): Outcome | Promise<Outcome> {
+  run(attempt: LiveAttempt): Outcome | Promise<Outcome> {
     const { job, claim } = attempt
     let config: unknown
     try {
@@ -63,11 +63,11 @@ export class RunPipeline implements RunActions {
   }
 
   /** Whether the run may begin now within its rate. Checked last, right before the handler is called. */
-  #isInTime({ claim: { place } }: Attempt): boolean {
+  #isInTime({ claim: { place } }: LiveAttempt): boolean {
     return place === undefined || this.#parts.rateGate.isOpen(place)
   }
 
-  async #plainLate(attempt: Attempt, config: unknown): Promise<Outcome> {
+  async #plainLate(attempt: LiveAttempt, config: unknown): Promise<Outcome> {
     try {
       return await this.#pass(
         attempt,
@@ -79,11 +79,11 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  #pass<T>(attempt: Attempt, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+  #pass<T>(attempt: LiveAttempt, begin: () => T, leave: () => T): Promise<Awaited<T>> {
     return this.#parts.rateGate.pass(attempt, attempt.claim.place as RatePlace, begin, leave)
   }
 
-  #plain(attempt: Attempt, config: unknown): Outcome | Promise<Outcome> {
+  #plain(attempt: LiveAttempt, config: unknown): Outcome | Promise<Outcome> {
     let returned: unknown
     try {
       returned = this.#call(attempt, config, NOTHING_BORROWED, NO_SINKS)
@@ -96,7 +96,7 @@ export class RunPipeline implements RunActions {
   }
 
   /** Awaits what the handler returned. If the `then` of that object throws, the run fails. */
-  async #plainLater(attempt: Attempt, returned: PromiseLike<unknown>): Promise<Outcome> {
+  async #plainLater(attempt: LiveAttempt, returned: PromiseLike<unknown>): Promise<Outcome> {
     let output: unknown
     try {
       output = await returned
@@ -106,11 +106,11 @@ export class RunPipeline implements RunActions {
     return this.#plainEnd(attempt, output)
   }
 
-  #plainFailure(attempt: Attempt, thrown: unknown): Promise<Outcome> {
+  #plainFailure(attempt: LiveAttempt, thrown: unknown): Promise<Outcome> {
     return this.#end(attempt, () => Promise.reject(toError(thrown)), NOTHING_BORROWED, NO_SINKS)
   }
 
-  #plainEnd(attempt: Attempt, output: unknown): Outcome | Promise<Outcome> {
+  #plainEnd(attempt: LiveAttempt, output: unknown): Outcome | Promise<Outcome> {
     const isDone =
       output === undefined &&
       !attempt.job.spec.output &&
@@ -120,7 +120,7 @@ export class RunPipeline implements RunActions {
     return isDone ? { kind: 'success', output } : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
   }
 
-  async #whole(attempt: Attempt, config: unknown): Promise<Outcome> {
+  async #whole(attempt: LiveAttempt, config: unknown): Promise<Outcome> {
     const { job, claim, signal, log } = attempt
     const { runId, jobId, fence, window } = claim
     const { resources, sinks: sinkPool, store } = this.#parts
@@ -156,7 +156,7 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  #call(attempt: Attempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
+  #call(attempt: LiveAttempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
     const context = new RunContext(attempt, config, values, writers, this)
     try {
       return withRunSignal(attempt, () => attempt.job.handler(context, values))
@@ -166,7 +166,7 @@ export class RunPipeline implements RunActions {
   }
 
   /** Does the steps from the handler to the outcome. */
-  async #end(attempt: Attempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
+  async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
         const returned = await handled()
@@ -196,16 +196,16 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  lock(attempt: Attempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
+  lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
     attempt.locks ??= new RunLocks(this.#parts.locks, attempt.signal)
     return attempt.locks.acquire(name, options)
   }
 
-  progress({ claim }: Attempt, done: number, total: number | undefined, message: string | undefined): void {
+  progress({ claim }: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
     this.#parts.events.emit('run.progress', { runId: claim.runId, jobId: claim.jobId, done, total, message })
   }
 
-  async commit<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
+  async commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const { claim } = attempt
     if (attempt.commit !== 'none') {
       throw new PikoError(
@@ -222,11 +222,11 @@ export class RunPipeline implements RunActions {
   /** Within the transaction: an output that does not fit takes everything back. */
   async #checked<T>(job: JobDefinition, result: Promise<T>): Promise<T> {
     const value = await result
-    assertOutput(job, storableOutput(value, job.id, this.#parts.maxOutputBytes()))
+    assertOutput(job, storableOutput(value, job.id, this.#parts.store.database.maxValueBytes))
     return value
   }
 
-  async #commitOnce<T>(attempt: Attempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
+  async #commitOnce<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const { claim, job, nodeId } = attempt
     const begin = (trx: SqlExecutor): Promise<T> => {
       attempt.throwIfAborted()
@@ -250,12 +250,12 @@ export class RunPipeline implements RunActions {
 }
 
 /** The outcome of a run whose handler was not called. The run keeps its time, so it is the first of its job again. */
-function withoutTurn({ claim }: Attempt): Outcome {
+function withoutTurn({ claim }: LiveAttempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }
 
 /** The outcome of a failed attempt. After an abort, the abort's reason decides, whatever the handler threw. */
-export function outcomeOf({ abortReason }: Attempt, error: Error): Outcome {
+export function outcomeOf({ abortReason }: LiveAttempt, error: Error): Outcome {
   if (!abortReason) return { kind: 'failure', error }
   switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
     case 'RUN_TIMEOUT':
@@ -273,7 +273,7 @@ function isPlain({ spec }: JobDefinition): boolean {
 }
 
 /** Returns the resources of a failed run. An error in doing so goes to the log and does not change the run's failure. */
-async function returnAfter(attempt: Attempt, borrowed: Borrowed, error: Error): Promise<void> {
+async function returnAfter(attempt: LiveAttempt, borrowed: Borrowed, error: Error): Promise<void> {
   try {
     await borrowed.release({ ok: false, error })
   } catch (failure) {

@@ -8,7 +8,7 @@ import {
   type RateStore,
 } from '../../store/admission/rate-store.ts'
 import { type Events } from '../../events.ts'
-import { type Attempt } from '../attempt/attempt.ts'
+import { type LiveAttempt } from '../attempt/live-attempt.ts'
 import { Batcher } from '../loop/batcher.ts'
 import { type Clock } from '../../clock.ts'
 import { type Blocked } from '../../store/admission/blocked.ts'
@@ -59,7 +59,7 @@ export class RateGate {
    * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
    */
-  async pass<T>(attempt: Attempt, given: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
+  async pass<T>(attempt: LiveAttempt, given: RatePlace, begin: () => T, leave: () => T): Promise<Awaited<T>> {
     const { claim } = attempt
     const { clock, holdsLease } = this.#parts
     const limit = limitOf(attempt)
@@ -92,7 +92,7 @@ export class RateGate {
   }
 
   /** Called after the first synchronous part of the handler. If that took longer than the place covers, moves the place to a later time. */
-  begun(attempt: Attempt): void {
+  begun(attempt: LiveAttempt): void {
     const { place: used } = attempt
     if (!used || this.#parts.clock.monotonic() <= used.overAt) return
     const request = { jobId: attempt.claim.jobId, key: used.key, limit: limitOf(attempt), used }
@@ -110,7 +110,7 @@ export class RateGate {
     }
   }
 
-  async #untilOpen(attempt: Attempt, { opensAt }: RatePlace): Promise<void> {
+  async #untilOpen(attempt: LiveAttempt, { opensAt }: RatePlace): Promise<void> {
     for (;;) {
       const ms = opensAt - this.#parts.clock.monotonic()
       if (ms <= 0) return
@@ -118,7 +118,7 @@ export class RateGate {
     }
   }
 
-  async #sleep(attempt: Attempt, ms: number): Promise<void> {
+  async #sleep(attempt: LiveAttempt, ms: number): Promise<void> {
     await this.#parts.clock.sleep(ms, attempt.signal)
     attempt.throwIfAborted()
   }
@@ -133,7 +133,7 @@ export class RateGate {
   }
 }
 
-function limitOf({ job }: Attempt): NonNullable<AdmissionLimits['rate']> {
+function limitOf({ job }: LiveAttempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
   // The claim used the same definition.
   if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate but no rate`)

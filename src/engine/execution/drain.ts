@@ -1,6 +1,6 @@
 import { PikoError } from '../../errors.ts'
 import { type Clock } from '../../clock.ts'
-import { type Attempt } from '../attempt/attempt.ts'
+import { type LiveAttempt } from '../attempt/live-attempt.ts'
 import { DrainReport } from './drain-report.ts'
 import { type StopPlan } from './stop-plan.ts'
 import { abortTaken, type Taken } from './taken.ts'
@@ -13,7 +13,7 @@ export interface DrainParts {
   /** Returns all claims that have not begun. */
   readonly handOver: () => void
   /** Ends a run without its handler. */
-  readonly giveUp: (taken: Taken, attempt: Attempt) => void
+  readonly giveUp: (taken: Taken, attempt: LiveAttempt) => void
   /** Stops waiting for a database that does not answer. */
   readonly abandon: () => void
   readonly onDone: (report: DrainReport) => void

@@ -4,7 +4,7 @@ import { answerOf, isBoolean, type OptionFunction } from '../../option-function.
 import { cancelledError, runCancelled } from '../../run/attempt.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type Outcome, runError, settle, type Transition } from '../../run/run.ts'
-import { type Attempt } from '../attempt/attempt.ts'
+import { type LiveAttempt } from '../attempt/live-attempt.ts'
 import { type Clock } from '../../clock.ts'
 import { type Completer, type Stored } from './completer.ts'
 import { type Taken } from './taken.ts'
@@ -35,7 +35,7 @@ export class Ending {
   }
 
   /** Ends an attempt whose outcome is known. */
-  settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
+  settle(taken: Taken, attempt: LiveAttempt, outcome: Outcome): void {
     if (attempt.commit !== 'sent') this.#settle(taken, attempt, outcome)
     else
       void Promise.resolve(attempt.committing)
@@ -50,7 +50,7 @@ export class Ending {
     this.#parts.onEnded(taken)
   }
 
-  #settle(taken: Taken, attempt: Attempt, outcome: Outcome): void {
+  #settle(taken: Taken, attempt: LiveAttempt, outcome: Outcome): void {
     const { claim, nodeId } = taken
     const { completer, holdsLease } = this.#parts
     if (attempt.commit === 'done') {
@@ -64,7 +64,7 @@ export class Ending {
       completer.finish(nodeId, claim, transition, (stored) => this.#stored(taken, attempt, outcome, transition, stored))
   }
 
-  #stored(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition, stored: Stored): void {
+  #stored(taken: Taken, attempt: LiveAttempt, outcome: Outcome, transition: Transition, stored: Stored): void {
     if (typeof stored === 'object') {
       const error = stored.unstorable
       return this.#tell(taken, attempt, { kind: 'failure', error }, { to: 'failed', error: runError(error) })
@@ -81,7 +81,7 @@ export class Ending {
     }
   }
 
-  #tell(taken: Taken, attempt: Attempt, outcome: Outcome, transition: Transition): void {
+  #tell(taken: Taken, attempt: LiveAttempt, outcome: Outcome, transition: Transition): void {
     const { events, clock, onSettled, onEnded } = this.#parts
     const { runId, jobId } = taken.claim
     const now = clock.now()
@@ -102,7 +102,7 @@ export class Ending {
   }
 
   /** Decides what follows from a handler's outcome. If the decision itself fails, the run fails, so that it does not stay `running`. */
-  #decide(attempt: Attempt, outcome: Outcome): Transition {
+  #decide(attempt: LiveAttempt, outcome: Outcome): Transition {
     try {
       const advised = outcome.kind === 'success' ? outcome : withAdvice(attempt, outcome)
       return settle(attempt.claim, advised, attempt.job.policy.retry, this.#parts.random())
@@ -113,7 +113,7 @@ export class Ending {
 }
 
 /** Adds what the handler's error and the job's `retryIf` say about a further attempt. */
-function withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
+function withAdvice(attempt: LiveAttempt, outcome: Outcome): Outcome {
   if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
   const { error } = outcome
   const { retryIf } = attempt.job.policy.retry
@@ -128,7 +128,7 @@ function withAdvice(attempt: Attempt, outcome: Outcome): Outcome {
   return { ...outcome, isPermanent, retry: retryTimingOf(error), ...(adviceError && { adviceError }) }
 }
 
-function adviceOf({ job }: Attempt, retryIf: (error: Error) => unknown, error: Error): boolean {
+function adviceOf({ job }: LiveAttempt, retryIf: (error: Error) => unknown, error: Error): boolean {
   const asked: OptionFunction<boolean> = {
     ...{ jobId: job.id, option: 'retry.retryIf', isAnswer: isBoolean, expected: 'true or false' },
     next: 'the run is not retried',
@@ -136,7 +136,7 @@ function adviceOf({ job }: Attempt, retryIf: (error: Error) => unknown, error: E
   return answerOf(asked, () => retryIf(error))
 }
 
-function hasLostLease({ abortReason }: Attempt): boolean {
+function hasLostLease({ abortReason }: LiveAttempt): boolean {
   return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
 }
 

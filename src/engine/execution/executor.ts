@@ -7,7 +7,7 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
 import { type RateStore } from '../../store/admission/rate-store.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
-import { Attempt, type AttemptParts } from '../attempt/attempt.ts'
+import { LiveAttempt, type AttemptParts } from '../attempt/live-attempt.ts'
 import { type Clock } from '../../clock.ts'
 import { Completer } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
@@ -238,7 +238,7 @@ export class Executor extends Service {
       return
     }
     const startedAt = clock.now()
-    const attempt = new Attempt(claim, nodeId, job, startedAt, this.#attemptParts)
+    const attempt = new LiveAttempt(claim, nodeId, job, startedAt, this.#attemptParts)
     taken.attempt = attempt
     if (taken.reason) {
       attempt.abort(taken.reason)
@@ -265,7 +265,7 @@ export class Executor extends Service {
   }
 
   /** Gives the handler the grace time to end after an abort, then ends its run without it. */
-  #waitNoLonger(attempt: Attempt): void {
+  #waitNoLonger(attempt: LiveAttempt): void {
     if (attempt.isOver) return
     attempt.cancelGrace = this.#deadlines.add(this.#parts.graceMs, () => {
       const taken = this.#taken.get(attempt.claim.fence)
@@ -273,12 +273,12 @@ export class Executor extends Service {
     })
   }
 
-  #giveUp(taken: Taken, attempt: Attempt): void {
+  #giveUp(taken: Taken, attempt: LiveAttempt): void {
     attempt.isGivenUp = true
     this.#over(taken, attempt, outcomeOf(attempt, toError(attempt.abortReason)))
   }
 
-  #over(taken: Taken, attempt: Attempt, outcome: Outcome): void {
+  #over(taken: Taken, attempt: LiveAttempt, outcome: Outcome): void {
     if (attempt.isOver) return
     attempt.isOver = true
     attempt.cancelTimeout?.()
@@ -341,7 +341,7 @@ export class Executor extends Service {
   }
 }
 
-function timedOut({ claim, job }: Attempt, timeoutMs: number): PikoError {
+function timedOut({ claim, job }: LiveAttempt, timeoutMs: number): PikoError {
   return new PikoError(
     'RUN_TIMEOUT',
     `run ${claim.runId} of job "${job.id}" took longer than its timeout of ${timeoutMs} ms`,

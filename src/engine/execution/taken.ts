@@ -1,6 +1,6 @@
 import { type PikoError } from '../../errors.ts'
 import { type Claim } from '../../run/run.ts'
-import { type Attempt } from '../attempt/attempt.ts'
+import { type LiveAttempt } from '../attempt/live-attempt.ts'
 
 /** The source of claims. */
 export interface ClaimSource {
@@ -17,7 +17,7 @@ export interface Taken {
   readonly claim: Claim
   readonly nodeId: string
   readonly source: ClaimSource
-  attempt: Attempt | undefined
+  attempt: LiveAttempt | undefined
   /** Why the claim must not begin. */
   reason: PikoError | undefined
 }

@@ -31,7 +31,7 @@ describeEachStore((fixture) => {
       })
     })
 
-  it('W33: a node checks once a second for all its runs, asks which ones only after a request, and never without runs', async () => {
+  it('a node checks once a second for all its runs, asks which ones only after a request, and never without runs', async () => {
     const clock = new ManualClock()
     const nodeId = crypto.randomUUID()
     const asked: (readonly number[])[] = []

@@ -20,7 +20,7 @@ describeEachStore((store) => {
   it.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
-  ])('W21: a node whose clock is an hour %s plans the current ticks and windows', async (_, skewMs) => {
+  ])('a node whose clock is an hour %s plans the current ticks and windows', async (_, skewMs) => {
     const realNow = Date.now
     const start = new Date(Math.floor(realNow() / 1_000) * 1_000)
     vi.spyOn(Date, 'now').mockImplementation(() => realNow() + skewMs)

@@ -83,7 +83,7 @@ describeEachStore((fixture) => {
   })
 
   describe('a node without its lease', () => {
-    it('W37: aborts its handlers, writes nothing of them and continues under a new id', async () => {
+    it('aborts its handlers, writes nothing of them and continues under a new id', async () => {
       const reasons: unknown[] = []
       let isLost = false
       const app = await startApp(
@@ -270,7 +270,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('W19: two apps in one process do not consider each other dead', async () => {
+  it('two apps in one process do not consider each other dead', async () => {
     const gate = new Gate()
     const job = defineJob({ id: 'a' }, async () => gate.pass())
     const one = await startApp(fixture.options, job)

@@ -66,7 +66,7 @@ describeEachStore((fixture) => {
     expect([b.changes, b.leader.epoch]).toEqual([[], undefined])
   })
 
-  it('W18, W20: steps down before its lease ends if renewals fail, and only then another node follows', async () => {
+  it('steps down before its lease ends if renewals fail, and only then another node follows', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
     const epoch = a.leader.epoch!

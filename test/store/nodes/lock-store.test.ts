@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
     expect(fences.filter((fence) => fence !== undefined)).toHaveLength(1)
   })
 
-  it('W17: keeps the fence on renewal and raises it for a new owner', async () => {
+  it('keeps the fence on renewal and raises it for a new owner', async () => {
     const first = (await store.locks.acquire('leader', A, 1_000)) as number
     now += 900
     expect(await store.locks.renew('leader', A, first, 1_000)).toBe(true)

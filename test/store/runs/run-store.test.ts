@@ -346,7 +346,7 @@ describeEachStoreAndOldServer((fixture) => {
     expect(await refused([{ claim: lost, transition: succeeded }])).toEqual([lost])
   })
 
-  it('W38: refuses a second run of the same tick', async () => {
+  it('refuses a second run of the same tick', async () => {
     const tick = new Date(now)
     await store.runs.enqueue([manual('a', { kind: 'scheduled', tick })])
     await expect(store.runs.enqueue([manual('a', { kind: 'scheduled', tick })])).rejects.toSatisfy((error) =>

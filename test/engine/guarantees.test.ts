@@ -6,7 +6,7 @@ import { eventually, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
-// Faults of the Python original that Piko must not have, unless another test covers them.
+// Guarantees that hold over several parts of the engine at once.
 describeEachStore((fixture) => {
   let database: Database
 

@@ -10,7 +10,7 @@ export interface AttemptParts {
   /** Creates the run's logger. Called at its first use. */
   readonly runLog: (claim: Claim) => Logger
   /** Called once, after the attempt's signal has aborted. */
-  readonly onAbort: (attempt: Attempt) => void
+  readonly onAbort: (attempt: LiveAttempt) => void
 }
 
 /**
@@ -18,7 +18,7 @@ export interface AttemptParts {
  *
  * Creates the signal and the log at first use, because thousands of attempts run at the same time and most use neither.
  */
-export class Attempt {
+export class LiveAttempt {
   readonly claim: Claim
   readonly nodeId: string
   readonly job: JobDefinition
