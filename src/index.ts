@@ -7,7 +7,7 @@ export type { RunCalls } from './calls/run-calls.ts'
 export { type HeldLock, type JobContext, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
-// All of it, so that a project can extend `RegisteredJobs` by `declare module 'piko'`.
+// Exports everything, so a project can extend `RegisteredJobs` with `declare module 'piko'`.
 export type * from './job/job-types.ts'
 export { type JobModule, type JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'

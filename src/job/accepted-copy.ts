@@ -11,10 +11,10 @@ export interface CheckedValue {
 }
 
 /**
- * A value as the database will return it, once the schema has accepted this copy. The schema's own result is not stored.
+ * The value that the database will return for the given one, once the schema has accepted it. The schema's own result is not stored.
  *
- * @param check asks the schema about the copy
- * @param whole what the schema gets of the copy
+ * @param check checks the copy with the schema
+ * @param whole converts the copy to the schema's input
  * @throws PikoError naming every place that JSON would lose or replace, and every problem of the schema
  */
 export function acceptedCopy(

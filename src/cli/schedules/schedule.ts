@@ -53,9 +53,9 @@ export function addSchedule(program: Command): void {
   addClear(schedule)
   withScheduleOptions(schedule.command('preview'), 'instead of a job: ')
     .description(
-      'Shows when a job of the project, or a schedule given on the command line, fires: its ticks in UTC and in the local time of ' +
-        'the zone, marks for clock changes, and the windows that end with the ticks. A schedule set at run time takes precedence ' +
-        'over the one in the code. Changes nothing.',
+      'Shows the next ticks of a job of the project, or of a schedule given on the command line: in UTC and in local time, with ' +
+        'marks for clock changes and the windows that end at the ticks. A schedule set at run time takes precedence over the one ' +
+        'in the code. Changes nothing.',
     )
     .argument('[job]', 'id of a job')
     .option('--code', 'for a job: show the schedule in the code, without reading the database')

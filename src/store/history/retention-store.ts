@@ -32,7 +32,7 @@ export interface RetentionStep {
   readonly refused: readonly Refused[]
 }
 
-/** The position of such a walk. */
+/** The position of a {@link BeyondWalk}. */
 export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
   readonly looked: number
   readonly walk: BeyondWalk | undefined

@@ -85,7 +85,7 @@ export class StepStore {
           tries,
           waitingSince: since,
           waitedMs: since ? dialect.date(read_at).getTime() - since.getTime() : 0,
-          // There may be thousands, and the handler may ask for a few.
+          // Reads a result only on request: there may be thousands, and the handler may need only a few.
           read: () => this.#read(row, result),
         })
       }
