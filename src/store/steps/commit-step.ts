@@ -8,7 +8,7 @@ import { untilAnswered } from '../statements/until-answered.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { heldRun, type NewStep, STEP_COLUMNS, type StepOwner, stepValues } from './new-step.ts'
 
-/** What the function of a step did: `step` is stored with its writes. */
+/** The result of a step's function, and the step to store with its writes. */
 export interface StepDone<T> {
   readonly value: T
   readonly step: NewStep
@@ -16,7 +16,7 @@ export interface StepDone<T> {
 
 export interface StepCommit<T> extends StepOwner, CommitRules {
   readonly name: string
-  /** This attempt knows a row of the step, and does not use it. */
+  /** Whether this attempt knows a row of the step and does not use it. */
   readonly replaces: boolean
   readonly fn: (trx: SqlExecutor) => Promise<StepDone<T>>
 }
