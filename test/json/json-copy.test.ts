@@ -20,7 +20,7 @@ class Hidden {
 }
 
 describe('jsonCopy', () => {
-  it('hands back what JSON does, for any value that JSON holds', () => {
+  it('returns the same as JSON, for any value that JSON can represent', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
         const { value: copied, problems } = jsonCopy(value)
@@ -30,7 +30,7 @@ describe('jsonCopy', () => {
     )
   })
 
-  it('agrees with JSON wherever it has nothing to say, for any value', () => {
+  it('agrees with JSON wherever it reports nothing, for any value', () => {
     fc.assert(
       fc.property(fc.anything({ withDate: true, withMap: true, withBigInt: true, withSparseArray: true }), (value) => {
         const { value: copied, problems } = jsonCopy(value)
@@ -39,7 +39,7 @@ describe('jsonCopy', () => {
     )
   })
 
-  it('leaves out properties that are undefined, and keeps what objects say of themselves', () => {
+  it('omits undefined properties, and uses the toJSON of objects', () => {
     const own = { toJSON: (key: string) => ({ key }) }
     const value = {
       none: undefined,
@@ -71,7 +71,7 @@ describe('jsonCopy', () => {
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
   })
 
-  it('names all that JSON would lose or replace, each with its place', () => {
+  it('reports every value that JSON would lose or replace, with its place', () => {
     const loop: Record<string, unknown> = {}
     loop['self'] = { again: loop }
     const thrower = {
@@ -152,7 +152,7 @@ describe('jsonCopy', () => {
     expect(reads).toBe(1)
   })
 
-  it('ends soon with what is endless, deep or multiplies', () => {
+  it('ends quickly for endless, deep or multiplying values', () => {
     let deep: unknown = 1
     for (let level = 0; level < 100_000; level += 1) deep = [deep]
     expect(problemsOf(deep)[0]).toMatch(/is nested deeper than 500 levels$/)

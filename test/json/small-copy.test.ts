@@ -7,7 +7,7 @@ import { smallCopy } from '../../src/json/small-copy.ts'
 const MAX_BYTES = 60_000
 
 describe('smallCopy', () => {
-  it('hands back what jsonCopy does, or leaves the value to it, for any value', () => {
+  it('returns the same as jsonCopy, or leaves the value to it, for any value', () => {
     const values = fc.anything({ withDate: true, withMap: true, withBigInt: true, withSparseArray: true })
     fc.assert(
       fc.property(values, (value) => {
@@ -19,7 +19,7 @@ describe('smallCopy', () => {
     )
   })
 
-  it('never lets through what takes more bytes of JSON than are allowed', () => {
+  it('never returns a value whose JSON exceeds the limit', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), fc.nat(500), (value, maxBytes) => {
         const copied = smallCopy(value, maxBytes)
@@ -68,7 +68,7 @@ describe('smallCopy', () => {
     ['a list that contains itself', cycle],
     ['a long list', Array.from({ length: 10_000 }, () => 0)],
     ['a long text', 'x'.repeat(MAX_BYTES)],
-  ])('leaves %s to the closer look', (_, value) => {
+  ])('leaves %s to jsonCopy', (_, value) => {
     expect(smallCopy(value, MAX_BYTES)).toBeUndefined()
   })
 })

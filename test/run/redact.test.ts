@@ -26,7 +26,7 @@ describe('redactText', () => {
     'expected mysql://user:password@host:3306/database',
     '{"message":"expected mysql://user:password@host:3306/database"}',
     '',
-  ])('leaves %j as it is', (text) => {
+  ])('does not change %j', (text) => {
     expect(redactText(text)).toBe(text)
   })
 
@@ -64,7 +64,7 @@ describe('redactText', () => {
     )
   })
 
-  it('hides a quoted secret with quotes and signs of its own, and leaves the JSON readable', () => {
+  it('hides a quoted secret that contains quotes and signs, and keeps the JSON valid', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...keys), (tail, key) => {
         const value = `s3cret"\\${tail}`
@@ -103,7 +103,7 @@ describe('redactText', () => {
     'Basic authentication is needed',
     '{"token":null}',
     'mysql.dsn: expected text',
-  ])('leaves the word of %j', (text) => {
+  ])('keeps the word of %j', (text) => {
     expect(redactText(text)).toBe(text)
   })
 
@@ -116,7 +116,7 @@ describe('redactText', () => {
     },
   )
 
-  it('takes time in proportion to the length of a line without spaces', () => {
+  it('takes time proportional to the length of a line without spaces', () => {
     const line = 'a://b:c'.repeat(100_000)
     const started = performance.now()
     redactText(line)

@@ -5,13 +5,13 @@ import { thrown } from '../support/thrown.ts'
 const soon = new Date(Date.now() + 60_000)
 
 describe('NoRetryError', () => {
-  it('forbids another attempt, also as the cause of what was thrown', () => {
+  it('forbids another attempt, also as the cause of another error', () => {
     const error = new NoRetryError('gone')
     expect([forbidsRetry(error), forbidsRetry(new Error('sync failed', { cause: error }))]).toEqual([true, true])
     expect(forbidsRetry(new Error('gone'))).toBe(false)
   })
 
-  it('is known across two copies of the package', () => {
+  it('is recognized across two copies of the package', () => {
     const other = Object.assign(new Error('gone'), { [Symbol.for('piko.noRetry')]: true })
     expect(forbidsRetry(other)).toBe(true)
   })
@@ -33,27 +33,27 @@ describe('RetryLaterError', () => {
 
   it.each([
     ...[null, undefined, '', 'soon', '0.5', '1.5', '-1', '+5', '2.0', '1e3', '0x10', '120s', '120, 240', '\u00a0120'],
-    // Of no form of HTTP, though Date reads them; a date that has passed; the time since 1970.
+    // Not a form of HTTP, although Date accepts it; a date that has passed; the seconds since 1970.
     ...['2001-01-01', '2126-01-01T00:00:00Z', 'Jan 15 2126', 'Sun, 06 Nov 1994 08:49:37 GMT', '1764345600'],
-  ])('leaves the next attempt to the back-off for a Retry-After of %j', (header) => {
+  ])('uses the back-off for a Retry-After of %j', (header) => {
     expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy'))).toBeUndefined()
     expect(retryTimingOf(RetryLaterError.fromHeader(header, 'busy', '30s'))).toEqual({ afterMs: 30_000 })
   })
 
-  it('leaves it to the back-off also when its own instant has passed, and asks the causes', () => {
+  it('uses the back-off if its instant has passed, and checks the causes', () => {
     const past = new RetryLaterError('busy', { at: new Date(Date.now() - 1) })
     expect(retryTimingOf(past)).toBeUndefined()
     const caused = new RetryLaterError('busy', { at: new Date(0) }, { cause: new RetryLaterError('x', { at: soon }) })
     expect(retryTimingOf(caused)).toEqual({ at: soon })
   })
 
-  it('takes an instant or a duration, also as a cause', () => {
+  it('accepts an instant or a duration, also as a cause', () => {
     expect(retryTimingOf(new RetryLaterError('busy', { after: '2m' }))).toEqual({ afterMs: 120_000 })
     const caused = new Error('sync failed', { cause: new RetryLaterError('busy', { at: soon }) })
     expect(retryTimingOf(caused)).toEqual({ at: soon })
   })
 
-  it('keeps to what a database can keep', () => {
+  it('stays within the range of a database', () => {
     const timing = retryTimingOf(new RetryLaterError('busy', { at: new Date(8.64e15) })) as { at: Date }
     expect(timing.at.getUTCFullYear()).toBeLessThan(10_000)
     expect(retryTimingOf(RetryLaterError.fromHeader('999999999', 'busy'))).toEqual({ afterMs: 10 * 365 * 86_400_000 })

@@ -5,13 +5,13 @@ import { retryDelayMs, type RetryPolicy } from '../../src/run/retry.ts'
 const policy: RetryPolicy = { limit: 5, backoff: 'exponential', baseMs: 1_000, maxMs: 10_000, jitter: false }
 
 describe('retryDelayMs', () => {
-  it('doubles from the base up to the longest delay', () => {
+  it('doubles from the base up to the maximum', () => {
     expect([1, 2, 3, 4, 5].map((attempt) => retryDelayMs(policy, attempt, 0))).toEqual([
       1_000, 2_000, 4_000, 8_000, 10_000,
     ])
   })
 
-  it('stays at the base when fixed', () => {
+  it('stays at the base with a fixed back-off', () => {
     const fixed: RetryPolicy = { ...policy, backoff: 'fixed' }
     expect([1, 2, 5].map((attempt) => retryDelayMs(fixed, attempt, 0))).toEqual([1_000, 1_000, 1_000])
   })
@@ -22,12 +22,12 @@ describe('retryDelayMs', () => {
     expect(retryDelayMs({ ...policy, limit: 0 }, 1, 0)).toBeUndefined()
   })
 
-  it('draws from half to the whole with jitter', () => {
+  it('is between half and all of the delay with jitter', () => {
     const jittered: RetryPolicy = { ...policy, jitter: true }
     expect([0, 0.5, 0.999_999].map((random) => retryDelayMs(jittered, 3, random))).toEqual([2_000, 3_000, 4_000])
   })
 
-  it('is always a whole number of milliseconds in [half the base, the longest], however many attempts', () => {
+  it('is always a whole number of milliseconds in [half the base, maximum], for any number of attempts', () => {
     const policies = fc.record<RetryPolicy>({
       limit: fc.constant(Number.MAX_SAFE_INTEGER),
       backoff: fc.constantFrom('fixed', 'exponential'),

@@ -57,13 +57,13 @@ describe('settle', () => {
     expect(settle({ attempt }, outcome, policy, 0)).toEqual(transition)
   })
 
-  it('hands the randomness to the jitter', () => {
+  it('passes the random number to the jitter', () => {
     const outcome: Outcome = { kind: 'failure', error }
     const delays = [0, 0.5].map((random) => settle({ attempt: 1 }, outcome, { ...twice, jitter: true }, random))
     expect(delays).toMatchObject([{ delayMs: 500 }, { delayMs: 750 }])
   })
 
-  it('leads to a state that is terminal or queued', () => {
+  it('leads to a final state or to queued', () => {
     const outcomes: Outcome[] = [
       { kind: 'success' },
       { kind: 'failure', error },
@@ -85,7 +85,7 @@ describe('runError', () => {
     expect(kept.stack).toContain('run.test.ts')
   })
 
-  it('has no code and no stack where the error has none', () => {
+  it('has no code and no stack if the error has none', () => {
     const bare = Object.assign(new Error('bare'), { code: 42 })
     delete bare.stack
     expect(runError(bare)).toEqual({ name: 'Error', message: 'bare' })
@@ -98,13 +98,13 @@ describe('runError', () => {
     )
   })
 
-  it('survives a cause that causes itself', () => {
+  it('accepts a cause that causes itself', () => {
     const loop = new Error('loop')
     loop.cause = loop
     expect(runError(loop).stack).toBe(loop.stack)
   })
 
-  it('keeps no secret of the message, the stack and the causes, also where the row is cut', () => {
+  it('hides secrets of the message, the stack and the causes, even at the cut', () => {
     const dsn = 'mysql://u:s3cr3t@h/db'
     const error = new Error(`cannot reach ${dsn}`, { cause: new Error(`refused: ${dsn}`) })
     expect(runError(error).message).toBe('cannot reach mysql://u:[redacted]@h/db')
@@ -127,7 +127,7 @@ describe('runError', () => {
     )
   })
 
-  it('says of both errors what happened where one was suppressed by the other', () => {
+  it('describes both errors if one was suppressed by the other', () => {
     const both = { error: new Error('close failed'), suppressed: new RangeError('too far') }
     const suppressed = Object.assign(new Error('An error was suppressed during disposal.'), both, {
       name: 'SuppressedError',
@@ -144,7 +144,7 @@ describe('runError', () => {
     ['an event', new Event('error'), /Event \{ type: 'error'/],
     ['a map', new Map([['why', 'full']]), /Map\(1\) \{ 'why' => 'full' \}/],
     ['an invalid date', new Date(NaN), /Invalid Date/],
-  ])('shows of %s what JSON leaves out', (_, thrown, shown) => {
+  ])('shows the parts of %s that JSON leaves out', (_, thrown, shown) => {
     expect(runError(toError(thrown)).message).toMatch(shown)
     expect(runError(new Error('here', { cause: thrown })).stack).toMatch(shown)
   })
@@ -155,7 +155,7 @@ describe('runError', () => {
     expect(many.stack?.length).toBeLessThanOrEqual(8_000)
   })
 
-  it('takes the code or the cause for a message where there is none', () => {
+  it('uses the code or the cause if there is no message', () => {
     expect(runError(Object.assign(new Error(''), { code: 'ECONNREFUSED' })).message).toBe('ECONNREFUSED')
     expect(runError(new Error('', { cause: new RangeError('too far') })).message).toBe('RangeError: too far')
   })
@@ -168,7 +168,7 @@ describe('runError', () => {
     expect(runError(new Error('failed', { cause })).stack).toContain(expected)
   })
 
-  it('keeps what an error of another realm says, with its causes and parts', () => {
+  it('keeps the message of an error of another realm, with its causes and parts', () => {
     const foreign = runInNewContext(
       `
       const error = new TypeError('from elsewhere', { cause: new RangeError('deeper') })
@@ -184,7 +184,7 @@ describe('runError', () => {
     expect(runError(toError(parts)).message).toBe('2 errors: Error: a; "b"')
   })
 
-  it('cuts what is too long for a row', () => {
+  it('truncates texts that are too long for a row', () => {
     const long = Object.assign(new Error('x'.repeat(100_000)), { code: 'c'.repeat(1_000), name: 'n'.repeat(1_000) })
     const kept = runError(long)
     expect([kept.message.length, kept.code?.length, kept.name.length]).toEqual([2_000, 200, 200])

@@ -13,7 +13,7 @@ import { PikoError } from '../../src/errors.ts'
 const server = (errno: number, message = ''): Error => Object.assign(new Error(message), { errno, sqlState: 'HY000' })
 const sqlite = (errcode: number): Error => Object.assign(new Error('sqlite'), { errcode })
 
-describe('what an error of the database means', () => {
+describe('the meaning of a database error', () => {
   it.each([
     ['outage', [1040, 1047, 1053, 1180, 1203, 1836, 1927, 3100, 3168, 4031]],
     ['contention', [1020, 1205, 1213, 1317, 1615, 3101, 3572]],
@@ -23,7 +23,7 @@ describe('what an error of the database means', () => {
     for (const number of numbers) expect([number, databaseFault(server(number))]).toEqual([number, fault])
   })
 
-  it('is an outage where the connection broke or could not be made, but not for a wrong password', () => {
+  it('is an outage if the connection broke or could not be opened, but not for a wrong password', () => {
     const broken = ['ECONNREFUSED', 'ETIMEDOUT', 'ECONNRESET', 'PROTOCOL_CONNECTION_LOST']
     for (const code of broken) {
       const error = Object.assign(new Error(code), { code, errno: -111, fatal: true })
@@ -33,7 +33,7 @@ describe('what an error of the database means', () => {
     expect([databaseFault(denied), isConnectionLost(denied)]).toEqual(['programming', false])
   })
 
-  it('is told by the message where a number has several meanings', () => {
+  it('depends on the message if a number has several meanings', () => {
     const readOnly = server(1290, 'The MariaDB server is running with the --read-only option so it cannot execute this')
     const other = server(
       1290,
@@ -42,7 +42,7 @@ describe('what an error of the database means', () => {
     expect([databaseFault(readOnly), databaseFault(other)]).toEqual(['outage', undefined])
   })
 
-  it('is found through causes, and in what Piko says itself', () => {
+  it('is found through causes, and in Piko’s own errors', () => {
     expect(databaseFault(new Error('cannot book', { cause: server(1213) }))).toBe('contention')
     expect(databaseFault(new PikoError('DATABASE_UNREACHABLE', 'no connection'))).toBe('outage')
     expect(isConnectionLost(new PikoError('DATABASE_UNREACHABLE', 'no connection'))).toBe(false)
@@ -53,7 +53,7 @@ describe('what an error of the database means', () => {
     ])
   })
 
-  it('is known of SQLite too, by the low byte', () => {
+  it('is known for SQLite too, by the low byte', () => {
     const codes = [5, 261, 6, 10, 522, 13, 14, 19, 2067]
     expect(codes.map((code) => databaseFault(sqlite(code)))).toEqual([
       ...['contention', 'contention', 'contention'],
@@ -61,7 +61,7 @@ describe('what an error of the database means', () => {
     ])
   })
 
-  it('says what is certain: refused before it was executed, or rolled back as a whole', () => {
+  it('includes certainties: refused before execution, or rolled back as a whole', () => {
     expect([1047, 1040, 1836, 1180, 1053].map((errno) => isRefusal(server(errno)))).toEqual([
       ...[true, true, true],
       ...[false, false],
@@ -72,7 +72,7 @@ describe('what an error of the database means', () => {
     ])
   })
 
-  it('is a refused value where the database, a driver or Piko does not take it, and never a fault of the code', () => {
+  it('is a refused value if the database, a driver or Piko does not accept it, never for a fault of the code', () => {
     const thrownBy = (work: () => unknown): unknown => {
       try {
         return work()

@@ -28,7 +28,7 @@ const CRONS = [
   '0 0 29 2 *',
 ] as const
 
-/** A place on the globe and an instant around a change of its clocks, to the millisecond: hours, days or weeks off. */
+/** A time zone and an instant around a change of its clocks, to the millisecond: hours, days or weeks off. */
 const place = fc.constantFrom(...ZONES).chain((timezone) =>
   fc.record({
     timezone: fc.constant(timezone),

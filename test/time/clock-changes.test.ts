@@ -14,7 +14,7 @@ const COLUMNS = [
   { gap: 'after', overlap: 'both' },
 ] as const
 
-/** The cells of the table whose rows name a zone in their second column. */
+/** The cells of the table whose rows have a zone in the second column. */
 const rows = page
   .split('\n')
   .filter((line) => /^\| `[^`]+` +\| [A-Z]\w+\/\w+ +\|/.test(line))
@@ -25,7 +25,7 @@ const rows = page
       .map((cell) => cell.trim()),
   )
 
-/** `07:00Z`, `05:30Z, 06:30Z` or `-`: the ticks of a local day that a change of the clocks lies in. */
+/** The ticks of a local day with a change of the clocks, as `07:00Z`, `05:30Z, 06:30Z` or `-`. */
 function ticksOf(spec: ScheduleSpec, from: string, to: string): string {
   const ticks = Schedule.of(spec).upcoming(new Date(Date.parse(from) - 1), 100)
   const texts = ticks.filter((tick) => tick < new Date(to)).map((tick) => `${tick.toISOString().slice(11, 16)}Z`)
@@ -33,7 +33,7 @@ function ticksOf(spec: ScheduleSpec, from: string, to: string): string {
 }
 
 describe('the table of clock changes in docs/schedules.md', () => {
-  it('has the named cases', () => {
+  it('has the expected cases', () => {
     expect(rows.map(([cron, zone, day]) => [cron, zone, day].join(' '))).toEqual([
       '`30 2 * * *` America/New_York 2026-03-08',
       '`30 1 * * *` America/New_York 2026-11-01',
@@ -59,7 +59,7 @@ describe('the table of clock changes in docs/schedules.md', () => {
     expect({ day, found }).toEqual({ day, found: expected })
   })
 
-  it('has no combination left out, and names them', () => {
+  it('has every combination, and names them', () => {
     const heads =
       page
         .split('\n')

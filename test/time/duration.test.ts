@@ -32,7 +32,7 @@ describe('a duration', () => {
     },
   )
 
-  it('refuses a bare number, whose unit nobody can know', () => {
+  it('refuses a bare number, whose unit is unknown', () => {
     expect(() => durationMs(10 as unknown as string)).toThrow('duration is 10; expected a number with a unit')
   })
 
@@ -72,7 +72,7 @@ describe('a duration for people', () => {
     [3_600_000, '1h 00m'],
     [7_380_000, '2h 03m'],
     [90_000_000, '25h 00m'],
-  ])('%d ms reads %s', (ms, text) => {
+  ])('%d ms is shown as %s', (ms, text) => {
     expect(formatMs(ms)).toBe(text)
   })
 

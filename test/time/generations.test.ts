@@ -18,7 +18,7 @@ describe('windows whose schedule has changed', () => {
     { start: t('2026-01-01T00:00:00Z'), end: t('2026-01-03T00:00:00Z') },
   )
 
-  it('go on where the old ones end', () => {
+  it('continue where the old ones end', () => {
     expect(texts(timeline.windowsFrom(t('2026-01-01T00:00:00Z')))).toEqual([
       '01-01T00:00/01-01T01:00',
       '01-01T01:00/01-01T02:00',
@@ -30,7 +30,7 @@ describe('windows whose schedule has changed', () => {
     ])
   })
 
-  it('are found by their starts and by what they contain, each by the schedule of its time', () => {
+  it('are found by their starts and by instants in them, each with the schedule of its time', () => {
     expect(timeline.startingAt(t('2026-01-01T03:00:00Z'))?.end).toEqual(t('2026-01-01T04:30:00Z'))
     expect(timeline.startingAt(t('2026-01-01T04:00:00Z'))).toBeUndefined()
     expect(timeline.containing(t('2026-01-01T12:00:00Z'))?.start).toEqual(t('2026-01-01T06:30:00Z'))
@@ -38,7 +38,7 @@ describe('windows whose schedule has changed', () => {
   })
 })
 
-it('tile whatever the schedules and the instants of change, in both directions', () => {
+it('tile for any schedules and instants of change, in both directions', () => {
   const spec = fc.constantFrom('* * * * *', '0 * * * *', '15,45 */3 * * *', '0 0 * * *', '0 12 1 * *')
   const change = fc.record({ hours: fc.integer({ min: 1, max: 60 }), cron: spec })
   fc.assert(
@@ -47,7 +47,7 @@ it('tile whatever the schedules and the instants of change, in both directions',
       const end = t('2026-03-03T00:00:00Z')
       const generations = [{ start, schedule: cron(first) }]
       for (const { hours, cron: next } of changes) {
-        // A change comes at the end of a window of the generation before.
+        // A change comes at the end of a window of the previous generation.
         const { start: from } = generations.at(-1) as (typeof generations)[0]
         const known = new Timeline(Schedule.across(generations), { start })
         const at = known.containing(new Date(from.getTime() + hours * 3_600_000))

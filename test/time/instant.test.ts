@@ -5,7 +5,7 @@ import { PikoError } from '../../src/errors.ts'
 import { FIRST_INSTANT_MS, instantOf, LAST_INSTANT_MS, readInstant, storedInstant } from '../../src/time/instant.ts'
 import { thrown } from '../support/thrown.ts'
 
-/** Text that `Date` reads, or that looks nearly right. */
+/** Text that `Date` accepts, or that looks nearly right. */
 const WRONG = [
   ['30 February', '2026-02-30T00:00:00Z', 'a day that exists: 2026-02 has 28 days'],
   ['29 February of a common year', '2100-02-29T00:00:00Z', 'a day that exists: 2100-02 has 28 days'],
@@ -86,7 +86,7 @@ describe('an instant with its zone', () => {
     })
   })
 
-  it('takes a Date of another realm, and gives a copy', () => {
+  it('accepts a Date of another realm, and returns a copy', () => {
     const foreign = runInNewContext("new Date('2026-01-01T00:00:00Z')") as Date
     expect(instantOf('at', foreign).toISOString()).toBe('2026-01-01T00:00:00.000Z')
     const own = new Date('2026-01-01T00:00:00Z')
@@ -95,7 +95,7 @@ describe('an instant with its zone', () => {
     expect(read.toISOString()).toBe('2026-01-01T00:00:00.000Z')
   })
 
-  it('reads whatever a Date writes of the years 1000 to 9999, on both readers', () => {
+  it('reads every text that a Date writes for the years 1000 to 9999, with both readers', () => {
     fc.assert(
       fc.property(fc.integer({ min: FIRST_INSTANT_MS, max: LAST_INSTANT_MS }), (ms) => {
         const text = new Date(ms).toISOString()
@@ -123,7 +123,7 @@ describe('an instant of a row', () => {
     ...['2026-02-30T00:00:00.000Z', '2026-01-01T24:00:00.000Z', '2026-01-01T00:00:60.000Z', '0999-01-01T00:00:00.000Z'],
     ...['2026-02-30', '2026-1-1', 'soon', '', '2026', '1767225600000', '2026-01-01T00:00:00.000Z ', 1_767_225_600_000],
     ...[null, undefined, new Date(Number.NaN), Buffer.from('2026-01-31')],
-  ])('%s is none', (value) => {
+  ])('%s is not one', (value) => {
     expect(storedInstant(value)).toBeUndefined()
   })
 })

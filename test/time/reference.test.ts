@@ -5,8 +5,8 @@ import { Timeline } from '../../src/time/window.ts'
 import { Zone } from '../../src/time/zone.ts'
 import { type Change, changesOf, clock, CRONS, Minutes, type ReferenceCron, type Rule } from './reference.ts'
 
-// Every zone is checked on both sides of every change of its clocks, and every kind of schedule around one gap and one overlap of each
-// zone. PIKO_TIME_SWEEP=full: around every change. Minutes of work in place of one.
+// Checks every zone on both sides of every change of its clocks, and every kind of schedule around one gap and one overlap of each zone.
+// With PIKO_TIME_SWEEP=full it checks every change, which takes minutes instead of one.
 const IS_FULL = process.env['PIKO_TIME_SWEEP'] === 'full'
 const SEED = Number(process.env['PIKO_TIME_SEED'] ?? 1)
 
@@ -19,7 +19,7 @@ const RULES: readonly (Rule | 'auto')[] = [
   ),
 ]
 
-/** Small and seeded: the same cases on every machine (mulberry32). */
+/** A small seeded generator (mulberry32), for the same cases on every machine. */
 function randomOf(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -69,7 +69,7 @@ function atCase(minutes: Minutes, random: Random): Case {
   return { spec: { kind: 'at', at: new Date(at).toISOString() }, expected: [at] }
 }
 
-/** Each option in one case of four. */
+/** Uses each option in one of four cases. */
 function boundsOf(zone: string, { from, to }: Minutes, random: Random) {
   const within = (): number => from + random((to - from) / MINUTE_MS) * MINUTE_MS
   const [start, end] = [
@@ -115,14 +115,14 @@ function check({ spec, expected }: Case, { from, to }: Minutes, random: Random):
   if (!isSame(forwards)) expect.soft({ spec, forwards: text(forwards) }).toEqual({ spec, forwards: text(expected) })
   if (!isSame(backwards)) expect.soft({ spec, backwards: text(backwards) }).toEqual({ spec, backwards: text(expected) })
 
-  // From any instant, and from one that is on no whole minute.
+  // From any instant, and from one that is not on a whole minute.
   const at = from + random(to - from)
   const next = expected.find((tick) => tick > at)
   const previous = expected.findLast((tick) => tick < at)
   if (next !== undefined) expect(schedule.next(new Date(at))?.getTime()).toBe(next)
   if (previous !== undefined) expect(schedule.previous(new Date(at))?.getTime()).toBe(previous)
 
-  // Windows tile: each begins where the one before ended, and all boundaries are ticks.
+  // Windows tile: each begins where the previous one ended, and all boundaries are ticks.
   const timeline = new Timeline(schedule, { start: new Date(from), end: new Date(to) })
   const boundaries = [...timeline.windowsFrom(new Date(from))].map(({ start, end }) => [start.getTime(), end.getTime()])
   const inside = expected.filter((tick) => tick > from)
@@ -133,7 +133,7 @@ function check({ spec, expected }: Case, { from, to }: Minutes, random: Random):
 /** Every kind of schedule at one place: each expression, several at once, a rate, an instant. */
 function casesOf(zone: string, minutes: Minutes, random: Random): Case[] {
   const several = [1, 2].map(() => CRONS[random(CRONS.length)]).filter((cron) => cron !== undefined)
-  // Every minute is a thousand times the work of once a day, and not a thousand times as interesting.
+  // Checking every minute costs a thousand times as much as once a day, but shows little more.
   const chosen = CRONS.filter(([cron]) => cron !== '* * * * *' || random(8) === 0)
   return [
     ...chosen.map((cron) => cronCase(zone, minutes, [cron], random)),
@@ -143,7 +143,7 @@ function casesOf(zone: string, minutes: Minutes, random: Random): Case[] {
   ]
 }
 
-/** Schedules see of a zone its offsets and its changes: these are the clock's, on both sides of each change. */
+/** Schedules use only a zone's offsets and changes. Both must match the zone's clocks on both sides of each change. */
 function checkZone(name: string, changes: readonly Change[]): void {
   const zone = Zone.of(name)
   const found: number[] = []
@@ -174,8 +174,8 @@ function placesOf(changes: readonly Change[], random: Random): Change[] {
 }
 
 /**
- * Clocks that were set in the same way at the same local time: for the full sweep one zone of them stands for all, since schedules
- * depend on a zone through its offsets alone, and those are checked for every zone.
+ * Groups changes with the same shift at the same local time. In the full sweep, one zone represents all others, since schedules depend only
+ * on a zone's offsets, which are checked for every zone.
  */
 const known = new Set<string>()
 function isKnown(zone: string, { at, shift }: Change): boolean {
@@ -191,7 +191,7 @@ const CHUNKS = 8
 
 describe('schedules of every zone, 1990 to 2035, against the reference', () => {
   it.each(Array.from({ length: CHUNKS }, (_, chunk) => chunk))(
-    'fire at the very instants, forwards and backwards, and their windows tile (part %i)',
+    'fire at exactly the same instants, forwards and backwards, and their windows tile (part %i)',
     (chunk) => {
       let count = 0
       for (const zone of zones.filter((_, index) => index % CHUNKS === chunk)) {
@@ -207,7 +207,7 @@ describe('schedules of every zone, 1990 to 2035, against the reference', () => {
           }
         }
       }
-      // All expressions but one, several at once, a rate and an instant, for each zone.
+      // All expressions except one, several together, a rate and an instant, for each zone.
       if (!IS_FULL) expect(count).toBeGreaterThan((zones.length / CHUNKS - 1) * (CRONS.length + 2))
       else process.stderr.write(`part ${chunk}: ${count} schedules compared\n`)
     },

@@ -1,4 +1,4 @@
-// What the documents say about clock changes, minute by minute, with nothing but `Intl`: it shares no code with src/time.
+// The rules of the documents for clock changes, applied minute by minute with `Intl` only. Shares no code with src/time.
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -9,7 +9,7 @@ export interface Rule {
   readonly overlap: 'first' | 'second' | 'both'
 }
 
-/** One minute: its instant, and what the zone's clocks show, as if that were UTC. */
+/** One minute: its instant, and the time on the zone's clocks, as if that were UTC. */
 interface Minute {
   readonly at: number
   readonly local: number
@@ -28,7 +28,7 @@ export function clock(zone: string, at: number): number {
 }
 
 export interface Change {
-  /** The first minute that goes by the new offset. */
+  /** The first minute with the new offset. */
   readonly at: number
   /** By how much the clocks were set, in milliseconds. */
   readonly shift: number
@@ -57,7 +57,7 @@ export function changesOf(zone: string, stepMs: number): Change[] {
   return changes
 }
 
-/** The minutes around an instant, by which ticks in the middle of them can be told. */
+/** The minutes around an instant, which decide about ticks in the middle of them. */
 export class Minutes {
   readonly from: number
   readonly to: number
@@ -85,7 +85,7 @@ export class Minutes {
   }
 
   /**
-   * The ticks in `[from, to)` of a schedule that fires at the local minutes that match.
+   * The ticks in `[from, to)` of a schedule that fires at the matching local minutes.
    *
    * @param seconds of these minutes; clocks change on whole minutes
    */
@@ -110,7 +110,7 @@ export class Minutes {
   }
 }
 
-/** A cron expression with what it means, and what `'auto'` makes of it. */
+/** A cron expression with its meaning, and its rule under `'auto'`. */
 export type ReferenceCron = readonly [
   cron: string,
   matches: (local: Date) => boolean,
@@ -148,7 +148,7 @@ function at(t: Date, hours: readonly number[], minute: number): boolean {
   return hours.includes(t.getUTCHours()) && t.getUTCMinutes() === minute
 }
 
-/** Whether so many days later it is another month. */
+/** Whether it is another month this number of days later. */
 function isLast(t: Date, days: number): boolean {
   return new Date(t.getTime() + days * DAY_MS).getUTCMonth() !== t.getUTCMonth()
 }

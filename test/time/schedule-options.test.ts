@@ -19,7 +19,7 @@ function stored(spec: Partial<JobSpec>): string | null {
 }
 
 describe('the text of a schedule in the database', () => {
-  it('is the same as ever for a job without the options that came later', () => {
+  it('is unchanged for a job without later options', () => {
     expect(stored({ cron: '0 * * * *' })).toBe('{"kind":"cron","cron":"0 * * * *","timezone":"UTC"}')
     expect(stored({ every: '1m', jitter: '5s' })).toBe(
       '{"kind":"every","everyMs":60000,"anchor":"1970-01-01T00:00:00.000Z"}',
@@ -28,7 +28,7 @@ describe('the text of a schedule in the database', () => {
     expect(stored({})).toBeNull()
   })
 
-  it('has the options that were written, and a mark in place of a function', () => {
+  it('has the given options, and a mark in place of a function', () => {
     const spec = { cron: ['0 1 * * *', '0 2 * * *'], dst: { gap: 'skip' }, start: NEW_YEAR } as const
     expect(stored({ ...spec, exclude: () => false })).toBe(
       '{"kind":"cron","cron":["0 1 * * *","0 2 * * *"],"timezone":"UTC","dst":{"gap":"skip"},' +
@@ -40,7 +40,7 @@ describe('the text of a schedule in the database', () => {
 describe('an exclusion calendar', () => {
   const everySecond = { kind: 'cron', cron: '* * * * * *', timezone: 'America/New_York' } as const
 
-  it('leaves out days of the zone, however many ticks they have', () => {
+  it('skips days of the zone, however many ticks they have', () => {
     const workdays = Schedule.of({ ...everySecond, exclude: { weekdays: ['sat', 'sun'], dates: ['2026-03-09'] } })
     const friday = new Date('2026-03-07T04:59:59Z')
     const tuesday = new Date('2026-03-10T04:00:00Z')
@@ -48,14 +48,14 @@ describe('an exclusion calendar', () => {
     expect(workdays.previous(tuesday)).toEqual(friday)
   })
 
-  it('makes windows go on to the next tick that is left', () => {
+  it('extends windows to the next remaining tick', () => {
     const exclude = { weekdays: ['sat', 'sun'] } as const
     const daily = Schedule.of({ kind: 'cron', cron: '0 6 * * *', timezone: 'UTC', exclude })
     const monday = new Timeline(daily, { start: NEW_YEAR }).containing(new Date('2026-01-11T12:00:00Z'))
     expect(monday).toEqual({ start: new Date('2026-01-09T06:00:00Z'), end: new Date('2026-01-12T06:00:00Z') })
   })
 
-  it('tells a function the local time', () => {
+  it('passes the local time to a function', () => {
     const seen: unknown[] = []
     const when = (...args: unknown[]): boolean => seen.push(args) === 1
     const at = {
@@ -71,7 +71,7 @@ describe('an exclusion calendar', () => {
     ])
   })
 
-  it('that leaves out everything ends the schedule', () => {
+  it('that skips everything ends the schedule', () => {
     const sundays = { kind: 'cron', cron: '0 0 * * SUN', timezone: 'America/New_York' } as const
     for (const spec of [
       { ...everySecond, exclude: { when: () => true } },
@@ -82,7 +82,7 @@ describe('an exclusion calendar', () => {
     }
   })
 
-  it('asks for a handful of instants, also where the clocks change on a day that is left out', () => {
+  it('checks only a few instants, even if the clocks change on a skipped day', () => {
     let asked = 0
     const counted = (step: (at: number) => number) => (at: number) => {
       asked++
@@ -102,7 +102,7 @@ describe('an exclusion calendar', () => {
     expect(asked).toBeLessThan(20)
   })
 
-  it('goes on where it has left out all of a long time', () => {
+  it('continues after it has skipped a long time', () => {
     const wednesdays = { weekdays: ['sun', 'mon', 'tue', 'thu', 'fri', 'sat'] } as const
     const rare = Schedule.of({ kind: 'cron', cron: '0 0 29 2 *', timezone: 'UTC', exclude: wednesdays })
     expect(rare.next(new Date('2040-03-01T00:00:00Z'))).toEqual(new Date('2068-02-29T00:00:00Z'))
@@ -123,7 +123,7 @@ describe('jitter', () => {
   })
 })
 
-describe('an option of a schedule that makes no sense', () => {
+describe('an invalid option of a schedule', () => {
   const daily = { kind: 'cron', cron: '0 0 * * *', timezone: 'UTC' } as const
 
   it.each<[object, string]>([
@@ -162,7 +162,7 @@ describe('an option of a schedule that makes no sense', () => {
     [{ at: NEW_YEAR, exclude: { dates: ['2026-01-01'] } }, 'has no effect without cron or every'],
     [{ start: NEW_YEAR }, 'has no effect without cron or every'],
     [{ jitter: '5s' }, 'jitter "5s" has no effect without cron, every or at'],
-  ])('is refused where it has no effect: %j', (spec, message) => {
+  ])('is refused if it has no effect: %j', (spec, message) => {
     const error = thrown(() => stored(spec))
     expect(error.code).toBe('JOB_INVALID')
     expect(error.message).toContain(message)

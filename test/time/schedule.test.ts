@@ -20,7 +20,7 @@ function iso(date: Date | undefined): string | undefined {
   return date?.toISOString()
 }
 
-/** Ticks in `[from, to)`, forwards by next. */
+/** The ticks in `[from, to)`, forwards by next. */
 function ticksIn(schedule: Schedule, from: number, to: number): string[] {
   const ticks: string[] = []
   let tick = schedule.next(new Date(from - 1))
@@ -31,7 +31,7 @@ function ticksIn(schedule: Schedule, from: number, to: number): string[] {
   return ticks
 }
 
-/** The same, backwards by previous. */
+/** The ticks in `[from, to)`, backwards by previous. */
 function ticksBackIn(schedule: Schedule, from: number, to: number): string[] {
   const ticks: string[] = []
   let tick = schedule.previous(new Date(to))
@@ -90,7 +90,7 @@ describe('a cron schedule', () => {
     expect(iso(leapDay.previous(new Date('2104-01-01T00:00:00Z')))).toBe('2096-02-28T23:00:00.000Z')
   })
 
-  it('follows the clock of its zone, and UTC under each of its names', () => {
+  it('follows the clock of its zone, and UTC under all its names', () => {
     const after = new Date('2026-07-01T00:00:00Z')
     expect(iso(cron('0 9 * * *', 'Asia/Kathmandu').next(after))).toBe('2026-07-01T03:15:00.000Z')
     for (const name of ['UTC', 'utc', 'Etc/UTC']) {
@@ -130,7 +130,7 @@ describe('a cron schedule', () => {
     expect(hourly.next(new Date(8.64e15))).toBeUndefined()
   })
 
-  it('counts a tick at its very first instant in both directions', () => {
+  it('includes a tick at its very first instant in both directions', () => {
     const hourly = cron('0 * * * *')
     expect(iso(hourly.next(new Date('0900-01-01T00:00:00Z')))).toBe('1000-01-01T00:00:00.000Z')
     expect(iso(hourly.previous(new Date('1000-01-01T01:00:00Z')))).toBe('1000-01-01T00:00:00.000Z')
@@ -160,7 +160,7 @@ describe('a cron schedule, when the clocks change,', () => {
     ])
   })
 
-  it('does not fire a fixed time again from within the second pass', () => {
+  it('does not fire a fixed time again from inside the second pass', () => {
     const daily = cron('30 1 * * *', 'America/New_York')
     expect(iso(daily.next(new Date('2026-11-01T06:15:00Z')))).toBe('2026-11-02T06:30:00.000Z')
     expect(iso(daily.previous(new Date('2026-11-01T06:45:00Z')))).toBe('2026-11-01T05:30:00.000Z')
@@ -187,7 +187,7 @@ describe('a cron schedule, when the clocks change,', () => {
     ).toEqual(['2026-04-04T14:45:00.000Z', '2026-04-04T17:15:00.000Z'])
   })
 
-  it('goes on hour by hour', () => {
+  it('continues hour by hour', () => {
     const hourly = cron('0 * * * *', 'Europe/Berlin')
     for (const day of ['2026-03-29', '2026-10-25']) {
       const start = Date.parse(`${day}T00:00:00Z`)
@@ -205,7 +205,7 @@ describe('a cron schedule, when the clocks change,', () => {
     ])
   })
 
-  it('fires exactly in the minutes whose wall clock its fields name, when it is to follow elapsed time', () => {
+  it('fires exactly in the minutes whose wall clock matches its fields, if it follows elapsed time', () => {
     const place = fc
       .constantFrom(...ZONES)
       .chain((zone) => fc.tuple(fc.constant(zone), fc.constantFrom(...changesOf(zone))))
@@ -236,7 +236,7 @@ describe('a cron schedule, when the clocks change,', () => {
 })
 
 describe('a fixed rate', () => {
-  it('hangs on its anchor, on both sides of it', () => {
+  it('is aligned to its anchor, on both sides of it', () => {
     const quarter = every(15 * MINUTE_MS, '2026-01-01T00:05:00.250Z')
     expect(iso(quarter.next(new Date('2026-01-01T00:05:00.250Z')))).toBe('2026-01-01T00:20:00.250Z')
     expect(iso(quarter.next(new Date('2026-01-01T00:05:00.249Z')))).toBe('2026-01-01T00:05:00.250Z')
@@ -245,7 +245,7 @@ describe('a fixed rate', () => {
     expect(iso(quarter.next(new Date('1960-01-01T00:00:00Z')))).toBe('1960-01-01T00:05:00.250Z')
   })
 
-  it('knows no daylight saving: a day is 24 hours', () => {
+  it('ignores daylight saving: a day is 24 hours', () => {
     const daily = every(24 * HOUR_MS, '2026-03-28T00:00:00+01:00')
     expect(daily.upcoming(new Date('2026-03-28T00:00:00Z'), 2).map(iso)).toEqual([
       '2026-03-28T23:00:00.000Z',
@@ -267,7 +267,7 @@ describe('a fixed rate', () => {
     )
   })
 
-  it('ends where databases end', () => {
+  it('ends at the limits of databases', () => {
     const yearly = every(365 * 24 * HOUR_MS, '1970-01-01T00:00:00Z')
     expect(yearly.next(new Date('9999-12-01T00:00:00Z'))).toBeUndefined()
     expect(yearly.previous(new Date('1000-02-01T00:00:00Z'))).toBeUndefined()
@@ -283,7 +283,7 @@ describe('a schedule for one instant', () => {
     expect(once.upcoming(new Date(0), 5).map(iso)).toEqual(['2026-05-01T10:00:00.500Z'])
   })
 
-  it('is over at its instant, and was not before it', () => {
+  it('has a next tick before its instant, but not at it', () => {
     const at = new Date('2026-05-01T10:00:00.500Z')
     expect(once.next(at)).toBeUndefined()
     expect(once.previous(at)).toBeUndefined()
@@ -291,14 +291,14 @@ describe('a schedule for one instant', () => {
     expect(iso(once.next(new Date(at.getTime() - 1)))).toBe(at.toISOString())
   })
 
-  it('gives every caller a Date of its own', () => {
+  it('returns a new Date to every caller', () => {
     once.next(new Date(0))?.setTime(0)
     expect(iso(once.next(new Date(0)))).toBe('2026-05-01T10:00:00.500Z')
   })
 })
 
 describe('any schedule', () => {
-  it('lists as many upcoming ticks as were asked for', () => {
+  it('lists the requested number of upcoming ticks', () => {
     expect(cron('0 * * * *').upcoming(new Date(0), 0)).toEqual([])
     expect(cron('0 * * * *').upcoming(new Date(0), 2).map(iso)).toEqual([
       '1970-01-01T01:00:00.000Z',
@@ -317,7 +317,7 @@ describe('any schedule', () => {
     expect(() => every(1, '1970-01-01T00:00:00Z').previous(new Date('nonsense'))).toThrow(RangeError)
   })
 
-  it('is strictly increasing, and next and previous agree, from whatever instant', () => {
+  it('is strictly increasing, and next and previous agree, from any instant', () => {
     fc.assert(
       fc.property(endlessCase, fc.double({ min: 0, max: 1, noNaN: true }), ({ spec, at }, part) => {
         const schedule = Schedule.of(spec)
@@ -342,7 +342,7 @@ describe('any schedule', () => {
   })
 })
 
-describe('a schedule that makes no sense', () => {
+describe('an invalid schedule', () => {
   it.each<[ScheduleSpec, string]>([
     [
       { kind: 'cron', cron: '60 * * * *', timezone: 'UTC' },
@@ -380,7 +380,7 @@ describe('a schedule that makes no sense', () => {
       { kind: 'hourly' } as unknown as ScheduleSpec,
       'job "sync": kind is "hourly"; expected "cron", "every" or "at"; use one of them',
     ],
-  ])('is refused with what was found, what was expected and what to do: %j', (spec, message) => {
+  ])('is refused with its value, the expected form and what to do: %j', (spec, message) => {
     expect(thrown(() => Schedule.of(spec, 'sync'))).toMatchObject({ code: 'SCHEDULE_INVALID', message })
   })
 
@@ -422,13 +422,13 @@ describe('a schedule that makes no sense', () => {
   })
 
   it.each(['2026-01-01', '2026-01-01T00:00:00', '2026-13-01T00:00:00Z', '1767225600000', ''])(
-    'is refused as an anchor, which has to mean the same on every machine: %j',
+    'is refused as an anchor, which must mean the same on every machine: %j',
     (anchor) => {
       expect(thrown(() => every(1_000, anchor)).details['option']).toBe('anchor')
     },
   )
 
-  it('is refused whatever its text is, and never with an error of another kind', () => {
+  it('is refused for any text, and never with another kind of error', () => {
     const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0123456789*/,-#LW+?@ ') }))
     fc.assert(
       fc.property(text, text, (expression, timezone) => {

@@ -45,7 +45,7 @@ it.each([
   expect(error.message).toMatch(message)
 })
 
-it('hangs the phase of a rate on the first window, and refuses a single instant for a job with windows', () => {
+it('aligns a rate to the first window, and refuses a single instant for a job with windows', () => {
   const defaults = storedDefaults({ codeSchedule: null, windows: '{"start":"2026-01-01T00:30:00.000Z"}' })
   expect(storedSchedule('{"kind":"every","everyMs":3600000}', defaults)).toMatchObject({
     anchor: '2026-01-01T00:30:00.000Z',
@@ -56,7 +56,7 @@ it('hangs the phase of a rate on the first window, and refuses a single instant 
   )
 })
 
-it('takes the function of a calendar from the code, and leaves it out where the code has none', () => {
+it('uses the calendar’s function from the code, if the code has one', () => {
   const noon = (hour: string): ScheduleSpec => ({
     kind: 'cron',
     cron: '0 * * * *',
@@ -69,7 +69,7 @@ it('takes the function of a calendar from the code, and leaves it out where the 
   const next = (spec: ScheduleSpec): string | undefined =>
     Schedule.of(spec).next(new Date('2026-01-01T11:00:00Z'))?.toISOString()
   expect(next(storedSchedule(text, defaultsOf(at12)))).toBe('2026-01-01T13:00:00.000Z')
-  // The same text with another function is another schedule.
+  // The same text with another function is a different schedule.
   expect(next(storedSchedule(text, defaultsOf(at13)))).toBe('2026-01-01T12:00:00.000Z')
   const without = storedSchedule(text, storedDefaults({ codeSchedule: text, windows: null }))
   expect(without).toMatchObject({ exclude: { dates: ['2026-01-02'] } })

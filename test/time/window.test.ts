@@ -27,7 +27,7 @@ function take(windows: Iterable<Window>, count: number): Window[] {
 describe('a timeline whose bounds are off the grid', () => {
   const hours = timeline('0 * * * *', '2026-01-01T00:20:00Z', '2026-01-01T03:10:00Z')
 
-  it('starts at its start, goes on at the ticks and ends at its end', () => {
+  it('starts at its start, continues at the ticks and ends at its end', () => {
     expect([...hours.windowsFrom(new Date('2026-01-01T00:20:00Z'))].map(text)).toEqual([
       '2026-01-01T00:20Z/2026-01-01T01:00Z',
       '2026-01-01T01:00Z/2026-01-01T02:00Z',
@@ -56,7 +56,7 @@ describe('a timeline whose bounds are off the grid', () => {
     expect(text(hours.containing(new Date('2026-01-01T03:09:59.999Z')))).toBe('2026-01-01T03:00Z/2026-01-01T03:10Z')
   })
 
-  it('tells boundaries from other instants', () => {
+  it('distinguishes boundaries from other instants', () => {
     expect(text(hours.startingAt(new Date('2026-01-01T00:20:00Z')))).toBe('2026-01-01T00:20Z/2026-01-01T01:00Z')
     expect(text(hours.startingAt(new Date('2026-01-01T03:00:00Z')))).toBe('2026-01-01T03:00Z/2026-01-01T03:10Z')
     expect(hours.startingAt(new Date('2026-01-01T00:20:00.001Z'))).toBeUndefined()
@@ -73,7 +73,7 @@ describe('a timeline whose bounds are off the grid', () => {
     expect(text(hours.latestBefore(new Date('2036-01-01T00:00:00Z')))).toBe('2026-01-01T03:00Z/2026-01-01T03:10Z')
   })
 
-  it('goes on from a boundary that an earlier schedule left', () => {
+  it('continues from a boundary of an earlier schedule', () => {
     const start = new Date('2026-01-01T01:30:00Z')
     expect(take(hours.windowsFrom(start), 2).map(text)).toEqual([
       '2026-01-01T01:30Z/2026-01-01T02:00Z',
@@ -97,13 +97,13 @@ describe('a timeline whose bounds are ticks', () => {
 })
 
 describe('a timeline without an end', () => {
-  it('goes on', () => {
+  it('continues', () => {
     const days = timeline('0 0 * * *', '2020-01-01T00:00:00Z')
     expect(text(days.containing(new Date('2525-07-01T12:00:00Z')))).toBe('2525-07-01T00:00Z/2525-07-02T00:00Z')
     expect(text(days.latestBefore(new Date('2525-07-01T12:00:00Z')))).toBe('2525-06-30T00:00Z/2525-07-01T00:00Z')
   })
 
-  it('has no window after the last tick, for it would have no end', () => {
+  it('has no window after the last tick, because it would have no end', () => {
     const once = Schedule.of({ kind: 'at', at: '2026-01-02T00:00:00Z' })
     const open = new Timeline(once, { start: new Date('2026-01-01T00:00:00Z') })
     expect([...open.windowsFrom(new Date('2026-01-01T00:00:00Z'))].map(text)).toEqual([
@@ -115,8 +115,8 @@ describe('a timeline without an end', () => {
   })
 })
 
-describe('a timeline with an end behind the last tick', () => {
-  it('closes with a window up to its end, so that nothing is left out', () => {
+describe('a timeline with an end after the last tick', () => {
+  it('closes with a window up to its end', () => {
     const once = Schedule.of({ kind: 'at', at: '2026-01-02T00:00:00Z' })
     const bounds = { start: new Date('2026-01-01T00:00:00Z'), end: new Date('2026-01-05T00:00:00Z') }
     expect([...new Timeline(once, bounds).windowsFrom(bounds.start)].map(text)).toEqual([
@@ -159,7 +159,7 @@ describe('a timeline in local days', () => {
 })
 
 describe('a timeline at a fixed rate', () => {
-  it('hangs its phase on the anchor, not on its start', () => {
+  it('is aligned to the anchor, not to its start', () => {
     const schedule = Schedule.of({ kind: 'every', everyMs: 6 * HOUR_MS, anchor: '2026-01-01T01:00:00Z' })
     const windows = new Timeline(schedule, { start: new Date('2025-12-31T20:00:00Z') })
     expect(take(windows.windowsFrom(new Date('2025-12-31T20:00:00Z')), 2).map(text)).toEqual([
@@ -170,7 +170,7 @@ describe('a timeline at a fixed rate', () => {
 })
 
 describe('a window', () => {
-  it('is not changed through the Dates that were passed in or handed out before', () => {
+  it('does not change with Dates that were passed in or returned earlier', () => {
     const bounds = { start: new Date('2026-01-01T00:00:00Z'), end: new Date('2026-01-02T00:00:00Z') }
     const hours = new Timeline(Schedule.of({ kind: 'cron', cron: '0 * * * *', timezone: 'UTC' }), bounds)
     const from = new Date(bounds.start)
@@ -186,7 +186,7 @@ describe('a window', () => {
 describe('the windows of any timeline', () => {
   const ends = fc.option(fc.integer({ min: 1, max: 40 * HOUR_MS }), { nil: undefined })
 
-  it('tile it without gap or overlap, around changes of the clocks too, and every look-up agrees', () => {
+  it('tile it without gap or overlap, even around clock changes, and every lookup agrees', () => {
     fc.assert(
       fc.property(endlessCase, ends, ({ spec, at }, length) => {
         const schedule = Schedule.of(spec)
@@ -210,7 +210,7 @@ describe('the windows of any timeline', () => {
         for (const [index, { end: windowEnd }] of windows.entries()) {
           expect(tiled.latestBefore(new Date(windowEnd.getTime() - 1))).toEqual(windows[index - 1])
         }
-        // Fewer than were asked for: the whole timeline is covered.
+        // Fewer windows than requested, so the whole timeline is covered.
         if (windows.length < 8) expect(edge).toBe(end?.getTime())
       }),
       { numRuns: 60 },

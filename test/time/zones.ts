@@ -6,9 +6,9 @@ export const ZONES = [
   'Australia/Lord_Howe', // by half an hour
   'America/Sao_Paulo', // at midnight, until 2019
   'Asia/Beirut', // at midnight
-  'Africa/Casablanca', // twice round each Ramadan
-  'Africa/Cairo', // at midnight, dropped and taken up again
-  'Pacific/Apia', // a day left out in 2011
+  'Africa/Casablanca', // twice around each Ramadan
+  'Africa/Cairo', // at midnight, abolished and reintroduced
+  'Pacific/Apia', // skipped a day in 2011
   'Pacific/Chatham', // at 02:45
   'Antarctica/Troll', // by two hours
   'America/St_Johns', // at 00:01, until 2011
@@ -23,7 +23,7 @@ const WEEK_MS = 7 * 86_400_000
 const FROM_MS = Date.UTC(2009, 0, 1)
 const TO_MS = Date.UTC(2028, 0, 1)
 
-/** Instants at which the clocks of a zone change, to the second, between 2009 and 2028; the new year where they never do. */
+/** The instants at which the clocks of a zone change, to the second, between 2009 and 2028. The new year if they never do. */
 export function clockChanges(zone: Zone): readonly number[] {
   const changes: number[] = []
   for (let week = FROM_MS; week < TO_MS; week += WEEK_MS) {
@@ -40,7 +40,7 @@ function changeBetween(zone: Zone, before: number, after: number): number {
     : changeBetween(zone, before, middle)
 }
 
-/** What the zone's clocks are ahead of UTC. */
+/** How many milliseconds the zone's clocks are ahead of UTC. */
 function offsetMs(zone: Zone, instant: number): number {
   return wallClock(zone, instant).getTime() - instant
 }
