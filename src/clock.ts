@@ -13,7 +13,7 @@ export interface Clock {
 /** The longest delay of a Node timer in milliseconds, about 25 days. A longer one would fire after 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** The machine's time. */
+/** The machine's clock. */
 export const systemClock: Clock = {
   // Creates no Date objects, since each run would create three.
   now: () => Date.now(),

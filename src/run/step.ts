@@ -1,26 +1,26 @@
 import { forbidsRetry, retryTimingOf } from './retry-errors.ts'
 import { retryDelayMs, type RetryPolicy } from './retry.ts'
 
-/** A step as it is shown: a part of a handler whose result its run remembers. */
+/** A step as users see it: a part of a handler whose result its run remembers. */
 export interface StepRecord {
   readonly name: string
-  /** The attempt that stored it. */
+  /** The attempt that stored the step. */
   readonly attempt: number
-  /** Calls of its function; of `ctx.until` over all attempts. */
+  /** The number of calls of its function; for `ctx.until`, over all attempts. */
   readonly tries: number
-  /** How long its function took, with all tries and the pauses between them. */
+  /** How long its function took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
-  /** When `ctx.until` looked first, if it was not ready then. */
+  /** When `ctx.until` first looked, if it was not ready then. */
   readonly waitingSince: Date | undefined
   /** Undefined while `ctx.until` waits. */
   readonly finishedAt: Date | undefined
 }
 
 /**
- * Milliseconds until a step's function is called again after an error, or undefined to give up. Pure.
+ * Milliseconds until a step's function is called again after an error. Undefined: no tries are left. Pure.
  *
  * @param tries the calls so far
- * @param random in [0, 1)
+ * @param random a number in [0, 1)
  */
 export function stepRetryMs(
   policy: RetryPolicy,
@@ -36,17 +36,17 @@ export function stepRetryMs(
   return 'at' in timing ? Math.max(0, timing.at.getTime() - now) : timing.afterMs
 }
 
-/** How `ctx.until` looks. */
+/** When `ctx.until` looks. */
 export interface WaitPolicy {
   readonly everyMs: number
-  /** Undefined: without an end. */
+  /** The longest wait in milliseconds. Undefined: no limit. */
   readonly forMs: number | undefined
 }
 
 /**
- * Milliseconds until the next look of `ctx.until`, or undefined if its time is over. The last look is at the very end of that time. Pure.
+ * Milliseconds until the next look of `ctx.until`. Undefined if its time is over. The last look is at the very end of that time. Pure.
  *
- * @param waitedMs since the first look
+ * @param waitedMs the time since the first look, in milliseconds
  */
 export function nextLookMs({ everyMs, forMs }: WaitPolicy, waitedMs: number): number | undefined {
   if (forMs === undefined) return everyMs

@@ -47,7 +47,7 @@ export interface BatchLimits {
 
 /**
  * Splits rows so that each part is one statement. A single row that exceeds the limit becomes its own part. Measures the rows of a part
- * when it is asked for, so that the sizes of many rows are not all measured in one turn of the event loop.
+ * only when that part is requested, so that many rows are not all measured in one turn of the event loop.
  */
 export function* batchesOf<Row>(
   rows: Iterable<Row>,

@@ -69,7 +69,6 @@ export class Timeline {
     for (let window = this.windowFrom(start); window; window = this.windowFrom(window.end)) yield window
   }
 
-  /** The first window of the timeline. */
   get first(): Window | undefined {
     return this.windowFrom(new Date(this.#startMs))
   }

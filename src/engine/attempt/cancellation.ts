@@ -2,9 +2,9 @@ import { type CancelStore } from '../../store/runs/cancel-store.ts'
 import { type Executor } from '../execution/executor.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
-/** A cancel by any node reaches the handler within two seconds. */
+/** The poll interval, so that a cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
-/** Marks set by hand do not change the counter; this many polls find them. */
+/** The number of polls after which it asks even if the counter has not changed, because marks set by hand do not change it. */
 const ASK_ANYWAY = 10
 
 export interface CancellationParts extends LoopServiceParts {

@@ -6,7 +6,7 @@ export class DueTimes {
   readonly #times = new Map<number, 'ahead' | 'claimed'>()
   readonly #earlyMs: number
 
-  /** @param earlyMs how many milliseconds before their time runs are claimed */
+  /** @param earlyMs how early runs are claimed, in milliseconds before their due time */
   constructor(earlyMs: number) {
     this.#earlyMs = earlyMs
   }

@@ -42,7 +42,7 @@ export class RateGate {
     this.#batcher = new Batcher((requests) => this.#exchange(requests), { largest: MAX_REQUESTS })
   }
 
-  /** The rates of the late runs. Claims leave them out, since they would take the places for which the late runs wait. */
+  /** The rates of the late runs. Claims leave them out, since they would take the places that the late runs need. */
   get waiting(): readonly Blocked[] {
     return [...this.#waiting]
   }

@@ -185,7 +185,7 @@ export class Executor extends Service {
   }
 
   /**
-   * Executes claims that were taken before their time.
+   * Executes early claims once their time has come.
    *
    * @param ms milliseconds until their time
    */

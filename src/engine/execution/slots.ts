@@ -59,7 +59,7 @@ export class Slots {
     return Math.min(this.room, this.#parts.concurrency - this.#used - this.#waiting.size)
   }
 
-  /** How many claims the node would take before their time. Until then they occupy no slot. */
+  /** How many runs the node would claim early. Until their time they occupy no slot. */
   get roomForEarly(): number {
     const most = Math.min(this.#waiting.soonOver(this.#parts.concurrency), MAX_EARLY)
     return most - this.#used - this.#waiting.size - this.#early.size

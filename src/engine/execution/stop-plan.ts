@@ -1,6 +1,6 @@
 /** Time after `shutdown_timeout` to close the resources and sinks of the runs. */
 export const CLOSING_MS = 4_000
-/** A stop settles exactly this long after the deadline if parts of it still hang. */
+/** If parts of a stop still hang this long after its deadline, the stop settles without them. */
 export const STOP_MARGIN_MS = 5_000
 /** Time after `shutdown_timeout` for the last writes. */
 const DATABASE_GRACE_MS = 2_000

@@ -6,9 +6,9 @@ import { Deadlines } from './deadlines.ts'
  * take a large part of the time.
  */
 const SHORT_MS = 100
-/** A claim that waits longer returns to the queue, because another node may have a slot for it. */
+/** A claim that waits longer than this returns to the queue, because another node may have a slot for it. */
 const PATIENCE_MS = 500
-/** The weight of the last handler in the average. */
+/** The weight of the latest handler in the average. */
 const NEWEST = 0.05
 
 interface Entry<T> {

@@ -39,7 +39,7 @@ export class Doorbell extends Service {
   readonly #parts: DoorbellParts
   #socket: Socket | undefined
   #address: string | undefined
-  /** Kept across a restart, because the node's row contains it. */
+  /** The port stays the same across a restart, because the node's row contains it. */
   #port = 0
   #known: readonly DoorbellRow[] = []
   #knownAt = -Infinity

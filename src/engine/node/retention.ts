@@ -19,7 +19,7 @@ export interface RetentionParts extends LoopServiceParts {
 /** The pause between two passes, after one that deleted runs and after one that deleted none. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
-/** New runs, as a share of those of the last walk over all runs, that are worth another walk before the pause without work ends. */
+/** A full walk is repeated before the idle pause ends if the number of new runs exceeds this share of the runs in the last walk. */
 const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */

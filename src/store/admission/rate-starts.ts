@@ -5,19 +5,21 @@ import { type RateLimit } from '../../run/limits.ts'
  */
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
-/** A span is stored in this many parts, however large its limit. */
+/** The number of parts in which a span is stored, however large its limit. */
 const PARTS = 128
 
-/** Together with rounding up to a part, a place returns at most a twentieth of a span later. */
+/** The share of a span that is slack. Together with rounding up to a part, a place returns at most a twentieth of a span later. */
 const SLACK_SHARE = 0.04
-/** Less slack is too short for a busy machine, however short the span. */
+/** The smallest slack, because a busy machine needs this much for any span. */
 const MIN_SLACK_MS = 40
 const MAX_SLACK_MS = 1_000
-/** A node that is late despite this slack is blocked for most of its time. */
+/** The largest slack. A node that is late despite it is blocked most of the time. */
 const MAX_GROWN_SLACK_MS = 60_000
-/** The rest of the slack covers what the node can't see: the other end's way to the server. */
+/**
+ * The share of the slack in which the handler may begin. The rest covers delays on the way to the called server, which the node can't see.
+ */
 const VALID_SHARE = 0.5
-/** A handler whose first synchronous part ends within this share of the slack is counted late enough. */
+/** The share of the slack by which the first synchronous part of the handler must end, so that its place was counted late enough. */
 const SEEN_SHARE = 0.75
 
 /** A place is taken this long before it is free, so that the time of the claim does not lower the rate. */

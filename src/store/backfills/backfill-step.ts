@@ -52,7 +52,7 @@ const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 const STEP = 100
 /** The maximum number of windows of a backfill that wait in the queue; the cursor represents the others. */
 export const MAX_WAITING = 2_000
-/** Another writer may create a window at the same moment; then the step begins again. */
+/** The most tries of a step, which begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
 
 /** See `BackfillStore.step`. */

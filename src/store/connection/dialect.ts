@@ -31,7 +31,7 @@ export interface Dialect {
   /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
-  /** ` LOCK IN SHARE MODE` on MySQL: nobody changes the row before the transaction has ended. Empty on SQLite. */
+  /** ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */
   readonly forShare: RawBuilder<unknown>
   /**
    * `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search it for each placeholder.

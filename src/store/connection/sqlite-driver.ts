@@ -32,7 +32,7 @@ const CACHED_STATEMENTS = 200
  */
 const BUSY_TIMEOUT_MS = 1_000
 
-/** The commit of a transaction that changed this many rows, or took this long, leaves the checkpoint to a thread. */
+/** The commit of a transaction that changed at least this many rows, or took at least this long, leaves the checkpoint to a thread. */
 const LARGE_ROWS = 20_000
 const LONG_MS = 500
 /** The length of the log, in pages, at which a commit runs a checkpoint. SQLite's own default. */
@@ -120,7 +120,10 @@ class ImmediateDriver extends SqliteDriver {
     }
   }
 
-  /** A thread costs more than the checkpoint of a small transaction. A busy machine makes small ones long, but rarely this long. */
+  /**
+   * A thread costs more than the checkpoint of a small transaction. On a busy machine small transactions may take long, but rarely this
+   * long.
+   */
   get #isLarge(): boolean {
     return (this.#connection?.changed ?? 0) >= LARGE_ROWS || performance.now() - this.#begunAt >= LONG_MS
   }

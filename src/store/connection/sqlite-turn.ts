@@ -1,6 +1,9 @@
 import { resolve } from 'node:path'
 
-/** A caller that holds the turn for longer is most likely waiting for this one. SQLite then reports "database is locked". */
+/**
+ * The longest time that a caller waits for one holder, which by then most likely waits for this caller. SQLite then reports "database is
+ * locked".
+ */
 const MAX_HELD_MS = 5_000
 
 /**

@@ -159,7 +159,7 @@ export class RetentionStore {
           .deleteFrom('piko_rate')
           .where('job_id', '=', row.job_id)
           .where('rate_key', '=', row.rate_key)
-          // Used again meanwhile, it stays.
+          // A rate that was used again meanwhile stays.
           .where('expires_at', '<', dialect.now())
           .execute(),
       )

@@ -23,7 +23,7 @@ export interface ConfigVersion {
 
 /** A short summary from which a node sees whether any config has changed. */
 export interface ConfigState {
-  /** The database's clock. */
+  /** The time of the database's clock. */
   readonly now: Date
   /** Changes with every added version, even if a version that began earlier is committed later. */
   readonly mark: string
@@ -127,7 +127,7 @@ export class ConfigStore {
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
-  /** One short query that shows whether any job has something new. */
+  /** Reads, with one short query, whether any config has changed. */
   async state(): Promise<ConfigState> {
     const { db, dialect } = this.#database
     const row = await db
@@ -179,7 +179,7 @@ export class ConfigStore {
   }
 }
 
-/** After this many, the search for others stops. */
+/** The search for a valid version stops after this many broken ones. */
 const MAX_BROKEN = 1_000
 
 function versionOf(row: Selectable<JobConfigTable>, dialect: Dialect): ConfigVersion {

@@ -13,10 +13,10 @@ export class LockLost extends Error {
 
 /**
  * The lock for the migration of a MySQL schema: one row with an owner and an expiry on the database's clock, taken by compare-and-set.
- * `GET_LOCK` would not do: it belongs to a connection, which proxies share and swap.
+ * `GET_LOCK` would not work: it belongs to a connection, and proxies share and swap connections.
  *
- * Moves: free → held (`take`) → free (`release`); held → held by another, once the lease of 15 s has run out. It is
- * renewed every 5 s on a second connection, also while a long statement runs.
+ * Its moves: free → held (`take`) → free (`release`), and held → held by another process after the lease of 15 s has expired. The lease is
+ * renewed every 5 s on a second connection, even while a long statement runs.
  */
 export class MigrationLock {
   readonly #database: Database

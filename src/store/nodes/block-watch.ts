@@ -1,4 +1,4 @@
-// Runs in the thread of heartbeats.ts: imports only modules whose types can be stripped.
+// The heartbeat's thread loads this, so it imports only modules whose types Node can strip.
 import { write } from 'node:fs'
 import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 

@@ -1,4 +1,4 @@
-// The thread of heartbeats.ts: imports only modules whose types can be stripped.
+// Entry point of the thread that heartbeats.ts starts. Node strips its types, so it imports only modules that allow this.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
@@ -13,7 +13,7 @@ import { withPeerName } from '../connection/tls-stream.ts'
 /** The database of the lease. */
 export type HeartbeatTarget =
   | { readonly mysql: ConnectionOptions }
-  /** `files`: what the path led to when the store was opened. */
+  /** `files`: the files that the path led to when the store was opened. */
   | { readonly sqlitePath: string; readonly files: readonly OpenedFile[] }
 
 export interface Heartbeat {

@@ -13,17 +13,17 @@ import { type OpenedFile } from '../connection/sqlite-files.ts'
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
-  /** Another node may hold the lease. No further renewals. */
+  /** Another node may hold the lease. The lease is not renewed any more. */
   onLost(why: string): void
-  /** The file of the database is no longer where it was opened. No further renewals. */
+  /** The database's file is no longer at its path. The lease is not renewed any more. */
   onGone(error: PikoError): void
-  /** The thread has ended. No further renewals. */
+  /** The thread has ended. The lease is not renewed any more. */
   onCrashed(error: Error): void
 }
 
 interface Kept {
   readonly listener: HeartbeatListener
-  /** Its name on a MySQL server. */
+  /** The name of the database on a MySQL server. */
   readonly database: string
 }
 
@@ -38,7 +38,7 @@ class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #worker: Worker
   readonly #listeners = new Map<string, Kept>()
-  // Nodes whose first renewal has not arrived; the process stays alive for them.
+  // Nodes that wait for their first renewal; the process stays alive for them.
   readonly #unheard = new Set<string>()
   #linger: NodeJS.Timeout | undefined
 

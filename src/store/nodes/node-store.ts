@@ -109,7 +109,7 @@ export class NodeStore {
           .updateTable('piko_node')
           .set({ expires_at: dialect.nowPlus(MAX_LEASE_MS) })
           .where('id', '=', row.id)
-          // A renewal in between stands.
+          // A renewal in between takes precedence.
           .where('expires_at', '>', dialect.nowPlus(MAX_LEASE_MS))
           .executeTakeFirstOrThrow(),
       )

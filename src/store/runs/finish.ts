@@ -7,7 +7,7 @@ export interface FinishResult {
   readonly cancelled: readonly Claim[]
 }
 
-/** The end of a claim: what `settle` decided about it. */
+/** The end of a claim, as `settle` decided it. */
 export interface Finish {
   readonly claim: Claim
   readonly transition: Transition

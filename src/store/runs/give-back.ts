@@ -8,14 +8,14 @@ import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
 import { type Tables } from '../tables.ts'
 
-/** A run that stays as it is because the database refuses to give it back. */
+/** A run that stays unchanged because the database refuses to return it to the queue. */
 export interface NotGivenBack {
   readonly runId: number
   readonly refusal: unknown
 }
 
 export interface GivenBack {
-  /** Runs that were given back or ended. */
+  /** The number of runs that were returned to the queue or ended. */
   readonly count: number
   readonly refused: readonly NotGivenBack[]
 }

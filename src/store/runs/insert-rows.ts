@@ -111,7 +111,7 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
 }
 
-/** SQLite accepts 32,766 parameters. */
+/** Keeps a statement below SQLite's limit of 32,766 parameters. */
 const MAX_ROWS = 1_000
 /** The size of one row's job id, state, instants and numbers, in bytes. */
 const ROW_BYTES = 400

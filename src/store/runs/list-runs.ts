@@ -54,7 +54,7 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
   return runs
 }
 
-/** Runs by state, of one job or of all. */
+/** The number of runs by state, of one job or of all jobs. */
 export async function countRuns(database: Database, jobId?: string): Promise<Record<RunState, number>> {
   const counts: Record<RunState, number> = {
     queued: 0,
@@ -114,7 +114,7 @@ async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
   const some = db
     .selectFrom('piko_run')
     .select('id')
-    // The states of others are not in the index of a job's runs.
+    // The index of a job's runs does not have the other states.
     .where((eb) => fits(eb, isIndexed(state) ? filter : { ...(jobId !== undefined && { jobId }) }))
     .limit(MAX_SORTED + 1)
   const { count } = await db

@@ -20,7 +20,7 @@ export interface ReplayFilter {
 }
 
 export interface ReplayResult {
-  /** Runs that are queued again. */
+  /** The number of runs that are queued again. */
   readonly count: number
   /** With `from`: steps that these runs no longer remember. */
   readonly forgotten?: number

@@ -145,7 +145,7 @@ export class RunStore {
     return listRuns(this.#database, filter)
   }
 
-  /** The number of runs by state, of one job or of all. */
+  /** The number of runs by state, of one job or of all jobs. */
   count(jobId?: string): Promise<Record<RunState, number>> {
     return countRuns(this.#database, jobId)
   }

@@ -1,4 +1,4 @@
-/** The values of statements whose results must keep integers beyond 2^53. */
+/** The value lists of statements whose results must keep integers beyond 2^53. */
 const exact = new WeakSet<object>()
 
 /**

@@ -1,10 +1,10 @@
 import { loopTurn } from '../../loop-turn.ts'
 import { chunksOf } from './chunks.ts'
 
-/** Texts sorted or merged before the clock is looked at. */
+/** The number of texts that are sorted or merged between two looks at the clock. */
 const SLICE = 2_000
 
-/** Sorts many texts as `sort` does, in slices, so that the event loop has its turns. Few texts are sorted in this turn. */
+/** Sorts many texts like `sort`, in slices with turns of the event loop in between. A few texts are sorted in the current turn. */
 export async function sortInTurns(texts: readonly string[]): Promise<string[]> {
   let parts: string[][] = []
   for (const part of chunksOf(texts, SLICE)) {

@@ -13,7 +13,7 @@ export interface InspectedSql {
   readonly outsideProblem: string | undefined
 }
 
-/** Enough for `CREATE DEFINER = 'a'@'b' TRIGGER`. */
+/** The number of tokens to keep, enough for `CREATE DEFINER = 'a'@'b' TRIGGER`. */
 const HEAD_TOKENS = 12
 const MAX_KNOWN = 200
 const MAX_KNOWN_CHARACTERS = 100_000

@@ -4,9 +4,9 @@ const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
 
 /**
- * Asks the database again and again, until it answers.
+ * Repeats `ask` until the database answers.
  *
- * @param giveUp aborts when the process can't wait any longer; the result is undefined then
+ * @param giveUp aborts when the process can't wait any longer; the result is then undefined
  */
 export async function untilAnswered<T>(ask: () => Promise<T>, giveUp: AbortSignal): Promise<T | undefined> {
   for (let pauseMs = FIRST_PAUSE_MS; !giveUp.aborted; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {

@@ -11,7 +11,7 @@ export type StepStored = 'stored' | 'lost' | { readonly refusal: unknown }
 
 /** The maximum number of rows in one statement. */
 const MAX_ROWS = 200
-/** The size of numbers, an instant and the question whether the run is held. */
+/** The size of a row's numbers, instant and check of the claim, in bytes. */
 const ROW_BYTES = 400
 
 const COLUMNS = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
@@ -19,14 +19,14 @@ const COLUMNS = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
 /**
  * Stores steps of claims that are still valid, many in one statement.
  *
- * One statement without a transaction: a node that stops in the middle leaves no locked run behind. It is safe to repeat if its answer is
- * lost: it writes the same rows again. A row that is there already is replaced. The claim is valid, so it is this claim's own, one that a
- * person has edited, or one of an earlier claim that this attempt could not see.
+ * Uses one statement without a transaction, so a node that stops midway leaves no locked run. It is safe to repeat if its answer is lost,
+ * because it writes the same rows again. An existing row is replaced: while the claim is valid, the row belongs to this claim, was edited
+ * by a person, or comes from an earlier claim that this attempt could not see.
  */
 export async function addSteps(database: Database, steps: readonly NewStep[]): Promise<StepStored[]> {
   const { dialect } = database
   const stored = new Map<NewStep, StepStored>()
-  // In the order of the primary key, as all others that lock many runs.
+  // Locks in the order of the primary key, like every statement that locks many runs.
   const inOrder = steps.toSorted((one, other) => one.claim.runId - other.claim.runId)
   for (const batch of batchesOf(inOrder, bytesOf, { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch })) {
     await halved(
@@ -57,7 +57,7 @@ function replacing({ name }: Dialect) {
     : sql` ON CONFLICT (run_id, name) DO UPDATE SET ${sql.join(set)}`
 }
 
-/** The id of a run that is not held is NULL, which its column refuses. */
+/** Finds the reason of a refusal. If the claim is no longer valid, the id is NULL, which its column refuses. */
 async function whyRefused({ db, dialect }: Database, step: NewStep, refusal: unknown): Promise<StepStored> {
   const { rows } = await heldRun(dialect, step).execute(db)
   return rows.length === 0 ? 'lost' : { refusal }

@@ -26,14 +26,14 @@ export const STORED_BY_ANOTHER = Symbol('stored by another')
 
 /**
  * Stores the user's writes and the step in one transaction. It runs again after a deadlock, a lock timeout, a busy file, or a connection
- * that broke before the commit was sent: in all of these cases, nothing of it was written.
+ * that broke before the commit was sent. In all these cases nothing was written.
  *
- * Holds the run's row last, as `commitRun` does. On a cluster, another member may hand the run on at the same moment. Then the row of the
- * step decides, which only one of both can insert.
+ * Locks the run's row last, as `commitRun` does. On a cluster, another member may return the run to the queue at the same moment. Then the
+ * step's row decides, because only one of the two can insert it.
  *
- * A commit whose answer is lost may have arrived: asks the step's row, until the database answers.
+ * If the answer to the commit is lost, reads the step's row until the database answers, since the commit may have arrived.
  *
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`: nothing is written then
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`; nothing is written
  */
 export async function commitStep<T>(database: Database, commit: StepCommit<T>): Promise<T | typeof STORED_BY_ANOTHER> {
   const { dialect } = database
@@ -69,7 +69,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
     )
   } catch (error) {
     if (isTaken) return STORED_BY_ANOTHER
-    // Everything was written and the commit sent: only the database knows whether it arrived.
+    // Everything was written and the commit was sent. Only the database knows whether it arrived.
     if (!done) throw error
     const committed = await untilAnswered(() => isCommitted(database, commit), giveUp)
     if (committed) return done.value
@@ -77,7 +77,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
   }
 }
 
-/** Waits on the step's row for a commit that is running on a lost connection. */
+/** Waits, by the step's row, for a commit that is still running on a lost connection. */
 function isCommitted(
   { transaction, dialect }: Database,
   { claim, name }: StepOwner & { name: string },

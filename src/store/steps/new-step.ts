@@ -13,15 +13,15 @@ export interface StepOwner {
 /** A step to store. */
 export interface NewStep extends StepOwner {
   readonly name: string
-  /** Its place among the steps that this claim stored. */
+  /** The step's place among the steps that this claim stored. */
   readonly seq: number
-  /** JSON; null: undefined. */
+  /** The result as JSON; null for undefined. */
   readonly result: string | null
   readonly ms: number
   readonly tries: number
-  /** The first look that was not ready; `'now'`: this one. */
+  /** When `ctx.until` first looked and was not ready; `'now'`: at this look. */
   readonly waitingSince?: Date | 'now' | undefined
-  /** False: it is waited for, and nothing is remembered yet. */
+  /** False while `ctx.until` waits, so that there is no result yet. */
   readonly isFinished: boolean
 }
 
@@ -38,7 +38,9 @@ export const STEP_COLUMNS = [
   'finished_at',
 ] as const
 
-/** The run's id while its claim is valid, otherwise NULL. Whoever takes the run away waits for the statement or transaction to end. */
+/**
+ * The run's id while its claim is valid, otherwise NULL. A process that takes the run away waits for this statement or transaction to end.
+ */
 export function heldRun(dialect: Dialect, { nodeId, claim: { runId, fence } }: StepOwner): RawBuilder<number> {
   return sql<number>`SELECT id FROM piko_run WHERE id = ${sql.lit(runId)} AND claims = ${sql.lit(
     fence - runId * FENCE_FACTOR,

@@ -14,14 +14,14 @@ import { type NewStep } from './new-step.ts'
 
 /** A step that an earlier attempt stored. */
 export interface StoredStep {
-  /** False: it was waited for. */
+  /** False if `ctx.until` was still waiting. */
   readonly isFinished: boolean
   readonly tries: number
   /** When the wait began. */
   readonly waitingSince: Date | undefined
-  /** How long it had lasted when this was read, by the database's clock. */
+  /** How long the wait had lasted at this read, in milliseconds by the database's clock. */
   readonly waitedMs: number
-  /** What it returned. Undefined if its row can't be read, which is reported. */
+  /** Returns the result. Returns undefined if the row can't be read, which is reported. */
   readonly read: () => { readonly value: unknown } | undefined
 }
 
@@ -57,7 +57,7 @@ export class StepStore {
     return commitStep(this.#database, commit)
   }
 
-  /** @throws PikoError `USAGE` inside of a transaction, on a database with one connection */
+  /** @throws PikoError `USAGE` inside a transaction, on a database with one connection */
   assertOutside(what: string): void {
     this.#database.assertOutside(what)
   }
@@ -118,7 +118,7 @@ export class StepStore {
     return mapSound(dialect, 'piko_step', inOrder, recordOf, broken.report)
   }
 
-  /** Which of these runs remember a step of this name. */
+  /** The runs among these that remember a step of this name. */
   async runsWith(runIds: readonly number[], name: string): Promise<number[]> {
     const { db } = this.#database
     const rows = await db

@@ -24,7 +24,7 @@ interface TableRules {
   readonly columns: Readonly<Record<string, Rule>>
 }
 
-/** A value that a person has entered and its column can't hold. */
+/** A value, entered by a person, that is invalid for its column. */
 export interface Fault {
   readonly column: string
   readonly value: string

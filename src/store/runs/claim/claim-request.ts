@@ -18,12 +18,12 @@ export interface EarlyRequest {
 export interface ClaimRequest {
   readonly nodeId: string
   readonly limit: number
-  /** Claim only these jobs. Default: all. */
+  /** Claims only runs of these jobs. Default: all jobs. */
   readonly only?: readonly string[]
-  /** Do not claim these: a whole job, or a job's runs with one key. */
+  /** Does not claim these: a whole job, or a job's runs with one key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
-  /** Take only this share of the due runs; see `ClaimSpread`. */
+  /** Claims only this share of the due runs; see `ClaimSpread`. */
   readonly share?: Share | undefined
   /** Ids of runs that must not be claimed. */
   readonly without?: ReadonlySet<number> | undefined

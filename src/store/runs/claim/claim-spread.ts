@@ -5,7 +5,10 @@ export interface Share {
 }
 
 const MAX_LEVEL = 5
-/** A single conflict means nothing. A second in a row means that nodes on other members claim the same runs. */
+/**
+ * The conflicts in a row before a claim takes a smaller share. A single one means nothing; a second means that nodes on other members claim
+ * the same runs.
+ */
 const CALM_TRIES = 2
 
 /**

@@ -10,7 +10,10 @@ import { type ClaimRequest } from './claim-request.ts'
 type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>
 
 const NEAR = 4
-/** Covers simultaneous claims of many other nodes, of up to 2,000 runs each. */
+/**
+ * The runs that a claim looks at if others hold the head of the queue. Covers simultaneous claims of many other nodes, of up to 2,000 runs
+ * each.
+ */
 const FAR = 16_000
 
 /**
@@ -78,7 +81,7 @@ async function lockAmong(
     .$if(request.early !== undefined, (query) => query.select('run.priority'))
     // One by one in the order in which they were found, whatever the server thinks of how many rows there are.
     .modifyFront(sql`STRAIGHT_JOIN`)
-    // Asked once more: others may have changed them in between.
+    // Checked again, because others may have changed the runs in between.
     .where('run.state', '=', QUEUED)
     .where('run.run_at', '<=', until(dialect, request))
     .limit(request.limit)

@@ -3,9 +3,9 @@ import { type Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** Beyond this many broken rows the claims themselves fail: a person must look. */
+/** The most broken rows to set aside. With more of them the claims themselves fail, because a person must look. */
 const MAX_ASIDE = 1_000
-/** Checks for corrected rows at most this often. */
+/** The shortest interval between two checks for corrected rows. */
 const LOOK_MS = 2_000
 
 /** Due runs with unreadable rows. This node claims other runs until a person has corrected the rows. */
