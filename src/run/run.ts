@@ -95,8 +95,8 @@ export interface Claim {
 export type Outcome =
   | { readonly kind: 'success'; readonly output?: unknown }
   /**
-   * `isPermanent`: another attempt can't help, for example because the schema rejects the config. `retry`: when the handler wants the next
-   * attempt.
+   * `isPermanent` means that another attempt can't help, for example because the schema rejects the config. `retry` is the time that the
+   * handler wants for the next attempt.
    */
   | {
       readonly kind: 'failure' | 'timeout'

@@ -119,7 +119,7 @@ export interface WindowTable {
   job_id: string
   start_at: Instant
   end_at: Instant
-  /** `pending`: planned and not settled; its run shows whether it is queued or running. */
+  /** A `pending` window is planned and not settled; its run shows whether it is queued or running. */
   state: WindowState
   /** The run that owns the window; only that run settles it. Null for a skipped window. */
   run_id: number | null

@@ -28,7 +28,7 @@ export type ScheduleSpec =
       /** Default `'auto'`. */
       readonly dst?: DstPolicy
     } & ScheduleBounds)
-  /** `anchor`: an instant on the grid, ISO 8601. `timezone`: of the calendar's days. */
+  /** `anchor` is an instant on the grid, as ISO 8601. `timezone` is the zone of the calendar's days. */
   | ({
       readonly kind: 'every'
       readonly everyMs: number

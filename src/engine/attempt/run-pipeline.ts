@@ -277,6 +277,6 @@ async function returnAfter(attempt: LiveAttempt, borrowed: Borrowed, error: Erro
   try {
     await borrowed.release({ ok: false, error })
   } catch (failure) {
-    if (failure !== error) attempt.log.error({ err: failure }, 'returning the resources of a failed run failed as well')
+    if (failure !== error) attempt.log.error({ err: failure }, 'returning the resources of a failed run also failed')
   }
 }

@@ -34,7 +34,7 @@ export interface RefusedRate extends RateName {
   readonly refusal: unknown
 }
 
-/** The pause for runs of such a rate: a person must change the row, a trigger or the key. */
+/** The pause for runs of a refused rate, since a person must change the row, a trigger or the key. */
 export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000

@@ -18,9 +18,9 @@ export function rightsAdvice(error: unknown, location: string): string | undefin
   const user = userOf(messageOf(denied))
   const database = quoted(location.slice(location.lastIndexOf('/') + 1))
   return (
-    `give the user the missing right: GRANT ${RIGHTS} ON ${database}.* TO ${user}; or migrate as another user, with ` +
-    'PIKO_MYSQL__DSN of that user before piko migrate up, and set [piko] auto_migrate = false for this one, which then needs ' +
-    'SELECT, INSERT, UPDATE and DELETE only'
+    `give the user the missing right: GRANT ${RIGHTS} ON ${database}.* TO ${user}; or migrate as another user: set ` +
+    'PIKO_MYSQL__DSN to that user for piko migrate up, and [piko] auto_migrate = false for this user, who then needs only ' +
+    'SELECT, INSERT, UPDATE and DELETE'
   )
 }
 
@@ -34,7 +34,7 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   const { message } = toError(serversAnswer(error))
   return new PikoError(
     'MIGRATION_FAILED',
-    `the schema of ${location} can't be looked at or changed: ${message}; ${advice}`,
+    `the schema of ${location} can't be read or changed: ${message}; ${advice}`,
     {
       cause: error,
       details: { location },

@@ -23,7 +23,7 @@ export interface BeyondWalk {
   readonly met: ReadonlyMap<string, number>
 }
 
-/** The position of a walk over the runs. */
+/** The result of one step of a walk over the runs, and where the walk continues. */
 export interface RetentionStep {
   readonly count: number
   /** Where the next step begins; undefined if nothing is older. */

@@ -172,6 +172,6 @@ function addedJob(
 const REGISTRATION_BYTES = 600
 
 function registrationBytes({ description, schedule, windows }: JobRegistration): number {
-  // The schedule goes into three columns.
+  // The schedule is stored in three columns.
   return REGISTRATION_BYTES + sentBytes(description) + 3 * sentBytes(schedule) + sentBytes(windows)
 }

@@ -26,7 +26,7 @@ export interface MigrationStatus {
     readonly version: number
     readonly name: string
     readonly appliedAt?: Date
-    /** `interrupted`: stopped on its way up or down; `unknown`: from a newer program. */
+    /** `interrupted` means that it stopped on its way up or down, `unknown` that it is from a newer program. */
     readonly state: 'applied' | 'pending' | 'interrupted' | 'unknown'
   }[]
 }

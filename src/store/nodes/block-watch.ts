@@ -96,7 +96,7 @@ export class BlockWatch {
   #end(): void {
     if (this.#isEnding) return
     this.#isEnding = true
-    this.#say('the event loop is still blocked; the process ends by SIGABRT ([piko] end_when_blocked)')
+    this.#say('the event loop is still blocked; the process ends itself with SIGABRT ([piko] end_when_blocked)')
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS)
     // Runs after the text, which another thread writes: an unread pipe does not delay this thread.
     setTimeout(() => process.kill(process.pid, 'SIGABRT'), this.#lookMs)

@@ -7,7 +7,7 @@ import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
-  /** A UUID for this one time that the lock is held. */
+  /** A new UUID each time the lock is taken. */
   readonly owner: string
 }
 

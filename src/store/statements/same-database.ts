@@ -99,7 +99,7 @@ async function ownAnswer({ db }: Database, question: CompiledQuery): Promise<unk
 function elsewhere({ location }: Database, cause?: unknown): PikoError {
   return new PikoError(
     'USAGE',
-    `trx is a transaction of another database than ${location}, on which the app runs: nobody would execute the run; pass a transaction of that database`,
+    `trx is a transaction of a database other than ${location}, which the app uses: no node would execute the run; pass a transaction of that database`,
     { cause },
   )
 }

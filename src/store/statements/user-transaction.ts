@@ -47,7 +47,7 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
   if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
   const dialect = database.dialect.name
   if (isExecutor(trx)) {
-    if (trx.dialect !== dialect) throw refused(`of a database of ${trx.dialect}, and the app is on ${dialect}`)
+    if (trx.dialect !== dialect) throw refused(`of a ${trx.dialect} database, but the app uses ${dialect}`)
     const statement = executorStatement(trx)
     if (!isExecutorOf(trx, database.dialect)) await assertSameDatabase(database, trx, statement)
     return statement
@@ -57,9 +57,9 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
     await assertSameDatabase(database, trx.getExecutor().adapter, statement)
     return statement
   }
-  if (isForCallbacks(trx)) throw refused('a connection of mysql2 for callbacks; pass its connection.promise()')
+  if (isForCallbacks(trx)) throw refused('a callback connection of mysql2; pass its connection.promise()')
   if (!isMysql2(trx)) throw refused(describe(trx))
-  if (dialect === 'sqlite') throw refused('a connection of mysql2, and the app is on sqlite')
+  if (dialect === 'sqlite') throw refused('a connection of mysql2, but the app uses sqlite')
   const statement = mysql2Statement(trx)
   await assertOpen(trx)
   await assertSameDatabase(database, trx.connection ?? trx, statement)
@@ -96,7 +96,7 @@ function mysql2Statement(trx: Mysql2Connection): Statement {
   return async (text, values) => {
     const query = plainly(literalSql(text, values))
     if (trx.format(query.sql, []) !== query.sql) {
-      throw refused("a connection of mysql2 whose option queryFormat changes Piko's SQL; pass one without queryFormat")
+      throw refused("a mysql2 connection whose option queryFormat changes Piko's SQL; pass one without queryFormat")
     }
     const [answer] = await trx.query(query)
     return Array.isArray(answer) ? (answer as unknown[]) : []
@@ -116,13 +116,13 @@ async function assertOpen(trx: Mysql2Connection): Promise<void> {
   const [answer] = await trx.query(plainly('DO 0'))
   const { serverStatus } = answer as { serverStatus: number }
   const commitsAtOnce = (serverStatus & SERVER_STATUS_IN_TRANS) === 0 && (serverStatus & SERVER_STATUS_AUTOCOMMIT) !== 0
-  if (commitsAtOnce) throw refused('a connection on which no transaction is open')
+  if (commitsAtOnce) throw refused('a connection without an open transaction')
 }
 
 function refused(what: string): PikoError {
   return new PikoError(
     'USAGE',
-    `trx is ${what}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise on which a transaction is open`,
+    `trx is ${what}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise with an open transaction`,
   )
 }
 

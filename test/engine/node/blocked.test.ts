@@ -33,7 +33,7 @@ describeEachStore((fixture) => {
       const { code, stderr } = await child.end()
       expect(code).toBe('SIGABRT')
       expect(stderr).toContain('the event loop has been blocked for 1 s ([piko] max_block)')
-      expect(stderr).toContain('the process ends by SIGABRT')
+      expect(stderr).toContain('the process ends itself with SIGABRT')
       await startApp(
         fixture.options,
         defineJob({ id: 'work' }, () => {}),
