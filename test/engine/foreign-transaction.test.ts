@@ -185,7 +185,10 @@ describeEachStore((store) => {
     const { sql } = other.database
     for (const transaction of other.transactions) {
       const error = await rejected(transaction((trx) => app.enqueue('job', { trx, idempotencyKey: 'once' })))
-      expect(error).toMatchObject({ code: 'USAGE', message: expect.stringContaining('of a database other than') as string })
+      expect(error).toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('of a database other than') as string,
+      })
       await transaction((trx) => app.enqueue('job', { trx }).catch(() => {}))
     }
     for (const table of ['piko_run', 'piko_idempotency']) expect(await sql.query(`SELECT * FROM ${table}`)).toEqual([])

@@ -5,7 +5,7 @@ import { type Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
 import { type Taken } from './taken.ts'
 
-/** The maximum number of claims taken before their time. */
+/** The maximum number of early claims that wait for their time. */
 const MAX_EARLY = 10_000
 
 /** The maximum number of claims that a node keeps per slot: those that wait, run, or have ends not yet stored. */

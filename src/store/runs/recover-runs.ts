@@ -4,7 +4,7 @@ import { fenceOf } from './fence.ts'
 import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
 
-/** The maximum number of orphans that one `recover` gives back. */
+/** The maximum number of runs that one `recover` returns to the queue. */
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {
