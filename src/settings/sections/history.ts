@@ -15,7 +15,7 @@ export const history = {
     max: 1_000_000,
     help: 'Maximum number of lines to keep per attempt.',
   }),
-  /** 0: for ever. */
+  /** 0: keep them forever. */
   keepSucceededMs: duration({
     key: 'keep_succeeded',
     default: '30d',
@@ -23,7 +23,7 @@ export const history = {
     max: '3650d',
     help: 'Succeeded runs and skipped ticks are deleted after this time; 0s: never.',
   }),
-  /** 0: for ever. */
+  /** 0: keep them forever. */
   keepFailedMs: duration({
     key: 'keep_failed',
     default: '90d',
