@@ -9,9 +9,9 @@ import { type Duration, durationMs, formatMs, MAX_STORED_MS } from '../time/dura
 import { type RunCallOptions } from './bulkhead.ts'
 
 export interface BreakerOptions {
-  /** After this many failures in a row it opens. */
+  /** The number of failures in a row that opens it. */
   readonly failures: number
-  /** How long it refuses calls before it lets one through as a trial. */
+  /** How long it refuses calls before it allows one as a trial. */
   readonly cooldown: Duration
   /** Whether an error is a failure of the called system, such as a 503 but not a 404. Default: every error is. */
   readonly failIf?: (error: Error) => boolean
@@ -34,8 +34,8 @@ const RUN = {
 }
 
 /**
- * Stops calling a system that fails. After `failures` in a row every call is refused for `cooldown`. Then one call is let through as a trial:
- * its success ends the refusals, its failure begins them again.
+ * Stops calling a system that fails. After `failures` failures in a row it refuses every call for `cooldown`. Then it allows one call as a
+ * trial: its success closes the breaker, its failure opens it again.
  *
  * @throws PikoError `USAGE`
  */
@@ -53,7 +53,7 @@ export class Breaker {
   #failures = 0
   /** Set while it is open: when the next trial may begin. */
   #trialAt: number | undefined
-  /** Changes whenever it opens or closes: what a call of before says then no longer matters. */
+  /** Changes whenever it opens or closes, so the result of an earlier call no longer matters. */
   #epoch = 0
   #lastError: unknown
 
@@ -65,7 +65,7 @@ export class Breaker {
     this.#clock = clock
   }
 
-  /** `'open'`: calls are refused. `'trial'`: the next call is let through. */
+  /** `'open'`: calls are refused. `'trial'`: the next call is allowed. */
   get state(): 'closed' | 'open' | 'trial' {
     if (this.#trialAt === undefined) return 'closed'
     return this.#clock.monotonic() < this.#trialAt ? 'open' : 'trial'
@@ -75,7 +75,7 @@ export class Breaker {
    * Calls `fn` unless the breaker is open.
    *
    * @throws PikoError `BREAKER_OPEN`; a retry waits for the end of the cooldown
-   * @throws any error of `fn`. It is no failure if the signal had aborted
+   * @throws any error of `fn`, which does not count as a failure if the signal had aborted
    * @throws PikoError `USAGE`
    */
   async run<T>(fn: Call<T>, options: RunCallOptions = {}): Promise<T> {
@@ -97,7 +97,7 @@ export class Breaker {
     if (this.#trialAt === undefined) return this.#epoch
     const leftMs = this.#trialAt - this.#clock.monotonic()
     if (leftMs > 0) throw this.#refusal(leftMs)
-    // One trial at a time. One that never ends is given up after another cooldown.
+    // One trial at a time. After another cooldown, a trial that never ends is abandoned.
     this.#trialAt += this.#cooldownMs - leftMs
     return ++this.#epoch
   }
@@ -111,7 +111,7 @@ export class Breaker {
 
   #failed(thrown: unknown, isAborted: boolean): void {
     if (isAborted) {
-      // The trial says nothing: the next call is one.
+      // The trial has no result, so the next call is the trial.
       if (this.#trialAt !== undefined) this.#trialAt = this.#clock.monotonic()
       return
     }

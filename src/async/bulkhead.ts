@@ -6,12 +6,12 @@ import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { Semaphore } from '../resource/semaphore.ts'
 
 export interface BulkheadOptions {
-  /** Calls that may wait for a place. Default 0. */
+  /** How many calls may wait for a place. Default 0. */
   readonly queue?: number
 }
 
 export interface RunCallOptions {
-  /** Ends the wait, and is what `fn` gets. */
+  /** Ends the wait; `fn` gets the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -27,7 +27,7 @@ const RUN = {
 }
 
 /**
- * Runs at most `concurrency` calls at the same time and refuses those that find no place, so that one slow system can't take up everything.
+ * Runs at most `concurrency` calls at the same time and refuses calls that find no place, so one slow system can't occupy everything.
  *
  * @throws PikoError `USAGE`
  */
@@ -47,18 +47,18 @@ export class Bulkhead {
     this.#queue = queue
   }
 
-  /** Calls that run. */
+  /** Number of running calls. */
   get running(): number {
     return this.#places.active
   }
 
-  /** Calls that wait. */
+  /** Number of waiting calls. */
   get waiting(): number {
     return this.#places.waiting
   }
 
   /**
-   * Calls `fn` if a place is free, or when one becomes free. Its place is free when it has ended, also after its signal has aborted.
+   * Calls `fn` when a place is free. The place becomes free when the call has ended, even after its signal has aborted.
    *
    * @throws PikoError `BULKHEAD_FULL` if the queue is full
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`

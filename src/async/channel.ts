@@ -6,7 +6,7 @@ import { LinkedSignal } from '../calls/linked-signal.ts'
 import { Turns } from '../calls/turns.ts'
 
 export interface ChannelOptions {
-  /** Values that the channel holds for takers; further puts wait. With 0 each put waits for its taker. */
+  /** How many values the channel holds for takers; further puts wait. With 0 each put waits for its taker. */
   readonly capacity: number
 }
 
@@ -29,16 +29,16 @@ const waitFor = (call: string) => ({
 })
 const [PUT, TAKE, VALUES] = [waitFor('put'), waitFor('take'), waitFor('values')]
 
-/** How a channel has ended. `failed`: what `fail` got, in place of the error of a closed channel. */
+/** How a channel has ended. `failed`: the reason that `fail` got, in place of the error of a closed channel. */
 interface End {
   readonly failed?: { readonly reason: unknown }
 }
 
 /**
- * Hands values from any number of producers to any number of consumers, each to one, first in, first out. It holds at most `capacity` of
- * them, so producers run no faster than consumers.
+ * Passes values from any number of producers to any number of consumers, each value to one consumer, first in, first out. It holds at most
+ * `capacity` values, so producers run no faster than consumers.
  *
- * open → `close()` → closed: what it holds is still taken; → `fail(error)` → failed: what it holds is dropped.
+ * open → `close()` → closed: its remaining values can still be taken; → `fail(error)` → failed: its remaining values are dropped.
  *
  * @example
  * const urls = new Channel<string>({ capacity: 10 })
@@ -58,17 +58,17 @@ export class Channel<T> implements AsyncIterable<T> {
     this.capacity = readCall<ChannelOptions>(FORM, {}, options).capacity as number
   }
 
-  /** Values that it holds. */
+  /** Number of values that it holds. */
   get size(): number {
     return this.#held.size
   }
 
-  /** Puts that wait. */
+  /** Number of waiting puts. */
   get waitingPuts(): number {
     return this.#puts.size
   }
 
-  /** Takes that wait. */
+  /** Number of waiting takes. */
   get waitingTakes(): number {
     return this.#takes.size
   }
@@ -114,7 +114,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return value
   }
 
-  /** No further puts. Puts that wait are refused with `CHANNEL_CLOSED`; values that the channel holds are still taken. */
+  /** Accepts no further puts. Waiting puts are refused with `CHANNEL_CLOSED`; the remaining values can still be taken. */
   close(): void {
     if (this.#end) return
     this.#end = {}
@@ -122,7 +122,7 @@ export class Channel<T> implements AsyncIterable<T> {
     while (this.#takes.size > 0) this.#takes.give(OVER)
   }
 
-  /** Ends the channel with an error, which every put and take gets from now on, those that wait too. Drops the values that it holds. */
+  /** Ends the channel with an error, which every put and take gets from now on, including waiting ones. Drops the remaining values. */
   fail(reason: unknown): void {
     if (this.#end?.failed) return
     this.#end = { failed: { reason } }
@@ -145,7 +145,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#values(undefined)
   }
 
-  /** No generator: its `return` would wait for its `next`, and that take would keep a value from the others. */
+  /** Not a generator: its `return` would wait for its `next`, and that take would keep a value from other consumers. */
   #values(signal: AbortSignal | undefined): AsyncIterableIterator<T, undefined> {
     const leaving = new AbortController()
     const values: AsyncIterableIterator<T, undefined> = {
@@ -189,7 +189,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 }
 
-/** What a take gets from a channel that is closed and empty: any other value may be one of the channel's. */
+/** The result of a take from a closed, empty channel. A symbol, because any other value may be one of the channel's. */
 const OVER = Symbol('over')
 
 const DONE = { done: true, value: undefined } as const

@@ -7,7 +7,7 @@ import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 export interface AddOptions {
   /** Smaller first, from −32,768 to 32,767, as in a job. Default 0. */
   readonly priority?: number
-  /** Takes the call out of the queue, and is what `fn` gets. */
+  /** Removes the call from the queue; `fn` gets the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -46,12 +46,12 @@ export class Pool {
     this.concurrency = concurrency
   }
 
-  /** Calls that wait. */
+  /** Number of waiting calls. */
   get size(): number {
     return this.#size
   }
 
-  /** Calls that run. */
+  /** Number of running calls. */
   get running(): number {
     return this.#running
   }
@@ -61,8 +61,8 @@ export class Pool {
   }
 
   /**
-   * Calls `fn` when it is its turn. Its place is free when it has ended, also after its signal has aborted, so never more calls run than the
-   * pool allows.
+   * Calls `fn` when it is its turn. Its place becomes free when it has ended, even after its signal has aborted, so the pool never exceeds
+   * its limit.
    *
    * @returns the result of `fn`
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`
@@ -82,7 +82,7 @@ export class Pool {
     }
   }
 
-  /** Begins no further call; running ones continue. */
+  /** Starts no further call; running ones continue. */
   pause(): void {
     this.#isPaused = true
   }

@@ -11,7 +11,7 @@ export interface SingleOptions<I> {
   readonly key?: (input: I) => unknown
   /** How long a result is kept for later callers. Errors are never kept. Default: not at all. */
   readonly ttl?: Duration
-  /** Most results that are kept; the oldest go first. Default 1,000. */
+  /** Maximum number of kept results; the oldest are dropped first. Default 1,000. */
   readonly max?: number
 }
 
@@ -30,8 +30,8 @@ const CALL = {
 }
 
 /**
- * Makes a function whose concurrent callers with the same key share one call of `fn`, its result or its error. A caller's signal ends only
- * this caller's wait. The signal of `fn` aborts when no caller waits any more.
+ * Creates a function whose concurrent callers with the same key share one call of `fn`, its result or its error. A caller's signal ends
+ * only this caller's wait. The signal of `fn` aborts when no caller waits any more.
  *
  * @throws PikoError `USAGE`
  */
@@ -69,7 +69,7 @@ export function single<T, I = void>(
   }
 }
 
-/** One call and those who wait for it. */
+/** One call and its waiting callers. */
 class SharedCall<T> {
   readonly #controller = new AbortController()
   readonly #over: () => void
@@ -92,7 +92,7 @@ class SharedCall<T> {
     }
   }
 
-  /** A later caller begins a call of its own. */
+  /** After this, a later caller starts a new call. */
   #abandon(): void {
     this.#over()
     this.#controller.abort()
@@ -112,7 +112,7 @@ class SharedCall<T> {
   }
 }
 
-/** Results for a while. */
+/** Results kept for a limited time. */
 class Kept<T> {
   readonly #ttlMs: number
   readonly #max: number

@@ -9,9 +9,9 @@ import { settled } from './fan-out.ts'
 import { LinkedSignal } from './linked-signal.ts'
 
 export interface BatchesOptions {
-  /** Most items of a batch. Default 1,000, as in a sink. */
+  /** Maximum number of items in a batch. Default 1,000, as in a sink. */
   readonly rows?: number
-  /** Most bytes of a batch, measured roughly; a larger item is a batch of its own. Default 8,000,000, as in a sink. */
+  /** Maximum size of a batch in bytes, measured roughly; a larger item forms its own batch. Default 8,000,000, as in a sink. */
   readonly bytes?: number
   /** How long an item waits for others. Default: until the batch is full or the source ends. */
   readonly wait?: Duration

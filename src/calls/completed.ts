@@ -27,9 +27,9 @@ const FORM = {
 export type ItemCall<T, U> = (item: T, index: number, signal: AbortSignal) => Promise<U> | U
 
 /**
- * Calls `fn` for every item, at most `concurrency` at the same time, and gives the ends of the calls in the order in which they end. It
- * starts with the loop. A result that the loop has not taken keeps its place, so a slow loop slows the calls down. Leaving the loop aborts
- * the signals of the running calls, and waits until they have ended.
+ * Calls `fn` for every item, at most `concurrency` at the same time, and yields the results in the order in which the calls end. It starts
+ * with the loop. A result keeps its place until the loop takes it, so a slow loop slows the calls down. Leaving the loop aborts the signals
+ * of the running calls, and waits until they have ended.
  *
  * @example
  * for await (const { item, status } of completed(urls, (url, _, signal) => fetch(url, { signal }))) console.log(item, status)
@@ -110,7 +110,7 @@ class Calls<T, U> {
 
   async #call(item: T, index: number): Promise<void> {
     this.#running++
-    // A signal of its own: the loop may use a result further after it has left, to read a body.
+    // A separate signal, because the loop may still use a result after it has left, for example to read a body.
     const linked = new LinkedSignal(this.#signal)
     const end = await settled(() => called((signal) => this.#fn(item, index, signal), linked.signal))
     linked.release()
@@ -129,7 +129,7 @@ class Calls<T, U> {
     return this.#ended.shift()
   }
 
-  /** The loop has done with an end: its place is free. */
+  /** Reports that the loop has finished with a result, so its place is free. */
   taken(): void {
     this.#places.release()
   }

@@ -53,7 +53,7 @@ class Race<T> {
   readonly #fns: readonly Call<T>[]
   readonly #count: number
   readonly #parent: AbortSignal | undefined
-  /** The signals of the calls that have not ended: a winner may use its own further, to read a body. */
+  /** The signals of the calls that have not ended. A winner may still use its own, for example to read a body. */
   readonly #running = new Set<LinkedSignal>()
   readonly #values: T[] = []
   readonly #errors = new Map<number, unknown>()

@@ -63,16 +63,17 @@ export class Limiter {
     this.#allowance = new Allowance(limit, burst)
   }
 
-  /** Callers that wait. */
+  /** Number of waiting callers. */
   get waiting(): number {
     return this.#turns.size
   }
 
   /**
-   * Takes `count` at once, as soon as the rate allows it. Callers are served in the order of their calls, also if a later one asks for less.
+   * Takes `count` together, as soon as the rate allows it. Callers are served in the order of their calls, even if a later one asks for
+   * less.
    *
    * @throws the signal's reason if it aborts first: nothing is taken
-   * @throws PikoError `USAGE` for more than the burst, which would wait for ever
+   * @throws PikoError `USAGE` for more than the burst, which would wait forever
    */
   async take(count = 1, options: TakeOptions = {}): Promise<void> {
     const { signal } = readCall<TakeOptions>(TAKE, { count: [count, wholeNumber(1)] }, options)

@@ -1,6 +1,6 @@
 /**
- * A signal of its own that also aborts with others, until it is released. `AbortSignal.any` would keep memory for each call as long as the
- * other signals live.
+ * A signal that also aborts with others, until it is released. `AbortSignal.any` would keep memory for each call as long as the other
+ * signals live.
  */
 export class LinkedSignal {
   readonly #controller = new AbortController()

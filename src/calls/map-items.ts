@@ -22,7 +22,7 @@ export interface MapOptions {
   readonly rate?: Rate
   /** Calls `fn` again for an item that failed, with the words and defaults of a job's `retry`. Default: no retries. */
   readonly retry?: RetrySpec
-  /** Longest time of one call, a retry has its own. The item then fails with a `PikoError` `TIMEOUT`. Default: none. */
+  /** Longest time of one call; each retry has its own. The item then fails with a `PikoError` `TIMEOUT`. Default: none. */
   readonly timeout?: Duration
   /**
    * Whether an item's error, after its retries, makes the rest pointless. Then no further call begins, the signals of the running ones abort,

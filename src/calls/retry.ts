@@ -14,7 +14,7 @@ import { called } from './called.ts'
 
 /** The words and defaults of a job's `retry`. */
 export interface RetryOptions extends RetrySpec {
-  /** Ends the wait for the next attempt, and is what `fn` gets. */
+  /** Ends the wait for the next attempt; `fn` gets the same signal. */
   readonly signal?: AbortSignal
 }
 

@@ -6,7 +6,7 @@ import { LinkedSignal } from './linked-signal.ts'
 import { retry } from './retry.ts'
 import { timeout } from './timeout.ts'
 
-// A handler's context loads this file at the first use: most handlers need none of it.
+// A handler's context loads this file on first use, because most handlers do not need it.
 export { mapItems } from './map-items.ts'
 
 /** The helpers of `piko/async` that a signal ends, each with the run's signal. An own `signal` in the options ends a call as well. */

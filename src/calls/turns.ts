@@ -9,7 +9,7 @@ interface Waiter<T, R> {
 /**
  * Callers that wait for their turn, first in, first out. A signal takes its caller out of the queue.
  *
- * @typeParam T what a caller brings, @typeParam R what its turn gives it
+ * @typeParam T what a caller passes, @typeParam R what its turn returns
  */
 export class Turns<T, R = void> {
   readonly #waiters = new Fifo<Waiter<T, R>>()
@@ -18,7 +18,7 @@ export class Turns<T, R = void> {
     return this.#waiters.size
   }
 
-  /** What the next caller brings. */
+  /** What the next caller passed. */
   get first(): T | undefined {
     return this.#waiters.first?.value
   }
