@@ -202,7 +202,7 @@ export interface RunLogTable {
 /** What a part of a handler returned, or how long it has been waited for. */
 export interface StepTable {
   run_id: number
-  /** As `exactKey` stores it. */
+  /** The name in the form of `exactKey`. */
   name: string
   /** The fence of the claim that stored it, and its place among the steps that this claim stored: together the order of all steps. */
   fence: number

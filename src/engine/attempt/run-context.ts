@@ -16,7 +16,7 @@ export interface RunActions {
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
 
-/** Loaded at the first use: most handlers need none of it. */
+/** Loaded at first use, because most handlers need none of it. */
 const calls = () => import('../../calls/run-calls.ts')
 
 /** The context of a handler. The types of its maps are erased here; the spec types them for the handler. */

@@ -11,13 +11,13 @@ const SIGNAL_SHARE = 0.1
 
 /** The steps of a stop, in milliseconds from its beginning. */
 export interface StopPlan {
-  /** The signals of the running runs abort. */
+  /** When the signals of the running runs abort. */
   readonly abortAtMs: number
-  /** Runs that have not ended return to the queue without their handlers. */
+  /** When runs that have not ended return to the queue, without waiting for their handlers. */
   readonly giveUpAtMs: number
-  /** Ends that could not be written are left for recovery. */
+  /** When ends that could not be written are left for recovery. */
   readonly abandonAtMs: number
-  /** The connection to the database is cut off. */
+  /** When the connection to the database is cut off. */
   readonly cutAtMs: number
 }
 

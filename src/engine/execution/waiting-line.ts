@@ -79,7 +79,7 @@ export class WaitingLine<T> {
       if (!first) return
       const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
       if (leftMs > 0) this.#time(leftMs)
-      // The claims after it have waited for less, but would wait for as long.
+      // The later claims have waited for a shorter time, but would have to wait just as long.
       else this.giveBackAll()
     })
   }

@@ -3,8 +3,8 @@ import { connect, isIP, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'mysql2'
 
 /**
- * Adds a socket that knows the server's IP address, if the certificate must be for that address. Otherwise TLS would expect a certificate
- * for "localhost" on the driver's socket: it reads the host from the name lookup, and an address is not looked up.
+ * Adds a socket that knows the server's IP address, if the certificate must be for that address. On the driver's own socket, TLS learns the
+ * host only from a name lookup, which an address does not need. It would then expect a certificate for "localhost".
  */
 export function withPeerName<O extends ConnectionOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options

@@ -91,7 +91,7 @@ async function changeJob(
   row: Selectable<JobTable> | undefined,
 ): Promise<void> {
   if (!row) return
-  // An override in the database stands, whatever the code says now.
+  // An override in the database takes precedence over the schedule in the code.
   const isOverridden = row.schedule !== row.code_schedule
   const isRescheduled = row.windows !== job.windows || (!isOverridden && row.schedule !== job.schedule)
   const description = job.description?.slice(0, 500) ?? null
