@@ -96,7 +96,7 @@ export type Outcome =
   | { readonly kind: 'success'; readonly output?: unknown }
   /**
    * `isPermanent` means that another attempt can't help, for example because the schema rejects the config. `retry` is the time that the
-   * handler wants for the next attempt.
+   * handler requested for the next attempt.
    */
   | {
       readonly kind: 'failure' | 'timeout'

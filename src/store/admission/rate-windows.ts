@@ -53,7 +53,7 @@ interface RateWindow extends RateName {
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** On the node's monotonic clock: before the query for the database's time, and after its answer. */
+  /** Milliseconds on the node's monotonic clock, before the query for the database's time and after its answer. */
   #askedAt = 0
   #answeredAt = 0
 

@@ -37,7 +37,7 @@ export interface Database {
   readonly maxValueBytes: number
   /** The files that the path of an SQLite database led to when it was opened. Empty for a server or an in-memory database. */
   readonly files: readonly OpenedFile[]
-  /** Readers report here the rows that they can't read and skip. */
+  /** Collects the reports of rows that readers skip because they can't be read. */
   readonly broken: BrokenRows
   /** For messages. Does not contain the password. */
   readonly location: string

@@ -73,9 +73,9 @@ export class WindowStore {
   }
 
   /**
-   * The state of a job's ledger. The watermark is computed, not stored. The search for the first window that has not succeeded takes one
-   * read per state from the index (job_id, state, start_at), however long the ledger is. So two nodes that finish neighbouring windows at
-   * the same moment can't leave the watermark too early.
+   * The state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish neighbouring windows at
+   * the same moment. The search for the first window that has not succeeded takes one read per state from the index (job_id, state,
+   * start_at), however long the ledger is.
    */
   async summary(jobId: string): Promise<LedgerSummary> {
     return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
