@@ -1,7 +1,7 @@
 import { parseDsn } from '../settings/dsn.ts'
 import { type Settings } from '../settings/settings.ts'
 import { type Database, openDatabase, type OpenOptions } from './connection/database.ts'
-import { uncheckedTls } from './connection/mysql-tls.ts'
+import { uncheckedTls } from './connection/mysql/mysql-tls.ts'
 
 /** The database that the settings name: `[mysql] dsn` if set, otherwise the file `[sqlite] path`. */
 export function databaseOptions({ mysql, sqlite }: Settings): OpenOptions {

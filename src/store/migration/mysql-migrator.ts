@@ -4,7 +4,7 @@ import { type Database } from '../connection/database.ts'
 import { LockLost, MigrationLock } from './migration-lock.ts'
 import { type MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
-import { rightsAdvice, serversAnswer } from '../connection/missing-rights.ts'
+import { rightsAdvice, serversAnswer } from '../connection/mysql/missing-rights.ts'
 
 /**
  * MySQL commits DDL implicitly, so a migration proceeds statement by statement and records each one, under the lock. A process that finds

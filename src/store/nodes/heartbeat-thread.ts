@@ -5,10 +5,10 @@ import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
 import { systemClock } from '../../clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
-import { MYSQL_SESSION } from '../connection/mysql-session.ts'
-import { nodeSqlite } from '../connection/node-sqlite.ts'
-import { lostFile, type OpenedFile } from '../connection/sqlite-files.ts'
-import { withPeerName } from '../connection/tls-stream.ts'
+import { MYSQL_SESSION } from '../connection/mysql/mysql-session.ts'
+import { nodeSqlite } from '../connection/sqlite/node-sqlite.ts'
+import { lostFile, type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
+import { withPeerName } from '../connection/mysql/tls-stream.ts'
 
 /** The database of the lease. */
 export type HeartbeatTarget =

@@ -2,13 +2,13 @@ import { Worker } from 'node:worker_threads'
 import { type DatabaseFault } from '../../sql/database-faults.ts'
 import { type PikoError, toError } from '../../errors.ts'
 import { threadLoader, threadModule } from '../../thread-module.ts'
-import { databaseGone } from '../connection/database-gone.ts'
+import { databaseGone } from '../connection/sqlite/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
 // Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
-import { withMissingRight } from '../connection/missing-rights.ts'
-import { connectionOptions } from '../connection/mysql-pool.ts'
-import { type OpenedFile } from '../connection/sqlite-files.ts'
+import { withMissingRight } from '../connection/mysql/missing-rights.ts'
+import { connectionOptions } from '../connection/mysql/mysql-pool.ts'
+import { type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 
 export interface HeartbeatListener {
   onRenewed(): void

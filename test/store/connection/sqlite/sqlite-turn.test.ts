@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { SqliteTurn } from '../../../src/store/connection/sqlite-turn.ts'
+import { SqliteTurn } from '../../../../src/store/connection/sqlite/sqlite-turn.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { openDatabase } from '../../../src/store/connection/database.ts'
-import { poolWarning, requireConnections } from '../../../src/store/connection/pool-size.ts'
-import { createMysqlDatabase } from '../../support/databases.ts'
-import { rejected } from '../../support/thrown.ts'
+import { openDatabase } from '../../../../src/store/connection/database.ts'
+import { poolWarning, requireConnections } from '../../../../src/store/connection/mysql/pool-size.ts'
+import { createMysqlDatabase } from '../../../support/databases.ts'
+import { rejected } from '../../../support/thrown.ts'
 
 it.each([
   [10, 151],

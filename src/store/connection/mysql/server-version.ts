@@ -1,4 +1,4 @@
-import { PikoError } from '../../errors.ts'
+import { PikoError } from '../../../errors.ts'
 
 const OLDEST = { MySQL: [5, 7], MariaDB: [10, 3] } as const
 const SKIPS_LOCKED = { MySQL: [8, 0], MariaDB: [10, 6] } as const

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { describe, PikoError, toError } from '../../errors.ts'
+import { describe, PikoError, toError } from '../../../errors.ts'
 
 /** The connection options that a DSN's parameters ask for, as plain data that can be sent to a thread. */
 export interface ConnectionParams {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { threadLoader, threadModule } from '../../thread-module.ts'
+import { threadLoader, threadModule } from '../../../thread-module.ts'
 // Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'

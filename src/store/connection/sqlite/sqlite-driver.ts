@@ -14,13 +14,13 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely'
-import { UnstorableValue } from '../../sql/database-faults.ts'
-import { describe, PikoError } from '../../errors.ts'
-import { exactInteger, wantsExactIntegers } from '../statements/exact-integers.ts'
+import { UnstorableValue } from '../../../sql/database-faults.ts'
+import { describe, PikoError } from '../../../errors.ts'
+import { exactInteger, wantsExactIntegers } from '../../statements/exact-integers.ts'
 import { type Checkpoint, Checkpointer } from './checkpointer.ts'
-import { loopTurn } from '../../loop-turn.ts'
+import { loopTurn } from '../../../loop-turn.ts'
 import { nodeSqlite } from './node-sqlite.ts'
-import { SqlScanner } from '../statements/sql-scanner.ts'
+import { SqlScanner } from '../../statements/sql-scanner.ts'
 import { readOnlyError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { defineJob } from '../../../src/job/define-job.ts'
-import { type Database, openDatabase, type OpenOptions } from '../../../src/store/connection/database.ts'
-import { migrate } from '../../../src/store/migration/migrate.ts'
-import { eventually, Gate, nextEvent, startApp } from '../../support/app.ts'
-import { createMysqlDatabase } from '../../support/databases.ts'
-import { TcpProxy } from '../../support/tcp-proxy.ts'
-import { rejected } from '../../support/thrown.ts'
+import { defineJob } from '../../../../src/job/define-job.ts'
+import { type Database, openDatabase, type OpenOptions } from '../../../../src/store/connection/database.ts'
+import { migrate } from '../../../../src/store/migration/migrate.ts'
+import { eventually, Gate, nextEvent, startApp } from '../../../support/app.ts'
+import { createMysqlDatabase } from '../../../support/databases.ts'
+import { TcpProxy } from '../../../support/tcp-proxy.ts'
+import { rejected } from '../../../support/thrown.ts'
 
 type MysqlOptions = NonNullable<OpenOptions['mysql']>
 

@@ -2,9 +2,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { openDatabase } from '../../../src/store/connection/database.ts'
-import { migrate } from '../../../src/store/migration/migrate.ts'
-import { asUnprivileged } from '../../support/unprivileged.ts'
+import { openDatabase } from '../../../../src/store/connection/database.ts'
+import { migrate } from '../../../../src/store/migration/migrate.ts'
+import { asUnprivileged } from '../../../support/unprivileged.ts'
 
 const LIMIT_MS = 120_000
 

@@ -1,9 +1,9 @@
 import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type PoolConnection, type QueryValues } from 'mysql2'
-import { isConnectionLost } from '../../sql/database-faults.ts'
-import { PikoError } from '../../errors.ts'
+import { isConnectionLost } from '../../../sql/database-faults.ts'
+import { PikoError } from '../../../errors.ts'
 import { withMissingRight } from './missing-rights.ts'
-import { assertFits } from './packet-size.ts'
+import { assertFits } from '../packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
 /** Statements that change the schema. On a large table they have no time limit. */

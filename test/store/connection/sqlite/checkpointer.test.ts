@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CompiledQuery, Kysely } from 'kysely'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { type Checkpoint } from '../../../src/store/connection/checkpointer.ts'
-import { openDatabase } from '../../../src/store/connection/database.ts'
-import { NodeSqliteDialect } from '../../../src/store/connection/sqlite-driver.ts'
-import { PATIENCE_MS } from '../../support/patience.ts'
+import { type Checkpoint } from '../../../../src/store/connection/sqlite/checkpointer.ts'
+import { openDatabase } from '../../../../src/store/connection/database.ts'
+import { NodeSqliteDialect } from '../../../../src/store/connection/sqlite/sqlite-driver.ts'
+import { PATIENCE_MS } from '../../../support/patience.ts'
 
 let folder: string
 let path: string

@@ -1,4 +1,4 @@
-import { PikoError } from '../../errors.ts'
+import { PikoError } from '../../../errors.ts'
 
 /** SQLite keeps writing to the deleted file, and everything is lost when the last connection closes. */
 export function databaseGone({ path, how }: { readonly path: string; readonly how: string }): PikoError {

@@ -1,4 +1,4 @@
-import { PikoError } from '../../errors.ts'
+import { PikoError } from '../../../errors.ts'
 
 /** The connection of the heartbeat. */
 const BESIDES = 1

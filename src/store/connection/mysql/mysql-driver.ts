@@ -1,5 +1,5 @@
 import { type DatabaseConnection, type Driver, MysqlDialect, type MysqlDialectConfig, MysqlDriver } from 'kysely'
-import { endsTransaction, isConnectionLost } from '../../sql/database-faults.ts'
+import { endsTransaction, isConnectionLost } from '../../../sql/database-faults.ts'
 
 /** Kysely's MySQL dialect, but a failed transaction rejects with the error that ended it. */
 export class PikoMysqlDialect extends MysqlDialect {

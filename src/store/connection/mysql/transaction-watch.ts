@@ -1,6 +1,6 @@
-import { endsTransaction, isConnectionLost } from '../../sql/database-faults.ts'
-import { hasCode } from '../../sql/contention.ts'
-import { PikoError } from '../../errors.ts'
+import { endsTransaction, isConnectionLost } from '../../../sql/database-faults.ts'
+import { hasCode } from '../../../sql/contention.ts'
+import { PikoError } from '../../../errors.ts'
 
 const LOCK_WAIT_TIMEOUT = 1205
 

@@ -1,6 +1,6 @@
 import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { PikoError } from '../../errors.ts'
+import { PikoError } from '../../../errors.ts'
 
 /** Result codes of SQLite: https://www.sqlite.org/rescode.html */
 const READONLY = 8

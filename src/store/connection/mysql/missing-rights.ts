@@ -1,5 +1,5 @@
-import { chainOf, messageOf, propertyOf } from '../../errors-read.ts'
-import { isPikoError, PikoError, toError } from '../../errors.ts'
+import { chainOf, messageOf, propertyOf } from '../../../errors-read.ts'
+import { isPikoError, PikoError, toError } from '../../../errors.ts'
 
 /** MySQL's errors for a statement that the user has no right to execute. */
 const DENIED: ReadonlySet<unknown> = new Set([

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { featuresOf } from '../../../src/store/connection/server-version.ts'
+import { featuresOf } from '../../../../src/store/connection/mysql/server-version.ts'
 
 it.each(['8.0.36', '8.4.5-commercial', '9.4.0', '10.6.1-MariaDB', '11.8.2-MariaDB-log', '5.5.5-10.11.6-MariaDB'])(
   'accepts server version %s',
