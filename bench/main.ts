@@ -11,6 +11,7 @@ import { offloadCalls } from './offload.ts'
 import { queries } from './queries.ts'
 import { rate } from './rate.ts'
 import { report } from './report.ts'
+import { steps } from './steps.ts'
 import { throughput } from './throughput.ts'
 
 const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   cron,
   rate,
   crawl,
+  steps,
   offload: offloadCalls,
   queries,
   growth,
@@ -38,6 +40,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
+  steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them
   offload      calls into worker threads, beside piscina
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs

@@ -4,6 +4,15 @@ export { type Attempt } from './run/attempt.ts'
 export { type BackfillOnly, type BackfillOrder, type BackfillState } from './ledger/backfill.ts'
 export type { MapOptions } from './calls/map-items.ts'
 export type { RunCalls } from './calls/run-calls.ts'
+export {
+  type Ready,
+  type StepMapOptions,
+  type StepOptions,
+  type StepScope,
+  type Steps,
+  type UntilOptions,
+} from './job/steps.ts'
+export { type StepRecord } from './run/step.ts'
 export { type HeldLock, type JobContext, type RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'

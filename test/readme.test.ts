@@ -6,18 +6,19 @@ import { compilerComplaints, Snippets } from './support/snippets.ts'
 const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
 const jobs = new Snippets('docs/jobs.md')
+const steps = new Snippets('docs/steps.md')
 const services = new Snippets('docs/services.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, jobs, services, transactions, windows]) page.remove()
+  for (const page of [readme, async, jobs, steps, services, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, jobs, services, transactions, windows]) {
+    for (const { names } of [async, jobs, steps, services, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -25,7 +26,7 @@ describe('the README and the pages of docs', () => {
 
   it('show snippets that compile under strict TypeScript', () => {
     expect(
-      compilerComplaints([readme, async, jobs, services, transactions, windows].flatMap(({ files }) => files)),
+      compilerComplaints([readme, async, jobs, steps, services, transactions, windows].flatMap(({ files }) => files)),
     ).toEqual([])
   })
 })
@@ -99,6 +100,14 @@ describe('docs/jobs.md', () => {
 
   it('shows tests that pass', async () => {
     expect(await jobs.run('--test', '--test-reporter=tap', 'jobs.test.ts')).toMatch(/^# pass 2$/m)
+  })
+})
+
+describe('docs/steps.md', () => {
+  it('shows a program whose retry does only what is missing, and what it prints', async () => {
+    const page = readFileSync(new URL('../docs/steps.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('The fourth page'))) ?? []
+    expect(await steps.run('steps.ts')).toBe(printed)
   })
 })
 

@@ -6,6 +6,7 @@ import { type SqlExecutor } from '../sql/sql.ts'
 import { type Duration } from '../time/duration.ts'
 import { type Window } from '../time/window.ts'
 import { type Logger } from '../logger.ts'
+import { type Steps } from './steps.ts'
 
 /** How `ctx.lock` takes a lock. */
 export interface RunLockOptions {
@@ -38,7 +39,7 @@ export interface JobContext<
   S extends SinkMap = Record<never, never>,
   W extends Window | undefined = Window | undefined,
   I = unknown,
-> {
+> extends Steps {
   readonly runId: number
   readonly jobId: string
   /** 1 for the first try. */

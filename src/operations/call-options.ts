@@ -84,6 +84,7 @@ const CALLS = {
     jobId: aText,
     state: oneOf('failed', 'cancelled'),
     since: anything,
+    from: aText,
     dryRun: flag,
   } satisfies OptionChecks<ReplayOptions>,
   'runs.logs': {

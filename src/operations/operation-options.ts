@@ -13,6 +13,8 @@ export interface CancelOptions extends CancelFilter {
 
 /** Which runs to replay. */
 export interface ReplayOptions extends ReplayFilter {
+  /** Forget the step of this name, and what finished after it. Default: all steps are kept. */
+  readonly from?: string
   /** Only count the runs. Default false. */
   readonly dryRun?: boolean
 }

@@ -3,6 +3,7 @@ import { changing, HISTORY_TABLES, refusedChange } from '../engine/refused-chang
 import { type Attempt } from '../run/attempt.ts'
 import { ENDED_STATES, type Run } from '../run/run.ts'
 import { type RunLogLine } from '../run/run-log.ts'
+import { type StepRecord } from '../run/step.ts'
 import { type RunLogFilter } from '../store/history/run-log-store.ts'
 import { type CancelFilter, type CancelResult } from '../store/runs/cancel-store.ts'
 import { type RetentionStep } from '../store/history/retention-store.ts'
@@ -14,12 +15,15 @@ import { durationMs } from '../time/duration.ts'
 import { instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import { type CancelOptions, type PruneOptions, type ReplayOptions } from './operation-options.ts'
+import { nearestName } from '../options.ts'
 import { type Reach } from './reach.ts'
 
 /** A run with its history. */
 export interface RunDetails extends Run {
   /** Oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
+  /** What its handler remembers, in the order in which it finished. */
+  readonly steps: readonly StepRecord[]
 }
 
 /** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
@@ -36,14 +40,14 @@ export class Runs {
   }
 
   /**
-   * One run with its attempts.
+   * One run with its attempts and steps.
    *
    * @throws PikoError `RUN_UNKNOWN`
    */
   async show(runId: number): Promise<RunDetails> {
     const { store } = this.#reach()
     const run = await runOf(store, runId)
-    return { ...run, attempts: await store.attempts.list(run) }
+    return { ...run, attempts: await store.attempts.list(run), steps: await store.steps.list(runId) }
   }
 
   /**
@@ -113,13 +117,14 @@ export class Runs {
     const { store, changed } = this.#reach()
     const runId = typeof which === 'number' ? which : undefined
     const options: ReplayOptions = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.replay', which)
-    const { dryRun = false, ...filter } = options
+    const { dryRun = false, from, ...filter } = options
     if (!dryRun) store.database.assertOutside('app.runs.replay')
     if (runId !== undefined) await runOf(store, runId)
     assertChosen(filter, 'app.runs.replay')
-    if (dryRun) return store.replays.preview(filter)
+    if (from !== undefined && filter.ids) await assertStep(store, filter.ids, from)
+    if (dryRun) return store.replays.preview(filter, from)
     const refused: Refused[] = []
-    const result = await store.replays.replay(filter, (one) => refused.push(one))
+    const result = await store.replays.replay(filter, (one) => refused.push(one), from)
     if (result.count > 0) changed.runsQueued(result.count)
     assertNone(refusedChange('queued again', refused, 'piko_run, piko_window, piko_backfill and piko_attempt'))
     return runId === undefined ? result : runOf(store, runId)
@@ -162,6 +167,20 @@ async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
   if (run) return run
   throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, {
     details: { runId, location: database.location },
+  })
+}
+
+/** A misspelt name would forget nothing, and nobody would notice. */
+async function assertStep({ steps }: Store, ids: readonly number[], name: string): Promise<void> {
+  const [first] = ids
+  if (first === undefined || (await steps.runsWith(ids, name)).length > 0) return
+  const nearest = nearestName(
+    name,
+    (await steps.list(first)).map((step) => step.name),
+  )
+  const hint = nearest === undefined ? `piko runs show ${first} lists its steps` : `did you mean ${describe(nearest)}?`
+  throw new PikoError('USAGE', `app.runs.replay: no run of ids remembers a step ${describe(name)}; ${hint}`, {
+    details: { from: name },
   })
 }
 

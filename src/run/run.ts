@@ -112,17 +112,20 @@ export type Outcome =
    * time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
+  /** A step waits for something: the attempt is taken back, and the run is due again after this time. */
+  | { readonly kind: 'waiting'; readonly afterMs: number }
 
 /** The change that Piko stores for an outcome. */
 export type Transition =
   | { readonly to: 'succeeded'; readonly output?: unknown }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false` takes the attempt back. `at` takes precedence over `delayMs`. */
+  /** `counted: false` takes the attempt back. `at` takes precedence over `delayMs`. `isWaiting`: the history leaves the attempt out. */
   | {
       readonly to: 'queued'
       readonly delayMs: number
       readonly at?: Date
       readonly counted: boolean
+      readonly isWaiting?: true
       readonly error?: RunError
     }
 
@@ -145,6 +148,8 @@ export function settle(
       return { to: 'cancelled', error: runError(outcome.error) }
     case 'interrupted':
       return { to: 'queued', delayMs: 0, counted: false, ...(outcome.at && { at: outcome.at }) }
+    case 'waiting':
+      return { to: 'queued', delayMs: outcome.afterMs, counted: false, isWaiting: true }
     case 'failure':
     case 'timeout': {
       const error = withAdviceError(runError(outcome.error), outcome.adviceError)

@@ -235,6 +235,7 @@ const ENDED = {
   timeout: 'run timed out',
   cancelled: 'run was cancelled',
   interrupted: 'run was interrupted because this node is stopping',
+  waiting: 'run waits for a step',
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
@@ -255,6 +256,11 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {
     log[isGivenUp ? 'warn' : 'info'](fields, `${ENDED.interrupted}; it is queued again${stillRuns}`)
+  } else if (outcome === 'waiting' && state === 'queued') {
+    log[isGivenUp ? 'warn' : 'info'](
+      fields,
+      `${ENDED.waiting} and looks again in ${formatMs(retryInMs ?? 0)}${stillRuns}`,
+    )
   } else if (state === 'queued') {
     const next = retryInMs ? `retrying in ${formatMs(retryInMs)}` : 'retrying immediately'
     log.warn({ ...fields, err: error }, `${ENDED[outcome]}; ${next}${stillRuns}`)

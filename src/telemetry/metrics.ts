@@ -183,10 +183,10 @@ export class Metrics {
   }
 }
 
-/** A run that is `queued` again is a retry, unless the stop of the node took the attempt back. */
+/** A run that is `queued` again is a retry, unless the attempt was taken back: the node stops, or a step waits. */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
-  return outcome === 'interrupted' ? 'interrupted' : 'retried'
+  return outcome === 'interrupted' || outcome === 'waiting' ? outcome : 'retried'
 }
 
 function registerSources(sources: MetricSources, registers: Registry[]): void {

@@ -5,7 +5,9 @@ import { errorOf, Project, until } from './project.ts'
 const JOBS = `
 import { existsSync } from 'node:fs'
 import { defineJob } from 'piko'
-export const fail = defineJob({ id: 'fail', retry: { limit: 1, base: '1ms' } }, () => {
+export const fail = defineJob({ id: 'fail', retry: { limit: 1, base: '1ms' } }, async (ctx) => {
+  await ctx.step('extract', () => 3)
+  await ctx.step('load', () => 3)
   if (existsSync('repaired')) return 'well'
   throw new Error('no such shop')
 })
@@ -16,6 +18,7 @@ interface ShownRun {
   id: number
   state: string
   attempts: Attempt[]
+  steps: object[]
 }
 
 it('piko runs: lists, shows with attempts, and replays failed runs', async () => {
@@ -37,6 +40,16 @@ it('piko runs: lists, shows with attempts, and replays failed runs', async () =>
   ])
   const text = (await project.piko(['runs', 'show', String(failed.id)])).stdout
   expect(text).toMatch(/^run +\d+\njob +fail\nstate +failed\n/)
+  expect(shown.steps.map((step) => ({ ...step, ms: 0 }))).toMatchObject([
+    { name: 'extract', attempt: 1, tries: 1, ms: 0, waitingSince: null, finishedAt: matching(/Z$/) },
+    { name: 'load', attempt: 1 },
+  ])
+  expect(text).toMatch(/\nSTEP +ATTEMPT +TRIES +DURATION +FINISHED\nextract +1 +1 +\d+ms +\S+Z\nload +1 /)
+  const misspelt = await project.piko(['runs', 'replay', String(failed.id), '--from', 'laod', '--json'])
+  expect(errorOf(misspelt)).toMatchObject({ code: 'USAGE', message: matching(/did you mean "load"\?/) })
+  expect((await project.piko(['runs', 'replay', String(failed.id), '--from', 'load', '--dry-run'])).stdout).toBe(
+    '1 run would be queued again; 1 step would be forgotten\n',
+  )
   expect(text).toMatch(/\nATTEMPT +OUTCOME .*\n1 +failed .* Error: no such shop\n2 +failed /)
 
   const dry = await project.piko(['runs', 'replay', '--job', 'fail', '--dry-run'])

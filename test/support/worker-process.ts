@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { type StepOrder } from '../fixtures/engine/step-order.ts'
 import { type WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import { eventually } from './app.ts'
 import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
-const SCRIPT = fileURLToPath(new URL('../fixtures/engine/worker.ts', import.meta.url))
+const scriptOf = (name: string): string => fileURLToPath(new URL(`../fixtures/engine/${name}.ts`, import.meta.url))
 
 /** An app in its own process, which a test can kill. */
 export class WorkerProcess {
@@ -16,8 +17,10 @@ export class WorkerProcess {
   readonly #ended: Promise<unknown>
   #stderr = ''
 
-  constructor(order: WorkerOrder) {
-    this.#child = spawn(process.execPath, [...SOURCE_FLAGS, SCRIPT, JSON.stringify(order)], {
+  constructor(order: WorkerOrder)
+  constructor(order: StepOrder, script: 'steps')
+  constructor(order: WorkerOrder | StepOrder, script = 'worker') {
+    this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -17,6 +17,7 @@ import { runStateColour } from '../output/run-state-colour.ts'
 import { durationMs, runData, runText } from '../output/run-text.ts'
 import { addRunLogs } from './runs-logs.ts'
 import { addRunsPrune } from './runs-prune.ts'
+import { stepData, stepsForgotten, stepsText } from './steps-text.ts'
 import { styleFor } from '../output/style.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
@@ -37,6 +38,7 @@ interface ReplayOptions {
   readonly job?: string
   readonly state?: NonNullable<ReplayFilter['state']>
   readonly since?: Date
+  readonly from?: string
   readonly dryRun?: boolean
 }
 
@@ -78,20 +80,27 @@ function addRunList(runs: Command): void {
 function addShow(runs: Command): void {
   runs
     .command('show')
-    .description('Shows one run with its attempts and their errors, including those before a replay. Changes nothing.')
+    .description(
+      'Shows one run with its attempts and their errors, including those before a replay, and its steps. Changes nothing.',
+    )
     .argument('<run>', 'number of the run', parseRunId)
     .addHelpText('after', examples(['piko runs show 17', "piko runs show 17 --json | jq '.attempts[].error.stack'"]))
     .action((runId: number, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
-        const { attempts, ...run } = await app.runs.show(runId)
+        const { attempts, steps, ...run } = await app.runs.show(runId)
         const data = {
           ...runData(run),
           nodeId: run.nodeId ?? null,
           runAt: run.runAt,
           attempts: attempts.map(attemptData),
+          steps: steps.map(stepData),
         }
         printResult(json, data, () =>
-          attempts.length === 0 ? runText(run) : `${runText(run)}\n\n${table(attemptColumns(), attempts)}`,
+          [
+            runText(run),
+            ...(attempts.length > 0 ? [table(attemptColumns(), attempts)] : []),
+            ...(steps.length > 0 ? [stepsText(steps)] : []),
+          ].join('\n\n'),
         )
       }),
     )
@@ -185,11 +194,13 @@ function addReplay(runs: Command): void {
       ]),
     )
     .option('--since <instant>', 'only runs that ended at or after this instant', parseInstant)
+    .option('--from <step>', 'forget this step and what finished after it; default: all steps are kept')
     .option('--dry-run', 'only show their number')
     .addHelpText(
       'after',
       examples([
         'piko runs replay 17 18',
+        'piko runs replay 17 --from load',
         'piko runs replay --job sync_orders --dry-run',
         'piko runs replay --job sync_orders --state failed --since 2026-01-01T00:00:00Z',
       ]),
@@ -201,19 +212,21 @@ function addReplay(runs: Command): void {
 }
 
 async function replay(app: Piko, runIds: readonly number[], options: ReplayOptions, json: boolean): Promise<void> {
-  const { job, state, since, dryRun = false } = options
+  const { job, state, since, from, dryRun = false } = options
   for (const runId of runIds) await app.runs.show(runId)
   const result = await app.runs.replay({
     dryRun,
     ...(job === undefined ? { ids: runIds } : { jobId: job }),
     ...(state && { state }),
     ...(since && { since }),
+    ...(from !== undefined && { from }),
   })
-  const { count, superseded } = result
+  const { count, superseded, forgotten } = result
   const others = job === undefined ? new Set(runIds).size - count - superseded : 0
   printResult(json, { dryRun, ...result }, () =>
     [
       `${count} ${count === 1 ? 'run' : 'runs'} ${dryRun ? 'would be queued again' : 'queued again'}`,
+      ...(forgotten === undefined ? [] : [stepsForgotten(forgotten, dryRun)]),
       ...(superseded > 0 ? [`${superseded} left alone: a later run has their window`] : []),
       ...(others > 0 ? [`${others} left alone: only failed and cancelled runs are replayed`] : []),
     ].join('; '),

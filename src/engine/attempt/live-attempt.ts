@@ -3,6 +3,7 @@ import { type Claim, type RatePlace } from '../../run/run.ts'
 import { type JobDefinition } from '../../job/spec.ts'
 import { type RunSinks } from '../../sink/sink-pool.ts'
 import { type RunLocks } from './run-locks.ts'
+import { type RunSteps } from './steps/run-steps.ts'
 import { type Logger } from '../../logger.ts'
 
 /** What the executor passes to each attempt. */
@@ -35,6 +36,10 @@ export class LiveAttempt {
   committing: Promise<unknown> | undefined
   /** The locks that the handler has taken. */
   locks: RunLocks | undefined
+  /** Its steps, if the handler has any. */
+  steps: RunSteps | undefined
+  /** A step is not ready: the run comes back after this time. */
+  waitMs: number | undefined
   sinks: RunSinks | undefined
   /** The value of `ctx.input`. */
   input: unknown

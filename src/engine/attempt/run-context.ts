@@ -1,10 +1,12 @@
 import type { RunCalls } from '../../calls/run-calls.ts'
 import { type HeldLock, type JobContext, type RunLockOptions } from '../../job/context.ts'
+import { type StepMapOptions, type StepScope } from '../../job/steps.ts'
 import { type ResourceMap } from '../../resource/resource.ts'
 import { type SinkMap } from '../../sink/sink.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { type Window } from '../../time/window.ts'
 import { type LiveAttempt } from './live-attempt.ts'
+import { type RunSteps } from './steps/run-steps.ts'
 import { type Logger } from '../../logger.ts'
 
 /** The actions of a handler, apart from the values that it reads. */
@@ -12,6 +14,7 @@ export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
+  steps(attempt: LiveAttempt): RunSteps
 }
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
@@ -67,6 +70,23 @@ export class RunContext implements Context {
   // Each is a separate function: handlers destructure their context.
   get commit(): Context['commit'] {
     return (fn) => this.#actions.commit(this.#attempt, fn)
+  }
+
+  get step(): Context['step'] {
+    return (name, fn, options) => this.#actions.steps(this.#attempt).step(name, fn, options)
+  }
+
+  get stepMap(): Context['stepMap'] {
+    return <T, U>(
+      name: string,
+      items: Iterable<T> | AsyncIterable<T>,
+      fn: (item: T, index: number, step: StepScope) => Promise<U> | U,
+      options?: StepMapOptions<T>,
+    ) => this.#actions.steps(this.#attempt).stepMap(name, items, fn, options) as Promise<PromiseSettledResult<U>[]>
+  }
+
+  get until(): Context['until'] {
+    return ((name, fn, options) => this.#actions.steps(this.#attempt).until(name, fn, options)) as Context['until']
   }
 
   get lock(): Context['lock'] {

@@ -11,6 +11,7 @@ import { type SinkMap } from '../../sink/sink.ts'
 import { type RunSinks, type SinkPool } from '../../sink/sink-pool.ts'
 import { type SqlExecutor } from '../../sql/sql.ts'
 import { storableOutput } from '../../json/storable.ts'
+import { type Clock } from '../../clock.ts'
 import { type Store } from '../../store/store.ts'
 import { type Events } from '../../events.ts'
 import { type LiveAttempt } from './live-attempt.ts'
@@ -19,12 +20,17 @@ import { type RateGate } from '../claiming/rate-gate.ts'
 import { type PrepareRun } from '../prepare-run.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
+import { RunSteps, type StepParts } from './steps/run-steps.ts'
+import { StepWriter } from './steps/step-writer.ts'
 
 export interface PipelineParts {
   readonly resources: Pick<ResourcePool, 'borrow'>
   readonly sinks: Pick<SinkPool, 'forRun'>
-  readonly store: Pick<Store, 'commit'> & { readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'> }
+  readonly store: Pick<Store, 'commit' | 'steps'> & {
+    readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'>
+  }
   readonly locks: Pick<Locks, 'acquire'>
+  readonly clock: Clock
   readonly events: Events
   readonly prepare: PrepareRun
   readonly rateGate: RateGate
@@ -43,9 +49,19 @@ const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async 
  */
 export class RunPipeline implements RunActions {
   readonly #parts: PipelineParts
+  readonly #steps: StepParts
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
+    const { store, clock, abandoned } = parts
+    const maxValueBytes = (): number => store.database.maxValueBytes
+    this.#steps = {
+      store: store.steps,
+      clock,
+      maxValueBytes,
+      abandoned,
+      writer: new StepWriter(store.steps, abandoned),
+    }
   }
 
   /** Never throws or rejects. */
@@ -116,6 +132,7 @@ export class RunPipeline implements RunActions {
       !attempt.job.spec.output &&
       attempt.commit === 'none' &&
       !attempt.locks &&
+      !attempt.steps &&
       !attempt.abortReason
     return isDone ? { kind: 'success', output } : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
   }
@@ -169,7 +186,7 @@ export class RunPipeline implements RunActions {
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
-        const returned = await handled()
+        const returned = await withSteps(attempt, handled)
         // The handler may not have waited for its commit.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
@@ -199,6 +216,10 @@ export class RunPipeline implements RunActions {
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
     attempt.locks ??= new RunLocks(this.#parts.locks, attempt.signal)
     return attempt.locks.acquire(name, options)
+  }
+
+  steps(attempt: LiveAttempt): RunSteps {
+    return (attempt.steps ??= new RunSteps(attempt, this.#steps))
   }
 
   progress({ claim }: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
@@ -249,17 +270,28 @@ export class RunPipeline implements RunActions {
   }
 }
 
+/** The handler's result, once the steps have ended that it did not wait for. */
+async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<unknown> {
+  try {
+    return await handled()
+  } finally {
+    if (attempt.steps) await attempt.steps.idle()
+  }
+}
+
 /** The outcome of a run whose handler was not called. The run keeps its time, so it is the first of its job again. */
 function withoutTurn({ claim }: LiveAttempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }
 
 /** The outcome of a failed attempt. After an abort, the abort's reason decides, whatever the handler threw. */
-export function outcomeOf({ abortReason }: LiveAttempt, error: Error): Outcome {
+export function outcomeOf({ abortReason, waitMs }: LiveAttempt, error: Error): Outcome {
   if (!abortReason) return { kind: 'failure', error }
   switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
     case 'RUN_TIMEOUT':
       return { kind: 'timeout', error: abortReason }
+    case 'STEP_WAITING':
+      return { kind: 'waiting', afterMs: waitMs ?? 0 }
     case 'STOPPED':
     case 'LEASE_LOST':
       return { kind: 'interrupted' }

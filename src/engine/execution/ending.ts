@@ -140,8 +140,8 @@ function hasLostLease({ abortReason }: LiveAttempt): boolean {
   return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
 }
 
-/** Milliseconds until the next attempt of a run that is retried. */
+/** Milliseconds until the next attempt of a run that is retried or waits for a step. */
 function retryInMs(transition: Transition, now: number): number | undefined {
-  if (transition.to !== 'queued' || !transition.counted) return undefined
+  if (transition.to !== 'queued' || !(transition.counted || transition.isWaiting)) return undefined
   return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs
 }

@@ -289,7 +289,7 @@ export class Executor extends Service {
   }
 
   #settled(run: SettledRun): void {
-    if (run.outcome === 'interrupted') this.#drain?.report.givenBack()
+    if (run.outcome === 'interrupted' || run.outcome === 'waiting') this.#drain?.report.givenBack()
     else this.#drain?.report.ended()
     for (const listener of this.#onSettled) listener(run)
   }

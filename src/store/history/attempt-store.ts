@@ -72,9 +72,9 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** The record of a claim's end; none for a success. */
+/** The record of a claim's end; none for a success, and none for a look of `ctx.until`, which may be one of thousands. */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
-  if (transition.to === 'succeeded') return []
+  if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim
   return [{ runId, fence, attempt, nodeId, outcome: attemptOutcome(transition), error: transition.error }]
 }

@@ -62,7 +62,7 @@ export class StepStore {
     this.#database.assertOutside(what)
   }
 
-  /** All steps of a run by name, in one query; with `name` only that one. Reports rows that can't be read and leaves them out. */
+  /** All steps of a run by name, in one query; with `name` only that one. Reports rows that can't be read; they are not finished. */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { db, dialect, broken } = this.#database
     const rows = await db
@@ -73,22 +73,16 @@ export class StepStore {
       .execute()
     const steps = new Map<string, StoredStep>()
     for (const { result, ...row } of rows) {
-      for (const { tries, waiting_since, finished_at, read_at } of soundRows(
-        dialect,
-        'piko_step',
-        [row],
-        broken.report,
-      )) {
-        const since = optionalDate(waiting_since, dialect)
-        steps.set(keyOf(row.name), {
-          isFinished: finished_at !== null,
-          tries,
-          waitingSince: since,
-          waitedMs: since ? dialect.date(read_at).getTime() - since.getTime() : 0,
-          // Reads a result only on request: there may be thousands, and the handler may need only a few.
-          read: () => this.#read(row, result),
-        })
-      }
+      const [sound] = soundRows(dialect, 'piko_step', [row], broken.report)
+      const since = sound && optionalDate(sound.waiting_since, dialect)
+      steps.set(keyOf(row.name), {
+        isFinished: sound !== undefined && sound.finished_at !== null,
+        tries: sound?.tries ?? 0,
+        waitingSince: since,
+        waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
+        // There may be thousands, and the handler may ask for a few.
+        read: () => this.#read(row, result),
+      })
     }
     return steps
   }

@@ -1,0 +1,301 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Clock } from '../../../clock.ts'
+import { describe, type ErrorCode, PikoError } from '../../../errors.ts'
+import { type StepMapOptions, type StepOptions, type StepScope, type UntilOptions } from '../../../job/steps.ts'
+import { MAX_VALUE_BYTES } from '../../../json/json.ts'
+import { nextLookMs } from '../../../run/step.ts'
+import { type SqlExecutor } from '../../../sql/sql.ts'
+import { fenceOf } from '../../../store/runs/fence.ts'
+import { STORED_BY_ANOTHER } from '../../../store/steps/commit-step.ts'
+import { type NewStep } from '../../../store/steps/new-step.ts'
+import { type StepStore, type StoredStep } from '../../../store/steps/step-store.ts'
+import { type StepAttempt } from './step-attempt.ts'
+import { orAbort, stepTimedOut, triedCall } from './step-call.ts'
+import {
+  assertStep,
+  type StepCall,
+  stepMapOptionsOf,
+  type StepPolicy,
+  stepPolicyOf,
+  waitPolicyOf,
+} from './step-options.ts'
+import { type StepText, stepText } from './step-text.ts'
+import { namedItems } from './named-items.ts'
+import { isPassing, type StepWriter } from './step-writer.ts'
+
+export interface StepParts {
+  readonly store: StepStore
+  readonly writer: StepWriter
+  readonly clock: Clock
+  readonly maxValueBytes: () => number
+  readonly abandoned: AbortSignal
+}
+
+type StepFunction = (step: StepScope) => unknown
+type TransactionFunction = (trx: SqlExecutor, step: StepScope) => unknown
+type Options = StepOptions & { readonly transaction?: boolean }
+
+const RETRY_MS = 200
+const NONE: ReadonlyMap<string, StoredStep> = new Map()
+
+/** Set while the function of a step with a transaction runs. */
+const insideTransaction = new AsyncLocalStorage<{ isOpen: boolean }>()
+
+/** The steps of one attempt: those that its run remembers, and those that it adds. */
+export class RunSteps {
+  readonly #attempt: StepAttempt
+  readonly #parts: StepParts
+  /** Names that are taken in this attempt. */
+  readonly #names = new Set<string>()
+  readonly #open = new Set<Promise<unknown>>()
+  #stored: Promise<ReadonlyMap<string, StoredStep>> | undefined
+  #readAt = 0
+  #seq = 0
+
+  constructor(attempt: StepAttempt, parts: StepParts) {
+    this.#attempt = attempt
+    this.#parts = parts
+  }
+
+  step(name: string, fn: StepFunction | TransactionFunction, options?: Options): Promise<unknown> {
+    return this.#tracked(async () => {
+      assertStep('ctx.step', name, fn)
+      const policy = stepPolicyOf(options)
+      return this.#named('ctx.step', name, (stored) => this.#stepOnce(name, fn, policy, stored))
+    })
+  }
+
+  stepMap<T>(
+    name: string,
+    items: Iterable<T> | AsyncIterable<T>,
+    fn: (item: T, index: number, step: StepScope) => unknown,
+    options: StepMapOptions<T> = {},
+  ): Promise<PromiseSettledResult<unknown>[]> {
+    return this.#tracked(async () => {
+      assertStep('ctx.stepMap', name, fn)
+      const { step, keyOf, concurrency } = stepMapOptionsOf(options)
+      const named = namedItems(name, items, keyOf, (taken) => this.#duplicate(taken))
+      const call = ({ item, name: itemName }: { item: T; name: string }, index: number): Promise<unknown> =>
+        this.step(itemName, (scope: StepScope) => fn(item, index, scope), step)
+      const { fanOut } = await import('../../../calls/fan-out.ts')
+      return fanOut(named, call, concurrency, this.#attempt.signal)
+    })
+  }
+
+  until(name: string, fn: StepFunction, options: UntilOptions): Promise<unknown> {
+    return this.#tracked(async () => {
+      assertStep('ctx.until', name, fn)
+      const policy = waitPolicyOf(options)
+      return this.#named('ctx.until', name, (stored) => this.#look(name, fn, policy, stored))
+    })
+  }
+
+  /** Waits for the steps that the handler has begun and not waited for: the next attempt must not begin them while they run. */
+  async idle(): Promise<void> {
+    while (this.#open.size > 0) await Promise.allSettled([...this.#open])
+  }
+
+  #tracked<T>(begin: () => Promise<T>): Promise<T> {
+    const work = begin()
+    this.#open.add(work)
+    // The promise of the caller is another one: if nobody awaits it, its error stays unhandled.
+    return work.finally(() => this.#open.delete(work))
+  }
+
+  /** Takes a name, and gives it back if the step fails. */
+  async #named(
+    call: StepCall,
+    name: string,
+    use: (stored: StoredStep | undefined) => Promise<unknown>,
+  ): Promise<unknown> {
+    this.#assertUsable(call)
+    if (this.#names.has(name)) throw this.#duplicate(name)
+    this.#names.add(name)
+    try {
+      const stored = (await this.#allStored()).get(name)
+      const result = stored?.isFinished ? stored.read() : undefined
+      if (result) return result.value
+      this.#attempt.throwIfAborted()
+      return await use(stored)
+    } catch (error) {
+      this.#names.delete(name)
+      throw error
+    }
+  }
+
+  #assertUsable(call: StepCall): void {
+    const { attempt, claim } = { attempt: this.#attempt, claim: this.#attempt.claim }
+    attempt.throwIfAborted()
+    const refuse = (problem: string): PikoError =>
+      new PikoError('USAGE', `run ${claim.runId} of job "${claim.jobId}" called ${call} ${problem}`)
+    if (attempt.commit !== 'none') throw refuse('in or after ctx.commit, which ends the run; do it before')
+    if (insideTransaction.getStore()?.isOpen)
+      throw refuse(
+        'inside of a step with a transaction: it would be remembered even if the transaction is rolled back; call it before or after that step',
+      )
+    this.#parts.store.assertOutside(call)
+  }
+
+  /** Read once for an attempt. The first claim of a run has none, and costs no query. */
+  #allStored(): Promise<ReadonlyMap<string, StoredStep>> {
+    const { runId, fence } = this.#attempt.claim
+    if (fence === fenceOf(runId, 1)) return Promise.resolve(NONE)
+    this.#stored ??= this.#asked(() => this.#parts.store.stored(runId)).then(
+      (stored) => {
+        this.#readAt = this.#parts.clock.monotonic()
+        return stored
+      },
+      (error: unknown) => {
+        this.#stored = undefined
+        throw error
+      },
+    )
+    return this.#stored
+  }
+
+  async #stepOnce(
+    name: string,
+    fn: StepFunction | TransactionFunction,
+    policy: StepPolicy,
+    stored: StoredStep | undefined,
+  ): Promise<unknown> {
+    if (policy.isTransaction) return this.#inTransaction(name, fn as TransactionFunction, policy, stored !== undefined)
+    const begunAt = this.#parts.clock.monotonic()
+    const { text, tries } = await triedCall(this.#attempt, name, policy, this.#parts.clock, async (one) => ({
+      text: this.#textOf(name, await one.run(() => (fn as StepFunction)(scopeOf(one)))),
+      tries: one.attempt,
+    }))
+    await this.#add(name, { result: text.json, ms: this.#since(begunAt), tries, isFinished: true })
+    return text.value
+  }
+
+  async #inTransaction(name: string, fn: TransactionFunction, policy: StepPolicy, replaces: boolean): Promise<unknown> {
+    const attempt = this.#attempt
+    const { store, clock, abandoned } = this.#parts
+    const begunAt = clock.monotonic()
+    const owner = { nodeId: attempt.nodeId, claim: attempt.claim }
+    const value = await triedCall(attempt, name, policy, clock, (one) =>
+      store.commit<unknown>({
+        ...owner,
+        ...{ name, replaces, giveUp: abandoned, isWanted: () => attempt.throwIfAborted() },
+        fn: async (trx) => {
+          attempt.throwIfAborted()
+          const text = this.#textOf(name, await one.run(() => inTransaction(() => fn(trx, scopeOf(one)))))
+          const fields = { result: text.json, ms: this.#since(begunAt), tries: one.attempt, isFinished: true }
+          return { value: text.value, step: this.#newStep(name, fields) }
+        },
+      }),
+    )
+    if (value !== STORED_BY_ANOTHER) return value
+    const other = (await this.#asked(() => store.stored(attempt.claim.runId, name))).get(name)?.read()
+    if (other) return other.value
+    throw this.#fault('STEP_RESULT', name, 'was stored by another claim, whose row is gone or can not be read')
+  }
+
+  async #look(
+    name: string,
+    fn: StepFunction,
+    policy: ReturnType<typeof waitPolicyOf>,
+    stored: StoredStep | undefined,
+  ): Promise<unknown> {
+    const attempt = this.#attempt
+    const { clock } = this.#parts
+    const begunAt = clock.monotonic()
+    const waited = stored && !stored.isFinished ? stored : undefined
+    const tries = (waited?.tries ?? 0) + 1
+    const one: StepScope = { attempt: tries, signal: attempt.signal }
+    const value = await fn(one)
+    const waitedMs = waited ? waited.waitedMs + clock.monotonic() - this.#readAt : 0
+    const since = waited?.waitingSince
+    if (value) {
+      const { json, value: kept } = this.#textOf(name, value)
+      const ms = waited ? Math.round(waitedMs) : this.#since(begunAt)
+      await this.#add(name, { result: json, ms, tries, isFinished: true, waitingSince: since })
+      return kept
+    }
+    const afterMs = nextLookMs(policy, waitedMs)
+    if (afterMs === undefined)
+      throw stepTimedOut(attempt, name, `it is not ready after ${tries} looks in ${policy.forMs} ms`)
+    attempt.throwIfAborted()
+    const ms = Math.round(waitedMs)
+    await this.#add(name, { result: null, ms, tries, isFinished: false, waitingSince: since ?? 'now' })
+    attempt.throwIfAborted()
+    attempt.waitMs = Math.max(1, Math.round(afterMs))
+    attempt.abort(waiting(attempt, name, attempt.waitMs))
+    throw attempt.abortReason ?? waiting(attempt, name, attempt.waitMs)
+  }
+
+  #textOf(name: string, value: unknown): StepText {
+    return stepText(value, name, this.#attempt.claim, Math.min(MAX_VALUE_BYTES, this.#parts.maxValueBytes()))
+  }
+
+  async #add(name: string, fields: StepFields): Promise<void> {
+    // An abort ends the wait of the handler. The end of the attempt waits for the row all the same.
+    const adding = this.#tracked(() => this.#parts.writer.add(this.#attempt, this.#newStep(name, fields)))
+    try {
+      await orAbort(adding, this.#attempt.signal)
+    } catch (error) {
+      if (error instanceof PikoError && error.code === 'LEASE_LOST') this.#attempt.abort(error)
+      throw error
+    }
+  }
+
+  #newStep(name: string, fields: StepFields): NewStep {
+    const { nodeId, claim } = this.#attempt
+    return { nodeId, claim, name, seq: ++this.#seq, ...fields }
+  }
+
+  #since(begunAt: number): number {
+    return Math.round(this.#parts.clock.monotonic() - begunAt)
+  }
+
+  /** Asks again while the database does not answer and the attempt goes on. */
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    const { clock, abandoned } = this.#parts
+    for (;;) {
+      try {
+        return await ask()
+      } catch (thrown) {
+        this.#attempt.throwIfAborted()
+        if (abandoned.aborted || !isPassing(thrown)) throw thrown
+        await clock.sleep(RETRY_MS, this.#attempt.signal)
+      }
+    }
+  }
+
+  #duplicate(name: string): PikoError {
+    const advice = 'a name is remembered once: make it unique, as in `page:${page}`'
+    return this.#fault('STEP_DUPLICATE', name, `is used twice; ${advice}`)
+  }
+
+  #fault(code: ErrorCode, name: string, text: string): PikoError {
+    const { runId, jobId } = this.#attempt.claim
+    return new PikoError(code, `step ${describe(name)} of run ${runId} of job "${jobId}" ${text}`, {
+      details: { runId, jobId, step: name },
+    })
+  }
+}
+
+type StepFields = Pick<NewStep, 'result' | 'ms' | 'tries' | 'isFinished' | 'waitingSince'>
+
+function scopeOf({ attempt, signal }: StepScope): StepScope {
+  return { attempt, signal }
+}
+
+/** What it leaves behind, such as a timer, is outside again once it has ended. */
+async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
+  const transaction = { isOpen: true }
+  try {
+    return await insideTransaction.run(transaction, async () => fn())
+  } finally {
+    transaction.isOpen = false
+  }
+}
+
+function waiting({ claim: { runId, jobId } }: StepAttempt, name: string, afterMs: number): PikoError {
+  return new PikoError(
+    'STEP_WAITING',
+    `step "${name}" of run ${runId} of job "${jobId}" is not ready; this attempt ends uncounted, and the run comes back in ${afterMs} ms`,
+    { details: { runId, jobId, step: name, afterMs } },
+  )
+}

@@ -1,0 +1,15 @@
+import { type Logger } from '../../../logger.ts'
+import { type Claim } from '../../../run/run.ts'
+
+/** The attempt to which steps belong, as far as they need it. */
+export interface StepAttempt {
+  readonly claim: Claim
+  readonly nodeId: string
+  readonly commit: 'none' | 'begun' | 'sent' | 'done'
+  readonly signal: AbortSignal
+  readonly log: Logger
+  readonly abortReason: Error | undefined
+  waitMs: number | undefined
+  abort(reason: unknown): void
+  throwIfAborted(): void
+}

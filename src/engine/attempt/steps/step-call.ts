@@ -1,0 +1,118 @@
+import { type Clock } from '../../../clock.ts'
+import { isPikoError, PikoError, toError } from '../../../errors.ts'
+import { answerOf, isBoolean, type OptionFunction } from '../../../option-function.ts'
+import { type StepScope } from '../../../job/steps.ts'
+import { withRunSignal } from '../../../offload/signal.ts'
+import { stepRetryMs } from '../../../run/step.ts'
+import { type StepAttempt } from './step-attempt.ts'
+import { type StepPolicy } from './step-options.ts'
+
+/** One call of a step's function. */
+export interface StepTry extends StepScope {
+  /** Runs the user's part, which ends with the timeout at the latest. */
+  readonly run: <T>(part: () => Promise<T> | T) => Promise<T>
+}
+
+/** Errors for which another call of the function can't help. */
+const FINAL = ['LEASE_LOST', 'STEP_RESULT', 'STEP_DUPLICATE', 'STEP_WAITING', 'USAGE'] as const
+
+/** Makes a call again while the policy wants it, in the slot of the attempt. */
+export async function triedCall<T>(
+  attempt: StepAttempt,
+  name: string,
+  { retry, timeoutMs }: StepPolicy,
+  clock: Clock,
+  call: (one: StepTry) => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await limitedCall(attempt, name, timeoutMs, clock, tries, call)
+    } catch (thrown) {
+      const error = toError(thrown)
+      const isFinal = attempt.abortReason !== undefined || FINAL.some((code) => isPikoError(error, code))
+      const delayMs =
+        isFinal || !isWorthIt(attempt, name, retry, error)
+          ? undefined
+          : stepRetryMs(retry, tries, error, Math.random(), clock.now())
+      if (delayMs === undefined) throw thrown
+      attempt.log.warn({ err: error, step: name }, `step ${name} failed and is called again in ${delayMs} ms`)
+      await clock.sleep(delayMs, attempt.signal)
+      attempt.throwIfAborted()
+    }
+  }
+}
+
+/** If `retryIf` fails, the error of the step stands. */
+function isWorthIt(
+  { claim, log }: StepAttempt,
+  name: string,
+  { limit, retryIf }: StepPolicy['retry'],
+  error: Error,
+): boolean {
+  if (limit === 0 || !retryIf) return limit > 0
+  const asked: OptionFunction<boolean> = {
+    ...{
+      jobId: claim.jobId,
+      option: `retry.retryIf of step "${name}"`,
+      isAnswer: isBoolean,
+      expected: 'true or false',
+    },
+    next: 'the step is not called again',
+  }
+  try {
+    return answerOf(asked, () => retryIf(error))
+  } catch (thrown) {
+    log.error({ err: thrown, step: name }, 'retryIf of a step failed')
+    return false
+  }
+}
+
+async function limitedCall<T>(
+  attempt: StepAttempt,
+  name: string,
+  timeoutMs: number | undefined,
+  clock: Clock,
+  tries: number,
+  call: (one: StepTry) => Promise<T>,
+): Promise<T> {
+  if (timeoutMs === undefined) {
+    const scope = { attempt: tries, signal: attempt.signal }
+    return call({ ...scope, run: async (part) => withRunSignal(scope, part) })
+  }
+  const late = new AbortController()
+  const done = new AbortController()
+  const scope = { attempt: tries, signal: AbortSignal.any([attempt.signal, late.signal]) }
+  const timedOut = clock.sleep(timeoutMs, done.signal).then(() => {
+    if (!done.signal.aborted) late.abort(stepTimedOut(attempt, name, `its function took longer than ${timeoutMs} ms`))
+  })
+  try {
+    return await call({
+      ...scope,
+      run: (part) =>
+        orAbort(
+          withRunSignal(scope, async () => part()),
+          late.signal,
+        ),
+    })
+  } finally {
+    done.abort()
+    await timedOut
+  }
+}
+
+/** The result of the work, or the reason of a signal that aborts before it. */
+export function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(toError(signal.reason))
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    const stay = (): void => signal.removeEventListener('abort', leave)
+    work.then(resolve, reject).then(stay, stay)
+  })
+}
+
+export function stepTimedOut({ claim: { runId, jobId } }: StepAttempt, name: string, why: string): PikoError {
+  return new PikoError('STEP_TIMEOUT', `step "${name}" of run ${runId} of job "${jobId}" timed out: ${why}`, {
+    details: { runId, jobId, step: name },
+  })
+}

@@ -1,0 +1,48 @@
+import { PikoError } from '../../../errors.ts'
+import { jsonCopy, pathText } from '../../../json/json-copy.ts'
+import { smallCopy } from '../../../json/small-copy.ts'
+import { type Claim } from '../../../run/run.ts'
+
+/** A step's result as it is stored, and as every later attempt will get it. */
+export interface StepText {
+  /** Null: undefined. */
+  readonly json: string | null
+  readonly value: unknown
+}
+
+/**
+ * The handler goes on with the result, in this attempt and in a later one, so both must get the same: a `Date` is refused here, which
+ * would be a text in a later attempt.
+ *
+ * @throws PikoError `STEP_RESULT` naming every place that JSON would lose or change, or if it is too large
+ */
+export function stepText(
+  result: unknown,
+  name: string,
+  { runId, jobId }: Pick<Claim, 'runId' | 'jobId'>,
+  maxBytes: number,
+): StepText {
+  if (result === undefined) return { json: null, value: undefined }
+  const refused = (problem: string): PikoError =>
+    new PikoError('STEP_RESULT', `the result of step "${name}" of run ${runId} of job "${jobId}" ${problem}`, {
+      details: { runId, jobId, step: name },
+    })
+  const small = smallCopy(result, maxBytes)
+  if (small !== undefined) return { json: JSON.stringify(small), value: small }
+  const { value, problems, converted } = jsonCopy(result, maxBytes)
+  const faults = [
+    ...problems.map(({ path, text }) => `${pathText('result', path)} ${text}`),
+    ...converted.map(
+      ({ path, text }) =>
+        `${pathText('result', path)} is a ${text}, which comes back as text or a plain value: return that`,
+    ),
+  ]
+  if (faults.length > 0) throw refused(`can't be stored as JSON: ${faults.join('; ')}`)
+  const json = JSON.stringify(value)
+  const bytes = Buffer.byteLength(json)
+  if (bytes > maxBytes)
+    throw refused(
+      `is ${bytes} bytes of JSON; at most ${maxBytes} are stored: keep the data elsewhere and return a reference`,
+    )
+  return { json, value }
+}
