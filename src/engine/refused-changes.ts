@@ -34,7 +34,13 @@ export function refusedChange(done: string, refused: readonly Refused[], tables:
   return changeRefused(`${what}, but all others are`, tables, first.refusal, { runIds: ids })
 }
 
-function changeRefused(what: string, tables: string, refusal: unknown, details: Record<string, unknown>): PikoError {
+/** @param what a sentence of what does not happen */
+export function changeRefused(
+  what: string,
+  tables: string,
+  refusal: unknown,
+  details: Record<string, unknown> = {},
+): PikoError {
   return new PikoError(
     'CHANGE_REFUSED',
     `${what}: the database refuses it: ${headline(refusal)}; check triggers and constraints on ${tables}, then repeat the request`,

@@ -1,6 +1,7 @@
 import { isRefusedValue } from '../sql/database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
+import { type NotGivenBack } from '../store/runs/give-back.ts'
 import { type Window } from '../time/window.ts'
 
 /** Stores new runs of a job. @throws a refusal in the form of `refusedRuns` */
@@ -12,12 +13,23 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
-/** The error that says why a run of a dead node stays unchanged. */
-export function notGivenBack(runId: number, refusal: unknown): PikoError {
+/** How many runs a message names. */
+const MAX_NAMED = 10
+
+/** The error that says why runs of dead nodes stay unchanged; undefined if there are none. */
+export function notGivenBack(refused: readonly NotGivenBack[]): PikoError | undefined {
+  const [first] = refused
+  if (!first) return undefined
+  const runIds = refused.map(({ runId }) => runId)
+  const named = `${runIds.slice(0, MAX_NAMED).join(', ')}${runIds.length > MAX_NAMED ? ' …' : ''}`
+  const [what, effect] =
+    runIds.length === 1
+      ? [`run ${named}, whose node is gone,`, 'it stays "running" and is']
+      : [`${runIds.length} runs, whose nodes are gone (${named}),`, 'they stay "running" and are']
   return new PikoError(
     'RUN_UNSTORABLE',
-    `run ${runId}, whose node is gone, can't be returned to the queue: ${headline(refusal)}; it stays "running" and is retried in a minute, and all others are returned. Check triggers on piko_run, piko_attempt and piko_window`,
-    { cause: toError(refusal), details: { runId } },
+    `${what} can't be returned to the queue: ${headline(first.refusal)}; ${effect} retried in a minute, and all others are returned. Check triggers on piko_run, piko_attempt and piko_window`,
+    { cause: toError(first.refusal), details: { runId: first.runId, runIds } },
   )
 }
 

@@ -27,7 +27,7 @@ export class NamedLocks {
    *
    * @param options.ttl how long the lock stands without renewal, which this app does automatically; default `'30s'`, at least one second
    * @param options.wait how long to wait for the lock; default `'30s'`
-   * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `STOPPED`
+   * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `CHANGE_REFUSED`, `STOPPED`
    * @throws the reason of `signal`
    * @example
    * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { type PikoError } from '../../src/errors.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type JobDefinition } from '../../src/job/spec.ts'
 import { type Database } from '../../src/store/connection/database.ts'
@@ -301,6 +302,29 @@ describe('a value that the database refuses', () => {
       expect(failures[0]?.error.message).toMatch(new RegExp(`^run ${cursed}, whose node is gone.*${REFUSAL}`))
     })
 
+    it('of very many runs of dead nodes does not keep the runs after them, and is reported once for many', async () => {
+      await store.empty()
+      const database = await refusing('piko_run', 'UPDATE', "NEW.job_id = 'cursed' AND NEW.state = 'queued'")
+      const jobs = ['cursed', 'fine'].map((id) => defineJob({ id }, async () => {}))
+      const asking = makeApp(store.options, jobs, { execute: false })
+      await asking.start()
+      await asking.enqueueMany(
+        'cursed',
+        Array.from({ length: 1_700 }, () => ({})),
+      )
+      const fine = await asking.enqueue('fine')
+      await database.sql.exec(
+        `UPDATE piko_run SET state = 'running', node_id = 'gone', claims = 1, attempt = 1, started_at = run_at`,
+      )
+      const app = makeApp(store.options, jobs)
+      const failures = recordEvents(app, 'loop.failed')
+      await app.start()
+      await eventually(async () => expect(await app.runs.show(fine)).toMatchObject({ state: 'succeeded' }))
+      const told = failures.map(({ error }) => (error as PikoError).details['runIds'])
+      expect(told.flat()).toHaveLength(1_700)
+      expect(told.length).toBeLessThan(10)
+    })
+
     it('of one of many runs leaves out that run in a cancel, a replay and a prune, and is clearly reported', async () => {
       await store.empty()
       const database = await store.open()
@@ -333,6 +357,29 @@ describe('a value that the database refuses', () => {
       await expect(app.runs.prune({ olderThan: '0ms' })).rejects.toMatchObject({ code: 'CHANGE_REFUSED' })
       await trigger()
       expect((await app.runs.list({})).map(({ id }) => id)).toEqual([bad])
+    })
+
+    it('of a lock is clearly reported when it is taken, renewed or given back, and no other lock is lost', async () => {
+      const database = await store.open()
+      const app = makeApp(store.options, [defineJob({ id: 'idle' }, async () => {})], { execute: false })
+      await app.start()
+      const failures = recordEvents(app, 'loop.failed')
+      const hold = (name: string) => app.locks.acquire(name, { ttl: '1s', wait: '20s' })
+      const [cursed, fine] = [await hold('cursed'), await hold('fine')]
+      const clearly = { code: 'CHANGE_REFUSED', message: expect.stringMatching(`lock "cursed".*${REFUSAL}`) as string }
+      const allow = await refuseRows(database, 'piko_lock', 'UPDATE', "NEW.name = 'user:cursed'")
+      await new Promise((resolve) => cursed.lost.addEventListener('abort', resolve, { once: true }))
+      await eventually(() =>
+        expect(failures.map(({ error }) => error)).toContainEqual(expect.objectContaining(clearly)),
+      )
+      expect(fine.lost.aborted).toBe(false)
+      await expect(hold('cursed')).rejects.toMatchObject(clearly)
+      await allow()
+      const again = await hold('cursed')
+      const allowAgain = await refuseRows(database, 'piko_lock', 'UPDATE', 'NEW.owner IS NULL')
+      await expect(again.release()).rejects.toMatchObject(clearly)
+      await allowAgain()
+      await fine.release()
     })
 
     it('of a config, a pause, a schedule or a backfill is clearly reported', async () => {

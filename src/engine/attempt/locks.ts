@@ -1,5 +1,7 @@
 import { describe, PikoError } from '../../errors.ts'
 import { Semaphore } from '../../resource/semaphore.ts'
+import { halved } from '../../store/statements/halved.ts'
+import { changeRefused, changing } from '../refused-changes.ts'
 import { type LockHolding, type LockStore } from '../../store/nodes/lock-store.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { optionsOf } from './call-options.ts'
@@ -10,6 +12,7 @@ import { type StopReason } from '../../service/lifecycle-parts.ts'
 
 /** The prefix of users' locks, which separates them from Piko's own. */
 export const USER_LOCKS = 'user:'
+const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
@@ -152,7 +155,9 @@ export class Locks extends LoopService {
     const owner = crypto.randomUUID()
     const sentAt = this.#parts.clock.monotonic()
     const lease = { maxMs: MAX_STORED_MS, shortenedMs: Math.max(ttlMs, MIN_SHORTENED_MS) }
-    const fence = await this.#parts.locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease)
+    const fence = await changing(`the holder of lock "${name}"`, LOCK_TABLE, () =>
+      this.#parts.locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease),
+    )
     if (fence === undefined) return undefined
     const lock = new Lock(name, fence, (given) => this.#release(given))
     this.#held.set(lock, { name: `${USER_LOCKS}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
@@ -165,19 +170,35 @@ export class Locks extends LoopService {
     for (const [ttlMs, holdings] of byTtl) {
       const sentAt = this.#parts.clock.monotonic()
       try {
-        const standing = await this.#parts.locks.renewAll(holdings, ttlMs)
-        if (this.#renewalsFailed > 0) this.#renewed()
-        for (const holding of holdings) {
-          if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, ttlMs))
-          else this.#lose(holding, 'its lease has run out')
-        }
+        let refusal: unknown
+        await halved(
+          holdings,
+          async (some) => this.#keep(some, await this.#parts.locks.renewAll(some, ttlMs), sentAt),
+          (holding, thrown) => {
+            refusal = changeRefused(`lock "${holding.lock.name}" can't be renewed`, LOCK_TABLE, thrown)
+            holding.renewAt = this.#parts.clock.monotonic() + RETRY_MS
+          },
+        )
+        if (refusal !== undefined) this.#failed(refusal)
+        else if (this.#renewalsFailed > 0) this.#renewed()
       } catch (thrown) {
-        this.#renewalsFailed += 1
-        const failures = this.#renewalsFailed
-        this.#parts.loops.failed({ loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
+        this.#failed(thrown)
         for (const holding of holdings) holding.renewAt = this.#parts.clock.monotonic() + RETRY_MS
       }
     }
+  }
+
+  #keep(holdings: readonly Holding[], standing: ReadonlySet<string>, sentAt: number): void {
+    for (const holding of holdings) {
+      if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, holding.ttlMs))
+      else this.#lose(holding, 'its lease has run out')
+    }
+  }
+
+  #failed(thrown: unknown): void {
+    this.#renewalsFailed += 1
+    const failures = this.#renewalsFailed
+    this.#parts.loops.failed({ loop: RENEWALS, thrown, retryInMs: RETRY_MS, failures })
   }
 
   #renewed(): void {
@@ -198,7 +219,9 @@ export class Locks extends LoopService {
     if (!holding) return
     this.#held.delete(lock)
     try {
-      await this.#parts.locks.release(holding.name, holding.owner, lock.fence)
+      await changing(`the end of lock "${lock.name}"`, LOCK_TABLE, () =>
+        this.#parts.locks.release(holding.name, holding.owner, lock.fence),
+      )
     } finally {
       holding.leave()
     }

@@ -2,7 +2,6 @@ import { hostname } from 'node:os'
 import { type Settings } from '../../settings/settings.ts'
 import { type LockStore } from '../../store/nodes/lock-store.ts'
 import { type NodeRow, type NodeStore } from '../../store/nodes/node-store.ts'
-import { MAX_RECOVERED } from '../../store/runs/recover-runs.ts'
 import { type RunStore } from '../../store/runs/run-store.ts'
 import { type Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
@@ -12,7 +11,7 @@ import { NodeLease } from './node-lease.ts'
 
 /** The interval of retries for runs that the database refuses to return, and the most such runs that are remembered. */
 const REPEAT_MS = 60_000
-const MAX_ASIDE = 500
+const MAX_ASIDE = 10_000
 
 export interface RecoveryParts extends LoopServiceParts {
   readonly runs: RunStore
@@ -40,6 +39,8 @@ export class Recovery extends LoopService {
   readonly #intervalMs: number
   /** Runs that could not be returned, and the time until which they are skipped. */
   readonly #refused = new Map<number, number>()
+  /** Orphans up to this id have been looked at. Each call reads a limited number, so runs that stay must not come first every time. */
+  #after = 0
 
   constructor(parts: RecoveryParts) {
     super('recovery', parts)
@@ -70,35 +71,43 @@ export class Recovery extends LoopService {
     const given = await runs.recoverUnheld(nodeId(), held, this.#intervalMs, this.#aside())
     this.#setAside(given.refused)
     if (given.count > 0) onRecovered()
-    // Continues immediately only if there may be more. Otherwise a node that claims until it notices its lost lease would get the same runs
+    await this.#recoverOrphans()
+    // Continues immediately only if there are more: a node that claims until it notices its lost lease would otherwise get the same runs
     // back.
-    return (await this.#recoverOrphans()) >= MAX_RECOVERED ? 0 : this.#intervalMs
+    return this.#after > 0 ? 0 : this.#intervalMs
   }
 
   /** Runs whose return the database refused recently: retrying each of them every time would delay the others. */
-  #aside(): number[] {
+  #aside(): ReadonlySet<number> {
     const now = this.#parts.clock.monotonic()
     for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)
-    return [...this.#refused.keys()]
+    return new Set(this.#refused.keys())
   }
 
   #setAside(refused: readonly NotGivenBack[]): void {
     const { clock, events } = this.#parts
-    for (const { runId, refusal } of refused) {
+    for (const { runId } of refused) {
       this.#refused.set(runId, clock.monotonic() + REPEAT_MS)
       const [oldest] = this.#refused.keys()
       if (this.#refused.size > MAX_ASIDE && oldest !== undefined) this.#refused.delete(oldest)
-      events.emit('loop.failed', { loop: this.name, error: notGivenBack(runId, refusal), retryInMs: REPEAT_MS })
     }
+    const error = notGivenBack(refused)
+    if (error) events.emit('loop.failed', { loop: this.name, error, retryInMs: REPEAT_MS })
   }
 
-  async #recoverOrphans(): Promise<number> {
+  async #recoverOrphans(): Promise<void> {
     const { runs, nodes, events, onRecovered } = this.#parts
     // Only the heartbeat decides whether this node's own lease is lost. Until then the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
-    const { count, nodeIds, refused } = await runs.recover(this.#parts.lostAttempts, ownId, this.#aside())
+    const { count, nodeIds, refused, next } = await runs.recover(
+      this.#parts.lostAttempts,
+      ownId,
+      this.#aside(),
+      this.#after,
+    )
+    this.#after = next ?? 0
     this.#setAside(refused)
     // Removes the row only after the runs are in the queue: the row marks them as orphans.
     await nodes.remove(expired.map((node) => node.id))
@@ -106,7 +115,6 @@ export class Recovery extends LoopService {
       events.emit('runs.recovered', { count, nodeIds })
       onRecovered()
     }
-    return count
   }
 }
 

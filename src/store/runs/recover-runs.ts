@@ -10,6 +10,8 @@ export const MAX_RECOVERED = 1_000
 export interface Recovered extends GivenBack {
   /** The nodes that held these runs. */
   readonly nodeIds: readonly string[]
+  /** Where the next call continues; undefined if no run with a greater id is left. */
+  readonly next: number | undefined
 }
 
 /** See `RunStore.recover`. */
@@ -17,7 +19,8 @@ export async function recoverRuns(
   database: Database,
   lostAttempts: number,
   except: string | undefined,
-  aside: readonly number[],
+  aside: ReadonlySet<number>,
+  after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
   const orphans = await db
@@ -27,19 +30,22 @@ export async function recoverRuns(
     .where('piko_run.state', '=', RUNNING)
     .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
     .$if(except !== undefined, (query) => query.where('piko_run.node_id', '<>', except as string))
-    .$if(aside.length > 0, (query) => query.where('piko_run.id', 'not in', aside))
+    .where('piko_run.id', '>', after)
+    .orderBy('piko_run.id')
     .limit(MAX_RECOVERED)
     .execute()
   let count = 0
   const refused: NotGivenBack[] = []
-  const byNode = Map.groupBy(orphans, (row) => row.node_id)
+  const left = orphans.filter(({ id }) => !aside.has(id))
+  const byNode = Map.groupBy(left, (row) => row.node_id)
   for (const [nodeId, rows] of byNode) {
     if (nodeId === null) continue
     const given = await giveBack(database, nodeId, rows.map(heldOf), lostAttempts)
     count += given.count
     refused.push(...given.refused)
   }
-  return { count, refused, nodeIds: [...byNode.keys()].filter((id) => id !== null) }
+  const next = orphans.length === MAX_RECOVERED ? orphans.at(-1)?.id : undefined
+  return { count, refused, nodeIds: [...byNode.keys()].filter((id) => id !== null), next }
 }
 
 /** See `RunStore.recoverUnheld`. */
@@ -48,7 +54,7 @@ export async function recoverUnheld(
   nodeId: string,
   held: () => ReadonlySet<number>,
   ageMs: number,
-  aside: readonly number[],
+  aside: ReadonlySet<number>,
 ): Promise<GivenBack> {
   const { db, dialect } = database
   const rows = await db
@@ -61,7 +67,7 @@ export async function recoverUnheld(
   if (rows.length === 0) return { count: 0, refused: [] }
   // Read only now, since after a blocked event loop the answer to an old claim may arrive during the query above.
   const fences = held()
-  const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.includes(runId))
+  const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.has(runId))
   let count = 0
   const refused: NotGivenBack[] = []
   for (const some of chunksOf(unheld, MAX_RECOVERED)) {

@@ -96,9 +96,15 @@ export class RunStore {
    * @param lostAttempts a run fails instead if this many nodes died while they ran it
    * @param except a node whose runs are skipped
    * @param aside runs to skip
+   * @param after only runs with a greater id, by id: a limited number for each call
    */
-  recover(lostAttempts = Infinity, except?: string, aside: readonly number[] = []): Promise<Recovered> {
-    return recoverRuns(this.#database, lostAttempts, except, aside)
+  recover(
+    lostAttempts = Infinity,
+    except?: string,
+    aside: ReadonlySet<number> = new Set(),
+    after = 0,
+  ): Promise<Recovered> {
+    return recoverRuns(this.#database, lostAttempts, except, aside, after)
   }
 
   /**
@@ -109,7 +115,7 @@ export class RunStore {
     nodeId: string,
     held: () => ReadonlySet<number>,
     ageMs: number,
-    aside: readonly number[] = [],
+    aside: ReadonlySet<number> = new Set(),
   ): Promise<GivenBack> {
     return recoverUnheld(this.#database, nodeId, held, ageMs, aside)
   }
