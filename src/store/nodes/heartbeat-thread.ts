@@ -131,6 +131,8 @@ class SqliteRenewer implements Renewer {
 }
 
 const kept = new Map<string, AbortController>()
+/** Also of lost leases, until their nodes are dropped. */
+const watches = new Map<string, BlockWatch>()
 
 async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
   const { id, target, leaseMs, memory } = heartbeat
@@ -188,12 +190,19 @@ function isOverdue(memory: HeartbeatMemory): boolean {
 }
 
 parentPort?.on('message', (message: ToThread) => {
-  if (message.kind === 'drop') return kept.get(message.id)?.abort()
+  if (message.kind === 'drop') return drop(message.id)
   const dropped = new AbortController()
   const { id, memory, block } = message.heartbeat
   kept.set(id, dropped)
   // The watch continues after the loss of the lease, since the event loop may be blocked for good.
   const watch = new BlockWatch(id, memory, block)
-  dropped.signal.addEventListener('abort', () => watch.close())
+  watches.set(id, watch)
   void keep(message.heartbeat, watch, dropped.signal)
 })
+
+/** A node that stops no longer beats: whoever went on watching would take its event loop for blocked, and end the process. */
+function drop(id: string): void {
+  watches.get(id)?.close()
+  watches.delete(id)
+  kept.get(id)?.abort()
+}

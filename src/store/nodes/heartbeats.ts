@@ -67,9 +67,9 @@ class HeartbeatThread {
     this.#send({ kind: 'keep', heartbeat })
     return () => {
       this.#heard(heartbeat.id)
-      if (!this.#listeners.delete(heartbeat.id)) return
+      // Of a lost lease too: the thread still watches the event loop of its node.
       this.#send({ kind: 'drop', id: heartbeat.id })
-      this.#rest()
+      if (this.#listeners.delete(heartbeat.id)) this.#rest()
     }
   }
 

@@ -1,11 +1,18 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { expect, it, onTestFinished } from 'vitest'
 import { defineJob } from '../../../src/job/define-job.ts'
+import { openDatabase } from '../../../src/store/connection/database.ts'
+import { migrate } from '../../../src/store/migration/migrate.ts'
 import { eventually, nextEvent, recordEvents, startApp, testSettings } from '../../support/app.ts'
-import { describeEachStore } from '../../support/databases.ts'
+import { createSqliteFile, describeEachStore } from '../../support/databases.ts'
+import { cleanEnv, SOURCE_FLAGS } from '../../support/source-process.ts'
 import { WorkerProcess } from '../../support/worker-process.ts'
 
 const LIMIT_MS = 60_000
+const LOST_AND_STOPPED = fileURLToPath(new URL('../../fixtures/engine/lost-and-stopped.ts', import.meta.url))
 
 function block(ms: number): void {
   const until = performance.now() + ms
@@ -114,4 +121,18 @@ describeEachStore((fixture) => {
     },
     2 * LIMIT_MS,
   )
+})
+
+it('does not end a process for a node that stopped as soon as its lease was lost', async () => {
+  const { path, remove } = createSqliteFile()
+  onTestFinished(remove)
+  const database = await openDatabase({ sqlitePath: path })
+  await migrate(database, { direction: 'up' })
+  await database.close()
+  const child = spawn(process.execPath, [...SOURCE_FLAGS, LOST_AND_STOPPED, path], { env: cleanEnv() })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await once(child, 'close')
+  expect({ code: child.exitCode, signal: child.signalCode, said }).toEqual({ code: 0, signal: null, said: 'alive\n' })
 })
