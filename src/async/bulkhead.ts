@@ -1,9 +1,9 @@
 import { type Call, called } from '../calls/called.ts'
 import { asFunction, readCall } from '../calls/call-checks.ts'
 import { aConcurrency } from '../calls/concurrency.ts'
+import { Turns } from '../calls/turns.ts'
 import { PikoError } from '../errors.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
-import { Semaphore } from '../resource/semaphore.ts'
 
 export interface BulkheadOptions {
   /** How many calls may wait for a place. Default 0. */
@@ -38,23 +38,25 @@ export function bulkhead(concurrency: number, options: BulkheadOptions = {}): Bu
 
 /** See {@link bulkhead}. */
 export class Bulkhead {
-  readonly #places: Semaphore
+  readonly #concurrency: number
   readonly #queue: number
+  readonly #turns = new Turns<undefined>()
+  #running = 0
 
   /** @internal */
   constructor(concurrency: number, queue: number) {
-    this.#places = new Semaphore(concurrency)
+    this.#concurrency = concurrency
     this.#queue = queue
   }
 
   /** Number of running calls. */
   get running(): number {
-    return this.#places.active
+    return this.#running
   }
 
   /** Number of waiting calls. */
   get waiting(): number {
-    return this.#places.waiting
+    return this.#turns.size
   }
 
   /**
@@ -67,23 +69,25 @@ export class Bulkhead {
   async run<T>(fn: Call<T>, options: RunCallOptions = {}): Promise<T> {
     const { signal } = readCall<RunCallOptions>(RUN, { fn: asFunction(fn) }, options)
     signal?.throwIfAborted()
-    const { size, active, waiting } = this.#places
-    if (active >= size && waiting >= this.#queue) throw this.#full()
-    await this.#places.acquire(signal)
+    if (this.#running < this.#concurrency) this.#running++
+    else if (this.#turns.size < this.#queue) await this.#turns.wait(undefined, signal)
+    else throw this.#full()
     try {
       signal?.throwIfAborted()
       return await called(fn, signal ?? new AbortController().signal)
     } finally {
-      this.#places.release()
+      // The next caller takes over the place.
+      if (this.#turns.size > 0) this.#turns.give()
+      else this.#running--
     }
   }
 
   #full(): PikoError {
-    const { size } = this.#places
+    const [concurrency, queue] = [this.#concurrency, this.#queue]
     return new PikoError(
       'BULKHEAD_FULL',
-      `the bulkhead is full: ${size} ${size === 1 ? 'call runs' : 'calls run'}, ${this.#queue} may wait`,
-      { details: { concurrency: size, queue: this.#queue } },
+      `the bulkhead is full: ${concurrency} ${concurrency === 1 ? 'call runs' : 'calls run'}, ${queue} may wait`,
+      { details: { concurrency, queue } },
     )
   }
 }

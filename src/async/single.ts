@@ -77,7 +77,7 @@ class SharedCall<T> {
   #hasEnded = false
   #callers = 0
 
-  /** @param over called when the call has ended, or nobody waits for it any more */
+  /** @param over called when the call has ended, or no caller waits for it any more */
   constructor(fn: (signal: AbortSignal) => Promise<T> | T, over: () => void, succeeded: (value: T) => void) {
     this.#over = over
     this.#result = this.#run(fn, succeeded)

@@ -1,4 +1,3 @@
-import { systemClock } from '../clock.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { rowBytes } from '../sink/row-bytes.ts'
 import { Sink } from '../sink/sink.ts'
@@ -7,6 +6,7 @@ import { aDuration, readCall } from './call-checks.ts'
 import { aSource, drawn, type Source } from './drawn.ts'
 import { settled } from './fan-out.ts'
 import { LinkedSignal } from './linked-signal.ts'
+import { after } from './timeout.ts'
 
 export interface BatchesOptions {
   /** Maximum number of items in a batch. Default 1,000, as in a sink. */
@@ -38,14 +38,17 @@ const FORM = {
  */
 export function batches<T>(items: Source<T>, options: BatchesOptions = {}): AsyncGenerator<T[], void, void> {
   const read = readCall<BatchesOptions>(FORM, { items: [items, aSource] }, options)
-  const batch = new Batch<T>(read.rows ?? Sink.batchSize, read.bytes ?? Sink.batchBytes)
-  return grouped(items, batch, read.wait === undefined ? undefined : durationMs(read.wait), read.signal)
+  const batch = new Batch<T>(
+    read.rows ?? Sink.batchSize,
+    read.bytes ?? Sink.batchBytes,
+    read.wait === undefined ? undefined : durationMs(read.wait),
+  )
+  return grouped(items, batch, read.signal)
 }
 
 async function* grouped<T>(
   items: Source<T>,
   batch: Batch<T>,
-  waitMs: number | undefined,
   parent: AbortSignal | undefined,
 ): AsyncGenerator<T[], void, void> {
   const linked = new LinkedSignal(parent)
@@ -53,8 +56,7 @@ async function* grouped<T>(
   try {
     for (;;) {
       const asked = settled(() => source.next())
-      while (batch.size > 0 && waitMs !== undefined && !(await endsWithin(asked, batch.ageMs, waitMs)))
-        yield batch.take()
+      if (batch.late && (await Promise.race([asked, batch.late])) === LATE) yield batch.take()
       const next = await asked
       linked.signal.throwIfAborted()
       if (next.status === 'rejected' || next.value.done) {
@@ -68,33 +70,28 @@ async function* grouped<T>(
       if (batch.isFull) yield batch.take()
     }
   } finally {
+    batch.take()
     linked.abort()
     await source.return()
     linked.release()
   }
 }
 
-/** Whether a promise settles before the oldest item of a batch has waited long enough. */
-async function endsWithin(promise: Promise<unknown>, ageMs: number, waitMs: number): Promise<boolean> {
-  const sleep = new AbortController()
-  const isOver = systemClock.sleep(Math.max(0, waitMs - ageMs), sleep.signal).then(() => false)
-  try {
-    return await Promise.race([promise.then(() => true), isOver])
-  } finally {
-    sleep.abort()
-  }
-}
+const LATE = Symbol('late')
 
 class Batch<T> {
   readonly #maxRows: number
   readonly #maxBytes: number
+  readonly #waitMs: number | undefined
   #items: T[] = []
   #bytes = 0
-  #since = 0
+  #late: Promise<typeof LATE> | undefined
+  #cancel = (): void => {}
 
-  constructor(maxRows: number, maxBytes: number) {
+  constructor(maxRows: number, maxBytes: number, waitMs: number | undefined) {
     this.#maxRows = maxRows
     this.#maxBytes = maxBytes
+    this.#waitMs = waitMs
   }
 
   get size(): number {
@@ -105,9 +102,9 @@ class Batch<T> {
     return this.#items.length >= this.#maxRows || this.#bytes >= this.#maxBytes
   }
 
-  /** How long the first item has waited. */
-  get ageMs(): number {
-    return systemClock.monotonic() - this.#since
+  /** Resolves when the first item has waited long enough. Undefined if it may wait for ever, and without items. */
+  get late(): Promise<typeof LATE> | undefined {
+    return this.#late
   }
 
   hasRoomFor(bytes: number): boolean {
@@ -115,7 +112,10 @@ class Batch<T> {
   }
 
   add(item: T, bytes: number): void {
-    if (this.#items.length === 0) this.#since = systemClock.monotonic()
+    const ms = this.#waitMs
+    if (this.#items.length === 0 && ms !== undefined) {
+      this.#late = new Promise((resolve) => (this.#cancel = after(ms, () => resolve(LATE))))
+    }
     this.#items.push(item)
     this.#bytes += bytes
   }
@@ -124,6 +124,8 @@ class Batch<T> {
     const items = this.#items
     this.#items = []
     this.#bytes = 0
+    this.#late = undefined
+    this.#cancel()
     return items
   }
 }

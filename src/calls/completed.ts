@@ -72,7 +72,7 @@ async function* inOrderOfEnds<T, U>(
   }
 }
 
-/** Starts calls, and keeps the ends of those that nobody has taken. */
+/** Starts calls, and keeps the ends that the loop has not taken yet. */
 class Calls<T, U> {
   readonly #fn: ItemCall<T, U>
   readonly #signal: AbortSignal

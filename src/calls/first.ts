@@ -1,5 +1,5 @@
 import { describe } from '../errors.ts'
-import { anAbortSignal, expecting, type OptionCheck, type OptionChecks, wholeNumber } from '../options.ts'
+import { anAbortSignal, expecting, isList, type OptionCheck, type OptionChecks, wholeNumber } from '../options.ts'
 import { readCall } from './call-checks.ts'
 import { type Call, called } from './called.ts'
 import { settled } from './fan-out.ts'
@@ -13,7 +13,7 @@ export interface FirstOptions {
 }
 
 const someFunctions: OptionCheck = (value) => {
-  const problem = expecting('a list of functions', Array.isArray)(value)
+  const problem = expecting('a list of functions', isList)(value)
   if (problem !== undefined) return problem
   const fns = value as readonly unknown[]
   if (fns.length === 0) return 'is []; expected at least one function'
@@ -24,7 +24,7 @@ const someFunctions: OptionCheck = (value) => {
 const formFor = (fns: unknown) => ({
   call: 'first',
   checks: {
-    count: wholeNumber(1, Array.isArray(fns) ? Math.max(1, fns.length) : undefined),
+    count: wholeNumber(1, isList(fns) ? Math.max(1, fns.length) : undefined),
     signal: anAbortSignal,
   } satisfies OptionChecks<FirstOptions>,
   example: '{ count: 1 }',

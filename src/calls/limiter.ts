@@ -85,7 +85,7 @@ export class Limiter {
   }
 
   /**
-   * Takes `count` if the rate allows it now and nobody waits.
+   * Takes `count` if the rate allows it now and no caller waits.
    *
    * @throws PikoError `USAGE` for more than the burst
    */
@@ -98,7 +98,7 @@ export class Limiter {
     return true
   }
 
-  /** Serves the callers one by one until nobody waits. */
+  /** Serves the callers one by one until none waits. */
   async #serve(): Promise<void> {
     if (this.#isServing) return
     this.#isServing = true

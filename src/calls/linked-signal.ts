@@ -1,17 +1,19 @@
+import { onAbort } from './on-abort.ts'
+
 /**
  * A signal that also aborts with others, until it is released. `AbortSignal.any` would keep memory for each call as long as the other
  * signals live.
  */
 export class LinkedSignal {
   readonly #controller = new AbortController()
-  readonly #parents: readonly AbortSignal[]
-  readonly #follow = ({ target }: Event): void => this.abort((target as AbortSignal).reason)
+  readonly #links: (() => void)[] = []
 
   constructor(...parents: readonly (AbortSignal | undefined)[]) {
-    this.#parents = parents.filter((parent) => parent !== undefined)
-    const aborted = this.#parents.find((parent) => parent.aborted)
-    if (aborted) this.abort(aborted.reason)
-    else for (const parent of this.#parents) parent.addEventListener('abort', this.#follow, { once: true })
+    for (const parent of parents) {
+      if (!parent) continue
+      if (parent.aborted) this.abort(parent.reason)
+      else this.#links.push(onAbort(parent, () => this.abort(parent.reason)))
+    }
   }
 
   get signal(): AbortSignal {
@@ -25,6 +27,6 @@ export class LinkedSignal {
 
   /** Stops following the other signals. */
   release(): void {
-    for (const parent of this.#parents) parent.removeEventListener('abort', this.#follow)
+    for (const unlink of this.#links) unlink()
   }
 }

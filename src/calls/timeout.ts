@@ -53,7 +53,7 @@ function timedOut(ms: number): PikoError {
 }
 
 /** Calls `fn` once after `ms`, however long. The result cancels it. */
-function after(ms: number, fn: () => void): () => void {
+export function after(ms: number, fn: () => void): () => void {
   let timer: NodeJS.Timeout
   const wait = (leftMs: number): void => {
     const isLong = leftMs > LONGEST_TIMER_MS

@@ -1,4 +1,5 @@
 import { Fifo } from './fifo.ts'
+import { onAbort } from './on-abort.ts'
 
 interface Waiter<T, R> {
   readonly value: T
@@ -40,7 +41,7 @@ export class Turns<T, R = void> {
         reject(signal?.reason as Error)
         left()
       }
-      const stay = (): void => signal?.removeEventListener('abort', leave)
+      const stay = signal ? onAbort(signal, leave) : () => {}
       const place = this.#waiters.push({
         value,
         resolve: (result) => {
@@ -52,7 +53,6 @@ export class Turns<T, R = void> {
           reject(reason)
         },
       })
-      signal?.addEventListener('abort', leave, { once: true })
     })
   }
 
@@ -70,7 +70,7 @@ export class Turns<T, R = void> {
 
   #next(): Waiter<T, R> {
     const waiter = this.#waiters.shift()
-    if (!waiter) throw new RangeError('nobody waits')
+    if (!waiter) throw new RangeError('no caller waits')
     return waiter
   }
 }

@@ -1,12 +1,13 @@
+import { onAbort } from './on-abort.ts'
+
 /**
  * The result of a promise, or a rejection with the signal's reason as soon as the signal aborts. A later rejection of the promise is dropped.
  */
 export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const leave = (): void => reject(signal?.reason as Error)
-    const settled = (): void => signal?.removeEventListener('abort', leave)
     if (signal?.aborted) leave()
-    else signal?.addEventListener('abort', leave, { once: true })
+    const settled = signal && !signal.aborted ? onAbort(signal, leave) : () => {}
     promise.then(
       (value) => {
         settled()

@@ -40,7 +40,7 @@ describe('Channel', () => {
       }
   })
 
-  it('is first in first out and loses nothing, whoever leaves', async () => {
+  it('is first in, first out and loses nothing when puts and takes are aborted', async () => {
     const kinds = ['put', 'tryPut', 'take', 'leave', 'turn'] as const
     await fc.assert(
       fc.asyncProperty(
@@ -97,7 +97,7 @@ describe('Channel', () => {
     expect([channel.size, channel.waitingPuts]).toEqual([0, 0])
   })
 
-  it('fails for both consumers, for waiting producers and for everybody later; what it held is dropped', async () => {
+  it('fails for both consumers, for waiting producers and for all later calls; it drops what it held', async () => {
     const reason = new Error('source is gone')
     const empty = new Channel<number>({ capacity: 1 })
     const loop = async (): Promise<void> => {

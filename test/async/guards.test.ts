@@ -16,7 +16,7 @@ describe('breaker', () => {
     return { clock, guard: new Breaker(3, 1_000, failIf, clock) }
   }
 
-  it('opens after so many failures in a row, and tells a retry when to try again', async () => {
+  it('opens after the given failures in a row, and says when a retry may come', async () => {
     const { clock, guard } = make()
     for (let count = 0; count < 2; count++) await expect(guard.run(fails)).rejects.toThrow('503')
     expect(await guard.run(() => 'ok')).toBe('ok')
@@ -113,7 +113,7 @@ describe('breaker', () => {
 })
 
 describe('bulkhead', () => {
-  it('runs so many, lets so many wait and refuses the others', async () => {
+  it('runs and queues calls up to its limits, and refuses the others', async () => {
     const guard = bulkhead(2, { queue: 1 })
     const gate = new Gate()
     const calls = [1, 2, 3].map((value) => guard.run(() => gate.pass().then(() => value)))

@@ -6,7 +6,7 @@ import { turns } from '../support/turns.ts'
 import { rejected, thrown } from '../support/thrown.ts'
 
 describe('pool', () => {
-  it('runs at most so many calls, though some fail and others are aborted while they run', async () => {
+  it('never runs more calls than allowed, even if some fail and others are aborted', async () => {
     const three = pool(3)
     const inside = new Headcount()
     const controller = new AbortController()
@@ -96,7 +96,7 @@ describe('pool', () => {
     expect(calls).toBe(0)
   })
 
-  it('calls a function in the context of its caller, whoever frees the place', async () => {
+  it('calls a function in the async context of its caller', async () => {
     const context = new AsyncLocalStorage<string>()
     const one = pool(1)
     const seen: (string | undefined)[] = []

@@ -148,3 +148,18 @@ describe.each(Object.entries(WAITS))('a wait for %s', (_name, wait) => {
     await waiting
   })
 })
+
+it('thousands of waits share one listener of their signal', async () => {
+  const controller = new AbortController()
+  const channel = new Channel<number>({ capacity: 0 })
+  const waits = Array.from({ length: 5_000 }, () => channel.take({ signal: controller.signal }))
+  const calls = Array.from({ length: 5_000 }, () =>
+    timeout(() => new Promise(() => {}), '1d', { signal: controller.signal }),
+  )
+  const ends = Promise.allSettled([...waits, ...calls])
+  expect(listeners(controller.signal)).toBe(1)
+  await channel.put(1)
+  controller.abort(new Error('stopped'))
+  expect((await ends).filter(({ status }) => status === 'rejected')).toHaveLength(9_999)
+  expect(listeners(controller.signal)).toBe(0)
+})

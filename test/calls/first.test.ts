@@ -4,7 +4,7 @@ import { first } from '../../src/calls/first.ts'
 import { turns } from '../support/turns.ts'
 import { rejected } from '../support/thrown.ts'
 
-/** Functions that end when they are told to, and what became of their signals. */
+/** Functions that end on request, and the state of their signals. */
 class Runners {
   readonly signals: AbortSignal[] = []
   readonly ended: number[] = []
@@ -57,7 +57,7 @@ describe('first', () => {
     expect(order).toEqual(['the loser has ended', 'fast'])
   })
 
-  it('gives the first so many, in the order of their ends', async () => {
+  it('gives the first results up to the count, in the order of their ends', async () => {
     const runners = new Runners()
     const racing = first(runners.fns, { count: 3 })
     expectTypeOf(racing).toEqualTypeOf<Promise<number[]>>()

@@ -32,13 +32,13 @@ class Bench {
   }
 
   async advance(ms: number): Promise<void> {
-    // Who has been served begins at once.
+    // Let the callers begin that have been served.
     await turn()
     this.clock.advance(ms)
     await turn()
   }
 
-  /** When everybody has been served. */
+  /** The time at which the last caller has been served. */
   async end(stepMs: number): Promise<number> {
     while (this.limiter.waiting > 0) await this.advance(stepMs)
     await turn()

@@ -11,7 +11,7 @@ import { rejected } from '../support/thrown.ts'
 
 const FAST = { base: '1ms', jitter: false } as const
 
-/** Fails so many times, then succeeds. */
+/** Fails `times` times, then succeeds. */
 function failing(times: number, error: (attempt: number) => unknown = (attempt) => new Error(`attempt ${attempt}`)) {
   const attempts: number[] = []
   const fn = (_: AbortSignal, attempt: number): string => {
