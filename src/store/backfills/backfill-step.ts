@@ -46,8 +46,8 @@ interface StepPlan extends BackfillPlan {
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
 /**
- * The maximum number of windows in one step, which is one transaction. A small step soon becomes garbage: with 1,000 windows, a process
- * that plans years grows by 150 MB.
+ * The maximum number of windows in one step, which is one transaction. The objects of a small step are freed soon. With 1,000 windows, a
+ * process that plans years grows by 150 MB.
  */
 const STEP = 100
 /** The maximum number of windows of a backfill that wait in the queue; the cursor represents the others. */

@@ -60,8 +60,8 @@ function giveBackAll(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
-    // Uses only the primary key: an index on the state would lock rows of others, and in another order. A row that another transaction
-    // holds is left for the next time: one hanging transaction must not delay the recovery of all others.
+    // Uses only the primary key, because an index on the state would also lock other rows, in another order. A row that another transaction
+    // has locked is left for the next time, so that one hanging transaction does not delay the recovery of all others.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])

@@ -131,7 +131,7 @@ export class ReplayStore {
     from: string | undefined,
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
-    // Uses only the primary key: an index on the state would lock rows of others, and in another order.
+    // Uses only the primary key, because an index on the state would also lock other rows, in another order.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'window_start'])
