@@ -192,7 +192,7 @@ export class RunPipeline implements RunActions {
         attempt.throwIfAborted()
         // Checks the output before anything of it is written, so that an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
-        // After a commit, its result is the output, checked there.
+        // After a commit, the output is the commit's result, which has already been checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
         attempt.throwIfAborted()
@@ -240,7 +240,7 @@ export class RunPipeline implements RunActions {
     return committing
   }
 
-  /** Within the transaction: an output that does not fit takes everything back. */
+  /** Checks the output inside the transaction, so that an output that does not fit rolls everything back. */
   async #checked<T>(job: JobDefinition, result: Promise<T>): Promise<T> {
     const value = await result
     assertOutput(job, storableOutput(value, job.id, this.#parts.store.database.maxValueBytes))

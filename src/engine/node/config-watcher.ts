@@ -3,7 +3,7 @@ import { type Settings } from '../../settings/settings.ts'
 import { type Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
-/** Polls for work between two looks for a new config. */
+/** The number of polls for work between two looks for a new config. */
 const POLLS = 2
 
 export interface ConfigWatcherParts extends LoopServiceParts {

@@ -39,7 +39,7 @@ const REGISTER_AGAIN_MS = 200
  * new node. The old id never returns, so no claim under it can finish any more.
  */
 export class NodeLease extends Service {
-  // The ids of every app in this process.
+  // The ids of the nodes of all apps in this process.
   static readonly #ownIds = new Set<string>()
   readonly #parts: NodeLeaseParts
   #id = crypto.randomUUID() as string

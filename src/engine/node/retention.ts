@@ -24,7 +24,10 @@ const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
-/** The pause between two steps that look for unreadable rows: there are about fifteen, and the first pass falls into the busy start. */
+/**
+ * The pause between two steps that look for unreadable rows. A pass has about fifteen such steps, and the first pass runs during the busy
+ * start.
+ */
 const CHECK_STEP_MS = 250
 
 /** Deletes old runs in small steps, on the leader. Also checks for unreadable rows in small steps; see `RowCheck`. */
@@ -34,7 +37,7 @@ export class Retention extends LoopService {
   #deleted = 0
   #isRefusalTold = false
   #beyond: BeyondWalk | undefined
-  /** The newest run at the last walk over all runs, how many it has looked at, and when it began. */
+  /** The last walk over all runs: the newest run at that time, how many runs it looked at, and when it began. */
   #lastWalk = NEVER
   #checkAt = 0
   #passAt = 0
@@ -115,7 +118,7 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  /** A walk over a long history reads all of it: a few new runs can wait for the next one. */
+  /** Whether enough runs are new for another walk, which reads the whole history. */
   async #isWalkWorthIt(): Promise<boolean> {
     const newest = await this.#parts.store.newestRun()
     const now = this.#parts.clock.monotonic()

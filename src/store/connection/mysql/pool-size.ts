@@ -1,6 +1,6 @@
 import { PikoError } from '../../../errors.ts'
 
-/** The connection of the heartbeat. */
+/** The heartbeat needs one more connection. */
 const BESIDES = 1
 
 /** @throws PikoError `SETTINGS_INVALID` if the server does not allow as many connections as one node may open */
