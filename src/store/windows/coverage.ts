@@ -36,7 +36,7 @@ export async function firstHole(
   return firstBad < firstMissing ? firstBad : firstMissing
 }
 
-/** The end of the first window of a part that no other window follows before the end of the part. */
+/** The end of the first window in the range after which a gap begins before the range ends. */
 async function missingWithin(
   db: Kysely<Tables>,
   dialect: Dialect,

@@ -6,9 +6,9 @@ interface NamedItem<T> {
 }
 
 /**
- * The items with the names of their steps. A list is checked before its first step begins, any other source as it is read.
+ * The items with the names of their steps. Checks a list before its first step begins, and any other source while it is read.
  *
- * @throws PikoError `USAGE` for a key that is none, and what `duplicate` makes of a name that two items have
+ * @throws PikoError `USAGE` for an invalid key, and the error of `duplicate` for a name that two items share
  */
 export function namedItems<T>(
   name: string,

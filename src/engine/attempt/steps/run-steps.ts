@@ -45,7 +45,7 @@ const insideTransaction = new AsyncLocalStorage<{ isOpen: boolean }>()
 export class RunSteps {
   readonly #attempt: StepAttempt
   readonly #parts: StepParts
-  /** Names that are taken in this attempt. */
+  /** The names that this attempt has used. */
   readonly #names = new Set<string>()
   readonly #open = new Set<Promise<unknown>>()
   #stored: Promise<ReadonlyMap<string, StoredStep>> | undefined
@@ -90,7 +90,7 @@ export class RunSteps {
     })
   }
 
-  /** Waits for the steps that the handler has begun and not waited for: the next attempt must not begin them while they run. */
+  /** Waits for steps that the handler began and did not await, because the next attempt must not begin them while they run. */
   async idle(): Promise<void> {
     while (this.#open.size > 0) await Promise.allSettled([...this.#open])
   }
@@ -98,11 +98,11 @@ export class RunSteps {
   #tracked<T>(begin: () => Promise<T>): Promise<T> {
     const work = begin()
     this.#open.add(work)
-    // The promise of the caller is another one: if nobody awaits it, its error stays unhandled.
+    // The caller gets a separate promise, so an error that nobody awaits stays unhandled.
     return work.finally(() => this.#open.delete(work))
   }
 
-  /** Takes a name, and gives it back if the step fails. */
+  /** Reserves a name, and frees it if the step fails. */
   async #named(
     call: StepCall,
     name: string,
@@ -136,7 +136,7 @@ export class RunSteps {
     this.#parts.store.assertOutside(call)
   }
 
-  /** Read once for an attempt. The first claim of a run has none, and costs no query. */
+  /** Reads the stored steps once per attempt. The first claim of a run has none and needs no query. */
   #allStored(): Promise<ReadonlyMap<string, StoredStep>> {
     const { runId, fence } = this.#attempt.claim
     if (fence === fenceOf(runId, 1)) return Promise.resolve(NONE)
@@ -230,7 +230,7 @@ export class RunSteps {
   }
 
   async #add(name: string, fields: StepFields): Promise<void> {
-    // An abort ends the wait of the handler. The end of the attempt waits for the row all the same.
+    // An abort ends the handler's wait. The end of the attempt still waits for the row.
     const adding = this.#tracked(() => this.#parts.writer.add(this.#attempt, this.#newStep(name, fields)))
     try {
       await orAbort(adding, this.#attempt.signal)
@@ -249,7 +249,7 @@ export class RunSteps {
     return Math.round(this.#parts.clock.monotonic() - begunAt)
   }
 
-  /** Asks again while the database does not answer and the attempt goes on. */
+  /** Repeats `ask` while the database does not answer and the attempt continues. */
   async #asked<T>(ask: () => Promise<T>): Promise<T> {
     const { clock, abandoned } = this.#parts
     for (;;) {
@@ -282,7 +282,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** What it leaves behind, such as a timer, is outside again once it has ended. */
+/** Runs `fn` as inside a transaction. Callbacks that it leaves behind, such as timers, are outside once it has ended. */
 async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
   const transaction = { isOpen: true }
   try {

@@ -1,7 +1,7 @@
 import { type Logger } from '../../../logger.ts'
 import { type Claim } from '../../../run/run.ts'
 
-/** The attempt to which steps belong, as far as they need it. */
+/** The parts of an attempt that its steps need. */
 export interface StepAttempt {
   readonly claim: Claim
   readonly nodeId: string

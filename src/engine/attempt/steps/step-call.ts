@@ -9,14 +9,14 @@ import { type StepPolicy } from './step-options.ts'
 
 /** One call of a step's function. */
 export interface StepTry extends StepScope {
-  /** Runs the user's part, which ends with the timeout at the latest. */
+  /** Runs the user's part, at most until the timeout. */
   readonly run: <T>(part: () => Promise<T> | T) => Promise<T>
 }
 
 /** Errors for which another call of the function can't help. */
 const FINAL = ['LEASE_LOST', 'STEP_RESULT', 'STEP_DUPLICATE', 'STEP_WAITING', 'USAGE'] as const
 
-/** Makes a call again while the policy wants it, in the slot of the attempt. */
+/** Repeats a call while the policy allows it. Keeps the attempt's slot meanwhile. */
 export async function triedCall<T>(
   attempt: StepAttempt,
   name: string,
@@ -42,7 +42,7 @@ export async function triedCall<T>(
   }
 }
 
-/** If `retryIf` fails, the error of the step stands. */
+/** Whether to call the function again. If `retryIf` fails, the step keeps its own error. */
 function isWorthIt(
   { claim, log }: StepAttempt,
   name: string,

@@ -17,7 +17,7 @@ import { type WaitPolicy } from '../../../run/step.ts'
 import { durationMs, MAX_STORED_MS, readDuration } from '../../../time/duration.ts'
 import { isKey } from '../../../store/values/exact-key.ts'
 
-/** What a step's options say. */
+/** The checked options of a step. */
 export interface StepPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
@@ -65,7 +65,7 @@ const CALLS = {
 
 export type StepCall = keyof typeof CALLS
 
-/** @throws PikoError `USAGE` naming everything that is wrong with the options */
+/** @throws PikoError `USAGE` that names all problems of the options */
 export function stepPolicyOf(given: (StepOptions & { readonly transaction?: boolean }) | undefined): StepPolicy {
   if (given === undefined) return USUAL
   const { retry, timeout, transaction = false } = checkedCall('ctx.step', CALLS['ctx.step'], given)

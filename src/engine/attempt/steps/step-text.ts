@@ -3,18 +3,18 @@ import { jsonCopy, pathText } from '../../../json/json-copy.ts'
 import { smallCopy } from '../../../json/small-copy.ts'
 import { type Claim } from '../../../run/run.ts'
 
-/** A step's result as it is stored, and as every later attempt will get it. */
+/** A step's result as it is stored, and as every later attempt receives it. */
 export interface StepText {
-  /** Null: undefined. */
+  /** The result as JSON; null for undefined. */
   readonly json: string | null
   readonly value: unknown
 }
 
 /**
- * The handler goes on with the result, in this attempt and in a later one, so both must get the same: a `Date` is refused here, which
- * would be a text in a later attempt.
+ * Converts a step's result to JSON. The handler continues with the result in this attempt and in later ones, so both must get the same. So
+ * a `Date` is refused, because a later attempt would get a text.
  *
- * @throws PikoError `STEP_RESULT` naming every place that JSON would lose or change, or if it is too large
+ * @throws PikoError `STEP_RESULT` that names every place that JSON would lose or change, or says that the result is too large
  */
 export function stepText(
   result: unknown,

@@ -16,13 +16,13 @@ interface Item {
 
 const RETRY_MS = 200
 
-/** Stores the steps of all runs of a node, many in one statement. While the database does not answer, it tries again. */
+/** Stores the steps of all runs of a node, many in one statement. Retries while the database does not answer. */
 export class StepWriter {
   readonly #store: Pick<StepStore, 'add'>
   readonly #batcher: Batcher<Item, StepStored>
   readonly #abandoned: AbortSignal
 
-  /** @param abandoned aborts when a stop can wait no longer for the database */
+  /** @param abandoned aborts when a stop can't wait any longer for the database */
   constructor(store: Pick<StepStore, 'add'>, abandoned: AbortSignal) {
     this.#store = store
     this.#abandoned = abandoned
@@ -53,7 +53,7 @@ export class StepWriter {
   }
 }
 
-/** The same statement may be stored later. */
+/** Whether the same statement may succeed later. */
 export function isPassing(error: unknown): boolean {
   const fault = databaseFault(error)
   return fault === 'outage' || fault === 'contention'
