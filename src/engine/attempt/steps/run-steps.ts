@@ -282,7 +282,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** Runs `fn` as inside a transaction. Callbacks that it leaves behind, such as timers, are outside once it has ended. */
+/** Runs `fn` with the mark of a transaction. Callbacks that it leaves behind, such as timers, are outside once it has ended. */
 async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
   const transaction = { isOpen: true }
   try {
