@@ -26,6 +26,21 @@ export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
+/** Whether it is a whole number that JavaScript holds exactly. */
+export function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+/** Whether it is one of some known values. */
+export function isOneOf<T>(values: readonly T[], value: unknown): value is T {
+  return values.some((one) => one === value)
+}
+
+/** The prototype of an object, which TypeScript knows as `any`. */
+export function prototypeOf(value: object): object | null {
+  return Object.getPrototypeOf(value) as object | null
+}
+
 /** A property of any value; undefined if it is absent or reading it throws. */
 export function propertyOf(value: unknown, key: PropertyKey): unknown {
   return isObject(value) ? safely(() => Reflect.get(value, key) as unknown, undefined) : undefined
@@ -252,7 +267,7 @@ function isAccessor(error: object, field: string): boolean {
     const property = Object.getOwnPropertyDescriptor(owner, field)
     // The getters of `DOMException` belong to the platform and are safe.
     if (property) return property.get !== undefined && owner !== DOMException.prototype
-    owner = Object.getPrototypeOf(owner) as object | null
+    owner = prototypeOf(owner)
   }
   return owner !== null
 }
@@ -272,11 +287,11 @@ function standInFor(error: Error): Error {
 /** The prototype, for `instanceof`. Undefined if a proxy is part of the chain. */
 function plainPrototype(error: object): object | undefined {
   if (types.isProxy(error)) return undefined
-  const own = Object.getPrototypeOf(error) as object | null
+  const own = prototypeOf(error)
   let link = own
   for (let depth = 0; link !== null && depth < MAX_PROTOTYPES; depth++) {
     if (types.isProxy(link)) return undefined
-    link = Object.getPrototypeOf(link) as object | null
+    link = prototypeOf(link)
   }
   return own ?? undefined
 }

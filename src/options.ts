@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein'
-import { describe, headline, isObject } from './errors-read.ts'
+import { describe, headline, isObject, isOneOf, isWhole } from './errors-read.ts'
 
 /** Checks an option. Returns undefined if the value is valid, otherwise its problem as text that follows the option's name. */
 export type OptionCheck = (value: unknown) => string | undefined
@@ -155,14 +155,11 @@ export const milliseconds = expecting(
 
 export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): OptionCheck {
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
-  return expecting(
-    `a whole number ${range}`,
-    (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-  )
+  return expecting(`a whole number ${range}`, (value) => isWhole(value) && value >= min && value <= max)
 }
 
 export function oneOf(...allowed: readonly string[]): OptionCheck {
-  return expecting(`one of ${allowed.join(', ')}`, (value) => allowed.includes(value as string))
+  return expecting(`one of ${allowed.join(', ')}`, (value) => isOneOf(allowed, value))
 }
 
 /** Checks a list and names its first wrong element. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { propertyOf } from '../errors-read.ts'
+import { propertyOf, prototypeOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
@@ -152,7 +152,7 @@ function see(holder: object, sighting: Sighting): void {
 }
 
 function isOnChain(start: object, name: string | symbol, method: unknown): boolean {
-  for (let home: object | null = start; home; home = Object.getPrototypeOf(home) as object | null) {
+  for (let home: object | null = start; home; home = prototypeOf(home)) {
     if (ownValue(home, name) === method) return true
   }
   return false

@@ -1,4 +1,4 @@
-import { messageOf, propertyOf } from '../errors-read.ts'
+import { messageOf, propertyOf, prototypeOf } from '../errors-read.ts'
 import { describe, isPikoError, PikoError, toError } from '../errors.ts'
 import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
 import { defineJob } from './define-job.ts'
@@ -41,7 +41,7 @@ export function jobsOf(source: object): JobDefinition[] {
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
   for (const home of chain(owner)) if (isClass(home)) checkSeen(home)
-  const jobs = [...findJobs(owner, prototypeOf(source), false), ...findJobs(owner, owner, true)]
+  const jobs = [...findJobs(owner, homeOf(source), false), ...findJobs(owner, owner, true)]
   if (jobs.length > 0) return jobs
   throw new PikoError('JOB_INVALID', `class ${nameOf(owner)} has no method with @job`, {
     details: { class: nameOf(owner) },
@@ -50,7 +50,7 @@ export function decoratedJobs(source: object): DecoratedJob[] {
 
 /** True for a class or an instance with a `@job` method, even if the job itself got lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
-  if (!isClass(value)) return typeof value === 'object' && value !== null && chain(prototypeOf(value)).some(holdsJob)
+  if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsJob)
   return [...chain(value.prototype as object), ...chain(value)].some(
     (home) => holdsJob(home) || seenOn(home).length > 0,
   )
@@ -116,7 +116,7 @@ export function labelOf(job: DecoratedJob): string {
 
 export function classOf(source: object): JobClass {
   if (isClass(source)) return source
-  const owner = chain(prototypeOf(source))
+  const owner = chain(homeOf(source))
     .map((home) => ownValue(home, 'constructor'))
     .find(isClass)
   if (owner) return owner
@@ -148,13 +148,13 @@ function chain(start: object | null): object[] {
   let home = start
   while (home && home !== Object.prototype && home !== Function.prototype) {
     homes.push(home)
-    home = Object.getPrototypeOf(home) as object | null
+    home = prototypeOf(home)
   }
   return homes
 }
 
-function prototypeOf(source: object): object | null {
-  return isClass(source) ? (source.prototype as object) : (Object.getPrototypeOf(source) as object | null)
+function homeOf(source: object): object | null {
+  return isClass(source) ? (source.prototype as object) : prototypeOf(source)
 }
 
 function nameOf(owner: JobClass): string {

@@ -1,3 +1,4 @@
+import { isOneOf, isWhole } from '../errors-read.ts'
 import { describe } from '../errors.ts'
 import { describeInstant, readInstant } from '../time/instant.ts'
 import { type AnyJobSpec, type JobPolicy } from './spec.ts'
@@ -33,7 +34,7 @@ export class PolicyChecks {
 
   integer(option: string, value: unknown): number | undefined {
     if (value === undefined) return undefined
-    if (Number.isSafeInteger(value)) return value as number
+    if (isWhole(value)) return value
     this.faults.add(`${option} is ${describe(value)}; expected a whole number`)
     return undefined
   }
@@ -46,7 +47,7 @@ export class PolicyChecks {
   }
 
   oneOf(option: string, value: unknown, allowed: readonly string[]): void {
-    if (value !== undefined && !allowed.includes(value as string)) {
+    if (value !== undefined && !isOneOf(allowed, value)) {
       this.faults.add(`${option} is ${describe(value)}; expected one of ${allowed.join(', ')}`)
     }
   }

@@ -1,3 +1,4 @@
+import { isWhole } from '../errors-read.ts'
 import type { z } from 'zod'
 import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
 import { type SinkMap } from '../sink/sink.ts'
@@ -120,7 +121,7 @@ export interface JobSpec<
 
 /** Whether the database can store this priority. */
 export function isPriority(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= -32_768 && (value as number) <= 32_767
+  return isWhole(value) && value >= -32_768 && value <= 32_767
 }
 
 /** The window in `ctx`, from the `windows` option. */

@@ -89,7 +89,7 @@ class Copier {
   #unlessCustom(value: object | bigint, key: string): unknown {
     const { toJSON } = value as { readonly toJSON?: unknown }
     if (typeof toJSON !== 'function') return this.#plain(value)
-    const chosen = Reflect.apply(toJSON, value, [key]) as unknown
+    const chosen: unknown = Reflect.apply(toJSON, value, [key])
     if (types.isDate(value) && chosen === null) return this.#refuse('is an invalid Date, which JSON turns into null')
     if (this.converted.length < MAX_CONVERTED)
       this.converted.push({ path: [...this.#path], text: typeof value === 'bigint' ? 'BigInt' : kindOf(value) })

@@ -1,4 +1,4 @@
-import { propertyOf } from '../errors-read.ts'
+import { isWhole, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { aFunction, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { Resource, type ResourceClass, type ResourceContext } from './resource.ts'
@@ -24,7 +24,7 @@ export interface ResourceDefinition<T, O = undefined> {
   close?(opened: O): unknown
 }
 
-const isSize = (size: unknown): boolean => size === Infinity || (Number.isSafeInteger(size) && (size as number) >= 1)
+const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)
 const SIZE = 'a whole number from 1, or Infinity'
 
 const CHECKS: OptionChecks<ResourceDefinition<unknown, unknown>> = {

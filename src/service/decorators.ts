@@ -1,3 +1,4 @@
+import { prototypeOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { type Duration } from '../time/duration.ts'
 import { type Schedule } from '../time/schedule.ts'
@@ -68,7 +69,7 @@ export function crontab(expression: string, options: CrontabOptions = {}): Backg
 export function declaredOn(service: object): readonly Declared[] {
   const byName = new Map<string, Declared>()
   const homes: object[] = []
-  for (let home: object | null = service; home; home = Object.getPrototypeOf(home) as object | null) homes.push(home)
+  for (let home: object | null = service; home; home = prototypeOf(home)) homes.push(home)
   for (const home of homes.reverse()) {
     for (const declared of ownDeclared(home)) byName.set(declared.name, declared)
   }

@@ -1,4 +1,4 @@
-import { propertyOf } from '../errors-read.ts'
+import { isWhole, propertyOf } from '../errors-read.ts'
 import { describe } from '../errors.ts'
 import {
   aText,
@@ -85,5 +85,5 @@ export function childProblems(name: string, children: unknown, isService: (child
 /** A whole number from 0, or Infinity. */
 export const aCountOrInfinity = expecting(
   'a whole number from 0, or Infinity',
-  (value) => value === Infinity || (Number.isSafeInteger(value) && (value as number) >= 0),
+  (value) => value === Infinity || (isWhole(value) && value >= 0),
 )

@@ -1,4 +1,4 @@
-import { propertyOf } from '../errors-read.ts'
+import { isWhole, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { aFunction, anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { isRowModel, mark, type RowHandler } from './on.ts'
@@ -32,7 +32,7 @@ export type DefinedSink<Models extends readonly RowModel[]> = Sink & {
   readonly [K in keyof Models & `${number}` as `on${K}`]: (rows: RowOf<Models[K]>[], batch: SinkBatch) => unknown
 }
 
-const isBatchSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
+const isBatchSize = (value: unknown): boolean => isWhole(value) && value >= 1
 const BATCH_SIZE = 'a whole number from 1'
 
 const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {

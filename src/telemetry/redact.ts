@@ -32,7 +32,7 @@ class Copier {
     const keys = safely(() => Object.keys(value), [UNREADABLE])
     for (const key of keys.slice(0, MAX_ENTRIES)) {
       try {
-        const item = Reflect.get(value, key) as unknown
+        const item: unknown = Reflect.get(value, key)
         const isSecret = isSecretKey(key) && item !== undefined && item !== null
         copied[key] = isSecret ? HIDDEN : this.#value(item, inner)
       } catch {

@@ -1,3 +1,4 @@
+import { isOneOf } from '../errors-read.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../option-function.ts'
 import { type ScheduleFault } from './schedule-invalid.ts'
 import { type Ticks } from './ticks.ts'
@@ -133,10 +134,10 @@ export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) return fault(unknown, 'one of dates, weekdays and when', 'correct its name')
   if (!Array.isArray(dates)) return fault(dates, 'a list of dates', "write dates: ['2026-12-25']")
-  const wrongDate = dates.find((date) => !isDate(date)) as unknown
+  const wrongDate: unknown = dates.find((date) => !isDate(date))
   if (wrongDate !== undefined) return fault(wrongDate, 'a date of the calendar', 'write it as "2026-12-25"')
   if (!Array.isArray(weekdays)) return fault(weekdays, 'a list of weekdays', "write weekdays: ['sat', 'sun']")
-  const wrongDay = weekdays.find((day) => !WEEKDAYS.includes(day as Weekday)) as unknown
+  const wrongDay: unknown = weekdays.find((day) => !isOneOf(WEEKDAYS, day))
   if (wrongDay !== undefined) return fault(wrongDay, `one of ${WEEKDAYS.join(', ')}`, 'correct its name')
   if (new Set(weekdays).size === WEEKDAYS.length) {
     return fault(weekdays, 'at least one day of the week to fire on', 'omit the schedule for a job that never fires')

@@ -1,3 +1,4 @@
+import { isOneOf } from '../errors-read.ts'
 import { type ScheduleFault } from './schedule-invalid.ts'
 
 /**
@@ -33,8 +34,8 @@ export function dstFault(policy: unknown): ScheduleFault | undefined {
   if (typeof policy !== 'object' || policy === null) return { option: 'dst', value: policy, expected, hint }
   const { gap, overlap, ...others } = policy as Record<string, unknown>
   const isRight =
-    [undefined, 'skip', 'after'].includes(gap as string) &&
-    [undefined, 'first', 'second', 'both'].includes(overlap as string) &&
+    isOneOf([undefined, 'skip', 'after'], gap) &&
+    isOneOf([undefined, 'first', 'second', 'both'], overlap) &&
     Object.keys(others).length === 0
   return isRight ? undefined : { option: 'dst', value: policy, expected, hint }
 }

@@ -1,3 +1,4 @@
+import { propertyOf } from '../../errors-read.ts'
 import { hostname } from 'node:os'
 import { type Settings } from '../../settings/settings.ts'
 import { type LockStore } from '../../store/nodes/lock-store.ts'
@@ -126,6 +127,6 @@ function isAlive(node: NodeRow): boolean {
     return true
   } catch (error) {
     // EPERM: the process exists and belongs to another user.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return propertyOf(error, 'code') === 'EPERM'
   }
 }

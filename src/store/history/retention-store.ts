@@ -1,3 +1,4 @@
+import { isOneOf } from '../../errors-read.ts'
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../../run/run.ts'
 import { soundRows } from '../values/broken-row.ts'
@@ -82,7 +83,7 @@ export class RetentionStore {
     // An unreadable run may not be old, so it stays, and the walk continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
-      .filter((row) => Number(row.is_ended_before) === 1 && (filter.states as readonly string[]).includes(row.state))
+      .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
       .map((row) => row.id)
     const { count, refused } = isDry ? { count: ids.length, refused: [] } : await this.#delete(ids)
     if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, refused, next: undefined }
@@ -126,7 +127,7 @@ export class RetentionStore {
     const counts = new Map(met)
     const gone: number[] = []
     for (const { id, job_id, state } of rows) {
-      if (!(ENDED_STATES as readonly string[]).includes(state)) continue
+      if (!isOneOf(ENDED_STATES, state)) continue
       const count = (counts.get(job_id) ?? 0) + 1
       counts.set(job_id, count)
       if (count > keep) gone.push(id)

@@ -1,3 +1,4 @@
+import { isOneOf } from '../../errors-read.ts'
 import { sql, type Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { chunksOf } from '../statements/chunks.ts'
@@ -63,7 +64,7 @@ export async function storeUniqueMany(
 }
 
 function counts({ state, isWithin }: Holder, { states, periodMs }: Unique): boolean {
-  return (states as readonly string[]).includes(state) && (periodMs === undefined || isWithin(periodMs))
+  return isOneOf(states, state) && (periodMs === undefined || isWithin(periodMs))
 }
 
 function newHolder(place: number, { config, input }: NewRow): Holder {

@@ -1,3 +1,4 @@
+import { propertyOf } from '../../../errors-read.ts'
 import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { PikoError } from '../../../errors.ts'
@@ -49,8 +50,7 @@ function linkProblem(path: string): string | undefined {
     statSync(path)
     return undefined
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ELOOP')
-      return `${path} is a link that leads back to itself: replace it`
+    if (propertyOf(error, 'code') === 'ELOOP') return `${path} is a link that leads back to itself: replace it`
     return kindOf(dirname(leadsTo)) === 'nothing'
       ? `${path} is a link to ${leadsTo}, whose folder is missing: create the folder or replace the link`
       : undefined
@@ -82,7 +82,7 @@ function writeProblem(path: string): string | undefined {
     accessSync(path, kindOf(path) === 'folder' ? constants.W_OK | constants.X_OK : constants.W_OK)
     return undefined
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
+    const code = propertyOf(error, 'code')
     if (code === 'ENOENT') return undefined
     if (code === 'ELOOP') return `a link in ${path} leads back to itself: replace it`
     if (code === 'EROFS') return `${path} is on a read-only file system`
