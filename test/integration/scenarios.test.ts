@@ -59,11 +59,24 @@ test('the asyncio sheet prints its numbers and ends by itself', async () => {
   }
 })
 
-test('the page on Python shows the sheet as it runs', () => {
+test('the examples of the Python README print their numbers and end by themselves', async () => {
+  const run = new ExampleProcess('from-python/readme.ts', { cwd: emptyFolder(), env: {} })
+  expect(await run.end(), run.stderr).toBe(0)
+  expect(run.stdout.split('\n')).toEqual([
+    'runs: 1000 succeeded, 1000 configs',
+    'pool: 500 runs, at most 50 connections, 0 left',
+    'cpu: 200000 flights',
+    'sink: 3 orders, 1 refund',
+    'windows: 31 days',
+  ])
+})
+
+test('the page on Python shows the programs as they run', () => {
   const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
   const page = read('docs/from-python.md')
-  const program = read('examples/from-python/async.ts').replaceAll(/^ +/gm, '')
+  const programs = ['readme', 'async'].map((name) => read(`examples/from-python/${name}.ts`)).join('\n')
+  const program = programs.replaceAll(/^ +/gm, '')
   const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code.replaceAll(/^ +/gm, ''))
-  expect(blocks.length).toBeGreaterThanOrEqual(9)
+  expect(blocks.length).toBeGreaterThanOrEqual(15)
   for (const block of blocks) expect(program).toContain(block)
 })
