@@ -22,7 +22,7 @@ export class StoreService extends Service {
   readonly isEmbedded: boolean
   /** Whether all processes that use this store run on this machine, if known. */
   readonly isLocal: boolean
-  /** For further connections to the same database. */
+  /** The options for further connections to the same database. */
   readonly options: OpenOptions
   readonly #database: ReopenableDatabase
   readonly #autoMigrate: boolean

@@ -199,23 +199,26 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** What a part of a handler returned, or how long it has been waited for. */
+/** The result of a part of a handler, or since when `ctx.until` has waited for it. */
 export interface StepTable {
   run_id: number
   /** The name in the form of `exactKey`. */
   name: string
-  /** The fence of the claim that stored it, and its place among the steps that this claim stored: together the order of all steps. */
+  /**
+   * The fence of the claim that stored the step, and the step's place among the steps of that claim. Both together give the order of all
+   * steps.
+   */
   fence: number
   seq: number
   attempt: number
   result: JsonText
-  /** How long its function took, with all tries. */
+  /** How long its function took, in milliseconds, with all tries. */
   ms: number
-  /** Calls of its function; of `ctx.until` over all attempts. */
+  /** The number of calls of its function; for `ctx.until`, over all attempts. */
   tries: number
-  /** The first look of a `ctx.until` that was not ready then. */
+  /** When `ctx.until` first looked, if it was not ready then. */
   waiting_since: NullableInstant
-  /** Null while `ctx.until` waits: nothing is remembered yet. */
+  /** Null while `ctx.until` waits, so that there is no result yet. */
   finished_at: NullableInstant
 }
 

@@ -36,7 +36,7 @@ export class LiveAttempt {
   committing: Promise<unknown> | undefined
   /** The locks that the handler has taken. */
   locks: RunLocks | undefined
-  /** Its steps, if the handler has any. */
+  /** The steps of the attempt, if the handler uses any. */
   steps: RunSteps | undefined
   /** A step is not ready: the run comes back after this time. */
   waitMs: number | undefined

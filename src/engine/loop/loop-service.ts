@@ -4,7 +4,7 @@ import { type Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
 import { type LoopHealth } from './loop-health.ts'
 
-/** What every looping service needs. */
+/** The parts that every looping service needs. */
 export interface LoopServiceParts {
   readonly clock: Clock
   readonly loops: LoopHealth

@@ -41,7 +41,7 @@ export type FromThread = { readonly id: string } & (
       readonly fault: DatabaseFault | undefined
     }
   | { readonly kind: 'lost'; readonly why: string }
-  /** Of the database: nothing that is written reaches it any more. */
+  /** The file of the database is gone, so writes no longer reach it. */
   | { readonly kind: 'gone'; readonly path: string; readonly how: string }
 )
 
@@ -131,7 +131,7 @@ class SqliteRenewer implements Renewer {
 }
 
 const kept = new Map<string, AbortController>()
-/** Also of lost leases, until their nodes are dropped. */
+/** Includes the watches of lost leases, until their nodes are dropped. */
 const watches = new Map<string, BlockWatch>()
 
 async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {

@@ -62,7 +62,7 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
-  /** What `request` would do now. A run that begins meanwhile may be counted as both or as none. */
+  /** The result that `request` would have now. A run that begins meanwhile may be counted twice or not at all. */
   async preview(filter: CancelFilter): Promise<CancelResult> {
     return { cancelled: await this.#count(filter, 'queued'), requested: await this.#count(filter, 'running') }
   }

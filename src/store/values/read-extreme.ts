@@ -26,7 +26,7 @@ export async function readExtreme(
       .selectFrom('piko_window')
       .select(['id', 'job_id', 'start_at', 'end_at', 'state'])
       .where('job_id', '=', exactId(jobId))
-      // What MySQL lets in is a date of zeros, which can't be bound.
+      // MySQL accepts a date of zeros, which can't be bound.
       .where(
         dialect.name === 'mysql'
           ? sql<SqlBool>`${sql.ref(column)} < '1000-01-01'`

@@ -137,7 +137,7 @@ export class RowCheck {
     const rows = await db
       .selectFrom('piko_backfill')
       .select(BACKFILL_COLUMNS)
-      // With a lax `sql_mode` a word that is none of the column's becomes an empty one.
+      // With a lax `sql_mode` MySQL stores an unknown word as empty text.
       .where('state', 'in', [...UNFINISHED, ...(dialect.name === 'mysql' ? NO_WORD : [])])
       .limit(PAGE)
       .execute()
