@@ -41,7 +41,8 @@ export interface EventMap {
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
    * An attempt ended and its end is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, its
-   * handler did not end within the grace time after its signal aborted, and still runs.
+   * handler did not end within the grace time after its signal aborted, and still runs. `isUntried`: the handler was not called, because no
+   * place within the rate of the job was free in time.
    */
   'run.settled': {
     runId: number
@@ -53,6 +54,7 @@ export interface EventMap {
     error: Error | undefined
     retryInMs: number | undefined
     isGivenUp: boolean
+    isUntried: boolean
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }

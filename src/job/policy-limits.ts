@@ -3,13 +3,11 @@ import { describe } from '../errors.ts'
 import { type AdmissionLimits } from '../run/limits.ts'
 import { type RetryPolicy } from '../run/retry.ts'
 import { type JobDurations } from './job-durations.ts'
+import { OVERLAPS } from './overlap.ts'
 import { type PolicyChecks } from './policy-checks.ts'
 import { type JobPolicy, type WindowPolicy } from './spec.ts'
 
 const MAX_MISFIRES = 10_000
-
-/** Policies that start a run only after the previous one has ended. */
-const ONE_BY_ONE: ReadonlySet<unknown> = new Set(['bufferOne', 'bufferAll', 'cancelOther'])
 
 export function retryOf(checks: PolicyChecks, { retryBaseMs, retryMaxMs }: JobDurations): RetryPolicy {
   const retry = checks.spec.retry ?? { limit: 0 }
@@ -31,6 +29,11 @@ export function retryOf(checks: PolicyChecks, { retryBaseMs, retryMaxMs }: JobDu
   })
 }
 
+/** False for a value that is no policy: another check names it. */
+function isOneByOne(overlap: unknown): boolean {
+  return Object.entries(OVERLAPS).some(([name, rule]) => name === overlap && rule.isOneByOne)
+}
+
 export function misfireLimitOf(checks: PolicyChecks): number {
   const { misfire = 'skip', misfireLimit } = checks.spec
   checks.oneOf('misfire', misfire, ['skip', 'once', 'all'])
@@ -49,7 +52,7 @@ export function admissionOf(
   const { concurrency, overlap, rate } = checks.spec
   const keyed = isObject(concurrency) ? concurrency : undefined
   const whole = keyed ? undefined : checks.atLeastOne('concurrency', concurrency)
-  const most = [whole, ONE_BY_ONE.has(overlap) ? 1 : undefined].filter((limit) => limit !== undefined)
+  const most = [whole, isOneByOne(overlap) ? 1 : undefined].filter((limit) => limit !== undefined)
   const limits: AdmissionLimits = {
     concurrency: most.length > 0 ? Math.min(...most) : undefined,
     parallel: windows?.parallel,

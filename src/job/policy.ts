@@ -2,6 +2,7 @@ import { isObject, propertyOf } from '../errors-read.ts'
 import { describe } from '../errors.ts'
 import { isList } from '../options.ts'
 import { jobDurations, NO_DURATIONS } from './job-durations.ts'
+import { OVERLAPS } from './overlap.ts'
 import { PolicyChecks } from './policy-checks.ts'
 import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
 import { jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
@@ -11,8 +12,6 @@ import { type AnyJobSpec, isPriority, type JobPolicy } from './spec.ts'
 import { ON_UPSTREAM_CHANGE } from './upstream.ts'
 
 const JOB_ID = /^[\w.:/-]{1,128}$/
-
-const OVERLAPS = ['allow', 'skip', 'bufferOne', 'bufferAll', 'cancelOther'] as const
 
 /**
  * Reads a spec and its policy.
@@ -37,7 +36,7 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
   if (typeof handler !== 'function') {
     faults.add(`its handler is ${describe(handler)}; expected a function (ctx, resources) => …`)
   }
-  checks.oneOf('overlap', spec.overlap, OVERLAPS)
+  checks.oneOf('overlap', spec.overlap, Object.keys(OVERLAPS))
   for (const name of ['config', 'input', 'output'] as const) {
     if (spec[name] !== undefined && !isSchema(spec[name])) {
       faults.add(`${name} is ${describe(spec[name])}; expected a zod schema`)

@@ -10,6 +10,7 @@ import { type ScheduleSpec } from '../time/schedule.ts'
 import { type Window } from '../time/window.ts'
 import { type AdmissionLimits, type KeyedConcurrency, type KeyedRate, type Rate } from '../run/limits.ts'
 import { type JobContext } from './context.ts'
+import { type Overlap } from './overlap.ts'
 import { type JobTypes, type Typed } from './job-types.ts'
 import { type RetryPolicy, type RetrySpec } from '../run/retry.ts'
 import { type OnUpstreamChange, type Upstream } from './upstream.ts'
@@ -93,7 +94,7 @@ export interface JobSpec<
    * Default `'allow'`. With the last three, two runs of the job never run at the same time, including manual ones. For windows see
    * `windows.parallel`.
    */
-  readonly overlap?: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
+  readonly overlap?: Overlap
   /**
    * How many runs of this job may run at the same time, over all nodes; or `{ limit, key }`: how many runs with the same key. Default: no
    * limit (for windows see `windows.parallel`).
@@ -177,7 +178,7 @@ export interface JobPolicy {
   readonly misfireGraceMs: number
   /** How many of the last ticks beyond the grace time still run. */
   readonly misfireLimit: number
-  readonly overlap: 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
+  readonly overlap: Overlap
   /** Undefined if there is no limit. */
   readonly limits: AdmissionLimits | undefined
   readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined

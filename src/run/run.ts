@@ -1,8 +1,6 @@
-import { messageOf, readError, stackOf } from '../errors-read.ts'
 import { type Window } from '../time/window.ts'
-import { redactText } from './redact.ts'
-import { retryDelayMs, type RetryPolicy } from './retry.ts'
 import { type RetryTiming } from './retry-errors.ts'
+import { type RunError } from './run-error.ts'
 
 /** The states of a run; `docs/lifecycle.md` has the diagram. */
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'
@@ -19,14 +17,6 @@ export const ENDED_STATES: readonly EndedState[] = ['succeeded', 'failed', 'canc
 export const RUN_STATES: readonly RunState[] = ['queued', 'running', ...ENDED_STATES]
 
 export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(ENDED_STATES)
-
-/** A stored error, limited in size but sufficient to show and to search. */
-export interface RunError {
-  readonly name: string
-  readonly message: string
-  readonly code?: string
-  readonly stack?: string
-}
 
 /** One execution request of a job, as stored. @typeParam Out its output */
 export interface Run<Out = unknown> {
@@ -128,65 +118,3 @@ export type Transition =
       readonly isWaiting?: true
       readonly error?: RunError
     }
-
-/**
- * The only place that decides which transition follows an outcome. Pure.
- *
- * @param run    the attempt that ended
- * @param random a number in [0, 1), for the jitter
- */
-export function settle(
-  run: { readonly attempt: number },
-  outcome: Outcome,
-  policy: RetryPolicy,
-  random: number,
-): Transition {
-  switch (outcome.kind) {
-    case 'success':
-      return { to: 'succeeded', output: outcome.output }
-    case 'cancelled':
-      return { to: 'cancelled', error: runError(outcome.error) }
-    case 'interrupted':
-      return { to: 'queued', delayMs: 0, counted: false, ...(outcome.at && { at: outcome.at }) }
-    case 'waiting':
-      return { to: 'queued', delayMs: outcome.afterMs, counted: false, isWaiting: true }
-    case 'failure':
-    case 'timeout': {
-      const error = withAdviceError(runError(outcome.error), outcome.adviceError)
-      const delayMs = outcome.isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
-      if (delayMs === undefined) return { to: 'failed', error }
-      const queued = { to: 'queued', delayMs, counted: true, error } as const
-      if (!outcome.retry) return queued
-      return 'at' in outcome.retry ? { ...queued, at: outcome.retry.at } : { ...queued, delayMs: outcome.retry.afterMs }
-    }
-  }
-}
-
-const LONGEST_MESSAGE = 2_000
-const LONGEST_STACK = 8_000
-/** Redact before truncating: a truncated connection string no longer matches the pattern. */
-const LONGEST_SEARCHED = 100_000
-
-/** The error to store, without secrets and truncated to the size that a row should have. The stack text includes the chain of causes. */
-export function runError(error: Error): RunError {
-  const { name, code, stack, cause } = readError(error)
-  return {
-    name: name.slice(0, 200),
-    message: storable(messageOf(error), LONGEST_MESSAGE),
-    ...(typeof code === 'string' && { code: code.slice(0, 200) }),
-    ...((stack ?? cause) !== undefined && { stack: storable(stackOf(error), LONGEST_STACK) }),
-  }
-}
-
-/** Combines both errors: why the run failed, and why it was not retried. */
-function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
-  if (!adviceError) return error
-  const advice = runError(adviceError)
-  const message = `${error.message.slice(0, LONGEST_MESSAGE / 2)} (${advice.message})`.slice(0, LONGEST_MESSAGE)
-  const stacks = [error.stack?.slice(0, LONGEST_STACK / 2), advice.stack].filter((stack) => stack !== undefined)
-  return { ...error, message, stack: stacks.join('\nAnd then: ').slice(0, LONGEST_STACK) }
-}
-
-function storable(text: string, longest: number): string {
-  return redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)
-}

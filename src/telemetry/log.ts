@@ -239,7 +239,7 @@ const ENDED = {
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
-  const { runId, jobId, attempt, outcome, state, durationMs, error, retryInMs, isGivenUp } = payload
+  const { runId, jobId, attempt, outcome, state, durationMs, error, retryInMs, isGivenUp, isUntried } = payload
   const fields = {
     piko_event: 'run.settled',
     run_id: runId,
@@ -255,7 +255,8 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {
-    log[isGivenUp ? 'warn' : 'info'](fields, `${ENDED.interrupted}; it is queued again${stillRuns}`)
+    const why = isUntried ? 'run was not started: no place within the rate of its job was free' : ENDED.interrupted
+    log[isGivenUp ? 'warn' : 'info'](fields, `${why}; it is queued again${stillRuns}`)
   } else if (outcome === 'waiting' && state === 'queued') {
     log[isGivenUp ? 'warn' : 'info'](
       fields,

@@ -183,7 +183,7 @@ export class Metrics {
   }
 }
 
-/** A run that is `queued` again is a retry, unless the attempt was taken back: the node stops, or a step waits. */
+/** A run that is `queued` again is a retry, unless the attempt was taken back: the node stops, the rate has no place, or a step waits. */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
   return outcome === 'interrupted' || outcome === 'waiting' ? outcome : 'retried'

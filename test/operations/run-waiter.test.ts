@@ -114,6 +114,7 @@ describeEachStore((fixture) => {
       durationMs: 1,
       error: undefined,
       isGivenUp: false,
+      isUntried: false,
     } as const
     events.emit('run.settled', { ...settled, runId: id, state: 'queued', retryInMs: 1 })
     await waiter.wait(id, AbortSignal.timeout(150)).catch(() => undefined)

@@ -173,6 +173,7 @@ const settled = {
   error: undefined,
   retryInMs: undefined,
   isGivenUp: false,
+  isUntried: false,
 } as const satisfies EventMap['run.settled']
 
 /** One sample of each event, so a new event without a line fails the test. */
@@ -242,6 +243,11 @@ describe('logEvents', () => {
       'info',
       'run was interrupted because this node is stopping; it is queued again',
       { outcome: 'interrupted', state: 'queued' },
+    ],
+    [
+      'info',
+      'run was not started: no place within the rate of its job was free; it is queued again',
+      { outcome: 'interrupted', state: 'queued', isUntried: true },
     ],
   ] as const)('says at level %s: %s', (level, msg, change) => {
     const [line] = emitted('run.settled', { ...settled, ...change })

@@ -29,6 +29,7 @@ const settled: EventMap['run.settled'] = {
   error: undefined,
   retryInMs: undefined,
   isGivenUp: false,
+  isUntried: false,
 }
 
 describe('Metrics', () => {

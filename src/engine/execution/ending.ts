@@ -3,7 +3,9 @@ import { type EventMap, type Events } from '../../events.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../option-function.ts'
 import { cancelledError, runCancelled } from '../../run/attempt.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
-import { type Outcome, runError, settle, type Transition } from '../../run/run.ts'
+import { type Outcome, type Transition } from '../../run/run.ts'
+import { runError } from '../../run/run-error.ts'
+import { settle } from '../../run/settle.ts'
 import { type LiveAttempt } from '../attempt/live-attempt.ts'
 import { type Clock } from '../../clock.ts'
 import { type Completer, type Stored } from './completer.ts'
@@ -95,6 +97,7 @@ export class Ending {
       error: 'error' in outcome ? outcome.error : undefined,
       retryInMs: retryInMs(transition, now),
       isGivenUp: attempt.isGivenUp,
+      isUntried: outcome.kind === 'interrupted' && outcome.at !== undefined,
     }
     onSettled(run)
     events.emit('run.settled', run)

@@ -1,4 +1,5 @@
-import { type JobDefinition, type JobPolicy, type WindowPolicy } from '../../job/spec.ts'
+import { OVERLAPS } from '../../job/overlap.ts'
+import { type JobDefinition, type WindowPolicy } from '../../job/spec.ts'
 import { type StoredGeneration } from '../../store/windows/generations.ts'
 import { type StoredWindows } from '../../store/windows/stored-windows.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
@@ -118,19 +119,11 @@ export function timelineOf(
   return new Timeline(Schedule.of(job.policy.schedule as ScheduleSpec, job.id), windows)
 }
 
-/** A tick is skipped while this many runs of its job are queued or running. */
-const MAX_ACTIVE: Readonly<Record<JobPolicy['overlap'], number>> = {
-  allow: Infinity,
-  skip: 1,
-  bufferOne: 2,
-  bufferAll: Infinity,
-  cancelOther: Infinity,
-}
-
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
   // The number of active runs is known only at the tick itself.
-  const horizon = overlap === 'allow' || overlap === 'bufferAll' ? until : now
+  const { maxActive, isDecidedAtTick, cancels } = OVERLAPS[overlap]
+  const horizon = isDecidedAtTick || cancels ? now : until
   const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
   const runs: NewRun[] = []
   let { active } = due
@@ -138,8 +131,8 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
   while (tick && tick <= horizon && runs.length < LARGEST_STEP) {
     const next = schedule.next(tick)
     const isMisfire = now.getTime() - tick.getTime() > misfireGraceMs && tick < caughtUpFrom
-    const isOvertaken = overlap === 'cancelOther' && next !== undefined && next <= horizon
-    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= MAX_ACTIVE[overlap] ? 'overlap' : undefined
+    const isOvertaken = cancels && next !== undefined && next <= horizon
+    const skipped = isMisfire ? 'misfire' : isOvertaken || active >= maxActive ? 'overlap' : undefined
     runs.push({ jobId: job.id, kind: 'scheduled', priority, runAt: startOf(job, tick), tick, skipped })
     if (skipped === undefined) active += 1
     tick = next

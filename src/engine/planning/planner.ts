@@ -1,3 +1,4 @@
+import { OVERLAPS } from '../../job/overlap.ts'
 import { type JobRegistry } from '../../job/registry.ts'
 import { type PlanStore } from '../../store/jobs/plan-store.ts'
 import { type CancelStore } from '../../store/runs/cancel-store.ts'
@@ -15,8 +16,6 @@ import { type Agenda, type DueJob, type PlanDecision, type PlanResult, type Plan
 const JOBS_PER_PASS = 2_000
 /** The approximate number of runs in one transaction. The remaining jobs come next. */
 const RUNS_PER_PASS = 10_000
-/** Overlap policies that depend on the runs that are active at the tick. */
-const DECIDED_AT_THE_TICK: ReadonlySet<unknown> = new Set(['skip', 'bufferOne'])
 
 /**
  * The number of looks per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
@@ -70,7 +69,7 @@ export class Planner extends LoopService {
     super('planner', parts)
     this.#parts = parts
     const { plans, registry, leader, own, events, loops, pollIntervalMs } = parts
-    this.#cancelling = [...registry].filter((job) => job.policy.overlap === 'cancelOther').map((job) => job.id)
+    this.#cancelling = [...registry].filter((job) => OVERLAPS[job.policy.overlap].cancels).map((job) => job.id)
     this.#setAside = new RefusedPlans(parts)
     this.#edits = new ScheduleEdits({ plans, registry, leader, own, events, loops, loop: this.name, pollIntervalMs })
     leader.onLead(() => {
@@ -161,7 +160,7 @@ export class Planner extends LoopService {
       due,
       JOBS_PER_PASS,
       (jobs) => this.#decideAll(jobs, now, until),
-      (jobId) => DECIDED_AT_THE_TICK.has(this.#parts.registry.find(jobId)?.policy.overlap),
+      (jobId) => OVERLAPS[this.#parts.registry.find(jobId)?.policy.overlap ?? 'allow'].isDecidedAtTick,
       scope,
     )
     for (const { jobId, planAt } of result.written) this.#parts.own.keep(jobId, planAt)

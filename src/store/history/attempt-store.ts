@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../../run/attempt.ts'
-import { type Claim, type Run, type RunError, type Transition } from '../../run/run.ts'
+import { type Claim, type Run, type Transition } from '../../run/run.ts'
+import { type RunError } from '../../run/run-error.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { type Database } from '../connection/database.ts'

@@ -1,5 +1,5 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
-import { type RunError } from '../../run/run.ts'
+import { type RunError } from '../../run/run-error.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { toJson } from '../../json/json.ts'

@@ -1,6 +1,7 @@
 import { type Selectable } from 'kysely'
 import { describe } from '../../errors.ts'
-import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES, type RunError } from '../../run/run.ts'
+import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES } from '../../run/run.ts'
+import { type RunError } from '../../run/run-error.ts'
 import { type Window } from '../../time/window.ts'
 import { type Dialect } from '../connection/dialect.ts'
 import { fenceOf } from './fence.ts'

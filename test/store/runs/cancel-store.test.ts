@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Claim, type RunError, type Transition } from '../../../src/run/run.ts'
+import { type Claim, type Transition } from '../../../src/run/run.ts'
+import { type RunError } from '../../../src/run/run-error.ts'
 import { fenceOf } from '../../../src/store/runs/fence.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { type Window } from '../../../src/time/window.ts'

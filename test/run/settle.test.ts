@@ -1,7 +1,9 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { PikoError, toError } from '../../src/errors.ts'
-import { runError, settle, TERMINAL_STATES, type Outcome, type Transition } from '../../src/run/run.ts'
+import { runError } from '../../src/run/run-error.ts'
+import { settle } from '../../src/run/settle.ts'
+import { TERMINAL_STATES, type Outcome, type Transition } from '../../src/run/run.ts'
 import { type RetryPolicy } from '../../src/run/retry.ts'
 
 const never: RetryPolicy = { limit: 0, backoff: 'fixed', baseMs: 1_000, maxMs: 1_000, jitter: false }
@@ -82,7 +84,7 @@ describe('runError', () => {
   it('keeps name, message, code and stack', () => {
     const kept = runError(new PikoError('CONFIG_INVALID', 'no shop'))
     expect(kept).toMatchObject({ name: 'PikoError', message: 'no shop', code: 'CONFIG_INVALID' })
-    expect(kept.stack).toContain('run.test.ts')
+    expect(kept.stack).toContain('settle.test.ts')
   })
 
   it('has no code and no stack if the error has none', () => {

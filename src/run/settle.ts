@@ -1,0 +1,38 @@
+import { retryDelayMs, type RetryPolicy } from './retry.ts'
+import { type Outcome, type Transition } from './run.ts'
+import { runError, withAdviceError } from './run-error.ts'
+
+/**
+ * The only place that decides which transition follows the outcome of an attempt: end, retry, or back to the queue. Pure.
+ *
+ * A run also goes back without an outcome: `giveBack` of the executor (never begun), `give-back.ts` of the store (lost node), a replay.
+ *
+ * @param run    the attempt that ended
+ * @param random a number in [0, 1), for the jitter
+ */
+export function settle(
+  run: { readonly attempt: number },
+  outcome: Outcome,
+  policy: RetryPolicy,
+  random: number,
+): Transition {
+  switch (outcome.kind) {
+    case 'success':
+      return { to: 'succeeded', output: outcome.output }
+    case 'cancelled':
+      return { to: 'cancelled', error: runError(outcome.error) }
+    case 'interrupted':
+      return { to: 'queued', delayMs: 0, counted: false, ...(outcome.at && { at: outcome.at }) }
+    case 'waiting':
+      return { to: 'queued', delayMs: outcome.afterMs, counted: false, isWaiting: true }
+    case 'failure':
+    case 'timeout': {
+      const error = withAdviceError(runError(outcome.error), outcome.adviceError)
+      const delayMs = outcome.isPermanent ? undefined : retryDelayMs(policy, run.attempt, random)
+      if (delayMs === undefined) return { to: 'failed', error }
+      const queued = { to: 'queued', delayMs, counted: true, error } as const
+      if (!outcome.retry) return queued
+      return 'at' in outcome.retry ? { ...queued, at: outcome.retry.at } : { ...queued, delayMs: outcome.retry.afterMs }
+    }
+  }
+}
