@@ -25,6 +25,18 @@ it('a test app runs a job and leaves nothing behind', async () => {
   expect(existsSync(folder)).toBe(false)
 })
 
+it('a test app remembers the steps of a job', async () => {
+  const calls: string[] = []
+  const job = defineJob({ id: 'steps', retry: { limit: 1, base: '1ms' } }, async (ctx) => {
+    const total = await ctx.step('count', () => calls.push('count'))
+    if (ctx.attempt === 1) throw new Error('no')
+    return total
+  })
+  await using app = await startTestApp({ jobs: job })
+  expect(await app.run('steps', { wait: true })).toMatchObject({ output: 1, attempt: 2 })
+  expect(calls).toEqual(['count'])
+})
+
 it('a manual clock ends only the sleeps that are over, the earliest first', async () => {
   const clock = new ManualClock('2026-03-01T00:00:00Z')
   const woken: string[] = []

@@ -541,6 +541,25 @@ describeEachStore((fixture) => {
         await proxy.stop()
       })
 
+      it('a step is stored when the server answers again, and its function is not called again', async () => {
+        let calls = 0
+        const { app, proxy } = await startBehind(async (ctx) => {
+          await ctx.step('before', () => 1)
+          const result = await ctx.step('during', () => {
+            proxy.cut()
+            // Longer than a few tries to write it.
+            setTimeout(() => proxy.heal(), 1_000)
+            return ++calls
+          })
+          return [result, ctx.fence]
+        })
+        const { id, output, fence } = await app.run('work', { wait: true })
+        expect([output, calls]).toEqual([[1, fence], 1])
+        expect(await namesOf(id)).toEqual(['before', 'during'])
+        await app.stop()
+        await proxy.stop()
+      })
+
       it.each(['answer', 'request'] as const)('a commit whose %s is lost leaves its effect once', async (what) => {
         let calls = 0
         const { app, proxy } = await startBehind(async (ctx) => {
