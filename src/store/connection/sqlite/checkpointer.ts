@@ -35,8 +35,17 @@ export class Checkpointer {
       await commit()
     } finally {
       void this.#ask().then(() => {
-        if (--this.#held === 0) this.#setAutomatic(true)
+        if (--this.#held === 0) this.#resume()
       })
+    }
+  }
+
+  #resume(): void {
+    try {
+      this.#setAutomatic(true)
+    } catch {
+      // The connection was closed meanwhile, so it has no more checkpoints.
+      return
     }
   }
 

@@ -54,8 +54,13 @@ export class NodeSqliteDialect extends SqliteDialect {
     super(config)
     this.#config = config
     this.#path = path
+    const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
+    // The user may have set another limit than Piko's.
+    let pages = CHECKPOINT_PAGES
     const setAutomatic = (isAutomatic: boolean): void => {
-      opened?.prepare(`PRAGMA wal_autocheckpoint = ${isAutomatic ? CHECKPOINT_PAGES : 0}`).all([])
+      const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages
+      if (!isAutomatic) pages = current
+      if (!isAutomatic || current === 0) pragma(` = ${isAutomatic ? pages : 0}`)
     }
     this.#checkpointer = path === ':memory:' ? undefined : new Checkpointer(path, setAutomatic, checkpoint)
   }
