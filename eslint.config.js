@@ -12,6 +12,8 @@ export default tseslint.config(
         'error',
         { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
       ],
+      // `import { type X }` would still load the module.
+      '@typescript-eslint/no-import-type-side-effects': 'error',
       // An interface method may be async in one implementation and not in another.
       '@typescript-eslint/require-await': 'off',
       // `never` and `number` in messages are intended: offending values are printed.

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { type Phases } from './phases.ts'
-import { type Reply } from './protocol.ts'
-import { type SystemConfig } from './system.ts'
+import type { Phases } from './phases.ts'
+import type { Reply } from './protocol.ts'
+import type { SystemConfig } from './system.ts'
 
 const SERVE = fileURLToPath(new URL('serve.ts', import.meta.url))
 

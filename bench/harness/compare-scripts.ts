@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { rmSync } from 'node:fs'
 import { compare } from './compare.ts'
-import { type Contestant } from './contestants.ts'
-import { type Options } from './options.ts'
+import type { Contestant } from './contestants.ts'
+import type { Options } from './options.ts'
 import { runScript } from './script.ts'
 
 /** Compares contestants whose modules are scripts with their own measurements. */

@@ -1,7 +1,7 @@
 import { compare, type Comparison } from './compare.ts'
-import { type Contestant } from './contestants.ts'
+import type { Contestant } from './contestants.ts'
 import { Round } from './round.ts'
-import { type Values } from './rounds.ts'
+import type { Values } from './rounds.ts'
 
 export interface SystemComparison extends Comparison {
   readonly settings?: Readonly<Record<string, unknown>>

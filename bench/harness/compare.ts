@@ -1,5 +1,5 @@
-import { type Contestant } from './contestants.ts'
-import { type Options } from './options.ts'
+import type { Contestant } from './contestants.ts'
+import type { Options } from './options.ts'
 import { prepare } from './prepare.ts'
 import { alternate, type Found } from './rounds.ts'
 import { Servers } from './servers.ts'

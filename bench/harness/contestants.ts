@@ -1,5 +1,5 @@
-import { type ServerName } from './servers.ts'
-import { type SystemConfig } from './system.ts'
+import type { ServerName } from './servers.ts'
+import type { SystemConfig } from './system.ts'
 
 /** A system and the settings with which it is measured. */
 export interface Contestant {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { type StoreName } from './contestants.ts'
+import type { StoreName } from './contestants.ts'
 import { Lines } from './line.ts'
 
 /** The options that benchmarks share. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Contestant } from './contestants.ts'
+import type { Contestant } from './contestants.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const PEERS = join(ROOT, 'bench/peers')

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
 import { rmSync } from 'node:fs'
 import { Child } from './child.ts'
-import { type Contestant } from './contestants.ts'
-import { type Phases } from './phases.ts'
-import { type Server, type Servers } from './servers.ts'
-import { type About } from './system.ts'
+import type { Contestant } from './contestants.ts'
+import type { Phases } from './phases.ts'
+import type { Server, Servers } from './servers.ts'
+import type { About } from './system.ts'
 
 /** One contestant's round on a fresh, empty store. Each phase has a fresh process, so that none warms up another. */
 export class Round implements AsyncDisposable {

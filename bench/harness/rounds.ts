@@ -1,6 +1,6 @@
-import { type Contestant } from './contestants.ts'
-import { type Lines } from './line.ts'
-import { type About } from './system.ts'
+import type { Contestant } from './contestants.ts'
+import type { Lines } from './line.ts'
+import type { About } from './system.ts'
 
 /** Values by measure. */
 export type Values = Readonly<Record<string, { readonly value: number; readonly unit: string }>>

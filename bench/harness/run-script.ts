@@ -1,6 +1,6 @@
 // Runs a script in its own process: `run-script.ts <module> <config>`. Prints the result as one JSON line. Ends when stdin closes.
-import { type Script } from './script.ts'
-import { type SystemConfig } from './system.ts'
+import type { Script } from './script.ts'
+import type { SystemConfig } from './system.ts'
 
 const [module = '', config = '{}'] = process.argv.slice(2)
 process.stdin.on('end', () => process.exit(1)).resume()

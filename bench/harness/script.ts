@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { type Found } from './rounds.ts'
-import { type SystemConfig } from './system.ts'
+import type { Found } from './rounds.ts'
+import type { SystemConfig } from './system.ts'
 
 const RUN_SCRIPT = fileURLToPath(new URL('run-script.ts', import.meta.url))
 

@@ -3,8 +3,8 @@
 import { createInterface } from 'node:readline'
 import { monotonicMs } from './monotonic.ts'
 import { Phases } from './phases.ts'
-import { type Order, type Reply } from './protocol.ts'
-import { type SystemConfig, type SystemFactory } from './system.ts'
+import type { Order, Reply } from './protocol.ts'
+import type { SystemConfig, SystemFactory } from './system.ts'
 
 const [module = '', config = '{}'] = process.argv.slice(2)
 const say = (reply: Reply): unknown => process.stdout.write(`${JSON.stringify(reply)}\n`)

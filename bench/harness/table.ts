@@ -1,4 +1,4 @@
-import { type Line } from './line.ts'
+import type { Line } from './line.ts'
 
 /** The table that people read, in the order of the lines. */
 export function table(lines: readonly Line[]): string {

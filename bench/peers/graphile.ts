@@ -1,6 +1,6 @@
 import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker'
 import pg from 'pg'
-import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
+import type { About, Payload, System, SystemConfig, Witness } from '../harness/system.ts'
 import { versionOf } from './version-of.ts'
 
 /** The concurrency of Graphile Worker's own `perfTest`. */

@@ -1,6 +1,6 @@
 import { NoopJob } from './sidequest-job.ts'
 import { Sidequest } from 'sidequest'
-import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
+import type { About, Payload, System, SystemConfig, Witness } from '../harness/system.ts'
 import { versionOf } from './version-of.ts'
 
 const QUEUE = 'bench'

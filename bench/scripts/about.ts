@@ -1,6 +1,6 @@
-import { type Piko } from 'piko'
+import type { Piko } from 'piko'
 import packageJson from 'piko/package.json' with { type: 'json' }
-import { type About, type SystemConfig } from '../harness/system.ts'
+import type { About, SystemConfig } from '../harness/system.ts'
 
 /** The store of a script, as settings of an app. */
 export function storeSettings({ store, dsn }: SystemConfig): { sqlite: { path: string } } | { mysql: { dsn: string } } {

@@ -2,8 +2,8 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { defineJob, Piko } from 'piko'
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
 const FROM = new Date('2022-01-01T00:00:00Z')

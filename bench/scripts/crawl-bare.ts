@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 
 /** The same without anything durable: parallel loops over one list. The result is the maximum that this machine's timers allow. */
 export default async function crawlBare(config: SystemConfig): Promise<Found> {

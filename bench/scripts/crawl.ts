@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, Piko } from 'piko'
-import { type Found } from '../harness/rounds.ts'
+import type { Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 

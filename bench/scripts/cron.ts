@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import { defineJob, Piko } from 'piko'
 import { percentile } from '../harness/percentile.ts'
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
 /** After this time the node has registered its jobs and leads. */

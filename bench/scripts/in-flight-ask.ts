@@ -1,5 +1,5 @@
 import { defineJob, Piko } from 'piko'
-import { type Found } from '../harness/rounds.ts'
+import type { Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 

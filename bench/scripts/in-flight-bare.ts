@@ -1,5 +1,5 @@
 import { heldRss } from '../harness/held-rss.ts'
-import { type Found } from '../harness/rounds.ts'
+import type { Found } from '../harness/rounds.ts'
 import { payload, type SystemConfig } from '../harness/system.ts'
 
 /** The minimum cost of a handler in flight: a job object, an AbortController and three nested awaits. */

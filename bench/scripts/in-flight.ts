@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, Piko } from 'piko'
 import { heldRss } from '../harness/held-rss.ts'
-import { type Found } from '../harness/rounds.ts'
+import type { Found } from '../harness/rounds.ts'
 import { runScript } from '../harness/script.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
 /** Parallel handlers that each await a promise. Measures the cost of each and how long it takes until all have begun. */

@@ -1,5 +1,5 @@
 import { percentile } from '../harness/percentile.ts'
-import { type Values } from '../harness/rounds.ts'
+import type { Values } from '../harness/rounds.ts'
 
 /** A way in which calls reach the threads. */
 export interface Calls {

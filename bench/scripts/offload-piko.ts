@@ -1,7 +1,7 @@
 import { closeOffload, configureOffload, offload } from 'piko'
 import packageJson from 'piko/package.json' with { type: 'json' }
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { measureCalls } from './offload-calls.ts'
 
 export default async function offloadPiko({ threads }: SystemConfig): Promise<Found> {

@@ -1,6 +1,6 @@
 import { Piscina } from 'piscina'
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { measureCalls } from './offload-calls.ts'
 
 /** The options that Piko gives to piscina. */

@@ -1,6 +1,6 @@
 import { defineJob, Piko } from 'piko'
-import { type Found } from '../harness/rounds.ts'
-import { type SystemConfig } from '../harness/system.ts'
+import type { Found } from '../harness/rounds.ts'
+import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
 /** Steps that are awaited one after the other: each waits for a commit of its own. */

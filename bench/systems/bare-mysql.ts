@@ -1,6 +1,6 @@
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise'
 import { createRequire } from 'node:module'
-import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
+import type { About, Payload, System, SystemConfig, Witness } from '../harness/system.ts'
 
 const T0 = '2026-01-01 00:00:00.000'
 const INSERT = 'INSERT INTO bare_job (queue, status, priority, run_at, payload, created_at) VALUES '

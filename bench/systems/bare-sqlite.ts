@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
-import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
+import type { About, Payload, System, SystemConfig, Witness } from '../harness/system.ts'
 
 const T0 = Date.UTC(2026, 0)
 

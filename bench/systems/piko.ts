@@ -1,6 +1,6 @@
 import { defineJob, Piko } from 'piko'
 import packageJson from 'piko/package.json' with { type: 'json' }
-import { type About, type Payload, type System, type SystemConfig, type Witness } from '../harness/system.ts'
+import type { About, Payload, System, SystemConfig, Witness } from '../harness/system.ts'
 
 /** Piko through its public interface, as the package is built. */
 export default function open(config: SystemConfig): System {

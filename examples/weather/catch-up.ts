@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Piko } from 'piko'
+import type { Piko } from 'piko'
 
 const POLL_MS = 150
 /** After this long without progress, the demo says what it waits for. */

@@ -1,4 +1,4 @@
-import { type Piko } from 'piko'
+import type { Piko } from 'piko'
 
 export interface MonthlyMean {
   /** The month, from 1 to 12. */

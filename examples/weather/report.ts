@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { chart, type MonthlyMean } from './chart.ts'
-import { type Comparison } from './verify.ts'
+import type { Comparison } from './verify.ts'
 
 /** The result of one run of the demo; `--json` prints it unchanged. */
 export interface Summary {

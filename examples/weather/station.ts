@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo } from 'node:net'
-import { type WeatherFile } from './source.ts'
+import type { AddressInfo } from 'node:net'
+import type { WeatherFile } from './source.ts'
 
 export interface Station {
   readonly url: string

@@ -1,5 +1,5 @@
-import { type Piko } from 'piko'
-import { type WeatherFile } from './source.ts'
+import type { Piko } from 'piko'
+import type { WeatherFile } from './source.ts'
 
 /** One figure from the table and from the file. */
 export interface Comparison {

@@ -1,6 +1,6 @@
 import { dirname, join, relative } from 'node:path'
 import { circlesOf, type ImportGraph } from './circles.ts'
-import { type SourceFile } from './source-file.ts'
+import type { SourceFile } from './source-file.ts'
 
 /** Rooms by tier, lowest first: names of folders or files directly in the source folder. */
 export type Tiers = readonly (readonly string[])[]

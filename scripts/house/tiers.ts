@@ -1,4 +1,4 @@
-import { type Tiers } from './figures.ts'
+import type { Tiers } from './figures.ts'
 import tiers from './tiers.json' with { type: 'json' }
 
 /**

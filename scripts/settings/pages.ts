@@ -1,5 +1,5 @@
 import { envName, SECTIONS, SETTINGS } from '../../src/settings/sections.ts'
-import { type Section, type Setting } from '../../src/settings/setting.ts'
+import type { Section, Setting } from '../../src/settings/setting.ts'
 
 const HEAD = `\
 # Every setting of Piko with its default. Copy this file to settings.toml and keep only the lines you change.

@@ -1,6 +1,6 @@
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { unstopped } from '../service/service-report.ts'
-import { type Service } from '../service/service.ts'
+import type { Service } from '../service/service.ts'
 import { CLOSING_MS, STOP_MARGIN_MS, stopPlan } from '../engine/execution/stop-plan.ts'
 
 export interface StopParts {

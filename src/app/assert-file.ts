@@ -1,4 +1,4 @@
-import { type Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { settingsError } from '../settings/problem.ts'
 
 /** Also with parameters: without a scheme, SQLite creates a file of that name. */

@@ -9,7 +9,7 @@ import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
-import { type NodeParts } from './node-parts.ts'
+import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
 /** The parts of a node that claim and execute runs, and their helpers. */

@@ -5,10 +5,10 @@ import { DependencyDriver } from '../engine/planning/dependency-driver.ts'
 import { OwnPlans } from '../engine/planning/own-plans.ts'
 import { Planner } from '../engine/planning/planner.ts'
 import { Registration } from '../engine/planning/registration.ts'
-import { type Service } from '../service/service.ts'
-import { type Agenda, type PlanScope } from '../store/jobs/plan.ts'
-import { type Execution } from './build-execution.ts'
-import { type NodeParts } from './node-parts.ts'
+import type { Service } from '../service/service.ts'
+import type { Agenda, PlanScope } from '../store/jobs/plan.ts'
+import type { Execution } from './build-execution.ts'
+import type { NodeParts } from './node-parts.ts'
 
 /** The parts of a node that work only while it leads. */
 export interface Planning {

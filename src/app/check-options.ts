@@ -14,8 +14,8 @@ import {
 } from '../options.ts'
 import { Service } from '../service/service.ts'
 import { loadSettings } from '../settings/load.ts'
-import { type Settings } from '../settings/settings.ts'
-import { type PikoOptions } from './piko-options.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { PikoOptions } from './piko-options.ts'
 
 /** The methods that Piko calls on a logger. */
 const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const

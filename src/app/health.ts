@@ -1,6 +1,6 @@
 import { messageOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
-import { type Service } from '../service/service.ts'
+import type { Service } from '../service/service.ts'
 import { treeChecks } from './tree-checks.ts'
 
 /** Whether the process can do its work, part by part. */

@@ -1,13 +1,13 @@
-import { type Clock } from '../clock.ts'
-import { type LoopHealth } from '../engine/loop/loop-health.ts'
-import { type Events } from '../events.ts'
-import { type JobRegistry } from '../job/registry.ts'
-import { type Logger } from '../logger.ts'
-import { type ResourcesService } from '../resource/resources-service.ts'
-import { type Claim } from '../run/run.ts'
-import { type Settings } from '../settings/settings.ts'
-import { type SinksService } from '../sink/sinks-service.ts'
-import { type StoreService } from '../store/store-service.ts'
+import type { Clock } from '../clock.ts'
+import type { LoopHealth } from '../engine/loop/loop-health.ts'
+import type { Events } from '../events.ts'
+import type { JobRegistry } from '../job/registry.ts'
+import type { Logger } from '../logger.ts'
+import type { ResourcesService } from '../resource/resources-service.ts'
+import type { Claim } from '../run/run.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { SinksService } from '../sink/sinks-service.ts'
+import type { StoreService } from '../store/store-service.ts'
 
 /** The parts that a node's services are built from. */
 export interface NodeParts {

@@ -1,12 +1,12 @@
-import { type RunUnderWay } from '../engine/execution/executor.ts'
-import { type Leader } from '../engine/node/leader.ts'
+import type { RunUnderWay } from '../engine/execution/executor.ts'
+import type { Leader } from '../engine/node/leader.ts'
 import { Enqueue } from '../operations/enqueue.ts'
-import { type Changed, type Reach } from '../operations/reach.ts'
+import type { Changed, Reach } from '../operations/reach.ts'
 import { RunWaiter } from '../operations/run-waiter.ts'
-import { type Service } from '../service/service.ts'
+import type { Service } from '../service/service.ts'
 import { buildExecution, type Execution } from './build-execution.ts'
 import { buildPlanning, type Planning } from './build-planning.ts'
-import { type NodeParts } from './node-parts.ts'
+import type { NodeParts } from './node-parts.ts'
 
 /**
  * This process's share of the work, as services in start order:

@@ -1,8 +1,8 @@
-import { type JobSource } from '../job/job-source.ts'
-import { type SettingsOverrides } from '../settings/settings.ts'
-import { type AppLogger } from '../telemetry/log.ts'
-import { type Clock } from '../clock.ts'
-import { type ServiceSource } from './piko-service.ts'
+import type { JobSource } from '../job/job-source.ts'
+import type { SettingsOverrides } from '../settings/settings.ts'
+import type { AppLogger } from '../telemetry/log.ts'
+import type { Clock } from '../clock.ts'
+import type { ServiceSource } from './piko-service.ts'
 
 export interface PikoOptions {
   /**

@@ -1,14 +1,14 @@
 // Long because it is the face of the product: short methods with their documentation and types.
 import { hostname } from 'node:os'
 import { isPikoError, PikoError } from '../errors.ts'
-import { type JobRegistry } from '../job/registry.ts'
-import { type Run } from '../run/run.ts'
+import type { JobRegistry } from '../job/registry.ts'
+import type { Run } from '../run/run.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
-import { type Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
-import { type Service } from '../service/service.ts'
-import { type SqlDatabase } from '../sql/sql.ts'
+import type { Service } from '../service/service.ts'
+import type { SqlDatabase } from '../sql/sql.ts'
 import { Events } from '../events.ts'
 import { type AppLogger, createLogger } from '../telemetry/log.ts'
 import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
@@ -19,31 +19,31 @@ import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
-import { type Reach } from '../operations/reach.ts'
+import type { Reach } from '../operations/reach.ts'
 import { jobIdOf } from '../operations/job-id.ts'
-import {
-  type EnqueueArguments,
-  type EnqueueItem,
-  type EnqueueItemOf,
-  type EnqueueOptions,
-  type RunArguments,
-  type RunId,
-  type RunOptions,
-  type RunOptionsOf,
+import type {
+  EnqueueArguments,
+  EnqueueItem,
+  EnqueueItemOf,
+  EnqueueOptions,
+  RunArguments,
+  RunId,
+  RunOptions,
+  RunOptionsOf,
 } from '../operations/run-request.ts'
-import { type JobRef, type OutputOf, type TypesOf } from '../job/job-types.ts'
+import type { JobRef, OutputOf, TypesOf } from '../job/job-types.ts'
 import { Runs } from '../operations/runs.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Windows } from '../operations/windows.ts'
 import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
-import { type Leader } from '../engine/node/leader.ts'
+import type { Leader } from '../engine/node/leader.ts'
 import { databaseWarning } from '../store/open-store.ts'
 import { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type AppParts, build, type Running } from './build.ts'
 import { checksOf, type Health } from './health.ts'
-import { type PikoOptions } from './piko-options.ts'
-import { type PikoService } from './piko-service.ts'
+import type { PikoOptions } from './piko-options.ts'
+import type { PikoService } from './piko-service.ts'
 import { ResourcesService } from '../resource/resources-service.ts'
 
 const DEFAULT_GRACE_MS = 5_000

@@ -1,6 +1,6 @@
 import { isPikoError } from '../errors.ts'
-import { type ServiceObserver } from '../service/observer.ts'
-import { type Events } from '../events.ts'
+import type { ServiceObserver } from '../service/observer.ts'
+import type { Events } from '../events.ts'
 
 /**
  * Emits an event for each change in the app's tree of services.

@@ -1,5 +1,5 @@
 import { messageOf } from '../errors-read.ts'
-import { type Service } from '../service/service.ts'
+import type { Service } from '../service/service.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 

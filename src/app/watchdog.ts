@@ -1,5 +1,5 @@
 import { type StackFrame, Watchdog } from '../service/watchdog/watchdog.ts'
-import { type Events } from '../events.ts'
+import type { Events } from '../events.ts'
 
 /** Emits an event for each block of the event loop. */
 export function watchdog(thresholdMs: number, events: Events): Watchdog {

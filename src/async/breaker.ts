@@ -6,7 +6,7 @@ import { PikoError } from '../errors.ts'
 import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { RetryLaterError } from '../run/retry-errors.ts'
 import { type Duration, durationMs, formatMs, MAX_STORED_MS } from '../time/duration.ts'
-import { type RunCallOptions } from './bulkhead.ts'
+import type { RunCallOptions } from './bulkhead.ts'
 
 export interface BreakerOptions {
   /** The number of failures in a row that opens it. */

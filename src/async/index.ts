@@ -1,5 +1,5 @@
 export { batches, type BatchesOptions } from '../calls/batches.ts'
-export { type Call } from '../calls/called.ts'
+export type { Call } from '../calls/called.ts'
 export { type Completed, completed, type CompletedOptions, type ItemCall } from '../calls/completed.ts'
 export { first, type FirstOptions } from '../calls/first.ts'
 export { type Limiter, limiter, type LimiterOptions, type TakeOptions } from '../calls/limiter.ts'

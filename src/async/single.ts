@@ -4,7 +4,7 @@ import { untilAborted } from '../calls/until-aborted.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { type RunCallOptions } from './bulkhead.ts'
+import type { RunCallOptions } from './bulkhead.ts'
 
 export interface SingleOptions<I> {
   /** Calls with the same key share one call. Default: the input itself. */

@@ -1,4 +1,4 @@
-import { type RateLimit } from '../run/limits.ts'
+import type { RateLimit } from '../run/limits.ts'
 
 /** A span has this many grains. Takes in the same grain share an entry of the log, with the time of its end. */
 const GRAINS = 1_000

@@ -3,7 +3,7 @@ import { discoverJobs } from '../app/discovery/discover.ts'
 import { jobGlobs } from '../app/discovery/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import { JobRegistry } from '../job/registry.ts'
-import { type Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
 
 export function jobsOption(): Option {
   const fallback = '[piko] jobs, otherwise jobs.ts, jobs/**/*.ts and src/jobs/**/*.ts (or .mts, .js, .mjs)'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { loadSettings } from '../settings/load.ts'
-import { type Settings } from '../settings/settings.ts'
-import { type GlobalOptions } from './global-options.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { GlobalOptions } from './global-options.ts'
 
 /** @throws PikoError `SETTINGS_INVALID` */
 export function cliSettings({ settings: file }: GlobalOptions): Settings {

@@ -1,4 +1,4 @@
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { examples, type GlobalOptions, globalOptions } from './global-options.ts'
 import { printResult } from './output/print-result.ts'
 import { type Column, table } from './output/table.ts'

@@ -1,4 +1,4 @@
-import { type Command, type CommanderError } from 'commander'
+import type { Command, CommanderError } from 'commander'
 import { PikoError } from '../errors.ts'
 
 /** Converts commander's refusal of a command line into one of Piko's errors. */

@@ -1,8 +1,8 @@
-import { type Piko } from '../app/piko.ts'
-import { type JobSource } from '../job/job-source.ts'
-import { type SettingsOverrides } from '../settings/settings.ts'
+import type { Piko } from '../app/piko.ts'
+import type { JobSource } from '../job/job-source.ts'
+import type { SettingsOverrides } from '../settings/settings.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
-import { type GlobalOptions } from './global-options.ts'
+import type { GlobalOptions } from './global-options.ts'
 
 /** Runs one command with an app that executes and plans nothing. */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {

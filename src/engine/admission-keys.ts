@@ -1,9 +1,9 @@
 import { describe, PikoError } from '../errors.ts'
 import { answerOf, type OptionFunction } from '../option-function.ts'
-import { type AnyAdmissible, type JobDefinition } from '../job/spec.ts'
+import type { AnyAdmissible, JobDefinition } from '../job/spec.ts'
 import { exactKey, isKey } from '../store/values/exact-key.ts'
 import { mergeConfig, parseConfig } from '../job/run-config.ts'
-import { type NewRun } from '../store/runs/new-run.ts'
+import type { NewRun } from '../store/runs/new-run.ts'
 
 const LONGEST_KEY = 128
 

@@ -1,8 +1,8 @@
 import { PikoError, toError } from '../errors.ts'
 import { mergeConfig, parseConfig, storableConfig } from '../job/run-config.ts'
-import { type JobDefinition } from '../job/spec.ts'
-import { type ConfigVersion } from '../store/jobs/config-store.ts'
-import { type NewRun } from '../store/runs/new-run.ts'
+import type { JobDefinition } from '../job/spec.ts'
+import type { ConfigVersion } from '../store/jobs/config-store.ts'
+import type { NewRun } from '../store/runs/new-run.ts'
 import { withKeys } from './admission-keys.ts'
 
 /** Applies the config in force, both to runs that are about to be stored and to runs that begin. */

@@ -1,7 +1,7 @@
 import { isRefusedValue } from '../sql/database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { type Refused } from '../store/statements/each-apart.ts'
+import type { Refused } from '../store/statements/each-apart.ts'
 
 /** The tables with rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step and piko_idempotency'

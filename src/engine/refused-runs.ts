@@ -1,8 +1,8 @@
 import { isRefusedValue } from '../sql/database-faults.ts'
 import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { type NotGivenBack } from '../store/runs/give-back.ts'
-import { type Window } from '../time/window.ts'
+import type { NotGivenBack } from '../store/runs/give-back.ts'
+import type { Window } from '../time/window.ts'
 
 /** Stores new runs of a job. @throws a refusal in the form of `refusedRuns` */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {

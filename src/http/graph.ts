@@ -1,7 +1,7 @@
-import { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { isPikoError } from '../errors.ts'
 import { type ServiceGraph, serviceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
-import { type Service } from '../service/service.ts'
+import type { Service } from '../service/service.ts'
 import { SvgPictures } from './svg-pictures.ts'
 
 export interface GraphSource {

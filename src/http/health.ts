@@ -1,5 +1,5 @@
-import { type FastifyInstance } from 'fastify'
-import { type Check, type Health } from '../app/health.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Check, Health } from '../app/health.ts'
 import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 

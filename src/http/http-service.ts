@@ -1,5 +1,5 @@
 import { Service } from '../service/service.ts'
-import { type ServedApp } from './served-app.ts'
+import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
 /**

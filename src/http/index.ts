@@ -1,3 +1,3 @@
-export { type Check, type Health } from '../app/health.ts'
+export type { Check, Health } from '../app/health.ts'
 export { HttpService } from './http-service.ts'
-export { type ServedApp } from './served-app.ts'
+export type { ServedApp } from './served-app.ts'

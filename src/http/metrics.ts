@@ -1,4 +1,4 @@
-import { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 
 export interface MetricsSource {
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>

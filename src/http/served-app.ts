@@ -1,6 +1,6 @@
-import { type Service } from '../service/service.ts'
-import { type Health } from '../app/health.ts'
-import { type Logger } from '../logger.ts'
+import type { Service } from '../service/service.ts'
+import type { Health } from '../app/health.ts'
+import type { Logger } from '../logger.ts'
 
 /** The part of an app that the server shows; a `Piko` fits. */
 export interface ServedApp {

@@ -1,4 +1,4 @@
-import { type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
@@ -6,7 +6,7 @@ import { Connections } from './connections.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
-import { type Logger } from '../logger.ts'
+import type { Logger } from '../logger.ts'
 
 /** The sources of the server, which owns none of them. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {

@@ -1,12 +1,12 @@
 import type { MapOptions } from '../calls/map-items.ts'
 import type { RunCalls } from '../calls/run-calls.ts'
-import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
-import { type SinkMap, type SinkWriters } from '../sink/sink.ts'
-import { type SqlExecutor } from '../sql/sql.ts'
-import { type Duration } from '../time/duration.ts'
-import { type Window } from '../time/window.ts'
-import { type Logger } from '../logger.ts'
-import { type Steps } from './steps.ts'
+import type { BorrowedOf, ResourceMap } from '../resource/resource.ts'
+import type { SinkMap, SinkWriters } from '../sink/sink.ts'
+import type { SqlExecutor } from '../sql/sql.ts'
+import type { Duration } from '../time/duration.ts'
+import type { Window } from '../time/window.ts'
+import type { Logger } from '../logger.ts'
+import type { Steps } from './steps.ts'
 
 /** How `ctx.lock` takes a lock. */
 export interface RunLockOptions {

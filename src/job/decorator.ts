@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import { propertyOf, prototypeOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
-import { type BorrowedOf, type ResourceMap } from '../resource/resource.ts'
-import { type SinkMap } from '../sink/sink.ts'
-import { type JobContext } from './context.ts'
-import { type AnyJobSpec, type JobSpec, type WindowOf, type WindowsSpec } from './spec.ts'
+import type { BorrowedOf, ResourceMap } from '../resource/resource.ts'
+import type { SinkMap } from '../sink/sink.ts'
+import type { JobContext } from './context.ts'
+import type { AnyJobSpec, JobSpec, WindowOf, WindowsSpec } from './spec.ts'
 
 /**
  * The decorator that `@job(spec)` returns. The first form is the TC39 method decorator, the second the legacy one

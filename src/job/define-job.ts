@@ -1,11 +1,11 @@
 import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
-import { type ResourceMap } from '../resource/resource.ts'
-import { type SinkMap } from '../sink/sink.ts'
+import type { ResourceMap } from '../resource/resource.ts'
+import type { SinkMap } from '../sink/sink.ts'
 import { orGathered } from './gathering.ts'
 import { readJob } from './policy.ts'
-import { type AsJson, type SpecTypes, type Typed } from './job-types.ts'
-import { type AnyJobSpec, type JobDefinition, type JobHandler, type JobSpec, type WindowsSpec } from './spec.ts'
+import type { AsJson, SpecTypes, Typed } from './job-types.ts'
+import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
  * Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. Runs may be asked for by the spec:

@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
-import { type JobDefinition } from './spec.ts'
+import type { JobDefinition } from './spec.ts'
 
 /**
  * Checks that the jobs' dependencies can be met.

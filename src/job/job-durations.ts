@@ -2,7 +2,7 @@ import { describe, type ErrorCode, PikoError } from '../errors.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { parseRate, type RateLimit } from '../run/limits.ts'
 import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS } from '../run/retry.ts'
-import { type AnyJobSpec } from './spec.ts'
+import type { AnyJobSpec } from './spec.ts'
 
 /** The lengths of time in a job's spec, in milliseconds. */
 export interface JobDurations {

@@ -2,7 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 import { isJobDefinition } from './define-job.ts'
 import { ownValue } from './decorator.ts'
 import { carriesJobs, isClass } from './jobs-of.ts'
-import { type JobDefinition } from './spec.ts'
+import type { JobDefinition } from './spec.ts'
 
 /** The exports of a file, with its name for messages. */
 export interface JobModule {

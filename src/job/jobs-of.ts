@@ -3,7 +3,7 @@ import { describe, isPikoError, PikoError, toError } from '../errors.ts'
 import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
 import { defineJob } from './define-job.ts'
 import { Faults } from './faults.ts'
-import { type AnyJobSpec, type JobDefinition } from './spec.ts'
+import type { AnyJobSpec, JobDefinition } from './spec.ts'
 
 /** A class with any constructor. */
 export type JobClass = abstract new (...args: never[]) => object

@@ -1,7 +1,7 @@
 import { describe, isObject } from '../errors-read.ts'
 import { expecting, isList, type OptionCheck, problemOf, readProperty, unknownOptions } from '../options.ts'
-import { type RetrySpec } from '../run/retry.ts'
-import { type AnyJobSpec, type JobSpec, type WindowsSpec } from './spec.ts'
+import type { RetrySpec } from '../run/retry.ts'
+import type { AnyJobSpec, JobSpec, WindowsSpec } from './spec.ts'
 
 const whatever: OptionCheck = () => undefined
 const text = expecting('a text', (value) => typeof value === 'string')

@@ -14,7 +14,7 @@ import {
   type DecoratedJob,
   type JobClass,
 } from './jobs-of.ts'
-import { type JobDefinition } from './spec.ts'
+import type { JobDefinition } from './spec.ts'
 
 /** The jobs of a process by id, immutable, in the order of their sources. */
 export class JobRegistry implements Iterable<JobDefinition> {

@@ -1,6 +1,6 @@
-import { type SqlExecutor } from '../sql/sql.ts'
-import { type Duration } from '../time/duration.ts'
-import { type RetrySpec } from '../run/retry.ts'
+import type { SqlExecutor } from '../sql/sql.ts'
+import type { Duration } from '../time/duration.ts'
+import type { RetrySpec } from '../run/retry.ts'
 
 /** What the function of a step gets. */
 export interface StepScope {

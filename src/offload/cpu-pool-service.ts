@@ -1,6 +1,6 @@
 import { defaultPool } from './default-pool.ts'
 import { PikoError } from '../errors.ts'
-import { type StopReason } from '../service/lifecycle-parts.ts'
+import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
 /** Time for running calls that belong to no run. */

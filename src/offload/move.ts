@@ -1,4 +1,4 @@
-import { type Transferable } from 'node:worker_threads'
+import type { Transferable } from 'node:worker_threads'
 
 // A registered symbol, so that a worker module may use `move` of another copy of this package.
 const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never

@@ -1,5 +1,5 @@
-import { type Transferable } from 'node:worker_threads'
-import { type OffloadReply, type OffloadTask } from './worker.ts'
+import type { Transferable } from 'node:worker_threads'
+import type { OffloadReply, OffloadTask } from './worker.ts'
 
 /** The part of a signal that piscina needs. To create a real one takes longer than the rest of the work for a call. */
 class CallSignal {

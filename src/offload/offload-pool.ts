@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
-import { type ResourceLimits, type Transferable } from 'node:worker_threads'
+import type { ResourceLimits, Transferable } from 'node:worker_threads'
 import { describe, PikoError } from '../errors.ts'
 import { anything, aTable, type OptionChecks, problemsText, readOptions, unknownOptions } from '../options.ts'
 import { type OffloadStats, ThreadPool, type ThreadPoolOptions } from './thread-pool.ts'
-import { type OffloadReply, type OffloadTask } from './worker.ts'
+import type { OffloadReply, OffloadTask } from './worker.ts'
 
 export interface OffloadOptions {
   /** Calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1. */

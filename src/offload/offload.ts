@@ -1,4 +1,4 @@
-import { type Transferable } from 'node:worker_threads'
+import type { Transferable } from 'node:worker_threads'
 import { PikoError } from '../errors.ts'
 import { defaultPool } from './default-pool.ts'
 import { reviveError } from './error-transfer.ts'

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { describe, isError } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { type OffloadTask } from './worker.ts'
+import type { OffloadTask } from './worker.ts'
 
 /**
  * The error for a caller whose thread failed, rather than the function in it. Causes are an exit, an uncaught error, exhausted memory, or

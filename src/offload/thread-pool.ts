@@ -1,10 +1,10 @@
-import { type ResourceLimits, type Transferable } from 'node:worker_threads'
-import { type Piscina } from 'piscina'
+import type { ResourceLimits, Transferable } from 'node:worker_threads'
+import type { Piscina } from 'piscina'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { OffloadCall } from './offload-call.ts'
 import { threadError } from './thread-error.ts'
-import { type OffloadReply, type OffloadTask } from './worker.ts'
+import type { OffloadReply, OffloadTask } from './worker.ts'
 import { threadLoader, threadModule } from '../thread-module.ts'
 
 export interface ThreadPoolOptions {

@@ -16,22 +16,22 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { Service } from '../service/service.ts'
-import { type BackfillFilter } from '../store/backfills/backfill-store.ts'
-import { type CoverageFilter } from '../store/windows/ledger-spans.ts'
-import { type RunLogFilter } from '../store/history/run-log-store.ts'
-import { type RunFilter } from '../store/runs/list-runs.ts'
-import { type WindowState } from '../store/tables.ts'
-import { type WindowFilter } from '../store/windows/window-store.ts'
-import {
-  type BackfillWait,
-  type CancelOptions,
-  type LockFilter,
-  type PreviewOptions,
-  type PruneOptions,
-  type ReplayOptions,
+import type { BackfillFilter } from '../store/backfills/backfill-store.ts'
+import type { CoverageFilter } from '../store/windows/ledger-spans.ts'
+import type { RunLogFilter } from '../store/history/run-log-store.ts'
+import type { RunFilter } from '../store/runs/list-runs.ts'
+import type { WindowState } from '../store/tables.ts'
+import type { WindowFilter } from '../store/windows/window-store.ts'
+import type {
+  BackfillWait,
+  CancelOptions,
+  LockFilter,
+  PreviewOptions,
+  PruneOptions,
+  ReplayOptions,
 } from './operation-options.ts'
-import { type EnqueueItem, type EnqueueOptions, type RunOptions } from './run-request.ts'
-import { type BackfillRequest } from './backfill-request.ts'
+import type { EnqueueItem, EnqueueOptions, RunOptions } from './run-request.ts'
+import type { BackfillRequest } from './backfill-request.ts'
 
 const limit = wholeNumber(0)
 const WINDOW_STATES: Readonly<Record<WindowState, true>> = {

@@ -1,9 +1,9 @@
 import { changing } from '../engine/refused-changes.ts'
 import { parseConfig, storableConfig } from '../job/run-config.ts'
-import { type ConfigVersion } from '../store/jobs/config-store.ts'
+import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
-import { type Reach } from './reach.ts'
+import type { Reach } from './reach.ts'
 
 /** Configuration of jobs at run time: `app.configs`. Every node applies a new version within one poll, without a deploy. */
 export class Configs {

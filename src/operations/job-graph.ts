@@ -1,4 +1,4 @@
-import { type JobRegistry } from '../job/registry.ts'
+import type { JobRegistry } from '../job/registry.ts'
 import { dotText, mermaidText } from '../service/graph/graph-text.ts'
 
 /** Jobs and their dependencies, as plain data. */

@@ -1,8 +1,8 @@
 import { changing } from '../engine/refused-changes.ts'
-import { type JobRow } from '../store/jobs/job-row.ts'
+import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
-import { type Reach } from './reach.ts'
+import type { Reach } from './reach.ts'
 import { type Why, whyOf } from './why.ts'
 
 /** Jobs that the database knows: `app.jobs`. A job becomes known when the first node starts with it. */

@@ -1,9 +1,9 @@
-import { type Lock } from '../engine/attempt/lock.ts'
-import { type LockOptions } from '../engine/attempt/lock-options.ts'
+import type { Lock } from '../engine/attempt/lock.ts'
+import type { LockOptions } from '../engine/attempt/lock-options.ts'
 import { USER_LOCKS } from '../engine/attempt/locks.ts'
 import { optionsOf } from './call-options.ts'
-import { type LockFilter } from './operation-options.ts'
-import { type Reach } from './reach.ts'
+import type { LockFilter } from './operation-options.ts'
+import type { Reach } from './reach.ts'
 
 /** A lock with its current owner. */
 export interface HeldNamedLock {

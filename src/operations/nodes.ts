@@ -1,5 +1,5 @@
-import { type NodeStatus } from '../store/nodes/node-store.ts'
-import { type Reach } from './reach.ts'
+import type { NodeStatus } from '../store/nodes/node-store.ts'
+import type { Reach } from './reach.ts'
 
 /** The processes that share the database: `app.nodes`. */
 export class Nodes {

@@ -1,10 +1,10 @@
-import { type Locks } from '../engine/attempt/locks.ts'
-import { type RunLogs } from '../engine/attempt/run-logs.ts'
-import { type ConfigWatcher } from '../engine/node/config-watcher.ts'
-import { type JobRegistry } from '../job/registry.ts'
-import { type Settings } from '../settings/settings.ts'
-import { type BackfillRow } from '../store/backfills/backfill-row.ts'
-import { type Store } from '../store/store.ts'
+import type { Locks } from '../engine/attempt/locks.ts'
+import type { RunLogs } from '../engine/attempt/run-logs.ts'
+import type { ConfigWatcher } from '../engine/node/config-watcher.ts'
+import type { JobRegistry } from '../job/registry.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { BackfillRow } from '../store/backfills/backfill-row.ts'
+import type { Store } from '../store/store.ts'
 
 /** The parts that operations work with, while the app is started. */
 export interface Reach {

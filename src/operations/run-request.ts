@@ -1,12 +1,12 @@
 import { describe, PikoError } from '../errors.ts'
-import { type ConfigOption, type InputOption, type JobTypes } from '../job/job-types.ts'
+import type { ConfigOption, InputOption, JobTypes } from '../job/job-types.ts'
 import { isPriority } from '../job/spec.ts'
 import { RUN_STATES, type RunState } from '../run/run.ts'
-import { type EnqueueTransaction } from '../store/statements/user-transaction.ts'
-import { type NewRun } from '../store/runs/new-run.ts'
+import type { EnqueueTransaction } from '../store/statements/user-transaction.ts'
+import type { NewRun } from '../store/runs/new-run.ts'
 import { isKey } from '../store/values/exact-key.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
-import { type InstantInput } from '../time/instant.ts'
+import type { InstantInput } from '../time/instant.ts'
 
 /** Options of `app.run`. */
 export interface RunOptions {

@@ -1,17 +1,17 @@
 import { PikoError } from '../errors.ts'
 import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
 import { changing } from '../engine/refused-changes.ts'
-import { type JobRow } from '../store/jobs/job-row.ts'
+import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
-import { type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { instantOf } from '../time/instant.ts'
 import { type Preview, previewOf } from '../time/preview.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf } from '../time/stored-schedule.ts'
-import { type TimelineBounds } from '../time/window.ts'
+import type { TimelineBounds } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'
-import { type PreviewOptions } from './operation-options.ts'
-import { type Reach } from './reach.ts'
+import type { PreviewOptions } from './operation-options.ts'
+import type { Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
 

@@ -1,6 +1,6 @@
-import { type BackfillState } from '../ledger/backfill.ts'
-import { type Run } from '../run/run.ts'
-import { type LedgerWindow } from '../store/windows/window-store.ts'
+import type { BackfillState } from '../ledger/backfill.ts'
+import type { Run } from '../run/run.ts'
+import type { LedgerWindow } from '../store/windows/window-store.ts'
 import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 

@@ -1,7 +1,7 @@
 import { storedJob } from '../engine/planning/stored-job.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
-import { type Store } from '../store/store.ts'
-import { type LedgerWindow } from '../store/windows/window-store.ts'
+import type { Store } from '../store/store.ts'
+import type { LedgerWindow } from '../store/windows/window-store.ts'
 import { whySentence } from './why-sentence.ts'
 
 /** Why a job did or did not run. */

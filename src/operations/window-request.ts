@@ -1,9 +1,9 @@
 import { timelineOf } from '../engine/planning/plan-job.ts'
 import { describe, PikoError } from '../errors.ts'
-import { type JobDefinition } from '../job/spec.ts'
-import { type Store } from '../store/store.ts'
+import type { JobDefinition } from '../job/spec.ts'
+import type { Store } from '../store/store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
-import { type Window } from '../time/window.ts'
+import type { Window } from '../time/window.ts'
 
 /**
  * The window that starts at the instant a request names.

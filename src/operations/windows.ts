@@ -1,7 +1,7 @@
-import { type CoverageFilter, type LedgerSpan } from '../store/windows/ledger-spans.ts'
-import { type LedgerSummary, type LedgerWindow, type WindowFilter } from '../store/windows/window-store.ts'
+import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.ts'
+import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
 import { optionsOf } from './call-options.ts'
-import { type Reach } from './reach.ts'
+import type { Reach } from './reach.ts'
 
 /** The ledgers of jobs with windows: `app.windows`. */
 export class Windows {

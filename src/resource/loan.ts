@@ -1,7 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
-import { type Resource, type ResourceContext } from './resource.ts'
-import { type Semaphore } from './semaphore.ts'
+import type { Resource, ResourceContext } from './resource.ts'
+import type { Semaphore } from './semaphore.ts'
 
 /** How the borrowing run ended. */
 export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }

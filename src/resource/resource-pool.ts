@@ -2,7 +2,7 @@ import { describe, PikoError, toError } from '../errors.ts'
 import { Closing } from '../service/closing.ts'
 import { assertSize } from './define-resource.ts'
 import { type Lender, Loan, type LoanOutcome } from './loan.ts'
-import { type ResourceClass, type ResourceContext, type ResourceMap } from './resource.ts'
+import type { ResourceClass, ResourceContext, ResourceMap } from './resource.ts'
 import { Semaphore } from './semaphore.ts'
 
 /** Time for all resources together to close. */

@@ -1,5 +1,5 @@
-import { type Service } from '../service/service.ts'
-import { type Logger } from '../logger.ts'
+import type { Service } from '../service/service.ts'
+import type { Logger } from '../logger.ts'
 
 /** Describes the borrowing run to a resource. */
 export interface ResourceContext {

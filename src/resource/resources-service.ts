@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
-import { type ResourceClass, type ResourceContext, type ResourceMap, type ServiceClass } from './resource.ts'
+import type { ResourceClass, ResourceContext, ResourceMap, ServiceClass } from './resource.ts'
 import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
-import { type StopReason } from '../service/lifecycle-parts.ts'
+import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
 /** Time for loans still being returned after the last run has ended. */

@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { type RunError, runError } from './run-error.ts'
-import { type Transition } from './run.ts'
+import type { Transition } from './run.ts'
 
 /** How an unsuccessful attempt ended. `interrupted`: its node stopped. `lost`: its node died. */
 export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' | 'lost'

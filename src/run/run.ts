@@ -1,6 +1,6 @@
-import { type Window } from '../time/window.ts'
-import { type RetryTiming } from './retry-errors.ts'
-import { type RunError } from './run-error.ts'
+import type { Window } from '../time/window.ts'
+import type { RetryTiming } from './retry-errors.ts'
+import type { RunError } from './run-error.ts'
 
 /** The states of a run; `docs/lifecycle.md` has the diagram. */
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'skipped'

@@ -1,5 +1,5 @@
 import { retryDelayMs, type RetryPolicy } from './retry.ts'
-import { type Outcome, type Transition } from './run.ts'
+import type { Outcome, Transition } from './run.ts'
 import { runError, withAdviceError } from './run-error.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isError, propertyOf } from '../errors-read.ts'
 import { toError } from '../errors.ts'
-import { type Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 
 /** A background task under way. */
 export interface TaskInfo {

@@ -1,7 +1,7 @@
-import { type Clock } from '../clock.ts'
-import { type Schedule } from '../time/schedule.ts'
+import type { Clock } from '../clock.ts'
+import type { Schedule } from '../time/schedule.ts'
 import { BackgroundTasks, type TaskInfo } from './background-tasks.ts'
-import { type Declared } from './decorators.ts'
+import type { Declared } from './decorators.ts'
 import { runCrontab, runTimer, TimerRecord, type TimerStats } from './timer.ts'
 
 type Body = (signal: AbortSignal) => unknown

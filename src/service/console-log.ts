@@ -2,7 +2,7 @@ import { describe, isError, safely, stackOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 import { visibleBlock, visibleLine } from '../visible.ts'
 import { systemClock, type Clock } from '../clock.ts'
-import { type Logger } from '../logger.ts'
+import type { Logger } from '../logger.ts'
 
 /** The target of the lines. A stream of Node calls `done` when the line is written or lost. */
 interface LogStream {

@@ -1,7 +1,7 @@
 import { prototypeOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { type Duration } from '../time/duration.ts'
-import { type Schedule } from '../time/schedule.ts'
+import type { Duration } from '../time/duration.ts'
+import type { Schedule } from '../time/schedule.ts'
 import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions } from './timer.ts'
 
 /** A method that runs in the background. Its argument is the signal of the service's current life. */

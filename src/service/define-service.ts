@@ -11,11 +11,11 @@ import {
   readOptions,
   unknownOptions,
 } from '../options.ts'
-import { type Duration } from '../time/duration.ts'
+import type { Duration } from '../time/duration.ts'
 import { serviceInvalid } from './invalid.ts'
 import { Service, type ServiceOptions } from './service.ts'
-import { type CrontabOptions, type TimerOptions } from './timer.ts'
-import { type Logger } from '../logger.ts'
+import type { CrontabOptions, TimerOptions } from './timer.ts'
+import type { Logger } from '../logger.ts'
 
 /** The argument of the functions of {@link defineService}. */
 export interface ServiceContext {

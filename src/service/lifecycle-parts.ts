@@ -1,7 +1,7 @@
-import { type Clock } from '../clock.ts'
-import { type Background } from './background.ts'
-import { type ServiceState } from './service-state.ts'
-import { type StopLimit } from './stop-limit.ts'
+import type { Clock } from '../clock.ts'
+import type { Background } from './background.ts'
+import type { ServiceState } from './service-state.ts'
+import type { StopLimit } from './stop-limit.ts'
 
 /** Why a service stops: on request, or to clean up after a crash. */
 export type StopReason = 'stop' | 'crash'

@@ -1,8 +1,8 @@
 import { isPikoError, PikoError, toError } from '../errors.ts'
-import { type Background } from './background.ts'
+import type { Background } from './background.ts'
 import { isCancellation } from './background-tasks.ts'
 import { serviceInvalid } from './invalid.ts'
-import { type Child, type LifecycleParts } from './lifecycle-parts.ts'
+import type { Child, LifecycleParts } from './lifecycle-parts.ts'
 import { isLegalMove, type ServiceState } from './service-state.ts'
 import { StopLimit } from './stop-limit.ts'
 

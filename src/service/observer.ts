@@ -1,5 +1,5 @@
-import { type Service } from './service.ts'
-import { type ServiceState } from './service-state.ts'
+import type { Service } from './service.ts'
+import type { ServiceState } from './service-state.ts'
 
 /**
  * Observes a service and all services below it. If a method throws, Node emits a process warning: an observer can't change what it

@@ -1,4 +1,4 @@
-import { type Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 
 /** Time for each remaining step after the deadline, enough to close what closes quickly. */
 const HURRIED_MS = 200

@@ -1,7 +1,7 @@
 import { describe } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { Schedule } from '../time/schedule.ts'
-import { type Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 
 export interface TimerOptions {
   /** Fire also immediately at the start of the service. Default false: first after one interval. */

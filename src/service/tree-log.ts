@@ -1,7 +1,7 @@
 import { headline, messageOf } from '../errors-read.ts'
-import { type ServiceObserver } from './observer.ts'
-import { type Service } from './service.ts'
-import { type Logger } from '../logger.ts'
+import type { ServiceObserver } from './observer.ts'
+import type { Service } from './service.ts'
+import type { Logger } from '../logger.ts'
 
 /**
  * The place of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild. One dash per

@@ -1,8 +1,8 @@
 import convict from 'convict'
 import { type SettingsProblem, showValue } from './problem.ts'
-import { type Reading } from './reading.ts'
+import type { Reading } from './reading.ts'
 import { SECTIONS, SETTINGS } from './sections.ts'
-import { type Section, type Setting } from './setting.ts'
+import type { Section, Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
 // A custom format: convict's own ones turn a text into a number (`"12abc"` → 12), also in a file.

@@ -1,5 +1,5 @@
-import { type SettingsProblem } from './problem.ts'
-import { type Reading, type SourceContent } from './reading.ts'
+import type { SettingsProblem } from './problem.ts'
+import type { Reading, SourceContent } from './reading.ts'
 import { envName, SETTINGS } from './sections.ts'
 import { isServiceLink } from './service-links.ts'
 import { unknownVariable } from './suggest.ts'

@@ -2,7 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { PATH_VARIABLE } from './environment.ts'
-import { type SourceContent } from './reading.ts'
+import type { SourceContent } from './reading.ts'
 import { readTree } from './tree.ts'
 
 const DEFAULT_FILE = 'settings.toml'

@@ -1,4 +1,4 @@
-import { type SettingsProblem } from './problem.ts'
+import type { SettingsProblem } from './problem.ts'
 
 /** A value that one source gives for a known key. */
 export interface Reading {

@@ -4,7 +4,7 @@ import { mysql } from './sections/mysql.ts'
 import { offload } from './sections/offload.ts'
 import { piko } from './sections/piko.ts'
 import { sqlite } from './sections/sqlite.ts'
-import { type Section, type Setting } from './setting.ts'
+import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
 export const SECTIONS = { piko, mysql, sqlite, history, offload, http }

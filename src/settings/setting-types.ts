@@ -3,7 +3,7 @@ import { RUN_LOG_LEVELS, type RunLogLevel } from '../run/run-log.ts'
 import { durationMs, type Duration } from '../time/duration.ts'
 import { inspectDsn } from './dsn.ts'
 import { LOG_LEVELS, type LogLevel, logLevelOf } from './log-level.ts'
-import { type Setting } from './setting.ts'
+import type { Setting } from './setting.ts'
 
 /** The part of a setting that its entry gives; its type adds the rest. */
 interface Entry<K extends string, Raw> {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { maskSecret } from './mask.ts'
 import { SECTIONS } from './sections.ts'
-import { type Section, type SectionOverrides, type SectionValues } from './setting.ts'
+import type { Section, SectionOverrides, SectionValues } from './setting.ts'
 
 type Sections = typeof SECTIONS
 

@@ -1,5 +1,5 @@
-import { type SettingsProblem } from './problem.ts'
-import { type Reading, type SourceContent } from './reading.ts'
+import type { SettingsProblem } from './problem.ts'
+import type { Reading, SourceContent } from './reading.ts'
 import { SECTIONS, SETTINGS } from './sections.ts'
 import { unknownKey } from './suggest.ts'
 

@@ -2,9 +2,9 @@ import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { loopTurn } from '../loop-turn.ts'
 import { checkRows } from './check-rows.ts'
-import { type Route, type Routes } from './routes.ts'
+import type { Route, Routes } from './routes.ts'
 import { rowBytes } from './row-bytes.ts'
-import { type RowInputOf, type RowModel, type Sink, type SinkBatch, type SinkScope, type SinkWriter } from './sink.ts'
+import type { RowInputOf, RowModel, Sink, SinkBatch, SinkScope, SinkWriter } from './sink.ts'
 import { WatchedWrite } from './watched-write.ts'
 
 /** More rows of one write are checked in several turns of the event loop. */

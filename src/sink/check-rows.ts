@@ -3,7 +3,7 @@ import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { withoutStrays } from '../strays.ts'
 import { isSchema } from './on.ts'
-import { type Route } from './routes.ts'
+import type { Route } from './routes.ts'
 
 /**
  * The rows in the output form of their model.

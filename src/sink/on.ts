@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
-import { type RowModel, type RowOf, type SinkBatch } from './sink.ts'
+import type { RowModel, RowOf, SinkBatch } from './sink.ts'
 
 /** Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call; the next batch waits until it resolves. */
 export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown

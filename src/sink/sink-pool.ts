@@ -4,7 +4,7 @@ import { Closing } from '../service/closing.ts'
 import { BufferedSink, type SinkTarget } from './buffered-sink.ts'
 import { assertBatchSize } from './define-sink.ts'
 import { routesOf } from './routes.ts'
-import { type SinkClass, type SinkEnv, type SinkMap, type SinkScope, type SinkWriter } from './sink.ts'
+import type { SinkClass, SinkEnv, SinkMap, SinkScope, SinkWriter } from './sink.ts'
 
 /** Time for all sinks together to close. */
 const MAX_CLOSE_MS = 2_000

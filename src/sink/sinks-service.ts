@@ -1,6 +1,6 @@
-import { type StopReason } from '../service/lifecycle-parts.ts'
+import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
-import { type SinkEnv, type SinkMap, type SinkScope } from './sink.ts'
+import type { SinkEnv, SinkMap, SinkScope } from './sink.ts'
 import { type RunSinks, SinkPool } from './sink-pool.ts'
 
 /** The process's sinks. After a crash, new sinks serve new runs. Running runs write to the old ones, which are closed at stop. */

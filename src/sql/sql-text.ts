@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
-import { type SqlExecutor, type SqlValue } from './sql.ts'
+import type { SqlExecutor, SqlValue } from './sql.ts'
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_$]{0,63}$/
 const QUOTE = { mysql: '`', sqlite: '"' } as const

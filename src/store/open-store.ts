@@ -1,5 +1,5 @@
 import { parseDsn } from '../settings/dsn.ts'
-import { type Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { type Database, openDatabase, type OpenOptions } from './connection/database.ts'
 import { uncheckedTls } from './connection/mysql/mysql-tls.ts'
 

@@ -1,13 +1,13 @@
 // Imported, because a test that mocks the global timer would stop the check.
 import { setInterval } from 'node:timers'
 import { Service } from '../service/service.ts'
-import { type Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
 import { databaseGone } from './connection/sqlite/database-gone.ts'
 import { poolWarning } from './connection/mysql/pool-size.ts'
 import { ReopenableDatabase } from './connection/reopenable-database.ts'
 import { lostFile } from './connection/sqlite/sqlite-files.ts'
 import { type Store, storeOn } from './store.ts'
-import { type OpenOptions } from './connection/database.ts'
+import type { OpenOptions } from './connection/database.ts'
 import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
 export interface StoreServiceParts {

@@ -1,9 +1,9 @@
-import { type ColumnType, type Generated } from 'kysely'
-import { type AttemptOutcome } from '../run/attempt.ts'
-import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../ledger/backfill.ts'
-import { type RunKind, type RunState } from '../run/run.ts'
-import { type RunLogLevel } from '../run/run-log.ts'
-import { type OnUpstreamChange } from '../job/upstream.ts'
+import type { ColumnType, Generated } from 'kysely'
+import type { AttemptOutcome } from '../run/attempt.ts'
+import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
+import type { RunKind, RunState } from '../run/run.ts'
+import type { RunLogLevel } from '../run/run-log.ts'
+import type { OnUpstreamChange } from '../job/upstream.ts'
 
 /** A stored instant: read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the clock. */
 type Instant = ColumnType<Date | string, Date | string, Date | string>

@@ -2,11 +2,11 @@ import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctio
 import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 import { formatMs } from '../time/duration.ts'
-import { type EventMap, type Events } from '../events.ts'
+import type { EventMap, Events } from '../events.ts'
 import { standardErrorDestination } from './log-destination.ts'
 import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
-import { type Logger } from '../logger.ts'
+import type { Logger } from '../logger.ts'
 
 /** The process's logger. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger

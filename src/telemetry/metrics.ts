@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { type EventMap, type Events } from '../events.ts'
+import type { EventMap, Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 

@@ -1,4 +1,4 @@
-import { type Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 
 interface Sleeper {

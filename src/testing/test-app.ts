@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkedOptions } from '../app/check-options.ts'
 import { Piko } from '../app/piko.ts'
-import { type PikoOptions } from '../app/piko-options.ts'
+import type { PikoOptions } from '../app/piko-options.ts'
 
 export interface TestAppOptions extends PikoOptions {
   readonly jobs: NonNullable<PikoOptions['jobs']>

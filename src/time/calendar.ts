@@ -1,8 +1,8 @@
 import { isOneOf } from '../errors-read.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../option-function.ts'
-import { type ScheduleFault } from './schedule-invalid.ts'
-import { type Ticks } from './ticks.ts'
-import { type Zone } from './zone.ts'
+import type { ScheduleFault } from './schedule-invalid.ts'
+import type { Ticks } from './ticks.ts'
+import type { Zone } from './zone.ts'
 
 export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
 

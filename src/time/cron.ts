@@ -1,6 +1,6 @@
 import { Cron, type CronOptions } from 'croner'
 import { scheduleInvalid } from './schedule-invalid.ts'
-import { type Ticks } from './ticks.ts'
+import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
 // croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and

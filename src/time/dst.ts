@@ -1,5 +1,5 @@
 import { isOneOf } from '../errors-read.ts'
-import { type ScheduleFault } from './schedule-invalid.ts'
+import type { ScheduleFault } from './schedule-invalid.ts'
 
 /**
  * What a cron schedule does when clocks change.

@@ -1,4 +1,4 @@
-import { type Ticks } from './ticks.ts'
+import type { Ticks } from './ticks.ts'
 
 /** Ticks that bound a job's windows from `startMs` until the next generation begins. */
 export interface Generation {

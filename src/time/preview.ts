@@ -1,8 +1,8 @@
 import { zoneNamed } from './cron.ts'
-import { type DstPolicy } from './dst.ts'
+import type { DstPolicy } from './dst.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { Timeline, type TimelineBounds, type Window } from './window.ts'
-import { type Zone } from './zone.ts'
+import type { Zone } from './zone.ts'
 
 /** A tick as the clocks of its zone show it. */
 export interface PreviewTick {

@@ -7,7 +7,7 @@ import { isInstantMs, readInstant } from './instant.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import { type Taken, ticksAround } from './taken-windows.ts'
 import { between, union } from './tick-sets.ts'
-import { type Ticks } from './ticks.ts'
+import type { Ticks } from './ticks.ts'
 import { ZonedTicks } from './zoned-ticks.ts'
 
 /** The limits of a schedule. */

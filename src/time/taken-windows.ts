@@ -1,4 +1,4 @@
-import { type Ticks } from './ticks.ts'
+import type { Ticks } from './ticks.ts'
 
 /** An existing window, in epoch milliseconds. */
 export interface Taken {

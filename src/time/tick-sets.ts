@@ -1,4 +1,4 @@
-import { type Ticks } from './ticks.ts'
+import type { Ticks } from './ticks.ts'
 
 /** The ticks of all sets, without duplicates. */
 export function union(all: readonly Ticks[]): Ticks {

@@ -1,4 +1,4 @@
-import { type Schedule } from './schedule.ts'
+import type { Schedule } from './schedule.ts'
 import { inOrder, takenAround } from './taken-windows.ts'
 
 /** A data interval `[start, end)` in UTC: it includes start and excludes end. */

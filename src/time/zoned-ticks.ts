@@ -1,6 +1,6 @@
-import { type DstRule } from './dst.ts'
-import { type Ticks } from './ticks.ts'
-import { type Zone } from './zone.ts'
+import type { DstRule } from './dst.ts'
+import type { Ticks } from './ticks.ts'
+import type { Zone } from './zone.ts'
 
 // MySQL's DATETIME starts at the year 1000, and croner stops at 3000.
 const FIRST_MS = Date.UTC(1000, 0, 1)

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
-import { type PikoError } from '../../src/errors.ts'
+import type { PikoError } from '../../src/errors.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { Service } from '../../src/service/service.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { startTestApp } from '../../src/testing/test-app.ts'
 import { rejected, thrown } from '../support/thrown.ts'
-import { type PikoOptions } from '../../src/app/piko-options.ts'
+import type { PikoOptions } from '../../src/app/piko-options.ts'
 
 class Cache extends Service {}
 

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { type Call } from '../../src/calls/called.ts'
+import type { Call } from '../../src/calls/called.ts'
 import { first } from '../../src/calls/first.ts'
 import { turns } from '../support/turns.ts'
 import { rejected } from '../support/thrown.ts'

@@ -1,4 +1,4 @@
-import { type Connection, type RowDataPacket } from 'mysql2/promise'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { fullestSpan } from '../support/counting-server.ts'
 import { ITEMS_A_WINDOW, LIMIT, RATE_LIMIT } from './tables.ts'
 

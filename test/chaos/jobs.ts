@@ -1,6 +1,6 @@
-import { type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Pool } from 'mysql2/promise'
+import type { Pool } from 'mysql2/promise'
 import { defineJob, defineSink, sqlTable } from 'piko'
 import { z } from 'zod'
 import { PAST_MS } from './changes.ts'

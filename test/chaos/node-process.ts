@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
-import { type NodeOrder } from './node-order.ts'
+import type { NodeOrder } from './node-order.ts'
 
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 

@@ -3,7 +3,7 @@ import { createPool } from 'mysql2/promise'
 import { Piko } from 'piko'
 import { connected } from '../support/counting-server.ts'
 import { chaosJobs } from './jobs.ts'
-import { type NodeOrder } from './node-order.ts'
+import type { NodeOrder } from './node-order.ts'
 
 const { dsn, leaseMs, windowsStart, commitsOutside, everyMs, port } = JSON.parse(process.argv[2] ?? '{}') as NodeOrder
 

@@ -1,4 +1,4 @@
-import { type ChaosReport } from './chaos.ts'
+import type { ChaosReport } from './chaos.ts'
 
 /** The report as text for people. */
 export function reportText(report: ChaosReport): string {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Attempt } from '../../src/run/attempt.ts'
+import type { Attempt } from '../../src/run/attempt.ts'
 import { errorOf, Project, until } from './project.ts'
 
 const JOBS = `

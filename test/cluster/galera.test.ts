@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/app/piko.ts'
+import type { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { type Database, openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
 import { eventually, recordEvents, startApp } from '../support/app.ts'

@@ -14,11 +14,11 @@ import {
   createPool as createPromisePool,
 } from 'mysql2/promise'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Piko } from '../../src/app/piko.ts'
+import type { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'
-import { type EnqueueTransaction } from '../../src/store/statements/user-transaction.ts'
+import type { EnqueueTransaction } from '../../src/store/statements/user-transaction.ts'
 import { NodeSqliteDialect } from '../../src/store/connection/sqlite/sqlite-driver.ts'
 import { startApp, storeSettings } from '../support/app.ts'
 import { createMysqlDatabase, createSqliteFile, describeEachStore, type TestStore } from '../support/databases.ts'

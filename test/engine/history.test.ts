@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { eventually, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'

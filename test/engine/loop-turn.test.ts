@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { HttpService } from '../../src/http/http-service.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type Duration } from '../../src/time/duration.ts'
+import type { Duration } from '../../src/time/duration.ts'
 import { eventually, makeApp, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 

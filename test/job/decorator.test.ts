@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type JobContext } from '../../src/job/context.ts'
+import type { JobContext } from '../../src/job/context.ts'
 import { job } from '../../src/job/decorator.ts'
 import { jobsOf } from '../../src/job/jobs-of.ts'
-import { type JobDefinition, type JobSpec } from '../../src/job/spec.ts'
+import type { JobDefinition, JobSpec } from '../../src/job/spec.ts'
 import { thrown } from '../support/thrown.ts'
 
 const ctx = { attempt: 1 } as JobContext

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineJob, isJobDefinition, jobSpec } from '../../src/job/define-job.ts'
-import { type JobSpec } from '../../src/job/spec.ts'
+import type { JobSpec } from '../../src/job/spec.ts'
 import { thrown } from '../support/thrown.ts'
 
 const noop = (): void => undefined

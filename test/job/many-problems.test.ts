@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { type PikoError } from '../../src/errors.ts'
+import type { PikoError } from '../../src/errors.ts'
 import { job } from '../../src/job/decorator.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { jobsOf } from '../../src/job/jobs-of.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
-import { type JobSpec } from '../../src/job/spec.ts'
+import type { JobSpec } from '../../src/job/spec.ts'
 import { thrown } from '../support/thrown.ts'
 
 const noop = (): void => undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { job } from '../../src/job/decorator.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type JobContext } from '../../src/job/context.ts'
+import type { JobContext } from '../../src/job/context.ts'
 import { JobRegistry } from '../../src/job/registry.ts'
 import { thrown } from '../support/thrown.ts'
 

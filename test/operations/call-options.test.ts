@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Piko } from '../../src/app/piko.ts'
+import type { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { offload } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'

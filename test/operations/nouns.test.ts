@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { expect, it } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
 import { createProgram } from '../../src/cli/program.ts'

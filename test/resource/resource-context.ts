@@ -1,5 +1,5 @@
-import { type ResourceContext } from '../../src/resource/resource.ts'
-import { type Logger } from '../../src/logger.ts'
+import type { ResourceContext } from '../../src/resource/resource.ts'
+import type { Logger } from '../../src/logger.ts'
 
 /** The error messages that a run's log received. */
 export class MemoryLog implements Logger {

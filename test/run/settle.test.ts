@@ -4,7 +4,7 @@ import { PikoError, toError } from '../../src/errors.ts'
 import { runError } from '../../src/run/run-error.ts'
 import { settle } from '../../src/run/settle.ts'
 import { TERMINAL_STATES, type Outcome, type Transition } from '../../src/run/run.ts'
-import { type RetryPolicy } from '../../src/run/retry.ts'
+import type { RetryPolicy } from '../../src/run/retry.ts'
 
 const never: RetryPolicy = { limit: 0, backoff: 'fixed', baseMs: 1_000, maxMs: 1_000, jitter: false }
 const twice: RetryPolicy = { limit: 2, backoff: 'exponential', baseMs: 1_000, maxMs: 60_000, jitter: false }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { task } from '../../src/service/decorators.ts'
-import { type StopReason } from '../../src/service/lifecycle-parts.ts'
+import type { StopReason } from '../../src/service/lifecycle-parts.ts'
 import { Service } from '../../src/service/service.ts'
-import { type ServiceState } from '../../src/service/service-state.ts'
+import type { ServiceState } from '../../src/service/service-state.ts'
 import { Recording } from '../support/recording-service.ts'
 import { ManualServiceClock, quiet } from '../support/service-clock.ts'
 

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isPikoError, type PikoError } from '../../src/errors.ts'
 import { loadSettings, type LoadSettingsOptions } from '../../src/settings/load.ts'
-import { type SettingsProblem } from '../../src/settings/problem.ts'
+import type { SettingsProblem } from '../../src/settings/problem.ts'
 import { asUnprivileged } from '../support/unprivileged.ts'
 
 const SECRET = 'h0rse-battery'

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'smol-toml'
 import { loadSettings } from '../../src/settings/load.ts'
 import { envName, SECTIONS, SETTINGS } from '../../src/settings/sections.ts'
-import { type Section } from '../../src/settings/setting.ts'
+import type { Section } from '../../src/settings/setting.ts'
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const EXAMPLE = fromRoot('settings.example.toml')

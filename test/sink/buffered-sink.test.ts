@@ -4,7 +4,7 @@ import { PikoError } from '../../src/errors.ts'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
 import { routesOf } from '../../src/sink/routes.ts'
-import { type SinkBatch, type SinkScope } from '../../src/sink/sink.ts'
+import type { SinkBatch, SinkScope } from '../../src/sink/sink.ts'
 import { MemoryLog } from '../resource/resource-context.ts'
 import { hourOf, sinkScope } from './sink-scope.ts'
 

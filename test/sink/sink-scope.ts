@@ -1,5 +1,5 @@
-import { type SinkScope } from '../../src/sink/sink.ts'
-import { type SqlDatabase } from '../../src/sql/sql.ts'
+import type { SinkScope } from '../../src/sink/sink.ts'
+import type { SqlDatabase } from '../../src/sql/sql.ts'
 import { MemoryLog } from '../resource/resource-context.ts'
 
 /** For sinks that write no SQL. */

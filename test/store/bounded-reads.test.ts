@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { pendingWindows } from '../../src/store/windows/pending-windows.ts'
 import { describeEachStore } from '../support/databases.ts'

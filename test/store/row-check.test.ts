@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { poison } from '../support/poison.ts'
 import { describeEachStore, describeSqlite } from '../support/databases.ts'

@@ -1,11 +1,11 @@
 import { onTestFinished, vi } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
-import { type JobSource } from '../../src/job/job-source.ts'
-import { type SettingsOverrides } from '../../src/settings/settings.ts'
-import { type OpenOptions } from '../../src/store/connection/database.ts'
-import { type EventMap, type EventName } from '../../src/events.ts'
+import type { JobSource } from '../../src/job/job-source.ts'
+import type { SettingsOverrides } from '../../src/settings/settings.ts'
+import type { OpenOptions } from '../../src/store/connection/database.ts'
+import type { EventMap, EventName } from '../../src/events.ts'
 import { PATIENCE_MS } from './patience.ts'
-import { type PikoOptions } from '../../src/app/piko-options.ts'
+import type { PikoOptions } from '../../src/app/piko-options.ts'
 
 export interface AppOptions extends Omit<PikoOptions, 'jobs'> {
   /** Whether the test expects a failing stop. */

@@ -1,4 +1,4 @@
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 
 /** Creates the empty table `effect`, into which handlers write their runs' ids. */
 export async function emptyEffects({ sql }: Database): Promise<void> {

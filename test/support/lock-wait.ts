@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type SqlDatabase } from '../../src/sql/sql.ts'
+import type { SqlDatabase } from '../../src/sql/sql.ts'
 import { PATIENCE_MS } from './patience.ts'
 
 /** Resolves when any transaction of the MySQL server waits for a lock. */

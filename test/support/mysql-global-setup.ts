@@ -1,4 +1,4 @@
-import { type TestProject } from 'vitest/node'
+import type { TestProject } from 'vitest/node'
 import { startMysqlServer } from './mysql-server.ts'
 
 declare module 'vitest' {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { createConnection } from 'mysql2/promise'
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 import { ROW_RULES, type TableName } from '../../src/store/values/row-rules.ts'
-import { type TestStore } from './databases.ts'
+import type { TestStore } from './databases.ts'
 
 /** A value that a store accepts from a person who edits a row by hand, but that nobody can read. */
 export interface Poison {

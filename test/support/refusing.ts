@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { type Database } from '../../src/store/connection/database.ts'
+import type { Database } from '../../src/store/connection/database.ts'
 
 /** The database's error for a row that such a trigger refuses. */
 export const REFUSAL = 'refused by a trigger'

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Clock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
 /** A manual clock whose wall time can differ from its monotonic time. */

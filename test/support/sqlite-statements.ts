@@ -1,4 +1,4 @@
-import { type StatementSync } from 'node:sqlite'
+import type { StatementSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { nodeSqlite } from '../../src/store/connection/sqlite/node-sqlite.ts'
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type ScheduleSpec } from '../../src/time/schedule.ts'
+import type { ScheduleSpec } from '../../src/time/schedule.ts'
 import { clockChanges, type Zone, ZONES } from './zones.ts'
 
 const HOUR_MS = 3_600_000

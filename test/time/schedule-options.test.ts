@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { registrationOf } from '../../src/engine/planning/plan-job.ts'
 import { defineJob } from '../../src/job/define-job.ts'
-import { type JobSpec } from '../../src/job/spec.ts'
+import type { JobSpec } from '../../src/job/spec.ts'
 import { CalendarTicks } from '../../src/time/calendar.ts'
 import { jitterOf } from '../../src/time/jitter.ts'
 import { Schedule } from '../../src/time/schedule.ts'

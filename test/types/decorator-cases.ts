@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { type JobContext } from '../../src/job/context.ts'
+import type { JobContext } from '../../src/job/context.ts'
 import { job } from '../../src/job/decorator.ts'
 import { jobSpec } from '../../src/job/define-job.ts'
-import { type ContextOf } from '../../src/job/spec.ts'
+import type { ContextOf } from '../../src/job/spec.ts'
 import { OrdersSink, Token, Warehouse, type Connection } from './support.ts'
 
 // Checked in both decorator modes: see decorator.test.ts. Nothing here is run.

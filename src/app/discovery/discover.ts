@@ -5,7 +5,7 @@ import { messageOf } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import { faultsDuring } from '../../job/gathering.ts'
 import { Faults } from '../../job/faults.ts'
-import { type JobModule } from '../../job/job-source.ts'
+import type { JobModule } from '../../job/job-source.ts'
 import { JobRegistry } from '../../job/registry.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 

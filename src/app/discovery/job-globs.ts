@@ -1,4 +1,4 @@
-import { type Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
 
 const ENDINGS = '{ts,mts,cts,js,mjs,cjs}'
 

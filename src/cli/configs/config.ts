@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { type Piko } from '../../app/piko.ts'
-import { type ConfigVersion } from '../../store/jobs/config-store.ts'
+import type { Piko } from '../../app/piko.ts'
+import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'

@@ -3,7 +3,7 @@ import { jobGraph, jobsToDot, jobsToMermaid } from '../../operations/job-graph.t
 import { isError, messageOf } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { visible } from '../../visible.ts'
-import { type Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { cliJobs } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'

@@ -1,5 +1,5 @@
 import { visibleLine } from '../../visible.ts'
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { examples, globalOptions } from '../global-options.ts'
 import { printResult } from '../output/print-result.ts'
 import { withApp } from '../with-app.ts'

@@ -1,11 +1,11 @@
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { examples } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { instantText } from '../output/print-result.ts'
-import { type Column } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { withApp } from '../with-app.ts'
-import { type HeldNamedLock } from '../../operations/named-locks.ts'
+import type { HeldNamedLock } from '../../operations/named-locks.ts'
 
 export function addLocks(program: Command): void {
   const locks = program

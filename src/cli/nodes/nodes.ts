@@ -1,11 +1,11 @@
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { examples } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { instantText } from '../output/print-result.ts'
 import { styleFor } from '../output/style.ts'
-import { type Column } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
-import { type NodeStatus } from '../../store/nodes/node-store.ts'
+import type { NodeStatus } from '../../store/nodes/node-store.ts'
 
 export function addNodes(program: Command): void {
   const nodes = program

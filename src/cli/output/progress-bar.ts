@@ -1,6 +1,6 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import { visibleLine } from '../../visible.ts'
-import { type EventMap } from '../../events.ts'
+import type { EventMap } from '../../events.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
 

@@ -1,7 +1,7 @@
-import { type LedgerSpan } from '../../store/windows/ledger-spans.ts'
-import { type LedgerWindow } from '../../store/windows/window-store.ts'
-import { type RunState } from '../../run/run.ts'
-import { type Style } from './style.ts'
+import type { LedgerSpan } from '../../store/windows/ledger-spans.ts'
+import type { LedgerWindow } from '../../store/windows/window-store.ts'
+import type { RunState } from '../../run/run.ts'
+import type { Style } from './style.ts'
 
 export function runStateColour(
   style: Style,

@@ -1,4 +1,4 @@
-import { type Run } from '../../run/run.ts'
+import type { Run } from '../../run/run.ts'
 import { visibleBlock, visibleJson } from '../../visible.ts'
 import { formatMs } from '../../time/duration.ts'
 import { instantText } from './print-result.ts'

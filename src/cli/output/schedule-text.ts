@@ -1,4 +1,4 @@
-import { type ScheduleSpec } from '../../time/schedule.ts'
+import type { ScheduleSpec } from '../../time/schedule.ts'
 
 const UNITS = [
   ['d', 86_400_000],

@@ -1,4 +1,4 @@
-import { type WriteStream } from 'node:tty'
+import type { WriteStream } from 'node:tty'
 import picocolors from 'picocolors'
 
 export type Style = ReturnType<typeof picocolors.createColors>

@@ -1,11 +1,11 @@
-import { type Piko } from '../../app/piko.ts'
+import type { Piko } from '../../app/piko.ts'
 import { STOP_MARGIN_MS } from '../../engine/execution/stop-plan.ts'
 import { redactText } from '../../run/redact.ts'
 import { visible } from '../../visible.ts'
 import { toError } from '../../errors.ts'
 import { say } from '../../say.ts'
 import { Worker } from '../../service/worker.ts'
-import { type Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
 /** Time for what a worker does besides the app's own stop, which has settled by then whatever hangs. */

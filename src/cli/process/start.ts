@@ -1,5 +1,5 @@
-import { type Command } from 'commander'
-import { type Piko } from '../../app/piko.ts'
+import type { Command } from 'commander'
+import type { Piko } from '../../app/piko.ts'
 import { visibleJson } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'

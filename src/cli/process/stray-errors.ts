@@ -1,5 +1,5 @@
 import { toError } from '../../errors.ts'
-import { type Logger } from '../../logger.ts'
+import type { Logger } from '../../logger.ts'
 
 /**
  * Handles errors that nobody catches. A rejected promise of a handler is logged and the process continues, because only that handler's run

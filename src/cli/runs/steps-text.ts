@@ -1,4 +1,4 @@
-import { type StepRecord } from '../../run/step.ts'
+import type { StepRecord } from '../../run/step.ts'
 import { formatMs } from '../../time/duration.ts'
 import { instantText } from '../output/print-result.ts'
 import { type Column, table } from '../output/table.ts'

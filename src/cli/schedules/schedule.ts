@@ -1,10 +1,10 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
-import { type Piko } from '../../app/piko.ts'
+import type { Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
 import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
-import { type ScheduleSpec } from '../../time/schedule.ts'
+import type { ScheduleSpec } from '../../time/schedule.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
@@ -15,7 +15,7 @@ import { scheduleText } from '../output/schedule-text.ts'
 import { storedJob } from '../../engine/planning/stored-job.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
-import { type JobRow } from '../../store/jobs/job-row.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
 
 interface ScheduleOptions {
   readonly cron?: readonly string[]

@@ -1,4 +1,4 @@
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { visibleBlock } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { parseInstant } from '../parse/parse-instant.ts'

@@ -1,7 +1,7 @@
 import { checkedCall } from '../../call-options.ts'
-import { type RunLockOptions } from '../../job/context.ts'
+import type { RunLockOptions } from '../../job/context.ts'
 import { anAbortSignal, anything, type OptionChecks } from '../../options.ts'
-import { type LockOptions } from './lock-options.ts'
+import type { LockOptions } from './lock-options.ts'
 
 const CALLS = {
   'app.locks.acquire': { ttl: anything, wait: anything, signal: anAbortSignal } satisfies OptionChecks<LockOptions>,

@@ -1,5 +1,5 @@
-import { type CancelStore } from '../../store/runs/cancel-store.ts'
-import { type Executor } from '../execution/executor.ts'
+import type { CancelStore } from '../../store/runs/cancel-store.ts'
+import type { Executor } from '../execution/executor.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** The poll interval, so that a cancel by any node reaches the handler within two seconds. */

@@ -1,10 +1,10 @@
 import { toError } from '../../errors.ts'
-import { type Claim, type RatePlace } from '../../run/run.ts'
-import { type JobDefinition } from '../../job/spec.ts'
-import { type RunSinks } from '../../sink/sink-pool.ts'
-import { type RunLocks } from './run-locks.ts'
-import { type RunSteps } from './steps/run-steps.ts'
-import { type Logger } from '../../logger.ts'
+import type { Claim, RatePlace } from '../../run/run.ts'
+import type { JobDefinition } from '../../job/spec.ts'
+import type { RunSinks } from '../../sink/sink-pool.ts'
+import type { RunLocks } from './run-locks.ts'
+import type { RunSteps } from './steps/run-steps.ts'
+import type { Logger } from '../../logger.ts'
 
 /** What the executor passes to each attempt. */
 export interface AttemptParts {

@@ -1,4 +1,4 @@
-import { type RunLockOptions } from '../../job/context.ts'
+import type { RunLockOptions } from '../../job/context.ts'
 
 /** The options of `app.locks.acquire`. */
 export interface LockOptions extends RunLockOptions {

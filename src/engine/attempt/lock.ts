@@ -1,5 +1,5 @@
 import { PikoError } from '../../errors.ts'
-import { type HeldLock } from '../../job/context.ts'
+import type { HeldLock } from '../../job/context.ts'
 
 /** A lock that this process holds; implements `HeldLock`. */
 export class Lock implements HeldLock {

@@ -1,13 +1,13 @@
 import type { RunCalls } from '../../calls/run-calls.ts'
-import { type HeldLock, type JobContext, type RunLockOptions } from '../../job/context.ts'
-import { type StepMapOptions, type StepScope } from '../../job/steps.ts'
-import { type ResourceMap } from '../../resource/resource.ts'
-import { type SinkMap } from '../../sink/sink.ts'
-import { type SqlExecutor } from '../../sql/sql.ts'
-import { type Window } from '../../time/window.ts'
-import { type LiveAttempt } from './live-attempt.ts'
-import { type RunSteps } from './steps/run-steps.ts'
-import { type Logger } from '../../logger.ts'
+import type { HeldLock, JobContext, RunLockOptions } from '../../job/context.ts'
+import type { StepMapOptions, StepScope } from '../../job/steps.ts'
+import type { ResourceMap } from '../../resource/resource.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
+import type { Window } from '../../time/window.ts'
+import type { LiveAttempt } from './live-attempt.ts'
+import type { RunSteps } from './steps/run-steps.ts'
+import type { Logger } from '../../logger.ts'
 
 /** The actions of a handler, apart from the values that it reads. */
 export interface RunActions {

@@ -1,7 +1,7 @@
-import { type HeldLock, type RunLockOptions } from '../../job/context.ts'
+import type { HeldLock, RunLockOptions } from '../../job/context.ts'
 import { optionsOf } from './call-options.ts'
-import { type Locks } from './locks.ts'
-import { type Logger } from '../../logger.ts'
+import type { Locks } from './locks.ts'
+import type { Logger } from '../../logger.ts'
 
 /** The locks of one attempt. The end of the attempt releases those that the handler still holds. */
 export class RunLocks {

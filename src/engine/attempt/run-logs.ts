@@ -1,14 +1,14 @@
 import { describe, headline, isObject, safely } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { redactText } from '../../run/redact.ts'
-import { type Claim } from '../../run/run.ts'
+import type { Claim } from '../../run/run.ts'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
-import { type NewRunLogLine, type RunLogFilter, type RunLogStore } from '../../store/history/run-log-store.ts'
-import { type Settings } from '../../settings/settings.ts'
+import type { NewRunLogLine, RunLogFilter, RunLogStore } from '../../store/history/run-log-store.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { redactFields } from '../../telemetry/redact.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
-import { type Logger } from '../../logger.ts'
-import { type StopReason } from '../../service/lifecycle-parts.ts'
+import type { Logger } from '../../logger.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
 
 export interface RunLogsParts extends LoopServiceParts {
   readonly store: RunLogStore

@@ -1,5 +1,5 @@
-import { type Claim } from '../../run/run.ts'
-import { type Blocked } from '../../store/admission/blocked.ts'
+import type { Claim } from '../../run/run.ts'
+import type { Blocked } from '../../store/admission/blocked.ts'
 
 /** How long, in milliseconds, claims leave out a job or key that has reached its limit, unless one of its runs ends here first. */
 const SATURATED_MS = 250

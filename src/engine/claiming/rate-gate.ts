@@ -1,17 +1,12 @@
 import { toError } from '../../errors.ts'
-import { type AdmissionLimits } from '../../run/limits.ts'
-import { type RatePlace } from '../../run/run.ts'
-import {
-  type PlaceAnswer,
-  type PlaceDelay,
-  type PlaceRequest,
-  type RateStore,
-} from '../../store/admission/rate-store.ts'
-import { type Events } from '../../events.ts'
-import { type LiveAttempt } from '../attempt/live-attempt.ts'
+import type { AdmissionLimits } from '../../run/limits.ts'
+import type { RatePlace } from '../../run/run.ts'
+import type { PlaceAnswer, PlaceDelay, PlaceRequest, RateStore } from '../../store/admission/rate-store.ts'
+import type { Events } from '../../events.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
 import { Batcher } from '../loop/batcher.ts'
-import { type Clock } from '../../clock.ts'
-import { type Blocked } from '../../store/admission/blocked.ts'
+import type { Clock } from '../../clock.ts'
+import type { Blocked } from '../../store/admission/blocked.ts'
 
 /**
  * A run that gets no place within this time, in milliseconds, returns to the queue, because it holds a slot and resources that others need.

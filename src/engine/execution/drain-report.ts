@@ -1,6 +1,6 @@
 import { PikoError } from '../../errors.ts'
-import { type Claim } from '../../run/run.ts'
-import { type EventMap } from '../../events.ts'
+import type { Claim } from '../../run/run.ts'
+import type { EventMap } from '../../events.ts'
 
 /** The maximum number of runs that a message names. For the others it only gives the number. */
 const MAX_NAMED = 20

@@ -1,8 +1,8 @@
 import { PikoError } from '../../errors.ts'
-import { type Clock } from '../../clock.ts'
-import { type LiveAttempt } from '../attempt/live-attempt.ts'
+import type { Clock } from '../../clock.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
 import { DrainReport } from './drain-report.ts'
-import { type StopPlan } from './stop-plan.ts'
+import type { StopPlan } from './stop-plan.ts'
 import { abortTaken, type Taken } from './taken.ts'
 
 export interface DrainParts {

@@ -1,4 +1,4 @@
-import { type Clock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 
 /** Claims with the same due time. */
 interface Group<T> {

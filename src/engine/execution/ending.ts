@@ -1,15 +1,15 @@
 import { PikoError, toError } from '../../errors.ts'
-import { type EventMap, type Events } from '../../events.ts'
+import type { EventMap, Events } from '../../events.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../option-function.ts'
 import { cancelledError, runCancelled } from '../../run/attempt.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
-import { type Outcome, type Transition } from '../../run/run.ts'
+import type { Outcome, Transition } from '../../run/run.ts'
 import { runError } from '../../run/run-error.ts'
 import { settle } from '../../run/settle.ts'
-import { type LiveAttempt } from '../attempt/live-attempt.ts'
-import { type Clock } from '../../clock.ts'
-import { type Completer, type Stored } from './completer.ts'
-import { type Taken } from './taken.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
+import type { Clock } from '../../clock.ts'
+import type { Completer, Stored } from './completer.ts'
+import type { Taken } from './taken.ts'
 
 /** A stored end of an attempt. */
 export type SettledRun = EventMap['run.settled']

@@ -1,9 +1,9 @@
-import { type Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { EarlyClaims } from './early-claims.ts'
 import { WaitingLine } from './waiting-line.ts'
-import { type Clock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
-import { type Taken } from './taken.ts'
+import type { Taken } from './taken.ts'
 
 /** The maximum number of early claims that wait for their time. */
 const MAX_EARLY = 10_000

@@ -1,6 +1,6 @@
-import { type PikoError } from '../../errors.ts'
-import { type Claim } from '../../run/run.ts'
-import { type LiveAttempt } from '../attempt/live-attempt.ts'
+import type { PikoError } from '../../errors.ts'
+import type { Claim } from '../../run/run.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
 
 /** The source of claims. */
 export interface ClaimSource {

@@ -1,6 +1,6 @@
-import { type RunStore } from '../../store/runs/run-store.ts'
-import { type Clock } from '../../clock.ts'
-import { type Finish } from '../../store/runs/finish.ts'
+import type { RunStore } from '../../store/runs/run-store.ts'
+import type { Clock } from '../../clock.ts'
+import type { Finish } from '../../store/runs/finish.ts'
 
 /** The interval of retries. */
 export const REPEAT_MS = 60_000

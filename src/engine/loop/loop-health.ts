@@ -1,7 +1,7 @@
 import { toError } from '../../errors.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
-import { type Events } from '../../events.ts'
-import { type Clock } from '../../clock.ts'
+import type { Events } from '../../events.ts'
+import type { Clock } from '../../clock.ts'
 
 /** A failed loop that reports nothing for this long after its retry was due has been stopped or replaced. */
 const FORGOTTEN_AFTER_MS = 30_000

@@ -1,8 +1,8 @@
-import { type StopReason } from '../../service/lifecycle-parts.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
-import { type Clock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
-import { type LoopHealth } from './loop-health.ts'
+import type { LoopHealth } from './loop-health.ts'
 
 /** The parts that every looping service needs. */
 export interface LoopServiceParts {

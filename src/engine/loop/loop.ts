@@ -1,6 +1,6 @@
 import { databaseFault } from '../../sql/database-faults.ts'
-import { type Clock } from '../../clock.ts'
-import { type LoopHealth } from './loop-health.ts'
+import type { Clock } from '../../clock.ts'
+import type { LoopHealth } from './loop-health.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000

@@ -1,6 +1,6 @@
-import { type ConfigStore, type ConfigVersion } from '../../store/jobs/config-store.ts'
-import { type Settings } from '../../settings/settings.ts'
-import { type Events } from '../../events.ts'
+import type { ConfigStore, ConfigVersion } from '../../store/jobs/config-store.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** The number of polls for work between two looks for a new config. */

@@ -2,10 +2,10 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { hostname, networkInterfaces } from 'node:os'
 import { toError } from '../../errors.ts'
-import { type Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { Service } from '../../service/service.ts'
-import { type DoorbellRow } from '../../store/nodes/node-store.ts'
-import { type Clock } from '../../clock.ts'
+import type { DoorbellRow } from '../../store/nodes/node-store.ts'
+import type { Clock } from '../../clock.ts'
 
 export interface DoorbellParts {
   /** This node's id. */

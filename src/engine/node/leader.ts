@@ -1,9 +1,9 @@
 import { toError } from '../../errors.ts'
-import { type Settings } from '../../settings/settings.ts'
-import { type LockStore } from '../../store/nodes/lock-store.ts'
-import { type Events } from '../../events.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { LockStore } from '../../store/nodes/lock-store.ts'
+import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
-import { type StopReason } from '../../service/lifecycle-parts.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
 
 const LOCK = 'leader'
 

@@ -1,11 +1,11 @@
-import { type EndedState } from '../../run/run.ts'
-import { type Settings } from '../../settings/settings.ts'
-import { type BeyondWalk, type RetentionStore } from '../../store/history/retention-store.ts'
-import { type Refused } from '../../store/statements/each-apart.ts'
+import type { EndedState } from '../../run/run.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { BeyondWalk, RetentionStore } from '../../store/history/retention-store.ts'
+import type { Refused } from '../../store/statements/each-apart.ts'
 import { HISTORY_TABLES, refusedChange } from '../refused-changes.ts'
-import { type RowCheck } from '../../store/values/row-check.ts'
-import { type Events } from '../../events.ts'
-import { type Leader } from './leader.ts'
+import type { RowCheck } from '../../store/values/row-check.ts'
+import type { Events } from '../../events.ts'
+import type { Leader } from './leader.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 export interface RetentionParts extends LoopServiceParts {

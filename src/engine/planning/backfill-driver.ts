@@ -1,17 +1,17 @@
 import { databaseFault, isRefusedValue } from '../../sql/database-faults.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type JobDefinition } from '../../job/spec.ts'
+import type { JobDefinition } from '../../job/spec.ts'
 import { isOptionFault } from '../../option-function.ts'
-import { type BackfillRow } from '../../store/backfills/backfill-row.ts'
+import type { BackfillRow } from '../../store/backfills/backfill-row.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type Store } from '../../store/store.ts'
-import { type Window } from '../../time/window.ts'
+import type { Store } from '../../store/store.ts'
+import type { Window } from '../../time/window.ts'
 import { LoopService } from '../loop/loop-service.ts'
-import { type DriverParts } from './driver-parts.ts'
+import type { DriverParts } from './driver-parts.ts'
 import { timelineOf } from './plan-job.ts'
 import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
-import { type NewRun } from '../../store/runs/new-run.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
 
 /** The number of steps of one backfill before the others get their turn. */
 const STEPS = 3

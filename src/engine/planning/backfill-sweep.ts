@@ -1,4 +1,4 @@
-import { type Store } from '../../store/store.ts'
+import type { Store } from '../../store/store.ts'
 
 /** Cancels the open windows of a backfill that is being cancelled. Returns true if none is left. */
 export async function sweep(store: Store, id: number): Promise<boolean> {

@@ -1,9 +1,9 @@
-import { type DependencyStore, type RefusedWindow, type WaitingWindow } from '../../store/windows/dependency-store.ts'
+import type { DependencyStore, RefusedWindow, WaitingWindow } from '../../store/windows/dependency-store.ts'
 import { LoopService } from '../loop/loop-service.ts'
-import { type SettledRun } from '../execution/ending.ts'
+import type { SettledRun } from '../execution/ending.ts'
 import { refusedWindow } from '../refused-runs.ts'
-import { type DriverParts } from './driver-parts.ts'
-import { type NewRun } from '../../store/runs/new-run.ts'
+import type { DriverParts } from './driver-parts.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
 
 /** The pause after a check that found nothing. */
 const REST_MS = 50

@@ -1,9 +1,9 @@
-import { type LoopServiceParts } from '../loop/loop-service.ts'
-import { type Settings } from '../../settings/settings.ts'
-import { type Events } from '../../events.ts'
-import { type JobRegistry } from '../../job/registry.ts'
-import { type Leader } from '../node/leader.ts'
-import { type PrepareRun } from '../prepare-run.ts'
+import type { LoopServiceParts } from '../loop/loop-service.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { Events } from '../../events.ts'
+import type { JobRegistry } from '../../job/registry.ts'
+import type { Leader } from '../node/leader.ts'
+import type { PrepareRun } from '../prepare-run.ts'
 
 /** The parts that the drivers of windows share. */
 export interface DriverParts<Store> extends LoopServiceParts {

@@ -1,4 +1,4 @@
-import { type PlanDecision } from '../../store/jobs/plan.ts'
+import type { PlanDecision } from '../../store/jobs/plan.ts'
 
 interface Own {
   readonly dueMs: number

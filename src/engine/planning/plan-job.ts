@@ -1,15 +1,15 @@
 import { OVERLAPS } from '../../job/overlap.ts'
-import { type JobDefinition, type WindowPolicy } from '../../job/spec.ts'
-import { type StoredGeneration } from '../../store/windows/generations.ts'
-import { type StoredWindows } from '../../store/windows/stored-windows.ts'
+import type { JobDefinition, WindowPolicy } from '../../job/spec.ts'
+import type { StoredGeneration } from '../../store/windows/generations.ts'
+import type { StoredWindows } from '../../store/windows/stored-windows.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
 import { jitterOf } from '../../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
 import { defaultsOf, storedSchedule, windowDefaults } from '../../time/stored-schedule.ts'
 import { Timeline, type Window } from '../../time/window.ts'
-import { type NewRun } from '../../store/runs/new-run.ts'
-import { type DueJob, type PlanDecision } from '../../store/jobs/plan.ts'
-import { type JobRegistration } from '../../store/jobs/job-row.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
+import type { DueJob, PlanDecision } from '../../store/jobs/plan.ts'
+import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** The maximum number of ticks or windows of one job in one pass. The next pass continues from there. */
 const LARGEST_STEP = 500

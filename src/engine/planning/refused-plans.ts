@@ -1,8 +1,8 @@
 import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type LoopServiceParts } from '../loop/loop-service.ts'
-import { type RefusedPlan } from '../../store/jobs/plan.ts'
+import type { LoopServiceParts } from '../loop/loop-service.ts'
+import type { RefusedPlan } from '../../store/jobs/plan.ts'
 
 /** The planner retries such a job after this time, since a person may have corrected the cause. */
 const PAUSE_MS = 10_000

@@ -1,14 +1,14 @@
-import { type JobRegistry } from '../../job/registry.ts'
-import { type JobDefinition } from '../../job/spec.ts'
+import type { JobRegistry } from '../../job/registry.ts'
+import type { JobDefinition } from '../../job/spec.ts'
 import { isOptionFault } from '../../option-function.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
-import { type JobStore } from '../../store/jobs/job-store.ts'
+import type { JobStore } from '../../store/jobs/job-store.ts'
 import { mapInTurns } from '../../loop-turn.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
-import { type OwnPlans } from './own-plans.ts'
+import type { OwnPlans } from './own-plans.ts'
 import { registrationOf } from './plan-job.ts'
-import { type Agenda } from '../../store/jobs/plan.ts'
-import { type JobRegistration } from '../../store/jobs/job-row.ts'
+import type { Agenda } from '../../store/jobs/plan.ts'
+import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** The pause before a retry of a job that can't be registered. */
 const PAUSE_MS = 10_000

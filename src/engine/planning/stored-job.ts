@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors-read.ts'
-import { type ScheduleSpec } from '../../time/schedule.ts'
+import type { ScheduleSpec } from '../../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../../time/stored-schedule.ts'
-import { type JobRow } from '../../store/jobs/job-row.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
 
 /** Whether the job's schedule was set at run time instead of in code. */
 export function isOverridden(row: JobRow): boolean {

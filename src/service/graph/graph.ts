@@ -1,6 +1,6 @@
 import { dotText, mermaidText } from './graph-text.ts'
-import { type Service } from '../service.ts'
-import { type ServiceState } from '../service-state.ts'
+import type { Service } from '../service.ts'
+import type { ServiceState } from '../service-state.ts'
 
 export interface GraphNode {
   /** Unique, also among services of one class. */

@@ -4,7 +4,7 @@ import { findSourceMap } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker } from 'node:worker_threads'
 import { threadLoader, threadModule } from '../../thread-module.ts'
-import { type Duration } from '../../time/duration.ts'
+import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
 // Not inline: an import without names would still run the thread's code in this one.

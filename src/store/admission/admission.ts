@@ -1,12 +1,12 @@
 import { type ExpressionBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
-import { type AdmissionLimits } from '../../run/limits.ts'
-import { type RatePlace } from '../../run/run.ts'
+import type { AdmissionLimits } from '../../run/limits.ts'
+import type { RatePlace } from '../../run/run.ts'
 import { BackfillLimits } from '../backfills/backfill-limits.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { type RateName, REFUSED_RATE_MS, type RefusedRate, RateWindows } from './rate-windows.ts'
 import { RUNNING } from '../runs/run-states.ts'
-import { type RunTable, type Tables } from '../tables.ts'
-import { type Blocked } from './blocked.ts'
+import type { RunTable, Tables } from '../tables.ts'
+import type { Blocked } from './blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 

@@ -1,4 +1,4 @@
-import { type RateLimit } from '../../run/limits.ts'
+import type { RateLimit } from '../../run/limits.ts'
 
 /**
  * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place with more slack than usual has it as a third number.

@@ -1,6 +1,6 @@
-import { type RateLimit } from '../../run/limits.ts'
-import { type RatePlace } from '../../run/run.ts'
-import { type Database } from '../connection/database.ts'
+import type { RateLimit } from '../../run/limits.ts'
+import type { RatePlace } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
 /** A request for a run whose place is no longer valid. */

@@ -1,9 +1,9 @@
-import { type Insertable, type Transaction } from 'kysely'
-import { type RateLimit } from '../../run/limits.ts'
-import { type RatePlace } from '../../run/run.ts'
+import type { Insertable, Transaction } from 'kysely'
+import type { RateLimit } from '../../run/limits.ts'
+import type { RatePlace } from '../../run/run.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import {
   aheadMs,
   answerMs,
@@ -20,7 +20,7 @@ import {
   withStarts,
 } from './rate-starts.ts'
 import { halved } from '../statements/halved.ts'
-import { type RateTable, type Tables } from '../tables.ts'
+import type { RateTable, Tables } from '../tables.ts'
 
 /** A rate of a job, or of its runs that share a key. */
 export interface RateName {

@@ -1,6 +1,6 @@
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { RUNNING } from '../runs/run-states.ts'
-import { type WindowState } from '../tables.ts'
+import type { WindowState } from '../tables.ts'
 
 /** The number of a backfill's windows in each state. */
 export interface BackfillCounts {

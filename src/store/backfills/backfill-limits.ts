@@ -1,9 +1,9 @@
-import { type Selectable, type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Selectable, Transaction } from 'kysely'
+import type { Dialect } from '../connection/dialect.ts'
 import { RUNNING } from '../runs/run-states.ts'
-import { type BackfillState } from '../../ledger/backfill.ts'
-import { type RunTable, type Tables } from '../tables.ts'
-import { type Blocked } from '../admission/blocked.ts'
+import type { BackfillState } from '../../ledger/backfill.ts'
+import type { RunTable, Tables } from '../tables.ts'
+import type { Blocked } from '../admission/blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>
 

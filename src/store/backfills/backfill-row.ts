@@ -1,9 +1,9 @@
-import { type Selectable, type Transaction } from 'kysely'
+import type { Selectable, Transaction } from 'kysely'
 import { fromJson } from '../../json/json.ts'
-import { type BackfillOnly, type BackfillOrder, type BackfillState } from '../../ledger/backfill.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { BackfillOnly, BackfillOrder, BackfillState } from '../../ledger/backfill.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { optionalDate } from '../runs/run-row.ts'
-import { type BackfillTable, type Tables } from '../tables.ts'
+import type { BackfillTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
 
 /** A user's request for a backfill. */

@@ -1,6 +1,6 @@
 import { toJson } from '../../json/json.ts'
-import { type BackfillState } from '../../ledger/backfill.ts'
-import { type Database } from '../connection/database.ts'
+import type { BackfillState } from '../../ledger/backfill.ts'
+import type { Database } from '../connection/database.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'

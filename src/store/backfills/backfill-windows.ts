@@ -1,6 +1,6 @@
-import { type Timeline, type Window } from '../../time/window.ts'
-import { type BackfillOnly, type BackfillOrder } from '../../ledger/backfill.ts'
-import { type WindowState } from '../tables.ts'
+import type { Timeline, Window } from '../../time/window.ts'
+import type { BackfillOnly, BackfillOrder } from '../../ledger/backfill.ts'
+import type { WindowState } from '../tables.ts'
 
 /** The next windows of a range and where to continue after them. Undefined if there are none. */
 export interface Planned {

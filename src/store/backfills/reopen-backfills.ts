@@ -1,6 +1,6 @@
-import { type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import type { Transaction } from 'kysely'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
 
 /** Locks the backfills whose windows these runs own, before the windows, as a step of a backfill does. */
 export async function lockBackfillsOf(

@@ -1,7 +1,7 @@
 import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
-import { type SqlDatabase } from '../../sql/sql.ts'
+import type { SqlDatabase } from '../../sql/sql.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { PikoMysqlDialect } from './mysql/mysql-driver.ts'
@@ -15,7 +15,7 @@ import { sqlDatabase } from '../statements/sql-executor.ts'
 import { sqliteAdvice } from './sqlite/sqlite-advice.ts'
 import { NodeSqliteDialect } from './sqlite/sqlite-driver.ts'
 import { type OpenedFile, openedFiles } from './sqlite/sqlite-files.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 import { transactionRepeated } from './transaction.ts'
 
 export interface OpenOptions {

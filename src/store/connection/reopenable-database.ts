@@ -1,10 +1,10 @@
-import { type Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
-import { type SqlDatabase } from '../../sql/sql.ts'
+import type { SqlDatabase } from '../../sql/sql.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
-import { type Database } from './database.ts'
+import type { Database } from './database.ts'
 import { MAX_VALUE_BYTES } from '../../json/json.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /**
  * A database that can be closed and opened again while others hold it, so the store's service can restart unnoticed. During a restart,

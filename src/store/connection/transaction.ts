@@ -1,8 +1,8 @@
-import { type Kysely, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import { isContention, retryContention } from '../../sql/contention.ts'
 import { isConnectionLost, isRefusal } from '../../sql/database-faults.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /**
  * Runs a transaction once, without retries.

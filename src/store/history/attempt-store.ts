@@ -1,15 +1,15 @@
 import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../../run/attempt.ts'
-import { type Claim, type Run, type Transition } from '../../run/run.ts'
-import { type RunError } from '../../run/run-error.ts'
+import type { Claim, Run, Transition } from '../../run/run.ts'
+import type { RunError } from '../../run/run-error.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { soundRows } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** The end of an attempt to record. */
 export interface EndedAttempt {

@@ -2,11 +2,11 @@ import { isOneOf } from '../../errors-read.ts'
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../../run/run.ts'
 import { soundRows } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { eachApart, type Refused } from '../statements/each-apart.ts'
 import { exactId } from '../values/exact-key.ts'
-import { type RunTable, type Tables } from '../tables.ts'
+import type { RunTable, Tables } from '../tables.ts'
 
 /** Selects the ended runs to delete. */
 export interface RetentionFilter {

@@ -1,12 +1,12 @@
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
-import { type Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
 import { mapSound } from '../values/map-sound.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { halved } from '../statements/halved.ts'
 import { fromJson } from '../../json/json.ts'
 import { inPages } from '../statements/pages.ts'
-import { type RunLogTable } from '../tables.ts'
+import type { RunLogTable } from '../tables.ts'
 
 /** A line to store. */
 export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }

@@ -1,13 +1,13 @@
-import { type Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { assertSound, soundRows } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import { inPages } from '../statements/pages.ts'
 import { mapSound } from '../values/map-sound.ts'
 import { fromJson, MAX_CONFIG_BYTES, toJson } from '../../json/json.ts'
-import { type JobConfigTable } from '../tables.ts'
+import type { JobConfigTable } from '../tables.ts'
 import { unknownJob } from './unknown-job.ts'
 
 /** One version of a job's config. Versions are only ever added. */

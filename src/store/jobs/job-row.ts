@@ -1,4 +1,4 @@
-import { type OnUpstreamChange } from '../../job/upstream.ts'
+import type { OnUpstreamChange } from '../../job/upstream.ts'
 
 /** A job as declared in code. */
 export interface JobRegistration {

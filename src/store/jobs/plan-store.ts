@@ -1,30 +1,23 @@
 import { type ExpressionBuilder, type Kysely, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { FIRST_INSTANT_MS } from '../../time/instant.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { insertRuns } from '../runs/insert-rows.ts'
 import { newRow } from '../runs/new-run.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { isActive } from '../runs/run-states.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { halved } from '../statements/halved.ts'
-import { type JobTable, type Tables } from '../tables.ts'
+import type { JobTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type BrokenRows } from '../values/broken-rows.ts'
+import type { BrokenRows } from '../values/broken-rows.ts'
 import { addGeneration, generationsOf } from '../windows/generations.ts'
 import { insertWindows } from '../windows/insert-windows.ts'
 import { pendingWindows } from '../windows/pending-windows.ts'
 import { windowsBeyond } from '../windows/stored-windows.ts'
 import { withoutPlanned } from '../windows/without-planned.ts'
-import {
-  type Agenda,
-  type DueJob,
-  type PlanDecision,
-  type PlanResult,
-  type PlanScope,
-  type RefusedPlan,
-} from './plan.ts'
+import type { Agenda, DueJob, PlanDecision, PlanResult, PlanScope, RefusedPlan } from './plan.ts'
 import { updatePlans } from './update-plans.ts'
 
 const ALL_JOBS: PlanScope = { except: [] }

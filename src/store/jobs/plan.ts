@@ -1,7 +1,7 @@
-import { type Window } from '../../time/window.ts'
-import { type StoredGeneration } from '../windows/generations.ts'
-import { type StoredWindows } from '../windows/stored-windows.ts'
-import { type NewRun } from '../runs/new-run.ts'
+import type { Window } from '../../time/window.ts'
+import type { StoredGeneration } from '../windows/generations.ts'
+import type { StoredWindows } from '../windows/stored-windows.ts'
+import type { NewRun } from '../runs/new-run.ts'
 
 /** A job that is due for planning, with the data that its decision needs. */
 export interface DueJob {

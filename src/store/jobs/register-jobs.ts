@@ -1,14 +1,14 @@
-import { type Selectable, type Transaction, type UpdateObject } from 'kysely'
+import type { Selectable, Transaction, UpdateObject } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../../time/instant.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { optionalDate } from '../runs/run-row.ts'
-import { type JobTable, type Tables } from '../tables.ts'
+import type { JobTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { writeDependencies } from '../windows/dependencies.ts'
 import { addGeneration, generationsOf } from '../windows/generations.ts'
-import { type AddedJob, type JobRegistration } from './job-row.ts'
+import type { AddedJob, JobRegistration } from './job-row.ts'
 
 /** See `JobStore.register`. */
 export async function registerJobs(database: Database, registrations: readonly JobRegistration[]): Promise<AddedJob[]> {

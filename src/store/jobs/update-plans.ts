@@ -1,8 +1,8 @@
-import { type Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert.ts'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
-import { type PlanDecision } from './plan.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import type { PlanDecision } from './plan.ts'
 
 const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 'created_at', 'updated_at'] as const
 

@@ -1,13 +1,13 @@
-import { type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import { PikoError } from '../../errors.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { migrationFolder, readMigrations } from './migration-files.ts'
 import { type Direction, MigrationLog } from './migration-log.ts'
 import { latestOf, type Move, nextMove, refuseUnknown, schemaNewer, targetVersion } from './migration-plan.ts'
 import { asMigrationFailure } from '../connection/mysql/missing-rights.ts'
 import { migrateMysql } from './mysql-migrator.ts'
 import { migrateSqlite } from './sqlite-migrator.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 export interface MigrateOptions {
   readonly direction: Direction

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
-import { type Database } from '../connection/database.ts'
-import { type Tables } from '../tables.ts'
+import type { Database } from '../connection/database.ts'
+import type { Tables } from '../tables.ts'
 
 const LEASE_MS = 15_000
 const RENEW_EVERY_MS = 5_000

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { FIRST_INSTANT_MS } from '../../time/instant.ts'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
 
 export type Direction = 'up' | 'down'
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
-import { type MigrationFile } from './migration-files.ts'
-import { type Direction, type MigrationRecord } from './migration-log.ts'
+import type { MigrationFile } from './migration-files.ts'
+import type { Direction, MigrationRecord } from './migration-log.ts'
 
 /** The next work: the statements of one migration from `fromStep` on. */
 export interface Move {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery } from 'kysely'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { LockLost, MigrationLock } from './migration-lock.ts'
-import { type MigrationLog } from './migration-log.ts'
+import type { MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
 import { rightsAdvice, serversAnswer } from '../connection/mysql/missing-rights.ts'
 

@@ -1,9 +1,9 @@
 import { CompiledQuery, type Kysely } from 'kysely'
 import { isContention } from '../../sql/contention.ts'
-import { type Database } from '../connection/database.ts'
-import { type MigrationLog } from './migration-log.ts'
+import type { Database } from '../connection/database.ts'
+import type { MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** How long to wait for other processes' writes and migrations of an SQLite file, in milliseconds. */
 const SQLITE_PATIENCE_MS = 60_000

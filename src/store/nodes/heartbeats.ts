@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { type DatabaseFault } from '../../sql/database-faults.ts'
+import type { DatabaseFault } from '../../sql/database-faults.ts'
 import { type PikoError, toError } from '../../errors.ts'
 import { threadLoader, threadModule } from '../../thread-module.ts'
 import { databaseGone } from '../connection/sqlite/database-gone.ts'
@@ -8,7 +8,7 @@ import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { withMissingRight } from '../connection/mysql/missing-rights.ts'
 import { connectionOptions } from '../connection/mysql/mysql-pool.ts'
-import { type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
+import type { OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 
 export interface HeartbeatListener {
   onRenewed(): void

@@ -1,8 +1,8 @@
 import { type Selectable, sql } from 'kysely'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
-import { type LockTable } from '../tables.ts'
+import type { Database } from '../connection/database.ts'
+import type { LockTable } from '../tables.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { OddLease } from './odd-lease.ts'
 

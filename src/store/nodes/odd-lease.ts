@@ -1,5 +1,5 @@
 import { describeInstant } from '../../time/instant.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { BrokenRow } from '../values/broken-row.ts'
 
 /**

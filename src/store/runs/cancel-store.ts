@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { cancelledError } from '../../run/attempt.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { endRuns } from './end-runs.ts'
@@ -8,7 +8,7 @@ import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { fenceOf } from './fence.ts'
 import { idBatches, idsInOrder, MAX_NAMED } from './id-ranges.ts'
 import { QUEUED, RUNNING } from './run-states.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** Selects the runs to cancel: all matching runs that have not ended. */
 export interface CancelFilter {

@@ -1,9 +1,9 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
-import { type RunError } from '../../run/run-error.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { RunError } from '../../run/run-error.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { toJson } from '../../json/json.ts'
-import { type Tables, type WindowState, type WindowTable } from '../tables.ts'
+import type { Tables, WindowState, WindowTable } from '../tables.ts'
 
 /** A run whose row the transaction has locked. */
 interface LockedRun {

@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { mapInTurns } from '../../loop-turn.ts'
 import { keysInOrder, makeKeys, MAX_KEYS } from './idempotency-keys.ts'
 import { idsFrom, insertRunsText, LAST_INSERT, statementsOf } from './insert-rows.ts'

@@ -1,13 +1,13 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
 import { toJson } from '../../json/json.ts'
 import { cancelledError } from '../../run/attempt.ts'
-import { type Claim, type RunState, type Transition } from '../../run/run.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Claim, RunState, Transition } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
-import { type Finish, type FinishResult } from './finish.ts'
+import type { Finish, FinishResult } from './finish.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 const NONE_LOST: FinishResult = { lost: [], cancelled: [] }

@@ -1,4 +1,4 @@
-import { type Claim, type Transition } from '../../run/run.ts'
+import type { Claim, Transition } from '../../run/run.ts'
 
 export interface FinishResult {
   /** Claims that were no longer valid; nothing was written for them. */

@@ -2,11 +2,11 @@ import { sql, type Transaction } from 'kysely'
 import { cancelledError, crashedError } from '../../run/attempt.ts'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { recordAttempts } from '../history/attempt-store.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** A run that stays unchanged because the database refuses to return it to the queue. */
 export interface NotGivenBack {

@@ -1,9 +1,9 @@
 import { type Kysely, sql, type SqlBool, type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { FENCE_FACTOR } from './fence.ts'
-import { type Tables, type WindowState } from '../tables.ts'
-import { type Finish } from './finish.ts'
+import type { Tables, WindowState } from '../tables.ts'
+import type { Finish } from './finish.ts'
 
 /** Settles the windows of claims that have ended. */
 export async function settleWindows(

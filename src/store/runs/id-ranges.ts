@@ -1,7 +1,7 @@
 import { type Selectable, sql } from 'kysely'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
-import { type RunTable } from '../tables.ts'
+import type { RunTable } from '../tables.ts'
 
 /** Some of the runs, by their ids. */
 export interface IdRange {

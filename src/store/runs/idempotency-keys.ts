@@ -1,9 +1,9 @@
 import { type InsertQueryBuilder, type InsertResult, type Kysely, sql } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { mapInTurns } from '../../loop-turn.ts'
 import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** The maximum number of keys in one statement: even the longest keys stay below the smallest packet size of a server. */
 export const MAX_KEYS = 200

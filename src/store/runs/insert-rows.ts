@@ -1,8 +1,8 @@
 import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { bulkInsert, type Cell } from '../statements/bulk-insert.ts'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
 
 const COLUMNS = [
   'job_id',

@@ -1,12 +1,12 @@
 import { type ExpressionBuilder, sql } from 'kysely'
-import { type Run, type RunState } from '../../run/run.ts'
+import type { Run, RunState } from '../../run/run.ts'
 import { batchesOf } from '../../sql/statement-size.ts'
 import { mapSound } from '../values/map-sound.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idRanges, runsIn } from './id-ranges.ts'
 import { runOf } from './run-row.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 export interface RunFilter {
   readonly jobId?: string

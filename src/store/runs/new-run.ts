@@ -1,10 +1,10 @@
 import { toJson } from '../../json/json.ts'
-import { type RunKind } from '../../run/run.ts'
-import { type Window } from '../../time/window.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { RunKind } from '../../run/run.ts'
+import type { Window } from '../../time/window.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { NOW } from '../statements/bulk-insert.ts'
-import { type NewRow } from './insert-rows.ts'
-import { type Unique } from './unique-run.ts'
+import type { NewRow } from './insert-rows.ts'
+import type { Unique } from './unique-run.ts'
 
 /** A run to store. */
 export interface NewRun {

@@ -1,4 +1,4 @@
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { fenceOf } from './fence.ts'
 import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'

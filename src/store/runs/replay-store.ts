@@ -1,5 +1,5 @@
-import { type Transaction } from 'kysely'
-import { type Database } from '../connection/database.ts'
+import type { Transaction } from 'kysely'
+import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
@@ -7,7 +7,7 @@ import { recordLastAttempts } from '../history/attempt-store.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { countFrom, forgetFrom, forgetWaiting } from '../steps/forget-steps.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** Selects the ended runs to queue again. */
 export interface ReplayFilter {

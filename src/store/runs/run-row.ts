@@ -1,13 +1,13 @@
-import { type Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { describe } from '../../errors.ts'
 import { type Claim, type RatePlace, type Run, RUN_KINDS, RUN_STATES } from '../../run/run.ts'
-import { type RunError } from '../../run/run-error.ts'
-import { type Window } from '../../time/window.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { RunError } from '../../run/run-error.ts'
+import type { Window } from '../../time/window.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { fenceOf } from './fence.ts'
 import { fromJson, toJson } from '../../json/json.ts'
-import { type RunTable } from '../tables.ts'
-import { type NewRun } from './new-run.ts'
+import type { RunTable } from '../tables.ts'
+import type { NewRun } from './new-run.ts'
 
 export const CLAIM_COLUMNS = [
   'id',

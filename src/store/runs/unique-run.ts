@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type Compilable, sql } from 'kysely'
 import { PikoError } from '../../errors.ts'
-import { type RunState } from '../../run/run.ts'
-import { type Database } from '../connection/database.ts'
+import type { RunState } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
 import { makeKeys, storedKey } from './idempotency-keys.ts'
 import { readDigest, readNumber } from '../statements/row-values.ts'
 

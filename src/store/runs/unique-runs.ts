@@ -3,10 +3,10 @@ import { sql, type Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { keysInOrder, makeKeys, MAX_KEYS, storedKey } from './idempotency-keys.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { insertRuns, type NewRow } from './insert-rows.ts'
 import { mapInTurns } from '../../loop-turn.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 import { conflict, type Unique } from './unique-run.ts'
 
 /** A run to store; with `unique`, only if the job has none with the same key. */

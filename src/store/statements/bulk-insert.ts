@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 
 /** The value of a cell that is set to the database's time. */
 export const NOW = Symbol('now')

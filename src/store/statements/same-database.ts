@@ -3,7 +3,7 @@ import { CompiledQuery, sql } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 import { hasCode } from '../../sql/contention.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 
 /** Runs a statement in the user's transaction and returns its rows. */

@@ -1,4 +1,4 @@
-import { type SqlExecutor } from '../../sql/sql.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
 /** The properties of a user's statement that Piko checks before it sends it. */

@@ -1,4 +1,4 @@
-import { type SqlExecutor } from '../../sql/sql.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
 
 const QUOTED = "''"
 

@@ -1,5 +1,5 @@
 import { describe, PikoError } from '../../errors.ts'
-import { type SqlValue } from '../../sql/sql.ts'
+import type { SqlValue } from '../../sql/sql.ts'
 
 const MIN_INTEGER = -(2n ** 63n)
 const MAX_INTEGER = 2n ** 63n - 1n

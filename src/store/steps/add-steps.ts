@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { isRefusedValue } from '../../sql/database-faults.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
-import { type Database } from '../connection/database.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { halved } from '../statements/halved.ts'
 import { heldRun, type NewStep, STEP_COLUMNS, stepValues } from './new-step.ts'
 

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type SqlBool, type Transaction } from 'kysely'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 import { exactKey } from '../values/exact-key.ts'
 
 /**

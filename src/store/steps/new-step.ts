@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
-import { type Claim } from '../../run/run.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Claim } from '../../run/run.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { exactKey } from '../values/exact-key.ts'
 

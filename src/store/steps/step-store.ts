@@ -1,16 +1,16 @@
-import { type Selectable } from 'kysely'
-import { type StepRecord } from '../../run/step.ts'
-import { type Database } from '../connection/database.ts'
+import type { Selectable } from 'kysely'
+import type { StepRecord } from '../../run/step.ts'
+import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { inPages } from '../statements/pages.ts'
-import { type StepTable } from '../tables.ts'
+import type { StepTable } from '../tables.ts'
 import { BrokenRow, soundRows } from '../values/broken-row.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 import { faultsOf } from '../values/row-rules.ts'
 import { addSteps, type StepStored } from './add-steps.ts'
 import { commitStep, type StepCommit, type STORED_BY_ANOTHER } from './commit-step.ts'
-import { type NewStep } from './new-step.ts'
+import type { NewStep } from './new-step.ts'
 
 /** A step that an earlier attempt stored. */
 export interface StoredStep {

@@ -1,6 +1,6 @@
 import { headline } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
 
 /** A row that can't be read because a person has edited it. It stays as it is, and readers skip it. */

@@ -1,4 +1,4 @@
-import { type BrokenRow } from './broken-row.ts'
+import type { BrokenRow } from './broken-row.ts'
 
 /** How many reported rows are remembered; the oldest report is forgotten first. */
 const MAX_REMEMBERED = 1_000

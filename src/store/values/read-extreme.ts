@@ -1,9 +1,9 @@
 import { type Kysely, sql, type SqlBool } from 'kysely'
 import { BrokenRow } from './broken-row.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from './exact-key.ts'
 import { faultsOf } from './row-rules.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /**
  * Reads the instant of a minimum or a maximum over a job's windows. If a person has written other text into the column, that text may sort

@@ -1,11 +1,11 @@
-import { type Kysely, type Selectable } from 'kysely'
+import type { Kysely, Selectable } from 'kysely'
 import { RUN_STATES } from '../../run/run.ts'
 import { soundRows } from './broken-row.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { QUEUED, RUNNING } from '../runs/run-states.ts'
-import { type TableName } from './row-rules.ts'
+import type { TableName } from './row-rules.ts'
 import { checkWindows } from './window-check.ts'
-import { type BackfillTable, type RunTable } from '../tables.ts'
+import type { BackfillTable, RunTable } from '../tables.ts'
 
 /** The maximum number of rows in one statement, which takes a few milliseconds even on SQLite. */
 const PAGE = 200

@@ -1,6 +1,6 @@
-import { type ExpressionBuilder, type SqlBool, type Expression } from 'kysely'
+import type { ExpressionBuilder, SqlBool, Expression } from 'kysely'
 import { FIRST_INSTANT_MS, LAST_INSTANT_MS } from '../../time/instant.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
 import { soundRows } from './broken-row.ts'
 

@@ -1,5 +1,5 @@
 import { BrokenRow } from './broken-row.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 
 /** The read itself fails if a job has more broken windows than this. */
 const MAX_LEFT_OUT = 100

@@ -1,9 +1,9 @@
-import { type Kysely } from 'kysely'
-import { type Window } from '../../time/window.ts'
+import type { Kysely } from 'kysely'
+import type { Window } from '../../time/window.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
-import { type Tables, type WindowState } from '../tables.ts'
+import type { Tables, WindowState } from '../tables.ts'
 import { firstInState, type StartRange, startRanges, withoutNext } from './window-ranges.ts'
 
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']

@@ -1,7 +1,7 @@
-import { type Transaction } from 'kysely'
-import { type OnUpstreamChange } from '../../job/upstream.ts'
-import { type Database } from '../connection/database.ts'
-import { type Tables } from '../tables.ts'
+import type { Transaction } from 'kysely'
+import type { OnUpstreamChange } from '../../job/upstream.ts'
+import type { Database } from '../connection/database.ts'
+import type { Tables } from '../tables.ts'
 import { soundRows } from '../values/broken-row.ts'
 
 /** The dependencies of a job, as registered. */

@@ -1,8 +1,8 @@
-import { type Kysely, type Transaction } from 'kysely'
-import { type Window } from '../../time/window.ts'
+import type { Kysely, Transaction } from 'kysely'
+import type { Window } from '../../time/window.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
 
 /** From `start` until the next generation begins, the ticks of `schedule` bound a job's windows. */
 export interface StoredGeneration {

@@ -1,8 +1,8 @@
-import { type Kysely } from 'kysely'
-import { type Window } from '../../time/window.ts'
+import type { Kysely } from 'kysely'
+import type { Window } from '../../time/window.ts'
 import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert.ts'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables, type WindowState } from '../tables.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables, WindowState } from '../tables.ts'
 
 /** A window that the ledger does not have yet. */
 export interface NewWindow {

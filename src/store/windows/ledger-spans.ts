@@ -1,11 +1,11 @@
 import { type InstantInput, instantOf } from '../../time/instant.ts'
-import { type Window } from '../../time/window.ts'
+import type { Window } from '../../time/window.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type Database } from '../connection/database.ts'
+import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { lastWindow } from './last-window.ts'
-import { type WindowState } from '../tables.ts'
-import { type LedgerBounds } from './unrun.ts'
+import type { WindowState } from '../tables.ts'
+import type { LedgerBounds } from './unrun.ts'
 
 /** Neighbouring windows in the same state; `'missing'` if the ledger has none there. */
 export interface LedgerSpan extends Window {

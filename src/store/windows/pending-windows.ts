@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
 
 /**
  * The maximum number of windows counted in each state. This is more than the planner ever queues for one job. A change of an upstream

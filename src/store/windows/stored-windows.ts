@@ -1,10 +1,10 @@
-import { type Kysely } from 'kysely'
-import { type Window } from '../../time/window.ts'
+import type { Kysely } from 'kysely'
+import type { Window } from '../../time/window.ts'
 import { assertSound } from '../values/broken-row.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** Consecutive windows of a job's ledger: no stored window between them is missing. */
 export interface StoredWindows {

@@ -1,10 +1,10 @@
-import { type Transaction, type UpdateObject } from 'kysely'
-import { type Window } from '../../time/window.ts'
+import type { Transaction, UpdateObject } from 'kysely'
+import type { Window } from '../../time/window.ts'
 import { BrokenRow, soundRows } from '../values/broken-row.ts'
 import { chunksOf } from '../statements/chunks.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { lastWindow } from './last-window.ts'
-import { type Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
 
 /** The maximum number of rows that one statement changes. */
 const CHUNK = 1_000

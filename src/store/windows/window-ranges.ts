@@ -1,8 +1,8 @@
-import { type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import { assertSound } from '../values/broken-row.ts'
-import { type Dialect } from '../connection/dialect.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
-import { type Tables, type WindowState } from '../tables.ts'
+import type { Tables, WindowState } from '../tables.ts'
 
 /** The maximum number of windows that one SQLite statement reads: this takes a few milliseconds, whatever the query. */
 const SPAN = 2_500

@@ -1,7 +1,7 @@
-import { type Transaction } from 'kysely'
-import { type Dialect } from '../connection/dialect.ts'
-import { type Tables } from '../tables.ts'
-import { type PlanDecision } from '../jobs/plan.ts'
+import type { Transaction } from 'kysely'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import type { PlanDecision } from '../jobs/plan.ts'
 
 /** Removes the ticks and windows that already have a row from a decision. */
 export async function withoutPlanned(

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { type Claim } from '../../../src/run/run.ts'
+import type { Claim } from '../../../src/run/run.ts'
 import { UnstoredEnds } from '../../../src/engine/execution/unstored-ends.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
-import { type Finish } from '../../../src/store/runs/finish.ts'
+import type { Finish } from '../../../src/store/runs/finish.ts'
 
 const MINUTE_MS = 60_000
 const end = (fence: number): Finish => ({ claim: { fence } as Claim, transition: { to: 'succeeded' } })

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Batcher } from '../../../src/engine/loop/batcher.ts'
-import { type Clock } from '../../../src/clock.ts'
+import type { Clock } from '../../../src/clock.ts'
 import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Loop } from '../../../src/engine/loop/loop.ts'
 import { Events } from '../../../src/events.ts'

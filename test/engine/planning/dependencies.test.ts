@@ -4,7 +4,7 @@ import { JobRegistry } from '../../../src/job/registry.ts'
 import { eventually, Gate, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
 import { thrown } from '../../support/thrown.ts'
-import { type OnUpstreamChange } from '../../../src/job/upstream.ts'
+import type { OnUpstreamChange } from '../../../src/job/upstream.ts'
 
 const HOUR_MS = 3_600_000
 // The clocks of Rome go forward in this month, so its 29th has 23 hours.

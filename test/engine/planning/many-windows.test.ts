@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { planJob, registrationOf } from '../../../src/engine/planning/plan-job.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
-import { type JobDefinition } from '../../../src/job/spec.ts'
+import type { JobDefinition } from '../../../src/job/spec.ts'
 import { insertWindows } from '../../../src/store/windows/insert-windows.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { describeEachStore } from '../../support/databases.ts'

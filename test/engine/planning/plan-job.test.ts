@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { planJob, registrationOf } from '../../../src/engine/planning/plan-job.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
-import { type AnyJobSpec } from '../../../src/job/spec.ts'
-import { type DueJob } from '../../../src/store/jobs/plan.ts'
+import type { AnyJobSpec } from '../../../src/job/spec.ts'
+import type { DueJob } from '../../../src/store/jobs/plan.ts'
 
 const NOW = new Date('2026-03-10T12:00:00Z')
 const t = (text: string): Date => new Date(text)

@@ -12,7 +12,7 @@ import { Events } from '../../../src/events.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
 import { describeEachStore, type TestStore } from '../../support/databases.ts'
-import { type Agenda, type PlanScope } from '../../../src/store/jobs/plan.ts'
+import type { Agenda, PlanScope } from '../../../src/store/jobs/plan.ts'
 
 const POLL_MS = 1_000
 const STEP_MS = 20

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { registrationOf } from '../../../src/engine/planning/plan-job.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
-import { type Database } from '../../../src/store/connection/database.ts'
+import type { Database } from '../../../src/store/connection/database.ts'
 import { insertWindows } from '../../../src/store/windows/insert-windows.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
-import { type WindowState } from '../../../src/store/tables.ts'
+import type { WindowState } from '../../../src/store/tables.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
 const NOW = '2026-11-28T09:00:00Z'

@@ -8,18 +8,18 @@ import {
   scheduleInForce,
   timelineOf,
 } from '../../../src/engine/planning/plan-job.ts'
-import { type Reach } from '../../../src/operations/reach.ts'
+import type { Reach } from '../../../src/operations/reach.ts'
 import { Schedules } from '../../../src/operations/schedules.ts'
 import { isPikoError } from '../../../src/errors.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { JobRegistry } from '../../../src/job/registry.ts'
-import { type JobDefinition, type WindowsSpec } from '../../../src/job/spec.ts'
+import type { JobDefinition, WindowsSpec } from '../../../src/job/spec.ts'
 import { firstHole } from '../../../src/store/windows/coverage.ts'
-import { type Database } from '../../../src/store/connection/database.ts'
+import type { Database } from '../../../src/store/connection/database.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../../../src/time/schedule.ts'
-import { type Window } from '../../../src/time/window.ts'
+import type { Window } from '../../../src/time/window.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
 const NOW = '2025-02-01T00:30:00Z'

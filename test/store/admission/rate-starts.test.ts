@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { type RateLimit } from '../../../src/run/limits.ts'
+import type { RateLimit } from '../../../src/run/limits.ts'
 import {
   aheadMs,
   answerMs,

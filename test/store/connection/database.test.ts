@@ -9,9 +9,9 @@ import { createServer as createMysqlServer } from 'mysql2'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { PikoError } from '../../../src/errors.ts'
 import { isContention } from '../../../src/sql/contention.ts'
-import { type SqlValue } from '../../../src/sql/sql.ts'
+import type { SqlValue } from '../../../src/sql/sql.ts'
 import { type Database, openDatabase, type OpenOptions } from '../../../src/store/connection/database.ts'
-import { type Tables } from '../../../src/store/tables.ts'
+import type { Tables } from '../../../src/store/tables.ts'
 import { createMysqlDatabase, createSqliteFile, describeEachStore } from '../../support/databases.ts'
 
 const AT = new Date('2026-03-29T01:59:59.987Z')

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Claim } from '../../../src/run/run.ts'
+import type { Claim } from '../../../src/run/run.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
-import { type Window } from '../../../src/time/window.ts'
+import type { Window } from '../../../src/time/window.ts'
 import { describeEachStoreAndOldServer } from '../../support/databases.ts'
-import { type NewRun } from '../../../src/store/runs/new-run.ts'
-import { type DueJob, type PlanDecision } from '../../../src/store/jobs/plan.ts'
-import { type JobRegistration } from '../../../src/store/jobs/job-row.ts'
+import type { NewRun } from '../../../src/store/runs/new-run.ts'
+import type { DueJob, PlanDecision } from '../../../src/store/jobs/plan.ts'
+import type { JobRegistration } from '../../../src/store/jobs/job-row.ts'
 
 const NODE = '00000000-0000-4000-8000-000000000001'
 const DAY = 86_400_000

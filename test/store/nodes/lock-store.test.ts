@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { MAX_STORED_MS } from '../../../src/time/duration.ts'
-import { type BrokenRow } from '../../../src/store/values/broken-row.ts'
+import type { BrokenRow } from '../../../src/store/values/broken-row.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
 const A = '00000000-0000-4000-8000-00000000000a'

@@ -1,7 +1,7 @@
 import { CompiledQuery, type KyselyPlugin, type RootOperationNode } from 'kysely'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CancelStore } from '../../../src/store/runs/cancel-store.ts'
-import { type Database } from '../../../src/store/connection/database.ts'
+import type { Database } from '../../../src/store/connection/database.ts'
 import { ReplayStore } from '../../../src/store/runs/replay-store.ts'
 import { type BeyondWalk, RetentionStore } from '../../../src/store/history/retention-store.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'

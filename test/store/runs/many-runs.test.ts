@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { batchesOf } from '../../../src/sql/statement-size.ts'
 import { enqueueIn } from '../../../src/store/runs/enqueue-in.ts'
 import { keysInOrder } from '../../../src/store/runs/idempotency-keys.ts'
-import { type NewRun } from '../../../src/store/runs/new-run.ts'
+import type { NewRun } from '../../../src/store/runs/new-run.ts'
 import { sortInTurns } from '../../../src/store/statements/sort-in-turns.ts'
 import { describeEachStore } from '../../support/databases.ts'
 

@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type SqlDatabase, type SqlExecutor, type SqlRow, type SqlValue } from '../../../src/sql/sql.ts'
+import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../../src/sql/sql.ts'
 import { inspectSql } from '../../../src/store/statements/sql-rules.ts'
 import { describeEachStore, describeMysql } from '../../support/databases.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Database, openDatabase } from '../../../src/store/connection/database.ts'
-import { type SqlExecutor } from '../../../src/sql/sql.ts'
+import type { SqlExecutor } from '../../../src/sql/sql.ts'
 import { createSqliteFile, describeEachStore } from '../../support/databases.ts'
 
 describe('a call that bypasses trx, inside a transaction on SQLite', () => {

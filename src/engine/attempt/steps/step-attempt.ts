@@ -1,5 +1,5 @@
-import { type Logger } from '../../../logger.ts'
-import { type Claim } from '../../../run/run.ts'
+import type { Logger } from '../../../logger.ts'
+import type { Claim } from '../../../run/run.ts'
 
 /** The parts of an attempt that its steps need. */
 export interface StepAttempt {

@@ -1,11 +1,11 @@
-import { type Clock } from '../../../clock.ts'
+import type { Clock } from '../../../clock.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../../option-function.ts'
-import { type StepScope } from '../../../job/steps.ts'
+import type { StepScope } from '../../../job/steps.ts'
 import { withRunSignal } from '../../../offload/signal.ts'
 import { stepRetryMs } from '../../../run/step.ts'
-import { type StepAttempt } from './step-attempt.ts'
-import { type StepPolicy } from './step-options.ts'
+import type { StepAttempt } from './step-attempt.ts'
+import type { StepPolicy } from './step-options.ts'
 
 /** One call of a step's function. */
 export interface StepTry extends StepScope {

@@ -1,7 +1,7 @@
 import { checkedCall } from '../../../call-options.ts'
 import { describe, PikoError } from '../../../errors.ts'
 
-import { type StepMapOptions, type StepOptions, type UntilOptions } from '../../../job/steps.ts'
+import type { StepMapOptions, StepOptions, UntilOptions } from '../../../job/steps.ts'
 import {
   aFunction,
   expecting,
@@ -12,8 +12,8 @@ import {
   readOptions,
   wholeNumber,
 } from '../../../options.ts'
-import { type RetryPolicy, type RetrySpec } from '../../../run/retry.ts'
-import { type WaitPolicy } from '../../../run/step.ts'
+import type { RetryPolicy, RetrySpec } from '../../../run/retry.ts'
+import type { WaitPolicy } from '../../../run/step.ts'
 import { durationMs, MAX_STORED_MS, readDuration } from '../../../time/duration.ts'
 import { isKey } from '../../../store/values/exact-key.ts'
 

@@ -1,7 +1,7 @@
 import { PikoError } from '../../../errors.ts'
 import { jsonCopy, pathText } from '../../../json/json-copy.ts'
 import { smallCopy } from '../../../json/small-copy.ts'
-import { type Claim } from '../../../run/run.ts'
+import type { Claim } from '../../../run/run.ts'
 
 /** A step's result as it is stored, and as every later attempt receives it. */
 export interface StepText {

@@ -3,11 +3,11 @@ import { headline } from '../../../errors-read.ts'
 import { PikoError, toError } from '../../../errors.ts'
 import { databaseFault } from '../../../sql/database-faults.ts'
 import { stepLeaseLost } from '../../../store/steps/commit-step.ts'
-import { type NewStep } from '../../../store/steps/new-step.ts'
-import { type StepStore } from '../../../store/steps/step-store.ts'
-import { type StepStored } from '../../../store/steps/add-steps.ts'
+import type { NewStep } from '../../../store/steps/new-step.ts'
+import type { StepStore } from '../../../store/steps/step-store.ts'
+import type { StepStored } from '../../../store/steps/add-steps.ts'
 import { Batcher } from '../../loop/batcher.ts'
-import { type StepAttempt } from './step-attempt.ts'
+import type { StepAttempt } from './step-attempt.ts'
 
 interface Item {
   readonly step: NewStep

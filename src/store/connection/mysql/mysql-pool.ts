@@ -1,4 +1,4 @@
-import { type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
+import type { MysqlPool as KyselyPool, MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import { isConnectionLost } from '../../../sql/database-faults.ts'
 import { PikoError, toError } from '../../../errors.ts'

@@ -1,5 +1,5 @@
-import { type MysqlPoolConnection as KyselyConnection } from 'kysely'
-import { type PoolConnection, type QueryValues } from 'mysql2'
+import type { MysqlPoolConnection as KyselyConnection } from 'kysely'
+import type { PoolConnection, QueryValues } from 'mysql2'
 import { isConnectionLost } from '../../../sql/database-faults.ts'
 import { PikoError } from '../../../errors.ts'
 import { withMissingRight } from './missing-rights.ts'

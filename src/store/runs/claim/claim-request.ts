@@ -1,9 +1,9 @@
-import { type AdmissionLimits } from '../../../run/limits.ts'
-import { type Claim } from '../../../run/run.ts'
-import { type BrokenRow } from '../../values/broken-row.ts'
-import { type Share } from './claim-spread.ts'
-import { type RefusedRate } from '../../admission/rate-windows.ts'
-import { type Blocked } from '../../admission/blocked.ts'
+import type { AdmissionLimits } from '../../../run/limits.ts'
+import type { Claim } from '../../../run/run.ts'
+import type { BrokenRow } from '../../values/broken-row.ts'
+import type { Share } from './claim-spread.ts'
+import type { RefusedRate } from '../../admission/rate-windows.ts'
+import type { Blocked } from '../../admission/blocked.ts'
 
 /**
  * Requests runs that are not due yet and start at their time. Excludes jobs with limits, whose limits would count these runs as running.

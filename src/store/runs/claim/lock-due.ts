@@ -1,10 +1,10 @@
 import { type Kysely, type RawBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { without } from '../../admission/admission.ts'
-import { type Dialect } from '../../connection/dialect.ts'
+import type { Dialect } from '../../connection/dialect.ts'
 import { CLAIM_COLUMNS, type ClaimRow } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
-import { type RunTable, type Tables } from '../../tables.ts'
-import { type ClaimRequest } from './claim-request.ts'
+import type { RunTable, Tables } from '../../tables.ts'
+import type { ClaimRequest } from './claim-request.ts'
 
 /** Selects the runs. */
 type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>

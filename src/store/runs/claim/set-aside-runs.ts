@@ -1,5 +1,5 @@
 import { type BrokenRow, readEach } from '../../values/broken-row.ts'
-import { type Database } from '../../connection/database.ts'
+import type { Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 

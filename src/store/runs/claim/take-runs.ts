@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
-import { type Dialect } from '../../connection/dialect.ts'
-import { type Tables } from '../../tables.ts'
-import { type ClaimRequest } from './claim-request.ts'
+import type { Dialect } from '../../connection/dialect.ts'
+import type { Tables } from '../../tables.ts'
+import type { ClaimRequest } from './claim-request.ts'
 
 /**
  * Changes queued runs to running. Returns the ids of those that no other node took first.
