@@ -1,16 +1,20 @@
 import { say } from '../../say.ts'
 
-const PATIENCE_MS = 2_000
+/** Two seconds in looks: a machine that gives the process no time makes the looks late, and the wait longer. */
+const LOOK_MS = 100
+const MAX_LOOKS = 20
 
 /**
  * Lets the process end by itself. A job's module may have left something open (a pool that no resource closes, a timer) that would keep it
  * alive forever. So after two seconds it prints what is open, and the process ends.
  */
 export function leave(): void {
-  const timer = setTimeout(() => {
+  let looks = 0
+  const timer = setInterval(() => {
+    if (++looks < MAX_LOOKS) return
     const open = [...new Set(process.getActiveResourcesInfo())].join(', ')
     say(`piko: the work is done, but the jobs' code keeps the process alive (${open}); leaving anyway`)
     process.exit()
-  }, PATIENCE_MS)
+  }, LOOK_MS)
   timer.unref()
 }
