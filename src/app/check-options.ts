@@ -104,6 +104,6 @@ function jobSources(value: unknown, depth = 0): string | undefined {
     return undefined
   }
   if (isObject(value)) return undefined
-  const circular = value === undefined ? ' (modules that import each other in a cycle also see undefined)' : ''
-  return `is ${describe(value)}; expected a class or an instance with @job methods, a definition of a job, a module of these, or a list${circular}`
+  const circular = value === undefined ? '; modules that import each other in a cycle can be the cause' : ''
+  return `is ${describe(value)}; expected a class or an instance with @job methods, a job definition, a module that exports these, or a list of them${circular}`
 }

@@ -20,7 +20,7 @@ export interface MapOptions {
   readonly concurrency?: number
   /** How many calls may begin within a length of time, retries included: `'5/s'`. Default: no limit. */
   readonly rate?: Rate
-  /** Calls `fn` again for an item that failed, with the words and defaults of a job's `retry`. Default: no retries. */
+  /** Retries `fn` for a failed item. Takes the options and defaults of a job's `retry`. Default: no retries. */
   readonly retry?: RetrySpec
   /** Longest time of one call; each retry has its own. The item then fails with a `PikoError` `TIMEOUT`. Default: none. */
   readonly timeout?: Duration

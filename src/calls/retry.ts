@@ -51,7 +51,7 @@ export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise
   return attempted(fn, policyOf(spec), signal ?? new AbortController().signal)
 }
 
-/** The policy of options that have been checked. */
+/** Fills in the defaults of checked options. */
 export function policyOf(spec: Partial<RetrySpec>): RetryPolicy {
   return {
     limit: spec.limit ?? 0,

@@ -71,7 +71,7 @@ export interface JobSpec<
    * with a schedule or windows has runs without input, so its schema must accept `undefined`. Default: any JSON value.
    */
   readonly input?: I
-  /** Checks and types what the handler returns, as the database will return it. Default: any JSON value. */
+  /** Checks and types the handler's output, in the JSON form that the database returns. Default: any JSON value. */
   readonly output?: O
   readonly resources?: R
   readonly sinks?: S

@@ -11,7 +11,7 @@ import type { BackfillRequest } from './backfill-request.ts'
 /** Number of windows to process before other work gets a turn; small enough to become garbage soon. */
 const SLICE = 100
 
-/** The finished windows of a job within a range. */
+/** The windows of a job within a range whose time is over, whether or not they have run. */
 export class BackfillRange {
   readonly #store: Store
   readonly #job: JobDefinition

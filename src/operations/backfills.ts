@@ -215,9 +215,13 @@ async function* previewed(
 function checked({ configs }: BackfillReach, job: JobDefinition, request: BackfillRequest) {
   const { windows } = job.policy
   if (!windows) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; a backfill needs its option windows`, {
-      details: { jobId: job.id },
-    })
+    throw new PikoError(
+      'WINDOW_UNKNOWN',
+      `job "${job.id}" has no windows, so it can't be backfilled; set its option windows`,
+      {
+        details: { jobId: job.id },
+      },
+    )
   }
   const { order = 'oldest', only = 'missing', parallel = windows.parallel } = request
   const priority = request.priority ?? Math.min(LAST_PRIORITY, job.policy.priority + BEHIND_LIVE_WORK)

@@ -10,7 +10,7 @@ export interface StepRecord {
   readonly tries: number
   /** How long its function took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
-  /** When `ctx.until` first looked, if it was not ready then. */
+  /** When `ctx.until` first called its function. Undefined if that call said ready. */
   readonly waitingSince: Date | undefined
   /** Undefined while `ctx.until` waits. */
   readonly finishedAt: Date | undefined

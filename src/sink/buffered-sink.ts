@@ -259,7 +259,7 @@ export class BufferedSink implements SinkWriter {
     const given = typeof model === 'function' ? model.name : 'this schema'
     throw new PikoError(
       'SINK_MODEL_UNKNOWN',
-      `sink ${name} has no @on(${given}); it takes ${known}. A model is known by identity: write the very class or schema of @on`,
+      `sink ${name} has no @on for ${given}; it takes ${known}. Pass the same class or schema object as to @on, not a copy`,
       { details: { sink: name, model: describe(given) } },
     )
   }

@@ -123,7 +123,7 @@ export class LogDestination {
     } finally {
       this.#isTelling = false
     }
-    // The notice itself was dropped, so the next line reports it.
+    // The notice itself was dropped. Restores the count without it, for a later notice.
     if (this.#dropped > 0) this.#dropped = lines
   }
 }

@@ -278,9 +278,9 @@ describe('BufferedSink.write', () => {
     const { sink } = bench()
     await expect(sink.write(Date, new Date())).rejects.toMatchObject({
       code: 'SINK_MODEL_UNKNOWN',
-      message: expect.stringContaining('sink target has no @on(Date); it takes Row, Note.') as unknown,
+      message: expect.stringContaining('sink target has no @on for Date; it takes Row, Note.') as unknown,
     })
-    await expect(sink.write(Row.clone(), { id: 1 })).rejects.toThrow('sink target has no @on(this schema)')
+    await expect(sink.write(Row.clone(), { id: 1 })).rejects.toThrow('sink target has no @on for this schema')
   })
 })
 

@@ -82,9 +82,17 @@ function withScheduleOptions(command: Command, note: string): Command {
     .option('--every <duration>', `${note}such as 10s or 1h30m`)
     .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
     .option('--timezone <zone>', 'IANA time zone; default: UTC')
-    .addOption(new Option('--dst-gap <policy>', 'rule for times that do not exist').choices(['skip', 'after']))
     .addOption(
-      new Option('--dst-overlap <policy>', 'rule for times that occur twice').choices(['first', 'second', 'both']),
+      new Option(
+        '--dst-gap <policy>',
+        'local times that are left out when clocks go forward: skip them, or fire after the gap',
+      ).choices(['skip', 'after']),
+    )
+    .addOption(
+      new Option(
+        '--dst-overlap <policy>',
+        'local times that occur twice when clocks go back: fire at the first, the second, or both',
+      ).choices(['first', 'second', 'both']),
     )
     .option('--start <instant>', 'no ticks before this instant')
     .option('--end <instant>', 'no ticks after this instant')

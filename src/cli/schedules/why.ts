@@ -16,7 +16,7 @@ export function addWhy(parent: Command): void {
     .argument('<job>', 'id of the job')
     .argument(
       '[tick]',
-      'an instant with its zone: a tick, or the start of a window; default: the last planned one',
+      'a tick or the start of a window, with its zone; default: the tick of the oldest waiting window, otherwise the last planned tick',
       parseInstant,
     )
     .addHelpText(

@@ -33,7 +33,7 @@ interface Holding extends LockHolding {
   /** Lets the next waiter of this process continue. */
   readonly leave: () => void
   readonly ttlMs: number
-  /** Milliseconds on the monotonic clock, measured from before the renewal was sent. */
+  /** A time on the monotonic clock, computed from when the renewal was sent, not from its answer. */
   trustedUntil: number
   renewAt: number
 }

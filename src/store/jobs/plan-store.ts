@@ -87,7 +87,7 @@ export class PlanStore {
           const only = some.map(({ id }) => id)
           const rows = await this.#lockDue(trx, until, some.length, { only })
           const decisions = decide(await this.#describeDue(trx, rows, asksActive))
-          // Looks for existing rows only in a part that failed because of them.
+          // Only a part with one job looks for existing rows: they may be why the larger part failed.
           const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
           await this.#writePlan(trx, left)
           return left

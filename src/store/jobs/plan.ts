@@ -29,7 +29,7 @@ export interface PlanDecision {
   readonly runs: readonly NewRun[]
   /** Windows that are skipped, without a run. */
   readonly skippedWindows: readonly Window[]
-  /** Windows that get their runs after those that they depend on have succeeded. */
+  /** Windows that wait for windows of other jobs. Each gets its run once those have succeeded. */
   readonly waitingWindows: readonly Window[]
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined

@@ -176,7 +176,10 @@ export class WindowStore {
     return around.map((row) => this.#windowOf(jobId, row)).find((window) => window.end > instant)
   }
 
-  /** Existing windows around an instant and after it, or before it, many at a time. */
+  /**
+   * Existing windows beside an instant, at most some 1,000. `'after'`: the last one that starts at or before it, and those after. `'before'`:
+   * those that start before it.
+   */
   stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
     const { db, dialect } = this.#database
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)

@@ -131,5 +131,5 @@ export function itemName(name: string, key: unknown, index: number): string {
 }
 
 function nameProblem(name: unknown): string {
-  return `the name of a step is ${describe(name)}; expected a well-formed text of 1 to ${MAX_NAME_CHARACTERS} characters`
+  return `the name of a step is ${describe(name)}; expected a text without lone surrogates of 1 to ${MAX_NAME_CHARACTERS} characters`
 }
