@@ -173,7 +173,7 @@ async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
 /** A misspelt name would forget nothing, and nobody would notice. */
 async function assertStep({ steps }: Store, ids: readonly number[], name: string): Promise<void> {
   const [first] = ids
-  if (first === undefined || (await steps.runsWith(ids, name)).length > 0) return
+  if (first === undefined || (await steps.isKnown(ids, name))) return
   const nearest = nearestName(
     name,
     (await steps.list(first)).map((step) => step.name),

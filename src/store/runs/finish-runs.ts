@@ -67,7 +67,7 @@ async function settleRuns(
   const plain = finishes.filter(isPlain)
   const isAllPlain = plain.length === finishes.length
   const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
-  // A stop interrupts many running runs.
+  // A stop interrupts many running runs, and many may wait in `ctx.until`.
   const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
   const isAll = plain.length + untouched.length + interrupted.length === finishes.length
   const others = isAll
@@ -76,7 +76,9 @@ async function settleRuns(
   let changed = 0
   if (plain.length > 0) changed += await succeed(trx, dialect, nodeId, plain)
   if (untouched.length > 0) changed += await putBack(trx, dialect, nodeId, untouched, 'untouched')
-  if (interrupted.length > 0) changed += await putBack(trx, dialect, nodeId, interrupted, 'begun')
+  for (const [delayMs, some] of Map.groupBy(interrupted, delayOf)) {
+    changed += await putBack(trx, dialect, nodeId, some, 'begun', delayMs)
+  }
   for (const finish of others) {
     const isRequeued = finish.transition.to === 'queued'
     const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
@@ -114,12 +116,16 @@ async function putBack(
   nodeId: string,
   finishes: readonly Finish[],
   kind: 'untouched' | 'begun',
+  delayMs = 0,
 ): Promise<number> {
   const held = () => guarded(trx, dialect, nodeId, claimsOf(finishes))
   const uncounted = { node_id: null, attempt: sql<number>`attempt - 1` }
   const untaken = { ...uncounted, started_at: null }
   const { numUpdatedRows } = await held()
-    .set({ state: 'queued', ...(kind === 'begun' ? { ...uncounted, run_at: dialect.now() } : untaken) })
+    .set({
+      state: 'queued',
+      ...(kind === 'begun' ? { ...uncounted, run_at: queuedAt({ delayMs }, dialect) } : untaken),
+    })
     .where('cancel_requested_at', 'is', null)
     .executeTakeFirstOrThrow()
   if (Number(numUpdatedRows) < finishes.length)
@@ -209,7 +215,7 @@ function changesOf(transition: Transition, dialect: Dialect): RunChanges {
 
 /** The instant at which a run that is queued again is due. */
 function queuedAt(
-  { at, delayMs }: Extract<Transition, { to: 'queued' }>,
+  { at, delayMs }: { readonly at?: Date; readonly delayMs: number },
   dialect: Dialect,
 ): Date | string | RawBuilder<Date> {
   if (at) return dialect.instant(at)
@@ -226,15 +232,13 @@ function isUntouched({ claim, transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
 }
 
-/** Whether the run began and is queued again now, without counting the attempt. */
+/** Whether the run began and is queued again, without counting the attempt. One statement writes all with the same delay. */
 function isInterrupted({ transition }: Finish): boolean {
-  return (
-    transition.to === 'queued' &&
-    !transition.counted &&
-    !transition.error &&
-    transition.at === undefined &&
-    transition.delayMs === 0
-  )
+  return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === undefined
+}
+
+function delayOf({ transition }: Finish): number {
+  return transition.to === 'queued' ? transition.delayMs : 0
 }
 
 /** Whether it is a plain success without a window. */

@@ -1,8 +1,10 @@
+import { type Selectable, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { fenceOf } from './fence.ts'
 import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
+import type { RunTable } from '../tables.ts'
 
 /** The maximum number of runs that one `recover` returns to the queue. */
 export const MAX_RECOVERED = 1_000
@@ -23,15 +25,18 @@ export async function recoverRuns(
   after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
+  // By the index of running runs: the order of the ids would make both databases walk all kept runs.
+  const running = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
+  const unindexedId = dialect.name === 'sqlite' ? sql<number>`+piko_run.id` : sql<number>`piko_run.id`
   const orphans = await db
-    .selectFrom('piko_run')
+    .selectFrom(running)
     .leftJoin('piko_node', 'piko_node.id', 'piko_run.node_id')
     .select(['piko_run.id', 'piko_run.node_id', 'piko_run.claims'])
     .where('piko_run.state', '=', RUNNING)
     .where((eb) => eb.or([eb('piko_node.id', 'is', null), eb('piko_node.expires_at', '<', dialect.now())]))
     .$if(except !== undefined, (query) => query.where('piko_run.node_id', '<>', except as string))
-    .where('piko_run.id', '>', after)
-    .orderBy('piko_run.id')
+    .where(unindexedId, '>', after)
+    .orderBy(unindexedId)
     .limit(MAX_RECOVERED)
     .execute()
   let count = 0

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { StepRecord } from '../../run/step.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { inPages } from '../statements/pages.ts'
 import type { StepTable } from '../tables.ts'
 import { BrokenRow, soundRows } from '../values/broken-row.ts'
@@ -24,6 +25,9 @@ export interface StoredStep {
   /** Returns the result. Returns undefined if the row can't be read, which is reported. */
   readonly read: () => { readonly value: unknown } | undefined
 }
+
+/** SQLite accepts 32,766 parameters in a statement. */
+const MAX_IDS = 1_000
 
 const LIST_COLUMNS = [
   'run_id',
@@ -112,16 +116,20 @@ export class StepStore {
     return mapSound(dialect, 'piko_step', inOrder, recordOf, broken.report)
   }
 
-  /** The runs among these that remember a step of this name. */
-  async runsWith(runIds: readonly number[], name: string): Promise<number[]> {
+  /** Whether one of these runs remembers a step of this name. */
+  async isKnown(runIds: readonly number[], name: string): Promise<boolean> {
     const { db } = this.#database
-    const rows = await db
-      .selectFrom('piko_step')
-      .select('run_id')
-      .where('run_id', 'in', runIds)
-      .where('name', '=', exactKey(name))
-      .execute()
-    return rows.map((row) => row.run_id)
+    for (const some of chunksOf(runIds, MAX_IDS)) {
+      const found = await db
+        .selectFrom('piko_step')
+        .select('run_id')
+        .where('run_id', 'in', some)
+        .where('name', '=', exactKey(name))
+        .limit(1)
+        .execute()
+      if (found.length > 0) return true
+    }
+    return false
   }
 
   #read(row: { run_id: number; name: string }, result: string | null): { readonly value: unknown } | undefined {

@@ -2,6 +2,7 @@ import { CompiledQuery, type KyselyPlugin, type RootOperationNode } from 'kysely
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CancelStore } from '../../../src/store/runs/cancel-store.ts'
 import type { Database } from '../../../src/store/connection/database.ts'
+import { recoverRuns } from '../../../src/store/runs/recover-runs.ts'
 import { ReplayStore } from '../../../src/store/runs/replay-store.ts'
 import { type BeyondWalk, RetentionStore } from '../../../src/store/history/retention-store.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
@@ -172,6 +173,17 @@ describeEachStore((fixture) => {
     expect(await store.replays.replay({ ids: [] })).toEqual({ count: 0, superseded: 0 })
   })
 
+  it('finds the runs of lost nodes by the index of running runs, whatever the history', async () => {
+    const { asked, plugin } = recorded()
+    await recoverRuns({ ...database, db: database.db.withPlugin(plugin) }, 10, undefined, new Set(), 0)
+    const [first] = asked
+    if (!first) throw new Error('nothing was asked')
+    const { sql, parameters } = database.db.getExecutor().compileQuery(first, { queryId: 'explain' })
+    const explain = fixture.name === 'sqlite' ? 'EXPLAIN QUERY PLAN' : 'EXPLAIN'
+    const { rows } = await database.db.executeQuery(CompiledQuery.raw(`${explain} ${sql}`, [...parameters]))
+    expect(JSON.stringify(rows[0])).toMatch(/run_running|run_queue/)
+  })
+
   if (fixture.name === 'sqlite')
     describe('the statements that search for a batch', () => {
       it.each([
@@ -191,14 +203,7 @@ describeEachStore((fixture) => {
         ],
       ])('sort nothing: %s', async (_name, ask) => {
         await enqueue(10)
-        const nodes: RootOperationNode[] = []
-        const plugin: KyselyPlugin = {
-          transformQuery: ({ node }) => {
-            nodes.push(node)
-            return node
-          },
-          transformResult: async ({ result }) => result,
-        }
+        const { asked: nodes, plugin } = recorded()
         await ask({ ...database, db: database.db.withPlugin(plugin) })
         expect(nodes.length).toBeGreaterThan(0)
         for (const node of nodes) {
@@ -215,3 +220,13 @@ describeEachStore((fixture) => {
       })
     })
 })
+
+/** A plugin that keeps the queries it sees. */
+function recorded(): { readonly asked: RootOperationNode[]; readonly plugin: KyselyPlugin } {
+  const asked: RootOperationNode[] = []
+  const transformQuery: KyselyPlugin['transformQuery'] = ({ node }) => {
+    asked.push(node)
+    return node
+  }
+  return { asked, plugin: { transformQuery, transformResult: async ({ result }) => result } }
+}

@@ -148,7 +148,10 @@ describeEachStore((fixture) => {
       const ids = [one.runId, other.runId]
       await database.db.deleteFrom('piko_step').where('run_id', '=', other.runId).where('name', '=', 'load').execute()
       expect(await store.replays.preview({ ids }, 'load')).toEqual({ count: 2, superseded: 0, forgotten: 3 })
-      expect(await store.steps.runsWith(ids, 'load')).toEqual([one.runId])
+      expect(await store.steps.isKnown(ids, 'load')).toBe(true)
+      const many = Array.from({ length: 40_000 }, (_, index) => 1_000_000 + index)
+      expect(await store.steps.isKnown([...many, ...ids], 'load')).toBe(true)
+      expect(await store.steps.isKnown(many, 'load')).toBe(false)
       const replayed = await store.replays.replay({ ids }, undefined, 'load')
       expect(replayed).toEqual({ count: 2, superseded: 0, forgotten: 3 })
       expect(await valuesOf(one.runId)).toEqual({ count: 'count' })

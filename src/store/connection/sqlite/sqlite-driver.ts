@@ -23,6 +23,7 @@ import { nodeSqlite } from './node-sqlite.ts'
 import { SqlScanner } from '../../statements/sql-scanner.ts'
 import { readOnlyError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
+import { returnsRows } from './returns-rows.ts'
 
 const CACHED_STATEMENTS = 200
 
@@ -178,7 +179,7 @@ class TurnConnection implements DatabaseConnection {
   async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     try {
       const result = await this.#connection.executeQuery<R>(query)
-      if (result.numAffectedRows) this.changed += Number(result.numAffectedRows)
+      this.changed += changedRows(query, result)
       return result
     } catch (error) {
       throw readOnlyError(this.#path, error) ?? error
@@ -188,6 +189,12 @@ class TurnConnection implements DatabaseConnection {
   streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
     return this.#connection.streamQuery<R>(query, chunkSize)
   }
+}
+
+/** A statement with RETURNING has rows in place of a number. */
+function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
+  if (numAffectedRows !== undefined) return Number(numAffectedRows)
+  return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0
 }
 
 /**
@@ -322,27 +329,3 @@ function bound(value: unknown, index: number): SQLInputValue {
       )
   }
 }
-
-/**
- * Whether a statement returns rows, judged by its text, since Node before 22.16 lacks `StatementSync.columns()`. Reads `RETURNING` and the
- * first keyword outside parentheses; after `WITH`, the one that follows the common table expressions.
- */
-export function returnsRows(text: string): boolean {
-  const bare = text.replace(/--[^\n]*|\/\*[^]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`/g, ' ')
-  let depth = 0
-  let verb: string | undefined
-  for (const [token] of bare.matchAll(/[()]|[a-z_]\w*/gi)) {
-    const word = token.toLowerCase()
-    if (word === '(') depth++
-    else if (word === ')') depth--
-    else if (depth === 0 && word === 'returning') return true
-    else if (depth === 0 && verb === undefined && VERBS.has(word)) verb = word
-  }
-  return verb !== undefined && READING.has(verb)
-}
-
-const READING = new Set(['select', 'values', 'pragma', 'explain'])
-const VERBS = new Set([
-  ...READING,
-  ...['insert', 'replace', 'update', 'delete', 'create', 'drop', 'alter', 'begin', 'commit', 'rollback', 'savepoint'],
-])

@@ -39,7 +39,7 @@ const writeRows = (db: Kysely<unknown>, rows: number): Promise<void> =>
     await trx.executeQuery(FILL)
     await trx.executeQuery(
       CompiledQuery.raw(
-        'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO big SELECT i FROM n',
+        'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO big SELECT i FROM n RETURNING 1',
         [rows],
       ),
     )
