@@ -4,7 +4,7 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
 import { fenceOf } from './fence.ts'
 import { toJson } from '../../json/json.ts'
-import { sqlExecutor } from '../statements/sql-executor.ts'
+import { withExecutor } from '../statements/sql-executor.ts'
 import { storableOutput } from '../../json/storable.ts'
 import { untilAnswered } from '../statements/until-answered.ts'
 import { guarded, settleWindows } from './guarded.ts'
@@ -41,7 +41,7 @@ export async function commitRun<T>(
     return await database.transaction((trx) =>
       database.enter(async () => {
         done = undefined
-        const value = await fn(sqlExecutor(trx, dialect))
+        const value = await withExecutor(trx, dialect, fn)
         const output = toJson(storableOutput(value, claim.jobId, dialect.sizes.value), 'output')
         isWanted()
         const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])

@@ -6,9 +6,13 @@ const ENDED = /^Transaction is already (?:committed|rolled back)/
 
 export function endedTransaction(error: unknown): PikoError | undefined {
   if (!ENDED.test(messageOf(error))) return undefined
+  return transactionEnded(error)
+}
+
+export function transactionEnded(cause?: unknown): PikoError {
   return new PikoError(
     'USAGE',
     'trx is a transaction that has ended, so nothing was executed; use it only inside its function, and await every call there',
-    { cause: error },
+    cause === undefined ? {} : { cause },
   )
 }

@@ -7,7 +7,7 @@ import { withExactIntegers } from './exact-integers.ts'
 import type { OwnTransaction } from '../connection/own-transaction.ts'
 import { assertFits } from '../connection/packet-size.ts'
 import { inspectSql } from './sql-rules.ts'
-import { endedTransaction } from './ended-transaction.ts'
+import { endedTransaction, transactionEnded } from './ended-transaction.ts'
 import { bindable } from './sql-values.ts'
 import type { Tables } from '../tables.ts'
 import { transactionOnce } from '../connection/transaction.ts'
@@ -25,13 +25,13 @@ export function sqlDatabase(
   location: string,
   own: OwnTransaction | undefined,
 ): SqlDatabase {
-  const single = executorOn(db, dialect, 'outside')
+  const single = executorOn(db, dialect, 'outside', (send) => send())
   const plain: SqlDatabase = {
     dialect: dialect.name,
     maxStatementBytes: dialect.sizes.statement,
     query: (text, params) => retryContention(() => single.query(text, params)),
     exec: (text, params) => retryContention(() => single.exec(text, params)),
-    transaction: (fn) => transactionOnce(db, location, (trx) => fn(sqlExecutor(trx, dialect))),
+    transaction: (fn) => transactionOnce(db, location, (trx) => withExecutor(trx, dialect, fn)),
   }
   return own ? guarded(plain, own) : plain
 }
@@ -55,15 +55,57 @@ function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
   }
 }
 
-/** Plain SQL in a transaction. */
-export function sqlExecutor(trx: Kysely<Tables>, dialect: Dialect): SqlExecutor {
-  return executorOn(trx, dialect, 'inside')
+/**
+ * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended.
+ *
+ * Kysely marks a transaction as ended only when the server has answered. A statement that `fn` left behind and that is sent before that
+ * answer would run after the COMMIT or ROLLBACK, by itself.
+ */
+export async function withExecutor<T>(
+  trx: Kysely<Tables>,
+  dialect: Dialect,
+  fn: (trx: SqlExecutor) => Promise<T>,
+): Promise<T> {
+  const turns = new Turns()
+  try {
+    const value = await fn(executorOn(trx, dialect, 'inside', (send) => turns.take(send)))
+    await turns.end('done')
+    return value
+  } catch (error) {
+    await turns.end('failed')
+    throw error
+  }
 }
 
-function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside'): SqlExecutor {
+/** Sends the statements of a transaction one after the other, as its connection executes them. */
+class Turns {
+  #state: 'open' | 'done' | 'failed' = 'open'
+  #last: Promise<unknown> = Promise.resolve()
+
+  async take<T>(send: () => Promise<T>): Promise<T> {
+    if (this.#state !== 'open') throw transactionEnded()
+    const turn = this.#last.then(() => {
+      if (this.#state === 'failed') throw transactionEnded()
+      return send()
+    })
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+
+  /** Refuses further statements, after a failure also those that wait for their turn. Resolves when none is on its way. */
+  async end(state: 'done' | 'failed'): Promise<void> {
+    this.#state = state
+    await this.#last
+  }
+}
+
+type Send = <T>(send: () => Promise<T>) => Promise<T>
+
+function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside', inTurn: Send): SqlExecutor {
   const run = async <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> => {
     try {
-      return await db.executeQuery<T>(checked(dialect, place, text, params))
+      const statement = checked(dialect, place, text, params)
+      return await inTurn(() => db.executeQuery<T>(statement))
     } catch (error) {
       throw endedTransaction(error) ?? error
     }

@@ -3,7 +3,7 @@ import { isPikoError, PikoError } from '../../errors.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
 import type { CommitRules } from '../runs/commit-run.ts'
-import { sqlExecutor } from '../statements/sql-executor.ts'
+import { withExecutor } from '../statements/sql-executor.ts'
 import { untilAnswered } from '../statements/until-answered.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { heldRun, type NewStep, STEP_COLUMNS, type StepOwner, stepValues } from './new-step.ts'
@@ -45,7 +45,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
       database.enter(async () => {
         done = undefined
         isTaken = false
-        const { value, step } = await fn(sqlExecutor(trx, dialect))
+        const { value, step } = await withExecutor(trx, dialect, fn)
         isWanted()
         const { rows } = await heldRun(dialect, commit).execute(trx)
         if (rows.length === 0) throw stepLeaseLost(commit)

@@ -54,6 +54,22 @@ describeEachStore((store) => {
       expect(await effects()).toHaveLength(1)
     })
 
+    it('executes nothing that the function left behind when it failed', async () => {
+      const left: Promise<unknown>[] = []
+      const job = defineJob({ id: 'job', retry: { limit: 0 } }, (ctx) =>
+        ctx.commit(async (trx) => {
+          const slow = trx.query(store.name === 'mysql' ? 'SELECT SLEEP(0.1)' : 'SELECT 1')
+          const next = slow.then(() => trx.exec(INSERT, [ctx.runId]))
+          left.push(rejected(next))
+          await Promise.all([next, Promise.reject(new Error('no'))])
+        }),
+      )
+      const app = await startApp(store.options, job)
+      await rejected(app.run('job', { wait: true }))
+      expect(await Promise.all(left)).toMatchObject([{ code: 'USAGE' }])
+      expect(await effects()).toEqual([])
+    })
+
     it('refuses an overtaken claim and rolls back its writes', async () => {
       const gate = new Gate()
       const job = defineJob({ id: 'job' }, async (ctx) => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Database, openDatabase } from '../../../src/store/connection/database.ts'
 import type { SqlExecutor } from '../../../src/sql/sql.ts'
 import { createSqliteFile, describeEachStore } from '../../support/databases.ts'
+import { rejected } from '../../support/thrown.ts'
 
 describe('a call that bypasses trx, inside a transaction on SQLite', () => {
   const file = createSqliteFile()
@@ -75,6 +76,27 @@ describeEachStore((store) => {
       Number((await on.query('SELECT count(*) AS n FROM piko_lock'))[0]?.['n'])
     const before = await count(sql)
     expect(await sql.transaction(count)).toBe(before)
+  })
+
+  it.each(['throws', 'returns'] as const)('executes nothing that fn left behind when it %s', async (ending) => {
+    const { sql } = await store.open()
+    await sql.exec('CREATE TABLE IF NOT EXISTS left_behind (a INTEGER)')
+    await sql.exec('DELETE FROM left_behind')
+    const left: Promise<unknown>[] = []
+    const insert = 'INSERT INTO left_behind (a) VALUES (?)'
+    const work = sql.transaction(async (trx) => {
+      await trx.exec(insert, [1])
+      const slow = trx.query(store.name === 'mysql' ? 'SELECT SLEEP(0.1) AS a' : 'SELECT 0 AS a')
+      const next = slow.then(() => trx.exec(insert, [2]))
+      left.push(rejected(next))
+      if (ending === 'returns') return
+      left.push(rejected(trx.exec(insert, [3])))
+      throw new Error('no')
+    })
+    if (ending === 'throws') await expect(work).rejects.toThrow('no')
+    else await work
+    for (const error of await Promise.all(left)) expect(error).toMatchObject({ code: 'USAGE' })
+    expect(await sql.query('SELECT a FROM left_behind')).toEqual(ending === 'throws' ? [] : [{ a: 1 }])
   })
 
   if (store.name === 'mysql')
