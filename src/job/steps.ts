@@ -46,7 +46,7 @@ export interface Steps {
    * @param name 1 to 128 characters, unique within the run, such as `` `page:${page}` ``
    * @param fn returns any JSON value up to 1 MB, or nothing
    * @throws PikoError `STEP_DUPLICATE`, `STEP_RESULT`, `STEP_TIMEOUT`; `LEASE_LOST` if this node no longer owns the run: the result is not
-   * remembered then
+   * remembered then; `USAGE` once the handler has ended
    * @throws the reason of `ctx.signal` if it has aborted, and any error of `fn`
    */
   step<T>(
@@ -88,7 +88,7 @@ export interface Steps {
    * `undefined`, `0` and an empty text) is remembered as a step. Otherwise this attempt ends, uncounted, and the run comes back after
    * `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
    *
-   * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`
+   * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`, or after 65,000 claims of the run
    */
   until<T>(name: string, fn: (step: StepScope) => Promise<T> | T, options: UntilOptions): Promise<Ready<T>>
 }

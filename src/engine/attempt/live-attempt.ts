@@ -26,6 +26,8 @@ export class LiveAttempt {
   readonly startedAt: number
   /** The handler continued after the grace time and was left alone. */
   isGivenUp = false
+  /** The handler has returned or thrown. It begins no further step. */
+  isHandled = false
   /** The outcome is known, and anything later has no effect. */
   isOver = false
   /**

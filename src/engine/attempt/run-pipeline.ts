@@ -123,10 +123,12 @@ export class RunPipeline implements RunActions {
   }
 
   #plainFailure(attempt: LiveAttempt, thrown: unknown): Promise<Outcome> {
+    attempt.isHandled = true
     return this.#end(attempt, () => Promise.reject(toError(thrown)), NOTHING_BORROWED, NO_SINKS)
   }
 
   #plainEnd(attempt: LiveAttempt, output: unknown): Outcome | Promise<Outcome> {
+    attempt.isHandled = true
     const isDone =
       output === undefined &&
       !attempt.job.spec.output &&
@@ -275,6 +277,7 @@ async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<
   try {
     return await handled()
   } finally {
+    attempt.isHandled = true
     if (attempt.steps) await attempt.steps.idle()
   }
 }

@@ -11,3 +11,11 @@ export const FENCE_FACTOR = 65_536
 export function fenceOf(runId: number, claims: number): number {
   return runId * FENCE_FACTOR + claims
 }
+
+/** How often the run had been claimed, with this claim. */
+export function claimsIn({ runId, fence }: { readonly runId: number; readonly fence: number }): number {
+  return fence - runId * FENCE_FACTOR
+}
+
+/** A wait takes a claim for each look. It ends before the claims are used up, and leaves some for retries, replays and lost nodes. */
+export const MOST_CLAIMS_OF_WAITS = 65_000

@@ -1,3 +1,5 @@
+import { getEventListeners } from 'node:events'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Piko } from '../../../src/app/piko.ts'
@@ -246,6 +248,57 @@ describeEachStore((fixture) => {
       expect(await namesOf(id)).toEqual(['slow'])
     })
 
+    it('begins none after the handler has ended, apart from the items of a stepMap that has begun', async () => {
+      const begun: string[] = []
+      const codes: Promise<unknown>[] = []
+      const open = new Gate()
+      const app = await start(async (ctx) => {
+        if (ctx.attempt > 1) return [...begun]
+        const step = (name: string): Promise<void> => ctx.step(name, () => void begun.push(name))
+        const pass = (name: string) => async (): Promise<void> => {
+          begun.push(name)
+          await open.pass()
+        }
+        const left = async (): Promise<void> => {
+          await ctx.step('b1', pass('b1'))
+          codes.push(codeOf(step('b2')), codeOf(ctx.until('b3', () => begun.push('b3'), { every: '1s' })))
+          codes.push(codeOf(ctx.stepMap('b4', [1], () => begun.push('b4'))))
+        }
+        const items = ctx.stepMap('item', [1, 2], (item) => pass(`item ${item}`)(), { concurrency: 1 })
+        await eventually(() => expect(begun).toContain('item 1'))
+        const late = left()
+        setImmediate(() => setImmediate(() => open.open()))
+        await Promise.all([late, items, Promise.reject(new Error('no'))])
+        return undefined
+      })
+      const { id, output } = await app.run('work', { wait: true })
+      expect(output).toEqual(['item 1', 'b1', 'item 2'])
+      expect(await Promise.all(codes)).toEqual(['USAGE', 'USAGE', 'USAGE'])
+      expect((await namesOf(id)).toSorted()).toEqual(['b1', 'item:1', 'item:2'])
+      expect(begun).toHaveLength(3)
+    })
+
+    it('adds one listener to the signal of the run, however many steps are pending', async () => {
+      const listeners: number[] = []
+      const app = await start(async (ctx) => {
+        const many = (call: (n: number) => Promise<unknown>): Promise<unknown> => {
+          // Runs before the first step is written, after all have been called.
+          setImmediate(() => listeners.push(getEventListeners(ctx.signal, 'abort').length))
+          return Promise.all(Array.from({ length: 50 }, (_, n) => call(n)))
+        }
+        await many((n) => ctx.step(`stored:${n}`, () => n))
+        await many((n) => ctx.step(`limited:${n}`, () => nextTurn(n), { timeout: '1m' }))
+        await many((n) =>
+          ctx.step(`retried:${n}`, ({ attempt }) => (attempt > 1 ? n : Promise.reject(new Error('no'))), {
+            retry: { limit: 1, base: '50ms', jitter: false },
+          }),
+        )
+        listeners.push(getEventListeners(ctx.signal, 'abort').length)
+      })
+      await app.run('work', { wait: true })
+      expect(listeners).toEqual([1, 1, 1, 0])
+    })
+
     it('begins none after a cancel or a commit, and remembers one that was under way', async () => {
       const codes: unknown[] = []
       const begun = new Gate()
@@ -384,6 +437,38 @@ describeEachStore((fixture) => {
       expect(await namesOf(id)).toEqual(['ready'])
     })
 
+    it('fails the run for good before its looks use up the claims of the run', async () => {
+      const id = await enqueue()
+      await database.db.updateTable('piko_run').set({ claims: 64_999 }).where('id', '=', id).execute()
+      let looks = 0
+      const app = await start((ctx) => ctx.until('ready', () => void looks++, { every: '1ms' }))
+      const { state, error } = await app.waitFor(id)
+      expect([state, looks]).toEqual(['failed', 2])
+      expect(error).toMatchObject({ code: 'STEP_TIMEOUT', message: expect.stringContaining('65000 times') as string })
+    })
+
+    it('keeps the time of each of two simultaneous waits, and comes back for the earlier look', async () => {
+      const looks = { fast: 0, slow: 0 }
+      const app = await start(async (ctx) => {
+        const aborted = new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
+        const slow = async (): Promise<boolean> => {
+          looks.slow += 1
+          if (looks.slow === 1) await aborted
+          return looks.slow > 1
+        }
+        await Promise.all([
+          ctx.until('fast', () => ++looks.fast > 1, { every: '1h' }),
+          ctx.until('slow', slow, { every: '20ms' }),
+        ])
+      })
+      const { id, attempt } = await app.run('work', { wait: true })
+      expect([attempt, looks]).toEqual([1, { fast: 2, slow: 2 }])
+      expect(await store.steps.list(id)).toMatchObject([
+        { tries: 2, waitingSince: expect.any(Date) as Date },
+        { tries: 2, waitingSince: expect.any(Date) as Date },
+      ])
+    })
+
     it('ends the attempt even if the handler catches its error', async () => {
       let looks = 0
       const app = await start(async (ctx) => {
@@ -412,6 +497,34 @@ describeEachStore((fixture) => {
       expect((await app.run('work', { wait: true })).output).toEqual(['a 1', 'b 2'])
       expect(await effectsOf(database)).toEqual([{ run_id: 1 }, { run_id: 2 }])
     })
+
+    it.each(['next', 'simultaneous'] as const)(
+      'that times out executes no %s statement of its function after the rollback',
+      async (which) => {
+        const left: Promise<unknown>[] = []
+        const app = await start(async (ctx) => {
+          const load = ctx.step(
+            'load',
+            async (trx) => {
+              await trx.exec(INSERT, [ctx.runId])
+              const slow = fixture.name === 'mysql' ? trx.query('SELECT SLEEP(0.3)') : sleep(300)
+              if (which === 'next') await slow
+              const next = trx.exec(INSERT, [-1])
+              left.push(slow, next)
+              await Promise.all([slow, next])
+              await new Promise(() => {})
+            },
+            { transaction: true, timeout: '100ms' },
+          )
+          const code = await codeOf(load)
+          await eventually(() => expect(left).toHaveLength(2))
+          await Promise.allSettled(left)
+          return code
+        })
+        expect(await app.run('work', { wait: true })).toMatchObject({ output: 'STEP_TIMEOUT' })
+        expect(await effectsOf(database)).toEqual([])
+      },
+    )
 
     it('refuses a COMMIT of its own, a step inside and a claim that was overtaken, and writes nothing then', async () => {
       const codes: unknown[] = []

@@ -1,16 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { untilAborted } from '../../../calls/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
-import { describe, type ErrorCode, PikoError } from '../../../errors.ts'
+import { describe, type ErrorCode, isPikoError, PikoError } from '../../../errors.ts'
 import type { StepMapOptions, StepOptions, StepScope, UntilOptions } from '../../../job/steps.ts'
 import { MAX_VALUE_BYTES } from '../../../json/json.ts'
+import { NoRetryError } from '../../../run/retry-errors.ts'
 import { nextLookMs } from '../../../run/step.ts'
 import type { SqlExecutor } from '../../../sql/sql.ts'
-import { fenceOf } from '../../../store/runs/fence.ts'
+import { claimsIn, fenceOf, MOST_CLAIMS_OF_WAITS } from '../../../store/runs/fence.ts'
 import { STORED_BY_ANOTHER } from '../../../store/steps/commit-step.ts'
 import type { NewStep } from '../../../store/steps/new-step.ts'
 import type { StepStore, StoredStep } from '../../../store/steps/step-store.ts'
 import type { StepAttempt } from './step-attempt.ts'
-import { orAbort, stepTimedOut, triedCall } from './step-call.ts'
+import { stepTimedOut, triedCall } from './step-call.ts'
 import {
   assertStep,
   type StepCall,
@@ -58,6 +60,10 @@ export class RunSteps {
   }
 
   step(name: string, fn: StepFunction | TransactionFunction, options?: Options): Promise<unknown> {
+    return this.#begun('ctx.step', () => this.#step(name, fn, options))
+  }
+
+  #step(name: string, fn: StepFunction | TransactionFunction, options: Options | undefined): Promise<unknown> {
     return this.#tracked(async () => {
       assertStep('ctx.step', name, fn)
       const policy = stepPolicyOf(options)
@@ -71,19 +77,19 @@ export class RunSteps {
     fn: (item: T, index: number, step: StepScope) => unknown,
     options: StepMapOptions<T> = {},
   ): Promise<PromiseSettledResult<unknown>[]> {
-    return this.#tracked(async () => {
+    return this.#begun('ctx.stepMap', async () => {
       assertStep('ctx.stepMap', name, fn)
       const { step, keyOf, concurrency } = stepMapOptionsOf(options)
       const named = namedItems(name, items, keyOf, (taken) => this.#duplicate(taken))
       const call = ({ item, name: itemName }: { item: T; name: string }, index: number): Promise<unknown> =>
-        this.step(itemName, (scope: StepScope) => fn(item, index, scope), step)
+        this.#step(itemName, (scope: StepScope) => fn(item, index, scope), step)
       const { fanOut } = await import('../../../calls/fan-out.ts')
       return fanOut(named, call, concurrency, this.#attempt.signal)
     })
   }
 
   until(name: string, fn: StepFunction, options: UntilOptions): Promise<unknown> {
-    return this.#tracked(async () => {
+    return this.#begun('ctx.until', async () => {
       assertStep('ctx.until', name, fn)
       const policy = waitPolicyOf(options)
       return this.#named('ctx.until', name, (stored) => this.#look(name, fn, policy, stored))
@@ -93,6 +99,13 @@ export class RunSteps {
   /** Waits for steps that the handler began and did not await, because the next attempt must not begin them while they run. */
   async idle(): Promise<void> {
     while (this.#open.size > 0) await Promise.allSettled([...this.#open])
+  }
+
+  /** Refuses a call after the handler has ended: it would run beside the next attempt. A `stepMap` that has begun does all of its items. */
+  async #begun<T>(call: StepCall, begin: () => Promise<T>): Promise<T> {
+    if (!this.#attempt.isHandled) return this.#tracked(begin)
+    this.#attempt.throwIfAborted()
+    throw this.#refusal(call, 'after its handler has ended; await every step in the handler')
   }
 
   #tracked<T>(begin: () => Promise<T>): Promise<T> {
@@ -124,16 +137,20 @@ export class RunSteps {
   }
 
   #assertUsable(call: StepCall): void {
-    const { attempt, claim } = { attempt: this.#attempt, claim: this.#attempt.claim }
+    const attempt = this.#attempt
     attempt.throwIfAborted()
-    const refuse = (problem: string): PikoError =>
-      new PikoError('USAGE', `run ${claim.runId} of job "${claim.jobId}" called ${call} ${problem}`)
-    if (attempt.commit !== 'none') throw refuse('in or after ctx.commit, which ends the run; do it before')
+    if (attempt.commit !== 'none') throw this.#refusal(call, 'in or after ctx.commit, which ends the run; do it before')
     if (insideTransaction.getStore()?.isOpen)
-      throw refuse(
+      throw this.#refusal(
+        call,
         'inside of a step with a transaction: it would be remembered even if the transaction is rolled back; call it before or after that step',
       )
     this.#parts.store.assertOutside(call)
+  }
+
+  #refusal(call: StepCall, problem: string): PikoError {
+    const { runId, jobId } = this.#attempt.claim
+    return new PikoError('USAGE', `run ${runId} of job "${jobId}" called ${call} ${problem}`)
   }
 
   /** Reads the stored steps once per attempt. The first claim of a run has none and needs no query. */
@@ -216,13 +233,16 @@ export class RunSteps {
     const afterMs = nextLookMs(policy, waitedMs)
     if (afterMs === undefined)
       throw stepTimedOut(attempt, name, `it is not ready after ${tries} looks in ${policy.forMs} ms`)
-    attempt.throwIfAborted()
+    if (claimsIn(attempt.claim) > MOST_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
+    // Another wait may already be ending the attempt. This one is stored all the same, so that its time begins.
+    if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
+    attempt.waitMs = Math.min(attempt.waitMs ?? Infinity, Math.max(1, Math.round(afterMs)))
     const ms = Math.round(waitedMs)
     await this.#add(name, { result: null, ms, tries, isFinished: false, waitingSince: since ?? 'now' })
     attempt.throwIfAborted()
-    attempt.waitMs = Math.max(1, Math.round(afterMs))
-    attempt.abort(waiting(attempt, name, attempt.waitMs))
-    throw attempt.abortReason ?? waiting(attempt, name, attempt.waitMs)
+    const reason = waiting(attempt, name, attempt.waitMs)
+    attempt.abort(reason)
+    throw attempt.abortReason ?? reason
   }
 
   #textOf(name: string, value: unknown): StepText {
@@ -233,7 +253,7 @@ export class RunSteps {
     // An abort ends the handler's wait. The end of the attempt still waits for the row.
     const adding = this.#tracked(() => this.#parts.writer.add(this.#attempt, this.#newStep(name, fields)))
     try {
-      await orAbort(adding, this.#attempt.signal)
+      await untilAborted(adding, this.#attempt.signal)
     } catch (error) {
       if (error instanceof PikoError && error.code === 'LEASE_LOST') this.#attempt.abort(error)
       throw error
@@ -290,6 +310,12 @@ async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
   } finally {
     transaction.isOpen = false
   }
+}
+
+/** Another attempt can't help: the run has no claims left for it. */
+function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
+  const why = `it is not ready after ${tries} looks, and the run has been claimed more than ${MOST_CLAIMS_OF_WAITS} times; look less often with a larger every`
+  return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))
 }
 
 function waiting({ claim: { runId, jobId } }: StepAttempt, name: string, afterMs: number): PikoError {

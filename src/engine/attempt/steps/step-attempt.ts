@@ -6,6 +6,7 @@ export interface StepAttempt {
   readonly claim: Claim
   readonly nodeId: string
   readonly commit: 'none' | 'begun' | 'sent' | 'done'
+  readonly isHandled: boolean
   readonly signal: AbortSignal
   readonly log: Logger
   readonly abortReason: Error | undefined

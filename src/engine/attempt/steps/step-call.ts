@@ -1,3 +1,5 @@
+import { LinkedSignal } from '../../../calls/linked-signal.ts'
+import { untilAborted } from '../../../calls/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../../option-function.ts'
@@ -36,9 +38,19 @@ export async function triedCall<T>(
           : stepRetryMs(retry, tries, error, Math.random(), clock.now())
       if (delayMs === undefined) throw thrown
       attempt.log.warn({ err: error, step: name }, `step ${name} failed and is called again in ${delayMs} ms`)
-      await clock.sleep(delayMs, attempt.signal)
+      await pause(clock, delayMs, attempt.signal)
       attempt.throwIfAborted()
     }
+  }
+}
+
+/** Sleeps until the signal aborts. A sleep of each of many steps would itself listen to the run's signal. */
+async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  const linked = new LinkedSignal(signal)
+  try {
+    await clock.sleep(ms, linked.signal)
+  } finally {
+    linked.release()
   }
 }
 
@@ -81,7 +93,8 @@ async function limitedCall<T>(
   }
   const late = new AbortController()
   const done = new AbortController()
-  const scope = { attempt: tries, signal: AbortSignal.any([attempt.signal, late.signal]) }
+  const linked = new LinkedSignal(attempt.signal, late.signal)
+  const scope = { attempt: tries, signal: linked.signal }
   const timedOut = clock.sleep(timeoutMs, done.signal).then(() => {
     if (!done.signal.aborted) late.abort(stepTimedOut(attempt, name, `its function took longer than ${timeoutMs} ms`))
   })
@@ -89,7 +102,7 @@ async function limitedCall<T>(
     return await call({
       ...scope,
       run: (part) =>
-        orAbort(
+        untilAborted(
           withRunSignal(scope, async () => part()),
           late.signal,
         ),
@@ -97,22 +110,18 @@ async function limitedCall<T>(
   } finally {
     done.abort()
     await timedOut
+    linked.release()
   }
 }
 
-/** The result of the work, or the reason of a signal that aborts before it. */
-export function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(toError(signal.reason))
-    if (signal.aborted) leave()
-    signal.addEventListener('abort', leave, { once: true })
-    const stay = (): void => signal.removeEventListener('abort', leave)
-    work.then(resolve, reject).then(stay, stay)
-  })
-}
-
-export function stepTimedOut({ claim: { runId, jobId } }: StepAttempt, name: string, why: string): PikoError {
+export function stepTimedOut(
+  { claim: { runId, jobId } }: StepAttempt,
+  name: string,
+  why: string,
+  cause?: Error,
+): PikoError {
   return new PikoError('STEP_TIMEOUT', `step "${name}" of run ${runId} of job "${jobId}" timed out: ${why}`, {
+    ...(cause && { cause }),
     details: { runId, jobId, step: name },
   })
 }
