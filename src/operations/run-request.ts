@@ -1,3 +1,5 @@
+import { checkedCall } from '../call-options.ts'
+import { anything, type OptionChecks } from '../options.ts'
 import { describe, PikoError } from '../errors.ts'
 import type { ConfigOption, InputOption, JobTypes } from '../job/job-types.ts'
 import { isPriority } from '../job/spec.ts'
@@ -98,11 +100,16 @@ export function assertStorable({ priority }: RunOptions): void {
 
 const KEY_STATES: readonly RunState[] = ['queued', 'running', 'succeeded']
 const MAX_KEY_LENGTH = 255
+const KEY_OPTIONS: OptionChecks<IdempotencyKey> = { key: anything, period: anything, states: anything }
 
 /** @throws PikoError `USAGE` */
 export function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['unique'] {
   if (given === undefined) return undefined
-  const { key, period, states = KEY_STATES } = typeof given === 'string' ? { key: given } : given
+  const {
+    key,
+    period,
+    states = KEY_STATES,
+  } = typeof given === 'string' ? { key: given } : checkedCall('idempotencyKey', KEY_OPTIONS, given)
   if (!isKey(key, MAX_KEY_LENGTH)) {
     throw new PikoError(
       'USAGE',

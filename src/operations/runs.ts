@@ -163,7 +163,8 @@ function assertNone(refusal: PikoError | undefined): void {
 }
 
 async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
-  const run = await runs.find(runId)
+  // MySQL would take NaN and Infinity for names of columns.
+  const run = Number.isFinite(Number(runId)) ? await runs.find(runId) : undefined
   if (run) return run
   throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, {
     details: { runId, location: database.location },

@@ -24,7 +24,7 @@ const SCHEME =
 const QUERY_SECRET =
   /([?&;](?:key|sig|signature|x-amz-(?:signature|credential|security-token)|code|auth)=)[^&\s"'#\\]{1,4096}/gi
 const KEY =
-  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(\\{0,15}["'`]|)[ \t]{0,4}(?:[:=]|=>)[ \t]{0,4}/gi
+  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
 /** Keys whose value extends to the end of the line, because it may contain spaces and punctuation. */
 const WHOLE_LINE = /^(?:authorization|cookie)/i

@@ -1,5 +1,6 @@
 import {
   CamelCasePlugin,
+  CompiledQuery,
   type Dialect,
   Kysely,
   type KyselyPlugin,
@@ -139,6 +140,29 @@ describeEachStore((store) => {
     const other = transaction((trx) => app.enqueue('job', { trx, idempotencyKey: KEYS[1]!, input: '?? ä €' }))
     expect(await rejected(other)).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' })
   }
+
+  it('returns the id of its own run beside other requests and inserts of the same transaction', async () => {
+    const app = await start()
+    const number = store.name === 'mysql' ? 'BIGINT AUTO_INCREMENT PRIMARY KEY' : 'INTEGER PRIMARY KEY'
+    await app.sql.exec(`CREATE TABLE IF NOT EXISTS own (id ${number}, note INT)`)
+    const transactions: Transaction[] = [(fn) => app.sql.transaction(fn), kyselyOn(store)]
+    if (store.name === 'mysql') transactions.push(await mysql2(store))
+    for (const [kind, transaction] of transactions.entries()) {
+      const inputs = Array.from({ length: 20 }, (_, index) => `${kind}-${index}`)
+      const ids = await transaction((trx) =>
+        Promise.all(
+          inputs.flatMap((input, index) => {
+            const key = index % 2 === 0 ? {} : { idempotencyKey: input }
+            const asked = app.enqueue('job', { trx, input, ...key })
+            return [asked, beside(trx)]
+          }),
+        ),
+      )
+      const stored = new Map((await app.runs.list({ limit: 100 })).map((run) => [run.id, run.input]))
+      expect(ids.filter((_, index) => index % 2 === 0).map((id) => stored.get(id as number))).toEqual(inputs)
+    }
+    await app.sql.exec('DROP TABLE own')
+  })
 
   describe('enqueue in a Kysely transaction', () => {
     it.each(PLUGINS)('is not affected by $name', ({ plugin }) => holds(kyselyOn(store, {}, [plugin()])))
@@ -309,6 +333,14 @@ describeEachStore((store) => {
     })
   })
 })
+
+/** A statement of the caller, which gets an id of another table. */
+async function beside(trx: EnqueueTransaction): Promise<void> {
+  const text = 'INSERT INTO own (note) VALUES (1)'
+  if ('exec' in trx) await trx.exec(text)
+  else if ('executeQuery' in trx) await trx.executeQuery(CompiledQuery.raw(text))
+  else await trx.execute(text, [])
+}
 
 async function createOther(
   name: TestStore['name'],

@@ -187,6 +187,8 @@ describeEachStore((fixture) => {
     [{ key: 'a', states: [] }, /states of idempotencyKey "a" are \[\]/],
     [{ key: 'a', states: ['done' as 'failed'] }, /expected a list of queued, running/],
     [{ key: 'a', period: 'day' as '1d' }, /period of idempotencyKey is "day"/],
+    [{ key: 'a', perod: '1d' } as { key: string }, /idempotencyKey.*"perod".*"period"/],
+    [null as unknown as string, /idempotencyKey.* null/],
   ])('refuses %j', async (idempotencyKey, message) => {
     const app = await start()
     expect((await rejected(app.enqueue('ship', { idempotencyKey }))).message).toMatch(message)

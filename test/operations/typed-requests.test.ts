@@ -120,6 +120,7 @@ describeEachStore((fixture) => {
     for (const job of [undefined, 5, {}, { id: 5 }] as unknown as string[]) {
       expect(await rejected(app.run(job))).toMatchObject({ code: 'USAGE', message: /^app\.run got .* expected the id/ })
     }
+    for (const id of [NaN, Infinity]) expect(await rejected(app.runs.show(id))).toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 })
 

@@ -14,6 +14,9 @@ describe('redactText', () => {
     ['mysql://user:password@ss@db/piko', 'mysql://user:[redacted]@db/piko'],
     ['mysql://user:password1@db/piko', 'mysql://user:[redacted]@db/piko'],
     ['password=pw, next', 'password=[redacted], next'],
+    ['token => pw', 'token => [redacted]'],
+    ['{ :password=>"pw" }', '{ :password=>"[redacted]" }'],
+    ['AccountName=a;AccountKey=pw==;x=1', 'AccountName=a;AccountKey=[redacted];x=1'],
   ])('hides the secret of %s', (text, expected) => {
     expect(redactText(text)).toBe(expected)
   })

@@ -6,7 +6,7 @@ import { idsFrom, insertRunsText, LAST_INSERT, statementsOf } from './insert-row
 import { chunksOf } from '../statements/chunks.ts'
 import { readNumber, valuesOf } from '../statements/row-values.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
-import { type EnqueueTransaction, isForeign, statementIn } from '../statements/user-transaction.ts'
+import { type EnqueueTransaction, isForeign, statementIn, type UserStatement } from '../statements/user-transaction.ts'
 import { type NewRun, newRow } from './new-run.ts'
 
 /**
@@ -22,14 +22,14 @@ export async function enqueueIn(
   const statement = await statementIn(trx, database)
   const query: RunQuery = async (compilable) => {
     const { sql, parameters } = compilable.compile()
-    return valuesOf(await statement(sql, parameters))
+    return valuesOf(await statement.run(sql, parameters))
   }
-  if (!requests.some(({ unique }) => unique)) return insertIn(database, query, requests)
+  if (!requests.some(({ unique }) => unique)) return insertIn(database, query, statement.insert, requests)
   const queries = { query, latest: isForeign(trx) ? readCommitted(database) : undefined }
   await holdKeys(database, query, requests)
   const ids: number[] = []
   for (const run of requests) {
-    const insert = async (): Promise<number> => (await insertIn(database, query, [run]))[0] as number
+    const insert = async (): Promise<number> => (await insertIn(database, query, statement.insert, [run]))[0] as number
     if (!run.unique) {
       ids.push(await insert())
       continue
@@ -60,18 +60,24 @@ function readCommitted({ db, dialect }: Database): RunQuery | undefined {
 /** A literal takes up to twice the bytes of its text. */
 const LITERAL_GROWTH = 2
 
-async function insertIn({ dialect }: Database, query: RunQuery, runs: readonly NewRun[]): Promise<number[]> {
+async function insertIn(
+  { dialect }: Database,
+  query: RunQuery,
+  insertFirst: UserStatement['insert'],
+  runs: readonly NewRun[],
+): Promise<number[]> {
   const rows = await mapInTurns(runs, (run) => newRow(dialect, run))
   const ids: number[] = []
   for (const part of statementsOf(dialect, rows, (row) => row, LITERAL_GROWTH)) {
-    const insert = { compile: () => insertRunsText(dialect, part) }
     if (dialect.name === 'sqlite') {
-      const stored = await query(insert)
+      const stored = await query({ compile: () => insertRunsText(dialect, part) })
       ids.push(...stored.map(([id]) => readNumber(id, 1)))
     } else {
-      await query(insert)
-      const [[first, step] = []] = await query({ compile: () => CompiledQuery.raw(LAST_INSERT) })
-      ids.push(...idsFrom({ first: readNumber(first, 1), step: readNumber(step, 1) }, part.length))
+      const { sql, parameters } = insertRunsText(dialect, part)
+      const known = await insertFirst(sql, parameters)
+      const [[first, step] = []] =
+        known > 0 && part.length === 1 ? [[known, 1]] : await query({ compile: () => CompiledQuery.raw(LAST_INSERT) })
+      ids.push(...idsFrom({ first: known > 0 ? known : readNumber(first, 1), step: readNumber(step, 1) }, part.length))
     }
   }
   return ids

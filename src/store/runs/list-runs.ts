@@ -47,7 +47,14 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
   for await (const found of newestFirst(database, filter)) {
     for (const part of batchesOf(found, ({ bytes }) => bytes, PART)) {
       const ids = part.map(({ id }) => id)
-      const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', ids).orderBy('id', 'desc').execute()
+      const rows = await db
+        .selectFrom('piko_run')
+        .selectAll()
+        .where('id', 'in', ids)
+        // A run may have changed since its id was read.
+        .$if(filter.state !== undefined, (query) => query.where(dialect.checkedState, '=', filter.state as RunState))
+        .orderBy('id', 'desc')
+        .execute()
       runs.push(...(await mapSound(dialect, 'piko_run', rows, (row) => runOf(row, dialect), broken.report)))
     }
   }

@@ -124,7 +124,18 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
     },
   }
   dialects.set(executor, dialect)
+  inserts.set(executor, async (text, params) => Number((await run(text, params)).insertId ?? 0))
   return executor
+}
+
+/** Runs an INSERT and returns the id that the database gave to its first row; 0 if it gave none. */
+export type Insert = (text: string, params: readonly SqlValue[]) => Promise<number>
+
+const inserts = new WeakMap<SqlExecutor, Insert>()
+
+/** Undefined for an executor that is not Piko's own. */
+export function insertOf(executor: SqlExecutor): Insert | undefined {
+  return inserts.get(executor)
 }
 
 /** Each open database has its own dialect. */

@@ -1,4 +1,5 @@
 import { CompiledQuery } from 'kysely'
+import { propertyOf } from '../../errors-read.ts'
 import { describe, PikoError } from '../../errors.ts'
 import type { SqlExecutor, SqlValue } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
@@ -6,7 +7,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import { endedTransaction } from './ended-transaction.ts'
 import { literalSql, utcText } from './literal-sql.ts'
 import { assertSameDatabase, type Statement } from './same-database.ts'
-import { isExecutorOf } from './sql-executor.ts'
+import { insertOf, isExecutorOf } from './sql-executor.ts'
 
 /** A transaction of the user's own Kysely. It must belong to the database that Piko uses. */
 export interface KyselyTransaction {
@@ -37,24 +38,34 @@ export interface Mysql2Connection {
 /** The transaction that stores a run: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
 export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
 
+/** Runs the statements of one transaction. */
+export interface UserStatement {
+  readonly run: Statement
+  /**
+   * Runs an INSERT and returns the id of its first row, from the answer to this statement: `LAST_INSERT_ID()` would see what the caller
+   * inserts at the same time. 0 if the answer has none.
+   */
+  readonly insert: (text: string, values: readonly unknown[]) => Promise<number>
+}
+
 /**
- * Returns a function that runs statements in a transaction. It bypasses all plugins and options of its library that would change the
+ * Returns functions that run statements in a transaction. They bypass all plugins and options of its library that would change the
  * statements or their results.
  *
  * @throws PikoError `USAGE` if `trx` is not a transaction, none is open on it, or it belongs to another database
  */
-export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<Statement> {
+export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<UserStatement> {
   if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
   const dialect = database.dialect.name
   if (isExecutor(trx)) {
     if (trx.dialect !== dialect) throw refused(`of a ${trx.dialect} database, but the app uses ${dialect}`)
     const statement = executorStatement(trx)
-    if (!isExecutorOf(trx, database.dialect)) await assertSameDatabase(database, trx, statement)
+    if (!isExecutorOf(trx, database.dialect)) await assertSameDatabase(database, trx, statement.run)
     return statement
   }
   if (isKysely(trx)) {
     const statement = kyselyStatement(trx, dialect)
-    await assertSameDatabase(database, trx.getExecutor().adapter, statement)
+    await assertSameDatabase(database, trx.getExecutor().adapter, statement.run)
     return statement
   }
   if (isForCallbacks(trx)) throw refused('a callback connection of mysql2; pass its connection.promise()')
@@ -62,16 +73,25 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
   if (dialect === 'sqlite') throw refused('a connection of mysql2, but the app uses sqlite')
   const statement = mysql2Statement(trx)
   await assertOpen(trx)
-  await assertSameDatabase(database, trx.connection ?? trx, statement)
+  await assertSameDatabase(database, trx.connection ?? trx, statement.run)
   return statement
 }
 
-function executorStatement(trx: SqlExecutor): Statement {
-  return async (text, values) => {
-    const params = values.map(utcText) as SqlValue[]
-    if (trx.dialect === 'sqlite' || isRead(text)) return trx.query(text, params)
-    await trx.exec(text, params)
+function executorStatement(trx: SqlExecutor): UserStatement {
+  const paramsOf = (values: readonly unknown[]) => values.map(utcText) as SqlValue[]
+  const run: Statement = async (text, values) => {
+    if (trx.dialect === 'sqlite' || isRead(text)) return trx.query(text, paramsOf(values))
+    await trx.exec(text, paramsOf(values))
     return []
+  }
+  const own = insertOf(trx)
+  return {
+    run,
+    insert: async (text, values) => {
+      if (own) return own(text, paramsOf(values))
+      await run(text, values)
+      return 0
+    },
   }
 }
 
@@ -79,27 +99,43 @@ function isRead(text: string): boolean {
   return /^select\b/i.test(text)
 }
 
-function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): Statement {
+function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): UserStatement {
   const plain = trx.withoutPlugins()
-  return async (text, values) => {
+  const send = async (text: string, values: readonly unknown[]) => {
     const query =
       dialect === 'mysql' ? CompiledQuery.raw(literalSql(text, values)) : CompiledQuery.raw(text, [...values])
     try {
-      return (await plain.executeQuery(query)).rows
+      return await plain.executeQuery(query)
     } catch (error) {
       throw endedTransaction(error) ?? error
     }
   }
+  return {
+    run: async (text, values) => (await send(text, values)).rows,
+    insert: async (text, values) => idOf(await send(text, values)),
+  }
 }
 
-function mysql2Statement(trx: Mysql2Connection): Statement {
-  return async (text, values) => {
+/** What libraries call the id differs in type. */
+function idOf(answer: unknown): number {
+  return Number(propertyOf(answer, 'insertId') ?? 0)
+}
+
+function mysql2Statement(trx: Mysql2Connection): UserStatement {
+  const send = async (text: string, values: readonly unknown[]): Promise<unknown> => {
     const query = plainly(literalSql(text, values))
     if (trx.format(query.sql, []) !== query.sql) {
       throw refused("a mysql2 connection whose option queryFormat changes Piko's SQL; pass one without queryFormat")
     }
     const [answer] = await trx.query(query)
-    return Array.isArray(answer) ? (answer as unknown[]) : []
+    return answer
+  }
+  return {
+    run: async (text, values) => {
+      const answer = await send(text, values)
+      return Array.isArray(answer) ? (answer as unknown[]) : []
+    },
+    insert: async (text, values) => idOf(await send(text, values)),
   }
 }
 
