@@ -5,8 +5,8 @@ import { type Contestant, peers, piko } from './harness/contestants.ts'
 import { monotonicMs } from './harness/monotonic.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 import { percentile } from './harness/percentile.ts'
-import { type Round } from './harness/round.ts'
-import { type Values } from './harness/rounds.ts'
+import type { Round } from './harness/round.ts'
+import type { Values } from './harness/rounds.ts'
 
 const GAP_MS = 20
 /** After this pause, a node that polls more often after work polls at its idle rate again. */

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Piko } from '../src/app/piko.ts'
 import { defineJob } from '../src/job/define-job.ts'
-import { type JobDefinition } from '../src/job/spec.ts'
+import type { JobDefinition } from '../src/job/spec.ts'
 import { openDatabase } from '../src/store/connection/database.ts'
 import { migrate } from '../src/store/migration/migrate.ts'
 

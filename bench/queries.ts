@@ -3,8 +3,8 @@ import { type Connection, createConnection, type RowDataPacket } from 'mysql2/pr
 import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, piko } from './harness/contestants.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
-import { type Round } from './harness/round.ts'
-import { type Values } from './harness/rounds.ts'
+import type { Round } from './harness/round.ts'
+import type { Values } from './harness/rounds.ts'
 
 /** The server's own counters. */
 const COUNTED = [

@@ -5,7 +5,7 @@ import { format } from 'prettier'
 import { goals } from './goals.ts'
 import { growthTable } from './growth-table.ts'
 import { barChart } from './harness/bar-chart.ts'
-import { type Line } from './harness/line.ts'
+import type { Line } from './harness/line.ts'
 import { number } from './harness/table.ts'
 
 const PAGE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))

@@ -3,8 +3,8 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import { compareSystems } from './harness/compare-systems.ts'
 import { bareLoops, type Contestant, peers, piko } from './harness/contestants.ts'
 import { type Options, parseOptions, sceneOf } from './harness/options.ts'
-import { type Round } from './harness/round.ts'
-import { type Values } from './harness/rounds.ts'
+import type { Round } from './harness/round.ts'
+import type { Values } from './harness/rounds.ts'
 
 /** The number of jobs in one bulk call, for every system. */
 const BATCH = 1_000

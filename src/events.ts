@@ -1,7 +1,7 @@
-import { type DatabaseFault } from './sql/database-faults.ts'
+import type { DatabaseFault } from './sql/database-faults.ts'
 import { stackOf, watchStray } from './errors-read.ts'
-import { type BackfillState } from './ledger/backfill.ts'
-import { type Outcome, type RunState } from './run/run.ts'
+import type { BackfillState } from './ledger/backfill.ts'
+import type { Outcome, RunState } from './run/run.ts'
 
 /** All events of the engine. `docs/events.md` lists each event with its payload. */
 export interface EventMap {

@@ -3,7 +3,7 @@ import { visible, visibleBlock, visibleJson, visibleLine } from '../src/visible.
 import { prettyPrinter } from '../src/telemetry/pretty.ts'
 import { runText } from '../src/cli/output/run-text.ts'
 import { table } from '../src/cli/output/table.ts'
-import { type Run } from '../src/run/run.ts'
+import type { Run } from '../src/run/run.ts'
 
 const HOSTILE = 'a\u001b[2Jb\u009b1mc\rd\u202ee\u2066f\u2028g\u007fh\u0000'
 const OBEYED = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]/
