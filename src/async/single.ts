@@ -1,6 +1,6 @@
 import { called } from '../calls/called.ts'
 import { aDuration, asFunction, readCall } from '../calls/call-checks.ts'
-import { untilAborted } from '../calls/until-aborted.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'

@@ -5,7 +5,7 @@ import { type Duration, durationMs } from '../time/duration.ts'
 import { aDuration, readCall } from './call-checks.ts'
 import { aSource, drawn, type Source } from './drawn.ts'
 import { settled } from './fan-out.ts'
-import { LinkedSignal } from './linked-signal.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
 import { after } from './timeout.ts'
 
 export interface BatchesOptions {

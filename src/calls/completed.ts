@@ -5,7 +5,7 @@ import { called } from './called.ts'
 import { aConcurrency, DEFAULT_CONCURRENCY } from './concurrency.ts'
 import { aSource, drawn, type Source } from './drawn.ts'
 import { settled } from './fan-out.ts'
-import { LinkedSignal } from './linked-signal.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
 
 export interface CompletedOptions {
   /** Calls that run at the same time. Default 8. */

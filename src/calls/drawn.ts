@@ -1,6 +1,6 @@
 import { propertyOf, safely, watchStray } from '../errors-read.ts'
 import { expecting } from '../options.ts'
-import { untilAborted } from './until-aborted.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
 
 /** Where items come from. */
 export type Source<T> = Iterable<T> | AsyncIterable<T>

@@ -3,7 +3,7 @@ import { anAbortSignal, expecting, isList, type OptionCheck, type OptionChecks, 
 import { readCall } from './call-checks.ts'
 import { type Call, called } from './called.ts'
 import { settled } from './fan-out.ts'
-import { LinkedSignal } from './linked-signal.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
 
 export interface FirstOptions {
   /** How many functions must succeed. With it, the result is a list. */

@@ -10,7 +10,7 @@ import { aConcurrency, DEFAULT_CONCURRENCY } from './concurrency.ts'
 import { aSource, type Source } from './drawn.ts'
 import { fanOut } from './fan-out.ts'
 import { Limiter } from './limiter.ts'
-import { LinkedSignal } from './linked-signal.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
 import { attempted, policyOf, RETRY_CHECKS } from './retry.ts'
 import { aTimeout, within } from './timeout.ts'
 

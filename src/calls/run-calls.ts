@@ -2,7 +2,7 @@ import { isObject } from '../errors-read.ts'
 import { batches } from './batches.ts'
 import { completed } from './completed.ts'
 import { first } from './first.ts'
-import { LinkedSignal } from './linked-signal.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
 import { retry } from './retry.ts'
 import { timeout } from './timeout.ts'
 

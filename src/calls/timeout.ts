@@ -3,8 +3,8 @@ import { anAbortSignal, type OptionChecks } from '../options.ts'
 import { type Duration, durationMs, formatMs } from '../time/duration.ts'
 import { aDuration, asFunction, readCall } from './call-checks.ts'
 import { type Call, called } from './called.ts'
-import { LinkedSignal } from './linked-signal.ts'
-import { untilAborted } from './until-aborted.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
 
 export interface TimeoutOptions {
   /** Ends the call early, with its own reason. */

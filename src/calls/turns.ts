@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.ts'
-import { onAbort } from './on-abort.ts'
+import { onAbort } from '../signals/on-abort.ts'
 
 interface Waiter<T, R> {
   readonly value: T

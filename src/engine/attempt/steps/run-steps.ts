@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { untilAborted } from '../../../calls/until-aborted.ts'
+import { untilAborted } from '../../../signals/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
 import { describe, type ErrorCode, isPikoError, PikoError } from '../../../errors.ts'
 import type { StepMapOptions, StepOptions, StepScope, UntilOptions } from '../../../job/steps.ts'

@@ -1,5 +1,5 @@
-import { LinkedSignal } from '../../../calls/linked-signal.ts'
-import { untilAborted } from '../../../calls/until-aborted.ts'
+import { LinkedSignal } from '../../../signals/linked-signal.ts'
+import { untilAborted } from '../../../signals/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../../option-function.ts'
