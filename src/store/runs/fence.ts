@@ -18,4 +18,4 @@ export function claimsIn({ runId, fence }: { readonly runId: number; readonly fe
 }
 
 /** A wait takes a claim for each look. It ends before the claims are used up, and leaves some for retries, replays and lost nodes. */
-export const MOST_CLAIMS_OF_WAITS = 65_000
+export const MAX_CLAIMS_OF_WAITS = 65_000

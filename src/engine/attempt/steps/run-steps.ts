@@ -7,7 +7,7 @@ import { MAX_VALUE_BYTES } from '../../../json/json.ts'
 import { NoRetryError } from '../../../run/retry-errors.ts'
 import { nextLookMs } from '../../../run/step.ts'
 import type { SqlExecutor } from '../../../sql/sql.ts'
-import { claimsIn, fenceOf, MOST_CLAIMS_OF_WAITS } from '../../../store/runs/fence.ts'
+import { claimsIn, fenceOf, MAX_CLAIMS_OF_WAITS } from '../../../store/runs/fence.ts'
 import { STORED_BY_ANOTHER } from '../../../store/steps/commit-step.ts'
 import type { NewStep } from '../../../store/steps/new-step.ts'
 import type { StepStore, StoredStep } from '../../../store/steps/step-store.ts'
@@ -233,7 +233,7 @@ export class RunSteps {
     const afterMs = nextLookMs(policy, waitedMs)
     if (afterMs === undefined)
       throw stepTimedOut(attempt, name, `it is not ready after ${tries} looks in ${policy.forMs} ms`)
-    if (claimsIn(attempt.claim) > MOST_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
+    if (claimsIn(attempt.claim) > MAX_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
     // Another wait may already be ending the attempt. This one is stored all the same, so that its time begins.
     if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
     attempt.waitMs = Math.min(attempt.waitMs ?? Infinity, Math.max(1, Math.round(afterMs)))
@@ -314,7 +314,7 @@ async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
 
 /** Another attempt can't help: the run has no claims left for it. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
-  const why = `it is not ready after ${tries} looks, and the run has been claimed more than ${MOST_CLAIMS_OF_WAITS} times; look less often with a larger every`
+  const why = `it is not ready after ${tries} looks, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; look less often with a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))
 }
 
