@@ -43,7 +43,7 @@ export {
   type SinkScope,
   type SinkWriter,
 } from './sink/sink.ts'
-export { SqlTable, sqlTable, type SqlTableOptions, type SqlTableTarget } from './sink/sql-table.ts'
+export { SqlTable, sqlTable, type SqlTableOptions, type SqlTableTarget } from './sink/sql/sql-table.ts'
 export type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from './sql/sql.ts'
 
 export type { Calendar, CalendarFunction, LocalTime, Weekday } from './time/calendar.ts'
@@ -61,7 +61,7 @@ export type { OffloadOptions } from './offload/offload-pool.ts'
 export { loadSettings } from './settings/load.ts'
 export type { Settings } from './settings/settings.ts'
 export type { RunLogLevel, RunLogLine } from './run/run-log.ts'
-export type { RunDetails, Runs } from './operations/runs.ts'
+export type { RunDetails, Runs } from './operations/runs/runs.ts'
 export type {
   BackfillWait,
   CancelOptions,
@@ -92,15 +92,15 @@ export type { EventMap, EventName, Events } from './events.ts'
 
 export { Piko } from './app/piko.ts'
 export type { Health } from './app/health.ts'
-export type { Backfill, Backfills, BackfillWindow } from './operations/backfills.ts'
-export type { BackfillStatus } from './operations/backfill-status.ts'
+export type { Backfill, Backfills, BackfillWindow } from './operations/backfills/backfills.ts'
+export type { BackfillStatus } from './operations/backfills/backfill-status.ts'
 export type { Configs } from './operations/configs.ts'
-export { RunFailedError } from './operations/run-failed-error.ts'
+export { RunFailedError } from './operations/runs/run-failed-error.ts'
 export type { KeyedConcurrency, KeyedRate, Rate } from './run/limits.ts'
 
 export type { Logger } from './logger.ts'
 export type { OnUpstreamChange, Upstream } from './job/upstream.ts'
 export type { PikoOptions } from './app/piko-options.ts'
 export type { LockOptions } from './engine/attempt/lock-options.ts'
-export type { EnqueueItem, EnqueueOptions, IdempotencyKey, RunId, RunOptions } from './operations/run-request.ts'
-export type { BackfillRequest } from './operations/backfill-request.ts'
+export type { EnqueueItem, EnqueueOptions, IdempotencyKey, RunId, RunOptions } from './operations/runs/run-request.ts'
+export type { BackfillRequest } from './operations/backfills/backfill-request.ts'

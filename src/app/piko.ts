@@ -13,7 +13,7 @@ import { Events } from '../events.ts'
 import { type AppLogger, createLogger } from '../telemetry/log.ts'
 import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { AppStop } from './app-stop.ts'
-import { Backfills } from '../operations/backfills.ts'
+import { Backfills } from '../operations/backfills/backfills.ts'
 import { optionsOf } from '../operations/call-options.ts'
 import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
@@ -30,9 +30,9 @@ import type {
   RunId,
   RunOptions,
   RunOptionsOf,
-} from '../operations/run-request.ts'
+} from '../operations/runs/run-request.ts'
 import type { JobRef, OutputOf, TypesOf } from '../job/job-types.ts'
-import { Runs } from '../operations/runs.ts'
+import { Runs } from '../operations/runs/runs.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Windows } from '../operations/windows.ts'
 import { checkedOptions } from './check-options.ts'

@@ -2,7 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 import { answerOf, type OptionFunction } from '../option-function.ts'
 import type { AnyAdmissible, JobDefinition } from '../job/spec.ts'
 import { exactKey, isKey } from '../store/values/exact-key.ts'
-import { mergeConfig, parseConfig } from '../job/run-config.ts'
+import { mergeConfig, parseConfig } from '../job/schemas/run-config.ts'
 import type { NewRun } from '../store/runs/new-run.ts'
 
 const LONGEST_KEY = 128

@@ -1,5 +1,5 @@
 import { PikoError, toError } from '../errors.ts'
-import { mergeConfig, parseConfig, storableConfig } from '../job/run-config.ts'
+import { mergeConfig, parseConfig, storableConfig } from '../job/schemas/run-config.ts'
 import type { JobDefinition } from '../job/spec.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import type { NewRun } from '../store/runs/new-run.ts'

@@ -3,7 +3,7 @@ import { describe, PikoError } from '../errors.ts'
 import type { ResourceMap } from '../resource/resource.ts'
 import type { SinkMap } from '../sink/sink.ts'
 import { orGathered } from './gathering.ts'
-import { readJob } from './policy.ts'
+import { readJob } from './policy/policy.ts'
 import type { AsJson, SpecTypes, Typed } from './job-types.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 

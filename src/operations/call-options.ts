@@ -30,8 +30,8 @@ import type {
   PruneOptions,
   ReplayOptions,
 } from './operation-options.ts'
-import type { EnqueueItem, EnqueueOptions, RunOptions } from './run-request.ts'
-import type { BackfillRequest } from './backfill-request.ts'
+import type { EnqueueItem, EnqueueOptions, RunOptions } from './runs/run-request.ts'
+import type { BackfillRequest } from './backfills/backfill-request.ts'
 
 const limit = wholeNumber(0)
 const WINDOW_STATES: Readonly<Record<WindowState, true>> = {

@@ -1,5 +1,5 @@
 import { changing } from '../engine/refused-changes.ts'
-import { parseConfig, storableConfig } from '../job/run-config.ts'
+import { parseConfig, storableConfig } from '../job/schemas/run-config.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'

@@ -3,7 +3,7 @@ import type { CancelFilter } from '../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../store/runs/replay-store.ts'
 import type { Duration } from '../time/duration.ts'
 import type { InstantInput } from '../time/instant.ts'
-import type { BackfillStatus } from './backfill-status.ts'
+import type { BackfillStatus } from './backfills/backfill-status.ts'
 
 /** Which runs to cancel. */
 export interface CancelOptions extends CancelFilter {

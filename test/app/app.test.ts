@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { RunFailedError } from '../../src/operations/run-failed-error.ts'
+import { RunFailedError } from '../../src/operations/runs/run-failed-error.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import type { Run } from '../../src/run/run.ts'
 import type { Database } from '../../src/store/connection/database.ts'

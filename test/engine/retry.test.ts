@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { NoRetryError, RetryLaterError } from '../../src/run/retry-errors.ts'
-import { RunFailedError } from '../../src/operations/run-failed-error.ts'
+import { RunFailedError } from '../../src/operations/runs/run-failed-error.ts'
 import { nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 

@@ -84,7 +84,7 @@ describe("a job's schema", () => {
     ['a safeParse that says nothing', { safeParse: () => undefined }, /safeParse of the schema returned undefined/],
     ['an answer without issues', { safeParse: () => ({ success: false }) }, /safeParse of the schema returned \{/],
   ])('%s is refused with an error that names the job', async (_what, config, message) => {
-    const { parseConfig } = await import('../../src/job/run-config.ts')
+    const { parseConfig } = await import('../../src/job/schemas/run-config.ts')
     const error = thrown(() => parseConfig(define({ id: 'a', config }), {}))
     expect(error.code).toBe('CONFIG_INVALID')
     expect(error.message).toContain('of job "a"')

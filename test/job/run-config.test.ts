@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { parseConfig } from '../../src/job/run-config.ts'
+import { parseConfig } from '../../src/job/schemas/run-config.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { thrown } from '../support/thrown.ts'
 

@@ -6,7 +6,7 @@ import { OffloadPool } from '../../src/offload/offload-pool.ts'
 import { defineResource } from '../../src/resource/define-resource.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
-import { sqlTable } from '../../src/sink/sql-table.ts'
+import { sqlTable } from '../../src/sink/sql/sql-table.ts'
 import { startTestApp } from '../../src/testing/test-app.ts'
 import { rejected, thrown } from '../support/thrown.ts'
 

@@ -38,7 +38,7 @@ describe('the cost of a job to the type checker', () => {
       import { job } from '../../src/job/decorator.ts'
       import { defineJob, jobSpec } from '../../src/job/define-job.ts'
       import { type ContextOf } from '../../src/job/spec.ts'
-      import { Order, OrdersSink, Warehouse } from '../../test/types/support.ts'
+      import { Order, OrdersSink, Warehouse } from './support.ts'
     `
     const one = (index: number): string => `
       export const job${index} = defineJob(

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
-import type { BackfillStatus } from '../../operations/backfill-status.ts'
+import type { BackfillStatus } from '../../operations/backfills/backfill-status.ts'
 import { PikoError, toError } from '../../errors.ts'
 import {
   BACKFILL_ONLY,
@@ -26,7 +26,7 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { type Style, styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
-import type { BackfillRequest } from '../../operations/backfill-request.ts'
+import type { BackfillRequest } from '../../operations/backfills/backfill-request.ts'
 
 interface CreateOptions {
   readonly from: Date

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Piko } from '../../app/piko.ts'
-import { RunFailedError } from '../../operations/run-failed-error.ts'
+import { RunFailedError } from '../../operations/runs/run-failed-error.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { AppLogger } from '../../telemetry/log.ts'
@@ -17,7 +17,7 @@ import { ProgressBar } from '../output/progress-bar.ts'
 import { runData, runText } from '../output/run-text.ts'
 import type { StopSignal } from '../../service/process-signals.ts'
 import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
-import type { RunOptions } from '../../operations/run-request.ts'
+import type { RunOptions } from '../../operations/runs/run-request.ts'
 
 interface RunCommandOptions {
   readonly config?: unknown

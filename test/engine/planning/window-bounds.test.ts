@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Backfills } from '../../../src/operations/backfills.ts'
+import { Backfills } from '../../../src/operations/backfills/backfills.ts'
 import {
   isPlannedHere,
   planJob,

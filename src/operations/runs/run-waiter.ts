@@ -1,11 +1,11 @@
-import { PikoError } from '../errors.ts'
-import { type Run, TERMINAL_STATES } from '../run/run.ts'
-import type { RunStore } from '../store/runs/run-store.ts'
-import { chunksOf } from '../store/statements/chunks.ts'
-import type { Settings } from '../settings/settings.ts'
-import type { SettledRun } from '../engine/execution/ending.ts'
-import { LoopService, type LoopServiceParts } from '../engine/loop/loop-service.ts'
-import type { StopReason } from '../service/lifecycle-parts.ts'
+import { PikoError } from '../../errors.ts'
+import { type Run, TERMINAL_STATES } from '../../run/run.ts'
+import type { RunStore } from '../../store/runs/run-store.ts'
+import { chunksOf } from '../../store/statements/chunks.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { SettledRun } from '../../engine/execution/ending.ts'
+import { LoopService, type LoopServiceParts } from '../../engine/loop/loop-service.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
 
 interface Waiter {
   readonly resolve: (run: Run) => void

@@ -1,5 +1,5 @@
-import { PikoError } from '../errors.ts'
-import type { Run } from '../run/run.ts'
+import { PikoError } from '../../errors.ts'
+import type { Run } from '../../run/run.ts'
 
 /** The error that a waiter gets when its run did not succeed. */
 export class RunFailedError extends PikoError {

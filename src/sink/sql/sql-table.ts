@@ -1,12 +1,12 @@
-import { isObject, propertyOf } from '../errors-read.ts'
-import { describe, PikoError } from '../errors.ts'
-import { mapInTurns } from '../loop-turn.ts'
-import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
-import { retryContention } from '../sql/contention.ts'
-import type { SinkBatch, SinkScope } from './sink.ts'
-import type { SqlDatabase, SqlExecutor, SqlValue } from '../sql/sql.ts'
-import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../sql/statement-size.ts'
-import { onConflict, quoted, quotedTable, toSqlValue } from '../sql/sql-text.ts'
+import { isObject, propertyOf } from '../../errors-read.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { mapInTurns } from '../../loop-turn.ts'
+import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../../options.ts'
+import { retryContention } from '../../sql/contention.ts'
+import type { SinkBatch, SinkScope } from '../sink.ts'
+import type { SqlDatabase, SqlExecutor, SqlValue } from '../../sql/sql.ts'
+import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
+import { onConflict, quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
 
 export interface SqlTableOptions<Row extends object> {
   /** `orders`, or with a schema: `sales.orders`. */

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
-import { isError, isObject, messageOf, propertyOf, safely, watchStray } from '../errors-read.ts'
-import { describe } from '../errors.ts'
-import { withoutStrays } from '../strays.ts'
+import { isError, isObject, messageOf, propertyOf, safely, watchStray } from '../../errors-read.ts'
+import { describe } from '../../errors.ts'
+import { withoutStrays } from '../../strays.ts'
 
 /** The part of a zod schema that Piko uses. */
 interface Schema {

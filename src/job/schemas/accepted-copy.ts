@@ -1,6 +1,6 @@
-import { describe, type ErrorCode, PikoError } from '../errors.ts'
-import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../json/json-copy.ts'
-import { assertFits, type Storing, unstorable } from '../json/storable.ts'
+import { describe, type ErrorCode, PikoError } from '../../errors.ts'
+import { jsonCopy, type JsonPath, type JsonRemark, pathText } from '../../json/json-copy.ts'
+import { assertFits, type Storing, unstorable } from '../../json/storable.ts'
 import type { SchemaAnswer, SchemaIssue } from './schema-check.ts'
 
 /** A value of a run that a schema checks. */

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { describe, PikoError } from '../errors.ts'
-import { timelineOf } from '../engine/planning/plan-job.ts'
-import type { JobDefinition, WindowPolicy } from '../job/spec.ts'
-import type { BackfillOrder } from '../ledger/backfill.ts'
-import type { Store } from '../store/store.ts'
-import { instantOf } from '../time/instant.ts'
-import type { Timeline, Window } from '../time/window.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { timelineOf } from '../../engine/planning/plan-job.ts'
+import type { JobDefinition, WindowPolicy } from '../../job/spec.ts'
+import type { BackfillOrder } from '../../ledger/backfill.ts'
+import type { Store } from '../../store/store.ts'
+import { instantOf } from '../../time/instant.ts'
+import type { Timeline, Window } from '../../time/window.ts'
 import type { BackfillRequest } from './backfill-request.ts'
 
 /** Number of windows to process before other work gets a turn; small enough to become garbage soon. */

@@ -1,8 +1,8 @@
-import { describe, PikoError } from '../errors.ts'
-import { MAX_CONFIG_BYTES } from '../json/json.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { MAX_CONFIG_BYTES } from '../../json/json.ts'
 import { acceptedCopy, type CheckedValue, parsedBy } from './accepted-copy.ts'
 import { checkedBy, type SchemaAnswer } from './schema-check.ts'
-import type { JobDefinition } from './spec.ts'
+import type { JobDefinition } from '../spec.ts'
 
 /**
  * A run's config: the job's schema parses the run's overrides and adds the defaults.

@@ -1,7 +1,7 @@
-import { storable } from '../json/storable.ts'
+import { storable } from '../../json/storable.ts'
 import { acceptedCopy, type CheckedValue, parsedBy } from './accepted-copy.ts'
 import { checkedBy } from './schema-check.ts'
-import type { JobDefinition } from './spec.ts'
+import type { JobDefinition } from '../spec.ts'
 
 /**
  * The input of a run as the database will return it, once the job's schema has accepted it.

@@ -1,5 +1,5 @@
-import type { BackfillCounts } from '../store/backfills/backfill-counts.ts'
-import type { BackfillRow } from '../store/backfills/backfill-row.ts'
+import type { BackfillCounts } from '../../store/backfills/backfill-counts.ts'
+import type { BackfillRow } from '../../store/backfills/backfill-row.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {

@@ -1,8 +1,8 @@
-import { isOneOf, isWhole } from '../errors-read.ts'
-import { describe } from '../errors.ts'
-import { describeInstant, readInstant } from '../time/instant.ts'
-import type { AnyJobSpec, JobPolicy } from './spec.ts'
-import { SpecFaults } from './spec-faults.ts'
+import { isOneOf, isWhole } from '../../errors-read.ts'
+import { describe } from '../../errors.ts'
+import { describeInstant, readInstant } from '../../time/instant.ts'
+import type { AnyJobSpec, JobPolicy } from '../spec.ts'
+import { SpecFaults } from '../spec-faults.ts'
 
 /** Reads single options of a spec. A wrong one becomes a fault, and a harmless value replaces it. */
 export class PolicyChecks {

@@ -1,6 +1,6 @@
-import type { BackfillOnly, BackfillOrder } from '../ledger/backfill.ts'
-import type { ConfigOption, JobTypes } from '../job/job-types.ts'
-import type { InstantInput } from '../time/instant.ts'
+import type { BackfillOnly, BackfillOrder } from '../../ledger/backfill.ts'
+import type { ConfigOption, JobTypes } from '../../job/job-types.ts'
+import type { InstantInput } from '../../time/instant.ts'
 
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {

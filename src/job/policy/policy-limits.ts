@@ -1,11 +1,11 @@
-import { isObject, propertyOf } from '../errors-read.ts'
-import { describe } from '../errors.ts'
-import type { AdmissionLimits } from '../run/limits.ts'
-import type { RetryPolicy } from '../run/retry.ts'
-import type { JobDurations } from './job-durations.ts'
-import { OVERLAPS } from './overlap.ts'
+import { isObject, propertyOf } from '../../errors-read.ts'
+import { describe } from '../../errors.ts'
+import type { AdmissionLimits } from '../../run/limits.ts'
+import type { RetryPolicy } from '../../run/retry.ts'
+import type { JobDurations } from '../job-durations.ts'
+import { OVERLAPS } from '../overlap.ts'
 import type { PolicyChecks } from './policy-checks.ts'
-import type { JobPolicy, WindowPolicy } from './spec.ts'
+import type { JobPolicy, WindowPolicy } from '../spec.ts'
 
 const MAX_MISFIRES = 10_000
 

@@ -1,8 +1,8 @@
-import { isPikoError } from '../errors.ts'
-import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../time/schedule.ts'
-import type { JobDurations } from './job-durations.ts'
+import { isPikoError } from '../../errors.ts'
+import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../../time/schedule.ts'
+import type { JobDurations } from '../job-durations.ts'
 import type { PolicyChecks } from './policy-checks.ts'
-import type { WindowPolicy, WindowsSpec } from './spec.ts'
+import type { WindowPolicy, WindowsSpec } from '../spec.ts'
 
 const MIN_DATE = new Date(0)
 const MAX_SCHEDULE_FAULTS = 10
