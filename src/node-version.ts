@@ -1,7 +1,7 @@
 import { PikoError } from './errors.ts'
 
 /** The oldest supported Node. A test compares it with `engines` in package.json. */
-export const OLDEST_NODE = '22.13.0'
+export const OLDEST_NODE = '22.19.0'
 
 /**
  * The error if Node is too old, otherwise undefined. This file and its imports run on Node 18.

@@ -3,19 +3,19 @@ import { expect, it } from 'vitest'
 import { exitCodeOf } from '../src/cli/process/exit-code.ts'
 import { nodeTooOld, OLDEST_NODE } from '../src/node-version.ts'
 
-it.each(['22.13.0', '22.13.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(
+it.each(['22.19.0', '22.19.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(
   'accepts Node %s',
   (version) => {
     expect(nodeTooOld(version)).toBeUndefined()
   },
 )
 
-it.each(['18.20.4', '20.20.2', '21.99.0', '22.0.0', '22.12.9'])(
+it.each(['18.20.4', '20.20.2', '21.99.0', '22.0.0', '22.18.9'])(
   'refuses Node %s and says how to get another',
   (version) => {
     const error = nodeTooOld(version)
     expect(error).toMatchObject({ code: 'NODE_TOO_OLD', details: { found: version } })
-    expect(error?.message).toContain(`this is Node ${version}; expected 22.13.0 or newer`)
+    expect(error?.message).toContain(`this is Node ${version}; expected 22.19.0 or newer`)
     expect(error?.message).toContain('npm install --save-dev node@24')
     expect(error && exitCodeOf(error)).toBe(2)
   },
