@@ -233,6 +233,55 @@ describeEachStore((store) => {
     )
   })
 
+  describe('with a generation that many writers share', () => {
+    const shared = sqlTable<Order>({
+      name: 'test_order_fence',
+      columns: ['id', 'total'],
+      key: ['id'],
+      fenceColumn: 'fence',
+    })
+    const merged = (fence: number, generation: number, orders: readonly Order[]): Promise<void> =>
+      shared.merge(batchOf(1, { fence }), orders, ['id'], { generation })
+
+    it('merges rows beside those of the generation before, until these are cleared', async () => {
+      await merged(11, 10, [new Order(1, 1), new Order(2, 1)])
+      await merged(12, 10, [new Order(2, 2), new Order(3, 2)])
+      expect(await rowsOf('test_order_fence', 'id, total, fence')).toEqual([
+        [1, 1, 10],
+        [2, 2, 10],
+        [3, 2, 10],
+      ])
+      await merged(21, 20, [new Order(1, 3)])
+      expect(await rowsOf('test_order_fence', 'id, fence')).toEqual([
+        [1, 10],
+        [1, 20],
+        [2, 10],
+        [3, 10],
+      ])
+      await shared.clear({ window: hourOf(1), before: 20 }, { on: sql })
+      expect(await rowsOf('test_order_fence', 'id, fence')).toEqual([[1, 20]])
+    })
+
+    it('refuses a late writer and a late end of an older generation', async () => {
+      await merged(21, 20, [new Order(1, 3)])
+      await expect(merged(12, 10, [new Order(9, 9)])).rejects.toMatchObject({
+        code: 'SINK_FAILED',
+        message: expect.stringContaining('with fence 10 is stale') as unknown,
+      })
+      await expect(shared.clear({ window: hourOf(1), before: 10 }, { on: sql })).rejects.toThrow(
+        'the writer with fence 10',
+      )
+      expect(await rowsOf('test_order_fence', 'id, fence')).toEqual([[1, 20]])
+    })
+
+    it('needs a fence column, a key and a window', async () => {
+      await expect(windowed.merge(batchOf(1), [], ['id'])).rejects.toThrow('merge needs a fenceColumn')
+      await expect(fenced.merge(batchOf(1), [])).rejects.toThrow('merge got the key columns []')
+      await expect(shared.merge(batchOf(undefined), [])).rejects.toMatchObject({ code: 'JOB_INVALID' })
+      await expect(async () => shared.upsert(batchOf(1), [])).rejects.toThrow('upsert got no key columns')
+    })
+  })
+
   it('meets the needs of a sink: a repeated run leaves each window once', async () => {
     const Orders = defineSink({
       name: 'orders',
@@ -260,17 +309,14 @@ describe('sqlTable', () => {
   it.each([
     [{ name: 'orders; DROP TABLE x', columns }, 'table "orders; DROP TABLE x" is not a plain SQL name'],
     [{ name: 'a.b.c', columns }, 'table "a.b.c" is not a plain SQL name'],
-    [{ name: 'orders', columns: ['i`d'] }, 'column of table orders "i`d" is not a plain SQL name'],
-    [{ name: 'orders', columns: ['a.id'] }, 'column of table orders "a.id" is not a plain SQL name'],
-    [{ name: 'orders', columns: { id: 7 } }, 'column of table orders 7 is not a plain SQL name'],
-    [{ name: 'orders', columns, windowColumn: '' }, 'column of table orders "" is not a plain SQL name'],
+    [{ name: 'orders', columns: ['i`d'] }, 'table orders: column "i`d" is not a plain SQL name'],
+    [{ name: 'orders', columns: ['a.id'] }, 'table orders: column "a.id" is not a plain SQL name'],
+    [{ name: 'orders', columns: { id: 7 } }, 'table orders: column 7 is not a plain SQL name'],
+    [{ name: 'orders', columns, windowColumn: '' }, 'table orders: column "" is not a plain SQL name'],
     [{ name: 'orders', columns: [] }, 'table orders: it has no columns'],
     [{ name: 'orders', columns: ['id', 'window_start'] }, 'table orders: column window_start is listed twice'],
     [{ name: 'orders', columns, fenceColumn: 'id' }, 'table orders: column id is listed twice'],
-    [
-      { name: 'orders', columns, chunkSize: 0 },
-      'table orders: its chunkSize is 0; expected a whole number from 1 to 1000',
-    ],
+    [{ name: 'orders', columns, chunkSize: 0 }, 'table orders: chunkSize is 0; expected a whole number from 1 to 1000'],
   ])('refuses %o', (options, message) => {
     expect(() => sqlTable(options as unknown as Parameters<typeof sqlTable>[0])).toThrow(message)
   })

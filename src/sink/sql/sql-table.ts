@@ -1,77 +1,108 @@
-import { isObject, propertyOf } from '../../errors-read.ts'
 import { describe, PikoError } from '../../errors.ts'
-import { mapInTurns } from '../../loop-turn.ts'
-import { anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../../options.ts'
 import { retryContention } from '../../sql/contention.ts'
-import type { SinkBatch, SinkScope } from '../sink.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase, SqlExecutor, SqlValue } from '../../sql/sql.ts'
-import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
-import { onConflict, quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
-
-export interface SqlTableOptions<Row extends object> {
-  /** `orders`, or with a schema: `sales.orders`. */
-  readonly name: string
-  /** The row's properties to store: a list if the columns have the same names, otherwise `{ property: 'column' }`. */
-  readonly columns: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
-  /** The column for the start of the run's window. `null`: the table has none. Default `'window_start'`. */
-  readonly windowColumn?: string | null
-  /** The column (NOT NULL, 64 bits) for the run's fence; it prevents writes of an overtaken run. Default: none. */
-  readonly fenceColumn?: string
-  /** Rows per INSERT statement; fewer if they exceed 1 MB or the database's number of parameters. Default and maximum: 1,000. */
-  readonly chunkSize?: number
-}
+import { onConflict, quoted, quotedTable } from '../../sql/sql-text.ts'
+import type { Window } from '../../time/window.ts'
+import type { SinkBatch, SinkScope } from '../sink.ts'
+import { insertRows } from './insert-rows.ts'
+import { rowValues } from './row-values.ts'
+import { existingColumns, tableProblem } from './table-check.ts'
+import { addColumns, createTable } from './table-ddl.ts'
+import { type SqlTableOptions, type TableShape, tableShape } from './table-options.ts'
 
 export interface SqlTableTarget {
   /** Where the table is. Default: the database that Piko itself runs on. */
   readonly on?: SqlDatabase
 }
 
-const MAX_ROWS = 1_000
-/** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
-const MAX_PARAMETERS = 30_000
+export interface SqlTableMerge extends SqlTableTarget {
+  /** The number that all writers of this generation of the window share, such as the fence of the run that began it. Default: the fence. */
+  readonly generation?: number
+}
+
+/** A window whose rows of older generations are to be deleted. */
+export interface SqlTableGeneration {
+  readonly window: Window
+  /** Rows with a smaller fence are deleted. */
+  readonly before: number
+  /** Where the table is, unless the target says so. */
+  readonly sql?: SqlDatabase
+}
+
+export interface SqlTableOpen extends SqlTableTarget {
+  /** Creates the table if it is missing. Default `false`. */
+  readonly create?: boolean
+}
+
+export interface SqlTableDdl {
+  /** Default `'mysql'`, which includes MariaDB. */
+  readonly dialect?: SqlExecutor['dialect']
+  /** The columns that the table has already, or its earlier definition. The statements then add the columns that are missing. */
+  readonly from?: readonly string[] | { readonly layout: SqlTableLayout }
+}
+
+/** What a table's rows consist of. */
+export interface SqlTableLayout {
+  readonly name: string
+  /** The columns that hold the row's properties. */
+  readonly columns: readonly string[]
+  /** The columns that identify a row within its window, or within a table without windows. Empty if unknown. */
+  readonly key: readonly string[]
+  readonly windowColumn: string | null
+  readonly fenceColumn: string | undefined
+}
 
 /**
  * A table that a sink writes to, with SQL for MySQL and SQLite. Every call is one transaction, repeated after a deadlock. The table belongs
  * to one job and one model: {@link replace} and {@link clear} delete all rows of a window.
  *
- * With `fenceColumn`, an older run neither deletes rows of a newer run of the window nor adds its own: it fails with `SINK_FAILED`. Create
- * an index that begins with the window column and the fence column.
+ * With `fenceColumn`, an older run neither deletes rows of a newer run of the window nor adds its own: it fails with `SINK_FAILED`. The
+ * table needs an index that begins with the window column and the fence column; {@link ddl} has it.
  *
  * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are rejected.
+ *
+ * Every write throws `SINK_TABLE_INVALID`, with the statements that solve it, if the table or a column is missing.
  */
 export class SqlTable<Row extends object> {
-  readonly #name: string
+  /** A description of the table for tools that read it. */
+  readonly layout: SqlTableLayout
+  readonly #shape: TableShape
   readonly #properties: readonly string[]
-  readonly #columns: readonly string[]
-  readonly #windowColumn: string | null
-  readonly #fenceColumn: string | undefined
-  readonly #chunkSize: number
 
-  /** @throws PikoError `SINK_FAILED` for an unknown option, a name that is not an identifier, a duplicate column or a wrong chunk size */
+  /** @throws PikoError `SINK_FAILED` naming every unknown or unusable option */
   constructor(given: SqlTableOptions<Row>) {
-    const { name, columns, windowColumn = 'window_start', fenceColumn, chunkSize = MAX_ROWS } = checked(given)
-    const pairs: [string, unknown][] = isList(columns)
-      ? columns.map((column) => [column, column])
-      : Object.entries(columns)
-    this.#name = name
-    this.#properties = pairs.map(([property]) => property)
-    this.#columns = pairs.map(([, column]) => column as string)
-    this.#windowColumn = windowColumn
-    this.#fenceColumn = fenceColumn
-    this.#chunkSize = chunkSize
-    const filled = [windowColumn, fenceColumn].filter((column) => typeof column === 'string')
-    quotedTable('mysql', name)
-    for (const column of [...this.#columns, ...filled]) quoted('mysql', column, `column of table ${name}`)
-    if (pairs.length === 0) throw this.#wrong('it has no columns')
-    const twice = [...this.#columns, ...filled].find((column, index, all) => all.indexOf(column) !== index)
-    if (twice !== undefined) {
-      throw this.#wrong(
-        `column ${twice} is listed twice; the window and fence columns are filled from the run and not listed in columns`,
-      )
+    this.#shape = tableShape(given)
+    const { name, columns, key, windowColumn, fenceColumn } = this.#shape
+    this.#properties = columns.map(({ property }) => property)
+    const names = columns.map(({ column }) => column)
+    this.layout = Object.freeze({ name, columns: Object.freeze(names), key, windowColumn, fenceColumn })
+  }
+
+  /**
+   * The statements that create the table, with the index that {@link replace} and {@link merge} need. With `from`, those that add the
+   * missing columns to a table. Execute each one by itself.
+   *
+   * @throws PikoError `SINK_FAILED` if the type of a column is unknown, or a missing column can't be added later
+   */
+  ddl({ dialect = 'mysql', from }: SqlTableDdl = {}): readonly string[] {
+    if (from === undefined) return createTable(dialect, this.#shape)
+    return addColumns(dialect, this.#shape, 'layout' in from ? written(from.layout) : from)
+  }
+
+  /**
+   * Checks that the table has all columns. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
+   *
+   * @throws PikoError `SINK_TABLE_INVALID` naming what is missing, with the statements that solve it
+   */
+  async open(env: { readonly sql: SqlDatabase }, { on = env.sql, create = false }: SqlTableOpen = {}): Promise<void> {
+    const existing = await existingColumns(on, this.#shape.name)
+    if (create && existing.length === 0) {
+      for (const statement of this.ddl({ dialect: on.dialect })) await on.exec(statement)
+      return
     }
-    if (!Number.isSafeInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_ROWS) {
-      throw this.#wrong(`its chunkSize is ${describe(chunkSize)}; expected a whole number from 1 to ${MAX_ROWS}`)
-    }
+    const problem = tableProblem(on.dialect, this.#shape, existing)
+    if (problem) throw problem
   }
 
   /**
@@ -82,23 +113,29 @@ export class SqlTable<Row extends object> {
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(batch, 'replace')
-    const values = await this.#valuesOf(batch, rows)
-    await repeated(on, async (trx) => {
-      await this.#refuseStale(trx, batch)
-      if (batch.index === 0) await this.#delete(trx, window, batch, '<=')
+    const values = await this.#valuesOf(batch, rows, batch.fence)
+    await this.#write(on, async (trx) => {
+      await this.#refuseStale(trx, batch, batch.fence)
+      if (batch.index === 0) await this.#delete(trx, window, batch.fence, '<=')
       await this.#insert(trx, batch, values)
       // An older run may have inserted rows between the delete and the first insert. Two runs that reach this point see each other.
-      if (batch.index === 0 && this.#fenceColumn !== undefined) await this.#delete(trx, window, batch, '<')
-      await this.#refuseStale(trx, batch, 'locking')
+      if (batch.index === 0 && this.#shape.fenceColumn !== undefined) await this.#delete(trx, window, batch.fence, '<')
+      await this.#refuseStale(trx, batch, batch.fence, 'locking')
     })
   }
 
-  /** Deletes what earlier runs left of the window. Throws as {@link replace} does. */
-  async clear(scope: SinkScope, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
+  /**
+   * Deletes what earlier runs left of the window. With `before`, deletes what earlier generations left, and keeps the rows of this one. Call
+   * it with the run's scope, or with `{ window, before }`. Throws as {@link replace} does.
+   */
+  async clear(scope: SinkScope | SqlTableGeneration, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(scope, 'clear')
-    await repeated(on, async (trx) => {
-      await this.#delete(trx, window, scope, '<=')
-      await this.#refuseStale(trx, scope, 'locking')
+    const fence = 'before' in scope ? scope.before : scope.fence
+    if ('before' in scope) this.#needFence('clear with before')
+    if (on === undefined) throw this.#wrong('clear got no database; expected { on: database } or a scope with sql')
+    await this.#write(on, async (trx) => {
+      await this.#delete(trx, window, fence, 'before' in scope ? '<' : '<=')
+      await this.#refuseStale(trx, scope, fence, 'locking')
     })
   }
 
@@ -108,144 +145,176 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    const values = await this.#valuesOf(batch, rows)
-    await repeated(on, async (trx) => {
+    const values = await this.#valuesOf(batch, rows, batch.fence)
+    await this.#write(on, async (trx) => {
       await this.#insert(trx, batch, values)
-      await this.#refuseStale(trx, batch, 'locking')
+      await this.#refuseStale(trx, batch, batch.fence, 'locking')
     })
+  }
+
+  /** The same as {@link insert}. */
+  async append(batch: SinkBatch, rows: readonly Row[], target: SqlTableTarget = {}): Promise<void> {
+    await this.insert(batch, rows, target)
   }
 
   /**
    * Adds rows and overwrites existing ones. With `fenceColumn`, a row of a newer run stays as it is.
    *
-   * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches)
+   * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches). Default: the table's `key`,
+   *   with its window column
    */
   async upsert(
     batch: SinkBatch,
     rows: readonly Row[],
-    keyColumns: readonly string[],
+    keyColumns: readonly string[] = this.#upsertKey(batch),
     { on = batch.sql }: SqlTableTarget = {},
   ): Promise<void> {
-    const written = this.#written(batch)
-    const unknown = keyColumns.find((column) => !written.includes(column))
-    if (unknown !== undefined || keyColumns.length === 0) {
-      throw this.#wrong(`upsert got the key columns ${describe(keyColumns)}; expected some of ${written.join(', ')}`)
-    }
-    const values = await this.#valuesOf(batch, rows)
-    await repeated(on, (trx) =>
-      this.#insert(trx, batch, values, onConflict(trx.dialect, written, keyColumns, this.#fenceColumn)),
+    const columns = this.#written(batch)
+    this.#assertKey('upsert', keyColumns, columns)
+    const values = await this.#valuesOf(batch, rows, batch.fence)
+    await this.#write(on, (trx) =>
+      this.#insert(trx, batch, values, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
     )
   }
 
+  /**
+   * Adds rows of a window that many writers share, and overwrites rows with the same key of the same generation. Rows of older generations
+   * stay until {@link clear} with `before`, so that readers never see a gap. A writer of an older generation is refused.
+   *
+   * @param keyColumns the columns that identify a row within its window. With the window and fence columns they must have a unique index.
+   *   Default: the table's `key`
+   * @throws PikoError `JOB_INVALID` for a run without a window
+   * @throws PikoError `SINK_FAILED` if the table has no fence column, or a newer generation has written the window
+   */
+  async merge(
+    batch: SinkBatch,
+    rows: readonly Row[],
+    keyColumns: readonly string[] = this.#shape.key,
+    { on = batch.sql, generation = batch.fence }: SqlTableMerge = {},
+  ): Promise<void> {
+    const { column } = this.#windowOf(batch, 'merge')
+    const fenceColumn = this.#needFence('merge')
+    const columns = this.#written(batch)
+    this.#assertKey('merge', keyColumns, columns)
+    const keys = [...new Set([column, fenceColumn, ...keyColumns])]
+    const values = await this.#valuesOf(batch, rows, generation)
+    await this.#write(on, async (trx) => {
+      await this.#insert(trx, batch, values, onConflict(trx.dialect, columns, keys, undefined))
+      await this.#refuseStale(trx, batch, generation, 'locking')
+    })
+  }
+
   async #insert(trx: SqlExecutor, batch: SinkBatch, values: readonly SqlValue[], clause = ''): Promise<void> {
-    const written = this.#written(batch)
-    const width = written.length
-    const columns = written.map((column) => quoted(trx.dialect, column)).join(', ')
-    const row = `(${written.map(() => '?').join(', ')})`
-    const begin = `INSERT INTO ${quotedTable(trx.dialect, this.#name)} (${columns}) VALUES `
-    const frameBytes = Buffer.byteLength(begin + clause) + 1
-    const maxBytes = (trx.maxStatementBytes ?? Infinity) - frameBytes
-    const bytesAt = (index: number): number => {
-      const bytes = values
-        .slice(index * width, (index + 1) * width)
-        .reduce<number>((sum, value) => sum + sentBytes(value), row.length + 2)
-      if (bytes > maxBytes) throw this.#tooLarge(index, bytes, maxBytes)
-      return bytes
-    }
-    const indices = Array.from({ length: values.length / width }, (_, index) => index)
-    const limits = {
-      maxRows: Math.max(1, Math.min(this.#chunkSize, Math.floor(MAX_PARAMETERS / width))),
-      maxBytes: Math.min(MAX_BATCH_BYTES, maxBytes),
-    }
-    let from = 0
-    for (const { length } of batchesOf(indices, bytesAt, limits)) {
-      const part = values.slice(from * width, (from + length) * width)
-      from += length
-      await trx.exec(`${begin}${Array.from({ length }, () => row).join(', ')}${clause}`, part)
+    const { name: table, chunkSize } = this.#shape
+    await insertRows(trx, { table, columns: this.#written(batch), values }, chunkSize, clause)
+  }
+
+  /** Runs the transaction again after a deadlock or a lock timeout. */
+  async #write(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<void>): Promise<void> {
+    try {
+      await retryContention(() => on.transaction(fn))
+    } catch (error) {
+      if (databaseFault(error) !== 'programming') throw error
+      const existing = await existingColumns(on, this.#shape.name).catch(() => {
+        throw error
+      })
+      throw tableProblem(on.dialect, this.#shape, existing, error) ?? error
     }
   }
 
-  async #delete(trx: SqlExecutor, window: WindowKey, { fence }: SinkScope, older: '<=' | '<'): Promise<void> {
+  async #delete(trx: SqlExecutor, window: WindowKey, fence: number, older: '<=' | '<'): Promise<void> {
     const { dialect } = trx
+    const { name, fenceColumn } = this.#shape
     const where = `${quoted(dialect, window.column)} = ?`
-    const fenced = this.#fenceColumn === undefined ? '' : ` AND ${quoted(dialect, this.#fenceColumn)} ${older} ?`
-    await trx.exec(`DELETE FROM ${quotedTable(dialect, this.#name)} WHERE ${where}${fenced}`, [
+    const fenced = fenceColumn === undefined ? '' : ` AND ${quoted(dialect, fenceColumn)} ${older} ?`
+    await trx.exec(`DELETE FROM ${quotedTable(dialect, name)} WHERE ${where}${fenced}`, [
       window.start,
       ...(fenced === '' ? [] : [fence]),
     ])
   }
 
   /** The locking form sees uncommitted rows of another transaction, and waits for them. */
-  async #refuseStale(trx: SqlExecutor, scope: SinkScope, locking?: 'locking'): Promise<void> {
+  async #refuseStale(
+    trx: SqlExecutor,
+    scope: { readonly window: Window | undefined; readonly runId?: number },
+    own: number,
+    locking?: 'locking',
+  ): Promise<void> {
     const { dialect } = trx
-    if (this.#fenceColumn === undefined || this.#windowColumn === null || scope.window === undefined) return
-    const fence = quoted(dialect, this.#fenceColumn)
+    const { name, windowColumn, fenceColumn } = this.#shape
+    if (fenceColumn === undefined || windowColumn === null || scope.window === undefined) return
+    const fence = quoted(dialect, fenceColumn)
     const newer = await trx.query<{ fence: unknown }>(
-      `SELECT ${fence} AS fence FROM ${quotedTable(dialect, this.#name)} WHERE ${quoted(dialect, this.#windowColumn)} = ?` +
+      `SELECT ${fence} AS fence FROM ${quotedTable(dialect, name)} WHERE ${quoted(dialect, windowColumn)} = ?` +
         ` AND ${fence} > ? LIMIT 1${locking && dialect === 'mysql' ? ' FOR UPDATE' : ''}`,
-      [scope.window.start, scope.fence],
+      [scope.window.start, own],
     )
     const [row] = newer
     if (!row) return
+    const who = scope.runId === undefined ? 'the writer' : `run ${scope.runId}`
     throw new PikoError(
       'SINK_FAILED',
-      `table ${this.#name}: run ${scope.runId} with fence ${scope.fence} is stale, for the window of ` +
+      `table ${name}: ${who} with fence ${own} is stale, for the window of ` +
         `${scope.window.start.toISOString()} holds rows of fence ${String(row.fence)}; nothing was written`,
-      { details: { table: this.#name, fence: scope.fence, newerFence: String(row.fence) } },
+      { details: { table: name, fence: own, newerFence: String(row.fence) } },
     )
   }
 
   /** The columns of an INSERT, in the order of {@link #valuesOf}. */
   #written({ window }: SinkScope): string[] {
+    const { windowColumn, fenceColumn } = this.#shape
     return [
-      ...this.#columns,
-      ...(window !== undefined && this.#windowColumn !== null ? [this.#windowColumn] : []),
-      ...(this.#fenceColumn === undefined ? [] : [this.#fenceColumn]),
+      ...this.layout.columns,
+      ...(window !== undefined && windowColumn !== null ? [windowColumn] : []),
+      ...(fenceColumn === undefined ? [] : [fenceColumn]),
     ]
   }
 
-  async #valuesOf({ window, fence }: SinkScope, rows: readonly Row[]): Promise<SqlValue[]> {
-    const filled = [
-      ...(window !== undefined && this.#windowColumn !== null ? [window.start] : []),
-      ...(this.#fenceColumn === undefined ? [] : [fence]),
-    ]
-    const values: SqlValue[] = []
-    await mapInTurns(rows, (row, index) => {
-      for (const property of this.#properties) {
-        values.push(
-          toSqlValue(
-            (row as Record<string, unknown>)[property],
-            () => `${property} of row ${index} for table ${this.#name}`,
-          ),
-        )
-      }
-      for (const value of filled) values.push(value)
-    })
-    return values
+  #valuesOf({ window }: SinkScope, rows: readonly Row[], fence: number): Promise<SqlValue[]> {
+    const { name, windowColumn, fenceColumn } = this.#shape
+    return rowValues(name, this.#properties, rows, [
+      ...(window !== undefined && windowColumn !== null ? [window.start] : []),
+      ...(fenceColumn === undefined ? [] : [fence]),
+    ])
   }
 
-  #windowOf({ window, jobId }: SinkScope, what: string): WindowKey {
-    if (this.#windowColumn === null)
-      throw this.#wrong(`${what} needs a windowColumn, but it is null; use insert or upsert`)
-    if (window !== undefined) return { column: this.#windowColumn, start: window.start }
-    throw new PikoError(
-      'JOB_INVALID',
-      `table ${this.#name}: ${what} needs a window, but the run of job "${jobId}" has none; give the job windows, or use insert or upsert`,
-      { details: { jobId, table: this.#name } },
+  #assertKey(what: string, keyColumns: readonly string[], columns: readonly string[]): void {
+    const unknown = keyColumns.find((column) => !columns.includes(column))
+    if (unknown === undefined && keyColumns.length > 0) return
+    throw this.#wrong(`${what} got the key columns ${describe(keyColumns)}; expected some of ${columns.join(', ')}`)
+  }
+
+  /** A key with a fence would keep the rows of older runs beside the new ones, and a key without it is not unique in a table of windows. */
+  #upsertKey({ window }: SinkScope): readonly string[] {
+    const { key, windowColumn, fenceColumn } = this.#shape
+    if (windowColumn === null || window === undefined) return key
+    if (fenceColumn === undefined) return [windowColumn, ...key]
+    throw this.#wrong(
+      'upsert got no key columns, and the table has a window and a fence column; use merge, set windowColumn: null, or name the columns of a unique index',
     )
   }
 
-  #tooLarge(index: number, bytes: number, maxBytes: number): PikoError {
-    return new PikoError(
-      'SINK_ROW_INVALID',
-      `row ${index} for table ${this.#name} is ${bytes} bytes in a statement; the database takes at most ${maxBytes} ` +
-        '(max_allowed_packet on MySQL): store large values elsewhere, or raise that limit',
-      { details: { table: this.#name, index, bytes, mostBytes: maxBytes } },
+  #needFence(what: string): string {
+    const { fenceColumn } = this.#shape
+    if (fenceColumn !== undefined) return fenceColumn
+    throw this.#wrong(`${what} needs a fenceColumn, but the table has none; give it one, such as fenceColumn: 'fence'`)
+  }
+
+  #windowOf(scope: { readonly window: Window | undefined; readonly jobId?: string }, what: string): WindowKey {
+    const { name, windowColumn } = this.#shape
+    if (windowColumn === null) throw this.#wrong(`${what} needs a windowColumn, but it is null; use insert or upsert`)
+    if (scope.window !== undefined) return { column: windowColumn, start: scope.window.start }
+    const run = scope.jobId === undefined ? 'the call' : `the run of job "${scope.jobId}"`
+    throw new PikoError(
+      'JOB_INVALID',
+      `table ${name}: ${what} needs a window, but ${run} has none; give the job windows, or use insert or upsert`,
+      { details: { jobId: scope.jobId, table: name } },
     )
   }
 
   #wrong(problem: string): PikoError {
-    return new PikoError('SINK_FAILED', `table ${this.#name}: ${problem}`, { details: { table: this.#name } })
+    const { name } = this.#shape
+    return new PikoError('SINK_FAILED', `table ${name}: ${problem}`, { details: { table: name } })
   }
 }
 
@@ -254,42 +323,16 @@ interface WindowKey {
   readonly start: Date
 }
 
+function written({ columns, windowColumn, fenceColumn }: SqlTableLayout): string[] {
+  return [windowColumn, fenceColumn, ...columns].filter((column) => typeof column === 'string')
+}
+
 /**
  * @throws PikoError as {@link SqlTable} does
  * @example
  * const orders = sqlTable<Order>({ name: 'orders', columns: ['id', 'total'], fenceColumn: 'fence' })
+ * const typed = sqlTable({ name: 'orders', model: Order, key: ['id'], fenceColumn: 'fence' }) // a zod schema: ddl() knows the types
  */
 export function sqlTable<Row extends object>(options: SqlTableOptions<Row>): SqlTable<Row> {
   return new SqlTable(options)
-}
-
-const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
-  name: aText,
-  columns: expecting("a list of columns, or { property: 'column' }", isObject),
-  windowColumn: expecting('the name of a column, or null', (value) => value === null || typeof value === 'string'),
-  fenceColumn: aText,
-  chunkSize: anything,
-}
-
-function checked<Row extends object>(given: SqlTableOptions<Row>): SqlTableOptions<Row> {
-  const example = "{ name: 'orders', columns: ['id', 'total'] }"
-  const { options, problems } = readOptions<SqlTableOptions<Row>>(given, CHECKS, example, ['name', 'columns'])
-  if (problems.length === 0) return options as SqlTableOptions<Row>
-  const name = propertyOf(given, 'name')
-  throw new PikoError(
-    'SINK_FAILED',
-    problemsText(`table ${typeof name === 'string' ? name : describe(name)}`, problems),
-    {
-      details: { problems },
-    },
-  )
-}
-
-/** Runs a transaction again after a deadlock or a lock timeout. */
-function repeated(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<void>): Promise<void> {
-  return retryContention(() => on.transaction(fn))
-}
-
-function isList(columns: object): columns is readonly string[] {
-  return Array.isArray(columns)
 }
