@@ -50,6 +50,14 @@ describe('docs/windows.md', () => {
     expect(stdout).toContain('hours succeeded: 71\ndays succeeded\n')
     expect(stdout).toMatch(/23 hours\n24 hours\n24 hours\n$/)
   })
+
+  it('shows a program whose windows are days of a calendar', async () => {
+    expect((await windows.run('days.ts')).trimEnd().split('\n')).toEqual([
+      '365 days',
+      '2025-03-30 23 hours',
+      '2025-10-26 25 hours',
+    ])
+  })
 })
 
 describe('the README', () => {

@@ -2,12 +2,13 @@ import { describe, type ErrorCode, PikoError } from '../errors.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import { parseRate, type RateLimit } from '../run/limits.ts'
 import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS } from '../run/retry.ts'
-import type { AnyJobSpec } from './spec.ts'
+import type { AnyJobSpec, WindowsSpec } from './spec.ts'
 
 /** The lengths of time in a job's spec, in milliseconds. */
 export interface JobDurations {
   readonly everyMs: number | undefined
   readonly jitterMs: number
+  readonly windowDelayMs: number | undefined
   readonly retryBaseMs: number
   readonly retryMaxMs: number
   readonly timeoutMs: number | undefined
@@ -21,6 +22,7 @@ const FIVE_MINUTES_MS = 300_000
 export const NO_DURATIONS: JobDurations = {
   everyMs: undefined,
   jitterMs: 0,
+  windowDelayMs: undefined,
   retryBaseMs: 0,
   retryMaxMs: 0,
   timeoutMs: undefined,
@@ -54,6 +56,7 @@ export function jobDurations(spec: AnyJobSpec): JobDurations {
   const durations = {
     everyMs: optional('every', spec.every, MAX_DURATION_MS),
     jitterMs: optional('jitter', spec.jitter, MAX_STORED_MS) ?? 0,
+    windowDelayMs: optional('windows.delay', delayOf(spec), MAX_STORED_MS),
     retryBaseMs: optional('retry.base', spec.retry?.base, MAX_STORED_MS) ?? DEFAULT_RETRY_BASE_MS,
     retryMaxMs: optional('retry.max', spec.retry?.max, MAX_STORED_MS) ?? DEFAULT_RETRY_MAX_MS,
     timeoutMs: optional('timeout', spec.timeout, MAX_DURATION_MS),
@@ -62,6 +65,10 @@ export function jobDurations(spec: AnyJobSpec): JobDurations {
   }
   if (problems.length > 0) throw invalid(spec, problems)
   return durations
+}
+
+function delayOf({ windows }: AnyJobSpec): unknown {
+  return (windows as WindowsSpec | undefined)?.delay
 }
 
 function readRate(spec: AnyJobSpec, problems: Problem[]): RateLimit | undefined {

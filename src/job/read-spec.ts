@@ -48,7 +48,14 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   priority: whatever,
 }
 
-const WINDOWS: Readonly<Record<keyof WindowsSpec, true>> = { start: true, end: true, catchUp: true, parallel: true }
+const WINDOWS: Readonly<Record<keyof WindowsSpec, true>> = {
+  start: true,
+  end: true,
+  grid: true,
+  delay: true,
+  catchUp: true,
+  parallel: true,
+}
 const RETRY: Readonly<Record<keyof RetrySpec, true>> = {
   limit: true,
   backoff: true,

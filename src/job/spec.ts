@@ -15,12 +15,20 @@ import type { JobTypes, Typed } from './job-types.ts'
 import type { RetryPolicy, RetrySpec } from '../run/retry.ts'
 import type { OnUpstreamChange, Upstream } from './upstream.ts'
 
-/** How a job's windows tile its timeline. Their ends are the ticks of the job's schedule. */
+/** How a job's windows tile its timeline. Without `grid`, their ends are the ticks of the job's schedule. */
 export interface WindowsSpec {
   /** Start of the first window. With `every` it also sets the phase. */
   readonly start: InstantInput
   /** End of the last window; without it the timeline never ends. */
   readonly end?: InstantInput
+  /**
+   * The bounds of the windows, apart from when they run: a cron expression or several, in the job's `timezone` and with its `dst`. Each
+   * window runs at the first tick of the job's `cron` or `every` at or after its end; without these, at its end. Default: the job's
+   * schedule.
+   */
+  readonly grid?: string | readonly string[]
+  /** How long after its end a window runs. Not with both `grid` and `cron` or `every`. Default: none. */
+  readonly delay?: Duration
   /**
    * Which missed windows (before the first start, or while no node ran) are run: `'all'`, only the `'latest'`, or `'none'`. Default
    * `'all'`. The others are recorded as skipped.
@@ -48,9 +56,9 @@ export interface JobSpec<
   readonly every?: Duration
   /** Once, at this instant. */
   readonly at?: InstantInput
-  /** IANA time zone of `cron`, and of the days of `exclude`. Default `'UTC'`. */
+  /** IANA time zone of `cron`, of `windows.grid`, of the days of `exclude`, and of dates that name windows. Default `'UTC'`. */
   readonly timezone?: string
-  /** What `cron` does when the clocks change. Default `'auto'`, which matches cronie. */
+  /** What `cron` and `windows.grid` do when the clocks change. Default `'auto'`, which matches cronie. */
   readonly dst?: DstPolicy
   /** No tick of `cron` or `every` fires before it. With `windows` see also `windows.start`. */
   readonly start?: InstantInput
@@ -163,6 +171,10 @@ export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
 export interface WindowPolicy {
   readonly start: Date
   readonly end: Date | undefined
+  /** The schedule that bounds the windows; undefined: the job's own. */
+  readonly grid?: ScheduleSpec
+  /** How long after its end a window is due; undefined: at its end. */
+  readonly delayMs?: number
   readonly catchUp: 'all' | 'latest' | 'none'
   readonly parallel: number
 }

@@ -1,7 +1,7 @@
 import { changing } from '../engine/refused-changes.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
+import type { WindowInput } from '../time/local-dates.ts'
 import type { Reach } from './reach.ts'
 import { type Why, whyOf } from './why.ts'
 
@@ -47,13 +47,13 @@ export class Jobs {
 
   /**
    * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, it
-   * explains the window that contains the instant, otherwise the one that ends at it.
+   * takes the instant as the start of a window, otherwise as the tick at which a window is due, otherwise as an instant within a window,
+   * and says which. `'2025-06-15'` means the beginning of that day in the job's zone.
    *
-   * @throws PikoError `JOB_UNKNOWN`
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */
-  async why(jobId: string, tick?: InstantInput): Promise<Why> {
-    const { store } = this.#reach()
-    return whyOf(store, jobId, tick === undefined ? undefined : instantOf('tick', tick))
+  async why(jobId: string, tick?: WindowInput): Promise<Why> {
+    return whyOf(this.#reach().store, jobId, tick)
   }
 
   async #setPaused(jobId: string, isPaused: boolean, call: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { EndedState } from '../run/run.ts'
 import type { CancelFilter } from '../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../store/runs/replay-store.ts'
 import type { Duration } from '../time/duration.ts'
-import type { InstantInput } from '../time/instant.ts'
+import type { WindowInput } from '../time/local-dates.ts'
 import type { BackfillStatus } from './backfills/backfill-status.ts'
 
 /** Which runs to cancel. */
@@ -32,8 +32,8 @@ export interface PruneOptions {
 
 /** Which ticks of a schedule to show. */
 export interface PreviewOptions {
-  /** The first tick at or after this instant. Default: now, on this process's clock. */
-  readonly from?: InstantInput
+  /** The first tick at or after this instant, or this day of the job's zone (`'2025-06-15'`). Default: now, on this process's clock. */
+  readonly from?: WindowInput
   /** Maximum number of ticks. Default 10. */
   readonly count?: number
 }

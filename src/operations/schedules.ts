@@ -1,14 +1,15 @@
 import { PikoError } from '../errors.ts'
-import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
+import { zoneOfDefinition } from '../engine/planning/plan-job.ts'
+import { isOverridden, storedJob, zoneOfJob } from '../engine/planning/stored-job.ts'
 import { changing } from '../engine/refused-changes.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { Store } from '../store/store.ts'
-import { instantOf } from '../time/instant.ts'
-import { type Preview, previewOf } from '../time/preview.ts'
+import type { DueParts } from '../time/due-windows.ts'
+import { momentOf } from '../time/local-dates.ts'
+import { type Preview, type PreviewBounds, previewOf } from '../time/preview.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf } from '../time/stored-schedule.ts'
-import type { TimelineBounds } from '../time/window.ts'
 import { optionsOf } from './call-options.ts'
 import type { PreviewOptions } from './operation-options.ts'
 import type { Reach } from './reach.ts'
@@ -53,7 +54,7 @@ export class Schedules {
   }
 
   /**
-   * The next ticks of a job by the schedule in force, with local times in its zone and the windows that end at them. Changes nothing.
+   * The next ticks of a job by the schedule in force, with local times in its zone and the windows that are due at them. Changes nothing.
    *
    * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
    * @example
@@ -62,10 +63,12 @@ export class Schedules {
   async preview(jobId: string, options: PreviewOptions = {}): Promise<Preview> {
     const { store, registry } = this.#reach()
     const { from, count = DEFAULT_COUNT } = optionsOf('schedules.preview', options)
-    const start = from === undefined ? new Date() : instantOf('from of app.schedules.preview', from)
     const row = await store.jobs.find(jobId)
-    const policy = registry.find(jobId)?.policy
+    const job = registry.find(jobId)
+    const policy = job?.policy
     if (!row && !policy) throw unknownJob(jobId)
+    const zone = row ? zoneOfJob(row) : job ? zoneOfDefinition(job) : 'UTC'
+    const start = from === undefined ? new Date() : momentOf('from of app.schedules.preview', from, zone)
     const schedule =
       row && (isOverridden(row) || !policy)
         ? storedJob(row, { when: defaultsOf(policy?.schedule).when }).schedule
@@ -85,8 +88,8 @@ async function jobOf({ jobs }: Store, jobId: string): Promise<JobRow> {
   return job
 }
 
-function boundsOf({ windows }: JobRow): TimelineBounds | undefined {
+function boundsOf({ windows }: JobRow): PreviewBounds | undefined {
   if (windows === null) return undefined
-  const { start, end } = JSON.parse(windows) as { readonly start: string; readonly end?: string }
-  return { start: new Date(start), end: end === undefined ? undefined : new Date(end) }
+  const { start, end, ...due } = JSON.parse(windows) as DueParts & { readonly start: string; readonly end?: string }
+  return { ...due, start: new Date(start), end: end === undefined ? undefined : new Date(end) }
 }

@@ -1,8 +1,17 @@
 import type { BackfillState } from '../ledger/backfill.ts'
 import type { Run } from '../run/run.ts'
 import type { LedgerWindow } from '../store/windows/window-store.ts'
+import type { DueWindows } from '../time/due-windows.ts'
+import { dateOfWindow } from '../time/local-dates.ts'
 import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
+import type { Window } from '../time/window.ts'
+
+/** A window that the ledger does not have. */
+export interface UnrunWindow extends Window {
+  /** Whether planning has passed it: `catchUp` left it out, or planning began later. */
+  readonly isLeftOut: boolean
+}
 
 /** Known facts about a job, and about one of its ticks. */
 export interface WhyFacts {
@@ -18,8 +27,15 @@ export interface WhyFacts {
   readonly tick: Date | undefined
   /** The run of the tick, or of its window. */
   readonly run: Run | undefined
-  /** The window that contains the instant, or ends at it. */
+  /** The window that the instant names. */
   readonly window: LedgerWindow | undefined
+  /** The window around the instant, if the ledger does not have it. */
+  readonly unrun: UnrunWindow | undefined
+  readonly takenAs: 'start' | 'tick' | 'inside' | undefined
+  /** The zone whose dates name the job's windows. */
+  readonly zone: string
+  /** When the job's windows are due; undefined without windows or without a schedule. */
+  readonly due: DueWindows | undefined
   /** The upstream window that blocks this one. */
   readonly blocker: LedgerWindow | undefined
   /** The backfill of the run. */
@@ -33,10 +49,29 @@ export function whySentence(facts: WhyFacts): string {
   const { jobId, tick, unread, window } = facts
   const edited =
     unread === undefined ? '' : `; its edited schedule is invalid, so the previous one stays in force: ${unread}`
-  const bounds = window ? `, window ${text(window.start)} to ${text(window.end)}` : ''
+  const shown = window ?? (tick && unrunReason(tick, facts) !== undefined ? facts.unrun : undefined)
+  const bounds = shown ? `, ${takenText(facts.takenAs)}window ${windowText(shown, facts.zone)}` : ''
   return tick
     ? `${jobId} at ${text(tick)}${bounds}: ${whyAt(tick, facts)}${edited}.`
     : `${jobId}: ${whyNever(facts)}${edited}.`
+}
+
+function takenText(takenAs: WhyFacts['takenAs']): string {
+  switch (takenAs) {
+    case 'start':
+      return 'the start of '
+    case 'tick':
+      return 'the tick of '
+    case 'inside':
+      return 'inside '
+    case undefined:
+      return ''
+  }
+}
+
+function windowText(window: Window, zone: string): string {
+  const date = zone === 'UTC' ? undefined : dateOfWindow(window, zone)
+  return `${text(window.start)} to ${text(window.end)}${date === undefined ? '' : `, ${date} (${zone})`}`
 }
 
 function whyAt(tick: Date, facts: WhyFacts): string {
@@ -46,7 +81,7 @@ function whyAt(tick: Date, facts: WhyFacts): string {
     return 'its window was missed, and windows.catchUp leaves it out; a backfill can run it'
   }
   if (window?.state === 'cancelled' && !run) return 'its window was cancelled while it waited for other jobs'
-  if (!run) return whyNoRun(tick, facts)
+  if (!run) return unrunReason(tick, facts) ?? whyNoRun(tick, facts)
   return window?.state === 'stale'
     ? `${whyRun(run, facts)}, and its window is stale: a window that it depends on ran again`
     : whyRun(run, facts)
@@ -96,9 +131,19 @@ const SKIPPED: Readonly<Record<string, string>> = {
   overlap: 'an earlier run of the job was queued or running, and the overlap policy does not start another',
 }
 
-function whyNoRun(tick: Date, { now, schedule, isPaused, nextTick, liveNodes }: WhyFacts): string {
+/** Why a window is not in the ledger; undefined if the instant is a tick that explains it. */
+function unrunReason(tick: Date, { unrun, run, due, isPaused }: WhyFacts): string | undefined {
+  if (!unrun || run) return undefined
+  if (unrun.isLeftOut) return 'the ledger does not have this window: it never ran; a backfill can run it'
+  if (due?.firstFrom(tick)?.getTime() === tick.getTime()) return undefined
+  const at = due?.at(unrun.end)
+  if (isPaused || !at) return isPaused ? 'the job is paused' : undefined
+  return `it is not planned yet: it is due at ${text(at)}`
+}
+
+function whyNoRun(tick: Date, { now, schedule, due, isPaused, nextTick, liveNodes }: WhyFacts): string {
   if (!schedule) return 'the job has no schedule; it runs only on request'
-  const next = Schedule.of(schedule).next(new Date(tick.getTime() - 1))
+  const next = due ? due.firstFrom(tick) : Schedule.of(schedule).next(new Date(tick.getTime() - 1))
   if (next?.getTime() !== tick.getTime()) {
     return `its schedule does not fire then; it next fires at ${text(next)}`
   }

@@ -1,8 +1,14 @@
-import { storedJob } from '../engine/planning/stored-job.ts'
+import { storedDue, storedJob, storedTimeline, zoneOfJob } from '../engine/planning/stored-job.ts'
+import type { DueWindows } from '../time/due-windows.ts'
+import { momentOf, type WindowInput } from '../time/local-dates.ts'
+import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { Store } from '../store/store.ts'
 import type { LedgerWindow } from '../store/windows/window-store.ts'
-import { whySentence } from './why-sentence.ts'
+import { type UnrunWindow, whySentence } from './why-sentence.ts'
+
+/** How the instant of a question names a window. */
+export type TakenAs = 'start' | 'tick' | 'inside'
 
 /** Why a job did or did not run. */
 export interface Why {
@@ -11,6 +17,8 @@ export interface Why {
   /** The tick that the sentence explains. */
   readonly tick: Date | undefined
   readonly runId: number | undefined
+  /** For a job with windows: the instant is the start of the explained window, the tick at which it is due, or inside it. */
+  readonly takenAs: TakenAs | undefined
 }
 
 /**
@@ -18,16 +26,23 @@ export interface Why {
  *
  * @throws PikoError `JOB_UNKNOWN`
  */
-export async function whyOf(store: Store, jobId: string, asked: Date | undefined): Promise<Why> {
+export async function whyOf(store: Store, jobId: string, given: WindowInput | undefined): Promise<Why> {
   const { jobs, plans, runs, nodes, windows, dependencies, backfills } = store
   const job = await jobs.find(jobId)
   if (!job) throw unknownJob(jobId)
-  const waitingSince = asked ? undefined : (await dependencies.firstWaiting(jobId))?.end
+  const zone = zoneOfJob(job)
+  const asked = given === undefined ? undefined : momentOf('tick', given, zone)
+  const due = storedDue(job)
+  const firstWaiting = asked ? undefined : await dependencies.firstWaiting(jobId)
+  const waitingSince = firstWaiting && (due?.at(firstWaiting.end) ?? firstWaiting.end)
   const fired = await runs.findTick(jobId, asked ?? waitingSince)
   const tick = asked ?? waitingSince ?? fired?.tick
-  const window = tick && job.windows !== null ? await windowAt(store, jobId, tick, asked !== undefined) : undefined
+  const named = tick && job.windows !== null ? await windowAt(store, jobId, tick, due, asked !== undefined) : undefined
+  const { window } = named ?? {}
+  const unrun = asked && !window && job.windows !== null ? await unrunAt(store, job, asked) : undefined
+  const takenAs = named?.takenAs ?? (unrun && (unrun.start.getTime() === asked?.getTime() ? 'start' : 'inside'))
   // The window may have run again since, or only in a backfill.
-  const ofTick = window && tick && window.end > tick ? undefined : fired
+  const ofTick = window && takenAs !== 'tick' ? undefined : fired
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
   const { now } = await plans.agenda()
   const { schedule, problem } = storedJob(job)
@@ -42,20 +57,37 @@ export async function whyOf(store: Store, jobId: string, asked: Date | undefined
     tick,
     run,
     window,
+    unrun,
+    takenAs,
+    zone,
+    due,
     blocker: window?.waitsFor && (await windows.containing(window.waitsFor.jobId, window.waitsFor.at)),
     backfill: run?.backfillId === undefined ? undefined : await backfills.find(run.backfillId),
     liveNodes: await nodes.countLive(),
   })
-  return { sentence, tick, runId: run?.id }
+  return { sentence, tick, runId: run?.id, takenAs }
 }
 
-/** Finds the window of an instant. A named window means its start; a planned tick is the end of a window. */
+/** The window around an instant that the ledger does not have: it is not planned yet, or planning began later. */
+async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Promise<UnrunWindow | undefined> {
+  const timeline = storedTimeline(job, await jobs.generations(job.id))
+  const { windows: stored } = await windows.stored(job.id, instant, 'after')
+  const window = timeline?.around(stored).containing(instant)
+  return window && { ...window, isLeftOut: job.windowCursor !== undefined && window.end <= job.windowCursor }
+}
+
+/** Finds the window of an instant: the one that starts then, is due then, or contains it. A planned tick is always a tick. */
 async function windowAt(
   { windows }: Store,
   jobId: string,
   instant: Date,
+  due: DueWindows | undefined,
   isAsked: boolean,
-): Promise<LedgerWindow | undefined> {
+): Promise<{ readonly window: LedgerWindow; readonly takenAs: TakenAs } | undefined> {
   const around = isAsked ? await windows.containing(jobId, instant) : undefined
-  return around ?? windows.endingAt(jobId, instant)
+  if (around?.start.getTime() === instant.getTime()) return { window: around, takenAs: 'start' }
+  const last = await windows.endingBy(jobId, due?.lastEnd(instant) ?? instant)
+  const isDue = last && (due ? due.at(last.end) : last.end)?.getTime() === instant.getTime()
+  if (isDue) return { window: last, takenAs: 'tick' }
+  return around && { window: around, takenAs: 'inside' }
 }

@@ -1,12 +1,14 @@
-import { timelineOf } from '../engine/planning/plan-job.ts'
-import { describe, PikoError } from '../errors.ts'
+import { timelineOf, zoneOfDefinition } from '../engine/planning/plan-job.ts'
+import { zoneOfJob } from '../engine/planning/stored-job.ts'
+import { PikoError } from '../errors.ts'
 import type { JobDefinition } from '../job/spec.ts'
 import type { Store } from '../store/store.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
+import { describeMoment, momentOf, type WindowInput } from '../time/local-dates.ts'
 import type { Window } from '../time/window.ts'
+import { nearestText, windowsNear } from './windows-near.ts'
 
 /**
- * The window that starts at the instant a request names.
+ * The window that starts at the instant or with the day that a request names.
  *
  * @returns undefined for a job without windows
  * @throws PikoError `WINDOW_UNKNOWN`
@@ -14,34 +16,42 @@ import type { Window } from '../time/window.ts'
 export async function windowOf(
   { jobs, windows: ledger }: Pick<Store, 'jobs' | 'windows'>,
   job: JobDefinition,
-  start: InstantInput | undefined,
+  asked: WindowInput | undefined,
 ): Promise<Window | undefined> {
   const { windows, schedule } = job.policy
   if (!windows || !schedule) {
-    if (start === undefined) return undefined
-    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows; leave out the window ${describe(start)}`)
+    if (asked === undefined) return undefined
+    throw new PikoError(
+      'WINDOW_UNKNOWN',
+      `job "${job.id}" has no windows; leave out the window ${describeMoment(asked)}`,
+    )
   }
-  const cursor = (await jobs.find(job.id))?.windowCursor
+  const row = await jobs.find(job.id)
+  const cursor = row?.windowCursor
   // A planning node writes the cursor when it starts; `piko run` does not.
   const known = cursor
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`
-  if (start === undefined) {
+  if (asked === undefined) {
     throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; name the window by its start (${known})`)
   }
-  const date = instantOf(`window of a run of job "${job.id}"`, start, 'WINDOW_UNKNOWN')
-  if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details: { jobId: job.id, start: String(start) } })
-  const stored = await ledger.stored(job.id, date, 'after')
-  const timeline = timelineOf(job, windows, await jobs.generations(job.id)).around(stored.windows)
-  const window = timeline.startingAt(date)
-  if (!window || window.end > cursor) {
-    throw new PikoError(
-      'WINDOW_UNKNOWN',
-      `no window of job "${job.id}" that is over starts at ${describe(start)}; ${known}`,
-      {
-        details: { jobId: job.id, start: String(start) },
-      },
-    )
+  const zone = row ? zoneOfJob(row) : zoneOfDefinition(job)
+  const start = momentOf(`window of a run of job "${job.id}"`, asked, zone, 'WINDOW_UNKNOWN')
+  const details = { jobId: job.id, start: start.toISOString() }
+  if (!cursor) throw new PikoError('WINDOW_UNKNOWN', known, { details })
+  const generations = timelineOf(job, windows, await jobs.generations(job.id))
+  const timeline = generations.around((await ledger.stored(job.id, start, 'after')).windows)
+  const window = timeline.startingAt(start)
+  if (window && window.end <= cursor) return window
+  const before = generations.around((await ledger.stored(job.id, start, 'before')).windows)
+  const near = {
+    before: windowsNear(before, start, cursor).before,
+    after: windowsNear(timeline, start, cursor).after,
   }
-  return window
+  const nearest = nearestText(near, zone)
+  throw new PikoError(
+    'WINDOW_UNKNOWN',
+    `no window of job "${job.id}" that is over starts at ${describeMoment(asked)}; ${nearest ? `${nearest}; ` : ''}${known}`,
+    { details },
+  )
 }

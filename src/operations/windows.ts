@@ -1,5 +1,7 @@
 import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.ts'
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
+import { zoneOfJob } from '../engine/planning/stored-job.ts'
+import { momentOf, writtenDate } from '../time/local-dates.ts'
 import { optionsOf } from './call-options.ts'
 import type { Reach } from './reach.ts'
 
@@ -13,7 +15,8 @@ export class Windows {
 
   /** Windows of a job's ledger, oldest first. @param filter.limit default 100 */
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
-    return this.#reach().store.windows.list(jobId, optionsOf('windows.list', filter))
+    const given = await this.#dated(jobId, optionsOf('windows.list', filter))
+    return this.#reach().store.windows.list(jobId, given)
   }
 
   /**
@@ -24,11 +27,27 @@ export class Windows {
    * const holes = (await app.windows.coverage('sync_orders')).filter(({ state }) => state !== 'succeeded')
    */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
-    return this.#reach().store.windows.coverage(jobId, optionsOf('windows.coverage', filter))
+    const given = await this.#dated(jobId, optionsOf('windows.coverage', filter))
+    return this.#reach().store.windows.coverage(jobId, given)
   }
 
   /** Counts by state, bounds and watermark of a job's ledger. */
   async summary(jobId: string): Promise<LedgerSummary> {
     return this.#reach().store.windows.summary(jobId)
   }
+
+  /** The filter with instants in place of dates, which mean the beginning of the day in the job's zone. */
+  async #dated<F extends Range>(jobId: string, filter: F): Promise<F> {
+    const { from, to } = filter
+    if (writtenDate(from) === undefined && writtenDate(to) === undefined) return filter
+    const row = await this.#reach().store.jobs.find(jobId)
+    const zone = row ? zoneOfJob(row) : 'UTC'
+    return {
+      ...filter,
+      ...(from !== undefined && { from: momentOf('from', from, zone) }),
+      ...(to !== undefined && { to: momentOf('to', to, zone) }),
+    }
+  }
 }
+
+type Range = Pick<WindowFilter, 'from' | 'to'>

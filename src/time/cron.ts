@@ -153,6 +153,11 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
   )
 }
 
+/** Whether it is the name of an IANA time zone. */
+export function isZone(timezone: unknown): timezone is string {
+  return zoneName(timezone) !== undefined
+}
+
 /** The canonical name of a zone; undefined if it does not exist. `Intl` also accepts offsets, which have no clock changes. */
 function zoneName(timezone: unknown): string | undefined {
   if (typeof timezone !== 'string' || /^[+-]/.test(timezone)) return undefined

@@ -1,5 +1,7 @@
 import { zoneNamed } from './cron.ts'
 import type { DstPolicy } from './dst.ts'
+import { type DueParts, DueWindows } from './due-windows.ts'
+import { offsetText } from './local-dates.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { Timeline, type TimelineBounds, type Window } from './window.ts'
 import type { Zone } from './zone.ts'
@@ -17,9 +19,17 @@ export interface PreviewTick {
 
 export interface Preview {
   readonly ticks: readonly PreviewTick[]
-  /** The windows that end with these ticks. */
-  readonly windows: readonly Window[]
+  /** The windows that are due at these ticks: without a grid or a delay, those that end with them. */
+  readonly windows: readonly DueWindow[]
 }
+
+/** A window with the tick at which it is due. */
+export interface DueWindow extends Window {
+  readonly due: Date
+}
+
+/** The bounds of a job's windows, with what decides when they are due. */
+export type PreviewBounds = TimelineBounds & DueParts
 
 /**
  * The first `count` ticks at or after `from`. Pure.
@@ -32,15 +42,20 @@ export function previewOf(
   spec: ScheduleSpec,
   from: Date,
   count: number,
-  bounds?: TimelineBounds | 'none',
+  bounds?: PreviewBounds | 'none',
   jobId?: string,
 ): Preview {
   const schedule = Schedule.of(spec, jobId)
+  const due = new DueWindows(bounds === 'none' ? {} : (bounds ?? {}), spec, jobId)
   const zone = zoneNamed(('timezone' in spec && spec.timezone) || 'UTC')
   const withoutGaps = spec.kind === 'cron' ? Schedule.of({ ...spec, dst: withoutAfter(spec.dst) }, jobId) : schedule
-  const before = new Date(from.getTime() - 1)
-  const ticks = schedule.upcoming(before, count)
-  const isForGap = (tick: Date): boolean => withoutGaps.next(new Date(tick.getTime() - 1))?.getTime() !== tick.getTime()
+  const ticks: Date[] = []
+  for (let tick = due.firstFrom(from); tick && ticks.length < count; tick = due.firstFrom(new Date(tick.getTime() + 1)))
+    ticks.push(tick)
+  const isForGap = (delayed: Date): boolean => {
+    const tick = delayed.getTime() - due.delayMs
+    return withoutGaps.next(new Date(tick - 1))?.getTime() !== tick
+  }
   return {
     ticks: ticks.map((at) => {
       const offset = zone.offsetAt(at.getTime())
@@ -51,7 +66,7 @@ export function previewOf(
         transition: isForGap(at) ? 'gap' : isTwice(zone, at.getTime()) ? 'overlap' : null,
       }
     }),
-    windows: bounds === 'none' || spec.kind === 'at' ? [] : windowsOf(schedule, ticks, bounds),
+    windows: bounds === 'none' || spec.kind === 'at' ? [] : windowsOf(schedule, ticks, bounds, due),
   }
 }
 
@@ -59,14 +74,30 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
   return { ...(typeof dst === 'object' && dst), gap: 'skip' }
 }
 
-function windowsOf(schedule: Schedule, ticks: readonly Date[], bounds: TimelineBounds | undefined): Window[] {
-  if (bounds) {
-    const timeline = new Timeline(schedule, bounds)
-    return ticks.map((tick) => timeline.containing(new Date(tick.getTime() - 1))).filter((window) => !!window)
+/** The maximum number of windows at one tick: a tick each year has a million minutes. */
+const MAX_AT_TICK = 1_000
+
+function windowsOf(
+  schedule: Schedule,
+  ticks: readonly Date[],
+  bounds: PreviewBounds | undefined,
+  due: DueWindows,
+): DueWindow[] {
+  if (!bounds) {
+    return ticks.flatMap((end) => {
+      const start = schedule.previous(end)
+      return start ? [{ start, end, due: end }] : []
+    })
   }
-  return ticks.flatMap((end) => {
-    const start = schedule.previous(end)
-    return start ? [{ start, end }] : []
+  const timeline = new Timeline(bounds.grid ? Schedule.of(bounds.grid) : schedule, bounds)
+  return ticks.flatMap((tick) => {
+    const windows: DueWindow[] = []
+    let window = timeline.latestBefore(due.lastEnd(tick))
+    while (window && due.at(window.end)?.getTime() === tick.getTime() && windows.length < MAX_AT_TICK) {
+      windows.push({ ...window, due: tick })
+      window = timeline.latestBefore(window.start)
+    }
+    return windows.toReversed()
   })
 }
 
@@ -79,11 +110,4 @@ function isTwice(zone: Zone, at: number): boolean {
   if (last !== undefined && at < last + zone.offsetAt(last - 1) - offset) return true
   const next = zone.changeAfter(at, at + LONGEST_SHIFT_MS)
   return next !== undefined && at >= next + zone.offsetAt(next) - offset
-}
-
-/** Shows seconds only if there are any, as in offsets before standard time. */
-function offsetText(offsetMs: number): string {
-  const sign = offsetMs < 0 ? '-' : '+'
-  const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)
-  return sign + (text.endsWith(':00') ? text.slice(0, 5) : text)
 }

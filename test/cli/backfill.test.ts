@@ -28,7 +28,7 @@ it('piko backfill: a dry run lists the exact windows; create, follow, list, show
   expect({ job, count, first: windows[0] }).toEqual({
     job: 'hourly',
     count: 24,
-    first: { start: '2025-01-01T23:00:00.000Z', end: '2025-01-02T00:00:00.000Z', state: null },
+    first: { start: '2025-01-01T23:00:00.000Z', end: '2025-01-02T00:00:00.000Z', state: null, date: null },
   })
   const text = await project.piko(['backfill', 'create', 'hourly', ...DAY, '--dry-run'])
   expect(text.stdout.split('\n').slice(0, 1)).toEqual(['2025-01-01T00:00:00Z  2025-01-01T01:00:00Z  missing'])
@@ -106,7 +106,7 @@ it('piko backfill refuses nonsense, and leaves nothing behind', async () => {
   }
   expect(await refused('create', 'hand', ...DAY)).toMatchObject({ code: 'WINDOW_UNKNOWN' })
   expect(await refused('create', 'hourl', ...DAY)).toMatchObject({ code: 'JOB_UNKNOWN' })
-  expect(await refused('create', 'hourly', '--from', '2025-01-01', '--to', '2025-01-02T00:00:00Z')).toMatchObject({
+  expect(await refused('create', 'hourly', '--from', '2025-02-29', '--to', '2025-03-02T00:00:00Z')).toMatchObject({
     code: 'USAGE',
   })
   expect(await refused('create', 'hourly', ...DAY, '--config', '{"shop":7}')).toMatchObject({ code: 'CONFIG_INVALID' })

@@ -28,8 +28,8 @@ describe('piko schedule preview', () => {
         { at: '2026-03-08T07:00:00Z', local: '2026-03-08T03:00:00', offset: '-04:00', transition: 'gap' },
       ],
       windows: [
-        { start: '2026-03-06T07:30:00Z', end: '2026-03-07T07:30:00Z' },
-        { start: '2026-03-07T07:30:00Z', end: '2026-03-08T07:00:00Z' },
+        { start: '2026-03-06T07:30:00Z', end: '2026-03-07T07:30:00Z', due: '2026-03-07T07:30:00Z' },
+        { start: '2026-03-07T07:30:00Z', end: '2026-03-08T07:00:00Z', due: '2026-03-08T07:00:00Z' },
       ],
     })
     const readable = await project.piko(['schedule', 'preview', ...args, '--count', '2', '--dst-gap', 'skip'])

@@ -362,10 +362,20 @@ describeEachStore((store) => {
         return error.message
       }
       const none = 'no window of job "sync" that is over starts at'
-      expect(await message('sync', '2025-01-01T00:00:30Z')).toBe(`${none} "2025-01-01T00:00:30Z"; ${known}`)
-      expect(await message('sync', minute(3))).toBe(`${none} "2025-01-01T00:03:00.000Z"; ${known}`)
-      expect(await message('sync', minute(-1))).toBe(`${none} "2024-12-31T23:59:00.000Z"; ${known}`)
-      const form = 'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
+      const name = (index: number): string => `2025-01-01T00:0${index}:00Z to 2025-01-01T00:0${index + 1}:00Z`
+      expect(await message('sync', '2025-01-01T00:00:30Z')).toBe(
+        `${none} "2025-01-01T00:00:30Z"; the nearest are ${name(0)} before it and ${name(1)} after it; ` +
+          `type 2025-01-01 or 2025-01-01T00:01:00Z; ${known}`,
+      )
+      expect(await message('sync', minute(3))).toBe(
+        `${none} "2025-01-01T00:03:00.000Z"; the nearest is ${name(2)} before it; type 2025-01-01T00:02:00Z; ${known}`,
+      )
+      expect(await message('sync', minute(-1))).toBe(
+        `${none} "2024-12-31T23:59:00.000Z"; the nearest is ${name(0)} after it; type 2025-01-01; ${known}`,
+      )
+      const form =
+        'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00", or a date of the ' +
+        'job\'s time zone, such as "2026-01-01"'
       expect(await message('sync', 'yesterday')).toBe(`window of a run of job "sync" is "yesterday"; ${form}`)
       expect(await message('sync')).toBe(`job "sync" runs by window; name the window by its start (${known})`)
       expect(await message('sync', '2025-01-01T00:01:00')).toBe(

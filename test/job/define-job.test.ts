@@ -149,8 +149,11 @@ describe('defineJob refuses', () => {
       { id: 'a', cron: '* * * * *', every: '1h' },
       'job "a": it has cron and every; expected at most one of cron, every, at',
     ],
-    [{ id: 'a', windows }, 'job "a": its windows need a schedule whose ticks end them: cron or every'],
-    [{ id: 'a', at: new Date(0), windows }, 'job "a": its windows need a schedule whose ticks end them: cron or every'],
+    [{ id: 'a', windows }, 'job "a": its windows need a schedule whose ticks end them: cron, every or windows.grid'],
+    [
+      { id: 'a', at: new Date(0), windows },
+      'job "a": its windows need a schedule whose ticks end them: cron, every or windows.grid',
+    ],
     [{ id: 'a', every: '1h', timezone: 'UTC' }, 'job "a": timezone "UTC" has no effect without cron'],
     [{ id: 'a', at: '2026-01-01' }, `job "a": at is "2026-01-01"; ${instant}`],
     [{ id: 'a', at: '2026-13-01T00:00:00Z' }, `job "a": at is "2026-13-01T00:00:00Z"; expected a month from 01 to 12`],

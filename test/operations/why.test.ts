@@ -141,7 +141,7 @@ describeEachStore((fixture) => {
       const why = await app.jobs.why('hours', start)
       expect(why.runId).toBe(runId)
       const bounds = `${start.toISOString()} to ${end.toISOString()}`.replaceAll('.000Z', 'Z')
-      expect(why.sentence).toContain(`, window ${bounds}: run ${runId} succeeded at `)
+      expect(why.sentence).toContain(`, the start of window ${bounds}: run ${runId} succeeded at `)
     }
     await database.sql.exec(`UPDATE piko_window SET state = 'skipped', run_id = NULL WHERE job_id = 'hours'`)
     expect((await app.jobs.why('hours', at(2))).sentence).toMatch(
@@ -157,7 +157,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await backfill.status()).toMatchObject({ running: 1, queued: 5 }))
     await backfill.pause()
     expect((await app.jobs.why('hours', new Date(windows.end))).sentence).toMatch(
-      /^hours at 2026-01-01T06:00:00Z, window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits because backfill \d+ is paused\.$/,
+      /^hours at 2026-01-01T06:00:00Z, the tick of window 2026-01-01T05:00:00Z to 2026-01-01T06:00:00Z: run \d+ waits because backfill \d+ is paused\.$/,
     )
     gate.open()
   })

@@ -10,16 +10,19 @@ import {
   type BackfillOrder,
   type BackfillState,
 } from '../../ledger/backfill.ts'
+import { zoneOfDefinition } from '../../engine/planning/plan-job.ts'
 import { visibleJson, visibleLine } from '../../visible.ts'
 import { formatMs } from '../../time/duration.ts'
+import type { Window } from '../../time/window.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { parseBackfillId } from '../parse/parse-id.ts'
-import { parseInstant } from '../parse/parse-instant.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
 import { parseJson } from '../parse/parse-json.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
+import { dateData, jobZone, localRange, rangeText } from '../output/local-window.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { ProgressBar } from '../output/progress-bar.ts'
 import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
@@ -29,8 +32,8 @@ import { withApp, withAppOn } from '../with-app.ts'
 import type { BackfillRequest } from '../../operations/backfills/backfill-request.ts'
 
 interface CreateOptions {
-  readonly from: Date
-  readonly to: Date
+  readonly from: Date | string
+  readonly to: Date | string
   readonly parallel?: number
   readonly order: BackfillOrder
   readonly only: BackfillOnly
@@ -85,8 +88,12 @@ function addCreate(backfill: Command): void {
         'work and across restarts. --dry-run lists the exact windows and changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
-    .requiredOption('--from <instant>', 'start of the range, such as 2025-01-01T00:00:00Z', parseInstant)
-    .requiredOption('--to <instant>', 'end of the range', parseInstant)
+    .requiredOption(
+      '--from <instant>',
+      "start of the range: an instant such as 2025-01-01T00:00:00Z, or a date of the job's zone such as 2025-01-01",
+      parseMoment,
+    )
+    .requiredOption('--to <instant>', 'end of the range, which it excludes', parseMoment)
     .option(
       '--parallel <count>',
       'windows in progress at the same time; default: windows.parallel of the job',
@@ -106,7 +113,7 @@ function addCreate(backfill: Command): void {
     .addHelpText(
       'after',
       examples([
-        'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --parallel 8 --follow',
+        'piko backfills create sync_orders --from 2025-01-01 --to 2026-01-01 --parallel 8 --follow',
         'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2025-02-01T00:00:00Z --dry-run --json',
         'piko backfills create sync_orders --from 2025-01-01T00:00:00Z --to 2026-01-01T00:00:00Z --only failed --order newest',
       ]),
@@ -119,7 +126,12 @@ async function create(jobId: string, options: CreateOptions, globals: GlobalOpti
   const registry = await cliJobs(settings, options.jobs)
   const request = requestOf(options)
   if (options.dryRun) {
-    await withAppOn(readOnly(settings), (app) => list(app, jobId, request, globals.json), [...registry])
+    const ofCode = zoneOfDefinition(registry.get(jobId))
+    await withAppOn(
+      readOnly(settings),
+      async (app) => list(app, jobId, (await jobZone(app, jobId)) ?? ofCode, request, globals.json),
+      [...registry],
+    )
     return
   }
   await withAppOn(
@@ -142,16 +154,19 @@ function requestOf({ from, to, order, only, parallel, config, priority }: Create
 }
 
 /** Writes windows as it finds them, because a million must never exist together. */
-async function list(app: Piko, jobId: string, request: BackfillRequest, json: boolean): Promise<void> {
+async function list(app: Piko, jobId: string, zone: string, request: BackfillRequest, json: boolean): Promise<void> {
   let count = 0
-  for await (const { start, end, state } of app.backfills.preview(jobId, request)) {
+  const begin = `{"job":${visibleJson(jobId)},"timezone":${visibleJson(zone)},"windows":[`
+  const local = (window: Window): string => (zone === 'UTC' ? '' : `  ${localRange(window, zone)}`)
+  for await (const window of app.backfills.preview(jobId, request)) {
+    const { start, end, state } = window
     const text = json
-      ? `${count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ','}${JSON.stringify({ start, end, state: state ?? null })}`
-      : `${instantText(start)}  ${instantText(end)}  ${state ?? 'missing'}\n`
+      ? `${count === 0 ? begin : ','}${JSON.stringify({ start, end, state: state ?? null, ...dateData(window, zone) })}`
+      : `${instantText(start)}  ${instantText(end)}  ${state ?? 'missing'}${local(window)}\n`
     count += 1
     await written(text)
   }
-  const none = count === 0 ? `{"job":${visibleJson(jobId)},"windows":[` : ''
+  const none = count === 0 ? begin : ''
   await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
 }
 
@@ -199,7 +214,8 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
     .action((id: number, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const status = await app.backfills[name](id)
-        printResult(json, dataOf(status), () => textOf(status))
+        const zone = (await jobZone(app, status.jobId)) ?? 'UTC'
+        printResult(json, dataOf(status), () => textOf(status, zone))
       }),
     )
 }
@@ -207,7 +223,8 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
 /** Prints a backfill, immediately or after its end. The exit code says whether the request succeeded. */
 async function report(app: Piko, id: number, json: boolean, follow = false): Promise<void> {
   const status = follow ? await followed(app, id, json) : await app.backfills.show(id)
-  printResult(json, dataOf(status), () => textOf(status))
+  const zone = (await jobZone(app, status.jobId)) ?? 'UTC'
+  printResult(json, dataOf(status), () => textOf(status, zone))
   if (follow && status.state !== 'succeeded') {
     throw new PikoError(
       'RUN_FAILED',
@@ -261,7 +278,7 @@ function dataOf(status: BackfillStatus): object {
   }
 }
 
-function textOf(status: BackfillStatus): string {
+function textOf(status: BackfillStatus, zone: string): string {
   const style = styleFor(process.stdout)
   const { queued, running, succeeded, failed, cancelled, passed } = status
   const counts = Object.entries({ succeeded, failed, cancelled, running, queued, 'left unchanged': passed })
@@ -269,7 +286,7 @@ function textOf(status: BackfillStatus): string {
     ['backfill', String(status.id)],
     ['job', visibleLine(status.jobId)],
     ['state', colourOf(style, status.state)(status.state)],
-    ['range', `${instantText(status.from)} to ${instantText(status.to)}`],
+    ['range', rangeText({ start: status.from, end: status.to }, zone)],
     ['windows', `${status.only}, ${status.order} first, ${status.parallel} at a time`],
     ['done', `${status.done} of ${status.total}`],
     ['runs', counts.flatMap(([name, count]) => (count > 0 ? `${count} ${name}` : [])).join(', ') || undefined],

@@ -1,7 +1,7 @@
 import type { Run } from '../../run/run.ts'
 import { visibleBlock, visibleJson } from '../../visible.ts'
 import { formatMs } from '../../time/duration.ts'
-import { instantText } from './print-result.ts'
+import { rangeText } from './local-window.ts'
 import { runStateColour } from './run-state-colour.ts'
 import { styleFor } from './style.ts'
 
@@ -33,15 +33,15 @@ export function runData(run: Run): object {
 /** Indents a continuation line below the values. */
 const NEXT = ' '.repeat(10)
 
-/** A run as text for people. */
-export function runText(run: Run): string {
+/** A run as text for people. @param zone the zone of its job's windows */
+export function runText(run: Run, zone = 'UTC'): string {
   const style = styleFor(process.stdout)
   const duration = durationMs(run)
   const lines: [string, string | undefined][] = [
     ['run', String(run.id)],
     ['job', visibleBlock(run.jobId, NEXT)],
     ['state', runStateColour(style, run.state)(run.state)],
-    ['window', run.window && `${instantText(run.window.start)} to ${instantText(run.window.end)}`],
+    ['window', run.window && rangeText(run.window, zone)],
     ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
     ['duration', duration === undefined ? undefined : formatMs(duration)],
     ['output', run.output === undefined ? undefined : visibleJson(run.output)],

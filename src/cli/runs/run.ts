@@ -4,13 +4,14 @@ import { RunFailedError } from '../../operations/runs/run-failed-error.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { AppLogger } from '../../telemetry/log.ts'
+import { zoneOfDefinition } from '../../engine/planning/plan-job.ts'
 import { say } from '../../say.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { commandOutput } from '../output/command-output.ts'
 import { exitGuard } from '../process/exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
-import { parseInstant } from '../parse/parse-instant.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
 import { parseJson } from '../parse/parse-json.ts'
 import { printResult } from '../output/print-result.ts'
 import { ProgressBar } from '../output/progress-bar.ts'
@@ -22,7 +23,7 @@ import type { RunOptions } from '../../operations/runs/run-request.ts'
 interface RunCommandOptions {
   readonly config?: unknown
   readonly input?: unknown
-  readonly window?: Date
+  readonly window?: Date | string
   readonly wait: boolean
   readonly jobs?: string[]
 }
@@ -38,7 +39,11 @@ export function addRun(program: Command): void {
     .argument('<job>', 'id of the job')
     .option('--config <json>', "overrides of the job's config", parseJson)
     .option('--input <json>', 'value of ctx.input', parseJson)
-    .option('--window <start>', 'start of the window to run; for a job with windows', parseInstant)
+    .option(
+      '--window <start>',
+      "start of the window to run, also as a date of the job's zone; for a job with windows",
+      parseMoment,
+    )
     .option('--no-wait', 'only queue the run, for running nodes')
     .addOption(jobsOption())
     .addHelpText(
@@ -47,6 +52,7 @@ export function addRun(program: Command): void {
         'piko run hello',
         `piko run sync_orders --config '{"shop":"us"}'`,
         'piko run sync_orders --window 2026-01-01T00:00:00Z',
+        'piko run daily_report --window 2025-06-15',
         `piko run import_file --input '"orders.csv"' --no-wait`,
         'piko run hello --json | jq .output',
       ]),
@@ -75,7 +81,8 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     await app.start()
     const queued = await app.run(jobId, requestOf(options))
     const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
-    printResult(globals.json, runData(ended), () => runText(ended))
+    const zone = zoneOfDefinition(registry.get(jobId))
+    printResult(globals.json, runData(ended), () => runText(ended, zone))
     if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
   } finally {
     await app.stop()

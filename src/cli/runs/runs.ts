@@ -1,3 +1,4 @@
+import { jobZone } from '../output/local-window.ts'
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
@@ -95,9 +96,10 @@ function addShow(runs: Command): void {
           attempts: attempts.map(attemptData),
           steps: steps.map(stepData),
         }
+        const zone = run.window && (await jobZone(app, run.jobId))
         printResult(json, data, () =>
           [
-            runText(run),
+            runText(run, zone),
             ...(attempts.length > 0 ? [table(attemptColumns(), attempts)] : []),
             ...(steps.length > 0 ? [stepsText(steps)] : []),
           ].join('\n\n'),

@@ -3,16 +3,17 @@ import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
+import { momentOf } from '../../time/local-dates.ts'
 import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
-import { parseInstant } from '../parse/parse-instant.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { scheduleText } from '../output/schedule-text.ts'
-import { storedJob } from '../../engine/planning/stored-job.ts'
+import { storedJob, zoneOfSchedule } from '../../engine/planning/stored-job.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
@@ -30,7 +31,7 @@ interface ScheduleOptions {
 
 interface PreviewOptions extends ScheduleOptions {
   readonly jobs?: string[]
-  readonly from?: Date
+  readonly from?: Date | string
   readonly code?: boolean
   readonly count: number
 }
@@ -59,7 +60,7 @@ export function addSchedule(program: Command): void {
     )
     .argument('[job]', 'id of a job')
     .option('--code', 'for a job: show the schedule in the code, without reading the database')
-    .option('--from <instant>', 'show ticks at or after this instant; default: now', parseInstant)
+    .option('--from <instant>', 'show ticks at or after this instant, or date of the zone; default: now', parseMoment)
     .option('--count <count>', 'maximum number of ticks to show', parseLimit, 10)
     .addOption(jobsOption())
     .addHelpText(
@@ -163,7 +164,7 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
     throw usage('a job already has a schedule: leave out either the job or the options')
   if (jobId === undefined && !written) throw usage('nothing to show: name a job, or write --cron, --every or --at')
   const found = written
-    ? previewOf(written, from, options.count)
+    ? previewOf(written, momentOf('--from', from, zoneOfSchedule(written)), options.count)
     : await jobPreview(jobId ?? '', from, options, globals)
   printResult(globals.json, dataOf(found), () => textOf(found))
 }
@@ -197,7 +198,7 @@ function writtenSchedule(options: ScheduleOptions, command = 'preview'): Schedul
 
 async function jobPreview(
   jobId: string,
-  from: Date,
+  from: Date | string,
   { jobs, count, code }: PreviewOptions,
   globals: GlobalOptions,
 ): Promise<Preview> {
@@ -207,26 +208,38 @@ async function jobPreview(
   if (!code) {
     return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...registry])
   }
-  return schedule ? previewOf(schedule, from, count, windows ?? 'none', jobId) : { ticks: [], windows: [] }
+  if (!schedule) return { ticks: [], windows: [] }
+  return previewOf(schedule, momentOf('--from', from, zoneOfSchedule(schedule)), count, windows ?? 'none', jobId)
 }
 
 function dataOf({ ticks, windows }: Preview): object {
   return {
     ticks: ticks.map((tick) => ({ ...tick, at: instantText(tick.at) })),
-    windows: windows.map(({ start, end }) => ({ start: instantText(start), end: instantText(end) })),
+    windows: windows.map(({ start, end, due }) => ({
+      ...{ start: instantText(start), end: instantText(end), due: instantText(due) },
+    })),
   }
 }
 
 function textOf({ ticks, windows }: Preview): string {
   if (ticks.length === 0) return 'no ticks'
-  const starts = new Map(windows.map(({ start, end }) => [end.getTime(), start]))
+  const byTick = Map.groupBy(windows, ({ due }) => due.getTime())
   const columns: Column<PreviewTick>[] = [
     { title: 'tick', cell: ({ at }) => instantText(at) },
     { title: 'local', cell: ({ local, offset }) => `${local.replace('T', ' ')} ${offset}` },
     { title: 'clocks', cell: ({ transition }) => transition ?? '' },
   ]
-  const start: Column<PreviewTick> = { title: 'window from', cell: ({ at }) => instantText(starts.get(at.getTime())) }
-  return table(windows.length > 0 ? [...columns, start] : columns, ticks)
+  const start: Column<PreviewTick> = {
+    title: 'window from',
+    cell: ({ at }) => instantText(byTick.get(at.getTime())?.[0]?.start),
+  }
+  const end: Column<PreviewTick> = {
+    title: 'window to',
+    cell: ({ at }) => instantText(byTick.get(at.getTime())?.at(-1)?.end),
+  }
+  // Without a grid or a delay, the tick itself is the end.
+  const isApart = windows.some(({ end: last, due }) => last.getTime() !== due.getTime())
+  return table(windows.length === 0 ? columns : [...columns, start, ...(isApart ? [end] : [])], ticks)
 }
 
 function usage(problem: string, subcommand = 'preview'): PikoError {

@@ -1,12 +1,15 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
+import { zoneOfJob } from '../../engine/planning/stored-job.ts'
 import { PikoError } from '../../errors.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
 import type { LedgerSpan } from '../../store/windows/ledger-spans.ts'
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../../store/windows/window-store.ts'
 import { examples, globalOptions } from '../global-options.ts'
-import { parseInstant } from '../parse/parse-instant.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
+import { besideUtc, dateData, localColumns, rangeText } from '../output/local-window.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { runStateColour } from '../output/run-state-colour.ts'
 import { styleFor } from '../output/style.ts'
@@ -17,8 +20,8 @@ const HOLES = ['failed', 'stale', 'skipped', 'cancelled', 'waiting', 'pending'] 
 const STATES = ['succeeded', ...HOLES] as const
 
 interface RangeOptions {
-  readonly from?: Date
-  readonly to?: Date
+  readonly from?: Date | string
+  readonly to?: Date | string
   readonly limit: number
 }
 
@@ -58,14 +61,15 @@ function addWindowList(windows: Command): void {
       ]),
     )
     .action((jobId: string, options: ListOptions, command: Command) =>
-      withWindows(jobId, command, async (app, json) => {
+      withWindows(jobId, command, async (app, json, zone) => {
         const { limit } = options
         // One more than it shows, to know whether there are more.
         const found = await app.windows.list(jobId, { ...options, limit: limit + 1 })
         const shown = found.slice(0, limit)
-        printResult(json, { job: jobId, windows: shown.map(windowData) }, () => {
+        const data = shown.map((window) => ({ ...windowData(window), ...dateData(window, zone) }))
+        printResult(json, { job: jobId, timezone: zone, windows: data }, () => {
           if (shown.length === 0) return `${visibleLine(jobId)}: no windows`
-          return `${table(columns(), shown)}${found.length > limit ? '\n… and more; --limit shows them' : ''}`
+          return `${table(columns(zone), shown)}${found.length > limit ? '\n… and more; --limit shows them' : ''}`
         })
       }),
     )
@@ -86,10 +90,10 @@ function addCoverage(windows: Command): void {
       ]),
     )
     .action((jobId: string, options: RangeOptions, command: Command) =>
-      withWindows(jobId, command, async (app, json) => {
+      withWindows(jobId, command, async (app, json, zone) => {
         const spans = await app.windows.coverage(jobId, options)
-        printResult(json, { job: jobId, coverage: spans }, () =>
-          spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(), spans),
+        printResult(json, { job: jobId, timezone: zone, coverage: spans }, () =>
+          spans.length === 0 ? `${visibleLine(jobId)}: no windows yet` : table(spanColumns(zone), spans),
         )
       }),
     )
@@ -108,10 +112,10 @@ function addSummary(windows: Command): void {
       examples(['piko windows summary sync_orders', 'piko windows summary sync_orders --json | jq .watermark']),
     )
     .action((jobId: string, _options: object, command: Command) =>
-      withWindows(jobId, command, async (app, json) => {
+      withWindows(jobId, command, async (app, json, zone) => {
         const ledger = await app.windows.summary(jobId)
         const firstHole = await findFirstHole(app, jobId)
-        printResult(json, summaryData(ledger, firstHole), () => summaryText(ledger, firstHole))
+        printResult(json, summaryData(ledger, firstHole), () => summaryText(ledger, firstHole, zone))
       }),
     )
 }
@@ -119,23 +123,22 @@ function addSummary(windows: Command): void {
 function ranged(command: Command, things: string): Command {
   return command
     .argument('<job>', 'id of a job with windows')
-    .option('--from <instant>', 'only windows that start at or after this instant', parseInstant)
-    .option('--to <instant>', 'only windows that start before this instant', parseInstant)
+    .option('--from <instant>', 'only windows that start at or after this instant or date', parseMoment)
+    .option('--to <instant>', 'only windows that start before this instant or date', parseMoment)
     .option('--limit <count>', `maximum number of ${things} to show`, parseLimit, 100)
 }
 
 function withWindows(
   jobId: string,
   command: Command,
-  show: (app: Piko, json: boolean) => Promise<void>,
+  show: (app: Piko, json: boolean, zone: string) => Promise<void>,
 ): Promise<void> {
   return withApp(globalOptions(command), async (app, json) => {
-    await requireWindows(app, jobId)
-    await show(app, json)
+    await show(app, json, zoneOfJob(await requireWindows(app, jobId)))
   })
 }
 
-async function requireWindows(app: Piko, jobId: string): Promise<void> {
+async function requireWindows(app: Piko, jobId: string): Promise<JobRow> {
   const jobs = await app.jobs.list()
   const job = jobs.find(({ id }) => id === jobId)
   const details = { jobId, location: app.storeLocation }
@@ -150,6 +153,7 @@ async function requireWindows(app: Piko, jobId: string): Promise<void> {
       details,
     })
   }
+  return job
 }
 
 async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | undefined> {
@@ -157,7 +161,9 @@ async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | u
   return firsts.flat().sort((a, b) => a.start.getTime() - b.start.getTime())[0]
 }
 
-function summaryData(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): object {
+function summaryData(ledger: LedgerSummary, failed: LedgerWindow | undefined): object {
+  const [unrun] = ledger.unrun
+  const firstHole = unrun && (!failed || unrun.start < failed.start) ? { ...unrun, state: 'missing' } : failed
   return {
     job: ledger.jobId,
     counts: ledger.counts,
@@ -179,47 +185,49 @@ function windowData({ start, end, state, runId, attempt, error, waitsFor }: Ledg
   }
 }
 
-function summaryText(ledger: LedgerSummary, firstHole: LedgerWindow | undefined): string {
+function summaryText(ledger: LedgerSummary, firstHole: LedgerWindow | undefined, zone: string): string {
   const { jobId, counts } = ledger
   const all = STATES.reduce((sum, state) => sum + counts[state], 0)
-  if (all === 0) return [`${visibleLine(jobId)}: no windows yet`, ...unrunText(ledger)].join('; ')
+  if (all === 0) return [`${visibleLine(jobId)}: no windows yet`, ...unrunText(ledger, zone)].join('; ')
   const parts = STATES.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`)
-  const hole = firstHole ? [`first hole ${instantText(firstHole.start)} (${firstHole.state})`] : []
+  const hole = firstHole ? [`first hole ${besideUtc(firstHole.start, zone)} (${firstHole.state})`] : []
   const none = hole.length + ledger.unrun.length === 0 ? ['no hole'] : []
   const count = `${visibleLine(jobId)}: ${all} ${all === 1 ? 'window' : 'windows'} (${parts.join(', ')})`
-  return [count, watermarkText(ledger), ...hole, ...unrunText(ledger), ...none].join('; ')
+  return [count, watermarkText(ledger, zone), ...hole, ...unrunText(ledger, zone), ...none].join('; ')
 }
 
-function watermarkText({ start, watermark, unrun }: LedgerSummary): string {
-  if (!watermark) return `no watermark yet: it begins at ${instantText(start)}, but no window exists from then on`
+function watermarkText({ start, watermark, unrun }: LedgerSummary, zone: string): string {
+  if (!watermark) return `no watermark yet: it begins at ${besideUtc(start, zone)}, but no window exists from then on`
   const begins = unrun.length > 0 ? ` (it begins at ${instantText(start)})` : ''
-  return `watermark ${instantText(watermark)}${begins}`
+  return `watermark ${besideUtc(watermark, zone)}${begins}`
 }
 
 const MAX_STRETCHES = 3
 
-function unrunText({ unrun }: LedgerSummary): string[] {
+function unrunText({ unrun }: LedgerSummary, zone: string): string[] {
   if (unrun.length === 0) return []
-  const shown = unrun.slice(0, MAX_STRETCHES).map(({ start, end }) => `${instantText(start)} to ${instantText(end)}`)
+  const shown = unrun.slice(0, MAX_STRETCHES).map((span) => rangeText(span, zone))
   const more = unrun.length > shown.length ? ` and ${unrun.length - shown.length} more` : ''
   return [`never run: ${shown.join(', ')}${more}; piko windows coverage shows all`]
 }
 
-function spanColumns(): Column<LedgerSpan>[] {
+function spanColumns(zone: string): Column<LedgerSpan>[] {
   const style = styleFor(process.stdout)
   return [
     { title: 'from', cell: ({ start }) => instantText(start) },
     { title: 'to', cell: ({ end }) => instantText(end) },
+    ...localColumns<LedgerSpan>(zone),
     { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
     { title: 'windows', cell: ({ windows: count }) => String(count) },
   ]
 }
 
-function columns(): Column<LedgerWindow>[] {
+function columns(zone: string): Column<LedgerWindow>[] {
   const style = styleFor(process.stdout)
   return [
     { title: 'start', cell: ({ start }) => instantText(start) },
     { title: 'end', cell: ({ end }) => instantText(end) },
+    ...localColumns<LedgerWindow>(zone),
     { title: 'state', cell: ({ state }) => state, paint: (text, { state }) => runStateColour(style, state)(text) },
     { title: 'run', cell: ({ runId }) => (runId === undefined ? '-' : String(runId)) },
     { title: 'attempt', cell: ({ attempt }) => (attempt === undefined ? '-' : String(attempt)) },

@@ -1,5 +1,7 @@
 import type { DependencyStore, RefusedWindow, WaitingWindow } from '../../store/windows/dependency-store.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import type { JobDefinition } from '../../job/spec.ts'
+import type { Window } from '../../time/window.ts'
 import type { SettledRun } from '../execution/ending.ts'
 import { refusedWindow } from '../refused-runs.ts'
 import type { DriverParts } from './driver-parts.ts'
@@ -105,7 +107,12 @@ export class DependencyDriver extends LoopService {
           config: backfill.config,
           backfillId: backfill.id,
         }
-      : { jobId, kind: 'dependency', priority: job.policy.priority, window, tick: window.end }
+      : { jobId, kind: 'dependency', priority: job.policy.priority, window, tick: tickOf(job, window) }
     return this.#parts.prepare.keyed(job, run)
   }
+}
+
+/** Windows of a grid may share a tick, and a tick belongs to one run only. */
+function tickOf({ policy: { windows } }: JobDefinition, { end }: Window): Date | undefined {
+  return windows?.grid ? undefined : new Date(end.getTime() + (windows?.delayMs ?? 0))
 }

@@ -2,6 +2,7 @@ import { OVERLAPS } from '../../job/overlap.ts'
 import type { JobDefinition, WindowPolicy } from '../../job/spec.ts'
 import type { StoredGeneration } from '../../store/windows/generations.ts'
 import type { StoredWindows } from '../../store/windows/stored-windows.ts'
+import { DueWindows } from '../../time/due-windows.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
 import { jitterOf } from '../../time/jitter.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.ts'
@@ -20,11 +21,12 @@ const FULL_QUEUE_PAUSE_MS = 250
 /** Where planning begins for a new job. */
 export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
   const { schedule: spec, windows } = job.policy
-  const begin = spec ? beginOf(Schedule.of(spec, job.id), windows, spec.kind === 'at' ? new Date(0) : now, now) : {}
+  const begin = spec ? beginOf(job.id, spec, windows, now) : {}
   return {
     id: job.id,
     description: job.description,
     schedule: spec ? scheduleJson(spec) : null,
+    ...(spec && windows && { bounds: scheduleJson(boundsOf(windows, spec)) }),
     windows: windows ? JSON.stringify(windows) : null,
     dependsOn: job.policy.dependsOn,
     onUpstreamChange: job.policy.onUpstreamChange,
@@ -42,22 +44,36 @@ interface Begin {
   readonly windowCursor?: Date | undefined
 }
 
-function beginOf(schedule: Schedule, windows: WindowPolicy | undefined, after: Date, now: Date): Begin {
-  if (!windows) return { nextTick: schedule.next(after) }
-  const timeline = new Timeline(schedule, windows)
-  const windowCursor = firstCursor(timeline, windows, now)
-  return { windowCursor, nextTick: timeline.windowFrom(windowCursor)?.end }
+function beginOf(jobId: string, spec: ScheduleSpec, windows: WindowPolicy | undefined, now: Date): Begin {
+  if (!windows) return { nextTick: Schedule.of(spec, jobId).next(spec.kind === 'at' ? new Date(0) : now) }
+  const timeline = new Timeline(Schedule.of(boundsOf(windows, spec), jobId), windows)
+  const due = new DueWindows(windows, spec, jobId)
+  const windowCursor = firstCursor(timeline, windows, due.lastEnd(now))
+  const first = timeline.windowFrom(windowCursor)
+  return { windowCursor, nextTick: first && due.at(first.end) }
 }
 
-function firstCursor(timeline: Timeline, windows: WindowPolicy, now: Date): Date {
+/** @param lastEnd windows that end later are not due yet */
+function firstCursor(timeline: Timeline, windows: WindowPolicy, lastEnd: Date): Date {
   switch (windows.catchUp) {
     case 'all':
       return windows.start
     case 'latest':
-      return timeline.latestBefore(now)?.start ?? windows.start
+      return timeline.latestBefore(lastEnd)?.start ?? windows.start
     case 'none':
-      return timeline.latestBefore(now)?.end ?? windows.start
+      return timeline.latestBefore(lastEnd)?.end ?? windows.start
   }
+}
+
+/** The schedule that bounds a job's windows. @param schedule the job's own */
+export function boundsOf<S extends ScheduleSpec | undefined>({ grid }: WindowPolicy, schedule: S): ScheduleSpec | S {
+  return grid ?? schedule
+}
+
+/** The time zone whose dates name a job's windows, as its code declares it. */
+export function zoneOfDefinition({ policy: { windows, schedule } }: JobDefinition): string {
+  const spec = windows ? boundsOf(windows, schedule) : schedule
+  return (spec && 'timezone' in spec && spec.timezone) || 'UTC'
 }
 
 /**
@@ -88,7 +104,14 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
       windowCursor: due.windowCursor,
     }
   return windows
-    ? planWindows(job, timelineOf(job, windows, due.generations), windows, due, now, until)
+    ? planWindows(
+        job,
+        windows,
+        { free: timelineOf(job, windows, due.generations), rule: new DueWindows(windows, spec, job.id) },
+        due,
+        now,
+        until,
+      )
     : planTicks(job, Schedule.of(spec, job.id), due, now, until)
 }
 
@@ -116,7 +139,7 @@ export function timelineOf(
     return spec ? { start, schedule: Schedule.of(spec, job.id) } : []
   })
   if (known.length > 0) return new Timeline(Schedule.across(known), windows)
-  return new Timeline(Schedule.of(job.policy.schedule as ScheduleSpec, job.id), windows)
+  return new Timeline(Schedule.of(boundsOf(windows, job.policy.schedule as ScheduleSpec), job.id), windows)
 }
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
@@ -165,8 +188,8 @@ function startOf({ id, policy }: JobDefinition, tick: Date): Date {
 
 function planWindows(
   job: JobDefinition,
-  free: Timeline,
   windows: WindowPolicy,
+  { free, rule }: { readonly free: Timeline; readonly rule: DueWindows },
   due: DueJob,
   now: Date,
   until: Date,
@@ -174,29 +197,28 @@ function planWindows(
   const { windows: stored, until: knownUntil } = due.beyond ?? NONE_BEYOND
   const timeline = free.around(stored)
   const exists = new Set(stored.map(({ start }) => start.getTime()))
-  const horizon = knownUntil && knownUntil < until ? knownUntil : until
+  const lastEnd = rule.lastEnd(until)
+  const horizon = knownUntil && knownUntil < lastEnd ? knownUntil : lastEnd
   const runs: NewRun[] = []
   const skippedWindows: Window[] = []
   const waitingWindows: Window[] = []
   const waits = job.policy.dependsOn.length > 0
   const planned = (): number => runs.length + waitingWindows.length
-  const latest = windows.catchUp === 'latest' ? timeline.latestBefore(now) : undefined
+  const latest = windows.catchUp === 'latest' ? timeline.latestBefore(rule.lastEnd(now)) : undefined
   const room = MAX_PENDING - due.pending
-  const place = (window: Window): void => {
+  const place = (window: Window, following: Window | undefined): void => {
+    const at = rule.at(window.end) ?? window.end
     const isSkipped =
       (latest !== undefined && window.end < latest.end) ||
-      (windows.catchUp === 'none' && now.getTime() - window.end.getTime() > job.policy.misfireGraceMs)
+      (windows.catchUp === 'none' && now.getTime() - at.getTime() > job.policy.misfireGraceMs)
     if (isSkipped) skippedWindows.push(window)
     else if (waits) waitingWindows.push(window)
-    else
-      runs.push({
-        jobId: job.id,
-        kind: 'scheduled',
-        priority: job.policy.priority,
-        runAt: startOf(job, window.end),
-        tick: window.end,
-        window,
-      })
+    else {
+      // A tick belongs to one run: that of the last window that is due then.
+      const isShared = following !== undefined && rule.at(following.end)?.getTime() === at.getTime()
+      const run = { jobId: job.id, kind: 'scheduled', priority: job.policy.priority, window } as const
+      runs.push({ ...run, runAt: startOf(job, at), tick: isShared ? undefined : at })
+    }
   }
   let cursor = cursorOf(due, windows, stored)
   let next = timeline.windowFrom(cursor)
@@ -204,19 +226,21 @@ function planWindows(
   while (next && next.end <= horizon && planned() < room && looked < LARGEST_STEP) {
     looked += 1
     cursor = next.end
-    if (!exists.has(next.start.getTime())) place(next)
-    next = timeline.windowFrom(cursor)
+    const following = timeline.windowFrom(cursor)
+    if (!exists.has(next.start.getTime())) place(next, following)
+    next = following
   }
-  const isDue = next !== undefined && next.end <= until
+  const isDue = next !== undefined && next.end <= lastEnd
+  const nextDue = next && rule.at(next.end)
   const isCut = knownUntil !== undefined && (isDue || cursor < windows.start)
   return {
     jobId: job.id,
     runs,
     skippedWindows,
     waitingWindows,
-    nextTick: next?.end,
+    nextTick: nextDue,
     // The next pass plans the windows after the known ones.
-    planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : next?.end,
+    planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : nextDue,
     windowCursor: cursor,
   }
 }

@@ -12,7 +12,7 @@ import { Schedule, scheduleJson, type ScheduleSpec } from '../../time/schedule.t
 import type { LoopHealth } from '../loop/loop-health.ts'
 import type { Leader } from '../node/leader.ts'
 import type { OwnPlans } from './own-plans.ts'
-import { scheduleInForce } from './plan-job.ts'
+import { boundsOf, scheduleInForce } from './plan-job.ts'
 
 /** The pause of a job that can't be planned because its functions throw, or because another node added or removed its windows. */
 export const PAUSE_MS = 10_000
@@ -70,7 +70,7 @@ export class ScheduleEdits {
       const job = this.#parts.registry.find(id)
       if (!job || this.#refused.get(id) === schedule || this.#isPaused(id, now)) continue
       const time = this.#read(job, schedule, now)
-      if (time) await this.#replan(id, schedule, time, now)
+      if (time) await this.#replan(job, schedule, time, now)
     }
   }
 
@@ -91,10 +91,17 @@ export class ScheduleEdits {
     )
   }
 
-  async #replan(id: string, schedule: string | null, { spec, nextTick }: NewTime, now: Date): Promise<void> {
+  async #replan(
+    { id, policy: { windows } }: JobDefinition,
+    schedule: string | null,
+    { spec, nextTick }: NewTime,
+    now: Date,
+  ): Promise<void> {
     const { plans, own, events, loops, loop, pollIntervalMs } = this.#parts
     try {
-      const isReplanned = await plans.replan(id, schedule, spec && scheduleJson(spec), nextTick)
+      // With a grid, the schedule decides when windows run, not their bounds.
+      const bounds = spec && windows ? boundsOf(windows, spec) : spec
+      const isReplanned = await plans.replan(id, schedule, bounds && scheduleJson(bounds), nextTick)
       this.#refused.delete(id)
       if (isReplanned) own.keep(id, nextTick)
       if (isReplanned) events.emit('schedule.changed', { jobId: id, schedule })

@@ -1,7 +1,12 @@
 import { messageOf } from '../../errors-read.ts'
-import type { ScheduleSpec } from '../../time/schedule.ts'
+import { fromJson } from '../../json/json.ts'
+import { isZone } from '../../time/cron.ts'
+import { type DueParts, DueWindows } from '../../time/due-windows.ts'
+import { Schedule, type ScheduleSpec } from '../../time/schedule.ts'
 import { storedDefaults, type StoredDefaults, storedSchedule } from '../../time/stored-schedule.ts'
+import { Timeline } from '../../time/window.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
+import type { StoredGeneration } from '../../store/windows/generations.ts'
 
 /** Whether the job's schedule was set at run time instead of in code. */
 export function isOverridden(row: JobRow): boolean {
@@ -30,4 +35,48 @@ export function storedJob(
       return { schedule: null, problem }
     }
   }
+}
+
+/** The time zone whose dates name the job's windows: that of its grid, otherwise of its schedule. */
+export function zoneOfJob(row: JobRow): string {
+  const { grid } = windowsOption(row)
+  return zoneOfSchedule(grid ?? storedJob(row).schedule ?? codeSpec(row))
+}
+
+/** The time zone of a schedule. */
+export function zoneOfSchedule(spec: ScheduleSpec | undefined): string {
+  const zone: unknown = spec && 'timezone' in spec ? spec.timezone : undefined
+  return isZone(zone) ? zone : 'UTC'
+}
+
+/** When the windows of a job in the database are due; undefined if it has no windows or no schedule. @throws PikoError `SCHEDULE_INVALID` */
+export function storedDue(row: JobRow): DueWindows | undefined {
+  const { schedule } = storedJob(row)
+  return row.windows !== null && schedule ? new DueWindows(windowsOption(row), schedule, row.id) : undefined
+}
+
+function windowsOption({ windows }: JobRow): DueParts {
+  return (fromJson(windows) as DueParts | undefined) ?? {}
+}
+
+function codeSpec(row: JobRow): ScheduleSpec | undefined {
+  return row.codeSchedule === null ? undefined : storedSchedule(row.codeSchedule, storedDefaults(row), row.id)
+}
+
+/**
+ * The windows of a job in the database, without its code: a calendar's function has no effect. Undefined without windows.
+ *
+ * @throws PikoError `SCHEDULE_INVALID`
+ */
+export function storedTimeline(row: JobRow, generations: readonly StoredGeneration[]): Timeline | undefined {
+  const { schedule } = storedJob(row)
+  const option = fromJson(row.windows) as (DueParts & { readonly start: string; readonly end?: string }) | undefined
+  const spec = option?.grid ?? schedule ?? codeSpec(row)
+  if (!option || !spec) return undefined
+  const known = generations.map(({ start, schedule: text }) => ({
+    start,
+    schedule: Schedule.of(storedSchedule(text, storedDefaults(row), row.id), row.id),
+  }))
+  const bounds = { start: new Date(option.start), end: option.end === undefined ? undefined : new Date(option.end) }
+  return new Timeline(known.length > 0 ? Schedule.across(known) : Schedule.of(spec, row.id), bounds)
 }

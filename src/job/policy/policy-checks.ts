@@ -1,6 +1,8 @@
 import { isOneOf, isWhole } from '../../errors-read.ts'
 import { describe } from '../../errors.ts'
+import { isZone } from '../../time/cron.ts'
 import { describeInstant, readInstant } from '../../time/instant.ts'
+import { describeMoment, readMoment, writtenDate } from '../../time/local-dates.ts'
 import type { AnyJobSpec, JobPolicy } from '../spec.ts'
 import { SpecFaults } from '../spec-faults.ts'
 
@@ -29,6 +31,16 @@ export class PolicyChecks {
     const reading = this.faults.gather(() => readInstant(value), undefined)
     if (reading && 'date' in reading) return reading.date
     if (reading) this.faults.add(`${option} is ${describeInstant(value)}; expected ${reading.expected}`)
+    return undefined
+  }
+
+  /** An instant, or a date of the job's time zone. A wrong zone is the fault of another option. */
+  moment(option: string, value: unknown): Date | undefined {
+    if (writtenDate(value) === undefined) return this.instant(option, value)
+    const { timezone = 'UTC' } = this.spec
+    const reading = readMoment(value, isZone(timezone) ? timezone : 'UTC')
+    if ('date' in reading) return reading.date
+    this.faults.add(`${option} is ${describeMoment(value)}; expected ${reading.expected}`)
     return undefined
   }
 

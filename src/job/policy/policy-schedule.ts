@@ -1,4 +1,5 @@
-import { isPikoError } from '../../errors.ts'
+import { describe, isPikoError } from '../../errors.ts'
+import { isList } from '../../options.ts'
 import { Schedule, type ScheduleBounds, type ScheduleSpec } from '../../time/schedule.ts'
 import type { JobDurations } from '../job-durations.ts'
 import type { PolicyChecks } from './policy-checks.ts'
@@ -7,21 +8,52 @@ import type { WindowPolicy, WindowsSpec } from '../spec.ts'
 const MIN_DATE = new Date(0)
 const MAX_SCHEDULE_FAULTS = 10
 
-export function windowsOf(checks: PolicyChecks): WindowPolicy | undefined {
+export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations): WindowPolicy | undefined {
   const windows = checks.spec.windows as WindowsSpec | undefined
   if (windows === undefined) return undefined
-  const start = checks.instant('windows.start', windows.start)
-  const end = windows.end === undefined ? undefined : checks.instant('windows.end', windows.end)
+  const start = checks.moment('windows.start', windows.start)
+  const end = windows.end === undefined ? undefined : checks.moment('windows.end', windows.end)
   if (start && end && end <= start) {
     checks.faults.add(`windows.end ${end.toISOString()} is not after windows.start ${start.toISOString()}`)
   }
   checks.oneOf('windows.catchUp', windows.catchUp, ['all', 'latest', 'none'])
+  const { cron, every } = checks.spec
+  const grid = windows.grid === undefined ? undefined : gridOf(checks, windows.grid)
+  if (windows.grid !== undefined && windows.delay !== undefined && (cron ?? every) !== undefined) {
+    checks.faults.add(
+      `windows.delay ${describe(windows.delay)} has no effect beside ${cron === undefined ? 'every' : 'cron'}, whose first tick ` +
+        'after the end of a window runs it; leave out one of them',
+    )
+  }
   return Object.freeze({
     start: start ?? MIN_DATE,
     end,
+    // Only if given, so that the stored text of windows without them stays the same.
+    ...(grid && { grid }),
+    ...(windowDelayMs !== undefined && { delayMs: windowDelayMs }),
     catchUp: windows.catchUp ?? 'all',
     parallel: checks.atLeastOne('windows.parallel', windows.parallel) ?? 1,
   })
+}
+
+/** The schedule that bounds the windows. Each wrong expression is a fault of its own. */
+function gridOf({ spec, faults }: PolicyChecks, grid: unknown): ScheduleSpec | undefined {
+  const expressions: readonly unknown[] = isList(grid) ? grid : [grid]
+  if (expressions.length === 0) faults.add('windows.grid is an empty list; expected a cron expression or several')
+  const isSound = expressions.map((expression) =>
+    faults.gather(() => {
+      try {
+        Schedule.of({ kind: 'cron', cron: expression as string, timezone: 'UTC' })
+        return true
+      } catch (thrown) {
+        if (isPikoError(thrown)) faults.add(`windows.grid ${thrown.message.replace(/^cron /, '')}`)
+        return false
+      }
+    }, false),
+  )
+  if (expressions.length === 0 || !isSound.every((one) => one)) return undefined
+  const { timezone = 'UTC', dst } = spec
+  return { kind: 'cron', cron: grid as string | readonly string[], timezone, ...(dst !== undefined && { dst }) }
 }
 
 export function scheduleOf(
@@ -33,15 +65,20 @@ export function scheduleOf(
   const faults = checks.faults
   const given = (['cron', 'every', 'at'] as const).filter((kind) => spec[kind] !== undefined)
   if (given.length > 1) faults.add(`it has ${given.join(' and ')}; expected at most one of cron, every, at`)
-  if (windows && given.every((kind) => kind === 'at')) {
-    faults.add('its windows need a schedule whose ticks end them: cron or every')
+  const hasGrid = (spec.windows as WindowsSpec | undefined)?.grid !== undefined
+  if (windows && given.every((kind) => kind === 'at') && (!hasGrid || given.length > 0)) {
+    faults.add(
+      hasGrid
+        ? 'its windows need a schedule that repeats: cron, every, or none beside windows.grid'
+        : 'its windows need a schedule whose ticks end them: cron, every or windows.grid',
+    )
   }
   const isRepeated = spec.cron !== undefined || spec.every !== undefined
   for (const option of ['start', 'end', 'exclude'] as const) {
     if (spec[option] !== undefined && !isRepeated) checks.hasNoEffect(option, 'cron or every')
   }
-  if (spec.dst !== undefined && spec.cron === undefined) checks.hasNoEffect('dst', 'cron')
-  if (spec.timezone !== undefined && spec.cron === undefined && spec.exclude === undefined) {
+  if (spec.dst !== undefined && spec.cron === undefined && !hasGrid) checks.hasNoEffect('dst', 'cron')
+  if (spec.timezone !== undefined && spec.cron === undefined && spec.exclude === undefined && !windows) {
     checks.hasNoEffect('timezone', 'cron')
   }
   const schedule = specOf(checks, windows, everyMs)
@@ -71,7 +108,7 @@ function specOf(
     const instant = checks.instant('at', at)
     return instant && { kind: 'at', at: instant.toISOString() }
   }
-  if (everyMs === undefined) return undefined
+  if (everyMs === undefined) return windows?.grid
   const anchor = (windows?.start ?? new Date(0)).toISOString()
   return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
 }

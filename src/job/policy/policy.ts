@@ -44,7 +44,7 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
   }
   checkInput(checks)
   const durations = faults.gather(() => jobDurations(spec), NO_DURATIONS)
-  const windows = windowsOf(checks)
+  const windows = windowsOf(checks, durations)
   const schedule = faults.gather(() => scheduleOf(checks, windows, durations), undefined)
   const policy = Object.freeze({
     schedule,

@@ -1,17 +1,20 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, PikoError } from '../../errors.ts'
-import { timelineOf } from '../../engine/planning/plan-job.ts'
+import { scheduleInForce, timelineOf, zoneOfDefinition } from '../../engine/planning/plan-job.ts'
+import { zoneOfJob } from '../../engine/planning/stored-job.ts'
 import type { JobDefinition, WindowPolicy } from '../../job/spec.ts'
 import type { BackfillOrder } from '../../ledger/backfill.ts'
 import type { Store } from '../../store/store.ts'
-import { instantOf } from '../../time/instant.ts'
+import { DueWindows } from '../../time/due-windows.ts'
+import { describeMoment, momentOf } from '../../time/local-dates.ts'
 import type { Timeline, Window } from '../../time/window.ts'
+import { type NearWindows, nearestRangeText, windowsNear } from '../windows-near.ts'
 import type { BackfillRequest } from './backfill-request.ts'
 
 /** Number of windows to process before other work gets a turn; small enough to become garbage soon. */
 const SLICE = 100
 
-/** The windows of a job within a range whose time is over, whether or not they have run. */
+/** The windows of a job within a range that are due, whether or not they have run. */
 export class BackfillRange {
   readonly #store: Store
   readonly #job: JobDefinition
@@ -20,6 +23,8 @@ export class BackfillRange {
   readonly #timeline: Timeline
   readonly #from: Date
   readonly #to: Date
+  readonly #zone: string
+  readonly #lastEnd: Date
 
   /** @throws PikoError `USAGE` for bounds that form no range */
   static async of(
@@ -28,14 +33,18 @@ export class BackfillRange {
     windows: WindowPolicy,
     request: BackfillRequest,
   ): Promise<BackfillRange> {
-    const from = instantOf('from of a backfill', request.from)
-    const to = instantOf('to of a backfill', request.to)
+    const row = await store.jobs.find(job.id)
+    const zone = row ? zoneOfJob(row) : zoneOfDefinition(job)
+    const from = momentOf('from of a backfill', request.from, zone)
+    const to = momentOf('to of a backfill', request.to, zone)
     if (from >= to) {
       throw wrongBackfillOption('to', to.toISOString(), `an instant after from, ${from.toISOString()}`)
     }
     const timeline = timelineOf(job, windows, await store.jobs.generations(job.id))
     const { now } = await store.plans.agenda()
-    return new BackfillRange(store, { job, windows, request, timeline, from, to: to < now ? to : now })
+    const schedule = scheduleInForce(job, row?.plannedSchedule)
+    const lastEnd = schedule ? new DueWindows(windows, schedule, job.id).lastEndOnRequest(now) : now
+    return new BackfillRange(store, { job, windows, request, zone, timeline, from, to, lastEnd })
   }
 
   private constructor(
@@ -45,8 +54,11 @@ export class BackfillRange {
       readonly windows: WindowPolicy
       readonly request: BackfillRequest
       readonly timeline: Timeline
+      readonly zone: string
       readonly from: Date
       readonly to: Date
+      /** Windows that end later are not due yet. */
+      readonly lastEnd: Date
     },
   ) {
     this.#store = store
@@ -55,7 +67,9 @@ export class BackfillRange {
     this.#request = parts.request
     this.#timeline = parts.timeline
     this.#from = parts.from
-    this.#to = parts.to
+    this.#to = parts.to < parts.lastEnd ? parts.to : parts.lastEnd
+    this.#zone = parts.zone
+    this.#lastEnd = parts.lastEnd
   }
 
   /**
@@ -95,21 +109,34 @@ export class BackfillRange {
       total += slice.length
       await nextTurn()
     }
-    if (!first || !last) throw this.noWindow()
+    if (!first || !last) throw await this.noWindow()
     return { total, from: first.start, to: last.end }
   }
 
   /** The error for a range without windows. */
-  noWindow(): PikoError {
+  async noWindow(): Promise<PikoError> {
     const { id: jobId } = this.#job
     const { from, to } = this.#request
     const { start, end } = this.#windows
+    const nearest = nearestRangeText(await this.#near(), this.#zone)
     return new PikoError(
       'WINDOW_UNKNOWN',
-      `no window of job "${jobId}" that is over lies within ${describe(from)} to ${describe(to)}; its windows begin at ` +
+      `no window of job "${jobId}" that is over lies within ${describeMoment(from)} to ${describeMoment(to)}; ` +
+        `${nearest ? `${nearest}; ` : ''}its windows begin at ` +
         `${start.toISOString()}${end ? ` and end at ${end.toISOString()}` : ''}`,
       { details: { jobId, from, to } },
     )
+  }
+
+  async #near(): Promise<NearWindows> {
+    const { windows } = this.#store
+    // A window that starts with the range and is longer than it is the nearest one.
+    const from = new Date(this.#from.getTime() + 1)
+    const around = async (side: 'before' | 'after'): Promise<NearWindows> => {
+      const { windows: stored } = await windows.stored(this.#job.id, from, side)
+      return windowsNear(this.#timeline.around(stored), from, this.#lastEnd)
+    }
+    return { before: (await around('before')).before, after: (await around('after')).after }
   }
 }
 

@@ -1,12 +1,15 @@
 import type { BackfillOnly, BackfillOrder } from '../../ledger/backfill.ts'
 import type { ConfigOption, JobTypes } from '../../job/job-types.ts'
-import type { InstantInput } from '../../time/instant.ts'
+import type { WindowInput } from '../../time/local-dates.ts'
 
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
-  /** Start of the range: windows that lie wholly within `[from, to)` and are over. Instants with their zone. */
-  readonly from: InstantInput
-  readonly to: InstantInput
+  /**
+   * Start of the range: windows that lie wholly within `[from, to)` and are due. Instants with their zone, or dates of the job's zone
+   * (`'2025-01-01'`), which mean the beginning of the day.
+   */
+  readonly from: WindowInput
+  readonly to: WindowInput
   /** How many windows may be under way at the same time, over all nodes. Default: `windows.parallel` of the job. */
   readonly parallel?: number
   /** Which window runs first. Default `'oldest'`. */

@@ -209,7 +209,7 @@ async function* previewed(
     }
     await nextTurn()
   }
-  if (isEmpty) throw range.noWindow()
+  if (isEmpty) throw await range.noWindow()
 }
 
 function checked({ configs }: BackfillReach, job: JobDefinition, request: BackfillRequest) {

@@ -9,6 +9,7 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 import { isKey } from '../../store/values/exact-key.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
 import type { InstantInput } from '../../time/instant.ts'
+import type { WindowInput } from '../../time/local-dates.ts'
 
 /** Options of `app.run`. */
 export interface RunOptions {
@@ -16,8 +17,11 @@ export interface RunOptions {
   readonly config?: unknown
   /** Any JSON value; the handler receives it as `ctx.input`. Values that JSON would lose or replace (a `Map`, `NaN`) are refused. */
   readonly input?: unknown
-  /** Run this window again: its start as a text with its zone, on the grid of the job's windows. Required for a job with windows. */
-  readonly window?: InstantInput
+  /**
+   * Run this window again: its start as an instant with its zone, or as a date of the job's zone (`'2025-06-15'`) if a day begins with it.
+   * Required for a job with windows.
+   */
+  readonly window?: WindowInput
   /** Earliest start. Default: now. */
   readonly runAt?: InstantInput
   /** Smaller runs first. Default: the job's priority. */
@@ -55,10 +59,10 @@ export type RunOptionsOf<T extends JobTypes> = Omit<RunOptions, 'config' | 'inpu
 
 /** A run of a job with windows needs one; a run of another job has none. */
 type WindowOption<T extends JobTypes> = [T['windowed']] extends [true]
-  ? { readonly window: InstantInput }
+  ? { readonly window: WindowInput }
   : [T['windowed']] extends [false]
     ? { readonly window?: undefined }
-    : { readonly window?: InstantInput }
+    : { readonly window?: WindowInput }
 
 /** The arguments after the job; the options may be left out if none is required. */
 export type RunArguments<T extends JobTypes> =

@@ -6,6 +6,8 @@ export interface JobRegistration {
   readonly description: string | undefined
   /** `ScheduleSpec` as JSON; null if the job runs only on request. */
   readonly schedule: string | null
+  /** The schedule that bounds its windows, as JSON. Default: `schedule`. */
+  readonly bounds?: string
   /** The windows option as JSON. */
   readonly windows: string | null
   /** Ids of the jobs that it depends on. Default: none. */

@@ -220,7 +220,7 @@ export class PlanStore {
   /**
    * Plans a job again after an edit, unless its schedule was edited once more meanwhile. New windows begin where the old ones end.
    *
-   * @param spec the edited schedule, in the form that code would write; undefined without one
+   * @param spec what bounds the job's windows from now on, in the form that code would write; undefined without a schedule
    * @returns false if the job was edited again or another node has already planned it
    */
   async replan(

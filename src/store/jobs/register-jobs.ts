@@ -3,6 +3,7 @@ import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { FIRST_INSTANT_MS } from '../../time/instant.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { fromJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import type { JobTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
@@ -74,9 +75,14 @@ async function beginGenerations(
   dialect: Dialect,
   jobs: readonly JobRegistration[],
 ): Promise<void> {
-  const rows = jobs.flatMap(({ id, schedule, begin: { windowCursor } }) =>
+  const rows = jobs.flatMap(({ id, schedule, bounds, begin: { windowCursor } }) =>
     windowCursor && schedule !== null
-      ? { job_id: id, start_at: dialect.instant(windowCursor), schedule, created_at: dialect.now() }
+      ? {
+          job_id: id,
+          start_at: dialect.instant(windowCursor),
+          schedule: bounds ?? schedule,
+          created_at: dialect.now(),
+        }
       : [],
   )
   if (rows.length === 0) return
@@ -118,17 +124,18 @@ async function reschedule(
   row: Selectable<JobTable>,
 ): Promise<UpdateObject<Tables, 'piko_job'>> {
   const { schedule } = job
+  const bounds = job.bounds ?? schedule
   const { id, ledger_start, window_cursor } = row
   assertSound(dialect, 'piko_job', { id, ledger_start, window_cursor })
   const nextTick = job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null
   const changes = { schedule, planned_schedule: schedule, windows: job.windows }
   const { windowCursor } = job.begin
-  if (job.windows === null || schedule === null || !windowCursor) {
+  if (job.windows === null || bounds === null || !windowCursor) {
     return { ...changes, next_tick: nextTick, plan_at: nextTick, ledger_start: null, window_cursor: null }
   }
   const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
-  const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? schedule, dialect)
-  await addGeneration(trx, dialect, job.id, ledger.cursor, schedule)
+  const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? bounds, dialect)
+  await addGeneration(trx, dialect, job.id, ledger.cursor, bounds)
   return {
     ...changes,
     next_tick: nextTick,
@@ -155,8 +162,15 @@ function ledgerOf(
   const start = optionalDate(row.ledger_start, dialect)
   const cursor = optionalDate(row.window_cursor, dialect)
   if (!start || !cursor) return { start: begin, cursor: begin }
-  const isExtended = begin < start && row.code_schedule === job.schedule && job.isBoundary?.(start, first) === true
+  const isSame = codeBounds(row) === (job.bounds ?? job.schedule)
+  const isExtended = begin < start && isSame && job.isBoundary?.(start, first) === true
   return isExtended ? { start: begin, cursor: begin } : { start, cursor }
+}
+
+/** The schedule that bounded the windows of the code that registered the job last. */
+function codeBounds({ windows, code_schedule }: Selectable<JobTable>): string | null {
+  const grid = (fromJson(windows) as { readonly grid?: unknown } | undefined)?.grid
+  return grid === undefined ? code_schedule : JSON.stringify(grid)
 }
 
 function addedJob(

@@ -237,7 +237,7 @@ export class DependencyStore {
     const fired = await firedTicks(
       trx,
       dialect,
-      asked.map(({ waiting }) => waiting),
+      asked.flatMap(({ waiting: { jobId }, run: { tick } }) => (tick ? { jobId, tick } : [])),
     )
     const runs = asked.map(({ waiting, run }) => {
       // The tick of a window that runs again has already fired.
@@ -312,10 +312,10 @@ export class DependencyStore {
 async function firedTicks(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  waiting: readonly WaitingWindow[],
+  ticks: readonly { readonly jobId: string; readonly tick: Date }[],
 ): Promise<Set<string>> {
   const fired = new Set<string>()
-  for (const [jobId, ofJob] of Map.groupBy(waiting, (one) => one.jobId)) {
+  for (const [jobId, ofJob] of Map.groupBy(ticks, (one) => one.jobId)) {
     const rows = await trx
       .selectFrom('piko_run')
       .select('tick')
@@ -323,7 +323,7 @@ async function firedTicks(
       .where(
         'tick',
         'in',
-        ofJob.map(({ window }) => dialect.instant(window.end)),
+        ofJob.map(({ tick }) => dialect.instant(tick)),
       )
       .execute()
     for (const { tick } of rows) if (tick !== null) fired.add(tickOf(jobId, dialect.date(tick)))

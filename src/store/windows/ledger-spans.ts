@@ -1,4 +1,5 @@
-import { type InstantInput, instantOf } from '../../time/instant.ts'
+import { instantOf } from '../../time/instant.ts'
+import type { WindowInput } from '../../time/local-dates.ts'
 import type { Window } from '../../time/window.ts'
 import { assertSound } from '../values/broken-row.ts'
 import type { Database } from '../connection/database.ts'
@@ -15,10 +16,13 @@ export interface LedgerSpan extends Window {
 }
 
 export interface CoverageFilter {
-  /** The spans begin with the window that contains this instant. Default: `windows.start`. */
-  readonly from?: InstantInput
-  /** Includes only windows that start before this instant. Default: all. */
-  readonly to?: InstantInput
+  /**
+   * The spans begin with the window that contains this instant, or the beginning of this day of the job's zone (`'2025-06-15'`). Default:
+   * `windows.start`.
+   */
+  readonly from?: WindowInput
+  /** Includes only windows that start before this instant or day. Default: all. */
+  readonly to?: WindowInput
   /** Maximum number of spans. Default 100. Oldest first. */
   readonly limit?: number
 }
@@ -52,7 +56,7 @@ export async function ledgerSpans(
   return spans
 }
 
-export function readRange({ from, to }: { readonly from?: InstantInput; readonly to?: InstantInput }): {
+export function readRange({ from, to }: { readonly from?: WindowInput; readonly to?: WindowInput }): {
   readonly from: Date | undefined
   readonly to: Date | undefined
 } {

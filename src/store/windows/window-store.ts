@@ -1,7 +1,7 @@
 import type { Selectable, Transaction } from 'kysely'
 import type { Run, RunState } from '../../run/run.ts'
 import { PikoError } from '../../errors.ts'
-import type { InstantInput } from '../../time/instant.ts'
+import type { WindowInput } from '../../time/local-dates.ts'
 import type { Window } from '../../time/window.ts'
 import { firstHole } from './coverage.ts'
 import { assertSound, soundRows } from '../values/broken-row.ts'
@@ -56,10 +56,10 @@ export interface LedgerSummary {
 
 export interface WindowFilter {
   readonly state?: WindowState
-  /** Includes only windows that start at this instant or later. */
-  readonly from?: InstantInput
-  /** Includes only windows that start before this instant. */
-  readonly to?: InstantInput
+  /** Includes only windows that start at this instant or later, or with or after this day of the job's zone (`'2025-06-15'`). */
+  readonly from?: WindowInput
+  /** Includes only windows that start before this instant or day. */
+  readonly to?: WindowInput
   /** Default 100. Oldest first. */
   readonly limit?: number
 }
@@ -154,15 +154,16 @@ export class WindowStore {
     }
   }
 
-  /** The window that ends at an instant. @throws BrokenRow */
-  async endingAt(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
+  /** The last window that has ended by an instant. @throws BrokenRow */
+  async endingBy(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
+    // The last window that starts before the instant may end after it.
     const before = await this.#query(jobId)
       .where('piko_window.start_at', '<', this.#database.dialect.instant(end))
       .orderBy('piko_window.start_at', 'desc')
-      .limit(1)
+      .limit(2)
       .execute()
     for (const row of before) assertSound(this.#database.dialect, 'piko_window', row)
-    return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end.getTime() === end.getTime())
+    return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end <= end)
   }
 
   /** The window that contains an instant. @throws BrokenRow */

@@ -1,0 +1,134 @@
+import { isObject, propertyOf } from '../errors-read.ts'
+import { describe, type ErrorCode, PikoError } from '../errors.ts'
+import { zoneNamed } from './cron.ts'
+import { describeInstant, type InstantInput, type InstantReading, readInstant } from './instant.ts'
+import type { Ticks } from './ticks.ts'
+import type { Window } from './window.ts'
+import type { Zone } from './zone.ts'
+import { ZonedTicks } from './zoned-ticks.ts'
+
+/**
+ * An instant where windows are asked for: with its zone, or as a date of the calendar in the job's time zone (`'2025-06-15'` or
+ * `{ date: '2025-06-15' }`), which means the instant at which that day begins there.
+ */
+export type WindowInput = InstantInput | { readonly date: string }
+
+const DATE = /^\d{4}-\d\d-\d\d$/
+const DAY_MS = 86_400_000
+/** No clock has ever been set by more than a day. */
+const LONGEST_SHIFT_MS = 26 * 3_600_000
+const OR_DATE = ', or a date of the job\'s time zone, such as "2026-01-01"'
+
+/** The date that a value writes; undefined if it is not in the form of a date. */
+export function writtenDate(value: unknown): string | undefined {
+  const text = isObject(value) ? propertyOf(value, 'date') : value
+  return typeof text === 'string' && DATE.test(text) ? text : undefined
+}
+
+/** The problem of a date that no calendar has, such as 30 February. */
+export function dateProblem(date: string): string | undefined {
+  const reading = readInstant(`${date}T00:00:00Z`)
+  return 'expected' in reading ? reading.expected : undefined
+}
+
+/**
+ * The only rule for instants of windows and ranges: an instant as {@link readInstant} takes it, or a date, which is the instant at which
+ * the day begins in the zone. An instant stays an instant. Pure.
+ */
+export function readMoment(value: unknown, timezone: string): InstantReading {
+  const date = writtenDate(value)
+  if (date === undefined) {
+    const reading = readInstant(value)
+    return 'date' in reading ? reading : { expected: `${reading.expected}${OR_DATE}` }
+  }
+  const problem = dateProblem(date)
+  if (problem !== undefined) return { expected: problem }
+  const start = startOfDate(date, zoneNamed(timezone))
+  return start === undefined
+    ? { expected: `a day that exists in ${timezone}, between the years 1000 and 2999` }
+    : { date: new Date(start) }
+}
+
+/**
+ * Reads an option or an argument.
+ *
+ * @param name the name of the value for the error, such as `from of a backfill`
+ * @throws PikoError with `code`, by default `USAGE`
+ */
+export function momentOf(name: string, value: unknown, timezone: string, code: ErrorCode = 'USAGE'): Date {
+  const reading = readMoment(value, timezone)
+  if ('date' in reading) return reading.date
+  throw new PikoError(code, `${name} is ${describeMoment(value)}; expected ${reading.expected}`, {
+    details: { option: name, value: value instanceof Date ? describeInstant(value) : value },
+  })
+}
+
+/** As the user wrote it, for messages. */
+export function describeMoment(value: unknown): string {
+  const date = writtenDate(value)
+  return date === undefined ? describeInstant(value) : describe(date)
+}
+
+/**
+ * The date of a window that is exactly one day of the zone's calendar, with 23, 24 or 25 hours; undefined for any other window. Pure.
+ */
+export function dateOfWindow({ start, end }: Window, timezone: string): string | undefined {
+  const zone = zoneNamed(timezone)
+  const days = daysOf(zone)
+  const isDay = days.previous(start.getTime() + 1) === start.getTime() && days.next(start.getTime()) === end.getTime()
+  return isDay ? new Date(localDay(start.getTime(), zone) * DAY_MS).toISOString().slice(0, 10) : undefined
+}
+
+/** The shortest text that means this instant where windows are asked for: a date if a day of the zone begins then. Pure. */
+export function momentText(instant: Date, timezone: string): string {
+  const zone = zoneNamed(timezone)
+  const at = instant.getTime()
+  return daysOf(zone).previous(at + 1) === at
+    ? new Date(localDay(at, zone) * DAY_MS).toISOString().slice(0, 10)
+    : instant.toISOString().replace('.000Z', 'Z')
+}
+
+/** An instant on the clocks of the zone: `2025-06-15 02:00 +02:00`. Seconds only if there are any. Pure. */
+export function localText(instant: Date, timezone: string): string {
+  const offset = zoneNamed(timezone).offsetAt(instant.getTime())
+  const [date = '', time = ''] = new Date(instant.getTime() + offset).toISOString().split(/[TZ]/)
+  return `${date} ${time.replace(/(?::00)?\.000$/, '')} ${offsetText(offset)}`
+}
+
+/** `+02:00`. Shows seconds only if there are any, as in offsets before standard time. */
+export function offsetText(offsetMs: number): string {
+  const sign = offsetMs < 0 ? '-' : '+'
+  const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)
+  return sign + (text.endsWith(':00') ? text.slice(0, 5) : text)
+}
+
+/** When a date begins in a zone; undefined if its clocks left out the whole day, or outside the years 1000 to 2999. */
+function startOfDate(date: string, zone: Zone): number | undefined {
+  const days = daysOf(zone)
+  const wall = Date.parse(`${date}T00:00:00Z`)
+  const day = wall / DAY_MS
+  let start = days.next(wall - LONGEST_SHIFT_MS - 1)
+  while (start !== undefined && localDay(start, zone) < day) start = days.next(start)
+  return start !== undefined && localDay(start, zone) === day ? start : undefined
+}
+
+/** The number of days since 1970 on the zone's calendar. */
+function localDay(at: number, zone: Zone): number {
+  return Math.floor((at + zone.offsetAt(at)) / DAY_MS)
+}
+
+const MIDNIGHTS: Ticks = {
+  next: (after) => (Math.floor(after / DAY_MS) + 1) * DAY_MS,
+  previous: (before) => (Math.ceil(before / DAY_MS) - 1) * DAY_MS,
+}
+
+const days = new Map<Zone, Ticks>()
+
+/** The instants at which days begin: midnight, or the first instant after a gap that contains it; the first of two midnights. */
+function daysOf(zone: Zone): Ticks {
+  const known = days.get(zone)
+  if (known) return known
+  const ticks = new ZonedTicks(MIDNIGHTS, zone, { gap: 'after', overlap: 'first' })
+  days.set(zone, ticks)
+  return ticks
+}
