@@ -5,6 +5,7 @@ import { compilerComplaints, Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
+const data = new Snippets('docs/data.md')
 const jobs = new Snippets('docs/jobs.md')
 const steps = new Snippets('docs/steps.md')
 const services = new Snippets('docs/services.md')
@@ -12,13 +13,13 @@ const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, jobs, steps, services, transactions, windows]) page.remove()
+  for (const page of [readme, async, data, jobs, steps, services, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, jobs, steps, services, transactions, windows]) {
+    for (const { names } of [async, data, jobs, steps, services, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -26,7 +27,9 @@ describe('the README and the pages of docs', () => {
 
   it('show snippets that compile under strict TypeScript', () => {
     expect(
-      compilerComplaints([readme, async, jobs, steps, services, transactions, windows].flatMap(({ files }) => files)),
+      compilerComplaints(
+        [readme, async, data, jobs, steps, services, transactions, windows].flatMap(({ files }) => files),
+      ),
     ).toEqual([])
   })
 })
@@ -40,6 +43,12 @@ describe('docs/async.md', () => {
     ['guards.ts', ["[ 'a', 'b' ]", 'true', '[ 1, 2, 3 ] free']],
   ])('shows a program that ends by itself: %s', async (file, lines) => {
     expect((await async.run(file)).trimEnd().split('\n')).toEqual(lines)
+  })
+})
+
+describe('docs/data.md', () => {
+  it('shows a program that asks again after a 503, and settles a batch', async () => {
+    expect((await data.run('requests.ts')).trimEnd().split('\n')).toEqual(['1 2', '2', '404 PikoError'])
   })
 })
 

@@ -203,6 +203,7 @@ describe('the packed package in an empty project', () => {
       'piko.js': "import { Piko } from 'piko'\nnew Piko({ jobs: [], settings: { piko: { log_json: true } } })",
       'http.js': "import 'piko/http'",
       'async.js': "import 'piko/async'",
+      'data.js': "import 'piko/data'",
     })
     const urlsOf = async (file: string): Promise<string[]> => {
       const { stdout } = await run(process.execPath, ['--import', './spy.js', file], { cwd })
@@ -216,18 +217,21 @@ describe('the packed package in an empty project', () => {
     }
     const loaded = await packagesOf('piko.js')
     expect(loaded).toContain('pino')
-    for (const name of [...OPTIONAL, 'fastify', 'pino-pretty', 'commander', 'cli-progress', 'tsx'])
+    for (const name of [...OPTIONAL, 'undici', 'fastify', 'pino-pretty', 'commander', 'cli-progress', 'tsx'])
       expect(loaded).not.toContain(name)
     expect(await packagesOf('http.js')).toContain('fastify')
-    expect((await urlsOf('piko.js')).filter((url) => /\/dist\/(?:calls|async)\//.test(url))).toEqual([])
+    expect((await urlsOf('piko.js')).filter((url) => /\/dist\/(?:calls|async|data)\//.test(url))).toEqual([])
     expect([...(await packagesOf('async.js'))].filter((name) => name !== undefined).sort()).toEqual([
       'fastest-levenshtein',
       'piko',
     ])
+    const ofData = await packagesOf('data.js')
+    for (const name of [...OPTIONAL, 'undici', 'mysql2', 'kysely', 'piscina', 'pino'])
+      expect(ofData).not.toContain(name)
   })
 
   it('names the optional package for a picture, and answers with text without it', async () => {
-    expect(OPTIONAL).toEqual(['@viz-js/viz'])
+    expect(OPTIONAL).toEqual(['@redis/client', '@viz-js/viz', 'hyparquet-writer'])
     const cwd = project('without-optional', { 'package.json': '{}', 'jobs.ts': JOBS })
     const bin = join(piko(), 'dist/cli/bin.js')
     const refused = await run(process.execPath, [bin, 'graph', '--format', 'svg'], { cwd }).catch(

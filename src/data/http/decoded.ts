@@ -1,0 +1,75 @@
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+
+/** What this client asks for, and understands. */
+export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd'
+
+/** More encodings on top of each other are an attack (CVE-2022-32206). */
+const MAX_ENCODINGS = 5
+
+/** A `content-encoding` that can't be read. */
+export class UnknownEncoding extends Error {}
+
+/**
+ * The body without its compression. Destroying it destroys the given one.
+ *
+ * @throws UnknownEncoding
+ */
+export async function decoded(body: Readable, header: string | undefined): Promise<Readable> {
+  const encodings = (header ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && name !== 'identity')
+  if (encodings.length === 0) return body
+  if (encodings.length > MAX_ENCODINGS) throw new UnknownEncoding(`has ${encodings.length} content encodings`)
+  const first = await firstPiece(body)
+  // Servers name an encoding for empty bodies too, which no decoder accepts.
+  if (first === undefined) return body
+  const decoders = encodings.toReversed().map((name) => decoder(name, first))
+  // The callback is required, but errors reach the reader of the last stream.
+  return pipeline([body, ...decoders], () => {}) as unknown as Readable
+}
+
+/** The first bytes, which stay in the stream. */
+async function firstPiece(body: Readable): Promise<Buffer | undefined> {
+  for (;;) {
+    const piece = body.read() as Buffer | null
+    if (piece !== null) {
+      body.unshift(piece)
+      return piece
+    }
+    if (body.readableEnded) return undefined
+    if (body.errored) throw body.errored
+    await changed(body)
+  }
+}
+
+const CHANGES = ['readable', 'end', 'error', 'close'] as const
+
+function changed(body: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const name of CHANGES) body.off(name, done)
+      resolve()
+    }
+    for (const name of CHANGES) body.on(name, done)
+  })
+}
+
+function decoder(name: string, first: Buffer): Transform {
+  switch (name) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip()
+    case 'br':
+      return createBrotliDecompress()
+    case 'zstd':
+      return createZstdDecompress()
+    case 'deflate':
+      // Some servers leave out the zlib header, whose first byte ends with the method 8.
+      return ((first[0] ?? 0) & 0x0f) === 8 ? createInflate() : createInflateRaw()
+    default:
+      throw new UnknownEncoding(`has the unknown content encoding ${JSON.stringify(name.slice(0, 40))}`)
+  }
+}

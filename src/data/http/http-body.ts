@@ -1,0 +1,121 @@
+import { pipeline, type Readable, Transform } from 'node:stream'
+import { checkedBy } from '../../job/schemas/schema-check.ts'
+import type { Plan } from './http-plan.ts'
+import type { HttpHeaders } from './http-error.ts'
+
+/** A body larger than its limit. */
+export class TooLarge extends Error {}
+
+/** A body that is not what was expected. The message has no part of the body. */
+export class WrongBody extends Error {}
+
+/**
+ * Reads a body until its end, or until it is larger than the limit.
+ *
+ * @throws TooLarge, any error of the stream
+ */
+export async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    bytes += piece.byteLength
+    if (bytes > maxBytes) throw tooLarge(maxBytes)
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}
+
+function tooLarge(maxBytes: number): TooLarge {
+  return new TooLarge(`has a body of more than ${maxBytes} bytes`)
+}
+
+/** A body that ends at the limit, or with what `translate` makes of its error. Destroying it destroys the body. */
+export function bodyStream(body: Readable, maxBytes: number, translate: (thrown: unknown) => Error): Readable {
+  let bytes = 0
+  const stream = new Transform({
+    transform(piece: Buffer, _encoding, done) {
+      bytes += piece.byteLength
+      if (bytes > maxBytes) done(tooLarge(maxBytes))
+      else done(null, piece)
+    },
+    destroy(error, done) {
+      done(error && translate(error))
+    },
+  })
+  // A stream that nobody reads any more must not end the process with its error.
+  stream.on('error', () => {})
+  return pipeline(body, stream, () => {})
+}
+
+/** Longest part of the body of a failed request that is kept. */
+const MAX_FAILED_BYTES = 16_384
+
+/** The beginning of a body, whatever happens while it is read. */
+export async function readBeginning(body: Readable, headers: HttpHeaders): Promise<string | undefined> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      pieces.push(piece)
+      bytes += piece.byteLength
+      if (bytes >= MAX_FAILED_BYTES) break
+    }
+  } catch {
+    // The status is the error to report, and this text only an addition to it.
+  }
+  if (bytes === 0) return undefined
+  return textOf(Buffer.concat(pieces).subarray(0, MAX_FAILED_BYTES), headers)
+}
+
+/**
+ * The value of a body.
+ *
+ * @throws WrongBody
+ */
+export function valueOf(bytes: Buffer, headers: HttpHeaders, { as, schema }: Pick<Plan, 'as' | 'schema'>): unknown {
+  const kind = schema ? 'json' : (as ?? kindOf(headers['content-type']))
+  if (kind === 'bytes') return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const text = textOf(bytes, headers)
+  if (kind === 'text') return text
+  // Without a body there is nothing to read, as after a 204.
+  const value = bytes.byteLength === 0 ? undefined : parsed(text)
+  if (!schema) return value
+  const answer = checkedBy(schema, value)
+  if (!answer.issues) return answer.data
+  const problems = answer.issues.map(({ path, message }) => `${path.map(String).join('.') || 'the body'}: ${message}`)
+  throw new WrongBody(`has a body that the schema refuses: ${problems.slice(0, MAX_PROBLEMS).join('; ')}`, {
+    cause: answer.cause,
+  })
+}
+
+const MAX_PROBLEMS = 10
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    // The parser's message shows a part of the body.
+    throw new WrongBody('has a body that is no JSON')
+  }
+}
+
+const JSON_TYPE = /^[^;]*[/+]json\s*(?:;|$)/i
+const TEXT_TYPE =
+  /^(?:text\/|application\/(?:[^;]*\+)?(?:xml|yaml|javascript|x-ndjson|ndjson|jsonl|graphql|x-www-form-urlencoded)\b)/i
+
+function kindOf(contentType = ''): 'json' | 'text' | 'bytes' {
+  if (JSON_TYPE.test(contentType)) return 'json'
+  return TEXT_TYPE.test(contentType) ? 'text' : 'bytes'
+}
+
+const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]{1,40})/i
+
+function textOf(bytes: Buffer, headers: HttpHeaders): string {
+  const charset = CHARSET.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    // The platform does not know this charset.
+    return new TextDecoder().decode(bytes)
+  }
+}

@@ -1,0 +1,132 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { aDuration } from '../../calls/call-checks.ts'
+import { RETRY_CHECKS } from '../../calls/retry.ts'
+import { describe } from '../../errors.ts'
+import { isObject, isWhole, propertyOf } from '../../errors-read.ts'
+import {
+  anAbortSignal,
+  anything,
+  aText,
+  expecting,
+  flag,
+  listOf,
+  oneOf,
+  type OptionCheck,
+  type OptionChecks,
+  readOptions,
+  wholeNumber,
+} from '../../options.ts'
+import type { HttpMethod, HttpOptions, HttpRequest, HttpRetry, RetriedKind } from './http-types.ts'
+import { readUrl, shownUrl } from './http-url.ts'
+
+const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+export const RETRIED_KINDS: readonly RetriedKind[] = ['network', 'throttled', 'server']
+const MAX_REDIRECTS = 50
+const MAX_CONNECTIONS = 10_000
+/** The longest time that a Node timer accepts. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+// The checks of headers, queries, forms and bodies never show a value, because it may be a secret.
+
+const RETRY: OptionChecks<HttpRetry> = {
+  ...RETRY_CHECKS,
+  on: listOf('kinds of failure', oneOf(...RETRIED_KINDS)),
+  nonIdempotent: flag,
+}
+const aRetry: OptionCheck = (value) => {
+  const { problems } = readOptions(value, RETRY, '{ limit: 3 }', ['limit'])
+  return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
+}
+
+const isStatus = (value: unknown): boolean => isWhole(value) && value >= 100 && value <= 599
+const someStatuses = expecting(
+  'a list of statuses from 100 to 599, or a function',
+  (value) => typeof value === 'function' || (Array.isArray(value) && value.every(isStatus)),
+)
+
+const aTime = aDuration(1, MAX_TIMER_MS)
+
+const byName: OptionCheck = (value) =>
+  isObject(value) && typeof value !== 'function' && !Array.isArray(value)
+    ? undefined
+    : 'is no object; expected values by their names'
+
+export const someHeaders: OptionCheck = (value) => {
+  const problem = byName(value)
+  if (problem !== undefined) return problem
+  for (const [name, header] of Object.entries(value as object) as [string, unknown][]) {
+    if (header === undefined) continue
+    const wrong = typeof header === 'string' ? headerProblem(name, header) : 'whose value is no text'
+    if (wrong !== undefined) return `has ${describe(name)}, ${wrong}`
+  }
+  return undefined
+}
+
+function headerProblem(name: string, value: string): string | undefined {
+  if (isRefused(() => validateHeaderName(name))) return 'which is no name of a header'
+  return isRefused(() => validateHeaderValue(name, value))
+    ? 'whose value has a character that is not allowed'
+    : undefined
+}
+
+function isRefused(check: () => void): boolean {
+  try {
+    check()
+    return false
+  } catch {
+    return true
+  }
+}
+
+const anOrigin: OptionCheck = (value) => {
+  const read = readUrl(value)
+  if ('problem' in read) return read.problem
+  const { pathname, search, hash, origin } = read.url
+  if (pathname === '/' && search === '' && hash === '') return undefined
+  return `is ${describe(shownUrl(read.url))}; expected no path, such as ${describe(origin)}`
+}
+
+/** Whether a value can be sent as it is. */
+export function isBody(value: unknown): value is NonNullable<HttpRequest['body']> {
+  return (
+    typeof value === 'string' ||
+    value instanceof Uint8Array ||
+    typeof propertyOf(value, Symbol.asyncIterator) === 'function'
+  )
+}
+
+/** Options that a client and a request share. */
+const SHARED = {
+  timeout: aTime,
+  idleTimeout: aTime,
+  retry: aRetry,
+  redirects: wholeNumber(0, MAX_REDIRECTS),
+  maxBytes: wholeNumber(1),
+  accept: someStatuses,
+}
+
+export const CLIENT_CHECKS: OptionChecks<HttpOptions> = {
+  ...SHARED,
+  name: aText,
+  origin: anOrigin,
+  headers: (value) => (typeof value === 'function' ? undefined : someHeaders(value)),
+  connections: wholeNumber(1, MAX_CONNECTIONS),
+  connectTimeout: aTime,
+  limiter: expecting('a limiter', (value) => typeof propertyOf(value, 'take') === 'function'),
+  tls: byName,
+}
+
+export const REQUEST_CHECKS: OptionChecks<HttpRequest> = {
+  ...SHARED,
+  // Read with the client's origin, later.
+  url: anything,
+  method: oneOf(...METHODS),
+  headers: someHeaders,
+  query: byName,
+  json: anything,
+  form: byName,
+  body: (value) => (isBody(value) ? undefined : 'is no text, no bytes and no stream; send other values as json'),
+  as: oneOf('json', 'text', 'bytes'),
+  schema: expecting('a zod schema', (value) => typeof propertyOf(value, 'safeParse') === 'function'),
+  signal: anAbortSignal,
+}

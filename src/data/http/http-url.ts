@@ -1,0 +1,43 @@
+import { describe } from '../../errors.ts'
+import { safely } from '../../errors-read.ts'
+import { redactText } from '../../run/redact.ts'
+import type { QueryValue } from './http-types.ts'
+
+const MAX_SHOWN_PATH = 200
+
+/** A URL for messages: without user, password, query and fragment. */
+export function shownUrl(url: URL): string {
+  const path = url.pathname.length > MAX_SHOWN_PATH ? `${url.pathname.slice(0, MAX_SHOWN_PATH)}…` : url.pathname
+  return redactText(`${url.origin}${path}`)
+}
+
+/**
+ * Reads a URL.
+ *
+ * @returns the URL, or the problem without any part of the URL that may be secret
+ */
+export function readUrl(given: unknown, origin?: URL): { readonly url: URL } | { readonly problem: string } {
+  if (!(given instanceof URL) && typeof given !== 'string') return { problem: `is ${describe(given)}; expected a URL` }
+  const url = safely(() => new URL(given, origin), undefined)
+  const shown = describe(redactText(String(given).split(/[?#]/, 1)[0] ?? ''))
+  if (!url) {
+    const isRelative = typeof given === 'string' && !/^[a-z][a-z0-9+.-]*:/i.test(given) && origin === undefined
+    const why = isRelative ? 'expected an absolute URL, because this client has no origin' : 'expected a URL'
+    return { problem: `is ${shown}; ${why}` }
+  }
+  if (url.protocol === 'http:' || url.protocol === 'https:') return { url }
+  return { problem: `has the scheme ${describe(url.protocol)}; expected http: or https:` }
+}
+
+/** The credentials of a URL as a header, which is how they are sent. */
+export function basicAuth({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  const decoded = (part: string): string => safely(() => decodeURIComponent(part), part)
+  return `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
+}
+
+/** The text of a value in a query or a form; undefined if it is left out. */
+export function queryText(value: QueryValue): string | undefined {
+  if (value === null || value === undefined) return undefined
+  return value instanceof Date ? value.toISOString() : String(value)
+}

@@ -1,0 +1,52 @@
+import { Readable } from 'node:stream'
+import type { Sent } from './http-plan.ts'
+import { readUrl } from './http-url.ts'
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Headers that another origin may see. All others may be secrets. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-type',
+  'if-modified-since',
+  'if-none-match',
+  'range',
+  'user-agent',
+])
+
+export function isRedirect(status: number, location: string | undefined): location is string {
+  return location !== undefined && REDIRECTS.has(status)
+}
+
+/** The request that a redirect asks for (RFC 9110, section 15.4), or why it can't be sent. Pure. */
+export function redirected(
+  sent: Sent,
+  status: number,
+  location: string,
+): { readonly sent: Sent } | { readonly problem: string } {
+  const reading = readUrl(location, sent.url)
+  if ('problem' in reading) return { problem: `has a redirect whose location ${reading.problem}` }
+  const url = new URL(reading.url)
+  // A server that sends the client elsewhere must not choose its credentials.
+  url.username = ''
+  url.password = ''
+  url.hash = ''
+  const isSame = url.origin === sent.url.origin
+  const headers = isSame ? sent.headers : only(sent.headers, (name) => HARMLESS.has(name))
+  if (becomesGet(sent.method, status)) {
+    const method = sent.method === 'HEAD' ? 'HEAD' : 'GET'
+    return { sent: { method, url, headers: only(headers, (name) => !name.startsWith('content-')), body: undefined } }
+  }
+  if (sent.body instanceof Readable) return { problem: 'has a redirect that repeats the body, which is a stream' }
+  return { sent: { ...sent, url, headers } }
+}
+
+function becomesGet(method: Sent['method'], status: number): boolean {
+  return status === 303 ? method !== 'HEAD' : method === 'POST' && (status === 301 || status === 302)
+}
+
+function only(headers: Sent['headers'], isKept: (name: string) => boolean): Sent['headers'] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => isKept(name)))
+}
