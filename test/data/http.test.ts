@@ -264,7 +264,7 @@ describe('redirects', () => {
           case '/keep':
             return to(308, '/end')
           default:
-            return response.end(`${request.method} ${request.headers['x-api-key']} ${await bodyOf(request)}`)
+            return response.end(`${request.method} ${String(request.headers['x-api-key'])} ${await bodyOf(request)}`)
         }
       },
       { headers: { 'x-api-key': 's3cret' } },

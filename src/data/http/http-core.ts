@@ -1,6 +1,7 @@
 import { askAbout } from '../../calls/call-checks.ts'
 import { toError } from '../../errors.ts'
 import { attempted } from '../../calls/retry.ts'
+import { systemClock } from '../../clock.ts'
 import type { RetryPolicy } from '../../run/retry.ts'
 import { retryTimingOf } from '../../run/retry-errors.ts'
 import { LinkedSignal } from '../../signals/linked-signal.ts'
@@ -105,7 +106,8 @@ function retried<T>(plan: Plan, signal: AbortSignal, once: (tried: Try) => Promi
 function mayHelp({ mayRepeat, retried, retry }: Plan, error: Error): boolean {
   if (!mayRepeat || !(error instanceof HttpError) || !retried.some((kind) => kind === error.kind)) return false
   const timing = retryTimingOf(error)
-  const waitMs = timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - Date.now()
+  const waitMs =
+    timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - systemClock.now()
   // A longer wait is for the job's retry, which holds neither a slot nor resources.
   return waitMs <= retry.maxMs && (retry.retryIf === undefined || askAbout('retryIf', retry.retryIf, error))
 }
