@@ -6,7 +6,7 @@ import { formatMs } from '../../time/duration.ts'
 import { UnknownEncoding } from './decoded.ts'
 import { TooLarge, WrongBody } from './http-body.ts'
 import { type FailedAnswer, HttpError, type HttpErrorKind, type HttpErrorParts, statusText } from './http-error.ts'
-import type { Try } from './http-hops.ts'
+import type { Try } from './http-plan.ts'
 import { isRedirect } from './redirected.ts'
 import { TimeIsUp } from './transport.ts'
 

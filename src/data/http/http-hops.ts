@@ -6,17 +6,10 @@ import { readBeginning } from './http-body.ts'
 import { someHeaders } from './http-checks.ts'
 import { HttpError } from './http-error.ts'
 import { failureOf, statusFailure } from './http-failure.ts'
-import { lowerCased, type Plan, type Sent } from './http-plan.ts'
+import { lowerCased, type Sent, type Try } from './http-plan.ts'
 import type { HttpOptions, HttpResponse } from './http-types.ts'
 import { isRedirect, redirected } from './redirected.ts'
 import type { Reply, Transport } from './transport.ts'
-
-/** One try of a request. */
-export interface Try {
-  readonly plan: Plan
-  /** 1 for the first. */
-  readonly attempt: number
-}
 
 type Head = Pick<HttpResponse, 'status' | 'headers' | 'cookies' | 'url'>
 

@@ -57,6 +57,13 @@ export interface Plan {
   readonly signal: AbortSignal | undefined
 }
 
+/** One try of a request. */
+export interface Try {
+  readonly plan: Plan
+  /** 1 for the first. */
+  readonly attempt: number
+}
+
 /** @throws PikoError `USAGE` with all problems, but never with a header, a query or a body */
 export function planOf(given: unknown, origin: URL | undefined, client: HttpOptions): Plan {
   const { options, problems } = readOptions<HttpRequest>(given, REQUEST_CHECKS, "{ url: '/orders' }")
