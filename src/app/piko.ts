@@ -5,6 +5,7 @@ import type { JobRegistry } from '../job/registry.ts'
 import type { Run } from '../run/run.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { defaultPool } from '../offload/default-pool.ts'
+import { wantRunSignals } from '../offload/signal.ts'
 import type { Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import type { Service } from '../service/service.ts'
@@ -260,6 +261,8 @@ export class Piko {
 
   /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
+    // A transaction in a handler ends with its run.
+    wantRunSignals()
     return this.#ready().store.database.sql
   }
 

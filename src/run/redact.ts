@@ -1,66 +1,107 @@
+import { announcesSecret, isDoubtfulKey, isHarmlessWord, isSecretFlag, isSecretKey } from './secret-names.ts'
+
 /** The text that replaces a secret. */
 export const HIDDEN = '[redacted]'
-
-const SECRET_NAME =
-  /(?:password|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey)$/
-
-/** Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. Not `tokens`, `monkey`, `author`. */
-export function isSecretKey(key: string): boolean {
-  return SECRET_NAME.test(
-    key
-      .slice(-64)
-      .replace(/[^a-z0-9]/gi, '')
-      .toLowerCase(),
-  )
-}
 
 // Quantifiers are bounded and the scheme is not matched, so that a long line without spaces does not take quadratic time. `host:3306/path`
 // is not a credential, so a port that ends the authority is kept. So is `user:password@host`, the placeholder of help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
+/** A token in place of user and password. Only for the web: elsewhere a name alone is that of a user. */
+const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{1,256}(:?@)(?=[\w[])/gi
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
+const JWT = /(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*){0,3}/g
 const SCHEME =
   /\b(Bearer|Basic)(\s{1,4})(?!(?:token|auth|scheme|realm|authentication|authorization)s?\b)[\w.~+/=-]{4,}/gi
 const QUERY_SECRET =
   /([?&;](?:key|sig|signature|x-amz-(?:signature|credential|security-token)|code|auth)=)[^&\s"'#\\]{1,4096}/gi
 const KEY =
-  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
+  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
+/** The last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
+const DOUBTFUL_KEY =
+  /(?:pass|Pass|PASS|auth|Auth|AUTH|signature|Signature|SIGNATURE)(?:[-_]?\d{1,4})?(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/g
+/** An option of a command line, with its value after a blank. */
+const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
+/** An item of a list that announces a secret in the next one: `["--password", "…"]`, `["x-api-key", "…"]`. */
+const ANNOUNCED =
+  /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
+/** `{ name: "password", value: "…" }`, and with the value first. */
+const NAMED =
+  /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
+const VALUE_FIRST =
+  /\b(value(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}(\\{0,15}["'`]))((?:(?!\2)[^]){1,512}?)(\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?(?:name|key|header|field)(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}\\{0,15}["'`]([\w.-]{1,64})\\{0,15}["'`])/gi
+/** The parameters of a scheme such as `Digest username="…", response="…"`. */
+const SCHEME_PARAMETERS =
+  /\b(Digest|OAuth|Hawk|AWS4-HMAC-SHA256|SCRAM-SHA-\d{1,3}|Signature)(\s{1,4})(?:[\w-]{1,64}=(?:\\{0,15}"[^"\\]{0,4096}\\{0,15}"|[^\s,"'`\\]{0,4096})[ \t]{0,4},?[ \t]{0,4}){1,32}/gi
 /** Keys whose value extends to the end of the line, because it may contain spaces and punctuation. */
 const WHOLE_LINE = /^(?:authorization|cookie)/i
 
-/**
- * Hides secrets in a text: passwords of connection strings (`mysql://user:secret@host`), values of secret keys in any notation
- * (`password=…`, `api-key: …`, `{"token":"…"}`, also in JSON within JSON), HTTP credentials and private keys. Works on plain text and on a
- * line of JSON, in time proportional to its length.
- */
-export function redactText(text: string): string {
-  const plain = text
-    .replace(PEM, HIDDEN)
-    .replace(URL_PASSWORD, `$1${HIDDEN}@`)
-    .replace(AWS_KEY, HIDDEN)
-    .replace(QUERY_SECRET, `$1${HIDDEN}`)
-  return hideValues(hideValues(plain, KEY), DSN_KEY).replace(SCHEME, `$1$2${HIDDEN}`)
+/** Whether a found value stays visible. */
+type IsHarmless = (found: Found) => boolean
+
+interface Found {
+  readonly text: string
+  readonly match: RegExpExecArray
+  /** Where the value begins. */
+  readonly open: number
+  readonly end: number
+  readonly value: string
+  readonly isQuoted: boolean
 }
 
-function hideValues(text: string, key: RegExp): string {
+/**
+ * Hides secrets in a text: passwords of connection strings (`mysql://user:secret@host`), values of secret keys in any notation
+ * (`password=…`, `api-key: …`, `{"token":"…"}`, `--password …`, also in lists and in JSON within JSON), HTTP credentials, tokens and
+ * private keys. Works on plain text and on a line of JSON, in time proportional to its length.
+ */
+export function redactText(text: string): string {
+  // Each guard is a fast search, since most lines have none of these.
+  let hidden = text.includes('-----BEGIN') ? text.replace(PEM, HIDDEN) : text
+  if (text.includes('@')) hidden = hidden.replace(URL_PASSWORD, `$1${HIDDEN}@`).replace(URL_TOKEN, `$1${HIDDEN}$2`)
+  hidden = hidden.replace(AWS_KEY, HIDDEN)
+  if (text.includes('eyJ')) hidden = hidden.replace(JWT, HIDDEN)
+  if (text.includes('=')) {
+    hidden = hidden.replace(SCHEME_PARAMETERS, `$1$2${HIDDEN}`).replace(QUERY_SECRET, `$1${HIDDEN}`)
+  }
+  if (text.includes('alue')) hidden = hideNamed(hidden)
+  hidden = hideValues(hideValues(hidden, KEY, isProse), DSN_KEY, () => false)
+  hidden = hideValues(hidden, DOUBTFUL_KEY, isDoubtfulProse)
+  if (text.includes('-')) hidden = hideValues(hidden, FLAG, isUsage)
+  if (text.includes(',')) hidden = hideValues(hidden, ANNOUNCED, ({ match }) => !announcesSecret(match[2]))
+  return hidden.replace(SCHEME, `$1$2${HIDDEN}`)
+}
+
+function hideNamed(text: string): string {
+  const isOther = (name = ''): boolean => !isSecretKey(name) && !isDoubtfulKey(name)
+  const hidden = text.replace(VALUE_FIRST, (whole, before: string, _quote, _value, after: string, name: string) =>
+    isOther(name) ? whole : before + HIDDEN + after,
+  )
+  return hideValues(hidden, NAMED, ({ match }) => isOther(match[3]))
+}
+
+function hideValues(text: string, key: RegExp, isHarmless: IsHarmless): string {
   let shown = ''
   let from = 0
-  for (const match of text.matchAll(key)) {
+  // `matchAll` would copy the pattern for each text.
+  key.lastIndex = 0
+  for (let match = key.exec(text); match; match = key.exec(text)) {
     if (match.index < from) continue
     const start = match.index + match[0].length
-    const [open, end] = valueOf(text, start, WHOLE_LINE.test(match[0]))
-    if (end === open || text.startsWith(HIDDEN, open)) continue
-    if (open === start && isProse(text, match, text.slice(open, end))) continue
-    // JSON must stay valid, so the text that replaces an unquoted number gets the quotes of its key.
-    const quotes = open === start ? (match[1] ?? '') : ''
-    shown += text.slice(from, open) + quotes + HIDDEN + quotes
-    from = end
+    for (const [open, end] of valuesAt(text, start, WHOLE_LINE.test(match[0]))) {
+      if (end === open || text.startsWith(HIDDEN, open)) continue
+      const isQuoted = open !== start
+      if (isHarmless({ text, match, open, end, value: text.slice(open, end), isQuoted })) continue
+      // JSON must stay valid, so the text that replaces an unquoted number gets the quotes of its key.
+      const quotes = isQuoted ? '' : (match.groups?.['quotes'] ?? '')
+      shown += text.slice(from, open) + quotes + HIDDEN + quotes
+      from = end
+    }
   }
   return from === 0 ? text : shown + text.slice(from)
 }
 
-const PROSE_KEY = /^(token|password)[ \t]{0,4}:[ \t]/i
+const PROSE_KEY = /^(token|password|jwt)[ \t]{0,4}:[ \t]/i
 /** A plain word or sign that a parser reports after `unexpected token:`. */
 const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
 
@@ -68,23 +109,74 @@ const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$
  * Whether the value is ordinary text: `unexpected token: SELECT`, or a server's text about a refused login, `(using password: YES)`. A
  * password may be a plain word.
  */
-function isProse(text: string, match: RegExpExecArray, value: string): boolean {
-  const key = PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
+function isProse({ text, match, value, isQuoted }: Found): boolean {
+  const key = isQuoted ? undefined : PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
   // In a longer name, such as access_token, the value is a secret.
   if (key === undefined || /[\w-]/.test(text.charAt(match.index - 1))) return false
-  return key === 'token' ? PROSE_TOKEN.test(value) : value === 'YES' || value === 'NO'
+  return key === 'password' ? value === 'YES' || value === 'NO' : PROSE_TOKEN.test(value)
+}
+
+const PLAIN_WORD = /^[A-Za-z][A-Za-z'-]{0,19}[.:]?$/
+const WORD_BEFORE = /[A-Za-z0-9)][ \t]$/
+const WORD_AFTER = /[ \t][A-Za-z]/y
+/** The name of which the found key is the end. */
+const NAME_BEFORE = /[\w-]{0,64}$/
+
+/**
+ * Whether a doubtful key is only the end of another word, or its value is harmless: a kind of login, a count, the type of a function, or a
+ * word of a sentence, such as `first pass: 12 rows` or `auth: failed for ann`.
+ */
+function isDoubtfulProse({ text, match, end, value, isQuoted }: Found): boolean {
+  const before = NAME_BEFORE.exec(text.slice(Math.max(0, match.index - 64), match.index))?.[0] ?? ''
+  const word = /^[A-Za-z]+(?:[-_]?\d+)?/.exec(match[0])?.[0] ?? ''
+  if (!isDoubtfulKey(before + word) && !isSecretKey(before + word)) return true
+  const isPart = before !== ''
+  if (isHarmlessWord(value) && !(isPart && /^\d/.test(value))) return true
+  if (isQuoted) return false
+  if (/^[(<$]/.test(value)) return true
+  if (isPart || !/:[ \t]+$/.test(match[0]) || !PLAIN_WORD.test(value)) return false
+  return WORD_BEFORE.test(text.slice(Math.max(0, match.index - 2), match.index)) || at(WORD_AFTER, text, end) !== null
+}
+
+/** Words that follow the name of an option in a sentence about it. */
+const USAGE =
+  /^(?:is|are|was|were|to|or|and|must|has|have|not|no|cannot|can|for|with|without|in|on|of|if|when|as|from|requires?|required|needs?|expects?|options?|flags?|arguments?|parameters?|values?|should|may|will|does|only|instead|by|twice|also|both|missing|given|sets?|the|an?|at|but|it|that|which|than|before|after|takes|accepts|reads|into|via|using)$/i
+
+/** Whether it is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`, `--token is required`. */
+function isUsage({ text, match, value, isQuoted }: Found): boolean {
+  const before = text.slice(Math.max(0, match.index - 2), match.index)
+  if (!isSecretFlag(match[1] ?? '') || !/(?:^|[^\w-])-?$/.test(before)) return true
+  return !isQuoted && (USAGE.test(value) || /^[<[$%(]/.test(value))
 }
 
 const OPENING = /(\\*)(["'`])/y
 const WORD = /[^\s&"'`,;)}\]\\]*/y
 const LINE = /[^\r\n"'`\\]*/y
-const LITERAL = /(?:null|undefined|true|false|\{|\[)(?![\w])/y
+const LITERAL = /(?:null|undefined|true|false|\{)(?![\w])/y
+const LIST = /\[\s{0,8}(?=\\{0,15}["'`])/y
+const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
+/** The most items of a list that are hidden. */
+const MAX_ITEMS = 1_000
 
-/** The positions where the value begins and ends, without its quotes. */
+/** The positions where the value begins and ends, without its quotes; for a list, those of each text in it. */
+function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
+  const list = at(LIST, text, start)
+  if (!list) return [valueOf(text, start, isWholeLine)]
+  const values: [number, number][] = []
+  for (let from = start + list[0].length; values.length < MAX_ITEMS;) {
+    const value = valueOf(text, from, false)
+    values.push(value)
+    const next = at(NEXT_ITEM, text, value[1])
+    if (!next) break
+    from = value[1] + next[0].length
+  }
+  return values
+}
+
 function valueOf(text: string, start: number, isWholeLine: boolean): [number, number] {
   const opening = at(OPENING, text, start)
   if (!opening) {
-    if (at(LITERAL, text, start)) return [start, start]
+    if (text[start] === '[' || at(LITERAL, text, start)) return [start, start]
     return [start, start + (at(isWholeLine ? LINE : WORD, text, start)?.[0].length ?? 0)]
   }
   const [whole, slashes = '', quote = '"'] = opening

@@ -124,7 +124,7 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 ])
 
 /** Piko's own codes for a database that does not answer. */
-const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT'])
+const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
 /** The number of causes to check, because database errors are wrapped on their way. */
 const MAX_CAUSES = 5

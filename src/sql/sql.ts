@@ -1,3 +1,5 @@
+import type { Duration } from '../time/duration.ts'
+
 /** A value that both databases can bind. Dates are bound in UTC, `bigint` and booleans as integers. */
 export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null
 
@@ -17,13 +19,25 @@ export interface SqlExecutor {
   exec(sql: string, params?: readonly SqlValue[]): Promise<{ changes: number }>
 }
 
+export interface TransactionOptions {
+  /**
+   * The longest time that the function may take. Default: `[piko] transaction_timeout`. On SQLite at most half of `[piko] lease`, since the
+   * node can't renew its lease meanwhile.
+   */
+  readonly timeout?: Duration | undefined
+}
+
 /** A database that sinks write to: the store's own, or another one through an adapter. */
 export interface SqlDatabase extends SqlExecutor {
   /**
    * Runs `fn` in a transaction. Commits if `fn` resolves and rolls back if it rejects. Use `trx` inside `fn`. On MySQL, other calls of the
    * database use another connection and are not part of the transaction. SQLite has only one connection, which the transaction holds.
    *
-   * @throws PikoError `USAGE` on SQLite, from calls inside `fn` that bypass `trx`
+   * Rolls back, and refuses every later call of `trx`, if `fn` takes longer than its timeout, or if it is called in a handler whose run is
+   * timed out, cancelled, lost or stopped.
+   *
+   * @throws PikoError `TRANSACTION_TIMEOUT`; in a handler also the reason why its run ends; `USAGE` on SQLite, from calls inside `fn` that
+   * bypass `trx`
    */
-  transaction<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  transaction<T>(fn: (trx: SqlExecutor) => Promise<T>, options?: TransactionOptions): Promise<T>
 }

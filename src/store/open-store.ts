@@ -4,10 +4,12 @@ import { type Database, openDatabase, type OpenOptions } from './connection/data
 import { uncheckedTls } from './connection/mysql/mysql-tls.ts'
 
 /** The database that the settings name: `[mysql] dsn` if set, otherwise the file `[sqlite] path`. */
-export function databaseOptions({ mysql, sqlite }: Settings): OpenOptions {
-  if (mysql.dsn === '') return { sqlitePath: sqlite.path }
+export function databaseOptions({ mysql, sqlite, piko }: Settings): OpenOptions {
+  const defaultMs = piko.transactionTimeoutMs
+  // The heartbeat can't write to the file meanwhile. It renews three times in a lease, so at least a sixth of the lease remains.
+  if (mysql.dsn === '') return { sqlitePath: sqlite.path, transactions: { defaultMs, maxMs: piko.leaseMs / 2 } }
   const { dsn, ...options } = mysql
-  return { mysql: { ...parseDsn(dsn), ...options } }
+  return { mysql: { ...parseDsn(dsn), ...options }, transactions: { defaultMs, maxMs: Infinity } }
 }
 
 /** The warning to log before the connection is used. Undefined if there is none. */

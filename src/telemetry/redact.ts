@@ -1,5 +1,6 @@
 import { describe, isError, messageOf, propertyOf, readError, safely } from '../errors-read.ts'
-import { HIDDEN, isSecretKey, redactText } from '../run/redact.ts'
+import { HIDDEN, redactText } from '../run/redact.ts'
+import { announcesSecret, isDoubtfulKey, isSecretField, isSecretKey } from '../run/secret-names.ts'
 
 // Limits for a line. Objects of a driver or a server refer to each other so often that a walk over all paths, or their JSON, would not end.
 // The limits make the cost of a line independent of its content.
@@ -33,7 +34,7 @@ class Copier {
     for (const key of keys.slice(0, MAX_ENTRIES)) {
       try {
         const item: unknown = Reflect.get(value, key)
-        const isSecret = isSecretKey(key) && item !== undefined && item !== null
+        const isSecret = isSecretField(key, item) || (key === 'value' && item !== undefined && isNamedSecret(value))
         copied[key] = isSecret ? HIDDEN : this.#value(item, inner)
       } catch {
         copied[key] = UNREADABLE
@@ -56,8 +57,10 @@ class Copier {
 
   #items(items: readonly unknown[], path: readonly object[]): unknown[] {
     const inner = [...path, items]
-    // Raw headers are a list of alternating names and values.
-    const isHidden = (index: number): boolean => typeof items[index] === 'string' && isHeader(items[index - 1])
+    // Raw headers are a list of alternating names and values. Entries are lists of two items in a list.
+    const isEntry = items.length === 2 && Array.isArray(path.at(-1)) && isSecretName(items[0])
+    const isHidden = (index: number): boolean =>
+      typeof items[index] === 'string' && (announcesSecret(items[index - 1]) || (isEntry && index === 1))
     const copied = items
       .slice(0, MAX_ENTRIES)
       .map((item, index) => (isHidden(index) ? HIDDEN : this.#value(item, inner)))
@@ -97,9 +100,11 @@ function bounded(text: string, longest: number): string {
   return text.length <= longest ? text : `${redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)}…`
 }
 
-function isHeader(name: unknown): boolean {
-  return (
-    typeof name === 'string' &&
-    /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|secret))$/i.test(name)
-  )
+/** Whether it is an entry such as `{ name: 'DB_PASS', value: '…' }`. */
+function isNamedSecret(entry: object): boolean {
+  return ['name', 'key', 'header', 'field'].some((one) => isSecretName(propertyOf(entry, one)))
+}
+
+function isSecretName(name: unknown): boolean {
+  return typeof name === 'string' && (isSecretKey(name) || isDoubtfulKey(name))
 }

@@ -14,7 +14,7 @@ import {
   createConnection as createPromiseConnection,
   createPool as createPromisePool,
 } from 'mysql2/promise'
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Piko } from '../../src/app/piko.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
@@ -277,6 +277,47 @@ describeEachStore((store) => {
       connection.release()
     })
 
+    it('is checked each time, because USE changes its database, with one statement beside those that store', async () => {
+      const app = await start()
+      const other = await openOther(store)
+      const own = new URL(dsnOf(store)).pathname.slice(1)
+      const elsewhere = other.name
+      const connection = await createPromiseConnection(dsnOf(store))
+      onTestFinished(() => connection.end())
+      const kysely = new Kysely<unknown>({
+        dialect: new MysqlDialect({ pool: createPool({ uri: dsnOf(store), connectionLimit: 1 }) }),
+      })
+      onTestFinished(() => kysely.destroy())
+      const ways: [Transaction, (text: string) => Promise<unknown>][] = [
+        [inTransaction(connection), (text) => connection.query(text)],
+        [(fn) => kysely.transaction().execute(fn), (text) => kysely.executeQuery(CompiledQuery.raw(text))],
+      ]
+      const stored: number[] = []
+      for (const [transaction, use] of ways) {
+        const enqueue = (): Promise<number> => transaction((trx) => app.enqueue('job', { trx }))
+        stored.push(await enqueue())
+        await use(`USE ${elsewhere}`)
+        for (let again = 0; again < 2; again++)
+          expect(await rejected(enqueue())).toMatchObject({
+            code: 'USAGE',
+            message: expect.stringContaining('of a database other than') as string,
+          })
+        await use(`USE ${own}`)
+        stored.push(await enqueue())
+      }
+      expect(await other.database.sql.query('SELECT * FROM piko_run')).toEqual([])
+      expect((await app.runs.list()).map(({ id }) => id).toSorted()).toEqual(stored.toSorted())
+
+      await connection.beginTransaction()
+      const query = vi.spyOn(connection, 'query')
+      await app.enqueue('job', { trx: connection })
+      expect(query).toHaveBeenCalledTimes(2)
+      await connection.commit()
+      expect(await rejected(app.enqueue('job', { trx: connection }))).toMatchObject({
+        message: expect.stringContaining('without an open transaction') as string,
+      })
+    })
+
     it('finds a run stored by another transaction after this one began to read', async () => {
       const app = await start()
       const connection = await createPromiseConnection(dsnOf(store))
@@ -368,7 +409,7 @@ async function openOther(store: TestStore, { isMigrated = true } = {}) {
     onTestFinished(() => connection.end())
     transactions.push(inTransaction(connection))
   }
-  return { database, transactions }
+  return { database, transactions, name: options.mysql?.database ?? '' }
 }
 
 const dsnOf = (store: TestStore): string => (storeSettings(store.options).mysql as { dsn: string }).dsn

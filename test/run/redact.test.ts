@@ -110,14 +110,14 @@ describe('redactText', () => {
     expect(redactText(text)).toBe(text)
   })
 
-  it.each(['password="', 'token=\\\\', '{"cookie":"', '\\"', '-----BEGIN PRIVATE KEY-----', 'Bearer ', '://a:'])(
-    'takes bounded time for a megabyte of %j',
-    (part) => {
-      const started = performance.now()
-      redactText(part.repeat(1_000_000 / part.length))
-      expect(performance.now() - started).toBeLessThan(20_000)
-    },
-  )
+  it.each([
+    ...['password="', 'token=\\\\', '{"cookie":"', '\\"', '-----BEGIN PRIVATE KEY-----', 'Bearer ', '://a:'],
+    ...['"value":"', 'eyJaaaaaa', '--password ', '"--token","', 'Digest a="', '{"name":"a","value":', '{"token":["'],
+  ])('takes bounded time for a megabyte of %j', (part) => {
+    const started = performance.now()
+    redactText(part.repeat(1_000_000 / part.length))
+    expect(performance.now() - started).toBeLessThan(20_000)
+  })
 
   it('takes time proportional to the length of a line without spaces', () => {
     const line = 'a://b:c'.repeat(100_000)

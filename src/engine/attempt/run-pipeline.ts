@@ -263,7 +263,8 @@ export class RunPipeline implements RunActions {
     try {
       attempt.throwIfAborted()
       await attempt.sinks?.flush()
-      const value = await this.#parts.store.commit(nodeId, claim, begin, { isWanted, giveUp: this.#parts.abandoned })
+      const rules = { isWanted, signal: attempt.signal, giveUp: this.#parts.abandoned }
+      const value = await this.#parts.store.commit(nodeId, claim, begin, rules)
       attempt.commit = 'done'
       return value
     } finally {

@@ -55,6 +55,13 @@ export const piko = {
     max: '1d',
     help: 'Time for runs in progress to end when the node stops.',
   }),
+  transactionTimeoutMs: duration({
+    key: 'transaction_timeout',
+    default: '1m',
+    min: '100ms',
+    max: '1d',
+    help: 'Longest time of the function of a transaction: app.sql.transaction, ctx.commit, a step with a transaction. On SQLite at most half of the lease.',
+  }),
   /** 0: Piko does not watch for blocks of the event loop. */
   blockThresholdMs: duration({
     key: 'block_threshold',

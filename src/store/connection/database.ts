@@ -17,12 +17,15 @@ import { NodeSqliteDialect } from './sqlite/sqlite-driver.ts'
 import { type OpenedFile, openedFiles } from './sqlite/sqlite-files.ts'
 import type { Tables } from '../tables.ts'
 import { transactionRepeated } from './transaction.ts'
+import { DEFAULT_TRANSACTION_LIMITS, requestedMs, type TransactionLimits } from './transaction-limit.ts'
 
 export interface OpenOptions {
   /** A MySQL 5.7+ or MariaDB 10.3+ server. Takes precedence over `sqlitePath`. */
   readonly mysql?: MysqlOptions | undefined
   /** Default: `.piko/piko.db`. A missing folder is created. */
   readonly sqlitePath?: string | undefined
+  /** How long a user's transaction may take. */
+  readonly transactions?: TransactionLimits | undefined
   /** Replaces the database's clock in tests. */
   readonly clock?: DatabaseClock | undefined
 }
@@ -54,8 +57,12 @@ export interface Database {
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** Retries one statement in the same way, but not after a lost connection: the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
-  /** Runs the body of a user's transaction, so that calls which bypass its `trx` are refused where they would wait forever. */
+  /** The longest time that the function of `ctx.commit` or of a step with a transaction may take, in milliseconds. */
+  readonly transactionMs: number
+  /** Runs the body of a user's transaction, so that calls which bypass its `trx` are recognized. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
+  /** Whether the caller is the body of such a transaction. */
+  readonly isInside: () => boolean
   /** @throws PikoError `USAGE` inside such a body, on a database with one connection */
   readonly assertOutside: (what: string) => void
   /** Fails every call that waits for the database, and every later one. Called when the process can no longer wait for answers. */
@@ -73,10 +80,10 @@ export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
  * the pool is larger than the server allows
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
-  return options.mysql ? openMysql(options.mysql, options.clock) : openFile(options.sqlitePath, options.clock)
+  return options.mysql ? openMysql(options.mysql, options) : openFile(options.sqlitePath, options)
 }
 
-async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined): Promise<Database> {
+async function openMysql(options: MysqlOptions, { clock, transactions }: OpenOptions): Promise<Database> {
   const { host, port, database } = options
   const location = `${options.params?.['unix_socket'] ?? `${host}:${port}`}/${database}`
   const pool = new MysqlPool(options)
@@ -92,7 +99,7 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
     const sizes = sizesOf(Number(rows[0]?.packet), location)
     pool.maxStatementBytes = sizes.statement
     const dialect = mysqlDialect(options.skipLocked ?? skipsLocked, sizes, clock)
-    return assemble(db, dialect, location, () => pool.cut())
+    return assemble({ db, dialect, location, transactions, cut: () => pool.cut() })
   } catch (error) {
     await db.destroy()
     if (error instanceof PikoError) throw error
@@ -100,8 +107,9 @@ async function openMysql(options: MysqlOptions, clock: DatabaseClock | undefined
   }
 }
 
-async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undefined): Promise<Database> {
-  const opened = assemble(kyselyOn(new NodeSqliteDialect(path)), sqliteDialect(clock), path)
+async function openFile(path = DEFAULT_SQLITE_PATH, { clock, transactions }: OpenOptions): Promise<Database> {
+  const db = kyselyOn(new NodeSqliteDialect(path))
+  const opened = assemble({ db, dialect: sqliteDialect(clock), location: path, transactions })
   try {
     await opened.retry(() => sql`SELECT count(*) FROM sqlite_schema`.execute(opened.db))
     return { ...opened, files: path === ':memory:' ? [] : openedFiles(path) }
@@ -114,17 +122,28 @@ async function openFile(path = DEFAULT_SQLITE_PATH, clock: DatabaseClock | undef
 
 const kyselyOn = (dialect: KyselyDialect): Kysely<Tables> => new Kysely<Tables>({ dialect })
 
-function assemble(db: Kysely<Tables>, dialect: Dialect, location: string, cut = (): void => {}): Database {
-  const own = dialect.name === 'sqlite' ? new OwnTransaction() : undefined
+interface Assembled {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+  readonly location: string
+  readonly transactions: TransactionLimits | undefined
+  readonly cut?: () => void
+}
+
+function assemble({ db, dialect, location, transactions, cut = () => {} }: Assembled): Database {
+  const limits = transactions ?? DEFAULT_TRANSACTION_LIMITS
+  const own = new OwnTransaction(dialect.name === 'sqlite')
   return {
     db,
     dialect,
     files: [],
     broken: new BrokenRows(),
     maxValueBytes: dialect.sizes.value,
-    sql: sqlDatabase(db, dialect, location, own),
-    enter: (body) => (own ? own.enter(body) : body()),
-    assertOutside: (what) => own?.assertOutside(what),
+    transactionMs: requestedMs(limits),
+    sql: sqlDatabase({ db, dialect, location, own, limits }),
+    enter: (body) => own.enter(body),
+    isInside: () => own.isInside,
+    assertOutside: (what) => own.assertOutside(what),
     location,
     transaction: (fn) => transactionRepeated(db, location, fn),
     retry: (fn) => retryContention(fn),

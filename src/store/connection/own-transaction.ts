@@ -2,11 +2,21 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { PikoError } from '../../errors.ts'
 
 /**
- * Recognizes calls from inside a transaction. With a single connection such a call would wait forever for the connection that its own
+ * Recognizes calls from inside a user's transaction. With a single connection such a call would wait for the connection that its own
  * transaction holds.
  */
 export class OwnTransaction {
   readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
+  readonly #hasOneConnection: boolean
+
+  constructor(hasOneConnection: boolean) {
+    this.#hasOneConnection = hasOneConnection
+  }
+
+  /** Whether the caller is the function of an open transaction. */
+  get isInside(): boolean {
+    return this.#inside.getStore()?.isOpen === true
+  }
 
   /** Runs the body of a transaction. Callbacks that it leaves behind, such as timers, are outside once the body has ended. */
   async enter<T>(body: () => Promise<T>): Promise<T> {
@@ -18,9 +28,9 @@ export class OwnTransaction {
     }
   }
 
-  /** @throws PikoError `USAGE` inside an open transaction */
+  /** @throws PikoError `USAGE` inside an open transaction, on a database with one connection */
   assertOutside(what: string): void {
-    if (!this.#inside.getStore()?.isOpen) return
+    if (!this.#hasOneConnection || !this.isInside) return
     throw new PikoError(
       'USAGE',
       `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function`,

@@ -29,7 +29,7 @@ export class ReopenableDatabase implements Database {
       },
       query: async (sql, params) => (await this.#opened()).sql.query(sql, params),
       exec: async (sql, params) => (await this.#opened()).sql.exec(sql, params),
-      transaction: async (fn) => (await this.#opened()).sql.transaction(fn),
+      transaction: async (fn, options) => (await this.#opened()).sql.transaction(fn, options),
     }
   }
 
@@ -57,6 +57,10 @@ export class ReopenableDatabase implements Database {
     return this.#maxValueBytes
   }
 
+  get transactionMs(): number {
+    return this.#open.transactionMs
+  }
+
   get files(): Database['files'] {
     return this.#current?.files ?? []
   }
@@ -70,6 +74,8 @@ export class ReopenableDatabase implements Database {
     (await this.#opened()).transaction(fn)
 
   readonly enter = async <T>(body: () => Promise<T>): Promise<T> => (await this.#opened()).enter(body)
+
+  readonly isInside = (): boolean => this.#current?.isInside() ?? false
 
   readonly assertOutside = (what: string): void => this.#current?.assertOutside(what)
 

@@ -1,4 +1,5 @@
 import { CompiledQuery, type Kysely } from 'kysely'
+import { isPikoError } from '../../errors.ts'
 import { isContention } from '../../sql/contention.ts'
 import type { Database } from '../connection/database.ts'
 import type { MigrationLog } from './migration-log.ts'
@@ -35,7 +36,8 @@ export async function migrateSqlite(
       if (name === undefined) return applied
       applied.push(name)
     } catch (error) {
-      if (!isContention(error) || performance.now() > deadline) throw error
+      const isBusy = isContention(error) || isPikoError(error, 'DATABASE_LOCKED')
+      if (!isBusy || performance.now() > deadline) throw error
     }
   }
 }

@@ -46,12 +46,17 @@ export type FromThread = { readonly id: string } & (
 )
 
 const FIRST_RETRY_MS = 100
+/** SQLite's own wait for a lock, which blocks this thread, in milliseconds. */
+const BUSY_TIMEOUT_MS = 20
+/** The longest pause before another try, in milliseconds. */
+const LOCKED_PAUSE_MS = 40
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
 /** One connection, opened when needed and again after any failure. */
 interface Renewer {
-  renew(heartbeat: Heartbeat): Promise<boolean>
+  /** @param given aborts when the node must end or drop the lease */
+  renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean>
   close(): void
 }
 
@@ -112,16 +117,26 @@ class SqliteRenewer implements Renewer {
     this.#path = path
   }
 
-  // Async, so that an error thrown by the synchronous driver becomes a rejection.
-  async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
-    try {
-      this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
-      this.#database.exec(`PRAGMA busy_timeout = ${Math.ceil(leaseMs / 3)}`)
-      return Number(this.#database.prepare(sql).run(...parameters).changes) > 0
-    } catch (error) {
-      this.close()
-      throw error
+  /** Waits for a lock without blocking, because this thread also serves other nodes of the process. */
+  async renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean> {
+    const until = performance.now() + heartbeat.leaseMs / 3
+    for (;;) {
+      try {
+        return this.#renewNow(heartbeat)
+      } catch (error) {
+        if (given.aborted || databaseFault(error) !== 'contention' || performance.now() >= until) {
+          this.close()
+          throw error
+        }
+        await systemClock.sleep(LOCKED_PAUSE_MS * (0.5 + Math.random() / 2), given)
+      }
     }
+  }
+
+  #renewNow({ sql, parameters }: Heartbeat): boolean {
+    this.#database ??= new (nodeSqlite().DatabaseSync)(this.#path)
+    this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    return Number(this.#database.prepare(sql).run(...parameters).changes) > 0
   }
 
   close(): void {
@@ -154,7 +169,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
       if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
       try {
-        if (!(await renewer.renew(heartbeat))) return lose(`it was not renewed within ${leaseMs} ms`)
+        if (!(await renewer.renew(heartbeat, woken))) return lose(`it was not renewed within ${leaseMs} ms`)
         Atomics.store(memory, TRUSTED_UNTIL, sentAt + BigInt(leaseMs) * 1_000_000n)
         failures = 0
         tell({ id, kind: 'renewed' })

@@ -12,6 +12,8 @@ import { guarded, settleWindows } from './guarded.ts'
 export interface CommitRules {
   /** Called before the run's row is written. Throws if the attempt has been ended. */
   readonly isWanted: () => void
+  /** Aborts when the attempt must end. The function is then no longer awaited, and its writes are rolled back. */
+  readonly signal: AbortSignal
   /** Aborts when the process can't wait any longer for the result of a commit. */
   readonly giveUp: AbortSignal
 }
@@ -26,14 +28,15 @@ export interface CommitRules {
  * If the answer to the commit is lost, reads the run's row until the database answers, since the commit may have arrived.
  *
  * @returns the result of `fn`, which is stored as the run's output
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`; nothing is written
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and
+ * `isWanted`; nothing is written
  */
 export async function commitRun<T>(
   database: Database,
   nodeId: string,
   claim: Claim,
   fn: (trx: SqlExecutor) => Promise<T>,
-  { isWanted, giveUp }: CommitRules,
+  { isWanted, signal, giveUp }: CommitRules,
 ): Promise<T> {
   const { dialect } = database
   let done: { readonly value: T } | undefined
@@ -41,7 +44,7 @@ export async function commitRun<T>(
     return await database.transaction((trx) =>
       database.enter(async () => {
         done = undefined
-        const value = await withExecutor(trx, dialect, fn)
+        const value = await withExecutor(trx, dialect, { ms: database.transactionMs, giveUp: signal }, fn)
         const output = toJson(storableOutput(value, claim.jobId, dialect.sizes.value), 'output')
         isWanted()
         const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])

@@ -14,8 +14,10 @@ const NUMBER = 7
 const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
 const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"
 const FIRST_MIGRATION = 'SELECT applied_at FROM piko_migration WHERE version = 1'
-const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRATION}), '%Y%m%d%H%i%s%f')), 256)`
-const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256)`
+/** The exact name of the connection's current database, which `USE` changes. A digest needs no character set. */
+const CURRENT = "SHA2(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4), 256)"
+const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRATION}), '%Y%m%d%H%i%s%f')), 256), ${CURRENT}`
+const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256), ${CURRENT}`
 
 /**
  * Built with Kysely, so that the driver recognizes a read. A read need not wait for the turn to write, which the other transaction holds.
@@ -31,36 +33,90 @@ const DENIED = new Set([1142 /* the table */, 1143 /* a column */])
 /** Errors for a missing table, and for no selected database. */
 const MISSING = new Set([1146, 1046])
 
-/** The connection pools already checked, by the database that they lead to. */
-const known = new WeakMap<Database, WeakSet<object>>()
+/** The current databases of each connection pool that were checked, as digests of their names. On SQLite a pool has one database. */
+const known = new WeakMap<Database, WeakMap<object, Set<string>>>()
+
+function checkedOf(database: Database, pool: object): Set<string> {
+  const pools = known.get(database) ?? new WeakMap<object, Set<string>>()
+  known.set(database, pools)
+  const names = pools.get(pool) ?? new Set()
+  pools.set(pool, names)
+  return names
+}
 
 /**
- * Checks once per connection pool, before anything is written, that it leads to the app's database and returns numbers unchanged. A run in
- * another database would never execute.
+ * Checks, before anything is written, that a transaction belongs to the app's database and returns numbers unchanged. A run in another
+ * database would never execute.
+ *
+ * Checks a connection pool completely once. From then on it reads only the name of the current database, since any statement may have
+ * changed it with `USE`.
  *
  * @throws PikoError `USAGE`
  */
 export async function assertSameDatabase(database: Database, pool: object, statement: Statement): Promise<void> {
-  const checked = known.get(database) ?? new WeakSet()
-  known.set(database, checked)
-  if (checked.has(pool)) return
-  await (database.dialect.name === 'mysql'
-    ? assertSameServer(database, statement)
-    : assertSameFile(database, statement))
-  checked.add(pool)
+  const names = checkedOf(database, pool)
+  if (database.dialect.name === 'sqlite') {
+    if (names.size === 0) await assertSameFile(database, statement)
+    names.add('')
+    return
+  }
+  if (names.size > 0 && names.has(await currentName(statement))) return
+  names.add(await assertSameServer(database, statement))
 }
 
-async function assertSameServer(database: Database, statement: Statement): Promise<void> {
+async function currentName(statement: Statement): Promise<string> {
+  const [[digest] = []] = valuesOf(await statement(`SELECT ${CURRENT}`, []))
+  return readDigest(digest)
+}
+
+/** Error of a subquery with several rows. */
+const SEVERAL_ROWS = 1242
+/** Shows only whether a transaction is open. */
+export const NO_PROBE = 'DO 0'
+
+/**
+ * A statement whose answer shows whether a transaction is open, as only answers without rows do. It fails with {@link isElsewhere} if
+ * the current database of the connection is none that was checked before.
+ */
+export function probeOf(database: Database, pool: object): string {
+  const names = [...checkedOf(database, pool)].filter((name) => name !== '')
+  if (names.length === 0) return NO_PROBE
+  const isOther = `${CURRENT} NOT IN (${names.map((name) => `'${name}'`).join(', ')})`
+  return `SET @piko_other_database = (SELECT n FROM (SELECT 1 AS n UNION ALL SELECT 2) AS two WHERE ${isOther})`
+}
+
+export function isElsewhere(error: unknown): boolean {
+  return hasCode(error, 'errno', (errno) => errno === SEVERAL_ROWS)
+}
+
+/**
+ * Checks a connection completely if `probeOf` has failed or knew no database.
+ *
+ * @throws PikoError `USAGE`
+ */
+export async function assertSameServerOnce(
+  database: Database,
+  pool: object,
+  statement: Statement,
+  isKnown: boolean,
+): Promise<void> {
+  const names = checkedOf(database, pool)
+  if (!isKnown || names.size === 0) names.add(await assertSameServer(database, statement))
+}
+
+/** Returns the digest of the name of its current database. */
+async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)
     // A user with the right to write runs may lack the right to read migrations.
     if (!theirs) continue
-    const [number, digest] = theirs
+    const [number, digest, name] = theirs
     if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)
     if (readDigest(digest) !== readDigest((await ownAnswer(database, CompiledQuery.raw(text)))[1]))
       throw elsewhere(database)
-    return
+    return readDigest(name)
   }
+  throw elsewhere(database)
 }
 
 /** Undefined if a right is missing. */

@@ -1,91 +1,111 @@
 import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
 import { describe, PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
+import { callSignal } from '../../offload/signal.ts'
+import { untilAborted } from '../../signals/until-aborted.ts'
 import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../sql/sql.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { withExactIntegers } from './exact-integers.ts'
 import type { OwnTransaction } from '../connection/own-transaction.ts'
 import { assertFits } from '../connection/packet-size.ts'
 import { inspectSql } from './sql-rules.ts'
-import { endedTransaction, transactionEnded } from './ended-transaction.ts'
+import { endedTransaction, transactionEnded, transactionGivenUp } from './ended-transaction.ts'
 import { bindable } from './sql-values.ts'
 import type { Tables } from '../tables.ts'
 import { transactionOnce } from '../connection/transaction.ts'
+import { requestedMs, TransactionDeadline, type TransactionLimits } from '../connection/transaction-limit.ts'
+
+export interface SqlDatabaseParts {
+  readonly db: Kysely<Tables>
+  readonly dialect: Dialect
+  readonly location: string
+  readonly own: OwnTransaction
+  readonly limits: TransactionLimits
+}
 
 /**
  * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
  * only once: only its caller knows whether it may be repeated.
  *
- * @param own only for a database with one connection
  * @throws PikoError `USAGE` on SQLite, for a call inside a transaction of this database that bypasses its `trx`
  */
-export function sqlDatabase(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  location: string,
-  own: OwnTransaction | undefined,
-): SqlDatabase {
+export function sqlDatabase({ db, dialect, location, own, limits }: SqlDatabaseParts): SqlDatabase {
   const single = executorOn(db, dialect, 'outside', (send) => send())
-  const plain: SqlDatabase = {
+  return {
     dialect: dialect.name,
     maxStatementBytes: dialect.sizes.statement,
-    query: (text, params) => retryContention(() => single.query(text, params)),
-    exec: (text, params) => retryContention(() => single.exec(text, params)),
-    transaction: (fn) => transactionOnce(db, location, (trx) => withExecutor(trx, dialect, fn)),
-  }
-  return own ? guarded(plain, own) : plain
-}
-
-function guarded(plain: SqlDatabase, own: OwnTransaction): SqlDatabase {
-  return {
-    dialect: plain.dialect,
-    maxStatementBytes: plain.maxStatementBytes,
     async query(text, params) {
       own.assertOutside('sql.query')
-      return plain.query(text, params)
+      return retryContention(() => single.query(text, params))
     },
     async exec(text, params) {
       own.assertOutside('sql.exec')
-      return plain.exec(text, params)
+      return retryContention(() => single.exec(text, params))
     },
-    async transaction(fn) {
+    async transaction(fn, options) {
       own.assertOutside('sql.transaction')
-      return plain.transaction((trx) => own.enter(() => fn(trx)))
+      const limit = { ms: requestedMs(limits, options), giveUp: runSignal() }
+      return transactionOnce(db, location, (trx) => own.enter(() => withExecutor(trx, dialect, limit, fn)))
     },
   }
 }
 
 /**
- * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended.
+ * The signal of the run whose handler makes this call. Undefined once it has aborted, because the call may come from a timer that the
+ * handler shares with others.
+ */
+function runSignal(): AbortSignal | undefined {
+  const signal = callSignal(undefined)
+  return signal?.aborted ? undefined : signal
+}
+
+/** What ends a transaction before its function has ended. */
+export interface ExecutorLimit {
+  readonly ms: number
+  /** Aborts when the caller no longer wants the transaction. */
+  readonly giveUp?: AbortSignal | undefined
+}
+
+/**
+ * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended or the limit is reached. Then the caller can
+ * end the transaction, even if `fn` never ends.
  *
  * Kysely marks a transaction as ended only when the server has answered. A statement that `fn` left behind and that is sent before that
  * answer would run after the COMMIT or ROLLBACK, by itself.
+ *
+ * @throws the error of `fn`, the reason of `giveUp`, or PikoError `TRANSACTION_TIMEOUT`
  */
 export async function withExecutor<T>(
   trx: Kysely<Tables>,
   dialect: Dialect,
+  { ms, giveUp }: ExecutorLimit,
   fn: (trx: SqlExecutor) => Promise<T>,
 ): Promise<T> {
   const turns = new Turns()
+  const deadline = new TransactionDeadline(ms, giveUp)
+  const executor = executorOn(trx, dialect, 'inside', (send) => turns.take(send))
   try {
-    const value = await fn(executorOn(trx, dialect, 'inside', (send) => turns.take(send)))
+    const value = await untilAborted((async () => fn(executor))(), deadline.signal)
     await turns.end('done')
     return value
   } catch (error) {
-    await turns.end('failed')
+    await turns.end('failed', deadline.signal.aborted ? transactionGivenUp(error) : undefined)
     throw error
+  } finally {
+    deadline.release()
   }
 }
 
 /** Sends the statements of a transaction one after the other, as its connection executes them. */
 class Turns {
   #state: 'open' | 'done' | 'failed' = 'open'
+  #refusal: PikoError | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   async take<T>(send: () => Promise<T>): Promise<T> {
-    if (this.#state !== 'open') throw transactionEnded()
+    if (this.#state !== 'open') throw this.#refusal ?? transactionEnded()
     const turn = this.#last.then(() => {
-      if (this.#state === 'failed') throw transactionEnded()
+      if (this.#state === 'failed') throw this.#refusal ?? transactionEnded()
       return send()
     })
     this.#last = turn.catch(() => {})
@@ -93,8 +113,9 @@ class Turns {
   }
 
   /** Refuses further statements, after a failure also those that wait for their turn. Resolves when none is on its way. */
-  async end(state: 'done' | 'failed'): Promise<void> {
+  async end(state: 'done' | 'failed', refusal?: PikoError): Promise<void> {
     this.#state = state
+    this.#refusal = refusal
     await this.#last
   }
 }

@@ -6,7 +6,14 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { endedTransaction } from './ended-transaction.ts'
 import { literalSql, utcText } from './literal-sql.ts'
-import { assertSameDatabase, type Statement } from './same-database.ts'
+import {
+  assertSameDatabase,
+  assertSameServerOnce,
+  isElsewhere,
+  NO_PROBE,
+  probeOf,
+  type Statement,
+} from './same-database.ts'
 import { insertOf, isExecutorOf } from './sql-executor.ts'
 
 /** A transaction of the user's own Kysely. It must belong to the database that Piko uses. */
@@ -72,8 +79,10 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
   if (!isMysql2(trx)) throw refused(describe(trx))
   if (dialect === 'sqlite') throw refused('a connection of mysql2, but the app uses sqlite')
   const statement = mysql2Statement(trx)
-  await assertOpen(trx)
-  await assertSameDatabase(database, trx.connection ?? trx, statement.run)
+  const connection = trx.connection ?? trx
+  const isKnown = await assertOpen(trx, probeOf(database, connection))
+  await assertSameServerOnce(database, connection, statement.run, isKnown)
+  if (!isKnown) await assertOpen(trx, NO_PROBE)
   return statement
 }
 
@@ -147,12 +156,23 @@ function plainly(sql: string): Mysql2Query {
 const SERVER_STATUS_IN_TRANS = 1
 const SERVER_STATUS_AUTOCOMMIT = 2
 
-/** Checks that a transaction is open, which every response of the server shows. */
-async function assertOpen(trx: Mysql2Connection): Promise<void> {
-  const [answer] = await trx.query(plainly('DO 0'))
+/**
+ * Checks that a transaction is open, which every response of the server without rows shows.
+ *
+ * @returns whether its current database is one that was checked before, if the probe knows any
+ */
+async function assertOpen(trx: Mysql2Connection, probe: string): Promise<boolean> {
+  let answer: unknown
+  try {
+    answer = (await trx.query(plainly(probe)))[0]
+  } catch (error) {
+    if (!isElsewhere(error)) throw error
+    return false
+  }
   const { serverStatus } = answer as { serverStatus: number }
   const commitsAtOnce = (serverStatus & SERVER_STATUS_IN_TRANS) === 0 && (serverStatus & SERVER_STATUS_AUTOCOMMIT) !== 0
   if (commitsAtOnce) throw refused('a connection without an open transaction')
+  return true
 }
 
 function refused(what: string): PikoError {

@@ -33,11 +33,12 @@ export const STORED_BY_ANOTHER = Symbol('stored by another')
  *
  * If the answer to the commit is lost, reads the step's row until the database answers, since the commit may have arrived.
  *
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, and the errors of `fn` and `isWanted`; nothing is written
+ * @throws PikoError `LEASE_LOST` if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and
+ * `isWanted`; nothing is written
  */
 export async function commitStep<T>(database: Database, commit: StepCommit<T>): Promise<T | typeof STORED_BY_ANOTHER> {
   const { dialect } = database
-  const { claim, name, replaces, fn, isWanted, giveUp } = commit
+  const { claim, name, replaces, fn, isWanted, signal, giveUp } = commit
   let done: { readonly value: T } | undefined
   let isTaken = false
   try {
@@ -45,7 +46,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
       database.enter(async () => {
         done = undefined
         isTaken = false
-        const { value, step } = await withExecutor(trx, dialect, fn)
+        const { value, step } = await withExecutor(trx, dialect, { ms: database.transactionMs, giveUp: signal }, fn)
         isWanted()
         const { rows } = await heldRun(dialect, commit).execute(trx)
         if (rows.length === 0) throw stepLeaseLost(commit)

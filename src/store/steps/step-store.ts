@@ -61,9 +61,9 @@ export class StepStore {
     return commitStep(this.#database, commit)
   }
 
-  /** @throws PikoError `USAGE` inside a transaction, on a database with one connection */
-  assertOutside(what: string): void {
-    this.#database.assertOutside(what)
+  /** Whether the caller is the function of a user's transaction on this database. */
+  get isInTransaction(): boolean {
+    return this.#database.isInside()
   }
 
   /** All steps of a run by name, in one query; with `name` only that one. Reports rows that can't be read; they are not finished. */

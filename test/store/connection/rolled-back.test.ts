@@ -97,7 +97,11 @@ describe('a transaction that the server has rolled back for a deadlock', () => {
         await trx.exec('INSERT INTO effect VALUES (?)', [calls]).catch(() => undefined)
         return calls
       },
-      { isWanted: () => undefined, giveUp: new AbortController().signal },
+      {
+        isWanted: () => undefined,
+        signal: new AbortController().signal,
+        giveUp: new AbortController().signal,
+      },
     )
     expect([result, calls]).toEqual([2, 2])
     expect(await effects()).toEqual([{ id: 2 }])

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { untilAborted } from '../../../signals/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
 import { describe, type ErrorCode, isPikoError, PikoError } from '../../../errors.ts'
@@ -39,9 +38,6 @@ type Options = StepOptions & { readonly transaction?: boolean }
 
 const RETRY_MS = 200
 const NONE: ReadonlyMap<string, StoredStep> = new Map()
-
-/** Set while the function of a step with a transaction runs. */
-const insideTransaction = new AsyncLocalStorage<{ isOpen: boolean }>()
 
 /** The steps of one attempt: those that its run remembers, and those that it adds. */
 export class RunSteps {
@@ -140,12 +136,11 @@ export class RunSteps {
     const attempt = this.#attempt
     attempt.throwIfAborted()
     if (attempt.commit !== 'none') throw this.#refusal(call, 'in or after ctx.commit, which ends the run; do it before')
-    if (insideTransaction.getStore()?.isOpen)
+    if (this.#parts.store.isInTransaction)
       throw this.#refusal(
         call,
-        'inside of a step with a transaction: it would be remembered even if the transaction is rolled back; call it before or after that step',
+        'inside of a transaction: it would be remembered even if the transaction is rolled back; call it before or after the transaction',
       )
-    this.#parts.store.assertOutside(call)
   }
 
   #refusal(call: StepCall, problem: string): PikoError {
@@ -194,10 +189,10 @@ export class RunSteps {
     const value = await triedCall(attempt, name, policy, clock, (one) =>
       store.commit<unknown>({
         ...owner,
-        ...{ name, replaces, giveUp: abandoned, isWanted: () => attempt.throwIfAborted() },
+        ...{ name, replaces, signal: one.signal, giveUp: abandoned, isWanted: () => attempt.throwIfAborted() },
         fn: async (trx) => {
           attempt.throwIfAborted()
-          const text = this.#textOf(name, await one.run(() => inTransaction(() => fn(trx, scopeOf(one)))))
+          const text = this.#textOf(name, await one.run(() => fn(trx, scopeOf(one))))
           const fields = { result: text.json, ms: this.#since(begunAt), tries: one.attempt, isFinished: true }
           return { value: text.value, step: this.#newStep(name, fields) }
         },
@@ -300,16 +295,6 @@ type StepFields = Pick<NewStep, 'result' | 'ms' | 'tries' | 'isFinished' | 'wait
 
 function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
-}
-
-/** Runs `fn` with the mark of a transaction. Callbacks that it leaves behind, such as timers, are outside once it has ended. */
-async function inTransaction<T>(fn: () => Promise<T> | T): Promise<T> {
-  const transaction = { isOpen: true }
-  try {
-    return await insideTransaction.run(transaction, async () => fn())
-  } finally {
-    transaction.isOpen = false
-  }
 }
 
 /** Another attempt can't help: the run has no claims left for it. */

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { PikoError } from '../../../errors.ts'
 
 /** Result codes of SQLite: https://www.sqlite.org/rescode.html */
+const BUSY = 5
 const READONLY = 8
 const CORRUPT = 11
 const NOTADB = 26
@@ -13,6 +14,8 @@ export function sqliteAdvice(path: string, error: unknown): string {
   switch (primaryCode(error)) {
     case NOTADB:
       return 'the file is not an SQLite database, or is encrypted: set [sqlite] path to another file, or move this one away'
+    case BUSY:
+      return 'another program or connection has locked the file: end its transaction, then try again'
     case CORRUPT:
       return 'the file is damaged: restore a backup, or save the readable rows with the sqlite3 command .recover'
     default:

@@ -1,37 +1,23 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-// A separate `import type`: with inline types the import would remain and load the module, which prints its warning.
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import {
   CompiledQuery,
   type DatabaseConnection,
+  type DialectAdapter,
   type Driver,
   type QueryResult,
   SelectQueryNode,
+  SqliteAdapter,
   type SqliteDatabase,
   SqliteDialect,
   type SqliteDialectConfig,
   SqliteDriver,
-  type SqliteStatement,
 } from 'kysely'
-import { UnstorableValue } from '../../../sql/database-faults.ts'
-import { describe, PikoError } from '../../../errors.ts'
-import { exactInteger, wantsExactIntegers } from '../../statements/exact-integers.ts'
 import { type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from '../../../loop-turn.ts'
-import { nodeSqlite } from './node-sqlite.ts'
-import { SqlScanner } from '../../statements/sql-scanner.ts'
+import { Semaphore } from '../../../resource/semaphore.ts'
+import { LockWait } from './lock-wait.ts'
+import { openSqlite } from './open-sqlite.ts'
 import { readOnlyError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
-import { returnsRows } from './returns-rows.ts'
-
-const CACHED_STATEMENTS = 200
-
-/**
- * How long a statement waits for another process's write, in milliseconds. The wait blocks the event loop, so it is short;
- * `retryContention` then continues without blocking.
- */
-const BUSY_TIMEOUT_MS = 1_000
 
 /** The commit of a transaction that changed at least this many rows, or took at least this long, leaves the checkpoint to a thread. */
 const LARGE_ROWS = 20_000
@@ -69,12 +55,26 @@ export class NodeSqliteDialect extends SqliteDialect {
   override createDriver(): Driver {
     return new ImmediateDriver(this.#config, this.#path, this.#checkpointer)
   }
+
+  override createAdapter(): DialectAdapter {
+    return new OwnLineAdapter()
+  }
+}
+
+/** Kysely's own line for the connection can't be left while a statement waits for another process. The driver has its own. */
+class OwnLineAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
 }
 
 class ImmediateDriver extends SqliteDriver {
   readonly #path: string
   readonly #turn: SqliteTurn
   readonly #checkpointer: Checkpointer | undefined
+  /** The line for the one connection. */
+  readonly #line = new Semaphore(1)
+  readonly #lockWait: LockWait
   #connection: TurnConnection | undefined
   #giveBack: (() => void) | undefined
   #begunAt = 0
@@ -84,13 +84,34 @@ class ImmediateDriver extends SqliteDriver {
     this.#path = path
     this.#turn = SqliteTurn.of(path)
     this.#checkpointer = checkpointer
+    this.#lockWait = new LockWait(path, { leave: () => this.#line.release(), enter: () => this.#line.acquire() })
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    return (this.#connection ??= new TurnConnection(await super.acquireConnection(), this.#path, this.#turn))
+    await this.#line.acquire()
+    try {
+      return (this.#connection ??= new TurnConnection(
+        await super.acquireConnection(),
+        this.#path,
+        this.#turn,
+        this.#lockWait,
+      ))
+    } catch (error) {
+      this.#line.release()
+      throw error
+    }
   }
 
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+  override releaseConnection(): Promise<void> {
+    this.#line.release()
+    return Promise.resolve()
+  }
+
+  override beginTransaction(connection: DatabaseConnection): Promise<void> {
+    return this.#lockWait.run(false, () => this.#begin(connection))
+  }
+
+  async #begin(connection: DatabaseConnection): Promise<void> {
     // The turn comes before the transaction takes the write lock.
     if (loopTurn.isDue(false)) await loopTurn.next()
     this.#giveBack = await this.#turn.take()
@@ -158,16 +179,24 @@ class TurnConnection implements DatabaseConnection {
   readonly #connection: DatabaseConnection
   readonly #path: string
   readonly #turn: SqliteTurn
+  readonly #lockWait: LockWait
 
-  constructor(connection: DatabaseConnection, path: string, turn: SqliteTurn) {
+  constructor(connection: DatabaseConnection, path: string, turn: SqliteTurn, lockWait: LockWait) {
     this.#connection = connection
     this.#path = path
     this.#turn = turn
+    this.#lockWait = lockWait
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
-    if (this.hasTurn || SelectQueryNode.is(query.query)) return this.#execute<R>(query)
+    // The transaction has the write lock already.
+    if (this.hasTurn) return this.#execute<R>(query)
+    const isRead = SelectQueryNode.is(query.query) || SELECT.test(query.sql)
+    return this.#lockWait.run(isRead, () => (isRead ? this.#execute<R>(query) : this.#executeInTurn<R>(query)))
+  }
+
+  async #executeInTurn<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const giveBack = await this.#turn.take()
     try {
       return await this.#execute<R>(query)
@@ -191,141 +220,11 @@ class TurnConnection implements DatabaseConnection {
   }
 }
 
+/** A SELECT never writes. */
+const SELECT = /^\s*select\b/i
+
 /** A statement with RETURNING has rows in place of a number. */
 function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
   if (numAffectedRows !== undefined) return Number(numAffectedRows)
   return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0
-}
-
-/**
- * Opens the file, or creates it with its folder.
- *
- * Uses WAL with `synchronous=NORMAL`. A commit survives a crash of the process. A power failure may lose the last commits, but never
- * corrupts the file.
- *
- * @param path a file, or `:memory:`
- */
-export function openSqlite(path: string): SqliteDatabase {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
-  const database = new (nodeSqlite().DatabaseSync)(path)
-  try {
-    // Set first, so that the switch to WAL waits too when several processes create the file at the same time.
-    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    database.exec('PRAGMA journal_mode = WAL')
-    database.exec('PRAGMA synchronous = NORMAL')
-    database.exec('PRAGMA foreign_keys = ON')
-  } catch (error) {
-    database.close()
-    throw error
-  }
-  return new CachingDatabase(database)
-}
-
-/** Caches the {@link CACHED_STATEMENTS} most recently used prepared statements by their text. */
-class CachingDatabase implements SqliteDatabase {
-  readonly #database: DatabaseSync
-  readonly #statements = new Map<string, SqliteStatement>()
-
-  constructor(database: DatabaseSync) {
-    this.#database = database
-  }
-
-  prepare(text: string): SqliteStatement {
-    const known = this.#statements.get(text)
-    if (known) this.#statements.delete(text)
-    const prepared = known ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
-    this.#statements.set(text, prepared)
-    if (this.#statements.size > CACHED_STATEMENTS) {
-      const [oldest] = this.#statements.keys()
-      if (oldest !== undefined) this.#statements.delete(oldest)
-    }
-    return prepared
-  }
-
-  close(): void {
-    this.#statements.clear()
-    this.#database.close()
-  }
-}
-
-/** Throws if the text has more than one statement. SQLite prepares the first and ignores the others. */
-function wholly(statement: StatementSync, text: string): StatementSync {
-  const first = statement.sourceSQL
-  const rest = text.slice(text.indexOf(first) + first.length)
-  if (new SqlScanner(rest.replaceAll(';', ' '), 'sqlite').next() === undefined) return statement
-  throw new PikoError(
-    'USAGE',
-    `SQLite would execute only the first statement of this text; send each in a separate call: ${first.slice(0, 100)}`,
-  )
-}
-
-function exactRow(row: unknown): unknown {
-  const object = row as Record<string, unknown>
-  for (const [name, value] of Object.entries(object)) if (typeof value === 'bigint') object[name] = exactInteger(value)
-  return object
-}
-
-class BoundStatement implements SqliteStatement {
-  readonly reader: boolean
-  readonly #statement: StatementSync
-  readonly #answersArrays: boolean
-
-  constructor(statement: StatementSync, reader: boolean) {
-    this.#statement = statement
-    this.reader = reader
-    // Missing before Node 22.16, like `columns`.
-    this.#answersArrays = reader && 'setReturnArrays' in statement
-    if (this.#answersArrays) statement.setReturnArrays(true)
-  }
-
-  all(parameters: readonly unknown[]): unknown[] {
-    const isExact = wantsExactIntegers(parameters)
-    this.#statement.setReadBigInts(isExact)
-    const rows: unknown[] = this.#statement.all(...parameters.map(bound))
-    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
-    return isExact ? objects.map(exactRow) : objects
-  }
-
-  run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
-    return this.#statement.run(...parameters.map(bound))
-  }
-
-  *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
-    let toObject: ((row: unknown) => unknown) | undefined
-    for (const row of this.#statement.iterate(...parameters.map(bound)))
-      yield this.#answersArrays ? (toObject ??= this.#toObject())(row) : row
-  }
-
-  /**
-   * Turns a row's array into an object. Objects that `node:sqlite` makes itself are dictionaries, twice as slow to make and read. Column
-   * names are read again for each result, since SQLite prepares a statement again after a schema change.
-   */
-  #toObject(): (row: unknown) => Record<string, unknown> {
-    const names = this.#statement.columns().map(({ name }) => name)
-    // Copying an empty object is twice as fast as adding one name at a time.
-    const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
-    return (row) => {
-      const object = { ...empty }
-      for (let index = 0; index < names.length; index++) object[names[index] as string] = (row as unknown[])[index]
-      return object
-    }
-  }
-}
-
-function bound(value: unknown, index: number): SQLInputValue {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'bigint':
-      return value
-    case 'boolean':
-      return value ? 1 : 0
-    default:
-      if (value === null || value instanceof Uint8Array) return value
-      if (value instanceof Date) return value.toISOString()
-      // node:sqlite would treat an object as a set of named parameters.
-      throw new UnstorableValue(
-        `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
-      )
-  }
 }

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PikoError } from '../../../errors.ts'
+import { hasCode } from '../../../sql/contention.ts'
+
+const SQLITE_BUSY = 5
+
+/**
+ * How long SQLite itself waits for another process's write, in milliseconds. This wait blocks the event loop. After it, {@link LockWait}
+ * continues without blocking.
+ */
+export const BUSY_TIMEOUT_MS = 5
+
+/** The longest wait of a statement, or of the begin of a transaction, for another process's write. */
+const MAX_LOCKED_MS = 10_000
+const FIRST_PAUSE_MS = 5
+const MAX_PAUSE_MS = 100
+
+/** The line for the connection. A caller that waits leaves it, so that others can read meanwhile. */
+export interface ConnectionLine {
+  leave(): void
+  enter(): Promise<void>
+}
+
+/**
+ * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements tries again, since each
+ * try blocks the event loop for some milliseconds. The others follow when it has succeeded or given up.
+ */
+export class LockWait {
+  readonly #path: string
+  readonly #line: ConnectionLine
+  readonly #maxMs: number
+  #trying: PromiseWithResolvers<void> | undefined
+
+  constructor(path: string, line: ConnectionLine, maxMs = MAX_LOCKED_MS) {
+    this.#path = path
+    this.#line = line
+    this.#maxMs = maxMs
+  }
+
+  /**
+   * Executes a statement outside a transaction, or begins a transaction.
+   *
+   * @throws PikoError `DATABASE_LOCKED` after 10 s
+   */
+  async run<T>(isRead: boolean, execute: () => Promise<T>): Promise<T> {
+    if (this.#trying && !isRead) return this.#wait(execute)
+    try {
+      return await execute()
+    } catch (error) {
+      if (!isLocked(error)) throw error
+      return this.#wait(execute)
+    }
+  }
+
+  async #wait<T>(execute: () => Promise<T>): Promise<T> {
+    const since = performance.now()
+    while (this.#trying) await this.#away(this.#trying.promise)
+    const trying = (this.#trying = Promise.withResolvers<void>())
+    try {
+      return await this.#tryOften(since, execute)
+    } finally {
+      this.#trying = undefined
+      trying.resolve()
+    }
+  }
+
+  async #tryOften<T>(since: number, execute: () => Promise<T>): Promise<T> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, 2 * pauseMs)) {
+      try {
+        return await execute()
+      } catch (error) {
+        if (!isLocked(error)) throw error
+        const waitedMs = performance.now() - since
+        if (waitedMs >= this.#maxMs) throw this.#locked(error, Math.round(waitedMs))
+      }
+      // The pause is random, so that waiting processes do not stay in step.
+      await this.#away(sleep(pauseMs * (0.5 + Math.random() / 2)))
+    }
+  }
+
+  async #away(until: Promise<void>): Promise<void> {
+    this.#line.leave()
+    try {
+      await until
+    } finally {
+      await this.#line.enter()
+    }
+  }
+
+  #locked(cause: unknown, waitedMs: number): PikoError {
+    return new PikoError(
+      'DATABASE_LOCKED',
+      `the SQLite file ${this.#path} has been locked by another program or connection for ${waitedMs} ms; end its write ` +
+        `transaction: an open sqlite3 shell, a backup, a script of yours; "fuser ${this.#path}" lists the processes that use the file`,
+      { cause, details: { path: this.#path, waitedMs } },
+    )
+  }
+}
+
+/** Whether another connection holds a lock that the statement needs. */
+function isLocked(error: unknown): boolean {
+  return hasCode(error, 'errcode', (code) => (code & 0xff) === SQLITE_BUSY)
+}

@@ -1,0 +1,68 @@
+import { LinkedSignal } from '../../signals/linked-signal.ts'
+import { PikoError } from '../../errors.ts'
+import { durationMs } from '../../time/duration.ts'
+import { checkedCall } from '../../call-options.ts'
+import { anything, type OptionChecks } from '../../options.ts'
+import type { TransactionOptions } from '../../sql/sql.ts'
+
+/** How long the function of a user's transaction may take, in milliseconds. */
+export interface TransactionLimits {
+  readonly defaultMs: number
+  /** The most that may be requested. On SQLite nothing else can write meanwhile, not even the node's own heartbeat. */
+  readonly maxMs: number
+}
+
+export const DEFAULT_TRANSACTION_LIMITS: TransactionLimits = { defaultMs: 60_000, maxMs: Infinity }
+
+const CHECKS: OptionChecks<TransactionOptions> = { timeout: anything }
+
+/**
+ * The limit that a caller requests, or the default.
+ *
+ * @throws PikoError `USAGE`, `DURATION_INVALID`
+ */
+export function requestedMs({ defaultMs, maxMs }: TransactionLimits, given: TransactionOptions = {}): number {
+  const { timeout } = checkedCall('sql.transaction', CHECKS, given)
+  if (timeout === undefined) return Math.min(defaultMs, maxMs)
+  const ms = durationMs(timeout, 'timeout of sql.transaction')
+  if (ms > maxMs || ms === 0) {
+    const most = maxMs === Infinity ? '' : ` and at most ${maxMs} ms, which is half of [piko] lease on SQLite`
+    throw new PikoError('USAGE', `timeout of sql.transaction is "${timeout}"; expected more than 0${most}`, {
+      details: { timeout, ...(maxMs !== Infinity && { mostMs: maxMs }) },
+    })
+  }
+  return ms
+}
+
+/** The longest delay of a timer, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** The signal of one user's transaction. It aborts when the transaction must end before its function has. */
+export class TransactionDeadline {
+  readonly #linked: LinkedSignal
+  readonly #timer: NodeJS.Timeout
+
+  /** @param giveUp aborts when the caller no longer wants the transaction */
+  constructor(limitMs: number, giveUp: AbortSignal | undefined) {
+    this.#linked = new LinkedSignal(giveUp)
+    this.#timer = setTimeout(() => this.#linked.abort(timedOut(limitMs)), Math.min(limitMs, MAX_TIMER_MS))
+  }
+
+  get signal(): AbortSignal {
+    return this.#linked.signal
+  }
+
+  release(): void {
+    clearTimeout(this.#timer)
+    this.#linked.release()
+  }
+}
+
+function timedOut(ms: number): PikoError {
+  return new PikoError(
+    'TRANSACTION_TIMEOUT',
+    `the function of a transaction took longer than ${ms} ms, so it was rolled back; fetch and compute before the transaction, ` +
+      'await only calls of its trx in it, or raise [piko] transaction_timeout (on SQLite at most half of [piko] lease)',
+    { details: { timeoutMs: ms } },
+  )
+}
