@@ -4,6 +4,7 @@ import { describe, PikoError } from '../errors.ts'
 import type { BorrowedOf, ResourceMap } from '../resource/resource.ts'
 import type { SinkMap } from '../sink/sink.ts'
 import type { JobContext } from './context.ts'
+import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobSpec, WindowOf, WindowsSpec } from './spec.ts'
 
 /**
@@ -56,16 +57,19 @@ export function job<
   const W extends WindowsSpec | undefined = undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
->(spec: JobSpec<R, C, S, W, I, O>): JobDecorator<JobMethod<R, C, S, W, I, O>> {
+  const Zone extends string = string,
+  const Cron extends string = string,
+>(spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>): JobDecorator<JobMethod<R, C, S, W, I, O>> {
   if (typeof spec !== 'object' || spec === null) {
     throw new PikoError(
       'JOB_INVALID',
       `@job got ${describe(spec)}; expected a spec, such as @job({ id: 'ping', every: '10s' })`,
     )
   }
+  const plain: JobSpec<R, C, S, W, I, O> = spec
   return (target: unknown, context: unknown, descriptor?: PropertyDescriptor): void => {
-    if (isTc39(context)) decorateTc39(spec, target, context)
-    else decorateLegacy(spec, target, context, descriptor)
+    if (isTc39(context)) decorateTc39(plain, target, context)
+    else decorateLegacy(plain, target, context, descriptor)
   }
 }
 

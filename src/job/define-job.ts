@@ -5,6 +5,7 @@ import type { SinkMap } from '../sink/sink.ts'
 import { orGathered } from './gathering.ts'
 import { readJob } from './policy/policy.ts'
 import type { AsJson, SpecTypes, Typed } from './job-types.ts'
+import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
@@ -18,7 +19,11 @@ export function jobSpec<
   const W extends WindowsSpec | undefined = undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
->(spec: JobSpec<R, C, S, W, I, O>): JobSpec<R, C, S, W, I, O> & Typed<SpecTypes<C, W, I, AsJson<z.input<O>>>> {
+  const Zone extends string = string,
+  const Cron extends string = string,
+>(
+  spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>,
+): JobSpec<R, C, S, W, I, O> & Typed<SpecTypes<C, W, I, AsJson<z.input<O>>>> {
   return spec
 }
 
@@ -37,12 +42,15 @@ export function defineJob<
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
   Out extends z.input<O> = z.input<O>,
+  const Zone extends string = string,
+  const Cron extends string = string,
 >(
-  spec: JobSpec<R, C, S, W, I, O>,
+  spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>,
   handler: JobHandler<R, C, S, W, Out, I>,
 ): JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>> {
+  const plain: JobSpec<R, C, S, W, I, O> = spec
   return orGathered(
-    () => definitionOf(spec, handler),
+    () => definitionOf(plain, handler),
     () => definitionOf({ id: 'wrong' }, () => {}),
     // The types are the compiler's alone.
   ) as JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>>

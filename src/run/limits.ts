@@ -1,5 +1,5 @@
 import { describe } from '../errors.ts'
-import { MAX_STORED_MS, readDuration } from '../time/duration.ts'
+import { type Duration, type DurationUnit, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 
 /** The input of a function that returns the key of a limit: a run that has not started. */
@@ -23,7 +23,7 @@ export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window 
 }
 
 /** How many attempts may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
-export type Rate = `${number}/${string}`
+export type Rate = `${number}/${Duration | DurationUnit}`
 
 /** A rate with a key; each key has the full rate. */
 export interface KeyedRate<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {

@@ -2,10 +2,10 @@ import { describe, PikoError } from '../errors.ts'
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-type Unit = keyof typeof UNIT_MS
+export type DurationUnit = keyof typeof UNIT_MS
 
 /** A length of time with its unit: `'250ms'`, `'10s'`, `'1.5h'`, `'1d'`. A day is 24 hours. */
-export type Duration = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
+export type Duration = `${number}${DurationUnit}` | `${number}${DurationUnit}${number}${DurationUnit}`
 
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
@@ -29,7 +29,7 @@ export function readDuration(text: unknown, maxMs = MAX_DURATION_MS): DurationRe
 /** The milliseconds of a valid duration text, however long. */
 function unboundedMs(text: string): number {
   let total = 0
-  for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * UNIT_MS[unit as Unit]
+  for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * UNIT_MS[unit as DurationUnit]
   return Math.round(total)
 }
 

@@ -178,12 +178,13 @@ describe('a spec that can’t be read', () => {
 })
 
 describe('several wrong jobs', () => {
+  const cron: string = 'x'
   class Orders {
     @job({ id: 'load', overlap: 'queue', prio: 1 } as unknown as JobSpec)
     load(): void {}
     @job({ id: 'fine' })
     fine(): void {}
-    @job({ id: 'store', cron: 'x' })
+    @job({ id: 'store', cron })
     store(): void {}
   }
   class Shops {

@@ -1,0 +1,77 @@
+import type { TimeZone } from '../time/zone-names.ts'
+
+// What the compiler can see of a cron text or a time zone that is written as a literal. A text that it does not know (`string`) passes,
+// and is checked when the job is registered; so is everything that these types let through.
+
+/** The literals of a spec, beside its options: a wrong one does not compile, and the type that TypeScript names says why. */
+export interface CheckedLiterals<Zone extends string, Cron extends string> {
+  readonly timezone?: Zone & Checked<ZoneProblem<Zone>>
+  readonly cron?: (Cron | readonly Cron[]) & Checked<CronProblem<Cron>>
+}
+
+type Checked<Problem> = [Problem] extends [never] ? unknown : { readonly problem: Problem }
+
+type ZoneProblem<Zone extends string> = string extends Zone
+  ? never
+  : Zone extends TimeZone
+    ? never
+    : `"${Zone}" is not an IANA time zone`
+
+/** Of several texts, the problems of all. */
+type CronProblem<Cron extends string> = string extends Cron
+  ? never
+  : Cron extends Nickname
+    ? never
+    : FieldsOf<Cron> extends infer Fields extends readonly string[]
+      ? Fields['length'] extends 5
+        ? OutOfRange<Misfits<['0', ...Fields]>, Cron>
+        : Fields['length'] extends 6
+          ? OutOfRange<Misfits<Fields>, Cron>
+          : `"${Cron}" needs five fields, or six with the second first`
+      : never
+
+type OutOfRange<Wrong extends string, Cron extends string> = [Wrong] extends [never]
+  ? never
+  : `"${Wrong}" in "${Cron}" is out of range`
+
+type Nickname = '@yearly' | '@annually' | '@monthly' | '@weekly' | '@daily' | '@midnight' | '@hourly'
+
+type FieldsOf<Text extends string, Fields extends readonly string[] = []> = Text extends `${infer Field} ${infer Rest}`
+  ? FieldsOf<Rest, Field extends '' ? Fields : [...Fields, Field]>
+  : Text extends ''
+    ? Fields
+    : [...Fields, Text]
+
+type Misfits<Fields extends readonly string[]> = Fields extends readonly [
+  infer Second extends string,
+  infer Minute extends string,
+  infer Hour extends string,
+  infer Day extends string,
+  infer Month extends string,
+  infer Weekday extends string,
+]
+  ? | Misfit<Second | Minute, Sixty>
+    | Misfit<Hour, Hours>
+    | Misfit<Day, Days>
+    | Misfit<Month, Months>
+    | Misfit<Weekday, Weekdays>
+  : never
+
+/** The numbers of a field that are out of its range: of a list, of a range, or alone. Steps, names and letters pass. */
+type Misfit<Field extends string, Range extends string> = Field extends `${infer First},${infer Rest}`
+  ? Misfit<First, Range> | Misfit<Rest, Range>
+  : Field extends `${infer From extends number}-${infer To extends number}`
+    ? Misfit<`${From}`, Range> | Misfit<`${To}`, Range>
+    : Field extends `${number}`
+      ? Field extends Range | `0${Digit}`
+        ? never
+        : Field
+      : never
+
+type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
+type From1 = Exclude<Digit, '0'>
+type Sixty = Digit | `${'1' | '2' | '3' | '4' | '5'}${Digit}`
+type Hours = Digit | `1${Digit}` | '20' | '21' | '22' | '23'
+type Days = From1 | `${'1' | '2'}${Digit}` | '30' | '31'
+type Months = From1 | '10' | '11' | '12'
+type Weekdays = Exclude<Digit, '8' | '9'>
