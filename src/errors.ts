@@ -8,6 +8,8 @@ export { describe } from './errors-read.ts'
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
+  'BATCH_CONFLICT',
+  'BATCH_UNKNOWN',
   'BREAKER_OPEN',
   'BULKHEAD_FULL',
   'CHANGE_REFUSED',

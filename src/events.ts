@@ -1,6 +1,7 @@
 import type { DatabaseFault } from './sql/database-faults.ts'
 import { stackOf, watchStray } from './errors-read.ts'
 import type { BackfillState } from './ledger/backfill.ts'
+import type { BatchState } from './run/batch.ts'
 import type { Outcome, RunState } from './run/run.ts'
 
 /** All events of the engine. `docs/events.md` lists each event with its payload. */
@@ -37,6 +38,8 @@ export interface EventMap {
   'runs.deleted': { count: number }
   /** This node created, paused, resumed or cancelled a backfill, or the backfill ended. */
   'backfill.changed': { backfillId: number; jobId: string; state: BackfillState }
+  /** This node created or cancelled a batch, or the batch ended. `doneRunId` is the run of its `onDone` job. */
+  'batch.changed': { batchId: number; jobId: string; state: BatchState; doneRunId: number | undefined }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**

@@ -5,6 +5,7 @@ import { compilerComplaints, Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
+const batches = new Snippets('docs/batches.md')
 const data = new Snippets('docs/data.md')
 const jobs = new Snippets('docs/jobs.md')
 const steps = new Snippets('docs/steps.md')
@@ -13,13 +14,13 @@ const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, data, jobs, steps, services, transactions, windows]) page.remove()
+  for (const page of [readme, async, batches, data, jobs, steps, services, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, data, jobs, steps, services, transactions, windows]) {
+    for (const { names } of [async, batches, data, jobs, steps, services, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -28,7 +29,7 @@ describe('the README and the pages of docs', () => {
   it('show snippets that compile under strict TypeScript', () => {
     expect(
       compilerComplaints(
-        [readme, async, data, jobs, steps, services, transactions, windows].flatMap(({ files }) => files),
+        [readme, async, batches, data, jobs, steps, services, transactions, windows].flatMap(({ files }) => files),
       ),
     ).toEqual([])
   })
@@ -125,6 +126,14 @@ describe('docs/steps.md', () => {
     const page = readFileSync(new URL('../docs/steps.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('The fourth page'))) ?? []
     expect(await steps.run('steps.ts')).toBe(printed)
+  })
+})
+
+describe('docs/batches.md', () => {
+  it('shows a batch whose failures are replayed, and what it prints', async () => {
+    const page = readFileSync(new URL('../docs/batches.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints'))) ?? []
+    expect(await batches.run('batches.ts')).toBe(printed)
   })
 })
 

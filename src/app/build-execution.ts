@@ -1,6 +1,7 @@
 import { Cancellation } from '../engine/attempt/cancellation.ts'
 import { Locks } from '../engine/attempt/locks.ts'
 import { RunLogs } from '../engine/attempt/run-logs.ts'
+import { RunProgress } from '../engine/attempt/run-progress.ts'
 import { Dispatcher } from '../engine/claiming/dispatcher.ts'
 import { Executor } from '../engine/execution/executor.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
@@ -21,6 +22,7 @@ export interface Execution {
   readonly prepare: PrepareRun
   readonly locks: Locks
   readonly runLogs: RunLogs
+  readonly progress: RunProgress
   readonly cancellation: Cancellation
   readonly executor: Executor
   readonly dispatcher: Dispatcher
@@ -37,7 +39,8 @@ export function buildExecution(parts: NodeParts): Execution {
   const prepare = new PrepareRun((jobId) => configs.inForce(jobId))
   const locks = new Locks({ locks: store.locks, clock, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
-  const executor = buildExecutor(parts, { nodeId, memory, prepare, locks, runLogs })
+  const progress = new RunProgress({ store: store.progress, events, clock, loops })
+  const executor = buildExecutor(parts, { nodeId, memory, prepare, locks, runLogs, progress })
   const dispatcher = new Dispatcher({
     ...{ runs: store.runs, registry, executor, clock, loops, nodeId, pollIntervalMs },
     holdsLease: () => memory.isHeld,
@@ -65,22 +68,22 @@ export function buildExecution(parts: NodeParts): Execution {
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
     ...{ doorbell, lease, recovery, configs, prepare, locks },
-    ...{ runLogs, cancellation, executor, dispatcher, signal },
+    ...{ runLogs, progress, cancellation, executor, dispatcher, signal },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs'> & { nodeId: () => string; memory: LeaseMemory },
+  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs' | 'progress'> & { nodeId: () => string; memory: LeaseMemory },
 ): Executor {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, memory, prepare, locks, runLogs } = own
+  const { nodeId, memory, prepare, locks, runLogs, progress } = own
   return new Executor({
     // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
-    ...{ registry, store, resources, sinks, locks, prepare, events, clock, loops, nodeId, graceMs },
+    ...{ registry, store, resources, sinks, locks, prepare, progress, events, clock, loops, nodeId, graceMs },
     concurrency: settings.piko.concurrency,
     runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
     random: Math.random,

@@ -1,6 +1,7 @@
 import { Leader } from '../engine/node/leader.ts'
 import { Retention } from '../engine/node/retention.ts'
 import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
+import { BatchDriver } from '../engine/planning/batch-driver.ts'
 import { DependencyDriver } from '../engine/planning/dependency-driver.ts'
 import { OwnPlans } from '../engine/planning/own-plans.ts'
 import { Planner } from '../engine/planning/planner.ts'
@@ -14,6 +15,7 @@ import type { NodeParts } from './node-parts.ts'
 export interface Planning {
   readonly leader: Leader
   readonly backfills: BackfillDriver
+  readonly batches: BatchDriver
   /** In start order. */
   readonly services: readonly Service[]
 }
@@ -40,6 +42,7 @@ export function buildPlanning(
   const onQueued = (count: number): void => signal.queued(count)
   const driving = { registry, leader, prepare, clock, events, loops, pollIntervalMs, onQueued }
   const backfills = new BackfillDriver({ ...driving, store })
+  const batches = new BatchDriver({ ...driving, store })
   const dependencies = new DependencyDriver({ ...driving, store: store.dependencies })
   executor.onSettled((run) => dependencies.settled(run))
   const own = new OwnPlans()
@@ -52,11 +55,12 @@ export function buildPlanning(
       onPlanned: (runAts) => dispatcher.expect(runAts),
     }).dependsOn(leader),
     new Retention({
-      ...{ store: store.retention, rows: store.rowCheck, history: settings.history },
+      ...{ store: store.retention, rows: store.rowCheck, batches: store.batches, history: settings.history },
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),
     backfills.dependsOn(leader),
+    batches.dependsOn(leader),
     dependencies.dependsOn(leader),
   ]
-  return { leader, backfills, services }
+  return { leader, backfills, batches, services }
 }

@@ -11,9 +11,9 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → enqueue → run-logs → cancellation → executor → registration →
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → enqueue → run-logs → run-progress → cancellation → executor → registration →
  * leader → planner → retention → backfills →
- * dependencies → dispatcher
+ * batches → dependencies → dispatcher
  *
  * They stop in reverse order. First the node claims nothing more, and another node may lead. Then its runs end while their handlers can
  * still request other runs. Only then it gives up its lease.
@@ -35,7 +35,7 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
-    const { configs, prepare, locks, runLogs, executor, dispatcher, signal } = execution
+    const { configs, prepare, locks, runLogs, progress, executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
     const waiter = new RunWaiter({ runs: store.runs, pollIntervalMs, clock, loops })
     this.#parts = parts
@@ -47,7 +47,7 @@ export class Node {
       slots: role.execute ? dispatcher : undefined,
     })
     this.reach = {
-      ...{ store, registry, configs, locks, runLogs, pollIntervalMs },
+      ...{ store, registry, configs, locks, runLogs, progress, prepare, pollIntervalMs },
       changed: changedOf(parts, execution, planning),
     }
     this.services = [
@@ -61,7 +61,12 @@ export class Node {
       this.enqueue.dependsOn(waiter),
       // Starts before the executor, so a run can be cancelled until the last one has ended.
       ...(role.execute
-        ? [runLogs, execution.cancellation, execution.executor.dependsOn(parts.store, parts.resources, parts.sinks)]
+        ? [
+            runLogs,
+            progress,
+            execution.cancellation,
+            execution.executor.dependsOn(parts.store, parts.resources, parts.sinks),
+          ]
         : []),
       ...(role.execute && role.plan ? planning.services : []),
       ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.lease)] : []),
@@ -106,6 +111,10 @@ function changedOf({ events }: NodeParts, execution: Execution, planning: Planni
       events.emit('backfill.changed', { backfillId: id, jobId, state })
       planning.backfills.wake()
       dispatcher.wake()
+    },
+    batch: ({ id, jobId, state, doneRunId }) => {
+      events.emit('batch.changed', { batchId: id, jobId, state, doneRunId })
+      planning.batches.wake()
     },
   }
 }

@@ -15,6 +15,8 @@ import { type AppLogger, createLogger } from '../telemetry/log.ts'
 import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { AppStop } from './app-stop.ts'
 import { Backfills } from '../operations/backfills/backfills.ts'
+import { type Batch, Batches } from '../operations/batches/batches.ts'
+import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches/batch-request.ts'
 import { optionsOf } from '../operations/call-options.ts'
 import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
@@ -63,6 +65,7 @@ export class Piko {
   readonly schedules: Schedules
   readonly windows: Windows
   readonly backfills: Backfills
+  readonly batches: Batches
   readonly configs: Configs
   readonly locks: NamedLocks
   readonly nodes: Nodes
@@ -111,6 +114,7 @@ export class Piko {
     this.schedules = new Schedules(reach)
     this.windows = new Windows(reach)
     this.backfills = new Backfills(reach)
+    this.batches = new Batches(reach)
     this.configs = new Configs(reach)
     this.locks = new NamedLocks(reach)
     this.nodes = new Nodes(reach)
@@ -324,6 +328,24 @@ export class Piko {
     options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
     return this.#ready().node.enqueue.enqueueMany(jobIdOf('app.enqueueMany', job), items, options)
+  }
+
+  /**
+   * Stores many runs of one job as one object, a batch, with progress, wait, cancel, replay and one report. The same as
+   * `app.batches.create`.
+   *
+   * @throws PikoError as `app.batches.create` does
+   * @example
+   * const batch = await app.batch(shipOrder, orders.map((order) => ({ input: { id: order.id } })), { key: 'ship 2026-01-01' })
+   * await batch.wait()
+   */
+  batch<const J extends JobRef>(
+    job: J,
+    items: readonly BatchItemOf<TypesOf<J>>[],
+    options?: BatchOptions,
+  ): Promise<Batch>
+  async batch(job: JobRef, items: readonly BatchItem[], options: BatchOptions = {}): Promise<Batch> {
+    return this.batches.create(job, items as readonly never[], options)
   }
 
   /**

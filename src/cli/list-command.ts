@@ -8,7 +8,7 @@ export interface ListCommand<Row, Options> {
   readonly noun: string
   readonly description: string
   readonly examples: readonly string[]
-  readonly columns: () => readonly Column<Row>[]
+  readonly columns: (rows: readonly Row[]) => readonly Column<Row>[]
   readonly find: (options: Options, globals: GlobalOptions) => Promise<readonly Row[]>
   /** The form in JSON. Default: the row as it is. */
   readonly data?: (row: Row) => object
@@ -27,7 +27,7 @@ export function addList<Row extends object, Options extends object>(
       const globals = globalOptions(command)
       const found = await find(options, globals)
       printResult(globals.json, { [noun]: found.map(data) }, () =>
-        found.length === 0 ? `no ${noun}` : table(columns(), found),
+        found.length === 0 ? `no ${noun}` : table(columns(found), found),
       )
     })
 }

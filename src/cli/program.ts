@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addGlobalOptions, examples } from './global-options.ts'
 import { addBackfill } from './backfills/backfill.ts'
+import { addBatches } from './batches/batches.ts'
 import { addConfig } from './configs/config.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addJobs } from './jobs/jobs-list.ts'
@@ -56,6 +57,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addConfig,
     addWindows,
     addBackfill,
+    addBatches,
     addNodes,
     addLocks,
     addWhy,

@@ -4,7 +4,7 @@ import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { Refused } from '../store/statements/each-apart.ts'
 
 /** The tables with rows of a deleted run. */
-export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step and piko_idempotency'
+export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step, piko_run_progress and piko_idempotency'
 
 /** The maximum number of runs that a message names. */
 const MAX_NAMED = 10

@@ -55,6 +55,16 @@ export function refusedBackfill(id: number, jobId: string, refusal: unknown): Er
   )
 }
 
+/** The error that says why a batch does not end. */
+export function refusedBatch(id: number, jobId: string, refusal: unknown): Error {
+  if (isPikoError(refusal)) return refusal
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `batch ${id} of job "${jobId}" can't end: ${headline(refusal)}; all other jobs and batches continue. Check triggers on piko_run, piko_batch and piko_batch_slice`,
+    { cause: toError(refusal), details: { jobId, batchId: id } },
+  )
+}
+
 /** The error that says why new runs of a job were not stored. Keeps any other error, and one that is already clear. */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {
   if (isPikoError(thrown) || !isRefusedValue(thrown)) return toError(thrown)

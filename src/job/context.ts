@@ -81,7 +81,14 @@ export interface JobContext<
    * @throws PikoError `LOCK_BUSY` if another owner still holds it after `wait` (default `'30s'`)
    */
   lock(name: string, options?: RunLockOptions): Promise<HeldLock>
-  /** Reports the progress of the run: the event `run.progress`, and a log line at debug level. Nothing is stored. */
+  /**
+   * Reports the progress of the run: the event `run.progress`, a log line at debug level, and the last report is stored within about a
+   * second, where `app.runs.show` and `piko runs show` find it, with rate and ETA. Costs nothing to call often. Never throws: a report
+   * with a `done` or `total` that is no number of 0 or more is left out, with a warning in the run's log.
+   *
+   * @param total an estimate; `done` may exceed it
+   * @param message at most 500 characters are stored, without secrets
+   */
   progress(done: number, total?: number, message?: string): void
   /**
    * Calls `fn` for every item, at most `concurrency` at the same time, and waits for all results. Results keep the order of the items, and

@@ -1,6 +1,7 @@
 import { checkedCall, wrongCall } from '../call-options.ts'
 import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
+import { BATCH_STATES } from '../run/batch.ts'
 import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
 import {
   aFunction,
@@ -31,6 +32,8 @@ import type {
   ReplayOptions,
 } from './operation-options.ts'
 import type { EnqueueItem, EnqueueOptions, RunOptions } from './runs/run-request.ts'
+import type { BatchFilter } from '../store/batches/batch-store.ts'
+import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-request.ts'
 import type { BackfillRequest } from './backfills/backfill-request.ts'
 
 const limit = wholeNumber(0)
@@ -110,6 +113,10 @@ const CALLS = {
   'backfills.preview': backfill,
   'backfills.list': { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
   'backfills.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BackfillWait>,
+  'batches.create': { key: anything, onDone: anything, priority: anything } satisfies OptionChecks<BatchOptions>,
+  'batches.list': { jobId: aText, state: oneOf(...BATCH_STATES), limit } satisfies OptionChecks<BatchFilter>,
+  'batches.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BatchWait>,
+  'batches.replay': { state: oneOf('failed', 'cancelled'), dryRun: flag } satisfies OptionChecks<BatchReplay>,
   'configs.set': { effectiveFrom: anything },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
   'locks.list': { limit } satisfies OptionChecks<LockFilter>,
@@ -125,12 +132,19 @@ export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T):
 }
 
 const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
+const BATCH_NAMES: ReadonlySet<string> = new Set(Object.keys(item).filter((name) => name !== 'idempotencyKey'))
 const ENQUEUE_NAMES: ReadonlySet<string> = new Set(Object.keys(CALLS.enqueue))
 
-/** Checks only the names of options of `app.enqueue`, or of an item of `app.enqueueMany`: there may be a million. */
-export function assertNames(call: 'enqueue' | 'enqueueMany', given: object): void {
+const NAMES = {
+  enqueue: ENQUEUE_NAMES,
+  enqueueMany: ITEM_NAMES,
+  'batches.create': BATCH_NAMES,
+} satisfies Record<string, ReadonlySet<string>>
+
+/** Checks only the names of options of `app.enqueue`, or of an item of the other calls: there may be a million. */
+export function assertNames(call: keyof typeof NAMES, given: object): void {
   if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
-  const names = call === 'enqueue' ? ENQUEUE_NAMES : ITEM_NAMES
+  const names = NAMES[call]
   for (const name of Object.keys(given)) {
     if (!names.has(name)) throw wrongCall(`app.${call}`, unknownOptions(given, [...names]))
   }

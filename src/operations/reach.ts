@@ -1,8 +1,11 @@
 import type { Locks } from '../engine/attempt/locks.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
+import type { RunProgress } from '../engine/attempt/run-progress.ts'
 import type { ConfigWatcher } from '../engine/node/config-watcher.ts'
+import type { PrepareRun } from '../engine/prepare-run.ts'
 import type { JobRegistry } from '../job/registry.ts'
 import type { Settings } from '../settings/settings.ts'
+import type { BatchRow } from '../store/batches/batch-row.ts'
 import type { BackfillRow } from '../store/backfills/backfill-row.ts'
 import type { Store } from '../store/store.ts'
 
@@ -11,8 +14,10 @@ export interface Reach {
   readonly store: Store
   readonly registry: JobRegistry
   readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh'>
+  readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
   readonly runLogs: Pick<RunLogs, 'list'>
+  readonly progress: Pick<RunProgress, 'stored'>
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   readonly changed: Changed
 }
@@ -24,4 +29,5 @@ export interface Changed {
   runsQueued(count: number): void
   runsDeleted(count: number): void
   backfill(backfill: BackfillRow): void
+  batch(batch: BatchRow): void
 }

@@ -3,6 +3,7 @@ import type { Claim } from '../run/run.ts'
 import type { SqlExecutor } from '../sql/sql.ts'
 import { AttemptStore } from './history/attempt-store.ts'
 import { BackfillStore } from './backfills/backfill-store.ts'
+import { BatchStore } from './batches/batch-store.ts'
 import { CancelStore } from './runs/cancel-store.ts'
 import { ConfigStore } from './jobs/config-store.ts'
 import { commitRun, type CommitRules } from './runs/commit-run.ts'
@@ -15,6 +16,7 @@ import { PlanStore } from './jobs/plan-store.ts'
 import { LockStore } from './nodes/lock-store.ts'
 import { assertSchema, migrate } from './migration/migrate.ts'
 import { NodeStore } from './nodes/node-store.ts'
+import { ProgressStore } from './history/progress-store.ts'
 import { RateStore } from './admission/rate-store.ts'
 import { ReplayStore } from './runs/replay-store.ts'
 import { RetentionStore } from './history/retention-store.ts'
@@ -34,6 +36,7 @@ export interface Store {
   readonly configs: ConfigStore
   readonly windows: WindowStore
   readonly backfills: BackfillStore
+  readonly batches: BatchStore
   readonly dependencies: DependencyStore
   readonly nodes: NodeStore
   readonly locks: LockStore
@@ -43,6 +46,7 @@ export interface Store {
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
   readonly steps: StepStore
+  readonly progress: ProgressStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   /** See `commitRun`. */
@@ -69,6 +73,7 @@ export function storeOn(database: Database): Store {
     configs: new ConfigStore(database),
     windows: new WindowStore(database),
     backfills: new BackfillStore(database),
+    batches: new BatchStore(database),
     dependencies: new DependencyStore(database),
     nodes: new NodeStore(database),
     locks: new LockStore(database),
@@ -78,6 +83,7 @@ export function storeOn(database: Database): Store {
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),
     steps: new StepStore(database),
+    progress: new ProgressStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),

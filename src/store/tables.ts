@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 import type { AttemptOutcome } from '../run/attempt.ts'
 import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
+import type { BatchState } from '../run/batch.ts'
 import type { RunKind, RunState } from '../run/run.ts'
 import type { RunLogLevel } from '../run/run-log.ts'
 import type { OnUpstreamChange } from '../job/upstream.ts'
@@ -222,6 +223,53 @@ export interface StepTable {
   finished_at: NullableInstant
 }
 
+/** The last progress that a run's handler reported. A row of its own, because the runs are the hot path. */
+export interface RunProgressTable {
+  run_id: number
+  /** The fence of the claim that reported it. */
+  fence: number
+  attempt: number
+  done: number
+  total: number | null
+  message: string | null
+  /** How much is done per second. */
+  rate: number | null
+  updated_at: Instant
+}
+
+export interface BatchTable {
+  id: Generated<number>
+  job_id: string
+  /** The key in the form of `exactKey`. */
+  batch_key: string | null
+  digest: string
+  state: BatchState
+  /** The number of items, and of those whose runs are stored. */
+  total: number
+  stored: Generated<number>
+  /** The job that runs once when all runs have ended, and its run. */
+  on_done: string | null
+  done_run_id: Generated<number | null>
+  created_at: Instant
+  finished_at: NullableInstant
+}
+
+/** Runs of a batch: every `id_step`-th id from `first_id` to `last_id`. */
+export interface BatchSliceTable {
+  first_id: number
+  last_id: number
+  id_step: number
+  batch_id: number
+  /** The place of the first run's item in the batch, from 0. */
+  from_item: number
+  size: number
+  /** 1 until all its runs have ended. The counts are null until then. */
+  is_open: Generated<number>
+  succeeded: Generated<number | null>
+  failed: Generated<number | null>
+  cancelled: Generated<number | null>
+}
+
 /** The last run that was requested with a key. */
 export interface IdempotencyTable {
   job_id: string
@@ -254,6 +302,9 @@ export interface Tables {
   piko_lock: LockTable
   piko_run_log: RunLogTable
   piko_step: StepTable
+  piko_run_progress: RunProgressTable
+  piko_batch: BatchTable
+  piko_batch_slice: BatchSliceTable
   piko_rate: RateTable
   piko_idempotency: IdempotencyTable
 }

@@ -95,6 +95,12 @@ export function logEvents(events: Events, log: AppLogger): () => void {
         `backfill ${backfillId} of ${jobId}: ${state}`,
       ),
     ),
+    events.on('batch.changed', ({ batchId, jobId, state }) =>
+      log.info(
+        { piko_event: 'batch.changed', batch_id: batchId, job_id: jobId, state },
+        `batch ${batchId} of ${jobId}: ${state}`,
+      ),
+    ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {
       const words = 'node lost its lease; it aborts its runs here, stores nothing of them, and continues under a new id'
       log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)

@@ -38,6 +38,7 @@ describeEachStore((fixture) => {
         'locks',
         'enqueue',
         'run-logs',
+        'run-progress',
         'cancellation',
         'executor',
         'registration',
@@ -45,6 +46,7 @@ describeEachStore((fixture) => {
         'planner',
         'retention',
         'backfills',
+        'batches',
         'dependencies',
         'dispatcher',
       ])

@@ -84,6 +84,10 @@ export class CliProcess {
     }))
   }
 
+  get stdout(): string {
+    return this.#stdout
+  }
+
   get stderr(): string {
     return this.#stderr
   }

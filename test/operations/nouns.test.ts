@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
 import { createProgram } from '../../src/cli/program.ts'
 
-const NOUNS = ['runs', 'jobs', 'schedules', 'windows', 'backfills', 'configs', 'locks', 'nodes'] as const
+const NOUNS = ['runs', 'jobs', 'schedules', 'windows', 'backfills', 'batches', 'configs', 'locks', 'nodes'] as const
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
 
@@ -46,7 +46,7 @@ it('docs/operations.md lists every command that makes a request, and no other', 
 })
 
 it('a call of a noun rejects while the app is not running', async () => {
-  const { runs, jobs, windows, backfills, configs, locks, nodes } = new Piko({ jobs: [] })
+  const { runs, jobs, windows, backfills, batches, configs, locks, nodes } = new Piko({ jobs: [] })
   const calls = [
     runs.list(),
     runs.show(1),
@@ -54,6 +54,7 @@ it('a call of a noun rejects while the app is not running', async () => {
     jobs.list(),
     windows.summary('a'),
     backfills.show(1),
+    batches.show(1),
     configs.show('a'),
     locks.list(),
     nodes.list(),

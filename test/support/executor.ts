@@ -18,6 +18,7 @@ export function executorOf(given: Given): Executor {
     sinks: new SinkPool({ sql: given.store.database.sql, log }),
     prepare: new PrepareRun(() => undefined),
     locks: { acquire: () => Promise.reject(new Error('no lock is asked for')) },
+    progress: { report: () => {} },
     onDeadline: () => {},
     runLog: () => log,
     random: () => 0,

@@ -24,6 +24,7 @@ export function poisonsOf(table: TableName, store: TestStore['name'], columns?: 
         json: ['{odd'],
         schedule: ['no schedule', '{"kind"'],
         count: store === 'sqlite' ? [-1, 'odd'] : [-1],
+        amount: store === 'sqlite' ? [-1, 'odd'] : [-1],
       }[kind]
       return values.map((value) => ({ column, value }))
     })

@@ -193,6 +193,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'windows.skipped': { jobId: 'sync', count: 3 },
   'runs.recovered': { count: 2, nodeIds: ['n0'] },
   'run.started': { runId: 7, jobId: 'sync', attempt: 1, latenessMs: 5 },
+  'batch.changed': { batchId: 3, jobId: 'sync', state: 'running', doneRunId: undefined },
   'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
   'run.settled': settled,
   'run.lost': { runId: 7, jobId: 'sync', fence: 4 },

@@ -22,6 +22,7 @@ import { parseBackfillId } from '../parse/parse-id.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
 import { parseJson } from '../parse/parse-json.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
+import { parsePriority } from '../parse/parse-number.ts'
 import { dateData, jobZone, localRange, rangeText } from '../output/local-window.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { ProgressBar } from '../output/progress-bar.ts'
@@ -319,10 +320,4 @@ function parseCount(text: string): number {
   const count = Number(text)
   if (Number.isSafeInteger(count) && count > 0) return count
   throw new InvalidArgumentError('expected a whole number above 0')
-}
-
-function parsePriority(text: string): number {
-  const priority = Number(text)
-  if (text.trim() !== '' && Number.isSafeInteger(priority)) return priority
-  throw new InvalidArgumentError('expected a whole number')
 }

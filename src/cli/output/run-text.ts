@@ -9,6 +9,12 @@ export function durationMs({ startedAt, finishedAt }: Pick<Run, 'startedAt' | 'f
   return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
 }
 
+/** The duration for people; `-` before the end. */
+export function durationText(span: Parameters<typeof durationMs>[0]): string {
+  const ms = durationMs(span)
+  return ms === undefined ? '-' : formatMs(ms)
+}
+
 /** A run as `--json` prints it. */
 export function runData(run: Run): object {
   return {

@@ -6,6 +6,9 @@ export const parseRunId = (text: string): number => parseId(text, 'a run')
 /** @throws InvalidArgumentError unless the text is the number of a backfill */
 export const parseBackfillId = (text: string): number => parseId(text, 'a backfill')
 
+/** @throws InvalidArgumentError unless the text is the number of a batch */
+export const parseBatchId = (text: string): number => parseId(text, 'a batch')
+
 function parseId(text: string, what: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
   throw new InvalidArgumentError(`expected the number of ${what}`)

@@ -6,6 +6,8 @@ const CANNOT_WORK = 2
 /** Exit codes by error code. `docs/errors.md` explains each; a test compares them. */
 export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   BACKFILL_UNKNOWN: CANNOT_WORK,
+  BATCH_CONFLICT: WORK_FAILED,
+  BATCH_UNKNOWN: CANNOT_WORK,
   BREAKER_OPEN: WORK_FAILED,
   BULKHEAD_FULL: WORK_FAILED,
   CHANGE_REFUSED: WORK_FAILED,

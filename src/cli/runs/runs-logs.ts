@@ -9,6 +9,7 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { parseRunId } from '../parse/parse-id.ts'
 import { styleFor } from '../output/style.ts'
 import { withApp } from '../with-app.ts'
+import { progressLine } from './progress-data.ts'
 
 interface LogsOptions {
   readonly level?: RunLogLevel
@@ -26,7 +27,7 @@ export function addRunLogs(runs: Command): void {
     .argument('<run>', 'number of the run', parseRunId)
     .addOption(new Option('--level <level>', 'only lines at this level and above').choices(RUN_LOG_LEVELS))
     .option('--limit <count>', 'maximum number of lines to show', parseLimit, 1_000)
-    .option('--follow', 'show new lines until the run has ended')
+    .option('--follow', 'show new lines and the progress until the run has ended')
     .addHelpText(
       'after',
       examples([
@@ -40,8 +41,9 @@ export function addRunLogs(runs: Command): void {
         const { level, limit, follow } = options
         let after = 0
         let isOver = !follow
+        let shown: string | undefined
         do {
-          const { state } = await app.runs.show(runId)
+          const { state, progress } = await app.runs.show(runId)
           if (!isOver && TERMINAL_STATES.has(state)) {
             isOver = true
             // The node stores lines every second, so the last ones may still be missing.
@@ -50,8 +52,13 @@ export function addRunLogs(runs: Command): void {
           const lines = await app.runs.logs(runId, { after, limit, ...(level && { level }) })
           after = lines.at(-1)?.id ?? after
           if (follow && json) for (const line of lines) process.stdout.write(`${visibleJson(line)}\n`)
-          else if (follow) for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
-          else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
+          else if (follow) {
+            for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
+            const text =
+              progress && `${instantText(progress.updatedAt)} #${progress.attempt} ${progressLine(progress)}\n`
+            if (text !== undefined && text !== shown) process.stdout.write(text)
+            shown = text
+          } else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
           if (!isOver) await sleep(FOLLOW_MS)
         } while (!isOver)
       }),

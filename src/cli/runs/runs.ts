@@ -3,11 +3,11 @@ import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
-import type { Attempt } from '../../run/attempt.ts'
+import type { ListedRun } from '../../operations/runs/runs.ts'
+import { progressText } from '../../run/progress.ts'
 import { type Run, RUN_STATES, type RunState } from '../../run/run.ts'
 import type { CancelFilter } from '../../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../../store/runs/replay-store.ts'
-import { formatMs } from '../../time/duration.ts'
 import { addList } from '../list-command.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
@@ -15,12 +15,14 @@ import { parseLimit } from '../parse/parse-limit.ts'
 import { parseRunId } from '../parse/parse-id.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { runStateColour } from '../output/run-state-colour.ts'
-import { durationMs, runData, runText } from '../output/run-text.ts'
+import { durationText, runData } from '../output/run-text.ts'
 import { addRunLogs } from './runs-logs.ts'
+import { progressData } from './progress-data.ts'
 import { addRunsPrune } from './runs-prune.ts'
-import { stepData, stepsForgotten, stepsText } from './steps-text.ts'
+import { addShow } from './runs-show.ts'
+import { stepsForgotten } from './steps-text.ts'
 import { styleFor } from '../output/style.ts'
-import { type Column, table } from '../output/table.ts'
+import type { Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
 
 interface ListOptions {
@@ -71,41 +73,11 @@ function addRunList(runs: Command): void {
       withApp(globals, (app) =>
         app.runs.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) }),
       ),
-    data: runData,
+    data: (run) => ({ ...runData(run), progress: progressData(run.progress) }),
   })
     .option('--job <id>', 'only runs of this job')
     .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
     .option('--limit <count>', 'maximum number of runs to show', parseLimit, 100)
-}
-
-function addShow(runs: Command): void {
-  runs
-    .command('show')
-    .description(
-      'Shows one run with its attempts and their errors, including those before a replay, and its steps. Changes nothing.',
-    )
-    .argument('<run>', 'number of the run', parseRunId)
-    .addHelpText('after', examples(['piko runs show 17', "piko runs show 17 --json | jq '.attempts[].error.stack'"]))
-    .action((runId: number, _options: object, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => {
-        const { attempts, steps, ...run } = await app.runs.show(runId)
-        const data = {
-          ...runData(run),
-          nodeId: run.nodeId ?? null,
-          runAt: run.runAt,
-          attempts: attempts.map(attemptData),
-          steps: steps.map(stepData),
-        }
-        const zone = run.window && (await jobZone(app, run.jobId))
-        printResult(json, data, () =>
-          [
-            runText(run, zone),
-            ...(attempts.length > 0 ? [table(attemptColumns(), attempts)] : []),
-            ...(steps.length > 0 ? [stepsText(steps)] : []),
-          ].join('\n\n'),
-        )
-      }),
-    )
 }
 
 function addCancel(runs: Command): void {
@@ -240,24 +212,7 @@ function assertChosen(runIds: readonly number[], job: string | undefined, comman
   throw new PikoError('USAGE', `give either numbers of runs or --job; see: piko runs ${command} --help`)
 }
 
-function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error }: Attempt): object {
-  return {
-    attempt,
-    fence,
-    nodeId: nodeId ?? null,
-    startedAt: startedAt ?? null,
-    finishedAt: finishedAt ?? null,
-    outcome,
-    error: error ?? null,
-  }
-}
-
-function durationText(span: Parameters<typeof durationMs>[0]): string {
-  const ms = durationMs(span)
-  return ms === undefined ? '-' : formatMs(ms)
-}
-
-function runColumns(): Column<Run>[] {
+function runColumns(runs: readonly ListedRun[]): Column<ListedRun>[] {
   const style = styleFor(process.stdout)
   return [
     { title: 'run', cell: ({ id }) => String(id) },
@@ -266,25 +221,15 @@ function runColumns(): Column<Run>[] {
     { title: 'attempt', cell: ({ attempt }) => (attempt > 0 ? String(attempt) : '-') },
     { title: 'due', cell: ({ runAt }) => instantText(runAt) },
     { title: 'duration', cell: durationText },
+    // Most jobs report nothing.
+    ...(runs.some(({ progress }) => progress) ? [PROGRESS] : []),
     { title: 'error', cell: ({ error, reason }) => error?.message ?? reason ?? '' },
   ]
 }
 
-function attemptColumns(): Column<Attempt>[] {
-  const { green, red, yellow, cyan } = styleFor(process.stdout)
-  const colours = { succeeded: green, running: cyan, failed: red, timeout: red } as const
-  return [
-    { title: 'attempt', cell: ({ attempt }) => String(attempt) },
-    {
-      title: 'outcome',
-      cell: ({ outcome }) => outcome,
-      paint: (text, { outcome }) => (outcome in colours ? colours[outcome as keyof typeof colours] : yellow)(text),
-    },
-    { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
-    { title: 'duration', cell: durationText },
-    { title: 'node', cell: ({ nodeId }) => nodeId ?? '-' },
-    { title: 'error', cell: ({ error }) => (error ? `${error.name}: ${error.message}` : '') },
-  ]
+const PROGRESS: Column<ListedRun> = {
+  title: 'progress',
+  cell: ({ progress }) => (progress ? progressText(progress) : '-'),
 }
 
 function parseRunIds(text: string, others: number[] = []): number[] {

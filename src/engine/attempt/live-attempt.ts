@@ -3,6 +3,7 @@ import type { Claim, RatePlace } from '../../run/run.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { RunSinks } from '../../sink/sink-pool.ts'
 import type { RunLocks } from './run-locks.ts'
+import type { ReportedProgress } from './run-progress.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 
@@ -40,6 +41,8 @@ export class LiveAttempt {
   locks: RunLocks | undefined
   /** The steps of the attempt, if the handler uses any. */
   steps: RunSteps | undefined
+  /** What the handler has reported with `ctx.progress`, if anything. */
+  progress: ReportedProgress | undefined
   /** A step is not ready: the run comes back after this time. */
   waitMs: number | undefined
   sinks: RunSinks | undefined

@@ -20,6 +20,7 @@ import type { RateGate } from '../claiming/rate-gate.ts'
 import type { PrepareRun } from '../prepare-run.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
+import type { RunProgress } from './run-progress.ts'
 import { RunSteps, type StepParts } from './steps/run-steps.ts'
 import { StepWriter } from './steps/step-writer.ts'
 
@@ -33,6 +34,7 @@ export interface PipelineParts {
   readonly clock: Clock
   readonly events: Events
   readonly prepare: PrepareRun
+  readonly progress: Pick<RunProgress, 'report'>
   readonly rateGate: RateGate
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly abandoned: AbortSignal
@@ -224,8 +226,8 @@ export class RunPipeline implements RunActions {
     return (attempt.steps ??= new RunSteps(attempt, this.#steps))
   }
 
-  progress({ claim }: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
-    this.#parts.events.emit('run.progress', { runId: claim.runId, jobId: claim.jobId, done, total, message })
+  progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
+    this.#parts.progress.report(attempt, done, total, message)
   }
 
   async commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import type { EndedState } from '../../run/run.ts'
 import type { Settings } from '../../settings/settings.ts'
+import type { BatchStore } from '../../store/batches/batch-store.ts'
 import type { BeyondWalk, RetentionStore } from '../../store/history/retention-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
 import { HISTORY_TABLES, refusedChange } from '../refused-changes.ts'
@@ -10,6 +11,7 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
+  readonly batches: Pick<BatchStore, 'forget'>
   readonly rows: Pick<RowCheck, 'step'>
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
@@ -111,6 +113,8 @@ export class Retention extends LoopService {
     this.#deleted = 0
     this.#isRefusalTold = false
     await this.#parts.store.forgetRates()
+    if (keepSucceededMs > 0 && keepFailedMs > 0)
+      await this.#parts.batches.forget(Math.max(keepSucceededMs, keepFailedMs))
     if (keepRuns > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
     if (keepSucceededMs > 0)
       this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: keepSucceededMs, after: 0 })

@@ -1,6 +1,7 @@
 import { describe, PikoError } from '../../errors.ts'
 import { changing, HISTORY_TABLES, refusedChange } from '../../engine/refused-changes.ts'
 import type { Attempt } from '../../run/attempt.ts'
+import { type Progress, progressOf } from '../../run/progress.ts'
 import { ENDED_STATES, type Run } from '../../run/run.ts'
 import type { RunLogLine } from '../../run/run-log.ts'
 import type { StepRecord } from '../../run/step.ts'
@@ -15,11 +16,20 @@ import { durationMs } from '../../time/duration.ts'
 import { instantOf } from '../../time/instant.ts'
 import { optionsOf } from '../call-options.ts'
 import type { CancelOptions, PruneOptions, ReplayOptions } from '../operation-options.ts'
+import { mapInTurns } from '../../loop-turn.ts'
 import { nearestName } from '../../options.ts'
 import type { Reach } from '../reach.ts'
 
+/** A run in a list. */
+export interface ListedRun extends Run {
+  /** What its handler last reported with `ctx.progress`; undefined if nothing since its last claim. */
+  readonly progress: Progress | undefined
+}
+
 /** A run with its history. */
-export interface RunDetails extends Run {
+export interface RunDetails extends ListedRun {
+  /** The batch that it belongs to. */
+  readonly batchId: number | undefined
   /** Oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
   /** What its handler remembers, in the order in which it finished. */
@@ -28,15 +38,25 @@ export interface RunDetails extends Run {
 
 /** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
 export class Runs {
-  readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'changed'>
+  readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'changed'>
 
-  constructor(reach: () => Pick<Reach, 'store' | 'runLogs' | 'changed'>) {
+  constructor(reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'changed'>) {
     this.#reach = reach
   }
 
   /** Runs, newest first. @param filter.limit default 100 */
-  async list(filter: RunFilter = {}): Promise<Run[]> {
-    return this.#reach().store.runs.list(optionsOf('runs.list', filter))
+  async list(filter: RunFilter = {}): Promise<ListedRun[]> {
+    const { store } = this.#reach()
+    return this.#withProgress(await store.runs.list(optionsOf('runs.list', filter)))
+  }
+
+  /** Adds what the runs' handlers have reported, in one query. A queued run that was never claimed has no report. */
+  async #withProgress(runs: readonly Run[]): Promise<ListedRun[]> {
+    const { store, progress } = this.#reach()
+    const ids = runs.filter(({ startedAt }) => startedAt !== undefined).map(({ id }) => id)
+    if (ids.length > 0) await progress.stored(ids)
+    const reports = await store.progress.of(ids)
+    return mapInTurns(runs, (run) => ({ ...run, progress: progressOf(run, reports.get(run.id)) }))
   }
 
   /**
@@ -46,8 +66,13 @@ export class Runs {
    */
   async show(runId: number): Promise<RunDetails> {
     const { store } = this.#reach()
-    const run = await runOf(store, runId)
-    return { ...run, attempts: await store.attempts.list(run), steps: await store.steps.list(runId) }
+    const [run] = (await this.#withProgress([await runOf(store, runId)])) as [ListedRun]
+    return {
+      ...run,
+      batchId: await store.batches.batchOfRun(runId),
+      attempts: await store.attempts.list(run),
+      steps: await store.steps.list(runId),
+    }
   }
 
   /**

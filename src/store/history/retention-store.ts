@@ -47,7 +47,7 @@ const SPAN = 10_000
 const BATCH = 200
 
 /**
- * Deletes ended runs with their attempts, log lines, steps and idempotency keys, in short transactions, by primary key.
+ * Deletes ended runs with their attempts, log lines, steps, progress and idempotency keys, in short transactions, by primary key.
  *
  * Walks along the primary key, which is the order of creation. An index on the end time would cost every run of the hot path. The walk ends
  * at the first run created after the limit.
@@ -193,6 +193,7 @@ export class RetentionStore {
     await trx.deleteFrom('piko_attempt').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_run_log').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_step').where('run_id', 'in', gone).execute()
+    await trx.deleteFrom('piko_run_progress').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_idempotency').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_run').where('id', 'in', gone).execute()
     return gone.length

@@ -4,6 +4,7 @@ import { exactId } from '../values/exact-key.ts'
 import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
+import { reopenBatches } from '../batches/reopen-batches.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { countFrom, forgetFrom, forgetWaiting } from '../steps/forget-steps.ts'
@@ -35,7 +36,7 @@ const BATCH = 200
  * Queues ended runs again. Failed and cancelled runs stay in the table, so it also serves as the dead-letter queue. A replayed run starts
  * as if it had never run, but its fences keep increasing, so a late write of an earlier attempt is still refused.
  *
- * Order of locks: runs by id, then backfills by id, then windows.
+ * Order of locks: runs by id, then backfills by id, then windows, then batches by id.
  */
 export class ReplayStore {
   readonly #database: Database
@@ -162,6 +163,7 @@ export class ReplayStore {
       .execute()
     const forgotten = from === undefined ? 0 : await forgetFrom(trx, replayed, from)
     await forgetWaiting(trx, replayed)
+    await trx.deleteFrom('piko_run_progress').where('run_id', 'in', replayed).execute()
     if (owned.size > 0) {
       await trx
         .updateTable('piko_window')
@@ -174,6 +176,7 @@ export class ReplayStore {
         .execute()
       await reopenBackfills(trx, dialect, new Set([...owned.values()].flatMap(({ backfill_id: id }) => id ?? [])))
     }
+    await reopenBatches(trx, dialect, replayed)
     return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
   }
 

@@ -1,5 +1,6 @@
 import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
+import { BATCH_STATES } from '../../run/batch.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
@@ -18,6 +19,7 @@ type Rule =
   | { readonly kind: 'json' }
   | { readonly kind: 'schedule' }
   | { readonly kind: 'count'; readonly max: number }
+  | { readonly kind: 'amount'; readonly isNullable: boolean }
 
 interface TableRules {
   readonly key: readonly string[]
@@ -40,6 +42,9 @@ const SCHEDULE_TEXT: Rule = { kind: 'schedule' }
 const word = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: false })
 const maybeWord = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: true })
 const count = (max: number): Rule => ({ kind: 'count', max })
+
+const AMOUNT: Rule = { kind: 'amount', isNullable: false }
+const MAYBE_AMOUNT: Rule = { kind: 'amount', isNullable: true }
 
 const MAX_INT = 2 ** 31 - 1
 
@@ -125,6 +130,36 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       finished_at: MAYBE_INSTANT,
     },
   },
+  piko_run_progress: {
+    key: ['run_id'],
+    columns: {
+      fence: count(Number.MAX_SAFE_INTEGER),
+      attempt: count(MAX_INT),
+      done: AMOUNT,
+      total: MAYBE_AMOUNT,
+      rate: MAYBE_AMOUNT,
+      updated_at: INSTANT,
+    },
+  },
+  piko_batch: {
+    key: ['id'],
+    columns: {
+      state: word(BATCH_STATES),
+      total: count(MAX_INT),
+      stored: count(MAX_INT),
+      created_at: INSTANT,
+      finished_at: MAYBE_INSTANT,
+    },
+  },
+  piko_batch_slice: {
+    key: ['first_id'],
+    columns: {
+      last_id: count(Number.MAX_SAFE_INTEGER),
+      id_step: count(MAX_INT),
+      from_item: count(MAX_INT),
+      size: count(MAX_INT),
+    },
+  },
   piko_idempotency: { key: ['job_id', 'idempotency_key'], columns: { created_at: INSTANT } },
   piko_rate: { key: ['job_id', 'rate_key'], columns: { expires_at: INSTANT, starts: JSON_TEXT } },
 }
@@ -156,6 +191,8 @@ function isHeld(rule: Rule, value: unknown): boolean {
       return typeof value === 'string' && (isReadBy(JSON.parse, value) || isReadBy(storedSchedule, value))
     case 'count':
       return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
+    case 'amount':
+      return typeof value === 'number' && Number.isFinite(value) && value >= 0
   }
 }
 
@@ -189,5 +226,7 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
       }
     case 'count':
       return { column, value: shown, expected: `a whole number from 0 to ${rule.max}`, example: '0' }
+    case 'amount':
+      return { column, value: shown, expected: 'a number of 0 or more', example: '0' }
   }
 }

@@ -23,6 +23,7 @@ describeEachStore((fixture) => {
     const retention = new Retention({
       store: store.retention,
       rows: { step: () => Promise.resolve(false) },
+      batches: store.batches,
       leader: { isLeader: true, onLead: () => () => {} },
       history: { keepSucceededMs: 0, keepFailedMs: 0, keepRuns: 100 },
       ...{ clock, events },

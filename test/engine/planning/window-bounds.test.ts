@@ -67,7 +67,7 @@ class World {
       registry: JobRegistry.of([job]),
       configs: { inForce: () => undefined, refresh: () => Promise.resolve() },
       pollIntervalMs: 10,
-      changed: { runsCancelled: nothing, runsQueued: nothing, runsDeleted: nothing, backfill: nothing },
+      changed: { runsCancelled: nothing, runsQueued: nothing, runsDeleted: nothing, backfill: nothing, batch: nothing },
     }
   }
 

@@ -1,0 +1,3 @@
+DROP TABLE piko_batch_slice;
+
+DROP TABLE piko_batch;

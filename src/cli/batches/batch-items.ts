@@ -1,0 +1,52 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { InvalidArgumentError } from 'commander'
+import { headline, messageOf } from '../../errors-read.ts'
+import { isPikoError, PikoError } from '../../errors.ts'
+import { MAX_BATCH_ITEMS } from '../../operations/batches/batch-request.ts'
+import { parseJson } from '../parse/parse-json.ts'
+
+const MAX_PROBLEMS = 20
+
+/**
+ * Reads the items of a batch: each line of the file is the JSON of one run's input. `-` is standard input. Skips blank lines.
+ *
+ * @throws PikoError `USAGE` naming every wrong line
+ */
+export async function readItems(file: string): Promise<{ readonly input: unknown }[]> {
+  const input = file === '-' ? process.stdin : createReadStream(file, 'utf8')
+  const items: { readonly input: unknown }[] = []
+  const problems: string[] = []
+  let number = 0
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => {}) // The loop below may have ended by then.
+  input.once('error', failed.reject)
+  const reading = (async () => {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      number += 1
+      if (line.trim() === '') continue
+      if (items.length === MAX_BATCH_ITEMS)
+        throw new PikoError('USAGE', `${file} has more than ${MAX_BATCH_ITEMS} items; split it`)
+      const item = parsed(line)
+      if ('input' in item) items.push(item)
+      else if (problems.push(`line ${number}: ${item.problem}`) === MAX_PROBLEMS) break
+    }
+  })()
+  try {
+    await Promise.race([reading, failed.promise])
+  } catch (thrown) {
+    if (isPikoError(thrown)) throw thrown
+    throw new PikoError('USAGE', `--items ${file} can't be read: ${headline(thrown)}`)
+  }
+  if (problems.length > 0) throw new PikoError('USAGE', `--items ${file}: ${problems.join('; ')}`)
+  return items
+}
+
+function parsed(line: string): { readonly input: unknown } | { readonly problem: string } {
+  try {
+    return { input: parseJson(line) }
+  } catch (thrown) {
+    if (thrown instanceof InvalidArgumentError) return { problem: messageOf(thrown) }
+    throw thrown
+  }
+}

@@ -1,0 +1,21 @@
+import { type Progress, progressText } from '../../run/progress.ts'
+import { visibleLine } from '../../visible.ts'
+
+/** For `--json`. */
+export function progressData(progress: Progress | undefined): object | null {
+  if (!progress) return null
+  const { total, message, ratePerSecond, etaMs, ...rest } = progress
+  return {
+    ...rest,
+    total: total ?? null,
+    message: message ?? null,
+    ratePerSecond: ratePerSecond ?? null,
+    etaMs: etaMs ?? null,
+  }
+}
+
+/** For people: numbers, rate and estimated end, then the handler's own words. */
+export function progressLine(progress: Progress): string {
+  const words = progress.message === undefined ? '' : `: ${visibleLine(progress.message)}`
+  return `${progressText(progress)}${words}`
+}

@@ -1,0 +1,165 @@
+import { describe, headline, safely } from '../../errors-read.ts'
+import { PikoError, toError } from '../../errors.ts'
+import type { Events } from '../../events.ts'
+import { paceAfter, type Pace, rateOf } from '../../run/progress.ts'
+import { redactText } from '../../run/redact.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
+import type { NewProgress, ProgressStore } from '../../store/history/progress-store.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import type { LiveAttempt } from './live-attempt.ts'
+
+export interface RunProgressParts extends LoopServiceParts {
+  readonly store: Pick<ProgressStore, 'save'>
+  readonly events: Events
+}
+
+/** What an attempt has reported. */
+export interface ReportedProgress {
+  done: number
+  total: number | undefined
+  message: string | undefined
+  pace: Pace | undefined
+  /** A wrong report was logged: once is enough. */
+  isFaultLogged: boolean
+}
+
+/** The shortest time between two writes of a node. */
+const WRITE_MS = 1_000
+const MAX_MESSAGE = 500
+/** The part of a message that is searched for secrets. */
+const MAX_SEARCHED = 10_000
+
+/**
+ * Keeps the progress that handlers report. At most once a second it writes the last report of every run that has a new one, all together.
+ * It does nothing while no run reports.
+ */
+export class RunProgress extends LoopService {
+  readonly #parts: RunProgressParts
+  /** The attempts with a report that is not stored. */
+  #waiting = new Set<LiveAttempt>()
+  #writeAt = -Infinity
+  #writing: Promise<void> | undefined
+
+  constructor(parts: RunProgressParts) {
+    super('run-progress', parts)
+    this.#parts = parts
+  }
+
+  /** Takes a report of a handler. Never throws: a wrong one is left out, with a warning in the run's log. */
+  report(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
+    if (attempt.isOver) return
+    const kept = (attempt.progress ??= newProgress())
+    const problems = problemsOf(done, total, message)
+    if (problems.length > 0) {
+      if (kept.isFaultLogged) return
+      kept.isFaultLogged = true
+      safely(() => attempt.log.warn(`ctx.progress: ${problems.join('; ')}; such reports are left out`), undefined)
+      return
+    }
+    const { clock, events } = this.#parts
+    const { runId, jobId } = attempt.claim
+    kept.done = done
+    kept.total = total ?? undefined
+    kept.message = message ?? undefined
+    kept.pace = paceAfter(kept.pace, done, clock.monotonic())
+    if (this.#waiting.size === 0) this.wake()
+    this.#waiting.add(attempt)
+    events.emit('run.progress', { runId, jobId, done, total: kept.total, message: kept.message })
+  }
+
+  /** Stores what these runs have reported on this node and is not stored yet. */
+  async stored(runIds: readonly number[]): Promise<void> {
+    if (this.#waiting.size === 0) return
+    const ids = new Set(runIds)
+    if ([...this.#waiting].some(({ claim }) => ids.has(claim.runId))) await this.#write()
+  }
+
+  protected override async step(): Promise<number> {
+    const waitMs = this.#writeAt - this.#parts.clock.monotonic()
+    if (waitMs > 0) return waitMs
+    await this.#write()
+    return this.#waiting.size > 0 ? WRITE_MS : Infinity
+  }
+
+  protected override async onStop(why: StopReason): Promise<void> {
+    await super.onStop()
+    if (why !== 'stop') return
+    await this.#write().catch((thrown: unknown) => {
+      const runIds = [...this.#waiting].map(({ claim }) => claim.runId)
+      this.#waiting.clear()
+      this.#tell(lost(runIds, thrown))
+    })
+  }
+
+  #write(): Promise<void> {
+    return (this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined)))
+  }
+
+  async #writeAll(): Promise<void> {
+    const attempts = this.#waiting
+    if (attempts.size === 0) return
+    this.#waiting = new Set()
+    this.#writeAt = this.#parts.clock.monotonic() + WRITE_MS
+    try {
+      await this.#parts.store.save([...attempts].map(rowOf), (report, refusal) => this.#tell(refused(report, refusal)))
+    } catch (thrown) {
+      for (const attempt of attempts) this.#waiting.add(attempt)
+      throw thrown
+    }
+  }
+
+  #tell(thrown: PikoError): void {
+    this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: 0, failures: 1 })
+  }
+}
+
+function newProgress(): ReportedProgress {
+  return { done: 0, total: undefined, message: undefined, pace: undefined, isFaultLogged: false }
+}
+
+/** The types say what a report is, but at run time the values may be anything. */
+function problemsOf(done: unknown, total: unknown, message: unknown): string[] {
+  const isAmount = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0
+  return [
+    ...(isAmount(done) ? [] : [`done is ${describe(done)}; expected a number of 0 or more`]),
+    ...(total === undefined || total === null || isAmount(total)
+      ? []
+      : [`total is ${describe(total)}; expected a number of 0 or more, or nothing`]),
+    ...(message === undefined || message === null || typeof message === 'string'
+      ? []
+      : [`message is ${describe(message)}; expected a text`]),
+  ]
+}
+
+function rowOf({ claim, progress }: LiveAttempt): NewProgress {
+  const { done, total, message, pace } = progress ?? newProgress()
+  const { runId, fence, attempt } = claim
+  return { ...{ runId, fence, attempt, done, total }, message: messageOf(message), rate: pace && rateOf(pace) }
+}
+
+/** Redacts before truncating: a truncated connection string no longer matches the pattern. */
+function messageOf(message: string | undefined): string | undefined {
+  if (message === undefined) return undefined
+  const text = redactText(message.slice(0, MAX_SEARCHED))
+  return (text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE - 1)}…` : text).toWellFormed()
+}
+
+function refused({ runId }: NewProgress, refusal: unknown): PikoError {
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `the progress of run ${runId} can't be stored and is left out: ${headline(refusal)}; check triggers and constraints on piko_run_progress`,
+    { cause: toError(refusal), details: { runId } },
+  )
+}
+
+const MAX_NAMED = 20
+
+function lost(runIds: readonly number[], thrown: unknown): PikoError {
+  const named = runIds.slice(0, MAX_NAMED)
+  const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
+  return new PikoError(
+    'RUN_UNSTORABLE',
+    `the last progress of runs ${named.join(', ')}${more} is lost: the node stopped before the database stored it: ${headline(thrown)}`,
+    { cause: toError(thrown), details: { runIds: named } },
+  )
+}

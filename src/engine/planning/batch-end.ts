@@ -1,0 +1,41 @@
+import type { JobRegistry } from '../../job/registry.ts'
+import type { JobDefinition } from '../../job/spec.ts'
+import type { BatchCounts, BatchEnd } from '../../run/batch.ts'
+import type { DoneRun } from '../../store/batches/settle-batch.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
+import type { PrepareRun } from '../prepare-run.ts'
+
+/** The input of a batch's `onDone` job. */
+export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'cancelled'> {
+  readonly batchId: number
+  /** The job whose runs have ended. */
+  readonly jobId: string
+  readonly key: string | null
+  readonly state: BatchEnd
+  /** The number of items. */
+  readonly total: number
+}
+
+/**
+ * Makes the run of a batch's `onDone` job. A node whose code does not know the job stores its run too, since a batch may have no other
+ * chance; limits with keys do not apply to it then.
+ */
+export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {
+  return (batch, { succeeded, failed, cancelled }, state) => {
+    const { id, jobId, total, key = null, onDone } = batch
+    if (onDone === undefined) return undefined
+    const input: BatchDone = { batchId: id, jobId, key, state, total, succeeded, failed, cancelled }
+    const job = registry.find(onDone)
+    const run: NewRun = { jobId: onDone, kind: 'manual', priority: job?.policy.priority ?? 0, input }
+    return job ? keyed(prepare, job, run) : run
+  }
+}
+
+/** The user's functions were called with a similar input when the batch was created. If they fail now, the run is stored without keys. */
+function keyed(prepare: Pick<PrepareRun, 'keyed'>, job: JobDefinition, run: NewRun): NewRun {
+  try {
+    return prepare.keyed(job, run)
+  } catch {
+    return run
+  }
+}

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto'
+import { describe } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import type { ConfigOption, InputOption, JobRef, JobTypes } from '../../job/job-types.ts'
+import { mapInTurns } from '../../loop-turn.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
+import { isKey } from '../../store/values/exact-key.ts'
+import type { EnqueueItem } from '../runs/run-request.ts'
+import type { BatchStatus } from './batch-status.ts'
+
+/** One run of a batch. */
+export type BatchItem = Omit<EnqueueItem, 'idempotencyKey'>
+
+/** {@link BatchItem} for a job whose types are known. */
+export type BatchItemOf<T extends JobTypes> = [T['windowed']] extends [true]
+  ? WindowsNeedBackfill
+  : Omit<BatchItem, 'config' | 'input'> & ConfigOption<T> & InputOption<T>
+
+/** Read by people in the compiler's message. */
+type WindowsNeedBackfill = 'a job with windows: use app.backfills.create'
+
+/** Options of `app.batch`. */
+export interface BatchOptions {
+  /**
+   * Names the batch among those of its job: 1 to 255 characters. A call with the same key, items and options returns the same batch, and
+   * finishes creating it if an earlier call died. Default: every call creates another batch.
+   */
+  readonly key?: string
+  /** A job that runs once when all runs have ended, whatever their ends. Its input is a `BatchDone`. */
+  readonly onDone?: JobRef
+  /** Smaller runs first; an item may have its own. Default: the job's priority. */
+  readonly priority?: number
+}
+
+/** How to wait for a batch. */
+export interface BatchWait {
+  /** Stops the wait, not the batch. */
+  readonly signal?: AbortSignal
+  /** Receives the status repeatedly, including the last one. */
+  readonly onProgress?: (status: BatchStatus) => void
+}
+
+/** Which runs of a batch to replay. */
+export interface BatchReplay {
+  /** Default `failed`. */
+  readonly state?: 'failed' | 'cancelled'
+  /** Only count the runs. Default false. */
+  readonly dryRun?: boolean
+}
+
+/** The maximum number of runs of one batch. */
+export const MAX_BATCH_ITEMS = 1_000_000
+const MAX_KEY_LENGTH = 255
+
+/** @throws PikoError `USAGE` */
+export function assertBatch(items: unknown, { key }: BatchOptions): void {
+  const problems: string[] = []
+  if (!Array.isArray(items))
+    problems.push(`items are ${describe(items)}; expected a list of items, such as [{ input: 1 }]`)
+  else if (items.length > MAX_BATCH_ITEMS)
+    problems.push(
+      `there are ${items.length} items; expected at most ${MAX_BATCH_ITEMS}: split them into several batches`,
+    )
+  if (key !== undefined && !isKey(key, MAX_KEY_LENGTH))
+    problems.push(
+      `key is ${describe(key)}; expected a text of 1 to ${MAX_KEY_LENGTH} characters (without lone surrogates; one character less if it ends with a blank)`,
+    )
+  if (problems.length > 0)
+    throw new PikoError('USAGE', `app.batches.create: ${problems.join('; ')}`, { details: { problems } })
+}
+
+/** SHA-256 of what a batch was requested with, so that a second request with its key can be compared. */
+export async function digestOf(
+  runs: readonly NewRun[],
+  given: readonly BatchItem[],
+  options: {
+    readonly onDone: string | undefined
+    readonly priority: number | undefined
+  },
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([options.onDone, options.priority]))
+  // The default priority may change with a deploy, so only the requested one is compared.
+  await mapInTurns(runs, ({ config, input, runAt }, index) =>
+    hash.update(`\n${JSON.stringify([config, input, runAt, given[index]?.priority])}`),
+  )
+  return hash.digest('hex')
+}

@@ -1,0 +1,31 @@
+import type { BatchCounts, BatchDurations, BatchFailure } from '../../run/batch.ts'
+import { BATCH_ENDS } from '../../run/batch.ts'
+import type { BatchRow } from '../../store/batches/batch-row.ts'
+
+/** A batch with its progress. */
+export interface BatchStatus extends BatchRow, BatchCounts {
+  /** The number of runs that have ended. */
+  readonly done: number
+  /** Runs that ended per second since the batch was created; undefined before the first. */
+  readonly ratePerSecond: number | undefined
+  /** Milliseconds until all have ended at that rate; undefined where no rate is known. */
+  readonly etaMs: number | undefined
+}
+
+/** A batch with its progress and what its runs came to. */
+export interface BatchReport extends BatchStatus {
+  /** How long its succeeded and failed runs took; undefined without any. */
+  readonly durations: BatchDurations | undefined
+  /** The failed runs by error, the most frequent first. */
+  readonly failures: readonly BatchFailure[]
+}
+
+/** The status of a batch from its row. Pure. */
+export function batchStatus(row: BatchRow, counts: BatchCounts, now: Date): BatchStatus {
+  const done = counts.succeeded + counts.failed + counts.cancelled + counts.deleted
+  const elapsedMs = (row.finishedAt ?? now).getTime() - row.createdAt.getTime()
+  const ratePerSecond = done > 0 && elapsedMs > 0 ? (done / elapsedMs) * 1_000 : undefined
+  const isUnderWay = !BATCH_ENDS.some((end) => end === row.state) && ratePerSecond !== undefined
+  const etaMs = isUnderWay ? Math.round((Math.max(0, row.total - done) / ratePerSecond) * 1_000) : undefined
+  return { ...row, ...counts, done, ratePerSecond, etaMs }
+}

@@ -1,0 +1,281 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, PikoError } from '../../errors.ts'
+import { type BatchDone, doneRunBy } from '../../engine/planning/batch-end.ts'
+import { cancelRuns } from '../../engine/planning/batch-driver.ts'
+import { changing } from '../../engine/refused-changes.ts'
+import { clearly } from '../../engine/refused-runs.ts'
+import type { JobRef, TypesOf } from '../../job/job-types.ts'
+import { storableInput } from '../../job/schemas/run-input.ts'
+import { mapInTurns } from '../../loop-turn.ts'
+import { BATCH_ENDS, durationsOf, FailureGroups } from '../../run/batch.ts'
+import type { BatchRow } from '../../store/batches/batch-row.ts'
+import type { BatchFilter } from '../../store/batches/batch-store.ts'
+import type { NewRun } from '../../store/runs/new-run.ts'
+import type { ReplayResult } from '../../store/runs/replay-store.ts'
+import type { Store } from '../../store/store.ts'
+import { instantOf } from '../../time/instant.ts'
+import { assertNames, optionsOf } from '../call-options.ts'
+import { eachItem } from '../each-item.ts'
+import { jobIdOf } from '../job-id.ts'
+import type { Reach } from '../reach.ts'
+import { assertStorable } from '../runs/run-request.ts'
+import { windowOf } from '../window-request.ts'
+import {
+  assertBatch,
+  type BatchItem,
+  type BatchItemOf,
+  type BatchOptions,
+  type BatchReplay,
+  type BatchWait,
+  digestOf,
+} from './batch-request.ts'
+import { type BatchReport, type BatchStatus, batchStatus } from './batch-status.ts'
+
+/** A created batch; `app.batches` has the same calls by its id. */
+export interface Batch {
+  readonly id: number
+  readonly jobId: string
+  readonly key: string | undefined
+  show(): Promise<BatchReport>
+  cancel(): Promise<BatchStatus>
+  replay(options?: BatchReplay): Promise<ReplayResult>
+  wait(options?: BatchWait): Promise<BatchStatus>
+}
+
+type BatchReach = Pick<Reach, 'store' | 'registry' | 'prepare' | 'pollIntervalMs' | 'changed'>
+
+/** The wait spends at most one part in this many of its time counting. */
+const COUNTING = 20
+const MAX_PAUSE_MS = 5_000
+
+/** Many runs of one job as one object: `app.batches`. */
+export class Batches {
+  readonly #reach: () => BatchReach
+
+  constructor(reach: () => BatchReach) {
+    this.#reach = reach
+  }
+
+  /**
+   * Stores many runs of one job as one object. All items are checked before anything is stored. The runs are stored in slices of up to
+   * 1,000, and may begin at once. If the process dies in between, the batch stays `creating`: a call with the same key stores the rest, and
+   * `onDone` never runs early.
+   *
+   * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options; `JOB_UNKNOWN`,
+   * `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @example
+   * await app.batches.create(shipOrder, orders.map((order) => ({ input: { id: order.id } })), { key: 'ship', onDone: reportOrders })
+   */
+  async create<const J extends JobRef>(
+    job: J,
+    items: readonly BatchItemOf<TypesOf<J>>[],
+    options?: BatchOptions,
+  ): Promise<Batch>
+  async create(asked: JobRef, items: readonly BatchItem[], given: BatchOptions = {}): Promise<Batch> {
+    const { store, registry, changed } = this.#reach()
+    const jobId = jobIdOf('app.batches.create', asked)
+    const options = optionsOf('batches.create', given)
+    assertBatch(items, options)
+    store.database.assertOutside('app.batches.create')
+    await windowOf(store, registry.get(jobId), undefined)
+    const onDone = options.onDone === undefined ? undefined : jobIdOf('onDone of app.batches.create', options.onDone)
+    const { key, priority } = options
+    const total = items.length
+    if (onDone !== undefined) await this.#assertDone(onDone, { jobId, key: key ?? null, total })
+    const runs = await eachItem(items, (item) => this.#newRun(jobId, item, priority))
+    const digest = await digestOf(runs, items, { onDone, priority })
+    const opened = await changing(`a batch of job "${jobId}"`, 'piko_batch', () =>
+      store.batches.open({ jobId, key, digest, total, onDone }),
+    )
+    if (opened.digest !== digest) throw conflict(opened, digest, total)
+    if (opened.state === 'creating') {
+      const onStored = (stored: readonly NewRun[]): void => changed.runsQueued(stored.length)
+      const batch = await clearly(jobId, total, () => store.batches.storeItems(opened, runs, onStored))
+      changed.batch(batch)
+    }
+    return this.#handle(opened)
+  }
+
+  #newRun(jobId: string, item: BatchItem, priority: number | undefined): NewRun {
+    const { registry, prepare, store } = this.#reach()
+    assertNames('batches.create', item)
+    const options = priority === undefined ? item : { priority, ...item }
+    assertStorable(options)
+    const job = registry.get(jobId)
+    return prepare.keyed(job, {
+      ...{ jobId, kind: 'manual' },
+      priority: options.priority ?? job.policy.priority,
+      runAt: item.runAt === undefined ? undefined : instantOf('runAt', item.runAt),
+      config: prepare.storable(job, item.config),
+      input: storableInput(job, item.input, store.database.maxValueBytes),
+    })
+  }
+
+  /** Checks the `onDone` job with an input such as it will get, so that a wrong one is refused now and not at the end. */
+  async #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): Promise<void> {
+    const { registry, prepare, store } = this.#reach()
+    const job = registry.get(onDone)
+    await windowOf(store, job, undefined)
+    const sample: BatchDone = {
+      batchId: 1,
+      ...about,
+      state: 'succeeded',
+      succeeded: about.total,
+      failed: 0,
+      cancelled: 0,
+    }
+    const input = storableInput(job, sample, store.database.maxValueBytes)
+    prepare.keyed(job, { jobId: onDone, kind: 'manual', priority: job.policy.priority, input })
+  }
+
+  #handle({ id, jobId, key }: BatchRow): Batch {
+    return {
+      ...{ id, jobId, key },
+      show: () => this.show(id),
+      cancel: () => this.cancel(id),
+      replay: (options) => this.replay(id, options),
+      wait: (options) => this.wait(id, options),
+    }
+  }
+
+  /** Batches with their progress, newest first. @param filter.limit default 100 */
+  async list(filter: BatchFilter = {}): Promise<BatchStatus[]> {
+    const { store } = this.#reach()
+    const rows = await store.batches.list(optionsOf('batches.list', filter))
+    const now = await store.batches.now()
+    const found: BatchStatus[] = []
+    for (const row of rows) found.push(batchStatus(row, await store.batches.counts(row.id), now))
+    return found
+  }
+
+  /**
+   * One batch with its progress and its report: durations, and failures by error with their runs. Reads all its runs, a few hundred at a
+   * time.
+   *
+   * @throws PikoError `BATCH_UNKNOWN`
+   */
+  async show(id: number): Promise<BatchReport> {
+    const { store } = this.#reach()
+    const status = await this.#status(id)
+    const failures = new FailureGroups()
+    const durations: number[] = []
+    for await (const runs of store.batches.ended(id)) {
+      await mapInTurns(runs, (run) => {
+        if (run.state === 'failed') failures.add(run)
+        if (run.state !== 'cancelled' && run.durationMs !== undefined) durations.push(run.durationMs)
+      })
+    }
+    return { ...status, durations: durationsOf(durations), failures: failures.list }
+  }
+
+  /**
+   * Cancels its queued runs, asks those under way to stop, and stores no more. Does nothing to a batch that has ended.
+   *
+   * @throws PikoError `BATCH_UNKNOWN`
+   */
+  async cancel(id: number): Promise<BatchStatus> {
+    const { store, changed } = this.#reach()
+    store.database.assertOutside('app.batches.cancel')
+    await rowOf(store, id)
+    const isCancelled = await changing(`the cancel of batch ${id}`, 'piko_batch', () => store.batches.cancel(id))
+    if (isCancelled) {
+      await cancelRuns(store, id)
+      changed.runsCancelled()
+      changed.batch(await rowOf(store, id))
+      await this.#settle(id)
+    }
+    return this.#status(id)
+  }
+
+  /**
+   * Returns its failed (or cancelled) runs to the queue as new. The batch is `running` again until they have ended. `onDone` does not run
+   * a second time.
+   *
+   * @returns how many runs it queued; with `dryRun` how many it would
+   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` when the database refuses the change
+   */
+  async replay(id: number, options: BatchReplay = {}): Promise<ReplayResult> {
+    const { store, changed } = this.#reach()
+    const { state = 'failed', dryRun = false } = optionsOf('batches.replay', options)
+    if (!dryRun) store.database.assertOutside('app.batches.replay')
+    await rowOf(store, id)
+    let count = 0
+    let superseded = 0
+    for await (const ids of store.batches.runsIn(id, state)) {
+      const filter = { ids, state }
+      const part = dryRun
+        ? await store.replays.preview(filter)
+        : await changing(`the replay of batch ${id}`, 'piko_run, piko_batch and piko_attempt', () =>
+            store.replays.replay(filter),
+          )
+      count += part.count
+      superseded += part.superseded
+      if (!dryRun && part.count > 0) changed.runsQueued(part.count)
+    }
+    if (!dryRun && count > 0) changed.batch(await rowOf(store, id))
+    return { count, superseded }
+  }
+
+  /**
+   * Resolves when a batch has ended, whatever its end.
+   *
+   * @throws PikoError `BATCH_UNKNOWN`
+   * @throws the reason of `signal`
+   */
+  async wait(id: number, options: BatchWait = {}): Promise<BatchStatus> {
+    const { signal, onProgress } = optionsOf('batches.wait', options)
+    for (;;) {
+      const { store, pollIntervalMs } = this.#reach()
+      signal?.throwIfAborted()
+      await this.#settle(id)
+      const began = performance.now()
+      const row = await rowOf(store, id)
+      const isOver = BATCH_ENDS.some((end) => end === row.state)
+      if (isOver || onProgress) {
+        const status = await this.#status(id)
+        onProgress?.(status)
+        if (isOver) return status
+      }
+      // Counting a million runs takes a while. The pause keeps it from occupying the database.
+      const countedMs = onProgress ? (performance.now() - began) * COUNTING : 0
+      const pauseMs = Math.max(pollIntervalMs, Math.min(countedMs, MAX_PAUSE_MS))
+      await sleep(pauseMs, undefined, signal ? { signal } : {})
+    }
+  }
+
+  /** Ends the batch if all its runs have ended. A process that does not know its `onDone` job leaves that to the leader. */
+  async #settle(id: number): Promise<void> {
+    const { store, registry, prepare, changed } = this.#reach()
+    const { onDone } = await rowOf(store, id)
+    if (onDone !== undefined && !registry.find(onDone)) return
+    for (let isMore = true; isMore;) {
+      const step = await store.batches.settle(id, doneRunBy(registry, prepare))
+      isMore = step.isMore
+      if (step.ended) changed.batch(await rowOf(store, id))
+      if (step.doneRunId !== undefined) changed.runsQueued(1)
+    }
+  }
+
+  async #status(id: number): Promise<BatchStatus> {
+    const { store } = this.#reach()
+    const row = await rowOf(store, id)
+    return batchStatus(row, await store.batches.counts(id), await store.batches.now())
+  }
+}
+
+async function rowOf({ batches }: Pick<Store, 'batches'>, id: number): Promise<BatchRow> {
+  // MySQL would take NaN and Infinity for names of columns.
+  const row = Number.isFinite(Number(id)) ? await batches.find(id) : undefined
+  if (row) return row
+  throw new PikoError('BATCH_UNKNOWN', `there is no batch ${describe(id)}; piko batches list shows them`, {
+    details: { batchId: id },
+  })
+}
+
+function conflict({ id, jobId, key, digest, total }: BatchRow, asked: string, items: number): PikoError {
+  return new PikoError(
+    'BATCH_CONFLICT',
+    `batch ${id} of job "${jobId}" has the key ${describe(key)} and was created with other items or options: it has ${total} items and the digest ${digest.slice(0, 12)}…, and this request has ${items} items and the digest ${asked.slice(0, 12)}…; use another key, or the same items and options`,
+    { details: { batchId: id, jobId, key, digest, asked } },
+  )
+}

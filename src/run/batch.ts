@@ -1,0 +1,113 @@
+import type { RunError } from './run-error.ts'
+
+/**
+ * `creating`: not all runs are stored yet. `cancelling`: its runs are being ended. The other three are ends; a replay of some of its runs
+ * makes an ended batch `running` again.
+ */
+export type BatchState = 'creating' | 'running' | 'cancelling' | BatchEnd
+
+export type BatchEnd = 'succeeded' | 'failed' | 'cancelled'
+
+export const BATCH_ENDS: readonly BatchEnd[] = ['succeeded', 'failed', 'cancelled']
+
+export const BATCH_STATES: readonly BatchState[] = ['creating', 'running', 'cancelling', ...BATCH_ENDS]
+
+/** The number of a batch's stored runs by state. */
+export interface BatchCounts {
+  readonly queued: number
+  readonly running: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  /** Runs whose rows were deleted since; they had ended. */
+  readonly deleted: number
+}
+
+/** How a batch ends whose runs have all ended. Pure. */
+export function batchEnd(
+  isCancelling: boolean,
+  { failed, cancelled }: Pick<BatchCounts, 'failed' | 'cancelled'>,
+): BatchEnd {
+  if (isCancelling) return 'cancelled'
+  return failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded'
+}
+
+/** A run of a batch, as far as its report needs it. */
+export interface BatchRun {
+  readonly id: number
+  /** The place of its item, from 0. */
+  readonly item: number
+  readonly error: RunError | undefined
+}
+
+/** Failed runs of a batch with the same error. */
+export interface BatchFailure {
+  /** Name and message, with `#` in place of numbers and identifiers. */
+  readonly error: string
+  readonly code: string | undefined
+  readonly count: number
+  /** The error of the first of these runs. */
+  readonly example: string
+  /** The first of these runs and their items, at most 1,000. */
+  readonly runIds: readonly number[]
+  readonly items: readonly number[]
+}
+
+const MAX_GROUPS = 100
+const MAX_LISTED = 1_000
+const MAX_PATTERN = 300
+const UNIQUE_WORD = /\b[0-9a-f]{8}-[0-9a-f-]{27,36}\b|\b0x[0-9a-f]+\b|\d+(?:[.,:]\d+)*/gi
+const OTHERS = 'other errors'
+
+interface Group extends BatchFailure {
+  count: number
+  readonly runIds: number[]
+  readonly items: number[]
+}
+
+/** Groups failures by error, the largest group first. After 100 different errors, the others share one group. */
+export class FailureGroups {
+  readonly #groups = new Map<string, Group>()
+
+  add({ id, item, error }: BatchRun): void {
+    const example = error ? `${error.name}: ${error.message}` : 'no error is stored'
+    const pattern = patternOf(example)
+    const key = this.#groups.has(pattern) || this.#groups.size < MAX_GROUPS ? pattern : OTHERS
+    let group = this.#groups.get(key)
+    if (!group)
+      this.#groups.set(key, (group = { error: key, code: error?.code, count: 0, example, runIds: [], items: [] }))
+    group.count += 1
+    if (group.runIds.length === MAX_LISTED) return
+    group.runIds.push(id)
+    group.items.push(item)
+  }
+
+  get list(): BatchFailure[] {
+    return [...this.#groups.values()].sort((one, other) => other.count - one.count)
+  }
+}
+
+/** Only the first line, because the rest differs from run to run. */
+function patternOf(text: string): string {
+  const [line = ''] = text.slice(0, 10 * MAX_PATTERN).split('\n', 1)
+  return line.replaceAll(UNIQUE_WORD, '#').slice(0, MAX_PATTERN)
+}
+
+/** How long runs took, in milliseconds, from the begin of the last attempt to its end. */
+export interface BatchDurations {
+  readonly count: number
+  readonly minMs: number
+  readonly meanMs: number
+  readonly p50Ms: number
+  readonly p95Ms: number
+  readonly maxMs: number
+}
+
+/** Undefined without any. Pure. */
+export function durationsOf(durations: Iterable<number>): BatchDurations | undefined {
+  const sorted = Float64Array.from(durations).sort()
+  const at = (share: number): number => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0
+  if (sorted.length === 0) return undefined
+  const meanMs = Math.round(sorted.reduce((sum, ms) => sum + ms, 0) / sorted.length)
+  return { count: sorted.length, minMs: at(0), meanMs, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: at(1) }
+}

@@ -1,0 +1,127 @@
+import { formatMs } from '../time/duration.ts'
+
+/** The progress that a run's handler last reported with `ctx.progress`. */
+export interface Progress {
+  /** The attempt that reported it. */
+  readonly attempt: number
+  readonly done: number
+  readonly total: number | undefined
+  /** At most 500 characters, without secrets. */
+  readonly message: string | undefined
+  /** How much is done per second, smoothed over about 20 seconds; undefined before the second report, and when reports stay away. */
+  readonly ratePerSecond: number | undefined
+  /** Milliseconds until `total` at that rate; undefined unless the run is running and both are known. */
+  readonly etaMs: number | undefined
+  /** When the report was stored, on the database's clock. */
+  readonly updatedAt: Date
+}
+
+/** A report as stored. */
+export interface StoredProgress {
+  readonly runId: number
+  readonly fence: number
+  readonly attempt: number
+  readonly done: number
+  readonly total: number | undefined
+  readonly message: string | undefined
+  readonly rate: number | undefined
+  readonly updatedAt: Date
+  /** The time since `updatedAt` at the read, in milliseconds. */
+  readonly ageMs: number
+}
+
+/** The speed of one attempt, from its reports. */
+export interface Pace {
+  /** The report from which the next speed is measured, in milliseconds of a monotonic clock. */
+  readonly done: number
+  readonly atMs: number
+  /** The weighted sum of all speeds per second, and the sum of their weights. */
+  readonly sum: number
+  readonly weight: number
+}
+
+/** Reports weigh less the older they are: after this time, about a third. */
+const SMOOTHING_MS = 20_000
+/** Reports within this time are measured together: the speed between two calls in one turn means nothing. */
+const MIN_SPAN_MS = 200
+/** Without a report for this long, or for three times the usual pause, the last speed no longer holds. */
+const MIN_STALE_MS = 30_000
+const STALE_PAUSES = 3
+
+/** The pace after another report. A count that falls begins a new phase, with a new pace. Pure. */
+export function paceAfter(before: Pace | undefined, done: number, atMs: number): Pace {
+  if (!before || done < before.done) return { done, atMs, sum: 0, weight: 0 }
+  const spanMs = atMs - before.atMs
+  if (spanMs < MIN_SPAN_MS) return before
+  const share = 1 - Math.exp(-spanMs / SMOOTHING_MS)
+  const speed = ((done - before.done) / spanMs) * 1_000
+  return {
+    ...{ done, atMs },
+    sum: before.sum * (1 - share) + speed * share,
+    weight: before.weight * (1 - share) + share,
+  }
+}
+
+/** How much is done per second; undefined before two reports that are far enough apart. Pure. */
+export function rateOf({ sum, weight }: Pace): number | undefined {
+  const rate = weight > 0 ? sum / weight : Infinity
+  return Number.isFinite(rate) ? rate : undefined
+}
+
+/** The progress to show for a run, from its stored report. Undefined if the report belongs to an earlier claim. Pure. */
+export function progressOf(
+  run: { readonly fence: number; readonly state: string },
+  stored: StoredProgress | undefined,
+): Progress | undefined {
+  if (!stored || stored.fence !== run.fence) return undefined
+  const { attempt, done, total, message, rate, ageMs, updatedAt } = stored
+  const isRunning = run.state === 'running'
+  const isStale = rate !== undefined && ageMs > Math.max(MIN_STALE_MS, (STALE_PAUSES * 1_000) / rate)
+  const ratePerSecond = isRunning && isStale ? undefined : rate
+  return {
+    ...{ attempt, done, total, message, ratePerSecond, updatedAt },
+    etaMs: isRunning ? etaOf(done, total, ratePerSecond, ageMs) : undefined,
+  }
+}
+
+function etaOf(done: number, total: number | undefined, rate: number | undefined, ageMs: number): number | undefined {
+  if (total === undefined || rate === undefined || rate <= 0) return undefined
+  const leftMs = (Math.max(0, total - done) / rate) * 1_000 - ageMs
+  return Number.isSafeInteger(Math.round(leftMs)) ? Math.max(0, Math.round(leftMs)) : undefined
+}
+
+const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const SMALL = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
+/** Larger numbers would fill the line with digits. */
+const MAX_PLAIN = 1e15
+const MIN_SHOWN = 1e-6
+
+/** For people: `12,000 of 50,000 (24 %), 1,150/s, 33 s left`. Pure. */
+export function progressText({
+  done,
+  total,
+  ratePerSecond,
+  etaMs,
+}: Pick<Progress, 'done' | 'total' | 'ratePerSecond' | 'etaMs'>): string {
+  const parts = [
+    total === undefined ? `${amount(done)} done` : `${amount(done)} of ${amount(total)}${percent(done, total)}`,
+    ...(ratePerSecond === undefined ? [] : [`${amount(ratePerSecond)}/s`]),
+    ...(etaMs === undefined ? [] : [`${leftText(etaMs)} left`]),
+  ]
+  return parts.join(', ')
+}
+
+/** A share above 100 % would look like a fault of the display: totals are often estimates. */
+function percent(done: number, total: number): string {
+  return total > 0 ? ` (${Math.min(100, Math.floor((done / total) * 100))} %)` : ''
+}
+
+function amount(value: number): string {
+  if (value < MIN_SHOWN) return '0'
+  if (value >= MAX_PLAIN) return value.toExponential(2)
+  return value >= 100 ? NUMBER.format(Math.round(value)) : value < 1 ? SMALL.format(value) : NUMBER.format(value)
+}
+
+function leftText(ms: number): string {
+  return ms < 60_000 ? `${Math.round(ms / 1_000)} s` : formatMs(ms)
+}

@@ -1,0 +1,228 @@
+import { type Selectable, sql } from 'kysely'
+import { BATCH_ENDS, type BatchCounts, type BatchRun, type BatchState } from '../../run/batch.ts'
+import type { RunError } from '../../run/run-error.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Database } from '../connection/database.ts'
+import type { NewRun } from '../runs/new-run.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import type { BatchSliceTable } from '../tables.ts'
+import { inPages } from '../statements/pages.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { exactId } from '../values/exact-key.ts'
+import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
+import { type NewBatch, type OnStored, openBatch, storeItems } from './create-batch.ts'
+import { type BatchStep, closedCounts, type DoneRun, settleBatch } from './settle-batch.ts'
+import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+
+export interface BatchFilter {
+  readonly jobId?: string
+  readonly state?: BatchState
+  /** Default 100. Newest first. */
+  readonly limit?: number
+}
+
+/** An ended run of a batch. */
+export interface EndedBatchRun extends BatchRun {
+  readonly state: 'succeeded' | 'failed' | 'cancelled'
+  readonly durationMs: number | undefined
+}
+
+/** The maximum number of batches that a leader handles in one turn. */
+export const MAX_OPEN = 100
+/** The maximum number of rows in one read of runs with their errors. */
+const PAGE = 200
+/** The maximum number of batches that one statement deletes. */
+const DELETED = 50
+
+/**
+ * Batches: many runs of one job as one object. A batch knows its runs by ranges of their ids, so a run that is in no batch costs nothing.
+ *
+ * Order of locks: runs, then batches by id, then slices.
+ */
+export class BatchStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** See `openBatch`. */
+  open(batch: NewBatch): Promise<BatchRow> {
+    return openBatch(this.#database, batch)
+  }
+
+  /** See `storeItems`. */
+  storeItems(opened: BatchRow, runs: readonly NewRun[], onStored: OnStored): Promise<BatchRow> {
+    return storeItems(this.#database, opened, runs, onStored)
+  }
+
+  /** See `settleBatch`. */
+  settle(id: number, doneRun: DoneRun): Promise<BatchStep> {
+    return settleBatch(this.#database, id, doneRun)
+  }
+
+  /** @throws BrokenRow if its row can't be read */
+  async find(id: number): Promise<BatchRow | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db.selectFrom('piko_batch').selectAll().where('id', '=', id).executeTakeFirst()
+    return row && batchOf(row, dialect)
+  }
+
+  /** The time of the database's clock. */
+  async now(): Promise<Date> {
+    const { db, dialect } = this.#database
+    const { rows } = await sql<{ now: Date | string }>`SELECT ${dialect.now()} AS now`.execute(db)
+    return dialect.date(rows[0]?.now ?? new Date())
+  }
+
+  async list({ jobId, state, limit = 100 }: BatchFilter = {}): Promise<BatchRow[]> {
+    const { db, dialect, broken } = this.#database
+    let query = db.selectFrom('piko_batch').selectAll().orderBy('id', 'desc').limit(limit)
+    if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
+    if (state !== undefined) query = query.where('state', '=', state)
+    return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
+  }
+
+  /** The batches that have work for a leader, at most 100 after the given id. */
+  async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
+    const rows = await this.#database.db
+      .selectFrom('piko_batch')
+      .select(['id', 'job_id', 'state'])
+      .where('state', 'in', ['running', 'cancelling'])
+      .where('finished_at', 'is', null)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(MAX_OPEN)
+      .execute()
+    return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
+  }
+
+  /** The batch of a run, if it has one. */
+  async batchOfRun(runId: number): Promise<number | undefined> {
+    const row = await this.#database.db
+      .selectFrom('piko_batch_slice')
+      .select(['batch_id', 'first_id', 'last_id', 'id_step'])
+      .where('first_id', '<=', runId)
+      .orderBy('first_id', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    const isIn = row && runId <= row.last_id && (runId - row.first_id) % row.id_step === 0
+    return isIn ? row.batch_id : undefined
+  }
+
+  /** The stored runs by state. Closed slices have their counts; the runs of open ones are counted by primary key. */
+  async counts(id: number): Promise<BatchCounts> {
+    const { db } = this.#database
+    const counts = { queued: 0, running: 0, ...(await closedCounts(db, id)) }
+    for await (const { row } of this.#slices(id, 1)) {
+      const states = await statesOf(this.#database, db, sliceOf(row))
+      let known = 0
+      for (const [state, count] of states) {
+        if (state === 'skipped' || !(state in counts)) continue
+        counts[state] += count
+        known += count
+      }
+      counts.deleted += Math.max(0, row.size - known)
+    }
+    return counts
+  }
+
+  /** Begins the cancel of a batch that has not ended. Returns false if it has. */
+  async cancel(id: number): Promise<boolean> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const batch = await lockBatch(trx, dialect, id)
+      if (!batch || BATCH_ENDS.some((end) => end === batch.state)) return false
+      await trx.updateTable('piko_batch').set({ state: 'cancelling' }).where('id', '=', id).execute()
+      return true
+    })
+  }
+
+  /** Runs that have not ended and have no cancel request, in parts. */
+  async *openRuns(id: number): AsyncGenerator<number[]> {
+    for await (const { row } of this.#slices(id, 1)) {
+      const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
+        .select('piko_run.id')
+        .where('piko_run.state', 'in', ['queued', 'running'])
+        .where('cancel_requested_at', 'is', null)
+        .execute()
+      if (runs.length > 0) yield runs.map((run) => run.id)
+    }
+  }
+
+  /** Ended runs in one of two states, in parts. */
+  async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
+    for await (const { row } of this.#slices(id)) {
+      if (row[state] === 0) continue
+      const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
+        .select('piko_run.id')
+        .where('piko_run.state', '=', state)
+        .execute()
+      if (runs.length > 0) yield runs.map((run) => run.id)
+    }
+  }
+
+  /** The ended runs with their durations, and failed ones with their errors, in parts. */
+  async *ended(id: number): AsyncGenerator<EndedBatchRun[]> {
+    const { dialect, db, broken } = this.#database
+    for await (const { row: slice } of this.#slices(id)) {
+      const query = runsOfSlice(this.#database, db, sliceOf(slice))
+        .select(['piko_run.id', 'piko_run.state', 'started_at', 'finished_at'])
+        .select(sql<string | null>`CASE WHEN piko_run.state = 'failed' THEN error END`.as('error'))
+        .where('piko_run.state', 'in', ['succeeded', 'failed', 'cancelled'])
+        .orderBy('piko_run.id')
+      for (let last = slice.first_id - 1; ;) {
+        const rows = await query.where('piko_run.id', '>', last).limit(PAGE).execute()
+        yield soundRows(dialect, 'piko_run', rows, broken.report).map((row) => {
+          const [started, finished] = [optionalDate(row.started_at, dialect), optionalDate(row.finished_at, dialect)]
+          return {
+            id: row.id,
+            item: slice.from_item + (row.id - slice.first_id) / slice.id_step,
+            state: row.state as EndedBatchRun['state'],
+            durationMs: started && finished && Math.max(0, finished.getTime() - started.getTime()),
+            error: fromJson(row.error) as RunError | undefined,
+          }
+        })
+        if (rows.length < PAGE) break
+        last = rows.at(-1)?.id ?? last
+      }
+    }
+  }
+
+  /** Deletes some batches that ended so long ago that their runs are deleted too. Returns their number. */
+  async forget(olderThanMs: number): Promise<number> {
+    const { db, dialect, transaction } = this.#database
+    const found = await db
+      .selectFrom('piko_batch')
+      .select('id')
+      .where('finished_at', '<', dialect.nowPlus(-olderThanMs))
+      .orderBy('id')
+      .limit(DELETED)
+      .execute()
+    for (const { id } of found) {
+      await transaction(async (trx) => {
+        const batch = await lockBatch(trx, dialect, id)
+        if (!batch?.finishedAt) return
+        await trx.deleteFrom('piko_batch_slice').where('batch_id', '=', id).execute()
+        await trx.deleteFrom('piko_batch').where('id', '=', id).execute()
+      })
+    }
+    return found.length
+  }
+
+  async *#slices(id: number, isOpen?: number): AsyncGenerator<{ readonly row: Selectable<BatchSliceTable> }> {
+    const { db, dialect, broken } = this.#database
+    const rows = await inPages<Selectable<BatchSliceTable>>(Infinity, (size, last) =>
+      db
+        .selectFrom('piko_batch_slice')
+        .selectAll()
+        .where('batch_id', '=', id)
+        .$if(isOpen !== undefined, (query) => query.where('is_open', '=', isOpen as number))
+        .$if(last !== undefined, (query) => query.where('first_id', '>', last?.first_id ?? 0))
+        .orderBy('first_id')
+        .limit(size)
+        .execute(),
+    )
+    for (const row of soundRows(dialect, 'piko_batch_slice', rows, broken.report)) yield { row }
+  }
+}

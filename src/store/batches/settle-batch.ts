@@ -1,0 +1,119 @@
+import { sql, type Transaction } from 'kysely'
+import { type BatchCounts, type BatchEnd, batchEnd } from '../../run/batch.ts'
+import type { Database } from '../connection/database.ts'
+import { insertRuns } from '../runs/insert-rows.ts'
+import { type NewRun, newRow } from '../runs/new-run.ts'
+import type { Tables } from '../tables.ts'
+import { type BatchRow, lockBatch } from './batch-row.ts'
+import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+
+/** Makes the run of a batch's `onDone` job; undefined if the batch has none. */
+export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
+
+export interface BatchStep {
+  /** How the batch ended with this step. */
+  readonly ended: BatchEnd | undefined
+  readonly doneRunId: number | undefined
+  /** Another step can do more now. */
+  readonly isMore: boolean
+}
+
+/** The maximum number of slices in one transaction. */
+const MAX_SLICES = 20
+const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false }
+
+/**
+ * Closes the slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Its `onDone` run is stored in
+ * the same transaction under the lock of the batch's row, so it exists exactly once whoever calls this, and whoever dies.
+ *
+ * Stops at the first slice with a run under way, so a call costs little while a batch runs.
+ */
+export async function settleBatch(database: Database, id: number, doneRun: DoneRun): Promise<BatchStep> {
+  const { dialect } = database
+  if (await isUnderWay(database, id)) return NOTHING
+  return database.transaction(async (trx) => {
+    const batch = await lockBatch(trx, dialect, id)
+    if (batch?.state !== 'running' && batch?.state !== 'cancelling') return NOTHING
+    const open = await trx
+      .selectFrom('piko_batch_slice')
+      .selectAll()
+      .where('batch_id', '=', id)
+      .where('is_open', '=', 1)
+      .orderBy('first_id')
+      .limit(MAX_SLICES)
+      .execute()
+    for (const row of open) {
+      const states = await statesOf(database, trx, sliceOf(row))
+      if (states.has('queued') || states.has('running')) return NOTHING
+      await trx
+        .updateTable('piko_batch_slice')
+        .set({
+          is_open: 0,
+          succeeded: states.get('succeeded') ?? 0,
+          failed: states.get('failed') ?? 0,
+          cancelled: states.get('cancelled') ?? 0,
+        })
+        .where('first_id', '=', row.first_id)
+        .execute()
+    }
+    if (open.length === MAX_SLICES) return { ...NOTHING, isMore: true }
+    const closed = await closedCounts(trx, id)
+    const counts = { ...closed, queued: 0, running: 0 }
+    const ended = batchEnd(batch.state === 'cancelling', counts)
+    // A batch that ends again after a replay has had its run.
+    const run = batch.doneRunId === undefined ? doneRun(batch, counts, ended) : undefined
+    const [doneRunId] = run ? await insertRuns(trx, dialect, [newRow(dialect, run)]) : []
+    await trx
+      .updateTable('piko_batch')
+      .set({
+        state: ended,
+        finished_at: dialect.now(),
+        ...(doneRunId !== undefined && { done_run_id: doneRunId }),
+      })
+      .where('id', '=', id)
+      .execute()
+    return { ended, doneRunId, isMore: false }
+  })
+}
+
+/** Whether the first open slice has a run that has not ended. Reads without a transaction, because most looks find one. */
+async function isUnderWay(database: Database, id: number): Promise<boolean> {
+  const { db } = database
+  const first = await db
+    .selectFrom('piko_batch_slice')
+    .select(['first_id', 'last_id', 'id_step', 'size'])
+    .where('batch_id', '=', id)
+    .where('is_open', '=', 1)
+    .orderBy('first_id')
+    .limit(1)
+    .executeTakeFirst()
+  if (!first) return false
+  const run = await runsOfSlice(database, db, sliceOf(first))
+    .select('piko_run.id')
+    .where('piko_run.state', 'in', ['queued', 'running'])
+    .limit(1)
+    .executeTakeFirst()
+  return run !== undefined
+}
+
+/** The results of the slices that are closed. */
+export async function closedCounts(
+  db: Database['db'] | Transaction<Tables>,
+  id: number,
+): Promise<Pick<BatchCounts, 'succeeded' | 'failed' | 'cancelled' | 'deleted'>> {
+  const sum = (column: 'succeeded' | 'failed' | 'cancelled' | 'size') =>
+    sql<number>`COALESCE(SUM(${sql.ref(column)}), 0)`
+  const row = await db
+    .selectFrom('piko_batch_slice')
+    .select([
+      sum('succeeded').as('succeeded'),
+      sum('failed').as('failed'),
+      sum('cancelled').as('cancelled'),
+      sum('size').as('size'),
+    ])
+    .where('batch_id', '=', id)
+    .where('is_open', '=', 0)
+    .executeTakeFirstOrThrow()
+  const [succeeded, failed, cancelled] = [Number(row.succeeded), Number(row.failed), Number(row.cancelled)]
+  return { succeeded, failed, cancelled, deleted: Math.max(0, Number(row.size) - succeeded - failed - cancelled) }
+}

@@ -1,0 +1,55 @@
+import { type RawBuilder, type Selectable, sql, type SqlBool } from 'kysely'
+import type { RunState } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
+import type { BatchSliceTable, RunTable } from '../tables.ts'
+
+/** Runs of a batch whose ids have equal distances. */
+export interface Slice {
+  readonly firstId: number
+  readonly lastId: number
+  /** The distance of two ids: more than 1 only where several servers assign ids. */
+  readonly step: number
+  readonly size: number
+}
+
+/** Splits ascending ids into slices. Runs that one statement stores have consecutive ids. Pure. */
+export function slicesOf(ids: readonly number[]): Slice[] {
+  const slices: Slice[] = []
+  for (let from = 0; from < ids.length;) {
+    const first = ids[from] as number
+    const step = (ids[from + 1] ?? first + 1) - first
+    let to = from
+    while (to + 1 < ids.length && ids[to + 1] === (ids[to] as number) + step) to++
+    slices.push({ firstId: first, lastId: ids[to] as number, step, size: to - from + 1 })
+    from = to + 1
+  }
+  return slices
+}
+
+export function sliceOf(row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'last_id' | 'id_step' | 'size'>): Slice {
+  return { firstId: row.first_id, lastId: row.last_id, step: row.id_step, size: row.size }
+}
+
+/** The runs of a slice, read by primary key. */
+export function runsOfSlice({ dialect }: Pick<Database, 'dialect'>, db: Database['db'], slice: Slice) {
+  const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
+  return db.selectFrom(sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${hint}`)).where(isIn(slice))
+}
+
+function isIn({ firstId, lastId, step }: Slice): RawBuilder<SqlBool> {
+  const range = sql<SqlBool>`id BETWEEN ${sql.lit(firstId)} AND ${sql.lit(lastId)}`
+  return step === 1 ? range : sql<SqlBool>`(${range} AND (id - ${sql.lit(firstId)}) % ${sql.lit(step)} = 0)`
+}
+
+/** The number of a slice's runs by state; runs whose rows are deleted are not among them. */
+export async function statesOf(
+  database: Pick<Database, 'dialect'>,
+  db: Database['db'],
+  slice: Slice,
+): Promise<Map<RunState, number>> {
+  const rows = await runsOfSlice(database, db, slice)
+    .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+    .groupBy('state')
+    .execute()
+  return new Map(rows.map(({ state, count }) => [state, Number(count)]))
+}
