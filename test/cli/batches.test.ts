@@ -67,7 +67,7 @@ it('piko batches: creates from a file, waits, shows one report, replays; piko ru
   const followed = await following.ended
   expect(followed.stdout).toMatch(/^1 of 2 \(50 %\): order 7\nrun +\d+\njob +ship\nstate +succeeded\n/)
   const listedBatches = (await project.piko(['batches', 'list'])).stdout
-  expect(listedBatches).toMatch(/^BATCH +JOB +KEY .*\n2 +ship +- .*\n1 +ship +day 1 +succeeded +3\/3 +0 /)
+  expect(listedBatches).toMatch(/^BATCH +JOB +KEY .*\n\d +ship +- .*\n1 +ship +day 1 +succeeded +3\/3 +0 /)
   node.kill('SIGTERM')
   await node.ended
 })
