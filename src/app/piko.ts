@@ -345,7 +345,7 @@ export class Piko {
     options?: BatchOptions,
   ): Promise<Batch>
   async batch(job: JobRef, items: readonly BatchItem[], options: BatchOptions = {}): Promise<Batch> {
-    return this.batches.create(job, items as readonly never[], options)
+    return this.batches.create(job, items, options)
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { BatchReport, BatchStatus } from '../../operations/batches/batch-status.ts'
-import { type BatchFailure, type BatchState } from '../../run/batch.ts'
+import type { BatchFailure, BatchState } from '../../run/batch.ts'
 import { progressText } from '../../run/progress.ts'
 import { formatMs } from '../../time/duration.ts'
 import { visibleBlock, visibleLine } from '../../visible.ts'

@@ -68,7 +68,8 @@ describeEachStore((fixture) => {
       const app = await startApp(
         fixture.options,
         defineJob({ id: 'work' }, (ctx) => {
-          const report = ctx.progress as (...args: unknown[]) => void
+          const any = ctx as unknown as { progress: (...args: unknown[]) => void }
+          const report = (...args: unknown[]): void => any.progress(...args)
           for (const args of wrong) report(...args)
           report(3, null, `${'x'.repeat(700)}\ud83d`)
           for (const args of wrong) report(...args)
