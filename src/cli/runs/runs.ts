@@ -1,4 +1,3 @@
-import { jobZone } from '../output/local-window.ts'
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
