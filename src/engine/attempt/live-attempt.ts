@@ -3,7 +3,7 @@ import type { Claim, RatePlace } from '../../run/run.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { RunSinks } from '../../sink/sink-pool.ts'
 import type { RunLocks } from './run-locks.ts'
-import type { ReportedProgress } from './run-progress.ts'
+import type { ReportedProgress } from './reported-progress.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 

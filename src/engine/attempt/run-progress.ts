@@ -1,26 +1,17 @@
 import { describe, headline, safely } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
-import { paceAfter, type Pace, rateOf } from '../../run/progress.ts'
+import { paceAfter, rateOf } from '../../run/progress.ts'
 import { redactText } from '../../run/redact.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import type { NewProgress, ProgressStore } from '../../store/history/progress-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LiveAttempt } from './live-attempt.ts'
+import type { ReportedProgress } from './reported-progress.ts'
 
 export interface RunProgressParts extends LoopServiceParts {
   readonly store: Pick<ProgressStore, 'save'>
   readonly events: Events
-}
-
-/** What an attempt has reported. */
-export interface ReportedProgress {
-  done: number
-  total: number | undefined
-  message: string | undefined
-  pace: Pace | undefined
-  /** A wrong report was logged: once is enough. */
-  isFaultLogged: boolean
 }
 
 /** The shortest time between two writes of a node. */

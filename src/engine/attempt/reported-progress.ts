@@ -1,0 +1,11 @@
+import type { Pace } from '../../run/progress.ts'
+
+/** What an attempt has reported with `ctx.progress`. */
+export interface ReportedProgress {
+  done: number
+  total: number | undefined
+  message: string | undefined
+  pace: Pace | undefined
+  /** A wrong report was logged: once is enough. */
+  isFaultLogged: boolean
+}
