@@ -16,3 +16,8 @@ export type {
   RetriedKind,
   TlsOptions,
 } from './http/http-types.ts'
+export { mysql, type MysqlResource } from './mysql/mysql.ts'
+export type { Isolation, MysqlOptions } from './mysql/mysql-options.ts'
+export type { MysqlRun } from './mysql/mysql-source.ts'
+export type { WithKysely } from './mysql/kysely-source.ts'
+export type { WithConnection } from './mysql/pool-source.ts'

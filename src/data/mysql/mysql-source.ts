@@ -1,0 +1,30 @@
+import type { SqlExecutor } from '../../sql/sql.ts'
+
+/** How one statement is sent on a connection. `changes` is the number of rows that it matched. */
+export interface Statements {
+  send(
+    sql: string,
+    values: readonly unknown[],
+  ): Promise<{ readonly rows: readonly unknown[]; readonly changes: number }>
+}
+
+/** A connection with an open transaction. */
+export interface OpenTransaction<X> extends Statements {
+  /** What the run gets besides the executor. */
+  readonly extra: X
+  commit(): Promise<void>
+  rollback(): Promise<void>
+}
+
+/** Where connections come from. */
+export interface MysqlSource<X> extends Statements {
+  /** @throws the reason of the signal; an error of the driver if no connection could be opened in time */
+  begin(signal: AbortSignal | undefined): Promise<OpenTransaction<X>>
+  /** Makes one round trip. */
+  ping(): Promise<void>
+  /** Closes what this source has opened itself. */
+  close(): Promise<void>
+}
+
+/** What a run borrows: plain SQL in its own transaction. */
+export type MysqlRun<X> = SqlExecutor & X

@@ -1,0 +1,142 @@
+import type { Pool, PoolConnection } from 'mysql2/promise'
+import { isConnectionLost } from '../../sql/database-faults.ts'
+import { untilReachable } from './until-reachable.ts'
+import { untilAborted } from '../../signals/until-aborted.ts'
+import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
+
+/** A connection idle for longer is pinged before it is used. */
+const TRUSTED_MS = 1_000
+/** A server that does not answer a ping in this time is gone. */
+const MAX_PING_MS = 5_000
+
+export interface WithConnection {
+  /** The connection of the transaction. Neither end its transaction nor release it. */
+  readonly connection: PoolConnection
+}
+
+/**
+ * Connections of a mysql2 pool. An idle one is pinged before it is used. While the server can't be reached, a borrower waits and tries
+ * again: nothing has been sent yet.
+ */
+export class PoolSource implements MysqlSource<WithConnection> {
+  readonly #pool: Pool
+  readonly #waitMs: number
+  readonly #isolation: string | undefined
+  readonly #isOwn: boolean
+  readonly #usedAt = new WeakMap<object, number>()
+
+  constructor(
+    pool: Pool,
+    options: { readonly waitMs: number; readonly isolation: string | undefined; readonly isOwn: boolean },
+  ) {
+    this.#pool = pool
+    this.#waitMs = options.waitMs
+    this.#isolation = options.isolation
+    this.#isOwn = options.isOwn
+  }
+
+  async send(sql: string, values: readonly unknown[]): ReturnType<Statements['send']> {
+    const connection = await this.#borrow(undefined)
+    try {
+      return await sendOn(connection, sql, values)
+    } finally {
+      this.#release(connection)
+    }
+  }
+
+  async begin(signal: AbortSignal | undefined): Promise<OpenTransaction<WithConnection>> {
+    const connection = await this.#borrow(signal)
+    try {
+      if (this.#isolation !== undefined) await connection.query(`SET TRANSACTION ISOLATION LEVEL ${this.#isolation}`)
+      await connection.query('START TRANSACTION')
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+    return {
+      extra: { connection },
+      send: (sql, values) => sendOn(connection, sql, values),
+      commit: () => this.#end(connection, 'COMMIT'),
+      rollback: () => this.#end(connection, 'ROLLBACK'),
+    }
+  }
+
+  async ping(): Promise<void> {
+    const connection = await this.#pool.getConnection()
+    try {
+      await answered(connection)
+      connection.release()
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isOwn) await this.#pool.end()
+  }
+
+  /** A connection that could not end its transaction must not be used again. */
+  async #end(connection: PoolConnection, statement: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    try {
+      await connection.query(statement)
+      this.#release(connection)
+    } catch (error) {
+      connection.destroy()
+      // The server rolls back the transaction of a lost connection.
+      if (statement === 'COMMIT' || !isConnectionLost(error)) throw error
+    }
+  }
+
+  #release(connection: PoolConnection): void {
+    this.#usedAt.set(connection.connection, performance.now())
+    connection.release()
+  }
+
+  #borrow(signal: AbortSignal | undefined): Promise<PoolConnection> {
+    return untilReachable(() => this.#sound(signal), this.#waitMs, signal)
+  }
+
+  async #sound(signal: AbortSignal | undefined): Promise<PoolConnection> {
+    for (;;) {
+      const connection = await this.#next(signal)
+      const usedAt = this.#usedAt.get(connection.connection)
+      if (usedAt === undefined || performance.now() - usedAt <= TRUSTED_MS) return connection
+      try {
+        await answered(connection)
+        return connection
+      } catch {
+        // The connection died while it was idle. The others may have too; the pool opens new ones.
+        connection.destroy()
+      }
+    }
+  }
+
+  async #next(signal: AbortSignal | undefined): Promise<PoolConnection> {
+    const asked = this.#pool.getConnection()
+    try {
+      return await untilAborted(asked, signal)
+    } catch (error) {
+      // A connection that comes too late goes back.
+      asked.then(
+        (late) => late.release(),
+        () => {},
+      )
+      throw error
+    }
+  }
+}
+
+async function answered(connection: PoolConnection): Promise<void> {
+  await untilAborted(connection.ping(), AbortSignal.timeout(MAX_PING_MS))
+}
+
+async function sendOn(
+  connection: PoolConnection,
+  sql: string,
+  values: readonly unknown[],
+): ReturnType<Statements['send']> {
+  const [result] = await connection.query(sql, values as (string | number | Buffer | null)[])
+  if (Array.isArray(result)) return { rows: result, changes: 0 }
+  return { rows: [], changes: result.affectedRows }
+}

@@ -1,0 +1,27 @@
+import { systemClock } from '../../clock.ts'
+import { isConnectionLost } from '../../sql/database-faults.ts'
+
+const FIRST_PAUSE_MS = 50
+const MAX_PAUSE_MS = 1_000
+
+/**
+ * Tries again while the server can't be reached, for `waitMs`. Only for what has no effect until it succeeds.
+ *
+ * @throws the reason of the signal, the last error
+ */
+export async function untilReachable<T>(
+  attempt: () => Promise<T>,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const until = performance.now() + waitMs
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, 2 * pauseMs)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isConnectionLost(error) || performance.now() + pauseMs > until) throw error
+      await systemClock.sleep(pauseMs, signal)
+    }
+  }
+}
