@@ -6,17 +6,17 @@ import { boundValues } from './bound-values.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
 /** Plain SQL over statements. */
-function executorOn({ send }: Statements): SqlExecutor {
+function executorOn(statements: Statements): SqlExecutor {
   return {
     dialect: 'mysql',
     async query<T extends SqlRow>(sql: string, params: readonly SqlValue[] = []) {
-      const { rows } = await send(sql, boundValues(params))
+      const { rows } = await statements.send(sql, boundValues(params))
       // A CALL returns a list for each of its results.
       const [first] = rows
       return (Array.isArray(first) ? first : rows) as T[]
     },
     async exec(sql, params = []) {
-      const { changes } = await send(sql, boundValues(params))
+      const { changes } = await statements.send(sql, boundValues(params))
       return { changes }
     },
   }
