@@ -79,7 +79,7 @@ module.exports = {
     onlyIn('@redis/client', 'data/redis/'),
     onlyIn('commander', 'cli/'),
     onlyIn('cli-progress', 'cli/'),
-    onlyIn('node:sqlite', 'store/'),
+    onlyIn('node:sqlite', '(store/|sql/node-sqlite)'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -61,6 +61,18 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
+  /** The target of a sink is down, so its batches go to this host's disk. Once per outage. */
+  'sink.spilling': { sink: string; error: Error }
+  /** All batches on the disk are at their target again. `rows` came from the disk. */
+  'sink.drained': { sink: string; rows: number; outageMs: number }
+  /** Batches that an ended process left on this host now belong to this node. */
+  'sink.adopted': { sink: string; segments: number; bytes: number }
+  /** A segment on the disk is damaged. `file` keeps it; its sound batches were delivered. */
+  'sink.damaged': { sink: string; file: string; problems: readonly string[]; lostBytes: number }
+  /** The target holds rows of a newer run, so a batch from the disk was dropped. */
+  'sink.superseded': { sink: string; jobId: string; runId: number; rows: number; error: Error }
+  /** The target refused rows, which are now dead letters. `reason` is that of the first one. */
+  'sink.dead': { sink: string; jobId: string; runId: number; rows: number; reason: string }
   /** A service of the tree crashed, and its supervisor handles it. `service` is its path, such as `Piko/planner`. */
   'service.crashed': { service: string; error: Error }
   /** A service runs again. `restarts` is the number of its restarts since the process started. */

@@ -15,6 +15,7 @@ import { type AppLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppStop } from './app-stop.ts'
 import { assertFile } from './assert-file.ts'
+import { durableSinks, sinkClassesOf } from './durable-sinks.ts'
 import { discoverJobs } from './discovery/discover.ts'
 import { jobGlobs } from './discovery/job-globs.ts'
 import { Node } from './node.ts'
@@ -48,6 +49,7 @@ export interface Running {
   readonly store: Store
   readonly node: Node
   readonly root: PikoService
+  readonly sinks: SinksService
 }
 
 /**
@@ -63,7 +65,11 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   cleanup.defer(metrics.observe(events))
   if (execute) assertFile(settings)
   const store = new StoreService({ settings, isNode: execute })
-  const sinks = new SinksService({ sql: store.store.database.sql, log }).dependsOn(store)
+  const sinks = new SinksService({
+    env: { sql: store.store.database.sql, log },
+    durable: durableSinks({ store: store.store, events, settings, log }),
+    classes: execute ? sinkClassesOf(registry) : [],
+  }).dependsOn(store)
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const node = new Node({
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
@@ -87,7 +93,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     },
   })
   stopping.watch(root, node, () => store.store.database.cut())
-  return { registry, store: store.store, node, root }
+  return { registry, store: store.store, node, root, sinks }
 }
 
 async function registryOf({ jobs, only }: PikoOptions, settings: Settings): Promise<JobRegistry> {

@@ -125,6 +125,7 @@ export class Piko {
       active: () => this.#running?.node.active ?? 0,
       slots: () => this.#running?.node.slots ?? 0,
       resources: () => resources.stats(),
+      sinks: () => this.#running?.sinks.stats ?? [],
       offload: () => ({ threads: defaultPool.stats.threads, queued: defaultPool.stats.waiting }),
     }
   }

@@ -3,11 +3,12 @@ import { http } from './sections/http.ts'
 import { mysql } from './sections/mysql.ts'
 import { offload } from './sections/offload.ts'
 import { piko } from './sections/piko.ts'
+import { sinks } from './sections/sinks.ts'
 import { sqlite } from './sections/sqlite.ts'
 import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
-export const SECTIONS = { piko, mysql, sqlite, history, offload, http }
+export const SECTIONS = { piko, mysql, sqlite, history, sinks, offload, http }
 
 /** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

@@ -1,10 +1,14 @@
+// Long because it is one state machine: accepting, batching, lingering, flushing.
 import { messageOf } from '../errors-read.ts'
-import { describe, PikoError, toError } from '../errors.ts'
+import { isPikoError, PikoError, toError } from '../errors.ts'
 import { loopTurn } from '../loop-turn.ts'
 import { checkRows } from './check-rows.ts'
-import type { Route, Routes } from './routes.ts'
+import { BatchDelivery } from './delivery/batch-delivery.ts'
+import { LaneChoice, Lanes } from './lanes.ts'
+import type { Route } from './routes.ts'
 import { rowBytes } from './row-bytes.ts'
-import type { RowInputOf, RowModel, Sink, SinkBatch, SinkScope, SinkWriter } from './sink.ts'
+import type { RowModel, SinkScope, SinkWriter } from './sink.ts'
+import type { SinkTarget } from './sink-target.ts'
 import { WatchedWrite } from './watched-write.ts'
 
 /** More rows of one write are checked in several turns of the event loop. */
@@ -12,55 +16,73 @@ const MAX_ROWS_A_TURN = 1_000
 /** Rows of such a write that are checked before the clock is looked at. */
 const SLICE = 100
 
-/** A sink of the process, with data about its class. */
-export interface SinkTarget {
-  readonly name: string
-  readonly sink: Sink
-  readonly routes: Routes
-  readonly batchSize: number
-  readonly batchBytes: number
+/** The rows of one route in this attempt. */
+interface RouteState {
+  readonly route: Route
+  /** Batches under construction, by lane. Without a key there is one, at 0. */
+  readonly buffers: Map<number, Buffer>
+  /** The number of the next batch. */
+  next: number
+  hasDelivered: boolean
+  /** The delivery of the first batch: the others wait for it, because it replaces what earlier attempts left. */
+  first: Promise<void> | undefined
 }
 
 interface Buffer {
-  readonly route: Route
+  readonly state: RouteState
+  readonly lane: number
   rows: unknown[]
   bytes: number
-  /** The index of the next batch. */
-  index: number
+  /** When its oldest row came. */
+  since: number
+}
+
+/** Checked rows of one write. */
+interface Accepted {
+  readonly rows: unknown[]
+  readonly sizes: number[]
+  readonly lanes: number[]
 }
 
 /**
- * One run's writer for one sink: checks rows, groups them by model and delivers full batches, one at a time. Memory holds at most the batch
- * in delivery and one batch per model, each limited by rows and by bytes.
+ * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. Memory holds
+ * at most one batch per writer in delivery, and one per route under construction (with a key: one per route and writer), each limited by
+ * rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */
 export class BufferedSink implements SinkWriter {
   readonly #target: SinkTarget
   readonly #scope: SinkScope
-  readonly #buffers = new Map<RowModel, Buffer>()
+  readonly #states = new Map<Route, RouteState>()
+  readonly #lanes: Lanes
+  readonly #laneOf: LaneChoice | undefined
+  readonly #delivery: BatchDelivery
+  #lingering: NodeJS.Timeout | undefined
   #state: 'writing' | 'over' | 'discarded' = 'writing'
   /** The pending writes, in the order of their calls; never rejects. */
   #turn: Promise<void> = Promise.resolve()
   #turns = 0
-  /** The running delivery; never rejects. */
-  #delivery: Promise<void> | undefined
   #failure: PikoError | undefined
   /** Errors of refused writes that no caller has looked at: nothing else reports those lost rows. */
   readonly #unseen = new Set<Error>()
-  #flushed: Promise<void> | undefined
+  #flushed: Promise<number> | undefined
   #isFlushed = false
 
   constructor(target: SinkTarget, scope: SinkScope) {
     this.#target = target
     this.#scope = scope
+    const { name, policy } = target
+    this.#lanes = new Lanes(policy.writers)
+    this.#laneOf = policy.key && policy.writers > 1 ? new LaneChoice(name, policy.key, policy.writers) : undefined
+    this.#delivery = new BatchDelivery(target, scope)
   }
 
-  write<M extends RowModel>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void> {
+  write(to: RowModel | string, rows: unknown): Promise<void> {
     try {
       const list: readonly unknown[] = Array.isArray(rows) ? rows : [rows]
-      if (list.length > MAX_ROWS_A_TURN) return this.#watched(this.#acceptMany(model, list))
-      return this.#accept(model, list) ?? Promise.resolve()
+      if (list.length > MAX_ROWS_A_TURN) return this.#watched(this.#acceptMany(to, list))
+      return this.#accept(to, list) ?? Promise.resolve()
     } catch (error) {
       const refusal = toError(error)
       this.#unseen.add(refusal)
@@ -70,58 +92,70 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Delivers the remaining rows after the pending writes. Clears the window of a model that got no row.
+   * Delivers the remaining rows after the pending writes. Clears the window of a route that delivered no row.
    *
+   * @returns how many rows of the run are on this host's disk, not yet at the target
    * @throws PikoError `SINK_FAILED` if any delivery of the run failed
    * @throws the error of a refused write that nobody awaited
    * @throws the reason of the run's signal once it has aborted
    */
-  flush(): Promise<void> {
+  flush(): Promise<number> {
     if (this.#state === 'writing') this.#state = 'over'
     return (this.#flushed ??= this.#inTurn(() => this.#flush()))
   }
 
-  /** Drops the undelivered rows and waits for the running delivery; ignores its error. */
+  /** Drops the undelivered rows and waits for the running deliveries; ignores their errors. */
   async discard(): Promise<void> {
     this.#state = 'discarded'
-    this.#buffers.clear()
-    await this.#delivery
+    this.#dropBuffers()
+    this.#delivery.stop()
+    await this.#lanes.idle()
   }
 
   /** Returns undefined if the rows are already buffered. */
-  #accept(model: RowModel, rows: readonly unknown[]): Promise<void> | undefined {
-    const route = this.#openRoute(model)
-    const checked = checkRows(this.#target.name, route, rows)
-    if (checked.length === 0) return undefined
-    const buffer = this.#bufferOf(route)
-    const sizes = this.#sizesOf(route, checked)
-    const bytes = sizes.reduce((sum, size) => sum + size, buffer.bytes)
-    const { batchSize, batchBytes } = this.#target
+  #accept(to: RowModel | string, rows: readonly unknown[]): Promise<void> | undefined {
+    const state = this.#openRoute(to)
+    const accepted = this.#checked(state.route, rows)
+    if (accepted.rows.length === 0) return undefined
+    const { policy } = this.#target
     // Most writes only add to a batch and wait for nothing.
-    if (this.#turns === 0 && buffer.rows.length + checked.length < batchSize && bytes < batchBytes) {
-      for (const row of checked) buffer.rows.push(row)
-      buffer.bytes = bytes
-      return undefined
+    if (this.#turns === 0 && !this.#laneOf) {
+      const buffer = this.#bufferOf(state, 0)
+      const bytes = accepted.sizes.reduce((sum, size) => sum + size, buffer.bytes)
+      if (buffer.rows.length + accepted.rows.length < policy.batchSize && bytes < policy.batchBytes) {
+        if (policy.lingerMs !== undefined && buffer.rows.length === 0) this.#linger(buffer, policy.lingerMs)
+        for (const row of accepted.rows) buffer.rows.push(row)
+        buffer.bytes = bytes
+        return undefined
+      }
     }
-    return this.#inTurn(() => this.#add(buffer, checked, sizes))
+    return this.#inTurn(() => this.#add(state, accepted))
   }
 
   /** Checks the rows in slices, so that the event loop has its turns. Keeps the list as it is now: the caller goes on between them. */
-  #acceptMany(model: RowModel, given: readonly unknown[]): Promise<void> {
-    const route = this.#openRoute(model)
+  #acceptMany(to: RowModel | string, given: readonly unknown[]): Promise<void> {
+    const state = this.#openRoute(to)
     const rows = given.slice()
     return this.#inTurn(async () => {
-      const checked: unknown[] = []
-      const sizes: number[] = []
+      const all: Accepted = { rows: [], sizes: [], lanes: [] }
       for (let from = 0; from < rows.length; from += SLICE) {
         if (loopTurn.isDue(false)) await loopTurn.next()
         this.#assertUsable()
-        const slice = checkRows(this.#target.name, route, rows.slice(from, from + SLICE), from)
-        for (const row of slice) checked.push(row)
-        for (const size of this.#sizesOf(route, slice, from)) sizes.push(size)
+        const slice = this.#checked(state.route, rows.slice(from, from + SLICE), from)
+        for (const row of slice.rows) all.rows.push(row)
+        for (const size of slice.sizes) all.sizes.push(size)
+        for (const lane of slice.lanes) all.lanes.push(lane)
       }
-      await this.#add(this.#bufferOf(route), checked, sizes)
+      await this.#add(state, all)
     })
+  }
+
+  /** @param from the index of the first row in its write */
+  #checked(route: Route, given: readonly unknown[], from = 0): Accepted {
+    const rows = checkRows(this.#target.name, route, given, from)
+    const choice = this.#laneOf
+    const lanes = choice ? rows.map((row, index) => choice.of(route, row, from + index)) : []
+    return { rows, lanes, sizes: this.#sizesOf(route, rows, from) }
   }
 
   /** A write whose refusal comes later: it fails the run if nobody looks at it. */
@@ -138,16 +172,17 @@ export class BufferedSink implements SinkWriter {
     })
   }
 
-  /** @throws PikoError if the attempt is over, a delivery has failed, or the model is unknown */
-  #openRoute(model: RowModel): Route {
+  /** @throws PikoError if the attempt is over, a delivery has failed, or the route is unknown */
+  #openRoute(to: RowModel | string): RouteState {
     if (this.#state === 'over') throw this.#isOver()
     this.#assertUsable()
-    return this.#routeOf(model)
+    return this.#stateOf(this.#target.routes.find(this.#target.name, to))
   }
 
   /** @param from the index of the first row in its write */
   #sizesOf({ modelName }: Route, rows: readonly unknown[], from = 0): number[] {
-    const { name, batchBytes } = this.#target
+    const { name, policy } = this.#target
+    const { batchBytes } = policy
     return rows.map((row, index) => {
       const size = rowBytes(row)
       if (size <= batchBytes) return size
@@ -159,37 +194,68 @@ export class BufferedSink implements SinkWriter {
     })
   }
 
-  async #add(buffer: Buffer, rows: readonly unknown[], sizes: readonly number[]): Promise<void> {
-    const { batchSize, batchBytes } = this.#target
+  async #add(state: RouteState, { rows, sizes, lanes }: Accepted): Promise<void> {
+    const { batchSize, batchBytes, lingerMs } = this.#target.policy
     for (const [index, row] of rows.entries()) {
       const size = sizes[index] ?? 0
       this.#assertUsable()
+      const buffer = this.#bufferOf(state, lanes[index] ?? 0)
       if (buffer.rows.length > 0 && buffer.bytes + size > batchBytes) await this.#startDelivery(buffer)
+      if (lingerMs !== undefined && buffer.rows.length === 0) this.#linger(buffer, lingerMs)
       buffer.rows.push(row)
       buffer.bytes += size
       if (buffer.rows.length >= batchSize || buffer.bytes >= batchBytes) await this.#startDelivery(buffer)
     }
   }
 
-  async #flush(): Promise<void> {
+  async #flush(): Promise<number> {
     this.#assertUsable()
     this.#assertAllSeen()
-    for (const buffer of this.#buffers.values()) if (buffer.rows.length > 0) await this.#startDelivery(buffer)
-    await this.#delivery
+    clearTimeout(this.#lingering)
+    for (const buffer of this.#buffers()) if (buffer.rows.length > 0) await this.#startDelivery(buffer)
+    await this.#lanes.idle()
     this.#assertUsable()
     this.#assertAllSeen()
     await this.#clear()
     this.#isFlushed = true
+    return this.#delivery.spilledRows
   }
 
   async #clear(): Promise<void> {
     const { sink, routes } = this.#target
     if (this.#scope.window === undefined || !sink.clear) return
     try {
-      for (const model of routes.keys()) if (!this.#buffers.has(model)) await sink.clear(this.#scope, model)
+      for (const route of routes.values()) if (!this.#states.get(route)?.hasDelivered) await this.#delivery.clear(route)
     } catch (error) {
       throw (this.#failure = this.#failed('could not clear its window', error))
     }
+  }
+
+  /** Delivers the buffer later, even if it is not full. */
+  #linger(buffer: Buffer, lingerMs: number): void {
+    buffer.since = performance.now()
+    this.#wakeIn(lingerMs, lingerMs)
+  }
+
+  /** One timer is enough: it is set for the oldest rows. */
+  #wakeIn(ms: number, lingerMs: number): void {
+    this.#lingering ??= setTimeout(() => {
+      this.#lingering = undefined
+      if (this.#state !== 'writing') return
+      // The next write or the flush reports an error.
+      this.#inTurn(() => this.#deliverOld(lingerMs)).catch(() => {})
+    }, ms).unref()
+  }
+
+  async #deliverOld(lingerMs: number): Promise<void> {
+    let oldest = Infinity
+    for (const buffer of this.#buffers()) {
+      if (buffer.rows.length === 0) continue
+      // A timer may fire a millisecond early.
+      if (performance.now() - buffer.since >= lingerMs - 1) await this.#startDelivery(buffer)
+      else oldest = Math.min(oldest, buffer.since)
+    }
+    if (oldest < Infinity) this.#wakeIn(Math.max(1, lingerMs - (performance.now() - oldest)), lingerMs)
   }
 
   /** The run has succeeded without this write, so it is too late to fail it. */
@@ -202,32 +268,33 @@ export class BufferedSink implements SinkWriter {
     if (first) throw first
   }
 
-  /** Waits for the previous delivery, not for this one. */
+  /** Waits for the previous delivery of its lane, not for this one. */
   async #startDelivery(buffer: Buffer): Promise<void> {
-    await this.#delivery
+    const { state } = buffer
+    const lane = await this.#lanes.free(this.#laneOf && buffer.lane)
+    while (!state.hasDelivered && state.first) await state.first
     this.#assertUsable()
-    const { rows, route, index } = buffer
+    const { rows, bytes } = buffer
+    if (rows.length === 0) return
     buffer.rows = []
     buffer.bytes = 0
-    buffer.index++
-    this.#delivery = this.#deliver(route, rows, index)
+    const number = state.next++
+    const delivery = this.#lanes.start(lane, () => this.#deliver(state, rows, bytes, number))
+    if (!state.hasDelivered) state.first = delivery
   }
 
-  async #deliver({ modelName, method }: Route, rows: unknown[], index: number): Promise<void> {
-    const { jobId, runId, window } = this.#scope
-    const part = window ? window.start.toISOString() : `run:${runId}`
-    const batch: SinkBatch = { ...this.#scope, index, key: `${jobId}/${part}/${modelName}/${index}` }
-    const { sink } = this.#target
+  async #deliver(state: RouteState, rows: unknown[], bytes: number, number: number): Promise<void> {
+    const { route } = state
     try {
-      await (sink as unknown as Record<string | symbol, (rows: unknown[], batch: SinkBatch) => unknown>)[method]?.(
-        rows,
-        batch,
-      )
+      await this.#delivery.deliver({ route, rows, bytes, number }, state)
     } catch (error) {
-      this.#failure = this.#failed(`failed to deliver batch ${index} of ${modelName} (${rows.length} rows)`, error)
-      this.#buffers.clear()
+      const what = `failed to deliver batch ${number} of ${route.modelName} (${rows.length} rows)`
+      this.#failure ??= this.#failed(what, error)
+      this.#dropBuffers()
+      // A retry of another batch would only delay the failure.
+      this.#delivery.stop()
     } finally {
-      this.#delivery = undefined
+      state.first = undefined
     }
   }
 
@@ -237,31 +304,42 @@ export class BufferedSink implements SinkWriter {
     if (this.#state === 'discarded') throw this.#isOver()
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
     // This also prevents an unawaited write from ending the process: the run reports every error from here.
-    this.#turn = done.catch(() => {})
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    )
     return done
   }
 
-  #bufferOf(route: Route): Buffer {
-    const buffer = this.#buffers.get(route.model) ?? { route, rows: [], bytes: 0, index: 0 }
-    this.#buffers.set(route.model, buffer)
+  #stateOf(route: Route): RouteState {
+    const state = this.#states.get(route) ?? {
+      route,
+      buffers: new Map(),
+      next: 0,
+      hasDelivered: false,
+      first: undefined,
+    }
+    this.#states.set(route, state)
+    return state
+  }
+
+  #bufferOf(state: RouteState, lane: number): Buffer {
+    const buffer = state.buffers.get(lane) ?? { state, lane, rows: [], bytes: 0, since: 0 }
+    state.buffers.set(lane, buffer)
     return buffer
   }
 
-  #routeOf(model: RowModel): Route {
-    const { routes, name } = this.#target
-    const route = routes.get(model)
-    if (route) return route
-    const known = [...routes.values()].map(({ modelName }) => modelName).join(', ') || 'no model at all'
-    const given = typeof model === 'function' ? model.name : 'this schema'
-    throw new PikoError(
-      'SINK_MODEL_UNKNOWN',
-      `sink ${name} has no @on for ${given}; it takes ${known}. Pass the same class or schema object as to @on, not a copy`,
-      { details: { sink: name, model: describe(given) } },
-    )
+  #buffers(): Buffer[] {
+    return [...this.#states.values()].flatMap(({ buffers }) => [...buffers.values()])
+  }
+
+  #dropBuffers(): void {
+    clearTimeout(this.#lingering)
+    for (const { buffers } of this.#states.values()) buffers.clear()
   }
 
   #isOver(): PikoError {
@@ -272,9 +350,11 @@ export class BufferedSink implements SinkWriter {
     )
   }
 
+  /** An error of the sinks keeps its code, so that `SINK_SPILL_FULL` stays visible. */
   #failed(what: string, thrown: unknown): PikoError {
     const cause = toError(thrown)
     const { name } = this.#target
-    return new PikoError('SINK_FAILED', `sink ${name} ${what}: ${messageOf(cause)}`, { cause, details: { sink: name } })
+    const code = isPikoError(cause, 'SINK_SPILL_FULL') ? cause.code : 'SINK_FAILED'
+    return new PikoError(code, `sink ${name} ${what}: ${messageOf(cause)}`, { cause, details: { sink: name } })
   }
 }

@@ -1,49 +1,61 @@
-import { isWhole, propertyOf } from '../errors-read.ts'
-import { describe, PikoError } from '../errors.ts'
-import { aFunction, anything, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { isObject, propertyOf } from '../errors-read.ts'
+import { describe } from '../errors.ts'
+import { aFunction, anything, aText, type OptionChecks, readOptions } from '../options.ts'
 import { isRowModel, mark, type RowHandler } from './on.ts'
 import {
+  type namedRows,
+  type RowInputOf,
+  type RowKey,
   type RowModel,
   type RowOf,
   Sink,
   type SinkBatch,
   type SinkClass,
   type SinkEnv,
+  type SinkRules,
   type SinkScope,
 } from './sink.ts'
+import { invalidSink, misfits, RULE_CHECKS, RULE_NAMES } from './sink-policy.ts'
+
+type RouteMap = Readonly<Record<string, RowModel>>
 
 /** A sink without a class. {@link Sink} says when each function is called; its result is awaited and dropped. */
-export interface SinkDefinition<Models extends readonly RowModel[]> {
-  /** For messages and metrics. */
+export interface SinkDefinition<
+  Models extends readonly RowModel[] = readonly RowModel[],
+  Named extends RouteMap = RouteMap,
+> extends Omit<SinkRules, 'key'> {
+  /** For messages and metrics. Unique in the process if the sink has `spill` or `deadLetters`. */
   readonly name: string
-  /** Rows per delivered batch. Default 1,000. */
-  readonly batchSize?: number
-  /** About how many bytes a batch holds in memory. A single larger row fails its write. Default 8,000,000. */
-  readonly batchBytes?: number
   /** Pairs of a model and the function that receives its rows. */
-  readonly on: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
+  readonly on?: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
+  /** The same by name, for `write('orders', rows)`. */
+  readonly routes?: { readonly [K in keyof Named]: readonly [model: Named[K], handler: RowHandler<Named[K]>] }
+  /** With several writers: rows of one key are delivered in order, one delivery after the other. Default: in any order. */
+  readonly key?: RowKey<RowOf<Models[number] | Named[keyof Named]>>
   open?(env: SinkEnv): unknown
   clear?(scope: SinkScope, model: RowModel): unknown
   close?(): unknown
 }
 
-/** A sink with a method for each model: `on0`, `on1` … */
-export type DefinedSink<Models extends readonly RowModel[]> = Sink & {
+/** A sink with a method for each model of `on`, `on0`, `on1` …, and one for each name in `routes`. */
+export type DefinedSink<Models extends readonly RowModel[], Named extends RouteMap = Record<never, never>> = Sink & {
   readonly [K in keyof Models & `${number}` as `on${K}`]: (rows: RowOf<Models[K]>[], batch: SinkBatch) => unknown
-}
+} & {
+  readonly [K in keyof Named]: (rows: RowOf<Named[K]>[], batch: SinkBatch) => unknown
+} & { readonly [namedRows]?: { readonly [K in keyof Named]: RowInputOf<Named[K]> } }
 
-const isBatchSize = (value: unknown): boolean => isWhole(value) && value >= 1
-const BATCH_SIZE = 'a whole number from 1'
-
-const CHECKS: OptionChecks<SinkDefinition<readonly RowModel[]>> = {
+const CHECKS: OptionChecks<SinkDefinition> = {
   name: aText,
-  batchSize: expecting(BATCH_SIZE, isBatchSize),
-  batchBytes: expecting(BATCH_SIZE, isBatchSize),
+  ...RULE_CHECKS,
   on: anything,
+  routes: anything,
   open: aFunction,
   clear: aFunction,
   close: aFunction,
 }
+
+/** The names of a sink's own methods, and those of `on`. */
+const TAKEN_NAME = /^(?:open|clear|close|constructor|on\d+)$/
 
 const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
 
@@ -58,82 +70,108 @@ const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
  *   clear: (scope) => table.clear(scope),
  * })
  */
-export function defineSink<const Models extends readonly RowModel[]>(
-  definition: SinkDefinition<Models>,
-): SinkClass<DefinedSink<Models>> {
-  const { name, batchSize = Sink.batchSize, batchBytes = Sink.batchBytes, on } = checked(definition)
+export function defineSink<
+  const Models extends readonly RowModel[] = readonly [],
+  const Named extends RouteMap = Record<never, never>,
+>(definition: SinkDefinition<Models, Named>): SinkClass<DefinedSink<Models, Named>> {
+  const { name, rules, routes } = checked(definition)
 
-  class Defined extends Sink {
-    static override readonly batchSize = batchSize
-    static override readonly batchBytes = batchBytes
-  }
+  class Defined extends Sink {}
   Object.defineProperty(Defined, 'name', { value: name })
+  for (const rule of RULE_NAMES) {
+    if (rules[rule] !== undefined) Object.defineProperty(Defined, rule, { value: rules[rule], enumerable: true })
+  }
   const define = (method: string, value: unknown): void => {
     Object.defineProperty(Defined.prototype, method, { value, configurable: true, writable: true })
   }
-  for (const [index, [model, handler]] of on.entries()) {
+  for (const { method, model, handler } of routes) {
     // A separate function per sink: the same handler may serve two sinks, and the mark must not be on both.
-    const method: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
-    mark(method, model)
-    define(`on${index}`, method)
+    const marked: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
+    mark(marked, model)
+    define(method, marked)
   }
   const { open, clear, close } = definition as Record<'open' | 'clear' | 'close', unknown>
   if (open !== undefined) define('open', (env: SinkEnv) => definition.open?.(env))
   if (clear !== undefined) define('clear', (scope: SinkScope, model: RowModel) => definition.clear?.(scope, model))
   if (close !== undefined) define('close', () => definition.close?.())
-  return Defined as unknown as SinkClass<DefinedSink<Models>>
+  return Defined as unknown as SinkClass<DefinedSink<Models, Named>>
+}
+
+interface DefinedRoute {
+  readonly method: string
+  readonly model: RowModel
+  readonly handler: RowHandler<RowModel>
 }
 
 interface CheckedSink {
   readonly name: string
-  readonly batchSize?: number
-  readonly batchBytes?: number
-  readonly on: readonly Pair[]
+  readonly rules: SinkRules
+  readonly routes: readonly DefinedRoute[]
 }
 
-function checked<Models extends readonly RowModel[]>(definition: SinkDefinition<Models>): CheckedSink {
-  const { options, problems } = readOptions(definition, CHECKS, EXAMPLE, ['name'])
-  const { name, batchSize, batchBytes } = options
-  const { pairs, problems: wrongPairs } = pairsOf(options.on)
-  const all = [...problems, ...wrongPairs]
-  if (name === undefined || all.length > 0) throw invalid(propertyOf(definition, 'name'), all)
-  return {
-    name,
-    ...(batchSize !== undefined && { batchSize }),
-    ...(batchBytes !== undefined && { batchBytes }),
-    on: pairs,
+function checked(definition: unknown): CheckedSink {
+  const { options, problems } = readOptions<SinkDefinition>(definition, CHECKS, EXAMPLE, ['name'])
+  const { name, on, routes, ...rules } = options
+  const pairs = pairsOf(on)
+  const named = namedOf(routes)
+  const given = [...pairs.routes, ...named.routes]
+  const twice = named.routes.filter(
+    ({ model }) =>
+      given.find((one) => one.model === model)?.model === model &&
+      given.filter((one) => one.model === model).length > 1,
+  )
+  const all = [...problems, ...pairs.problems, ...named.problems, ...misfits(definition)]
+  for (const { method } of twice) all.push(`routes.${method} has the model of another route; expected each model once`)
+  if (on === undefined && routes === undefined) {
+    all.push('it receives nothing; expected on: [[model, handler], …] or routes: { name: [model, handler] }')
   }
+  if (name === undefined || all.length > 0) throw invalidSink(propertyOf(definition, 'name'), all)
+  return { name, rules, routes: [...pairs.routes, ...named.routes] }
 }
 
-type Pair = readonly [RowModel, RowHandler<RowModel>]
+interface ReadRoutes {
+  readonly routes: readonly DefinedRoute[]
+  readonly problems: readonly string[]
+}
 
-function pairsOf(on: unknown): { readonly pairs: readonly Pair[]; readonly problems: readonly string[] } {
+function pairsOf(on: unknown): ReadRoutes {
+  if (on === undefined) return { routes: [], problems: [] }
   const given: readonly unknown[] = Array.isArray(on) ? on : []
-  if (given.length === 0) return { pairs: [], problems: ['it receives nothing; expected on: [[model, handler], …]'] }
+  if (given.length === 0) return { routes: [], problems: ['it receives nothing; expected on: [[model, handler], …]'] }
   const problems: string[] = []
   const seen = new Set<unknown>()
-  const pairs = given.flatMap((pair, index): Pair[] => {
-    const [model, handler] = Array.isArray(pair) ? (pair as unknown[]) : []
-    if (!isRowModel(model) || typeof handler !== 'function') {
+  const routes = given.flatMap((pair, index): DefinedRoute[] => {
+    const route = pairOf(pair, `on${index}`)
+    if (!route) {
       problems.push(`on[${index}] is ${describe(pair)}; expected [zod schema or class, function]`)
       return []
     }
-    if (seen.has(model)) problems.push(`on[${index}] has the model of an earlier pair; expected each model once`)
-    seen.add(model)
-    return [[model, handler as RowHandler<RowModel>]]
+    if (seen.has(route.model)) problems.push(`on[${index}] has the model of an earlier pair; expected each model once`)
+    seen.add(route.model)
+    return [route]
   })
-  return { pairs, problems }
+  return { routes, problems }
 }
 
-/** @throws PikoError `SINK_FAILED` */
-export function assertBatchSize(name: string, sizes: Pick<SinkClass, 'batchSize' | 'batchBytes'>): void {
-  const problems = (['batchSize', 'batchBytes'] as const).flatMap((size) =>
-    isBatchSize(sizes[size]) ? [] : `${size} is ${describe(sizes[size])}; expected ${BATCH_SIZE}`,
-  )
-  if (problems.length > 0) throw invalid(name, problems)
+function namedOf(named: unknown): ReadRoutes {
+  if (named === undefined) return { routes: [], problems: [] }
+  const given = isObject(named) && !Array.isArray(named) ? Object.entries(named) : []
+  if (given.length === 0) {
+    return { routes: [], problems: [`routes is ${describe(named)}; expected { name: [model, handler] }`] }
+  }
+  const problems: string[] = []
+  const routes = given.flatMap(([method, pair]): DefinedRoute[] => {
+    const route = pairOf(pair, method)
+    if (!route) problems.push(`routes.${method} is ${describe(pair)}; expected [zod schema or class, function]`)
+    if (TAKEN_NAME.test(method))
+      problems.push(`routes.${method} has the name of a method of every sink; choose another`)
+    return route ? [route] : []
+  })
+  return { routes, problems }
 }
 
-function invalid(name: unknown, problems: readonly string[]): PikoError {
-  const what = problemsText(`sink ${typeof name === 'string' ? name : describe(name)}`, problems)
-  return new PikoError('SINK_FAILED', what, { details: { problems } })
+function pairOf(pair: unknown, method: string): DefinedRoute | undefined {
+  const [model, handler] = Array.isArray(pair) ? (pair as unknown[]) : []
+  if (!isRowModel(model) || typeof handler !== 'function') return undefined
+  return { method, model, handler: handler as RowHandler<RowModel> }
 }

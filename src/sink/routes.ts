@@ -1,4 +1,5 @@
-import { PikoError } from '../errors.ts'
+import { describe, PikoError } from '../errors.ts'
+import { nearestName } from '../options.ts'
 import { isSchema, markedModels } from './on.ts'
 import { type RowModel, Sink, type SinkClass } from './sink.ts'
 
@@ -11,7 +12,48 @@ export interface Route {
   readonly method: string | symbol
 }
 
-export type Routes = ReadonlyMap<RowModel, Route>
+/** The routes of a sink, by their models. */
+export class Routes extends Map<RowModel, Route> {
+  /**
+   * The route of a model, or of a name.
+   *
+   * @param sinkName for the message
+   * @throws PikoError `SINK_MODEL_UNKNOWN`
+   */
+  find(sinkName: string, to: RowModel | string): Route {
+    const route = typeof to === 'string' ? this.#named(sinkName, to) : this.get(to)
+    if (route) return route
+    const given = typeof to === 'string' ? describe(to) : typeof to === 'function' ? to.name : 'this schema'
+    const advice =
+      typeof to === 'string' ? this.#advice(to) : 'Pass the same class or schema object as to @on, not a copy'
+    throw unknownRoute(
+      sinkName,
+      `has no ${typeof to === 'string' ? 'route' : '@on for'} ${given}; ${this.#known()}. ${advice}`,
+      given,
+    )
+  }
+
+  #named(sinkName: string, name: string): Route | undefined {
+    const found = [...this.values()].filter(({ method }) => method === name)
+    if (found.length < 2) return found[0]
+    const models = found.map(({ modelName }) => modelName).join(', ')
+    throw unknownRoute(sinkName, `takes ${models} by the name ${describe(name)}; pass the model instead`, name)
+  }
+
+  #known(): string {
+    return `it takes ${[...this.values()].map(({ modelName }) => modelName).join(', ') || 'no model at all'}`
+  }
+
+  #advice(name: string): string {
+    const names = [...this.values()].flatMap(({ method }) => (typeof method === 'string' ? [method] : []))
+    const nearest = nearestName(name, names)
+    return nearest === undefined ? `Its routes are ${names.join(', ')}` : `Did you mean ${describe(nearest)}?`
+  }
+}
+
+function unknownRoute(sink: string, what: string, model: string): PikoError {
+  return new PikoError('SINK_MODEL_UNKNOWN', `sink ${sink} ${what}`, { details: { sink, model } })
+}
 
 /**
  * The models of a sink class with their methods, its parents' included.
@@ -69,7 +111,7 @@ function prototypes(sinkClass: SinkClass): object[] {
 }
 
 function named(methods: ReadonlyMap<RowModel, string | symbol>): Routes {
-  const routes = new Map<RowModel, Route>()
+  const routes = new Routes()
   const taken = new Map<string, number>()
   for (const [model, method] of methods) {
     const name = nameOf(model, method)

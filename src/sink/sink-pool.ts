@@ -1,10 +1,15 @@
+import { systemClock } from '../clock.ts'
 import { messageOf } from '../errors-read.ts'
 import { describe, PikoError, toError } from '../errors.ts'
 import { Closing } from '../service/closing.ts'
-import { BufferedSink, type SinkTarget } from './buffered-sink.ts'
-import { assertBatchSize } from './define-sink.ts'
+import { BufferedSink } from './buffered-sink.ts'
+import { isOutage } from './delivery/outage.ts'
+import { DeliveryCounts, type SinkStats } from './delivery/sink-stats.ts'
 import { routesOf } from './routes.ts'
 import type { SinkClass, SinkEnv, SinkMap, SinkScope, SinkWriter } from './sink.ts'
+import { policyOf } from './sink-policy.ts'
+import type { DurableParts, OwnedSink, SinkTarget } from './sink-target.ts'
+import type { SinkSpills } from './spill/sink-spills.ts'
 
 /** Time for all sinks together to close. */
 const MAX_CLOSE_MS = 2_000
@@ -23,9 +28,10 @@ export interface RunSinks {
   readonly discard: () => Promise<void>
 }
 
-interface OwnedSink extends SinkTarget {
-  /** Settles when the sink is open. Undefined until the first run, and again after a failure. */
-  opened: Promise<void> | undefined
+export interface SinkPoolParts {
+  readonly env: SinkEnv
+  /** Undefined: nothing is put aside or stored on disk, as in tests of sinks alone. */
+  readonly durable?: DurableParts | undefined
 }
 
 /**
@@ -34,12 +40,52 @@ interface OwnedSink extends SinkTarget {
  * open → `close()` → closed.
  */
 export class SinkPool {
-  readonly #env: SinkEnv
+  readonly #parts: SinkPoolParts
   readonly #sinks = new Map<SinkClass, OwnedSink>()
+  #spills: SinkSpills | undefined
   #closed: Promise<void> | undefined
 
-  constructor(env: SinkEnv) {
-    this.#env = env
+  constructor(parts: SinkPoolParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Prepares the spills of these sinks, and sends what an ended process has left.
+   *
+   * @throws PikoError `SINK_FAILED`
+   */
+  async start(classes: readonly SinkClass[]): Promise<void> {
+    const { durable, env } = this.#parts
+    assertNames(classes)
+    const spilling = classes.filter(({ spill }) => Boolean(spill))
+    if (!durable || spilling.length === 0) return
+    const { SinkSpills } = await import('./spill/sink-spills.ts')
+    this.#spills = await SinkSpills.open({ durable, env, open: (owned) => this.#open(owned) })
+    for (const sinkClass of spilling) {
+      const { name, spill } = sinkClass
+      const policy = policyOf(name, sinkClass).spill
+      if (spill && policy) await this.#spills.add(name, policy)
+    }
+    for (const sinkClass of spilling) this.#spills.drain(this.#sinkOf(sinkClass.name, sinkClass))
+    await this.#spills.adopt()
+  }
+
+  get stats(): SinkStats[] {
+    return [...this.#sinks.values()].map(({ name, counts, spill }) => ({
+      sink: name,
+      ...counts,
+      spillBytes: spill?.bytes ?? 0,
+      spillSegments: spill?.segments ?? 0,
+      spillAgeSeconds: spill?.oldestMs === undefined ? 0 : Math.max(0, (systemClock.now() - spill.oldestMs) / 1_000),
+    }))
+  }
+
+  /** An open sink, for deliveries outside of runs. @throws PikoError `SINK_FAILED`, `STOPPED` */
+  async opened(sinkClass: SinkClass): Promise<SinkTarget> {
+    this.#assertOpen()
+    const owned = this.#sinkOf(sinkClass.name, sinkClass)
+    await this.#open(owned)
+    return owned
   }
 
   /**
@@ -50,7 +96,7 @@ export class SinkPool {
    * @throws the reason of `scope.signal` if it aborts first
    */
   async forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
-    if (this.#closed) throw new PikoError('STOPPED', 'the sinks are closed: the process is stopping')
+    this.#assertOpen()
     const buffers = new Map<OwnedSink, BufferedSink>()
     const writers: [string, SinkWriter][] = []
     for (const [key, sinkClass] of Object.entries(map)) {
@@ -59,11 +105,13 @@ export class SinkPool {
       buffers.set(owned, buffer)
       writers.push([key, buffer])
     }
-    for (const owned of buffers.keys()) await orAborted(this.#open(owned), scope.signal)
+    for (const owned of buffers.keys()) await orAborted(this.#opening(owned), scope.signal)
     return {
       writers: Object.freeze(Object.fromEntries(writers)),
       flush: async () => {
-        for (const buffer of buffers.values()) await buffer.flush()
+        let spilled = 0
+        for (const buffer of buffers.values()) spilled += await buffer.flush()
+        if (spilled > 0) await this.#parts.durable?.journal.flushed()
       },
       discard: async () => {
         await Promise.all([...buffers.values()].map((buffer) => buffer.discard()))
@@ -90,11 +138,14 @@ export class SinkPool {
       )
     }
     const name = sinkClass.name || key
-    const { batchSize, batchBytes } = sinkClass
-    assertBatchSize(name, { batchSize, batchBytes })
+    const policy = policyOf(name, sinkClass)
     const routes = routesOf(sinkClass)
     try {
-      const owned = { name, sink: new sinkClass(), routes, batchSize, batchBytes, opened: undefined }
+      const owned: OwnedSink = {
+        ...{ name, sink: new sinkClass(), routes, policy, counts: new DeliveryCounts(), opened: undefined },
+        deadLetters: policy.tolerate === undefined ? undefined : this.#parts.durable?.deadLetters,
+        spill: policy.spill && this.#spills?.queueOf(name),
+      }
       this.#sinks.set(sinkClass, owned)
       return owned
     } catch (error) {
@@ -102,9 +153,24 @@ export class SinkPool {
     }
   }
 
+  /** A sink whose target is down opens later: until then its rows go to the disk. */
+  async #opening(owned: OwnedSink): Promise<void> {
+    try {
+      await this.#open(owned)
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (!owned.spill || !isOutage(error, owned.policy.spill?.isOutage)) throw error
+      owned.spill.hold(error)
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new PikoError('STOPPED', 'the sinks are closed: the process is stopping')
+  }
+
   #open(owned: OwnedSink): Promise<void> {
     if (owned.opened) return owned.opened
-    const opened = (async () => owned.sink.open?.(this.#env))().catch((error: unknown) => {
+    const opened = (async () => owned.sink.open?.(this.#parts.env))().catch((error: unknown) => {
       owned.opened = undefined
       throw failed(owned.name, 'could not be opened', error)
     })
@@ -113,6 +179,11 @@ export class SinkPool {
 
   async #close(): Promise<void> {
     const failures: Error[] = []
+    try {
+      await this.#spills?.close()
+    } catch (error) {
+      failures.push(toError(error))
+    }
     const closing = new Closing(MAX_CLOSE_MS)
     for (const { name, sink, opened } of [...this.#sinks.values()].reverse()) {
       try {
@@ -128,6 +199,23 @@ export class SinkPool {
     if (failures.length === 1) throw first
     const messages = failures.map(({ message }) => message).join('; ')
     throw new PikoError('SINK_FAILED', messages, { cause: new AggregateError(failures, messages) })
+  }
+}
+
+/** Rows on the disk and dead letters find their sink by its name. */
+function assertNames(classes: readonly SinkClass[]): void {
+  const seen = new Map<string, SinkClass>()
+  for (const sinkClass of classes) {
+    const { name, spill, deadLetters } = sinkClass
+    const other = seen.get(name)
+    if (other && (spill || deadLetters || other.spill || other.deadLetters)) {
+      throw new PikoError(
+        'SINK_FAILED',
+        `two sinks are named ${name}, and one has spill or deadLetters, which find their sink by its name; rename one`,
+        { details: { sink: name } },
+      )
+    }
+    seen.set(name, sinkClass)
   }
 }
 

@@ -1,27 +1,48 @@
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
-import type { SinkEnv, SinkMap, SinkScope } from './sink.ts'
-import { type RunSinks, SinkPool } from './sink-pool.ts'
+import type { SinkStats } from './delivery/sink-stats.ts'
+import type { SinkClass, SinkMap, SinkScope } from './sink.ts'
+import { type RunSinks, SinkPool, type SinkPoolParts } from './sink-pool.ts'
+
+export interface SinksServiceParts extends SinkPoolParts {
+  /** The sinks of the jobs that this process executes. */
+  readonly classes: readonly SinkClass[]
+}
 
 /** The process's sinks. After a crash, new sinks serve new runs. Running runs write to the old ones, which are closed at stop. */
 export class SinksService extends Service {
-  readonly #env: SinkEnv
+  readonly #parts: SinksServiceParts
   #pool: SinkPool
   readonly #retired: SinkPool[] = []
 
-  constructor(env: SinkEnv) {
+  constructor(parts: SinksServiceParts) {
     super({ name: 'sinks' })
-    this.#env = env
-    this.#pool = new SinkPool(env)
+    this.#parts = parts
+    this.#pool = new SinkPool(parts)
   }
 
   forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
     return this.#pool.forRun(map, scope)
   }
 
+  /** The current pool, for deliveries outside of runs. */
+  get pool(): SinkPool {
+    return this.#pool
+  }
+
+  /** One entry for each sink that a run of this process has used. */
+  get stats(): readonly SinkStats[] {
+    return this.#pool.stats
+  }
+
+  /** @throws PikoError `SINK_FAILED` if the folder for spilled batches can't be used */
+  protected override async onStart(): Promise<void> {
+    await this.#pool.start(this.#parts.classes)
+  }
+
   protected override async onStop(why: StopReason): Promise<void> {
     const pools = [...this.#retired.splice(0), this.#pool]
-    this.#pool = new SinkPool(this.#env)
+    this.#pool = new SinkPool(this.#parts)
     if (why === 'crash') {
       this.#retired.push(...pools)
       return

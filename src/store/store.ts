@@ -23,6 +23,8 @@ import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
 import { RunLogStore } from './history/run-log-store.ts'
 import { RunStore } from './runs/run-store.ts'
+import { DeadRowStore } from './sinks/dead-row-store.ts'
+import { SpillStore } from './sinks/spill-store.ts'
 import { StepStore } from './steps/step-store.ts'
 import { WindowStore } from './windows/window-store.ts'
 import type { NewRun } from './runs/new-run.ts'
@@ -47,6 +49,8 @@ export interface Store {
   readonly runLogs: RunLogStore
   readonly steps: StepStore
   readonly progress: ProgressStore
+  readonly deadRows: DeadRowStore
+  readonly spills: SpillStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   /** See `commitRun`. */
@@ -84,6 +88,8 @@ export function storeOn(database: Database): Store {
     runLogs: new RunLogStore(database),
     steps: new StepStore(database),
     progress: new ProgressStore(database),
+    deadRows: new DeadRowStore(database),
+    spills: new SpillStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),

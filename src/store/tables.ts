@@ -289,6 +289,42 @@ export interface RateTable {
   expires_at: Instant
 }
 
+/** A row that a sink's target refused. */
+export interface DeadRowTable {
+  id: Generated<number>
+  /** Digest of sink, batch and place: the same row of a later attempt replaces it. */
+  row_key: string
+  sink: string
+  route: string
+  job_id: string
+  run_id: number
+  attempt: number
+  fence: number
+  window_start: NullableInstant
+  window_end: NullableInstant
+  batch_key: string
+  /** The row's place in its batch. */
+  place: number
+  reason: string
+  /** 0 if `content` is only the beginning of the row. */
+  is_whole: number
+  content: string
+  died_at: Instant
+}
+
+/** How many rows of a run a host has stored on its disk, and how many of them are at their target. */
+export interface SpillTable {
+  run_id: number
+  sink: string
+  host: string
+  job_id: string
+  spilled_rows: number
+  sent_rows: number
+  spilled_bytes: number
+  spilled_at: Instant
+  changed_at: Instant
+}
+
 export interface Tables {
   piko_job: JobTable
   piko_generation: GenerationTable
@@ -307,4 +343,6 @@ export interface Tables {
   piko_batch_slice: BatchSliceTable
   piko_rate: RateTable
   piko_idempotency: IdempotencyTable
+  piko_dead_row: DeadRowTable
+  piko_spill: SpillTable
 }

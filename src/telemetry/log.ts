@@ -7,6 +7,7 @@ import { standardErrorDestination } from './log-destination.ts'
 import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
 import type { Logger } from '../logger.ts'
+import { logSinks } from './log-sinks.ts'
 
 /** The process's logger. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
@@ -163,6 +164,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = "run lost: this node's claim was no longer valid, so nothing was written; another node owns the run"
       log.warn({ piko_event: 'run.lost', run_id: runId, job_id: jobId, fence }, words)
     }),
+    ...logSinks(events, log),
     events.on('service.crashed', ({ service, error }) => {
       log.error({ piko_event: 'service.crashed', service, err: error }, `service ${service} crashed`)
     }),

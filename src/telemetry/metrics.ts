@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { EventMap, Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
+import { registerSinks, type SinkFigures } from './sink-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values read for each scrape. Each function is called once per scrape and must be cheap. */
@@ -11,6 +12,7 @@ export interface MetricSources {
   slots(): number
   /** `waiting`: runs that queue for the resource. */
   resources(): readonly { name: string; size: number; active: number; waiting: number }[]
+  readonly sinks?: () => readonly SinkFigures[]
   /** The worker threads of `offload`, if it is used. */
   readonly offload?: () => { readonly threads: number; readonly queued: number }
 }
@@ -216,6 +218,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   perResource('piko_resource_active', 'Runs that hold the resource.', 'active')
   perResource('piko_resource_waiting', 'Runs that wait for the resource.', 'waiting')
   perResource('piko_resource_size', 'Runs that can hold the resource at the same time.', 'size')
+  if (sources.sinks) registerSinks(sources.sinks, registers)
   const { offload } = sources
   if (!offload) return
   gauge('piko_offload_threads', 'Worker threads of offload.', () => offload().threads)

@@ -70,6 +70,7 @@ describe('sources', () => {
         sslVerifyHost: true,
       },
       sqlite: { path: '.piko/piko.db' },
+      sinks: { spillDir: '.piko/spill', keepDeadMs: 7_776_000_000 },
       offload: { threads: Math.max(1, availableParallelism() - 1) },
       history: {
         runLogs: 'info',
@@ -334,7 +335,7 @@ describe('problems', () => {
     expect(problems().map(({ key, expected }) => [key, expected])).toEqual([
       ['piko.watermelon', 'no such key; docs/settings.md lists all'],
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
-      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, offload, http'],
+      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, offload, http'],
     ])
   })
 

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import { PikoError } from '../../src/errors.ts'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
-import { routesOf } from '../../src/sink/routes.ts'
+
 import type { SinkBatch, SinkScope } from '../../src/sink/sink.ts'
 import { MemoryLog } from '../resource/resource-context.ts'
-import { hourOf, sinkScope } from './sink-scope.ts'
+import { hourOf, sinkScope, targetOf } from './sink-scope.ts'
 
 const Row = z.object({ id: z.int() }).meta({ id: 'Row' })
 class Note {
@@ -61,7 +61,7 @@ function bench({
       onClear()
     },
   })
-  const target = { name: 'target', sink: new Target(), routes: routesOf(Target), batchSize, batchBytes }
+  const target = targetOf(Target, { batchSize, batchBytes })
   return {
     deliveries,
     cleared,
@@ -245,10 +245,7 @@ describe('BufferedSink.write', () => {
     const Typed = z.object({ at: z.string().transform((text) => new Date(text)), shop: z.string().default('eu') })
     const delivered: unknown[] = []
     const Target = defineSink({ name: 'typed', on: [[Typed, (rows) => void delivered.push(...rows)]] })
-    const sink = new BufferedSink(
-      { name: 'typed', sink: new Target(), routes: routesOf(Target), batchSize: 1, batchBytes: 1_000 },
-      sinkScope(),
-    )
+    const sink = new BufferedSink(targetOf(Target, { batchSize: 1, batchBytes: 1_000 }, 'typed'), sinkScope())
     await sink.write(Typed, { at: '2026-01-01T00:00:00Z' })
     await sink.flush()
     expect(delivered).toEqual([{ at: new Date('2026-01-01T00:00:00Z'), shop: 'eu' }])
@@ -257,10 +254,7 @@ describe('BufferedSink.write', () => {
   it('reports a schema that can only check asynchronously', async () => {
     const Slow = z.object({ id: z.number().refine(async () => true) })
     const Target = defineSink({ name: 'slow', on: [[Slow, () => {}]] })
-    const sink = new BufferedSink(
-      { name: 'slow', sink: new Target(), routes: routesOf(Target), batchSize: 1, batchBytes: 1_000 },
-      sinkScope(),
-    )
+    const sink = new BufferedSink(targetOf(Target, { batchSize: 1, batchBytes: 1_000 }, 'slow'), sinkScope())
     await expect(sink.write(Slow, { id: 1 })).rejects.toMatchObject({
       code: 'SINK_ROW_INVALID',
       message: expect.stringContaining('sink slow: row 0 of on0 could not be checked: ') as unknown,

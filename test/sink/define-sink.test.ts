@@ -38,7 +38,7 @@ describe('defineSink', () => {
       close: () => calls.push('close'),
     })
     const { sql, log } = sinkScope()
-    const pool = new SinkPool({ sql, log })
+    const pool = new SinkPool({ env: { sql, log } })
     const run = await pool.forRun({ orders: Orders }, sinkScope())
     await run.writers['orders']?.write(Order, [new Order(1, 10), new Order(2, 20)])
     await run.writers['orders']?.write(Refund, { order: 1 })
@@ -62,7 +62,7 @@ describe('defineSink', () => {
     const A = defineSink({ name: 'a', on: [[Order, handler]] })
     const B = defineSink({ name: 'b', on: [[Refund, handler]] })
     const { sql, log } = sinkScope()
-    const run = await new SinkPool({ sql, log }).forRun({ a: A, b: B }, sinkScope())
+    const run = await new SinkPool({ env: { sql, log } }).forRun({ a: A, b: B }, sinkScope())
     await expect(run.writers['a']?.write(Refund, { order: 1 })).rejects.toMatchObject({ code: 'SINK_MODEL_UNKNOWN' })
     await run.writers['b']?.write(Refund, { order: 1 })
     await run.flush()

@@ -14,7 +14,7 @@ class Order {
 }
 
 const { sql, log } = sinkScope()
-const newPool = (): SinkPool => new SinkPool({ sql, log })
+const newPool = (): SinkPool => new SinkPool({ env: { sql, log } })
 
 describe('SinkPool.forRun', () => {
   it('creates and opens one instance per class, with a separate buffer for every run', async () => {

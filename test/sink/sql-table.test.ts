@@ -1,12 +1,11 @@
 import { beforeAll, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
-import { routesOf } from '../../src/sink/routes.ts'
 import type { SinkBatch, SinkScope } from '../../src/sink/sink.ts'
 import type { SqlDatabase, SqlExecutor } from '../../src/sql/sql.ts'
 import { sqlTable } from '../../src/sink/sql/sql-table.ts'
 import { describeEachStore } from '../support/databases.ts'
-import { hourOf, sinkScope } from './sink-scope.ts'
+import { hourOf, sinkScope, targetOf } from './sink-scope.ts'
 import { lockWait } from '../support/lock-wait.ts'
 
 class Order {
@@ -290,9 +289,7 @@ describeEachStore((store) => {
       clear: (scope) => fenced.clear(scope),
     })
     const run = async (fence: number, ids: readonly number[]): Promise<void> => {
-      const { batchSize, batchBytes } = Orders
-      const target = { name: 'orders', sink: new Orders(), routes: routesOf(Orders), batchSize, batchBytes }
-      const buffer = new BufferedSink(target, scopeOf({ fence, window: hourOf(4) }))
+      const buffer = new BufferedSink(targetOf(Orders), scopeOf({ fence, window: hourOf(4) }))
       for (const id of ids) await buffer.write(Order, new Order(id, fence))
       await buffer.flush()
     }

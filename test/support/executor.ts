@@ -15,7 +15,7 @@ export function executorOf(given: Given): Executor {
     ...given,
     loops: new LoopHealth(given),
     resources: new ResourcePool(),
-    sinks: new SinkPool({ sql: given.store.database.sql, log }),
+    sinks: new SinkPool({ env: { sql: given.store.database.sql, log } }),
     prepare: new PrepareRun(() => undefined),
     locks: { acquire: () => Promise.reject(new Error('no lock is asked for')) },
     progress: { report: () => {} },

@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
-import { nodeSqlite } from '../../src/store/connection/sqlite/node-sqlite.ts'
+import { nodeSqlite } from '../../src/sql/node-sqlite.ts'
 
 /** A statement that SQLite has executed. */
 export interface SentStatement {

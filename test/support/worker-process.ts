@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
 import type { WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import { eventually } from './app.ts'
 import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
-const scriptOf = (name: string): string => fileURLToPath(new URL(`../fixtures/engine/${name}.ts`, import.meta.url))
+const scriptOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url))
 
 /** An app in its own process, which a test can kill. */
 export class WorkerProcess {
@@ -18,8 +19,9 @@ export class WorkerProcess {
   #stderr = ''
 
   constructor(order: WorkerOrder)
-  constructor(order: StepOrder, script: 'steps')
-  constructor(order: WorkerOrder | StepOrder, script = 'worker') {
+  constructor(order: StepOrder, script: 'engine/steps')
+  constructor(order: WriterOrder, script: 'sinks/writer')
+  constructor(order: WorkerOrder | StepOrder | WriterOrder, script = 'engine/worker') {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],

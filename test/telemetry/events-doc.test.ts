@@ -48,6 +48,7 @@ describe('docs/events.md', () => {
       active: () => 0,
       slots: () => 0,
       resources: () => [],
+      sinks: () => [],
       offload: () => ({ threads: 0, queued: 0 }),
     }
     const { body } = await new Metrics({ host: 'h', sources }).render()

@@ -6,7 +6,7 @@ import { systemClock } from '../../clock.ts'
 import { type BlockPolicy, BlockWatch } from './block-watch.ts'
 import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memory.ts'
 import { MYSQL_SESSION } from '../connection/mysql/mysql-session.ts'
-import { nodeSqlite } from '../connection/sqlite/node-sqlite.ts'
+import { nodeSqlite } from '../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 import { withPeerName } from '../connection/mysql/tls-stream.ts'
 

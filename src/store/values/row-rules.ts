@@ -162,6 +162,17 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   },
   piko_idempotency: { key: ['job_id', 'idempotency_key'], columns: { created_at: INSTANT } },
   piko_rate: { key: ['job_id', 'rate_key'], columns: { expires_at: INSTANT, starts: JSON_TEXT } },
+  piko_dead_row: {
+    key: ['id'],
+    columns: {
+      window_start: MAYBE_INSTANT,
+      window_end: MAYBE_INSTANT,
+      died_at: INSTANT,
+      attempt: count(MAX_INT),
+      place: count(MAX_INT),
+    },
+  },
+  piko_spill: { key: ['run_id', 'sink', 'host'], columns: { spilled_at: INSTANT, changed_at: INSTANT } },
 }
 
 /** The columns of a row that can't be read. Checks only selected columns. Pure. */

@@ -569,7 +569,7 @@ describeEachStore((fixture) => {
       it(`leaves both its effect and its row, or neither, when the process dies before statement ${killAt} after its own`, async () => {
         const lease = fixture.name === 'sqlite' ? '60s' : '2s'
         const settings = testSettings(fixture.options, { piko: { lease } })
-        const child = new WorkerProcess({ mode: 'transaction', killAt, settings }, 'steps')
+        const child = new WorkerProcess({ mode: 'transaction', killAt, settings }, 'engine/steps')
         await child.told('started')
         const id = await enqueue()
         expect((await child.end()).code).toBe('SIGKILL')
@@ -590,7 +590,7 @@ describeEachStore((fixture) => {
     it('that is killed leaves what it has stored to the next one', async () => {
       const lease = fixture.name === 'sqlite' ? '60s' : '2s'
       const settings = testSettings(fixture.options, { piko: { lease } })
-      const child = new WorkerProcess({ mode: 'pages', waitAt: 21, settings }, 'steps')
+      const child = new WorkerProcess({ mode: 'pages', waitAt: 21, settings }, 'engine/steps')
       await child.told('started')
       const id = await enqueue()
       await child.told('page 21')
@@ -611,7 +611,7 @@ describeEachStore((fixture) => {
 
     it('that sleeps in the middle of a step stores nothing of it when it wakes', async () => {
       const settings = testSettings(fixture.options, { piko: { lease: '2s' } })
-      const child = new WorkerProcess({ mode: 'slow', settings }, 'steps')
+      const child = new WorkerProcess({ mode: 'slow', settings }, 'engine/steps')
       await child.told('started')
       const id = await enqueue()
       await child.told('begun')

@@ -1,6 +1,6 @@
 // Entry point of the worker thread that checkpointer.ts starts. Node strips its types, so it imports only modules that allow this.
 import { workerData } from 'node:worker_threads'
-import { nodeSqlite } from './node-sqlite.ts'
+import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from './sqlite-files.ts'
 
 export interface CheckpointRequest {

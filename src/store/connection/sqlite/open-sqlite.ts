@@ -8,7 +8,7 @@ import { UnstorableValue } from '../../../sql/database-faults.ts'
 import { exactInteger, wantsExactIntegers } from '../../statements/exact-integers.ts'
 import { SqlScanner } from '../../statements/sql-scanner.ts'
 import { BUSY_TIMEOUT_MS } from './lock-wait.ts'
-import { nodeSqlite } from './node-sqlite.ts'
+import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { returnsRows } from './returns-rows.ts'
 
 const CACHED_STATEMENTS = 200

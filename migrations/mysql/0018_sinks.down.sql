@@ -1,0 +1,2 @@
+DROP TABLE piko_spill;
+DROP TABLE piko_dead_row;

@@ -1,0 +1,19 @@
+import { duration, filePath } from '../setting-types.ts'
+
+/** What sinks keep while their targets are down or refuse rows. */
+export const sinks = {
+  /** Relative to the working directory. */
+  spillDir: filePath({
+    key: 'spill_dir',
+    default: '.piko/spill',
+    help: 'Folder for batches of sinks with spill while their targets are down, relative to the working directory. It must survive restarts.',
+  }),
+  /** 0: keep them forever. */
+  keepDeadMs: duration({
+    key: 'keep_dead',
+    default: '90d',
+    min: '0s',
+    max: '3650d',
+    help: 'Rows that targets of sinks refused are deleted after this time; 0s: never.',
+  }),
+}

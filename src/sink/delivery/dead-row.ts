@@ -1,0 +1,15 @@
+import type { SinkBatch } from '../sink.ts'
+import type { Aside } from './sift.ts'
+
+/** Where rows come from that were put aside or stored on disk. */
+export interface RowsSource {
+  readonly sink: string
+  /** The name of the model in batch keys. */
+  readonly route: string
+  readonly batch: Pick<SinkBatch, 'jobId' | 'runId' | 'attempt' | 'fence' | 'window' | 'key' | 'index'>
+}
+
+/** Puts rows aside. Resolves when they are stored. */
+export interface DeadLetters {
+  add(source: RowsSource, rows: readonly Aside[]): Promise<void>
+}

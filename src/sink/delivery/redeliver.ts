@@ -1,0 +1,77 @@
+import { headline } from '../../errors-read.ts'
+import { toError } from '../../errors.ts'
+import { isSchema } from '../on.ts'
+import type { Route } from '../routes.ts'
+import type { SinkBatch, SinkEnv, SinkScope } from '../sink.ts'
+import type { SinkObserver } from '../sink-observer.ts'
+import type { SinkTarget } from '../sink-target.ts'
+import type { SpillBatch } from '../spill/spill-queue.ts'
+import { callSink } from './call-sink.ts'
+import { isOutage, isStale } from './outage.ts'
+import { rowBytes } from '../row-bytes.ts'
+import { sift } from './sift.ts'
+
+/** Delivers a batch after the end of its run. */
+export interface Redelivery {
+  readonly target: SinkTarget
+  readonly env: SinkEnv
+  readonly observer: Pick<SinkObserver, 'superseded'>
+  readonly signal: AbortSignal
+}
+
+/**
+ * Delivers a batch from the disk. Rows that the target refuses become dead letters, whether or not the sink asks for it: their run has
+ * ended, and nobody else would notice. A batch of a run that a newer one has overtaken is dropped.
+ *
+ * @throws an error that is not about rows: the batch must be delivered again later
+ */
+export async function redeliver(spilled: SpillBatch, redelivery: Redelivery): Promise<void> {
+  const { target, env, observer, signal } = redelivery
+  const { jobId, runId } = spilled.batch
+  const route = [...target.routes.values()].find(({ modelName }) => modelName === spilled.route)
+  if (!route) {
+    const reason = `sink ${target.name} has no route ${spilled.route} any more`
+    await target.deadLetters?.add(
+      spilled,
+      spilled.rows.map((row, place) => ({ row, place, reason })),
+    )
+    return
+  }
+  const scope: SinkScope = { ...spilled.batch, signal, log: env.log, sql: env.sql }
+  try {
+    if (spilled.kind === 'clear') await target.sink.clear?.(scope, route.model)
+    else await deliverRows(target, route, spilled, { ...spilled.batch, ...scope })
+  } catch (thrown) {
+    const error = toError(thrown)
+    if (!isStale(error)) throw error
+    observer.superseded({ sink: target.name, jobId, runId, rows: spilled.rows.length, error })
+  }
+}
+
+async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch, batch: SinkBatch): Promise<void> {
+  const rows = restored(route, spilled.rows)
+  let { index } = batch
+  const asides = await sift(rows, {
+    send: async (part) => {
+      const bytes = part.rows.reduce<number>((sum, row) => sum + rowBytes(row), 0)
+      await callSink(target, route, part.rows, { ...batch, index, key: `${batch.key}${part.suffix}` }, bytes)
+      // The first part has replaced what earlier attempts left; the others add to it.
+      index = Math.max(1, index)
+    },
+    isOutage: (error) => isOutage(error, target.policy.spill?.isOutage),
+    admit: () => {},
+  })
+  if (asides.length === 0) return
+  if (!target.deadLetters) throw new Error(`the target refuses rows: ${headline(asides[0]?.reason)}`)
+  await target.deadLetters.add(spilled, asides)
+  target.counts.dead += asides.length
+}
+
+/** Gives the instances of a class their prototype again, which the disk does not keep. */
+export function restored({ model }: Route, rows: readonly unknown[]): readonly unknown[] {
+  if (isSchema(model)) return rows
+  const { prototype } = model as { readonly prototype: object }
+  return rows.map((row) =>
+    typeof row === 'object' && row !== null ? (Object.setPrototypeOf(row, prototype) as unknown) : row,
+  )
+}

@@ -1,0 +1,62 @@
+import { chainOf, headline, isWhole, propertyOf } from '../../errors-read.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
+import { isPikoError } from '../../errors.ts'
+
+/** A symbol is used instead of `instanceof`, because a sink's module may load another copy of this package. */
+const REFUSED = Symbol.for('piko.refusedRows')
+
+/** A row that the target refuses. */
+export interface RefusedRow {
+  /** Its place in the rows that the sink's method received. */
+  readonly index: number
+  readonly reason: string
+}
+
+/**
+ * Thrown by a sink's method that knows which rows the target refuses. A sink with `deadLetters` puts these rows aside and delivers the
+ * others again, whether or not the target has stored them. Without `deadLetters` the run fails.
+ *
+ * @example
+ * if (response.status === 422) throw new RefusedRowsError([{ index: 3, reason: 'no such customer' }])
+ */
+export class RefusedRowsError extends Error {
+  readonly [REFUSED]: readonly RefusedRow[]
+
+  constructor(rows: readonly RefusedRow[], options?: ErrorOptions) {
+    const [first] = rows
+    const more = rows.length > 1 ? ` and ${rows.length - 1} more` : ''
+    super(first ? `row ${first.index} was refused: ${first.reason}${more}` : 'rows were refused', options)
+    this.name = 'RefusedRowsError'
+    this[REFUSED] = rows
+  }
+}
+
+/** The rows that an error names, with their places below `length`. Undefined if it names none. */
+export function refusedRows(error: unknown, length: number): ReadonlyMap<number, string> | undefined {
+  for (const link of chainOf(error)) {
+    const rows = new Map<number, string>()
+    for (const { index, reason } of namedIn(link)) if (isWhole(index) && index < length) rows.set(index, reason)
+    if (rows.size > 0) return rows
+  }
+  return undefined
+}
+
+function namedIn(link: unknown): readonly RefusedRow[] {
+  const marked = propertyOf(link, REFUSED)
+  if (Array.isArray(marked)) {
+    return (marked as unknown[]).map((row) => ({
+      index: Number(propertyOf(row, 'index')),
+      reason: String(propertyOf(row, 'reason')),
+    }))
+  }
+  // `SqlTable` names the row that does not fit into a statement.
+  const index = isPikoError(link, 'SINK_ROW_INVALID') ? propertyOf(link.details, 'index') : undefined
+  return typeof index === 'number' ? [{ index, reason: headline(link) }] : []
+}
+
+/** Whether an error can be about single rows, so that parts of the batch may be accepted. */
+export function mayBeOfRow(error: unknown): boolean {
+  if (isPikoError(error)) return error.code === 'SINK_ROW_INVALID'
+  const fault = databaseFault(error)
+  return fault === undefined || fault === 'data'
+}

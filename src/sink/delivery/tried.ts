@@ -1,0 +1,43 @@
+import { systemClock } from '../../clock.ts'
+import { toError } from '../../errors.ts'
+import { retryDelayMs, type RetryPolicy } from '../../run/retry.ts'
+import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
+
+export interface Tries {
+  readonly policy: RetryPolicy | undefined
+  /** Ends the wait for the next try. */
+  readonly signal: AbortSignal
+  /** Whether another try may help. */
+  readonly mayHelp: (error: Error) => boolean
+  readonly onRetry: () => void
+}
+
+/**
+ * Calls `fn` until it succeeds, with the delays of `policy`.
+ *
+ * @throws the error of the last try
+ */
+export async function tried(fn: () => Promise<void>, { policy, signal, mayHelp, onRetry }: Tries): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await fn()
+      return
+    } catch (thrown) {
+      const error = toError(thrown)
+      const delayMs = policy && !signal.aborted && mayHelp(error) ? delayAfter(error, policy, attempt) : undefined
+      if (delayMs === undefined) throw error
+      await systemClock.sleep(delayMs, signal)
+      if (signal.aborted) throw error
+      onRetry()
+    }
+  }
+}
+
+/** Milliseconds until the next try, or undefined to give up. */
+function delayAfter(error: Error, policy: RetryPolicy, attempt: number): number | undefined {
+  const delayMs = retryDelayMs(policy, attempt, Math.random())
+  if (delayMs === undefined || forbidsRetry(error) || policy.retryIf?.(error) === false) return undefined
+  const timing = retryTimingOf(error)
+  if (!timing) return delayMs
+  return 'afterMs' in timing ? timing.afterMs : Math.max(0, timing.at.getTime() - systemClock.now())
+}

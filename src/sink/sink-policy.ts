@@ -1,0 +1,174 @@
+import { isObject, propertyOf } from '../errors-read.ts'
+import { describe, PikoError } from '../errors.ts'
+import {
+  aFunction,
+  flag,
+  oneOf,
+  type OptionCheck,
+  type OptionChecks,
+  placed,
+  problemOf,
+  problemsText,
+  readOptions,
+  wholeNumber,
+} from '../options.ts'
+import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS, type RetryPolicy, type RetrySpec } from '../run/retry.ts'
+import { durationMs, MAX_STORED_MS, readDuration } from '../time/duration.ts'
+import type { DeadLetterOptions, SinkGuarantee, SinkRules, SpillOptions } from './sink.ts'
+
+/** The rules of a sink with their defaults filled in. */
+export interface SinkPolicy {
+  readonly batchSize: number
+  readonly batchBytes: number
+  readonly lingerMs: number | undefined
+  readonly writers: number
+  readonly key: ((row: unknown) => unknown) | undefined
+  readonly guarantee: SinkGuarantee | undefined
+  readonly retry: RetryPolicy | undefined
+  /** Undefined: a refused row fails the run. */
+  readonly tolerate: number | undefined
+  readonly spill: SpillPolicy | undefined
+}
+
+export interface SpillPolicy {
+  readonly maxBytes: number
+  readonly waitMs: number
+  readonly retryEveryMs: number
+  readonly isOutage: ((error: Error) => boolean) | undefined
+}
+
+const DEFAULT_BATCH_SIZE = 1_000
+const DEFAULT_BATCH_BYTES = 8_000_000
+const DEFAULT_TOLERATE = 100
+const DEFAULT_SPILL_BYTES = 1_000_000_000
+const DEFAULT_SPILL_WAIT_MS = 30_000
+const MAX_WRITERS = 64
+/** The longest delay of a Node timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+/** Less holds not even two batches of usual rows. */
+const MIN_SPILL_BYTES = 65_536
+
+const EACH_RETRY: OptionChecks<RetrySpec> = {
+  limit: wholeNumber(0),
+  backoff: oneOf('fixed', 'exponential'),
+  base: aDuration(0, MAX_STORED_MS),
+  max: aDuration(0, MAX_STORED_MS),
+  jitter: flag,
+  retryIf: aFunction,
+}
+const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }
+const EACH_SPILL: OptionChecks<SpillOptions> = {
+  maxBytes: wholeNumber(MIN_SPILL_BYTES),
+  wait: aDuration(0, MAX_TIMER_MS),
+  retryEvery: aDuration(1, MAX_TIMER_MS),
+  isOutage: aFunction,
+}
+
+/** The checks of the rules that every sink has, by option. */
+export const RULE_CHECKS: OptionChecks<SinkRules> = {
+  batchSize: wholeNumber(1),
+  batchBytes: wholeNumber(1),
+  linger: aDuration(1, MAX_TIMER_MS),
+  writers: wholeNumber(1, MAX_WRITERS),
+  key: aFunction,
+  guarantee: oneOf('transactional', 'idempotent', 'atLeastOnce'),
+  retry: group(EACH_RETRY, '{ limit: 5 }', ['limit']),
+  deadLetters: flagOr(group(EACH_DEAD, '{ tolerate: 100 }')),
+  spill: flagOr(group(EACH_SPILL, '{ maxBytes: 1_000_000_000 }')),
+}
+
+export const RULE_NAMES = Object.keys(RULE_CHECKS) as (keyof SinkRules)[]
+
+/** What is wrong with the rules of a sink: each alone, and how they fit together. */
+export function ruleProblems(rules: SinkRules): string[] {
+  const alone = RULE_NAMES.flatMap((name) => {
+    const value: unknown = rules[name]
+    const problem = value === undefined ? undefined : problemOf(RULE_CHECKS[name], value)
+    return problem === undefined ? [] : [placed(name, problem)]
+  })
+  return [...alone, ...misfits(rules)]
+}
+
+/** Rules that contradict each other. */
+export function misfits(rules: unknown): string[] {
+  const repeating = ['retry', 'deadLetters', 'spill'].filter((name) => Boolean(propertyOf(rules, name)))
+  const guarantee = propertyOf(rules, 'guarantee')
+  const problems: string[] = []
+  if (guarantee === undefined && repeating.length > 0) {
+    const verb = repeating.length === 1 ? 'delivers' : 'deliver'
+    problems.push(
+      `${repeating.join(' and ')} ${verb} rows again, but no guarantee says what that does; expected guarantee: ` +
+        "'idempotent', 'transactional' or 'atLeastOnce'",
+    )
+  }
+  if (guarantee === 'transactional' && repeating.includes('spill')) {
+    problems.push(
+      "spill delivers rows after the end of their run, which guarantee: 'transactional' excludes; expected 'idempotent' or 'atLeastOnce'",
+    )
+  }
+  return problems
+}
+
+/**
+ * @param name the sink's name, for messages
+ * @throws PikoError `SINK_FAILED` naming every wrong rule
+ */
+export function policyOf(name: string, rules: SinkRules): SinkPolicy {
+  const problems = ruleProblems(rules)
+  if (problems.length > 0) throw invalidSink(name, problems)
+  const { batchSize = DEFAULT_BATCH_SIZE, batchBytes = DEFAULT_BATCH_BYTES, writers = 1, key, guarantee } = rules
+  const { linger, retry, deadLetters, spill } = rules
+  return {
+    ...{ batchSize, batchBytes, writers, guarantee },
+    key: key as ((row: unknown) => unknown) | undefined,
+    lingerMs: linger === undefined ? undefined : durationMs(linger),
+    retry: retry && retryPolicyOf(retry),
+    tolerate: deadLetters ? ((deadLetters === true ? undefined : deadLetters.tolerate) ?? DEFAULT_TOLERATE) : undefined,
+    spill: spill ? spillPolicyOf(spill === true ? {} : spill) : undefined,
+  }
+}
+
+function retryPolicyOf({ limit, backoff = 'exponential', base, max, jitter = true, retryIf }: RetrySpec): RetryPolicy {
+  return {
+    ...{ limit, backoff, jitter, retryIf },
+    baseMs: base === undefined ? DEFAULT_RETRY_BASE_MS : durationMs(base),
+    maxMs: max === undefined ? DEFAULT_RETRY_MAX_MS : durationMs(max),
+  }
+}
+
+function spillPolicyOf({ maxBytes = DEFAULT_SPILL_BYTES, wait, retryEvery, isOutage }: SpillOptions): SpillPolicy {
+  return {
+    ...{ maxBytes, isOutage },
+    waitMs: wait === undefined ? DEFAULT_SPILL_WAIT_MS : durationMs(wait),
+    retryEveryMs: retryEvery === undefined ? DEFAULT_SPILL_WAIT_MS : durationMs(retryEvery),
+  }
+}
+
+/** @returns PikoError `SINK_FAILED` */
+export function invalidSink(name: unknown, problems: readonly string[]): PikoError {
+  const what = problemsText(`sink ${typeof name === 'string' ? name : describe(name)}`, problems)
+  return new PikoError('SINK_FAILED', what, { details: { problems } })
+}
+
+function aDuration(minMs: number, maxMs: number): OptionCheck {
+  return (value) => {
+    const reading = readDuration(value, maxMs)
+    if ('expected' in reading) return `is ${describe(value)}; expected ${reading.expected}`
+    return reading.ms >= minMs ? undefined : `is ${describe(value)}; expected at least ${minMs} ms`
+  }
+}
+
+/** Checks the options inside an option. The problem names the first wrong one. */
+function group<T extends object>(checks: OptionChecks<T>, example: string, required: (keyof T)[] = []): OptionCheck {
+  return (value) => {
+    if (!isObject(value)) return `is ${describe(value)}; expected an object, such as ${example}`
+    const { problems } = readOptions(value, checks, example, required)
+    return problems.length === 0
+      ? undefined
+      : `has ${problems.length === 1 ? 'a problem' : 'problems'}: ${problems.join('; ')}`
+  }
+}
+
+function flagOr(check: OptionCheck): OptionCheck {
+  return (value) => (typeof value === 'boolean' ? undefined : check(value))
+}

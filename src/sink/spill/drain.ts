@@ -1,0 +1,76 @@
+import { systemClock } from '../../clock.ts'
+import { toError } from '../../errors.ts'
+import { Closing } from '../../service/closing.ts'
+import type { DiskSpill } from './disk-spill.ts'
+import type { SpillBatch } from './spill-queue.ts'
+
+const FIRST_WAIT_MS = 500
+/** Time between two looks for a batch that is being written. */
+const LOOK_MS = 5
+/** How long a stop waits for the delivery under way. */
+const MAX_STOP_MS = 1_500
+
+export interface DrainParts {
+  readonly queue: DiskSpill
+  /** Opens the sink. */
+  readonly open: () => Promise<void>
+  /** @throws if the batch must be tried again later */
+  readonly deliver: (batch: SpillBatch, signal: AbortSignal) => Promise<void>
+  readonly retryEveryMs: number
+}
+
+/** Sends the batches of a spill to their target, one after the other, as soon as it accepts them. */
+export class Drain {
+  readonly #parts: DrainParts
+  readonly #stop = new AbortController()
+  readonly #ended: Promise<void>
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts
+    this.#ended = this.#run()
+  }
+
+  /** Batches that are not sent stay on the disk. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    const closing = new Closing(MAX_STOP_MS)
+    try {
+      await closing.within(() => this.#ended)
+    } finally {
+      closing.end()
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { queue } = this.#parts
+    const { signal } = this.#stop
+    let failures = 0
+    for (;;) {
+      await queue.work(signal)
+      if (signal.aborted) return
+      try {
+        const isEmpty = !(await this.#sendNext())
+        failures = 0
+        // The last batch is being written: its end is the next work.
+        if (isEmpty) await systemClock.sleep(LOOK_MS, signal)
+      } catch (thrown) {
+        if (signal.aborted) return
+        queue.outage(toError(thrown))
+        const waitMs = Math.min(this.#parts.retryEveryMs, FIRST_WAIT_MS * 2 ** Math.min(failures++, 20))
+        await systemClock.sleep(waitMs, signal)
+      }
+    }
+  }
+
+  /** Returns false if nothing is ready to be sent. */
+  async #sendNext(): Promise<boolean> {
+    const { queue, open, deliver } = this.#parts
+    await open()
+    queue.release()
+    const record = await queue.peek()
+    if (!record) return false
+    await deliver(record.batch, this.#stop.signal)
+    await queue.sent(record)
+    return true
+  }
+}

@@ -1,0 +1,76 @@
+import { deserialize, serialize } from 'node:v8'
+import { crc32 } from 'node:zlib'
+import { headline } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import type { SpillBatch } from './spill-queue.ts'
+
+/** The first bytes of every segment. */
+export const SEGMENT_MAGIC = Buffer.from('PIKOSPL1', 'latin1')
+/** The first bytes of every record. */
+const RECORD_MAGIC = Buffer.from('PkRc', 'latin1')
+/** Magic, length of the content, checksum of the content, number in the segment, checksum of these. */
+export const HEADER_BYTES = 20
+/** A longer length is a damaged one: no batch is so large. */
+const MAX_CONTENT_BYTES = 2 ** 30
+
+/** The beginning of a record. */
+export interface RecordHeader {
+  readonly contentBytes: number
+  readonly contentSum: number
+  /** 0 for the first record of its segment. */
+  readonly number: number
+}
+
+/**
+ * The content of a record: structured clones of the rows, so dates, `bigint` and binary data stay what they are.
+ *
+ * @throws PikoError `SINK_ROW_INVALID` for rows with functions, promises and the like
+ */
+export function encodeBatch({ sink, route, kind, batch, rows }: SpillBatch): Buffer {
+  const { jobId, runId, attempt, fence, window, key, index } = batch
+  const kept = { jobId, runId, attempt, fence, window: window && { start: window.start, end: window.end }, key, index }
+  try {
+    return serialize({ sink, route, kind, batch: kept, rows })
+  } catch (error) {
+    throw new PikoError(
+      'SINK_ROW_INVALID',
+      `sink ${sink}: a row of batch ${key} can't be stored on disk while the target is down: ${headline(error)}`,
+      { cause: error, details: { sink, key } },
+    )
+  }
+}
+
+/** @throws if it is not the content of a record */
+export function decodeBatch(content: Buffer): SpillBatch {
+  return deserialize(content) as SpillBatch
+}
+
+/** A header with its content. */
+export function recordOf(content: Buffer, number: number): Buffer {
+  const record = Buffer.allocUnsafe(HEADER_BYTES + content.length)
+  RECORD_MAGIC.copy(record)
+  record.writeUInt32LE(content.length, 4)
+  record.writeUInt32LE(crc32(content), 8)
+  record.writeUInt32LE(number, 12)
+  record.writeUInt32LE(crc32(record.subarray(0, 16)), 16)
+  content.copy(record, HEADER_BYTES)
+  return record
+}
+
+/** The header at the beginning of `bytes`. Undefined if it is none, or damaged. */
+export function readHeader(bytes: Buffer): RecordHeader | undefined {
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 4).equals(RECORD_MAGIC)) return undefined
+  if (bytes.readUInt32LE(16) !== crc32(bytes.subarray(0, 16))) return undefined
+  const contentBytes = bytes.readUInt32LE(4)
+  if (contentBytes > MAX_CONTENT_BYTES) return undefined
+  return { contentBytes, contentSum: bytes.readUInt32LE(8), number: bytes.readUInt32LE(12) }
+}
+
+/** Where a sound header may begin, from `from` on; -1: nowhere. */
+export function nextMagic(bytes: Buffer, from: number): number {
+  return bytes.indexOf(RECORD_MAGIC, from)
+}
+
+export function isSound(content: Buffer, { contentBytes, contentSum }: RecordHeader): boolean {
+  return content.length === contentBytes && crc32(content) === contentSum
+}

@@ -1,0 +1,68 @@
+import { redeliver } from '../delivery/redeliver.ts'
+import type { SinkEnv } from '../sink.ts'
+import type { SpillPolicy } from '../sink-policy.ts'
+import type { DurableParts, OwnedSink } from '../sink-target.ts'
+import type { DiskSpill } from './disk-spill.ts'
+import { Drain } from './drain.ts'
+import { Spills } from './spills.ts'
+
+export interface SinkSpillsParts {
+  readonly durable: DurableParts
+  readonly env: SinkEnv
+  /** Opens a sink, once. */
+  readonly open: (owned: OwnedSink) => Promise<void>
+}
+
+/** The spills of a process, with their drains. Loaded only if a sink has a spill. */
+export class SinkSpills {
+  readonly #parts: SinkSpillsParts
+  readonly #spills: Spills
+  readonly #queues = new Map<string, DiskSpill>()
+  readonly #drains: Drain[] = []
+
+  private constructor(parts: SinkSpillsParts, spills: Spills) {
+    this.#parts = parts
+    this.#spills = spills
+  }
+
+  /** @throws PikoError `SINK_FAILED` */
+  static async open(parts: SinkSpillsParts): Promise<SinkSpills> {
+    const { spillDir, app, observer, journal } = parts.durable
+    const { log } = parts.env
+    return new SinkSpills(parts, await Spills.open({ dir: spillDir, app: await app(), observer, journal, log }))
+  }
+
+  async add(sink: string, policy: SpillPolicy): Promise<void> {
+    this.#queues.set(sink, await this.#spills.queueOf(sink, policy))
+  }
+
+  queueOf(sink: string): DiskSpill | undefined {
+    return this.#queues.get(sink)
+  }
+
+  /** Sends what is on the disk, and what comes there later. */
+  drain(owned: OwnedSink): void {
+    const { spill: queue, policy } = owned
+    const { durable, env, open } = this.#parts
+    if (!queue || !policy.spill) return
+    // The rows of an ended run have nobody else: the sink need not ask for dead letters.
+    const target = { ...owned, deadLetters: durable.deadLetters }
+    this.#drains.push(
+      new Drain({
+        queue,
+        open: () => open(owned),
+        deliver: (batch, signal) => redeliver(batch, { target, env, observer: durable.observer, signal }),
+        retryEveryMs: policy.spill.retryEveryMs,
+      }),
+    )
+  }
+
+  async adopt(): Promise<void> {
+    await this.#spills.adopt()
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#drains.map((drain) => drain.stop()))
+    await this.#spills.close()
+  }
+}
