@@ -11,6 +11,7 @@ import { offloadCalls } from './offload.ts'
 import { queries } from './queries.ts'
 import { rate } from './rate.ts'
 import { report } from './report.ts'
+import { sinkTable } from './sink-table.ts'
 import { steps } from './steps.ts'
 import { throughput } from './throughput.ts'
 
@@ -23,6 +24,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   rate,
   crawl,
   steps,
+  'sink-table': sinkTable,
   offload: offloadCalls,
   queries,
   growth,
@@ -41,6 +43,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
   steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them
+  sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
   offload      calls into worker threads, beside piscina
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs

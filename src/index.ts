@@ -44,18 +44,17 @@ export {
   type SinkScope,
   type SinkWriter,
 } from './sink/sink.ts'
-export {
-  SqlTable,
-  sqlTable,
-  type SqlTableDdl,
-  type SqlTableGeneration,
-  type SqlTableLayout,
-  type SqlTableMerge,
-  type SqlTableOpen,
-  type SqlTableTarget,
-} from './sink/sql/sql-table.ts'
+export { SqlTable, sqlTable } from './sink/sql/sql-table.ts'
+export type {
+  SqlTableDdl,
+  SqlTableGeneration,
+  SqlTableLayout,
+  SqlTableMerge,
+  SqlTableOpen,
+  SqlTableTarget,
+} from './sink/sql/table-calls.ts'
 export type { BulkMode, SqlTableOptions } from './sink/sql/table-options.ts'
-export type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from './sql/sql.ts'
+export type { SqlDatabase, SqlExecutor, SqlLoaded, SqlRow, SqlValue } from './sql/sql.ts'
 
 export type { Calendar, CalendarFunction, LocalTime, Weekday } from './time/calendar.ts'
 export type { DstPolicy } from './time/dst.ts'

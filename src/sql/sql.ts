@@ -5,6 +5,12 @@ export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | 
 
 export type SqlRow = Record<string, unknown>
 
+/** How many rows a `LOAD DATA` statement stored, and how many warnings the server has about them. */
+export interface SqlLoaded {
+  readonly changes: number
+  readonly warnings: number
+}
+
 /** Runs statements with `?` placeholders on one connection. */
 export interface SqlExecutor {
   readonly dialect: 'mysql' | 'sqlite'
@@ -15,6 +21,11 @@ export interface SqlExecutor {
   readonly maxStatementBytes?: number | undefined
   /** Runs a SELECT, or a statement with RETURNING, and returns its rows. */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
+  /**
+   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`. Missing if the database can't, or its adapter does not allow it. `SqlTable`
+   * then inserts rows.
+   */
+  readonly load?: ((sql: string, data: readonly Uint8Array[]) => Promise<SqlLoaded>) | undefined
   /** Runs any other statement. `changes` is the number of rows that it matched. */
   exec(sql: string, params?: readonly SqlValue[]): Promise<{ changes: number }>
 }

@@ -11,6 +11,8 @@ export interface TableRows {
   readonly table: string
   readonly columns: readonly string[]
   readonly values: readonly SqlValue[]
+  /** The number of columns at the end whose value is the same in all rows. */
+  readonly filled: number
 }
 
 /**

@@ -1,57 +1,24 @@
 import { describe, PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
-import type { SqlDatabase, SqlExecutor, SqlValue } from '../../sql/sql.ts'
+import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
 import { onConflict, quoted, quotedTable } from '../../sql/sql-text.ts'
 import type { Window } from '../../time/window.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
-import { insertRows } from './insert-rows.ts'
+import { BulkLoader } from './bulk-loader.ts'
+import { insertRows, type TableRows } from './insert-rows.ts'
 import { rowValues } from './row-values.ts'
 import { existingColumns, tableProblem } from './table-check.ts'
 import { addColumns, createTable } from './table-ddl.ts'
+import type {
+  SqlTableDdl,
+  SqlTableGeneration,
+  SqlTableLayout,
+  SqlTableMerge,
+  SqlTableOpen,
+  SqlTableTarget,
+} from './table-calls.ts'
 import { type SqlTableOptions, type TableShape, tableShape } from './table-options.ts'
-
-export interface SqlTableTarget {
-  /** Where the table is. Default: the database that Piko itself runs on. */
-  readonly on?: SqlDatabase
-}
-
-export interface SqlTableMerge extends SqlTableTarget {
-  /** The number that all writers of this generation of the window share, such as the fence of the run that began it. Default: the fence. */
-  readonly generation?: number
-}
-
-/** A window whose rows of older generations are to be deleted. */
-export interface SqlTableGeneration {
-  readonly window: Window
-  /** Rows with a smaller fence are deleted. */
-  readonly before: number
-  /** Where the table is, unless the target says so. */
-  readonly sql?: SqlDatabase
-}
-
-export interface SqlTableOpen extends SqlTableTarget {
-  /** Creates the table if it is missing. Default `false`. */
-  readonly create?: boolean
-}
-
-export interface SqlTableDdl {
-  /** Default `'mysql'`, which includes MariaDB. */
-  readonly dialect?: SqlExecutor['dialect']
-  /** The columns that the table has already, or its earlier definition. The statements then add the columns that are missing. */
-  readonly from?: readonly string[] | { readonly layout: SqlTableLayout }
-}
-
-/** What a table's rows consist of. */
-export interface SqlTableLayout {
-  readonly name: string
-  /** The columns that hold the row's properties. */
-  readonly columns: readonly string[]
-  /** The columns that identify a row within its window, or within a table without windows. Empty if unknown. */
-  readonly key: readonly string[]
-  readonly windowColumn: string | null
-  readonly fenceColumn: string | undefined
-}
 
 /**
  * A table that a sink writes to, with SQL for MySQL and SQLite. Every call is one transaction, repeated after a deadlock. The table belongs
@@ -69,11 +36,13 @@ export class SqlTable<Row extends object> {
   readonly layout: SqlTableLayout
   readonly #shape: TableShape
   readonly #properties: readonly string[]
+  readonly #loader: BulkLoader
 
   /** @throws PikoError `SINK_FAILED` naming every unknown or unusable option */
   constructor(given: SqlTableOptions<Row>) {
     this.#shape = tableShape(given)
-    const { name, columns, key, windowColumn, fenceColumn } = this.#shape
+    const { name, columns, key, windowColumn, fenceColumn, bulk } = this.#shape
+    this.#loader = new BulkLoader(name, bulk)
     this.#properties = columns.map(({ property }) => property)
     const names = columns.map(({ column }) => column)
     this.layout = Object.freeze({ name, columns: Object.freeze(names), key, windowColumn, fenceColumn })
@@ -113,11 +82,13 @@ export class SqlTable<Row extends object> {
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const window = this.#windowOf(batch, 'replace')
-    const values = await this.#valuesOf(batch, rows, batch.fence)
-    await this.#write(on, async (trx) => {
-      await this.#refuseStale(trx, batch, batch.fence)
-      if (batch.index === 0) await this.#delete(trx, window, batch.fence, '<=')
-      await this.#insert(trx, batch, values)
+    const given = await this.#rowsOf(batch, rows, batch.fence)
+    await this.#writeMany(on, given, async (trx, add) => {
+      if (batch.index === 0) {
+        await this.#refuseStale(trx, batch, batch.fence)
+        await this.#delete(trx, window, batch.fence, '<=')
+      }
+      await add()
       // An older run may have inserted rows between the delete and the first insert. Two runs that reach this point see each other.
       if (batch.index === 0 && this.#shape.fenceColumn !== undefined) await this.#delete(trx, window, batch.fence, '<')
       await this.#refuseStale(trx, batch, batch.fence, 'locking')
@@ -145,9 +116,9 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    const values = await this.#valuesOf(batch, rows, batch.fence)
-    await this.#write(on, async (trx) => {
-      await this.#insert(trx, batch, values)
+    const given = await this.#rowsOf(batch, rows, batch.fence)
+    await this.#writeMany(on, given, async (trx, add) => {
+      await add()
       await this.#refuseStale(trx, batch, batch.fence, 'locking')
     })
   }
@@ -169,11 +140,11 @@ export class SqlTable<Row extends object> {
     keyColumns: readonly string[] = this.#upsertKey(batch),
     { on = batch.sql }: SqlTableTarget = {},
   ): Promise<void> {
-    const columns = this.#written(batch)
+    const columns = this.#columnsOf(batch)
     this.#assertKey('upsert', keyColumns, columns)
-    const values = await this.#valuesOf(batch, rows, batch.fence)
+    const given = await this.#rowsOf(batch, rows, batch.fence)
     await this.#write(on, (trx) =>
-      this.#insert(trx, batch, values, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
+      this.#insert(trx, given, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
     )
   }
 
@@ -194,19 +165,44 @@ export class SqlTable<Row extends object> {
   ): Promise<void> {
     const { column } = this.#windowOf(batch, 'merge')
     const fenceColumn = this.#needFence('merge')
-    const columns = this.#written(batch)
+    const columns = this.#columnsOf(batch)
     this.#assertKey('merge', keyColumns, columns)
     const keys = [...new Set([column, fenceColumn, ...keyColumns])]
-    const values = await this.#valuesOf(batch, rows, generation)
+    const given = await this.#rowsOf(batch, rows, generation)
     await this.#write(on, async (trx) => {
-      await this.#insert(trx, batch, values, onConflict(trx.dialect, columns, keys, undefined))
+      await this.#insert(trx, given, onConflict(trx.dialect, columns, keys, undefined))
       await this.#refuseStale(trx, batch, generation, 'locking')
     })
   }
 
-  async #insert(trx: SqlExecutor, batch: SinkBatch, values: readonly SqlValue[], clause = ''): Promise<void> {
-    const { name: table, chunkSize } = this.#shape
-    await insertRows(trx, { table, columns: this.#written(batch), values }, chunkSize, clause)
+  #insert(trx: SqlExecutor, rows: TableRows, clause?: string): Promise<void> {
+    return insertRows(trx, rows, this.#shape.chunkSize, clause)
+  }
+
+  /**
+   * Like {@link #write}, for rows that may be loaded.
+   *
+   * @param fn gets a function that adds the rows
+   */
+  async #writeMany(
+    on: SqlDatabase,
+    rows: TableRows,
+    fn: (trx: SqlExecutor, add: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const insert = (): Promise<void> => this.#write(on, (trx) => fn(trx, () => this.#insert(trx, rows)))
+    const data = await this.#loader.prepare(on, rows)
+    if (!data) return insert()
+    try {
+      await this.#write(on, (trx) =>
+        fn(trx, async () => {
+          if (!(await this.#loader.load(trx, data))) await this.#insert(trx, rows)
+        }),
+      )
+    } catch (error) {
+      this.#loader.failed(on, error)
+      if (!this.#loader.fallsBack(error)) throw error
+      await insert()
+    }
   }
 
   /** Runs the transaction again after a deadlock or a lock timeout. */
@@ -260,8 +256,7 @@ export class SqlTable<Row extends object> {
     )
   }
 
-  /** The columns of an INSERT, in the order of {@link #valuesOf}. */
-  #written({ window }: SinkScope): string[] {
+  #columnsOf({ window }: SinkScope): string[] {
     const { windowColumn, fenceColumn } = this.#shape
     return [
       ...this.layout.columns,
@@ -270,12 +265,15 @@ export class SqlTable<Row extends object> {
     ]
   }
 
-  #valuesOf({ window }: SinkScope, rows: readonly Row[], fence: number): Promise<SqlValue[]> {
-    const { name, windowColumn, fenceColumn } = this.#shape
-    return rowValues(name, this.#properties, rows, [
+  async #rowsOf(scope: SinkScope, rows: readonly Row[], fence: number): Promise<TableRows> {
+    const { name: table, windowColumn, fenceColumn } = this.#shape
+    const { window } = scope
+    const filled = [
       ...(window !== undefined && windowColumn !== null ? [window.start] : []),
       ...(fenceColumn === undefined ? [] : [fence]),
-    ])
+    ]
+    const values = await rowValues(table, this.#properties, rows, filled)
+    return { table, columns: this.#columnsOf(scope), values, filled: filled.length }
   }
 
   #assertKey(what: string, keyColumns: readonly string[], columns: readonly string[]): void {

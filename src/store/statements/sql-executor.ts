@@ -6,6 +6,7 @@ import { untilAborted } from '../../signals/until-aborted.ts'
 import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../sql/sql.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { withExactIntegers } from './exact-integers.ts'
+import { type LocalFile, withLocalFile } from '../connection/mysql/local-file.ts'
 import type { OwnTransaction } from '../connection/own-transaction.ts'
 import { assertFits } from '../connection/packet-size.ts'
 import { inspectSql } from './sql-rules.ts'
@@ -123,9 +124,10 @@ class Turns {
 type Send = <T>(send: () => Promise<T>) => Promise<T>
 
 function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'outside', inTurn: Send): SqlExecutor {
-  const run = async <T>(text: string, params: readonly SqlValue[]): Promise<QueryResult<T>> => {
+  const run = async <T>(text: string, params: readonly SqlValue[], file?: LocalFile): Promise<QueryResult<T>> => {
     try {
       const statement = checked(dialect, place, text, params)
+      if (file) withLocalFile(statement.parameters, file)
       return await inTurn(() => db.executeQuery<T>(statement))
     } catch (error) {
       throw endedTransaction(error) ?? error
@@ -143,6 +145,13 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
     async exec(text, params = []) {
       return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
     },
+    ...(dialect.name === 'mysql' && {
+      load: async (text: string, chunks: readonly Uint8Array[]) => {
+        const file: LocalFile = { chunks, warnings: 0 }
+        const { numAffectedRows } = await run(text, [], file)
+        return { changes: Number(numAffectedRows ?? 0n), warnings: file.warnings }
+      },
+    }),
   }
   dialects.set(executor, dialect)
   inserts.set(executor, async (text, params) => Number((await run(text, params)).insertId ?? 0))

@@ -219,6 +219,8 @@ export class MysqlPool implements KyselyPool {
 function poolOptions(options: MysqlOptions): PoolOptions {
   return {
     ...withPeerName(connectionOptions(options)),
+    // For LOAD DATA of rows in memory. mysql2 sends no file unless a statement brings its content, see timed-connection.ts.
+    flags: ['LOCAL_FILES'],
     connectionLimit: options.poolSize,
     // mysql2 closes idle connections only if `maxIdle` is below `connectionLimit`.
     maxIdle: Math.max(1, options.poolSize - 1),

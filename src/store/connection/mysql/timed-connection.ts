@@ -1,8 +1,11 @@
 import type { MysqlPoolConnection as KyselyConnection } from 'kysely'
-import type { PoolConnection, QueryValues } from 'mysql2'
+import { Readable } from 'node:stream'
+import type { PoolConnection, QueryOptions, QueryValues } from 'mysql2'
 import { isConnectionLost } from '../../../sql/database-faults.ts'
+import { propertyOf } from '../../../errors-read.ts'
 import { PikoError } from '../../../errors.ts'
 import { withMissingRight } from './missing-rights.ts'
+import { localFileOf } from './local-file.ts'
 import { assertFits } from '../packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
@@ -70,8 +73,16 @@ export class TimedConnection implements KyselyConnection {
         : undefined
     // Without values the driver does not search the text for placeholders, which takes longest in a text of many rows.
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
-    return this.#connection.query(text, values, (error: unknown, result: unknown) => {
+    const file = localFileOf(parameters)
+    const statement: QueryOptions = {
+      sql: text,
+      ...(values !== undefined && { values }),
+      // The path that the server asks for is ignored: it gets the rows of this statement, and nothing without them.
+      ...(file && { infileStreamFactory: () => Readable.from(file.chunks) }),
+    }
+    return this.#connection.query(statement, (error: unknown, result: unknown) => {
       clearTimeout(timer)
+      if (file) file.warnings = Number(propertyOf(result, 'warningStatus') ?? 0)
       if (error) {
         this.#watch.failed(error)
         this.#isSpent ||= isConnectionLost(error)

@@ -1,0 +1,123 @@
+import { PikoError } from '../../errors.ts'
+import { hasCode } from '../../sql/contention.ts'
+import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
+import type { TableRows } from './insert-rows.ts'
+import { type LoadData, loadData } from './load-data.ts'
+import { existingColumns } from './table-check.ts'
+import type { BulkMode } from './table-options.ts'
+
+/** Fewer rows are not faster this way. */
+const MIN_LOAD_ROWS = 100
+
+/** The types of a table's columns, by their names in lower case. */
+type ColumnTypes = ReadonlyMap<string, string>
+
+/** The rows would not be stored exactly as INSERTs store them. The transaction must be rolled back. */
+class LoadUnfit extends PikoError {}
+
+/** Sends rows by `LOAD DATA LOCAL INFILE` where the server allows it and the result is the same as that of INSERTs. */
+export class BulkLoader {
+  readonly #table: string
+  readonly #mode: BulkMode
+  readonly #types = new WeakMap<SqlDatabase, Promise<ColumnTypes | undefined>>()
+
+  constructor(table: string, mode: BulkMode) {
+    this.#table = table
+    this.#mode = mode
+  }
+
+  /**
+   * The rows as a file. Undefined if they are to be inserted.
+   *
+   * @throws PikoError `SINK_FAILED` if only loading is allowed, but the server refuses it or a value does not fit
+   */
+  async prepare(on: SqlDatabase, rows: TableRows): Promise<LoadData | undefined> {
+    if (this.#mode === 'insert' || rows.values.length === 0) return undefined
+    const isAuto = this.#mode === 'auto'
+    if (on.dialect !== 'mysql') return isAuto ? undefined : this.#refuse('the database is not MySQL')
+    if (isAuto && rows.values.length / rows.columns.length < MIN_LOAD_ROWS) return undefined
+    const types = await this.#known(on)
+    if (!types) return isAuto ? undefined : this.#refuse('the server does not allow it (local_infile is off)')
+    const data = await loadData(rows, types)
+    return data ?? (isAuto ? undefined : this.#refuse('a value has another type than its column'))
+  }
+
+  /** The server may allow less than before, or the table may have other columns, so the next write asks again. */
+  failed(on: SqlDatabase, error: unknown): void {
+    if (isNotAllowed(error)) this.#types.set(on, Promise.resolve(undefined))
+    else this.#types.delete(on)
+  }
+
+  /**
+   * @returns false if this database can't send a file; nothing was sent
+   * @throws LoadUnfit if the server changed or dropped a row
+   */
+  async load(trx: SqlExecutor, { sql, chunks, rows }: LoadData): Promise<boolean> {
+    if (!trx.load) {
+      return this.#mode === 'auto'
+        ? false
+        : this.#refuse('this database can not send a file; give its SqlDatabase a load()')
+    }
+    const { changes, warnings } = await trx.load(sql, chunks)
+    const first = warnings > 0 ? await firstWarning(trx) : undefined
+    if (!first && changes === rows) return true
+    // The server answers with a warning where it would refuse an INSERT.
+    const message = first?.Message ?? `${changes} of ${rows} rows were stored`
+    const cause = Object.assign(new Error(message), { errno: Number(first?.Code ?? 1265), sqlState: 'HY000' })
+    throw new LoadUnfit(
+      'SINK_FAILED',
+      `table ${this.#table}: LOAD DATA would not store the rows as they are: ${message}`,
+      {
+        cause,
+        details: { table: this.#table },
+      },
+    )
+  }
+
+  /** Whether the rows should be sent again by INSERTs after this error of {@link load}: these say exactly what is wrong. */
+  fallsBack(error: unknown): boolean {
+    return this.#mode === 'auto' && (error instanceof LoadUnfit || isNotAllowed(error))
+  }
+
+  #known(on: SqlDatabase): Promise<ColumnTypes | undefined> {
+    const known = this.#types.get(on)
+    if (known) return known
+    const read = this.#read(on)
+    this.#types.set(on, read)
+    read.catch(() => this.#types.delete(on))
+    return read
+  }
+
+  async #read(on: SqlDatabase): Promise<ColumnTypes | undefined> {
+    const [server] = await on.query<{ allowed: unknown }>('SELECT @@local_infile AS allowed')
+    if (Number(server?.allowed) !== 1) return undefined
+    return new Map((await existingColumns(on, this.#table)).map(({ name, type }) => [name.toLowerCase(), type]))
+  }
+
+  #refuse(problem: string): never {
+    throw new PikoError(
+      'SINK_FAILED',
+      `table ${this.#table}: bulk is "load", but ${problem}; correct this, or use bulk: 'auto'`,
+      { details: { table: this.#table } },
+    )
+  }
+}
+
+interface Warning {
+  readonly Level: string
+  readonly Code: number
+  readonly Message: string
+}
+
+/** A note is no warning: INSERTs pass over it too. */
+async function firstWarning(trx: SqlExecutor): Promise<Warning | undefined> {
+  const shown = await trx.query<{ Level: string; Code: number; Message: string }>('SHOW WARNINGS')
+  return shown.find(({ Level }) => Level !== 'Note')
+}
+
+/** ER_NOT_ALLOWED_COMMAND, and what MySQL 8 and MariaDB answer if the client or the server has it off. */
+const NOT_ALLOWED = [1148, 3948, 3950, 4166]
+
+function isNotAllowed(error: unknown): boolean {
+  return hasCode(error, 'errno', (code) => NOT_ALLOWED.includes(code))
+}
