@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { closeOffload } from '../src/offload/default-pool.ts'
+import { closeOffload } from '../src/offload/pools.ts'
 import { offload } from '../src/offload/offload.ts'
 import { type FlightSummary, summarise } from './offload/flights.ts'
 

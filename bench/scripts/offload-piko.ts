@@ -5,7 +5,7 @@ import type { SystemConfig } from '../harness/system.ts'
 import { measureCalls } from './offload-calls.ts'
 
 export default async function offloadPiko({ threads }: SystemConfig): Promise<Found> {
-  configureOffload({ threads: Number(threads) })
+  configureOffload({ size: Number(threads) })
   const tasks = offload<typeof import('../offload/tasks.ts')>(new URL('../offload/tasks.ts', import.meta.url))
   const values = await measureCalls({
     increment: (value) => tasks.increment(value),

@@ -1,4 +1,4 @@
-import { defaultPool } from './default-pool.ts'
+import { closeOffload, configureOffload } from './pools.ts'
 import { PikoError } from '../errors.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
@@ -16,7 +16,7 @@ export class CpuPoolService extends Service {
   }
 
   protected override onStart(): unknown {
-    defaultPool.configure({ threads: this.#threads })
+    configureOffload({ size: this.#threads })
     return undefined
   }
 
@@ -26,6 +26,6 @@ export class CpuPoolService extends Service {
     const late = new AbortController()
     const reason = new PikoError('STOPPED', 'the app is stopping, so the call and its thread were ended')
     const timer = setTimeout(() => late.abort(reason), LATE_CALLS_MS)
-    await defaultPool.close(late.signal).finally(() => clearTimeout(timer))
+    await closeOffload(late.signal).finally(() => clearTimeout(timer))
   }
 }

@@ -1,56 +1,177 @@
-import type { Transferable } from 'node:worker_threads'
-import type { OffloadReply, OffloadTask } from './worker.ts'
+import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads'
+import { ChunkReader } from './chunk-reader.ts'
+import { ChunkWriter } from './chunk-writer.ts'
+import { reviveError } from './error-transfer.ts'
+import { isOffloadFile } from './file.ts'
+import { isStream, type ItemSource, itemSource } from './item-source.ts'
+import type { FailureReason } from './pool-figures.ts'
+import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument } from './protocol.ts'
+import type { AmbientRun } from './signal.ts'
+import { callTitle } from './thread-error.ts'
+import { unsendable } from './unsendable.ts'
 
-/** The part of a signal that piscina needs. To create a real one takes longer than the rest of the work for a call. */
-class CallSignal {
-  aborted = false
-  reason: unknown
-  #listener: (() => void) | undefined
-
-  once(_name: 'abort', listener: () => void): void {
-    this.#listener = listener
-  }
-
-  /** Required by piscina's types. */
-  off(name: 'abort', listener: () => void): void {
-    this.removeListener(name, listener)
-  }
-
-  /** Called by piscina. */
-  removeListener(_name: 'abort', listener: () => void): void {
-    if (this.#listener === listener) this.#listener = undefined
-  }
-
-  abort(reason: unknown): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
-    this.#listener?.()
-  }
+/** What is to be called. */
+export interface WantedCall {
+  readonly module: string
+  readonly name: string
+  readonly args: readonly unknown[]
+  readonly batch?: BatchTask
 }
 
-/** One call in a pool: its task, the way to end it, and the promise of its caller. */
-export class OffloadCall {
-  readonly task: OffloadTask
+export interface CallOptions {
   readonly transfer: readonly Transferable[]
-  readonly settled: Promise<OffloadReply>
-  /** Aborts when the call is ended; the call's thread listens. */
-  readonly signal = new CallSignal()
-  #settle!: { readonly resolve: (reply: OffloadReply) => void; readonly reject: (error: unknown) => void }
+  readonly run: AmbientRun | undefined
+  readonly priority: number
+  readonly timeoutMs: number | undefined
+}
 
-  constructor(task: OffloadTask, transfer: readonly Transferable[]) {
-    this.task = task
-    this.transfer = transfer
-    this.settled = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
+export interface CallEvents {
+  /** The thread waits for this side, or no longer: for the reader of its stream, or for the source of an argument. */
+  readonly waiting: (call: OffloadCall) => void
+  /** The reader has stopped early. */
+  readonly stopped: (call: OffloadCall) => void
+}
+
+let lastId = 0
+
+/** One call in a pool, from its queue to its end. */
+export class OffloadCall {
+  readonly id = ++lastId
+  readonly wanted: WantedCall
+  readonly options: CallOptions
+  readonly madeAt = performance.now()
+  /** The result, or the {@link ChunkReader} of a stream. */
+  readonly result: Promise<unknown>
+  /** Resolves when no thread works for the call any more. */
+  readonly over: Promise<void>
+  /** The last progress that the run knows. */
+  progress: Progress | undefined
+  /** Why the pool ended the call, for its metrics. */
+  endedBy: FailureReason | undefined
+  #events: CallEvents | undefined
+  #settle!: { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
+  #markOver!: () => void
+  #reader: ChunkReader | undefined
+  #sources: readonly { readonly index: number; readonly source: ItemSource }[]
+  #writers: readonly ChunkWriter[] = []
+  #waitsFor = 0
+  #isEnded = false
+
+  constructor(wanted: WantedCall, options: CallOptions) {
+    this.wanted = wanted
+    this.options = options
+    this.result = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
+    this.over = new Promise((resolve) => (this.#markOver = resolve))
+    this.#sources = wanted.batch ? [] : sourcesOf(wanted.args)
+  }
+
+  get priority(): number {
+    return this.options.priority
+  }
+
+  /** The job whose share it takes; empty outside a run. */
+  get job(): string {
+    return this.options.run?.jobId ?? ''
+  }
+
+  get isStream(): boolean {
+    return this.#reader !== undefined
+  }
+
+  /** Whether its thread waits for this side. It then uses no processor. */
+  get isWaiting(): boolean {
+    return this.#waitsFor > 0
+  }
+
+  /** The message for its thread. From here on the sources are read as the thread asks for their items. */
+  begin(events: CallEvents): { readonly task: OffloadTask; readonly transfer: readonly Transferable[] } {
+    this.#events = events
+    const { module, name, args, batch } = this.wanted
+    const plain = { id: this.id, module, name, ...(batch && { batch }) }
+    const files = args.flatMap((arg, index): SourceArgument[] =>
+      isOffloadFile(arg) ? [{ ...arg.toOpen, kind: 'file', index }] : [],
+    )
+    if (files.length === 0 && this.#sources.length === 0)
+      return { task: { ...plain, args }, transfer: this.options.transfer }
+    const streams = this.#sources.map(({ index, source }) => this.#send(source, index))
+    const sources: SourceArgument[] = [...files, ...streams]
+    const copied = args.map((arg, index) => (sources.some((source) => source.index === index) ? undefined : arg))
+    const ports = streams.map(({ port }) => port)
+    return { task: { ...plain, args: copied, sources }, transfer: [...this.options.transfer, ...ports] }
+  }
+
+  openStream(port: MessagePort): void {
+    const reader = new ChunkReader(port, {
+      onFull: (isFull) => this.#wait(isFull),
+      onEnd: () => this.#events?.stopped(this),
+    })
+    this.#reader = reader
+    this.#settle.resolve(reader)
+    if (this.#isEnded) reader.fail(new Error('the call has ended'), true)
   }
 
   complete(reply: OffloadReply): void {
-    this.#settle.resolve(reply)
+    // The last chunk of a stream may still be on its way, through a port of its own.
+    if (this.#reader === undefined) {
+      if (reply.ok) this.#settle.resolve(reply.value)
+      else this.#settle.reject(reviveError(reply.error))
+    }
+    this.#endSources()
   }
 
-  /** Ends the call wherever it is. */
-  end(reason: unknown): void {
-    this.signal.abort(reason)
-    this.#settle.reject(reason)
+  /** The thread can't go on with it. Items that have arrived before can still be read. */
+  fail(error: unknown): void {
+    this.#settle.reject(error)
+    this.#reader?.fail(error, false)
+    this.#endSources()
   }
+
+  /** Nobody wants its result any more. */
+  end(reason: unknown): void {
+    this.#isEnded = true
+    this.#settle.reject(reason)
+    this.#reader?.fail(reason, true)
+    this.#endSources()
+  }
+
+  /** Its stream was stopped by its reader, and its thread is gone. */
+  finishReading(): void {
+    this.#reader?.finish()
+  }
+
+  markOver(): void {
+    this.#endSources()
+    this.#markOver()
+  }
+
+  #send(source: ItemSource, index: number): SourceArgument & { readonly port: MessagePort } {
+    const { port1: ours, port2: port } = new MessageChannel()
+    const writer = new ChunkWriter(source, ours, {
+      unsendable: (items, cause) =>
+        unsendable(`an item of args[${index}] of ${callTitle(this.wanted)}`, 'items', items, cause),
+      onStarved: (isStarved) => this.#wait(isStarved),
+    })
+    this.#writers = [...this.#writers, writer]
+    void writer.write().finally(() => ours.close())
+    return { kind: 'stream', index, port }
+  }
+
+  #wait(isWaiting: boolean): void {
+    const was = this.isWaiting
+    this.#waitsFor += isWaiting ? 1 : -1
+    if (was !== this.isWaiting) this.#events?.waiting(this)
+  }
+
+  #endSources(): void {
+    for (const writer of this.#writers) writer.end()
+    if (this.#writers.length === 0)
+      for (const { source } of this.#sources) void Promise.resolve(source.end()).catch(() => {})
+    this.#sources = []
+  }
+}
+
+function sourcesOf(args: readonly unknown[]): { readonly index: number; readonly source: ItemSource }[] {
+  return args.flatMap((arg, index) =>
+    isStream(arg) && !isOffloadFile(arg) ? [{ index, source: itemSource(arg) }] : [],
+  )
 }

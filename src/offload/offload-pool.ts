@@ -1,18 +1,22 @@
-import { availableParallelism } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
-import type { ResourceLimits, Transferable } from 'node:worker_threads'
-import { describe, PikoError } from '../errors.ts'
-import { anything, aTable, type OptionChecks, problemsText, readOptions, unknownOptions } from '../options.ts'
-import { type OffloadStats, ThreadPool, type ThreadPoolOptions } from './thread-pool.ts'
-import type { OffloadReply, OffloadTask } from './worker.ts'
+import type { CallOptions, OffloadCall, WantedCall } from './offload-call.ts'
+import { type FailureReason, PoolFigures } from './pool-figures.ts'
+import { type OffloadOptions, type PoolOptions, poolOptions } from './pool-options.ts'
+import { ThreadPool } from './thread-pool.ts'
 
-export interface OffloadOptions {
-  /** Calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1. */
-  readonly threads?: number
-  /** A thread ends after this long without a call; the next call starts one (tens of ms). Default 60,000. */
-  readonly idleTimeoutMs?: number
-  /** Memory limits of each thread; a thread that exceeds them ends and its call fails. Default: Node's. */
-  readonly resourceLimits?: ResourceLimits
+/** What a pool does now, and has done since the start of the process. */
+export interface OffloadStats {
+  /** Threads that may run at the same time. */
+  readonly size: number
+  /** Threads that exist now. */
+  readonly threads: number
+  /** Calls that have a thread. */
+  readonly running: number
+  readonly waiting: number
+  /** Threads replaced by `recycle`. */
+  readonly recycled: number
+  /** Failed calls by reason. */
+  readonly failures: Readonly<Partial<Record<FailureReason, number>>>
 }
 
 /**
@@ -22,14 +26,20 @@ export interface OffloadOptions {
  * pool refuses calls.
  */
 export class OffloadPool {
-  #options: ThreadPoolOptions
+  readonly name: string
+  readonly figures = new PoolFigures()
+  #declared: OffloadOptions
+  #overrides: OffloadOptions = {}
+  #options: PoolOptions
   #threads: ThreadPool | undefined
   /** Pools of an earlier configuration whose calls still run. */
   readonly #retired = new Set<ThreadPool>()
 
   /** @throws PikoError `SETTINGS_INVALID` */
-  constructor(options: OffloadOptions = {}) {
-    this.#options = withDefaults(options)
+  constructor(options: OffloadOptions = {}, name = 'unnamed') {
+    this.name = name
+    this.#declared = options
+    this.#options = poolOptions(options)
   }
 
   /**
@@ -39,31 +49,33 @@ export class OffloadPool {
    * @throws PikoError `SETTINGS_INVALID`
    */
   configure(options: OffloadOptions): void {
-    const next = withDefaults(options)
-    if (isDeepStrictEqual(next, this.#options)) return
-    this.#options = next
-    if (this.#threads === undefined) return
-    const old = this.#threads
-    this.#threads = undefined
-    this.#retired.add(old)
-    void old.close().finally(() => this.#retired.delete(old))
+    this.#apply(options, this.#overrides)
+    this.#declared = options
+  }
+
+  /** Sets the options that take precedence over those in code, as `configure` does. */
+  override(overrides: OffloadOptions): void {
+    this.#apply(this.#declared, overrides)
+    this.#overrides = overrides
   }
 
   get stats(): OffloadStats {
     const pools = [...this.#retired, ...(this.#threads === undefined ? [] : [this.#threads])]
-    const sum = (count: (stats: OffloadStats) => number): number =>
-      pools.reduce((total, pool) => total + count(pool.stats), 0)
+    const sum = (count: (pool: ThreadPool) => number): number => pools.reduce((total, pool) => total + count(pool), 0)
     return {
-      threads: this.#options.threads,
-      running: sum((stats) => stats.running),
-      waiting: sum((stats) => stats.waiting),
+      size: this.#options.size,
+      threads: sum((pool) => pool.threads),
+      running: sum((pool) => pool.running),
+      waiting: sum((pool) => pool.waiting),
+      recycled: this.figures.recycled,
+      failures: Object.fromEntries(this.figures.failures),
     }
   }
 
-  /** @internal See {@link ThreadPool.run}. */
-  run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
-    this.#threads ??= new ThreadPool(this.#options)
-    return this.#threads.run(task, transfer, signal)
+  /** @internal See {@link ThreadPool.add}. */
+  call(wanted: WantedCall, options: CallOptions, signal?: AbortSignal): OffloadCall {
+    this.#threads ??= new ThreadPool(this.#options, this.figures)
+    return this.#threads.add(wanted, options, signal)
   }
 
   /**
@@ -78,36 +90,15 @@ export class OffloadPool {
     await Promise.all([...closing, open?.close(signal)])
     if (this.#threads === open) this.#threads = undefined
   }
-}
 
-// Measured on Node 24: a heap of 2 MB aborts the whole process when a thread starts; 4 MB does not.
-const SMALLEST_HEAP_MB = 8
-
-const OPTIONS = {
-  threads: anything,
-  idleTimeoutMs: anything,
-  resourceLimits: aTable,
-} satisfies OptionChecks<OffloadOptions>
-const MEMORY = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb']
-
-function withDefaults(given: OffloadOptions): ThreadPoolOptions {
-  const { options, problems } = readOptions<OffloadOptions>(given, OPTIONS, '{ threads: 4 }')
-  const unknown = options.resourceLimits ? unknownOptions(options.resourceLimits, MEMORY, 'resourceLimits.') : []
-  const all = [...problems, ...unknown]
-  if (all.length > 0)
-    throw new PikoError('SETTINGS_INVALID', problemsText('offload', all), { details: { problems: all } })
-  const { threads = Math.max(1, availableParallelism() - 1), idleTimeoutMs = 60_000, resourceLimits } = options
-  if (!Number.isInteger(threads) || threads < 1) throw invalid('threads', threads, 'a whole number from 1')
-  if (!(idleTimeoutMs >= 0)) throw invalid('idleTimeoutMs', idleTimeoutMs, 'milliseconds from 0')
-  const { maxOldGenerationSizeMb = SMALLEST_HEAP_MB } = resourceLimits ?? {}
-  if (!(maxOldGenerationSizeMb >= SMALLEST_HEAP_MB)) {
-    throw invalid('resourceLimits.maxOldGenerationSizeMb', maxOldGenerationSizeMb, `a number from ${SMALLEST_HEAP_MB}`)
+  #apply(declared: OffloadOptions, overrides: OffloadOptions): void {
+    const next = poolOptions({ ...declared, ...overrides })
+    if (isDeepStrictEqual(next, this.#options)) return
+    this.#options = next
+    if (this.#threads === undefined) return
+    const old = this.#threads
+    this.#threads = undefined
+    this.#retired.add(old)
+    void old.close().finally(() => this.#retired.delete(old))
   }
-  return { threads, idleTimeoutMs, resourceLimits }
-}
-
-function invalid(option: string, value: unknown, expected: string): PikoError {
-  return new PikoError('SETTINGS_INVALID', `offload option ${option} is ${describe(value)}; expected ${expected}`, {
-    details: { option, value },
-  })
 }

@@ -1,26 +1,44 @@
 import type { Transferable } from 'node:worker_threads'
 import { PikoError } from '../errors.ts'
-import { defaultPool } from './default-pool.ts'
-import { reviveError } from './error-transfer.ts'
+import { anAbortSignal, expecting, isList, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { ChunkReader } from './chunk-reader.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
 import { type Movable, type Moved, transferList } from './move.ts'
-import { anAbortSignal, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { OffloadPool } from './offload-pool.ts'
-import { callSignal, wantRunSignals } from './signal.ts'
+import { aDuration } from './pool-options.ts'
+import { defaultPool } from './pools.ts'
+import type { Arguments, IsAny, Sendable } from './sendable.ts'
+import { callSignal, currentRun, wantRunSignals } from './signal.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
-/** Names that a handle can't offer: `$with` is its own, and the language reads the others implicitly. */
-type Reserved = '$with' | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
+/** Names that a handle can't offer: its own begin with `$`, and the language reads the others implicitly. */
+type Reserved = `$${string}` | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
 
 type Landed<T> = T extends Moved<infer V> ? V : T
+
+/** A stream of a thread: an async iterable that reads ahead a little, and ends its generator when the loop is left. */
+export type OffloadStream<T> = AsyncIterable<T>
+
+type Streamed = AsyncIterable<unknown> | Iterator<unknown>
+type ItemOf<T> = T extends AsyncIterable<infer I> ? I : T extends Iterator<infer I> ? I : never
+
+/** The result of an offloaded function: a stream for a generator, otherwise a promise. */
+export type Result<R> = [Awaited<R>] extends [never]
+  ? Promise<never>
+  : IsAny<Awaited<R>> extends true
+    ? Promise<Awaited<R>>
+    : Awaited<R> extends Streamed
+      ? OffloadStream<Sendable<Landed<ItemOf<Awaited<R>>>, 'row'>>
+      : Promise<Sendable<Landed<Awaited<R>>, 'result'>>
 
 /** The exported functions of module `M`, each running in another thread. Leaves out other exports. */
 export type Offloaded<M> = {
   readonly [K in keyof M as M[K] extends AnyFunction ? (K extends Reserved ? never : K) : never]: M[K] extends (
     ...args: infer Args
-  ) => infer Result
-    ? (...args: Args) => Promise<Landed<Awaited<Result>>>
+  ) => infer R
+    ? (...args: Arguments<Args>) => Result<R>
     : never
 }
 
@@ -29,12 +47,18 @@ export interface OffloadCallOptions {
   readonly signal?: AbortSignal
   /** Buffers (or views of them) in the arguments to hand over instead of copying; afterwards they are empty on this side. */
   readonly transfer?: readonly Movable[]
+  /** Calls with a higher number get a thread first. Default 0. */
+  readonly priority?: number
+  /** The pool's `timeout`, for this call. */
+  readonly timeout?: Duration
 }
 
 const isPool = expecting('an OffloadPool', (value) => value instanceof OffloadPool)
 const CALL_OPTIONS: OptionChecks<OffloadCallOptions> = {
   signal: anAbortSignal,
-  transfer: expecting('a list of buffers, views of them or ports', Array.isArray),
+  transfer: expecting('a list of buffers, views of them or ports', isList),
+  priority: expecting('a number', (value) => typeof value === 'number' && Number.isFinite(value)),
+  timeout: aDuration,
 }
 
 function checked<T extends object>(call: string, given: T, checks: OptionChecks<T>): Partial<T> {
@@ -59,6 +83,9 @@ export type OffloadHandle<M> = Offloaded<M> & {
  * instances lose their class. Leave an argument unchanged until the call has ended. Calls wait in order while all threads are busy; await
  * them, or limit them with `ctx.map`.
  *
+ * A generator's result is a stream: `for await (const row of parsing.rows(file('rows.csv')))`. The thread is a little ahead of the reader,
+ * and waits for it. Leaving the loop ends the generator, with its `finally`.
+ *
  * Inside a run, calls end with the run: its signal applies automatically. A thread keeps a module's state between calls.
  *
  * @example
@@ -66,27 +93,60 @@ export type OffloadHandle<M> = Offloaded<M> & {
  * const rows = await parsing.parse(bytes)
  *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
- * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing or
- * the thread died. An error of the function reaches the caller with its name, message, code and causes.
+ * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.
+ * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that they ended. An error of the
+ * function reaches the caller with its name, message, code and causes.
  */
 export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
   const { pool = defaultPool } = checked('offload', options, { pool: isPool })
   wantRunSignals()
   let file: string | undefined
-  const callable = (callOptions: OffloadCallOptions) => (name: string) =>
-    async function offloaded(...args: unknown[]): Promise<unknown> {
-      const site = callSite(offloaded)
-      file ??= moduleFile(url).href
-      const transfer = callOptions.transfer ? transferList(callOptions.transfer) : NOTHING
-      const reply = await pool.run({ module: file, name, args }, transfer, callSignal(callOptions.signal))
-      if (reply.ok) return reply.value
-      throw withSite(reviveError(reply.error), file, site)
-    }
+  const callable = (given: OffloadCallOptions) => {
+    const timeoutMs = given.timeout === undefined ? undefined : durationMs(given.timeout)
+    const { priority = 0 } = given
+    return (name: string) =>
+      function offloaded(...args: unknown[]): Promise<unknown> {
+        const site = callSite(offloaded)
+        const called = async (): Promise<unknown> => {
+          try {
+            file ??= moduleFile(url).href
+            const transfer = given.transfer ? transferList(given.transfer) : NOTHING
+            const call = pool.call(
+              { module: file, name, args },
+              { transfer, run: currentRun(), priority, timeoutMs },
+              callSignal(given.signal),
+            )
+            return await call.result
+          } catch (error) {
+            throw withSite(error, file ?? url.href, site)
+          }
+        }
+        return streamable(called(), name)
+      }
+  }
 
-  const $with = (callOptions: OffloadCallOptions): unknown =>
-    functions({}, callable(checked('$with', callOptions, CALL_OPTIONS)))
+  const $with = (given: OffloadCallOptions): unknown => functions({}, callable(checked('$with', given, CALL_OPTIONS)))
   return functions({ $with }, callable({})) as OffloadHandle<M>
+}
+
+/** A promise that can also be iterated if the function turns out to be a generator. */
+function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
+  return Object.assign(result, {
+    [Symbol.asyncIterator](): AsyncIterator<unknown> {
+      const reader = result.then((value) => {
+        if (value instanceof ChunkReader) return value
+        throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
+      })
+      // Whoever iterates gets the error from `next`.
+      reader.catch(() => {})
+      let open: ChunkReader | undefined
+      return {
+        next: () => open?.next() ?? reader.then((opened) => (open = opened).next()),
+        return: () => reader.then((opened) => opened.return()),
+      }
+    },
+  })
 }
 
 /**

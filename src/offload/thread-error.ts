@@ -1,22 +1,27 @@
 import { basename } from 'node:path'
 import { describe, isError } from '../errors-read.ts'
-import { PikoError } from '../errors.ts'
-import type { OffloadTask } from './worker.ts'
+import { type ErrorCode, PikoError } from '../errors.ts'
+import type { OffloadTask } from './protocol.ts'
 
-/**
- * The error for a caller whose thread failed, rather than the function in it. Causes are an exit, an uncaught error, exhausted memory, or
- * data that can't be copied between threads.
- */
-export function threadError(task: OffloadTask, cause: unknown): PikoError {
-  const what = `${task.name}() of ${basename(task.module)}`
+type Called = Pick<OffloadTask, 'module' | 'name'>
+
+/** The function and its module, for messages. */
+export function callTitle({ name, module }: Called): string {
+  return `${name}() of ${basename(module)}`
+}
+
+export function callError(code: ErrorCode, called: Called, message: string, cause?: unknown): PikoError {
+  const { module, name } = called
+  return new PikoError(code, message, { ...(cause !== undefined && { cause }), details: { module, name } })
+}
+
+/** The error for a caller whose thread failed, rather than the function in it: an exit, an uncaught error or exhausted memory. */
+export function threadError(called: Called, cause: unknown): PikoError {
   const { code, reason } = describeCause(cause)
-  const details = { module: task.module, name: task.name }
-  if (reason.startsWith('DataCloneError')) {
-    const message = `an argument or the result of ${what} can't be copied between threads: ${reason}; pass plain data`
-    return new PikoError('OFFLOAD_FAILED', message, { cause, details })
-  }
-  const hint = code === 'ERR_WORKER_OUT_OF_MEMORY' ? '; raise resourceLimits or offload smaller pieces' : ''
-  return new PikoError('OFFLOAD_FAILED', `the thread that ran ${what} ended: ${reason}${hint}`, { cause, details })
+  const ended = `the thread that ran ${callTitle(called)} ended: ${reason}`
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return callError('OFFLOAD_MEMORY', called, `${ended}; raise the pool's memory or offload smaller pieces`, cause)
+  return callError(/^worker exited with code/.test(reason) ? 'OFFLOAD_EXIT' : 'OFFLOAD_CRASHED', called, ended, cause)
 }
 
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {

@@ -1,81 +1,94 @@
-import type { ResourceLimits, Transferable } from 'node:worker_threads'
-import type { Piscina } from 'piscina'
+import { isDeepStrictEqual } from 'node:util'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { OffloadCall } from './offload-call.ts'
-import { threadError } from './thread-error.ts'
-import type { OffloadReply, OffloadTask } from './worker.ts'
-import { threadLoader, threadModule } from '../thread-module.ts'
+import { onAbort } from '../signals/on-abort.ts'
+import { formatMs } from '../time/duration.ts'
+import { CallTimer } from './call-timer.ts'
+import { reviveError } from './error-transfer.ts'
+import { type CallOptions, OffloadCall, type WantedCall } from './offload-call.ts'
+import type { FailureReason, PoolFigures } from './pool-figures.ts'
+import type { PoolOptions } from './pool-options.ts'
+import type { OffloadReply, Progress, ThreadMessage } from './protocol.ts'
+import { loadThreads, Thread, threadsAreLoaded } from './thread.ts'
+import { callError, callTitle, threadError } from './thread-error.ts'
+import { unsendable } from './unsendable.ts'
+import { WaitingCalls } from './waiting-calls.ts'
 
-export interface ThreadPoolOptions {
-  readonly threads: number
-  readonly idleTimeoutMs: number
-  readonly resourceLimits: ResourceLimits | undefined
+/** How long a generator has for its `finally` once nobody reads its stream any more. */
+const MAX_ENDING_MS = 1_000
+/** How long a call may leave work behind before its thread is ended. Until then the thread takes no other call. */
+const MAX_LEFTOVER_MS = 250
+/** How often the memory of threads is looked at. */
+const LOOK_EVERY_MS = 100
+/** Threads whose calls wait for this side don't count as running. This many of them may exist besides, for each that may run. */
+const MAX_WAITING_PER_THREAD = 4
+
+/** What a pool may use beyond the memory of a thread, before its garbage is collected. */
+const MAX_GARBAGE_BYTES = 64 * 2 ** 20
+
+/** A call with its thread. */
+interface Work {
+  readonly call: OffloadCall
+  readonly thread: Thread
+  readonly timer: CallTimer
+  readyAt: number | undefined
+  /** Ends the thread if the call does not end by itself. */
+  ending: NodeJS.Timeout | undefined
 }
-
-/** How many threads may run, how many calls run, and how many calls wait. */
-export interface OffloadStats {
-  readonly threads: number
-  readonly running: number
-  readonly waiting: number
-}
-
-/** The number of calls that piscina may hold besides the running ones, ready when one ends. With more it would break their order. */
-const MAX_BEHIND = 2
-
-/** A call of no module, which its thread answers immediately. */
-const NO_CALL: OffloadTask = { module: '', name: '', args: [] }
 
 /**
  * Threads with a queue.
  *
- * A call *waits* (in the order of arrival), *runs* (at most one per thread) and is *settled*. A waiting call costs only an entry in a set:
- * its arguments are copied, or its buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. After
- * `close`, the pool accepts no further call.
+ * A call *waits*, *runs* (one per thread) and is *over*. A waiting call costs only an entry in a set: its arguments are copied, or its
+ * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. A thread that waits for this side, as
+ * for the reader of its stream, lets another one run. After `close`, the pool accepts no further call.
  */
 export class ThreadPool {
-  readonly #options: ThreadPoolOptions
-  readonly #waiting = new Set<OffloadCall>()
-  /** Calls handed to piscina, in order: the first ones run, the others are next. */
-  readonly #held = new Set<OffloadCall>()
-  #piscina: Promise<Piscina> | undefined
+  readonly figures: PoolFigures
+  readonly #options: PoolOptions
+  readonly #waiting = new WaitingCalls()
+  readonly #working = new Map<OffloadCall, Work>()
+  readonly #idle: Thread[] = []
+  /** Threads in which a call has left work behind. */
+  readonly #unclean = new Map<Thread, NodeJS.Timeout>()
+  readonly #runningOf = new Map<string, number>()
   #closing = false
-  #lastError: unknown
-  /** A held call failed or was ended, which may have ended its thread. */
-  #mayHaveTakenThread = false
+  #watch: NodeJS.Timeout | undefined
+  #loading: Promise<void> | undefined
 
-  constructor(options: ThreadPoolOptions) {
+  constructor(options: PoolOptions, figures: PoolFigures) {
     this.#options = options
+    this.figures = figures
   }
 
-  get stats(): OffloadStats {
-    const { threads } = this.#options
-    const running = Math.min(threads, this.#held.size)
-    return { threads, running, waiting: this.#waiting.size + this.#held.size - running }
+  get running(): number {
+    return this.#working.size
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Threads that exist. */
+  get threads(): number {
+    return this.#working.size + this.#idle.length + this.#unclean.size
   }
 
   /**
-   * @throws PikoError `STOPPED` once the pool closes, `OFFLOAD_FAILED` if the thread dies, or the signal's reason on its abort: a waiting
-   * call leaves the queue, and the thread of a running one is ended
+   * Its result rejects with `STOPPED` once the pool closes, with the error of the function or of its thread, or with the signal's reason on
+   * its abort: a waiting call leaves the queue, and the thread of a running one is ended.
    */
-  run(task: OffloadTask, transfer: readonly Transferable[], signal?: AbortSignal): Promise<OffloadReply> {
-    const call = new OffloadCall(task, transfer)
+  add(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): OffloadCall {
+    const call = new OffloadCall(wanted, options)
     if (this.#closing)
-      call.end(new PikoError('STOPPED', `${task.name}() was called while the offload threads are closing`))
-    else if (signal?.aborted) call.end(signal.reason)
+      this.#refuse(call, new PikoError('STOPPED', `${wanted.name}() was called while the offload threads are closing`))
+    else if (signal?.aborted) this.#refuse(call, signal.reason)
     else {
-      if (signal) this.#endWith(signal, call)
+      if (signal) void call.over.then(onAbort(signal, () => this.#end(call, signal.reason, 'cancelled')))
       this.#waiting.add(call)
       this.#dispatch()
     }
-    return call.settled
-  }
-
-  #endWith(signal: AbortSignal, call: OffloadCall): void {
-    const onAbort = (): void => this.#end(call, signal.reason)
-    const forget = (): void => signal.removeEventListener('abort', onAbort)
-    signal.addEventListener('abort', onAbort, { once: true })
-    call.settled.then(forget, forget)
+    return call
   }
 
   /**
@@ -85,89 +98,255 @@ export class ThreadPool {
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true
-    const calls = [...this.#waiting, ...this.#held]
-    const endAll = (): void => calls.forEach((call) => this.#end(call, signal?.reason))
+    const calls = [...this.#waiting.all(), ...this.#working.keys()]
+    const endAll = (): void => calls.forEach((call) => this.#end(call, signal?.reason, 'cancelled'))
+    const forget = signal && onAbort(signal, endAll)
     if (signal?.aborted) endAll()
-    signal?.addEventListener('abort', endAll, { once: true })
-    await Promise.allSettled(calls.map((call) => call.settled))
-    signal?.removeEventListener('abort', endAll)
-    await (await this.#piscina)?.destroy()
+    await Promise.all(calls.map((call) => call.over))
+    forget?.()
+    clearInterval(this.#watch)
+    for (const timer of this.#unclean.values()) clearTimeout(timer)
+    await Promise.all([...this.#idle.splice(0), ...this.#unclean.keys()].map((thread) => thread.end()))
+    this.#unclean.clear()
+  }
+
+  #refuse(call: OffloadCall, reason: unknown): void {
+    call.end(reason)
+    call.markOver()
   }
 
   #dispatch(): void {
-    const { threads } = this.#options
-    for (const call of this.#waiting) {
-      if (this.#held.size >= threads + Math.min(threads, MAX_BEHIND)) return
-      this.#waiting.delete(call)
-      this.#held.add(call)
-      void this.#execute(call)
+    if (this.#waiting.size === 0) return
+    if (!threadsAreLoaded()) return this.#load()
+    for (let call = this.#next(); call !== undefined; call = this.#next())
+      void this.#run(call, this.#idle.pop() ?? this.#newThread())
+  }
+
+  #load(): void {
+    this.#loading ??= loadThreads().then(
+      () => this.#dispatch(),
+      (error: unknown) => [...this.#waiting.all()].forEach((call) => this.#end(call, error, 'crashed')),
+    )
+  }
+
+  /** The next call that may start now. */
+  #next(): OffloadCall | undefined {
+    const { size, share } = this.#options
+    const held = this.#working.size + this.#unclean.size
+    if (held >= size && held - this.#pausedCalls() >= size) return undefined
+    if (held >= size * (1 + MAX_WAITING_PER_THREAD)) {
+      // A call of a run whose other threads wait for it: without it, they would wait forever.
+      const owners = new Set([...this.#working.keys()].map(({ options }) => options.run))
+      return this.#waiting.takeFitting(({ options }) => owners.has(options.run))
     }
+    const perJob = Math.max(1, Math.floor(size * share))
+    const running = (job: string): number => this.#runningOf.get(job) ?? 0
+    return this.#waiting.take(running, (job) => share === 1 || job === '' || running(job) < perJob)
   }
 
-  async #execute(call: OffloadCall): Promise<void> {
-    try {
-      const piscina = await (this.#piscina ??= this.#open())
-      const { task, transfer, signal } = call
-      const reply: unknown = await piscina.run(
-        task,
-        transfer.length > 0 ? { transferList: [...transfer], signal } : { signal },
-      )
-      call.complete(reply as OffloadReply)
-    } catch (error) {
-      this.#mayHaveTakenThread = true
-      // After an abort the caller already has the reason.
-      call.end(threadError(call.task, error))
-    } finally {
-      this.#held.delete(call)
-      this.#dispatch()
-    }
+  #pausedCalls(): number {
+    let paused = 0
+    for (const call of this.#working.keys()) if (call.isWaiting) paused++
+    return paused
   }
 
-  #end(call: OffloadCall, reason: unknown): void {
-    this.#waiting.delete(call)
-    call.end(reason)
-  }
-
-  async #open(): Promise<Piscina> {
-    // Imported here because it costs about 20 ms, and most processes never offload anything.
-    const { Piscina } = await import('piscina')
-    const { threads, idleTimeoutMs, resourceLimits } = this.#options
-    const piscina = new Piscina({
-      filename: threadModule('worker', import.meta.url).href,
-      minThreads: 0,
-      maxThreads: threads,
-      idleTimeout: idleTimeoutMs,
-      // A thread that blocks between calls would stop a module's background work: sockets, timers.
-      atomics: 'disabled',
-      recordTiming: false,
-      ...(resourceLimits !== undefined && { resourceLimits }),
-      // Set only if a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), including those
-      // that Node refuses in `execArgv`.
-      ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
+  #newThread(): Thread {
+    return new Thread(this.#options, {
+      message: (thread, message) => this.#heard(thread, message),
+      gone: (thread, error) => this.#gone(thread, error),
     })
-    piscina.on('error', (error) => this.#threadFailed(error))
-    piscina.on('workerDestroy', () => setImmediate(() => this.#threadEnded(piscina)))
-    return piscina
   }
 
-  /** Called if a thread failed between two calls or during its start. */
-  #threadFailed(error: unknown): void {
-    this.#lastError = error
-    if (this.#held.size > 0) return
-    process.emitWarning(`an idle offload thread ended: ${headline(error)}`, 'PikoOffloadWarning')
+  async #run(call: OffloadCall, thread: Thread): Promise<void> {
+    const timer = new CallTimer(call.options.timeoutMs ?? this.#options.timeoutMs, () => this.#timedOut(call))
+    const work: Work = { call, thread, timer, readyAt: undefined, ending: undefined }
+    this.#working.set(call, work)
+    this.#count(call, 1)
+    this.#watchMemory()
+    try {
+      const { task, transfer } = call.begin({
+        waiting: () => this.#waitsOrNot(work),
+        stopped: () => this.#endSoon(work, () => call.finishReading()),
+      })
+      const reply = await thread.run(task, transfer, () => this.#begun(work))
+      this.#replied(work, reply)
+    } catch (error) {
+      this.#failed(work, error)
+    }
+    this.#over(work)
   }
 
-  /**
-   * Piscina replaces an ended thread only when it gets another call, and calls that it holds may wait for that thread. A thread that dies
-   * before it is ready ends no call, and the next thread would die too. So those calls fail, and the next call tries a new thread.
-   */
-  #threadEnded(piscina: Piscina): void {
-    const mayGoOn = this.#mayHaveTakenThread
-    this.#mayHaveTakenThread = false
-    const missing = Math.min(piscina.queueSize, this.#options.threads - piscina.threads.length)
-    if (mayGoOn && missing > 0)
-      for (let thread = 0; thread < missing; thread++) void piscina.run(NO_CALL).catch(() => {})
-    else if (piscina.threads.length === 0)
-      for (const call of this.#held) this.#end(call, threadError(call.task, this.#lastError ?? 'it did not start'))
+  #begun(work: Work): void {
+    work.readyAt = performance.now()
+    this.figures.waits.add(work.readyAt - work.call.madeAt)
+    work.timer.start()
   }
+
+  #waitsOrNot({ call, timer, readyAt }: Work): void {
+    if (call.isWaiting) timer.halt()
+    else if (readyAt !== undefined) timer.start()
+    this.#dispatch()
+  }
+
+  #replied({ call, thread }: Work, reply: OffloadReply): void {
+    if (reply.progress) this.#report(call, reply.progress)
+    if (!reply.ok && call.endedBy === undefined) this.figures.failed('error')
+    call.complete(reply)
+    const { recycle } = this.#options
+    if (thread.calls >= recycle.calls || reply.usedBytes > recycle.memoryBytes) {
+      this.figures.recycled++
+      void thread.end()
+    } else if (reply.left) this.#keepOut(thread, call, reply.left)
+    else this.#idle.push(thread)
+  }
+
+  #failed({ call, thread }: Work, error: unknown): void {
+    if (call.endedBy !== undefined) return
+    if (thread.isAlive) {
+      this.figures.failed('copy')
+      call.fail(unsendable(`an argument of ${callTitle(call.wanted)}`, 'args', call.wanted.args, error))
+      this.#idle.push(thread)
+    } else {
+      const failure = threadError(call.wanted, error)
+      this.figures.failed(FAILURE_OF[failure.code] ?? 'crashed')
+      call.fail(failure)
+    }
+  }
+
+  #over(work: Work): void {
+    const { call, timer, readyAt, ending } = work
+    this.#working.delete(call)
+    this.#count(call, -1)
+    timer.halt()
+    clearTimeout(ending)
+    if (readyAt !== undefined) this.figures.runs.add(performance.now() - readyAt)
+    call.markOver()
+    this.#dispatch()
+  }
+
+  #count({ job }: OffloadCall, change: number): void {
+    const count = (this.#runningOf.get(job) ?? 0) + change
+    if (count > 0) this.#runningOf.set(job, count)
+    else this.#runningOf.delete(job)
+  }
+
+  /** Ends a call wherever it is. A generator has a moment for its `finally`, unless it is out of control. */
+  #end(call: OffloadCall, reason: unknown, why: FailureReason): void {
+    const work = this.#working.get(call)
+    const isWaiting = this.#waiting.delete(call)
+    if ((!work && !isWaiting) || call.endedBy !== undefined) return
+    call.endedBy = why
+    this.figures.failed(why)
+    call.end(reason)
+    if (!work) call.markOver()
+    else if (why === 'cancelled' && call.isStream) this.#endSoon(work, () => {})
+    else void work.thread.end()
+  }
+
+  #endSoon(work: Work, whenForced: () => void): void {
+    const { call, thread } = work
+    work.ending ??= setTimeout(() => {
+      warn(`${callTitle(call.wanted)} did not end within ${MAX_ENDING_MS} ms, so its thread was ended`)
+      call.endedBy ??= 'cancelled'
+      whenForced()
+      void thread.end()
+    }, MAX_ENDING_MS)
+  }
+
+  #timedOut(call: OffloadCall): void {
+    const { wanted, options } = call
+    const limit = formatMs(options.timeoutMs ?? this.#options.timeoutMs ?? 0)
+    const message = `${callTitle(wanted)} ran longer than its timeout of ${limit}, so its thread was ended`
+    this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
+  }
+
+  #heard(thread: Thread, message: ThreadMessage): void {
+    if (message.piko === 'clean') return this.#clean(thread)
+    const work = [...this.#working.values()].find(({ call }) => call.id === message.id)
+    if (work === undefined) return
+    if (message.piko === 'stream') work.call.openStream(message.port)
+    else if (message.piko === 'progress') this.#report(work.call, message.progress)
+    else this.#end(work.call, reviveError(message.error), 'copy')
+  }
+
+  #report(call: OffloadCall, progress: Progress): void {
+    if (isDeepStrictEqual(progress, call.progress)) return
+    call.progress = progress
+    try {
+      call.options.run?.progress?.(...progress)
+    } catch (error) {
+      warn(`the progress of an offloaded call could not be reported: ${headline(error)}`)
+    }
+  }
+
+  /** What a call leaves behind may throw, loop or exit later. That must not hit another call. */
+  #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
+    const timer = setTimeout(() => {
+      this.#unclean.delete(thread)
+      void thread.end()
+      warn(
+        `${callTitle(wanted)} left work behind after its end (${left.join(', ')}), so its thread was ended; ` +
+          'end it before the function returns, or unref() it',
+      )
+      this.#dispatch()
+    }, MAX_LEFTOVER_MS)
+    this.#unclean.set(thread, timer)
+  }
+
+  #clean(thread: Thread): void {
+    const timer = this.#unclean.get(thread)
+    if (timer === undefined) return
+    clearTimeout(timer)
+    this.#unclean.delete(thread)
+    if (this.#closing) void thread.end()
+    else this.#idle.push(thread)
+    this.#dispatch()
+  }
+
+  /** A thread has ended without a call: after its idle time, or by an error of what an earlier call left behind. */
+  #gone(thread: Thread, error: unknown): void {
+    clearTimeout(this.#unclean.get(thread))
+    this.#unclean.delete(thread)
+    const index = this.#idle.indexOf(thread)
+    if (index !== -1) this.#idle.splice(index, 1)
+    if (error !== undefined) warn(`an idle offload thread ended: ${headline(error)}`)
+    this.#dispatch()
+  }
+
+  #watchMemory(): void {
+    if (this.#options.memoryBytes === undefined) return
+    this.#watch ??= setInterval(
+      () => void this.#lookAtMemory(this.#options.memoryBytes ?? Infinity),
+      LOOK_EVERY_MS,
+    ).unref()
+  }
+
+  /** The engine limits a thread's heap, but not its buffers. */
+  async #lookAtMemory(memoryBytes: number): Promise<void> {
+    if (this.#working.size === 0) {
+      clearInterval(this.#watch)
+      this.#watch = undefined
+    }
+    for (const { call, thread } of [...this.#working.values()]) {
+      const used = await thread.usedBytes()
+      if (used <= memoryBytes + MAX_GARBAGE_BYTES || !this.#working.has(call)) continue
+      const message = `the thread that ran ${callTitle(call.wanted)} ended: it used ${megabytes(used)} of memory`
+      const hint = `its pool allows ${megabytes(memoryBytes)}; raise the pool's memory or offload smaller pieces`
+      this.#end(call, callError('OFFLOAD_MEMORY', call.wanted, `${message}; ${hint}`), 'memory')
+    }
+  }
+}
+
+const FAILURE_OF: Readonly<Record<string, FailureReason>> = {
+  OFFLOAD_MEMORY: 'memory',
+  OFFLOAD_EXIT: 'exit',
+  OFFLOAD_CRASHED: 'crashed',
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MB`
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, 'PikoOffloadWarning')
 }

@@ -13,7 +13,7 @@ import { PATIENCE_MS } from '../support/patience.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = `
 import { offload, closeOffload, configureOffload } from 'OFFLOAD'
-configureOffload({ threads: 1 })
+configureOffload({ size: 1 })
 const numbers = offload<any>(new URL('./numbers.ts', import.meta.url))
 try {
   const { isMainThread, conditions } = await numbers.whereabouts()
@@ -42,10 +42,15 @@ beforeAll(() => {
     'errors-read.ts',
     'options.ts',
     'thread-module.ts',
-    ...readdirSync(join(root, 'src/offload')).map((name) => `offload/${name}`),
+    'loop-turn.ts',
+    'signals/on-abort.ts',
+    'time/duration.ts',
+    ...readdirSync(join(root, 'src/offload'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `offload/${name}`),
   ])
-  write('dist/entry.js', "export * from './offload/offload.js'\nexport * from './offload/default-pool.js'\n")
-  const source = ['offload', 'default-pool'].map((name) => `export * from '${join(root, 'src/offload', name)}.ts'\n`)
+  write('dist/entry.js', "export * from './offload/offload.js'\nexport * from './offload/pools.js'\n")
+  const source = ['offload', 'pools'].map((name) => `export * from '${join(root, 'src/offload', name)}.ts'\n`)
   write('source-entry.ts', source.join(''))
   project('source', '../source-entry.ts', '.ts')
   project('mixed', '../dist/entry.js', '.ts')
@@ -133,7 +138,7 @@ test.each([
   write('preload.mjs', `import { isMainThread } from 'node:worker_threads'\nif (!isMainThread) ${does}\n`)
   const { said } = await run(['--import', './preload.mjs', 'built/main.js'])
   expect(said).toEqual({
-    code: 'OFFLOAD_FAILED',
+    code: 'OFFLOAD_CRASHED',
     message: `the thread that ran whereabouts() of numbers.js ended: ${reason}`,
   })
 })

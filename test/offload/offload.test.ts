@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
 import { isPikoError, PikoError } from '../../src/errors.ts'
-import { closeOffload, configureOffload } from '../../src/offload/default-pool.ts'
+import { closeOffload, configureOffload } from '../../src/offload/pools.ts'
 import { offload, type Offloaded } from '../../src/offload/offload.ts'
-import { OffloadPool, type OffloadOptions } from '../../src/offload/offload-pool.ts'
+import { OffloadPool } from '../../src/offload/offload-pool.ts'
+import type { OffloadOptions } from '../../src/offload/pool-options.ts'
 import { withRunSignal } from '../../src/offload/signal.ts'
 
 type Numbers = typeof import('./modules/numbers.ts')
@@ -101,10 +102,16 @@ describe('calls', () => {
     const wrong = numbers as unknown as { add(a: () => void): Promise<number> }
     const argument = await failure(wrong.add(() => {}))
     const result = await failure(numbers.unclonable())
-    for (const error of [argument, result]) {
-      expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
-      expect(error.message).toMatch(/ can't be copied between threads: DataCloneError: .* could not be cloned; pass/)
-    }
+    expect(argument).toMatchObject({
+      code: 'OFFLOAD_COPY',
+      message:
+        "an argument of add() of numbers.ts can't be copied between threads: args[0] is a function; pass plain data",
+    })
+    expect(result).toMatchObject({
+      code: 'OFFLOAD_COPY',
+      message:
+        "the result of unclonable() of numbers.ts can't be copied between threads: result is a function; pass plain data",
+    })
     expect(await numbers.add(1, 1)).toBe(2)
   })
 })
@@ -159,7 +166,7 @@ describe('transfer', () => {
 
 describe('abort', () => {
   test('ends a running call and its thread, and the pool continues', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     const counter = shared(1)
     const abort = new AbortController()
     const spinning = failure(hostile.$with({ signal: abort.signal }).spin(counter))
@@ -174,7 +181,7 @@ describe('abort', () => {
   })
 
   test('ends a running call, and the next one gets a new thread', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     const counter = shared(1)
     const abort = new AbortController()
     const spinning = failure(hostile.$with({ signal: abort.signal }).spin(counter))
@@ -186,7 +193,7 @@ describe('abort', () => {
   })
 
   test('drops a waiting call, which never reaches a thread and keeps its buffer', async () => {
-    const pool = poolOf({ threads: 1 })
+    const pool = poolOf({ size: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
     const running = hostile.hold(memory, 'first')
@@ -194,10 +201,10 @@ describe('abort', () => {
     const abort = new AbortController()
     const bytes = new Uint8Array(8)
     const waiting = failure(hostile.$with({ signal: abort.signal, transfer: [bytes] }).hold(memory, bytes))
-    expect(pool.stats).toEqual({ threads: 1, running: 1, waiting: 1 })
+    expect(pool.stats).toMatchObject({ size: 1, running: 1, waiting: 1 })
     abort.abort(new Error('changed my mind'))
     expect((await waiting).message).toBe('changed my mind')
-    expect(pool.stats).toEqual({ threads: 1, running: 1, waiting: 0 })
+    expect(pool.stats).toMatchObject({ size: 1, running: 1, waiting: 0 })
     open()
     expect(await running).toBe('first')
     expect(await hostile.length(new Uint8Array(1))).toBe(1)
@@ -206,7 +213,7 @@ describe('abort', () => {
   })
 
   test('a signal that aborted before the call starts nothing', async () => {
-    const pool = poolOf({ threads: 1 })
+    const pool = poolOf({ size: 1 })
     const reason = new Error('too late')
     const call = offload<Hostile>(hostileUrl, { pool })
       .$with({ signal: AbortSignal.abort(reason) })
@@ -216,7 +223,7 @@ describe('abort', () => {
   })
 
   test('the ambient signal applies automatically, across awaits, together with the explicit one', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 2 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 2 }) })
     const run = new AbortController()
     const counter = shared(1)
     const explicit = new AbortController()
@@ -234,21 +241,19 @@ describe('abort', () => {
 
 describe('a thread that dies', () => {
   test('fails only its call, by exit, by an uncaught error or by lack of memory, and the pool continues', async () => {
-    const pool = poolOf({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 24 } })
+    const pool = poolOf({ size: 1, memory: '24MB' })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const deaths = [
-      [hostile.exit(3), 'the thread that ran exit() of hostile.ts ended: worker exited with code: 3'],
-      [hostile.throwLater(), 'the thread that ran throwLater() of hostile.ts ended: RangeError: from a timer'],
-      [
-        hostile.devour(),
-        /devour\(\) of hostile\.ts ended: .*memory.*; raise resourceLimits or offload smaller pieces$/,
-      ],
+      [hostile.exit(3), 'OFFLOAD_EXIT', 'the thread that ran exit() of hostile.ts ended: worker exited with code: 3'],
+      [hostile.throwLater(), 'OFFLOAD_CRASHED', /throwLater\(\) of hostile.ts ended: RangeError: from a timer$/],
+      [hostile.devour(), 'OFFLOAD_MEMORY', /devour\(\) of hostile\.ts ended: .*memory.* or offload smaller pieces$/],
+      [hostile.devourBuffers(), 'OFFLOAD_MEMORY', /devourBuffers\(\) of hostile\.ts ended: it used \d+ MB of memory/],
     ] as const
     const after = hostile.length(new Uint8Array(5))
     const errors = await Promise.all(deaths.map(([call]) => failure(call)))
     errors.forEach((error, index) => {
-      expect(isPikoError(error, 'OFFLOAD_FAILED')).toBe(true)
-      expect(error.message).toMatch(deaths[index]![1])
+      expect(error).toMatchObject({ code: deaths[index]![1] })
+      expect(error.message).toMatch(deaths[index]![2])
     })
     expect(await after).toBe(5)
   })
@@ -256,7 +261,7 @@ describe('a thread that dies', () => {
 
 describe("errors that come late or can't be read", () => {
   test('an error of a call after its reply does not fail the next call of its thread', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     const gate = shared(1)
     expect(await hostile.throwAfterwards(gate)).toBe('answered')
     expect(await hostile.answerAfter(gate)).toBe('innocent')
@@ -265,7 +270,7 @@ describe("errors that come late or can't be read", () => {
   test.each(['message', 'stack', 'name', 'cause', 'code', 'errors'])(
     'an error whose %s throws arrives',
     async (field) => {
-      const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+      const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
       const error = await failure(hostile.throwHostile(field))
       expect(error).toBeInstanceOf(Error)
       expect(error.message).toMatch(field === 'message' ? /^\(its message can't be read/ : /^hidden$/)
@@ -274,9 +279,12 @@ describe("errors that come late or can't be read", () => {
   )
 
   test('a thrown proxy, a result that throws and 100,000 errors in one fail only their own calls', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     expect(await failure(hostile.throwUntouchable())).toBeDefined()
-    expect(isPikoError(await failure(hostile.returnHostile()), 'OFFLOAD_FAILED')).toBe(true)
+    expect(await failure(hostile.returnHostile())).toMatchObject({
+      code: 'OFFLOAD_COPY',
+      details: { path: 'result.bad' },
+    })
     const many = (await failure(hostile.failByThousands())) as AggregateError
     expect(many.errors).toHaveLength(11)
     expect(many.errors.at(-1)).toBe('and 99990 more errors')
@@ -286,20 +294,20 @@ describe("errors that come late or can't be read", () => {
 
 describe('the queue', () => {
   test('at most one call runs per thread, and the others wait', async () => {
-    const pool = poolOf({ threads: 2 })
+    const pool = poolOf({ size: 2 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
     const calls = Array.from({ length: 50 }, (_, index) => hostile.hold(memory, index))
     await held(2)
-    expect(pool.stats).toEqual({ threads: 2, running: 2, waiting: 48 })
+    expect(pool.stats).toMatchObject({ size: 2, running: 2, waiting: 48 })
     expect(memory[0]).toBe(2)
     open()
     expect(await Promise.all(calls)).toEqual(Array.from({ length: 50 }, (_, index) => index))
-    expect(pool.stats).toEqual({ threads: 2, running: 0, waiting: 0 })
+    expect(pool.stats).toMatchObject({ size: 2, running: 0, waiting: 0 })
   })
 
   test('no call starves while others arrive', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 3 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 3 }) })
     const { memory, held, open } = gate()
     const first = Promise.all(Array.from({ length: 3 }, () => hostile.hold(memory, 0)))
     await held(3)
@@ -313,7 +321,7 @@ describe('the queue', () => {
   })
 
   test('waiting calls run in the order they were made', async () => {
-    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ threads: 1 }) })
+    const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     const { memory, held, open } = gate()
     const first = hostile.hold(memory, undefined)
     await held(1)
@@ -332,7 +340,7 @@ describe('the queue', () => {
 
 describe('closing', () => {
   test('waits for the calls under way, refuses new ones meanwhile, and opens again with a later call', async () => {
-    const pool = poolOf({ threads: 1 })
+    const pool = poolOf({ size: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
     const calls = [hostile.hold(memory, 'running'), hostile.hold(memory, 'waiting')]
@@ -349,7 +357,7 @@ describe('closing', () => {
   })
 
   test('with a signal it ends running and waiting calls with the reason, even when it was already waiting', async () => {
-    const pool = poolOf({ threads: 1 })
+    const pool = poolOf({ size: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const counter = shared(1)
     const calls = [failure(hostile.spin(counter)), failure(hostile.length(new Uint8Array(1)))]
@@ -371,29 +379,32 @@ describe('closing', () => {
 
 describe('configuration', () => {
   test('wrong options are refused with the value', () => {
-    expect(() => new OffloadPool({ threads: 0 })).toThrow('offload option threads is 0; expected a whole number from 1')
-    expect(() => configureOffload({ idleTimeoutMs: -1 })).toThrow('idleTimeoutMs is -1; expected milliseconds from 0')
+    expect(() => new OffloadPool({ size: 0 })).toThrow('size is 0; expected a whole number from 1 to 1024')
+    const wrong = { idleTimeout: '-1s', memory: '1MB', share: 2, recycle: { calls: 0 } } as unknown as OffloadOptions
+    expect(() => configureOffload(wrong)).toThrow(
+      /offload has 4 problems:\n {2}memory is "1MB"; expected .* such as "256MB", from 8MB\n[^]*idleTimeout is "-1s"[^]*recycle has a problem: calls is 0[^]*share is 2/,
+    )
     expect(() => new OffloadPool({ resourceLimits: { maxOldGenerationSizeMb: 1 } })).toThrow(
-      'resourceLimits.maxOldGenerationSizeMb is 1; expected a number from 8',
+      'resourceLimits has a problem: maxOldGenerationSizeMb is 1; expected a number from 8',
     )
   })
 
   test('a new configuration applies to later calls; earlier ones finish on their threads', async () => {
-    const pool = poolOf({ threads: 1 })
+    const pool = poolOf({ size: 1 })
     const hostile = offload<Hostile>(hostileUrl, { pool })
     const { memory, held, open } = gate()
     const earlier = hostile.hold(memory, 'earlier')
     await held(1)
-    pool.configure({ threads: 2 })
+    pool.configure({ size: 2 })
     const later = [hostile.hold(memory, 'a'), hostile.hold(memory, 'b')]
     await held(3)
-    expect(pool.stats).toEqual({ threads: 2, running: 3, waiting: 0 })
+    expect(pool.stats).toMatchObject({ size: 2, running: 3, waiting: 0 })
     open()
     expect(await Promise.all([earlier, ...later])).toEqual(['earlier', 'a', 'b'])
   })
 
   test('an idle thread ends after its time, and the module loads again', async () => {
-    const numbers = offload<Numbers>(numbersUrl, { pool: poolOf({ threads: 1, idleTimeoutMs: 0 }) })
+    const numbers = offload<Numbers>(numbersUrl, { pool: poolOf({ size: 1, idleTimeout: '0s' }) })
     const first = await numbers.whereabouts()
     await expect.poll(async () => (await numbers.whereabouts()).threadId).not.toBe(first.threadId)
   })
@@ -401,7 +412,7 @@ describe('configuration', () => {
   test('handles declared earlier share the process pool and follow its configuration', async () => {
     const numbers = offload<Numbers>(numbersUrl)
     const hostile = offload<Hostile>(hostileUrl)
-    configureOffload({ threads: 1 })
+    configureOffload({ size: 1 })
     const { memory, held, open } = gate()
     const held1 = hostile.hold(memory, 'x')
     await held(1)

@@ -159,7 +159,7 @@ const DEFINED: readonly (readonly [
     'timers.t.run is undefined',
     'crontabs.c is 5',
   ],
-  ['SETTINGS_INVALID', (options) => new OffloadPool(options), { thread: 1 }, 'did you mean "threads"?'],
+  ['SETTINGS_INVALID', (options) => new OffloadPool(options), { sise: 1 }, 'did you mean "size"?'],
   ['OFFLOAD_FAILED', (options) => offload(new URL('file:///a.ts'), options), { pol: 1 }, 'did you mean "pool"?'],
   [
     'OFFLOAD_FAILED',

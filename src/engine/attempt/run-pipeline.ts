@@ -180,7 +180,7 @@ export class RunPipeline implements RunActions {
   #call(attempt: LiveAttempt, config: unknown, { values }: Borrowed, { writers }: RunSinks): unknown {
     const context = new RunContext(attempt, config, values, writers, this)
     try {
-      return withRunSignal(attempt, () => attempt.job.handler(context, values))
+      return withRunSignal(context, () => attempt.job.handler(context, values))
     } finally {
       if (attempt.place) this.#parts.rateGate.begun(attempt)
     }

@@ -42,6 +42,15 @@ export function devour(): number {
   for (;;) kept.push(Array.from({ length: 10_000 }, Math.random))
 }
 
+/** Buffers are outside the heap that the engine limits. */
+export function devourBuffers(): never {
+  const kept: Buffer[] = []
+  for (;;) {
+    kept.push(Buffer.alloc(2 ** 20, 1))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  }
+}
+
 export class RowError extends Error {
   override readonly name = 'RowError'
   readonly code = 'BAD_ROW'

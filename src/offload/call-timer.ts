@@ -1,0 +1,25 @@
+/** A time limit that can be halted. */
+export class CallTimer {
+  readonly #onTimeout: () => void
+  #leftMs: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  #since = 0
+
+  constructor(limitMs: number | undefined, onTimeout: () => void) {
+    this.#leftMs = limitMs
+    this.#onTimeout = onTimeout
+  }
+
+  start(): void {
+    if (this.#leftMs === undefined || this.#timer) return
+    this.#since = performance.now()
+    this.#timer = setTimeout(this.#onTimeout, this.#leftMs)
+  }
+
+  halt(): void {
+    if (this.#leftMs === undefined || !this.#timer) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - this.#since))
+  }
+}

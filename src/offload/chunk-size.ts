@@ -1,0 +1,42 @@
+/** The limits of a chunk: whichever comes first. Small enough that reading one takes the receiver a few milliseconds. */
+export const MAX_CHUNK_ROWS = 1_000
+export const MAX_CHUNK_BYTES = 128 * 1_024
+/** Chunks on their way or waiting for the reader. */
+export const MAX_CHUNKS_AHEAD = 3
+
+const MAX_DEPTH = 6
+/** The bytes of a number, and of the frame of every value. */
+const WORD = 8
+
+/**
+ * An estimate of the bytes that a value takes in a message. Stops at `MAX_CHUNK_BYTES`, because a chunk ends there anyway, and never calls
+ * a getter's code more than once.
+ */
+export function sizeOf(value: unknown, depth = 0): number {
+  if (typeof value === 'string') return value.length + WORD
+  if (typeof value !== 'object' || value === null) return WORD
+  if (ArrayBuffer.isView(value)) return value.byteLength + WORD
+  if (value instanceof ArrayBuffer) return value.byteLength + WORD
+  if (depth >= MAX_DEPTH) return WORD
+  return WORD + sizeOfParts(value, depth)
+}
+
+function sizeOfParts(value: object, depth: number): number {
+  let bytes = 0
+  if (Array.isArray(value) || value instanceof Set) {
+    for (const part of value as Iterable<unknown>) {
+      bytes += sizeOf(part, depth + 1)
+      if (bytes > MAX_CHUNK_BYTES) break
+    }
+    return bytes
+  }
+  if (value instanceof Map) {
+    for (const [key, part] of value) bytes += sizeOf(key, depth + 1) + sizeOf(part, depth + 1)
+    return bytes
+  }
+  for (const key in value) {
+    bytes += key.length + sizeOf((value as Record<string, unknown>)[key], depth + 1)
+    if (bytes > MAX_CHUNK_BYTES) break
+  }
+  return bytes
+}

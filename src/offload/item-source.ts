@@ -1,0 +1,40 @@
+import { Readable } from 'node:stream'
+
+/** Items to send, one after another. */
+export interface ItemSource {
+  next(): Promise<IteratorResult<unknown>> | IteratorResult<unknown>
+  /** Ends the source early, even while it waits for its next item. */
+  end(): unknown
+}
+
+type AnyIterable = AsyncIterable<unknown> | Iterable<unknown>
+
+/** Whether a value is a stream to be sent item by item, rather than a value to be copied. */
+export function isStream(value: unknown): value is AnyIterable {
+  if (typeof value !== 'object' || value === null) return false
+  if (Symbol.asyncIterator in value) return true
+  // A generator or another iterator; lists, maps and sets are values.
+  return 'next' in value && typeof value.next === 'function' && Symbol.iterator in value
+}
+
+export function itemSource(stream: AnyIterable): ItemSource {
+  if (stream instanceof ReadableStream) return readerSource(stream)
+  const iterator =
+    Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : (stream as Iterable<unknown>)[Symbol.iterator]()
+  return {
+    next: () => iterator.next(),
+    // A Node stream that waits for data would keep its iterator from returning.
+    end: () => (stream instanceof Readable ? void stream.destroy() : iterator.return?.()),
+  }
+}
+
+function readerSource(stream: ReadableStream<unknown>): ItemSource {
+  const reader = stream.getReader()
+  return {
+    next: async () => {
+      const { done, value } = await reader.read()
+      return done ? { done: true, value: undefined } : { done: false, value: value }
+    },
+    end: () => reader.cancel(),
+  }
+}

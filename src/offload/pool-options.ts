@@ -1,0 +1,123 @@
+import { availableParallelism, totalmem } from 'node:os'
+import type { ResourceLimits } from 'node:worker_threads'
+import { PikoError } from '../errors.ts'
+import {
+  aTable,
+  expecting,
+  type OptionCheck,
+  type OptionChecks,
+  problemsText,
+  readOptions,
+  unknownOptions,
+  wholeNumber,
+} from '../options.ts'
+import { type Duration, durationMs, readDuration } from '../time/duration.ts'
+import { memoryBytes, MEMORY_EXPECTED, type MemorySize } from './memory-size.ts'
+
+export interface OffloadOptions {
+  /** Calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1. */
+  readonly size?: number
+  /**
+   * The memory of each thread: its heap and its buffers. A call that needs more fails with `OFFLOAD_MEMORY`, and its thread ends. Default:
+   * half of the machine's or container's memory, divided by `size`.
+   */
+  readonly memory?: MemorySize
+  /** A call that runs longer fails with `OFFLOAD_TIMEOUT`, and its thread ends. Time in which it waits for this side does not count. Default: none. */
+  readonly timeout?: Duration
+  /** A thread ends after this long without a call; the next call starts one (tens of ms). Default `'60s'`. */
+  readonly idleTimeout?: Duration
+  /** Replaces a thread after so many calls, or once it uses this much memory after a call. Default: never. */
+  readonly recycle?: { readonly calls?: number; readonly memory?: MemorySize }
+  /** The part of the threads that the runs of one job can have at the same time, from 0 (one thread) to 1 (all, the default). */
+  readonly share?: number
+  /** Further limits of the engine for each thread; `memory` sets those of its heap. */
+  readonly resourceLimits?: ResourceLimits
+}
+
+/** Complete options. */
+export interface PoolOptions {
+  readonly size: number
+  readonly memoryBytes: number | undefined
+  readonly timeoutMs: number | undefined
+  readonly idleTimeoutMs: number
+  readonly recycle: { readonly calls: number; readonly memoryBytes: number }
+  readonly share: number
+  readonly resourceLimits: ResourceLimits
+}
+
+const MAX_THREADS = 1_024
+// Measured on Node 24: a heap of 2 MB aborts the whole process when a thread starts; 4 MB does not.
+const SMALLEST_MEMORY = '8MB'
+/** Young objects of a thread. The engine's default is three times as large, for each thread. */
+const YOUNG_MB = 16
+const MB = 2 ** 20
+
+export const aDuration: OptionCheck = (value) => {
+  const reading = readDuration(value)
+  return 'ms' in reading ? undefined : expecting(reading.expected, () => false)(value)
+}
+
+const aMemory: OptionCheck = expecting(
+  `${MEMORY_EXPECTED}, from ${SMALLEST_MEMORY}`,
+  (value) => (memoryBytes(value) ?? 0) >= (memoryBytes(SMALLEST_MEMORY) ?? 0),
+)
+
+const RECYCLE: OptionChecks<NonNullable<OffloadOptions['recycle']>> = { calls: wholeNumber(1), memory: aMemory }
+const LIMITS = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb']
+
+export const POOL_CHECKS = {
+  size: wholeNumber(1, MAX_THREADS),
+  memory: aMemory,
+  timeout: aDuration,
+  idleTimeout: aDuration,
+  recycle: (value) => {
+    const { problems } = readOptions(value, RECYCLE, '{ calls: 1_000 }')
+    return problems.length === 0 ? undefined : `has a problem: ${problems.join(', ')}`
+  },
+  share: expecting('a number from 0 to 1', (value) => typeof value === 'number' && value >= 0 && value <= 1),
+  resourceLimits: (value) =>
+    aTable(value) ??
+    unknownOptions(value as object, LIMITS, 'resourceLimits.')[0] ??
+    smallHeap(value as ResourceLimits),
+} satisfies OptionChecks<OffloadOptions>
+
+function smallHeap({ maxOldGenerationSizeMb = 8 }: ResourceLimits): string | undefined {
+  return maxOldGenerationSizeMb >= 8
+    ? undefined
+    : `has a problem: maxOldGenerationSizeMb is ${maxOldGenerationSizeMb}; expected a number from 8`
+}
+
+/**
+ * The options with their defaults.
+ *
+ * @throws PikoError `SETTINGS_INVALID` with all problems
+ */
+export function poolOptions(given: OffloadOptions): PoolOptions {
+  const { options, problems } = readOptions<OffloadOptions>(given, POOL_CHECKS, '{ size: 4 }')
+  if (problems.length > 0)
+    throw new PikoError('SETTINGS_INVALID', problemsText('offload', problems), { details: { problems } })
+  return withDefaults(options)
+}
+
+export function withDefaults(options: OffloadOptions): PoolOptions {
+  const { size = Math.max(1, availableParallelism() - 1), timeout, idleTimeout = '60s', recycle, share = 1 } = options
+  const bytes = memoryBytes(options.memory) ?? defaultMemory(size)
+  return {
+    size,
+    share,
+    memoryBytes: bytes,
+    timeoutMs: timeout === undefined ? undefined : durationMs(timeout),
+    idleTimeoutMs: durationMs(idleTimeout),
+    recycle: { calls: recycle?.calls ?? Infinity, memoryBytes: memoryBytes(recycle?.memory) ?? Infinity },
+    resourceLimits: {
+      maxOldGenerationSizeMb: Math.floor(bytes / MB),
+      maxYoungGenerationSizeMb: Math.min(YOUNG_MB, Math.ceil(bytes / MB / 4)),
+      ...options.resourceLimits,
+    },
+  }
+}
+
+function defaultMemory(size: number): number {
+  const available = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+  return Math.max(128 * MB, Math.floor(available / 2 / size))
+}

@@ -1,0 +1,76 @@
+import { describe } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
+import { aText, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { OffloadPool } from './offload-pool.ts'
+import { type OffloadOptions, POOL_CHECKS, poolOptions } from './pool-options.ts'
+
+export interface OffloadPoolOptions extends OffloadOptions {
+  /** Unique in the process. Names the pool in settings and metrics. */
+  readonly name: string
+}
+
+/**
+ * The process's pools, the only global of the package. An `offload()` handle is declared at module level, before an app exists that could
+ * own a pool. Processors belong to the process, not to an app. A pool starts no thread before its first call. Two apps in one process
+ * share them: an app that stops closes them for both, and the other's next call opens them again.
+ */
+const pools = new Map<string, { readonly pool: OffloadPool; readonly declared: string }>()
+let overrides: Readonly<Record<string, OffloadOptions>> = {}
+
+/** The pool of all handles without one. */
+export const defaultPool = new OffloadPool({}, 'default')
+
+const CHECKS: OptionChecks<OffloadPoolOptions> = { ...POOL_CHECKS, name: aText }
+
+/**
+ * Declares a pool of threads of its own: its size, its memory, its limits. Settings may override them: `[offload] pools`.
+ *
+ * Declaring the same pool twice gives the same pool.
+ *
+ * @throws PikoError `SETTINGS_INVALID` for wrong options, or if another pool has the name
+ * @example
+ * const parsers = offloadPool({ name: 'parsers', size: 4, memory: '256MB', timeout: '5m' })
+ * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url), { pool: parsers })
+ */
+export function offloadPool(given: OffloadPoolOptions): OffloadPool {
+  const { options, problems } = readOptions<OffloadPoolOptions>(given, CHECKS, "{ name: 'parsers', size: 4 }", ['name'])
+  if (problems.length > 0)
+    throw new PikoError('SETTINGS_INVALID', problemsText('offloadPool', problems), { details: { problems } })
+  const { name = '', ...rest } = options
+  const declared = JSON.stringify(poolOptions(rest))
+  const known = pools.get(name)
+  if (known?.declared === declared) return known.pool
+  if (known || name === defaultPool.name) throw taken(name)
+  const pool = new OffloadPool(rest, name)
+  pool.override(overrides[name] ?? {})
+  pools.set(name, { pool, declared })
+  return pool
+}
+
+function taken(name: string): PikoError {
+  const why = name === defaultPool.name ? 'the process already has it' : 'it is declared with other options'
+  return new PikoError('SETTINGS_INVALID', `there is a pool ${describe(name)}: ${why}; choose another name`, {
+    details: { name },
+  })
+}
+
+/** Every pool of the process. */
+export function allPools(): readonly OffloadPool[] {
+  return [defaultPool, ...[...pools.values()].map(({ pool }) => pool)]
+}
+
+/** Sets the options of the process's pool; see {@link OffloadPool.configure}. */
+export function configureOffload(options: OffloadOptions): void {
+  defaultPool.configure(options)
+}
+
+/** Sets what the settings say of named pools, declared earlier or later. */
+export function overridePools(named: Readonly<Record<string, OffloadOptions>>): void {
+  overrides = named
+  for (const { pool } of pools.values()) pool.override(named[pool.name] ?? {})
+}
+
+/** Closes all pools; see {@link OffloadPool.close}. */
+export async function closeOffload(signal?: AbortSignal): Promise<void> {
+  await Promise.all(allPools().map((pool) => pool.close(signal)))
+}

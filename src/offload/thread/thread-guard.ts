@@ -1,0 +1,48 @@
+import { headline, stackOf } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { serialiseError } from '../error-transfer.ts'
+import { unsendable } from '../unsendable.ts'
+import { tell, type ThreadCall, threadCalls } from './current-call.ts'
+
+let lastReply: { readonly call: ThreadCall; readonly value: unknown } | undefined
+
+/** Remembers the reply that piscina sends next: only its failure tells whether it can be copied. */
+export function aboutToReply(call: ThreadCall, value: unknown): void {
+  lastReply = { call, value }
+  // Sent by then: piscina posts it in the same turn.
+  setImmediate(() => (lastReply = undefined)).unref()
+}
+
+/**
+ * An uncaught error or an exit of a running call ends its thread, and so the call. One that happens after the call's reply must not: the
+ * thread may work for another call by then, which would get the blame.
+ */
+export function guardThread(): void {
+  process.on('uncaughtException', (thrown) => {
+    const call = threadCalls().getStore()
+    if (lastReply !== undefined && call === undefined) return refuseReply(lastReply, thrown)
+    if (!call?.isOver) throw thrown
+    warn(`${call.title} threw after it had ended: ${stackOf(thrown)}`)
+  })
+  const exit = process.exit.bind(process)
+  process.exit = (code) => {
+    const call = threadCalls().getStore()
+    if (!call?.isOver) return exit(code)
+    const error = new PikoError('OFFLOAD_EXIT', `${call.title} called process.exit after it had ended`)
+    warn(headline(error))
+    throw error
+  }
+}
+
+function refuseReply({ call, value }: { readonly call: ThreadCall; readonly value: unknown }, cause: unknown): void {
+  lastReply = undefined
+  tell({
+    piko: 'unsendable',
+    id: call.id,
+    error: serialiseError(unsendable(`the result of ${call.title}`, 'result', value, cause)),
+  })
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, 'PikoOffloadWarning')
+}
