@@ -68,7 +68,7 @@ export { file, type FileOptions, type OffloadFile } from './offload/file.ts'
 export { move } from './offload/move.ts'
 export { offload, type OffloadCallOptions, type Offloaded, type OffloadStream } from './offload/offload.ts'
 export type { OffloadPool, OffloadStats } from './offload/offload-pool.ts'
-export type { OffloadOptions } from './offload/pool-options.ts'
+export type { OffloadOptions } from './offload/pool/pool-options.ts'
 export { closeOffload, configureOffload, offloadPool, type OffloadPoolOptions } from './offload/pools.ts'
 export { progress, threadSignal } from './offload/thread/current-call.ts'
 

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { CallOptions, OffloadCall, WantedCall } from './offload-call.ts'
-import { type FailureReason, PoolFigures } from './pool-figures.ts'
-import { type OffloadOptions, type PoolOptions, poolOptions } from './pool-options.ts'
-import { ThreadPool } from './thread-pool.ts'
+import type { CallOptions, OffloadCall, WantedCall } from './pool/offload-call.ts'
+import { type FailureReason, PoolFigures } from './pool/pool-figures.ts'
+import { type OffloadOptions, type PoolOptions, poolOptions } from './pool/pool-options.ts'
+import { ThreadPool } from './pool/thread-pool.ts'
 
 /** What a pool does now, and has done since the start of the process. */
 export interface OffloadStats {

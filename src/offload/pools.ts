@@ -2,7 +2,7 @@ import { describe } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { aText, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { OffloadPool } from './offload-pool.ts'
-import { type OffloadOptions, POOL_CHECKS, poolOptions } from './pool-options.ts'
+import { type OffloadOptions, POOL_CHECKS, poolOptions } from './pool/pool-options.ts'
 
 export interface OffloadPoolOptions extends OffloadOptions {
   /** Unique in the process. Names the pool in settings and metrics. */

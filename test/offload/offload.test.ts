@@ -4,7 +4,7 @@ import { isPikoError, PikoError } from '../../src/errors.ts'
 import { closeOffload, configureOffload } from '../../src/offload/pools.ts'
 import { offload, type Offloaded } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'
-import type { OffloadOptions } from '../../src/offload/pool-options.ts'
+import type { OffloadOptions } from '../../src/offload/pool/pool-options.ts'
 import { withRunSignal } from '../../src/offload/signal.ts'
 
 type Numbers = typeof import('./modules/numbers.ts')

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { file } from '../../src/offload/file.ts'
 import { offload } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'
-import type { OffloadOptions } from '../../src/offload/pool-options.ts'
+import type { OffloadOptions } from '../../src/offload/pool/pool-options.ts'
 import { withRunSignal } from '../../src/offload/signal.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 

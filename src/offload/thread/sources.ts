@@ -1,4 +1,4 @@
-import { ChunkReader } from '../chunk-reader.ts'
+import { ChunkReader } from '../streams/chunk-reader.ts'
 import type { OffloadTask, SourceArgument } from '../protocol.ts'
 import { openFile } from './open-file.ts'
 

@@ -1,14 +1,14 @@
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads'
-import { ChunkReader } from './chunk-reader.ts'
-import { ChunkWriter } from './chunk-writer.ts'
-import { reviveError } from './error-transfer.ts'
-import { isOffloadFile } from './file.ts'
-import { isStream, type ItemSource, itemSource } from './item-source.ts'
+import { ChunkReader } from '../streams/chunk-reader.ts'
+import { ChunkWriter } from '../streams/chunk-writer.ts'
+import { reviveError } from '../error-transfer.ts'
+import { isOffloadFile } from '../file.ts'
+import { isStream, type ItemSource, itemSource } from '../streams/item-source.ts'
 import type { FailureReason } from './pool-figures.ts'
-import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument } from './protocol.ts'
-import type { AmbientRun } from './signal.ts'
+import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument } from '../protocol.ts'
+import type { AmbientRun } from '../signal.ts'
 import { callTitle } from './thread-error.ts'
-import { unsendable } from './unsendable.ts'
+import { unsendable } from '../unsendable.ts'
 
 /** What is to be called. */
 export interface WantedCall {

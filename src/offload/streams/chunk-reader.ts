@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
-import { reviveError } from './error-transfer.ts'
-import type { ReaderMessage, WriterMessage } from './protocol.ts'
+import { reviveError } from '../error-transfer.ts'
+import type { ReaderMessage, WriterMessage } from '../protocol.ts'
 
 export interface ReaderOptions {
   /** The reader has as many chunks as it may have, so the writer waits for it. */

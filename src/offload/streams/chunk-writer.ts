@@ -1,10 +1,10 @@
 import type { MessagePort, Transferable } from 'node:worker_threads'
-import { loopTurn } from '../loop-turn.ts'
+import { loopTurn } from '../../loop-turn.ts'
 import { MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, MAX_CHUNKS_AHEAD, sizeOf } from './chunk-size.ts'
-import { serialiseError } from './error-transfer.ts'
+import { serialiseError } from '../error-transfer.ts'
 import type { ItemSource } from './item-source.ts'
-import { isMoved } from './move.ts'
-import type { ReaderMessage, WriterMessage } from './protocol.ts'
+import { isMoved } from '../move.ts'
+import type { ReaderMessage, WriterMessage } from '../protocol.ts'
 
 /** An item waits at most this long for others of its chunk. */
 const MAX_LINGER_MS = 5

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { ResourceLimits } from 'node:worker_threads'
-import { PikoError } from '../errors.ts'
+import { PikoError } from '../../errors.ts'
 import {
   aTable,
   expecting,
@@ -10,8 +10,8 @@ import {
   readOptions,
   unknownOptions,
   wholeNumber,
-} from '../options.ts'
-import { type Duration, durationMs, readDuration } from '../time/duration.ts'
+} from '../../options.ts'
+import { type Duration, durationMs, readDuration } from '../../time/duration.ts'
 import { memoryBytes, MEMORY_EXPECTED, type MemorySize } from './memory-size.ts'
 
 export interface OffloadOptions {
@@ -51,6 +51,11 @@ const SMALLEST_MEMORY = '8MB'
 /** Young objects of a thread. The engine's default is three times as large, for each thread. */
 const YOUNG_MB = 16
 const MB = 2 ** 20
+/**
+ * The engine ends the whole process if one allocation exceeds the limit of a thread's heap by more than 16 MB, such as that of a long list
+ * or text. So its limit is this much above the pool's, and the pool watches its own. Nothing is reserved.
+ */
+const HEADROOM_MB = 1_024
 
 export const aDuration: OptionCheck = (value) => {
   const reading = readDuration(value)
@@ -110,7 +115,7 @@ export function withDefaults(options: OffloadOptions): PoolOptions {
     idleTimeoutMs: durationMs(idleTimeout),
     recycle: { calls: recycle?.calls ?? Infinity, memoryBytes: memoryBytes(recycle?.memory) ?? Infinity },
     resourceLimits: {
-      maxOldGenerationSizeMb: Math.floor(bytes / MB),
+      maxOldGenerationSizeMb: Math.floor(bytes / MB) + HEADROOM_MB,
       maxYoungGenerationSizeMb: Math.min(YOUNG_MB, Math.ceil(bytes / MB / 4)),
       ...options.resourceLimits,
     },

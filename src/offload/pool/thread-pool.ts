@@ -1,17 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
-import { headline } from '../errors-read.ts'
-import { PikoError } from '../errors.ts'
-import { onAbort } from '../signals/on-abort.ts'
-import { formatMs } from '../time/duration.ts'
+import { headline } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { onAbort } from '../../signals/on-abort.ts'
+import { formatMs } from '../../time/duration.ts'
 import { CallTimer } from './call-timer.ts'
-import { reviveError } from './error-transfer.ts'
+import { reviveError } from '../error-transfer.ts'
 import { type CallOptions, OffloadCall, type WantedCall } from './offload-call.ts'
 import type { FailureReason, PoolFigures } from './pool-figures.ts'
 import type { PoolOptions } from './pool-options.ts'
-import type { OffloadReply, Progress, ThreadMessage } from './protocol.ts'
+import type { OffloadReply, Progress, ThreadMessage } from '../protocol.ts'
 import { loadThreads, Thread, threadsAreLoaded } from './thread.ts'
-import { callError, callTitle, threadError } from './thread-error.ts'
-import { unsendable } from './unsendable.ts'
+import { callError, callTitle, failureOf, megabytes, threadError, warn } from './thread-error.ts'
+import { unsendable } from '../unsendable.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 
 /** How long a generator has for its `finally` once nobody reads its stream any more. */
@@ -23,7 +23,8 @@ const LOOK_EVERY_MS = 100
 /** Threads whose calls wait for this side don't count as running. This many of them may exist besides, for each that may run. */
 const MAX_WAITING_PER_THREAD = 4
 
-/** What a pool may use beyond the memory of a thread, before its garbage is collected. */
+/** What a thread may use beyond its memory until its garbage is collected: this part of it, and some buffers. */
+const MAX_GARBAGE = 0.5
 const MAX_GARBAGE_BYTES = 64 * 2 ** 20
 
 /** A call with its thread. */
@@ -208,7 +209,7 @@ export class ThreadPool {
       this.#idle.push(thread)
     } else {
       const failure = threadError(call.wanted, error)
-      this.figures.failed(FAILURE_OF[failure.code] ?? 'crashed')
+      this.figures.failed(failureOf(failure))
       call.fail(failure)
     }
   }
@@ -321,7 +322,7 @@ export class ThreadPool {
     ).unref()
   }
 
-  /** The engine limits a thread's heap, but not its buffers. */
+  /** The engine can't be trusted with the limit; see `HEADROOM_MB`. It also ignores buffers. */
   async #lookAtMemory(memoryBytes: number): Promise<void> {
     if (this.#working.size === 0) {
       clearInterval(this.#watch)
@@ -329,24 +330,10 @@ export class ThreadPool {
     }
     for (const { call, thread } of [...this.#working.values()]) {
       const used = await thread.usedBytes()
-      if (used <= memoryBytes + MAX_GARBAGE_BYTES || !this.#working.has(call)) continue
+      if (used <= memoryBytes * (1 + MAX_GARBAGE) + MAX_GARBAGE_BYTES || !this.#working.has(call)) continue
       const message = `the thread that ran ${callTitle(call.wanted)} ended: it used ${megabytes(used)} of memory`
       const hint = `its pool allows ${megabytes(memoryBytes)}; raise the pool's memory or offload smaller pieces`
       this.#end(call, callError('OFFLOAD_MEMORY', call.wanted, `${message}; ${hint}`), 'memory')
     }
   }
-}
-
-const FAILURE_OF: Readonly<Record<string, FailureReason>> = {
-  OFFLOAD_MEMORY: 'memory',
-  OFFLOAD_EXIT: 'exit',
-  OFFLOAD_CRASHED: 'crashed',
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MB`
-}
-
-function warn(message: string): void {
-  process.emitWarning(message, 'PikoOffloadWarning')
 }

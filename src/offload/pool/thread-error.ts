@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
-import { describe, isError } from '../errors-read.ts'
-import { type ErrorCode, PikoError } from '../errors.ts'
-import type { OffloadTask } from './protocol.ts'
+import { describe, isError } from '../../errors-read.ts'
+import { type ErrorCode, PikoError } from '../../errors.ts'
+import type { OffloadTask } from '../protocol.ts'
+import type { FailureReason } from './pool-figures.ts'
 
 type Called = Pick<OffloadTask, 'module' | 'name'>
 
@@ -30,4 +31,19 @@ function describeCause(cause: unknown): { code: string | undefined; reason: stri
   // A DOMException that crosses threads as an uncaught error keeps its name and message only in the stack.
   const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`
   return { code: typeof code === 'string' ? code : undefined, reason: reason.replace(/\.$/, '') }
+}
+
+const FAILURE_OF: Readonly<Record<string, FailureReason>> = { OFFLOAD_MEMORY: 'memory', OFFLOAD_EXIT: 'exit' }
+
+/** The word for a failed thread in the figures of its pool. */
+export function failureOf({ code }: PikoError): FailureReason {
+  return FAILURE_OF[code] ?? 'crashed'
+}
+
+export function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MB`
+}
+
+export function warn(message: string): void {
+  process.emitWarning(message, 'PikoOffloadWarning')
 }

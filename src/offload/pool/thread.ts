@@ -1,7 +1,7 @@
 import type { ResourceLimits, Transferable } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
-import { threadLoader, threadModule } from '../thread-module.ts'
-import type { OffloadReply, OffloadTask, ThreadMessage } from './protocol.ts'
+import { threadLoader, threadModule } from '../../thread-module.ts'
+import type { OffloadReply, OffloadTask, ThreadMessage } from '../protocol.ts'
 
 export interface ThreadOptions {
   readonly idleTimeoutMs: number
@@ -41,7 +41,7 @@ export class Thread {
   constructor({ idleTimeoutMs, resourceLimits }: ThreadOptions, events: ThreadEvents) {
     if (piscina === undefined) throw new Error('loadThreads comes first')
     this.#piscina = new piscina({
-      filename: threadModule('thread/worker', import.meta.url).href,
+      filename: threadModule('../thread/worker', import.meta.url).href,
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,
