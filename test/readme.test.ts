@@ -51,6 +51,10 @@ describe('docs/data.md', () => {
   it('shows a program that asks again after a 503, and settles a batch', async () => {
     expect((await data.run('requests.ts')).trimEnd().split('\n')).toEqual(['1 2', '2', '404 PikoError'])
   })
+
+  it('shows a program that takes from limits of the fleet', async () => {
+    expect((await data.run('limits.ts')).trim()).toBe('[ true, false ]')
+  })
 })
 
 describe('docs/windows.md', () => {

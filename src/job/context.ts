@@ -2,6 +2,7 @@ import type { MapOptions } from '../calls/map-items.ts'
 import type { RunCalls } from '../calls/run-calls.ts'
 import type { BorrowedOf, ResourceMap } from '../resource/resource.ts'
 import type { SinkMap, SinkWriters } from '../sink/sink.ts'
+import type { FleetLimit } from '../run/fleet-limit.ts'
 import type { SqlExecutor } from '../sql/sql.ts'
 import type { Duration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
@@ -81,6 +82,13 @@ export interface JobContext<
    * @throws PikoError `LOCK_BUSY` if another owner still holds it after `wait` (default `'30s'`)
    */
   lock(name: string, options?: RunLockOptions): Promise<HeldLock>
+  /**
+   * A rate that all nodes keep together: `await ctx.limit('api', '5/s').take()`. In any span of the rate's length, all nodes together take no
+   * more than the larger of its count and `burst`.
+   *
+   * @throws PikoError `USAGE`
+   */
+  readonly limit: FleetLimit
   /**
    * Reports the progress of the run: the event `run.progress`, a log line at debug level, and the last report is stored within about a
    * second, where `app.runs.show` and `piko runs show` find it, with rate and ETA. Costs nothing to call often. Never throws: a report

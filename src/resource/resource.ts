@@ -1,5 +1,6 @@
 import type { Service } from '../service/service.ts'
 import type { Logger } from '../logger.ts'
+import type { FleetLimit } from '../run/fleet-limit.ts'
 
 /** Describes the borrowing run to a resource. */
 export interface ResourceContext {
@@ -10,6 +11,8 @@ export interface ResourceContext {
   /** Aborts with the reason on timeout, cancel, lost lease and shutdown; stop waiting then. */
   readonly signal: AbortSignal
   readonly log: Logger
+  /** A rate that all nodes keep together; its waits end with the run. See `ctx.limit`. */
+  readonly limit: FleetLimit
 }
 
 /**

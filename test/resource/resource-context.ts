@@ -21,6 +21,7 @@ export function resourceContext(context: Partial<ResourceContext> = {}): Resourc
     fence: 65_537,
     signal: new AbortController().signal,
     log: new MemoryLog(),
+    limit: () => ({ take: async () => {}, tryTake: async () => true }),
     ...context,
   }
 }

@@ -1,4 +1,5 @@
 import type { RunCalls } from '../../calls/run-calls.ts'
+import type { FleetLimit } from '../../run/fleet-limit.ts'
 import type { HeldLock, JobContext, RunLockOptions } from '../../job/context.ts'
 import type { StepMapOptions, StepScope } from '../../job/steps.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
@@ -13,6 +14,7 @@ import type { Logger } from '../../logger.ts'
 export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
+  limit(attempt: LiveAttempt): FleetLimit
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
   steps(attempt: LiveAttempt): RunSteps
 }
@@ -91,6 +93,10 @@ export class RunContext implements Context {
 
   get lock(): Context['lock'] {
     return (name, options) => this.#actions.lock(this.#attempt, name, options)
+  }
+
+  get limit(): FleetLimit {
+    return this.#actions.limit(this.#attempt)
   }
 
   get progress(): Context['progress'] {

@@ -4,6 +4,7 @@ import type { HeldLock, RunLockOptions } from '../../job/context.ts'
 import type { Outcome, RatePlace } from '../../run/run.ts'
 import { assertOutput, parseInput } from '../../job/schemas/run-input.ts'
 import type { JobDefinition } from '../../job/spec.ts'
+import type { FleetLimit } from '../../run/fleet-limit.ts'
 import { withRunSignal } from '../../offload/signal.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { Borrowed, ResourcePool } from '../../resource/resource-pool.ts'
@@ -18,6 +19,7 @@ import type { LiveAttempt } from './live-attempt.ts'
 import type { Locks } from './locks.ts'
 import type { RateGate } from '../claiming/rate-gate.ts'
 import type { PrepareRun } from '../prepare-run.ts'
+import { lazyLimits } from '../limits/lazy-limits.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
 import type { RunProgress } from './run-progress.ts'
@@ -28,6 +30,7 @@ export interface PipelineParts {
   readonly resources: Pick<ResourcePool, 'borrow'>
   readonly sinks: Pick<SinkPool, 'forRun'>
   readonly store: Pick<Store, 'commit' | 'steps'> & {
+    readonly rates: Pick<Store['rates'], 'reserve'>
     readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'>
   }
   readonly locks: Pick<Locks, 'acquire'>
@@ -52,10 +55,12 @@ const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async 
 export class RunPipeline implements RunActions {
   readonly #parts: PipelineParts
   readonly #steps: StepParts
+  readonly #limit: (signal: AbortSignal) => FleetLimit
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
     const { store, clock, abandoned } = parts
+    this.#limit = lazyLimits(parts)
     const maxValueBytes = (): number => store.database.maxValueBytes
     this.#steps = {
       store: store.steps,
@@ -148,7 +153,10 @@ export class RunPipeline implements RunActions {
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     let borrowed = NOTHING_BORROWED
     try {
-      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, scope)
+      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, {
+        ...scope,
+        limit: this.#limit(signal),
+      })
       const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {
         ...{ ...scope, window },
         sql: store.database.sql,
@@ -220,6 +228,10 @@ export class RunPipeline implements RunActions {
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
     attempt.locks ??= new RunLocks(this.#parts.locks, attempt.signal)
     return attempt.locks.acquire(name, options)
+  }
+
+  limit(attempt: LiveAttempt): FleetLimit {
+    return this.#limit(attempt.signal)
   }
 
   steps(attempt: LiveAttempt): RunSteps {

@@ -1,6 +1,7 @@
 import type { RateLimit } from '../../run/limits.ts'
 import type { RatePlace } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
+import type { LimitAnswer, LimitRequest } from './reserve-places.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
 /** A request for a run whose place is no longer valid. */
@@ -61,5 +62,17 @@ export class RateStore {
         isRefused(requests[index] as PlaceRequest) ? { retryInMs: REFUSED_RATE_MS } : answer,
       )
     })
+  }
+
+  /**
+   * Takes places within a limit of the fleet.
+   *
+   * @param monotonic the node's clock
+   * @throws PikoError `COMMIT_UNKNOWN`: places may be taken; they are lost time, and no more
+   */
+  async reserve(request: LimitRequest, monotonic: () => number): Promise<LimitAnswer> {
+    // Loaded at the first use, since most nodes have no such limit.
+    const { reservePlaces } = await import('./reserve-places.ts')
+    return reservePlaces(this.#database, request, monotonic)
   }
 }

@@ -73,6 +73,7 @@ describeEachStore((fixture) => {
       store: {
         ...store,
         rates: {
+          reserve: (...args) => store.rates.reserve(...args),
           exchange: (requests, monotonic) => {
             exchanges++
             return exchange(requests, monotonic)

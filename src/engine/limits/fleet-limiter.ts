@@ -1,0 +1,224 @@
+import type { Clock } from '../../clock.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { Turns } from '../../calls/turns.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
+import { aheadMs } from '../../store/admission/rate-starts.ts'
+import type { LimitPlace, LimitRule } from '../../store/admission/limit-places.ts'
+import type { RateStore } from '../../store/admission/rate-store.ts'
+import type { LimitRequest } from '../../store/admission/reserve-places.ts'
+
+export interface FleetLimiterParts {
+  readonly rates: Pick<RateStore, 'reserve'>
+  readonly clock: Clock
+  /** Called when the database did not answer; the limiter tries again after a pause. */
+  readonly onFailure: (error: unknown, retryInMs: number) => void
+}
+
+const MAX_REQUESTS = 1_000
+const OUTAGE_MS = 200
+/** After this many microtasks a caller, or one that wraps it, has begun. */
+const HOPS = 12
+/** After so many uses in time, the next places get less slack again. */
+const CALM_USES = 20
+const MAX_LATE_TRIES = 5
+
+/**
+ * The callers of one limit in this process, first in, first out. It takes places for all waiting callers in one transaction, and, for
+ * callers that follow each other quickly, some more that it may keep for a moment. Each place is valid for a short time by the monotonic
+ * clock. A place whose time has passed, because the event loop was blocked, is returned, and another one taken.
+ */
+export class FleetLimiter {
+  readonly #name: string
+  readonly #parts: FleetLimiterParts
+  readonly #turns = new Turns<number>()
+  #rule: LimitRule
+  /** Places for waiting callers, in their order. */
+  #held: LimitPlace[] = []
+  /** Places for callers that may come. */
+  #more: LimitPlace[] = []
+  readonly #unused: LimitPlace[] = []
+  readonly #late: LimitPlace[] = []
+  #lateTries = 0
+  /** The last place of the reservation that was late. */
+  #lateAt = 0
+  /** Uses since a place was late. */
+  #inTime = 0
+  /** Waiting callers that want more than one. */
+  #large = 0
+  #isServing = false
+  #sleep: AbortController | undefined
+  /** Takes since the last transaction, and when that was. */
+  #taken = 0
+  #since = 0
+
+  constructor(name: string, rule: LimitRule, parts: FleetLimiterParts) {
+    this.#name = name
+    this.#rule = rule
+    this.#parts = parts
+  }
+
+  configure(rule: LimitRule): void {
+    this.#rule = rule
+  }
+
+  /** See `FleetLimiter.take`. */
+  async take(count: number, signal: AbortSignal): Promise<void> {
+    this.#assertFits(count)
+    signal.throwIfAborted()
+    const isLarge = count > 1 ? 1 : 0
+    this.#large += isLarge
+    const turn = this.#turns.wait(count, signal, () => this.#sleep?.abort())
+    void this.#serve()
+    try {
+      await turn
+    } finally {
+      this.#large -= isLarge
+    }
+  }
+
+  /** See `FleetLimiter.tryTake`. */
+  async tryTake(count: number): Promise<boolean> {
+    this.#assertFits(count)
+    if (this.#turns.size > 0) return false
+    const kept = count === 1 ? this.#nextOf(this.#more) : undefined
+    if (kept && this.#isOpen(kept)) return this.#use(kept)
+    const { places } = await this.#exchange({ counts: [count], more: 0, isAhead: false })
+    const [place] = places
+    if (place && this.#isOpen(place)) return this.#use(place)
+    if (place) this.#unused.push(place)
+    return false
+  }
+
+  /** Serves the callers one by one until none waits. */
+  async #serve(): Promise<void> {
+    if (this.#isServing) return
+    this.#isServing = true
+    try {
+      for (let count = this.#turns.first; count !== undefined; count = this.#turns.first) await this.#next(count)
+      // A late use must be known before the places that follow it are free again.
+      while (this.#late.length > 0 && this.#turns.size === 0) await this.#reserve([])
+    } catch (error) {
+      this.#turns.refuseAll(error)
+    } finally {
+      this.#isServing = false
+    }
+    if (this.#turns.size > 0) void this.#serve()
+  }
+
+  async #next(count: number): Promise<void> {
+    const place = this.#placeFor(count)
+    if (!place)
+      return this.#reserve(this.#large > 0 ? [count] : Array<number>(Math.min(this.#turns.size, MAX_REQUESTS)).fill(1))
+    const now = this.#parts.clock.monotonic()
+    if (now < place.opensAt) {
+      this.#held.unshift(place)
+      return this.#sleepFor(Math.ceil(place.opensAt - now))
+    }
+    if (now > place.closesAt) {
+      // The places of one reservation are late together.
+      if (place.at > this.#lateAt) this.#lateTries = Math.min(MAX_LATE_TRIES, this.#lateTries + 1)
+      this.#lateAt = Math.max(this.#lateAt, ...this.#held.map(({ at }) => at), place.at)
+      this.#inTime = 0
+      this.#unused.push(place)
+      return
+    }
+    this.#inTime += 1
+    if (this.#inTime % CALM_USES === 0) this.#lateTries = Math.max(0, this.#lateTries - 1)
+    this.#use(place)
+    this.#turns.give()
+    // The next place is checked when its caller can begin: code of this one may block the event loop first.
+    for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
+    if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
+  }
+
+  /** The next place for a caller. Places for others, who have left, are returned. */
+  #placeFor(count: number): LimitPlace | undefined {
+    for (let place = this.#held.shift(); place; place = this.#held.shift()) {
+      if (place.count === count) return place
+      this.#unused.push(place)
+    }
+    return count === 1 ? this.#nextOf(this.#more) : undefined
+  }
+
+  /** The first place that is still valid. */
+  #nextOf(places: LimitPlace[]): LimitPlace | undefined {
+    const now = this.#parts.clock.monotonic()
+    for (let place = places.shift(); place; place = places.shift()) {
+      if (now <= place.closesAt) return place
+      this.#unused.push(place)
+    }
+    return undefined
+  }
+
+  #isOpen({ opensAt, closesAt }: LimitPlace): boolean {
+    const now = this.#parts.clock.monotonic()
+    return now >= opensAt && now <= closesAt
+  }
+
+  #use({ count }: LimitPlace): true {
+    this.#taken += count
+    return true
+  }
+
+  async #reserve(counts: readonly number[]): Promise<void> {
+    const { retryInMs, places, more } = await this.#exchange({ counts, more: this.#likely(counts), isAhead: true })
+    this.#held.push(...places)
+    this.#more.push(...more)
+    if (retryInMs !== undefined && places.length === 0) await this.#sleepFor(Math.ceil(retryInMs))
+  }
+
+  /** How many more callers are likely to come within a hold. */
+  #likely(counts: readonly number[]): number {
+    if (counts.length === 0 || this.#large > 0) return 0
+    const elapsedMs = Math.max(1, this.#parts.clock.monotonic() - this.#since)
+    const likely = Math.floor((this.#taken * aheadMs(this.#rule)) / elapsedMs) - counts.length
+    return Math.max(0, Math.min(likely, MAX_REQUESTS, this.#rule.burst))
+  }
+
+  /** @throws an error of the database other than an outage */
+  async #exchange(
+    wanted: Pick<LimitRequest, 'counts' | 'more' | 'isAhead'>,
+  ): ReturnType<FleetLimiterParts['rates']['reserve']> {
+    const { rates, clock, onFailure } = this.#parts
+    const [unused, late] = [this.#unused.splice(0), this.#late.splice(0)]
+    const request = {
+      ...wanted,
+      name: this.#name,
+      rule: this.#rule,
+      holdMs: aheadMs(this.#rule),
+      lateTries: this.#lateTries,
+      unused,
+      late,
+    }
+    this.#since = clock.monotonic()
+    this.#taken = 0
+    try {
+      return await rates.reserve(request, () => clock.monotonic())
+    } catch (error) {
+      // The unused places may be returned already, so they are not named again. Late ones may be counted twice.
+      this.#late.push(...late)
+      const fault = databaseFault(error)
+      if (fault === 'data' || fault === 'programming') throw error
+      onFailure(error, OUTAGE_MS)
+      await this.#sleepFor(OUTAGE_MS)
+      return { places: [], more: [], retryInMs: undefined }
+    }
+  }
+
+  /** Ends early if a caller leaves: it may have been the first. */
+  async #sleepFor(ms: number): Promise<void> {
+    this.#sleep = new AbortController()
+    await this.#parts.clock.sleep(ms, this.#sleep.signal)
+    this.#sleep = undefined
+  }
+
+  #assertFits(count: number): void {
+    const { burst } = this.#rule
+    if (count <= burst) return
+    throw new PikoError(
+      'USAGE',
+      `limit "${this.#name}": count is ${describe(count)}; expected at most ${burst}, the burst of this limit`,
+      { details: { count, burst } },
+    )
+  }
+}

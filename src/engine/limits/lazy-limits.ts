@@ -1,0 +1,31 @@
+import type { Clock } from '../../clock.ts'
+import { toError } from '../../errors.ts'
+import type { Events } from '../../events.ts'
+import type { FleetLimit } from '../../run/fleet-limit.ts'
+import type { RateStore } from '../../store/admission/rate-store.ts'
+
+interface LimitParts {
+  readonly store: { readonly rates: Pick<RateStore, 'reserve'> }
+  readonly clock: Clock
+  readonly events: Events
+}
+
+/** The limits of a node for its runs, loaded when the first run takes from one. */
+export function lazyLimits({ store, clock, events }: LimitParts): (run: AbortSignal) => FleetLimit {
+  const open = async () => {
+    const { FleetLimits } = await import('./fleet-limits.ts')
+    return new FleetLimits({
+      rates: store.rates,
+      clock,
+      onFailure: (error, retryInMs) => events.emit('loop.failed', { loop: 'rate', error: toError(error), retryInMs }),
+    })
+  }
+  let limits: ReturnType<typeof open> | undefined
+  return (run) => (name, rate, options) => {
+    const limit = async () => (await (limits ??= open())).forRun(name, rate, options ?? {}, run)
+    return {
+      take: async (...args) => (await limit()).take(...args),
+      tryTake: async (...args) => (await limit()).tryTake(...args),
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { Rate } from './limits.ts'
+
+/** How a limit of the fleet is shared. */
+export interface FleetLimitOptions {
+  /**
+   * How many may be taken at the same moment. Default: the count of the rate. A smaller burst spreads the takes evenly. A larger one lets a
+   * limit that was idle catch up.
+   */
+  readonly burst?: number
+}
+
+export interface FleetTakeOptions {
+  /** Ends the wait: nothing is taken. The run's signal ends it too. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A rate that all nodes of the database keep together. In any span of the rate's length, no more are taken than the larger of its count and
+ * `burst`, by the database's clock.
+ */
+export interface FleetLimiter {
+  /**
+   * Takes `count` together, as soon as the rate allows it. Callers of this process are served in the order of their calls. Begin the limited
+   * call right after it: a pause counts as a later take.
+   *
+   * @param count default 1
+   * @throws the signal's reason if it aborts first: nothing is taken
+   * @throws PikoError `USAGE` for more than the burst, which would wait forever
+   */
+  take(count?: number, options?: FleetTakeOptions): Promise<void>
+  /**
+   * Takes `count` if the rate allows it now and no caller of this process waits.
+   *
+   * @throws PikoError `USAGE` for more than the burst
+   */
+  tryTake(count?: number): Promise<boolean>
+}
+
+/**
+ * The limit with a name. All its users should name the same rate; where they differ, the latest one applies in its process.
+ *
+ * @param name at most 128 characters
+ */
+export type FleetLimit = (name: string, rate: Rate, options?: FleetLimitOptions) => FleetLimiter

@@ -1,0 +1,135 @@
+import type { RateLimit } from '../../run/limits.ts'
+import {
+  aheadMs,
+  answerMs,
+  countedAt,
+  seenMs,
+  slackMs,
+  type Starts,
+  startsSince,
+  storedStarts,
+  untilFree,
+  validMs,
+  withoutStart,
+  withStarts,
+} from './rate-starts.ts'
+
+/** A rate with the number that may be taken at the same moment. */
+export interface LimitRule extends RateLimit {
+  readonly burst: number
+}
+
+/** A place that the database has counted for this process. Milliseconds on its monotonic clock, but for `at`. */
+export interface LimitPlace {
+  /** How many it is for. */
+  readonly count: number
+  /** The instant at which it is counted, on the database's clock. */
+  readonly at: number
+  /** It may be used from here … */
+  readonly opensAt: number
+  /** … to here. */
+  readonly closesAt: number
+  /** The first synchronous part after it must have ended by then; otherwise the place is counted later. */
+  readonly overAt: number
+}
+
+/** The moments of one reading of the database's clock. */
+export interface ClockReading {
+  readonly nowMs: number
+  /** The monotonic clock before the question and after the answer. */
+  readonly askedAt: number
+  readonly answeredAt: number
+}
+
+/** An entry with this count is no start: it says when the bucket is full. */
+const BUCKET = 0
+
+/**
+ * What a limit has counted. Two rules hold together: in any span of the rate's length there are at most as many takes as the larger of its
+ * count and the burst; a bucket of `burst` takes, filled at the rate, never runs below zero.
+ */
+export class LimitPlaces {
+  readonly #rule: LimitRule
+  /** The rule of the span. */
+  readonly #span: RateLimit
+  readonly #clock: ClockReading
+  #starts: Starts
+  #fullMs: number
+
+  constructor(text: string, rule: LimitRule, clock: ClockReading) {
+    this.#rule = rule
+    this.#span = { limit: Math.max(rule.limit, rule.burst), perMs: rule.perMs }
+    this.#clock = clock
+    const stored = storedStarts(text)
+    const taken = stored.filter(([, count]) => count > BUCKET)
+    this.#starts = startsSince(taken, clock.nowMs, this.#span)
+    const [fullMs = -Infinity] = stored.find(([, count]) => count === BUCKET) ?? []
+    // A clock that was set back must not delay the bucket by more than its own length.
+    this.#fullMs = Math.min(fullMs, clock.nowMs + aheadMs(this.#span) + rule.burst * this.#intervalMs)
+  }
+
+  get #intervalMs(): number {
+    return this.#rule.perMs / this.#rule.limit
+  }
+
+  /** Milliseconds until `count` more are free; 0: now. */
+  freeInMs(count: number): number {
+    const { nowMs } = this.#clock
+    const bucketMs = this.#fullMs - (this.#rule.burst - count) * this.#intervalMs - nowMs
+    return Math.max(0, untilFree(this.#starts, count - 1, nowMs, this.#span), bucketMs)
+  }
+
+  /**
+   * Takes places, which may be free a moment later.
+   *
+   * @param lateTries see `slackMs`
+   * @param holdMs how much longer the place may be kept unused
+   */
+  take(count: number, lateTries: number, holdMs: number): LimitPlace {
+    const { nowMs, askedAt, answeredAt } = this.#clock
+    const slack = slackMs(this.#span, lateTries)
+    const counted = slack + 2 * holdMs
+    const freeInMs = this.freeInMs(count)
+    const usedInMs = Math.max(freeInMs, answerMs(this.#span))
+    const at = countedAt(nowMs + usedInMs, this.#span, counted)
+    this.#starts = withStarts(this.#starts, count, at, this.#span, counted)
+    this.#fullMs = Math.max(this.#fullMs, nowMs + freeInMs) + count * this.#intervalMs
+    const earliest = askedAt + usedInMs
+    return {
+      count,
+      at,
+      opensAt: answeredAt + freeInMs,
+      closesAt: earliest + validMs(counted),
+      overAt: earliest + seenMs(counted),
+    }
+  }
+
+  /** Returns an unused place. Ignores one that no longer matters. */
+  giveBack({ at, count }: LimitPlace): void {
+    if (this.#without(at, count)) this.#fullMs -= count * this.#intervalMs
+  }
+
+  /** Counts a place from now: its caller was interrupted before it could begin. */
+  postpone({ at, count }: LimitPlace): void {
+    this.#without(at, count)
+    const slack = slackMs(this.#span)
+    this.#starts = withStarts(this.#starts, count, countedAt(this.#clock.nowMs, this.#span, slack), this.#span, slack)
+  }
+
+  #without(at: number, count: number): boolean {
+    const before = this.#starts
+    for (let one = 0; one < count; one++) this.#starts = withoutStart(this.#starts, at)
+    return this.#starts !== before
+  }
+
+  /** When nothing of it matters any more, in milliseconds since the epoch. */
+  get expiresMs(): number {
+    const last = Math.max(this.#clock.nowMs, this.#starts.at(-1)?.[0] ?? 0, this.#fullMs)
+    return last + 2 * this.#span.perMs
+  }
+
+  get text(): string {
+    const isBucketEmptier = this.#rule.burst !== this.#rule.limit && this.#fullMs > this.#clock.nowMs
+    return JSON.stringify(isBucketEmptier ? [...this.#starts, [Math.ceil(this.#fullMs), BUCKET]] : this.#starts)
+  }
+}
