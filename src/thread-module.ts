@@ -1,3 +1,7 @@
+import { Worker, type WorkerOptions } from 'node:worker_threads'
+import { propertyOf } from './errors-read.ts'
+import { PikoError } from './errors.ts'
+
 // A loader may add a query to the URL, so only the path distinguishes source from build.
 const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
 
@@ -14,3 +18,23 @@ export function threadModule(name: string, base: string): URL {
 /** The `execArgv` that a thread needs to load the module. Empty if Node reads TypeScript by itself. */
 export const threadLoader: readonly string[] =
   isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []
+
+/**
+ * Starts a thread that runs a module of Piko.
+ *
+ * @param name see {@link threadModule}
+ * @throws PikoError `USAGE` if the process may not start threads
+ */
+export function startThread(name: string, base: string, options: WorkerOptions): Worker {
+  try {
+    // The thread must not inherit the process's own options.
+    return new Worker(threadModule(name, base), { ...options, execArgv: [...threadLoader] })
+  } catch (error) {
+    if (propertyOf(error, 'code') !== 'ERR_ACCESS_DENIED') throw error
+    throw new PikoError(
+      'USAGE',
+      'this process may not start threads, which Piko needs for its heartbeat: start node with --allow-worker beside --permission',
+      { cause: error },
+    )
+  }
+}

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import { isPikoError, PikoError } from '../errors.ts'
-import { threadLoader, threadModule } from '../thread-module.ts'
+import { startThread } from '../thread-module.ts'
 // Not inline: an import without names would still run the thread's code in this one.
 import type { Drawn } from './svg-thread.ts'
 
@@ -46,12 +45,7 @@ export class SvgPictures {
  * Draws in a thread that ends afterwards. Graphviz blocks the event loop for up to a quarter of a second, and few processes draw anything.
  */
 async function renderInThread(dot: string): Promise<string> {
-  const thread = new Worker(threadModule('svg-thread', import.meta.url), {
-    workerData: dot,
-    // Without the options of this process.
-    execArgv: [...threadLoader],
-    name: 'piko graph',
-  })
+  const thread = startThread('svg-thread', import.meta.url, { workerData: dot, name: 'piko graph' })
   thread.unref()
   try {
     // Rejects when the thread fails.

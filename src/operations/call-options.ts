@@ -1,4 +1,4 @@
-import { checkedCall, wrongCall } from '../call-options.ts'
+import { checkedCall } from '../call-options.ts'
 import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
 import { BATCH_STATES } from '../run/batch.ts'
@@ -13,7 +13,6 @@ import {
   listOf,
   oneOf,
   type OptionChecks,
-  unknownOptions,
   wholeNumber,
 } from '../options.ts'
 import { Service } from '../service/service.ts'
@@ -131,21 +130,34 @@ export function optionsOf<T extends object>(call: keyof typeof CALLS, given: T):
   return checkedCall(`app.${call}`, CALLS[call], given)
 }
 
-const ITEM_NAMES: ReadonlySet<string> = new Set(Object.keys(item))
-const BATCH_NAMES: ReadonlySet<string> = new Set(Object.keys(item).filter((name) => name !== 'idempotencyKey'))
-const ENQUEUE_NAMES: ReadonlySet<string> = new Set(Object.keys(CALLS.enqueue))
-
+const REQUESTS = {
+  enqueue: CALLS.enqueue,
+  enqueueMany: item,
+  'batches.create': { config: anything, input: anything, runAt: anything, priority: anything },
+}
 const NAMES = {
-  enqueue: ENQUEUE_NAMES,
-  enqueueMany: ITEM_NAMES,
-  'batches.create': BATCH_NAMES,
-} satisfies Record<string, ReadonlySet<string>>
+  enqueue: new Set(Object.keys(REQUESTS.enqueue)),
+  enqueueMany: new Set(Object.keys(item)),
+  'batches.create': new Set(Object.keys(REQUESTS['batches.create'])),
+} satisfies Record<keyof typeof REQUESTS, ReadonlySet<string>>
 
-/** Checks only the names of options of `app.enqueue`, or of an item of the other calls: there may be a million. */
-export function assertNames(call: keyof typeof NAMES, given: object): void {
-  if (typeof given !== 'object' || (given as unknown) === null || Array.isArray(given)) optionsOf('enqueue', given)
-  const names = NAMES[call]
-  for (const name of Object.keys(given)) {
-    if (!names.has(name)) throw wrongCall(`app.${call}`, unknownOptions(given, [...names]))
+/**
+ * The options of `app.enqueue`, or of an item of the other calls, each read once. Checks only their names: there may be a million items.
+ *
+ * @throws PikoError `USAGE` naming every problem
+ */
+export function requestOf(call: keyof typeof REQUESTS, given: EnqueueOptions): EnqueueOptions {
+  return plainRequest(NAMES[call], given) ?? checkedCall(`app.${call}`, REQUESTS[call], given)
+}
+
+/** Undefined if the options can't be read, or have a problem. */
+function plainRequest(names: ReadonlySet<string>, given: EnqueueOptions): EnqueueOptions | undefined {
+  try {
+    if (typeof given !== 'object' || Array.isArray(given)) return undefined
+    for (const name of Object.keys(given)) if (!names.has(name)) return undefined
+    const { config, input, runAt, priority, idempotencyKey, trx } = given
+    return { config, input, runAt, priority, idempotencyKey, trx } as EnqueueOptions
+  } catch {
+    return undefined
   }
 }

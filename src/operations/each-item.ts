@@ -1,14 +1,20 @@
-import { isPikoError, PikoError } from '../errors.ts'
+import { describe, isPikoError, PikoError } from '../errors.ts'
+import { headline } from '../errors-read.ts'
 import { mapInTurns } from '../loop-turn.ts'
+import { isList } from '../options.ts'
 
 const MAX_PROBLEMS = 20
+/** No computer could hold more items. A proxy may claim any number. */
+const MAX_ITEMS = 100_000_000
 
 /**
  * Calls `fn` for each item of one call. One error names all refused items, before anything is stored.
  *
- * @throws PikoError with the code of the first refused item
+ * @param call the call as users write it
+ * @throws PikoError with the code of the first refused item; `USAGE` if `items` is not a list
  */
-export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): Promise<U[]> {
+export async function eachItem<T, U>(call: string, given: readonly T[], fn: (item: T) => U): Promise<U[]> {
+  const items = itemsOf(call, given)
   const refused: { readonly index: number; readonly error: PikoError }[] = []
   const done: U[] = []
   await mapInTurns(items, (item, index) => {
@@ -30,4 +36,24 @@ export async function eachItem<T, U>(items: readonly T[], fn: (item: T) => U): P
       details: { ...first.error.details, items: refused.map(({ index, error }) => ({ index, ...error.details })) },
     },
   )
+}
+
+/** A copy of the caller's list, which may be anything. */
+function itemsOf<T>(call: string, given: readonly T[]): readonly T[] {
+  const advice = 'expected a list; write [...items] for a Set or a generator'
+  if (!isList(given)) throw new PikoError('USAGE', `${call} got ${describe(given)} as its items; ${advice}`)
+  try {
+    if (given.length > MAX_ITEMS)
+      throw new PikoError('USAGE', `${call} got ${given.length} items; expected at most ${MAX_ITEMS}: split the list`)
+    return Array.from<T>(given)
+  } catch (thrown) {
+    if (isPikoError(thrown)) throw thrown
+    throw new PikoError(
+      'USAGE',
+      `the items of ${call} can't be read: reading them threw ${headline(thrown)}; ${advice}`,
+      {
+        cause: thrown,
+      },
+    )
+  }
 }

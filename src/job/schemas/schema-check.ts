@@ -50,12 +50,36 @@ function asked(schema: Schema, value: unknown, hasMade: () => boolean): Tried {
   try {
     const answer: unknown = schema.safeParse(value)
     if (!isAnswer(answer)) return { problem: noAnswer(answer) }
-    const path = answer.success && hasMade() ? pathOfPromise(answer.data, MAX_DEPTH) : undefined
-    return path ? { success: false, error: { issues: [{ path, message: PROMISED }] } } : answer
+    if (!answer.success) return { success: false, error: { issues: plainIssues(answer.error.issues) } }
+    const { data } = answer
+    const path = hasMade() ? pathOfPromise(data, MAX_DEPTH) : undefined
+    return path ? { success: false, error: { issues: [{ path, message: PROMISED }] } } : { success: true, data }
   } catch (thrown) {
     // zod fails on the promise of a field's transform before it reports the problem.
     return { thrown, isAsync: isAsyncError(thrown) || (hasMade() && propertyOf(thrown, 'name') === 'TypeError') }
   }
+}
+
+/** The most problems of one value that are reported. */
+const MAX_ISSUES = 100
+
+/** Copies the issues that a schema reports. Any object may be a schema, so nothing of them can be trusted. */
+function plainIssues(issues: readonly unknown[]): SchemaIssue[] {
+  const found = safely(() => Array.from({ length: Math.min(issues.length, MAX_ISSUES) }, (_, index) => index), [0])
+  const copied = found.map((index): SchemaIssue => {
+    const issue = propertyOf(issues, index)
+    const message = propertyOf(issue, 'message')
+    return {
+      path: safely(() => Array.from(propertyOf(issue, 'path') as PropertyKey[], plainKey), []),
+      message:
+        typeof message === 'string' ? message : `the schema reports a problem without a text: ${describe(issue)}`,
+    }
+  })
+  return copied.length > 0 ? copied : [{ path: [], message: 'the schema refuses it without a reason' }]
+}
+
+function plainKey(key: unknown): PropertyKey {
+  return typeof key === 'string' || typeof key === 'number' || typeof key === 'symbol' ? key : describe(key)
 }
 
 const PROMISED = 'the schema turns this into a promise; a config is checked synchronously'

@@ -14,7 +14,7 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 import type { ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Store } from '../../store/store.ts'
 import { instantOf } from '../../time/instant.ts'
-import { assertNames, optionsOf } from '../call-options.ts'
+import { optionsOf, requestOf } from '../call-options.ts'
 import { eachItem } from '../each-item.ts'
 import { jobIdOf } from '../job-id.ts'
 import type { Reach } from '../reach.ts'
@@ -82,7 +82,7 @@ export class Batches {
     const { key, priority } = options
     const total = items.length
     if (onDone !== undefined) await this.#assertDone(onDone, { jobId, key: key ?? null, total })
-    const runs = await eachItem(items, (item) => this.#newRun(jobId, item, priority))
+    const runs = await eachItem('app.batches.create', items, (item) => this.#newRun(jobId, item, priority))
     const digest = await digestOf(runs, items, { onDone, priority })
     const opened = await changing(`a batch of job "${jobId}"`, 'piko_batch', () =>
       store.batches.open({ jobId, key, digest, total, onDone }),
@@ -96,15 +96,15 @@ export class Batches {
     return this.#handle(opened)
   }
 
-  #newRun(jobId: string, item: BatchItem, priority: number | undefined): NewRun {
+  #newRun(jobId: string, given: BatchItem, priorityOfAll: number | undefined): NewRun {
     const { registry, prepare, store } = this.#reach()
-    assertNames('batches.create', item)
-    const options = priority === undefined ? item : { priority, ...item }
-    assertStorable(options)
+    const item = requestOf('batches.create', given)
+    const priority = item.priority ?? priorityOfAll
+    if (priority !== undefined) assertStorable({ priority })
     const job = registry.get(jobId)
     return prepare.keyed(job, {
       ...{ jobId, kind: 'manual' },
-      priority: options.priority ?? job.policy.priority,
+      priority: priority ?? job.policy.priority,
       runAt: item.runAt === undefined ? undefined : instantOf('runAt', item.runAt),
       config: prepare.storable(job, item.config),
       input: storableInput(job, item.input, store.database.maxValueBytes),

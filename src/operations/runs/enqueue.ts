@@ -12,7 +12,7 @@ import { instantOf } from '../../time/instant.ts'
 import type { Window } from '../../time/window.ts'
 import type { PrepareRun } from '../../engine/prepare-run.ts'
 import { Batcher } from '../../engine/loop/batcher.ts'
-import { assertNames, optionsOf } from '../call-options.ts'
+import { optionsOf, requestOf } from '../call-options.ts'
 import { eachItem } from '../each-item.ts'
 import { clearly, refusedRuns } from '../../engine/refused-runs.ts'
 import type { RunWaiter } from './run-waiter.ts'
@@ -103,8 +103,7 @@ export class Enqueue extends Service {
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    */
   async enqueue(jobId: string, given: EnqueueOptions = {}): Promise<number> {
-    assertNames('enqueue', given)
-    const { trx, ...options } = given
+    const { trx, ...options } = requestOf('enqueue', given)
     const run = this.#keyed(this.#newRun(jobId, options))
     await windowOf(this.#stores, this.#registry.get(jobId), undefined)
     if (trx === undefined) return this.#store(run)
@@ -124,10 +123,9 @@ export class Enqueue extends Service {
     options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
     const { trx } = optionsOf('enqueueMany', options)
-    const runs = await eachItem(items, (item) => {
-      assertNames('enqueueMany', item)
-      return this.#keyed(this.#newRun(jobId, item))
-    })
+    const runs = await eachItem('app.enqueueMany', items, (item) =>
+      this.#keyed(this.#newRun(jobId, requestOf('enqueueMany', item))),
+    )
     await windowOf(this.#stores, this.#registry.get(jobId), undefined)
     if (trx !== undefined) return clearly(jobId, runs.length, () => this.#enqueueIn(trx, runs))
     this.#assertOutside('app.enqueueMany without trx')
@@ -252,7 +250,7 @@ export class Enqueue extends Service {
   async #find(runId: number): Promise<Run> {
     const run = await this.#reads.add(runId)
     if (run instanceof BrokenRow) throw run
-    if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${runId}`, { details: { runId } })
+    if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, { details: { runId } })
     return run
   }
 }

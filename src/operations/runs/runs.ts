@@ -17,7 +17,8 @@ import { instantOf } from '../../time/instant.ts'
 import { optionsOf } from '../call-options.ts'
 import type { CancelOptions, PruneOptions, ReplayOptions } from '../operation-options.ts'
 import { mapInTurns } from '../../loop-turn.ts'
-import { nearestName } from '../../options.ts'
+import { isList, nearestName } from '../../options.ts'
+import { safely } from '../../errors-read.ts'
 import type { Reach } from '../reach.ts'
 
 /** A run in a list. */
@@ -188,8 +189,7 @@ function assertNone(refusal: PikoError | undefined): void {
 }
 
 async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
-  // MySQL would take NaN and Infinity for names of columns.
-  const run = Number.isFinite(Number(runId)) ? await runs.find(runId) : undefined
+  const run = await runs.find(runId)
   if (run) return run
   throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, {
     details: { runId, location: database.location },
@@ -216,7 +216,8 @@ function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
   if (ids === undefined && jobId === undefined && state === undefined) {
     throw new PikoError('USAGE', `${call}(${describe(filter)}) names no runs; give ids, jobId or state`)
   }
-  if (ids?.some((id) => !Number.isSafeInteger(id))) {
+  // Without this, null would mean all runs.
+  if (ids !== undefined && !(isList(ids) && safely(() => ids.every((id) => Number.isSafeInteger(id)), false))) {
     throw new PikoError('USAGE', `${call}: ids are ${describe(ids)}; expected the numbers of runs`)
   }
   if ('since' in filter && filter.since !== undefined) instantOf(`since of ${call}`, filter.since)

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import inspector from 'node:inspector'
 import { findSourceMap } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { isMainThread, Worker } from 'node:worker_threads'
-import { threadLoader, threadModule } from '../../thread-module.ts'
+import { isMainThread } from 'node:worker_threads'
+import { startThread } from '../../thread-module.ts'
 import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
@@ -64,12 +64,7 @@ export class Watchdog extends Service {
     }
     const canPause = isMainThread && inspector.url() === undefined
     const workerData: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
-    const thread = new Worker(threadModule('watchdog-thread', import.meta.url), {
-      workerData,
-      // Without the options of this process.
-      execArgv: [...threadLoader],
-      name: 'piko watchdog',
-    })
+    const thread = startThread('watchdog-thread', import.meta.url, { workerData, name: 'piko watchdog' })
     this.defer(async () => {
       if (thread.threadId === -1) return
       thread.ref()

@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { DatabaseFault } from '../../sql/database-faults.ts'
 import { type PikoError, toError } from '../../errors.ts'
-import { threadLoader, threadModule } from '../../thread-module.ts'
+import { startThread } from '../../thread-module.ts'
 import { databaseGone } from '../connection/sqlite/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
 // Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
@@ -47,11 +47,7 @@ class HeartbeatThread {
   }
 
   private constructor() {
-    this.#worker = new Worker(threadModule('heartbeat-thread', import.meta.url), {
-      // The thread must not inherit the process's own options.
-      execArgv: [...threadLoader],
-      name: 'piko heartbeat',
-    })
+    this.#worker = startThread('heartbeat-thread', import.meta.url, { name: 'piko heartbeat' })
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
     this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread ended with code ${code}`)))

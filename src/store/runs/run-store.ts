@@ -140,9 +140,11 @@ export class RunStore {
   async findEach(
     runIds: readonly number[],
   ): Promise<{ readonly runs: readonly Run[]; readonly broken: readonly BrokenRow[] }> {
-    if (runIds.length === 0) return { runs: [], broken: [] }
+    // MySQL would take NaN for the name of a column, and the text '1 or 2' for the number 1.
+    const ids = runIds.filter((id) => Number.isSafeInteger(id))
+    if (ids.length === 0) return { runs: [], broken: [] }
     const { db, dialect } = this.#database
-    const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', runIds).execute()
+    const rows = await db.selectFrom('piko_run').selectAll().where('id', 'in', ids).execute()
     const { read: runs, broken } = readEach(dialect, 'piko_run', rows, (row) => runOf(row, dialect))
     return { runs, broken }
   }

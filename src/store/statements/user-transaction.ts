@@ -1,6 +1,8 @@
 import { CompiledQuery } from 'kysely'
-import { propertyOf } from '../../errors-read.ts'
-import { describe, PikoError } from '../../errors.ts'
+import { headline, isObject, propertyOf } from '../../errors-read.ts'
+import { describe, isPikoError, PikoError, toError } from '../../errors.ts'
+import { hasCode } from '../../sql/contention.ts'
+import { isList } from '../../options.ts'
 import type { SqlExecutor, SqlValue } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
@@ -62,8 +64,17 @@ export interface UserStatement {
  * @throws PikoError `USAGE` if `trx` is not a transaction, none is open on it, or it belongs to another database
  */
 export async function statementIn(trx: EnqueueTransaction, database: Database): Promise<UserStatement> {
+  try {
+    return clearly(await statementOf(trx, database))
+  } catch (error) {
+    throw clearError(error)
+  }
+}
+
+async function statementOf(trx: EnqueueTransaction, database: Database): Promise<UserStatement> {
   if (typeof trx !== 'object' || trx === null) throw refused(describe(trx))
   const dialect = database.dialect.name
+  assertReadable(trx)
   if (isExecutor(trx)) {
     if (trx.dialect !== dialect) throw refused(`of a ${trx.dialect} database, but the app uses ${dialect}`)
     const statement = executorStatement(trx)
@@ -72,7 +83,9 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
   }
   if (isKysely(trx)) {
     const statement = kyselyStatement(trx, dialect)
-    await assertSameDatabase(database, trx.getExecutor().adapter, statement.run)
+    const adapter = propertyOf(trx.getExecutor(), 'adapter')
+    if (!isObject(adapter)) throw refused('an object like a Kysely transaction without an adapter')
+    await assertSameDatabase(database, adapter, statement.run)
     return statement
   }
   if (isForCallbacks(trx)) throw refused('a callback connection of mysql2; pass its connection.promise()')
@@ -86,10 +99,45 @@ export async function statementIn(trx: EnqueueTransaction, database: Database): 
   return statement
 }
 
+/** The same functions, whose errors name what is wrong with the transaction. */
+function clearly({ run, insert }: UserStatement): UserStatement {
+  return {
+    run: (text, values) => run(text, values).catch((error: unknown) => Promise.reject(clearError(error))),
+    insert: (text, values) => insert(text, values).catch((error: unknown) => Promise.reject(clearError(error))),
+  }
+}
+
+/** Errors of a transaction that the caller began only to read. */
+const MYSQL_READ_ONLY = 1792
+const SQLITE_READ_ONLY = 8
+
+/** The errors of the user's library are the user's to handle, except those that show a wrong `trx`. */
+function clearError(error: unknown): Error {
+  const isReadOnly =
+    hasCode(error, 'errno', (errno) => errno === MYSQL_READ_ONLY) ||
+    hasCode(error, 'errcode', (code) => (code & 0xff) === SQLITE_READ_ONLY)
+  if (isReadOnly && !isPikoError(error)) return refused('a transaction that may only read', error)
+  return toError(error)
+}
+
+/** Reads all properties by which a transaction is recognized: a proxy may throw at any of them. */
+function assertReadable(trx: object): void {
+  try {
+    for (const name of RECOGNIZED) if (name in trx) Reflect.get(trx, name)
+  } catch (thrown) {
+    throw refused(`an object that can't be read: reading it threw ${headline(thrown)}`, thrown)
+  }
+}
+
+const RECOGNIZED = [
+  ...['dialect', 'exec', 'query', 'transaction', 'executeQuery', 'getExecutor', 'withoutPlugins', 'isTransaction'],
+  ...['beginTransaction', 'execute', 'format', 'promise', 'connection'],
+]
+
 function executorStatement(trx: SqlExecutor): UserStatement {
   const paramsOf = (values: readonly unknown[]) => values.map(utcText) as SqlValue[]
   const run: Statement = async (text, values) => {
-    if (trx.dialect === 'sqlite' || isRead(text)) return trx.query(text, paramsOf(values))
+    if (trx.dialect === 'sqlite' || isRead(text)) return rowsOf(await trx.query(text, paramsOf(values)))
     await trx.exec(text, paramsOf(values))
     return []
   }
@@ -104,12 +152,20 @@ function executorStatement(trx: SqlExecutor): UserStatement {
   }
 }
 
+/** Any object with the right methods may be passed, and answer anything. */
+function rowsOf(answer: unknown): readonly unknown[] {
+  if (isList(answer)) return answer
+  throw refused(`an object whose query returned ${describe(answer)} instead of rows`)
+}
+
 function isRead(text: string): boolean {
   return /^select\b/i.test(text)
 }
 
 function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): UserStatement {
   const plain = trx.withoutPlugins()
+  if (!isObject(plain) || !isCallable(plain, 'executeQuery'))
+    throw refused('an object like a Kysely transaction that can not run queries')
   const send = async (text: string, values: readonly unknown[]) => {
     const query =
       dialect === 'mysql' ? CompiledQuery.raw(literalSql(text, values)) : CompiledQuery.raw(text, [...values])
@@ -120,7 +176,7 @@ function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): User
     }
   }
   return {
-    run: async (text, values) => (await send(text, values)).rows,
+    run: async (text, values) => rowsOf(propertyOf(await send(text, values), 'rows')),
     insert: async (text, values) => idOf(await send(text, values)),
   }
 }
@@ -175,10 +231,11 @@ async function assertOpen(trx: Mysql2Connection, probe: string): Promise<boolean
   return true
 }
 
-function refused(what: string): PikoError {
+function refused(what: string, cause?: unknown): PikoError {
   return new PikoError(
     'USAGE',
     `trx is ${what}; expected the trx of app.sql.transaction or ctx.commit, a Kysely transaction, or a connection of mysql2/promise with an open transaction`,
+    cause === undefined ? {} : { cause },
   )
 }
 
@@ -189,15 +246,15 @@ export function isForeign(trx: EnqueueTransaction): boolean {
 
 /** Excludes `app.sql`, which has the same methods but would commit immediately. */
 function isExecutor(trx: object): trx is SqlExecutor {
-  return 'dialect' in trx && 'exec' in trx && 'query' in trx && !('transaction' in trx)
+  return 'dialect' in trx && isCallable(trx, 'exec') && isCallable(trx, 'query') && !('transaction' in trx)
 }
 
 /** Excludes a Kysely outside a transaction, which would commit immediately. */
 function isKysely(trx: object): trx is KyselyTransaction {
   return (
-    'executeQuery' in trx &&
-    'getExecutor' in trx &&
-    'withoutPlugins' in trx &&
+    isCallable(trx, 'executeQuery') &&
+    isCallable(trx, 'getExecutor') &&
+    isCallable(trx, 'withoutPlugins') &&
     'isTransaction' in trx &&
     trx.isTransaction === true
   )
@@ -205,10 +262,14 @@ function isKysely(trx: object): trx is KyselyTransaction {
 
 /** Recognizes a connection for callbacks, whose results Piko can't await. */
 function isForCallbacks(trx: object): boolean {
-  return 'beginTransaction' in trx && 'execute' in trx && 'promise' in trx
+  return isCallable(trx, 'beginTransaction') && isCallable(trx, 'execute') && 'promise' in trx
 }
 
 /** Excludes a pool, which also has `execute` but would use any connection. */
 function isMysql2(trx: object): trx is Mysql2Connection {
-  return 'execute' in trx && 'beginTransaction' in trx && 'format' in trx
+  return isCallable(trx, 'execute') && isCallable(trx, 'beginTransaction') && isCallable(trx, 'format')
+}
+
+function isCallable(trx: object, name: string): boolean {
+  return typeof propertyOf(trx, name) === 'function'
 }

@@ -1,5 +1,4 @@
-import { Worker } from 'node:worker_threads'
-import { threadLoader, threadModule } from '../../../thread-module.ts'
+import { startThread } from '../../../thread-module.ts'
 // Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'
@@ -73,12 +72,7 @@ export class Checkpointer {
 function inThread(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const request: CheckpointRequest = { path, files: openedFiles(path) }
-    const thread = new Worker(threadModule('checkpoint-thread', import.meta.url), {
-      workerData: request,
-      // The thread must not inherit the process's own options.
-      execArgv: [...threadLoader],
-      name: 'piko checkpoint',
-    })
+    const thread = startThread('checkpoint-thread', import.meta.url, { workerData: request, name: 'piko checkpoint' })
     thread.on('error', reject)
     thread.on('exit', () => resolve())
   })

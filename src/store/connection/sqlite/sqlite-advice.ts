@@ -7,6 +7,7 @@ import { PikoError } from '../../../errors.ts'
 const BUSY = 5
 const READONLY = 8
 const CORRUPT = 11
+const FULL = 13
 const NOTADB = 26
 
 /** The advice for a file that can't be opened, based on the error and on what the path leads to. */
@@ -23,9 +24,17 @@ export function sqliteAdvice(path: string, error: unknown): string {
   }
 }
 
-/** Returns an error with advice if a statement that writes was refused. Undefined for any other error. */
-export function readOnlyError(path: string, error: unknown): PikoError | undefined {
-  if (primaryCode(error) !== READONLY) return undefined
+/** Returns an error with advice if a statement could not write. Undefined for any other error. */
+export function unwritableError(path: string, error: unknown): PikoError | undefined {
+  const code = primaryCode(error)
+  if (code === FULL) {
+    return new PikoError(
+      'DATABASE_UNREACHABLE',
+      `cannot write to SQLite file ${path}: its disk is full, or the file has reached its max_page_count; free some space, then try again`,
+      { cause: error, details: { location: `SQLite file ${path}`, reason: 'full' } },
+    )
+  }
+  if (code !== READONLY) return undefined
   const advice = placeAdvice(path) ?? 'check the permissions of the file, of its folder and of the file system'
   return new PikoError('DATABASE_UNREACHABLE', `cannot write to SQLite file ${path}: ${advice}`, {
     cause: error,

@@ -16,7 +16,7 @@ import { loopTurn } from '../../../loop-turn.ts'
 import { Semaphore } from '../../../resource/semaphore.ts'
 import { LockWait } from './lock-wait.ts'
 import { openSqlite } from './open-sqlite.ts'
-import { readOnlyError } from './sqlite-advice.ts'
+import { unwritableError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
 /** The commit of a transaction that changed at least this many rows, or took at least this long, leaves the checkpoint to a thread. */
@@ -211,7 +211,7 @@ class TurnConnection implements DatabaseConnection {
       this.changed += changedRows(query, result)
       return result
     } catch (error) {
-      throw readOnlyError(this.#path, error) ?? error
+      throw unwritableError(this.#path, error) ?? error
     }
   }
 
