@@ -32,6 +32,7 @@ export {
 } from './resource/resource.ts'
 
 export { defineSink } from './sink/define-sink.ts'
+export { RefusedRowsError, type RefusedRow } from './sink/delivery/refused-rows.ts'
 export { on } from './sink/on.ts'
 export {
   type RowInputOf,
@@ -40,7 +41,11 @@ export {
   Sink,
   type SinkBatch,
   type SinkClass,
+  type DeadLetterOptions,
   type SinkEnv,
+  type SinkGuarantee,
+  type SinkRules,
+  type SpillOptions,
   type SinkMap,
   type SinkScope,
   type SinkWriter,
@@ -91,6 +96,8 @@ export type { Schedules } from './operations/schedules.ts'
 export type { Windows } from './operations/windows.ts'
 export type { HeldNamedLock, NamedLocks } from './operations/named-locks.ts'
 export type { Nodes } from './operations/nodes.ts'
+export type { DeadFilter, DeadRow, DeadRowFilter, ReplayedDead, Sinks, SinkStatus } from './operations/sinks.ts'
+export type { SpilledRows } from './store/sinks/spill-store.ts'
 export type { NodeStatus } from './store/nodes/node-store.ts'
 export type { JobRow } from './store/jobs/job-row.ts'
 export type { DueWindow, Preview, PreviewTick } from './time/preview.ts'

@@ -10,17 +10,18 @@ const data = new Snippets('docs/data.md')
 const jobs = new Snippets('docs/jobs.md')
 const steps = new Snippets('docs/steps.md')
 const services = new Snippets('docs/services.md')
+const sinks = new Snippets('docs/sinks.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, batches, data, jobs, steps, services, transactions, windows]) page.remove()
+  for (const page of [readme, async, batches, data, jobs, steps, services, sinks, transactions, windows]) page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, batches, data, jobs, steps, services, transactions, windows]) {
+    for (const { names } of [async, batches, data, jobs, steps, services, sinks, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -29,7 +30,9 @@ describe('the README and the pages of docs', () => {
   it('show snippets that compile under strict TypeScript', () => {
     expect(
       compilerComplaints(
-        [readme, async, batches, data, jobs, steps, services, transactions, windows].flatMap(({ files }) => files),
+        [readme, async, batches, data, jobs, steps, services, sinks, transactions, windows].flatMap(
+          ({ files }) => files,
+        ),
       ),
     ).toEqual([])
   })
@@ -138,6 +141,14 @@ describe('docs/batches.md', () => {
     const page = readFileSync(new URL('../docs/batches.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints'))) ?? []
     expect(await batches.run('batches.ts')).toBe(printed)
+  })
+})
+
+describe('docs/sinks.md', () => {
+  it('shows a program that puts a row aside and delivers it later, and what it prints', async () => {
+    const page = readFileSync(new URL('../docs/sinks.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('Two rows were stored'))) ?? []
+    expect(await sinks.run('sinks.ts')).toBe(printed)
   })
 })
 

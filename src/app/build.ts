@@ -15,13 +15,15 @@ import { type AppLogger, logEvents, runLogger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppStop } from './app-stop.ts'
 import { assertFile } from './assert-file.ts'
-import { durableSinks, sinkClassesOf } from './durable-sinks.ts'
+import { sinkClassesOf } from '../job/sinks-of.ts'
+import { durableSinks } from './durable-sinks.ts'
 import { discoverJobs } from './discovery/discover.ts'
 import { jobGlobs } from './discovery/job-globs.ts'
 import { Node } from './node.ts'
 import type { PikoOptions } from './piko-options.ts'
 import { PikoService, serviceOf } from './piko-service.ts'
 import { serviceEvents } from './service-events.ts'
+import { sinkReach } from './sink-reach.ts'
 import { watchdog } from './watchdog.ts'
 
 /** The parts of an app before its start. */
@@ -75,6 +77,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
     resources: resources.lend(users),
     testClock: options.clock,
+    sinkReach: sinkReach({ store: store.store, sinks, settings, log }),
     runLog: (claim) => runLogger(log, claim),
     role: { plan, execute, onlyRegistered: options.only !== undefined },
   })

@@ -1,10 +1,8 @@
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers'
 import type { Events } from '../events.ts'
-import type { JobRegistry } from '../job/registry.ts'
 import type { Logger } from '../logger.ts'
 import type { Settings } from '../settings/settings.ts'
-import type { SinkClass, SinkMap } from '../sink/sink.ts'
 import type { SpillJournal } from '../sink/sink-observer.ts'
 import type { DurableParts } from '../sink/sink-target.ts'
 import type { SpillChange, SpillStore } from '../store/sinks/spill-store.ts'
@@ -43,12 +41,6 @@ export function durableSinks({ store, events, settings, log }: Parts): DurablePa
 /** The folder of an app: two databases, and two installations by name, never share one. */
 export function spillApp(name: string, identity: string): string {
   return `${name.replaceAll(/[^\w-]/g, '_').slice(0, 40)}-${identity}`
-}
-
-/** The sinks of all jobs, each once. */
-export function sinkClassesOf(registry: JobRegistry): SinkClass[] {
-  const maps = [...registry].map(({ spec }) => (spec.sinks ?? {}) as SinkMap)
-  return [...new Set(maps.flatMap((map) => Object.values(map)))]
 }
 
 /** How long changes gather before they are stored. */

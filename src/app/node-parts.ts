@@ -6,6 +6,7 @@ import type { Logger } from '../logger.ts'
 import type { ResourcesService } from '../resource/resources-service.ts'
 import type { Claim } from '../run/run.ts'
 import type { Settings } from '../settings/settings.ts'
+import type { SinkReach } from '../operations/reach.ts'
 import type { SinksService } from '../sink/sinks-service.ts'
 import type { StoreService } from '../store/store-service.ts'
 
@@ -15,6 +16,7 @@ export interface NodeParts {
   readonly registry: JobRegistry
   readonly resources: ResourcesService
   readonly sinks: SinksService
+  readonly sinkReach: SinkReach
   readonly events: Events
   readonly clock: Clock
   /** The clock to plan by. Default: the database's. */

@@ -48,6 +48,7 @@ export class Node {
     })
     this.reach = {
       ...{ store, registry, configs, locks, runLogs, progress, prepare, pollIntervalMs },
+      sinks: parts.sinkReach,
       changed: changedOf(parts, execution, planning),
     }
     this.services = [

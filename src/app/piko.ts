@@ -37,6 +37,7 @@ import type {
 import type { JobRef, OutputOf, TypesOf } from '../job/job-types.ts'
 import { Runs } from '../operations/runs/runs.ts'
 import { Schedules } from '../operations/schedules.ts'
+import { Sinks } from '../operations/sinks.ts'
 import { Windows } from '../operations/windows.ts'
 import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
@@ -69,6 +70,7 @@ export class Piko {
   readonly configs: Configs
   readonly locks: NamedLocks
   readonly nodes: Nodes
+  readonly sinks: Sinks
   readonly events = new Events()
   readonly settings: Settings
   readonly log: AppLogger
@@ -118,6 +120,7 @@ export class Piko {
     this.configs = new Configs(reach)
     this.locks = new NamedLocks(reach)
     this.nodes = new Nodes(reach)
+    this.sinks = new Sinks(reach)
   }
 
   #sources(resources: ResourcesService): MetricSources {

@@ -12,6 +12,7 @@ import { addNodes } from './nodes/nodes.ts'
 import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
+import { addSinks } from './sinks/sinks.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
@@ -60,6 +61,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addBatches,
     addNodes,
     addLocks,
+    addSinks,
     addWhy,
     addMigrate,
     addGraph,

@@ -25,11 +25,13 @@ import type { WindowFilter } from '../store/windows/window-store.ts'
 import type {
   BackfillWait,
   CancelOptions,
+  DeadFilter,
   LockFilter,
   PreviewOptions,
   PruneOptions,
   ReplayOptions,
 } from './operation-options.ts'
+import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 import type { EnqueueItem, EnqueueOptions, RunOptions } from './runs/run-request.ts'
 import type { BatchFilter } from '../store/batches/batch-store.ts'
 import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-request.ts'
@@ -52,6 +54,17 @@ const item: OptionChecks<EnqueueItem> = {
   runAt: anything,
   priority: anything,
   idempotencyKey: anything,
+}
+
+const MAX_DEAD_IDS = 1_000
+const deadRows: OptionChecks<DeadRowFilter> = {
+  sink: aText,
+  jobId: aText,
+  runId: wholeNumber(1),
+  ids: (value) =>
+    Array.isArray(value) && value.length > MAX_DEAD_IDS
+      ? `has ${value.length} numbers; expected at most ${MAX_DEAD_IDS}`
+      : listOf('the numbers of rows', wholeNumber(1))(value),
 }
 
 const backfill: OptionChecks<BackfillRequest> = {
@@ -116,6 +129,9 @@ const CALLS = {
   'batches.list': { jobId: aText, state: oneOf(...BATCH_STATES), limit } satisfies OptionChecks<BatchFilter>,
   'batches.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BatchWait>,
   'batches.replay': { state: oneOf('failed', 'cancelled'), dryRun: flag } satisfies OptionChecks<BatchReplay>,
+  'sinks.dead': { ...deadRows, limit, after: wholeNumber(0) } satisfies OptionChecks<DeadFilter>,
+  'sinks.replay': deadRows,
+  'sinks.drop': deadRows,
   'configs.set': { effectiveFrom: anything },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
   'locks.list': { limit } satisfies OptionChecks<LockFilter>,

@@ -4,6 +4,7 @@ import type { ReplayFilter } from '../store/runs/replay-store.ts'
 import type { Duration } from '../time/duration.ts'
 import type { WindowInput } from '../time/local-dates.ts'
 import type { BackfillStatus } from './backfills/backfill-status.ts'
+import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 
 /** Which runs to cancel. */
 export interface CancelOptions extends CancelFilter {
@@ -50,4 +51,11 @@ export interface BackfillWait {
 export interface LockFilter {
   /** Maximum number of locks. Default 100. */
   readonly limit?: number
+}
+
+export interface DeadFilter extends DeadRowFilter {
+  /** Default 100. */
+  readonly limit?: number
+  /** Only rows with larger ids. */
+  readonly after?: number
 }

@@ -7,6 +7,9 @@ import type { JobRegistry } from '../job/registry.ts'
 import type { Settings } from '../settings/settings.ts'
 import type { BatchRow } from '../store/batches/batch-row.ts'
 import type { BackfillRow } from '../store/backfills/backfill-row.ts'
+import type { SinkClass } from '../sink/sink.ts'
+import type { SpillFiles } from '../sink/spill/spill-files.ts'
+import type { DeadRow } from '../store/sinks/dead-row-store.ts'
 import type { Store } from '../store/store.ts'
 
 /** The parts that operations work with, while the app is started. */
@@ -18,8 +21,19 @@ export interface Reach {
   readonly locks: Pick<Locks, 'acquire'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
+  readonly sinks: SinkReach
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   readonly changed: Changed
+}
+
+/** The sinks of this process, and the spill folder of this host. */
+export interface SinkReach {
+  /** @param names known sinks */
+  files(names: readonly string[]): Promise<ReadonlyMap<string, SpillFiles>>
+  /** Delivers a dead row through its sink. @returns false if its route is gone @throws the error of the sink */
+  redeliver(sinkClass: SinkClass, row: DeadRow, signal: AbortSignal): Promise<boolean>
+  /** Whether an error says that the target is down. */
+  isOutage(sinkClass: SinkClass, error: Error): boolean
 }
 
 /** Informs the services of this node about a change that an operation made, so they act before their next poll. */

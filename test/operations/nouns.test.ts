@@ -4,7 +4,18 @@ import { expect, it } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
 import { createProgram } from '../../src/cli/program.ts'
 
-const NOUNS = ['runs', 'jobs', 'schedules', 'windows', 'backfills', 'batches', 'configs', 'locks', 'nodes'] as const
+const NOUNS = [
+  'runs',
+  'jobs',
+  'schedules',
+  'windows',
+  'backfills',
+  'batches',
+  'configs',
+  'locks',
+  'nodes',
+  'sinks',
+] as const
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
 
@@ -46,7 +57,7 @@ it('docs/operations.md lists every command that makes a request, and no other', 
 })
 
 it('a call of a noun rejects while the app is not running', async () => {
-  const { runs, jobs, windows, backfills, batches, configs, locks, nodes } = new Piko({ jobs: [] })
+  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks } = new Piko({ jobs: [] })
   const calls = [
     runs.list(),
     runs.show(1),
@@ -58,6 +69,7 @@ it('a call of a noun rejects while the app is not running', async () => {
     configs.show('a'),
     locks.list(),
     nodes.list(),
+    sinks.list(),
   ]
   for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'STOPPED' })
 })

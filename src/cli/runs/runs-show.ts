@@ -1,3 +1,4 @@
+import { visibleLine } from '../../visible.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Piko } from '../../app/piko.ts'
@@ -79,7 +80,7 @@ async function followed(app: Piko, runId: number, json: boolean): Promise<RunDet
   }
 }
 
-function dataOf({ attempts, steps, progress, ...run }: RunDetails): object {
+function dataOf({ attempts, steps, progress, spilled, deadRows, ...run }: RunDetails): object {
   return {
     ...runData(run),
     nodeId: run.nodeId ?? null,
@@ -88,20 +89,32 @@ function dataOf({ attempts, steps, progress, ...run }: RunDetails): object {
     progress: progressData(progress),
     attempts: attempts.map(attemptData),
     steps: steps.map(stepData),
+    spilled,
+    deadRows,
   }
 }
 
-function textOf({ attempts, steps, progress, ...run }: RunDetails, zone: string | undefined): string {
+function textOf(
+  { attempts, steps, progress, spilled, deadRows, ...run }: RunDetails,
+  zone: string | undefined,
+): string {
   const lines = [
     runText(run, zone),
     ...(run.batchId === undefined ? [] : [`batch     ${run.batchId}`]),
     ...(progress ? [`progress  ${progressLine(progress)}`] : []),
+    ...spilled.map(spilledLine),
+    ...(deadRows > 0 ? [`dead      ${deadRows} rows refused; see piko sinks dead --run ${run.id}`] : []),
   ].join('\n')
   return [
     lines,
     ...(attempts.length > 0 ? [table(attemptColumns(), attempts)] : []),
     ...(steps.length > 0 ? [stepsText(steps)] : []),
   ].join('\n\n')
+}
+
+function spilledLine({ sink, host, rows, sent }: RunDetails['spilled'][number]): string {
+  const rest = sent >= rows ? 'all at their target' : `${sent} at their target`
+  return `spilled   ${rows} rows of ${visibleLine(sink)} on ${visibleLine(host)}, ${rest}`
 }
 
 function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error }: Attempt): object {

@@ -12,6 +12,11 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
   readonly batches: Pick<BatchStore, 'forget'>
+  /** Rows that sinks could not deliver. Undefined: they stay. */
+  readonly sinkRows?: {
+    readonly keepMs: number
+    readonly stores: readonly { prune(olderThanMs: number): Promise<boolean> }[]
+  }
   readonly rows: Pick<RowCheck, 'step'>
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
@@ -26,6 +31,8 @@ const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
+/** Steps of a pass that delete rows of sinks. */
+const MAX_SINK_STEPS = 20
 /**
  * The pause between two steps that look for unreadable rows. A pass has about fifteen such steps, and the first pass runs during the busy
  * start.
@@ -113,6 +120,7 @@ export class Retention extends LoopService {
     this.#deleted = 0
     this.#isRefusalTold = false
     await this.#parts.store.forgetRates()
+    await this.#forgetSinkRows()
     if (keepSucceededMs > 0 && keepFailedMs > 0)
       await this.#parts.batches.forget(Math.max(keepSucceededMs, keepFailedMs))
     if (keepRuns > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
@@ -120,6 +128,16 @@ export class Retention extends LoopService {
       this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: keepSucceededMs, after: 0 })
     if (keepFailedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: keepFailedMs, after: 0 })
     return this.#nextMs
+  }
+
+  async #forgetSinkRows(): Promise<void> {
+    const { keepMs, stores } = this.#parts.sinkRows ?? { keepMs: 0, stores: [] }
+    if (keepMs === 0) return
+    for (const store of stores) {
+      for (let steps = 0; steps < MAX_SINK_STEPS && (await store.prune(keepMs)); steps++) {
+        await this.#parts.clock.sleep(STEP_MS)
+      }
+    }
   }
 
   /** Whether enough runs are new for another walk, which reads the whole history. */

@@ -11,6 +11,7 @@ import type { RetentionStep } from '../../store/history/retention-store.ts'
 import type { RunFilter } from '../../store/runs/list-runs.ts'
 import type { ReplayFilter, ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
+import type { SpilledRows } from '../../store/sinks/spill-store.ts'
 import type { Store } from '../../store/store.ts'
 import { durationMs } from '../../time/duration.ts'
 import { instantOf } from '../../time/instant.ts'
@@ -35,6 +36,10 @@ export interface RunDetails extends ListedRun {
   readonly attempts: readonly Attempt[]
   /** What its handler remembers, in the order in which it finished. */
   readonly steps: readonly StepRecord[]
+  /** Rows that hosts stored on their disks while a target was down, by sink and host. */
+  readonly spilled: readonly SpilledRows[]
+  /** How many rows targets refused. */
+  readonly deadRows: number
 }
 
 /** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
@@ -73,6 +78,8 @@ export class Runs {
       batchId: await store.batches.batchOfRun(runId),
       attempts: await store.attempts.list(run),
       steps: await store.steps.list(runId),
+      spilled: await store.spills.ofRun(runId),
+      deadRows: await store.deadRows.count({ runId }),
     }
   }
 

@@ -83,7 +83,8 @@ export class SegmentReader {
     this.#isChecked = true
     const magic = await this.#bytes(this.#file, 0, SEGMENT_MAGIC.length)
     if (this.#at === 0) this.#at = SEGMENT_MAGIC.length
-    if (segment.durable === 0 && segment.damage.length === 0 && segment.isKnown) return this.#file
+    // Nothing was written yet, or nothing is left, which is known.
+    if (segment.durable === 0 && (segment.damage.length > 0 || segment.isKnown)) return this.#file
     if (!magic.equals(SEGMENT_MAGIC)) this.#note('it begins with damaged bytes', 0)
     return this.#file
   }

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { access, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setInterval } from 'node:timers'
@@ -11,6 +11,7 @@ import type { SpillPolicy } from '../sink-policy.ts'
 import { DiskSpill } from './disk-spill.ts'
 import { lockFolder } from './folder-lock.ts'
 import { Segment } from './segment.ts'
+import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
 
 /** How often a process looks for what ended processes have left. */
@@ -162,12 +163,6 @@ export class Spills {
 function segmentsOf(names: readonly string[]): string[] {
   const found = names.map((name) => name.replace(/\.state$/, '')).filter((name) => SEGMENT_NAME.test(name))
   return [...new Set(found)].toSorted()
-}
-
-/** A folder's name for a sink whose name may hold any characters. */
-export function sinkFolder(sink: string): string {
-  const digest = createHash('sha256').update(sink).digest('hex').slice(0, 8)
-  return `${sink.replaceAll(/[^\w-]/g, '_').slice(0, 60)}-${digest}`
 }
 
 async function namesIn(folder: string): Promise<string[]> {

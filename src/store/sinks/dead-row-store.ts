@@ -137,6 +137,13 @@ export class DeadRowStore {
     }
   }
 
+  /** Stores why a row was refused again. */
+  async setReason(id: number, reason: string): Promise<void> {
+    const { db, retry } = this.#database
+    const text = reason.slice(0, MAX_REASON).toWellFormed()
+    await retry(() => db.updateTable('piko_dead_row').set({ reason: text }).where('id', '=', id).execute())
+  }
+
   /** Deletes some of the rows that died at least this long ago. @returns whether there may be more */
   async prune(olderThanMs: number): Promise<boolean> {
     const { db, dialect, retry } = this.#database

@@ -31,7 +31,7 @@ export interface SpillChange {
 
 const MAX_ROWS = 200
 const MAX_LISTED = 1_000
-const MAX_DELETED = 1_000
+const MAX_DELETED = 200
 const COLUMNS = [
   'run_id',
   'sink',
@@ -91,14 +91,15 @@ export class SpillStore {
     return this.#map(rows)
   }
 
-  /** Forgets rows that are at their target for this long. @returns whether there may be more */
+  /** Forgets rows of which nothing was heard for this long. @returns whether there may be more */
   async prune(olderThanMs: number): Promise<boolean> {
     const { db, dialect, retry } = this.#database
+    const limit = dialect.nowPlus(-olderThanMs)
     const found = await db
       .selectFrom('piko_spill')
       .select(['run_id', 'sink', 'host'])
-      .where((eb) => eb('changed_at', '<=', dialect.nowPlus(-olderThanMs)))
-      .whereRef('sent_rows', '>=', 'spilled_rows')
+      .where((eb) => eb('changed_at', '<=', limit))
+      .orderBy('changed_at')
       .limit(MAX_DELETED)
       .execute()
     for (const { run_id, sink, host } of found) {
@@ -108,7 +109,7 @@ export class SpillStore {
           .where('run_id', '=', run_id)
           .where('sink', '=', sink)
           .where('host', '=', host)
-          .whereRef('sent_rows', '>=', 'spilled_rows')
+          .where((eb) => eb('changed_at', '<=', limit))
           .execute(),
       )
     }

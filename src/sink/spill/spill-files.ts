@@ -1,0 +1,61 @@
+import { readdir, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { propertyOf } from '../../errors-read.ts'
+import { sinkFolder } from './sink-folder.ts'
+
+/** The files of a sink in the spill folder of this host. */
+export interface SpillFiles {
+  readonly segments: number
+  readonly bytes: number
+  /** Paths of damaged segments, which nobody delivers any more. */
+  readonly damaged: readonly string[]
+}
+
+/**
+ * Looks at the files of an app, of all its processes on this host.
+ *
+ * @param names sinks that are known; another one appears under the name of its folder
+ */
+export async function spillFiles(
+  dir: string,
+  app: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, SpillFiles>> {
+  const known = new Map(names.map((name) => [sinkFolder(name), name]))
+  const found = new Map<string, { segments: number; bytes: number; damaged: string[] }>()
+  const folder = resolve(dir, app)
+  for (const owner of await namesIn(folder)) {
+    for (const sink of await namesIn(`${folder}/${owner}`)) {
+      const name = known.get(sink) ?? sink
+      for (const file of await namesIn(`${folder}/${owner}/${sink}`)) {
+        const path = `${folder}/${owner}/${sink}/${file}`
+        const files = found.get(name) ?? { segments: 0, bytes: 0, damaged: [] }
+        found.set(name, files)
+        if (file.endsWith('.damaged')) files.damaged.push(path)
+        if (!file.endsWith('.spill')) continue
+        files.segments++
+        files.bytes += await sizeOf(path)
+      }
+    }
+  }
+  return found
+}
+
+/** Files come and go while their owner works. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))) return []
+    throw error
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (propertyOf(error, 'code') === 'ENOENT') return 0
+    throw error
+  }
+}
