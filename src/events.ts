@@ -99,6 +99,10 @@ export interface EventMap {
   'row.broken': { table: string; key: string; columns: readonly string[]; error: Error }
   /** A loop that had failed works again. */
   'loop.recovered': { loop: string; failures: number }
+  /** A resource failed its check. Runs that need it wait while Piko opens it again. */
+  'resource.lost': { resource: string; error: Error }
+  /** A lost resource serves again. `tries` is the number of failed tries to open it. */
+  'resource.recovered': { resource: string; lostMs: number; tries: number }
   /** The store does not answer or can't serve. The first loop that notices reports it for all loops. */
   'store.outage': { error: Error }
   /** All loops that failed in an outage work again. */

@@ -22,13 +22,22 @@ export type { Progress } from './run/progress.ts'
 export type { RunError } from './run/run-error.ts'
 export type { ContextOf, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './job/spec.ts'
 
-export { defineResource } from './resource/define-resource.ts'
 export {
+  defineResource,
+  type OpenedDefinition,
+  type ResourceDefinition,
+  type SharedDefinition,
+} from './resource/define-resource.ts'
+export {
+  type Borrower,
   type BorrowedOf,
+  type OpenContext,
+  type ProcessContext,
   Resource,
   type ResourceClass,
   type ResourceContext,
   type ResourceMap,
+  type ResourceScope,
 } from './resource/resource.ts'
 
 export { defineSink } from './sink/define-sink.ts'

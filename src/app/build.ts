@@ -2,6 +2,7 @@ import type { LoopHealth } from '../engine/loop/loop-health.ts'
 import type { Clock } from '../clock.ts'
 import { isPikoError } from '../errors.ts'
 import type { Events } from '../events.ts'
+import { resourcesOf } from '../job/job-resources.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { CpuPoolService } from '../offload/cpu-pool-service.ts'
 import type { ResourcesService } from '../resource/resources-service.ts'
@@ -75,7 +76,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const node = new Node({
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
-    resources: resources.lend(users),
+    resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
     testClock: options.clock,
     sinkReach: sinkReach({ store: store.store, sinks, settings, log }),
     runLog: (claim) => runLogger(log, claim),

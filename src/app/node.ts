@@ -3,6 +3,7 @@ import type { Leader } from '../engine/node/leader.ts'
 import { Enqueue } from '../operations/runs/enqueue.ts'
 import type { Changed, Reach } from '../operations/reach.ts'
 import { RunWaiter } from '../operations/runs/run-waiter.ts'
+import type { EventMap } from '../events.ts'
 import type { Service } from '../service/service.ts'
 import { buildExecution, type Execution } from './build-execution.ts'
 import { buildPlanning, type Planning } from './build-planning.ts'
@@ -74,6 +75,7 @@ export class Node {
     ]
     executor.onSettled((run) => {
       waiter.settled(run)
+      parts.resources.settled(run.runId, retriesHere(run) ? run.retryInMs : undefined)
       if (run.retryInMs !== undefined) dispatcher.expect([new Date(clock.now() + run.retryInMs)])
     })
   }
@@ -100,6 +102,11 @@ export class Node {
   get slots(): number {
     return this.#parts.role.execute ? this.#parts.settings.piko.concurrency : 0
   }
+}
+
+/** Whether a failed attempt is tried again, so that the retry may begin on this node. */
+function retriesHere({ state, outcome }: EventMap['run.settled']): boolean {
+  return state === 'queued' && (outcome === 'failure' || outcome === 'timeout')
 }
 
 function changedOf({ events }: NodeParts, execution: Execution, planning: Planning): Changed {

@@ -48,6 +48,8 @@ import { type AppParts, build, type Running } from './build.ts'
 import { checksOf, type Health } from './health.ts'
 import type { PikoOptions } from './piko-options.ts'
 import type { PikoService } from './piko-service.ts'
+import { resourceAdvice } from './resource-advice.ts'
+import type { ResourceObserver } from '../resource/resource-state.ts'
 import { ResourcesService } from '../resource/resources-service.ts'
 
 const DEFAULT_GRACE_MS = 5_000
@@ -96,7 +98,7 @@ export class Piko {
     const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
     this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
     this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.
-    const resources = new ResourcesService()
+    const resources = new ResourcesService({ clock, observer: this.#resourceObserver() })
     this.#parts = {
       ...{ options, settings, clock, graceMs, resources },
       log: this.log,
@@ -121,6 +123,14 @@ export class Piko {
     this.locks = new NamedLocks(reach)
     this.nodes = new Nodes(reach)
     this.sinks = new Sinks(reach)
+  }
+
+  #resourceObserver(): ResourceObserver {
+    return {
+      lost: (resource, error) => this.events.emit('resource.lost', { resource, error }),
+      recovered: (resource, lostMs, tries) => this.events.emit('resource.recovered', { resource, lostMs, tries }),
+      waited: (resource, ms) => this.#parts.metrics.waited(resource, ms),
+    }
   }
 
   #sources(resources: ResourcesService): MetricSources {
@@ -162,8 +172,15 @@ export class Piko {
       throw error
     }
     if (this.#parts.options.execute ?? true) {
+      this.#advise(this.#running.registry)
       this.events.emit('node.started', { nodeId: this.#running.node.id, jobs: this.#running.registry.size })
     }
+  }
+
+  #advise(registry: JobRegistry): void {
+    const { resources, settings, log } = this.#parts
+    const advice = resourceAdvice(registry, settings.piko.concurrency, (map) => resources.demandsOf(map))
+    for (const sentence of advice) log.info(sentence)
   }
 
   /** The tree of services that `start()` would run. Starts, opens and connects nothing. */

@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 import { readCall } from '../calls/call-checks.ts'
-import { Fifo } from '../calls/fifo.ts'
+import { Fifo } from '../resource/fifo.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 import { Turns } from '../calls/turns.ts'
 

@@ -1,4 +1,4 @@
-import { Fifo } from './fifo.ts'
+import { Fifo } from '../resource/fifo.ts'
 import { onAbort } from '../signals/on-abort.ts'
 
 interface Waiter<T, R> {

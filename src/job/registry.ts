@@ -3,6 +3,7 @@ import { propertyOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { assertDependencies } from './dependencies.ts'
 import { Faults } from './faults.ts'
+import { assertResources } from './job-resources.ts'
 import { findSources, inFile, type FoundSource, type JobSource } from './job-source.ts'
 import {
   bindJob,
@@ -30,7 +31,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
    * Keeps only one of the same definition, the same class, or a job that a subclass inherits from a class that is also a source (it then
    * belongs to the subclass).
    *
-   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, and the errors of `defineJob`; one error names all wrong jobs
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, `RESOURCE_INVALID`, and the errors of `defineJob`; one error names all wrong jobs
    */
   static of(...sources: readonly JobSource[]): JobRegistry {
     const found = findSources(sources)
@@ -49,6 +50,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
     }
     faults.throwIfAny()
     assertDependencies(jobs)
+    assertResources(jobs.values())
     return new JobRegistry(jobs)
   }
 

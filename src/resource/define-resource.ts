@@ -1,47 +1,84 @@
-import { isWhole, propertyOf } from '../errors-read.ts'
-import { describe, PikoError } from '../errors.ts'
-import { aFunction, aText, expecting, type OptionChecks, problemsText, readOptions } from '../options.ts'
-import { Resource, type ResourceClass, type ResourceContext } from './resource.ts'
+import { propertyOf } from '../errors-read.ts'
+import { aFunction, aText, expecting, type OptionChecks, readOptions } from '../options.ts'
+import type { Duration } from '../time/duration.ts'
+import {
+  type NoResources,
+  type OpenContext,
+  type ProcessContext,
+  Resource,
+  type ResourceClass,
+  type ResourceContext,
+  type ResourceMap,
+  type ResourceScope,
+} from './resource.ts'
+import { OPTION_CHECKS, resourceInvalid } from './resource-options.ts'
+
+/** The options that all forms of a definition have in common. */
+export interface ResourceSettings<R extends ResourceMap> {
+  /** For messages and metrics. */
+  readonly name: string
+  /** At most this many are borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
+  readonly size?: number
+  /** The interval of `check`. Default `'30s'`. */
+  readonly checkEvery?: Duration
+  /** A new opened value replaces one that has been open this long. Default: never. */
+  readonly maxLifetime?: Duration
+  /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
+  readonly acquireTimeout?: Duration
+  /** Resources and services that this one needs, by name: they arrive as `ctx.resources` of `acquire`. */
+  readonly resources?: R
+}
+
+/** What can be done with the opened value. */
+export interface OpenedParts<O> {
+  /**
+   * Whether the opened value can serve. It can't if this throws, returns `false` or takes longer than five seconds; a new one is then
+   * opened in its place.
+   */
+  check?(opened: O): unknown
+  /** Called once, after every borrower has returned, unless `open` failed. Its result is awaited. */
+  close?(opened: O): unknown
+}
 
 /**
  * A resource without a class.
  *
  * @typeParam T what a run borrows
  * @typeParam O what `open` returns and the other functions receive: a pool, a client
+ * @typeParam R the resources that it needs
  */
-export interface ResourceDefinition<T, O = undefined> {
-  /** For messages and metrics. */
-  readonly name: string
-  /** At most this many are borrowed at the same time; other runs queue, first in first out. Default: no limit. */
-  readonly size?: number
-  /** Called once per process before the first use; if it fails, the next use calls it again. */
-  open?(): Promise<O> | O
-  /** Called once per borrowing run: yields the borrowed value exactly once. See {@link Resource}. */
-  acquire(ctx: ResourceContext, opened: O): AsyncGenerator<T, void, void>
-  /** Optional readiness check; throws or rejects if the resource can't serve. Its result is awaited and dropped. */
-  check?(opened: O): unknown
-  /** Called once at stop, after every borrower has returned, unless `open` never succeeded. Its result is awaited. */
-  close?(opened: O): unknown
+export interface ResourceDefinition<T, O = undefined, R extends ResourceMap = NoResources>
+  extends ResourceSettings<R>, OpenedParts<O> {
+  /** Each attempt, or each run, borrows its own value. Default `'attempt'`. See {@link ResourceScope}. */
+  readonly scope?: Exclude<ResourceScope, 'process'>
+  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  open?(ctx: OpenContext): Promise<O> | O
+  /** Called once for each borrowed value, which it yields exactly once. See {@link Resource}. */
+  acquire(ctx: ResourceContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 
-const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)
-const SIZE = 'a whole number from 1, or Infinity'
-
-const CHECKS: OptionChecks<ResourceDefinition<unknown, unknown>> = {
-  name: aText,
-  size: expecting(SIZE, isSize),
-  open: aFunction,
-  acquire: expecting('an async generator function', (value) => typeof value === 'function'),
-  check: aFunction,
-  close: aFunction,
+/** A resource whose one value all runs share, made by `acquire`. */
+export interface SharedDefinition<T, O = undefined, R extends ResourceMap = NoResources>
+  extends ResourceSettings<R>, OpenedParts<O> {
+  readonly scope: 'process'
+  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  open?(ctx: OpenContext): Promise<O> | O
+  /** Called once for each opened value. It yields what all runs borrow, and continues before `close`. */
+  acquire(ctx: ProcessContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 
-const EXAMPLE = "{ name: 'warehouse', acquire: async function* () { … } }"
+/** A resource whose opened value all runs share. */
+export interface OpenedDefinition<T> extends ResourceSettings<NoResources>, OpenedParts<T> {
+  readonly scope: 'process'
+  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  open(ctx: OpenContext): Promise<T> | T
+  readonly acquire?: undefined
+}
 
 /**
  * A {@link Resource} class from functions; all types are inferred.
  *
- * @throws PikoError `RESOURCE_FAILED` naming every unknown or unusable option
+ * @throws PikoError `RESOURCE_INVALID` naming every unknown or unusable option
  * @example
  * const Warehouse = defineResource({
  *   name: 'warehouse',
@@ -51,56 +88,74 @@ const EXAMPLE = "{ name: 'warehouse', acquire: async function* () { … } }"
  *     const connection = await pool.getConnection()
  *     try { yield connection } finally { connection.release() }
  *   },
+ *   check: (pool) => pool.query('select 1'),
  *   close: (pool) => pool.end(),
  * })
  */
-export function defineResource<T, O = undefined>(definition: ResourceDefinition<T, O>): ResourceClass<T> {
-  const { name, size = Infinity } = checked(definition)
+export function defineResource<T>(definition: OpenedDefinition<T>): ResourceClass<T>
+export function defineResource<T, O = undefined, const R extends ResourceMap = NoResources>(
+  definition: SharedDefinition<T, O, R>,
+): ResourceClass<T>
+export function defineResource<T, O = undefined, const R extends ResourceMap = NoResources>(
+  definition: ResourceDefinition<T, O, R>,
+): ResourceClass<T>
+export function defineResource(definition: unknown): ResourceClass {
+  const { name, open, acquire, check, close, ...settings } = checked(definition)
 
-  class DefinedResource extends Resource<T> {
-    static override readonly size = size
-    #opened: Promise<O> | undefined
+  class DefinedResource extends Resource<unknown> {
+    static override readonly size = settings.size ?? Resource.size
+    static override readonly scope = settings.scope ?? Resource.scope
+    static override readonly checkEvery = settings.checkEvery ?? Resource.checkEvery
+    static override readonly maxLifetime = settings.maxLifetime
+    static override readonly acquireTimeout = settings.acquireTimeout
+    static override readonly resources = settings.resources ?? Resource.resources
+    #opened: unknown
 
-    override async *acquire(ctx: ResourceContext): AsyncGenerator<T, void, void> {
-      yield* definition.acquire(ctx, await this.#open())
+    constructor() {
+      super()
+      if (check) this.check = () => check.call(definition, this.#opened)
+      if (close) this.close = () => close.call(definition, this.#opened)
     }
 
-    override async check(): Promise<void> {
-      if (definition.check) await definition.check(await this.#open())
+    override async open(ctx: OpenContext): Promise<void> {
+      this.#opened = await open?.call(definition, ctx)
     }
 
-    override async close(): Promise<void> {
-      if (!this.#opened) return
-      const [opened] = await Promise.allSettled([this.#opened])
-      if (opened.status === 'fulfilled') await definition.close?.(opened.value)
+    override acquire(ctx: ResourceContext): AsyncGenerator<unknown, void, void> {
+      return acquire ? acquire.call(definition, ctx, this.#opened) : this.#share()
     }
 
-    #open(): Promise<O> {
-      if (this.#opened) return this.#opened
-      // Without `open`, O is its default: undefined.
-      const opened = (async () => (await definition.open?.()) as O)()
-      this.#opened = opened
-      opened.catch(() => (this.#opened = undefined))
-      return opened
+    async *#share(): AsyncGenerator<unknown, void, void> {
+      yield this.#opened
     }
   }
   Object.defineProperty(DefinedResource, 'name', { value: name })
   return DefinedResource
 }
 
-function checked<T, O>(definition: ResourceDefinition<T, O>): { readonly name: string; readonly size?: number } {
-  const { options, problems } = readOptions(definition, CHECKS, EXAMPLE, ['name', 'acquire'])
-  const { name, size } = options
-  if (name === undefined || problems.length > 0) throw invalid(propertyOf(definition, 'name'), problems)
-  return { name, ...(size !== undefined && { size }) }
+/** Any definition, read once. */
+interface AnyDefinition extends ResourceSettings<ResourceMap>, OpenedParts<unknown> {
+  readonly scope?: ResourceScope
+  open?(ctx: OpenContext): unknown
+  acquire?(ctx: ResourceContext, opened: unknown): AsyncGenerator<unknown, void, void>
 }
 
-/** @throws PikoError `RESOURCE_FAILED` */
-export function assertSize(name: string, size: unknown): void {
-  if (!isSize(size)) throw invalid(name, [`size is ${describe(size)}; expected ${SIZE}`])
+const CHECKS: OptionChecks<AnyDefinition> = {
+  name: aText,
+  ...OPTION_CHECKS,
+  open: aFunction,
+  acquire: expecting('an async generator function', (value) => typeof value === 'function'),
+  check: aFunction,
+  close: aFunction,
 }
 
-function invalid(name: unknown, problems: readonly string[]): PikoError {
-  const what = problemsText(`resource ${typeof name === 'string' ? name : describe(name)}`, problems)
-  return new PikoError('RESOURCE_FAILED', what, { details: { problems } })
+const EXAMPLE = "{ name: 'warehouse', acquire: async function* () { … } }"
+
+function checked(definition: unknown): AnyDefinition {
+  const isShared = propertyOf(definition, 'scope') === 'process' && propertyOf(definition, 'acquire') === undefined
+  const required = ['name', isShared ? 'open' : 'acquire'] as const
+  const { options, problems } = readOptions<AnyDefinition>(definition, CHECKS, EXAMPLE, required)
+  const { name } = options
+  if (name === undefined || problems.length > 0) throw resourceInvalid(propertyOf(definition, 'name'), problems)
+  return { ...options, name }
 }

@@ -1,58 +1,87 @@
 import { messageOf } from '../errors-read.ts'
-import { describe, PikoError, toError } from '../errors.ts'
-import type { Resource, ResourceContext } from './resource.ts'
-import type { Semaphore } from './semaphore.ts'
-
-/** How the borrowing run ended. */
-export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
-
-/** A resource of the process with its slots. */
-export interface Lender {
-  readonly name: string
-  readonly resource: Resource<unknown>
-  readonly semaphore: Semaphore
-}
+import { toError } from '../errors.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
+import { onAbort } from '../signals/on-abort.ts'
+import { type Acquired, acquire, finish, type LoanOutcome } from './acquired.ts'
+import type { Generation } from './generation.ts'
+import type { Lender } from './lender.ts'
+import { failed, ResourceLost } from './resource-errors.ts'
+import type { Borrower, ResourceContext } from './resource.ts'
 
 /**
- * One slot of one resource, held by one run, and the value that belongs to it. Drives the resource's generator to its only `yield` and
- * later to its end, then frees the slot.
+ * One slot of one resource and the value that belongs to it. Drives the resource's generator to its only `yield` and later to its end, then
+ * frees the slot.
  *
  * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. After an abort while `taking`, the loan finishes by itself: a late value
  * goes straight back, and only then is the slot free.
  */
 export class Loan {
-  readonly #lender: Lender
-  readonly #ctx: ResourceContext
+  readonly lender: Lender
+  readonly #borrower: Borrower
+  readonly #free: () => void
+  /** Of a value that outlasts its attempt. */
+  readonly #life: LinkedSignal | undefined
   #state: 'held' | 'taking' | 'taken' | 'over' = 'held'
-  #generator: AsyncGenerator<unknown, void, void> | undefined
+  #generation: Generation | undefined
+  #acquired: Acquired | undefined
+  #value: unknown
 
-  /** Takes over an acquired slot. */
-  constructor(lender: Lender, ctx: ResourceContext) {
-    this.#lender = lender
-    this.#ctx = ctx
+  /**
+   * Takes over an acquired slot.
+   *
+   * @param options.isKept whether the value may outlast the attempt
+   * @param options.free gives the slot back
+   */
+  constructor(
+    lender: Lender,
+    borrower: Borrower,
+    { isKept, free }: { readonly isKept: boolean; readonly free: () => void },
+  ) {
+    this.lender = lender
+    this.#borrower = borrower
+    this.#free = free
+    if (isKept) this.#life = new LinkedSignal(borrower.signal)
+  }
+
+  /** Whether it has a value that the retry of a failed attempt may get. */
+  get isKept(): boolean {
+    return this.#life !== undefined && this.#state === 'taken'
+  }
+
+  /** Whether its instance still lends. */
+  get isCurrent(): boolean {
+    return this.#generation?.isRetired === false
+  }
+
+  /** What was borrowed, once it is taken. */
+  get value(): unknown {
+    return this.#value
   }
 
   /**
-   * @throws PikoError `RESOURCE_FAILED`
-   * @throws the reason of the context's signal if it aborts first
+   * @param resources what the resource needs itself, by name
+   * @throws PikoError `RESOURCE_FAILED`, ResourceLost
+   * @throws the reason of the borrower's signal if it aborts first
    */
-  async take(): Promise<unknown> {
-    const { signal } = this.#ctx
+  async take(resources: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const { signal } = this.#borrower
     if (signal.aborted) throw toError(signal.reason)
     this.#state = 'taking'
     return await new Promise((resolve, reject) => {
       let left: Error | undefined
-      const leave = (): void => reject((left = toError(signal.reason)))
-      signal.addEventListener('abort', leave, { once: true })
-      this.#begin().then(
+      const stay = onAbort(signal, () => reject((left = toError(signal.reason))))
+      this.#begin(resources as ResourceContext['resources']).then(
         (value) => {
-          signal.removeEventListener('abort', leave)
+          stay()
           if (left) return void this.#returnLate(left)
+          // From now on, the value lasts longer than the attempt.
+          this.#life?.release()
           this.#state = 'taken'
+          this.#value = value
           resolve(value)
         },
         (error: unknown) => {
-          signal.removeEventListener('abort', leave)
+          stay()
           reject(toError(error))
         },
       )
@@ -61,77 +90,68 @@ export class Loan {
 
   /**
    * Runs the generator to its end: by `next()` after a success, by `throw(error)` after a failure. Does nothing if the loan is over or
-   * finishes by itself.
+   * still taking its value.
    *
-   * @throws PikoError `RESOURCE_FAILED` if the generator throws any error other than the one it was resumed with
+   * @throws PikoError `RESOURCE_FAILED` if the generator throws another error
    */
   async giveBack(outcome: LoanOutcome): Promise<void> {
-    if (this.#state === 'held') this.#free()
-    if (this.#state === 'taken') await this.#end(outcome)
+    if (this.#state === 'held') this.#end()
+    else if (this.#state === 'taken') await this.#finish(outcome)
   }
 
-  async #begin(): Promise<unknown> {
+  async #begin(resources: ResourceContext['resources']): Promise<unknown> {
+    const generation = await this.#hold()
+    this.#generation = generation
+    if (this.lender.isShared) return generation.value
+    const signal = this.#life?.signal ?? this.#borrower.signal
     try {
-      const generator: unknown = this.#lender.resource.acquire(this.#ctx)
-      if (!isGenerator(generator)) {
-        // If it is a promise, nothing else handles its rejection.
-        Promise.resolve(generator).catch(() => {})
-        const kind = generator instanceof Promise ? 'a promise' : describe(generator)
-        throw new TypeError(
-          `acquire returned ${kind}; expected an async generator: async *acquire(ctx) { … yield value … }`,
-        )
-      }
-      this.#generator = generator
-      const first = await generator.next()
-      if (first.done) throw new TypeError('acquire ended without a yield; expected exactly one')
-      return first.value
+      this.#acquired = await acquire(generation.resource, { ...this.#borrower, signal, resources })
+      return this.#acquired.value
     } catch (error) {
-      this.#free()
-      throw this.#failed('could not be acquired', error)
+      this.#end()
+      if (!signal.aborted && (await this.lender.suspect(generation)))
+        throw new ResourceLost(this.lender.name, toError(error))
+      throw failed(this.lender.name, 'could not be acquired', error)
+    }
+  }
+
+  async #hold(): Promise<Generation> {
+    try {
+      return await this.lender.hold()
+    } catch (error) {
+      this.#end()
+      throw error
     }
   }
 
   async #returnLate(reason: Error): Promise<void> {
     try {
-      await this.#end({ ok: false, error: reason })
+      await this.#finish({ ok: false, error: reason })
     } catch (error) {
-      this.#ctx.log.error({ err: error, resource: this.#lender.name }, messageOf(error))
+      this.#borrower.log.error({ err: error, resource: this.lender.name }, messageOf(error))
     }
   }
 
-  async #end(outcome: LoanOutcome): Promise<void> {
+  async #finish(outcome: LoanOutcome): Promise<void> {
     this.#state = 'over'
-    const generator = this.#generator as AsyncGenerator<unknown, void, void>
+    if (!outcome.ok) this.#life?.abort(outcome.error)
+    const generation = this.#generation
     try {
-      const last = await (outcome.ok ? generator.next() : generator.throw(outcome.error))
-      if (!last.done) {
-        await generator.return()
-        throw new TypeError('acquire yielded a second time; expected exactly one yield')
-      }
+      if (this.#acquired) await finish(this.#acquired, outcome)
     } catch (error) {
-      if (outcome.ok || error !== outcome.error) throw this.#failed('failed when it was returned', error)
+      // The reason may be that the resource can't serve any more: the next runs should wait then.
+      if (generation) void this.lender.suspect(generation)
+      throw failed(this.lender.name, 'failed when it was returned', error)
     } finally {
-      this.#free()
+      this.#end()
     }
   }
 
-  #free(): void {
+  #end(): void {
     this.#state = 'over'
-    this.#lender.semaphore.release()
+    this.#life?.release()
+    this.#generation?.release()
+    this.#generation = undefined
+    this.#free()
   }
-
-  #failed(what: string, thrown: unknown): PikoError {
-    const { name } = this.#lender
-    const cause = toError(thrown)
-    return new PikoError('RESOURCE_FAILED', `resource ${name} ${what}: ${messageOf(cause)}`, {
-      cause,
-      details: { resource: name },
-    })
-  }
-}
-
-function isGenerator(value: unknown): value is AsyncGenerator<unknown, void, void> {
-  if (typeof value !== 'object' || value === null) return false
-  const { next, throw: raise, return: end } = value as Partial<Record<'next' | 'throw' | 'return', unknown>>
-  return typeof next === 'function' && typeof raise === 'function' && typeof end === 'function'
 }

@@ -1,19 +1,30 @@
-import { describe, PikoError, toError } from '../errors.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { toError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
 import { Closing } from '../service/closing.ts'
-import { assertSize } from './define-resource.ts'
-import { type Lender, Loan, type LoanOutcome } from './loan.ts'
-import type { ResourceClass, ResourceContext, ResourceMap } from './resource.ts'
-import { Semaphore } from './semaphore.ts'
+import { onAbort } from '../signals/on-abort.ts'
+import type { LoanOutcome } from './acquired.ts'
+import { Arbiter } from './arbiter.ts'
+import { type BorrowPlan, planBorrow } from './borrow-plan.ts'
+import { Borrowing } from './borrowing.ts'
+import type { HeldNeeds } from './generation.ts'
+import { KeptLoans } from './kept-loans.ts'
+import { Lender } from './lender.ts'
+import { stopped, throwAll } from './resource-errors.ts'
+import type { LenderState, ResourceObserver } from './resource-state.ts'
+import { isNode, ResourceGraph, type ResourceNode } from './resource-graph.ts'
+import type { Borrower, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
 
 /** Time for all resources together to close. */
 const MAX_CLOSE_MS = 2_000
 
-/** The values that one run has borrowed. */
+/** The values that one attempt has borrowed. */
 export interface Borrowed {
   /** Keyed by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
-   * Returns everything in reverse order, whatever happens; a second call gets the first one's promise.
+   * Returns everything in reverse order, whatever happens; a second call gets the first one's promise. After a failure, values of the scope
+   * `run` stay for the retry, see {@link ResourcePool.settled}.
    *
    * If the return of one value fails after a success, the remaining ones are returned with that error: an outer transaction must not commit
    * what an inner one lost.
@@ -23,67 +34,117 @@ export interface Borrowed {
   readonly release: (outcome: LoanOutcome) => Promise<void>
 }
 
-/** One resource for metrics: `size` is `Infinity` without a limit; `active` and `waiting` use the units of `size`. */
-export interface ResourceStats {
+/** One resource of the process. */
+export interface ResourceStats extends LenderState {
   readonly name: string
+  readonly scope: ResourceScope
+  /** `Infinity` without a limit. */
   readonly size: number
-  readonly active: number
+  /** Slots that runs hold. */
+  readonly borrowed: number
+  /** Attempts that wait for it. */
   readonly waiting: number
 }
 
-interface Slot extends Lender {
-  /** The position in the order of creation. */
-  readonly index: number
+export interface ResourcePoolParts {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: () => Logger
+  readonly observer: () => ResourceObserver
+  /** The running service of a class. */
+  readonly service: (wanted: ServiceClass) => unknown
 }
 
-/** The names in one run's map that ask for the same resource. */
-interface Request {
-  readonly slot: Slot
-  readonly keys: string[]
+const NOTHING = (): void => {}
+const NO_LOG: Logger = { trace: NOTHING, debug: NOTHING, info: NOTHING, warn: NOTHING, error: NOTHING }
+const NO_OBSERVER: ResourceObserver = { lost: NOTHING, recovered: NOTHING, waited: NOTHING }
+
+interface Prepared {
+  readonly plan: BorrowPlan
+  readonly lenders: readonly Lender[]
 }
 
 /**
- * Owns the process's resources: one instance per class, created on first use.
+ * Owns the process's resources: one lender per class, which opens on first use.
  *
  * open → `close()` → closing (borrowers return, new ones are refused) → closed.
  */
 export class ResourcePool {
-  readonly #slots = new Map<ResourceClass, Slot>()
+  readonly #parts: ResourcePoolParts
+  readonly #graph = new ResourceGraph()
+  readonly #arbiter = new Arbiter()
+  readonly #kept: KeptLoans
+  /** By the index of their nodes. */
+  readonly #lenders: Lender[] = []
+  /** The maps of jobs live as long as the process. */
+  readonly #prepared = new WeakMap<ResourceMap, Prepared>()
   #closed: Promise<void> | undefined
+
+  constructor(parts: Partial<ResourcePoolParts> = {}) {
+    this.#parts = {
+      clock: systemClock,
+      random: Math.random,
+      log: () => NO_LOG,
+      observer: () => NO_OBSERVER,
+      service: () => undefined,
+      ...parts,
+    }
+    this.#kept = new KeptLoans(this.#parts.clock)
+  }
 
   /**
    * Borrows one value for every name in the map.
    *
    * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; values borrowed earlier are returned first
+   * @throws PikoError `RESOURCE_TIMEOUT` after the `acquireTimeout` of a resource
+   * @throws PikoError `RESOURCE_INVALID` for a map that can never be borrowed
    * @throws PikoError `STOPPED` once {@link close} was called
-   * @throws the reason of `ctx.signal` if it aborts first; a later value is returned to its resource
+   * @throws the reason of the signal if it aborts first; a later value is returned to its resource
    */
-  async borrow(map: ResourceMap, ctx: ResourceContext): Promise<Borrowed> {
+  async borrow(map: ResourceMap, borrower: Borrower): Promise<Borrowed> {
     if (this.#closed) throw stopped()
-    const requests = this.#requests(map)
-    // Takes all slots before the first value, so that no connection or transaction is open while the run waits for the next slot.
-    await this.#takeSlots(requests, ctx)
-    const wanted = requests.flatMap(({ slot, keys }) => keys.map((key) => ({ key, loan: new Loan(slot, ctx) })))
-    const loans = wanted.map(({ loan }) => loan)
-    const values: [string, unknown][] = []
-    try {
-      for (const { key, loan } of wanted) values.push([key, await loan.take()])
-    } catch (thrown) {
-      const error = toError(ctx.signal.aborted ? ctx.signal.reason : thrown)
-      for (const failure of await giveBack(loans, { ok: false, error }))
-        ctx.log.error({ err: failure }, failure.message)
-      throw error
-    }
+    const { plan, lenders } = this.prepare(map)
+    const { clock, observer, service } = this.#parts
+    const sinceMs = clock.monotonic()
+    const borrowing = new Borrowing({
+      ...{ plan, lenders, borrower, service },
+      arbiter: this.#arbiter,
+      kept: this.#kept,
+      onGranted: ({ name }) => observer().waited(name, clock.monotonic() - sinceMs),
+    })
+    const values = await borrowing.take()
     let released: Promise<void> | undefined
-    return {
-      values: Object.freeze(Object.fromEntries(values)),
-      release: (outcome) => (released ??= release(loans, outcome)),
-    }
+    return { values, release: (outcome) => (released ??= borrowing.release(outcome)) }
+  }
+
+  /**
+   * Reads a map without borrowing: its resources are listed from now on.
+   *
+   * @throws PikoError `RESOURCE_INVALID`
+   */
+  prepare(map: ResourceMap): Prepared {
+    const known = this.#prepared.get(map)
+    if (known) return known
+    const needs = this.#graph.needsOf(map)
+    for (const node of this.#graph.nodes) this.#lenders[node.index] ??= this.#newLender(node)
+    const plan = planBorrow(needs)
+    const prepared = { plan, lenders: plan.values.map(({ node }) => this.#lenderOf(node)) }
+    this.#prepared.set(map, prepared)
+    return prepared
+  }
+
+  /**
+   * The end of an attempt is stored. Values that it has left for its retry are returned if there is none soon.
+   *
+   * @param retryInMs undefined: the run has ended, or may go on elsewhere
+   */
+  settled(runId: number, retryInMs: number | undefined): void {
+    this.#kept.settled(runId, retryInMs)
   }
 
   /**
    * Waits until every borrower has returned, at most until the signal aborts. Then closes every resource, the newest first. One that fails,
-   * or hangs for two seconds, does not prevent the others from closing. Runs that queue for a slot get `STOPPED`.
+   * or hangs for two seconds, does not prevent the others from closing. Runs that wait get `STOPPED`.
    *
    * @throws PikoError `RESOURCE_FAILED` if resources fail to close
    */
@@ -92,156 +153,103 @@ export class ResourcePool {
   }
 
   /**
-   * Runs every instance's readiness check.
+   * Runs the check of every resource in use.
    *
    * @throws PikoError `RESOURCE_FAILED` naming those that can't serve
    */
   async check(): Promise<void> {
     const failures: Error[] = []
-    const checks = [...this.#slots.values()].map(async ({ name, resource }) => {
-      try {
-        await resource.check?.()
-      } catch (error) {
-        failures.push(failed(name, 'is not ready', error))
-      }
-    })
-    await Promise.all(checks)
+    await Promise.all(
+      this.#lenders.map((lender) => lender.assertReady().catch((error: unknown) => failures.push(toError(error)))),
+    )
     throwAll(failures)
   }
 
-  /** One entry for every resource created so far. */
+  /** One entry for every resource, in the order in which they open. */
   stats(): ResourceStats[] {
-    return [...this.#slots.values()].map(({ name, semaphore: { size, active, waiting } }) => ({
-      name,
-      size,
-      active,
-      waiting,
+    return this.#lenders.map(({ node, lane, state }) => ({
+      name: node.options.name,
+      scope: node.options.scope,
+      size: lane.size,
+      borrowed: lane.active,
+      waiting: lane.waiting,
+      ...state,
     }))
   }
 
-  /** Every run takes slots in the order in which the process created the resources, so no two runs can wait for each other. */
-  #requests(map: ResourceMap): Request[] {
-    const requests = new Map<Slot, Request>()
-    for (const [key, resourceClass] of Object.entries(map)) {
-      const slot = this.#slotOf(key, resourceClass as ResourceClass)
-      const request = requests.get(slot) ?? { slot, keys: [] }
-      requests.set(slot, request)
-      request.keys.push(key)
-      if (request.keys.length > slot.semaphore.size) {
-        const problem = `one run asks for it as ${request.keys.join(', ')}, which is more than its size ${slot.semaphore.size}`
-        throw failed(slot.name, 'can never be acquired', problem)
-      }
-    }
-    return [...requests.values()].sort((a, b) => a.slot.index - b.slot.index)
+  #lenderOf(node: ResourceNode): Lender {
+    const lender = this.#lenders[node.index]
+    if (!lender) throw new RangeError(`resource ${node.options.name} has no lender`)
+    return lender
   }
 
-  #slotOf(key: string, resourceClass: ResourceClass): Slot {
-    const made = this.#slots.get(resourceClass)
-    if (made) return made
-    if (typeof resourceClass !== 'function') {
-      throw failed(
-        key,
-        'is not usable',
-        `it is ${describe(resourceClass)}; expected a subclass of Resource, or one that defineResource made`,
-      )
-    }
-    const name = resourceClass.name || key
-    assertSize(name, resourceClass.size)
-    try {
-      const slot = {
-        name,
-        resource: new resourceClass(),
-        semaphore: new Semaphore(resourceClass.size),
-        index: this.#slots.size,
-      }
-      this.#slots.set(resourceClass, slot)
-      return slot
-    } catch (error) {
-      throw failed(name, 'could not be made', error)
-    }
+  #newLender(node: ResourceNode): Lender {
+    const { clock, random, log, observer } = this.#parts
+    return new Lender({
+      ...{ node, clock, random, log, observer },
+      lane: this.#arbiter.lane(node.options.size),
+      holdNeeds: () => this.#holdNeeds(node),
+      onChange: (lender, change) => this.#changed(lender, change),
+    })
   }
 
-  async #takeSlots(requests: readonly Request[], ctx: ResourceContext): Promise<void> {
-    const taken: Request[] = []
+  /** Holds what a shared value needs, which are shared values too. */
+  async #holdNeeds({ needs }: ResourceNode): Promise<HeldNeeds> {
+    const { service } = this.#parts
+    const values: Record<string, unknown> = {}
+    const held: (() => void)[] = []
+    const release = (): void => {
+      for (const free of held.splice(0).reverse()) free()
+    }
     try {
-      for (const request of requests) {
-        await request.slot.semaphore.acquire(ctx.signal, request.keys.length)
-        taken.push(request)
-        if (this.#closed) throw stopped()
+      for (const [key, need] of needs) {
+        if (!isNode(need)) {
+          values[key] = service(need)
+          continue
+        }
+        const generation = await this.#lenderOf(need).hold()
+        held.push(() => generation.release())
+        values[key] = generation.value
       }
     } catch (error) {
-      for (const { slot, keys } of taken.reverse()) slot.semaphore.release(keys.length)
+      release()
       throw error
     }
+    return { values: Object.freeze(values) as HeldNeeds['values'], release }
+  }
+
+  /** A shared value follows what it needs. */
+  #changed(changed: Lender, change: 'lost' | 'replaced'): void {
+    const dependents = this.#lenders.filter(
+      ({ isShared, node }) => isShared && node.needs.some(([, need]) => need === changed.node),
+    )
+    for (const lender of dependents) {
+      if (change === 'lost') lender.lose(new Error(`it needs ${changed.name}, which is lost`))
+      else lender.renewSoon()
+    }
+    if (change === 'replaced') this.#arbiter.serve()
   }
 
   async #close(signal: AbortSignal | undefined): Promise<void> {
-    const slots = [...this.#slots.values()]
-    for (const { semaphore } of slots) semaphore.refuseWaiting(stopped())
-    await untilAborted(
-      slots.map(({ semaphore }) => semaphore.idle()),
-      signal,
-    )
+    for (const lender of this.#lenders) lender.beginClose()
+    this.#arbiter.refuseAll(stopped())
+    const idle = [this.#kept.close(), ...this.#lenders.map(({ lane }) => lane.idle())]
+    await untilAborted(idle, signal)
     const failures: Error[] = []
     const closing = new Closing(MAX_CLOSE_MS)
-    for (const { name, resource } of slots.reverse()) {
-      try {
-        await closing.within(() => resource.close?.())
-      } catch (error) {
-        failures.push(failed(name, 'failed to close', error))
-      }
-    }
+    for (const lender of this.#lenders.toReversed()) failures.push(...(await lender.close(closing)))
     closing.end()
     throwAll(failures)
   }
 }
 
-async function release(loans: readonly Loan[], outcome: LoanOutcome): Promise<void> {
-  throwAll(await giveBack(loans, outcome))
-}
-
-async function giveBack(loans: readonly Loan[], outcome: LoanOutcome): Promise<Error[]> {
-  const failures: Error[] = []
-  for (const loan of loans.toReversed()) {
-    const [first] = failures
-    try {
-      await loan.giveBack(outcome.ok && first ? { ok: false, error: first } : outcome)
-    } catch (error) {
-      failures.push(toError(error))
-    }
-  }
-  return failures
-}
-
 async function untilAborted(waits: readonly Promise<void>[], signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) return
   await new Promise<void>((resolve) => {
-    const over = (): void => resolve()
-    signal?.addEventListener('abort', over, { once: true })
+    const settled = signal ? onAbort(signal, resolve) : () => {}
     void Promise.all(waits).then(() => {
-      signal?.removeEventListener('abort', over)
+      settled()
       resolve()
     })
   })
-}
-
-function failed(name: string, what: string, thrown: unknown): PikoError {
-  const cause = typeof thrown === 'string' ? undefined : toError(thrown)
-  const why = cause?.message ?? String(thrown)
-  return new PikoError('RESOURCE_FAILED', `resource ${name} ${what}: ${why}`, {
-    ...(cause && { cause }),
-    details: { resource: name },
-  })
-}
-
-function throwAll(failures: readonly Error[]): void {
-  const [first] = failures
-  if (!first) return
-  if (failures.length === 1) throw first
-  const messages = failures.map(({ message }) => message).join('; ')
-  throw new PikoError('RESOURCE_FAILED', messages, { cause: new AggregateError(failures, messages) })
-}
-
-function stopped(): PikoError {
-  return new PikoError('STOPPED', 'the resource pool is closed: the process is stopping')
 }

@@ -1,13 +1,31 @@
-import type { Service } from '../service/service.ts'
 import type { Logger } from '../logger.ts'
 import type { FleetLimit } from '../run/fleet-limit.ts'
+import type { Service } from '../service/service.ts'
+import type { Duration } from '../time/duration.ts'
+import type { Window } from '../time/window.ts'
 
-/** Describes the borrowing run to a resource. */
-export interface ResourceContext {
+/**
+ * How long a borrowed value lasts.
+ *
+ * - `'process'`: one value, which all runs of the process share. `acquire` runs once for each opened instance.
+ * - `'run'`: each run borrows its own. It keeps the value from a failed attempt to the retry, if that begins on the same node in time.
+ * - `'attempt'`: each attempt of a run borrows its own.
+ */
+export type ResourceScope = 'process' | 'run' | 'attempt'
+
+/** Needs nothing. */
+export type NoResources = Record<never, never>
+
+/** The attempt that borrows. */
+export interface Borrower {
   readonly runId: number
   readonly jobId: string
   readonly attempt: number
   readonly fence: number
+  /** The config of the job with the overrides of the run, parsed by the schema of the job. */
+  readonly config: unknown
+  /** The window of the run; undefined for a job without windows. */
+  readonly window: Window | undefined
   /** Aborts with the reason on timeout, cancel, lost lease and shutdown; stop waiting then. */
   readonly signal: AbortSignal
   readonly log: Logger
@@ -16,28 +34,74 @@ export interface ResourceContext {
 }
 
 /**
+ * Describes the borrowing attempt to a resource.
+ *
+ * @typeParam R the resources that this one needs, by name
+ */
+export interface ResourceContext<R extends ResourceMap = NoResources> extends Borrower {
+  /** What this resource borrows itself, by the names of its `resources`. */
+  readonly resources: BorrowedOf<R>
+}
+
+/** What a resource of the scope `process` gets, which belongs to no run. */
+export interface ProcessContext<R extends ResourceMap = NoResources> {
+  readonly resources: BorrowedOf<R>
+  /** Aborts when the process stops, or when another instance has replaced this one. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+/** What `open` gets. */
+export interface OpenContext {
+  /** Aborts when the process stops and when opening takes longer than a minute. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+/**
  * A pooled object that the process owns. A run borrows it and returns it whatever happens.
  *
- * There is one instance per process and class, created on first use. `acquire` runs once per borrowing run, `close` once at stop. `acquire`
- * is an async generator that yields the borrowed value exactly once. If the run fails, the generator is resumed with `throw(error)`, so a
- * transaction rolls back. The generator finishes before the run's success is stored.
+ * There is one instance per process and class, created and opened on first use. `acquire` runs once for each borrowed value. It is an async
+ * generator that yields the value exactly once. If the attempt fails, the generator is resumed with `throw(error)`, so a transaction rolls
+ * back. The generator finishes before the run's success is stored.
+ *
+ * After `maxLifetime`, or when `check` fails, a new instance takes the place of the old one. Runs that have borrowed from the old one keep
+ * what they hold; it closes when the last of them has returned.
  */
 export abstract class Resource<T> {
-  /** At most this many are borrowed at the same time; other runs queue, first in first out. Default: no limit. */
+  /** At most this many are borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
   static readonly size: number = Infinity
+  /** How long a borrowed value lasts. Default `'attempt'`. */
+  static readonly scope: ResourceScope = 'attempt'
+  /** The interval of `check`. Default `'30s'`. */
+  static readonly checkEvery: Duration = '30s'
+  /** A new instance replaces one that has been open this long. Default: never. */
+  static readonly maxLifetime: Duration | undefined = undefined
+  /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
+  static readonly acquireTimeout: Duration | undefined = undefined
+  /** Resources and services that this one needs, by name: they arrive as `ctx.resources` of `acquire`. Default: none. */
+  static readonly resources: ResourceMap = {}
+
+  /** Opens this instance, once, before the first use. If it throws, the instance is dropped. */
+  open?(ctx: OpenContext): unknown
 
   abstract acquire(ctx: ResourceContext): AsyncGenerator<T, void, void>
 
-  /** Optional readiness check; throws if the resource can't serve. */
-  check?(): Promise<void>
+  /** Checks whether this instance can serve. It can't if this throws, returns `false` or takes longer than five seconds. */
+  check?(): unknown
 
-  /** Called once at stop, after every borrower has returned. */
-  close?(): Promise<void>
+  /** Called once, after every borrower has returned, unless `open` failed. Its result is awaited. */
+  close?(): unknown
 }
 
 export interface ResourceClass<T = unknown> {
   new (): Resource<T>
   readonly size: number
+  readonly scope: ResourceScope
+  readonly checkEvery: Duration
+  readonly maxLifetime: Duration | undefined
+  readonly acquireTimeout: Duration | undefined
+  readonly resources: ResourceMap
   readonly name: string
 }
 

@@ -1,23 +1,35 @@
+import type { Clock } from '../clock.ts'
 import { PikoError } from '../errors.ts'
-import type { ResourceClass, ResourceContext, ResourceMap, ServiceClass } from './resource.ts'
-import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
+import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
+import type { ResourceObserver } from './resource-state.ts'
+import type { Borrower, ResourceMap, ServiceClass } from './resource.ts'
 
 /** Time for loans still being returned after the last run has ended. */
 const LATE_RETURN_MS = 1_000
+
+export interface ResourcesParts {
+  readonly clock: Clock
+  readonly observer: ResourceObserver
+}
 
 /**
  * The process's resources. After a crash a new pool lends. The old one closes after its borrowers have returned, so running runs keep what
  * they hold.
  */
 export class ResourcesService extends Service {
-  #pool = new ResourcePool()
+  readonly #parts: ResourcesParts
+  #pool: ResourcePool
   readonly #retired: Promise<void>[] = []
   #services: readonly Service[] = []
+  #maps: readonly ResourceMap[] = []
 
-  constructor() {
+  constructor(parts: ResourcesParts) {
     super({ name: 'resources' })
+    this.#parts = parts
+    this.#pool = this.#newPool()
   }
 
   /** Adds the user's services that runs borrow by class. */
@@ -27,19 +39,49 @@ export class ResourcesService extends Service {
   }
 
   /**
+   * Reads the maps of the jobs, so that their resources are listed before they are used.
+   *
+   * @throws PikoError `RESOURCE_INVALID`
+   */
+  prepare(maps: readonly ResourceMap[]): this {
+    this.#maps = maps
+    for (const map of maps) this.#pool.prepare(map)
+    return this
+  }
+
+  /** What one attempt borrows of each resource that has a size. */
+  demandsOf(map: ResourceMap): { readonly name: string; readonly size: number; readonly slots: number }[] {
+    return [...this.#pool.prepare(map).plan.demands].flatMap(
+      ([
+        {
+          options: { name, size },
+        },
+        slots,
+      ]) => (size === Infinity ? [] : { name, size, slots }),
+    )
+  }
+
+  /**
    * Borrows the values of a run's map. Any number of runs may borrow a service at the same time, as long as it is running.
    *
-   * @throws PikoError `RESOURCE_FAILED`, as `ResourcePool.borrow`
+   * @throws PikoError as `ResourcePool.borrow`
    */
-  async borrow(map: ResourceMap, ctx: ResourceContext): Promise<Borrowed> {
-    const services: Record<string, Service> = {}
-    const resources: Record<string, ResourceClass> = {}
-    for (const [key, source] of Object.entries(map)) {
-      if (source.prototype instanceof Service) services[key] = this.#running(source as ServiceClass)
-      else resources[key] = source as ResourceClass
-    }
-    const borrowed = await this.#pool.borrow(resources, ctx)
-    return { values: { ...borrowed.values, ...services }, release: (outcome) => borrowed.release(outcome) }
+  borrow(map: ResourceMap, borrower: Borrower): Promise<Borrowed> {
+    return this.#pool.borrow(map, borrower)
+  }
+
+  /** See `ResourcePool.settled`. */
+  settled(runId: number, retryInMs: number | undefined): void {
+    this.#pool.settled(runId, retryInMs)
+  }
+
+  #newPool(): ResourcePool {
+    return new ResourcePool({
+      clock: this.#parts.clock,
+      log: () => this.log,
+      observer: () => this.#parts.observer,
+      service: (wanted) => this.#running(wanted),
+    })
   }
 
   #running(wanted: ServiceClass): Service {
@@ -68,7 +110,8 @@ export class ResourcesService extends Service {
         .close()
         .catch((error: unknown) => this.log.error({ err: error }, 'closing resources failed'))
       this.#retired.push(closed)
-      this.#pool = new ResourcePool()
+      this.#pool = this.#newPool()
+      this.prepare(this.#maps)
       return
     }
     // A handler that continues after all deadlines must not keep the process alive: its resources are closed while it uses them.
@@ -77,15 +120,9 @@ export class ResourcesService extends Service {
     const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
     try {
       await this.#pool.close(deadline.signal)
-      await untilAborted(Promise.all(this.#retired), deadline.signal)
+      await untilAborted(Promise.all(this.#retired), deadline.signal).catch(() => {})
     } finally {
       clearTimeout(timer)
     }
   }
-}
-
-async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  await Promise.race([work, aborted])
 }

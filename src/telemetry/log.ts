@@ -187,6 +187,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = `${loop} works again after ${count(failures, 'failure')}`
       log.debug({ piko_event: 'loop.recovered', loop, failures }, words)
     }),
+    events.on('resource.lost', ({ resource, error }) => {
+      const words = `resource ${resource} is lost; runs that need it wait until it has been opened again`
+      log.error({ piko_event: 'resource.lost', resource, err: error }, words)
+    }),
+    events.on('resource.recovered', ({ resource, lostMs, tries }) => {
+      const words = `resource ${resource} serves again after ${formatMs(lostMs)}`
+      log.info({ piko_event: 'resource.recovered', resource, lost_ms: Math.round(lostMs), tries }, words)
+    }),
     events.on('store.outage', ({ error }) => {
       const words = 'the store is unavailable; this node retries until it is back and then logs it'
       log.error({ piko_event: 'store.outage', err: error }, words)

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { EventMap, Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
+import { registerResources, type ResourceFigures } from './resource-metrics.ts'
 import { registerSinks, type SinkFigures } from './sink-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
@@ -10,8 +11,7 @@ export interface MetricSources {
   active(): number
   /** The number of runs that this node can run at the same time. */
   slots(): number
-  /** `waiting`: runs that queue for the resource. */
-  resources(): readonly { name: string; size: number; active: number; waiting: number }[]
+  resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkFigures[]
   /** The worker threads of `offload`, if it is used. */
   readonly offload?: () => { readonly threads: number; readonly queued: number }
@@ -19,6 +19,7 @@ export interface MetricSources {
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
 const BLOCKED_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+const WAIT_BUCKETS_S = [0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 
 /**
@@ -32,6 +33,7 @@ export class Metrics {
   readonly #runs: Counter<'job_id' | 'status'>
   readonly #durations: TalliedHistogram<'job_id'>
   readonly #lateness: TalliedHistogram
+  readonly #waits: TalliedHistogram<'resource'>
   /** Ends of runs since the last scrape, by status and job. */
   readonly #ends = new Map<string, Map<string, number>>()
   readonly #leader: Gauge<'host'>
@@ -63,6 +65,13 @@ export class Metrics {
       name: 'piko_run_lateness_seconds',
       help: 'Time from when a run was due to when its attempt began.',
       buckets: LATENESS_BUCKETS_S,
+      registers,
+    })
+    this.#waits = new TalliedHistogram({
+      name: 'piko_resource_wait_seconds',
+      help: 'How long runs waited for their slots of the resource.',
+      label: 'resource',
+      buckets: WAIT_BUCKETS_S,
       registers,
     })
     this.#leader = new Gauge({
@@ -144,6 +153,11 @@ export class Metrics {
     }
   }
 
+  /** A run has got its slots of a resource after this time. */
+  waited(resource: string, ms: number): void {
+    this.#waits.tally(resource, ms / 1_000)
+  }
+
   /** The response to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
     await this.#tellEnds()
@@ -202,22 +216,9 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
       },
     })
   }
-  const perResource = (name: string, help: string, field: 'size' | 'active' | 'waiting'): void => {
-    new Gauge({
-      name,
-      help,
-      labelNames: ['resource'],
-      registers,
-      collect() {
-        for (const resource of sources.resources()) this.set({ resource: resource.name }, resource[field])
-      },
-    })
-  }
   gauge('piko_runs_active', 'Runs under way on this node.', () => sources.active())
   gauge('piko_slots', 'Runs that this node can run at the same time.', () => sources.slots())
-  perResource('piko_resource_active', 'Runs that hold the resource.', 'active')
-  perResource('piko_resource_waiting', 'Runs that wait for the resource.', 'waiting')
-  perResource('piko_resource_size', 'Runs that can hold the resource at the same time.', 'size')
+  registerResources(() => sources.resources(), registers)
   if (sources.sinks) registerSinks(sources.sinks, registers)
   const { offload } = sources
   if (!offload) return

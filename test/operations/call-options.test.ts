@@ -122,13 +122,13 @@ const DEFINED: readonly (readonly [
   ...problems: string[],
 ])[] = [
   [
-    'RESOURCE_FAILED',
+    'RESOURCE_INVALID',
     defineResource,
     { name: 'db', acquire: () => 1, open: 1, szie: 5 },
     '"szie", did you mean "size"?',
     'open is 1',
   ],
-  ['RESOURCE_FAILED', defineResource, {}, 'name is undefined', 'acquire is undefined'],
+  ['RESOURCE_INVALID', defineResource, {}, 'name is undefined', 'acquire is undefined'],
   [
     'SINK_FAILED',
     defineSink,

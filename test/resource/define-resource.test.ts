@@ -82,15 +82,15 @@ describe('defineResource', () => {
       },
       close: async () => void closed++,
     })
-    const unopened = new Db()
-    await expect(unopened.acquire(resourceContext()).next()).rejects.toThrow('refused')
-    await unopened.close?.()
+    const unopened = new ResourcePool()
+    await expect(unopened.borrow({ db: Db }, resourceContext())).rejects.toThrow('refused')
+    await unopened.close()
     expect(closed).toBe(0)
 
     const pool = new ResourcePool()
     await expect(pool.borrow({ db: Db }, resourceContext())).rejects.toMatchObject({
       code: 'RESOURCE_FAILED',
-      message: 'resource db could not be acquired: refused',
+      message: 'resource db could not be opened: refused',
     })
     const { values, release } = await pool.borrow({ db: Db }, resourceContext())
     expect(values).toEqual({ db: 3 })
@@ -109,11 +109,11 @@ describe('defineResource', () => {
       },
       close: () => void closed++,
     })
-    const db = new Db()
-    const acquiring = db.acquire(resourceContext()).next()
-    const closing = db.close?.()
+    const pool = new ResourcePool()
+    const acquiring = pool.borrow({ db: Db }, resourceContext())
+    const closing = pool.close()
     refuse(new Error('refused'))
-    await expect(acquiring).rejects.toThrow('refused')
+    await expect(acquiring).rejects.toMatchObject({ code: 'STOPPED' })
     await closing
     expect(closed).toBe(0)
   })

@@ -1,23 +1,25 @@
 import { expect, it } from 'vitest'
+import { defineResource } from '../../src/resource/define-resource.ts'
 import { Loan } from '../../src/resource/loan.ts'
-import { Resource } from '../../src/resource/resource.ts'
-import { Semaphore } from '../../src/resource/semaphore.ts'
+import { ResourcePool } from '../../src/resource/resource-pool.ts'
 import { resourceContext } from './resource-context.ts'
 
 it('a loan whose signal aborts between slot and value acquires nothing and returns the slot', async () => {
   let acquired = 0
-  class Counter extends Resource<number> {
-    async *acquire(): AsyncGenerator<number, void, void> {
+  const Counter = defineResource({
+    name: 'counter',
+    acquire: async function* () {
       yield ++acquired
-    }
-  }
-  const semaphore = new Semaphore(1)
-  await semaphore.acquire()
+    },
+  })
+  const [lender] = new ResourcePool().prepare({ counter: Counter }).lenders
+  if (!lender) throw new Error('a resource has a lender')
   const reason = new Error('lease lost')
+  let freed = 0
   const context = resourceContext({ signal: AbortSignal.abort(reason) })
-  const loan = new Loan({ name: 'counter', resource: new Counter(), semaphore }, context)
-  await expect(loan.take()).rejects.toBe(reason)
+  const loan = new Loan(lender, context, { isKept: false, free: () => freed++ })
+  await expect(loan.take({})).rejects.toBe(reason)
   await loan.giveBack({ ok: false, error: reason })
   await loan.giveBack({ ok: false, error: reason })
-  expect([acquired, semaphore.active]).toEqual([0, 0])
+  expect([acquired, freed]).toEqual([0, 1])
 })

@@ -60,7 +60,7 @@ describe('ResourcePool.borrow', () => {
     const first = await pool.borrow({ db: Db }, resourceContext())
     const second = await pool.borrow({ other: Db }, resourceContext())
     expect([first.values, second.values]).toEqual([{ db: 1 }, { other: 1 }])
-    expect(pool.stats()).toEqual([{ name: 'Db', size: Infinity, active: 2, waiting: 0 }])
+    expect(pool.stats()).toMatchObject([{ name: 'Db', size: Infinity, borrowed: 2, waiting: 0 }])
   })
 
   it('returns in reverse order', async () => {
@@ -73,7 +73,7 @@ describe('ResourcePool.borrow', () => {
     expect(release({ ok: false, error: new Error('late') })).toBe(again)
     await again
     expect(events).toEqual(['+a', '+b', '+c', '-c', '-b', '-a'])
-    expect(pool.stats().map(({ active }) => active)).toEqual([0, 0, 0])
+    expect(pool.stats().map(({ borrowed }) => borrowed)).toEqual([0, 0, 0])
   })
 
   it('uses the same order for every run, whatever the order of its map', async () => {
@@ -113,7 +113,7 @@ describe('ResourcePool.borrow', () => {
     })
     await settled()
     expect(order).toEqual([])
-    expect(pool.stats()).toEqual([{ name: 'db', size: 2, active: 2, waiting: 3 }])
+    expect(pool.stats()).toMatchObject([{ name: 'db', size: 2, borrowed: 2, waiting: 3 }])
     await first?.release({ ok: true })
     await Promise.all(rest)
     expect(order).toEqual([3, 4, 5])
@@ -129,8 +129,9 @@ describe('ResourcePool.borrow', () => {
     await Promise.all([run(), run(), run()])
     expect(events).toHaveLength(12)
     await expect(pool.borrow({ a: Db, b: Db, c: Db }, resourceContext())).rejects.toMatchObject({
-      code: 'RESOURCE_FAILED',
-      message: 'resource db can never be acquired: one run asks for it as a, b, c, which is more than its size 2',
+      code: 'RESOURCE_INVALID',
+      message:
+        'resource db: one run borrows 3 of it at the same time, and its size is 2; expected a size of at least 3',
     })
   })
 
@@ -167,7 +168,7 @@ describe('ResourcePool.borrow', () => {
       const message = 'resource c could not be acquired: no route to host'
       expect(events).toEqual(['+a', '+b', `-b (${message})`, `-a (${message})`])
     }
-    expect(pool.stats().map(({ active }) => active)).toEqual([0, 0, 0])
+    expect(pool.stats().map(({ borrowed }) => borrowed)).toEqual([0, 0, 0])
   })
 
   it('frees the slots of values that it never acquired', async () => {
@@ -177,7 +178,7 @@ describe('ResourcePool.borrow', () => {
     }
     const map = { a: noted([], 'a', { acquiring }), b: noted([], 'b', { size: 1 }) }
     await expect(pool.borrow(map, resourceContext())).rejects.toThrow('refused')
-    expect(pool.stats()).toMatchObject([{ active: 0 }, { active: 0 }])
+    expect(pool.stats()).toMatchObject([{ borrowed: 0 }, { borrowed: 0 }])
   })
 
   it('logs errors of the return, and keeps the first error', async () => {
@@ -224,7 +225,7 @@ describe('ResourcePool.borrow', () => {
     const pool = new ResourcePool()
     const map = { db: undefined } as unknown as ResourceMap
     await expect(pool.borrow(map, resourceContext())).rejects.toThrow(
-      'resource db is not usable: it is undefined; expected a subclass',
+      'resource db: it is undefined; expected a subclass',
     )
     class Sized extends Resource<never> {
       static override readonly size = 0
@@ -254,7 +255,7 @@ describe('ResourcePool.borrow', () => {
 describe('an abort', () => {
   const reason = new PikoError('RUN_TIMEOUT', 'run 1 took longer than 1s')
 
-  it('ends the wait for a slot with its reason, and returns the slots taken so far', async () => {
+  it('ends the wait for slots with its reason; a run that waits holds none', async () => {
     const events: string[] = []
     const pool = new ResourcePool()
     const [a, b] = [noted(events, 'a', { size: 1 }), noted(events, 'b', { size: 1 })]
@@ -263,13 +264,13 @@ describe('an abort', () => {
     const controller = new AbortController()
     const waiting = pool.borrow({ a, b }, resourceContext({ signal: controller.signal }))
     await settled()
-    expect(pool.stats().map(({ active, waiting }) => [active, waiting])).toEqual([
-      [1, 0],
+    expect(pool.stats().map(({ borrowed, waiting }) => [borrowed, waiting])).toEqual([
+      [0, 1],
       [1, 1],
     ])
     controller.abort(reason)
     await expect(waiting).rejects.toBe(reason)
-    expect(pool.stats().map(({ active, waiting }) => [active, waiting])).toEqual([
+    expect(pool.stats().map(({ borrowed, waiting }) => [borrowed, waiting])).toEqual([
       [0, 0],
       [1, 0],
     ])
@@ -287,7 +288,7 @@ describe('an abort', () => {
     controller.abort(reason)
     await expect(borrowing).rejects.toBe(reason)
     expect(events).toEqual(['+a', `-a (${reason.message})`])
-    expect(pool.stats()[1]).toMatchObject({ name: 'b', active: 1 })
+    expect(pool.stats()[1]).toMatchObject({ name: 'b', borrowed: 1 })
     let closed = false
     const closing = pool.close().then(() => (closed = true))
     await settled()
@@ -328,7 +329,7 @@ describe('an abort', () => {
     controller.abort(reason)
     await expect(borrowing).rejects.toBe(reason)
     await pool.close()
-    expect(pool.stats()).toMatchObject([{ active: 0 }])
+    expect(pool.stats()).toMatchObject([{ borrowed: 0 }])
   })
 
   it('before the start touches no resource', async () => {
@@ -375,7 +376,7 @@ describe('Borrowed.release', () => {
       cause,
     })
     expect(events).toEqual(['+a', '+b', '-b (bad page)', '-a (bad page)'])
-    expect(pool.stats().map(({ active }) => active)).toEqual([0, 0])
+    expect(pool.stats().map(({ borrowed }) => borrowed)).toEqual([0, 0])
   })
 
   it('fails the run when a commit fails, and makes the outer resources roll back', async () => {
@@ -434,7 +435,7 @@ describe('Borrowed.release', () => {
       'resource twice failed when it was returned: acquire yielded a second time; expected exactly one yield'
     await expect(release(ok ? { ok } : { ok, error: new Error('run') })).rejects.toThrow(message)
     expect(events.at(-1)).toBe('cleaned up')
-    expect(pool.stats()).toMatchObject([{ active: 0 }])
+    expect(pool.stats()).toMatchObject([{ borrowed: 0 }])
   })
 })
 

@@ -203,6 +203,8 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'sink.damaged': { sink: 'orders', file: 'a.damaged', problems: ['record 3 fails its checksum'], lostBytes: 80 },
   'sink.superseded': { sink: 'orders', jobId: 'sync', runId: 7, rows: 1, error: new Error('newer') },
   'sink.dead': { sink: 'orders', jobId: 'sync', runId: 7, rows: 1, reason: 'no customer' },
+  'resource.lost': { resource: 'db', error: new Error('refused') },
+  'resource.recovered': { resource: 'db', lostMs: 1_500, tries: 2 },
   'service.crashed': { service: 'Piko/planner', error: new Error('gone') },
   'service.restarted': { service: 'Piko/planner', restarts: 1 },
   'service.stuck': { service: 'Piko/cache', task: 'refresh', waitedMs: 5_000 },

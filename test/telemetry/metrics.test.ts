@@ -87,24 +87,29 @@ describe('Metrics', () => {
 
   it('reads runs, slots, resources and offload at each scrape', async () => {
     let active = 0
+    const unused = { borrowed: 0, waiting: 0, renewals: 0, checkFailures: 0, state: 'open' } as const
     const { samples } = build({
       active: () => active,
       resources: () => [
-        { name: 'Warehouse', size: 5, active, waiting: 4 },
-        { name: 'Cache', size: Infinity, active: 0, waiting: 0 },
+        { ...unused, name: 'Warehouse', size: 5, borrowed: active, waiting: 4, state: 'lost', checkFailures: 3 },
+        { ...unused, name: 'Cache', size: Infinity, renewals: 2 },
       ],
       offload: () => ({ threads: 2, queued: 9 }),
     })
     active = 3
     expect(await samples('piko_runs_active')).toEqual(['piko_runs_active 3'])
     expect(await samples('piko_slots')).toEqual(['piko_slots 16'])
+    const perResource = (name: string, warehouse: string, cache: string): string[] => [
+      `piko_resource_${name}{resource="Warehouse"} ${warehouse}`,
+      `piko_resource_${name}{resource="Cache"} ${cache}`,
+    ]
     expect(await samples('piko_resource_')).toEqual([
-      'piko_resource_active{resource="Warehouse"} 3',
-      'piko_resource_active{resource="Cache"} 0',
-      'piko_resource_waiting{resource="Warehouse"} 4',
-      'piko_resource_waiting{resource="Cache"} 0',
-      'piko_resource_size{resource="Warehouse"} 5',
-      'piko_resource_size{resource="Cache"} +Inf',
+      ...perResource('size', '5', '+Inf'),
+      ...perResource('borrowed', '3', '0'),
+      ...perResource('waiting', '4', '0'),
+      ...perResource('lost', '1', '0'),
+      ...perResource('renewals_total', '0', '2'),
+      ...perResource('check_failures_total', '3', '0'),
     ])
     expect(await samples('piko_offload_')).toEqual(['piko_offload_threads 2', 'piko_offload_queue 9'])
   })

@@ -44,6 +44,7 @@ export interface PipelineParts {
 }
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
+const NO_RESOURCES: ResourceMap = {}
 const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
 const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async () => {} }
 
@@ -153,8 +154,10 @@ export class RunPipeline implements RunActions {
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     let borrowed = NOTHING_BORROWED
     try {
-      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? {}, {
+      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? NO_RESOURCES, {
         ...scope,
+        config,
+        window,
         limit: this.#limit(signal),
       })
       const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {

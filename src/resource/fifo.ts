@@ -29,6 +29,21 @@ export class Fifo<T> {
     return place
   }
 
+  /** Adds a value behind those at the beginning that go before it. */
+  insert(value: T, goesBefore: (other: T) => boolean): Place<T> {
+    // Most values go to the end.
+    if (!this.#last || goesBefore(this.#last.value)) return this.push(value)
+    let next: Place<T> | undefined = this.#first
+    while (next && goesBefore(next.value)) next = next.next
+    if (!next) return this.push(value)
+    const place: Place<T> = { value, previous: next.previous, next }
+    if (next.previous) next.previous.next = place
+    else this.#first = place
+    next.previous = place
+    this.#size++
+    return place
+  }
+
   shift(): T | undefined {
     const place = this.#first
     if (place) this.remove(place)

@@ -1,0 +1,55 @@
+import { resourcesOf } from '../job/job-resources.ts'
+import type { JobDefinition } from '../job/spec.ts'
+import type { ResourceMap } from '../resource/resource.ts'
+
+/** What one attempt of a job borrows of the resources that have a size. */
+export interface Demand {
+  readonly name: string
+  readonly size: number
+  /** Slots that one attempt takes. */
+  readonly slots: number
+}
+
+/** More waiting runs than this for each running one deserve a line. */
+const MAX_WAITING_SHARE = 3
+
+/**
+ * A sentence for each resource that far more runs may want at the same time than can have it. Those that wait hold slots of the node, which
+ * runs of other jobs could use. Pure.
+ *
+ * @param concurrency how many runs the node can run at the same time
+ */
+export function resourceAdvice(
+  jobs: Iterable<JobDefinition>,
+  concurrency: number,
+  demandsOf: (map: ResourceMap) => readonly Demand[],
+): string[] {
+  const users = new Map<string, { size: number; can: number; wants: number; jobs: string[] }>()
+  for (const job of jobs) {
+    for (const { name, size, slots } of demandsOf(resourcesOf(job) ?? {})) {
+      const user = users.get(name) ?? { size, can: 0, wants: 0, jobs: [] }
+      users.set(name, user)
+      // A job that takes several slots leaves room for fewer runs.
+      user.can = Math.max(user.can, Math.floor(size / slots))
+      user.wants += mostAtOnce(job)
+      user.jobs.push(job.id)
+    }
+  }
+  return [...users].flatMap(([name, { size, can, wants, jobs: ids }]) => {
+    const most = Math.min(wants, concurrency)
+    if (most - can <= can * MAX_WAITING_SHARE) return []
+    return (
+      `this node can run ${most} runs of ${jobsText(ids)} at the same time, and resource ${name} has size ${size}: up to ${most - can} of them ` +
+      `wait for it and hold slots of the node ([piko] concurrency = ${concurrency}). Raise its size, or set concurrency on these jobs`
+    )
+  })
+}
+
+function mostAtOnce({ policy: { limits, windows } }: JobDefinition): number {
+  const declared = limits?.concurrency ?? Infinity
+  return Math.min(declared, windows?.parallel ?? Infinity)
+}
+
+function jobsText(ids: readonly string[]): string {
+  return ids.length === 1 ? `job "${ids[0]}"` : `${ids.length} jobs`
+}

@@ -1,0 +1,52 @@
+import { describe } from '../errors.ts'
+import type { Resource, ResourceContext } from './resource.ts'
+
+/** How the borrowing attempt ended. */
+export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
+
+type ValueGenerator = AsyncGenerator<unknown, void, void>
+
+/** A value with the generator that yielded it and waits at its `yield`. */
+export interface Acquired {
+  readonly value: unknown
+  readonly generator: ValueGenerator
+}
+
+/** Drives a resource's generator to its only `yield`. */
+export async function acquire(resource: Resource<unknown>, ctx: ResourceContext): Promise<Acquired> {
+  const generator: unknown = resource.acquire(ctx)
+  if (!isGenerator(generator)) {
+    // If it is a promise, nothing else handles its rejection.
+    Promise.resolve(generator).catch(() => {})
+    const kind = generator instanceof Promise ? 'a promise' : describe(generator)
+    throw new TypeError(
+      `acquire returned ${kind}; expected an async generator: async *acquire(ctx) { … yield value … }`,
+    )
+  }
+  const first = await generator.next()
+  if (first.done) throw new TypeError('acquire ended without a yield; expected exactly one')
+  return { value: first.value, generator }
+}
+
+/**
+ * Drives the generator to its end: by `next()` after a success, by `throw(error)` after a failure.
+ *
+ * @throws what the generator throws, except the error of the outcome
+ */
+export async function finish({ generator }: Acquired, outcome: LoanOutcome): Promise<void> {
+  try {
+    const last = await (outcome.ok ? generator.next() : generator.throw(outcome.error))
+    if (last.done) return
+    await generator.return()
+  } catch (error) {
+    if (outcome.ok || error !== outcome.error) throw error
+    return
+  }
+  throw new TypeError('acquire yielded a second time; expected exactly one yield')
+}
+
+function isGenerator(value: unknown): value is ValueGenerator {
+  if (typeof value !== 'object' || value === null) return false
+  const { next, throw: raise, return: end } = value as Partial<Record<'next' | 'throw' | 'return', unknown>>
+  return typeof next === 'function' && typeof raise === 'function' && typeof end === 'function'
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '../clock.ts'
+import { toError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { onAbort } from '../signals/on-abort.ts'
+import { type Acquired, acquire, finish } from './acquired.ts'
+import type { ProcessContext, Resource, ResourceContext } from './resource.ts'
+import { within } from './within.ts'
+
+/** A longer `open` counts as failed. */
+export const MAX_OPEN_MS = 60_000
+/** A longer `check` counts as failed. */
+export const MAX_CHECK_MS = 5_000
+
+/** What a shared value borrows itself, for as long as it exists. */
+export interface HeldNeeds {
+  readonly values: ProcessContext['resources']
+  readonly release: () => void
+}
+
+export interface GenerationParts {
+  readonly resource: Resource<unknown>
+  readonly clock: Clock
+  readonly log: Logger
+  /** Of a resource whose one value all runs share. */
+  readonly needs: HeldNeeds | undefined
+  /** Called once, when it is retired and its last borrower has returned. */
+  readonly onUnused: (unused: Generation) => void
+}
+
+/** One opened instance of a resource. It lends until it is retired, and may close when its last borrower has returned. */
+export class Generation {
+  readonly #parts: GenerationParts
+  readonly #life = new AbortController()
+  readonly openedAtMs: number
+  #borrowers = 0
+  #isRetired = false
+  #shared: Acquired | undefined
+  #closed: Promise<void> | undefined
+
+  /**
+   * Opens an instance.
+   *
+   * @throws what `open` and the `acquire` of a shared value throw; an error after a minute; the signal's reason
+   */
+  static open(parts: GenerationParts, signal: AbortSignal): Promise<Generation> {
+    const { clock, log } = parts
+    return within(
+      { clock, ms: MAX_OPEN_MS, what: 'open', signal },
+      (limited) => Generation.#open(parts, limited),
+      // Nobody waits for it any more.
+      (late) =>
+        void late.close().catch((error: unknown) => log.error({ err: error }, 'closing a late instance failed')),
+    )
+  }
+
+  static async #open(parts: GenerationParts, signal: AbortSignal): Promise<Generation> {
+    const { resource, log, needs } = parts
+    try {
+      await resource.open?.({ signal, log })
+    } catch (error) {
+      needs?.release()
+      throw error
+    }
+    const generation = new Generation(parts)
+    if (!needs) return generation
+    const settled = onAbort(signal, () => generation.#life.abort(signal.reason))
+    try {
+      const ctx: ProcessContext = { resources: needs.values, signal: generation.#life.signal, log }
+      // A shared resource asks for no more than this.
+      generation.#shared = await acquire(resource, ctx as ResourceContext)
+      return generation
+    } catch (error) {
+      await generation.close()
+      throw error
+    } finally {
+      settled()
+    }
+  }
+
+  private constructor(parts: GenerationParts) {
+    this.#parts = parts
+    this.openedAtMs = parts.clock.monotonic()
+  }
+
+  get resource(): Resource<unknown> {
+    return this.#parts.resource
+  }
+
+  /** What all runs borrow, if they share it. */
+  get value(): unknown {
+    return this.#shared?.value
+  }
+
+  get isRetired(): boolean {
+    return this.#isRetired
+  }
+
+  /** Counts a borrower. @returns false if it is retired and lends no more */
+  hold(): boolean {
+    if (this.#isRetired) return false
+    this.#borrowers += 1
+    return true
+  }
+
+  /** A borrower has returned. */
+  release(): void {
+    this.#borrowers -= 1
+    this.#tellUnused()
+  }
+
+  /** Lends no more. */
+  retire(): void {
+    if (this.#isRetired) return
+    this.#isRetired = true
+    this.#tellUnused()
+  }
+
+  #tellUnused(): void {
+    if (this.#isRetired && this.#borrowers === 0) this.#parts.onUnused(this)
+  }
+
+  /** Whether it can serve: undefined, or why not. Never rejects. */
+  async check(): Promise<Error | undefined> {
+    const { resource, clock } = this.#parts
+    try {
+      const answer = await within({ clock, ms: MAX_CHECK_MS, what: 'check' }, () => resource.check?.())
+      return answer === false ? new Error('check returned false') : undefined
+    } catch (thrown) {
+      return toError(thrown)
+    }
+  }
+
+  /** Ends the shared value and closes the instance. A second call gets the first one's promise. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#isRetired = true
+    this.#life.abort(new Error('this instance of the resource is closed'))
+    try {
+      if (this.#shared) await finish(this.#shared, { ok: true })
+    } finally {
+      try {
+        await this.#parts.resource.close?.()
+      } finally {
+        this.#parts.needs?.release()
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { isPikoError } from '../errors.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import { messageOf } from '../errors-read.ts'
+import type { Loan } from './loan.ts'
+
+/** A retry that begins later than this gets new values. */
+const MAX_KEEP_MS = 600_000
+/** How long values wait for a retry that is due, or for the decision whether there is one. */
+const GRACE_MS = 10_000
+
+/** What a failed attempt has left for its retry. */
+export interface Left {
+  /** By the place among the values of the plan. */
+  readonly loans: ReadonlyMap<number, Loan>
+  /** How the attempt failed. */
+  readonly error: Error
+  readonly log: Logger
+}
+
+interface Kept extends Left {
+  readonly claimed: AbortController
+}
+
+/** The values of the scope `run` between a failed attempt and its retry. */
+export class KeptLoans {
+  readonly #clock: Clock
+  readonly #kept = new Map<number, Kept>()
+  readonly #ending = new Set<Promise<void>>()
+  #isClosed = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether a run that failed with this error may have a retry on this node. */
+  static mayKeep(error: Error): boolean {
+    return !['STOPPED', 'LEASE_LOST', 'RUN_CANCELLED', 'STEP_WAITING'].some(
+      (code) => isPikoError(error) && error.code === code,
+    )
+  }
+
+  /** Keeps values for the retry. Whether there is one turns out later, see {@link settled}. */
+  keep(runId: number, left: Left): void {
+    this.#giveUp(runId)
+    const kept = { ...left, claimed: new AbortController() }
+    this.#kept.set(runId, kept)
+    if (this.#isClosed) this.#giveUp(runId)
+    else this.#expire(runId, kept, GRACE_MS)
+  }
+
+  /** The values for the retry. The caller owns them. */
+  claim(runId: number): Left | undefined {
+    const kept = this.#kept.get(runId)
+    if (!kept) return undefined
+    this.#kept.delete(runId)
+    kept.claimed.abort()
+    return kept
+  }
+
+  /** Returns values that no retry gets. Never rejects. */
+  async giveBack({ loans, error, log }: Left): Promise<void> {
+    for (const [, loan] of [...loans].reverse()) {
+      try {
+        await loan.giveBack({ ok: false, error })
+      } catch (failure) {
+        log.error({ err: failure, resource: loan.lender.name }, messageOf(failure))
+      }
+    }
+  }
+
+  /**
+   * The end of the attempt is stored.
+   *
+   * @param retryInMs undefined: the run has ended
+   */
+  settled(runId: number, retryInMs: number | undefined): void {
+    const kept = this.#kept.get(runId)
+    if (!kept) return
+    if (retryInMs === undefined || retryInMs > MAX_KEEP_MS) return this.#giveUp(runId)
+    kept.claimed.abort()
+    const waiting = { ...kept, claimed: new AbortController() }
+    this.#kept.set(runId, waiting)
+    this.#expire(runId, waiting, retryInMs + GRACE_MS)
+  }
+
+  /** Returns everything, with the errors of the attempts. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const runId of [...this.#kept.keys()]) this.#giveUp(runId)
+    await Promise.all(this.#ending)
+  }
+
+  #expire(runId: number, kept: Kept, ms: number): void {
+    const { signal } = kept.claimed
+    void this.#clock.sleep(ms, signal).then(() => {
+      if (!signal.aborted) this.#giveUp(runId)
+    })
+  }
+
+  #giveUp(runId: number): void {
+    const kept = this.claim(runId)
+    if (!kept) return
+    const ending = this.giveBack(kept).finally(() => this.#ending.delete(ending))
+    this.#ending.add(ending)
+  }
+}

@@ -1,0 +1,340 @@
+import { messageOf } from '../errors-read.ts'
+import { toError } from '../errors.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import { retryDelayMs } from '../run/retry.ts'
+import { Closing } from '../service/closing.ts'
+import { formatMs } from '../time/duration.ts'
+import type { Lane } from './arbiter.ts'
+import { Generation, type HeldNeeds } from './generation.ts'
+import { failed, ResourceLost, stopped } from './resource-errors.ts'
+import type { ResourceNode } from './resource-graph.ts'
+import type { Resource } from './resource.ts'
+import type { LenderState, ResourceObserver } from './resource-state.ts'
+import { Timeouts } from './timeouts.ts'
+import { Upkeep } from './upkeep.ts'
+
+export interface LenderParts {
+  readonly node: ResourceNode
+  readonly lane: Lane
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: () => Logger
+  readonly observer: () => ResourceObserver
+  /** Borrows what a shared value needs. */
+  readonly holdNeeds: () => Promise<HeldNeeds>
+  /** Called after it was lost, has been opened again, or was replaced. */
+  readonly onChange: (lender: Lender, change: 'lost' | 'replaced') => void
+}
+
+interface Loss {
+  readonly sinceMs: number
+  readonly error: Error
+  tries: number
+  nextAtMs: number
+}
+
+/** The time an unused instance has to close. */
+const MAX_CLOSE_MS = 2_000
+const REOPEN = { limit: Infinity, backoff: 'exponential', baseMs: 500, maxMs: 15_000, jitter: true } as const
+
+/**
+ * One resource of the process: opens it, checks and renews it, and closes it.
+ *
+ * unopened → (first use) → open ⇄ lost → closed. While it is lost, it opens a new instance, with growing pauses.
+ */
+export class Lender {
+  readonly #parts: LenderParts
+  readonly #stop = new AbortController()
+  /** Retired instances that are still borrowed or closing. */
+  readonly #old = new Set<Generation>()
+  readonly timeouts: Timeouts | undefined
+  #current: Generation | undefined
+  #opening: Promise<Generation> | undefined
+  #checking: { readonly generation: Generation; readonly answer: Promise<Error | undefined> } | undefined
+  #loss: Loss | undefined
+  #checkAtMs = Infinity
+  #renewAtMs = Infinity
+  #renewTries = 0
+  #renewals = 0
+  #checkFailures = 0
+  readonly #upkeep: Upkeep
+
+  constructor(parts: LenderParts) {
+    this.#parts = parts
+    const { signal } = this.#stop
+    const { acquireTimeoutMs } = parts.node.options
+    if (acquireTimeoutMs !== Infinity) this.timeouts = new Timeouts(acquireTimeoutMs, parts.clock, signal)
+    this.#upkeep = new Upkeep(() => this.#step(), parts.clock, signal)
+  }
+
+  get node(): ResourceNode {
+    return this.#parts.node
+  }
+
+  get lane(): Lane {
+    return this.#parts.lane
+  }
+
+  get name(): string {
+    return this.#parts.node.options.name
+  }
+
+  get isShared(): boolean {
+    return this.#parts.node.options.scope === 'process'
+  }
+
+  get state(): LenderState {
+    const state = this.#isClosed ? 'closed' : this.#loss ? 'lost' : this.#current ? 'open' : 'unopened'
+    const openedAtMs = this.#current?.openedAtMs
+    return {
+      state,
+      error: this.#loss && messageOf(this.#loss.error),
+      openMs: openedAtMs === undefined ? undefined : this.#parts.clock.monotonic() - openedAtMs,
+      renewals: this.#renewals,
+      checkFailures: this.#checkFailures,
+    }
+  }
+
+  get #isClosed(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /**
+   * The instance to borrow from, held for the caller. Opens the first one.
+   *
+   * @throws ResourceLost, PikoError `RESOURCE_FAILED` if the first one can't be opened, `STOPPED`
+   */
+  async hold(): Promise<Generation> {
+    for (;;) {
+      if (this.#isClosed) throw stopped()
+      if (this.#loss) throw new ResourceLost(this.name, this.#loss.error)
+      const generation = this.#current ?? (await this.#first())
+      if (generation.hold()) return generation
+    }
+  }
+
+  #first(): Promise<Generation> {
+    this.#opening ??= this.#openFirst().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #openFirst(): Promise<Generation> {
+    const generation = await this.#open()
+    this.#adopt(generation)
+    return generation
+  }
+
+  /**
+   * Something failed that this resource may have caused. Checks it.
+   *
+   * @returns whether it is lost, or the instance was replaced meanwhile
+   */
+  async suspect(generation: Generation): Promise<boolean> {
+    if (this.#current === generation && this.#hasCheck(generation)) {
+      // A check that is under way may have begun before the failure.
+      await this.#checking?.answer
+      await this.#check(generation)
+    }
+    return !this.#isClosed && this.#current !== generation
+  }
+
+  /** @throws an error that says why it can't serve */
+  async assertReady(): Promise<void> {
+    const generation = this.#current
+    if (generation && this.#hasCheck(generation)) await this.#check(generation)
+    const loss = this.#loss
+    if (!loss) return
+    const now = this.#parts.clock.monotonic()
+    const next = loss.nextAtMs > now ? `, and the next is in ${formatMs(loss.nextAtMs - now)}` : ''
+    const since = `lost ${formatMs(now - loss.sinceMs)} ago, ${loss.tries} tries to open it again have failed${next}`
+    throw failed(this.name, 'is not ready', loss.tries > 0 ? `${messageOf(loss.error)}; ${since}` : loss.error)
+  }
+
+  #hasCheck({ resource }: Generation): boolean {
+    return typeof resource.check === 'function'
+  }
+
+  /** Checks the instance that lends. All who ask at the same time get one answer. */
+  async #check(generation: Generation): Promise<Error | undefined> {
+    if (this.#checking?.generation !== generation) this.#checking = { generation, answer: this.#checkOnce(generation) }
+    return this.#checking.answer
+  }
+
+  async #checkOnce(generation: Generation): Promise<Error | undefined> {
+    const { clock, node } = this.#parts
+    const error = await generation.check()
+    this.#checking = undefined
+    this.#checkAtMs = clock.monotonic() + node.options.checkEveryMs
+    if (error && !this.#isClosed) {
+      this.#checkFailures += 1
+      if (generation === this.#current) this.lose(error)
+    }
+    return error
+  }
+
+  /** It can't serve any more: lends nothing until another instance has been opened. */
+  lose(error: Error): void {
+    const { clock, lane, observer, onChange } = this.#parts
+    const generation = this.#current
+    if (!generation || this.#isClosed) return
+    const now = clock.monotonic()
+    this.#loss = { sinceMs: now, error, tries: 0, nextAtMs: now }
+    this.#current = undefined
+    lane.isOpen = false
+    this.#retire(generation)
+    observer().lost(this.name, error)
+    onChange(this, 'lost')
+    this.wake()
+  }
+
+  /** Replaces the instance soon, since what it needs was replaced. */
+  renewSoon(): void {
+    if (!this.#current) return
+    this.#renewAtMs = this.#parts.clock.monotonic()
+    this.wake()
+  }
+
+  /** Looks now whether something is due. */
+  wake(): void {
+    this.#upkeep.wake()
+  }
+
+  /** Does what is due. Returns the milliseconds until the next. Never rejects. */
+  async #step(): Promise<number> {
+    const { clock } = this.#parts
+    if (this.#loss) return this.#reopen(this.#loss)
+    const now = clock.monotonic()
+    if (now >= this.#renewAtMs) await this.#renew()
+    const generation = this.#current
+    if (generation && this.#hasCheck(generation) && now >= this.#checkAtMs) await this.#check(generation)
+    if (this.#loss) return 0
+    return Math.max(0, Math.min(this.#renewAtMs, this.#checkAtMs) - clock.monotonic())
+  }
+
+  async #reopen(loss: Loss): Promise<number> {
+    const { clock, random } = this.#parts
+    const leftMs = loss.nextAtMs - clock.monotonic()
+    if (leftMs > 0) return leftMs
+    try {
+      this.#adopt(await this.#openChecked())
+      return 0
+    } catch (thrown) {
+      loss.tries += 1
+      const delayMs = retryDelayMs(REOPEN, loss.tries, random()) ?? REOPEN.maxMs
+      loss.nextAtMs = clock.monotonic() + delayMs
+      this.#parts.log().debug({ err: toError(thrown), resource: this.name }, 'opening a lost resource again failed')
+      return delayMs
+    }
+  }
+
+  /** Replaces an instance that can still serve. If no other can be opened, it serves on. */
+  async #renew(): Promise<void> {
+    const { clock, random } = this.#parts
+    try {
+      this.#adopt(await this.#openChecked())
+    } catch (thrown) {
+      this.#renewTries += 1
+      const delayMs = retryDelayMs(REOPEN, this.#renewTries, random()) ?? REOPEN.maxMs
+      this.#renewAtMs = clock.monotonic() + delayMs
+      const words = `resource ${this.name} could not be renewed and serves on; the next try is in ${formatMs(delayMs)}`
+      // Further tries have the same reason.
+      const log = this.#parts.log()
+      if (this.#renewTries === 1) log.warn({ err: toError(thrown), resource: this.name }, words)
+      else log.debug({ err: toError(thrown), resource: this.name }, words)
+    }
+  }
+
+  async #openChecked(): Promise<Generation> {
+    const generation = await this.#open()
+    const error = this.#hasCheck(generation) ? await generation.check() : undefined
+    if (!error) return generation
+    this.#checkFailures += 1
+    this.#retire(generation)
+    throw error
+  }
+
+  async #open(): Promise<Generation> {
+    const { node, clock, log, holdNeeds } = this.#parts
+    const needs = this.isShared ? await holdNeeds() : undefined
+    let resource: Resource<unknown>
+    try {
+      resource = new node.resourceClass()
+    } catch (error) {
+      needs?.release()
+      throw failed(this.name, 'could not be made', error)
+    }
+    const onUnused = (unused: Generation): void => void this.#closeUnused(unused)
+    try {
+      return await Generation.open({ resource, clock, log: log(), needs, onUnused }, this.#stop.signal)
+    } catch (error) {
+      if (this.#isClosed) throw stopped()
+      throw failed(this.name, 'could not be opened', error)
+    }
+  }
+
+  /** Lends this instance from now on. */
+  #adopt(generation: Generation): void {
+    const { clock, lane, node, observer, onChange } = this.#parts
+    if (this.#isClosed) {
+      this.#retire(generation)
+      throw stopped()
+    }
+    const [before, loss, now] = [this.#current, this.#loss, clock.monotonic()]
+    this.#current = generation
+    this.#loss = undefined
+    this.#renewTries = 0
+    this.#checkAtMs = this.#hasCheck(generation) ? now + node.options.checkEveryMs : Infinity
+    this.#renewAtMs = generation.openedAtMs + node.options.maxLifetimeMs
+    if (before) this.#retire(before)
+    if (before || loss) this.#renewals += 1
+    if (loss) {
+      lane.isOpen = true
+      observer().recovered(this.name, now - loss.sinceMs, loss.tries)
+    }
+    if (before || loss) onChange(this, 'replaced')
+    this.#upkeep.wake()
+  }
+
+  #retire(generation: Generation): void {
+    this.#old.add(generation)
+    generation.retire()
+  }
+
+  async #closeUnused(generation: Generation): Promise<void> {
+    // A stop closes all that is left, in its order.
+    if (this.#isClosed) return
+    const closing = new Closing(MAX_CLOSE_MS)
+    try {
+      await closing.within(() => generation.close())
+    } catch (error) {
+      this.#parts.log().error({ err: error, resource: this.name }, `resource ${this.name} failed to close`)
+    } finally {
+      closing.end()
+      this.#old.delete(generation)
+    }
+  }
+
+  /** Opens nothing more, and ends what is being opened. */
+  beginClose(): void {
+    this.#stop.abort(stopped())
+  }
+
+  /**
+   * Closes every instance, within the limit of `closing`.
+   *
+   * @returns what failed
+   */
+  async close(closing: Closing): Promise<Error[]> {
+    const failures: Error[] = []
+    const left = [...this.#old, ...(this.#current ? [this.#current] : [])]
+    for (const generation of left) {
+      try {
+        await closing.within(() => generation.close())
+      } catch (error) {
+        failures.push(failed(this.name, 'failed to close', error))
+      }
+    }
+    return failures
+  }
+}

@@ -1,0 +1,34 @@
+import { messageOf } from '../errors-read.ts'
+import { PikoError, toError } from '../errors.ts'
+
+/** @param what follows the name: `could not be opened` */
+export function failed(name: string, what: string, thrown: unknown): PikoError {
+  const cause = typeof thrown === 'string' ? undefined : toError(thrown)
+  const why = cause ? messageOf(cause) : String(thrown)
+  return new PikoError('RESOURCE_FAILED', `resource ${name} ${what}: ${why}`, {
+    ...(cause && { cause }),
+    details: { resource: name },
+  })
+}
+
+/** @throws PikoError the only failure, or one error that names all */
+export function throwAll(failures: readonly Error[]): void {
+  const [first] = failures
+  if (!first) return
+  if (failures.length === 1) throw first
+  const messages = failures.map(({ message }) => message).join('; ')
+  throw new PikoError('RESOURCE_FAILED', messages, { cause: new AggregateError(failures, messages) })
+}
+
+export function stopped(): PikoError {
+  return new PikoError('STOPPED', 'the resource pool is closed: the process is stopping')
+}
+
+/** The resource can't serve now. Runs wait until it can, so no run fails with this. */
+export class ResourceLost extends Error {
+  override readonly name = 'ResourceLost'
+
+  constructor(resource: string, cause: Error) {
+    super(`resource ${resource} is lost: ${messageOf(cause)}`, { cause })
+  }
+}

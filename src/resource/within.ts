@@ -1,0 +1,48 @@
+import type { Clock } from '../clock.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
+
+export interface Limit {
+  readonly clock: Clock
+  readonly ms: number
+  /** What the call does, for the message. */
+  readonly what: string
+  /** Ends the wait earlier, with its reason. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The result of a call within a time limit.
+ *
+ * @param call gets a signal that aborts at the end of the limit
+ * @param onLate gets a result that comes after that; a late error is dropped
+ * @throws an error that names the limit, the signal's reason, and what `call` throws
+ */
+export async function within<T>(
+  { clock, ms, what, signal }: Limit,
+  call: (signal: AbortSignal) => PromiseLike<T> | T,
+  onLate: (value: T) => void = () => {},
+): Promise<T> {
+  signal?.throwIfAborted()
+  const limit = new LinkedSignal(signal)
+  const over = new AbortController()
+  const result = Promise.withResolvers<T>()
+  const end = (): void => result.reject(limit.signal.reason as Error)
+  let isLate = false
+  limit.signal.addEventListener('abort', () => {
+    isLate = true
+    end()
+  })
+  void clock.sleep(ms, over.signal).then(() => {
+    if (!over.signal.aborted) limit.abort(new Error(`${what} took longer than ${ms} ms`))
+  })
+  void (async () => call(limit.signal))().then(
+    (value) => (isLate ? onLate(value) : result.resolve(value)),
+    (thrown: unknown) => result.reject(thrown),
+  )
+  try {
+    return await result.promise
+  } finally {
+    over.abort()
+    limit.release()
+  }
+}
