@@ -134,10 +134,12 @@ export function defineResource(definition: unknown): ResourceClass {
 }
 
 /** Any definition, read once. */
-interface AnyDefinition extends ResourceSettings<ResourceMap>, OpenedParts<unknown> {
+interface AnyDefinition extends ResourceSettings<ResourceMap> {
   readonly scope?: ResourceScope
-  open?(ctx: OpenContext): unknown
-  acquire?(ctx: ResourceContext, opened: unknown): AsyncGenerator<unknown, void, void>
+  readonly open?: (ctx: OpenContext) => unknown
+  readonly acquire?: (ctx: ResourceContext, opened: unknown) => AsyncGenerator<unknown, void, void>
+  readonly check?: (opened: unknown) => unknown
+  readonly close?: (opened: unknown) => unknown
 }
 
 const CHECKS: OptionChecks<AnyDefinition> = {

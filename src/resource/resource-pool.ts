@@ -215,7 +215,7 @@ export class ResourcePool {
       release()
       throw error
     }
-    return { values: Object.freeze(values) as HeldNeeds['values'], release }
+    return { values: Object.freeze(values), release }
   }
 
   /** A shared value follows what it needs. */
