@@ -1,5 +1,5 @@
 import { describe } from '../errors.ts'
-import type { Resource, ResourceContext } from './resource.ts'
+import type { AnyResourceContext, Borrower, Resource } from './resource.ts'
 
 /** How the borrowing attempt ended. */
 export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
@@ -12,9 +12,16 @@ export interface Acquired {
   readonly generator: ValueGenerator
 }
 
+/** The context without its types; a shared value belongs to no run. */
+export interface AcquireContext extends Partial<Borrower> {
+  readonly resources: Readonly<Record<string, unknown>>
+  readonly signal: AbortSignal
+}
+
 /** Drives a resource's generator to its only `yield`. */
-export async function acquire(resource: Resource<unknown>, ctx: ResourceContext): Promise<Acquired> {
-  const generator: unknown = resource.acquire(ctx)
+export async function acquire(resource: Resource<unknown>, ctx: AcquireContext): Promise<Acquired> {
+  // The class declares what it needs, and gets that.
+  const generator: unknown = resource.acquire(ctx as AnyResourceContext)
   if (!isGenerator(generator)) {
     // If it is a promise, nothing else handles its rejection.
     Promise.resolve(generator).catch(() => {})

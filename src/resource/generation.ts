@@ -3,7 +3,7 @@ import { toError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { onAbort } from '../signals/on-abort.ts'
 import { type Acquired, acquire, finish } from './acquired.ts'
-import type { ProcessContext, Resource, ResourceContext } from './resource.ts'
+import type { Resource } from './resource.ts'
 import { within } from './within.ts'
 
 /** A longer `open` counts as failed. */
@@ -13,7 +13,7 @@ export const MAX_CHECK_MS = 5_000
 
 /** What a shared value borrows itself, for as long as it exists. */
 export interface HeldNeeds {
-  readonly values: ProcessContext['resources']
+  readonly values: Readonly<Record<string, unknown>>
   readonly release: () => void
 }
 
@@ -65,9 +65,7 @@ export class Generation {
     if (!needs) return generation
     const settled = onAbort(signal, () => generation.#life.abort(signal.reason))
     try {
-      const ctx: ProcessContext = { resources: needs.values, signal: generation.#life.signal, log }
-      // A shared resource asks for no more than this.
-      generation.#shared = await acquire(resource, ctx as ResourceContext)
+      generation.#shared = await acquire(resource, { resources: needs.values, signal: generation.#life.signal, log })
       return generation
     } catch (error) {
       await generation.close()

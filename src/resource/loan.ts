@@ -6,7 +6,7 @@ import { type Acquired, acquire, finish, type LoanOutcome } from './acquired.ts'
 import type { Generation } from './generation.ts'
 import type { Lender } from './lender.ts'
 import { failed, ResourceLost } from './resource-errors.ts'
-import type { Borrower, ResourceContext } from './resource.ts'
+import type { Borrower } from './resource.ts'
 
 /**
  * One slot of one resource and the value that belongs to it. Drives the resource's generator to its only `yield` and later to its end, then
@@ -70,7 +70,7 @@ export class Loan {
     return await new Promise((resolve, reject) => {
       let left: Error | undefined
       const stay = onAbort(signal, () => reject((left = toError(signal.reason))))
-      this.#begin(resources as ResourceContext['resources']).then(
+      this.#begin(resources).then(
         (value) => {
           stay()
           if (left) return void this.#returnLate(left)
@@ -99,7 +99,7 @@ export class Loan {
     else if (this.#state === 'taken') await this.#finish(outcome)
   }
 
-  async #begin(resources: ResourceContext['resources']): Promise<unknown> {
+  async #begin(resources: Readonly<Record<string, unknown>>): Promise<unknown> {
     const generation = await this.#hold()
     this.#generation = generation
     if (this.lender.isShared) return generation.value

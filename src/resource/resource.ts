@@ -51,6 +51,11 @@ export interface ProcessContext<R extends ResourceMap = NoResources> {
   readonly log: Logger
 }
 
+/** What every `acquire` accepts: a class may ask for a {@link ResourceContext} or a {@link ProcessContext} with its own needs. */
+export interface AnyResourceContext extends Borrower {
+  readonly resources: never
+}
+
 /** What `open` gets. */
 export interface OpenContext {
   /** Aborts when the process stops and when opening takes longer than a minute. */
@@ -85,7 +90,7 @@ export abstract class Resource<T> {
   /** Opens this instance, once, before the first use. If it throws, the instance is dropped. */
   open?(ctx: OpenContext): unknown
 
-  abstract acquire(ctx: ResourceContext): AsyncGenerator<T, void, void>
+  abstract acquire(ctx: AnyResourceContext): AsyncGenerator<T, void, void>
 
   /** Checks whether this instance can serve. It can't if this throws, returns `false` or takes longer than five seconds. */
   check?(): unknown

@@ -4,6 +4,7 @@ import { defineJob } from '../../src/job/define-job.ts'
 import { defineResource } from '../../src/resource/define-resource.ts'
 import { ResourcePool } from '../../src/resource/resource-pool.ts'
 import { type BorrowedOf, Resource, type ResourceClass, type ResourceContext } from '../../src/resource/resource.ts'
+import { eventually } from '../support/app.ts'
 import { resourceContext } from './resource-context.ts'
 
 interface Pool {
@@ -100,10 +101,13 @@ describe('defineResource', () => {
   it('closes nothing when the open fails during a stop', async () => {
     let refuse = (_error: Error): void => {}
     const opening = new Promise<never>((_resolve, reject) => (refuse = reject))
-    let closed = 0
+    let [opens, closed] = [0, 0]
     const Db = defineResource({
       name: 'db',
-      open: () => opening,
+      open: () => {
+        opens += 1
+        return opening
+      },
       acquire: async function* (_ctx, opened) {
         yield opened
       },
@@ -111,6 +115,7 @@ describe('defineResource', () => {
     })
     const pool = new ResourcePool()
     const acquiring = pool.borrow({ db: Db }, resourceContext())
+    await eventually(() => expect(opens).toBe(1))
     const closing = pool.close()
     refuse(new Error('refused'))
     await expect(acquiring).rejects.toMatchObject({ code: 'STOPPED' })
