@@ -77,6 +77,7 @@ module.exports = {
     onlyIn('mysql2', '(store|data/mysql)/'),
     onlyIn('undici', 'data/http/'),
     onlyIn('@redis/client', 'data/redis/'),
+    onlyIn('hyparquet-writer', 'data/sinks/'),
     onlyIn('commander', 'cli/'),
     onlyIn('cli-progress', 'cli/'),
     onlyIn('node:sqlite', '(store/|sql/node-sqlite)'),

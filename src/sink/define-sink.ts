@@ -34,6 +34,8 @@ export interface SinkDefinition<
   readonly key?: RowKey<RowOf<Models[number] | Named[keyof Named]>>
   open?(env: SinkEnv): unknown
   clear?(scope: SinkScope, model: RowModel): unknown
+  finish?(scope: SinkScope): unknown
+  discard?(scope: SinkScope): unknown
   close?(): unknown
 }
 
@@ -51,11 +53,13 @@ const CHECKS: OptionChecks<SinkDefinition> = {
   routes: anything,
   open: aFunction,
   clear: aFunction,
+  finish: aFunction,
+  discard: aFunction,
   close: aFunction,
 }
 
 /** The names of a sink's own methods, and those of `on`. */
-const TAKEN_NAME = /^(?:open|clear|close|constructor|on\d+)$/
+const TAKEN_NAME = /^(?:open|clear|finish|discard|close|constructor|on\d+)$/
 
 const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
 
@@ -90,9 +94,14 @@ export function defineSink<
     mark(marked, model)
     define(method, marked)
   }
-  const { open, clear, close } = definition as Record<'open' | 'clear' | 'close', unknown>
+  const { open, clear, finish, discard, close } = definition as Record<
+    'open' | 'clear' | 'finish' | 'discard' | 'close',
+    unknown
+  >
   if (open !== undefined) define('open', (env: SinkEnv) => definition.open?.(env))
   if (clear !== undefined) define('clear', (scope: SinkScope, model: RowModel) => definition.clear?.(scope, model))
+  if (finish !== undefined) define('finish', (scope: SinkScope) => definition.finish?.(scope))
+  if (discard !== undefined) define('discard', (scope: SinkScope) => definition.discard?.(scope))
   if (close !== undefined) define('close', () => definition.close?.())
   return Defined as unknown as SinkClass<DefinedSink<Models, Named>>
 }

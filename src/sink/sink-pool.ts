@@ -112,9 +112,11 @@ export class SinkPool {
         let spilled = 0
         for (const buffer of buffers.values()) spilled += await buffer.flush()
         if (spilled > 0) await this.#parts.durable?.journal.flushed()
+        for (const owned of buffers.keys()) await finish(owned, scope)
       },
       discard: async () => {
         await Promise.all([...buffers.values()].map((buffer) => buffer.discard()))
+        await Promise.all([...buffers.keys()].map((owned) => discard(owned, scope)))
       },
     }
   }
@@ -216,6 +218,24 @@ function assertNames(classes: readonly SinkClass[]): void {
       )
     }
     seen.set(name, sinkClass)
+  }
+}
+
+async function finish({ name, sink }: OwnedSink, scope: SinkScope): Promise<void> {
+  if (!sink.finish) return
+  if (scope.signal.aborted) throw toError(scope.signal.reason)
+  try {
+    await sink.finish(scope)
+  } catch (error) {
+    throw failed(name, 'could not finish its output', error)
+  }
+}
+
+async function discard({ name, sink }: OwnedSink, scope: SinkScope): Promise<void> {
+  try {
+    await sink.discard?.(scope)
+  } catch (error) {
+    scope.log.warn({ err: toError(error), sink: name }, 'a sink could not drop the output of an attempt')
   }
 }
 

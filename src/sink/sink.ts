@@ -134,6 +134,15 @@ export abstract class Sink {
    */
   clear?(scope: SinkScope, model: RowModel): Promise<void>
 
+  /**
+   * Called at the end of a successful attempt, after the last delivery of all its sinks and before its success is stored. Publish what the
+   * deliveries have prepared. If it fails, so does the attempt.
+   */
+  finish?(scope: SinkScope): Promise<void>
+
+  /** Called after an attempt that did not succeed. Drop what its deliveries have prepared. */
+  discard?(scope: SinkScope): Promise<void>
+
   /** Called once at stop, even if `open` failed. */
   close?(): Promise<void>
 }

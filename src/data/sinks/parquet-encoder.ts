@@ -1,0 +1,72 @@
+import type { ByteWriter, ParquetWriter } from 'hyparquet-writer'
+import { rowBytes } from '../../sink/row-bytes.ts'
+import type { RowEncoder } from './file-attempt.ts'
+import type { FileWriter } from './file-writer.ts'
+import { type ParquetColumn, parquetValue } from './parquet-value.ts'
+
+export interface ParquetEncoderOptions {
+  readonly file: FileWriter
+  /** The path of the file, for messages. */
+  readonly place: string
+  readonly columns: readonly ParquetColumn[]
+  readonly writer: ByteWriter
+  readonly parquetWriter: ParquetWriter
+  readonly rowGroupRows: number
+  readonly rowGroupBytes: number
+}
+
+/** Collects rows column by column, and writes them as row groups. Memory holds one row group. */
+export class ParquetEncoder implements RowEncoder {
+  readonly #options: ParquetEncoderOptions
+  #columns: unknown[][]
+  #rows = 0
+  #bytes = 0
+
+  constructor(options: ParquetEncoderOptions) {
+    this.#options = options
+    this.#columns = options.columns.map(() => [])
+  }
+
+  async write(rows: readonly object[], from: number): Promise<void> {
+    const { columns, place, rowGroupRows, rowGroupBytes } = this.#options
+    const values = rows.map((row, index) =>
+      columns.map((column) =>
+        parquetValue(
+          (row as Record<string, unknown>)[column.name],
+          column,
+          () => `row ${from + index} for file ${place}`,
+        ),
+      ),
+    )
+    for (const row of values) {
+      for (const [index, value] of row.entries()) this.#columns[index]?.push(value)
+      this.#rows++
+      this.#bytes += rowBytes(row)
+      if (this.#rows >= rowGroupRows || this.#bytes >= rowGroupBytes) await this.#writeGroup()
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#rows > 0) await this.#writeGroup()
+    await this.#options.parquetWriter.finish()
+    await this.#flush()
+  }
+
+  async #writeGroup(): Promise<void> {
+    const { columns, parquetWriter } = this.#options
+    const columnData = columns.map(({ name }, index) => ({ name, data: this.#columns[index] ?? [] }))
+    const rowGroupSize = this.#rows
+    this.#columns = columns.map(() => [])
+    this.#rows = 0
+    this.#bytes = 0
+    await parquetWriter.write({ columnData, rowGroupSize })
+    await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    const { file, writer } = this.#options
+    // A copy, because the library writes the next bytes into the same memory.
+    await file.write(writer.getBytes().slice())
+    writer.index = 0
+  }
+}
