@@ -8,6 +8,7 @@ import { growth } from './growth.ts'
 import { inFlight } from './in-flight.ts'
 import { latency } from './latency.ts'
 import { offloadCalls } from './offload.ts'
+import { proof } from './proof.ts'
 import { queries } from './queries.ts'
 import { rate } from './rate.ts'
 import { report } from './report.ts'
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   queries,
   growth,
   backfill,
+  proof,
   all,
   report,
 }
@@ -48,6 +50,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]
+  proof        a million windows with ten rows each: time, CPU and memory of their proof [--runs 1000000]
   all          everything that docs/performance.md shows: --out file.jsonl; continues after an interruption [--only prefix]
   report       file.jsonl …: writes docs/performance.md, its results and charts
 

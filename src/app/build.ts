@@ -4,6 +4,8 @@ import { isPikoError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { resourcesOf } from '../job/job-resources.ts'
 import { JobRegistry } from '../job/registry.ts'
+import { Windows } from '../operations/windows.ts'
+import { withProofs } from './proof-jobs.ts'
 import { CpuPoolService } from '../offload/cpu-pool-service.ts'
 import type { ResourcesService } from '../resource/resources-service.ts'
 import type { ExitStack } from '../service/exit-stack.ts'
@@ -63,7 +65,8 @@ export interface Running {
 export async function build(parts: AppParts, cleanup: ExitStack): Promise<Running> {
   const { options, settings, log, events, clock, loops, metrics, resources, stopping, added, graceMs } = parts
   const { execute = true, plan = true } = options
-  const registry = await registryOf(options, settings)
+  const windows = new Windows(() => ({ store: store.store }))
+  const registry = await registryOf(options, settings, windows)
   cleanup.defer(logEvents(events, log))
   cleanup.defer(metrics.observe(events))
   if (execute) assertFile(settings)
@@ -100,8 +103,9 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   return { registry, store: store.store, node, root, sinks }
 }
 
-async function registryOf({ jobs, only }: PikoOptions, settings: Settings): Promise<JobRegistry> {
-  const registry =
+async function registryOf({ jobs, only }: PikoOptions, settings: Settings, windows: Windows): Promise<JobRegistry> {
+  const declared =
     jobs === undefined ? JobRegistry.of(await discoverJobs(jobGlobs(settings), process.cwd())) : JobRegistry.of(jobs)
+  const registry = withProofs(declared, (jobId, range) => windows.prove(jobId, range))
   return only ? registry.pick(only) : registry
 }

@@ -46,6 +46,7 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   dependsOn: whatever,
   onUpstreamChange: whatever,
   priority: whatever,
+  proof: whatever,
 }
 
 const WINDOWS: Readonly<Record<keyof WindowsSpec, true>> = {

@@ -54,6 +54,21 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(jobs)
   }
 
+  /** This registry and more jobs. @throws PikoError `JOB_DUPLICATE` */
+  with(more: readonly JobDefinition[]): JobRegistry {
+    if (more.length === 0) return this
+    const jobs = new Map(this.#jobs)
+    for (const job of more) {
+      if (jobs.has(job.id)) {
+        throw new PikoError('JOB_DUPLICATE', `job "${job.id}" is defined twice; Piko itself adds a job of this id`, {
+          details: { jobId: job.id },
+        })
+      }
+      jobs.set(job.id, job)
+    }
+    return new JobRegistry(jobs)
+  }
+
   /** A registry of only these jobs. @throws PikoError `JOB_UNKNOWN` */
   pick(ids: readonly string[]): JobRegistry {
     return new JobRegistry(new Map(ids.map((id) => [id, this.get(id)])))

@@ -126,6 +126,11 @@ export interface JobSpec<
   readonly onUpstreamChange?: OnUpstreamChange
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
+  /**
+   * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. A job of its own,
+   * `<id>:proof`, runs then. Its run fails if something is wrong, and has the certificate as its output otherwise. Needs `windows`.
+   */
+  readonly proof?: string | readonly string[]
 }
 
 /** Whether the database can store this priority. */
@@ -199,6 +204,8 @@ export interface JobPolicy {
   readonly dependsOn: readonly string[]
   readonly onUpstreamChange: OnUpstreamChange
   readonly priority: number
+  /** When a job of its own proves the ledger; undefined: never. */
+  readonly proof: ScheduleSpec | undefined
 }
 
 /** A run as key functions see it, for any job. */

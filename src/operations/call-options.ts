@@ -21,6 +21,7 @@ import type { CoverageFilter } from '../store/windows/ledger-spans.ts'
 import type { RunLogFilter } from '../store/history/run-log-store.ts'
 import type { RunFilter } from '../store/runs/list-runs.ts'
 import type { WindowState } from '../store/tables.ts'
+import type { ProofRange } from './proof/certificate.ts'
 import type { WindowFilter } from '../store/windows/window-store.ts'
 import type {
   BackfillWait,
@@ -120,6 +121,7 @@ const CALLS = {
     to: anything,
     limit,
   } satisfies OptionChecks<WindowFilter>,
+  'windows.prove': { from: anything, to: anything, signal: anAbortSignal } satisfies OptionChecks<ProofRange>,
   'windows.coverage': { from: anything, to: anything, limit } satisfies OptionChecks<CoverageFilter>,
   'backfills.create': backfill,
   'backfills.preview': backfill,

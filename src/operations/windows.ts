@@ -2,7 +2,9 @@ import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.t
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
 import { zoneOfJob } from '../engine/planning/stored-job.ts'
 import { momentOf, writtenDate } from '../time/local-dates.ts'
+import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { optionsOf } from './call-options.ts'
+import type { Certificate, ProofRange } from './proof/certificate.ts'
 import type { Reach } from './reach.ts'
 
 /** The ledgers of jobs with windows: `app.windows`. */
@@ -34,6 +36,24 @@ export class Windows {
   /** Counts by state, bounds and watermark of a job's ledger. */
   async summary(jobId: string): Promise<LedgerSummary> {
     return this.#reach().store.windows.summary(jobId)
+  }
+
+  /**
+   * Proves a job's ledger: its windows tile without gap or overlap, each succeeded window was ended by one claim, and the rows of its
+   * fenced tables are those that this claim has written. Changes nothing.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `WINDOW_UNKNOWN` for a job without windows, `USAGE`
+   * @example
+   * const { isProved, findings } = await app.windows.prove('sync_orders', { from: '2025-01-01' })
+   */
+  async prove(jobId: string, range: ProofRange = {}): Promise<Certificate> {
+    const { store } = this.#reach()
+    const given = optionsOf('windows.prove', range)
+    const job = await store.jobs.find(jobId)
+    if (!job) throw unknownJob(jobId)
+    // Loaded on first use: most processes never prove anything.
+    const { prove } = await import('./proof/prove.ts')
+    return prove(store, job, given)
   }
 
   /** The filter with instants in place of dates, which mean the beginning of the day in the job's zone. */

@@ -1,5 +1,6 @@
 import type { Window } from '../time/window.ts'
 import type { RetryTiming } from './retry-errors.ts'
+import type { TableRows } from './table-rows.ts'
 import type { RunError } from './run-error.ts'
 
 /** The states of a run; `docs/lifecycle.md` has the diagram. */
@@ -107,7 +108,8 @@ export type Outcome =
 
 /** The change that Piko stores for an outcome. */
 export type Transition =
-  | { readonly to: 'succeeded'; readonly output?: unknown }
+  /** `tables`: the rows that the attempt has in fenced tables. */
+  | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
   /** `counted: false` takes the attempt back. `at` takes precedence over `delayMs`. `isWaiting`: the history leaves the attempt out. */
   | {

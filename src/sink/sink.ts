@@ -4,6 +4,7 @@ import type { Duration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 import type { SqlDatabase } from '../sql/sql.ts'
 import type { Logger } from '../logger.ts'
+import type { WrittenRows } from './written-rows.ts'
 
 /** Checks and routes rows: a zod schema, or a class whose instances are the rows. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -89,6 +90,8 @@ export interface SinkScope {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly sql: SqlDatabase
+  /** Where fenced tables note the rows of a window, for proofs. */
+  readonly written?: WrittenRows
 }
 
 /** One delivery of rows of one model. */

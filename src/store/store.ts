@@ -17,6 +17,7 @@ import { LockStore } from './nodes/lock-store.ts'
 import { assertSchema, migrate } from './migration/migrate.ts'
 import { NodeStore } from './nodes/node-store.ts'
 import { ProgressStore } from './history/progress-store.ts'
+import { ProofStore } from './proof/proof-store.ts'
 import { RateStore } from './admission/rate-store.ts'
 import { ReplayStore } from './runs/replay-store.ts'
 import { RetentionStore } from './history/retention-store.ts'
@@ -51,6 +52,7 @@ export interface Store {
   readonly progress: ProgressStore
   readonly deadRows: DeadRowStore
   readonly spills: SpillStore
+  readonly proofs: ProofStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   /** See `commitRun`. */
@@ -90,6 +92,7 @@ export function storeOn(database: Database): Store {
     progress: new ProgressStore(database),
     deadRows: new DeadRowStore(database),
     spills: new SpillStore(database),
+    proofs: new ProofStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
 import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
 import type { BatchState } from '../run/batch.ts'
@@ -325,7 +326,7 @@ export interface SpillTable {
   changed_at: Instant
 }
 
-export interface Tables {
+export interface Tables extends ProofTables {
   piko_job: JobTable
   piko_generation: GenerationTable
   piko_job_config: JobConfigTable

@@ -81,7 +81,8 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     await app.start()
     const queued = await app.run(jobId, requestOf(options))
     const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
-    const zone = zoneOfDefinition(registry.get(jobId))
+    const job = registry.find(jobId)
+    const zone = job && zoneOfDefinition(job)
     printResult(globals.json, runData(ended), () => runText(ended, zone))
     if (options.wait && ended.state !== 'succeeded') throw new RunFailedError(ended)
   } finally {

@@ -1,12 +1,9 @@
 import { visibleLine } from '../../visible.ts'
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
-import { zoneOfJob } from '../../engine/planning/stored-job.ts'
-import { PikoError } from '../../errors.ts'
-import type { JobRow } from '../../store/jobs/job-row.ts'
 import type { LedgerSpan } from '../../store/windows/ledger-spans.ts'
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../../store/windows/window-store.ts'
-import { examples, globalOptions } from '../global-options.ts'
+import { examples } from '../global-options.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { besideUtc, dateData, localColumns, rangeText } from '../output/local-window.ts'
@@ -14,7 +11,8 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { runStateColour } from '../output/run-state-colour.ts'
 import { styleFor } from '../output/style.ts'
 import { type Column, table } from '../output/table.ts'
-import { withApp } from '../with-app.ts'
+import { addProve } from './windows-prove.ts'
+import { withWindows } from './with-windows.ts'
 
 const HOLES = ['failed', 'stale', 'skipped', 'cancelled', 'waiting', 'pending'] as const
 const STATES = ['succeeded', ...HOLES] as const
@@ -32,19 +30,21 @@ interface ListOptions extends RangeOptions {
 export function addWindows(program: Command): void {
   const windows = program
     .command('windows')
-    .summary("show a job's windows")
-    .description("Shows a job's ledger: its windows, what they cover, and how far it is.")
+    .summary("show and prove a job's windows")
+    .description("Shows a job's ledger: its windows, what they cover, and how far it is. Proves that it is right.")
   windows.addHelpText(
     'after',
     examples([
       'piko windows summary sync_orders',
       'piko windows list sync_orders --state failed',
       'piko windows coverage sync_orders',
+      'piko windows prove sync_orders',
     ]),
   )
   addWindowList(windows)
   addCoverage(windows)
   addSummary(windows)
+  addProve(windows)
 }
 
 /** The default: `piko windows <job>` lists too. */
@@ -126,34 +126,6 @@ function ranged(command: Command, things: string): Command {
     .option('--from <instant>', 'only windows that start at or after this instant or date', parseMoment)
     .option('--to <instant>', 'only windows that start before this instant or date', parseMoment)
     .option('--limit <count>', `maximum number of ${things} to show`, parseLimit, 100)
-}
-
-function withWindows(
-  jobId: string,
-  command: Command,
-  show: (app: Piko, json: boolean, zone: string) => Promise<void>,
-): Promise<void> {
-  return withApp(globalOptions(command), async (app, json) => {
-    await show(app, json, zoneOfJob(await requireWindows(app, jobId)))
-  })
-}
-
-async function requireWindows(app: Piko, jobId: string): Promise<JobRow> {
-  const jobs = await app.jobs.list()
-  const job = jobs.find(({ id }) => id === jobId)
-  const details = { jobId, location: app.storeLocation }
-  if (!job) {
-    const ids = jobs.filter((row) => row.windows !== null).map(({ id }) => id)
-    const known =
-      ids.length > 0 ? `jobs with windows are ${ids.join(', ')}` : 'it knows jobs once a node has started with them'
-    throw new PikoError('JOB_UNKNOWN', `the database knows no job "${jobId}"; ${known}`, { details })
-  }
-  if (job.windows === null) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; its option windows adds them`, {
-      details,
-    })
-  }
-  return job
 }
 
 async function findFirstHole(app: Piko, jobId: string): Promise<LedgerWindow | undefined> {

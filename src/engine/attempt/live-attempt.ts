@@ -1,11 +1,15 @@
 import { toError } from '../../errors.ts'
 import type { Claim, RatePlace } from '../../run/run.ts'
 import type { JobDefinition } from '../../job/spec.ts'
+import type { TableRows } from '../../run/table-rows.ts'
+import type { WrittenRows } from '../../sink/written-rows.ts'
 import type { RunSinks } from '../../sink/sink-pool.ts'
 import type { RunLocks } from './run-locks.ts'
 import type { ReportedProgress } from './reported-progress.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
+
+const NO_TABLES: readonly TableRows[] = []
 
 /** What the executor passes to each attempt. */
 export interface AttemptParts {
@@ -46,6 +50,10 @@ export class LiveAttempt {
   /** A step is not ready: the run comes back after this time. */
   waitMs: number | undefined
   sinks: RunSinks | undefined
+  /** The rows that its sinks have written to fenced tables for its window. */
+  written: WrittenRows | undefined
+  /** These rows at the end of a successful handler. */
+  tables: readonly TableRows[] = NO_TABLES
   /** The value of `ctx.input`. */
   input: unknown
   /** The attempt's place within a rate. */

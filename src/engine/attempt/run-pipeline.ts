@@ -9,6 +9,7 @@ import { withRunSignal } from '../../offload/signal.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { Borrowed, ResourcePool } from '../../resource/resource-pool.ts'
 import type { SinkMap } from '../../sink/sink.ts'
+import { WrittenRows } from '../../sink/written-rows.ts'
 import type { RunSinks, SinkPool } from '../../sink/sink-pool.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import { storableOutput } from '../../json/storable.ts'
@@ -163,6 +164,7 @@ export class RunPipeline implements RunActions {
       const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {
         ...{ ...scope, window },
         sql: store.database.sql,
+        ...(window && { written: (attempt.written = new WrittenRows(window, fence)) }),
       })
       attempt.sinks = sinks
     } catch (thrown) {
@@ -210,6 +212,7 @@ export class RunPipeline implements RunActions {
         // After a commit, the output is the commit's result, which has already been checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
+        if (attempt.written) attempt.tables = await attempt.written.collect()
         attempt.throwIfAborted()
         await borrowed.release({ ok: true })
         return { kind: 'success', output }
@@ -280,7 +283,8 @@ export class RunPipeline implements RunActions {
     try {
       attempt.throwIfAborted()
       await attempt.sinks?.flush()
-      const rules = { isWanted, signal: attempt.signal, giveUp: this.#parts.abandoned }
+      const tables = (await attempt.written?.collect()) ?? []
+      const rules = { isWanted, tables, signal: attempt.signal, giveUp: this.#parts.abandoned }
       const value = await this.#parts.store.commit(nodeId, claim, begin, rules)
       attempt.commit = 'done'
       return value

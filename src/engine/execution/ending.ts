@@ -59,7 +59,9 @@ export class Ending {
       this.#tell(taken, attempt, { kind: 'success' }, { to: 'succeeded' })
       return
     }
-    const transition = this.#decide(attempt, outcome)
+    const decided = this.#decide(attempt, outcome)
+    const hasTables = decided.to === 'succeeded' && attempt.tables.length > 0
+    const transition = hasTables ? { ...decided, tables: attempt.tables } : decided
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
     else

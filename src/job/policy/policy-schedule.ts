@@ -18,7 +18,7 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   }
   checks.oneOf('windows.catchUp', windows.catchUp, ['all', 'latest', 'none'])
   const { cron, every } = checks.spec
-  const grid = windows.grid === undefined ? undefined : gridOf(checks, windows.grid)
+  const grid = windows.grid === undefined ? undefined : cronsOf(checks, 'windows.grid', windows.grid)
   if (windows.grid !== undefined && windows.delay !== undefined && (cron ?? every) !== undefined) {
     checks.faults.add(
       `windows.delay ${describe(windows.delay)} has no effect beside ${cron === undefined ? 'every' : 'cron'}, whose first tick ` +
@@ -36,24 +36,24 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   })
 }
 
-/** The schedule that bounds the windows. Each wrong expression is a fault of its own. */
-function gridOf({ spec, faults }: PolicyChecks, grid: unknown): ScheduleSpec | undefined {
-  const expressions: readonly unknown[] = isList(grid) ? grid : [grid]
-  if (expressions.length === 0) faults.add('windows.grid is an empty list; expected a cron expression or several')
+/** A schedule beside the job's own, in its zone. Each wrong expression is a fault of its own. */
+export function cronsOf({ spec, faults }: PolicyChecks, option: string, value: unknown): ScheduleSpec | undefined {
+  const expressions: readonly unknown[] = isList(value) ? value : [value]
+  if (expressions.length === 0) faults.add(`${option} is an empty list; expected a cron expression or several`)
   const isSound = expressions.map((expression) =>
     faults.gather(() => {
       try {
         Schedule.of({ kind: 'cron', cron: expression as string, timezone: 'UTC' })
         return true
       } catch (thrown) {
-        if (isPikoError(thrown)) faults.add(`windows.grid ${thrown.message.replace(/^cron /, '')}`)
+        if (isPikoError(thrown)) faults.add(`${option} ${thrown.message.replace(/^cron /, '')}`)
         return false
       }
     }, false),
   )
   if (expressions.length === 0 || !isSound.every((one) => one)) return undefined
   const { timezone = 'UTC', dst } = spec
-  return { kind: 'cron', cron: grid as string | readonly string[], timezone, ...(dst !== undefined && { dst }) }
+  return { kind: 'cron', cron: value as string | readonly string[], timezone, ...(dst !== undefined && { dst }) }
 }
 
 export function scheduleOf(

@@ -1,11 +1,12 @@
 import { isObject, propertyOf } from '../../errors-read.ts'
 import { describe } from '../../errors.ts'
 import { isList } from '../../options.ts'
+import type { ScheduleSpec } from '../../time/schedule.ts'
 import { jobDurations, NO_DURATIONS } from '../job-durations.ts'
 import { OVERLAPS } from '../overlap.ts'
 import { PolicyChecks } from './policy-checks.ts'
 import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
-import { jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
+import { cronsOf, jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
 import { readSpec } from '../read-spec.ts'
 import { checkedBy } from '../schemas/schema-check.ts'
 import { type AnyJobSpec, isPriority, type JobPolicy } from '../spec.ts'
@@ -59,6 +60,7 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
     dependsOn: dependsOnOf(checks),
     onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
     priority: priorityOf(checks),
+    proof: proofOf(checks),
   })
   faults.throwIfAny()
   return policy
@@ -106,6 +108,19 @@ function priorityOf(checks: PolicyChecks): number {
   if (isPriority(priority)) return priority
   checks.faults.add(`priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)
   return 0
+}
+
+/** What a job's id may have at most, so that the id of its proof is not too long. */
+const MAX_PROVED_ID = 122
+
+function proofOf(checks: PolicyChecks): ScheduleSpec | undefined {
+  const { proof, id } = checks.spec
+  if (proof === undefined) return undefined
+  if (checks.spec.windows === undefined) checks.hasNoEffect('proof', 'windows')
+  if (typeof id === 'string' && id.length > MAX_PROVED_ID) {
+    checks.faults.add(`proof needs an id of at most ${MAX_PROVED_ID} characters; it has ${id.length}`)
+  }
+  return cronsOf(checks, 'proof', proof)
 }
 
 function isSchema(value: unknown): boolean {

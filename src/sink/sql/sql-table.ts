@@ -5,6 +5,7 @@ import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
 import { onConflict, quoted, quotedTable } from '../../sql/sql-text.ts'
 import type { Window } from '../../time/window.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
+import { noteRows } from '../written-rows.ts'
 import { BulkLoader } from './bulk-loader.ts'
 import { insertRows, type TableRows } from './insert-rows.ts'
 import { rowValues } from './row-values.ts'
@@ -93,6 +94,7 @@ export class SqlTable<Row extends object> {
       if (batch.index === 0 && this.#shape.fenceColumn !== undefined) await this.#delete(trx, window, batch.fence, '<')
       await this.#refuseStale(trx, batch, batch.fence, 'locking')
     })
+    noteRows(batch, this.layout, on, rows.length, batch.index === 0)
   }
 
   /**
@@ -108,6 +110,7 @@ export class SqlTable<Row extends object> {
       await this.#delete(trx, window, fence, 'before' in scope ? '<' : '<=')
       await this.#refuseStale(trx, scope, fence, 'locking')
     })
+    if (!('before' in scope)) noteRows(scope, this.layout, on, 0, true)
   }
 
   /**
@@ -121,6 +124,7 @@ export class SqlTable<Row extends object> {
       await add()
       await this.#refuseStale(trx, batch, batch.fence, 'locking')
     })
+    noteRows(batch, this.layout, on, rows.length, false)
   }
 
   /** The same as {@link insert}. */
@@ -146,6 +150,9 @@ export class SqlTable<Row extends object> {
     await this.#write(on, (trx) =>
       this.#insert(trx, given, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
     )
+    // Without the window in its key, a row may move to another window later.
+    if (keyColumns.some((column) => column === this.#shape.windowColumn))
+      noteRows(batch, this.layout, on, undefined, false)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { isPikoError, PikoError } from '../../errors.ts'
 import type { Claim } from '../../run/run.ts'
+import type { TableRows } from '../../run/table-rows.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
 import { fenceOf } from './fence.ts'
@@ -14,6 +15,8 @@ export interface CommitRules {
   readonly isWanted: () => void
   /** Aborts when the attempt must end. The function is then no longer awaited, and its writes are rolled back. */
   readonly signal: AbortSignal
+  /** The rows that the attempt has in fenced tables. Default: none. */
+  readonly tables?: readonly TableRows[]
   /** Aborts when the process can't wait any longer for the result of a commit. */
   readonly giveUp: AbortSignal
 }
@@ -36,7 +39,7 @@ export async function commitRun<T>(
   nodeId: string,
   claim: Claim,
   fn: (trx: SqlExecutor) => Promise<T>,
-  { isWanted, signal, giveUp }: CommitRules,
+  { isWanted, tables = [], signal, giveUp }: CommitRules,
 ): Promise<T> {
   const { dialect } = database
   let done: { readonly value: T } | undefined
@@ -51,7 +54,7 @@ export async function commitRun<T>(
           .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })
           .executeTakeFirstOrThrow()
         if (numUpdatedRows === 0n) throw leaseLost(claim)
-        await settleWindows(trx, dialect, [{ claim, transition: { to: 'succeeded' } }])
+        await settleWindows(trx, dialect, [{ claim, transition: { to: 'succeeded', tables } }])
         done = { value }
         return value
       }),

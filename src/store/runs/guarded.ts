@@ -1,5 +1,6 @@
 import { type Kysely, sql, type SqlBool, type Transaction } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
+import { recordRows } from '../proof/record-rows.ts'
 import { settleWindowsOf } from './end-runs.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import type { Tables, WindowState } from '../tables.ts'
@@ -18,6 +19,7 @@ export async function settleWindows(
   for (const [state, settled] of byState) {
     const runIds = settled.map(({ claim }) => claim.runId)
     await settleWindowsOf(trx, dialect, runIds, state)
+    if (state === 'succeeded') await recordRows(trx, dialect, settled)
   }
 }
 

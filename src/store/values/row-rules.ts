@@ -114,6 +114,8 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       config: JSON_TEXT,
     },
   },
+  piko_job_table: { key: ['job_id', 'table_name'], columns: { layout: JSON_TEXT } },
+  piko_window_rows: { key: ['job_id', 'table_name', 'start_at'], columns: { start_at: INSTANT } },
   piko_dependency: { key: ['job_id', 'upstream_id'], columns: { on_change: word(ON_UPSTREAM_CHANGE) } },
   piko_node: { key: ['id'], columns: { started_at: INSTANT, heartbeat_at: INSTANT, expires_at: INSTANT } },
   piko_lock: { key: ['name'], columns: { expires_at: INSTANT } },

@@ -16,7 +16,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { inPages } from '../statements/pages.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import type { Tables, WindowState, WindowTable } from '../tables.ts'
-import { ledgerBounds, unrunStretches } from './unrun.ts'
+import { type LedgerBounds, ledgerBounds, unrunStretches } from './unrun.ts'
 import { upstreamChanged } from './upstream-change.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
@@ -113,6 +113,11 @@ export class WindowStore {
       (last ? query.where('piko_window.start_at', '>', last.start_at) : first).limit(limit).execute(),
     )
     return mapSound(dialect, 'piko_window', rows, (row) => this.#windowOf(jobId, row), this.#database.broken.report)
+  }
+
+  /** The bounds of the registered job's ledger. */
+  bounds(jobId: string): Promise<LedgerBounds> {
+    return ledgerBounds(this.#database, jobId)
   }
 
   /** The covered and uncovered parts of a job's timeline. */

@@ -1,0 +1,2 @@
+DROP TABLE piko_window_rows;
+DROP TABLE piko_job_table;

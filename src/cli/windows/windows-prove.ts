@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import type { Certificate, ProofFinding } from '../../operations/proof/certificate.ts'
+import { proofFailed } from '../../operations/proof/proof-failed.ts'
+import { visibleLine } from '../../visible.ts'
+import { examples } from '../global-options.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
+import { rangeText } from '../output/local-window.ts'
+import { printResult } from '../output/print-result.ts'
+import { withWindows } from './with-windows.ts'
+
+interface ProveOptions {
+  readonly from?: Date | string
+  readonly to?: Date | string
+}
+
+const MAX_SHOWN = 50
+
+export function addProve(windows: Command): void {
+  windows
+    .command('prove')
+    .description(
+      "Proves a job's ledger: its windows tile without gap or overlap, each succeeded window was ended by one claim, and the rows of its " +
+        'fenced tables are those that this claim has written. Names what is wrong with the command that repairs it, and exits with 1. ' +
+        'Changes nothing.',
+    )
+    .argument('<job>', 'id of a job with windows')
+    .option('--from <instant>', 'only windows that start at or after this instant or date', parseMoment)
+    .option('--to <instant>', 'only windows that start before this instant or date', parseMoment)
+    .addHelpText(
+      'after',
+      examples([
+        'piko windows prove sync_orders',
+        'piko windows prove sync_orders --from 2025-01-01 --to 2026-01-01',
+        'piko windows prove sync_orders --json > certificate.json',
+      ]),
+    )
+    .action((jobId: string, options: ProveOptions, command: Command) =>
+      withWindows(jobId, command, async (app, json, zone) => {
+        const certificate = await app.windows.prove(jobId, options)
+        printResult(json, certificate, () => proofText(certificate, zone))
+        if (!certificate.isProved) throw proofFailed(certificate)
+      }),
+    )
+}
+
+function proofText(certificate: Certificate, zone: string): string {
+  const { jobId, from, to, windows, tables, unverified, unrun, findings, findingsTotal } = certificate
+  const counts = Object.entries(windows).flatMap(([state, count]) => (count > 0 ? `${count} ${state}` : []))
+  const lines: [string, string | undefined][] = [
+    ['job', visibleLine(jobId)],
+    ['range', rangeText({ start: from, end: to }, zone)],
+    ['windows', counts.join(', ') || 'none'],
+    ...tables.map((table): [string, string] => ['table', tableText(table)]),
+    ['unverified', unverified > 0 ? `${unverified} windows whose runs the retention has deleted` : undefined],
+    ['never run', unrun.length > 0 ? unrun.map((span) => rangeText(span, zone)).join(', ') : undefined],
+    ['digest', certificate.digest],
+    ['result', findingsTotal === 0 ? 'proved' : `${findingsTotal} ${findingsTotal === 1 ? 'finding' : 'findings'}`],
+  ]
+  const head = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)} ${value}`]))
+  const more = findings.length > MAX_SHOWN ? [`… and ${findingsTotal - MAX_SHOWN} more; --json has up to 1,000`] : []
+  return [...head, ...findings.slice(0, MAX_SHOWN).map(findingText), ...more].join('\n')
+}
+
+function tableText({ name, isRead, rows, unrecorded, digest }: Certificate['tables'][number]): string {
+  if (!isRead) return `${name}: in another database, not read`
+  const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number` : ''
+  return `${visibleLine(name)}: ${rows} rows${note}, digest ${digest}`
+}
+
+function findingText({ kind, message, repair }: ProofFinding): string {
+  return `\n${kind}: ${visibleLine(message)}\n  repair: ${visibleLine(repair)}`
+}

@@ -1,0 +1,77 @@
+import type { WindowInput } from '../../time/local-dates.ts'
+import type { WindowState } from '../../store/tables.ts'
+import type { Window } from '../../time/window.ts'
+
+/**
+ * What a proof found wrong.
+ *
+ * In the ledger: `gap`: no window covers this time. `overlap`: a window lies on time that another one has. `edited`: a window's row does
+ * not match the claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
+ *
+ * In a table: `missing`: fewer rows than were recorded. `doubled`: the same row more than once. `late`: more rows than were recorded.
+ * `foreign`: rows with the fence of another claim, or of no window.
+ */
+export type ProofKind = 'gap' | 'overlap' | 'edited' | 'unfinished' | 'missing' | 'doubled' | 'late' | 'foreign'
+
+export interface ProofFinding {
+  readonly kind: ProofKind
+  /** The window, or the time without one. Undefined if a row has no readable instant. */
+  readonly window: Window | undefined
+  /** The table of the rows; undefined for a finding in the ledger. */
+  readonly table: string | undefined
+  /** The rows concerned by their key, at most 10. Empty if they are gone or can't be told apart. */
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  /** One sentence for people. */
+  readonly message: string
+  /** A command line, or a statement for the database, that repairs it. */
+  readonly repair: string
+}
+
+/** What a proof compared in one table. */
+export interface ProvedTable {
+  readonly name: string
+  /** False for a table in another database, which a proof can't read. */
+  readonly isRead: boolean
+  /** Rows of succeeded windows with the fences of their claims. */
+  readonly rows: number
+  /** Windows with rows whose number was not recorded when they ended: they ended before Piko recorded it, or it could not be counted. */
+  readonly unrecorded: number
+  /** SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
+  readonly digest: string
+}
+
+/** The result of a proof, as JSON keeps it. */
+export interface Certificate {
+  readonly kind: 'piko.proof'
+  readonly version: 1
+  readonly jobId: string
+  readonly from: Date
+  readonly to: Date
+  readonly provedAt: Date
+  /** Whether nothing is wrong. */
+  readonly isProved: boolean
+  /** The number of windows in each state. */
+  readonly windows: Readonly<Record<WindowState, number>>
+  /** Succeeded windows whose runs the retention has deleted: only their fences could be checked. */
+  readonly unverified: number
+  /** The number of schedules that have bounded the windows. */
+  readonly generations: number
+  /** SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
+  readonly digest: string
+  readonly tables: readonly ProvedTable[]
+  /** Time before the first window that Piko planned itself, without windows. */
+  readonly unrun: readonly Window[]
+  /** At most 1,000. */
+  readonly findings: readonly ProofFinding[]
+  /** The number of all findings. */
+  readonly findingsTotal: number
+}
+
+export interface ProofRange {
+  /** Windows that start at this instant or later, or with this day of the job's zone. Default: all. */
+  readonly from?: WindowInput
+  /** Windows that start before it. Default: all that are planned. */
+  readonly to?: WindowInput
+  /** Ends the proof early. */
+  readonly signal?: AbortSignal
+}

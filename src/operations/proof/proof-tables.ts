@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto'
+import { headline } from '../../errors-read.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
+import type { FencedTable } from '../../run/table-rows.ts'
+import type { ProofStore, RecordedRows, RowGroup, TimeRange } from '../../store/proof/proof-store.ts'
+import type { Window } from '../../time/window.ts'
+import type { ProvedTable } from './certificate.ts'
+import type { Findings } from './findings.ts'
+
+/** A window whose rows are compared: with the bounds and the fence of the claim that ended it. */
+export interface ProofEntry extends Window {
+  readonly isSucceeded: boolean
+  /** The fence that its rows must have. */
+  readonly fence: number
+  /** The row of the ledger; undefined if the ledger has this window at other bounds. */
+  readonly id: number | undefined
+}
+
+/** The most rows that a finding names. */
+const MAX_NAMED = 10
+/** A window whose rows differ is read again this often: a run may have ended between two reads. */
+const MAX_READS = 3
+
+/** Compares the rows of one table with the windows of a job, page by page. */
+export class TableProof {
+  readonly #table: FencedTable
+  readonly #store: ProofStore
+  readonly #jobId: string
+  readonly #findings: Findings
+  readonly #hash = createHash('sha256')
+  #rows = 0
+  #unrecorded = 0
+  #isBroken = false
+
+  constructor(table: FencedTable, store: ProofStore, jobId: string, findings: Findings) {
+    this.#table = table
+    this.#store = store
+    this.#jobId = jobId
+    this.#findings = findings
+  }
+
+  get result(): ProvedTable {
+    const { name, isOwn } = this.#table
+    const digest = this.#hash.copy().digest('hex')
+    return { name, isRead: isOwn, rows: this.#rows, unrecorded: this.#unrecorded, digest }
+  }
+
+  /**
+   * @param entries all windows that start within the range, oldest first
+   * @param lost time without windows
+   * @returns the number of rows whose windows are lost, by the start of the lost time
+   */
+  async compare(
+    range: TimeRange,
+    entries: readonly ProofEntry[],
+    lost: readonly Window[],
+  ): Promise<Map<number, number>> {
+    if (!this.#table.isOwn || this.#isBroken) return new Map()
+    try {
+      return await this.#compare(range, entries, lost)
+    } catch (thrown) {
+      // A table that is gone or has other columns must not keep the others from being proved.
+      if (databaseFault(thrown) !== 'programming') throw thrown
+      this.#isBroken = true
+      this.#findings.unreadableTable(this.#table, headline(thrown))
+      return new Map()
+    }
+  }
+
+  async #compare(
+    range: TimeRange,
+    entries: readonly ProofEntry[],
+    lost: readonly Window[],
+  ): Promise<Map<number, number>> {
+    const orphans = new Map<number, number>()
+    const recorded = await this.#store.recorded(this.#jobId, this.#table.name, range)
+    const groups = Map.groupBy(await this.#store.groups(this.#table, range), ({ start }) => start?.getTime())
+    for (const entry of entries) {
+      const at = entry.start.getTime()
+      const own = groups.get(at) ?? []
+      groups.delete(at)
+      if (entry.isSucceeded) await this.#compareWindow(entry, own, recorded.get(at))
+    }
+    for (const found of [...groups.values()].flat()) {
+      const gap = lost.find(({ start, end }) => found.start && found.start >= start && found.start < end)
+      if (gap) orphans.set(gap.start.getTime(), (orphans.get(gap.start.getTime()) ?? 0) + found.rows)
+      // A window may have been planned since, or its row may have been left out because it overlaps another.
+      else if (found.start && (await this.#isWindow(found.start))) continue
+      else
+        this.#findings.homeless(
+          found.start,
+          this.#table,
+          found,
+          found.start ? await this.#sample(found.start, found.fence) : [],
+        )
+    }
+    return orphans
+  }
+
+  async #isWindow(start: Date): Promise<boolean> {
+    const range = { from: start, to: new Date(start.getTime() + 1) }
+    return (await this.#store.windows(this.#jobId, range, 1)).length > 0
+  }
+
+  async #compareWindow(
+    entry: ProofEntry,
+    groups: readonly RowGroup[],
+    recorded: RecordedRows | undefined,
+  ): Promise<void> {
+    let [now, found, expected] = [entry, groups, recorded]
+    for (let reads = 0; reads < MAX_READS && !isAsRecorded(now, found, expected); reads++) {
+      const [again] = entry.id === undefined ? [] : await this.#store.windows(this.#jobId, within(entry), 1)
+      // The window runs again at this moment, or is gone.
+      if (entry.id !== undefined && again?.state !== 'succeeded' && again?.state !== 'stale') return
+      const fence = again?.fence ?? now.fence
+      const isSame = fence === now.fence
+      now = { ...now, fence }
+      found = await this.#store.groups(this.#table, within(entry))
+      expected = (await this.#store.recorded(this.#jobId, this.#table.name, within(entry))).get(entry.start.getTime())
+      if (isSame && reads > 0) break
+    }
+    await this.#judge(now, found, expected)
+  }
+
+  async #judge(entry: ProofEntry, groups: readonly RowGroup[], recorded: RecordedRows | undefined): Promise<void> {
+    const own = groups.find(({ fence }) => fence === entry.fence)?.rows ?? 0
+    this.#rows += own
+    if (own > 0) this.#hash.update(`${entry.start.getTime()},${entry.fence},${own}\n`)
+    for (const group of groups) {
+      if (group.fence === entry.fence) continue
+      const sample = await this.#sample(entry.start, group.fence)
+      this.#findings.foreign(entry, this.#table, group, entry.fence, sample)
+    }
+    const expected = recorded?.fence === entry.fence ? recorded.rows : undefined
+    if (expected === undefined) this.#unrecorded += own > 0 ? 1 : 0
+    else if (own < expected) this.#findings.missing(entry, this.#table, own, expected)
+    else if (own > expected) {
+      this.#findings.more(entry, this.#table, own, expected, await this.#doubled(entry, own - expected))
+    }
+  }
+
+  #sample(start: Date, fence: number) {
+    const { key, columns } = this.#table
+    return this.#store.sample(this.#table, start, fence, key.length > 0 ? key : columns, MAX_NAMED)
+  }
+
+  /** The rows that exist more than once: by their key, by all columns, or by all columns except the key. */
+  async #doubled({ start, fence }: ProofEntry, surplus: number): Promise<readonly Record<string, unknown>[]> {
+    const { key, columns } = this.#table
+    const others = columns.filter((column) => !key.includes(column))
+    for (const by of [key, columns, others]) {
+      if (by.length === 0) continue
+      const rows = await this.#store.repeated(this.#table, start, fence, by, MAX_NAMED)
+      const more = rows.reduce((sum, { piko_n }) => sum + Number(piko_n) - 1, 0)
+      // Rows with different keys may be equal otherwise: only as many as there are too many are named.
+      const isNamed = rows.length > 0 && (by !== others || more === surplus)
+      if (isNamed) return rows.map(({ piko_n: _, ...row }) => row)
+    }
+    return []
+  }
+}
+
+function isAsRecorded({ fence }: ProofEntry, groups: readonly RowGroup[], recorded: RecordedRows | undefined): boolean {
+  if (groups.some((group) => group.fence !== fence)) return false
+  if (recorded?.fence !== fence || recorded.rows === undefined) return true
+  return recorded.rows === (groups[0]?.rows ?? 0)
+}
+
+function within({ start }: Window): TimeRange {
+  return { from: start, to: new Date(start.getTime() + 1) }
+}

@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { zoneOfJob } from '../../engine/planning/stored-job.ts'
+import { PikoError } from '../../errors.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
+import type { ProofWindow, TimeRange } from '../../store/proof/proof-store.ts'
+import type { Store } from '../../store/store.ts'
+import { WINDOW_STATES, type WindowState } from '../../store/tables.ts'
+import { FIRST_INSTANT_MS, LAST_INSTANT_MS } from '../../time/instant.ts'
+import { momentOf } from '../../time/local-dates.ts'
+import type { Window } from '../../time/window.ts'
+import type { Certificate, ProofRange } from './certificate.ts'
+import { Findings } from './findings.ts'
+import { PageSize } from './page-size.ts'
+import { type ProofEntry, TableProof } from './proof-tables.ts'
+import { suspectsOf, type Suspects } from './suspects.ts'
+
+const UNFINISHED: ReadonlySet<WindowState> = new Set(['failed', 'cancelled', 'stale'])
+const DONE: ReadonlySet<WindowState> = new Set(['succeeded', 'stale'])
+/** The fence of a run of no window. */
+const NO_FENCE = 0
+
+/** The range of a proof, and what is known about its bounds. */
+interface Scope extends TimeRange {
+  /** Where gaps become findings. */
+  readonly promisedFrom: Date
+  /** The end of the window before the range that reaches into it. */
+  readonly begin: Date
+  /** Rows are read from here to there: without bounds, also those that lie far from every window. */
+  readonly rows: TimeRange
+}
+
+/**
+ * Proves what a job's ledger says, page by page, so that memory never holds a ledger of millions: windows tile; each success was ended by
+ * one claim; the rows of fenced tables are those that this claim wrote.
+ *
+ * @throws PikoError `WINDOW_UNKNOWN` for a job without windows; `USAGE` for bounds that form no range
+ */
+export async function prove(store: Store, job: JobRow, range: ProofRange): Promise<Certificate> {
+  const zone = zoneOfJob(job)
+  const { now } = await store.plans.agenda()
+  const scope = await scopeOf(store, job, range, zone)
+  const findings = new Findings(job.id, zone, store.database.dialect.name)
+  const generations = await store.jobs.generations(job.id)
+  const proof = new LedgerProof(store, job.id, findings)
+  if (scope) await proof.run(scope, range.signal)
+  const { from, to } = scope ?? { from: now, to: now }
+  return {
+    ...{ kind: 'piko.proof', version: 1, jobId: job.id, from, to, provedAt: now },
+    isProved: findings.total === 0,
+    ...proof.result,
+    generations: Math.max(1, generations.length),
+    findings: findings.list,
+    findingsTotal: findings.total,
+  }
+}
+
+async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: string): Promise<Scope | undefined> {
+  if (job.windows === null) {
+    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" has no windows, so there is nothing to prove`, {
+      details: { jobId: job.id },
+    })
+  }
+  const { start } = await store.windows.bounds(job.id)
+  const extent = await store.proofs.extent(job.id)
+  const end = latest(job.windowCursor, extent?.to)
+  const first = earliest(start, extent?.from)
+  const from = range.from === undefined ? first : momentOf('from of a proof', range.from, zone)
+  const given = range.to === undefined ? undefined : momentOf('to of a proof', range.to, zone)
+  if (from && given && from >= given) {
+    throw new PikoError(
+      'USAGE',
+      `to of a proof is ${given.toISOString()}; expected an instant after from, ${from.toISOString()}`,
+    )
+  }
+  // Time that is not planned yet is no gap.
+  const to = given && end && given > end ? end : (given ?? end)
+  if (!from || !to || from >= to) return undefined
+  const before = await store.proofs.before(job.id, from)
+  const begin = before?.end && before.end > from ? before.end : from
+  const rows = {
+    from: range.from === undefined ? new Date(FIRST_INSTANT_MS) : from,
+    to: range.to === undefined ? new Date(LAST_INSTANT_MS) : to,
+  }
+  return { from, to, begin, promisedFrom: range.from === undefined ? (start ?? from) : from, rows }
+}
+
+/** One pass over a ledger. */
+class LedgerProof {
+  readonly #store: Store
+  readonly #jobId: string
+  readonly #findings: Findings
+  readonly #counts = Object.fromEntries(WINDOW_STATES.map((state) => [state, 0])) as Record<WindowState, number>
+  readonly #hash = createHash('sha256')
+  readonly #unrun: Window[] = []
+  #tables: readonly TableProof[] = []
+  #suspects: Suspects | undefined
+  #unverified = 0
+  #last: ProofEntry | undefined
+
+  constructor(store: Store, jobId: string, findings: Findings) {
+    this.#store = store
+    this.#jobId = jobId
+    this.#findings = findings
+  }
+
+  get result(): Pick<Certificate, 'windows' | 'unverified' | 'digest' | 'tables' | 'unrun'> {
+    return {
+      windows: this.#counts,
+      unverified: this.#unverified,
+      digest: this.#hash.copy().digest('hex'),
+      tables: this.#tables.map(({ result }) => result),
+      unrun: this.#unrun,
+    }
+  }
+
+  async run(scope: Scope, signal: AbortSignal | undefined): Promise<void> {
+    const { proofs } = this.#store
+    const tables = await proofs.tables(this.#jobId)
+    this.#tables = tables.map((table) => new TableProof(table, proofs, this.#jobId, this.#findings))
+    this.#suspects = await suspectsOf(proofs, this.#jobId, scope, this.#findings)
+    const size = new PageSize(proofs.isLocal)
+    let { begin: end, from } = scope
+    for (;;) {
+      signal?.throwIfAborted()
+      const rows = await proofs.windows(this.#jobId, { from, to: scope.to }, size.rows + 1)
+      const next = rows.length > size.rows ? rows.at(-1)?.start : undefined
+      const to = next ?? scope.to
+      const took = performance.now()
+      end = await this.#page(scope, { from, to }, next ? rows.slice(0, -1) : rows, end)
+      size.adapt(performance.now() - took)
+      if (!next) return
+      from = next
+      await nextTurn()
+    }
+  }
+
+  /** @returns where the windows of the page end */
+  async #page(scope: Scope, range: TimeRange, rows: readonly ProofWindow[], begin: Date): Promise<Date> {
+    const entries = this.#entriesOf(range, rows)
+    const gaps: Window[] = []
+    let end = begin
+    const tiled: ProofEntry[] = []
+    for (const entry of entries) {
+      if (entry.start > end) gaps.push({ start: end, end: entry.start })
+      else if (entry.start < end && this.#last) {
+        const [loser, other] = loserOf(this.#last, entry)
+        this.#findings.overlap(loser, loser.id ?? 0, other)
+        if (loser === entry) continue
+        tiled.splice(tiled.indexOf(this.#last), tiled.includes(this.#last) ? 1 : 0)
+      }
+      tiled.push(entry)
+      this.#last = entry
+      end = entry.end
+    }
+    if (end < range.to) {
+      gaps.push({ start: end, end: range.to })
+      end = range.to
+    }
+    const isFirst = range.from.getTime() === scope.from.getTime()
+    const isLast = range.to.getTime() === scope.to.getTime()
+    const rowRange = { from: isFirst ? scope.rows.from : range.from, to: isLast ? scope.rows.to : range.to }
+    const orphans = await this.#compare(rowRange, tiled, gaps)
+    for (const gap of gaps) this.#gap(gap, scope, orphans.get(gap.start.getTime()) ?? 0)
+    return end
+  }
+
+  async #compare(
+    range: TimeRange,
+    entries: readonly ProofEntry[],
+    gaps: readonly Window[],
+  ): Promise<Map<number, number>> {
+    const sum = new Map<number, number>()
+    for (const table of this.#tables) {
+      await nextTurn()
+      for (const [start, rows] of await table.compare(range, entries, gaps))
+        sum.set(start, (sum.get(start) ?? 0) + rows)
+    }
+    return sum
+  }
+
+  /** Time that Piko never promised to run, before the first window that it planned itself, is no fault unless it was asked for. */
+  #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
+    if (gap.end <= promisedFrom && rows === 0) this.#unrun.push(gap)
+    else this.#findings.gap(gap, rows)
+  }
+
+  /** The windows of a page with the bounds and fences that their claims gave them. */
+  #entriesOf({ from, to }: TimeRange, rows: readonly ProofWindow[]): ProofEntry[] {
+    const suspects = this.#suspects
+    const entries = rows.flatMap((row) => {
+      if (suspects?.ids.has(row.id)) return []
+      const { start, end, state, fence = NO_FENCE, id } = row
+      if (!start || !end) {
+        this.#findings.unreadable(row)
+        return []
+      }
+      this.#counts[state] += 1
+      if (DONE.has(state) && !row.hasRun) this.#unverified += 1
+      if (UNFINISHED.has(state)) this.#findings.unfinished({ start, end }, state)
+      if (state === 'succeeded') this.#hash.update(`${start.getTime()},${end.getTime()},${fence}\n`)
+      return { id, start, end, fence, isSucceeded: DONE.has(state) }
+    })
+    const moved = suspects?.entries.filter(({ start }) => start >= from && start < to) ?? []
+    for (const { isSucceeded } of moved) this.#counts[isSucceeded ? 'succeeded' : 'failed'] += 1
+    return moved.length === 0
+      ? entries
+      : [...entries, ...moved].toSorted((a, b) => a.start.getTime() - b.start.getTime())
+  }
+}
+
+/** Which of two windows on the same time is too many: one without a claim, otherwise the one that was created later. */
+function loserOf(one: ProofEntry, other: ProofEntry): [loser: ProofEntry, kept: ProofEntry] {
+  const isOther =
+    one.isSucceeded === other.isSucceeded
+      ? (other.id ?? Infinity) > (one.id ?? Infinity) || one.id === other.id
+      : one.isSucceeded
+  return isOther ? [other, one] : [one, other]
+}
+
+function earliest(one: Date | undefined, other: Date | undefined): Date | undefined {
+  return one && other ? (one < other ? one : other) : (one ?? other)
+}
+
+function latest(one: Date | undefined, other: Date | undefined): Date | undefined {
+  return one && other ? (one > other ? one : other) : (one ?? other)
+}

@@ -1,0 +1,19 @@
+/** A table whose rows carry the start of their window and the fence of the claim that wrote them. */
+export interface FencedTable {
+  readonly name: string
+  readonly windowColumn: string
+  readonly fenceColumn: string
+  /** The columns that hold the row's properties. */
+  readonly columns: readonly string[]
+  /** Those that identify a row within its window. Empty if unknown. */
+  readonly key: readonly string[]
+  /** Whether it is in the database that Piko itself runs on. */
+  readonly isOwn: boolean
+}
+
+/** The rows that a claim has in a table when its window ends. */
+export interface TableRows {
+  readonly table: FencedTable
+  /** Undefined if they could not be counted. */
+  readonly rows: number | undefined
+}

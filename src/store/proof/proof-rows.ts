@@ -1,0 +1,23 @@
+import type { ColumnType } from 'kysely'
+
+/** A fenced table that runs of the job have written. */
+interface JobTableTable {
+  job_id: string
+  table_name: string
+  /** `FencedTable` without its name, as JSON. */
+  layout: string
+}
+
+/** The rows that a fenced table had of a window when its claim ended it. */
+interface WindowRowsTable {
+  job_id: string
+  table_name: string
+  start_at: ColumnType<Date | string, Date | string, Date | string>
+  fence: number
+  row_count: number | null
+}
+
+export interface ProofTables {
+  piko_job_table: JobTableTable
+  piko_window_rows: WindowRowsTable
+}

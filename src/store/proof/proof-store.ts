@@ -1,0 +1,283 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { sql, type SqlBool } from 'kysely'
+import type { RunState } from '../../run/run.ts'
+import type { FencedTable } from '../../run/table-rows.ts'
+import type { SqlRow, SqlValue } from '../../sql/sql.ts'
+import { quoted, quotedTable } from '../../sql/sql-text.ts'
+import { storedInstant } from '../../time/instant.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Database } from '../connection/database.ts'
+import { FENCE_FACTOR } from '../runs/fence.ts'
+import type { WindowState } from '../tables.ts'
+import { exactId } from '../values/exact-key.ts'
+import { startRanges } from '../windows/window-ranges.ts'
+
+/** A row of the ledger as it is, whatever a person has written into it. */
+export interface ProofWindow {
+  readonly id: number
+  /** Undefined if the row has no readable instant. */
+  readonly start: Date | undefined
+  readonly end: Date | undefined
+  readonly state: WindowState
+  readonly runId: number | undefined
+  readonly fence: number | undefined
+  /** Whether its run still exists. */
+  readonly hasRun: boolean
+}
+
+/** A window whose row does not match its run. */
+export interface SuspectWindow extends ProofWindow {
+  /** Undefined if there is no such run any more. */
+  readonly run:
+    | {
+        readonly id: number
+        readonly jobId: string
+        readonly state: RunState
+        readonly fence: number
+        readonly start: Date | undefined
+        readonly end: Date | undefined
+      }
+    | undefined
+}
+
+/** Rows of a table with the same window and fence. */
+export interface RowGroup {
+  /** Undefined if the window column has no readable instant. */
+  readonly start: Date | undefined
+  readonly fence: number
+  readonly rows: number
+}
+
+/** What was recorded when a window ended. */
+export interface RecordedRows {
+  readonly fence: number
+  /** Undefined if the rows could not be counted. */
+  readonly rows: number | undefined
+}
+
+export interface TimeRange {
+  readonly from: Date
+  readonly to: Date
+}
+
+/** Reads what a proof compares. Each call reads a bounded part. */
+export class ProofStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  get isLocal(): boolean {
+    return this.#database.dialect.name === 'sqlite'
+  }
+
+  /** The fenced tables that the job's runs have written. */
+  async tables(jobId: string): Promise<FencedTable[]> {
+    const rows = await this.#database.db
+      .selectFrom('piko_job_table')
+      .select(['table_name', 'layout'])
+      .where('job_id', '=', exactId(jobId))
+      .orderBy('table_name')
+      .execute()
+    return rows.map(({ table_name, layout }) => ({
+      ...(fromJson(layout) as Omit<FencedTable, 'name'>),
+      name: table_name,
+    }))
+  }
+
+  /** The bounds of all windows of the job. */
+  async extent(jobId: string): Promise<TimeRange | undefined> {
+    const ends = (order: 'asc' | 'desc') =>
+      this.#database.db
+        .selectFrom('piko_window')
+        .select(['start_at', 'end_at'])
+        .where('job_id', '=', exactId(jobId))
+        .orderBy('start_at', order)
+        .limit(1)
+        .executeTakeFirst()
+    const from = storedInstant((await ends('asc'))?.start_at)
+    const to = storedInstant((await ends('desc'))?.end_at)
+    return from && to && { from, to }
+  }
+
+  /**
+   * The windows whose rows do not match their runs: a success without the claim that ended it, or with other bounds than its run has; a
+   * window that did not succeed though its run did. A run that the retention has deleted can't disagree.
+   */
+  async suspects(jobId: string, { from, to }: TimeRange, limit: number): Promise<SuspectWindow[]> {
+    const { db, dialect } = this.#database
+    const found: SuspectWindow[] = []
+    const range = { from: dialect.instant(from), before: dialect.instant(to) }
+    for await (const part of startRanges(db, dialect, jobId, range)) {
+      let query = db
+        .selectFrom('piko_window as w')
+        .leftJoin('piko_run as r', 'r.id', 'w.run_id')
+        .select(['w.id', 'w.start_at', 'w.end_at', 'w.state', 'w.run_id', 'w.fence'])
+        .select(['r.id as ran', 'r.job_id as run_job', 'r.state as run_state', 'r.claims'])
+        .select(['r.window_start', 'r.window_end'])
+        .where('w.job_id', '=', exactId(jobId))
+        .where(IS_SUSPECT)
+        .orderBy('w.start_at')
+        .limit(limit - found.length)
+      if (part.from !== undefined) query = query.where('w.start_at', '>=', part.from)
+      if (part.before !== undefined) query = query.where('w.start_at', '<', part.before)
+      for (const row of await query.execute()) {
+        const { ran, run_job, run_state, claims } = row
+        const isThere = ran !== null && run_job !== null && run_state !== null
+        found.push({
+          ...windowOf(row),
+          run: isThere
+            ? {
+                ...{ id: ran, jobId: run_job, state: run_state, fence: ran * FENCE_FACTOR + Number(claims) },
+                start: storedInstant(row.window_start),
+                end: storedInstant(row.window_end),
+              }
+            : undefined,
+        })
+      }
+      if (found.length >= limit) break
+      // On SQLite, a part is one turn of the event loop.
+      await nextTurn()
+    }
+    return found
+  }
+
+  /** Windows that start at an instant or later, by their starts. */
+  async windows(jobId: string, { from, to }: TimeRange, limit: number): Promise<ProofWindow[]> {
+    const { dialect } = this.#database
+    const rows = await this.#windows(jobId)
+      .where('w.start_at', '>=', dialect.instant(from))
+      .where('w.start_at', '<', dialect.instant(to))
+      .orderBy('w.start_at')
+      .limit(limit)
+      .execute()
+    return rows.map(windowOf)
+  }
+
+  /** The window that starts last before an instant. */
+  async before(jobId: string, instant: Date): Promise<ProofWindow | undefined> {
+    const row = await this.#windows(jobId)
+      .where('w.start_at', '<', this.#database.dialect.instant(instant))
+      .orderBy('w.start_at', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    return row && windowOf(row)
+  }
+
+  #windows(jobId: string) {
+    return this.#database.db
+      .selectFrom('piko_window as w')
+      .leftJoin('piko_run as r', 'r.id', 'w.run_id')
+      .select(['w.id', 'w.start_at', 'w.end_at', 'w.state', 'w.run_id', 'w.fence', 'r.id as ran'])
+      .where('w.job_id', '=', exactId(jobId))
+  }
+
+  /** The recorded rows of a table in windows that start in the range, by the milliseconds of their starts. */
+  async recorded(jobId: string, table: string, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_window_rows')
+      .select(['start_at', 'fence', 'row_count'])
+      .where('job_id', '=', exactId(jobId))
+      .where('table_name', '=', table)
+      .where('start_at', '>=', dialect.instant(from))
+      .where('start_at', '<', dialect.instant(to))
+      .execute()
+    return new Map(
+      rows.flatMap(({ start_at, fence, row_count }): [number, RecordedRows][] => {
+        const start = storedInstant(start_at)
+        return start
+          ? [[start.getTime(), { fence: Number(fence), rows: row_count === null ? undefined : Number(row_count) }]]
+          : []
+      }),
+    )
+  }
+
+  /** Counts the rows of a table by window and fence. Reads the index that begins with these columns. */
+  async groups(table: FencedTable, { from, to }: TimeRange): Promise<RowGroup[]> {
+    const { window, fence, name } = this.#names(table)
+    const rows = await this.#database.sql.query<{ w: unknown; f: unknown; n: unknown }>(
+      `SELECT ${window} AS w, ${fence} AS f, COUNT(*) AS n FROM ${name} WHERE ${window} >= ? AND ${window} < ? ` +
+        `GROUP BY ${window}, ${fence} ORDER BY ${window}, ${fence}`,
+      [from, to],
+    )
+    return rows.map(({ w, f, n }) => ({ start: storedInstant(w), fence: Number(f), rows: Number(n) }))
+  }
+
+  /** Some rows of a window and fence, by these columns. */
+  async sample(
+    table: FencedTable,
+    start: Date,
+    fence: number,
+    columns: readonly string[],
+    limit: number,
+  ): Promise<SqlRow[]> {
+    const list = this.#list(columns)
+    return this.#rowsOf(table, start, fence, `SELECT ${list}`, ` ORDER BY ${list} LIMIT ${limit}`)
+  }
+
+  /** The values of these columns that more than one row of a window and fence has, with their number `n`. */
+  async repeated(
+    table: FencedTable,
+    start: Date,
+    fence: number,
+    columns: readonly string[],
+    limit: number,
+  ): Promise<SqlRow[]> {
+    const list = this.#list(columns)
+    const end = ` GROUP BY ${list} HAVING COUNT(*) > 1 ORDER BY ${list} LIMIT ${limit}`
+    return this.#rowsOf(table, start, fence, `SELECT ${list}, COUNT(*) AS piko_n`, end)
+  }
+
+  #rowsOf(table: FencedTable, start: Date, fence: number, select: string, end: string): Promise<SqlRow[]> {
+    const { window, fence: fenceColumn, name } = this.#names(table)
+    const params: readonly SqlValue[] = [start, fence]
+    return this.#database.sql.query(`${select} FROM ${name} WHERE ${window} = ? AND ${fenceColumn} = ?${end}`, params)
+  }
+
+  #list(columns: readonly string[]): string {
+    return columns.map((column) => quoted(this.#database.dialect.name, column)).join(', ')
+  }
+
+  #names({ name, windowColumn, fenceColumn }: FencedTable) {
+    const { name: dialect } = this.#database.dialect
+    return {
+      window: quoted(dialect, windowColumn),
+      fence: quoted(dialect, fenceColumn),
+      name: quotedTable(dialect, name),
+    }
+  }
+}
+
+const IS_SUSPECT = sql<SqlBool>`(
+  (w.state IN ('succeeded', 'stale') AND (
+    w.run_id IS NULL OR w.fence IS NULL
+    OR w.fence <= w.run_id * ${sql.lit(FENCE_FACTOR)} OR w.fence >= (w.run_id + 1) * ${sql.lit(FENCE_FACTOR)}
+    OR (r.id IS NOT NULL AND (r.state <> 'succeeded' OR w.fence <> r.id * ${sql.lit(FENCE_FACTOR)} + r.claims))
+  ))
+  OR (w.state IN ('pending', 'failed', 'cancelled', 'skipped') AND r.state = 'succeeded')
+  OR (r.id IS NOT NULL AND (
+    r.job_id <> w.job_id OR r.window_start IS NULL OR r.window_start <> w.start_at OR r.window_end <> w.end_at
+  ))
+)`
+
+interface WindowRow {
+  readonly id: number
+  readonly start_at: Date | string
+  readonly end_at: Date | string
+  readonly state: WindowState
+  readonly run_id: number | null
+  readonly fence: number | null
+  readonly ran: number | null
+}
+
+function windowOf({ id, start_at, end_at, state, run_id, fence, ran }: WindowRow): ProofWindow {
+  return {
+    ...{ id, state, hasRun: ran !== null },
+    start: storedInstant(start_at),
+    end: storedInstant(end_at),
+    runId: run_id ?? undefined,
+    fence: fence === null ? undefined : Number(fence),
+  }
+}
