@@ -42,6 +42,7 @@ const DEFAULT_BATCH_BYTES = 8_000_000
 const DEFAULT_TOLERATE = 100
 const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
+const DEFAULT_RETRY_EVERY_MS = 10_000
 const MAX_WRITERS = 64
 /** The longest delay of a Node timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -140,7 +141,7 @@ function spillPolicyOf({ maxBytes = DEFAULT_SPILL_BYTES, wait, retryEvery, isOut
   return {
     ...{ maxBytes, isOutage },
     waitMs: wait === undefined ? DEFAULT_SPILL_WAIT_MS : durationMs(wait),
-    retryEveryMs: retryEvery === undefined ? DEFAULT_SPILL_WAIT_MS : durationMs(retryEvery),
+    retryEveryMs: retryEvery === undefined ? DEFAULT_RETRY_EVERY_MS : durationMs(retryEvery),
   }
 }
 

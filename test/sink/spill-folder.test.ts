@@ -208,6 +208,20 @@ describe('a spill', () => {
     expect(last.ids()).toEqual(numbers(1, 20))
   })
 
+  it('needs a folder that it may use, and a name of its own for each sink', async () => {
+    const file = join(newFolder(), 'file')
+    writeFileSync(file, '')
+    await expect(processOf(file)).rejects.toMatchObject({
+      code: 'SINK_FAILED',
+      message: expect.stringContaining('Set [sinks] spill_dir to a folder that this process may write') as unknown,
+    })
+    const { sql, log } = sinkScope()
+    const twins = ['a', 'b'].map(() =>
+      defineSink({ name: 'twin', on: [[Row, () => {}]], guarantee: 'idempotent', deadLetters: true }),
+    )
+    await expect(new SinkPool({ env: { sql, log } }).start(twins)).rejects.toThrow('two sinks are named twin')
+  })
+
   it('waits for room, then refuses, and never takes more than its share of the disk', async () => {
     const dir = newFolder()
     const { write, state, pool, ids } = await processOf(dir, {

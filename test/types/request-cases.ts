@@ -168,3 +168,34 @@ export function sinkModels() {
     await sinks.unseen.write(Refund, new Refund())
   })
 }
+
+const Price = z.object({ price: z.number(), shop: z.string().default('eu') })
+class Item {
+  readonly sku: string = 'a'
+}
+const Prices = defineSink({
+  name: 'prices',
+  on: [[Item, (rows) => void rows[0]?.sku]],
+  routes: { prices: [Price, (rows) => void rows[0]?.shop.length] },
+  key: (row) => ('sku' in row ? row.sku : row.shop),
+})
+class Items extends Sink {
+  @on(Item) items(_rows: Item[]): void {}
+}
+
+/** A sink takes rows by the name of a route: an entry of `routes` in its input form, or a method of a class. */
+export const routes = defineJob({ id: 'routes', sinks: { prices: Prices, items: Items } }, async ({ sinks }) => {
+  await sinks.prices.write('prices', [{ price: 1 }, { price: 2, shop: 'us' }])
+  await sinks.prices.write(Price, { price: 1 })
+  await sinks.prices.write(Item, new Item())
+  await sinks.items.write('items', new Item())
+  // @ts-expect-error no such route
+  await sinks.prices.write('price', [])
+  // @ts-expect-error price is a number
+  await sinks.prices.write('prices', { price: '1' })
+  // @ts-expect-error no such method
+  await sinks.items.write('item', new Item())
+})
+
+// @ts-expect-error a misspelt guarantee
+defineSink({ name: 'a', on: [[Item, () => {}]], guarantee: 'idempotant' })

@@ -139,6 +139,8 @@ async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<nu
 
 /** Makes new names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
+  // Windows can't open a folder, and needs no sync of one.
+  if (process.platform === 'win32') return
   const file = await open(folder, 'r')
   try {
     await file.sync()

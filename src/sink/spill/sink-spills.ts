@@ -1,3 +1,4 @@
+import { Closing } from '../../service/closing.ts'
 import { redeliver } from '../delivery/redeliver.ts'
 import type { SinkEnv } from '../sink.ts'
 import type { SpillPolicy } from '../sink-policy.ts'
@@ -5,6 +6,9 @@ import type { DurableParts, OwnedSink } from '../sink-target.ts'
 import type { DiskSpill } from './disk-spill.ts'
 import { Drain } from './drain.ts'
 import { Spills } from './spills.ts'
+
+/** How long a stop waits until the counts of rows are stored. */
+const MAX_NOTES_MS = 500
 
 export interface SinkSpillsParts {
   readonly durable: DurableParts
@@ -64,5 +68,11 @@ export class SinkSpills {
   async close(): Promise<void> {
     await Promise.allSettled(this.#drains.map((drain) => drain.stop()))
     await this.#spills.close()
+    const closing = new Closing(MAX_NOTES_MS)
+    try {
+      await closing.within(() => this.#parts.durable.journal.flushed())
+    } finally {
+      closing.end()
+    }
   }
 }
