@@ -12,6 +12,7 @@ import { proof } from './proof.ts'
 import { queries } from './queries.ts'
 import { rate } from './rate.ts'
 import { report } from './report.ts'
+import { resources } from './resources.ts'
 import { sinkTable } from './sink-table.ts'
 import { steps } from './steps.ts'
 import { throughput } from './throughput.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   rate,
   crawl,
   steps,
+  resources,
   'sink-table': sinkTable,
   offload: offloadCalls,
   queries,
@@ -46,6 +48,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   crawl        500 items, 50 workers, 50 ms of I/O each
   steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them
   sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
+  resources    10,000 runs over two pools of 10 named in opposite order, with failures, timeouts, cancels and a stop
   offload      calls into worker threads, beside piscina
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs

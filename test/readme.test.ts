@@ -9,19 +9,21 @@ const batches = new Snippets('docs/batches.md')
 const data = new Snippets('docs/data.md')
 const jobs = new Snippets('docs/jobs.md')
 const steps = new Snippets('docs/steps.md')
+const resources = new Snippets('docs/resources.md')
 const services = new Snippets('docs/services.md')
 const sinks = new Snippets('docs/sinks.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, batches, data, jobs, steps, services, sinks, transactions, windows]) page.remove()
+  for (const page of [readme, async, batches, data, jobs, resources, steps, services, sinks, transactions, windows])
+    page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, batches, data, jobs, steps, services, sinks, transactions, windows]) {
+    for (const { names } of [async, batches, data, jobs, resources, steps, services, sinks, transactions, windows]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -30,7 +32,7 @@ describe('the README and the pages of docs', () => {
   it('show snippets that compile under strict TypeScript', () => {
     expect(
       compilerComplaints(
-        [readme, async, batches, data, jobs, steps, services, sinks, transactions, windows].flatMap(
+        [readme, async, batches, data, jobs, resources, steps, services, sinks, transactions, windows].flatMap(
           ({ files }) => files,
         ),
       ),
@@ -125,6 +127,16 @@ describe('docs/jobs.md', () => {
 
   it('shows tests that pass', async () => {
     expect(await jobs.run('--test', '--test-reporter=tap', 'jobs.test.ts')).toMatch(/^# pass 2$/m)
+  })
+})
+
+describe('docs/resources.md', () => {
+  it('shows programs with a resource that renews itself and one that needs others, and what they print', async () => {
+    const page = readFileSync(new URL('../docs/resources.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
+    expect(await resources.run('check.ts')).toBe(printed)
+    const [, line] = /It prints `(.*)`: within an attempt/.exec(page) ?? []
+    expect(await resources.run('needs.ts')).toBe(`${line}\n`)
   })
 })
 
