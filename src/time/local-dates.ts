@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, type ErrorCode, PikoError } from '../errors.ts'
 import { zoneNamed } from './cron.ts'
@@ -59,7 +60,7 @@ export function momentOf(name: string, value: unknown, timezone: string, code: E
   const reading = readMoment(value, timezone)
   if ('date' in reading) return reading.date
   throw new PikoError(code, `${name} is ${describeMoment(value)}; expected ${reading.expected}`, {
-    details: { option: name, value: value instanceof Date ? describeInstant(value) : value },
+    details: { option: name, value: types.isDate(value) ? describeInstant(value) : value },
   })
 }
 

@@ -72,6 +72,7 @@ const IDS: unknown[] = [
 ]
 
 const job = defineJob({ id: 'job' }, (ctx) => ctx.input)
+const windows = defineJob({ id: 'windows', every: '1h', windows: { start: '2025-01-01T00:00:00Z' } }, () => 1)
 const refusing = (id: string, safeParse: () => unknown) =>
   defineJob({ id, config: { safeParse } as never, retry: { limit: 0 } }, () => 1)
 const failure = (issues: unknown): object => ({ success: false, error: { issues } })
@@ -85,7 +86,7 @@ const SCHEMAS = [
 ]
 
 describeEachStore((store) => {
-  const start = (): Promise<Piko> => startApp(store.options, [job, ...SCHEMAS], { execute: false })
+  const start = (): Promise<Piko> => startApp(store.options, [job, windows, ...SCHEMAS], { execute: false })
 
   it('answers any items and transactions with a clear error, before anything is stored', async () => {
     await store.open()
@@ -132,6 +133,9 @@ describeEachStore((store) => {
         expect(await rejected(app.runs.replay({ ids }))).toMatchObject({ code: 'USAGE' })
       }
     }
+    const range = { from: HOSTILE, to: '2025-01-02T00:00:00Z' }
+    expect(await rejected(app.backfills.create('windows', range as never))).toMatchObject({ code: 'USAGE' })
+    expect(await rejected(app.run('windows', { window: HOSTILE } as never))).toMatchObject({ code: 'WINDOW_UNKNOWN' })
     expect(await app.runs.show(known)).toMatchObject({ state: 'queued' })
     stop.abort(new PikoError('STOPPED', 'done'))
     expect(await beside).toBe('waits')

@@ -45,6 +45,10 @@ const STEP = 1_000
 const SPAN = 10_000
 /** The maximum number of runs that one transaction deletes. */
 const BATCH = 200
+/** The maximum number of their steps and log lines, unless a single run has more. */
+const MAX_ROWS = 5_000
+/** The maximum number of such rows of one run that a statement deletes: each may be large. */
+const ROWS_AT_ONCE = 200
 
 /**
  * Deletes ended runs with their attempts, log lines, steps, progress and idempotency keys, in short transactions, by primary key.
@@ -170,12 +174,47 @@ export class RetentionStore {
   async #delete(ids: readonly number[]): Promise<Pick<RetentionStep, 'count' | 'refused'>> {
     let count = 0
     const refused: Refused[] = []
-    for (const batch of chunksOf(ids, BATCH)) {
+    for await (const batch of this.#batches(ids)) {
       const part = await eachApart(batch, (some) => this.#database.transaction((trx) => this.#deleteBatch(trx, some)))
       count += part.done.reduce((sum, one) => sum + one, 0)
       refused.push(...part.refused)
     }
     return { count, refused }
+  }
+
+  /** Splits runs into parts of limited size: a run may have thousands of steps and log lines. */
+  async *#batches(ids: readonly number[]): AsyncGenerator<number[]> {
+    for (const some of chunksOf(ids, BATCH)) {
+      const counts = await this.#rowsOf(some)
+      let batch: number[] = []
+      let rows = 0
+      for (const id of some) {
+        const more = counts.get(id) ?? 0
+        if (batch.length > 0 && rows + more > MAX_ROWS) {
+          yield batch
+          batch = []
+          rows = 0
+        }
+        batch.push(id)
+        rows += more
+      }
+      yield batch
+    }
+  }
+
+  /** The number of steps and log lines of each run that has some. */
+  async #rowsOf(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const counts = new Map<number, number>()
+    for (const table of ['piko_step', 'piko_run_log'] as const) {
+      const rows = await this.#database.db
+        .selectFrom(table)
+        .select((eb) => ['run_id', eb.fn.countAll<number>().as('count')])
+        .where('run_id', 'in', ids)
+        .groupBy('run_id')
+        .execute()
+      for (const { run_id, count } of rows) counts.set(run_id, (counts.get(run_id) ?? 0) + Number(count))
+    }
+    return counts
   }
 
   async #deleteBatch(trx: Transaction<Tables>, ids: readonly number[]): Promise<number> {
@@ -191,11 +230,35 @@ export class RetentionStore {
     const gone = ended.map((row) => row.id)
     if (gone.length === 0) return 0
     await trx.deleteFrom('piko_attempt').where('run_id', 'in', gone).execute()
-    await trx.deleteFrom('piko_run_log').where('run_id', 'in', gone).execute()
-    await trx.deleteFrom('piko_step').where('run_id', 'in', gone).execute()
+    const [only] = gone
+    if (only !== undefined && ids.length === 1) {
+      await deleteInParts(trx, 'piko_run_log', 'id', only)
+      await deleteInParts(trx, 'piko_step', 'name', only)
+    } else {
+      await trx.deleteFrom('piko_run_log').where('run_id', 'in', gone).execute()
+      await trx.deleteFrom('piko_step').where('run_id', 'in', gone).execute()
+    }
     await trx.deleteFrom('piko_run_progress').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_idempotency').where('run_id', 'in', gone).execute()
     await trx.deleteFrom('piko_run').where('id', 'in', gone).execute()
     return gone.length
+  }
+}
+
+/** Deletes the rows of one run in statements of limited size, because an SQLite statement blocks the event loop while it runs. */
+async function deleteInParts(
+  trx: Transaction<Tables>,
+  table: 'piko_run_log' | 'piko_step',
+  key: 'id' | 'name',
+  runId: number,
+): Promise<void> {
+  const [from, column] = [sql.table(table), sql.ref(key)]
+  for (;;) {
+    const { rows } = await sql<{ last: unknown }>`
+      SELECT ${column} AS last FROM ${from} WHERE run_id = ${runId} ORDER BY ${column} LIMIT 1 OFFSET ${sql.lit(ROWS_AT_ONCE - 1)}
+    `.execute(trx)
+    const until = rows[0] ? sql` AND ${column} <= ${rows[0].last}` : sql``
+    await sql`DELETE FROM ${from} WHERE run_id = ${runId}${until}`.execute(trx)
+    if (!rows[0]) return
   }
 }

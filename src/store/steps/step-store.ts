@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { StepRecord } from '../../run/step.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
@@ -22,12 +22,17 @@ export interface StoredStep {
   readonly waitingSince: Date | undefined
   /** How long the wait had lasted at this read, in milliseconds by the database's clock. */
   readonly waitedMs: number
-  /** Returns the result. Returns undefined if the row can't be read, which is reported. */
-  readonly read: () => { readonly value: unknown } | undefined
+  /** Reads the result. Returns undefined if the row is gone or can't be read, which is reported. */
+  readonly read: () => Promise<{ readonly value: unknown } | undefined>
 }
 
 /** SQLite accepts 32,766 parameters in a statement. */
 const MAX_IDS = 1_000
+
+/** A result of up to this size is read together with the others of its run, a larger one when the handler asks for it. */
+const SMALL_BYTES = 8_192
+/** The size of all results of a run that are read together. */
+const MAX_TOGETHER_BYTES = 32 * 1_024 * 1_024
 
 const LIST_COLUMNS = [
   'run_id',
@@ -43,12 +48,22 @@ const LIST_COLUMNS = [
 
 type ListRow = Pick<Selectable<StepTable>, (typeof LIST_COLUMNS)[number]>
 
+type StepName = Pick<Selectable<StepTable>, 'run_id' | 'name'>
+
+interface StoredRow extends StepName, Pick<Selectable<StepTable>, 'tries' | 'waiting_since' | 'finished_at'> {
+  readonly read_at: Date
+  readonly bytes: number | null
+  readonly small: string | null
+}
+
 /** Results of parts of handlers, remembered by name over the attempts of a run. */
 export class StepStore {
   readonly #database: Database
+  readonly #maxTogetherBytes: number
 
-  constructor(database: Database) {
+  constructor(database: Database, maxTogetherBytes = MAX_TOGETHER_BYTES) {
     this.#database = database
+    this.#maxTogetherBytes = maxTogetherBytes
   }
 
   /** See `addSteps`. */
@@ -66,29 +81,54 @@ export class StepStore {
     return this.#database.isInside()
   }
 
-  /** All steps of a run by name, in one query; with `name` only that one. Reports rows that can't be read; they are not finished. */
+  /**
+   * All steps of a run by name; with `name` only that one. Reads small results too, and the others when they are asked for: a run may have
+   * thousands of a megabyte each. Reports rows that can't be read; they are not finished.
+   */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
-    const { db, dialect, broken } = this.#database
-    const rows = await db
+    const { dialect, broken } = this.#database
+    const steps = new Map<string, StoredStep>()
+    let leftBytes = this.#maxTogetherBytes
+    await inPages<StoredRow>(Infinity, async (limit, last) => {
+      const rows = await this.#page(runId, name, { limit, last, smallBytes: leftBytes > 0 ? SMALL_BYTES : -1 })
+      for (const { small, bytes, ...row } of rows) {
+        leftBytes -= small?.length ?? 0
+        const [sound] = soundRows(dialect, 'piko_step', [row], broken.report)
+        const since = sound && optionalDate(sound.waiting_since, dialect)
+        const isHere = bytes === null || small !== null
+        steps.set(keyOf(row.name), {
+          isFinished: sound !== undefined && sound.finished_at !== null,
+          tries: sound?.tries ?? 0,
+          waitingSince: since,
+          waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
+          // There may be thousands, and the handler may ask for a few.
+          read: async () => (isHere ? this.#parsed(row, small) : this.#read(row)),
+        })
+      }
+      return rows
+    })
+    return steps
+  }
+
+  #page(
+    runId: number,
+    name: string | undefined,
+    { limit, last, smallBytes }: { limit: number; last: StoredRow | undefined; smallBytes: number },
+  ): Promise<StoredRow[]> {
+    const { db, dialect } = this.#database
+    return db
       .selectFrom('piko_step')
-      .select(['run_id', 'name', 'result', 'tries', 'waiting_since', 'finished_at', dialect.now().as('read_at')])
+      .select(['run_id', 'name', 'tries', 'waiting_since', 'finished_at', dialect.now().as('read_at')])
+      .select([
+        sql<number | null>`OCTET_LENGTH(result)`.as('bytes'),
+        sql<string | null>`CASE WHEN OCTET_LENGTH(result) <= ${sql.lit(smallBytes)} THEN result END`.as('small'),
+      ])
       .where('run_id', '=', runId)
       .$if(name !== undefined, (query) => query.where('name', '=', exactKey(name ?? '')))
+      .$if(last !== undefined, (query) => query.where('name', '>', last?.name ?? ''))
+      .orderBy('name')
+      .limit(limit)
       .execute()
-    const steps = new Map<string, StoredStep>()
-    for (const { result, ...row } of rows) {
-      const [sound] = soundRows(dialect, 'piko_step', [row], broken.report)
-      const since = sound && optionalDate(sound.waiting_since, dialect)
-      steps.set(keyOf(row.name), {
-        isFinished: sound !== undefined && sound.finished_at !== null,
-        tries: sound?.tries ?? 0,
-        waitingSince: since,
-        waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
-        // There may be thousands, and the handler may ask for a few.
-        read: () => this.#read(row, result),
-      })
-    }
-    return steps
   }
 
   /** The steps of a run in the order in which they finished, without their results. */
@@ -132,7 +172,18 @@ export class StepStore {
     return false
   }
 
-  #read(row: { run_id: number; name: string }, result: string | null): { readonly value: unknown } | undefined {
+  async #read(row: StepName): Promise<{ readonly value: unknown } | undefined> {
+    const { db } = this.#database
+    const found = await db
+      .selectFrom('piko_step')
+      .select('result')
+      .where('run_id', '=', row.run_id)
+      .where('name', '=', row.name)
+      .executeTakeFirst()
+    return found && this.#parsed(row, found.result)
+  }
+
+  #parsed(row: StepName, result: string | null): { readonly value: unknown } | undefined {
     if (result === null) return { value: undefined }
     try {
       return { value: JSON.parse(result) as unknown }

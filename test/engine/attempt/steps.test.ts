@@ -103,7 +103,7 @@ describeEachStore((fixture) => {
       expect(calls).toHaveLength(8)
     })
 
-    it('reads them in one query, and none in the first attempt', async () => {
+    it('reads them in pages of a thousand, and none in the first attempt', async () => {
       let sent: readonly { text: string }[] = []
       const app = await start(async (ctx) => {
         const done = await ctx.stepMap(
@@ -121,7 +121,7 @@ describeEachStore((fixture) => {
         expect(await app.run('work', { wait: true })).toMatchObject({ output: 1_200, attempt: 2 })
       if (fixture.name === 'mysql') return work()
       sent = await sqliteStatementsDuring(work)
-      expect(sent.filter(({ text }) => /^select.*from "piko_step"/i.test(text))).toHaveLength(1)
+      expect(sent.filter(({ text }) => /^select.*from "piko_step"/i.test(text))).toHaveLength(2)
       return undefined
     })
 
@@ -620,7 +620,7 @@ describeEachStore((fixture) => {
       expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded', output: 'second' })
       child.signal('SIGCONT')
       await child.told(`lost ${id}`)
-      expect((await store.steps.stored(id)).get('slow')?.read()).toEqual({ value: 'second' })
+      expect(await (await store.steps.stored(id)).get('slow')?.read()).toEqual({ value: 'second' })
       await child.kill()
     })
   })

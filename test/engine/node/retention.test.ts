@@ -2,6 +2,9 @@ import { expect, it, onTestFinished } from 'vitest'
 import { Events } from '../../../src/events.ts'
 import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
 import { Retention } from '../../../src/engine/node/retention.ts'
+import type { Database } from '../../../src/store/connection/database.ts'
+import { RetentionStore } from '../../../src/store/history/retention-store.ts'
+import { chunksOf } from '../../../src/store/statements/chunks.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { eventually } from '../../support/app.ts'
@@ -48,5 +51,36 @@ describeEachStore((fixture) => {
     await enqueueEnded(12)
     await pass(MINUTE_MS)
     await eventually(async () => expect(await kept()).toBe(100))
+  })
+
+  it('deletes runs with many steps in several transactions, and the steps of one run in parts', async () => {
+    const database = await fixture.open()
+    await fixture.empty()
+    const store = storeOn(database)
+    const ids = await store.runs.enqueue(
+      Array.from({ length: 4 }, () => ({ jobId: 'sync', kind: 'manual', priority: 0 }) as const),
+    )
+    await store.cancels.request({ ids })
+    const stepsOf = (runId: number, count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...{ run_id: runId, name: Buffer.from(`step ${index}`).toString(), fence: 1, seq: index, attempt: 1 },
+        ...{ result: '1', ms: 0, tries: 1, finished_at: database.dialect.instant(new Date()) },
+      }))
+    for (const [index, count] of [3_000, 6_000, 3_000, 0].entries())
+      for (const some of chunksOf(stepsOf(ids[index]!, count), 1_000))
+        await database.db.insertInto('piko_step').values(some).execute()
+    let transactions = 0
+    const counted: Database = {
+      ...database,
+      transaction: (fn) => {
+        transactions += 1
+        return database.transaction(fn)
+      },
+    }
+    const retention = new RetentionStore(counted)
+    expect(await retention.step({ olderThanMs: 0, states: ['cancelled'] }, 0)).toMatchObject({ count: 4, refused: [] })
+    expect(transactions).toBe(3)
+    for (const table of ['piko_step', 'piko_run'])
+      expect(await database.sql.query(`SELECT count(*) AS n FROM ${table}`)).toEqual([{ n: 0 }])
   })
 })

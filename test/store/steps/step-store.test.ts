@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Claim } from '../../../src/run/run.ts'
 import type { Database } from '../../../src/store/connection/database.ts'
 import type { NewStep } from '../../../src/store/steps/new-step.ts'
+import { StepStore } from '../../../src/store/steps/step-store.ts'
+import { exactKey } from '../../../src/store/values/exact-key.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { describeEachStore } from '../../support/databases.ts'
 import { REFUSAL, refuseRows } from '../../support/refusing.ts'
@@ -36,7 +38,8 @@ describeEachStore((fixture) => {
 
   const valuesOf = async (runId: number): Promise<Record<string, unknown>> => {
     const steps = await store.steps.stored(runId)
-    return Object.fromEntries([...steps].map(([name, step]) => [name, step.read()?.value]))
+    const values = [...steps].map(async ([name, step]) => [name, (await step.read())?.value] as const)
+    return Object.fromEntries(await Promise.all(values))
   }
 
   describe('steps of a run', () => {
@@ -56,6 +59,31 @@ describeEachStore((fixture) => {
         ...{ name: 'a', attempt: 1, tries: 1, ms: 5, waitingSince: undefined },
         finishedAt: expect.any(Date) as Date,
       })
+    })
+
+    it('are read with their results only up to a size, and the others when they are asked for', async () => {
+      const [claim] = (await claims()) as [Claim]
+      const many = Array.from({ length: 2_500 }, (_, index) => stepOf(claim, `many ${index}`, index))
+      const large = stepOf(claim, 'large', 9_999, { result: JSON.stringify('ä'.repeat(500_000)) })
+      await store.steps.add([...many, large])
+      const change = (name: string): Promise<unknown> =>
+        database.db.updateTable('piko_step').set({ result: '"changed"' }).where('name', '=', exactKey(name)).execute()
+      for (const [steps, isTogether] of [
+        [store.steps, true],
+        [new StepStore(database, 0), false],
+      ] as const) {
+        const stored = await steps.stored(claim.runId)
+        expect(stored.size).toBe(2_501)
+        expect(await stored.get('many 1')?.read()).toEqual({ value: isTogether ? 'many 1' : 'changed' })
+        for (const name of ['many 1', 'large']) await change(name)
+        expect(await stored.get('large')?.read()).toEqual({ value: 'changed' })
+      }
+      const stored = await store.steps.stored(claim.runId)
+      await store.steps.add([{ ...large, name: 'again' }])
+      expect(await (await store.steps.stored(claim.runId, 'again')).get('again')?.read()).toEqual({
+        value: 'ä'.repeat(500_000),
+      })
+      expect(stored.get('again')).toBeUndefined()
     })
 
     it('are refused for a claim that is no longer valid, and stored for the others of the batch', async () => {

@@ -122,7 +122,7 @@ export class RunSteps {
     this.#names.add(name)
     try {
       const stored = (await this.#allStored()).get(name)
-      const result = stored?.isFinished ? stored.read() : undefined
+      const result = stored?.isFinished ? await this.#asked(() => stored.read()) : undefined
       if (result) return result.value
       this.#attempt.throwIfAborted()
       return await use(stored)
@@ -148,7 +148,7 @@ export class RunSteps {
     return new PikoError('USAGE', `run ${runId} of job "${jobId}" called ${call} ${problem}`)
   }
 
-  /** Reads the stored steps once per attempt. The first claim of a run has none and needs no query. */
+  /** Reads the stored steps once per attempt, large results later. The first claim of a run has none and needs no query. */
   #allStored(): Promise<ReadonlyMap<string, StoredStep>> {
     const { runId, fence } = this.#attempt.claim
     if (fence === fenceOf(runId, 1)) return Promise.resolve(NONE)
@@ -199,7 +199,7 @@ export class RunSteps {
       }),
     )
     if (value !== STORED_BY_ANOTHER) return value
-    const other = (await this.#asked(() => store.stored(attempt.claim.runId, name))).get(name)?.read()
+    const other = await this.#asked(async () => (await store.stored(attempt.claim.runId, name)).get(name)?.read())
     if (other) return other.value
     throw this.#fault('STEP_RESULT', name, 'was stored by another claim, whose row is gone or can not be read')
   }
