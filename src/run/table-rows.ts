@@ -7,6 +7,8 @@ export interface FencedTable {
   readonly columns: readonly string[]
   /** Those that identify a row within its window. Empty if unknown. */
   readonly key: readonly string[]
+  /** Whether the contents of its rows are recorded too. */
+  readonly checksum?: boolean
   /** Whether it is in the database that Piko itself runs on. */
   readonly isOwn: boolean
 }
@@ -16,4 +18,6 @@ export interface TableRows {
   readonly table: FencedTable
   /** Undefined if they could not be counted. */
   readonly rows: number | undefined
+  /** See `checksumSql`. Undefined unless the table asks for it. */
+  readonly checksum?: number | undefined
 }

@@ -1,5 +1,6 @@
 import type { FencedTable, TableRows } from '../run/table-rows.ts'
 import type { SqlDatabase } from '../sql/sql.ts'
+import { checksumSql } from '../sql/row-checksum.ts'
 import { quoted, quotedTable } from '../sql/sql-text.ts'
 import type { Window } from '../time/window.ts'
 
@@ -38,25 +39,30 @@ export class WrittenRows {
   async collect(): Promise<readonly TableRows[]> {
     if (this.#tables.size === 0) return NOTHING
     return Promise.all(
-      [...this.#tables.values()].map(async ({ table, on, rows }) => ({
-        table,
-        rows: rows ?? (await this.#count(table, on)),
-      })),
+      [...this.#tables.values()].map(async ({ table, on, rows }): Promise<TableRows> => {
+        if (rows !== undefined && !table.checksum) return { table, rows }
+        const { n, c } = await this.#count(table, on)
+        return { table, rows: rows ?? n, ...(table.checksum && { checksum: c }) }
+      }),
     )
   }
 
   /** A count that fails must not fail a run whose rows are written. */
-  async #count({ name, windowColumn, fenceColumn }: FencedTable, on: SqlDatabase): Promise<number | undefined> {
+  async #count(
+    { name, windowColumn, fenceColumn, columns, checksum }: FencedTable,
+    on: SqlDatabase,
+  ): Promise<{ readonly n: number | undefined; readonly c: number | undefined }> {
     const { dialect } = on
+    const sum = checksum ? `, ${checksumSql(dialect, columns)} AS c` : ''
     const where = `${quoted(dialect, windowColumn)} = ? AND ${quoted(dialect, fenceColumn)} = ?`
     try {
-      const [row] = await on.query<{ n: unknown }>(
-        `SELECT COUNT(*) AS n FROM ${quotedTable(dialect, name)} WHERE ${where}`,
+      const [row] = await on.query<{ n: unknown; c?: unknown }>(
+        `SELECT COUNT(*) AS n${sum} FROM ${quotedTable(dialect, name)} WHERE ${where}`,
         [this.#window.start, this.#fence],
       )
-      return row && Number(row.n)
+      return { n: row && Number(row.n), c: row && checksum ? Number(row.c ?? 0) : undefined }
     } catch {
-      return undefined
+      return { n: undefined, c: undefined }
     }
   }
 }
@@ -66,7 +72,7 @@ const NOTHING: readonly TableRows[] = []
 /** Notes for proofs what a run has written, if its table has the columns of a window and a fence. See {@link WrittenRows.note}. */
 export function noteRows(
   scope: { readonly sql: SqlDatabase; readonly written?: WrittenRows },
-  layout: Pick<FencedTable, 'name' | 'columns' | 'key'> & {
+  layout: Pick<FencedTable, 'name' | 'columns' | 'key' | 'checksum'> & {
     readonly windowColumn: string | null
     readonly fenceColumn: string | undefined
   },
@@ -74,7 +80,8 @@ export function noteRows(
   rows: number | undefined,
   isFirst: boolean,
 ): void {
-  const { name, columns, key, windowColumn, fenceColumn } = layout
+  const { name, columns, key, windowColumn, fenceColumn, checksum } = layout
   if (windowColumn === null || fenceColumn === undefined) return
-  scope.written?.note({ name, columns, key, windowColumn, fenceColumn, isOwn: on === scope.sql }, on, rows, isFirst)
+  const table = { name, columns, key, windowColumn, fenceColumn, isOwn: on === scope.sql }
+  scope.written?.note(checksum ? { ...table, checksum } : table, on, rows, isFirst)
 }

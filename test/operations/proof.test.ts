@@ -11,7 +11,7 @@ import { describeEachStore } from '../support/databases.ts'
 
 const Order = z.object({ id: z.number(), total: z.number() })
 const table = sqlTable<z.output<typeof Order>>({
-  ...{ name: 'proof_orders', columns: ['id', 'total'], key: ['id'], fenceColumn: 'fence' },
+  ...{ name: 'proof_orders', columns: ['id', 'total'], key: ['id'], fenceColumn: 'fence', checksum: true },
 })
 const OrdersSink = defineSink({ name: 'orders', on: [[Order, (rows, batch) => table.replace(batch, rows)]] })
 const START = Date.parse('2025-01-01T00:00:00Z')
@@ -200,6 +200,17 @@ describeEachStore((fixture) => {
       ['gap', hour(4), again(4)],
     ])
     expect(findings[1]?.message).toContain('10 rows are stored for it')
+  })
+
+  it('names a window with as many rows as were recorded, whose contents were changed', async () => {
+    await exec('UPDATE proof_orders SET total = total + 1 WHERE id = 33')
+    expect(await found()).toEqual([
+      { kind: 'changed', hour: 3, isTable: true, rows: [], repair: `${again(3)} --only all` },
+    ])
+    await exec('UPDATE proof_orders SET total = NULL WHERE id = 33')
+    expect(await found()).toMatchObject([{ kind: 'changed' }])
+    await exec('UPDATE proof_orders SET total = 66 WHERE id = 33')
+    expect(await found()).toEqual([])
   })
 
   it('goes on when a table is gone, and names it', async () => {

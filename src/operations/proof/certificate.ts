@@ -9,9 +9,10 @@ import type { Window } from '../../time/window.ts'
  * not match the claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
  *
  * In a table: `missing`: fewer rows than were recorded. `doubled`: the same row more than once. `late`: more rows than were recorded.
- * `foreign`: rows with the fence of another claim, or of no window.
+ * `foreign`: rows with the fence of another claim, or of no window. `changed`: as many rows as were recorded, with another checksum.
  */
-export type ProofKind = 'gap' | 'overlap' | 'edited' | 'unfinished' | 'missing' | 'doubled' | 'late' | 'foreign'
+export type ProofKind =
+  'gap' | 'overlap' | 'edited' | 'unfinished' | 'missing' | 'doubled' | 'late' | 'foreign' | 'changed'
 
 export interface ProofFinding {
   readonly kind: ProofKind

@@ -72,6 +72,11 @@ export class Findings {
     this.#add(kind, window, message, this.#backfill(window, 'all'), table, doubled)
   }
 
+  changed(window: Window, table: FencedTable): void {
+    const message = `${table.name} has other rows of window ${this.#name(window)} than were recorded when it ended: the checksum differs`
+    this.#add('changed', window, message, this.#backfill(window, 'all'), table)
+  }
+
   /** @param own the fence that the window's rows must have */
   foreign(window: Window, table: FencedTable, found: { fence: number; rows: number }, own: number, sample: Rows): void {
     const message =

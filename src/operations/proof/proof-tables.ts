@@ -123,20 +123,21 @@ export class TableProof {
   }
 
   async #judge(entry: ProofEntry, groups: readonly RowGroup[], recorded: RecordedRows | undefined): Promise<void> {
-    const own = groups.find(({ fence }) => fence === entry.fence)?.rows ?? 0
+    const group = groups.find(({ fence }) => fence === entry.fence)
+    const own = group?.rows ?? 0
     this.#rows += own
     if (own > 0) this.#hash.update(`${entry.start.getTime()},${entry.fence},${own}\n`)
-    for (const group of groups) {
-      if (group.fence === entry.fence) continue
-      const sample = await this.#sample(entry.start, group.fence)
-      this.#findings.foreign(entry, this.#table, group, entry.fence, sample)
+    for (const other of groups) {
+      if (other.fence === entry.fence) continue
+      const sample = await this.#sample(entry.start, other.fence)
+      this.#findings.foreign(entry, this.#table, other, entry.fence, sample)
     }
     const expected = recorded?.fence === entry.fence ? recorded.rows : undefined
     if (expected === undefined) this.#unrecorded += own > 0 ? 1 : 0
     else if (own < expected) this.#findings.missing(entry, this.#table, own, expected)
     else if (own > expected) {
       this.#findings.more(entry, this.#table, own, expected, await this.#doubled(entry, own - expected))
-    }
+    } else if (isChanged(group, recorded)) this.#findings.changed(entry, this.#table)
   }
 
   #sample(start: Date, fence: number) {
@@ -163,7 +164,11 @@ export class TableProof {
 function isAsRecorded({ fence }: ProofEntry, groups: readonly RowGroup[], recorded: RecordedRows | undefined): boolean {
   if (groups.some((group) => group.fence !== fence)) return false
   if (recorded?.fence !== fence || recorded.rows === undefined) return true
-  return recorded.rows === (groups[0]?.rows ?? 0)
+  return recorded.rows === (groups[0]?.rows ?? 0) && !isChanged(groups[0], recorded)
+}
+
+function isChanged(group: RowGroup | undefined, recorded: RecordedRows | undefined): boolean {
+  return group?.checksum !== undefined && recorded?.checksum !== undefined && group.checksum !== recorded.checksum
 }
 
 function within({ start }: Window): TimeRange {

@@ -46,7 +46,8 @@ export class SqlTable<Row extends object> {
     this.#loader = new BulkLoader(name, bulk)
     this.#properties = columns.map(({ property }) => property)
     const names = columns.map(({ column }) => column)
-    this.layout = Object.freeze({ name, columns: Object.freeze(names), key, windowColumn, fenceColumn })
+    const layout = { name, columns: Object.freeze(names), key, windowColumn, fenceColumn }
+    this.layout = Object.freeze(this.#shape.checksum ? { ...layout, checksum: true } : layout)
   }
 
   /**

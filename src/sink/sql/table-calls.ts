@@ -41,4 +41,6 @@ export interface SqlTableLayout {
   readonly key: readonly string[]
   readonly windowColumn: string | null
   readonly fenceColumn: string | undefined
+  /** Whether a checksum of a window's rows is recorded for proofs. */
+  readonly checksum?: boolean
 }

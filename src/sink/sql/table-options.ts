@@ -4,6 +4,7 @@ import { describe, PikoError } from '../../errors.ts'
 import {
   aText,
   expecting,
+  flag,
   listOf,
   nearestName,
   oneOf,
@@ -39,6 +40,11 @@ export interface SqlTableOptions<Row extends object> {
   readonly windowColumn?: string | null
   /** The column (NOT NULL, 64 bits) for the run's fence; it prevents writes of an overtaken run. Default: none. */
   readonly fenceColumn?: string
+  /**
+   * Records a checksum of a window's rows when it ends, so that a proof also finds rows that were changed. Reads the rows of each window
+   * once more at its end. Needs `fenceColumn` and a window column. Default false.
+   */
+  readonly checksum?: boolean
   /** Rows per INSERT statement; fewer if they exceed 1 MB or the database's number of parameters. Default and maximum: 1,000. */
   readonly chunkSize?: number
   /**
@@ -64,6 +70,7 @@ export interface TableShape {
   readonly types: ReadonlyMap<string, string>
   readonly windowColumn: string | null
   readonly fenceColumn: string | undefined
+  readonly checksum: boolean
   readonly chunkSize: number
   readonly bulk: BulkMode
 }
@@ -83,6 +90,7 @@ const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
   ),
   windowColumn: expecting('the name of a column, or null', (value) => value === null || typeof value === 'string'),
   fenceColumn: aText,
+  checksum: flag,
   chunkSize: expecting(`a whole number from 1 to ${MAX_CHUNK_ROWS}`, isChunkSize),
   bulk: oneOf('auto', 'insert', 'load'),
 }
@@ -114,12 +122,14 @@ export function tableShape<Row extends object>(given: SqlTableOptions<Row>): Tab
     ...unknownIn('key', key, [...columns.map(({ column }) => column), ...filled]),
     ...unknownIn('types', Object.keys(types), [...columns.map(({ column }) => column), ...filled]),
     ...unknownProperties(columns, ofModel),
+    ...(options.checksum === true && filled.length < 2 ? ['checksum needs a window column and a fenceColumn'] : []),
   ]
   if (found.length > 0) throw invalid(name, found)
   return {
     ...{ name, columns, windowColumn, fenceColumn },
     key: [...new Set(key)].filter((column) => !filled.includes(column)),
     types: new Map(Object.entries(types)),
+    checksum: options.checksum ?? false,
     chunkSize: options.chunkSize ?? MAX_CHUNK_ROWS,
     bulk: options.bulk ?? 'auto',
   }

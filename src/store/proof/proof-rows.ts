@@ -15,6 +15,8 @@ interface WindowRowsTable {
   start_at: ColumnType<Date | string, Date | string, Date | string>
   fence: number
   row_count: number | null
+  /** See `checksumSql`; null unless the table asks for it. */
+  checksum: number | null
 }
 
 export interface ProofTables {

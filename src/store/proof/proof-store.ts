@@ -3,6 +3,7 @@ import { sql, type SqlBool } from 'kysely'
 import type { RunState } from '../../run/run.ts'
 import type { FencedTable } from '../../run/table-rows.ts'
 import type { SqlRow, SqlValue } from '../../sql/sql.ts'
+import { checksumSql } from '../../sql/row-checksum.ts'
 import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { storedInstant } from '../../time/instant.ts'
 import { fromJson } from '../../json/json.ts'
@@ -46,6 +47,8 @@ export interface RowGroup {
   readonly start: Date | undefined
   readonly fence: number
   readonly rows: number
+  /** Undefined unless the table asks for it. */
+  readonly checksum: number | undefined
 }
 
 /** What was recorded when a window ended. */
@@ -53,6 +56,7 @@ export interface RecordedRows {
   readonly fence: number
   /** Undefined if the rows could not be counted. */
   readonly rows: number | undefined
+  readonly checksum: number | undefined
 }
 
 export interface TimeRange {
@@ -178,18 +182,16 @@ export class ProofStore {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_window_rows')
-      .select(['start_at', 'fence', 'row_count'])
+      .select(['start_at', 'fence', 'row_count', 'checksum'])
       .where('job_id', '=', exactId(jobId))
       .where('table_name', '=', table)
       .where('start_at', '>=', dialect.instant(from))
       .where('start_at', '<', dialect.instant(to))
       .execute()
     return new Map(
-      rows.flatMap(({ start_at, fence, row_count }): [number, RecordedRows][] => {
+      rows.flatMap(({ start_at, fence, row_count, checksum }): [number, RecordedRows][] => {
         const start = storedInstant(start_at)
-        return start
-          ? [[start.getTime(), { fence: Number(fence), rows: row_count === null ? undefined : Number(row_count) }]]
-          : []
+        return start ? [[start.getTime(), { fence: Number(fence), ...numbersOf(row_count, checksum) }]] : []
       }),
     )
   }
@@ -197,12 +199,16 @@ export class ProofStore {
   /** Counts the rows of a table by window and fence. Reads the index that begins with these columns. */
   async groups(table: FencedTable, { from, to }: TimeRange): Promise<RowGroup[]> {
     const { window, fence, name } = this.#names(table)
-    const rows = await this.#database.sql.query<{ w: unknown; f: unknown; n: unknown }>(
-      `SELECT ${window} AS w, ${fence} AS f, COUNT(*) AS n FROM ${name} WHERE ${window} >= ? AND ${window} < ? ` +
+    const sum = table.checksum ? `, ${checksumSql(this.#database.dialect.name, table.columns)} AS c` : ''
+    const rows = await this.#database.sql.query<{ w: unknown; f: unknown; n: unknown; c?: unknown }>(
+      `SELECT ${window} AS w, ${fence} AS f, COUNT(*) AS n${sum} FROM ${name} WHERE ${window} >= ? AND ${window} < ? ` +
         `GROUP BY ${window}, ${fence} ORDER BY ${window}, ${fence}`,
       [from, to],
     )
-    return rows.map(({ w, f, n }) => ({ start: storedInstant(w), fence: Number(f), rows: Number(n) }))
+    return rows.map(({ w, f, n, c }) => ({
+      ...{ start: storedInstant(w), fence: Number(f), rows: Number(n) },
+      checksum: table.checksum ? Number(c) : undefined,
+    }))
   }
 
   /** Some rows of a window and fence, by these columns. */
@@ -261,6 +267,13 @@ const IS_SUSPECT = sql<SqlBool>`(
     r.job_id <> w.job_id OR r.window_start IS NULL OR r.window_start <> w.start_at OR r.window_end <> w.end_at
   ))
 )`
+
+function numbersOf(rows: number | null, checksum: number | null): Pick<RecordedRows, 'rows' | 'checksum'> {
+  return {
+    rows: rows === null ? undefined : Number(rows),
+    checksum: checksum === null ? undefined : Number(checksum),
+  }
+}
 
 interface WindowRow {
   readonly id: number

@@ -8,12 +8,12 @@ import { bulkInsert, type Cell, columnsOf } from '../statements/bulk-insert.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import type { Tables } from '../tables.ts'
 
-const COLUMNS = ['job_id', 'table_name', 'start_at', 'fence', 'row_count'] as const
+const COLUMNS = ['job_id', 'table_name', 'start_at', 'fence', 'row_count', 'checksum'] as const
 const MAX_ROWS = 1_000
 const REPLACE = {
-  mysql: ' ON DUPLICATE KEY UPDATE fence = VALUES(fence), row_count = VALUES(row_count)',
+  mysql: ' ON DUPLICATE KEY UPDATE fence = VALUES(fence), row_count = VALUES(row_count), checksum = VALUES(checksum)',
   sqlite:
-    ' ON CONFLICT (job_id, table_name, start_at) DO UPDATE SET fence = excluded.fence, row_count = excluded.row_count',
+    ' ON CONFLICT (job_id, table_name, start_at) DO UPDATE SET fence = excluded.fence, row_count = excluded.row_count, checksum = excluded.checksum',
 } as const
 
 interface Written extends TableRows {
@@ -35,9 +35,10 @@ export async function recordRows(
   if (written.length === 0) return
   await recordTables(trx, dialect, written)
   for (const chunk of chunksOf(written, MAX_ROWS)) {
-    const rows = chunk.map(({ claim: { jobId, fence }, table: { name }, window, rows: count }): Cell[] => [
+    const rows = chunk.map(({ claim: { jobId, fence }, table: { name }, window, rows: count, checksum }): Cell[] => [
       ...[jobId, name, dialect.instant(window.start), fence],
       count ?? null,
+      checksum ?? null,
     ])
     await trx.executeQuery(bulkInsert(dialect, 'piko_window_rows', columnsOf(COLUMNS, rows), REPLACE[dialect.name]))
   }

@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib'
+import { SQLITE_CRC32 } from '../../../sql/row-checksum.ts'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 // A separate `import type`: with inline types the import would remain and load the module, which prints its warning.
@@ -24,6 +26,7 @@ const CACHED_STATEMENTS = 200
 export function openSqlite(path: string): SqliteDatabase {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
   const database = new (nodeSqlite().DatabaseSync)(path)
+  database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
   try {
     // Set first, so that the switch to WAL waits too when several processes create the file at the same time.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)

@@ -1,0 +1,1 @@
+ALTER TABLE piko_window_rows DROP COLUMN checksum;
