@@ -57,8 +57,9 @@ describe('docs/data.md', () => {
     expect((await data.run('requests.ts')).trimEnd().split('\n')).toEqual(['1 2', '2', '404 PikoError'])
   })
 
-  it('shows a program that takes from limits of the fleet', async () => {
+  it('shows programs that take from limits of the fleet, and call functions in threads', async () => {
     expect((await data.run('limits.ts')).trim()).toBe('[ true, false ]')
+    expect((await data.run('shouting.ts')).trim()).toBe('HELLO')
   })
 })
 

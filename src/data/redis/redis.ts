@@ -1,0 +1,174 @@
+import { wrongCall } from '../../call-options.ts'
+import { aDuration } from '../../calls/call-checks.ts'
+import { within } from '../../calls/timeout.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { isObject, messageOf, propertyOf, safely } from '../../errors-read.ts'
+import { optionalPackage } from '../../optional-package.ts'
+import { aText, type OptionChecks, readOptions } from '../../options.ts'
+import { defineResource } from '../../resource/define-resource.ts'
+import type { ResourceClass } from '../../resource/resource.ts'
+import { redactText } from '../../run/redact.ts'
+import { type Duration, durationMs, formatMs } from '../../time/duration.ts'
+
+export interface RedisOptions {
+  /** For messages and metrics. Default: `redis`, with the host of a URL. */
+  readonly name?: string
+  /** How long the first run waits for a server that can't be reached. Default `'30s'`. */
+  readonly wait?: Duration
+}
+
+/**
+ * The commands that every client has. The client itself has all commands of Redis: name its type with `redis<RedisClientType>(url)`, from
+ * `@redis/client`.
+ */
+export interface RedisCommands {
+  get(key: string): Promise<string | null>
+  set(key: string, value: string | number): Promise<unknown>
+  del(keys: string | string[]): Promise<number>
+  incrBy(key: string, by: number): Promise<number>
+  expire(key: string, seconds: number): Promise<unknown>
+  hGetAll(key: string): Promise<Record<string, string>>
+  hSet(key: string, values: Record<string, string | number>): Promise<number>
+  /** Sends any command: `sendCommand(['LPUSH', 'list', 'value'])`. */
+  sendCommand(parts: readonly string[]): Promise<unknown>
+}
+
+/** What Piko itself uses of a client of `@redis/client`. */
+interface Client {
+  readonly isOpen: boolean
+  readonly isReady: boolean
+  on(event: 'error', listener: (error: unknown) => void): unknown
+  connect(): Promise<unknown>
+  ping(): Promise<unknown>
+  close(): Promise<unknown>
+  destroy(): void
+  withAbortSignal(signal: AbortSignal): unknown
+}
+
+/** The options of `createClient` of `@redis/client`, such as `{ url, database, socket }`. */
+export type RedisClientSettings = Readonly<Record<string, unknown>> & { readonly sendCommand?: undefined }
+
+const CHECKS: OptionChecks<RedisOptions> = { name: aText, wait: aDuration(1) }
+const DEFAULT_WAIT: Duration = '30s'
+const MAX_PING_MS = 5_000
+/** The longest pause between two attempts to connect. */
+const MAX_PAUSE_MS = 2_000
+const FIRST_PAUSE_MS = 50
+
+/**
+ * A Redis server as a resource. Runs share one connection, whose commands are pipelined; a run's commands end with the run. While the server
+ * is away, commands wait for it. Needs the package `@redis/client`.
+ *
+ * @param source a URL such as `redis://user:password@host:6379`, the options of `createClient`, or a client of your own, which stays open
+ * @throws PikoError `USAGE` naming all problems; for a run `PACKAGE_MISSING` without the package
+ * @example
+ * const cache = redis('redis://localhost')
+ * const sync = defineJob({ id: 'sync', resources: { cache } }, async ({ resources: { cache } }) => {
+ *   await cache.set('last', 'now')
+ * })
+ */
+export function redis<C extends object = RedisCommands>(
+  source: string | RedisClientSettings,
+  options?: RedisOptions,
+): ResourceClass<C>
+export function redis<C extends object>(source: C, options?: RedisOptions): ResourceClass<C>
+export function redis(source: unknown, options: RedisOptions = {}): ResourceClass<object> {
+  const { name, wait = DEFAULT_WAIT } = checked(source, options)
+  const given = isClient(source) ? source : undefined
+  return defineResource({
+    name: name ?? nameOf(source),
+    open: async () => new Connection(given ?? (await createClient(source as string | object)), given?.isOpen === true),
+    async *acquire(ctx, connection) {
+      await connection.ready(durationMs(wait), ctx.signal)
+      yield connection.client.withAbortSignal(ctx.signal) as object
+    },
+    check: (connection) => connection.check(),
+    close: (connection) => connection.close(),
+  })
+}
+
+/** A client with its connection. */
+class Connection {
+  readonly client: Client
+  readonly #isForeign: boolean
+  #lastError: unknown
+  #connecting: Promise<unknown> | undefined
+
+  /** @param isForeign whether somebody else has opened it, and closes it */
+  constructor(client: Client, isForeign: boolean) {
+    this.client = client
+    this.#isForeign = isForeign
+    // Without a listener, a lost connection would end the process. The client connects again by itself.
+    client.on('error', (error) => (this.#lastError = error))
+  }
+
+  /** @throws PikoError `RESOURCE_FAILED` if there is no connection in time, the reason of the signal */
+  async ready(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.client.isOpen && this.#connecting === undefined) return
+    this.#connecting ??= this.client.connect().finally(() => (this.#connecting = undefined))
+    this.#connecting.catch((error: unknown) => (this.#lastError = error))
+    const connecting = this.#connecting
+    try {
+      await within(() => connecting, waitMs, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw this.#failed(`no connection within ${formatMs(waitMs)}`, error)
+    }
+  }
+
+  async check(): Promise<void> {
+    // A client that has not been asked to connect yet is not broken.
+    if (!this.client.isOpen) return
+    if (!this.client.isReady) throw this.#failed('not connected', this.#lastError)
+    await within(() => this.client.ping(), MAX_PING_MS, undefined)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isForeign || !this.client.isOpen) return
+    if (this.client.isReady) await this.client.close()
+    else this.client.destroy()
+  }
+
+  #failed(what: string, cause: unknown): PikoError {
+    const why = this.#lastError ?? cause
+    const text = why === undefined ? what : `${what}: ${redactText(messageOf(why))}`
+    return new PikoError('RESOURCE_FAILED', `redis: ${text}`, { cause: why })
+  }
+}
+
+async function createClient(source: string | object): Promise<Client> {
+  const library = await optionalPackage('@redis/client', 'redis()', () => import('@redis/client'))
+  const settings: object = typeof source === 'string' ? { url: source } : source
+  const socket = propertyOf(settings, 'socket')
+  return library.createClient({
+    ...settings,
+    socket: {
+      reconnectStrategy: (retries: number) => Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(retries, 10)),
+      ...(isObject(socket) ? socket : {}),
+    },
+  }) as unknown as Client
+}
+
+function isClient(source: unknown): source is Client {
+  return isObject(source) && typeof propertyOf(source, 'sendCommand') === 'function'
+}
+
+function checked(source: unknown, given: RedisOptions): RedisOptions {
+  const { options, problems } = readOptions<RedisOptions>(given, CHECKS, "{ wait: '30s' }")
+  const all = [...sourceProblems(source), ...problems]
+  if (all.length > 0) throw wrongCall('redis', all)
+  return options
+}
+
+function sourceProblems(source: unknown): string[] {
+  if (isObject(source) && !Array.isArray(source)) return []
+  const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
+  if (url?.protocol === 'redis:' || url?.protocol === 'rediss:') return []
+  // The text may be a password with a forgotten quote.
+  const what = typeof source === 'string' ? 'the URL is no Redis URL' : `the server is ${describe(source)}`
+  return [`${what}; expected redis://user:password@host:6379, rediss://…, options or a client`]
+}
+
+function nameOf(source: unknown): string {
+  return typeof source === 'string' ? `redis ${new URL(source).hostname}` : 'redis'
+}
