@@ -132,6 +132,31 @@ describe('mysql', () => {
     expect(await amounts(50)).toEqual([1, 1, 9])
   })
 
+  it('gives up the connection of a run that ends during a statement, and of a transaction past its time', async () => {
+    const db = mysql(database.dsn, { size: 1 })
+    const job = defineJob({ id: 'slow', resources: { db }, timeout: '500ms' }, async ({ resources, input }) => {
+      await resources.db.exec('INSERT INTO stock (id, amount) VALUES (60, 1)')
+      if (input !== 'quick') await resources.db.query('SELECT SLEEP(60)')
+    })
+    const app = await startApp({ sqlitePath: store.path }, job)
+    expect((await rejected(app.run('slow', { wait: true }))).message).toContain('longer than its timeout')
+    const late = db.database.transaction((trx) => trx.query('SELECT SLEEP(60)'), { timeout: '200ms' })
+    expect(await rejected(late)).toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
+    await app.stop()
+    expect(await amounts(60)).toEqual([])
+  })
+
+  it('loads rows of a table as a file', async () => {
+    const { database: sql } = mysql(database.dsn)
+    const file = [Buffer.from('70,7\n71,'), Buffer.from('8\n')]
+    const statement = "LOAD DATA LOCAL INFILE 'rows' INTO TABLE stock FIELDS TERMINATED BY ',' (id, amount)"
+    const loaded = await sql.transaction(async (trx) => trx.load?.(statement, file))
+    expect(loaded).toEqual({ changes: 2, warnings: 0 })
+    expect(await amounts(70)).toEqual([7, 8])
+    // Without rows of its own a statement sends no file of this machine.
+    await expect(sql.exec("LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE stock")).rejects.toThrow()
+  })
+
   it('names all problems of a call, without the password', () => {
     const error = thrown(() => mysql('mysql://user:s3cret@host/', { size: 0, sise: 1 } as never))
     expect(error).toMatchObject({ code: 'USAGE' })

@@ -31,6 +31,12 @@ export class KyselySource<DB> implements MysqlSource<WithKysely<DB>> {
       send: (sql, values) => sendOn(trx, sql, values),
       commit: async () => void (await trx.commit().execute()),
       rollback: async () => void (await trx.rollback().execute()),
+      // Kysely has no way to give up a connection, so the rollback follows when its statement has ended.
+      abandon: () =>
+        void trx
+          .rollback()
+          .execute()
+          .catch(() => {}),
     }
   }
 

@@ -1,4 +1,4 @@
-import type { SqlExecutor } from '../../sql/sql.ts'
+import type { SqlExecutor, SqlLoaded } from '../../sql/sql.ts'
 
 /** How one statement is sent on a connection. `changes` is the number of rows that it matched. */
 export interface Statements {
@@ -6,6 +6,8 @@ export interface Statements {
     sql: string,
     values: readonly unknown[],
   ): Promise<{ readonly rows: readonly unknown[]; readonly changes: number }>
+  /** Runs a `LOAD DATA LOCAL INFILE` statement whose file is `chunks`. Missing if that is impossible. */
+  load?(sql: string, chunks: readonly Uint8Array[]): Promise<SqlLoaded>
 }
 
 /** A connection with an open transaction. */
@@ -14,6 +16,8 @@ export interface OpenTransaction<X> extends Statements {
   readonly extra: X
   commit(): Promise<void>
   rollback(): Promise<void>
+  /** Gives the connection up, whatever it does. The server then rolls back. */
+  abandon(): void
 }
 
 /** Where connections come from. */

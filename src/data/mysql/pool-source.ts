@@ -1,6 +1,8 @@
-import type { Pool, PoolConnection } from 'mysql2/promise'
+import { Readable } from 'node:stream'
+import type { Pool, PoolConnection, QueryOptions, ResultSetHeader } from 'mysql2/promise'
 import { isConnectionLost } from '../../sql/database-faults.ts'
 import { untilReachable } from './until-reachable.ts'
+import type { SqlLoaded } from '../../sql/sql.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
@@ -58,6 +60,8 @@ export class PoolSource implements MysqlSource<WithConnection> {
       send: (sql, values) => sendOn(connection, sql, values),
       commit: () => this.#end(connection, 'COMMIT'),
       rollback: () => this.#end(connection, 'ROLLBACK'),
+      abandon: () => this.#abandon(connection),
+      load: (sql, chunks) => loadOn(connection, sql, chunks),
     }
   }
 
@@ -86,6 +90,14 @@ export class PoolSource implements MysqlSource<WithConnection> {
       // The server rolls back the transaction of a lost connection.
       if (statement === 'COMMIT' || !isConnectionLost(error)) throw error
     }
+  }
+
+  /** Without the KILL, the server would notice only when the statement has ended, and keep its locks until then. */
+  #abandon(connection: PoolConnection): void {
+    const { threadId } = connection
+    connection.destroy()
+    // The server may be away, or know the connection no more.
+    this.send(`KILL ${Number(threadId)}`, []).catch(() => {})
   }
 
   #release(connection: PoolConnection): void {
@@ -139,4 +151,13 @@ async function sendOn(
   const [result] = await connection.query(sql, values as (string | number | Buffer | null)[])
   if (Array.isArray(result)) return { rows: result, changes: 0 }
   return { rows: [], changes: result.affectedRows }
+}
+
+/** Sends rows as a file. Only this statement has a file: the server gets none for any other. */
+async function loadOn(connection: PoolConnection, sql: string, chunks: readonly Uint8Array[]): Promise<SqlLoaded> {
+  // mysql2 has this option but no type for it in its promises.
+  const statement: QueryOptions = { sql, infileStreamFactory: () => Readable.from(chunks) }
+  const [result] = await connection.query(statement)
+  const { affectedRows, warningStatus } = result as ResultSetHeader
+  return { changes: affectedRows, warnings: warningStatus }
 }

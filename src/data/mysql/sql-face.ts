@@ -2,8 +2,16 @@ import { isPikoError, PikoError, toError } from '../../errors.ts'
 import { isContention, retryContention } from '../../sql/contention.ts'
 import { endsTransaction, isConnectionLost } from '../../sql/database-faults.ts'
 import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../sql/sql.ts'
+import { callSignal } from '../../offload/signal.ts'
+import { LinkedSignal } from '../../signals/linked-signal.ts'
+import { untilAborted } from '../../signals/until-aborted.ts'
+import { durationMs, formatMs } from '../../time/duration.ts'
+import { after, within } from '../../calls/timeout.ts'
 import { boundValues } from './bound-values.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
+
+/** A rollback that takes longer is left to the server. */
+const MAX_ROLLBACK_MS = 5_000
 
 /** Plain SQL over statements. */
 function executorOn(statements: Statements): SqlExecutor {
@@ -19,6 +27,7 @@ function executorOn(statements: Statements): SqlExecutor {
       const { changes } = await statements.send(sql, boundValues(params))
       return { changes }
     },
+    ...(statements.load && { load: statements.load.bind(statements) }),
   }
 }
 
@@ -29,10 +38,15 @@ export class TransactionFace<X> {
   #ended: PikoError | undefined
   /** Set once the server has rolled the transaction back. It would execute later statements one by one. */
   #lost: unknown
+  /** Statements on their way. */
+  #running = 0
 
   constructor(open: OpenTransaction<X>) {
     this.#open = open
-    this.executor = executorOn({ send: (sql, values) => this.#send(sql, values) })
+    this.executor = executorOn({
+      send: (sql, values) => this.#run(() => open.send(sql, values)),
+      ...(open.load && { load: (sql, chunks) => this.#run(() => open.load?.(sql, chunks) ?? noLoad()) }),
+    })
   }
 
   get extra(): X {
@@ -57,25 +71,39 @@ export class TransactionFace<X> {
     }
   }
 
+  /** Rolls back. Does not wait for a statement that is still running: its connection is given up. */
   async rollback(): Promise<void> {
     this.#end()
-    await this.#open.rollback()
+    if (this.#running > 0) return this.#open.abandon()
+    try {
+      await within(() => this.#open.rollback(), MAX_ROLLBACK_MS, undefined)
+    } catch (error) {
+      if (!isPikoError(error, 'TIMEOUT')) throw error
+      this.#open.abandon()
+    }
   }
 
   #end(): void {
     this.#ended = new PikoError('USAGE', 'this transaction has ended; await every statement before its function ends')
   }
 
-  async #send(sql: string, values: readonly unknown[]): ReturnType<Statements['send']> {
+  async #run<T>(send: () => Promise<T>): Promise<T> {
     if (this.#ended) throw this.#ended
     if (this.#lost !== undefined) throw rolledBack(this.#lost)
+    this.#running += 1
     try {
-      return await this.#open.send(sql, values)
+      return await send()
     } catch (error) {
       if (endsTransaction(error) || isConnectionLost(error)) this.#lost = error
       throw error
+    } finally {
+      this.#running -= 1
     }
   }
+}
+
+function noLoad(): never {
+  throw new TypeError('this connection can not load a file')
 }
 
 function rolledBack(cause: unknown): PikoError {
@@ -93,16 +121,33 @@ export function databaseOn<X>(source: () => Promise<MysqlSource<X>>): SqlDatabas
     ...plain,
     query: (sql, params) => retryContention(() => plain.query(sql, params), isContention),
     exec: (sql, params) => retryContention(() => plain.exec(sql, params), isContention),
-    async transaction(fn) {
-      const face = new TransactionFace(await (await source()).begin(undefined))
+    async transaction(fn, { timeout } = {}) {
+      const linked = new LinkedSignal(callSignal(undefined))
+      const { signal } = linked
+      signal.throwIfAborted()
+      const cancel = timeout === undefined ? () => {} : endAfter(durationMs(timeout, 'timeout'), linked)
+      let face: TransactionFace<X> | undefined
       try {
-        const value = await fn(face.executor)
+        face = new TransactionFace(await (await source()).begin(signal))
+        const call = async (executor: SqlExecutor) => fn(executor)
+        const value = await untilAborted(call(face.executor), signal)
         await face.commit()
         return value
       } catch (error) {
-        if (!isPikoError(error, 'COMMIT_UNKNOWN')) await face.rollback().catch(() => {})
+        if (isPikoError(error, 'COMMIT_UNKNOWN')) throw error
+        await face?.rollback().catch(() => {})
         throw error
+      } finally {
+        cancel()
+        linked.release()
       }
     },
   }
+}
+
+function endAfter(ms: number, linked: LinkedSignal): () => void {
+  return after(ms, () => {
+    const what = `the function of a transaction took longer than ${formatMs(ms)}, so it was rolled back`
+    linked.abort(new PikoError('TRANSACTION_TIMEOUT', what, { details: { timeoutMs: ms } }))
+  })
 }
