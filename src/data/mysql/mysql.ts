@@ -55,7 +55,7 @@ export function mysql(
     size: sizeOf(given, read),
     open,
     async *acquire(ctx, opened) {
-      const face = new TransactionFace(await opened.begin(ctx.signal))
+      const face = new TransactionFace(await opened.begin(ctx.signal), ctx.signal)
       try {
         yield { ...face.executor, ...face.extra }
       } catch (error) {

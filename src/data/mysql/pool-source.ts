@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Pool, PoolConnection, QueryOptions, ResultSetHeader } from 'mysql2/promise'
+import { within } from '../../calls/timeout.ts'
+import { isPikoError } from '../../errors.ts'
 import { isConnectionLost } from '../../sql/database-faults.ts'
 import { untilReachable } from './until-reachable.ts'
 import type { SqlLoaded } from '../../sql/sql.ts'
@@ -8,6 +10,7 @@ import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts
 
 /** A connection idle for longer is pinged before it is used. */
 const TRUSTED_MS = 1_000
+const MAX_CLOSE_MS = 1_000
 /** A server that does not answer a ping in this time is gone. */
 const MAX_PING_MS = 5_000
 
@@ -77,7 +80,13 @@ export class PoolSource implements MysqlSource<WithConnection> {
   }
 
   async close(): Promise<void> {
-    if (this.#isOwn) await this.#pool.end()
+    if (!this.#isOwn) return
+    // Connections that were given up may never say goodbye.
+    try {
+      await within(() => this.#pool.end(), MAX_CLOSE_MS, undefined)
+    } catch (error) {
+      if (!isPikoError(error, 'TIMEOUT')) throw error
+    }
   }
 
   /** A connection that could not end its transaction must not be used again. */

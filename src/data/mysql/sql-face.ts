@@ -35,14 +35,17 @@ function executorOn(statements: Statements): SqlExecutor {
 export class TransactionFace<X> {
   readonly executor: SqlExecutor
   readonly #open: OpenTransaction<X>
+  readonly #signal: AbortSignal
   #ended: PikoError | undefined
   /** Set once the server has rolled the transaction back. It would execute later statements one by one. */
   #lost: unknown
   /** Statements on their way. */
   #running = 0
 
-  constructor(open: OpenTransaction<X>) {
+  /** @param signal its abort ends the wait for every statement */
+  constructor(open: OpenTransaction<X>, signal: AbortSignal) {
     this.#open = open
+    this.#signal = signal
     this.executor = executorOn({
       send: (sql, values) => this.#run(() => open.send(sql, values)),
       ...(open.load && { load: (sql, chunks) => this.#run(() => open.load?.(sql, chunks) ?? noLoad()) }),
@@ -90,12 +93,19 @@ export class TransactionFace<X> {
   async #run<T>(send: () => Promise<T>): Promise<T> {
     if (this.#ended) throw this.#ended
     if (this.#lost !== undefined) throw rolledBack(this.#lost)
-    this.#running += 1
     try {
-      return await send()
+      return await untilAborted(this.#counted(send), this.#signal)
     } catch (error) {
       if (endsTransaction(error) || isConnectionLost(error)) this.#lost = error
       throw error
+    }
+  }
+
+  /** Counts a statement until the server has answered, even if nobody waits for it any more. */
+  async #counted<T>(send: () => Promise<T>): Promise<T> {
+    this.#running += 1
+    try {
+      return await send()
     } finally {
       this.#running -= 1
     }
@@ -128,7 +138,7 @@ export function databaseOn<X>(source: () => Promise<MysqlSource<X>>): SqlDatabas
       const cancel = timeout === undefined ? () => {} : endAfter(durationMs(timeout, 'timeout'), linked)
       let face: TransactionFace<X> | undefined
       try {
-        face = new TransactionFace(await (await source()).begin(signal))
+        face = new TransactionFace(await (await source()).begin(signal), signal)
         const call = async (executor: SqlExecutor) => fn(executor)
         const value = await untilAborted(call(face.executor), signal)
         await face.commit()
