@@ -140,13 +140,15 @@ async function createClient(source: string | object): Promise<Client> {
   const library = await optionalPackage('@redis/client', 'redis()', () => import('@redis/client'))
   const settings: object = typeof source === 'string' ? { url: source } : source
   const socket = propertyOf(settings, 'socket')
-  return library.createClient({
+  const client: unknown = library.createClient({
     ...settings,
     socket: {
       reconnectStrategy: (retries: number) => Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(retries, 10)),
       ...(isObject(socket) ? socket : {}),
     },
-  }) as unknown as Client
+  })
+  if (isClient(client)) return client
+  throw new PikoError('RESOURCE_FAILED', 'redis: createClient of @redis/client made no client')
 }
 
 function isClient(source: unknown): source is Client {
