@@ -8,6 +8,7 @@ import { growth } from './growth.ts'
 import { inFlight } from './in-flight.ts'
 import { latency } from './latency.ts'
 import { offloadCalls } from './offload.ts'
+import { offloadStream } from './offload-stream.ts'
 import { proof } from './proof.ts'
 import { queries } from './queries.ts'
 import { rate } from './rate.ts'
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   resources,
   'sink-table': sinkTable,
   offload: offloadCalls,
+  'offload-stream': offloadStream,
   queries,
   growth,
   backfill,
@@ -50,6 +52,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
   resources    10,000 runs over two pools of 10 named in opposite order, with failures, timeouts, cancels and a stop
   offload      calls into worker threads, beside piscina
+  offload-stream  a 1 GB NDJSON and a gzip CSV parsed in a thread, counted and stored [--mb 1000]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]

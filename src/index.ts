@@ -81,7 +81,14 @@ export type { Window } from './time/window.ts'
 
 export { file, type FileOptions, type OffloadFile } from './offload/file.ts'
 export { move } from './offload/move.ts'
-export { offload, type OffloadCallOptions, type Offloaded, type OffloadStream } from './offload/offload.ts'
+export {
+  offload,
+  type OffloadCallOptions,
+  type Offloaded,
+  type OffloadHandle,
+  type OffloadMapOptions,
+  type OffloadStream,
+} from './offload/offload.ts'
 export type { OffloadPool, OffloadStats } from './offload/offload-pool.ts'
 export type { OffloadOptions } from './offload/pool/pool-options.ts'
 export { closeOffload, configureOffload, offloadPool, type OffloadPoolOptions } from './offload/pools.ts'

@@ -8,6 +8,7 @@ const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
 const data = new Snippets('docs/data.md')
 const jobs = new Snippets('docs/jobs.md')
+const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
 const resources = new Snippets('docs/resources.md')
 const services = new Snippets('docs/services.md')
@@ -16,14 +17,39 @@ const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
 afterAll(() => {
-  for (const page of [readme, async, batches, data, jobs, resources, steps, services, sinks, transactions, windows])
+  for (const page of [
+    readme,
+    async,
+    batches,
+    data,
+    jobs,
+    offload,
+    resources,
+    steps,
+    services,
+    sinks,
+    transactions,
+    windows,
+  ])
     page.remove()
 })
 
 describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
-    for (const { names } of [async, batches, data, jobs, resources, steps, services, sinks, transactions, windows]) {
+    for (const { names } of [
+      async,
+      batches,
+      data,
+      jobs,
+      offload,
+      resources,
+      steps,
+      services,
+      sinks,
+      transactions,
+      windows,
+    ]) {
       expect(names).not.toContain('unnamed.ts')
       expect(new Set(names).size).toBe(names.length)
     }
@@ -32,7 +58,7 @@ describe('the README and the pages of docs', () => {
   it('show snippets that compile under strict TypeScript', () => {
     expect(
       compilerComplaints(
-        [readme, async, batches, data, jobs, resources, steps, services, sinks, transactions, windows].flatMap(
+        [readme, async, batches, data, jobs, offload, resources, steps, services, sinks, transactions, windows].flatMap(
           ({ files }) => files,
         ),
       ),
@@ -162,6 +188,14 @@ describe('docs/sinks.md', () => {
     const page = readFileSync(new URL('../docs/sinks.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('Two rows were stored'))) ?? []
     expect(await sinks.run('sinks.ts')).toBe(printed)
+  })
+})
+
+describe('docs/offload.md', () => {
+  it('shows a file parsed in a thread as a stream, a map over threads, and what they print', async () => {
+    const page = readFileSync(new URL('../docs/offload.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints'))) ?? []
+    expect(await offload.run('load.ts')).toBe(printed)
   })
 })
 

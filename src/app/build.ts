@@ -87,7 +87,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   })
   const { blockThresholdMs } = settings.piko
   const watchdogs = execute && blockThresholdMs > 0 ? [watchdog(blockThresholdMs, events)] : []
-  const cpuPool = new CpuPoolService(settings.offload.threads)
+  const cpuPool = new CpuPoolService(settings.offload.threads, settings.offload.pools)
   const root = new PikoService(
     [...added.first, ...watchdogs, store, cpuPool, resources, sinks, ...users, ...node.services],
     { log, stopTimeout: `${stopping.treeTimeoutMs}ms` },

@@ -4,7 +4,7 @@ import { isPikoError, PikoError } from '../errors.ts'
 import type { JobRegistry } from '../job/registry.ts'
 import type { Run } from '../run/run.ts'
 import { nodeTooOld } from '../node-version.ts'
-import { defaultPool } from '../offload/pools.ts'
+import { allPools } from '../offload/pools.ts'
 import { wantRunSignals } from '../offload/signal.ts'
 import type { Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
@@ -139,7 +139,7 @@ export class Piko {
       slots: () => this.#running?.node.slots ?? 0,
       resources: () => resources.stats(),
       sinks: () => this.#running?.sinks.stats ?? [],
-      offload: () => ({ threads: defaultPool.stats.size, queued: defaultPool.stats.waiting }),
+      offload: () => allPools(),
     }
   }
 

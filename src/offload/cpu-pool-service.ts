@@ -1,4 +1,5 @@
-import { closeOffload, configureOffload } from './pools.ts'
+import type { OffloadOptions } from './pool/pool-options.ts'
+import { closeOffload, configureOffload, overridePools } from './pools.ts'
 import { PikoError } from '../errors.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
@@ -9,14 +10,17 @@ const LATE_CALLS_MS = 1_000
 /** The worker threads of `offload`. After a crash, new threads take the next calls, and the old threads finish theirs. */
 export class CpuPoolService extends Service {
   readonly #threads: number
+  readonly #pools: Readonly<Record<string, OffloadOptions>>
 
-  constructor(threads: number) {
+  constructor(threads: number, pools: Readonly<Record<string, OffloadOptions>>) {
     super({ name: 'cpu-pool' })
     this.#threads = threads
+    this.#pools = pools
   }
 
   protected override onStart(): unknown {
     configureOffload({ size: this.#threads })
+    overridePools(this.#pools)
     return undefined
   }
 

@@ -72,6 +72,11 @@ export class OffloadPool {
     }
   }
 
+  /** The time limit of its calls. */
+  get timeoutMs(): number | undefined {
+    return this.#options.timeoutMs
+  }
+
   /** @internal See {@link ThreadPool.add}. */
   call(wanted: WantedCall, options: CallOptions, signal?: AbortSignal): OffloadCall {
     this.#threads ??= new ThreadPool(this.#options, this.figures)

@@ -3,13 +3,17 @@ import { PikoError } from '../errors.ts'
 import { anAbortSignal, expecting, isList, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { ChunkReader } from './streams/chunk-reader.ts'
+import { mapCalls, type MapNames, mapReduceCalls, type MapTarget } from './map/map-calls.ts'
+import type { OffloadMapOptions } from './map/map-run.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
 import { type Movable, type Moved, transferList } from './move.ts'
 import { OffloadPool } from './offload-pool.ts'
-import { aDuration } from './pool/pool-options.ts'
+import { aDuration, aPriority } from './pool/pool-options.ts'
 import { defaultPool } from './pools.ts'
 import type { Arguments, IsAny, Sendable } from './sendable.ts'
 import { callSignal, currentRun, wantRunSignals } from './signal.ts'
+
+export type { OffloadMapOptions } from './map/map-run.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
@@ -57,7 +61,7 @@ const isPool = expecting('an OffloadPool', (value) => value instanceof OffloadPo
 const CALL_OPTIONS: OptionChecks<OffloadCallOptions> = {
   signal: anAbortSignal,
   transfer: expecting('a list of buffers, views of them or ports', isList),
-  priority: expecting('a number', (value) => typeof value === 'number' && Number.isFinite(value)),
+  priority: aPriority,
   timeout: aDuration,
 }
 
@@ -73,7 +77,39 @@ const NOTHING: readonly Transferable[] = []
 export type OffloadHandle<M> = Offloaded<M> & {
   /** The same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
+  /**
+   * Calls a function of one parameter for every item, in batches over all threads of the pool, and waits for all results. They keep the
+   * order of the items; an error becomes a result. An item that takes its thread with it fails alone: the function is called again for
+   * items whose results were lost with the thread. Rejects if a signal aborts or the source of the items fails.
+   *
+   * @example
+   * const hashes = await parsing.$map('digest', files, { timeout: '10s' })
+   */
+  readonly $map: <K extends NameOf<M>>(
+    name: K,
+    items: Iterable<ItemFor<M, K>> | AsyncIterable<ItemFor<M, K>>,
+    options?: OffloadMapOptions,
+  ) => Promise<PromiseSettledResult<ValueOf<M, K>>[]>
+  /**
+   * Calls `map` for every item, as `$map` does, and combines the results by `reduce`, in the order of the items and mostly inside the
+   * threads. `reduce` must be associative. Resolves to undefined without items; rejects with the first error.
+   *
+   * @example
+   * const total = await parsing.$mapReduce({ map: 'count', reduce: 'merge' }, files)
+   */
+  readonly $mapReduce: <K extends NameOf<M>>(
+    names: { readonly map: K; readonly reduce: ReducerOf<M, ValueOf<M, K>> },
+    items: Iterable<ItemFor<M, K>> | AsyncIterable<ItemFor<M, K>>,
+    options?: OffloadMapOptions,
+  ) => Promise<ValueOf<M, K> | undefined>
 }
+
+type NameOf<M> = keyof Offloaded<M> & string
+type ItemFor<M, K extends keyof M> = M[K] extends (item: infer I, ...rest: infer _) => unknown ? I : never
+type ValueOf<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R ? Landed<Awaited<R>> : never
+type ReducerOf<M, V> = {
+  [K in NameOf<M>]: M[K] extends (a: V, b: V) => V | Promise<V> ? K : never
+}[NameOf<M>]
 
 /**
  * Runs the functions of a module in worker threads, so parsing and heavy computation don't block the event loop.
@@ -127,7 +163,12 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
   }
 
   const $with = (given: OffloadCallOptions): unknown => functions({}, callable(checked('$with', given, CALL_OPTIONS)))
-  return functions({ $with }, callable({})) as OffloadHandle<M>
+  const target: MapTarget = { pool, module: () => (file ??= moduleFile(url).href) }
+  const $map = (name: string, items: Iterable<unknown>, given: OffloadMapOptions = {}): unknown =>
+    mapCalls(target, name, items, given)
+  const $mapReduce = (names: MapNames, items: Iterable<unknown>, given: OffloadMapOptions = {}): unknown =>
+    mapReduceCalls(target, names, items, given)
+  return functions({ $with, $map, $mapReduce }, callable({})) as OffloadHandle<M>
 }
 
 /** A promise that can also be iterated if the function turns out to be a generator. */

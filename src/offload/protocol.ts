@@ -48,7 +48,9 @@ export interface ThreadState {
   readonly usedBytes: number
 }
 
-export type BatchResult = { readonly value: unknown } | { readonly error: TransferredError }
+/** The result of one item of a batch. `thrown` is an error of this side. */
+export type BatchResult =
+  { readonly value: unknown } | { readonly error: TransferredError } | { readonly thrown: unknown }
 
 export type Progress = readonly [done: number, total: number | undefined, message: string | undefined]
 

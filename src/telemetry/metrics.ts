@@ -3,6 +3,7 @@ import type { EventMap, Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
 import { registerResources, type ResourceFigures } from './resource-metrics.ts'
 import { registerSinks, type SinkFigures } from './sink-metrics.ts'
+import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values read for each scrape. Each function is called once per scrape and must be cheap. */
@@ -13,8 +14,8 @@ export interface MetricSources {
   slots(): number
   resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkFigures[]
-  /** The worker threads of `offload`, if it is used. */
-  readonly offload?: () => { readonly threads: number; readonly queued: number }
+  /** The pools of `offload`. */
+  readonly offload?: () => readonly OffloadSource[]
 }
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
@@ -220,10 +221,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   gauge('piko_slots', 'Runs that this node can run at the same time.', () => sources.slots())
   registerResources(() => sources.resources(), registers)
   if (sources.sinks) registerSinks(sources.sinks, registers)
-  const { offload } = sources
-  if (!offload) return
-  gauge('piko_offload_threads', 'Worker threads of offload.', () => offload().threads)
-  gauge('piko_offload_queue', 'Calls that wait for a worker thread of offload.', () => offload().queued)
+  if (sources.offload) registerOffload(sources.offload, registers)
 }
 
 let processMetrics: Registry | undefined

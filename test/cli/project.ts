@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,13 +41,17 @@ export class Project {
     onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }))
   }
 
-  write(file: string, text: string): void {
+  write(file: string, text: string | Uint8Array): void {
     mkdirSync(dirname(join(this.folder, file)), { recursive: true })
     writeFileSync(join(this.folder, file), text)
   }
 
   has(file: string): boolean {
     return existsSync(join(this.folder, file))
+  }
+
+  read(file: string): string {
+    return readFileSync(join(this.folder, file), 'utf8')
   }
 
   /** Runs the real command line until it exits. */

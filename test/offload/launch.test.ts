@@ -39,6 +39,7 @@ beforeAll(() => {
   write('package.json', '{ "type": "module" }')
   compileInto('dist', [
     'errors.ts',
+    'call-options.ts',
     'errors-read.ts',
     'options.ts',
     'thread-module.ts',

@@ -71,7 +71,7 @@ describe('sources', () => {
       },
       sqlite: { path: '.piko/piko.db' },
       sinks: { spillDir: '.piko/spill', keepDeadMs: 7_776_000_000 },
-      offload: { threads: Math.max(1, availableParallelism() - 1) },
+      offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       history: {
         runLogs: 'info',
         runLogLines: 1_000,
@@ -265,6 +265,7 @@ describe('values', () => {
     [`[mysql.pool_size]\npassword = "${SECRET}"`, 'mysql.pool_size', 'a table'],
     ['[mysql]\npool_size = 1', 'mysql.pool_size', '1'],
     ['[offload]\nthreads = -1', 'offload.threads', '-1'],
+    ['[offload]\npools = ["parsers sise=1"]', 'offload.pools', '["parsers sise=1"]'],
     ['[http]\nport = 65536', 'http.port', '65536'],
     ['[sqlite]\npath = "  "', 'sqlite.path', '"  "'],
   ])('the wrong value of %j is refused', (toml, key, value) => {

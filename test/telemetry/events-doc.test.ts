@@ -49,7 +49,7 @@ describe('docs/events.md', () => {
       slots: () => 0,
       resources: () => [],
       sinks: () => [],
-      offload: () => ({ threads: 0, queued: 0 }),
+      offload: () => [],
     }
     const { body } = await new Metrics({ host: 'h', sources }).render()
     const types = new Map(

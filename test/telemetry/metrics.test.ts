@@ -6,6 +6,7 @@ import { type EventMap, Events } from '../../src/events.ts'
 import { metricText } from '../../src/telemetry/metric-text.ts'
 import { type MetricSources, Metrics } from '../../src/telemetry/metrics.ts'
 import { TalliedHistogram } from '../../src/telemetry/tallied-histogram.ts'
+import { OffloadPool } from '../../src/offload/offload-pool.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 
 const sources: MetricSources = { active: () => 2, slots: () => 16, resources: () => [] }
@@ -94,7 +95,7 @@ describe('Metrics', () => {
         { ...unused, name: 'Warehouse', size: 5, borrowed: active, waiting: 4, state: 'lost', checkFailures: 3 },
         { ...unused, name: 'Cache', size: Infinity, renewals: 2 },
       ],
-      offload: () => ({ threads: 2, queued: 9 }),
+      offload: () => [new OffloadPool({ size: 2 }, 'parsers')],
     })
     active = 3
     expect(await samples('piko_runs_active')).toEqual(['piko_runs_active 3'])
@@ -111,7 +112,11 @@ describe('Metrics', () => {
       ...perResource('renewals_total', '0', '2'),
       ...perResource('check_failures_total', '3', '0'),
     ])
-    expect(await samples('piko_offload_')).toEqual(['piko_offload_threads 2', 'piko_offload_queue 9'])
+    expect(await samples('piko_offload_size')).toEqual(['piko_offload_size{pool="parsers"} 2'])
+    expect(await samples('piko_offload_queue')).toEqual(['piko_offload_queue{pool="parsers"} 0'])
+    expect(await samples('piko_offload_wait_seconds_bucket{le="+Inf"')).toEqual([
+      'piko_offload_wait_seconds_bucket{le="+Inf",pool="parsers"} 0',
+    ])
   })
 
   it('counts failures of the loops', async () => {

@@ -62,6 +62,8 @@ export const aDuration: OptionCheck = (value) => {
   return 'ms' in reading ? undefined : expecting(reading.expected, () => false)(value)
 }
 
+export const aPriority = expecting('a number', (value) => typeof value === 'number' && Number.isFinite(value))
+
 const aMemory: OptionCheck = expecting(
   `${MEMORY_EXPECTED}, from ${SMALLEST_MEMORY}`,
   (value) => (memoryBytes(value) ?? 0) >= (memoryBytes(SMALLEST_MEMORY) ?? 0),

@@ -159,7 +159,7 @@ export class ThreadPool {
   }
 
   async #run(call: OffloadCall, thread: Thread): Promise<void> {
-    const timer = new CallTimer(call.options.timeoutMs ?? this.#options.timeoutMs, () => this.#timedOut(call))
+    const timer = new CallTimer(this.#limitOf(call), () => this.#timedOut(call))
     const work: Work = { call, thread, timer, readyAt: undefined, ending: undefined }
     this.#working.set(call, work)
     this.#count(call, 1)
@@ -175,6 +175,11 @@ export class ThreadPool {
       this.#failed(work, error)
     }
     this.#over(work)
+  }
+
+  /** The limit of a batch is one for each of its items, which its caller watches. */
+  #limitOf({ options, wanted }: OffloadCall): number | undefined {
+    return options.timeoutMs ?? (wanted.batch === undefined ? this.#options.timeoutMs : undefined)
   }
 
   #begun(work: Work): void {
@@ -255,8 +260,8 @@ export class ThreadPool {
   }
 
   #timedOut(call: OffloadCall): void {
-    const { wanted, options } = call
-    const limit = formatMs(options.timeoutMs ?? this.#options.timeoutMs ?? 0)
+    const { wanted } = call
+    const limit = formatMs(this.#limitOf(call) ?? 0)
     const message = `${callTitle(wanted)} ran longer than its timeout of ${limit}, so its thread was ended`
     this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
   }

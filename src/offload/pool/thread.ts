@@ -34,6 +34,7 @@ export class Thread {
   calls = 0
   readonly #piscina: Piscina
   #isReady = false
+  #isEnding = false
   #ready: (() => void) | undefined
   #fail: ((error: unknown) => void) | undefined
   #lastError: unknown
@@ -98,6 +99,7 @@ export class Thread {
 
   /** Ends the thread immediately. Its call fails. */
   async end(): Promise<void> {
+    this.#isEnding = true
     await this.#piscina.destroy()
   }
 
@@ -112,6 +114,6 @@ export class Thread {
     this.#isReady = false
     // A thread that dies before it is ready fails no call of piscina.
     if (this.#fail) this.#fail(this.#lastError ?? new Error('it did not start'))
-    else events.gone(this, this.#lastError)
+    else events.gone(this, this.#isEnding ? undefined : this.#lastError)
   }
 }

@@ -23,9 +23,10 @@ export async function performBatch(
     Atomics.store(state, BEGUN, index + 1)
     const result = await settled(map, item)
     const before = results[0]
-    if (combine === undefined || before === undefined || 'error' in before || 'error' in result) results.push(result)
+    if (combine === undefined || before === undefined || !('value' in before) || !('value' in result))
+      results.push(result)
     else results[0] = await settled(combine, before.value, result.value)
-    if (combine !== undefined && results.length > 1) return results.filter((one) => 'error' in one)
+    if (combine !== undefined && results.length > 1) return results.filter((one) => !('value' in one))
   }
   return results
 }

@@ -1,4 +1,4 @@
-import { headline, stackOf } from '../../errors-read.ts'
+import { stackOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { serialiseError } from '../error-transfer.ts'
 import { unsendable } from '../unsendable.ts'
@@ -28,9 +28,7 @@ export function guardThread(): void {
   process.exit = (code) => {
     const call = threadCalls().getStore()
     if (!call?.isOver) return exit(code)
-    const error = new PikoError('OFFLOAD_EXIT', `${call.title} called process.exit after it had ended`)
-    warn(headline(error))
-    throw error
+    throw new PikoError('OFFLOAD_EXIT', `${call.title} called process.exit after it had ended`)
   }
 }
 
