@@ -82,17 +82,16 @@ async function fill(app: Piko, { store }: SystemConfig, windows: number): Promis
       recorded.push(`('minutes','bench_rows','${start}',${fence},${ROWS})`)
       for (let row = 0; row < ROWS; row++) rows.push(`(${row},'${start}',${fence})`)
     }
-    await app.sql.transaction(async (trx) => {
-      await trx.exec(
-        `INSERT INTO piko_run (id, job_id, state, kind, priority, run_at, window_start, window_end, attempt, claims, created_at) VALUES ${runs.join(',')}`,
-      )
-      await trx.exec(
-        `INSERT INTO piko_window (job_id, start_at, end_at, state, run_id, fence, updated_at) VALUES ${ledger.join(',')}`,
-      )
-      await trx.exec(
-        `INSERT INTO piko_window_rows (job_id, table_name, start_at, fence, row_count) VALUES ${recorded.join(',')}`,
-      )
-      await trx.exec(`INSERT INTO bench_rows (id, window_start, fence) VALUES ${rows.join(',')}`)
-    })
+    // Each by itself: on a busy machine, a transaction of all takes longer than it may.
+    await app.sql.exec(
+      `INSERT INTO piko_run (id, job_id, state, kind, priority, run_at, window_start, window_end, attempt, claims, created_at) VALUES ${runs.join(',')}`,
+    )
+    await app.sql.exec(
+      `INSERT INTO piko_window (job_id, start_at, end_at, state, run_id, fence, updated_at) VALUES ${ledger.join(',')}`,
+    )
+    await app.sql.exec(
+      `INSERT INTO piko_window_rows (job_id, table_name, start_at, fence, row_count) VALUES ${recorded.join(',')}`,
+    )
+    await app.sql.exec(`INSERT INTO bench_rows (id, window_start, fence) VALUES ${rows.join(',')}`)
   }
 }
