@@ -13,6 +13,7 @@ const steps = new Snippets('docs/steps.md')
 const resources = new Snippets('docs/resources.md')
 const services = new Snippets('docs/services.md')
 const sinks = new Snippets('docs/sinks.md')
+const targets = new Snippets('docs/sink-targets.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
@@ -28,6 +29,7 @@ afterAll(() => {
     steps,
     services,
     sinks,
+    targets,
     transactions,
     windows,
   ])
@@ -47,6 +49,7 @@ describe('the README and the pages of docs', () => {
       steps,
       services,
       sinks,
+      targets,
       transactions,
       windows,
     ]) {
@@ -58,9 +61,21 @@ describe('the README and the pages of docs', () => {
   it('show snippets that compile under strict TypeScript', () => {
     expect(
       compilerComplaints(
-        [readme, async, batches, data, jobs, offload, resources, steps, services, sinks, transactions, windows].flatMap(
-          ({ files }) => files,
-        ),
+        [
+          readme,
+          async,
+          batches,
+          data,
+          jobs,
+          offload,
+          resources,
+          steps,
+          services,
+          sinks,
+          targets,
+          transactions,
+          windows,
+        ].flatMap(({ files }) => files),
       ),
     ).toEqual([])
   })
@@ -180,6 +195,14 @@ describe('docs/batches.md', () => {
     const page = readFileSync(new URL('../docs/batches.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints'))) ?? []
     expect(await batches.run('batches.ts')).toBe(printed)
+  })
+})
+
+describe('docs/sink-targets.md', () => {
+  it('shows a program that writes a table and files, and what it prints', async () => {
+    const page = readFileSync(new URL('../docs/sink-targets.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints'))) ?? []
+    expect(await targets.run('sink-targets.ts')).toBe(printed)
   })
 })
 
