@@ -11,6 +11,7 @@ import { offloadCalls } from './offload.ts'
 import { offloadStream } from './offload-stream.ts'
 import { proof } from './proof.ts'
 import { queries } from './queries.ts'
+import { batch } from './batch.ts'
 import { rate } from './rate.ts'
 import { report } from './report.ts'
 import { resources } from './resources.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   'in-flight': inFlight,
   cron,
   rate,
+  batch,
   crawl,
   steps,
   resources,
@@ -46,6 +48,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   latency      one run at a time on an idle node, from its own and from another process; the cost of an idle node
   in-flight    50,000 handlers that await at once: memory of each, time until all have begun
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
+  batch        a batch of 5,000 calls at 50 a second on two nodes, 100 of which fail and are replayed [--nodes 2]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
   steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them

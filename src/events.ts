@@ -25,6 +25,8 @@ export interface EventMap {
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
+  /** This node does not use a version of a job's config, because its schema refuses it; the previous one stays. Emitted once for each text. */
+  'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
   /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
   /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text. */

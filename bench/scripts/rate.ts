@@ -1,17 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { defineJob, Piko } from 'piko'
-import type { RateOrder } from '../../test/fixtures/engine/rate-order.ts'
 import { CountingServer, fullestSpan } from '../../test/support/counting-server.ts'
-import { cleanEnv, SOURCE_FLAGS } from '../../test/support/source-process.ts'
 import type { Found } from '../harness/rounds.ts'
 import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
+import { startNode } from './rate-nodes.ts'
 
-const NODE = fileURLToPath(new URL('../../test/fixtures/engine/rate-node.ts', import.meta.url))
 const BULK = 1_000
 const SECOND_MS = 1_000
 
@@ -53,14 +47,4 @@ export default async function rate(config: SystemConfig): Promise<Found> {
     },
     settings: { runs, nodes, limit, blockMs },
   }
-}
-
-async function startNode(order: RateOrder): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [...SOURCE_FLAGS, NODE, JSON.stringify(order)], {
-    env: cleanEnv(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  process.once('exit', () => child.kill('SIGKILL'))
-  await once(createInterface(child.stdout), 'line')
-  return child
 }

@@ -6,6 +6,7 @@ import { Dispatcher } from '../engine/claiming/dispatcher.ts'
 import { Executor } from '../engine/execution/executor.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
+import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
@@ -18,6 +19,7 @@ export interface Execution {
   readonly doorbell: Doorbell
   readonly lease: NodeLease
   readonly recovery: Recovery
+  readonly live: LiveSettings
   readonly configs: ConfigWatcher
   readonly prepare: PrepareRun
   readonly locks: Locks
@@ -32,20 +34,36 @@ export interface Execution {
 export function buildExecution(parts: NodeParts): Execution {
   const { registry, events, clock, loops, settings, role } = parts
   const { store } = parts.store
-  const { leaseMs, pollIntervalMs } = settings.piko
+  const { leaseMs } = settings.piko
   const nodeId = (): string => lease.nodeId
   const memory = new LeaseMemory()
-  const configs = new ConfigWatcher({ configs: store.configs, pollIntervalMs, clock, events, loops })
-  const prepare = new PrepareRun((jobId) => configs.inForce(jobId))
+  const live = new LiveSettings({
+    own: settings.piko,
+    setLogLevel: parts.setLogLevel,
+    onConcurrency: () => {
+      executor.resized()
+      dispatcher.wake()
+    },
+  })
+  const configs = new ConfigWatcher({
+    ...{ configs: store.configs, registry, live, nodeId, clock, events, loops },
+    acks: role.execute ? store.configAcks : undefined,
+  })
+  const prepare = new PrepareRun(
+    (jobId) => configs.inForce(jobId),
+    (jobId, listener) => configs.onChange(jobId, listener),
+  )
   const locks = new Locks({ locks: store.locks, clock, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
-  const executor = buildExecutor(parts, { nodeId, memory, prepare, locks, runLogs, progress })
-  const dispatcher = new Dispatcher({
-    ...{ runs: store.runs, registry, executor, clock, loops, nodeId, pollIntervalMs },
-    holdsLease: () => memory.isHeld,
-    onlyRegistered: role.onlyRegistered,
-  })
+  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, runLogs, progress })
+  const dispatcher = new Dispatcher(
+    live.polled({
+      ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
+      holdsLease: () => memory.isHeld,
+      onlyRegistered: role.onlyRegistered,
+    }),
+  )
   const doorbell = new Doorbell({
     ...{ nodeId, clock },
     nodes: () => store.nodes.doorbells(),
@@ -67,24 +85,30 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, configs, prepare, locks },
+    ...{ doorbell, lease, recovery, live, configs, prepare, locks },
     ...{ runLogs, progress, cancellation, executor, dispatcher, signal },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs' | 'progress'> & { nodeId: () => string; memory: LeaseMemory },
+  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs' | 'progress'> & {
+    nodeId: () => string
+    memory: LeaseMemory
+    live: LiveSettings
+  },
 ): Executor {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, memory, prepare, locks, runLogs, progress } = own
+  const { nodeId, memory, live, prepare, locks, runLogs, progress } = own
   return new Executor({
     // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
     ...{ registry, store, resources, sinks, locks, prepare, progress, events, clock, loops, nodeId, graceMs },
-    concurrency: settings.piko.concurrency,
+    get concurrency() {
+      return live.concurrency
+    },
     runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
     random: Math.random,
     shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,

@@ -28,11 +28,12 @@ export function buildPlanning(
     dispatcher,
     prepare,
     signal,
-  }: Pick<Execution, 'lease' | 'executor' | 'dispatcher' | 'prepare' | 'signal'>,
+    live,
+  }: Pick<Execution, 'lease' | 'executor' | 'dispatcher' | 'prepare' | 'signal' | 'live'>,
 ): Planning {
   const { registry, events, clock, loops, settings } = parts
   const { store } = parts.store
-  const { leaseMs, pollIntervalMs } = settings.piko
+  const { leaseMs } = settings.piko
   const leader = new Leader({ locks: store.locks, nodeId: lease.nodeId, leaseMs, clock, events, loops })
   // Uses the database's clock, because the clocks of two nodes differ. A test may supply its own.
   const agenda = async (scope?: PlanScope): Promise<Agenda> => {
@@ -40,20 +41,22 @@ export function buildPlanning(
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
   }
   const onQueued = (count: number): void => signal.queued(count)
-  const driving = { registry, leader, prepare, clock, events, loops, pollIntervalMs, onQueued }
-  const backfills = new BackfillDriver({ ...driving, store })
-  const batches = new BatchDriver({ ...driving, store })
-  const dependencies = new DependencyDriver({ ...driving, store: store.dependencies })
+  const driving = { registry, leader, prepare, clock, events, loops, onQueued }
+  const backfills = new BackfillDriver(live.polled({ ...driving, store }))
+  const batches = new BatchDriver(live.polled({ ...driving, store }))
+  const dependencies = new DependencyDriver(live.polled({ ...driving, store: store.dependencies }))
   executor.onSettled((run) => dependencies.settled(run))
   const own = new OwnPlans()
   const services = [
     new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops }),
     leader,
-    new Planner({
-      ...{ plans: store.plans, cancels: store.cancels },
-      ...{ agenda, registry, leader, own, prepare, clock, events, loops, pollIntervalMs },
-      onPlanned: (runAts) => dispatcher.expect(runAts),
-    }).dependsOn(leader),
+    new Planner(
+      live.polled({
+        ...{ plans: store.plans, cancels: store.cancels },
+        ...{ agenda, registry, leader, own, prepare, clock, events, loops },
+        onPlanned: (runAts) => dispatcher.expect(runAts),
+      }),
+    ).dependsOn(leader),
     new Retention({
       ...{ store: store.retention, rows: store.rowCheck, batches: store.batches, history: settings.history },
       sinkRows: { keepMs: settings.sinks.keepDeadMs, stores: [store.deadRows, store.spills] },

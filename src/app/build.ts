@@ -83,6 +83,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     testClock: options.clock,
     sinkReach: sinkReach({ store: store.store, sinks, settings, log }),
     runLog: (claim) => runLogger(log, claim),
+    setLogLevel: logLevelOf(log),
     role: { plan, execute, onlyRegistered: options.only !== undefined },
   })
   const { blockThresholdMs } = settings.piko
@@ -101,6 +102,12 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   })
   stopping.watch(root, node, () => store.store.database.cut())
   return { registry, store: store.store, node, root, sinks }
+}
+
+/** A new level applies to this log, and to the logs of runs that begin later. */
+function logLevelOf(log: AppLogger): (level: string | undefined) => void {
+  const { level: own } = log
+  return (level) => void (log.level = level ?? own)
 }
 
 async function registryOf({ jobs, only }: PikoOptions, settings: Settings, windows: Windows): Promise<JobRegistry> {

@@ -23,6 +23,8 @@ export interface NodeParts {
   readonly testClock: Clock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings
+  /** Sets the level of this process's log; undefined: the level that it began with. */
+  readonly setLogLevel: (level: Settings['piko']['logLevel'] | undefined) => void
   readonly loops: LoopHealth
   readonly role: NodeRole
   /** How long a handler may continue after its signal aborts. */

@@ -30,7 +30,6 @@ export class Node {
   constructor(parts: NodeParts) {
     const { registry, events, clock, loops, role } = parts
     const { store } = parts.store
-    const { pollIntervalMs } = parts.settings.piko
     store.database.broken.onReport = (error) => {
       const { table, key, columns } = error
       events.emit('row.broken', { table, key, columns, error })
@@ -38,7 +37,7 @@ export class Node {
     const execution = buildExecution(parts)
     const { configs, prepare, locks, runLogs, progress, executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
-    const waiter = new RunWaiter({ runs: store.runs, pollIntervalMs, clock, loops })
+    const waiter = new RunWaiter(execution.live.polled({ runs: store.runs, clock, loops }))
     this.#parts = parts
     this.#execution = execution
     this.leader = planning.leader
@@ -47,11 +46,11 @@ export class Node {
       onEnqueued: (runAts) => signal.dueAt(runAts),
       slots: role.execute ? dispatcher : undefined,
     })
-    this.reach = {
-      ...{ store, registry, configs, locks, runLogs, progress, prepare, pollIntervalMs },
+    this.reach = execution.live.polled({
+      ...{ store, registry, configs, locks, runLogs, progress, prepare },
       sinks: parts.sinkReach,
       changed: changedOf(parts, execution, planning),
-    }
+    })
     this.services = [
       execution.doorbell,
       ...(role.execute
@@ -100,7 +99,7 @@ export class Node {
   }
 
   get slots(): number {
-    return this.#parts.role.execute ? this.#parts.settings.piko.concurrency : 0
+    return this.#parts.role.execute ? this.#execution.live.concurrency : 0
   }
 }
 

@@ -8,10 +8,28 @@ import { withKeys } from './admission-keys.ts'
 /** Applies the config in force, both to runs that are about to be stored and to runs that begin. */
 export class PrepareRun {
   readonly #inForce: (jobId: string) => ConfigVersion | undefined
+  readonly #onChange: (jobId: string, listener: () => void) => () => void
 
-  /** @param inForce the config version in force for a job, if one was saved */
-  constructor(inForce: (jobId: string) => ConfigVersion | undefined) {
+  /**
+   * @param inForce the config version in force for a job, if one was saved
+   * @param onChange calls the listener when another version is in force; returns a function that removes it
+   */
+  constructor(
+    inForce: (jobId: string) => ConfigVersion | undefined,
+    onChange: (jobId: string, listener: () => void) => () => void = () => () => {},
+  ) {
     this.#inForce = inForce
+    this.#onChange = onChange
+  }
+
+  /** The number of the version in force; undefined if none was saved. */
+  versionOf(jobId: string): number | undefined {
+    return this.#inForce(jobId)?.version
+  }
+
+  /** Calls `listener` when another version of the job's config is in force. Returns a function that ends this. */
+  onChange(jobId: string, listener: () => void): () => void {
+    return this.#onChange(jobId, listener)
   }
 
   /**

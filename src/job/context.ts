@@ -99,6 +99,14 @@ export interface JobContext<
    */
   progress(done: number, total?: number, message?: string): void
   /**
+   * Calls `fn` when another version of the job's config takes effect while the handler runs, within two polls. `fn` gets the whole config,
+   * with the run's own overrides, parsed by the schema. A version that the schema refuses is left out, with a warning in the run's log.
+   * What `fn` throws goes to the log and has no other effect. `ctx.config` stays as it was.
+   *
+   * @returns a function that ends the calls; they end with the attempt anyway
+   */
+  onConfigChange(fn: (config: C, version: number) => unknown): () => void
+  /**
    * Calls `fn` for every item, at most `concurrency` at the same time, and waits for all results. Results keep the order of the items, and
    * an error of `fn` becomes a result. Rejects if the run's signal aborts, the source of the items fails, or `stopOn` returns true.
    *

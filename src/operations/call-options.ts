@@ -135,6 +135,7 @@ const CALLS = {
   'sinks.replay': deadRows,
   'sinks.drop': deadRows,
   'configs.set': { effectiveFrom: anything },
+  'nodes.set': { effectiveFrom: anything },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
   'locks.list': { limit } satisfies OptionChecks<LockFilter>,
 }

@@ -1,9 +1,23 @@
 import { changing } from '../engine/refused-changes.ts'
 import { parseConfig, storableConfig } from '../job/schemas/run-config.ts'
+import { unknownKeys } from '../job/schemas/unknown-keys.ts'
+import type { NodeConfig } from '../store/jobs/config-ack-store.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import type { Reach } from './reach.ts'
+
+/** The version in force on this node, and which live nodes use it. */
+export interface ConfigStatus extends ConfigVersion {
+  /** Live nodes whose code has the job, the oldest first, each with the version that it uses. */
+  readonly nodes: readonly NodeConfig[]
+}
+
+/** A version that was saved. */
+export interface SavedConfig extends ConfigVersion {
+  /** Keys that the schema does not know and leaves out, each as a sentence. */
+  readonly warnings: readonly string[]
+}
 
 /** Configuration of jobs at run time: `app.configs`. Every node applies a new version within one poll, without a deploy. */
 export class Configs {
@@ -13,11 +27,18 @@ export class Configs {
     this.#reach = reach
   }
 
-  /** The version in force on this node; undefined when only the schema's defaults apply. @throws PikoError `JOB_UNKNOWN` */
-  async show(jobId: string): Promise<ConfigVersion | undefined> {
-    const { registry, configs } = this.#reach()
+  /**
+   * The version in force on this node, with the version that each live node uses; undefined when only the schema's defaults apply.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async show(jobId: string): Promise<ConfigStatus | undefined> {
+    const { registry, configs, store } = this.#reach()
     registry.get(jobId)
-    return configs.inForce(jobId)
+    const current = configs.inForce(jobId)
+    if (!current) return undefined
+    const { version, config, effectiveFrom, createdAt } = current
+    return { jobId, version, config, effectiveFrom, createdAt, nodes: await store.configAcks.list(jobId) }
   }
 
   /** Versions of a job, newest first. @param limit default 100 @throws PikoError `JOB_UNKNOWN` */
@@ -38,12 +59,14 @@ export class Configs {
     jobId: string,
     config: unknown,
     options: { readonly effectiveFrom?: InstantInput } = {},
-  ): Promise<ConfigVersion> {
+  ): Promise<SavedConfig> {
     const { registry, store } = this.#reach()
     const { effectiveFrom: from } = optionsOf('configs.set', options)
-    const stored = storableConfig(registry.get(jobId), config ?? {})
+    const job = registry.get(jobId)
+    const stored = storableConfig(job, config ?? {})
     const effectiveFrom = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    return this.#known(jobId, store.configs.save(jobId, stored, effectiveFrom))
+    const version = await this.#known(jobId, store.configs.save(jobId, stored, effectiveFrom))
+    return { ...version, warnings: unknownKeys(job.spec.config as object | undefined, stored) }
   }
 
   /**

@@ -63,3 +63,11 @@ function withoutStack(error: PikoError): RunError {
   const { name, message, code } = runError(error)
   return { name, message, ...(code !== undefined && { code }) }
 }
+
+/** The reason of an attempt that took too long. */
+export function runTimedOut(
+  { runId, jobId }: { readonly runId: number; readonly jobId: string },
+  ms: number,
+): PikoError {
+  return new PikoError('RUN_TIMEOUT', `run ${runId} of job "${jobId}" took longer than its timeout of ${ms} ms`)
+}

@@ -37,6 +37,8 @@ export interface Run<Out = unknown> {
   readonly fence: number
   /** Overrides of the job's config for this run. */
   readonly config: unknown
+  /** The version of the job's config that its last ended attempt used; undefined if none was in force. */
+  readonly configVersion: number | undefined
   readonly input: unknown
   /** The value that the handler returned, as JSON can represent it. */
   readonly output: Out

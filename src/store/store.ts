@@ -5,6 +5,7 @@ import { AttemptStore } from './history/attempt-store.ts'
 import { BackfillStore } from './backfills/backfill-store.ts'
 import { BatchStore } from './batches/batch-store.ts'
 import { CancelStore } from './runs/cancel-store.ts'
+import { ConfigAckStore } from './jobs/config-ack-store.ts'
 import { ConfigStore } from './jobs/config-store.ts'
 import { commitRun, type CommitRules } from './runs/commit-run.ts'
 import type { Database } from './connection/database.ts'
@@ -37,6 +38,7 @@ export interface Store {
   readonly jobs: JobStore
   readonly plans: PlanStore
   readonly configs: ConfigStore
+  readonly configAcks: ConfigAckStore
   readonly windows: WindowStore
   readonly backfills: BackfillStore
   readonly batches: BatchStore
@@ -77,6 +79,7 @@ export function storeOn(database: Database): Store {
     jobs: new JobStore(database),
     plans: new PlanStore(database),
     configs: new ConfigStore(database),
+    configAcks: new ConfigAckStore(database),
     windows: new WindowStore(database),
     backfills: new BackfillStore(database),
     batches: new BatchStore(database),

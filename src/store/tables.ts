@@ -1,3 +1,4 @@
+// Long because it lists every table with its columns.
 import type { ColumnType, Generated } from 'kysely'
 import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
@@ -54,6 +55,22 @@ export interface JobConfigTable {
   config: string
   effective_from: Instant
   created_at: Instant
+  /** SHA-256 of the text that Piko checked and saved; empty: unknown; null: a person has inserted the row. */
+  digest: Generated<string | null>
+}
+
+/** What a node says about the config of one job. Written when it changes. */
+export interface ConfigAckTable {
+  job_id: string
+  node_id: string
+  /** The version that it uses. */
+  version: number | null
+  /** A newer version that it does not use, and why. */
+  refused_version: number | null
+  problem: string | null
+  /** 1 if its code has the job. */
+  is_registered: number
+  acked_at: Instant
 }
 
 export interface RunTable {
@@ -86,6 +103,8 @@ export interface RunTable {
   backfill_id: Generated<number | null>
   /** Set when a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
+  /** The version of the job's config with which the last attempt ended. */
+  config_version: Generated<number | null>
 }
 
 export interface AttemptTable {
@@ -330,6 +349,7 @@ export interface Tables extends ProofTables {
   piko_job: JobTable
   piko_generation: GenerationTable
   piko_job_config: JobConfigTable
+  piko_config_ack: ConfigAckTable
   piko_run: RunTable
   piko_attempt: AttemptTable
   piko_window: WindowTable

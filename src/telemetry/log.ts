@@ -112,6 +112,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
         : 'this node no longer leads; another node may plan ticks'
       log.info({ piko_event: 'leader.changed', epoch }, words)
     }),
+    events.on('config.refused', ({ jobId, version, inForce, error }) =>
+      log.error(
+        { piko_event: 'config.refused', job_id: jobId, version, in_force: inForce, err: error },
+        inForce === undefined
+          ? `version ${version} of the config of ${jobId} is refused, and none is in force`
+          : `version ${version} of the config of ${jobId} is refused; version ${inForce} stays in force`,
+      ),
+    ),
     events.on('config.changed', ({ jobId, version, effectiveFrom }) => {
       const fields = {
         piko_event: 'config.changed',

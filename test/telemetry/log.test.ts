@@ -183,6 +183,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'node.drained': { ended: 3, givenBack: 2, stillRunning: 1, leftBehind: 1, runs: ['sync 7'] },
   'node.lost': { nodeId: 'n1', newNodeId: 'n2' },
   'leader.changed': { isLeader: true, epoch: 3 },
+  'config.refused': { jobId: 'sync', version: 3, inForce: 2, error: new Error('no shop') },
   'config.changed': { jobId: 'sync', version: 2, effectiveFrom: new Date(0) },
   'runs.deleted': { count: 3 },
   'backfill.changed': { backfillId: 4, jobId: 'sync', state: 'succeeded' },

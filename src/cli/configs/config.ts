@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Piko } from '../../app/piko.ts'
+import type { ConfigStatus } from '../../operations/configs.ts'
 import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
@@ -27,13 +28,15 @@ export function addConfig(program: Command): void {
   const command = (name: string, description: string): Command =>
     config.command(name).description(description).argument('<job>', 'id of the job').addOption(jobsOption())
 
-  command('show', 'Shows the version in force.')
+  command('show', 'Shows the version in force, and which live nodes use it.')
     .addHelpText('after', examples(['piko configs show sync_orders', 'piko configs show sync_orders --json']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const current = await app.configs.show(jobId)
         const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema apply.`
-        printResult(json, { current: current ?? null }, () => (current ? text(current) : none))
+        printResult(json, { current: current ?? null }, () =>
+          current ? `${text(current)}\n\n${nodesText(current)}` : none,
+        )
       }),
     )
   command('history', 'Lists the versions, newest first.')
@@ -57,7 +60,9 @@ export function addConfig(program: Command): void {
     .action((jobId: string, config: unknown, options: ConfigCommandOptions, self: Command) =>
       withApp(options, globalOptions(self), async (app, { json }) => {
         const saved = await app.configs.set(jobId, config, options.from ? { effectiveFrom: options.from } : {})
-        printResult(json, { saved }, () => text(saved))
+        printResult(json, { saved }, () =>
+          [text(saved), ...saved.warnings.map((warning) => `warning: ${visibleLine(warning)}`)].join('\n'),
+        )
       }),
     )
   command('rollback', 'Adds a version with the content of an earlier one.')
@@ -97,6 +102,17 @@ const COLUMNS: Column<ConfigVersion>[] = [
 
 function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string {
   return `${visibleLine(jobId)}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${visible(JSON.stringify(config, null, 2))}`
+}
+
+/** `3 of 4 nodes on version 12`, and then each node that is not. */
+function nodesText({ version, nodes }: ConfigStatus): string {
+  const others = nodes.filter((node) => node.version !== version)
+  const count = `${nodes.length - others.length} of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`
+  const lines = others.map(({ nodeId, host, pid, version: used, refused }) => {
+    const why = refused ? `, refuses version ${refused.version}: ${visibleLine(refused.problem)}` : ''
+    return `  ${nodeId} (${visibleLine(host)}, pid ${pid}): ${used === undefined ? 'no version' : `version ${used}`}${why}`
+  })
+  return [`${count} on version ${version}`, ...lines].join('\n')
 }
 
 function parseVersion(value: string): number {

@@ -1,18 +1,20 @@
-import type { Command } from 'commander'
-import { examples } from '../global-options.ts'
+import { type Command, InvalidArgumentError } from 'commander'
+import { examples, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
-import { instantText } from '../output/print-result.ts'
+import { instantText, printResult } from '../output/print-result.ts'
 import { styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
-import type { NodeStatus } from '../../store/nodes/node-store.ts'
+import type { ListedNode, NodeSettings, NodeSettingsChange } from '../../operations/nodes.ts'
+import { LIVE_NAMES } from '../../settings/live.ts'
+import { visibleLine } from '../../visible.ts'
 
 export function addNodes(program: Command): void {
   const nodes = program
     .command('nodes')
-    .summary('list the processes that execute runs')
+    .summary('list the processes that execute runs, change their live settings')
     .description('Shows the processes that execute runs.')
-  nodes.addHelpText('after', examples(['piko nodes list']))
+  nodes.addHelpText('after', examples(['piko nodes list', 'piko nodes set log_level=debug']))
   addList(nodes, {
     noun: 'nodes',
     description:
@@ -21,14 +23,58 @@ export function addNodes(program: Command): void {
     columns,
     find: (_options, globals) => withApp(globals, (app) => app.nodes.list()),
   })
+  nodes
+    .command('settings')
+    .description('Shows the live settings that all nodes share. Changes nothing.')
+    .addHelpText('after', examples(['piko nodes settings', 'piko nodes settings --json']))
+    .action((_options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => print(await app.nodes.settings(), json)),
+    )
+  nodes
+    .command('set')
+    .description(
+      `Changes live settings of all nodes, without a restart: ${LIVE_NAMES.join(', ')}. They survive restarts. ` +
+        'An empty value returns to the settings of each node.',
+    )
+    .argument('<setting=value...>', 'such as log_level=debug', parseChange)
+    .addHelpText(
+      'after',
+      examples([
+        'piko nodes set log_level=debug',
+        'piko nodes set concurrency=20 poll_interval=500ms',
+        'piko nodes set log_level=',
+      ]),
+    )
+    .action((changes: NodeSettingsChange, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => print(await app.nodes.set(changes), json)),
+    )
 }
 
-function columns(): Column<NodeStatus>[] {
+function print({ version, settings, effectiveFrom }: NodeSettings, json: boolean): void {
+  printResult(json, { version, settings, effectiveFrom: effectiveFrom ?? null }, () => {
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${visibleLine(JSON.stringify(value))}`)
+    if (version === 0) return 'No live settings: each node uses its own settings.'
+    return [`version ${version}, in force from ${instantText(effectiveFrom)}`, ...lines].join('\n')
+  })
+}
+
+/** Whole numbers are numbers, everything else is text; the operation checks both. */
+function parseChange(text: string, others: NodeSettingsChange = {}): NodeSettingsChange {
+  const [, name, value = ''] = /^([a-z_]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined) throw new InvalidArgumentError('expected a setting and its value, such as log_level=debug')
+  return { ...others, [name]: value === '' ? null : /^-?\d+$/.test(value) ? Number(value) : value }
+}
+
+function columns(): Column<ListedNode>[] {
   const { green, yellow } = styleFor(process.stdout)
   return [
     { title: 'node', cell: ({ id }) => id },
     { title: 'host', cell: ({ host }) => host },
     { title: 'pid', cell: ({ pid }) => String(pid) },
+    {
+      title: 'settings',
+      cell: ({ settingsVersion }) => (settingsVersion === undefined ? '-' : `version ${settingsVersion}`),
+    },
     { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
     { title: 'lease until', cell: ({ expiresAt }) => instantText(expiresAt) },
     {

@@ -45,6 +45,10 @@ export class LiveAttempt {
   locks: RunLocks | undefined
   /** The steps of the attempt, if the handler uses any. */
   steps: RunSteps | undefined
+  /** The version of the job's config that the handler uses; undefined if none was in force. */
+  configVersion: number | undefined
+  /** Ends the handler's `ctx.onConfigChange`. */
+  stopListening: (() => void) | undefined
   /** What the handler has reported with `ctx.progress`, if anything. */
   progress: ReportedProgress | undefined
   /** A step is not ready: the run comes back after this time. */

@@ -17,6 +17,7 @@ export interface RunActions {
   limit(attempt: LiveAttempt): FleetLimit
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
   steps(attempt: LiveAttempt): RunSteps
+  onConfigChange(attempt: LiveAttempt, fn: (config: unknown, version: number) => unknown): () => void
 }
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
@@ -101,6 +102,10 @@ export class RunContext implements Context {
 
   get progress(): Context['progress'] {
     return (done, total, message) => this.#actions.progress(this.#attempt, done, total, message)
+  }
+
+  get onConfigChange(): Context['onConfigChange'] {
+    return (fn) => this.#actions.onConfigChange(this.#attempt, fn)
   }
 
   get map(): Context['map'] {

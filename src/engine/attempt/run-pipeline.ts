@@ -17,6 +17,7 @@ import type { Clock } from '../../clock.ts'
 import type { Store } from '../../store/store.ts'
 import type { Events } from '../../events.ts'
 import type { LiveAttempt } from './live-attempt.ts'
+import { listenToConfig } from './config-listener.ts'
 import type { Locks } from './locks.ts'
 import type { RateGate } from '../claiming/rate-gate.ts'
 import type { PrepareRun } from '../prepare-run.ts'
@@ -79,6 +80,7 @@ export class RunPipeline implements RunActions {
     let config: unknown
     try {
       config = this.#parts.prepare.configOf(job, claim.config)
+      attempt.configVersion = this.#parts.prepare.versionOf(job.id)
       attempt.input = parseInput(job, claim.input)
     } catch (error) {
       return { kind: 'failure', error: toError(error), isPermanent: true }
@@ -244,6 +246,10 @@ export class RunPipeline implements RunActions {
     return (attempt.steps ??= new RunSteps(attempt, this.#steps))
   }
 
+  onConfigChange(attempt: LiveAttempt, fn: (config: unknown, version: number) => unknown): () => void {
+    return listenToConfig(attempt, this.#parts.prepare, fn)
+  }
+
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
     this.#parts.progress.report(attempt, done, total, message)
   }
@@ -284,7 +290,8 @@ export class RunPipeline implements RunActions {
       attempt.throwIfAborted()
       await attempt.sinks?.flush()
       const tables = (await attempt.written?.collect()) ?? []
-      const rules = { isWanted, tables, signal: attempt.signal, giveUp: this.#parts.abandoned }
+      const { signal, configVersion } = attempt
+      const rules = { isWanted, tables, signal, configVersion, giveUp: this.#parts.abandoned }
       const value = await this.#parts.store.commit(nodeId, claim, begin, rules)
       attempt.commit = 'done'
       return value

@@ -52,9 +52,9 @@ export class Completer {
   }
 
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
-  finish(nodeId: string, claim: Claim, transition: Transition, stored: (how: Stored) => void): void {
+  finish(nodeId: string, { claim, transition, configVersion }: Finish, stored: (how: Stored) => void): void {
     // An event has already reported the failure. The process is ending, and the run returns to the queue when its lease ends.
-    this.#batcher.push({ nodeId, claim, transition }, stored, () => stored('lost'))
+    this.#batcher.push({ nodeId, claim, transition, configVersion }, stored, () => stored('lost'))
   }
 
   /** The fences of claims whose ends the database refuses. Their runs were executed and must not be executed again. */

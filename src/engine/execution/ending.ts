@@ -65,7 +65,9 @@ export class Ending {
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
     else
-      completer.finish(nodeId, claim, transition, (stored) => this.#stored(taken, attempt, outcome, transition, stored))
+      completer.finish(nodeId, { claim, transition, configVersion: attempt.configVersion }, (stored) =>
+        this.#stored(taken, attempt, outcome, transition, stored),
+      )
   }
 
   #stored(taken: Taken, attempt: LiveAttempt, outcome: Outcome, transition: Transition, stored: Stored): void {

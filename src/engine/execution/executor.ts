@@ -1,5 +1,5 @@
-import { PikoError, toError } from '../../errors.ts'
-import { runCancelled } from '../../run/attempt.ts'
+import { type PikoError, toError } from '../../errors.ts'
+import { runCancelled, runTimedOut } from '../../run/attempt.ts'
 import type { JobRegistry } from '../../job/registry.ts'
 import type { Claim, Outcome } from '../../run/run.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -24,7 +24,7 @@ import type { Blocked } from '../../store/admission/blocked.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
-  /** The maximum number of handlers that run at the same time. */
+  /** The maximum number of handlers that run at the same time. May change: see `resized`. */
   readonly concurrency: Settings['piko']['concurrency']
   readonly store: PipelineParts['store'] & {
     readonly runs: Pick<RunStore, 'finish'>
@@ -76,10 +76,12 @@ export class Executor extends Service {
 
   constructor(parts: ExecutorParts) {
     super({ name: 'executor' })
-    const { store, clock, events, graceMs, holdsLease, random, runLog, concurrency } = parts
+    const { store, clock, events, graceMs, holdsLease, random, runLog } = parts
     this.#parts = parts
     this.#slots = new Slots({
-      concurrency,
+      get concurrency() {
+        return parts.concurrency
+      },
       clock,
       kept: () => this.#taken.size,
       begin: (taken) => this.#begin(taken),
@@ -131,6 +133,11 @@ export class Executor extends Service {
     return [...this.#taken.values()].flatMap(({ claim: { runId, jobId }, attempt }) =>
       attempt ? { runId, jobId } : [],
     )
+  }
+
+  /** The number of slots has changed. */
+  resized(): void {
+    if (!this.#drain) this.#slots.fill()
   }
 
   /** See `Slots`. */
@@ -205,7 +212,7 @@ export class Executor extends Service {
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
-    this.#completer.finish(nodeId, claim, transition, (stored) => {
+    this.#completer.finish(nodeId, { claim, transition }, (stored) => {
       // The run of an overtaken claim belongs to another claim, so it is not counted here.
       if (stored !== 'lost') this.#drain?.report.givenBack()
       this.#end(taken)
@@ -253,7 +260,7 @@ export class Executor extends Service {
     })
     const { timeoutMs } = job.policy
     if (timeoutMs !== undefined)
-      attempt.cancelTimeout = this.#deadlines.add(timeoutMs, () => attempt.abort(timedOut(attempt, timeoutMs)))
+      attempt.cancelTimeout = this.#deadlines.add(timeoutMs, () => attempt.abort(runTimedOut(claim, timeoutMs)))
     const outcome = this.#pipeline.run(attempt)
     if (outcome instanceof Promise)
       void outcome.then(
@@ -283,6 +290,7 @@ export class Executor extends Service {
     attempt.isOver = true
     attempt.cancelTimeout?.()
     attempt.cancelGrace?.()
+    attempt.stopListening?.()
     if (!taken.reason) this.#slots.took(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
     this.#ending.settle(taken, attempt, outcome)
     this.#free(taken)
@@ -339,11 +347,4 @@ export class Executor extends Service {
     this.#drain = undefined
     report?.assertNoneLeft()
   }
-}
-
-function timedOut({ claim, job }: LiveAttempt, timeoutMs: number): PikoError {
-  return new PikoError(
-    'RUN_TIMEOUT',
-    `run ${claim.runId} of job "${job.id}" took longer than its timeout of ${timeoutMs} ms`,
-  )
 }

@@ -79,8 +79,16 @@ export class Slots {
   /** Frees a slot. @param isNextDue whether the next waiting claim gets it */
   release(isNextDue: boolean): void {
     this.#used -= 1
-    const next = isNextDue ? this.#waiting.shift() : undefined
-    if (next) this.#start(next)
+    if (isNextDue) this.fill()
+  }
+
+  /** Starts waiting claims in free slots. There may be several after the number of slots has grown, and none after it has shrunk. */
+  fill(): void {
+    while (this.#used < this.#parts.concurrency) {
+      const next = this.#waiting.shift()
+      if (!next) return
+      this.#start(next)
+    }
   }
 
   /** Records how long a handler took. */

@@ -2,6 +2,7 @@ import { describe, PikoError } from '../../errors.ts'
 import { MAX_CONFIG_BYTES } from '../../json/json.ts'
 import { acceptedCopy, type CheckedValue, parsedBy } from './accepted-copy.ts'
 import { checkedBy, type SchemaAnswer } from './schema-check.ts'
+import { withHints } from './unknown-keys.ts'
 import type { JobDefinition } from '../spec.ts'
 
 /**
@@ -42,7 +43,7 @@ export function mergeConfig(saved: unknown, overrides: unknown): unknown {
 
 function checked(job: JobDefinition, overrides: unknown): SchemaAnswer {
   const config = overrides ?? {}
-  if (job.spec.config) return checkedBy(job.spec.config as object, config)
+  if (job.spec.config) return withHints(job.spec.config as object, checkedBy(job.spec.config as object, config))
   if (typeof config === 'object' && !Array.isArray(config)) return { data: config }
   throw new PikoError('CONFIG_INVALID', `the config of job "${job.id}" is ${describe(config)}; expected an object`, {
     details: { jobId: job.id },

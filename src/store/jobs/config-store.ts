@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import { assertSound, soundRows } from '../values/broken-row.ts'
@@ -20,6 +21,16 @@ export interface ConfigVersion {
   readonly effectiveFrom: Date
   readonly createdAt: Date
 }
+
+/** A version as a node reads it. */
+export interface StoredVersion extends ConfigVersion {
+  readonly id: number
+  /** Its text differs from the one that Piko checked and saved: a person has written it into the row. */
+  readonly isByHand: boolean
+}
+
+/** The subject of the settings of nodes. No job has such an id. */
+export const NODE_SETTINGS = '@node'
 
 /** A short summary from which a node sees whether any config has changed. */
 export interface ConfigState {
@@ -79,38 +90,43 @@ export class ConfigStore {
     effectiveFrom?: Date,
   ): Promise<ConfigVersion> {
     const { dialect } = this.#database
-    return this.#database.transaction(async (trx) => {
-      const job = await trx
-        .selectFrom('piko_job')
-        .select('id')
-        .where('id', '=', jobId)
-        .modifyEnd(dialect.forUpdate)
-        .executeTakeFirst()
-      if (!job) throw unknownJob(jobId)
-      const { latest } = await trx
-        .selectFrom('piko_job_config')
-        .select((eb) => eb.fn.max('version').as('latest'))
-        .where('job_id', '=', jobId)
-        .executeTakeFirstOrThrow()
-      const version = Number(latest ?? 0) + 1
-      await trx
-        .insertInto('piko_job_config')
-        .values({
-          job_id: jobId,
-          version,
-          config: await textOf(trx),
-          effective_from: effectiveFrom ? dialect.instant(effectiveFrom) : dialect.now(),
-          created_at: dialect.now(),
-        })
-        .execute()
-      const row = await trx
-        .selectFrom('piko_job_config')
-        .selectAll()
-        .where('job_id', '=', jobId)
-        .where('version', '=', version)
-        .executeTakeFirstOrThrow()
-      return versionOf(row, dialect)
-    })
+    const add = () =>
+      this.#database.transaction(async (trx) => {
+        if (jobId !== NODE_SETTINGS) await lockJob(trx, dialect, jobId)
+        const { latest } = await trx
+          .selectFrom('piko_job_config')
+          .select((eb) => eb.fn.max('version').as('latest'))
+          .where('job_id', '=', jobId)
+          .executeTakeFirstOrThrow()
+        const version = Number(latest ?? 0) + 1
+        const config = await textOf(trx)
+        await trx
+          .insertInto('piko_job_config')
+          .values({
+            job_id: jobId,
+            version,
+            config,
+            digest: digestOf(config),
+            effective_from: effectiveFrom ? dialect.instant(effectiveFrom) : dialect.now(),
+            created_at: dialect.now(),
+          })
+          .execute()
+        const row = await trx
+          .selectFrom('piko_job_config')
+          .selectAll()
+          .where('job_id', '=', jobId)
+          .where('version', '=', version)
+          .executeTakeFirstOrThrow()
+        return versionOf(row, dialect)
+      })
+    for (let tries = 1; ; tries++) {
+      try {
+        return await add()
+      } catch (thrown) {
+        // The settings of nodes have no row to lock, so two simultaneous saves may choose the same number.
+        if (tries === MAX_TRIES || !dialect.isDuplicate(thrown)) throw thrown
+      }
+    }
   }
 
   /** A job's versions, newest first. */
@@ -137,19 +153,35 @@ export class ConfigStore {
     return { now: dialect.date(row.now), mark: `${row.count}/${row.last ?? 0}` }
   }
 
-  /** The version in force and the future versions of every job. An unreadable version is ignored, so the previous one stays in force. */
-  async inForce(): Promise<{ readonly versions: readonly ConfigVersion[]; readonly isAnyBroken: boolean }> {
+  /**
+   * The version in force and the future versions of every job. An unreadable version is ignored, and so is one that `isRefused` refuses, so
+   * the previous one stays in force.
+   *
+   * @returns `broken`: the ids of unreadable versions
+   */
+  async inForce(
+    isRefused: (version: StoredVersion) => boolean = () => false,
+  ): Promise<{ readonly versions: readonly StoredVersion[]; readonly broken: ReadonlySet<number> }> {
     const { dialect } = this.#database
+    const except = new Set<number>()
     const broken = new Set<number>()
     for (;;) {
-      const rows = await this.#inForce([...broken])
+      const rows = await this.#inForce([...except])
       const sound = soundRows(dialect, 'piko_job_config', rows, (row) => {
-        if (row.id !== undefined) broken.add(row.id)
+        if (row.id !== undefined) {
+          except.add(row.id)
+          broken.add(row.id)
+        }
         this.#database.broken.report(row)
       })
-      // Another version replaces a broken one in force.
-      if (sound.length === rows.length || broken.size > MAX_BROKEN)
-        return { versions: sound.map((row) => versionOf(row, dialect)), isAnyBroken: broken.size > 0 }
+      const versions = sound.map((row) => storedVersionOf(row, dialect))
+      const kept = versions.filter((version) => {
+        if (!isRefused(version)) return true
+        except.add(version.id)
+        return false
+      })
+      // Another version replaces one in force that is broken or refused.
+      if (kept.length === rows.length || except.size > MAX_BROKEN) return { versions: kept, broken }
     }
   }
 
@@ -179,8 +211,30 @@ export class ConfigStore {
   }
 }
 
+/** How often a save chooses another number. */
+const MAX_TRIES = 10
 /** The search for a valid version stops after this many broken ones. */
 const MAX_BROKEN = 1_000
+
+async function lockJob(trx: Database['db'], dialect: Dialect, jobId: string): Promise<void> {
+  const job = await trx
+    .selectFrom('piko_job')
+    .select('id')
+    .where('id', '=', jobId)
+    .modifyEnd(dialect.forUpdate)
+    .executeTakeFirst()
+  if (!job) throw unknownJob(jobId)
+}
+
+function digestOf(config: string): string {
+  return createHash('sha256').update(config).digest('hex')
+}
+
+function storedVersionOf(row: Selectable<JobConfigTable>, dialect: Dialect): StoredVersion {
+  // Rows of earlier versions of Piko have an empty digest.
+  const isByHand = row.digest !== '' && row.digest !== digestOf(row.config)
+  return { ...versionOf(row, dialect), id: row.id, isByHand }
+}
 
 function versionOf(row: Selectable<JobConfigTable>, dialect: Dialect): ConfigVersion {
   return {

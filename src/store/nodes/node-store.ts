@@ -83,7 +83,9 @@ export class NodeStore {
 
   async remove(nodeIds: readonly string[]): Promise<void> {
     if (nodeIds.length === 0) return
-    await this.#database.retry(() => this.#database.db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
+    const { db, retry } = this.#database
+    await retry(() => db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
+    await retry(() => db.deleteFrom('piko_config_ack').where('node_id', 'in', nodeIds).execute())
   }
 
   /** Nodes whose lease has expired. */

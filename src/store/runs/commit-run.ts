@@ -17,6 +17,8 @@ export interface CommitRules {
   readonly signal: AbortSignal
   /** The rows that the attempt has in fenced tables. Default: none. */
   readonly tables?: readonly TableRows[]
+  /** The version of the job's config that the attempt used. */
+  readonly configVersion?: number | undefined
   /** Aborts when the process can't wait any longer for the result of a commit. */
   readonly giveUp: AbortSignal
 }
@@ -39,7 +41,7 @@ export async function commitRun<T>(
   nodeId: string,
   claim: Claim,
   fn: (trx: SqlExecutor) => Promise<T>,
-  { isWanted, tables = [], signal, giveUp }: CommitRules,
+  { isWanted, tables = [], signal, giveUp, configVersion }: CommitRules,
 ): Promise<T> {
   const { dialect } = database
   let done: { readonly value: T } | undefined
@@ -51,7 +53,10 @@ export async function commitRun<T>(
         const output = toJson(storableOutput(value, claim.jobId, dialect.sizes.value), 'output')
         isWanted()
         const { numUpdatedRows } = await guarded(trx, database.dialect, nodeId, [claim])
-          .set({ state: 'succeeded', error: null, output, finished_at: dialect.now() })
+          .set({
+            ...{ state: 'succeeded', error: null, output, finished_at: dialect.now() },
+            ...(configVersion !== undefined && { config_version: configVersion }),
+          })
           .executeTakeFirstOrThrow()
         if (numUpdatedRows === 0n) throw leaseLost(claim)
         await settleWindows(trx, dialect, [{ claim, transition: { to: 'succeeded', tables } }])

@@ -21,8 +21,9 @@ export async function finishRuns(
   if (finishes.length === 0) return NONE_LOST
   const { db, dialect } = database
   // One statement needs no transaction. It is safe to repeat, because the code below finds out which rows it changed.
-  if (finishes.every(isAlone)) {
-    const changed = await database.retry(() => succeed(db, dialect, nodeId, finishes))
+  const [versions, ...others] = byVersions(finishes)
+  if (versions && others.length === 0 && finishes.every(isAlone)) {
+    const changed = await database.retry(() => succeed(db, dialect, nodeId, versions))
     if (changed === finishes.length) return NONE_LOST
   }
   return database.transaction((trx) => finishIn(trx, dialect, nodeId, finishes))
@@ -74,7 +75,7 @@ async function settleRuns(
     ? []
     : finishes.filter((finish) => !isPlain(finish) && !isUntouched(finish) && !isInterrupted(finish))
   let changed = 0
-  if (plain.length > 0) changed += await succeed(trx, dialect, nodeId, plain)
+  for (const some of byVersions(plain)) changed += await succeed(trx, dialect, nodeId, some)
   if (untouched.length > 0) changed += await putBack(trx, dialect, nodeId, untouched, 'untouched')
   for (const [delayMs, some] of Map.groupBy(interrupted, delayOf)) {
     changed += await putBack(trx, dialect, nodeId, some, 'begun', delayMs)
@@ -82,7 +83,7 @@ async function settleRuns(
   for (const finish of others) {
     const isRequeued = finish.transition.to === 'queued'
     const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
-      .set(changesOf(finish.transition, dialect))
+      .set({ ...changesOf(finish.transition, dialect), ...versionOf(finish) })
       .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
       .executeTakeFirstOrThrow()
     changed += Number(numUpdatedRows)
@@ -98,12 +99,47 @@ async function succeed(
   db: Kysely<Tables>,
   dialect: Dialect,
   nodeId: string,
-  finishes: readonly Finish[],
+  { finishes, versions }: SameVersions,
 ): Promise<number> {
+  const arms = [...versions].flatMap(([jobId, version]) =>
+    version === undefined ? [] : sql`WHEN ${jobId} THEN ${sql.lit(version)}`,
+  )
+  const used = sql<number | null>`CASE job_id ${sql.join(arms, sql` `)} ELSE config_version END`
   const { numUpdatedRows } = await guarded(db, dialect, nodeId, claimsOf(finishes))
-    .set({ state: 'succeeded', error: null, finished_at: dialect.now() })
+    .set({
+      ...{ state: 'succeeded', error: null, finished_at: dialect.now() },
+      ...(arms.length > 0 && { config_version: used }),
+    })
     .executeTakeFirstOrThrow()
   return Number(numUpdatedRows)
+}
+
+/** Finishes of which those of one job used the same version of its config. */
+interface SameVersions {
+  readonly finishes: readonly Finish[]
+  /** By job; undefined: none was in force. */
+  readonly versions: ReadonlyMap<string, number | undefined>
+}
+
+/** One statement writes the ends of one group. There is one group, except for a moment after a version has changed. */
+function byVersions(finishes: readonly Finish[]): SameVersions[] {
+  if (finishes.length === 0) return []
+  if (finishes.every(({ configVersion }) => configVersion === undefined)) return [{ finishes, versions: NO_VERSIONS }]
+  const groups: { finishes: Finish[]; versions: Map<string, number | undefined> }[] = []
+  for (const finish of finishes) {
+    const { configVersion: version, claim } = finish
+    let group = groups.find(({ versions }) => !versions.has(claim.jobId) || versions.get(claim.jobId) === version)
+    if (!group) groups.push((group = { finishes: [], versions: new Map() }))
+    group.finishes.push(finish)
+    group.versions.set(claim.jobId, version)
+  }
+  return groups
+}
+
+const NO_VERSIONS: ReadonlyMap<string, undefined> = new Map()
+
+function versionOf({ configVersion }: Finish): { config_version?: number } {
+  return configVersion === undefined ? {} : { config_version: configVersion }
 }
 
 /**

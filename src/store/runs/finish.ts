@@ -11,4 +11,6 @@ export interface FinishResult {
 export interface Finish {
   readonly claim: Claim
   readonly transition: Transition
+  /** The version of the job's config that the attempt used. */
+  readonly configVersion?: number | undefined
 }

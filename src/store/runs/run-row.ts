@@ -79,6 +79,7 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
     nodeId: row.node_id ?? undefined,
     fence: fenceOf(row.id, counted(row.claims)),
     config: fromJson(row.config),
+    configVersion: row.config_version ?? undefined,
     input: fromJson(row.input),
     output: fromJson(row.output),
     error: fromJson(row.error) as RunError | undefined,

@@ -68,6 +68,7 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
     key: ['id'],
     columns: { effective_from: INSTANT, created_at: INSTANT, config: JSON_TEXT },
   },
+  piko_config_ack: { key: ['job_id', 'node_id'], columns: { acked_at: INSTANT } },
   piko_run: {
     key: ['id'],
     columns: {

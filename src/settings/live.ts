@@ -1,0 +1,55 @@
+import { describe } from '../errors-read.ts'
+import { isList, nearestName } from '../options.ts'
+import { piko } from './sections/piko.ts'
+import type { Settings } from './settings.ts'
+
+/** The settings of nodes that change without a restart, by the names of the settings file. */
+const LIVE = { log_level: piko.logLevel, concurrency: piko.concurrency, poll_interval: piko.pollIntervalMs } as const
+
+/** Live settings as they are stored. A missing one has the value of the node's own settings. */
+export interface LiveConfig {
+  /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
+  readonly log_level?: string
+  /** Runs in progress at the same time on each node. */
+  readonly concurrency?: number
+  /** Longest pause between two polls for work, such as `'500ms'`. */
+  readonly poll_interval?: string
+}
+
+/** Live settings in the form that the program uses. */
+export type LiveValues = Pick<Settings['piko'], 'logLevel' | 'concurrency' | 'pollIntervalMs'>
+
+export const LIVE_NAMES = Object.keys(LIVE) as (keyof LiveConfig)[]
+
+/** The values of stored live settings, or everything that is wrong with them. Pure. */
+export function readLive(
+  config: unknown,
+): { readonly values: Partial<LiveValues> } | { readonly problems: readonly string[] } {
+  if (typeof config !== 'object' || config === null || isList(config))
+    return { problems: [`the settings are ${describe(config)}; expected an object, such as {"log_level":"debug"}`] }
+  const problems: string[] = []
+  for (const [name, value] of Object.entries(config)) {
+    const setting = Object.hasOwn(LIVE, name) ? LIVE[name as keyof LiveConfig] : undefined
+    if (!setting) problems.push(unknownName(name))
+    else {
+      const complaint = setting.complaint(value)
+      if (complaint !== undefined) problems.push(`${name} is ${describe(value)}; ${complaint}`)
+    }
+  }
+  if (problems.length > 0) return { problems }
+  const { log_level: level, concurrency, poll_interval: interval } = config as LiveConfig
+  return {
+    values: {
+      ...(level !== undefined && { logLevel: LIVE.log_level.parse(level) }),
+      ...(concurrency !== undefined && { concurrency }),
+      ...(interval !== undefined && { pollIntervalMs: LIVE.poll_interval.parse(interval) }),
+    },
+  }
+}
+
+function unknownName(name: string): string {
+  const nearest = nearestName(name, LIVE_NAMES)
+  const hint =
+    nearest === undefined ? `; the live settings are ${LIVE_NAMES.join(', ')}` : `, did you mean "${nearest}"?`
+  return `unknown setting ${describe(name)}${hint}`
+}
