@@ -1,5 +1,6 @@
 import { databaseFault, isRefusedValue } from '../../sql/database-faults.ts'
 import { MAX_OPEN } from '../../store/batches/batch-store.ts'
+import type { Refused } from '../../store/statements/each-apart.ts'
 import type { Store } from '../../store/store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { LoopService } from '../loop/loop-service.ts'
@@ -37,7 +38,8 @@ export class BatchDriver extends LoopService {
       if ((this.#resting.get(id) ?? -Infinity) > this.#parts.clock.monotonic()) continue
       this.#resting.delete(id)
       try {
-        if (state === 'cancelling') await cancelRuns(this.#parts.store, id)
+        if (state === 'cancelling')
+          await cancelRuns(this.#parts.store, id, ({ refusal }) => this.#tell(id, jobId, refusal))
         isMore = (await this.#settle(id, jobId)) || isMore
       } catch (thrown) {
         this.#failed(id, jobId, thrown)
@@ -56,18 +58,25 @@ export class BatchDriver extends LoopService {
 
   /** A failing batch must not delay the others. */
   #failed(id: number, jobId: string, thrown: unknown): void {
-    const { store, loops, clock } = this.#parts
+    const { store, clock } = this.#parts
     if (!(thrown instanceof BrokenRow) && databaseFault(thrown) === 'outage') throw thrown
     this.#resting.set(id, clock.monotonic() + PAUSE_MS)
     if (thrown instanceof BrokenRow) store.database.broken.report(thrown)
-    else {
-      const told = isRefusedValue(thrown) ? refusedBatch(id, jobId, thrown) : thrown
-      loops.failed({ loop: this.name, thrown: told, retryInMs: PAUSE_MS, failures: 1 })
-    }
+    else this.#tell(id, jobId, thrown)
+  }
+
+  #tell(id: number, jobId: string, thrown: unknown): void {
+    this.#resting.set(id, this.#parts.clock.monotonic() + PAUSE_MS)
+    const told = isRefusedValue(thrown) ? refusedBatch(id, jobId, thrown) : thrown
+    this.#parts.loops.failed({ loop: this.name, thrown: told, retryInMs: PAUSE_MS, failures: 1 })
   }
 }
 
 /** Requests the end of all runs of a batch that is being cancelled. A later call continues after an interruption. */
-export async function cancelRuns({ batches, cancels }: Pick<Store, 'batches' | 'cancels'>, id: number): Promise<void> {
-  for await (const ids of batches.openRuns(id)) await cancels.request({ ids })
+export async function cancelRuns(
+  { batches, cancels }: Pick<Store, 'batches' | 'cancels'>,
+  id: number,
+  onRefused: (run: Refused) => void,
+): Promise<void> {
+  for await (const ids of batches.openRuns(id)) await cancels.request({ ids }, onRefused)
 }

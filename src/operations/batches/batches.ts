@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, PikoError } from '../../errors.ts'
 import { type BatchDone, doneRunBy } from '../../engine/planning/batch-end.ts'
 import { cancelRuns } from '../../engine/planning/batch-driver.ts'
-import { changing } from '../../engine/refused-changes.ts'
+import { changing, refusedChange } from '../../engine/refused-changes.ts'
 import { clearly } from '../../engine/refused-runs.ts'
 import type { JobRef, TypesOf } from '../../job/job-types.ts'
 import { storableInput } from '../../job/schemas/run-input.ts'
@@ -12,6 +12,7 @@ import type { BatchRow } from '../../store/batches/batch-row.ts'
 import type { BatchFilter } from '../../store/batches/batch-store.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 import type { ReplayResult } from '../../store/runs/replay-store.ts'
+import type { Refused } from '../../store/statements/each-apart.ts'
 import type { Store } from '../../store/store.ts'
 import { instantOf } from '../../time/instant.ts'
 import { optionsOf, requestOf } from '../call-options.ts'
@@ -171,7 +172,7 @@ export class Batches {
   /**
    * Cancels its queued runs, asks those under way to stop, and stores no more. Does nothing to a batch that has ended.
    *
-   * @throws PikoError `BATCH_UNKNOWN`
+   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` when the database refuses to cancel some runs
    */
   async cancel(id: number): Promise<BatchStatus> {
     const { store, changed } = this.#reach()
@@ -179,10 +180,13 @@ export class Batches {
     await rowOf(store, id)
     const isCancelled = await changing(`the cancel of batch ${id}`, 'piko_batch', () => store.batches.cancel(id))
     if (isCancelled) {
-      await cancelRuns(store, id)
+      const refused: Refused[] = []
+      await cancelRuns(store, id, (run) => refused.push(run))
       changed.runsCancelled()
       changed.batch(await rowOf(store, id))
       await this.#settle(id)
+      const refusal = refusedChange('cancelled', refused, 'piko_run')
+      if (refusal) throw refusal
     }
     return this.#status(id)
   }
