@@ -10,6 +10,7 @@ import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
+import { ResourceReport } from '../engine/node/resource-report.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
 import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
@@ -26,6 +27,7 @@ export interface Execution {
   readonly runLogs: RunLogs
   readonly progress: RunProgress
   readonly cancellation: Cancellation
+  readonly resourceReport: ResourceReport
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
@@ -82,11 +84,18 @@ export function buildExecution(parts: NodeParts): Execution {
     isEmbedded: parts.store.isEmbedded,
   })
   const cancellation = new Cancellation({ cancels: store.cancels, executor, nodeId, clock, loops })
+  const resourceReport = new ResourceReport({
+    nodes: store.nodes,
+    nodeId,
+    stats: () => parts.resources.stats(),
+    clock,
+    loops,
+  })
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
     ...{ doorbell, lease, recovery, live, configs, prepare, locks },
-    ...{ runLogs, progress, cancellation, executor, dispatcher, signal },
+    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal },
   }
 }
 

@@ -49,6 +49,7 @@ export class Node {
     this.reach = execution.live.polled({
       ...{ store, registry, configs, locks, runLogs, progress, prepare },
       sinks: parts.sinkReach,
+      resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       changed: changedOf(parts, execution, planning),
     })
     this.services = [
@@ -66,6 +67,7 @@ export class Node {
             runLogs,
             progress,
             execution.cancellation,
+            execution.resourceReport,
             execution.executor.dependsOn(parts.store, parts.resources, parts.sinks),
           ]
         : []),

@@ -22,6 +22,7 @@ import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
+import { Resources } from '../operations/resources.ts'
 import type { Reach } from '../operations/reach.ts'
 import { jobIdOf } from '../operations/job-id.ts'
 import type {
@@ -72,6 +73,7 @@ export class Piko {
   readonly configs: Configs
   readonly locks: NamedLocks
   readonly nodes: Nodes
+  readonly resources: Resources
   readonly sinks: Sinks
   readonly events = new Events()
   readonly settings: Settings
@@ -122,6 +124,7 @@ export class Piko {
     this.configs = new Configs(reach)
     this.locks = new NamedLocks(reach)
     this.nodes = new Nodes(reach)
+    this.resources = new Resources(reach)
     this.sinks = new Sinks(reach)
   }
 

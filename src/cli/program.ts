@@ -9,6 +9,7 @@ import { addJobs } from './jobs/jobs-list.ts'
 import { addLocks } from './locks/locks.ts'
 import { addMigrate } from './migrate.ts'
 import { addNodes } from './nodes/nodes.ts'
+import { addResources } from './resources/resources.ts'
 import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
@@ -60,6 +61,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addBackfill,
     addBatches,
     addNodes,
+    addResources,
     addLocks,
     addSinks,
     addWhy,

@@ -4,6 +4,7 @@ import type { RunProgress } from '../engine/attempt/run-progress.ts'
 import type { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import type { PrepareRun } from '../engine/prepare-run.ts'
 import type { JobRegistry } from '../job/registry.ts'
+import type { ResourceStats } from '../resource/resource-pool.ts'
 import type { Settings } from '../settings/settings.ts'
 import type { BatchRow } from '../store/batches/batch-row.ts'
 import type { BackfillRow } from '../store/backfills/backfill-row.ts'
@@ -22,6 +23,8 @@ export interface Reach {
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly sinks: SinkReach
+  /** The resources of this process. */
+  readonly resources: { readonly nodeId: () => string; readonly stats: () => readonly ResourceStats[] }
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   readonly changed: Changed
 }

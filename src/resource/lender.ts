@@ -86,11 +86,9 @@ export class Lender {
 
   get state(): LenderState {
     const state = this.#isClosed ? 'closed' : this.#loss ? 'lost' : this.#current ? 'open' : 'unopened'
-    const openedAtMs = this.#current?.openedAtMs
     return {
       state,
       error: this.#loss && messageOf(this.#loss.error),
-      openMs: openedAtMs === undefined ? undefined : this.#parts.clock.monotonic() - openedAtMs,
       renewals: this.#renewals,
       checkFailures: this.#checkFailures,
     }

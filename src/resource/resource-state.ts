@@ -13,8 +13,6 @@ export interface LenderState {
   readonly state: 'unopened' | 'open' | 'lost' | 'closed'
   /** Why it is lost. */
   readonly error: string | undefined
-  /** How long the instance that lends has been open. */
-  readonly openMs: number | undefined
   /** Instances that have replaced an earlier one. */
   readonly renewals: number
   readonly checkFailures: number

@@ -199,6 +199,7 @@ export interface NodeTable {
   doorbell: string | null
   /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
+  resources: Generated<JsonText>
 }
 
 export interface LockTable {

@@ -14,6 +14,7 @@ const NOUNS = [
   'configs',
   'locks',
   'nodes',
+  'resources',
   'sinks',
 ] as const
 /** Commands without a counterpart on an app. */

@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { propertyOf } from '../../errors-read.ts'
+import type { ResourceStats } from '../../resource/resource-pool.ts'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
@@ -23,6 +25,14 @@ export interface NodeStatus extends NodeRow {
   readonly isLive: boolean
 }
 
+/** A resource of a node, with figures that are some seconds old at most. */
+export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
+  readonly nodeId: string
+  readonly host: string
+  /** Null without a limit. */
+  readonly size: number | null
+}
+
 /** A node that can be notified. */
 export interface DoorbellRow {
   readonly id: string
@@ -31,6 +41,8 @@ export interface DoorbellRow {
 }
 
 const MAX_RUNG = 100
+/** A row holds about 64 kB of text. */
+const MAX_RESOURCES = 100
 
 /** The nodes and their leases, on the database's clock. Every claimed run refers to the row of its node. */
 export class NodeStore {
@@ -79,6 +91,30 @@ export class NodeStore {
       .limit(MAX_RUNG)
       .execute()
     return rows.flatMap(({ doorbell, ...row }) => (doorbell === null ? [] : { ...row, doorbell }))
+  }
+
+  /** Stores the figures of a node's resources, for requests on other nodes. */
+  async saveResources(nodeId: string, figures: readonly ResourceStats[]): Promise<void> {
+    const resources = JSON.stringify(figures.slice(0, MAX_RESOURCES))
+    await this.#database.retry(() =>
+      this.#database.db.updateTable('piko_node').set({ resources }).where('id', '=', nodeId).execute(),
+    )
+  }
+
+  /** The resources of the live nodes, oldest node first. Leaves out what a person has made unreadable. */
+  async resources(): Promise<ResourceStatus[]> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'host', 'resources'])
+      .where('expires_at', '>=', dialect.now())
+      .where('resources', 'is not', null)
+      .orderBy('started_at')
+      .orderBy('id')
+      .execute()
+    return rows.flatMap(({ id, host, resources }) =>
+      figuresOf(resources).map((figures) => ({ ...figures, nodeId: id, host })),
+    )
   }
 
   async remove(nodeIds: readonly string[]): Promise<void> {
@@ -157,4 +193,19 @@ export class NodeStore {
       }
     })
   }
+}
+
+type Figures = Omit<ResourceStatus, 'nodeId' | 'host'>
+
+function figuresOf(text: string | null): Figures[] {
+  try {
+    const figures: unknown = JSON.parse(text ?? '[]')
+    return Array.isArray(figures) ? figures.filter(isFigures) : []
+  } catch {
+    return []
+  }
+}
+
+function isFigures(value: unknown): value is Figures {
+  return typeof propertyOf(value, 'name') === 'string' && typeof propertyOf(value, 'state') === 'string'
 }

@@ -1,7 +1,7 @@
 import type { ColumnType } from 'kysely'
 
 /** A fenced table that runs of the job have written. */
-interface JobTableTable {
+export interface JobTableTable {
   job_id: string
   table_name: string
   /** `FencedTable` without its name, as JSON. */
@@ -9,7 +9,7 @@ interface JobTableTable {
 }
 
 /** The rows that a fenced table had of a window when its claim ended it. */
-interface WindowRowsTable {
+export interface WindowRowsTable {
   job_id: string
   table_name: string
   start_at: ColumnType<Date | string, Date | string, Date | string>

@@ -1,0 +1,29 @@
+import { hostname } from 'node:os'
+import type { ResourceStatus } from '../store/nodes/node-store.ts'
+import type { Reach } from './reach.ts'
+
+/** The resources that runs borrow: `app.resources`. */
+export class Resources {
+  readonly #reach: () => Pick<Reach, 'store' | 'resources'>
+
+  constructor(reach: () => Pick<Reach, 'store' | 'resources'>) {
+    this.#reach = reach
+  }
+
+  /**
+   * The resources of every live node, each with its size, the slots that runs hold and the runs that wait. Figures of this node are those of
+   * this moment; others are at most some seconds old.
+   */
+  async list(): Promise<ResourceStatus[]> {
+    const { store, resources } = this.#reach()
+    const others = await store.nodes.resources()
+    const nodeId = resources.nodeId()
+    const own = resources.stats().map(({ size, ...figures }) => ({
+      ...figures,
+      size: size === Infinity ? null : size,
+      nodeId,
+      host: hostname(),
+    }))
+    return [...own, ...others.filter((status) => status.nodeId !== nodeId)]
+  }
+}
