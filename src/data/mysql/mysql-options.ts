@@ -14,7 +14,7 @@ export interface MysqlOptions {
   readonly name?: string
   /** Runs that have a transaction at the same time; others queue. Default 10, or 5 with a pool of your own. */
   readonly size?: number
-  /** How long a run waits for a server that can't be reached. Default `'30s'`. */
+  /** How long a first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration
   /** The isolation of a run's transaction. Default: the server's. */
   readonly isolation?: Isolation

@@ -4,14 +4,16 @@ import type { Pool } from 'mysql2/promise'
 import { defineResource } from '../../resource/define-resource.ts'
 import type { ResourceClass } from '../../resource/resource.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
-import { durationMs } from '../../time/duration.ts'
+import { type Duration, durationMs } from '../../time/duration.ts'
 import { KyselySource, type WithKysely } from './kysely-source.ts'
 import { type Given, type MysqlOptions, readMysqlCall } from './mysql-options.ts'
 import type { MysqlRun, MysqlSource } from './mysql-source.ts'
 import { openPool } from './open-pool.ts'
 import { PoolSource, type WithConnection } from './pool-source.ts'
 import { databaseOn, TransactionFace } from './sql-face.ts'
+import { untilReachable } from './until-reachable.ts'
 
+const DEFAULT_WAIT: Duration = '30s'
 const DEFAULT_SIZE = 10
 /** A pool of the user has 10 connections by default. Half of them stay free for sinks, which otherwise could wait forever. */
 const DEFAULT_SHARED_SIZE = 5
@@ -53,7 +55,7 @@ export function mysql(
   const resource = defineResource({
     name: read.name ?? (given.kind === 'dsn' ? `mysql ${given.dsn.database}` : 'mysql'),
     size: sizeOf(given, read),
-    open,
+    open: async () => reachable(await open(), durationMs(read.wait ?? DEFAULT_WAIT)),
     async *acquire(ctx, opened) {
       const face = new TransactionFace(await opened.begin(ctx.signal), ctx.signal)
       try {
@@ -71,6 +73,20 @@ export function mysql(
   return Object.assign(resource, { database: databaseOn(() => (shared ??= open())) })
 }
 
+/** So that a server that was never there fails a run in time; one that is lost later lets it wait. */
+async function reachable<T extends Pick<MysqlSource<unknown>, 'ping' | 'close'>>(
+  source: T,
+  waitMs: number,
+): Promise<T> {
+  try {
+    await untilReachable(() => source.ping(), waitMs, undefined)
+    return source
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
+
 function sizeOf({ kind }: Given, { size }: MysqlOptions): number {
   return size ?? (kind === 'dsn' ? DEFAULT_SIZE : DEFAULT_SHARED_SIZE)
 }
@@ -80,7 +96,7 @@ async function sourceOf(
   given: Given,
   options: MysqlOptions,
 ): Promise<MysqlSource<WithConnection | WithKysely<unknown>>> {
-  const { wait = '30s', isolation, tls } = options
+  const { wait = DEFAULT_WAIT, isolation, tls } = options
   if (given.kind === 'kysely') return new KyselySource(source as Kysely<unknown>, durationMs(wait), isolation)
   const how = { waitMs: durationMs(wait), isolation: isolation?.toUpperCase() }
   if (given.kind === 'dsn') {

@@ -13,7 +13,7 @@ import { type Duration, durationMs, formatMs } from '../../time/duration.ts'
 export interface RedisOptions {
   /** For messages and metrics. Default: `redis`, with the host of a URL. */
   readonly name?: string
-  /** How long the first run waits for a server that can't be reached. Default `'30s'`. */
+  /** How long a first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration
 }
 
@@ -77,9 +77,8 @@ export function redis(source: unknown, options: RedisOptions = {}): ResourceClas
   const given = isClient(source) ? source : undefined
   return defineResource({
     name: name ?? nameOf(source),
-    open: async () => new Connection(given ?? (await createClient(source as string | object)), given?.isOpen === true),
+    open: () => connected(source, given, durationMs(wait)),
     async *acquire(ctx, connection) {
-      await connection.ready(durationMs(wait), ctx.signal)
       yield connection.client.withAbortSignal(ctx.signal) as object
     },
     check: (connection) => connection.check(),
@@ -87,12 +86,24 @@ export function redis(source: unknown, options: RedisOptions = {}): ResourceClas
   })
 }
 
+/** @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
+async function connected(source: unknown, given: Client | undefined, waitMs: number): Promise<Connection> {
+  const client = given ?? (await createClient(source as string | object))
+  const connection = new Connection(client, given?.isOpen === true)
+  try {
+    await connection.ready(waitMs)
+    return connection
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
 /** A client with its connection. */
 class Connection {
   readonly client: Client
   readonly #isForeign: boolean
   #lastError: unknown
-  #connecting: Promise<unknown> | undefined
 
   /** @param isForeign whether somebody else has opened it, and closes it */
   constructor(client: Client, isForeign: boolean) {
@@ -102,23 +113,19 @@ class Connection {
     client.on('error', (error) => (this.#lastError = error))
   }
 
-  /** @throws PikoError `RESOURCE_FAILED` if there is no connection in time, the reason of the signal */
-  async ready(waitMs: number, signal: AbortSignal): Promise<void> {
-    if (this.client.isOpen && this.#connecting === undefined) return
-    this.#connecting ??= this.client.connect().finally(() => (this.#connecting = undefined))
-    this.#connecting.catch((error: unknown) => (this.#lastError = error))
-    const connecting = this.#connecting
+  /** @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
+  async ready(waitMs: number): Promise<void> {
+    if (this.client.isOpen) return
+    const connecting = this.client.connect()
+    connecting.catch((error: unknown) => (this.#lastError = error))
     try {
-      await within(() => connecting, waitMs, signal)
+      await within(() => connecting, waitMs, undefined)
     } catch (error) {
-      signal.throwIfAborted()
       throw this.#failed(`no connection within ${formatMs(waitMs)}`, error)
     }
   }
 
   async check(): Promise<void> {
-    // A client that has not been asked to connect yet is not broken.
-    if (!this.client.isOpen) return
     if (!this.client.isReady) throw this.#failed('not connected', this.#lastError)
     await within(() => this.client.ping(), MAX_PING_MS, undefined)
   }
