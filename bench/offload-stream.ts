@@ -35,7 +35,7 @@ export async function offloadStream(argv: readonly string[]): Promise<void> {
         [csv, 'csv'],
       ] as const) {
         console.log(JSON.stringify({ file: format, bytes: statSync(path).size }))
-        for (const system of ['bare', 'counted', 'stored']) await measure(system, path, format)
+        for (const system of ['bare', 'counted', 'batched', 'stored']) await measure(system, path, format)
       }
   } finally {
     rmSync(folder, { recursive: true })

@@ -49,3 +49,17 @@ export async function* rows(
     progress((read += bytes.length), size)
   }
 }
+
+/** The same rows, all lines of a read at once. */
+export async function* batches(
+  source: AsyncIterable<Uint8Array>,
+  format: Format,
+  size: number,
+): AsyncGenerator<OrderRow[], void, undefined> {
+  const { parse, lines } = splitter(format)
+  let read = 0
+  for await (const bytes of source) {
+    yield lines(bytes).map(parse)
+    progress((read += bytes.length), size)
+  }
+}

@@ -40,6 +40,7 @@ describeEachStore((fixture) => {
         'run-logs',
         'run-progress',
         'cancellation',
+        'resource-report',
         'executor',
         'registration',
         'leader',

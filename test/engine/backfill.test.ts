@@ -249,7 +249,12 @@ describeEachStore((fixture) => {
   it.each([
     ['a range without a window', { from: END, to: '2025-02-01T00:00:00Z' }, 'WINDOW_UNKNOWN', /begin at 2025-01-01/],
     ['a range backwards', { from: END, to: START }, 'USAGE', /an instant after from/],
-    ['an instant without a zone', { from: '2025-01-01', to: END }, 'USAGE', /from of a backfill is "2025-01-01"/],
+    [
+      'an instant without a zone',
+      { from: '2025-01-01T00:00:00', to: END },
+      'USAGE',
+      /from of a backfill is "2025-01-01T00:00:00"/,
+    ],
     ['an unknown order', { from: START, to: END, order: 'up' }, 'USAGE', /oldest or newest/],
     ['a part of nothing', { from: START, to: END, parallel: 0 }, 'USAGE', /parallel of a backfill is 0/],
   ])('refuses %s and stores nothing', async (_, request, code, message) => {

@@ -12,7 +12,7 @@ const END = '2025-01-01T00:03:00Z'
 
 /** Texts that `Date` accepts but other machines or other versions of the runtime read differently. */
 const WRONG = [
-  ...['2025-02-30T00:00:00Z', '2025-01-01T24:00:00Z', '2025-01-01T00:00:60Z', '2025-01-01T00:00:00', '2025-01-01'],
+  ...['2025-02-30T00:00:00Z', '2025-01-01T24:00:00Z', '2025-01-01T00:00:60Z', '2025-01-01T00:00:00', '2025-02-30'],
   ...[
     'Jan 15 2025',
     'Wed, 15 Jan 2025 00:00:00 GMT',

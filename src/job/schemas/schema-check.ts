@@ -16,6 +16,8 @@ interface Schema {
 export interface SchemaIssue {
   readonly path: readonly PropertyKey[]
   readonly message: string
+  /** The keys that a strict schema does not know, if that is the problem. */
+  readonly unknownKeys?: readonly string[]
 }
 
 export type SchemaAnswer =
@@ -73,9 +75,19 @@ function plainIssues(issues: readonly unknown[]): SchemaIssue[] {
       path: safely(() => Array.from(propertyOf(issue, 'path') as PropertyKey[], plainKey), []),
       message:
         typeof message === 'string' ? message : `the schema reports a problem without a text: ${describe(issue)}`,
+      ...unknownKeysOf(issue),
     }
   })
   return copied.length > 0 ? copied : [{ path: [], message: 'the schema refuses it without a reason' }]
+}
+
+function unknownKeysOf(issue: unknown): Pick<SchemaIssue, 'unknownKeys'> {
+  if (propertyOf(issue, 'code') !== 'unrecognized_keys') return {}
+  const keys = safely<readonly unknown[], readonly unknown[]>(
+    () => Array.from(propertyOf(issue, 'keys') as unknown[]),
+    [],
+  )
+  return { unknownKeys: keys.filter((key) => typeof key === 'string').slice(0, MAX_ISSUES) }
 }
 
 function plainKey(key: unknown): PropertyKey {

@@ -13,11 +13,10 @@ export function withHints(schema: object, answer: SchemaAnswer): SchemaAnswer {
 }
 
 function withHint(schema: object, issue: SchemaIssue): SchemaIssue {
-  const keys: unknown = propertyOf(issue, 'keys')
-  if (propertyOf(issue, 'code') !== 'unrecognized_keys' || !Array.isArray(keys)) return issue
-  const shape = shapeAt(schema, issue.path)
-  const hints = keys.flatMap((key) => {
-    const nearest = shape && typeof key === 'string' ? nearestName(key, Object.keys(shape)) : undefined
+  const shape = issue.unknownKeys && shapeAt(schema, issue.path)
+  if (!issue.unknownKeys || !shape) return issue
+  const hints = issue.unknownKeys.flatMap((key) => {
+    const nearest = nearestName(key, Object.keys(shape))
     return nearest === undefined ? [] : `did you mean "${nearest}"?`
   })
   return hints.length === 0 ? issue : { path: issue.path, message: `${issue.message}, ${hints.join(' ')}` }

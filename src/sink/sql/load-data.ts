@@ -19,6 +19,8 @@ const NUMERIC = new Set([
 /** Rows that are encoded before the clock is looked at. */
 const SLICE_ROWS = 200
 const CHUNK_CHARACTERS = 128 * 1_024
+/** Each chunk is a packet, and no server takes packets of more than `max_allowed_packet`. */
+const MAX_CHUNK_BYTES = 128 * 1_024
 const MAX_INTEGER = 2n ** 63n
 
 /**
@@ -42,11 +44,19 @@ export async function loadData(rows: TableRows, types: ReadonlyMap<string, strin
     if (slice === undefined) return undefined
     text += slice
     if (text.length < CHUNK_CHARACTERS) continue
-    chunks.push(Buffer.from(text))
+    chunks.push(...packetsOf(text))
     text = ''
   }
-  if (text !== '') chunks.push(Buffer.from(text))
+  if (text !== '') chunks.push(...packetsOf(text))
   return { sql: statementOf(rows, inHex, filled), chunks, rows: count }
+}
+
+function packetsOf(text: string): Uint8Array[] {
+  const bytes = Buffer.from(text)
+  const packets: Uint8Array[] = []
+  for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES)
+    packets.push(bytes.subarray(from, from + MAX_CHUNK_BYTES))
+  return packets
 }
 
 /** Notes which columns have bytes: a text in UTF-8 can't contain them. Returns false for a number in a column of another type. */

@@ -47,7 +47,7 @@ describeEachStore((fixture) => {
     expect(day?.waitsFor).toEqual({ jobId: 'hourly', at: new Date(bad) })
     const [failed] = await app.windows.list('hourly', { state: 'failed' })
     expect((await app.jobs.why('daily')).sentence).toBe(
-      `daily at 2026-03-29T22:00:00Z, window 2026-03-28T23:00:00Z to 2026-03-29T22:00:00Z: ` +
+      `daily at 2026-03-29T22:00:00Z, the tick of window 2026-03-28T23:00:00Z to 2026-03-29T22:00:00Z, 2026-03-29 (Europe/Rome): ` +
         `it waits for the window of hourly from 2026-03-29T01:00:00Z to 2026-03-29T02:00:00Z, ` +
         `which is failed (run ${failed?.runId}: no data yet).`,
     )
