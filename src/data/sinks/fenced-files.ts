@@ -7,7 +7,7 @@ import { PikoError } from '../../errors.ts'
 
 /** Below the sink's folder; begins with a dot, so that readers of a folder skip it. */
 const OWN_FOLDER = '.piko'
-/** A temporary file that nobody has written to for so long belongs to a process that has ended. */
+/** A temporary file without a write for this time belongs to a process that has ended. */
 const ABANDONED_MS = 24 * 3_600_000
 const MAX_REMOVALS = 20
 

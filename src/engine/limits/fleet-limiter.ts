@@ -18,7 +18,7 @@ const MAX_REQUESTS = 1_000
 const OUTAGE_MS = 200
 /** After this many microtasks a caller, or one that wraps it, has begun. */
 const HOPS = 12
-/** After so many uses in time, the next places get less slack again. */
+/** After this number of uses in time, the next places get less slack again. */
 const CALM_USES = 20
 const MAX_LATE_TRIES = 5
 

@@ -10,7 +10,7 @@ import type { AmbientRun } from '../signal.ts'
 import { callTitle } from './thread-error.ts'
 import { unsendable } from '../unsendable.ts'
 
-/** What is to be called. */
+/** The function to call. */
 export interface WantedCall {
   readonly module: string
   readonly name: string

@@ -26,7 +26,7 @@ export interface OffloadOptions {
   readonly timeout?: Duration
   /** A thread ends after this long without a call; the next call starts one (tens of ms). Default `'60s'`. */
   readonly idleTimeout?: Duration
-  /** Replaces a thread after so many calls, or once it uses this much memory after a call. Default: never. */
+  /** Replaces a thread after this number of calls, or once it uses this much memory after a call. Default: never. */
   readonly recycle?: { readonly calls?: number; readonly memory?: MemorySize }
   /** The part of the threads that the runs of one job can have at the same time, from 0 (one thread) to 1 (all, the default). */
   readonly share?: number

@@ -7,7 +7,7 @@ import type { TableColumn, TableShape } from './table-options.ts'
 type SqlDialect = SqlExecutor['dialect']
 
 /**
- * The statements that create the table: each one is to be executed by itself.
+ * The statements that create the table: execute each one by itself.
  *
  * @throws PikoError `SINK_FAILED` naming each column whose type is unknown
  */

@@ -189,7 +189,7 @@ export class BatchStore {
     }
   }
 
-  /** Deletes some batches that ended so long ago that their runs are deleted too. Returns their number. */
+  /** Deletes some batches whose time to be kept is over, as it is for their runs. Returns their number. */
   async forget(olderThanMs: number): Promise<number> {
     const { db, dialect, transaction } = this.#database
     const found = await db

@@ -33,7 +33,7 @@ async function lockFrom(path: string): Promise<() => void> {
   return () => void child.stdin.write('go')
 }
 
-/** Turns of a timer. While a statement blocks the event loop for a second at a time, so many would take longer than any wait. */
+/** Turns of a timer. While a statement blocks the event loop for a second at a time, this number takes longer than any wait. */
 const TURNS = 100
 
 async function turns(count: number): Promise<void> {
