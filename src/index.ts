@@ -79,20 +79,7 @@ export type { WindowInput } from './time/local-dates.ts'
 export type { ScheduleSpec } from './time/schedule.ts'
 export type { Window } from './time/window.ts'
 
-export { file, type FileOptions, type OffloadFile } from './offload/file.ts'
-export { move } from './offload/move.ts'
-export {
-  offload,
-  type OffloadCallOptions,
-  type Offloaded,
-  type OffloadHandle,
-  type OffloadMapOptions,
-  type OffloadStream,
-} from './offload/offload.ts'
-export type { OffloadPool, OffloadStats } from './offload/offload-pool.ts'
-export type { OffloadOptions } from './offload/pool/pool-options.ts'
-export { closeOffload, configureOffload, offloadPool, type OffloadPoolOptions } from './offload/pools.ts'
-export { progress, threadSignal } from './offload/thread/current-call.ts'
+export * from './offload/index.ts'
 
 export { loadSettings } from './settings/load.ts'
 export type { Settings } from './settings/settings.ts'

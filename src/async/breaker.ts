@@ -1,5 +1,6 @@
 import { type Call, called } from '../calls/called.ts'
-import { aDuration, asFunction, askAbout, readCall } from '../calls/call-checks.ts'
+import { asFunction, askAbout, readCall } from '../calls/call-checks.ts'
+import { aDuration } from '../time/duration-check.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'

@@ -1,5 +1,6 @@
 import { called } from '../calls/called.ts'
-import { aDuration, asFunction, readCall } from '../calls/call-checks.ts'
+import { asFunction, readCall } from '../calls/call-checks.ts'
+import { aDuration } from '../time/duration-check.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { aFunction, anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'

@@ -3,16 +3,6 @@ import { describe, PikoError, toError } from '../errors.ts'
 import { aFunction, type OptionCheck, type OptionChecks, placed, problemOf, readOptions } from '../options.ts'
 import { wrongCall } from '../call-options.ts'
 import { parseRate } from '../run/limits.ts'
-import { MAX_DURATION_MS, readDuration } from '../time/duration.ts'
-
-/** Checks a duration text. */
-export function aDuration(minMs = 0, maxMs = MAX_DURATION_MS): OptionCheck {
-  return (value) => {
-    const reading = readDuration(value, maxMs)
-    if ('expected' in reading) return `is ${describe(value)}; expected ${reading.expected}`
-    return reading.ms >= minMs ? undefined : `is ${describe(value)}; expected at least ${minMs} ms`
-  }
-}
 
 export const aRate: OptionCheck = (value) => {
   const parsed = parseRate(value)

@@ -11,7 +11,8 @@ import { aSource, type Source } from './drawn.ts'
 import { fanOut } from './fan-out.ts'
 import { Limiter } from './limiter.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
-import { attempted, policyOf, RETRY_CHECKS } from './retry.ts'
+import { attempted, policyOf } from './retry.ts'
+import { RETRY_CHECKS } from '../run/retry-checks.ts'
 import { aTimeout, within } from './timeout.ts'
 
 /** How `ctx.map` fans out. */

@@ -1,5 +1,5 @@
 import { systemClock } from '../clock.ts'
-import { aFunction, anAbortSignal, flag, oneOf, type OptionChecks, wholeNumber } from '../options.ts'
+import { anAbortSignal, type OptionChecks } from '../options.ts'
 import {
   DEFAULT_RETRY_BASE_MS,
   DEFAULT_RETRY_MAX_MS,
@@ -8,8 +8,9 @@ import {
   type RetrySpec,
 } from '../run/retry.ts'
 import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
-import { durationMs, MAX_STORED_MS } from '../time/duration.ts'
-import { aDuration, asFunction, askAbout, readCall } from './call-checks.ts'
+import { durationMs } from '../time/duration.ts'
+import { asFunction, askAbout, readCall } from './call-checks.ts'
+import { RETRY_CHECKS } from '../run/retry-checks.ts'
 import { called } from './called.ts'
 
 /** The words and defaults of a job's `retry`. */
@@ -20,15 +21,6 @@ export interface RetryOptions extends RetrySpec {
 
 /** A function that is tried again. `attempt` is 1 for the first try. */
 export type Attempted<T> = (signal: AbortSignal, attempt: number) => Promise<T> | T
-
-export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
-  limit: wholeNumber(0),
-  backoff: oneOf('fixed', 'exponential'),
-  base: aDuration(0, MAX_STORED_MS),
-  max: aDuration(0, MAX_STORED_MS),
-  jitter: flag,
-  retryIf: aFunction,
-}
 
 const FORM = {
   call: 'retry',

@@ -2,7 +2,6 @@ import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import {
   aFunction,
-  flag,
   oneOf,
   type OptionCheck,
   type OptionChecks,
@@ -13,7 +12,9 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS, type RetryPolicy, type RetrySpec } from '../run/retry.ts'
-import { durationMs, MAX_STORED_MS, readDuration } from '../time/duration.ts'
+import { RETRY_CHECKS } from '../run/retry-checks.ts'
+import { durationMs } from '../time/duration.ts'
+import { aDuration } from '../time/duration-check.ts'
 import type { DeadLetterOptions, SinkGuarantee, SinkRules, SpillOptions } from './sink.ts'
 
 /** The rules of a sink with their defaults filled in. */
@@ -49,14 +50,6 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 /** Less holds not even two batches of usual rows. */
 const MIN_SPILL_BYTES = 65_536
 
-const EACH_RETRY: OptionChecks<RetrySpec> = {
-  limit: wholeNumber(0),
-  backoff: oneOf('fixed', 'exponential'),
-  base: aDuration(0, MAX_STORED_MS),
-  max: aDuration(0, MAX_STORED_MS),
-  jitter: flag,
-  retryIf: aFunction,
-}
 const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }
 const EACH_SPILL: OptionChecks<SpillOptions> = {
   maxBytes: wholeNumber(MIN_SPILL_BYTES),
@@ -73,7 +66,7 @@ export const RULE_CHECKS: OptionChecks<SinkRules> = {
   writers: wholeNumber(1, MAX_WRITERS),
   key: aFunction,
   guarantee: oneOf('transactional', 'idempotent', 'atLeastOnce'),
-  retry: group(EACH_RETRY, '{ limit: 5 }', ['limit']),
+  retry: group(RETRY_CHECKS, '{ limit: 5 }', ['limit']),
   deadLetters: flagOr(group(EACH_DEAD, '{ tolerate: 100 }')),
   spill: flagOr(group(EACH_SPILL, '{ maxBytes: 1_000_000_000 }')),
 }
@@ -149,14 +142,6 @@ function spillPolicyOf({ maxBytes = DEFAULT_SPILL_BYTES, wait, retryEvery, isOut
 export function invalidSink(name: unknown, problems: readonly string[]): PikoError {
   const what = problemsText(`sink ${typeof name === 'string' ? name : describe(name)}`, problems)
   return new PikoError('SINK_FAILED', what, { details: { problems } })
-}
-
-function aDuration(minMs: number, maxMs: number): OptionCheck {
-  return (value) => {
-    const reading = readDuration(value, maxMs)
-    if ('expected' in reading) return `is ${describe(value)}; expected ${reading.expected}`
-    return reading.ms >= minMs ? undefined : `is ${describe(value)}; expected at least ${minMs} ms`
-  }
 }
 
 /** Checks the options inside an option. The problem names the first wrong one. */

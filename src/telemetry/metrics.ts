@@ -2,7 +2,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EventMap, Events } from '../events.ts'
 import { inTurns, metricText } from './metric-text.ts'
 import { registerResources, type ResourceFigures } from './resource-metrics.ts'
-import { registerSinks, type SinkFigures } from './sink-metrics.ts'
+import type { SinkStats } from '../sink/delivery/sink-stats.ts'
+import { registerSinks } from './sink-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
@@ -13,7 +14,7 @@ export interface MetricSources {
   /** The number of runs that this node can run at the same time. */
   slots(): number
   resources(): readonly ResourceFigures[]
-  readonly sinks?: () => readonly SinkFigures[]
+  readonly sinks?: () => readonly SinkStats[]
   /** The pools of `offload`. */
   readonly offload?: () => readonly OffloadSource[]
 }

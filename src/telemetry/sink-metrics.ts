@@ -1,21 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 
-/** What a sink of this process has done since its start, and what is on the disk now. */
-export interface SinkFigures {
-  readonly sink: string
-  readonly rows: number
-  readonly batches: number
-  readonly bytes: number
-  readonly seconds: number
-  readonly retries: number
-  readonly dead: number
-  readonly spilledRows: number
-  readonly spillBytes: number
-  readonly spillSegments: number
-  readonly spillAgeSeconds: number
-}
-
-const HELP: readonly (readonly [name: string, field: Exclude<keyof SinkFigures, 'sink'>, help: string])[] = [
+const HELP: readonly (readonly [name: string, field: Exclude<keyof SinkStats, 'sink'>, help: string])[] = [
   ['piko_sink_rows_total', 'rows', 'Rows delivered to the target.'],
   ['piko_sink_batches_total', 'batches', 'Batches delivered to the target.'],
   ['piko_sink_bytes_total', 'bytes', 'About how many bytes of memory the delivered rows took.'],
@@ -28,7 +14,7 @@ const HELP: readonly (readonly [name: string, field: Exclude<keyof SinkFigures, 
   ['piko_sink_spill_oldest_seconds', 'spillAgeSeconds', "Age of the oldest batch on this host's disk; 0: none."],
 ]
 
-export function registerSinks(read: () => readonly SinkFigures[], registers: Registry[]): void {
+export function registerSinks(read: () => readonly SinkStats[], registers: Registry[]): void {
   for (const [name, field, help] of HELP) {
     const options = { name, help, labelNames: ['sink'], registers } as const
     if (name.endsWith('_total')) {

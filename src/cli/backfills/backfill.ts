@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
 import type { BackfillStatus } from '../../operations/backfills/backfill-status.ts'
-import { PikoError, toError } from '../../errors.ts'
+import { PikoError } from '../../errors.ts'
 import {
   BACKFILL_ONLY,
   BACKFILL_ORDERS,
@@ -25,8 +25,7 @@ import { parseLimit } from '../parse/parse-limit.ts'
 import { parsePriority } from '../parse/parse-number.ts'
 import { dateData, jobZone, localRange, rangeText } from '../output/local-window.ts'
 import { instantText, printResult } from '../output/print-result.ts'
-import { ProgressBar } from '../output/progress-bar.ts'
-import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { followed } from '../process/followed.ts'
 import { type Style, styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
@@ -223,7 +222,13 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
 
 /** Prints a backfill, immediately or after its end. The exit code says whether the request succeeded. */
 async function report(app: Piko, id: number, json: boolean, follow = false): Promise<void> {
-  const status = follow ? await followed(app, id, json) : await app.backfills.show(id)
+  const status = follow
+    ? await followed<BackfillStatus>(
+        { what: `backfill ${id}`, show: `piko backfills show ${id}`, json },
+        (options) => app.backfills.wait(id, options),
+        ({ state }) => (state === 'running' ? undefined : state),
+      )
+    : await app.backfills.show(id)
   const zone = (await jobZone(app, status.jobId)) ?? 'UTC'
   printResult(json, dataOf(status), () => textOf(status, zone))
   if (follow && status.state !== 'succeeded') {
@@ -235,37 +240,6 @@ async function report(app: Piko, id: number, json: boolean, follow = false): Pro
       },
     )
   }
-}
-
-/** Follows a backfill to its end. A signal stops only this, and the backfill continues. */
-async function followed({ backfills }: Piko, id: number, json: boolean): Promise<BackfillStatus> {
-  const signals = stopSignals()
-  const stop = new AbortController()
-  const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
-  void signals.first.then((signal) => {
-    stop.abort(new InterruptedError(signal, `${signal}: backfill ${id} continues; see piko backfills show ${id}`))
-  })
-  try {
-    return await backfills.wait(id, {
-      signal: stop.signal,
-      onProgress: (status) => bar?.show({ done: status.done, total: status.total, message: messageOf(status) }),
-    })
-  } catch (thrown) {
-    throw stop.signal.aborted ? toError(stop.signal.reason) : thrown
-  } finally {
-    bar?.hide()
-    signals.release()
-  }
-}
-
-function messageOf({ state, failed, ratePerSecond, etaMs }: BackfillStatus): string {
-  const parts = [
-    state === 'running' ? undefined : state,
-    failed > 0 ? `${failed} failed` : undefined,
-    ratePerSecond === undefined ? undefined : `${ratePerSecond.toFixed(1)}/s`,
-    etaMs === undefined ? undefined : `${formatMs(etaMs)} left`,
-  ]
-  return parts.filter((part) => part !== undefined).join(', ')
 }
 
 function dataOf(status: BackfillStatus): object {

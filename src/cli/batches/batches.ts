@@ -1,19 +1,16 @@
 import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
-import { PikoError, toError } from '../../errors.ts'
-import type { BatchStatus } from '../../operations/batches/batch-status.ts'
+import { PikoError } from '../../errors.ts'
 import { BATCH_STATES, type BatchState } from '../../run/batch.ts'
-import { formatMs } from '../../time/duration.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { printResult } from '../output/print-result.ts'
-import { ProgressBar } from '../output/progress-bar.ts'
 import { parseBatchId } from '../parse/parse-id.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { parsePriority } from '../parse/parse-number.ts'
-import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { followed } from '../process/followed.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import { readItems } from './batch-items.ts'
 import { batchColumns, batchData, batchText } from './batch-text.ts'
@@ -144,7 +141,9 @@ function addWait(batches: Command): void {
 }
 
 async function waitFor(app: Piko, id: number, json: boolean): Promise<void> {
-  await followed(app, id, json)
+  await followed({ what: `batch ${id}`, show: `piko batches show ${id}`, json }, (options) =>
+    app.batches.wait(id, options),
+  )
   const batch = await app.batches.show(id)
   printResult(json, batchData(batch), () => batchText(batch))
   if (batch.state === 'succeeded') return
@@ -153,35 +152,6 @@ async function waitFor(app: Piko, id: number, json: boolean): Promise<void> {
     `batch ${id} ${batch.state}: ${batch.failed} ${batch.failed === 1 ? 'run' : 'runs'} failed; piko batches replay ${id} queues them again`,
     { details: { batchId: id, state: batch.state, failed: batch.failed } },
   )
-}
-
-/** Follows a batch to its end. A signal stops only this, and the batch continues. */
-async function followed({ batches }: Piko, id: number, json: boolean): Promise<BatchStatus> {
-  const signals = stopSignals()
-  const stop = new AbortController()
-  const bar = process.stderr.isTTY && !json ? new ProgressBar() : undefined
-  void signals.first.then((signal) => {
-    stop.abort(new InterruptedError(signal, `${signal}: batch ${id} continues; see piko batches show ${id}`))
-  })
-  try {
-    return await batches.wait(id, {
-      signal: stop.signal,
-      onProgress: (status) => bar?.show({ done: status.done, total: status.total, message: messageOf(status) }),
-    })
-  } catch (thrown) {
-    throw stop.signal.aborted ? toError(stop.signal.reason) : thrown
-  } finally {
-    bar?.hide()
-    signals.release()
-  }
-}
-
-function messageOf({ failed, ratePerSecond, etaMs }: BatchStatus): string {
-  return [
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(ratePerSecond === undefined ? [] : [`${ratePerSecond.toFixed(1)}/s`]),
-    ...(etaMs === undefined ? [] : [`${formatMs(etaMs)} left`]),
-  ].join(', ')
 }
 
 function addCancel(batches: Command): void {

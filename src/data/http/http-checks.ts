@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { aDuration } from '../../calls/call-checks.ts'
-import { RETRY_CHECKS } from '../../calls/retry.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import { RETRY_CHECKS } from '../../run/retry-checks.ts'
 import { describe } from '../../errors.ts'
 import { isObject, isWhole, propertyOf } from '../../errors-read.ts'
 import {

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { wrongCall } from '../../call-options.ts'
-import { aDuration } from '../../calls/call-checks.ts'
+import { aDuration } from '../../time/duration-check.ts'
 import { propertyOf } from '../../errors-read.ts'
 import { aTable, aText, oneOf, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
 import { type Dsn, inspectDsn } from '../../settings/dsn.ts'

@@ -1,5 +1,5 @@
 import { wrongCall } from '../../call-options.ts'
-import { aDuration } from '../../calls/call-checks.ts'
+import { aDuration } from '../../time/duration-check.ts'
 import { within } from '../../calls/timeout.ts'
 import { describe, PikoError } from '../../errors.ts'
 import { isObject, messageOf, propertyOf, safely } from '../../errors-read.ts'

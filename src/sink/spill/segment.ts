@@ -1,6 +1,7 @@
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { propertyOf } from '../../errors-read.ts'
+import { sizeOf } from './on-disk.ts'
 
 const STATE_BYTES = 24
 
@@ -88,14 +89,5 @@ async function readState(path: string): Promise<SegmentState | undefined> {
     throw error
   } finally {
     await file?.close()
-  }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (propertyOf(error, 'code') === 'ENOENT') return 0
-    throw error
   }
 }

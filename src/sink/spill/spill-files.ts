@@ -1,6 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { propertyOf } from '../../errors-read.ts'
+import { namesIn, sizeOf } from './on-disk.ts'
 import { sinkFolder } from './sink-folder.ts'
 
 /** The files of a sink in the spill folder of this host. */
@@ -39,23 +38,4 @@ export async function spillFiles(
     }
   }
   return found
-}
-
-/** Files come and go while their owner works. */
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))) return []
-    throw error
-  }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (propertyOf(error, 'code') === 'ENOENT') return 0
-    throw error
-  }
 }

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { access, mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setInterval } from 'node:timers'
 import { systemClock } from '../../clock.ts'
-import { headline, propertyOf } from '../../errors-read.ts'
+import { headline } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { SinkObserver, SpillJournal } from '../sink-observer.ts'
 import type { SpillPolicy } from '../sink-policy.ts'
 import { DiskSpill } from './disk-spill.ts'
 import { lockFolder } from './folder-lock.ts'
+import { namesIn } from './on-disk.ts'
 import { Segment } from './segment.ts'
 import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
@@ -163,16 +164,6 @@ export class Spills {
 function segmentsOf(names: readonly string[]): string[] {
   const found = names.map((name) => name.replace(/\.state$/, '')).filter((name) => SEGMENT_NAME.test(name))
   return [...new Set(found)].toSorted()
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    // Another process may have removed it.
-    if (['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))) return []
-    throw error
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

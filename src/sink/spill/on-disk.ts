@@ -1,0 +1,22 @@
+import { readdir, stat } from 'node:fs/promises'
+import { propertyOf } from '../../errors-read.ts'
+
+/** The names in a folder. None if it does not exist: another process may have removed it. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))) return []
+    throw error
+  }
+}
+
+/** The bytes of a file; 0 if it does not exist. */
+export async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (propertyOf(error, 'code') === 'ENOENT') return 0
+    throw error
+  }
+}
