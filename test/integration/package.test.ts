@@ -231,7 +231,7 @@ describe('the packed package in an empty project', () => {
   })
 
   it('names the optional package for a picture, and answers with text without it', async () => {
-    expect(OPTIONAL).toEqual(['@redis/client', '@viz-js/viz', 'hyparquet-writer'])
+    expect(OPTIONAL).toContain('@viz-js/viz')
     const cwd = project('without-optional', { 'package.json': '{}', 'jobs.ts': JOBS })
     const bin = join(piko(), 'dist/cli/bin.js')
     const refused = await run(process.execPath, [bin, 'graph', '--format', 'svg'], { cwd }).catch(

@@ -98,7 +98,10 @@ export class Leader extends LoopService {
       this.#epoch = undefined
     }
     this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
-    if (this.#epoch !== undefined) this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
+    if (this.#epoch === undefined) return
+    // The trust ended before this answer came: whoever looked meanwhile saw no leader, and must be woken again.
+    this.#report()
+    this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
   }
 
   #report(): void {

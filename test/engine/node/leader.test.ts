@@ -66,6 +66,19 @@ describeEachStore((fixture) => {
     expect([b.changes, b.leader.epoch]).toEqual([[], undefined])
   })
 
+  it('wakes whoever saw no leader, if its own lease was renewed late', async () => {
+    const a = await contend(A)
+    await pass(0)
+    const epoch = a.leader.epoch!
+    const seen: boolean[] = []
+    a.leader.onLead(() => seen.push(a.leader.isLeader))
+    clock.advance(TTL * 0.85)
+    expect(a.leader.isLeader).toBe(false)
+    await eventually(() => expect(seen).toEqual([true]))
+    expect(a.changes.map(({ isLeader }) => isLeader)).toEqual([true, false, true])
+    expect(a.leader.epoch).toBe(epoch)
+  })
+
   it('steps down before its lease ends if renewals fail, and only then another node follows', async () => {
     const [a, b] = [await contend(A), await contend(B)]
     await pass(0)
