@@ -42,7 +42,7 @@ export const once = defineJob(
     expect(code).toBe(0)
     expect(stdout.trimEnd().split('\n')).toHaveLength(1)
     expect(stderr).toContain('node stopped')
-    expect(stderr).not.toMatch(/ExperimentalWarning|keeps the process alive/)
+    expect(stderr.split('\n').filter((line) => /ExperimentalWarning|keeps the process alive/.test(line))).toEqual([])
 
     const summary = await project.piko(['windows', 'summary', 'daily', '--json'])
     expect(JSON.parse(summary.stdout)).toMatchObject({
