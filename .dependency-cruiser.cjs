@@ -38,7 +38,7 @@ module.exports = {
       to: { path: '^src/index\\.ts$' },
     },
     ...upward,
-    ...['async', 'data'].map((wing) => ({
+    ...['async', 'data', 'sync'].map((wing) => ({
       name: `wing-${wing}-is-imported-by-nobody`,
       comment: 'a wing is the subpath of its name; what another room needs too lives in a lower room',
       severity: 'error',

@@ -31,6 +31,12 @@ export interface EventMap {
   'schedule.changed': { jobId: string; schedule: string | null }
   /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
+  /** This process uses a new version of a shared value. */
+  'shared.changed': { topic: string; version: number }
+  /** The schema of this process refuses a version of a shared value, so the previous one stays. Emitted once for each version. */
+  'shared.refused': { topic: string; version: number; inForce: number; error: Error }
+  /** This process became the leader of an elector, or ceased to be it. `epoch` grows with each leader. */
+  'elector.changed': { elector: string; isLeader: boolean; epoch: number | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
   /** Catch-up skips windows; the ledger records each as skipped. */

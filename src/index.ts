@@ -121,6 +121,8 @@ export type { EventMap, EventName, Events } from './events.ts'
 
 export { Piko } from './app/piko.ts'
 export type { Health } from './app/health.ts'
+export type { Elector, ElectorOptions, LeaderWork } from './engine/node/elector.ts'
+export type { Shared, SharedCall, SharedFilter, SharedRef } from './operations/shared.ts'
 export type { Backfill, Backfills, BackfillWindow } from './operations/backfills/backfills.ts'
 export type { BackfillStatus } from './operations/backfills/backfill-status.ts'
 export type { Batch, Batches } from './operations/batches/batches.ts'

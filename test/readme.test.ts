@@ -11,6 +11,7 @@ const jobs = new Snippets('docs/jobs.md')
 const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
 const resources = new Snippets('docs/resources.md')
+const sync = new Snippets('docs/sync-and-cache.md')
 const services = new Snippets('docs/services.md')
 const sinks = new Snippets('docs/sinks.md')
 const targets = new Snippets('docs/sink-targets.md')
@@ -28,6 +29,7 @@ afterAll(() => {
     resources,
     steps,
     services,
+    sync,
     sinks,
     targets,
     transactions,
@@ -48,6 +50,7 @@ describe('the README and the pages of docs', () => {
       resources,
       steps,
       services,
+      sync,
       sinks,
       targets,
       transactions,
@@ -71,6 +74,7 @@ describe('the README and the pages of docs', () => {
           resources,
           steps,
           services,
+          sync,
           sinks,
           targets,
           transactions,
@@ -187,6 +191,15 @@ describe('docs/steps.md', () => {
     const page = readFileSync(new URL('../docs/steps.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('The fourth page'))) ?? []
     expect(await steps.run('steps.ts')).toBe(printed)
+  })
+})
+
+describe('docs/sync-and-cache.md', () => {
+  it('shows programs that share a value and lead, and what they print', async () => {
+    const page = readFileSync(new URL('../docs/sync-and-cache.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
+    expect(await sync.run('shared.ts')).toBe(printed)
+    expect(await sync.run('elector.ts')).toBe('leads 1 true false\nfalse\n')
   })
 })
 

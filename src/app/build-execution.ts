@@ -6,10 +6,12 @@ import { Dispatcher } from '../engine/claiming/dispatcher.ts'
 import { Executor } from '../engine/execution/executor.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
+import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
+import { SharedValues } from '../engine/node/shared-values.ts'
 import { ResourceReport } from '../engine/node/resource-report.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -24,6 +26,8 @@ export interface Execution {
   readonly configs: ConfigWatcher
   readonly prepare: PrepareRun
   readonly locks: Locks
+  readonly shared: SharedValues
+  readonly electors: Electors
   readonly runLogs: RunLogs
   readonly progress: RunProgress
   readonly cancellation: Cancellation
@@ -56,9 +60,16 @@ export function buildExecution(parts: NodeParts): Execution {
     (jobId, listener) => configs.onChange(jobId, listener),
   )
   const locks = new Locks({ locks: store.locks, clock, loops })
+  const shared = new SharedValues({
+    ...{ store: store.shared, live, clock, events, loops },
+    nodeId: () => (role.execute ? nodeId() : undefined),
+    maxBytes: () => store.database.maxValueBytes,
+    tell: (topic, version) => doorbell.tell(topic, version),
+  })
+  const electors = new Electors({ locks, clock, events, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
-  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, runLogs, progress })
+  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, shared, runLogs, progress })
   const dispatcher = new Dispatcher(
     live.polled({
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
@@ -70,6 +81,7 @@ export function buildExecution(parts: NodeParts): Execution {
     ...{ nodeId, clock },
     nodes: () => store.nodes.doorbells(),
     onRing: () => dispatcher.wake(),
+    onShared: (topic, version) => shared.told(topic, version),
     listens: role.execute,
     doorbell: settings.piko.doorbell,
     isLocal: parts.store.isLocal,
@@ -94,14 +106,14 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, live, configs, prepare, locks },
+    ...{ doorbell, lease, recovery, live, configs, prepare, locks, shared, electors },
     ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'prepare' | 'locks' | 'runLogs' | 'progress'> & {
+  own: Pick<Execution, 'prepare' | 'locks' | 'shared' | 'runLogs' | 'progress'> & {
     nodeId: () => string
     memory: LeaseMemory
     live: LiveSettings
@@ -109,12 +121,13 @@ function buildExecutor(
 ): Executor {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, memory, live, prepare, locks, runLogs, progress } = own
+  const { nodeId, memory, live, prepare, locks, shared, runLogs, progress } = own
   return new Executor({
     // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
-    ...{ registry, store, resources, sinks, locks, prepare, progress, events, clock, loops, nodeId, graceMs },
+    ...{ registry, store, resources, sinks, locks, shared, prepare, progress, events },
+    ...{ clock, loops, nodeId, graceMs },
     get concurrency() {
       return live.concurrency
     },

@@ -1,4 +1,5 @@
 import type { RunUnderWay } from '../engine/execution/executor.ts'
+import type { Electors } from '../engine/node/electors.ts'
 import type { Leader } from '../engine/node/leader.ts'
 import { Enqueue } from '../operations/runs/enqueue.ts'
 import type { Changed, Reach } from '../operations/reach.ts'
@@ -12,7 +13,7 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → enqueue → run-logs → run-progress → cancellation → executor → registration →
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → enqueue → run-logs → run-progress → cancellation → executor → registration →
  * leader → planner → retention → backfills →
  * batches → dependencies → dispatcher
  *
@@ -23,6 +24,7 @@ export class Node {
   readonly services: readonly Service[]
   readonly enqueue: Enqueue
   readonly leader: Leader
+  readonly electors: Electors
   readonly reach: Reach
   readonly #parts: NodeParts
   readonly #execution: Execution
@@ -35,19 +37,21 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
-    const { configs, prepare, locks, runLogs, progress, executor, dispatcher, signal } = execution
+    const { configs, prepare, locks, shared, electors, runLogs, progress } = execution
+    const { executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
     const waiter = new RunWaiter(execution.live.polled({ runs: store.runs, clock, loops }))
     this.#parts = parts
     this.#execution = execution
     this.leader = planning.leader
+    this.electors = electors
     this.enqueue = new Enqueue({
       ...{ registry, store, waiter, prepare },
       onEnqueued: (runAts) => signal.dueAt(runAts),
       slots: role.execute ? dispatcher : undefined,
     })
     this.reach = execution.live.polled({
-      ...{ store, registry, configs, locks, runLogs, progress, prepare },
+      ...{ store, registry, configs, locks, shared, runLogs, progress, prepare },
       sinks: parts.sinkReach,
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       changed: changedOf(parts, execution, planning),
@@ -60,6 +64,8 @@ export class Node {
       configs,
       waiter,
       locks,
+      shared,
+      electors.dependsOn(locks),
       this.enqueue.dependsOn(waiter),
       // Starts before the executor, so a run can be cancelled until the last one has ended.
       ...(role.execute

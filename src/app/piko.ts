@@ -37,11 +37,13 @@ import type {
 } from '../operations/runs/run-request.ts'
 import type { JobRef, OutputOf, TypesOf } from '../job/job-types.ts'
 import { Runs } from '../operations/runs/runs.ts'
+import { Shared, type SharedCall } from '../operations/shared.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Sinks } from '../operations/sinks.ts'
 import { Windows } from '../operations/windows.ts'
 import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
+import type { Elector, ElectorOptions } from '../engine/node/elector.ts'
 import type { Leader } from '../engine/node/leader.ts'
 import { databaseWarning } from '../store/open-store.ts'
 import { LoopHealth } from '../engine/loop/loop-health.ts'
@@ -75,6 +77,7 @@ export class Piko {
   readonly nodes: Nodes
   readonly resources: Resources
   readonly sinks: Sinks
+  readonly shared: Shared & SharedCall
   readonly events = new Events()
   readonly settings: Settings
   readonly log: AppLogger
@@ -126,6 +129,7 @@ export class Piko {
     this.nodes = new Nodes(reach)
     this.resources = new Resources(reach)
     this.sinks = new Sinks(reach)
+    this.shared = new Shared(reach) as Shared & SharedCall
   }
 
   #resourceObserver(): ResourceObserver {
@@ -392,6 +396,19 @@ export class Piko {
    */
   get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
     return this.#ready().node.leader
+  }
+
+  /**
+   * Takes part in the election of one leader among all processes that use the same name on this database. The elector starts in the
+   * background and stops with the app. Each call with the same name returns the same elector, until it is stopped.
+   *
+   * @param options.ttl how long a leader that has died still blocks the others. Default `'10s'`, at least one second
+   * @throws PikoError `USAGE`, `STOPPED` while the app is not running
+   * @example
+   * app.elector('exports').lead(async (signal, epoch) => exportUntil(signal, epoch))
+   */
+  elector(name: string, options: ElectorOptions = {}): Elector {
+    return this.#ready().node.electors.get(name, options)
   }
 
   /** The health of this node, as `/healthz` and `/readyz` show it. */

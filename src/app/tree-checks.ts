@@ -1,6 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import type { Service } from '../service/service.ts'
 import { LoopService } from '../engine/loop/loop-service.ts'
+import { SharedValues } from '../engine/node/shared-values.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 
 /** A loop that failed this many times in a row is not ready. */
@@ -26,5 +27,6 @@ function checkOf(service: Service): { ok: boolean; message?: string } {
   if ((service instanceof LoopService || service instanceof NodeLease) && service.failures > MAX_FAILURES) {
     return { ok: false, message: `failed ${service.failures} times in a row` }
   }
-  return { ok: true }
+  const refusals = service instanceof SharedValues ? service.refusals : undefined
+  return refusals === undefined ? { ok: true } : { ok: false, message: refusals }
 }

@@ -13,6 +13,7 @@ import { addResources } from './resources/resources.ts'
 import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
+import { addShared } from './shared/shared.ts'
 import { addSinks } from './sinks/sinks.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
@@ -63,6 +64,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addNodes,
     addResources,
     addLocks,
+    addShared,
     addSinks,
     addWhy,
     addMigrate,

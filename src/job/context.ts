@@ -7,6 +7,7 @@ import type { SqlExecutor } from '../sql/sql.ts'
 import type { Duration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 import type { Logger } from '../logger.ts'
+import type { SharedDefinition, SharedHandle } from './shared-value.ts'
 import type { Steps } from './steps.ts'
 
 /** How `ctx.lock` takes a lock. */
@@ -89,6 +90,13 @@ export interface JobContext<
    * @throws PikoError `USAGE`
    */
   readonly limit: FleetLimit
+  /**
+   * A value that all nodes share, as this node knows it; its waits end with the run. Definitions that are made before the app starts are
+   * loaded before any run begins.
+   *
+   * @example const { rate } = ctx.shared(Rates).value
+   */
+  shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
   /**
    * Reports the progress of the run: the event `run.progress`, a log line at debug level, and the last report is stored within about a
    * second, where `app.runs.show` and `piko runs show` find it, with rate and ETA. Costs nothing to call often. Never throws: a report

@@ -1,4 +1,5 @@
 import type { Locks } from '../engine/attempt/locks.ts'
+import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
 import type { RunProgress } from '../engine/attempt/run-progress.ts'
 import type { ConfigWatcher } from '../engine/node/config-watcher.ts'
@@ -20,6 +21,7 @@ export interface Reach {
   readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh'>
   readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
+  readonly shared: Pick<SharedValues, 'handle'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly sinks: SinkReach

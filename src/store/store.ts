@@ -25,6 +25,7 @@ import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
 import { RunLogStore } from './history/run-log-store.ts'
 import { RunStore } from './runs/run-store.ts'
+import { SharedStore } from './shared/shared-store.ts'
 import { DeadRowStore } from './sinks/dead-row-store.ts'
 import { SpillStore } from './sinks/spill-store.ts'
 import { StepStore } from './steps/step-store.ts'
@@ -54,6 +55,7 @@ export interface Store {
   readonly progress: ProgressStore
   readonly deadRows: DeadRowStore
   readonly spills: SpillStore
+  readonly shared: SharedStore
   readonly proofs: ProofStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
@@ -95,6 +97,7 @@ export function storeOn(database: Database): Store {
     progress: new ProgressStore(database),
     deadRows: new DeadRowStore(database),
     spills: new SpillStore(database),
+    shared: new SharedStore(database),
     proofs: new ProofStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),

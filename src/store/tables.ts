@@ -346,6 +346,18 @@ export interface SpillTable {
   changed_at: Instant
 }
 
+/** One version of a value that all nodes share. Versions are only ever added, and old ones deleted. */
+export interface SharedTable {
+  topic: string
+  version: number
+  /** JSON. */
+  value: string
+  reason: string | null
+  /** The node that published it. */
+  node_id: string | null
+  created_at: Instant
+}
+
 export interface Tables extends ProofTables {
   piko_job: JobTable
   piko_generation: GenerationTable
@@ -367,4 +379,5 @@ export interface Tables extends ProofTables {
   piko_idempotency: IdempotencyTable
   piko_dead_row: DeadRowTable
   piko_spill: SpillTable
+  piko_shared: SharedTable
 }

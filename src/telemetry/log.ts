@@ -138,6 +138,20 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = `the new schedule of job ${jobId} is invalid, keeping the previous one; fix its row in piko_job`
       log.error({ piko_event: 'schedule.refused', job_id: jobId, schedule, err: error }, words)
     }),
+    events.on('shared.changed', ({ topic, version }) => {
+      log.debug(
+        { piko_event: 'shared.changed', topic, version },
+        `version ${version} of the shared value ${topic} is used`,
+      )
+    }),
+    events.on('shared.refused', ({ topic, version, inForce, error }) => {
+      const words = `version ${version} of the shared value ${topic} is refused; version ${inForce} stays in force`
+      log.error({ piko_event: 'shared.refused', topic, version, in_force: inForce, err: error }, words)
+    }),
+    events.on('elector.changed', ({ elector, isLeader, epoch }) => {
+      const words = isLeader ? `this process leads ${elector}` : `this process no longer leads ${elector}`
+      log.info({ piko_event: 'elector.changed', elector, epoch }, words)
+    }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
       log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
     }),

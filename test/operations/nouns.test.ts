@@ -16,6 +16,7 @@ const NOUNS = [
   'nodes',
   'resources',
   'sinks',
+  'shared',
 ] as const
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
@@ -58,7 +59,7 @@ it('docs/operations.md lists every command that makes a request, and no other', 
 })
 
 it('a call of a noun rejects while the app is not running', async () => {
-  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks } = new Piko({ jobs: [] })
+  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks, shared } = new Piko({ jobs: [] })
   const calls = [
     runs.list(),
     runs.show(1),
@@ -71,6 +72,7 @@ it('a call of a noun rejects while the app is not running', async () => {
     locks.list(),
     nodes.list(),
     sinks.list(),
+    shared.list(),
   ]
   for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'STOPPED' })
 })

@@ -18,6 +18,11 @@ export function executorOf(given: Given): Executor {
     sinks: new SinkPool({ env: { sql: given.store.database.sql, log } }),
     prepare: new PrepareRun(() => undefined),
     locks: { acquire: () => Promise.reject(new Error('no lock is asked for')) },
+    shared: {
+      handle: () => {
+        throw new Error('no shared value is asked for')
+      },
+    },
     progress: { report: () => {} },
     onDeadline: () => {},
     runLog: () => log,

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
+import type { SyncOrder } from '../fixtures/sync/node-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
 import type { WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import { eventually } from './app.ts'
@@ -21,7 +22,8 @@ export class WorkerProcess {
   constructor(order: WorkerOrder)
   constructor(order: StepOrder, script: 'engine/steps')
   constructor(order: WriterOrder, script: 'sinks/writer')
-  constructor(order: WorkerOrder | StepOrder | WriterOrder, script = 'engine/worker') {
+  constructor(order: SyncOrder, script: 'sync/node')
+  constructor(order: WorkerOrder | StepOrder | WriterOrder | SyncOrder, script = 'engine/worker') {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],

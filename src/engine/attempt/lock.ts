@@ -8,13 +8,25 @@ export class Lock implements HeldLock {
   readonly lost: AbortSignal
   readonly #lost = new AbortController()
   readonly #release: (lock: Lock) => Promise<void>
+  readonly #isHeld: (lock: Lock) => boolean
 
-  /** @param release releases this lock */
-  constructor(name: string, fence: number, release: (lock: Lock) => Promise<void>) {
+  /** @param release releases this lock @param isHeld whether its lease can still be trusted */
+  constructor(
+    name: string,
+    fence: number,
+    release: (lock: Lock) => Promise<void>,
+    isHeld: (lock: Lock) => boolean = () => true,
+  ) {
     this.name = name
     this.fence = fence
     this.lost = this.#lost.signal
     this.#release = release
+    this.#isHeld = isHeld
+  }
+
+  /** Whether it is held by the clock now, even if its loss has not been noticed yet. */
+  get isHeld(): boolean {
+    return !this.lost.aborted && this.#isHeld(this)
   }
 
   async release(): Promise<void> {

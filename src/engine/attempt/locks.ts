@@ -81,6 +81,15 @@ export class Locks extends LoopService {
     }
   }
 
+  /**
+   * Takes a lock of Piko's own, whose name has its prefix. Does not wait for another owner.
+   *
+   * @returns undefined if another owner holds it
+   */
+  tryAcquire(name: string, ttlMs: number): Promise<Lock | undefined> {
+    return this.#take(name, ttlMs, () => {}, '')
+  }
+
   /** Does not wait for the database, so that the loss of a lock is reported in time. */
   protected override step(): Promise<number> {
     const now = this.#parts.clock.monotonic()
@@ -150,17 +159,19 @@ export class Locks extends LoopService {
     }
   }
 
-  async #take(name: string, ttlMs: number, leave: () => void): Promise<Lock | undefined> {
+  async #take(name: string, ttlMs: number, leave: () => void, prefix = USER_LOCKS): Promise<Lock | undefined> {
     if (!this.isRunning) throw stopped(`lock "${name}"`)
     const owner = crypto.randomUUID()
     const sentAt = this.#parts.clock.monotonic()
     const lease = { maxMs: MAX_STORED_MS, shortenedMs: Math.max(ttlMs, MIN_SHORTENED_MS) }
     const fence = await changing(`the holder of lock "${name}"`, LOCK_TABLE, () =>
-      this.#parts.locks.acquire(`${USER_LOCKS}${name}`, owner, ttlMs, lease),
+      this.#parts.locks.acquire(`${prefix}${name}`, owner, ttlMs, lease),
     )
     if (fence === undefined) return undefined
-    const lock = new Lock(name, fence, (given) => this.#release(given))
-    this.#held.set(lock, { name: `${USER_LOCKS}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
+    const isHeld = (given: Lock): boolean =>
+      this.#parts.clock.monotonic() < (this.#held.get(given)?.trustedUntil ?? -Infinity)
+    const lock = new Lock(name, fence, (given) => this.#release(given), isHeld)
+    this.#held.set(lock, { name: `${prefix}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
     this.wake()
     return lock
   }

@@ -1,6 +1,7 @@
 import type { RunCalls } from '../../calls/run-calls.ts'
 import type { FleetLimit } from '../../run/fleet-limit.ts'
 import type { HeldLock, JobContext, RunLockOptions } from '../../job/context.ts'
+import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
 import type { StepMapOptions, StepScope } from '../../job/steps.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
@@ -15,6 +16,7 @@ export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
   limit(attempt: LiveAttempt): FleetLimit
+  shared<T, I>(attempt: LiveAttempt, definition: SharedDefinition<T, I>): SharedHandle<T, I>
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
   steps(attempt: LiveAttempt): RunSteps
   onConfigChange(attempt: LiveAttempt, fn: (config: unknown, version: number) => unknown): () => void
@@ -98,6 +100,10 @@ export class RunContext implements Context {
 
   get limit(): FleetLimit {
     return this.#actions.limit(this.#attempt)
+  }
+
+  get shared(): Context['shared'] {
+    return (definition) => this.#actions.shared(this.#attempt, definition)
   }
 
   get progress(): Context['progress'] {

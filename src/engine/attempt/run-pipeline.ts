@@ -18,6 +18,8 @@ import type { Store } from '../../store/store.ts'
 import type { Events } from '../../events.ts'
 import type { LiveAttempt } from './live-attempt.ts'
 import { listenToConfig } from './config-listener.ts'
+import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
+import type { SharedValues } from '../node/shared-values.ts'
 import type { Locks } from './locks.ts'
 import type { RateGate } from '../claiming/rate-gate.ts'
 import type { PrepareRun } from '../prepare-run.ts'
@@ -36,6 +38,7 @@ export interface PipelineParts {
     readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'>
   }
   readonly locks: Pick<Locks, 'acquire'>
+  readonly shared: Pick<SharedValues, 'handle'>
   readonly clock: Clock
   readonly events: Events
   readonly prepare: PrepareRun
@@ -236,6 +239,10 @@ export class RunPipeline implements RunActions {
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock> {
     attempt.locks ??= new RunLocks(this.#parts.locks, attempt.signal)
     return attempt.locks.acquire(name, options)
+  }
+
+  shared<T, I>(attempt: LiveAttempt, definition: SharedDefinition<T, I>): SharedHandle<T, I> {
+    return this.#parts.shared.handle(definition, attempt.signal)
   }
 
   limit(attempt: LiveAttempt): FleetLimit {

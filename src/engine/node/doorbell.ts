@@ -14,6 +14,8 @@ export interface DoorbellParts {
   readonly nodes: () => Promise<readonly DoorbellRow[]>
   /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
+  /** Called when another node reports a new version of a shared value. */
+  readonly onShared: (topic: string, version: number) => void
   readonly clock: Clock
   /** Whether this process executes runs, and so can be notified. */
   readonly listens: boolean
@@ -28,10 +30,14 @@ const RUNG = 2
 /** How long, in milliseconds, a notifying node uses its list of live nodes. */
 const KNOWN_MS = 5_000
 const GREETING = 'piko '
+/** Between the id of the receiving node and the version and topic of a shared value. */
+const SHARED = ' shared '
+const MAX_TOPICS = 1_000
 
 /**
  * Notifies other nodes immediately of work in the queue. It sends one UDP datagram to each of two nodes, whose addresses are in their rows.
- * The datagram contains only the id of the receiving node, which then looks for work a little before its next poll.
+ * The datagram contains only the id of the receiving node, which then looks for work a little before its next poll. In the same way it
+ * notifies all nodes of a new version of a shared value, with its topic and number, but without the value.
  *
  * So nothing relies on it: a lost datagram, or a network that blocks them, costs up to `[piko] poll_interval`.
  */
@@ -44,6 +50,9 @@ export class Doorbell extends Service {
   #known: readonly DoorbellRow[] = []
   #knownAt = -Infinity
   #isRinging = false
+  /** The newest versions of shared values that other nodes have not been notified of. */
+  readonly #versions = new Map<string, number>()
+  #isTelling = false
 
   constructor(parts: DoorbellParts) {
     super({ name: 'doorbell' })
@@ -63,6 +72,18 @@ export class Doorbell extends Service {
       // The poll finds the work.
       .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be notified'))
       .finally(() => (this.#isRinging = false))
+  }
+
+  /** Notifies other nodes of a version of a shared value. Returns immediately, and never fails. */
+  tell(topic: string, version: number): void {
+    if (!this.isRunning || this.#parts.doorbell === 'off' || this.#versions.size >= MAX_TOPICS) return
+    this.#versions.set(topic, version)
+    if (this.#isTelling) return
+    this.#isTelling = true
+    void this.#tell()
+      // The poll finds the version.
+      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be notified'))
+      .finally(() => (this.#isTelling = false))
   }
 
   protected override async onStart(): Promise<void> {
@@ -86,14 +107,21 @@ export class Doorbell extends Service {
     const { doorbell, isLocal } = this.#parts
     const given = doorbell === 'auto' ? undefined : addressOf(doorbell)
     const socket = this.#open()
-    socket.on('message', (message) => {
-      if (message.toString('latin1') === GREETING + this.#parts.nodeId()) this.#parts.onRing()
-    })
+    socket.on('message', (message) => this.#hear(message.toString('latin1')))
     const listening = once(socket, 'listening')
     socket.bind({ address: given?.host ?? (isLocal ? LOOPBACK : '0.0.0.0'), port: given?.port ?? this.#port })
     await listening
     this.#port = socket.address().port
     this.#address = `${given?.host ?? (isLocal ? LOOPBACK : outsideAddress())}:${this.#port}`
+  }
+
+  #hear(message: string): void {
+    const { nodeId, onRing, onShared } = this.#parts
+    const greeting = GREETING + nodeId()
+    if (message === greeting) return onRing()
+    if (!message.startsWith(greeting + SHARED)) return
+    const [version, topic] = message.slice(greeting.length + SHARED.length).split(' ')
+    if (topic !== undefined && Number.isSafeInteger(Number(version))) onShared(topic, Number(version))
   }
 
   /** Opens a socket that does not keep the process alive. */
@@ -107,18 +135,35 @@ export class Doorbell extends Service {
   }
 
   async #ring(): Promise<void> {
+    const others = await this.#others()
+    const first = Math.floor(Math.random() * others.length)
+    for (const other of [...others.slice(first), ...others.slice(0, first)].slice(0, RUNG)) this.#send(other, '')
+  }
+
+  async #tell(): Promise<void> {
+    const others = await this.#others()
+    this.#isTelling = false
+    // Includes the versions that were published in the meantime.
+    const versions = [...this.#versions]
+    this.#versions.clear()
+    for (const [topic, version] of versions)
+      for (const other of others) this.#send(other, `${SHARED}${version} ${topic}`)
+  }
+
+  /** The other live nodes. */
+  async #others(): Promise<readonly DoorbellRow[]> {
     const { clock, nodes, nodeId } = this.#parts
     if (clock.monotonic() - this.#knownAt > KNOWN_MS) {
       this.#known = await nodes()
       this.#knownAt = clock.monotonic()
     }
-    const others = this.#known.filter(({ id }) => id !== nodeId())
-    const first = Math.floor(Math.random() * others.length)
-    for (const { id, host, doorbell } of [...others.slice(first), ...others.slice(0, first)].slice(0, RUNG)) {
-      const to = addressOf(doorbell)
-      const socket = this.#socket ?? this.#open()
-      socket.send(GREETING + id, to.port, host === hostname() ? LOOPBACK : to.host, () => {})
-    }
+    return this.#known.filter(({ id }) => id !== nodeId())
+  }
+
+  #send({ id, host, doorbell }: DoorbellRow, what: string): void {
+    const to = addressOf(doorbell)
+    const socket = this.#socket ?? this.#open()
+    socket.send(GREETING + id + what, to.port, host === hostname() ? LOOPBACK : to.host, () => {})
   }
 }
 

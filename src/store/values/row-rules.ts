@@ -175,6 +175,10 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       place: count(MAX_INT),
     },
   },
+  piko_shared: {
+    key: ['topic', 'version'],
+    columns: { version: count(Number.MAX_SAFE_INTEGER), created_at: INSTANT },
+  },
   piko_spill: { key: ['run_id', 'sink', 'host'], columns: { spilled_at: INSTANT, changed_at: INSTANT } },
 }
 

@@ -1,0 +1,202 @@
+import { describe, isPikoError, PikoError, toError } from '../../errors.ts'
+import type { Events } from '../../events.ts'
+import { aFunction, anAbortSignal, type OptionChecks } from '../../options.ts'
+import { checkedCall, wrongCall } from '../../call-options.ts'
+import { onAbort } from '../../signals/on-abort.ts'
+import { untilAborted } from '../../signals/until-aborted.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
+import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import type { Lock } from '../attempt/lock.ts'
+import type { Locks } from '../attempt/locks.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+
+export interface ElectorOptions {
+  /** How long a leader that has died still blocks the others; a living one renews. Default `'10s'`, at least one second. */
+  readonly ttl?: Duration
+}
+
+/**
+ * What a leader does in its term.
+ *
+ * @param signal aborts when the term ends: the lease was lost, or the elector stops
+ * @param epoch grows with each term, over all nodes: refuse a write with a smaller one
+ */
+export type LeaderWork = (signal: AbortSignal, epoch: number) => unknown
+
+export interface ElectorParts extends LoopServiceParts {
+  readonly locks: Pick<Locks, 'tryAcquire'>
+  readonly events: Events
+}
+
+const NAME = /^[\w.:/-]{1,100}$/
+const PREFIX = 'elector:'
+const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
+/** A follower tries again after at most this time. */
+const MAX_RETRY_MS = 1_000
+/** How long a stop waits for the work of a leader. Then the lease ends by itself. */
+const MAX_WORK_MS = 4_000
+
+/** One term of leadership on this process. */
+interface Term {
+  readonly lock: Lock
+  readonly ended: AbortController
+}
+
+/**
+ * Elects one leader among all processes that use the same name on one database. Created by `app.elector`, which also starts it.
+ *
+ * The leader steps down by its own monotonic clock at 80 % of its lease, so a process that was frozen never leads together with its successor.
+ */
+export class Elector extends LoopService {
+  readonly #parts: ElectorParts
+  readonly #elector: string
+  readonly #ttlMs: number
+  readonly #works = new Set<LeaderWork>()
+  #term: Term | undefined
+  /** The works under way. A work of the next term begins only after they have ended. */
+  readonly #under = new Map<LeaderWork, Promise<void>>()
+  /** No attempt to lead before this time, after a work has failed. */
+  #pausedUntil = -Infinity
+  #change = Promise.withResolvers<boolean>()
+
+  /** @throws PikoError `USAGE` naming all problems */
+  constructor(name: string, options: ElectorOptions, parts: ElectorParts) {
+    if (typeof name !== 'string' || !NAME.test(name)) {
+      throw wrongCall('app.elector', [
+        `the name is ${describe(name)}; expected 1 to 100 letters, digits or any of _ - . : /`,
+      ])
+    }
+    const { ttl = '10s' } = checkedCall('app.elector', CHECKS, options)
+    super(PREFIX + name, parts)
+    this.#parts = parts
+    this.#elector = name
+    this.#ttlMs = durationMs(ttl)
+  }
+
+  /** Whether this process leads now. False as soon as its lease can't be trusted any more. */
+  get isLeader(): boolean {
+    return this.#term?.lock.isHeld ?? false
+  }
+
+  /** The number of the term in which this process leads; undefined if it does not lead. It grows with each term, over all processes. */
+  get epoch(): number | undefined {
+    return this.isLeader ? this.#term?.lock.fence : undefined
+  }
+
+  /**
+   * Resolves when this process becomes or ceases to be the leader; with true if it leads.
+   *
+   * @throws the reason of the signal; PikoError `STOPPED` when the elector stops
+   */
+  async changed(options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {
+    const { signal } = checkedCall('elector.changed', { signal: anAbortSignal }, options)
+    return untilAborted(this.#change.promise, signal)
+  }
+
+  /**
+   * Calls `work` once in each term of this process, beginning with the current one. If it fails, this process steps down and lets others
+   * lead for a while. A term's work begins only after that of this process's earlier term has ended.
+   *
+   * @returns a function that removes it; work under way continues
+   */
+  lead(work: LeaderWork): () => void {
+    const problem = aFunction(work)
+    if (problem !== undefined) throw wrongCall('elector.lead', [`the work ${problem}`])
+    this.#works.add(work)
+    if (this.#term) this.#begin(this.#term, work)
+    return () => void this.#works.delete(work)
+  }
+
+  protected override async step(): Promise<number> {
+    const { clock, locks } = this.#parts
+    if (this.#term) return Infinity
+    const pauseMs = this.#pausedUntil - clock.monotonic()
+    if (pauseMs > 0) return pauseMs
+    const lock = await locks.tryAcquire(PREFIX + this.#elector, this.#ttlMs)
+    if (!lock) return Math.min(MAX_RETRY_MS, this.#ttlMs / 3) * (0.75 + Math.random() / 2)
+    if (this.shouldStop) {
+      await lock.release()
+      return Infinity
+    }
+    this.#lead(lock)
+    return Infinity
+  }
+
+  protected override async onStop(why?: StopReason): Promise<void> {
+    await super.onStop(why)
+    const term = this.#term
+    const reason = new PikoError('STOPPED', `elector "${this.#elector}" was stopped`)
+    if (term) this.#end(term, reason)
+    const { promise, reject } = this.#change
+    promise.catch(() => {}) // Nobody may wait.
+    reject(reason)
+    this.#change = Promise.withResolvers()
+    // Another process must not begin while the work here continues.
+    const isOver = await this.#worksEnd()
+    if (term && isOver) await term.lock.release()
+  }
+
+  #lead(lock: Lock): void {
+    const term: Term = { lock, ended: new AbortController() }
+    this.#term = term
+    onAbort(lock.lost, () => this.#end(term, toError(lock.lost.reason)))
+    this.#tell(true, lock.fence)
+    for (const work of this.#works) this.#begin(term, work)
+  }
+
+  #end(term: Term, reason: Error): void {
+    if (this.#term !== term) return
+    this.#term = undefined
+    term.ended.abort(reason)
+    this.#tell(false, undefined)
+    this.wake()
+  }
+
+  #begin(term: Term, work: LeaderWork): void {
+    const earlier = this.#under.get(work) ?? Promise.resolve()
+    const call = earlier.then(async () => {
+      if (term.ended.signal.aborted || !this.#works.has(work)) return
+      try {
+        await work(term.ended.signal, term.lock.fence)
+      } catch (thrown) {
+        await this.#failed(term, toError(thrown))
+      }
+    })
+    this.#under.set(work, call)
+    void call.finally(() => {
+      if (this.#under.get(work) === call) this.#under.delete(work)
+    })
+  }
+
+  /** The work of a leader has failed, so another process should try. */
+  async #failed(term: Term, error: Error): Promise<void> {
+    // After the end of its term, a work may fail as it likes.
+    if (this.#term !== term) {
+      if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
+        this.log.debug({ err: error }, 'a leader ended')
+      return
+    }
+    this.log.error({ err: error }, `the work of the leader of "${this.#elector}" failed, so it steps down`)
+    this.#pausedUntil = this.#parts.clock.monotonic() + this.#ttlMs
+    this.#end(term, error)
+    await term.lock.release().catch((thrown: unknown) => this.log.warn({ err: toError(thrown) }, 'its lease runs out'))
+  }
+
+  async #worksEnd(): Promise<boolean> {
+    if (this.#under.size === 0) return true
+    const late = new AbortController()
+    const waited = this.#parts.clock.sleep(MAX_WORK_MS, late.signal).then(() => false)
+    const ended = Promise.all(this.#under.values()).then(() => true)
+    const isOver = await Promise.race([ended, waited])
+    late.abort()
+    return isOver
+  }
+
+  #tell(isLeader: boolean, epoch: number | undefined): void {
+    const { resolve } = this.#change
+    this.#change = Promise.withResolvers()
+    resolve(isLeader)
+    this.#parts.events.emit('elector.changed', { elector: this.#elector, isLeader, epoch })
+  }
+}

@@ -1,0 +1,133 @@
+import type { Clock } from '../clock.ts'
+
+/** A value with its version. */
+export interface SharedVersion<T> {
+  readonly value: T
+  /** 1 for the initial value; each publication adds 1. */
+  readonly version: number
+}
+
+/** One stored version of a shared value. */
+export interface SharedRecord {
+  readonly topic: string
+  readonly version: number
+  /** As it is stored: the schema has not parsed it. */
+  readonly value: unknown
+  readonly reason: string | undefined
+  /** The node that published it; undefined if a process without a node did. */
+  readonly nodeId: string | undefined
+  readonly createdAt: Date
+}
+
+/** Why a value is published: at most 500 characters are stored. */
+export interface SharedReason {
+  readonly reason?: string
+}
+
+export interface SharedWait {
+  /** Ends the wait. In a handler the run's own signal ends it too. */
+  readonly signal?: AbortSignal
+}
+
+export interface SharedHistory {
+  /** Default 20, at most 100. */
+  readonly limit?: number
+}
+
+/**
+ * A value that all nodes share, as this process knows it.
+ *
+ * @typeParam T what the schema makes of a value, @typeParam I what the schema accepts
+ */
+export interface SharedHandle<T, I = T> {
+  readonly topic: string
+  /** The newest version that the schema of this process accepts. Plain objects and lists in it are frozen. */
+  readonly value: T
+  /** The version of `value`; never goes back. 1 means the initial value. */
+  readonly version: number
+  /**
+   * Adds a version, after the schema has accepted the value. This process uses it immediately, other nodes within milliseconds if they can
+   * be notified, otherwise within `[piko] poll_interval`.
+   *
+   * @returns the new version
+   * @throws PikoError `SHARED_INVALID` with every problem, `SHARED_CONTENDED`
+   */
+  publish(value: I, options?: SharedReason): Promise<number>
+  /**
+   * Computes the next value from the newest one, and publishes it only if nobody has published meanwhile. Otherwise it computes again, at
+   * most 16 times, so `fn` must have no other effect.
+   *
+   * @returns the new version
+   * @throws PikoError `SHARED_CONTENDED` after 16 tries, `SHARED_INVALID`; any error of `fn`
+   */
+  update(fn: (value: T) => I | Promise<I>, options?: SharedReason): Promise<number>
+  /**
+   * Resolves with the next value that this handle has not returned from here yet: immediately, if one was published since the handle was
+   * made or since the last call. Skips versions if several were published.
+   *
+   * @throws the reason of the signal; PikoError `STOPPED` when the app stops
+   */
+  changed(options?: SharedWait): Promise<T>
+  /**
+   * Yields the current value, and then each newer one. A slow reader skips versions and gets the latest. The loop ends when the signal
+   * aborts or the app stops.
+   */
+  watch(options?: SharedWait): AsyncGenerator<SharedVersion<T>, void, void>
+  /** Reads the newest stored version now, without waiting for the poll. @returns its version */
+  refresh(): Promise<number>
+  /** Stored versions, newest first. @throws PikoError `USAGE` */
+  history(options?: SharedHistory): Promise<SharedRecord[]>
+  /**
+   * Publishes the content of an earlier version again.
+   *
+   * @returns the new version
+   * @throws PikoError `SHARED_UNKNOWN` if that version is not stored any more, `SHARED_INVALID`, `SHARED_CONTENDED`
+   */
+  rollback(version: number, options?: SharedReason): Promise<number>
+}
+
+/** A stored version as a node reads it. */
+export interface SharedText {
+  readonly version: number
+  /** The JSON text. */
+  readonly text: string
+}
+
+/** What a shared value needs of the app that it is used in. */
+export interface SharedReach {
+  readonly clock: Clock
+  /** The largest JSON text, in bytes. */
+  readonly maxBytes: number
+  /** Aborts when the app stops. */
+  readonly stopped: AbortSignal
+  /** Reads the newest version, and passes it to all users of the topic. */
+  refresh(topic: string): Promise<void>
+  /** Stores a version. @returns false if that version, or a newer one, is already stored */
+  append(row: SharedText & SharedReason & { readonly topic: string; readonly keep: number }): Promise<boolean>
+  /** Stored versions, newest first. */
+  history(topic: string, limit: number): Promise<SharedRecord[]>
+  /** The text of one version; undefined if it is not stored. */
+  find(topic: string, version: number): Promise<string | undefined>
+  changed(topic: string, version: number): void
+  refused(topic: string, version: number, inForce: number, error: Error): void
+}
+
+/** A shared value in one app: it gets the stored versions, and makes handles. */
+export interface SharedTopic<T, I> {
+  /** The newest stored version that this process refuses, and why. */
+  readonly refusal: { readonly version: number; readonly error: Error } | undefined
+  /** Takes a stored version, unless it knows a newer one. */
+  take(stored: SharedText): void
+  /** @param signal ends the waits of this handle */
+  handle(signal?: AbortSignal): SharedHandle<T, I>
+}
+
+/** The definition of a shared value; see `defineShared` of `piko/sync`. */
+export interface SharedDefinition<T, I = T> {
+  readonly topic: string
+  /** @internal */
+  open(reach: SharedReach): SharedTopic<T, I>
+}
+
+/** The definitions of this process. Apps read their values before any run begins. */
+export const sharedDefinitions = new Set<SharedDefinition<unknown, never>>()

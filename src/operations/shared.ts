@@ -1,0 +1,115 @@
+import { readCall } from '../calls/call-checks.ts'
+import { describe, PikoError } from '../errors.ts'
+import { isObject, propertyOf } from '../errors-read.ts'
+import {
+  sharedDefinitions,
+  type SharedDefinition,
+  type SharedHandle,
+  type SharedHistory,
+  type SharedReason,
+  type SharedRecord,
+} from '../job/shared-value.ts'
+import { aText, expecting, type OptionChecks, wholeNumber } from '../options.ts'
+import type { SharedSummary } from '../store/shared/shared-store.ts'
+import { Callable } from './callable.ts'
+import type { Reach } from './reach.ts'
+
+/** A definition, or the topic of one. */
+export type SharedRef = string | SharedDefinition<unknown, never>
+
+export interface SharedFilter {
+  /** Default 100. */
+  readonly limit?: number
+}
+
+/** Returns the value of a definition as this app knows it; see {@link Shared}. */
+export type SharedCall = <T, I>(definition: SharedDefinition<T, I>) => SharedHandle<T, I>
+
+type Reached = () => Pick<Reach, 'store' | 'shared'>
+
+const MAX_HISTORY = 100
+const aTopic = expecting('a definition of defineShared, or its topic', (value) => topicOf(value) !== undefined)
+const REASON: OptionChecks<SharedReason> = { reason: aText }
+
+/**
+ * Values that all nodes share: `app.shared`. Called with a definition of `defineShared`, it returns a handle on the value. Its verbs work on
+ * stored versions, also of topics that this process does not define.
+ */
+export class Shared extends Callable {
+  readonly #reach: Reached
+
+  constructor(reach: Reached) {
+    super(<T, I>(definition: SharedDefinition<T, I>) => reach().shared.handle(asDefinition(definition)))
+    this.#reach = reach
+  }
+
+  /** The topics with a stored version, each with its newest one, by name. */
+  async list(filter: SharedFilter = {}): Promise<SharedSummary[]> {
+    const form = { call: 'app.shared.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
+    const { limit = 100 } = readCall<SharedFilter>(form, {}, filter)
+    return this.#reach().store.shared.list(limit)
+  }
+
+  /** The newest stored version of a topic; undefined if none is stored, so that the initial value is in force. */
+  async show(topic: SharedRef): Promise<SharedRecord | undefined> {
+    const [newest] = await this.history(topic, { limit: 1 })
+    return newest
+  }
+
+  /** The stored versions of a topic, newest first. */
+  async history(topic: SharedRef, options: SharedHistory = {}): Promise<SharedRecord[]> {
+    const form = {
+      call: 'app.shared.history',
+      checks: { limit: wholeNumber(1, MAX_HISTORY) },
+      example: '{ limit: 10 }',
+    }
+    const { limit = 20 } = readCall<SharedHistory>(form, { topic: [topic, aTopic] }, options)
+    return this.#reach().store.shared.history(topicOf(topic) ?? '', limit)
+  }
+
+  /**
+   * Adds a version, after the schema of its definition has accepted the value.
+   *
+   * @returns the new version
+   * @throws PikoError `SHARED_UNKNOWN` if this process defines no such topic, `SHARED_INVALID`, `SHARED_CONTENDED`, `USAGE`
+   */
+  async publish(topic: SharedRef, value: unknown, options: SharedReason = {}): Promise<number> {
+    const form = { call: 'app.shared.publish', checks: REASON, example: "{ reason: 'sale' }" }
+    const reason = readCall<SharedReason>(form, { topic: [topic, aTopic] }, options)
+    return this.#handle(topic).publish(value as never, reason)
+  }
+
+  /**
+   * Publishes the content of an earlier version again.
+   *
+   * @returns the new version
+   * @throws PikoError `SHARED_UNKNOWN` if this process defines no such topic, or the version is not stored, `SHARED_INVALID`,
+   * `SHARED_CONTENDED`, `USAGE`
+   */
+  async rollback(topic: SharedRef, version: number, options: SharedReason = {}): Promise<number> {
+    const form = { call: 'app.shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
+    const reason = readCall<SharedReason>(form, { topic: [topic, aTopic], version: [version, wholeNumber(1)] }, options)
+    return this.#handle(topic).rollback(version, reason)
+  }
+
+  #handle(ref: SharedRef): SharedHandle<unknown, never> {
+    const found = typeof ref === 'string' ? [...sharedDefinitions].findLast(({ topic }) => topic === ref) : ref
+    if (found) return this.#reach().shared.handle(found)
+    throw new PikoError(
+      'SHARED_UNKNOWN',
+      `no module that is loaded here defines the shared value ${describe(ref)}, so its schema is unknown; load the module that calls defineShared`,
+      { details: { topic: ref } },
+    )
+  }
+}
+
+/** @throws PikoError `USAGE` */
+export function asDefinition<T, I>(definition: SharedDefinition<T, I>): SharedDefinition<T, I> {
+  if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
+  throw new PikoError('USAGE', `the shared value is ${describe(definition)}; expected a definition of defineShared`)
+}
+
+function topicOf(ref: unknown): string | undefined {
+  const topic = typeof ref === 'string' ? ref : propertyOf(ref, 'topic')
+  return typeof topic === 'string' && /^[\w.:/-]{1,128}$/.test(topic) ? topic : undefined
+}

@@ -1,0 +1,170 @@
+import { type Selectable, sql } from 'kysely'
+import type { SharedRecord, SharedText } from '../../job/shared-value.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Database } from '../connection/database.ts'
+import { chunksOf } from '../statements/chunks.ts'
+import { inPages } from '../statements/pages.ts'
+import type { SharedTable } from '../tables.ts'
+import { mapSound } from '../values/map-sound.ts'
+
+/** A version to store. */
+export interface NewShared extends SharedText {
+  readonly topic: string
+  readonly reason: string | undefined
+  readonly nodeId: string | undefined
+}
+
+/** A topic with its newest version. */
+export interface SharedSummary extends Omit<SharedRecord, 'value'> {
+  /** How many versions are stored. */
+  readonly versions: number
+}
+
+/** A statement with more parameters would be no faster. */
+const MAX_TOPICS = 500
+const MAX_REASON = 500
+/** The number of rows of a history in one read: each may have a megabyte. */
+const PAGE = 20
+const PRUNED_AT_ONCE = 1_000
+
+/** Versions of values that all nodes share. A version is only ever added, and the primary key decides who was first. */
+export class SharedStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** @returns false if that version of the topic, or a newer one, is stored */
+  async append({ topic, version, text, reason, nodeId }: NewShared): Promise<boolean> {
+    const { db, dialect } = this.#database
+    try {
+      // Old versions are deleted, so the primary key alone would accept a number that was used before.
+      const { numAffectedRows } = await this.#database.retry(() =>
+        sql`
+          INSERT INTO piko_shared (topic, version, value, reason, node_id, created_at)
+          SELECT ${topic}, ${version}, ${text}, ${reason?.slice(0, MAX_REASON) ?? null}, ${nodeId ?? null}, ${dialect.now()}
+          FROM (SELECT 1 AS one) AS one
+          WHERE NOT EXISTS (SELECT 1 FROM piko_shared AS newer WHERE newer.topic = ${topic} AND newer.version >= ${version})
+        `.execute(db),
+      )
+      return Number(numAffectedRows) > 0
+    } catch (thrown) {
+      if (dialect.isDuplicate(thrown)) return false
+      throw thrown
+    }
+  }
+
+  /** The newest version of each topic that has one. */
+  async versions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>()
+    for (const some of chunksOf(topics, MAX_TOPICS)) {
+      const rows = await this.#database.db
+        .selectFrom('piko_shared')
+        .select((eb) => ['topic', eb.fn.max('version').as('version')])
+        .where('topic', 'in', some)
+        .groupBy('topic')
+        .execute()
+      for (const { topic, version } of rows) found.set(topic, Number(version))
+    }
+    return found
+  }
+
+  /** The text of one version; undefined if it is not stored. */
+  async find(topic: string, version: number): Promise<string | undefined> {
+    const row = await this.#database.db
+      .selectFrom('piko_shared')
+      .select('value')
+      .where('topic', '=', topic)
+      .where('version', '=', version)
+      .executeTakeFirst()
+    return row?.value
+  }
+
+  /** Versions of a topic, newest first. Reports rows that can't be read. */
+  async history(topic: string, limit: number): Promise<SharedRecord[]> {
+    const { db, dialect, broken } = this.#database
+    const query = db.selectFrom('piko_shared').selectAll().where('topic', '=', topic).orderBy('version', 'desc')
+    const rows: Selectable<SharedTable>[] = []
+    while (rows.length < limit) {
+      const last = rows.at(-1)
+      const size = Math.min(PAGE, limit - rows.length)
+      const page = await (last ? query.where('version', '<', last.version) : query).limit(size).execute()
+      rows.push(...page)
+      if (page.length < size) break
+    }
+    const recordOf = (row: Selectable<SharedTable>): SharedRecord => ({
+      ...headOf(row, dialect.date(row.created_at)),
+      value: fromJson(row.value),
+    })
+    return mapSound(dialect, 'piko_shared', rows, recordOf, broken.report)
+  }
+
+  /** The topics with their newest versions, by name. */
+  async list(limit: number): Promise<SharedSummary[]> {
+    const { db, dialect, broken } = this.#database
+    const rows = await inPages<Omit<Selectable<SharedTable>, 'value'> & { readonly versions: number }>(
+      limit,
+      (size, last) =>
+        db
+          .selectFrom('piko_shared')
+          .innerJoin(
+            (eb) =>
+              eb
+                .selectFrom('piko_shared')
+                .select((of) => [
+                  'topic as name',
+                  of.fn.max('version').as('newest'),
+                  of.fn.countAll<number>().as('versions'),
+                ])
+                .$if(last !== undefined, (of) => of.where('topic', '>', last?.topic ?? ''))
+                .groupBy('topic')
+                .orderBy('topic')
+                .limit(size)
+                .as('of'),
+            (join) => join.onRef('topic', '=', 'of.name').onRef('version', '=', 'of.newest'),
+          )
+          .select(['topic', 'version', 'reason', 'node_id', 'created_at', 'versions'])
+          .orderBy('topic')
+          .execute(),
+    )
+    return mapSound(
+      dialect,
+      'piko_shared',
+      rows,
+      (row) => ({ ...headOf(row, dialect.date(row.created_at)), versions: Number(row.versions) }),
+      broken.report,
+    )
+  }
+
+  /** Deletes the versions of a topic up to this one, in steps. */
+  async prune(topic: string, upTo: number): Promise<void> {
+    const { db } = this.#database
+    for (;;) {
+      const rows = await db
+        .selectFrom('piko_shared')
+        .select('version')
+        .where('topic', '=', topic)
+        .where('version', '<=', upTo)
+        .orderBy('version')
+        .limit(PRUNED_AT_ONCE)
+        .execute()
+      const last = rows.at(-1)
+      if (!last) return
+      await this.#database.retry(() =>
+        db.deleteFrom('piko_shared').where('topic', '=', topic).where('version', '<=', last.version).execute(),
+      )
+      if (rows.length < PRUNED_AT_ONCE) return
+    }
+  }
+}
+
+function headOf(row: Omit<Selectable<SharedTable>, 'value'>, createdAt: Date): Omit<SharedRecord, 'value'> {
+  return {
+    topic: row.topic,
+    version: Number(row.version),
+    reason: row.reason ?? undefined,
+    nodeId: row.node_id ?? undefined,
+    createdAt,
+  }
+}

@@ -1,0 +1,11 @@
+/** Calls functions one after the other, in the order of their requests. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** Calls `fn` once all earlier calls have ended, however they end. */
+  take<T>(fn: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(fn)
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+}
