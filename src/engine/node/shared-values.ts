@@ -51,7 +51,7 @@ export class SharedValues extends LoopService {
 
   /** @param signal ends the waits of this handle */
   handle<T, I>(definition: SharedDefinition<T, I>, signal?: AbortSignal): SharedHandle<T, I> {
-    const known = this.#opened.get(definition as SharedDefinition<unknown, never>)
+    const known = this.#opened.get(definition)
     return ((known ?? this.#open(definition)) as SharedTopic<T, I>).handle(signal)
   }
 
@@ -73,7 +73,7 @@ export class SharedValues extends LoopService {
     const opened = definition.open(this.#reach(topic))
     const stored = this.#stored.get(topic)
     if (stored) opened.take(stored)
-    this.#opened.set(definition as SharedDefinition<unknown, never>, opened as SharedTopic<unknown, never>)
+    this.#opened.set(definition, opened)
     if (!stored) this.wake()
     return opened
   }
