@@ -10,7 +10,6 @@ import type {
   SharedWait,
 } from '../job/shared-value.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
-import type { Topic } from './topic.ts'
 
 const MAX_HISTORY = 100
 
@@ -20,13 +19,28 @@ const HISTORY: OptionChecks<SharedHistory> = { limit: wholeNumber(1, MAX_HISTORY
 const UPDATE = { call: 'shared.update', checks: REASON, example: "{ reason: 'sale' }" }
 const ROLLBACK = { call: 'shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
 
+/** A shared value in one app, as its handles see it. */
+export interface HandledTopic<T, I> {
+  readonly name: string
+  readonly current: SharedVersion<T>
+  /** Aborts when the app stops. */
+  readonly stopped: AbortSignal
+  publish(value: I, reason: SharedReason): Promise<number>
+  update(fn: (value: T) => I | Promise<I>, reason: SharedReason): Promise<number>
+  rollback(version: number, reason: SharedReason): Promise<number>
+  refresh(): Promise<number>
+  history(limit: number): Promise<SharedRecord[]>
+  /** Resolves at the next change. @throws the reason of the signal */
+  next(signal: AbortSignal): Promise<void>
+}
+
 /** One user's view of a shared value: it knows which version it has returned from `changed`. */
 export class Handle<T, I> implements SharedHandle<T, I> {
-  readonly #topic: Topic<T, I>
+  readonly #topic: HandledTopic<T, I>
   readonly #signal: AbortSignal | undefined
   #given: number
 
-  constructor(topic: Topic<T, I>, signal: AbortSignal | undefined) {
+  constructor(topic: HandledTopic<T, I>, signal: AbortSignal | undefined) {
     this.#topic = topic
     this.#signal = signal
     this.#given = topic.current.version

@@ -11,7 +11,7 @@ import type {
   SharedVersion,
 } from '../job/shared-value.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
-import { Handle } from './handle.ts'
+import { Handle, type HandledTopic } from './handle.ts'
 import type { SharedSchema } from './shared-schema.ts'
 import { Turns } from './turns.ts'
 
@@ -33,7 +33,7 @@ const LONGEST_PAUSE_MS = 1_000
 const MAX_UPDATE_MS = 60_000
 
 /** A shared value in one app. */
-export class Topic<T, I> implements SharedTopic<T, I> {
+export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   readonly name: string
   readonly #parts: TopicParts<T>
   #current: SharedVersion<T>

@@ -1,3 +1,4 @@
+// Long because it has each step from a claim to its outcome, and the actions of a handler between them.
 import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'
