@@ -69,7 +69,7 @@ export type {
   SqlTableTarget,
 } from './sink/sql/table-calls.ts'
 export type { BulkMode, SqlTableOptions } from './sink/sql/table-options.ts'
-export type { SqlDatabase, SqlExecutor, SqlLoaded, SqlRow, SqlValue } from './sql/sql.ts'
+export type { SqlDatabase, SqlExecutor, SqlFile, SqlLoaded, SqlRow, SqlValue } from './sql/sql.ts'
 
 export type { Calendar, CalendarFunction, LocalTime, Weekday } from './time/calendar.ts'
 export type { DstPolicy } from './time/dst.ts'

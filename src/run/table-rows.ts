@@ -11,6 +11,8 @@ export interface FencedTable {
   readonly checksum?: boolean
   /** Whether it is in the database that Piko itself runs on. */
   readonly isOwn: boolean
+  /** The write that keeps a proof from comparing its rows with windows. Undefined: they can be compared. */
+  readonly unproved?: 'merge' | 'upsert'
 }
 
 /** The rows that a claim has in a table when its window ends. */

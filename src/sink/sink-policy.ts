@@ -26,6 +26,8 @@ export interface SinkPolicy {
   readonly key: ((row: unknown) => unknown) | undefined
   readonly guarantee: SinkGuarantee | undefined
   readonly retry: RetryPolicy | undefined
+  /** The longest time of one delivery. */
+  readonly timeoutMs: number
   /** Undefined: a refused row fails the run. */
   readonly tolerate: number | undefined
   readonly spill: SpillPolicy | undefined
@@ -40,6 +42,7 @@ export interface SpillPolicy {
 
 const DEFAULT_BATCH_SIZE = 1_000
 const DEFAULT_BATCH_BYTES = 8_000_000
+const DEFAULT_TIMEOUT_MS = 300_000
 const DEFAULT_TOLERATE = 100
 const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
@@ -67,6 +70,7 @@ export const RULE_CHECKS: OptionChecks<SinkRules> = {
   key: aFunction,
   guarantee: oneOf('transactional', 'idempotent', 'atLeastOnce'),
   retry: group(RETRY_CHECKS, '{ limit: 5 }', ['limit']),
+  timeout: aDuration(1, MAX_TIMER_MS),
   deadLetters: flagOr(group(EACH_DEAD, '{ tolerate: 100 }')),
   spill: flagOr(group(EACH_SPILL, '{ maxBytes: 1_000_000_000 }')),
 }
@@ -111,12 +115,13 @@ export function policyOf(name: string, rules: SinkRules): SinkPolicy {
   const problems = ruleProblems(rules)
   if (problems.length > 0) throw invalidSink(name, problems)
   const { batchSize = DEFAULT_BATCH_SIZE, batchBytes = DEFAULT_BATCH_BYTES, writers = 1, key, guarantee } = rules
-  const { linger, retry, deadLetters, spill } = rules
+  const { linger, retry, timeout, deadLetters, spill } = rules
   return {
     ...{ batchSize, batchBytes, writers, guarantee },
     key: key as ((row: unknown) => unknown) | undefined,
     lingerMs: linger === undefined ? undefined : durationMs(linger),
     retry: retry && retryPolicyOf(retry),
+    timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(timeout),
     tolerate: deadLetters ? ((deadLetters === true ? undefined : deadLetters.tolerate) ?? DEFAULT_TOLERATE) : undefined,
     spill: spill ? spillPolicyOf(spill === true ? {} : spill) : undefined,
   }

@@ -67,6 +67,11 @@ export interface SinkRules {
   readonly guarantee?: SinkGuarantee
   /** Tries a failed delivery again within the attempt, with the words of a job's `retry`. Default: no retry. */
   readonly retry?: RetrySpec
+  /**
+   * The longest time of one delivery, or of one `clear`. Then it fails as an outage, its signal aborts, and nobody waits for the method any
+   * more. Default `'5m'`.
+   */
+  readonly timeout?: Duration
   /** Puts rows aside that the target refuses, and continues with the others. Default: a refused row fails the run. */
   readonly deadLetters?: boolean | DeadLetterOptions
   /** Stores batches on disk while the target is down. Default: an outage fails the run. */
@@ -103,6 +108,8 @@ export interface SinkBatch extends SinkScope {
    * same in every attempt if the handler writes the same rows in the same order, and the sink has no `linger`.
    */
   readonly key: string
+  /** The name of the sink. */
+  readonly sink?: string
 }
 
 /**
@@ -125,6 +132,7 @@ export abstract class Sink {
   static readonly key?: RowKey
   static readonly guarantee?: SinkGuarantee
   static readonly retry?: RetrySpec
+  static readonly timeout?: Duration
   static readonly deadLetters?: boolean | DeadLetterOptions
   static readonly spill?: boolean | SpillOptions
 

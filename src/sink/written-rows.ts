@@ -25,14 +25,15 @@ export class WrittenRows {
   /**
    * Called after rows have been written.
    *
-   * @param rows undefined if the write may have replaced rows of this attempt
-   * @param isFirst whether the write has deleted what the attempt had written before
+   * @param rows all rows that the attempt has in the table now. Undefined if only the table knows
    */
-  note(table: FencedTable, on: SqlDatabase, rows: number | undefined, isFirst: boolean): void {
+  note(table: FencedTable, on: SqlDatabase, rows: number | undefined): void {
     const known = this.#tables.get(table.name)
-    const before = isFirst ? 0 : known ? known.rows : 0
-    const sum = rows === undefined || before === undefined ? undefined : before + rows
-    this.#tables.set(table.name, { table, on, rows: sum })
+    if (known?.table.unproved !== undefined) return
+    const isKnown = rows !== undefined && (known === undefined || known.rows !== undefined)
+    // Parallel deliveries may report in another order than they were stored, and only a clear takes rows away.
+    const most = isKnown ? (rows === 0 ? 0 : Math.max(rows, known?.rows ?? 0)) : undefined
+    this.#tables.set(table.name, { table, on, rows: most })
   }
 
   /** What the attempt has in each table. Asks the database only about rows that were upserted or merged. */
@@ -40,6 +41,7 @@ export class WrittenRows {
     if (this.#tables.size === 0) return NOTHING
     return Promise.all(
       [...this.#tables.values()].map(async ({ table, on, rows }): Promise<TableRows> => {
+        if (table.unproved !== undefined) return { table, rows: undefined }
         if (rows !== undefined && !table.checksum) return { table, rows }
         const { n, c } = await this.#count(table, on)
         return { table, rows: rows ?? n, ...(table.checksum && { checksum: c }) }
@@ -69,7 +71,11 @@ export class WrittenRows {
 
 const NOTHING: readonly TableRows[] = []
 
-/** Notes for proofs what a run has written, if its table has the columns of a window and a fence. See {@link WrittenRows.note}. */
+/**
+ * Notes for proofs what a run has written, if its table has the columns of a window and a fence. See {@link WrittenRows.note}.
+ *
+ * @param unproved the kind of a write whose rows a proof can't compare
+ */
 export function noteRows(
   scope: { readonly sql: SqlDatabase; readonly written?: WrittenRows },
   layout: Pick<FencedTable, 'name' | 'columns' | 'key' | 'checksum'> & {
@@ -78,10 +84,14 @@ export function noteRows(
   },
   on: SqlDatabase,
   rows: number | undefined,
-  isFirst: boolean,
+  unproved?: FencedTable['unproved'],
 ): void {
   const { name, columns, key, windowColumn, fenceColumn, checksum } = layout
   if (windowColumn === null || fenceColumn === undefined) return
-  const table = { name, columns, key, windowColumn, fenceColumn, isOwn: on === scope.sql }
-  scope.written?.note(checksum ? { ...table, checksum } : table, on, rows, isFirst)
+  const table: FencedTable = {
+    ...{ name, columns, key, windowColumn, fenceColumn, isOwn: on === scope.sql },
+    ...(checksum && { checksum }),
+    ...(unproved && { unproved }),
+  }
+  scope.written?.note(table, on, rows)
 }

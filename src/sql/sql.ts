@@ -11,6 +11,9 @@ export interface SqlLoaded {
   readonly warnings: number
 }
 
+/** The bytes of a file, in pieces of at most 128 KiB that may be made while they are read. */
+export type SqlFile = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
 /** Runs statements with `?` placeholders on one connection. */
 export interface SqlExecutor {
   readonly dialect: 'mysql' | 'sqlite'
@@ -22,10 +25,10 @@ export interface SqlExecutor {
   /** Runs a SELECT, or a statement with RETURNING, and returns its rows. */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
   /**
-   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`. Missing if the database can't, or its adapter does not allow it. `SqlTable`
+   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Missing if the database can't, or its adapter does not allow it. `SqlTable`
    * then inserts rows.
    */
-  readonly load?: ((sql: string, data: readonly Uint8Array[]) => Promise<SqlLoaded>) | undefined
+  readonly load?: ((sql: string, data: SqlFile) => Promise<SqlLoaded>) | undefined
   /** Runs any other statement. `changes` is the number of rows that it matched. */
   exec(sql: string, params?: readonly SqlValue[]): Promise<{ changes: number }>
 }

@@ -7,6 +7,7 @@ import { sqlTable } from '../../src/sink/sql/sql-table.ts'
 import type { Database } from '../../src/store/connection/database.ts'
 import type { SqlValue } from '../../src/sql/sql.ts'
 import { eventually, startApp } from '../support/app.ts'
+import { sinkScope } from '../sink/sink-scope.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 const Order = z.object({ id: z.number(), total: z.number() })
@@ -218,5 +219,45 @@ describeEachStore((fixture) => {
     const { findings } = await prove()
     expect(findings).toMatchObject([{ kind: 'missing', table: 'proof_orders', window: undefined }])
     expect(findings[0]?.message).toContain("table proof_orders can't be read: ")
+  })
+
+  it('counts the rows that a disk delivered after the end of their window, and no others', async () => {
+    const { fence, run_id } = await rowOf(4)
+    const window = { start: hour(4), end: hour(5) }
+    const scope = sinkScope({ sql: database.sql, jobId: 'sync', runId: run_id, fence, window })
+    const late = { ...scope, index: 7, key: `sync/${hour(4).toISOString()}/orders/7`, sink: 'orders' }
+    for (let time = 0; time < 2; time++) await table.replace(late, [{ id: 700, total: 1 }])
+    // A window whose rows were all on the disk has no recorded number.
+    await exec('DELETE FROM piko_window_rows WHERE start_at = ?', [hour(5)])
+    expect(await prove()).toMatchObject({
+      findings: [],
+      certificate: { tables: [{ rows: HOURS * ROWS + 1, unrecorded: 0 }] },
+    })
+    await exec('DELETE FROM proof_orders WHERE id = 50')
+    await exec('INSERT INTO proof_orders (id, total, window_start, fence) VALUES (701, 2, ?, ?)', [hour(4), fence])
+    expect((await found()).map(({ kind, hour: at }) => [kind, at])).toEqual([
+      ['late', 4],
+      ['missing', 5],
+    ])
+  })
+
+  it('names a table that it can not prove', async () => {
+    const Merged = defineSink({
+      name: 'merged',
+      open: (env) => merged.open(env, { create: true }),
+      on: [[Order, (rows, batch) => merged.merge(batch, rows)]],
+    })
+    const merged = sqlTable({ name: 'proof_merged', model: Order, key: ['id'], fenceColumn: 'fence' })
+    const windows = { start: hour(0), end: hour(1), catchUp: 'none' } as const
+    const merging = defineJob(
+      { id: 'merging', cron: '0 * * * *', windows, sinks: { merged: Merged } },
+      async ({ sinks }) => sinks.merged.write(Order, { id: 1, total: 1 }),
+    )
+    const other = await startApp(fixture.options, [merging])
+    await other.run('merging', { window: hour(0), wait: true })
+    expect(await other.windows.prove('merging')).toMatchObject({
+      isProved: true,
+      tables: [{ name: 'proof_merged', isRead: false, notProved: 'merge', rows: 0 }],
+    })
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
+import { isOutage } from '../../src/sink/delivery/outage.ts'
 import { RefusedRowsError } from '../../src/sink/delivery/refused-rows.ts'
 import type { Aside } from '../../src/sink/delivery/sift.ts'
 import type { SinkBatch, SinkRules } from '../../src/sink/sink.ts'
@@ -45,6 +46,35 @@ describe('linger', () => {
       await expect(sink.write(Row, { id: 2 })).rejects.toMatchObject({ code: 'SINK_FAILED' })
     })
     await expect(sink.flush()).rejects.toThrow('full')
+  })
+})
+
+describe('timeout', () => {
+  it('fails a delivery, or a clear, whose target never answers, as an outage, and aborts its signal', async () => {
+    const signals: AbortSignal[] = []
+    const never = (_rows: Row[], { signal }: SinkBatch): Promise<void> => (signals.push(signal), new Promise(() => {}))
+    const { sink, target } = bench({ timeout: '20ms' }, never)
+    await sink.write(Row, { id: 1 })
+    const error: unknown = await sink.flush().catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'SINK_FAILED', cause: { code: 'TIMEOUT' } })
+    expect((error as Error).message).toContain('the target did not answer within 20ms')
+    expect(isOutage(error)).toBe(true)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+    await sink.discard()
+
+    target.sink.clear = () => new Promise(() => {})
+    const empty = new BufferedSink(target, sinkScope({ window: hourOf(1) }))
+    await expect(empty.flush()).rejects.toThrow('the target did not answer within 20ms')
+  })
+
+  it('lets the next try deliver', async () => {
+    let tries = 0
+    const { sink } = bench({ timeout: '20ms', guarantee: 'idempotent', retry: { limit: 1, base: '1ms' } }, () =>
+      tries++ === 0 ? new Promise(() => {}) : undefined,
+    )
+    await sink.write(Row, { id: 1 })
+    await sink.flush()
+    expect(tries).toBe(2)
   })
 })
 

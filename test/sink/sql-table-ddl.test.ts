@@ -34,7 +34,8 @@ describe('table.ddl()', () => {
       ...{ name: 'orders', model: Order, key: ['id', 'code'], fenceColumn: 'fence' },
       types: { total: 'DECIMAL(12,2) NULL' },
     })
-    expect(table.ddl().join('\n')).toBe(`CREATE TABLE IF NOT EXISTS \`orders\` (
+    expect(table.ddl()).toEqual([
+      `CREATE TABLE IF NOT EXISTS \`orders\` (
   \`window_start\` DATETIME(3) NOT NULL,
   \`fence\` BIGINT NOT NULL,
   \`id\` BIGINT NOT NULL,
@@ -51,7 +52,9 @@ describe('table.ddl()', () => {
   \`parsed\` DOUBLE NOT NULL,
   \`either\` MEDIUMTEXT NOT NULL,
   PRIMARY KEY (\`window_start\`, \`fence\`, \`id\`, \`code\`)
-) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+      expect.stringContaining('CREATE TABLE IF NOT EXISTS `piko_fence`'),
+    ])
   })
 
   it('indexes the window of a table without a key', () => {
@@ -59,6 +62,7 @@ describe('table.ddl()', () => {
     expect(table.ddl({ dialect: 'sqlite' })).toEqual([
       'CREATE TABLE IF NOT EXISTS "main"."orders" (\n  "window_start" TEXT NOT NULL,\n  "fence" INTEGER NOT NULL,\n  "id" INTEGER NOT NULL\n)',
       'CREATE INDEX IF NOT EXISTS "main"."orders_window" ON "orders" ("window_start", "fence")',
+      expect.stringContaining('CREATE TABLE IF NOT EXISTS "main"."piko_fence"'),
     ])
     expect(table.ddl()[0]).toContain('KEY `orders_window` (`window_start`, `fence`)')
   })
@@ -108,7 +112,7 @@ describeEachStore((store) => {
     const table = sqlTable({ name: 'ddl_order', model: Order, key: ['id'], fenceColumn: 'fence' })
     await expect(table.open({ sql })).rejects.toMatchObject({
       code: 'SINK_TABLE_INVALID',
-      message: `table ddl_order: the table does not exist. Execute:\n${table.ddl({ dialect: sql.dialect })[0]};`,
+      message: `table ddl_order: the table does not exist. Execute:\n${table.ddl({ dialect: sql.dialect }).join(';\n')};`,
     })
     await expect(table.replace(batch(1), [order])).rejects.toMatchObject({
       code: 'SINK_TABLE_INVALID',
@@ -160,5 +164,40 @@ describeEachStore((store) => {
     expect(() => v2.ddl({ from: ['id', 'total'] })).toThrow(
       "can't be added to a table that has rows, but it lacks window_start, fence",
     )
+  })
+
+  it('refuses a table whose key has no unique index, until the shown statement has added it', async () => {
+    const model = z.object({ id: z.int(), total: z.number() })
+    const text = sql.dialect === 'mysql' ? 'DATETIME(3)' : 'TEXT'
+    await sql.exec(
+      `CREATE TABLE ddl_keyless (window_start ${text} NOT NULL, fence BIGINT NOT NULL, id BIGINT NOT NULL, total DOUBLE)`,
+    )
+    // Neither an index that is not unique, nor one over other columns helps.
+    await sql.exec('CREATE INDEX ddl_plain ON ddl_keyless (window_start, fence, id)')
+    await sql.exec('CREATE UNIQUE INDEX ddl_other ON ddl_keyless (window_start, fence, id, total)')
+    const table = sqlTable({ name: 'ddl_keyless', model, key: ['id'], fenceColumn: 'fence' })
+    const keyless = sqlTable({ name: 'ddl_keyless', model, fenceColumn: 'fence' })
+    const statement = async (refused: Promise<unknown>): Promise<string> => {
+      const error: unknown = await refused.catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({
+        code: 'SINK_TABLE_INVALID',
+        message: expect.stringContaining('no unique index') as unknown,
+      })
+      return (error as Error).message.split('Execute:\n')[1]!.replace(';', '')
+    }
+    await keyless.open({ sql })
+    const opened = await statement(table.open({ sql }))
+    expect(await statement(table.merge(batch(1), [{ id: 1, total: 1 }]))).toBe(opened)
+    expect(await sql.query('SELECT COUNT(*) AS n FROM ddl_keyless')).toEqual([{ n: 0 }])
+    await sql.exec(opened)
+    await table.open({ sql })
+    for (const total of [1, 2]) await table.merge(batch(1), [{ id: 1, total }])
+    expect(await sql.query('SELECT total FROM ddl_keyless')).toEqual([{ total: 2 }])
+
+    const latest = sqlTable({ name: 'ddl_keyless', model, key: ['id'], windowColumn: null, fenceColumn: 'fence' })
+    await sql.exec(
+      await statement(latest.upsert(batch(1), [{ id: 1, total: 1 }])).then((text) => text.replace('_key', '_id')),
+    )
+    await latest.open({ sql })
   })
 })

@@ -101,6 +101,7 @@ describeMysql((store) => {
   })
   beforeEach(async () => {
     for (const name of Object.keys(tables)) await sql.exec(`DELETE FROM load_${name}`)
+    await sql.exec('DELETE FROM piko_fence')
   })
 
   it('stores by LOAD DATA exactly what INSERTs store', async () => {
@@ -110,7 +111,7 @@ describeMysql((store) => {
         await tables.insert.replace(batch(1_000 + fence), rows)
         await tables.load.replace(batch(1_000 + fence), rows)
         expect(await stored('load_load')).toEqual(await stored('load_insert'))
-        for (const name of ['insert', 'load']) await sql.exec(`DELETE FROM load_${name}`)
+        for (const name of ['load_insert', 'load_load', 'piko_fence']) await sql.exec(`DELETE FROM ${name}`)
       }),
       { numRuns: 25 },
     )

@@ -61,8 +61,14 @@ function proofText(certificate: Certificate, zone: string): string {
   return [...head, ...findings.slice(0, MAX_SHOWN).map(findingText), ...more].join('\n')
 }
 
-function tableText({ name, isRead, rows, unrecorded, digest }: Certificate['tables'][number]): string {
-  if (!isRead) return `${name}: in another database, not read`
+const NOT_PROVED = {
+  database: 'it is in another database',
+  merge: 'merge keeps rows of older generations',
+  upsert: 'upsert moves rows between windows, since its key has no window column',
+} as const
+
+function tableText({ name, notProved, rows, unrecorded, digest }: Certificate['tables'][number]): string {
+  if (notProved !== undefined) return `${visibleLine(name)}: not proved, for ${NOT_PROVED[notProved]}`
   const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number` : ''
   return `${visibleLine(name)}: ${rows} rows${note}, digest ${digest}`
 }

@@ -1,4 +1,4 @@
-import type { SqlExecutor, SqlLoaded } from '../../sql/sql.ts'
+import type { SqlExecutor, SqlFile, SqlLoaded } from '../../sql/sql.ts'
 
 /** How one statement is sent on a connection. `changes` is the number of rows that it matched. */
 export interface Statements {
@@ -7,7 +7,7 @@ export interface Statements {
     values: readonly unknown[],
   ): Promise<{ readonly rows: readonly unknown[]; readonly changes: number }>
   /** Runs a `LOAD DATA LOCAL INFILE` statement whose file is `chunks`. Missing if that is impossible. */
-  load?(sql: string, chunks: readonly Uint8Array[]): Promise<SqlLoaded>
+  load?(sql: string, chunks: SqlFile): Promise<SqlLoaded>
 }
 
 /** A connection with an open transaction. */

@@ -4,7 +4,7 @@ import { within } from '../../calls/timeout.ts'
 import { isPikoError } from '../../errors.ts'
 import { isConnectionLost } from '../../sql/database-faults.ts'
 import { untilReachable } from './until-reachable.ts'
-import type { SqlLoaded } from '../../sql/sql.ts'
+import type { SqlFile, SqlLoaded } from '../../sql/sql.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
@@ -163,9 +163,9 @@ async function sendOn(
 }
 
 /** Sends rows as a file. Only this statement has a file: the server gets none for any other. */
-async function loadOn(connection: PoolConnection, sql: string, chunks: readonly Uint8Array[]): Promise<SqlLoaded> {
+async function loadOn(connection: PoolConnection, sql: string, chunks: SqlFile): Promise<SqlLoaded> {
   // mysql2 has this option but no type for it in its promises.
-  const statement: QueryOptions = { sql, infileStreamFactory: () => Readable.from(chunks) }
+  const statement: QueryOptions = { sql, infileStreamFactory: () => Readable.from(chunks, { highWaterMark: 2 }) }
   const [result] = await connection.query(statement)
   const { affectedRows, warningStatus } = result as ResultSetHeader
   return { changes: affectedRows, warnings: warningStatus }

@@ -28,11 +28,18 @@ export interface ProofFinding {
   readonly repair: string
 }
 
+export type NotProved = 'database' | 'merge' | 'upsert'
+
 /** What a proof compared in one table. */
 export interface ProvedTable {
   readonly name: string
-  /** False for a table in another database, which a proof can't read. */
+  /** False for a table whose rows were not compared. */
   readonly isRead: boolean
+  /**
+   * Why its rows were not compared. `database`: it is in another database. `merge`: it keeps rows of older generations. `upsert`: its key lacks
+   * the window column, so that rows move to other windows. Undefined: they were.
+   */
+  readonly notProved?: NotProved
   /** Rows of succeeded windows with the fences of their claims. */
   readonly rows: number
   /** Windows with rows whose number was not recorded when they ended: they ended before Piko recorded it, or it could not be counted. */

@@ -4,7 +4,7 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { FencedTable } from '../../run/table-rows.ts'
 import type { ProofStore, RecordedRows, RowGroup, TimeRange } from '../../store/proof/proof-store.ts'
 import type { Window } from '../../time/window.ts'
-import type { ProvedTable } from './certificate.ts'
+import type { NotProved, ProvedTable } from './certificate.ts'
 import type { Findings } from './findings.ts'
 
 /** A window whose rows are compared: with the bounds and the fence of the claim that ended it. */
@@ -40,9 +40,16 @@ export class TableProof {
   }
 
   get result(): ProvedTable {
-    const { name, isOwn } = this.#table
+    const { name } = this.#table
+    const notProved = this.#notProved
     const digest = this.#hash.copy().digest('hex')
-    return { name, isRead: isOwn, rows: this.#rows, unrecorded: this.#unrecorded, digest }
+    const isRead = notProved === undefined
+    return { name, isRead, ...(notProved && { notProved }), rows: this.#rows, unrecorded: this.#unrecorded, digest }
+  }
+
+  get #notProved(): NotProved | undefined {
+    const { isOwn, unproved } = this.#table
+    return unproved ?? (isOwn ? undefined : 'database')
   }
 
   /**
@@ -55,7 +62,7 @@ export class TableProof {
     entries: readonly ProofEntry[],
     lost: readonly Window[],
   ): Promise<Map<number, number>> {
-    if (!this.#table.isOwn || this.#isBroken) return new Map()
+    if (this.#notProved !== undefined || this.#isBroken) return new Map()
     try {
       return await this.#compare(range, entries, lost)
     } catch (thrown) {
@@ -75,11 +82,18 @@ export class TableProof {
     const orphans = new Map<number, number>()
     const recorded = await this.#store.recorded(this.#jobId, this.#table.name, range)
     const groups = Map.groupBy(await this.#store.groups(this.#table, range), ({ start }) => start?.getTime())
+    let fences: Promise<Map<number, RecordedRows>> | undefined
     for (const entry of entries) {
       const at = entry.start.getTime()
       const own = groups.get(at) ?? []
       groups.delete(at)
-      if (entry.isSucceeded) await this.#compareWindow(entry, own, recorded.get(at))
+      if (!entry.isSucceeded) continue
+      let expected = recorded.get(at)
+      if (!isAsRecorded(entry, own, expected) || isUncounted(entry, expected)) {
+        fences ??= this.#store.fences(this.#table, range)
+        expected = delivered(entry, expected, (await fences).get(at))
+      }
+      await this.#compareWindow(entry, own, expected)
     }
     for (const found of [...groups.values()].flat()) {
       const gap = lost.find(({ start, end }) => found.start && found.start >= start && found.start < end)
@@ -116,7 +130,9 @@ export class TableProof {
       const isSame = fence === now.fence
       now = { ...now, fence }
       found = await this.#store.groups(this.#table, within(entry))
-      expected = (await this.#store.recorded(this.#jobId, this.#table.name, within(entry))).get(entry.start.getTime())
+      const at = entry.start.getTime()
+      const recordedAgain = (await this.#store.recorded(this.#jobId, this.#table.name, within(entry))).get(at)
+      expected = delivered(now, recordedAgain, (await this.#store.fences(this.#table, within(entry))).get(at))
       if (isSame && reads > 0) break
     }
     await this.#judge(now, found, expected)
@@ -165,6 +181,21 @@ function isAsRecorded({ fence }: ProofEntry, groups: readonly RowGroup[], record
   if (groups.some((group) => group.fence !== fence)) return false
   if (recorded?.fence !== fence || recorded.rows === undefined) return true
   return recorded.rows === (groups[0]?.rows ?? 0) && !isChanged(groups[0], recorded)
+}
+
+function isUncounted({ fence }: ProofEntry, recorded: RecordedRows | undefined): boolean {
+  return recorded?.fence !== fence || recorded.rows === undefined
+}
+
+/** Rows that were delivered after the end of the window, from a disk, are counted only beside the table. */
+function delivered(
+  { fence }: ProofEntry,
+  recorded: RecordedRows | undefined,
+  counted: RecordedRows | undefined,
+): RecordedRows | undefined {
+  if (counted?.fence !== fence || counted.rows === undefined) return recorded
+  const isSame = recorded?.fence === fence && recorded.rows === counted.rows
+  return { ...counted, checksum: isSame ? recorded.checksum : undefined }
 }
 
 function isChanged(group: RowGroup | undefined, recorded: RecordedRows | undefined): boolean {

@@ -2,7 +2,7 @@ import { PikoError } from '../../errors.ts'
 import type { Route } from '../routes.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
 import type { SinkTarget } from '../sink-target.ts'
-import { callSink } from './call-sink.ts'
+import { callSink, clearWindow } from './call-sink.ts'
 import { isOutage, isStale } from './outage.ts'
 import { refusedRows } from './refused-rows.ts'
 import { type Aside, type Part, sift } from './sift.ts'
@@ -75,7 +75,7 @@ export class BatchDelivery {
 
   /** Clears the window of a route without rows. */
   async clear(route: Route): Promise<void> {
-    const { sink, spill } = this.#target
+    const { spill } = this.#target
     const batch = this.#batchOf({ route, number: 0 }, '/clear', { hasDelivered: false })
     const store = (): Promise<void> | undefined =>
       spill?.append({ ...this.#source(route, batch), kind: 'clear', rows: [] }, this.#signalOf())
@@ -85,7 +85,7 @@ export class BatchDelivery {
     }
     try {
       await this.#tried(
-        async () => sink.clear?.(this.#scope, route.model),
+        () => clearWindow(this.#target, route, this.#scope),
         () => true,
       )
     } catch (error) {

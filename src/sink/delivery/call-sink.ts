@@ -1,18 +1,36 @@
 import type { Route } from '../routes.ts'
-import type { SinkBatch } from '../sink.ts'
+import type { SinkBatch, SinkScope } from '../sink.ts'
 import type { SinkTarget } from '../sink-target.ts'
+import { inTime } from './in-time.ts'
 
 type Method = (rows: readonly unknown[], batch: SinkBatch) => unknown
 
-/** Passes rows to the sink's method. */
+/**
+ * Passes rows to the sink's method.
+ *
+ * @throws PikoError `TIMEOUT` if the method takes too long
+ */
 export async function callSink(
-  { sink, counts }: Pick<SinkTarget, 'sink' | 'counts'>,
+  { name, sink, counts, policy }: Pick<SinkTarget, 'name' | 'sink' | 'counts' | 'policy'>,
   { method }: Route,
   rows: readonly unknown[],
   batch: SinkBatch,
   bytes: number,
 ): Promise<void> {
   const since = performance.now()
-  await (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, batch)
+  await inTime(name, policy.timeoutMs, batch.signal, async (signal) =>
+    // An object of its own for each call: a table knows several calls with the same one.
+    (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, { ...batch, signal, sink: name }),
+  )
   counts.delivered(rows.length, bytes, performance.now() - since)
+}
+
+/** Has the sink clear the window of a route without rows. Throws as {@link callSink} does. */
+export async function clearWindow(
+  { name, sink, policy }: Pick<SinkTarget, 'name' | 'sink' | 'policy'>,
+  { model }: Route,
+  scope: SinkScope,
+): Promise<void> {
+  if (!sink.clear) return
+  await inTime(name, policy.timeoutMs, scope.signal, async (signal) => sink.clear?.({ ...scope, signal }, model))
 }

@@ -6,7 +6,7 @@ import type { SinkBatch, SinkEnv, SinkScope } from '../sink.ts'
 import type { SinkObserver } from '../sink-observer.ts'
 import type { SinkTarget } from '../sink-target.ts'
 import type { SpillBatch } from '../spill/spill-queue.ts'
-import { callSink } from './call-sink.ts'
+import { callSink, clearWindow } from './call-sink.ts'
 import { isOutage, isStale } from './outage.ts'
 import { rowBytes } from '../row-bytes.ts'
 import { sift } from './sift.ts'
@@ -39,7 +39,7 @@ export async function redeliver(spilled: SpillBatch, redelivery: Redelivery): Pr
   }
   const scope: SinkScope = { ...spilled.batch, signal, log: env.log, sql: env.sql }
   try {
-    if (spilled.kind === 'clear') await target.sink.clear?.(scope, route.model)
+    if (spilled.kind === 'clear') await clearWindow(target, route, scope)
     else await deliverRows(target, route, spilled, { ...spilled.batch, ...scope })
   } catch (thrown) {
     const error = toError(thrown)

@@ -2,12 +2,14 @@ import { PikoError } from '../../errors.ts'
 import { hasCode } from '../../sql/contention.ts'
 import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
 import type { TableRows } from './insert-rows.ts'
-import { type LoadData, loadData } from './load-data.ts'
+import { LoadData } from './load-data.ts'
 import { existingColumns } from './table-check.ts'
 import type { BulkMode } from './table-options.ts'
 
 /** Fewer rows are not faster this way. */
 const MIN_LOAD_ROWS = 100
+
+const WRONG_TYPE = 'a value has another type than its column'
 
 /** The types of a table's columns, by their names in lower case. */
 type ColumnTypes = ReadonlyMap<string, string>
@@ -32,14 +34,14 @@ export class BulkLoader {
    * @throws PikoError `SINK_FAILED` if only loading is allowed, but the server refuses it or a value does not fit
    */
   async prepare(on: SqlDatabase, rows: TableRows): Promise<LoadData | undefined> {
-    if (this.#mode === 'insert' || rows.values.length === 0) return undefined
+    if (this.#mode === 'insert' || rows.rows.length === 0) return undefined
     const isAuto = this.#mode === 'auto'
     if (on.dialect !== 'mysql') return isAuto ? undefined : this.#refuse('the database is not MySQL')
-    if (isAuto && rows.values.length / rows.columns.length < MIN_LOAD_ROWS) return undefined
+    if (isAuto && rows.rows.length < MIN_LOAD_ROWS) return undefined
     const types = await this.#known(on)
     if (!types) return isAuto ? undefined : this.#refuse('the server does not allow it (local_infile is off)')
-    const data = await loadData(rows, types)
-    return data ?? (isAuto ? undefined : this.#refuse('a value has another type than its column'))
+    const data = LoadData.of(rows, types)
+    return data ?? (isAuto ? undefined : this.#refuse(WRONG_TYPE))
   }
 
   /** The server may allow less than before, or the table may have other columns, so the next write asks again. */
@@ -50,28 +52,24 @@ export class BulkLoader {
 
   /**
    * @returns false if this database can't send a file; nothing was sent
-   * @throws LoadUnfit if the server changed or dropped a row
+   * @throws LoadUnfit if a value can't be written that way, or the server changed or dropped a row
+   * @throws PikoError `SINK_ROW_INVALID` for a value that can't be stored
    */
-  async load(trx: SqlExecutor, { sql, chunks, rows }: LoadData): Promise<boolean> {
+  async load(trx: SqlExecutor, data: LoadData): Promise<boolean> {
     if (!trx.load) {
       return this.#mode === 'auto'
         ? false
         : this.#refuse('this database can not send a file; give its SqlDatabase a load()')
     }
-    const { changes, warnings } = await trx.load(sql, chunks)
+    const { rows } = data
+    const { changes, warnings } = await trx.load(data.sql, data.chunks())
+    if (data.failure) throw data.failure.error ?? this.#unfit(WRONG_TYPE)
     const first = warnings > 0 ? await firstWarning(trx) : undefined
     if (!first && changes === rows) return true
     // The server answers with a warning where it would refuse an INSERT.
     const message = first?.Message ?? `${changes} of ${rows} rows were stored`
     const cause = Object.assign(new Error(message), { errno: Number(first?.Code ?? 1265), sqlState: 'HY000' })
-    throw new LoadUnfit(
-      'SINK_FAILED',
-      `table ${this.#table}: LOAD DATA would not store the rows as they are: ${message}`,
-      {
-        cause,
-        details: { table: this.#table },
-      },
-    )
+    throw this.#unfit(message, cause)
   }
 
   /** Whether the rows should be sent again by INSERTs after this error of {@link load}: these say exactly what is wrong. */
@@ -92,6 +90,14 @@ export class BulkLoader {
     const [server] = await on.query<{ allowed: unknown }>('SELECT @@local_infile AS allowed')
     if (Number(server?.allowed) !== 1) return undefined
     return new Map((await existingColumns(on, this.#table)).map(({ name, type }) => [name.toLowerCase(), type]))
+  }
+
+  #unfit(problem: string, cause?: unknown): LoadUnfit {
+    return new LoadUnfit(
+      'SINK_FAILED',
+      `table ${this.#table}: LOAD DATA would not store the rows as they are: ${problem}`,
+      { ...(cause !== undefined && { cause }), details: { table: this.#table } },
+    )
   }
 
   #refuse(problem: string): never {

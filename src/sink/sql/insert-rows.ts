@@ -1,55 +1,65 @@
 import { PikoError } from '../../errors.ts'
 import type { SqlExecutor, SqlValue } from '../../sql/sql.ts'
-import { quoted, quotedTable } from '../../sql/sql-text.ts'
-import { batchesOf, MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
+import { quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
+import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 
 /** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
 
-/** Rows for a table: the columns, and the values of one row after the other. */
+/** Rows for a table. Their objects must not change until they are written. */
 export interface TableRows {
   readonly table: string
+  /** Those of the properties, then those of `filled`. */
   readonly columns: readonly string[]
-  readonly values: readonly SqlValue[]
-  /** The number of columns at the end whose value is the same in all rows. */
-  readonly filled: number
+  readonly properties: readonly string[]
+  readonly rows: readonly object[]
+  /** Values that each row gets after its own. */
+  readonly filled: readonly SqlValue[]
 }
 
 /**
  * Inserts rows with as few statements as the limits allow.
  *
  * @param clause the end of each statement
- * @throws PikoError `SINK_ROW_INVALID` for a row that is larger than a statement may be
+ * @throws PikoError `SINK_ROW_INVALID` naming the property and the index of a row, or for a row that is larger than a statement may be
  */
 export async function insertRows(
   trx: SqlExecutor,
-  { table, columns, values }: TableRows,
+  { table, columns, properties, rows, filled }: TableRows,
   chunkSize: number,
   clause = '',
 ): Promise<void> {
-  const width = columns.length
   const names = columns.map((column) => quoted(trx.dialect, column)).join(', ')
-  const row = `(${columns.map(() => '?').join(', ')})`
+  const group = `(${columns.map(() => '?').join(', ')})`
   const begin = `INSERT INTO ${quotedTable(trx.dialect, table)} (${names}) VALUES `
-  const frameBytes = Buffer.byteLength(begin + clause) + 1
-  const maxBytes = (trx.maxStatementBytes ?? Infinity) - frameBytes
-  const bytesAt = (index: number): number => {
-    let bytes = row.length + 2
-    for (let at = index * width; at < (index + 1) * width; at++) bytes += sentBytes(values[at])
-    if (bytes > maxBytes) throw tooLarge(table, index, bytes, maxBytes)
-    return bytes
+  const mostBytes = (trx.maxStatementBytes ?? Infinity) - Buffer.byteLength(begin + clause) - 1
+  const maxBytes = Math.min(MAX_BATCH_BYTES, mostBytes)
+  const maxRows = Math.max(1, Math.min(chunkSize, Math.floor(MAX_PARAMETERS / columns.length)))
+  const frameBytes = filled.reduce<number>((sum, value) => sum + sentBytes(value), group.length + 2)
+  const send = (values: readonly SqlValue[], count: number): Promise<unknown> =>
+    trx.exec(`${begin}${Array.from({ length: count }, () => group).join(', ')}${clause}`, values)
+
+  let [values, count, bytes]: [SqlValue[], number, number] = [[], 0, 0]
+  for (const [index, row] of rows.entries()) {
+    const first = values.length
+    let size = frameBytes
+    for (const property of properties) {
+      const given = (row as Record<string, unknown>)[property]
+      const value = toSqlValue(given, () => `${property} of row ${index} for table ${table}`)
+      size += sentBytes(value)
+      values.push(value)
+    }
+    if (size > mostBytes) throw tooLarge(table, index, size, mostBytes)
+    for (const value of filled) values.push(value)
+    if (count === maxRows || (count > 0 && bytes + size > maxBytes)) {
+      const next = values.splice(first)
+      await send(values, count)
+      ;[values, count, bytes] = [next, 0, 0]
+    }
+    count++
+    bytes += size
   }
-  const indices = Array.from({ length: values.length / width }, (_, index) => index)
-  const limits = {
-    maxRows: Math.max(1, Math.min(chunkSize, Math.floor(MAX_PARAMETERS / width))),
-    maxBytes: Math.min(MAX_BATCH_BYTES, maxBytes),
-  }
-  let from = 0
-  for (const { length } of batchesOf(indices, bytesAt, limits)) {
-    const part = values.slice(from * width, (from + length) * width)
-    from += length
-    await trx.exec(`${begin}${Array.from({ length }, () => row).join(', ')}${clause}`, part)
-  }
+  if (count > 0) await send(values, count)
 }
 
 function tooLarge(table: string, index: number, bytes: number, maxBytes: number): PikoError {

@@ -1,95 +1,118 @@
 import { loopTurn } from '../../loop-turn.ts'
 import type { SqlValue } from '../../sql/sql.ts'
-import { quoted, quotedTable } from '../../sql/sql-text.ts'
+import { quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
 import type { TableRows } from './insert-rows.ts'
 import { instantTexts } from './instant-text.ts'
-
-/** Rows as the file of a `LOAD DATA` statement. */
-export interface LoadData {
-  readonly sql: string
-  readonly chunks: readonly Uint8Array[]
-  readonly rows: number
-}
 
 /** Types whose columns store a number and its text alike. */
 const NUMERIC = new Set([
   ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'double'],
   ...['integer', 'numeric', 'real'],
 ])
+/** Types whose columns store bytes: a text in UTF-8 can't contain them, so their fields are written in hexadecimal digits. */
+const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
 /** Rows that are encoded before the clock is looked at. */
 const SLICE_ROWS = 200
-const CHUNK_CHARACTERS = 128 * 1_024
+const CHUNK_CHARACTERS = 64 * 1_024
 /** Each chunk is a packet, and no server takes packets of more than `max_allowed_packet`. */
 const MAX_CHUNK_BYTES = 128 * 1_024
 const MAX_INTEGER = 2n ** 63n
 
 /**
- * The statement and file that store the rows exactly as INSERTs would. Undefined if some value can't be written that way: a number for a
- * column of texts, whose form only the server knows, or a value that an INSERT refuses.
- *
- * @param types the types of the table's columns, in lower case
+ * Rows as the file of a `LOAD DATA` statement, which stores exactly what INSERTs would. Encoded while the server reads it.
  */
-export async function loadData(rows: TableRows, types: ReadonlyMap<string, string>): Promise<LoadData | undefined> {
-  const width = rows.columns.length
-  const count = rows.values.length / width
-  const filled = filledTexts(rows)
-  const inHex = rows.columns.map(() => false)
-  if (!filled || !noteBytes(rows, types, inHex)) return undefined
-  const fields = new Fields(inHex.slice(0, width - rows.filled))
-  const chunks: Uint8Array[] = []
-  let text = ''
-  for (let from = 0; from < count; from += SLICE_ROWS) {
-    if (loopTurn.isDue(false)) await loopTurn.next()
-    const slice = fields.lines(rows.values, from, Math.min(from + SLICE_ROWS, count), width)
-    if (slice === undefined) return undefined
-    text += slice
-    if (text.length < CHUNK_CHARACTERS) continue
-    chunks.push(...packetsOf(text))
-    text = ''
+export class LoadData {
+  readonly sql: string
+  readonly #rows: TableRows
+  readonly #fields: Fields
+  #failure: { readonly error: unknown } | undefined
+
+  /**
+   * Undefined if that can't be: a number for a column of texts, whose form only the server knows, or bytes for a column of texts. Looks at
+   * the first row only; {@link failure} says whether a later one is so.
+   *
+   * @param types the types of the table's columns, in lower case
+   * @throws PikoError `SINK_ROW_INVALID`
+   */
+  static of(rows: TableRows, types: ReadonlyMap<string, string>): LoadData | undefined {
+    const filled = rows.filled.map(filledText)
+    const fields = new Fields(rows, types)
+    const [first] = rows.rows
+    if (!filled.every((text) => text !== undefined) || (first && fields.line(first, 0) === undefined)) return undefined
+    return new LoadData(rows, fields, statementOf(rows, fields.inHex, filled))
   }
-  if (text !== '') chunks.push(...packetsOf(text))
-  return { sql: statementOf(rows, inHex, filled), chunks, rows: count }
+
+  private constructor(rows: TableRows, fields: Fields, sql: string) {
+    this.#rows = rows
+    this.#fields = fields
+    this.sql = sql
+  }
+
+  get rows(): number {
+    return this.#rows.rows.length
+  }
+
+  /** Why the last file is incomplete. An undefined error: a value can't be written that way. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure
+  }
+
+  /** The file from its beginning. Ends early with a {@link failure}: mysql2 would not survive the error. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    this.#failure = undefined
+    const { rows } = this.#rows
+    let text = ''
+    for (let from = 0; from < rows.length; from += SLICE_ROWS) {
+      if (loopTurn.isDue(false)) await loopTurn.next()
+      const slice = this.#slice(from)
+      if (slice === undefined) return
+      text += slice
+      if (text.length < CHUNK_CHARACTERS) continue
+      yield* packetsOf(text)
+      text = ''
+    }
+    if (text !== '') yield* packetsOf(text)
+  }
+
+  #slice(from: number): string | undefined {
+    const { rows } = this.#rows
+    const to = Math.min(from + SLICE_ROWS, rows.length)
+    let text = ''
+    try {
+      for (let at = from; at < to; at++) {
+        const line = this.#fields.line(rows[at] as object, at)
+        if (line === undefined) {
+          this.#failure = { error: undefined }
+          return undefined
+        }
+        text += line
+      }
+    } catch (error) {
+      this.#failure = { error }
+      return undefined
+    }
+    return text
+  }
 }
 
-function packetsOf(text: string): Uint8Array[] {
+function* packetsOf(text: string): Generator<Uint8Array> {
   const bytes = Buffer.from(text)
-  const packets: Uint8Array[] = []
-  for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES)
-    packets.push(bytes.subarray(from, from + MAX_CHUNK_BYTES))
-  return packets
+  for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES) yield bytes.subarray(from, from + MAX_CHUNK_BYTES)
 }
 
-/** Notes which columns have bytes: a text in UTF-8 can't contain them. Returns false for a number in a column of another type. */
-function noteBytes({ columns, values }: TableRows, types: ReadonlyMap<string, string>, inHex: boolean[]): boolean {
-  const isNumeric = columns.map((column) => NUMERIC.has(types.get(column.toLowerCase()) ?? ''))
-  const width = columns.length
-  for (let at = 0, column = 0; at < values.length; at++) {
-    const value = values[at]
-    if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
-      if (isNumeric[column] !== true) return false
-    } else if (value instanceof Uint8Array) inHex[column] = true
-    column = column + 1 === width ? 0 : column + 1
-  }
-  return true
-}
-
-/** The values that all rows share, as parts of the statement. */
-function filledTexts({ columns, values, filled }: TableRows): string[] | undefined {
-  const instant = instantTexts()
-  const texts = values.slice(columns.length - filled, columns.length).map((value) => {
-    if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
-    const text = value instanceof Date ? instant(value) : undefined
-    return text === undefined ? undefined : `'${text}'`
-  })
-  return texts.every((text) => text !== undefined) ? texts : undefined
+/** A value that all rows share, as part of the statement. */
+function filledText(value: SqlValue): string | undefined {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
+  const text = value instanceof Date ? instantTexts()(value) : undefined
+  return text === undefined ? undefined : `'${text}'`
 }
 
 function statementOf(
-  { table, columns, filled }: TableRows,
+  { table, columns, properties }: TableRows,
   inHex: readonly boolean[],
-  texts: readonly string[],
+  texts: readonly (string | undefined)[],
 ): string {
-  const own = columns.slice(0, columns.length - filled)
+  const own = columns.slice(0, properties.length)
   const targets = own.map((column, index) => (inHex[index] ? `@piko${index}` : quoted('mysql', column)))
   const sets = [
     ...own.flatMap((column, index) => (inHex[index] ? [`${quoted('mysql', column)} = UNHEX(@piko${index})`] : [])),
@@ -102,63 +125,85 @@ function statementOf(
   )
 }
 
-/** Writes the fields of rows, with hexadecimal digits for columns that have bytes. */
+const NULL = String.raw`\N`
+
+/** Writes rows as lines. */
 class Fields {
-  readonly #inHex: readonly boolean[]
+  /** Whether a column's field has hexadecimal digits. */
+  readonly inHex: readonly boolean[]
+  readonly #table: string
+  readonly #properties: readonly string[]
+  readonly #isNumeric: readonly boolean[]
   readonly #instant = instantTexts()
 
-  constructor(inHex: readonly boolean[]) {
-    this.#inHex = inHex
+  constructor({ table, columns, properties }: TableRows, types: ReadonlyMap<string, string>) {
+    const known = properties.map((_, index) => types.get(columns[index]?.toLowerCase() ?? '') ?? '')
+    this.#table = table
+    this.#properties = properties
+    this.#isNumeric = known.map((type) => NUMERIC.has(type))
+    this.inHex = known.map((type) => BINARY.has(type))
   }
 
-  /** Undefined if a value can't be written. */
-  lines(values: readonly SqlValue[], from: number, to: number, width: number): string | undefined {
-    const own = this.#inHex.length
-    let text = ''
-    for (let row = from; row < to; row++) {
-      const first = row * width
-      for (let column = 0; column < own; column++) {
-        const value = values[first + column] ?? null
-        const field = this.#inHex[column] ? hexOf(value) : this.#field(value)
-        if (field === undefined) return undefined
-        text += column === 0 ? field : `\t${field}`
-      }
-      text += '\n'
+  /** Undefined if a value can't be written. @throws PikoError `SINK_ROW_INVALID` */
+  line(row: object, index: number): string | undefined {
+    const properties = this.#properties
+    let line = ''
+    for (let column = 0; column < properties.length; column++) {
+      const value = (row as Record<string, unknown>)[properties[column] as string]
+      const field = this.inHex[column] ? this.#hex(value, column, index) : this.#field(value, column, index)
+      if (field === undefined) return undefined
+      line += column === 0 ? field : `\t${field}`
     }
-    return text
+    return `${line}\n`
   }
 
-  #field(value: SqlValue): string | undefined {
+  #field(value: unknown, column: number, index: number): string | undefined {
     switch (typeof value) {
       case 'string':
         return escaped(value)
       case 'number':
-        return numberOf(value)
+        if (this.#isNumeric[column] !== true) break
+        return Number.isFinite(value) ? numberOf(value) : this.#refused(value, column, index)
+      case 'undefined':
+        return NULL
       case 'bigint':
-        return integer(value)
+        return this.#isNumeric[column] === true ? integer(value) : undefined
       case 'boolean':
-        return value ? '1' : '0'
+        return this.#isNumeric[column] !== true ? undefined : value ? '1' : '0'
       default:
-        if (value === null) return String.raw`\N`
-        return value instanceof Date ? this.#instant(value) : undefined
+        if (value === null) return NULL
+        if (value instanceof Date) return this.#instant(value) ?? this.#refused(value, column, index)
     }
+    const bound = this.#bound(value, column, index)
+    return typeof bound === 'string' ? escaped(bound) : undefined
+  }
+
+  #hex(value: unknown, column: number, index: number): string | undefined {
+    const bound = this.#bound(value, column, index)
+    if (bound === null) return NULL
+    if (bound instanceof Uint8Array)
+      return Buffer.from(bound.buffer, bound.byteOffset, bound.byteLength).toString('hex')
+    return typeof bound === 'string' ? Buffer.from(bound).toString('hex') : undefined
+  }
+
+  #bound(value: unknown, column: number, index: number): SqlValue {
+    return toSqlValue(value, () => `${this.#properties[column]} of row ${index} for table ${this.#table}`)
+  }
+
+  /** @throws PikoError `SINK_ROW_INVALID` unless only this form can't hold the value */
+  #refused(value: unknown, column: number, index: number): undefined {
+    this.#bound(value, column, index)
   }
 }
 
 /** JavaScript prints an integer beyond 2^53 with zeros for its last digits, and INSERTs send all digits of one with 64 bits. */
 function numberOf(value: number): string {
-  const isLarge = Number.isInteger(value) && !Number.isSafeInteger(value)
-  return (isLarge ? integer(BigInt(value)) : undefined) ?? String(value)
+  if (Number.isSafeInteger(value) || !Number.isInteger(value)) return String(value)
+  return integer(BigInt(value)) ?? String(value)
 }
 
 function integer(value: bigint): string | undefined {
   return value >= -MAX_INTEGER && value < MAX_INTEGER ? String(value) : undefined
-}
-
-function hexOf(value: SqlValue): string | undefined {
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')
-  if (typeof value === 'string') return Buffer.from(value).toString('hex')
-  return value === null ? String.raw`\N` : undefined
 }
 
 const SPECIAL = /[\\\t\n\0]/

@@ -1,16 +1,15 @@
 import { describe, PikoError } from '../../errors.ts'
-import { retryContention } from '../../sql/contention.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
-import { onConflict, quoted, quotedTable } from '../../sql/sql-text.ts'
+import { onConflict } from '../../sql/sql-text.ts'
 import type { Window } from '../../time/window.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
 import { noteRows } from '../written-rows.ts'
 import { BulkLoader } from './bulk-loader.ts'
+import { BatchNames } from './batch-names.ts'
 import { insertRows, type TableRows } from './insert-rows.ts'
-import { rowValues } from './row-values.ts'
-import { existingColumns, tableProblem } from './table-check.ts'
 import { addColumns, createTable } from './table-ddl.ts'
+import { TableHome } from './table-home.ts'
 import type {
   SqlTableDdl,
   SqlTableGeneration,
@@ -20,6 +19,7 @@ import type {
   SqlTableTarget,
 } from './table-calls.ts'
 import { type SqlTableOptions, type TableShape, tableShape } from './table-options.ts'
+import { type WindowBatch, WindowWrites } from './window-writes.ts'
 
 /**
  * A table that a sink writes to, with SQL for MySQL and SQLite. Every call is one transaction, repeated after a deadlock. The table belongs
@@ -38,12 +38,17 @@ export class SqlTable<Row extends object> {
   readonly #shape: TableShape
   readonly #properties: readonly string[]
   readonly #loader: BulkLoader
+  readonly #home: TableHome
+  readonly #windows: WindowWrites
+  readonly #names = new BatchNames()
 
   /** @throws PikoError `SINK_FAILED` naming every unknown or unusable option */
   constructor(given: SqlTableOptions<Row>) {
     this.#shape = tableShape(given)
     const { name, columns, key, windowColumn, fenceColumn, bulk } = this.#shape
     this.#loader = new BulkLoader(name, bulk)
+    this.#home = new TableHome(this.#shape)
+    this.#windows = new WindowWrites(this.#shape)
     this.#properties = columns.map(({ property }) => property)
     const names = columns.map(({ column }) => column)
     const layout = { name, columns: Object.freeze(names), key, windowColumn, fenceColumn }
@@ -62,18 +67,13 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Checks that the table has all columns. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
+   * Checks that the table has all columns, and a unique index for its `key`. Creates `piko_fence` beside it, which remembers who has written
+   * which window. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
    *
    * @throws PikoError `SINK_TABLE_INVALID` naming what is missing, with the statements that solve it
    */
   async open(env: { readonly sql: SqlDatabase }, { on = env.sql, create = false }: SqlTableOpen = {}): Promise<void> {
-    const existing = await existingColumns(on, this.#shape.name)
-    if (create && existing.length === 0) {
-      for (const statement of this.ddl({ dialect: on.dialect })) await on.exec(statement)
-      return
-    }
-    const problem = tableProblem(on.dialect, this.#shape, existing)
-    if (problem) throw problem
+    await this.#home.open(on, create)
   }
 
   /**
@@ -83,19 +83,10 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    const window = this.#windowOf(batch, 'replace')
-    const given = await this.#rowsOf(batch, rows, batch.fence)
-    await this.#writeMany(on, given, async (trx, add) => {
-      if (batch.index === 0) {
-        await this.#refuseStale(trx, batch, batch.fence)
-        await this.#delete(trx, window, batch.fence, '<=')
-      }
-      await add()
-      // An older run may have inserted rows between the delete and the first insert. Two runs that reach this point see each other.
-      if (batch.index === 0 && this.#shape.fenceColumn !== undefined) await this.#delete(trx, window, batch.fence, '<')
-      await this.#refuseStale(trx, batch, batch.fence, 'locking')
-    })
-    noteRows(batch, this.layout, on, rows.length, batch.index === 0)
+    const writer = this.#writerOf(batch, 'replace', rows)
+    const given = this.#rowsOf(batch, rows, batch.fence)
+    const all = await this.#addBatch(on, writer, given, (trx, add) => this.#windows.replace(trx, writer, add))
+    noteRows(batch, this.layout, on, all)
   }
 
   /**
@@ -103,15 +94,17 @@ export class SqlTable<Row extends object> {
    * it with the run's scope, or with `{ window, before }`. Throws as {@link replace} does.
    */
   async clear(scope: SinkScope | SqlTableGeneration, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
-    const window = this.#windowOf(scope, 'clear')
-    const fence = 'before' in scope ? scope.before : scope.fence
+    const { window } = this.#windowOf(scope, 'clear')
     if ('before' in scope) this.#needFence('clear with before')
     if (on === undefined) throw this.#wrong('clear got no database; expected { on: database } or a scope with sql')
-    await this.#write(on, async (trx) => {
-      await this.#delete(trx, window, fence, 'before' in scope ? '<' : '<=')
-      await this.#refuseStale(trx, scope, fence, 'locking')
-    })
-    if (!('before' in scope)) noteRows(scope, this.layout, on, 0, true)
+    if ('before' in scope) {
+      const writer = { window, fence: scope.before, runId: undefined, batch: undefined }
+      await this.#home.write(on, (trx) => this.#windows.clearBefore(trx, writer))
+      return
+    }
+    const writer = { window, fence: scope.fence, runId: scope.runId, batch: undefined }
+    await this.#home.write(on, (trx) => this.#windows.clear(trx, writer))
+    noteRows(scope, this.layout, on, 0)
   }
 
   /**
@@ -120,12 +113,16 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    const given = await this.#rowsOf(batch, rows, batch.fence)
-    await this.#writeMany(on, given, async (trx, add) => {
-      await add()
-      await this.#refuseStale(trx, batch, batch.fence, 'locking')
-    })
-    noteRows(batch, this.layout, on, rows.length, false)
+    const { windowColumn, fenceColumn } = this.#shape
+    const name = this.#names.next(batch)
+    const given = this.#rowsOf(batch, rows, batch.fence)
+    if (windowColumn === null || fenceColumn === undefined || batch.window === undefined) {
+      await this.#add(on, given, (_trx, add) => add())
+      return
+    }
+    const writer = { ...this.#writerOf(batch, 'insert', rows), batch: name }
+    const all = await this.#addBatch(on, writer, given, (trx, add) => this.#windows.append(trx, writer, add))
+    noteRows(batch, this.layout, on, all)
   }
 
   /** The same as {@link insert}. */
@@ -147,13 +144,14 @@ export class SqlTable<Row extends object> {
   ): Promise<void> {
     const columns = this.#columnsOf(batch)
     this.#assertKey('upsert', keyColumns, columns)
-    const given = await this.#rowsOf(batch, rows, batch.fence)
-    await this.#write(on, (trx) =>
+    const given = this.#rowsOf(batch, rows, batch.fence)
+    await this.#home.assertUnique(on, keyColumns)
+    await this.#home.write(on, (trx) =>
       this.#insert(trx, given, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
     )
     // Without the window in its key, a row may move to another window later.
-    if (keyColumns.some((column) => column === this.#shape.windowColumn))
-      noteRows(batch, this.layout, on, undefined, false)
+    const hasWindow = keyColumns.some((column) => column === this.#shape.windowColumn)
+    noteRows(batch, this.layout, on, undefined, hasWindow ? undefined : 'upsert')
   }
 
   /**
@@ -171,16 +169,17 @@ export class SqlTable<Row extends object> {
     keyColumns: readonly string[] = this.#shape.key,
     { on = batch.sql, generation = batch.fence }: SqlTableMerge = {},
   ): Promise<void> {
-    const { column } = this.#windowOf(batch, 'merge')
+    const { column, window } = this.#windowOf(batch, 'merge')
     const fenceColumn = this.#needFence('merge')
     const columns = this.#columnsOf(batch)
     this.#assertKey('merge', keyColumns, columns)
     const keys = [...new Set([column, fenceColumn, ...keyColumns])]
-    const given = await this.#rowsOf(batch, rows, generation)
-    await this.#write(on, async (trx) => {
-      await this.#insert(trx, given, onConflict(trx.dialect, columns, keys, undefined))
-      await this.#refuseStale(trx, batch, generation, 'locking')
-    })
+    const given = this.#rowsOf(batch, rows, generation)
+    await this.#home.assertUnique(on, keys)
+    const writer = { window, fence: generation, runId: batch.runId, batch: undefined }
+    const clause = onConflict(on.dialect, columns, keys, undefined)
+    await this.#home.write(on, (trx) => this.#windows.merge(trx, writer, () => this.#insert(trx, given, clause)))
+    noteRows(batch, this.layout, on, undefined, 'merge')
   }
 
   #insert(trx: SqlExecutor, rows: TableRows, clause?: string): Promise<void> {
@@ -188,20 +187,16 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Like {@link #write}, for rows that may be loaded.
+   * Adds rows in a transaction, by `LOAD DATA` where that helps.
    *
    * @param fn gets a function that adds the rows
    */
-  async #writeMany(
-    on: SqlDatabase,
-    rows: TableRows,
-    fn: (trx: SqlExecutor, add: () => Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    const insert = (): Promise<void> => this.#write(on, (trx) => fn(trx, () => this.#insert(trx, rows)))
+  async #add<T>(on: SqlDatabase, rows: TableRows, fn: (trx: SqlExecutor, add: () => Promise<void>) => Promise<T>) {
+    const insert = (): Promise<T> => this.#home.write(on, (trx) => fn(trx, () => this.#insert(trx, rows)))
     const data = await this.#loader.prepare(on, rows)
     if (!data) return insert()
     try {
-      await this.#write(on, (trx) =>
+      return await this.#home.write(on, (trx) =>
         fn(trx, async () => {
           if (!(await this.#loader.load(trx, data))) await this.#insert(trx, rows)
         }),
@@ -209,59 +204,26 @@ export class SqlTable<Row extends object> {
     } catch (error) {
       this.#loader.failed(on, error)
       if (!this.#loader.fallsBack(error)) throw error
-      await insert()
+      return insert()
     }
   }
 
-  /** Runs the transaction again after a deadlock or a lock timeout. */
-  async #write(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<void>): Promise<void> {
+  /** @returns the rows that the claim has in the table now. Undefined: unknown */
+  async #addBatch(
+    on: SqlDatabase,
+    batch: WindowBatch,
+    rows: TableRows,
+    fn: (trx: SqlExecutor, add: () => Promise<void>) => Promise<number | undefined>,
+  ): Promise<number | undefined> {
     try {
-      await retryContention(() => on.transaction(fn))
+      return await this.#add(on, rows, fn)
     } catch (error) {
-      if (databaseFault(error) !== 'programming') throw error
-      const existing = await existingColumns(on, this.#shape.name).catch(() => {
-        throw error
-      })
-      throw tableProblem(on.dialect, this.#shape, existing, error) ?? error
+      // A delivery of the same batch that nobody waits for any more may have stored these rows meanwhile.
+      if (databaseFault(error) !== 'data') throw error
+      const state = await this.#windows.delivered(on, batch)
+      if (!state) throw error
+      return state.rows
     }
-  }
-
-  async #delete(trx: SqlExecutor, window: WindowKey, fence: number, older: '<=' | '<'): Promise<void> {
-    const { dialect } = trx
-    const { name, fenceColumn } = this.#shape
-    const where = `${quoted(dialect, window.column)} = ?`
-    const fenced = fenceColumn === undefined ? '' : ` AND ${quoted(dialect, fenceColumn)} ${older} ?`
-    await trx.exec(`DELETE FROM ${quotedTable(dialect, name)} WHERE ${where}${fenced}`, [
-      window.start,
-      ...(fenced === '' ? [] : [fence]),
-    ])
-  }
-
-  /** The locking form sees uncommitted rows of another transaction, and waits for them. */
-  async #refuseStale(
-    trx: SqlExecutor,
-    scope: { readonly window: Window | undefined; readonly runId?: number },
-    own: number,
-    locking?: 'locking',
-  ): Promise<void> {
-    const { dialect } = trx
-    const { name, windowColumn, fenceColumn } = this.#shape
-    if (fenceColumn === undefined || windowColumn === null || scope.window === undefined) return
-    const fence = quoted(dialect, fenceColumn)
-    const newer = await trx.query<{ fence: unknown }>(
-      `SELECT ${fence} AS fence FROM ${quotedTable(dialect, name)} WHERE ${quoted(dialect, windowColumn)} = ?` +
-        ` AND ${fence} > ? LIMIT 1${locking && dialect === 'mysql' ? ' FOR UPDATE' : ''}`,
-      [scope.window.start, own],
-    )
-    const [row] = newer
-    if (!row) return
-    const who = scope.runId === undefined ? 'the writer' : `run ${scope.runId}`
-    throw new PikoError(
-      'SINK_FAILED',
-      `table ${name}: ${who} with fence ${own} is stale, for the window of ` +
-        `${scope.window.start.toISOString()} holds rows of fence ${String(row.fence)}; nothing was written`,
-      { details: { table: name, fence: own, newerFence: String(row.fence) } },
-    )
   }
 
   #columnsOf({ window }: SinkScope): string[] {
@@ -273,15 +235,14 @@ export class SqlTable<Row extends object> {
     ]
   }
 
-  async #rowsOf(scope: SinkScope, rows: readonly Row[], fence: number): Promise<TableRows> {
+  #rowsOf(scope: SinkScope, rows: readonly Row[], fence: number): TableRows {
     const { name: table, windowColumn, fenceColumn } = this.#shape
     const { window } = scope
     const filled = [
       ...(window !== undefined && windowColumn !== null ? [window.start] : []),
       ...(fenceColumn === undefined ? [] : [fence]),
     ]
-    const values = await rowValues(table, this.#properties, rows, filled)
-    return { table, columns: this.#columnsOf(scope), values, filled: filled.length }
+    return { table, columns: this.#columnsOf(scope), properties: this.#properties, rows, filled }
   }
 
   #assertKey(what: string, keyColumns: readonly string[], columns: readonly string[]): void {
@@ -306,10 +267,16 @@ export class SqlTable<Row extends object> {
     throw this.#wrong(`${what} needs a fenceColumn, but the table has none; give it one, such as fenceColumn: 'fence'`)
   }
 
+  #writerOf(batch: SinkBatch, what: string, rows: readonly Row[]): WindowBatch {
+    const { window } = this.#windowOf(batch, what)
+    const { fence, runId, index } = batch
+    return { window, fence, runId, index, rows: rows.length, batch: this.#names.of(batch) }
+  }
+
   #windowOf(scope: { readonly window: Window | undefined; readonly jobId?: string }, what: string): WindowKey {
     const { name, windowColumn } = this.#shape
     if (windowColumn === null) throw this.#wrong(`${what} needs a windowColumn, but it is null; use insert or upsert`)
-    if (scope.window !== undefined) return { column: windowColumn, start: scope.window.start }
+    if (scope.window !== undefined) return { column: windowColumn, window: scope.window }
     const run = scope.jobId === undefined ? 'the call' : `the run of job "${scope.jobId}"`
     throw new PikoError(
       'JOB_INVALID',
@@ -326,7 +293,7 @@ export class SqlTable<Row extends object> {
 
 interface WindowKey {
   readonly column: string
-  readonly start: Date
+  readonly window: Window
 }
 
 function written({ columns, windowColumn, fenceColumn }: SqlTableLayout): string[] {

@@ -2,12 +2,13 @@ import { PikoError } from '../../errors.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { fenceType, sqlType, windowType } from './column-types.ts'
+import { createFenceTable } from './fence-table.ts'
 import type { TableColumn, TableShape } from './table-options.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
 /**
- * The statements that create the table: execute each one by itself.
+ * The statements that create the table, and the one for the fences of its windows: execute each one by itself.
  *
  * @throws PikoError `SINK_FAILED` naming each column whose type is unknown
  */
@@ -26,8 +27,12 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
   // Texts are compared by their characters, as SQLite does, so that a key of MySQL does not take "a" and "A" for the same.
   const options = dialect === 'mysql' ? ' DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin' : ''
   const create = `CREATE TABLE IF NOT EXISTS ${table} (\n  ${lines.join(',\n  ')}\n)${options}`
-  if (index.length === 0 || dialect === 'mysql') return [create]
-  return [create, `CREATE INDEX IF NOT EXISTS ${indexOf(dialect, shape)} (${list(index)})`]
+  const isSeparate = index.length > 0 && dialect === 'sqlite'
+  return [
+    create,
+    ...(isSeparate ? [`CREATE INDEX IF NOT EXISTS ${indexOf(dialect, shape)} (${list(index)})`] : []),
+    ...(shape.windowColumn === null ? [] : [createFenceTable(dialect, shape.name)]),
+  ]
 }
 
 /**

@@ -3,6 +3,7 @@ import { sql, type SqlBool } from 'kysely'
 import type { RunState } from '../../run/run.ts'
 import type { FencedTable } from '../../run/table-rows.ts'
 import type { SqlRow, SqlValue } from '../../sql/sql.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
 import { checksumSql } from '../../sql/row-checksum.ts'
 import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { storedInstant } from '../../time/instant.ts'
@@ -194,6 +195,30 @@ export class ProofStore {
         return start ? [[start.getTime(), { fence: Number(fence), ...numbersOf(row_count, checksum) }]] : []
       }),
     )
+  }
+
+  /** The rows that the batches of each window's last claim have, by the milliseconds of their windows' starts. */
+  async fences({ name }: FencedTable, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
+    const { sql: database, dialect } = this.#database
+    const [table = name, schema] = name.split('.').reverse()
+    const fences = quotedTable(dialect.name, schema === undefined ? 'piko_fence' : `${schema}.piko_fence`)
+    try {
+      const rows = await database.query<{ w: unknown; f: unknown; n: unknown }>(
+        `SELECT window_start AS w, fence AS f, row_count AS n FROM ${fences} ` +
+          'WHERE table_name = ? AND window_start >= ? AND window_start < ? AND row_count IS NOT NULL',
+        [table, from, to],
+      )
+      return new Map(
+        rows.flatMap(({ w, f, n }): [number, RecordedRows][] => {
+          const start = storedInstant(w)
+          return start ? [[start.getTime(), { fence: Number(f), rows: Number(n), checksum: undefined }]] : []
+        }),
+      )
+    } catch (error) {
+      // A table that only older versions have written has no fences beside it.
+      if (databaseFault(error) !== 'programming') throw error
+      return new Map()
+    }
   }
 
   /** Counts the rows of a table by window and fence. Reads the index that begins with these columns. */

@@ -34,7 +34,8 @@ export async function recordRows(
   })
   if (written.length === 0) return
   await recordTables(trx, dialect, written)
-  for (const chunk of chunksOf(written, MAX_ROWS)) {
+  const counted = written.filter(({ table }) => table.unproved === undefined)
+  for (const chunk of chunksOf(counted, MAX_ROWS)) {
     const rows = chunk.map(({ claim: { jobId, fence }, table: { name }, window, rows: count, checksum }): Cell[] => [
       ...[jobId, name, dialect.instant(window.start), fence],
       count ?? null,

@@ -3,7 +3,7 @@ import { describe, PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
 import { callSignal } from '../../offload/signal.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
-import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../sql/sql.ts'
+import type { SqlDatabase, SqlExecutor, SqlFile, SqlRow, SqlValue } from '../../sql/sql.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { withExactIntegers } from './exact-integers.ts'
 import { type LocalFile, withLocalFile } from '../connection/mysql/local-file.ts'
@@ -146,7 +146,7 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
       return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
     },
     ...(dialect.name === 'mysql' && {
-      load: async (text: string, chunks: readonly Uint8Array[]) => {
+      load: async (text: string, chunks: SqlFile) => {
         const file: LocalFile = { chunks, warnings: 0 }
         const { numAffectedRows } = await run(text, [], file)
         return { changes: Number(numAffectedRows ?? 0n), warnings: file.warnings }

@@ -1,6 +1,8 @@
+import type { SqlFile } from '../../../sql/sql.ts'
+
 /** What a `LOAD DATA LOCAL INFILE` statement reads, and the number of warnings that it led to. */
 export interface LocalFile {
-  readonly chunks: readonly Uint8Array[]
+  readonly chunks: SqlFile
   warnings: number
 }
 

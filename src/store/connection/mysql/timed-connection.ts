@@ -78,7 +78,7 @@ export class TimedConnection implements KyselyConnection {
       sql: text,
       ...(values !== undefined && { values }),
       // The path that the server asks for is ignored: it gets the rows of this statement, and nothing without them.
-      ...(file && { infileStreamFactory: () => Readable.from(file.chunks) }),
+      ...(file && { infileStreamFactory: () => Readable.from(file.chunks, { highWaterMark: 2 }) }),
     }
     return this.#connection.query(statement, (error: unknown, result: unknown) => {
       clearTimeout(timer)

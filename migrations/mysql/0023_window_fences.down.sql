@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS piko_fence;

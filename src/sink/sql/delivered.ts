@@ -1,0 +1,72 @@
+/** The first and the last number of a run of batches. */
+type Range = [first: number, last: number]
+
+interface Stored {
+  /** Numbered batches by their series: those of one route of one sink. */
+  readonly series?: Readonly<Record<string, readonly Range[]>>
+  /** Batches without a number, such as parts of a batch. */
+  readonly others?: readonly string[]
+}
+
+/** The name of a batch that ends with its number in its series. */
+const NUMBERED = /^(.*)\/(\d{1,15})$/s
+
+/**
+ * The batches of one claim that a table holds. Numbers are kept as ranges, so that a million batches in order take as little room as one.
+ * Immutable.
+ */
+export class Delivered {
+  static readonly none = new Delivered(new Map(), new Set())
+  readonly #series: ReadonlyMap<string, readonly Range[]>
+  readonly #others: ReadonlySet<string>
+
+  private constructor(series: ReadonlyMap<string, readonly Range[]>, others: ReadonlySet<string>) {
+    this.#series = series
+    this.#others = others
+  }
+
+  /** @throws SyntaxError if a person has changed the text */
+  static from(text: string): Delivered {
+    if (text === '') return Delivered.none
+    const { series = {}, others = [] } = JSON.parse(text) as Stored
+    return new Delivered(new Map(Object.entries(series)), new Set(others))
+  }
+
+  has(batch: string): boolean {
+    const [series, number] = placeOf(batch)
+    if (series === undefined) return this.#others.has(batch)
+    return (this.#series.get(series) ?? []).some(([first, last]) => number >= first && number <= last)
+  }
+
+  with(batch: string): Delivered {
+    if (this.has(batch)) return this
+    const [series, number] = placeOf(batch)
+    if (series === undefined) return new Delivered(this.#series, new Set([...this.#others, batch]))
+    const ranges = joined([...(this.#series.get(series) ?? []), [number, number]])
+    return new Delivered(new Map([...this.#series, [series, ranges]]), this.#others)
+  }
+
+  toString(): string {
+    if (this.#series.size === 0 && this.#others.size === 0) return ''
+    const stored: Stored = {
+      ...(this.#series.size > 0 && { series: Object.fromEntries(this.#series) }),
+      ...(this.#others.size > 0 && { others: [...this.#others] }),
+    }
+    return JSON.stringify(stored)
+  }
+}
+
+function placeOf(batch: string): [series: string, number: number] | [series: undefined, number: 0] {
+  const [, series, number] = NUMBERED.exec(batch) ?? []
+  return series === undefined ? [undefined, 0] : [series, Number(number)]
+}
+
+function joined(ranges: readonly Range[]): Range[] {
+  const merged: Range[] = []
+  for (const [first, last] of ranges.toSorted(([a], [b]) => a - b)) {
+    const before = merged.at(-1)
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last)
+    else merged.push([first, last])
+  }
+  return merged
+}

@@ -1,0 +1,36 @@
+import type { SqlExecutor } from '../../sql/sql.ts'
+import { quotedTable } from '../../sql/sql-text.ts'
+import { fenceType, windowType } from './column-types.ts'
+
+type SqlDialect = SqlExecutor['dialect']
+
+/** A schema has one such table for all tables beside it. Piko's own database has it from the beginning. */
+const FENCE_TABLE = 'piko_fence'
+
+/** The name of the table that holds the fences of a table's windows: in the same schema. */
+export function fenceTableOf(table: string): string {
+  const [schema] = table.includes('.') ? table.split('.') : []
+  return schema === undefined ? FENCE_TABLE : `${schema}.${FENCE_TABLE}`
+}
+
+/** The name of a table within its schema. */
+export function bareName(table: string): string {
+  return table.split('.').at(-1) ?? table
+}
+
+/** The statement that creates the table of fences beside a table. */
+export function createFenceTable(dialect: SqlDialect, table: string): string {
+  const [name, batches, options] =
+    dialect === 'mysql'
+      ? ['VARCHAR(64)', 'MEDIUMTEXT', ' ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin']
+      : ['TEXT', 'TEXT', '']
+  const columns = [
+    `table_name ${name} NOT NULL`,
+    `window_start ${windowType(dialect)} NOT NULL`,
+    `fence ${fenceType(dialect)} NOT NULL`,
+    `batches ${batches} NOT NULL`,
+    `row_count ${fenceType(dialect)}`,
+    'PRIMARY KEY (table_name, window_start)',
+  ]
+  return `CREATE TABLE IF NOT EXISTS ${quotedTable(dialect, fenceTableOf(table))} (\n  ${columns.join(',\n  ')}\n)${options}`
+}
