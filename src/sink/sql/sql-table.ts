@@ -114,13 +114,12 @@ export class SqlTable<Row extends object> {
    */
   async insert(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     const { windowColumn, fenceColumn } = this.#shape
-    const name = this.#names.next(batch)
     const given = this.#rowsOf(batch, rows, batch.fence)
     if (windowColumn === null || fenceColumn === undefined || batch.window === undefined) {
       await this.#add(on, given, (_trx, add) => add())
       return
     }
-    const writer = { ...this.#writerOf(batch, 'insert', rows), batch: name }
+    const writer = { ...this.#writerOf(batch, 'insert', rows), batch: this.#names.next(batch) }
     const all = await this.#addBatch(on, writer, given, (trx, add) => this.#windows.append(trx, writer, add))
     noteRows(batch, this.layout, on, all)
   }
