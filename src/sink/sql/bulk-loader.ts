@@ -1,4 +1,4 @@
-import { PikoError } from '../../errors.ts'
+import { PikoError, toError } from '../../errors.ts'
 import { hasCode } from '../../sql/contention.ts'
 import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
 import type { TableRows } from './insert-rows.ts'
@@ -63,7 +63,8 @@ export class BulkLoader {
     }
     const { rows } = data
     const { changes, warnings } = await trx.load(data.sql, data.chunks())
-    if (data.failure) throw data.failure.error ?? this.#unfit(WRONG_TYPE)
+    const { failure } = data
+    if (failure) throw failure.error === undefined ? this.#unfit(WRONG_TYPE) : toError(failure.error)
     const first = warnings > 0 ? await firstWarning(trx) : undefined
     if (!first && changes === rows) return true
     // The server answers with a warning where it would refuse an INSERT.

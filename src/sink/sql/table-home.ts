@@ -2,7 +2,7 @@ import { chainOf } from '../../errors-read.ts'
 import { isContention, retryContention } from '../../sql/contention.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
-import { PikoError } from '../../errors.ts'
+import { PikoError, toError } from '../../errors.ts'
 import { createFenceTable, fenceTableOf } from './fence-table.ts'
 import { existingColumns, tableProblem } from './table-check.ts'
 import { createTable, filledNames } from './table-ddl.ts'
@@ -49,8 +49,8 @@ export class TableHome {
       return await run()
     } catch (error) {
       if (databaseFault(error) !== 'programming') throw error
-      const problem = await this.#problemOf(on, error).catch(() => error)
-      if (problem !== undefined) throw problem
+      const problem = await this.#problemOf(on, toError(error)).catch(() => toError(error))
+      if (problem) throw problem
       await this.#addFences(on)
       return run()
     }
@@ -96,7 +96,7 @@ export class TableHome {
   }
 
   /** The error to throw for a statement that failed. Undefined if only the fences are missing. */
-  async #problemOf(on: SqlDatabase, error: unknown): Promise<unknown> {
+  async #problemOf(on: SqlDatabase, error: Error): Promise<Error | undefined> {
     const { name, windowColumn } = this.#shape
     const problem = tableProblem(on.dialect, this.#shape, await existingColumns(on, name), error)
     if (problem) return problem
