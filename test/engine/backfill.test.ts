@@ -76,6 +76,33 @@ describeEachStore((fixture) => {
     expect(most).toBe(3)
   })
 
+  it.each(['oldest', 'newest'] as const)(
+    'fills the time up to a window of another schedule, %s first',
+    async (order) => {
+      await fresh()
+      const app = await startApp(
+        fixture.options,
+        hours(() => {}),
+      )
+      await (await app.backfills.create('hours', { from: hour(6), to: hour(8) })).wait()
+      // As an earlier schedule has left it: the window begins within an hour.
+      const begins = '2025-01-01T05:20:00Z'
+      const { db, dialect } = await fixture.open()
+      const instant = (text: string) => dialect.instant(new Date(text))
+      await db
+        .updateTable('piko_window')
+        .set({ start_at: instant(begins) })
+        .where('start_at', '=', instant(hour(6)))
+        .execute()
+      const backfill = await app.backfills.create('hours', { from: hour(4), to: begins, order })
+      expect(await backfill.wait()).toMatchObject({ state: 'succeeded', total: 2, succeeded: 2 })
+      const windows = await app.windows.list('hours')
+      expect(
+        windows.map(({ start, end }) => `${start.toISOString().slice(11, 16)}-${end.toISOString().slice(11, 16)}`),
+      ).toEqual(['04:00-05:00', '05:00-05:20', '05:20-07:00', '07:00-08:00'])
+    },
+  )
+
   it('runs only missing windows, only failed ones, or all; a preview says which', async () => {
     await fresh()
     let failing = new Set([hour(1), hour(2)])

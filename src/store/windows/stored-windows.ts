@@ -37,7 +37,7 @@ export async function windowsFrom(
   return { windows, until: rows.length === limit ? windows.at(-1)?.end : undefined }
 }
 
-/** The last windows that start before an instant. */
+/** The last windows that start before an instant, and the first one from it on, whose start bounds the time before it. */
 export async function windowsBefore(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -54,6 +54,15 @@ export async function windowsBefore(
     .limit(limit)
     .execute()
   const windows = rows.map((row) => windowOf(row, dialect)).toReversed()
+  const next = await db
+    .selectFrom('piko_window')
+    .select(['id', 'job_id', 'start_at', 'end_at'])
+    .where('job_id', '=', jobId)
+    .where('start_at', '>=', dialect.instant(before))
+    .orderBy('start_at')
+    .limit(1)
+    .executeTakeFirst()
+  if (next) windows.push(windowOf(next, dialect))
   return { windows, until: rows.length === limit ? windows[0]?.start : undefined }
 }
 
