@@ -22,7 +22,7 @@ export interface Change {
 }
 
 /** None divides all others, so windows of two schedules for the same time would overlap. */
-const EVERY_MS = [700, 1_000, 1_500, 2_600]
+export const EVERY_MS = [700, 1_000, 1_500, 2_600]
 /** How far a backfill can reach back. */
 export const PAST_MS = 90_000
 const FIRST_CHANGE_MS = 3_000
