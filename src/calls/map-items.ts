@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.ts'
-import { aFunction, type OptionCheck, type OptionChecks, readOptions } from '../options.ts'
+import { aFunction, type OptionChecks } from '../options.ts'
 import { parseRate, type Rate, type RateLimit } from '../run/limits.ts'
-import type { RetrySpec } from '../run/retry.ts'
+import { policyOf, type RetrySpec } from '../run/retry.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { aRate, asFunction, askAbout, readCall } from './call-checks.ts'
 import { type Call, called } from './called.ts'
@@ -11,8 +11,8 @@ import { aSource, type Source } from './drawn.ts'
 import { fanOut } from './fan-out.ts'
 import { Limiter } from './limiter.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
-import { attempted, policyOf } from './retry.ts'
-import { RETRY_CHECKS } from '../run/retry-checks.ts'
+import { attempted } from './retry.ts'
+import { aRetry } from '../run/retry-checks.ts'
 import { aTimeout, within } from './timeout.ts'
 
 /** How `ctx.map` fans out. */
@@ -30,11 +30,6 @@ export interface MapOptions {
    * and the map rejects with this error. Default: never.
    */
   readonly stopOn?: (error: Error) => boolean
-}
-
-const aRetry: OptionCheck = (value) => {
-  const { problems } = readOptions(value, RETRY_CHECKS, '{ limit: 3 }', ['limit'])
-  return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
 }
 
 const FORM = {

@@ -1,14 +1,7 @@
 import { systemClock } from '../clock.ts'
 import { anAbortSignal, type OptionChecks } from '../options.ts'
-import {
-  DEFAULT_RETRY_BASE_MS,
-  DEFAULT_RETRY_MAX_MS,
-  retryDelayMs,
-  type RetryPolicy,
-  type RetrySpec,
-} from '../run/retry.ts'
+import { policyOf, retryDelayMs, type RetryPolicy, type RetrySpec } from '../run/retry.ts'
 import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
-import { durationMs } from '../time/duration.ts'
 import { asFunction, askAbout, readCall } from './call-checks.ts'
 import { RETRY_CHECKS } from '../run/retry-checks.ts'
 import { called } from './called.ts'
@@ -41,18 +34,6 @@ const FORM = {
 export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise<T> {
   const { signal, ...spec } = readCall<RetryOptions>(FORM, { fn: asFunction(fn) }, options)
   return attempted(fn, policyOf(spec), signal ?? new AbortController().signal)
-}
-
-/** Fills in the defaults of checked options. */
-export function policyOf(spec: Partial<RetrySpec>): RetryPolicy {
-  return {
-    limit: spec.limit ?? 0,
-    backoff: spec.backoff ?? 'exponential',
-    baseMs: spec.base === undefined ? DEFAULT_RETRY_BASE_MS : durationMs(spec.base),
-    maxMs: spec.max === undefined ? DEFAULT_RETRY_MAX_MS : durationMs(spec.max),
-    jitter: spec.jitter ?? true,
-    retryIf: spec.retryIf,
-  }
 }
 
 /** {@link retry} with a policy. */

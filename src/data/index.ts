@@ -17,7 +17,7 @@ export type {
   TlsOptions,
 } from './http/http-types.ts'
 export { mysql, type MysqlResource } from './mysql/mysql.ts'
-export type { Isolation, MysqlOptions } from './mysql/mysql-options.ts'
+export type { Isolation, MysqlOptions, MysqlTls } from './mysql/mysql-options.ts'
 export type { MysqlRun } from './mysql/mysql-source.ts'
 export type { WithKysely } from './mysql/kysely-source.ts'
 export type { WithConnection } from './mysql/pool-source.ts'

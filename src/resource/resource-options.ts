@@ -1,8 +1,8 @@
 import { describe, isObject, isWhole } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { expecting, isList, oneOf, type OptionCheck, problemOf, problemsText, readProperty } from '../options.ts'
-import { aDuration } from '../service/service-options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { aDuration } from '../time/duration-check.ts'
 import type { ResourceClass, ResourceMap, ResourceScope } from './resource.ts'
 
 /** The options of a resource with every default filled in, in milliseconds; `Infinity` for none. */
@@ -21,12 +21,7 @@ const MIN_CHECK_EVERY_MS = 10
 
 const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)
 
-const longEnough: OptionCheck = (value) => {
-  const problem = aDuration(value)
-  if (problem !== undefined) return problem
-  const isTooShort = durationMs(value as Duration) < MIN_CHECK_EVERY_MS
-  return isTooShort ? `is ${describe(value)}; expected at least "${MIN_CHECK_EVERY_MS}ms"` : undefined
-}
+const longEnough = aDuration(MIN_CHECK_EVERY_MS)
 
 /** Names the first wrong class. It is undefined if modules import each other in a cycle. */
 const aResourceMap: OptionCheck = (value) => {

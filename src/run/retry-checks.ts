@@ -1,4 +1,4 @@
-import { aFunction, flag, oneOf, type OptionChecks, wholeNumber } from '../options.ts'
+import { aFunction, flag, oneOf, type OptionCheck, type OptionChecks, readOptions, wholeNumber } from '../options.ts'
 import { MAX_STORED_MS } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import type { RetrySpec } from './retry.ts'
@@ -12,3 +12,14 @@ export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   jitter: flag,
   retryIf: aFunction,
 }
+
+/** Checks an option `retry`, with these checks of what it has. */
+export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCheck {
+  return (value) => {
+    const { problems } = readOptions(value, checks, '{ limit: 3 }', ['limit'])
+    return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
+  }
+}
+
+/** An option `retry` like that of a job. */
+export const aRetry = aRetryOf(RETRY_CHECKS)

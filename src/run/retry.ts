@@ -1,4 +1,4 @@
-import type { Duration } from '../time/duration.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
 
 /** When and how a failed attempt is tried again. */
 export interface RetrySpec {
@@ -48,4 +48,16 @@ export interface RetryPolicy {
   readonly maxMs: number
   readonly jitter: boolean
   readonly retryIf?: ((error: Error) => boolean) | undefined
+}
+
+/** The policy of checked options, with the defaults of a job's `retry`. */
+export function policyOf(spec: Partial<RetrySpec>): RetryPolicy {
+  return {
+    limit: spec.limit ?? 0,
+    backoff: spec.backoff ?? 'exponential',
+    baseMs: spec.base === undefined ? DEFAULT_RETRY_BASE_MS : durationMs(spec.base),
+    maxMs: spec.max === undefined ? DEFAULT_RETRY_MAX_MS : durationMs(spec.max),
+    jitter: spec.jitter ?? true,
+    retryIf: spec.retryIf,
+  }
 }

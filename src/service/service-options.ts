@@ -11,13 +11,8 @@ import {
   placed,
   readOptions,
 } from '../options.ts'
-import { readDuration } from '../time/duration.ts'
+import { aDuration } from '../time/duration-check.ts'
 import { serviceInvalid } from './invalid.ts'
-
-export const aDuration: OptionCheck = (value) => {
-  const reading = readDuration(value)
-  return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
-}
 
 function withMethods(what: string, methods: readonly string[]): OptionCheck {
   return (value) => {
@@ -32,8 +27,8 @@ export const SERVICE_CHECKS = {
   log: withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error']),
   clock: withMethods('a clock', ['now', 'monotonic', 'sleep']),
   observer: aTable,
-  taskGrace: aDuration,
-  stopTimeout: aDuration,
+  taskGrace: aDuration(),
+  stopTimeout: aDuration(),
 } satisfies Record<string, OptionCheck>
 
 /**

@@ -4,7 +4,8 @@ import { aFunction, flag, oneOf, type OptionChecks, readOptions } from '../optio
 import { type Duration, durationMs } from '../time/duration.ts'
 import { RestartWindow } from './restart-window.ts'
 import { Service, type ServiceOptions } from './service.ts'
-import { aCountOrInfinity, aDuration, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
+import { aDuration } from '../time/duration-check.ts'
+import { aCountOrInfinity, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
 
 /** What a supervisor does when a child crashes. */
 export const STRATEGIES = [
@@ -55,13 +56,13 @@ export interface SupervisorOptions extends ServiceOptions {
   readonly random?: () => number
 }
 
-const BACKOFF_CHECKS: OptionChecks<RestartBackoff> = { base: aDuration, max: aDuration, jitter: flag }
+const BACKOFF_CHECKS: OptionChecks<RestartBackoff> = { base: aDuration(), max: aDuration(), jitter: flag }
 
 const CHECKS: OptionChecks<SupervisorOptions> = {
   ...SERVICE_CHECKS,
   strategy: oneOf(...STRATEGIES),
   maxRestarts: aCountOrInfinity,
-  over: aDuration,
+  over: aDuration(),
   backoff: (value) => {
     const { problems } = readOptions(value, BACKOFF_CHECKS, "{ base: '100ms' }")
     return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`

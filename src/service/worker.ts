@@ -7,7 +7,8 @@ import { consoleLog } from './console-log.ts'
 import type { ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
 import { Service, type ServiceOptions } from './service.ts'
-import { aDuration, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
+import { aDuration } from '../time/duration-check.ts'
+import { assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
 import { serviceReport, unstopped } from './service-report.ts'
 import { lifeLog } from './tree-log.ts'
 
@@ -22,7 +23,7 @@ export interface WorkerOptions extends ServiceOptions {
 
 const CHECKS: OptionChecks<WorkerOptions> = {
   ...SERVICE_CHECKS,
-  stopDeadline: aDuration,
+  stopDeadline: aDuration(),
   lifeLog: aTable,
   print: aFunction,
 }

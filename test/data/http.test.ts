@@ -140,6 +140,17 @@ describe('bodies', () => {
     await ended.promise
   })
 
+  it('are refused if their decompression needs more memory than a client may be asked for', async () => {
+    // A frame of one byte whose window has 128 MiB, or 8 MiB.
+    const frame = (window: number) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, window << 3, 9, 0, 0, 0x61])
+    const { api } = await serve((request, response) => {
+      const log = request.url === '/large' ? 27 : 23
+      response.writeHead(200, { 'content-encoding': 'zstd', 'content-type': 'text/plain' }).end(frame(log - 10))
+    })
+    expect((await api.get('/', { as: 'text' })).data).toBe('a')
+    expect(await failureOf(api.get('/large', { retry: { limit: 0 } }))).toMatchObject({ code: 'HTTP_FAILED' })
+  })
+
   it('become values by their type, and are checked by a schema', async () => {
     const types: Record<string, [type: string, body: string]> = {
       '/json': ['application/vnd.api+json; charset=utf-8', '{"id":1}'],
@@ -236,6 +247,17 @@ describe('time limits', () => {
     expect(server.requests).toHaveLength(6)
   })
 
+  it('end the read of an answer that is refused, also of a stream', async () => {
+    const { server, api } = await serve((_request, response) => {
+      response.writeHead(500)
+      const timer = setInterval(() => response.write('.'), 50)
+      response.on('close', () => clearInterval(timer))
+    })
+    const error = await failureOf(api.stream({ url: '/', retry: { limit: 0 }, timeout: '200ms' }))
+    expect(error).toMatchObject({ code: 'HTTP_STATUS', status: 500 })
+    await eventually(() => expect(server.connections).toBe(0))
+  })
+
   it('do not include the wait for a connection', async () => {
     const { api } = await serve((_request, response) => void setTimeout(() => response.end('ok'), 60), {
       connections: 1,
@@ -321,7 +343,7 @@ describe('errors', () => {
     expect(thrown(() => http(wrong))).toMatchObject({ code: 'USAGE' })
     expect(thrown(() => http(wrong)).details['problems']).toEqual([
       'unknown option "conections", did you mean "connections"?',
-      'timeout is "0s"; expected at least 1 ms',
+      'timeout is "0s"; expected at least "1ms"',
       expect.stringMatching(/^retry is wrong: unknown option "limt", did you mean "limit"\?/),
       'redirects is -1; expected a whole number from 0 to 50',
     ])

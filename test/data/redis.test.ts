@@ -1,7 +1,13 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
+import { createServer } from 'node:tls'
 import { createClient, type RedisClientType } from '@redis/client'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { redis } from '../../src/data/index.ts'
 import { defineJob } from '../../src/job/define-job.ts'
+import { messageOf } from '../../src/errors-read.ts'
+import { Certificates } from '../support/certificates.ts'
 import { eventually, Gate, startApp } from '../support/app.ts'
 import { createSqliteFile } from '../support/databases.ts'
 import { RedisServer } from '../support/redis-server.ts'
@@ -42,6 +48,41 @@ describe('redis', () => {
     expect(error.message).toContain('took longer than its timeout')
     await begun.pass()
     await app.stop()
+  })
+
+  it('checks the certificate of a rediss server, and its host', async () => {
+    const certificates = await Certificates.create()
+    onTestFinished(() => certificates.remove())
+    certificates.sign('IP:127.0.0.1')
+    const [cert, key] = [readFileSync(certificates.file('server.pem')), readFileSync(certificates.file('server.key'))]
+    const { hostname, port, password } = new URL(server.url)
+    const proxy = createServer({ cert, key }, (socket) => {
+      const to = connect(Number(port), hostname)
+      for (const end of [socket, to]) end.on('error', () => [socket, to].forEach((one) => one.destroy()))
+      socket.pipe(to).pipe(socket)
+    })
+    proxy.on('tlsClientError', () => {})
+    proxy.listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    onTestFinished(() => void proxy.close())
+    const url = (host: string) => `rediss://:${password}@${host}:${(proxy.address() as AddressInfo).port}`
+    const ca = readFileSync(certificates.file('authority.pem'))
+    const wait = '1s'
+    const resources = {
+      right: redis({ url: url('127.0.0.1'), socket: { tls: true, ca } }, { wait }),
+      stranger: redis(url('127.0.0.1'), { wait }),
+      other: redis({ url: url('localhost'), socket: { tls: true, ca } }, { wait }),
+    }
+    const ask = async (cache: (typeof resources)['right']) => {
+      const job = defineJob({ id: 'tls', resources: { cache } }, ({ resources }) => resources.cache.set('tls', 'on'))
+      const app = await startApp({ sqlitePath: store.path }, job)
+      const end = await app.run(job, { wait: true }).then(({ output }) => output, messageOf)
+      await app.stop()
+      return end
+    }
+    expect(await ask(resources.right)).toBe('OK')
+    expect(await ask(resources.stranger)).toMatch(/unable to verify the first certificate/)
+    expect(await ask(resources.other)).toMatch(/does not match certificate's altnames/)
   })
 
   it('connects again after a restart of the server, and leaves a client of the user open', async () => {

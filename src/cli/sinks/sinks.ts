@@ -42,13 +42,9 @@ export function addSinks(program: Command): void {
 }
 
 function addDead(sinks: Command): void {
-  sinks
-    .command('dead')
+  addWhich(sinks.command('dead'))
     .description('Lists rows that targets refused, the oldest first. Changes nothing.')
     .option('--sink <name>', 'only rows of this sink')
-    .option('--job <id>', 'only rows of this job')
-    .option('--run <run>', 'only rows of this run', parseRunId)
-    .option('--id <id>', 'only this row; repeatable', collectId)
     .option('--limit <count>', 'maximum number of rows to list', parseLimit, 100)
     .addHelpText('after', examples(['piko sinks dead', 'piko sinks dead --sink orders --json']))
     .action((options: DeadOptions, command: Command) =>
@@ -62,15 +58,11 @@ function addDead(sinks: Command): void {
 }
 
 function addReplay(sinks: Command): void {
-  sinks
-    .command('replay')
+  addWhich(sinks.command('replay'))
     .description(
       'Delivers refused rows of a sink again, with the functions of your jobs. Deletes those that the target accepts.',
     )
     .argument('<sink>', 'name of the sink')
-    .option('--job <id>', 'only rows of this job')
-    .option('--run <run>', 'only rows of this run', parseRunId)
-    .option('--id <id>', 'only this row; repeatable', collectId)
     .addOption(jobsOption())
     .addHelpText('after', examples(['piko sinks replay orders', 'piko sinks replay orders --run 17 --json']))
     .action(async (sink: string, options: Which & { readonly jobs?: string[] }, command: Command) => {
@@ -93,13 +85,9 @@ function addReplay(sinks: Command): void {
 }
 
 function addDrop(sinks: Command): void {
-  sinks
-    .command('drop')
+  addWhich(sinks.command('drop'))
     .description('Deletes refused rows of a sink.')
     .argument('<sink>', 'name of the sink')
-    .option('--job <id>', 'only rows of this job')
-    .option('--run <run>', 'only rows of this run', parseRunId)
-    .option('--id <id>', 'only this row; repeatable', collectId)
     .addHelpText('after', examples(['piko sinks drop orders', 'piko sinks drop orders --id 7 --json']))
     .action((sink: string, options: Which, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
@@ -107,6 +95,14 @@ function addDrop(sinks: Command): void {
         printResult(json, { count }, () => `${count} ${count === 1 ? 'row' : 'rows'} deleted`)
       }),
     )
+}
+
+/** Adds the options that choose rows. */
+function addWhich(command: Command): Command {
+  return command
+    .option('--job <id>', 'only rows of this job')
+    .option('--run <run>', 'only rows of this run', parseRunId)
+    .option('--id <id>', 'only this row; repeatable', collectId)
 }
 
 function filterOf({ job, run, id }: Which, sink: string | undefined): DeadRowFilter {

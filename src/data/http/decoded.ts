@@ -1,11 +1,21 @@
 import { pipeline, type Readable, type Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
 
 /** What this client asks for, and understands. */
 export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd'
 
 /** More encodings on top of each other are an attack (CVE-2022-32206). */
 const MAX_ENCODINGS = 5
+
+/** The largest window that a server may use (RFC 9659): 8 MiB. A decoder would reserve 128 MiB for a hostile one. */
+const MAX_ZSTD_WINDOW_LOG = 23
 
 /** A `content-encoding` that can't be read. */
 export class UnknownEncoding extends Error {}
@@ -65,7 +75,7 @@ function decoder(name: string, first: Buffer): Transform {
     case 'br':
       return createBrotliDecompress()
     case 'zstd':
-      return createZstdDecompress()
+      return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG } })
     case 'deflate':
       // Some servers leave out the zlib header, whose first byte ends with the method 8.
       return ((first[0] ?? 0) & 0x0f) === 8 ? createInflate() : createInflateRaw()

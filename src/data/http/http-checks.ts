@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { aDuration } from '../../time/duration-check.ts'
-import { RETRY_CHECKS } from '../../run/retry-checks.ts'
+import { aRetryOf, RETRY_CHECKS } from '../../run/retry-checks.ts'
 import { describe } from '../../errors.ts'
 import { isObject, isWhole, propertyOf } from '../../errors-read.ts'
 import {
@@ -13,7 +13,6 @@ import {
   oneOf,
   type OptionCheck,
   type OptionChecks,
-  readOptions,
   wholeNumber,
 } from '../../options.ts'
 import type { HttpMethod, HttpOptions, HttpRequest, HttpRetry, RetriedKind } from './http-types.ts'
@@ -33,10 +32,7 @@ const RETRY: OptionChecks<HttpRetry> = {
   on: listOf('kinds of failure', oneOf(...RETRIED_KINDS)),
   nonIdempotent: flag,
 }
-const aRetry: OptionCheck = (value) => {
-  const { problems } = readOptions(value, RETRY, '{ limit: 3 }', ['limit'])
-  return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
-}
+const aRetry = aRetryOf(RETRY)
 
 const isStatus = (value: unknown): boolean => isWhole(value) && value >= 100 && value <= 599
 const someStatuses = expecting(

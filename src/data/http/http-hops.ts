@@ -20,6 +20,14 @@ export interface Answer {
   readonly body: Readable
 }
 
+/** What was asked, and the head of the answer. */
+interface Asked {
+  readonly head: Head
+  readonly tried: Try
+  readonly signal: AbortSignal
+  readonly isStream: boolean
+}
+
 const DEFAULT_HEADERS = { accept: '*/*', 'accept-encoding': ACCEPT_ENCODING, 'user-agent': 'piko' }
 
 /** Sends a request once, and follows its redirects. */
@@ -47,12 +55,12 @@ export class HttpHops {
     for (let hops = 0; ; hops++) {
       await this.#options.limiter?.take(1, { signal })
       const since = performance.now()
-      const limits = { timeoutMs: leftMs, idleMs: plan.idleMs, isStream }
+      const limits = { timeoutMs: leftMs, idleMs: plan.idleMs }
       const reply = await translated(tried, signal, () => this.#transport.exchange(sent, limits, signal))
       const head = headOf(reply, sent.url)
       const { location } = head.headers
       if (hops === plan.redirects || !isRedirect(reply.status, location))
-        return await this.#accepted(reply, head, tried, signal)
+        return await this.#accepted(reply, { head, tried, signal, isStream })
       reply.body.destroy()
       const next = redirected(sent, reply.status, location)
       if ('problem' in next) {
@@ -75,11 +83,14 @@ export class HttpHops {
     return lowerCased(given as Awaited<ReturnType<typeof headers>>)
   }
 
-  async #accepted(reply: Reply, head: Head, tried: Try, signal: AbortSignal): Promise<Answer> {
+  async #accepted(reply: Reply, { head, tried, signal, isStream }: Asked): Promise<Answer> {
     const { plan } = tried
     try {
       const body = await translated(tried, signal, () => decoded(reply.body, head.headers['content-encoding']))
-      if (isAccepted(reply.status, plan.accept)) return { head, body }
+      if (isAccepted(reply.status, plan.accept)) {
+        if (isStream) reply.untimed()
+        return { head, body }
+      }
       const text = await readBeginning(body, head.headers)
       signal.throwIfAborted()
       throw statusFailure({ ...head, text }, tried)

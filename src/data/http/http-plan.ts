@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream'
 import { wrongCall } from '../../call-options.ts'
-import { policyOf } from '../../calls/retry.ts'
 import { propertyOf } from '../../errors-read.ts'
 import { readOptions } from '../../options.ts'
-import type { RetryPolicy } from '../../run/retry.ts'
+import { policyOf, type RetryPolicy } from '../../run/retry.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
 import { REQUEST_CHECKS, RETRIED_KINDS } from './http-checks.ts'
 import type {

@@ -11,8 +11,6 @@ import type { Sent } from './http-plan.ts'
 export interface ExchangeLimits {
   readonly timeoutMs: number
   readonly idleMs: number
-  /** Whether `timeoutMs` ends with the headers. */
-  readonly isStream: boolean
 }
 
 /** What a server answered, before its body is read or decoded. */
@@ -21,6 +19,8 @@ export interface Reply {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** Must be read to its end, or destroyed. */
   readonly body: Readable
+  /** Ends the limit `timeoutMs`: the reader of the body takes its own time. */
+  readonly untimed: () => void
 }
 
 /** The reason for which a request is ended after its time. */
@@ -73,9 +73,7 @@ export class Transport {
         },
         () => end(),
       )
-      const reply = await untilAborted(asked, signal)
-      if (limits.isStream) cancel()
-      return reply
+      return { ...(await untilAborted(asked, signal)), untimed: cancel }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       throw error
@@ -89,7 +87,7 @@ export class Transport {
     if (agent.status === 'fulfilled') await agent.value?.destroy()
   }
 
-  async #send(sent: Sent, { idleMs }: ExchangeLimits, signal: AbortSignal): Promise<Reply> {
+  async #send(sent: Sent, { idleMs }: ExchangeLimits, signal: AbortSignal): Promise<Omit<Reply, 'untimed'>> {
     const agent = await (this.#agent ??= this.#open())
     const { url, method, headers, body } = sent
     const answer = await agent.request({

@@ -9,6 +9,15 @@ import type { Duration } from '../../time/duration.ts'
 
 export type Isolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
 
+/** Options of TLS. */
+export interface MysqlTls extends Pick<
+  ConnectionOptions,
+  'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized' | 'minVersion'
+> {
+  /** Whether the certificate must be for the host of the DSN. Default true, unless `rejectUnauthorized` is false. */
+  readonly verifyIdentity?: boolean
+}
+
 export interface MysqlOptions {
   /** For messages and metrics. Default: `mysql`, with the database of a DSN. */
   readonly name?: string
@@ -18,8 +27,8 @@ export interface MysqlOptions {
   readonly wait?: Duration
   /** The isolation of a run's transaction. Default: the server's. */
   readonly isolation?: Isolation
-  /** TLS for a DSN: `{}` checks the server's certificate. Default: none. */
-  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized' | 'minVersion'>
+  /** TLS for a DSN: `{}` checks the server's certificate and its host. Default: none. */
+  readonly tls?: MysqlTls
 }
 
 const CHECKS: OptionChecks<MysqlOptions> = {

@@ -8,7 +8,7 @@ import { DEADLINE, type HeartbeatMemory, TRUSTED_UNTIL } from './heartbeat-memor
 import { MYSQL_SESSION } from '../connection/mysql/mysql-session.ts'
 import { nodeSqlite } from '../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
-import { withPeerName } from '../connection/mysql/tls-stream.ts'
+import { withPeerName } from '../../sql/tls-stream.ts'
 
 /** The database of the lease. */
 export type HeartbeatTarget =

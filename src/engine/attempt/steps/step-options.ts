@@ -1,20 +1,12 @@
 import { checkedCall } from '../../../call-options.ts'
 import { describe, PikoError } from '../../../errors.ts'
-
 import type { StepMapOptions, StepOptions, UntilOptions } from '../../../job/steps.ts'
-import {
-  aFunction,
-  expecting,
-  flag,
-  oneOf,
-  type OptionCheck,
-  type OptionChecks,
-  readOptions,
-  wholeNumber,
-} from '../../../options.ts'
-import type { RetryPolicy, RetrySpec } from '../../../run/retry.ts'
+import { aFunction, flag, type OptionChecks, wholeNumber } from '../../../options.ts'
+import { policyOf, type RetryPolicy } from '../../../run/retry.ts'
+import { aRetry } from '../../../run/retry-checks.ts'
 import type { WaitPolicy } from '../../../run/step.ts'
-import { durationMs, MAX_STORED_MS, readDuration } from '../../../time/duration.ts'
+import { durationMs, MAX_STORED_MS } from '../../../time/duration.ts'
+import { aDuration } from '../../../time/duration-check.ts'
 import { isKey } from '../../../store/values/exact-key.ts'
 
 /** The checked options of a step. */
@@ -27,40 +19,19 @@ export interface StepPolicy {
 const MAX_NAME_CHARACTERS = 128
 const DEFAULT_CONCURRENCY = 8
 
-const NO_RETRY: RetryPolicy = { limit: 0, backoff: 'exponential', baseMs: 1_000, maxMs: 300_000, jitter: true }
+const NO_RETRY = policyOf({})
 const USUAL: StepPolicy = { retry: NO_RETRY, timeoutMs: undefined, isTransaction: false }
 
-const aLength = (minMs: number): OptionCheck =>
-  expecting(
-    `a number with a unit (ms, s, m, h, d) up to ten years${minMs > 0 ? ', above 0' : ''}, such as "10s"`,
-    (value) => {
-      const reading = readDuration(value, MAX_STORED_MS)
-      return 'ms' in reading && reading.ms >= minMs
-    },
-  )
+const aTime = aDuration(1, MAX_STORED_MS)
 
-const RETRY: OptionChecks<RetrySpec> = {
-  limit: wholeNumber(0),
-  backoff: oneOf('fixed', 'exponential'),
-  base: aLength(0),
-  max: aLength(0),
-  jitter: flag,
-  retryIf: aFunction,
-}
-
-const aRetry: OptionCheck = (value) => {
-  const { problems } = readOptions(value, RETRY, '{ limit: 3 }', ['limit'])
-  return problems.length === 0 ? undefined : `is wrong: ${problems.join('; ')}`
-}
-
-const STEP: OptionChecks<StepOptions> = { retry: aRetry, timeout: aLength(1) }
+const STEP: OptionChecks<StepOptions> = { retry: aRetry, timeout: aTime }
 
 const CALLS = {
   'ctx.step': { ...STEP, transaction: flag } satisfies OptionChecks<StepOptions & { transaction?: boolean }>,
   'ctx.stepMap': { ...STEP, key: aFunction, concurrency: wholeNumber(1) } satisfies OptionChecks<
     StepMapOptions<unknown>
   >,
-  'ctx.until': { every: aLength(1), for: aLength(1) } satisfies OptionChecks<UntilOptions>,
+  'ctx.until': { every: aTime, for: aTime } satisfies OptionChecks<UntilOptions>,
 }
 
 export type StepCall = keyof typeof CALLS
@@ -70,20 +41,9 @@ export function stepPolicyOf(given: (StepOptions & { readonly transaction?: bool
   if (given === undefined) return USUAL
   const { retry, timeout, transaction = false } = checkedCall('ctx.step', CALLS['ctx.step'], given)
   return {
-    retry: retry ? retryPolicyOf(retry) : NO_RETRY,
+    retry: retry ? policyOf(retry) : NO_RETRY,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout),
     isTransaction: transaction,
-  }
-}
-
-function retryPolicyOf({ limit, backoff, base, max, jitter, retryIf }: RetrySpec): RetryPolicy {
-  return {
-    limit,
-    backoff: backoff ?? NO_RETRY.backoff,
-    baseMs: base === undefined ? NO_RETRY.baseMs : durationMs(base),
-    maxMs: max === undefined ? NO_RETRY.maxMs : durationMs(max),
-    jitter: jitter ?? NO_RETRY.jitter,
-    retryIf,
   }
 }
 

@@ -5,7 +5,7 @@ import { PikoError, toError } from '../../../errors.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'
 import { connectionParams, tlsAdvice } from './mysql-tls.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
-import { withPeerName } from './tls-stream.ts'
+import { withPeerName } from '../../../sql/tls-stream.ts'
 
 export interface MysqlOptions {
   readonly host: string

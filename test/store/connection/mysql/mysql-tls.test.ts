@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'mysql2/promise'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { databaseWarning } from '../../../../src/store/open-store.ts'
 import { Piko } from '../../../../src/app/piko.ts'
+import { mysql, type MysqlTls } from '../../../../src/data/index.ts'
 import { defineJob } from '../../../../src/job/define-job.ts'
 import { loadSettings } from '../../../../src/settings/load.ts'
 import { parseDsn } from '../../../../src/settings/dsn.ts'
@@ -199,5 +200,23 @@ describe('the parameters of TLS in a DSN', () => {
     const said = databaseWarning(loadSettings({ env: {}, overrides }).settings)
     if (warning) expect(said).toMatch(warning)
     else expect(said).toBeUndefined()
+  })
+})
+
+describe('mysql() of piko/data with the option tls', () => {
+  const cipherOf = async (host: string, tls: MysqlTls): Promise<unknown> => {
+    const { database } = mysql(dsn(host, '').replace('?', ''), { tls, wait: '1ms' })
+    const [row] = await database.query<{ Value: string }>("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    return row?.Value
+  }
+
+  it('is opened only to the host that its certificate names, unless an option says otherwise', async () => {
+    await serve('IP:127.0.0.1')
+    const ca = readFileSync(certificates.file('authority.pem'))
+    expect(await cipherOf('127.0.0.1', { ca })).not.toBe('')
+    await expect(cipherOf('localhost', { ca })).rejects.toThrow(/does not match certificate's altnames/)
+    expect(await cipherOf('localhost', { ca, verifyIdentity: false })).not.toBe('')
+    await expect(cipherOf('127.0.0.1', {})).rejects.toThrow(/unable to verify/)
+    expect(await cipherOf('localhost', { rejectUnauthorized: false })).not.toBe('')
   })
 })
