@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { Cancellation } from '../engine/attempt/cancellation.ts'
 import { Locks } from '../engine/attempt/locks.ts'
 import { RunLogs } from '../engine/attempt/run-logs.ts'
@@ -52,14 +53,14 @@ export function buildExecution(parts: NodeParts): Execution {
     },
   })
   const configs = new ConfigWatcher({
-    ...{ configs: store.configs, registry, live, nodeId, clock, events, loops },
+    ...{ configs: store.configs, registry, live, nodeId, host: hostname(), clock, events, loops },
     acks: role.execute ? store.configAcks : undefined,
   })
   const prepare = new PrepareRun(
     (jobId) => configs.inForce(jobId),
     (jobId, listener) => configs.onChange(jobId, listener),
   )
-  const locks = new Locks({ locks: store.locks, clock, loops })
+  const locks = new Locks({ locks: store.locks, assertOutside: store.database.assertOutside, clock, loops })
   const shared = new SharedValues({
     ...{ store: store.shared, live, clock, events, loops },
     nodeId: () => (role.execute ? nodeId() : undefined),

@@ -20,6 +20,7 @@ import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches
 import { optionsOf } from '../operations/call-options.ts'
 import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
+import { Limits } from '../operations/limits.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
 import { Resources } from '../operations/resources.ts'
@@ -73,6 +74,7 @@ export class Piko {
   readonly backfills: Backfills
   readonly batches: Batches
   readonly configs: Configs
+  readonly limits: Limits
   readonly locks: NamedLocks
   readonly nodes: Nodes
   readonly resources: Resources
@@ -117,19 +119,20 @@ export class Piko {
         if (this.#isReady) this.stop().catch(() => {})
       },
     }
-    const reach = (): Reach => this.#ready().node.reach
-    this.runs = new Runs(reach)
-    this.jobs = new Jobs(reach)
-    this.schedules = new Schedules(reach)
-    this.windows = new Windows(reach)
-    this.backfills = new Backfills(reach)
-    this.batches = new Batches(reach)
-    this.configs = new Configs(reach)
-    this.locks = new NamedLocks(reach)
-    this.nodes = new Nodes(reach)
-    this.resources = new Resources(reach)
-    this.sinks = new Sinks(reach)
-    this.shared = new Shared(reach) as Shared & SharedCall
+    const reach = (noun: string) => (): Reach => this.#ready(`a call of app.${noun}`).node.reach
+    this.runs = new Runs(reach('runs'))
+    this.jobs = new Jobs(reach('jobs'))
+    this.schedules = new Schedules(reach('schedules'))
+    this.windows = new Windows(reach('windows'))
+    this.backfills = new Backfills(reach('backfills'))
+    this.batches = new Batches(reach('batches'))
+    this.configs = new Configs(reach('configs'))
+    this.limits = new Limits(reach('limits'))
+    this.locks = new NamedLocks(reach('locks'))
+    this.nodes = new Nodes(reach('nodes'))
+    this.resources = new Resources(reach('resources'))
+    this.sinks = new Sinks(reach('sinks'))
+    this.shared = new Shared(reach('shared')) as Shared & SharedCall
   }
 
   #resourceObserver(): ResourceObserver {
@@ -384,7 +387,7 @@ export class Piko {
   waitFor<Out = unknown>(runId: RunId<Out>, signal?: AbortSignal): Promise<Run<Out | undefined>>
   waitFor<const J extends JobRef>(job: J, runId: number, signal?: AbortSignal): Promise<Run<OutputOf<J> | undefined>>
   async waitFor(job: JobRef | number, runId?: number | AbortSignal, signal?: AbortSignal): Promise<Run> {
-    const { enqueue } = this.#ready().node
+    const { enqueue } = this.#ready('app.waitFor').node
     return typeof job === 'number'
       ? enqueue.waitFor(job, runId as AbortSignal | undefined)
       : enqueue.waitForJob(jobIdOf('app.waitFor', job), runId as number, signal)
@@ -427,10 +430,17 @@ export class Piko {
     return this.#parts.metrics.render()
   }
 
-  #ready(): Running {
+  /**
+   * @param call a call that may not be made inside a transaction of SQLite, for which it would wait
+   * @throws PikoError `STOPPED`, `DATABASE_GONE`, `USAGE`
+   */
+  #ready(call?: string): Running {
     const { crashReason } = this.#running?.root ?? {}
     if (isPikoError(crashReason, 'DATABASE_GONE')) throw crashReason
-    if (this.#running && this.#isReady) return this.#running
+    if (this.#running && this.#isReady) {
+      if (call !== undefined) this.#running.store.database.assertOutside(call)
+      return this.#running
+    }
     throw new PikoError(
       'STOPPED',
       this.#stopped ? 'this app was stopped' : 'this app is not started; call start() first',

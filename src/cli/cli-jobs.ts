@@ -2,6 +2,7 @@ import { Option } from 'commander'
 import { discoverJobs } from '../app/discovery/discover.ts'
 import { jobGlobs } from '../app/discovery/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
+import type { JobModule } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import type { Settings } from '../settings/settings.ts'
 
@@ -17,13 +18,21 @@ export function jobsOption(): Option {
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
  */
 export async function cliJobs(settings: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
+  return (await cliJobModules(settings, asked)).registry
+}
+
+/** {@link cliJobs} with the files that they come from. */
+export async function cliJobModules(
+  settings: Settings,
+  asked: readonly string[] | undefined,
+): Promise<{ readonly registry: JobRegistry; readonly modules: readonly JobModule[] }> {
   const globs = asked ?? jobGlobs(settings)
   const modules = await discoverJobs(globs, process.cwd()).catch((error: unknown) => {
     if (isPikoError(error, 'JOBS_NOT_FOUND')) throw notFound(`${error.message}`, error.details)
     throw error
   })
   const registry = JobRegistry.of(modules)
-  if (registry.size > 0) return registry
+  if (registry.size > 0) return { registry, modules }
   const files = modules.map(({ file }) => file)
   throw notFound(`no job is exported by ${files.slice(0, 10).join(', ')}${files.length > 10 ? ' …' : ''}`, {
     globs,

@@ -6,6 +6,7 @@ import { addBatches } from './batches/batches.ts'
 import { addConfig } from './configs/config.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addJobs } from './jobs/jobs-list.ts'
+import { addLimits } from './limits/limits.ts'
 import { addLocks } from './locks/locks.ts'
 import { addMigrate } from './migrate.ts'
 import { addNodes } from './nodes/nodes.ts'
@@ -63,6 +64,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addBatches,
     addNodes,
     addResources,
+    addLimits,
     addLocks,
     addShared,
     addSinks,

@@ -49,6 +49,12 @@ export type JobId = [keyof RegisteredJobs] extends [never] ? string : Extract<ke
 /** A job where runs of it are asked for: its definition, its spec, or its id. */
 export type JobRef = Typed | JobId
 
+/** A job where it may be one that only the database knows: its definition, its spec, or any id. Registered ids complete in the editor. */
+export type AnyJob = JobRef | (string & Record<never, never>)
+
+/** Refuses a literal that is no registered id. A text that only the running program knows is accepted. */
+export type KnownJob<J> = J & (J extends string ? (string extends J ? J : JobId) : J)
+
 /** The types of a job that is given as {@link JobRef}. */
 export type TypesOf<J> =
   J extends Typed<infer T> ? T : J extends keyof RegisteredJobs ? RegisteredTypes<RegisteredJobs[J]> : JobTypes

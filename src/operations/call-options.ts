@@ -27,6 +27,7 @@ import type {
   BackfillWait,
   CancelOptions,
   DeadFilter,
+  LimitFilter,
   LockFilter,
   PreviewOptions,
   PruneOptions,
@@ -135,8 +136,10 @@ const CALLS = {
   'sinks.replay': deadRows,
   'sinks.drop': deadRows,
   'configs.set': { effectiveFrom: anything },
-  'nodes.set': { effectiveFrom: anything },
+  'nodes.settings': { on: aText },
+  'nodes.set': { effectiveFrom: anything, on: aText },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
+  'limits.list': { limit } satisfies OptionChecks<LimitFilter>,
   'locks.list': { limit } satisfies OptionChecks<LockFilter>,
 }
 

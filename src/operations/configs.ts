@@ -1,10 +1,12 @@
 import { changing } from '../engine/refused-changes.ts'
+import type { AnyJob, JobRef, KnownJob, TypesOf } from '../job/job-types.ts'
 import { parseConfig, storableConfig } from '../job/schemas/run-config.ts'
 import { unknownKeys } from '../job/schemas/unknown-keys.ts'
 import type { NodeConfig } from '../store/jobs/config-ack-store.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
+import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
 
 /** The version in force on this node, and which live nodes use it. */
@@ -32,7 +34,8 @@ export class Configs {
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
-  async show(jobId: string): Promise<ConfigStatus | undefined> {
+  async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<ConfigStatus | undefined> {
+    const jobId = jobIdOf('app.configs.show', asked)
     const { registry, configs, store } = this.#reach()
     registry.get(jobId)
     const current = configs.inForce(jobId)
@@ -42,7 +45,8 @@ export class Configs {
   }
 
   /** Versions of a job, newest first. @param limit default 100 @throws PikoError `JOB_UNKNOWN` */
-  async history(jobId: string, limit?: number): Promise<ConfigVersion[]> {
+  async history<const J extends AnyJob>(asked: KnownJob<J>, limit?: number): Promise<ConfigVersion[]> {
+    const jobId = jobIdOf('app.configs.history', asked)
     const { registry, store } = this.#reach()
     registry.get(jobId)
     return store.configs.history(jobId, limit)
@@ -55,11 +59,17 @@ export class Configs {
    * @param options.effectiveFrom when the version takes effect, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
    */
+  set<const J extends JobRef>(
+    job: J,
+    config: TypesOf<J>['config'],
+    options?: { readonly effectiveFrom?: InstantInput },
+  ): Promise<SavedConfig>
   async set(
-    jobId: string,
+    asked: JobRef,
     config: unknown,
     options: { readonly effectiveFrom?: InstantInput } = {},
   ): Promise<SavedConfig> {
+    const jobId = jobIdOf('app.configs.set', asked)
     const { registry, store } = this.#reach()
     const { effectiveFrom: from } = optionsOf('configs.set', options)
     const job = registry.get(jobId)
@@ -74,7 +84,8 @@ export class Configs {
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`
    */
-  async rollback(jobId: string, version: number): Promise<ConfigVersion> {
+  async rollback<const J extends AnyJob>(asked: KnownJob<J>, version: number): Promise<ConfigVersion> {
+    const jobId = jobIdOf('app.configs.rollback', asked)
     const { registry, store } = this.#reach()
     const job = registry.get(jobId)
     return this.#known(

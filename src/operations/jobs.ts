@@ -1,7 +1,9 @@
 import { changing } from '../engine/refused-changes.ts'
+import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { WindowInput } from '../time/local-dates.ts'
+import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
 import { type Why, whyOf } from './why.ts'
 
@@ -19,7 +21,8 @@ export class Jobs {
   }
 
   /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
-  async show(jobId: string): Promise<JobRow> {
+  async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobRow> {
+    const jobId = jobIdOf('app.jobs.show', asked)
     const job = await this.#reach().store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
     return job
@@ -31,8 +34,8 @@ export class Jobs {
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
-  async pause(jobId: string): Promise<void> {
-    await this.#setPaused(jobId, true, 'app.jobs.pause')
+  async pause<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
+    await this.#setPaused(jobIdOf('app.jobs.pause', job), true)
   }
 
   /**
@@ -41,8 +44,8 @@ export class Jobs {
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
-  async resume(jobId: string): Promise<void> {
-    await this.#setPaused(jobId, false, 'app.jobs.resume')
+  async resume<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
+    await this.#setPaused(jobIdOf('app.jobs.resume', job), false)
   }
 
   /**
@@ -52,13 +55,12 @@ export class Jobs {
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */
-  async why(jobId: string, tick?: WindowInput): Promise<Why> {
-    return whyOf(this.#reach().store, jobId, tick)
+  async why<const J extends AnyJob>(job: KnownJob<J>, tick?: WindowInput): Promise<Why> {
+    return whyOf(this.#reach().store, jobIdOf('app.jobs.why', job), tick)
   }
 
-  async #setPaused(jobId: string, isPaused: boolean, call: string): Promise<void> {
+  async #setPaused(jobId: string, isPaused: boolean): Promise<void> {
     const { store } = this.#reach()
-    store.database.assertOutside(call)
     const setPaused = () => store.jobs.setPaused(jobId, isPaused)
     if (!(await changing(`the pause of job "${jobId}"`, 'piko_job', setPaused))) throw unknownJob(jobId)
   }

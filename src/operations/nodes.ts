@@ -1,8 +1,8 @@
-import { PikoError } from '../errors.ts'
+import { describe, PikoError } from '../errors.ts'
 import { changing } from '../engine/refused-changes.ts'
-import { problemsText } from '../options.ts'
+import { nearestName, problemsText } from '../options.ts'
 import { type LiveConfig, readLive } from '../settings/live.ts'
-import { NODE_SETTINGS } from '../store/jobs/config-store.ts'
+import { NODE_SETTINGS, settingsOf } from '../store/jobs/config-store.ts'
 import type { NodeStatus } from '../store/nodes/node-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
@@ -10,11 +10,13 @@ import type { Reach } from './reach.ts'
 
 /** A node as listed. */
 export interface ListedNode extends NodeStatus {
-  /** The version of the live settings that it uses; undefined if it uses none. */
+  /** The version of the live settings of all nodes that it uses; undefined if it uses none. */
   readonly settingsVersion: number | undefined
+  /** The version of its own live settings, or of those of its host, that it uses; undefined if it uses none. */
+  readonly ownSettingsVersion: number | undefined
 }
 
-/** The live settings of all nodes, as saved. */
+/** Live settings, as saved. */
 export interface NodeSettings {
   /** 0 if none were saved. */
   readonly version: number
@@ -24,6 +26,12 @@ export interface NodeSettings {
 
 /** Changes of live settings. Null: each node uses the value of its own settings again. */
 export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null }
+
+/** Which nodes live settings are for. */
+export interface NodeChoice {
+  /** A host, or the id of one node. Default: all nodes. */
+  readonly on?: string | undefined
+}
 
 /** The processes that share the database: `app.nodes`. */
 export class Nodes {
@@ -41,48 +49,83 @@ export class Nodes {
    */
   async list(): Promise<ListedNode[]> {
     const { store } = this.#reach()
-    const versions = await store.configAcks.byNode(NODE_SETTINGS)
+    const versions = await store.configAcks.settings()
     const nodes = await store.nodes.overview()
-    return nodes.map((node) => ({ ...node, settingsVersion: versions.get(node.id) }))
+    return nodes.map((node) => {
+      const of = (subject = ''): number | undefined => versions.get(node.id)?.get(subject)
+      return {
+        ...node,
+        settingsVersion: of(NODE_SETTINGS),
+        ownSettingsVersion: of(settingsOf(node.id)) ?? of(settingsOf(node.host)),
+      }
+    })
   }
 
-  /** The live settings that all nodes share, over the settings of each. */
-  async settings(): Promise<NodeSettings> {
+  /**
+   * The live settings that all nodes share, over the settings of each. With `on`, those of one host or node, which take precedence.
+   *
+   * @throws PikoError `USAGE`
+   */
+  async settings(choice: NodeChoice = {}): Promise<NodeSettings> {
     const { configs } = this.#reach()
+    const subject = await this.#subject('nodes.settings', optionsOf('nodes.settings', choice).on)
     await configs.refresh()
-    const { version = 0, config = {}, effectiveFrom } = configs.inForce(NODE_SETTINGS) ?? {}
+    const { version = 0, config = {}, effectiveFrom } = configs.inForce(subject) ?? {}
     return { version, settings: config as LiveConfig, effectiveFrom }
   }
 
   /**
-   * Changes the log level, the number of slots or the poll interval of all nodes, without a restart. Takes effect within two polls and
-   * survives restarts. A setting that is left out stays as it is.
+   * Changes the log level, the number of slots or the poll interval of all nodes, or with `on` of one host or node, without a restart.
+   * Takes effect within two polls. The settings of all nodes and of a host survive restarts; those of one node end with its process. A
+   * setting that is left out stays as it is.
    *
    * @throws PikoError `USAGE` naming everything that is wrong
    * @example
    * await app.nodes.set({ log_level: 'debug', concurrency: 20 })
+   * await app.nodes.set({ log_level: 'trace' }, { on: 'worker-3' })
    * await app.nodes.set({ log_level: null })
    */
   async set(
     changes: NodeSettingsChange,
-    options: { readonly effectiveFrom?: InstantInput } = {},
+    options: NodeChoice & { readonly effectiveFrom?: InstantInput } = {},
   ): Promise<NodeSettings> {
     const { store, configs } = this.#reach()
-    const { effectiveFrom: from } = optionsOf('nodes.set', options)
-    const { settings } = await this.settings()
-    const merged = Object.entries({ ...settings, ...changes }).filter(
-      ([, value]) => value !== null && value !== undefined,
-    )
-    const read = readLive(changes === null || typeof changes !== 'object' ? changes : Object.fromEntries(merged))
-    if ('problems' in read) {
-      const { problems } = read
-      throw new PikoError('USAGE', problemsText('app.nodes.set', problems), { details: { problems } })
-    }
+    const { effectiveFrom: from, on } = optionsOf('nodes.set', options)
     const at = from === undefined ? undefined : instantOf('effectiveFrom', from)
+    merged({}, changes) // Refuses wrong changes before anything is asked.
+    const subject = await this.#subject('nodes.set', on)
+    const change = (newest: readonly unknown[]): object =>
+      merged(newest.find((one) => !('problems' in readLive(one))) as object | undefined, changes)
     const { version, config, effectiveFrom } = await changing('the settings of nodes', 'piko_job_config', () =>
-      store.configs.save(NODE_SETTINGS, Object.fromEntries(merged), at),
+      store.configs.change(subject, change, at),
     )
     await configs.refresh()
     return { version, settings: config as LiveConfig, effectiveFrom }
   }
+
+  /** @throws PikoError `USAGE` if there is no such node, and no settings of it */
+  async #subject(call: string, on: string | undefined): Promise<string> {
+    if (on === undefined) return NODE_SETTINGS
+    const { store, configs } = this.#reach()
+    const subject = settingsOf(on)
+    const nodes = await store.nodes.overview()
+    const names = [...new Set(nodes.flatMap(({ id, host }) => [host, id]))]
+    if (subject !== undefined && (names.includes(on) || configs.inForce(subject))) return subject
+    const nearest = nearestName(on, names)
+    const hint = nearest === undefined ? 'piko nodes list shows them' : `did you mean ${describe(nearest)}?`
+    throw new PikoError('USAGE', `app.${call}: no node has the id or the host ${describe(on)}; ${hint}`, {
+      details: { on },
+    })
+  }
+}
+
+/** @throws PikoError `USAGE` naming everything that is wrong with the changes */
+function merged(before: object | undefined, changes: NodeSettingsChange): object {
+  const isTable = typeof changes === 'object' && changes !== null
+  const set = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null && value !== undefined)
+  const after = Object.fromEntries(set)
+  const read = readLive(isTable ? after : changes)
+  if (!('problems' in read)) return after
+  const { problems } = read
+  throw new PikoError('USAGE', problemsText('app.nodes.set', problems), { details: { problems } })
 }

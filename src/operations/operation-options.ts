@@ -53,6 +53,12 @@ export interface LockFilter {
   readonly limit?: number
 }
 
+/** Which limits of the fleet to list. */
+export interface LimitFilter {
+  /** Maximum number of limits. Default 100. */
+  readonly limit?: number
+}
+
 export interface DeadFilter extends DeadRowFilter {
   /** Default 100. */
   readonly limit?: number

@@ -2,6 +2,7 @@ import { PikoError } from '../errors.ts'
 import { zoneOfDefinition } from '../engine/planning/plan-job.ts'
 import { isOverridden, storedJob, zoneOfJob } from '../engine/planning/stored-job.ts'
 import { changing } from '../engine/refused-changes.ts'
+import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { Store } from '../store/store.ts'
@@ -11,6 +12,7 @@ import { type Preview, type PreviewBounds, previewOf } from '../time/preview.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf } from '../time/stored-schedule.ts'
 import { optionsOf } from './call-options.ts'
+import { jobIdOf } from './job-id.ts'
 import type { PreviewOptions } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
@@ -33,9 +35,9 @@ export class Schedules {
    * @example
    * await app.schedules.set('report', { kind: 'cron', cron: '0 6 * * 1-5', timezone: 'Europe/Rome' })
    */
-  async set(jobId: string, schedule: ScheduleSpec | null): Promise<void> {
+  async set<const J extends AnyJob>(asked: KnownJob<J>, schedule: ScheduleSpec | null): Promise<void> {
+    const jobId = jobIdOf('app.schedules.set', asked)
     const { store } = this.#reach()
-    store.database.assertOutside('app.schedules.set')
     const job = await jobOf(store, jobId)
     if (schedule) Schedule.of(schedule, jobId)
     if (schedule?.kind === 'at' && job.windows !== null) {
@@ -47,9 +49,9 @@ export class Schedules {
   }
 
   /** Removes the override; the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
-  async clear(jobId: string): Promise<void> {
+  async clear<const J extends AnyJob>(asked: KnownJob<J>): Promise<void> {
+    const jobId = jobIdOf('app.schedules.clear', asked)
     const { store } = this.#reach()
-    store.database.assertOutside('app.schedules.clear')
     await override(store, jobId, (await jobOf(store, jobId)).codeSchedule)
   }
 
@@ -60,7 +62,8 @@ export class Schedules {
    * @example
    * const { ticks } = await app.schedules.preview('report', { from: '2026-03-01T00:00:00Z', count: 40 })
    */
-  async preview(jobId: string, options: PreviewOptions = {}): Promise<Preview> {
+  async preview<const J extends AnyJob>(asked: KnownJob<J>, options: PreviewOptions = {}): Promise<Preview> {
+    const jobId = jobIdOf('app.schedules.preview', asked)
     const { store, registry } = this.#reach()
     const { from, count = DEFAULT_COUNT } = optionsOf('schedules.preview', options)
     const row = await store.jobs.find(jobId)

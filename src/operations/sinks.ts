@@ -80,7 +80,6 @@ export class Sinks {
     const chosen = chosenBy('sinks.replay', filter)
     const classes = sinkClassesOf(registry)
     if (chosen.sink !== undefined) assertSink(chosen.sink, classes)
-    store.database.assertOutside('app.sinks.replay')
     return replayDead({ store, locks, sinks, classes }, chosen)
   }
 
@@ -88,7 +87,6 @@ export class Sinks {
   async drop(filter: DeadRowFilter): Promise<number> {
     const { store } = this.#reach()
     const chosen = chosenBy('sinks.drop', filter)
-    store.database.assertOutside('app.sinks.drop')
     return store.deadRows.drop(chosen)
   }
 }

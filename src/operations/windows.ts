@@ -1,9 +1,11 @@
 import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.ts'
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
+import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import { zoneOfJob } from '../engine/planning/stored-job.ts'
 import { momentOf, writtenDate } from '../time/local-dates.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { optionsOf } from './call-options.ts'
+import { jobIdOf } from './job-id.ts'
 import type { Certificate, ProofRange } from './proof/certificate.ts'
 import type { Reach } from './reach.ts'
 
@@ -16,7 +18,8 @@ export class Windows {
   }
 
   /** Windows of a job's ledger, oldest first. @param filter.limit default 100 */
-  async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
+  async list<const J extends AnyJob>(asked: KnownJob<J>, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
+    const jobId = jobIdOf('app.windows.list', asked)
     const given = await this.#dated(jobId, optionsOf('windows.list', filter))
     return this.#reach().store.windows.list(jobId, given)
   }
@@ -28,14 +31,15 @@ export class Windows {
    * @example
    * const holes = (await app.windows.coverage('sync_orders')).filter(({ state }) => state !== 'succeeded')
    */
-  async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+  async coverage<const J extends AnyJob>(asked: KnownJob<J>, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
+    const jobId = jobIdOf('app.windows.coverage', asked)
     const given = await this.#dated(jobId, optionsOf('windows.coverage', filter))
     return this.#reach().store.windows.coverage(jobId, given)
   }
 
   /** Counts by state, bounds and watermark of a job's ledger. */
-  async summary(jobId: string): Promise<LedgerSummary> {
-    return this.#reach().store.windows.summary(jobId)
+  async summary<const J extends AnyJob>(job: KnownJob<J>): Promise<LedgerSummary> {
+    return this.#reach().store.windows.summary(jobIdOf('app.windows.summary', job))
   }
 
   /**
@@ -46,7 +50,8 @@ export class Windows {
    * @example
    * const { isProved, findings } = await app.windows.prove('sync_orders', { from: '2025-01-01' })
    */
-  async prove(jobId: string, range: ProofRange = {}): Promise<Certificate> {
+  async prove<const J extends AnyJob>(asked: KnownJob<J>, range: ProofRange = {}): Promise<Certificate> {
+    const jobId = jobIdOf('app.windows.prove', asked)
     const { store } = this.#reach()
     const given = optionsOf('windows.prove', range)
     const job = await store.jobs.find(jobId)

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../../src/job/define-job.ts'
@@ -158,6 +159,7 @@ describeEachStore((fixture) => {
       events.on('config.changed', ({ version }) => told.push(['changed', version]))
       events.on('config.refused', ({ version, inForce }) => told.push(['refused', version, inForce]))
       const watcher = new ConfigWatcher({
+        host: 'host',
         ...{
           configs: store.configs,
           acks: undefined,
@@ -240,6 +242,32 @@ describeEachStore((fixture) => {
       await other.nodes.set({ log_level: null, concurrency: null })
       await eventually(() => expect(again.log.level).toBe('silent'))
       expect(await other.nodes.settings()).toMatchObject({ version: 3, settings: { poll_interval: '70ms' } })
+    })
+
+    it('can be those of one node or one host, over those of all; simultaneous changes keep each other', async () => {
+      const [one, two] = [await startApp(fixture.options, work()), await startApp(fixture.options, work())]
+      const [{ id = '' } = {}] = await one.nodes.list()
+      await one.nodes.set({ log_level: 'error' })
+      await one.nodes.set({ log_level: 'warn' }, { on: hostname() })
+      await one.nodes.set({ log_level: 'fatal' }, { on: id })
+      await eventually(async () => {
+        expect([one.log.level, two.log.level]).toEqual(['fatal', 'warn'])
+        const nodes = await two.nodes.list()
+        expect(nodes.map(({ settingsVersion, ownSettingsVersion: own }) => [settingsVersion, own])).toEqual([
+          [1, 1],
+          [1, 1],
+        ])
+      })
+      await one.nodes.set({ log_level: null }, { on: id })
+      await eventually(() => expect(one.log.level).toBe('warn'))
+      expect(await two.nodes.settings({ on: id })).toMatchObject({ version: 2, settings: {} })
+      expect(await rejected(one.nodes.set({ log_level: 'debug' }, { on: `${hostname()}x` }))).toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining(`did you mean "${hostname()}"?`) as string,
+      })
+      const changes = [{ concurrency: 3 }, { poll_interval: '30ms' }, { log_level: 'silent' }]
+      await Promise.all(changes.map((change, index) => (index === 1 ? two : one).nodes.set(change)))
+      expect((await one.nodes.settings()).settings).toEqual(Object.assign({}, ...changes))
     })
 
     it('are checked when they are set, and when a person has written them', async () => {

@@ -12,6 +12,7 @@ const NOUNS = [
   'backfills',
   'batches',
   'configs',
+  'limits',
   'locks',
   'nodes',
   'resources',
@@ -19,7 +20,14 @@ const NOUNS = [
   'shared',
 ] as const
 /** Commands without a counterpart on an app. */
-const OWN_COMMANDS = ['piko start', 'piko migrate up', 'piko migrate down', 'piko migrate status', 'piko graph']
+const OWN_COMMANDS = [
+  'piko start',
+  'piko migrate up',
+  'piko migrate down',
+  'piko migrate status',
+  'piko graph',
+  'piko jobs types',
+]
 
 const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
 const documented = (pattern: RegExp): string[] => [

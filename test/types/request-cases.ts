@@ -75,6 +75,23 @@ export async function windows() {
   await app.backfills.create(plain, range)
 }
 
+/** Every call about a job takes its definition or spec, and a saved config is typed. */
+export async function definitions() {
+  await app.jobs.show(sync)
+  await app.jobs.pause(spec)
+  await app.schedules.preview(daily)
+  await app.windows.coverage(daily, { limit: 1 })
+  await app.configs.show('anything')
+  await app.configs.set(sync, { pages: 2 })
+  await app.configs.set('anything', { any: 1 })
+  // @ts-expect-error pages is missing
+  await app.configs.set(sync, { shop: 'us' })
+  // @ts-expect-error misspelt key of the config
+  await app.configs.set(sync, { pages: 2, shp: 'us' })
+  // @ts-expect-error a number is no job
+  await app.windows.summary(5)
+}
+
 /** Many runs are typed item by item. */
 export async function items() {
   await app.enqueueMany(sync, [{ input: { order: 1 } }, { input: { order: 2 }, idempotencyKey: 'b' }])

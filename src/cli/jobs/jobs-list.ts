@@ -9,6 +9,7 @@ import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { addJobsPause } from './jobs-pause.ts'
+import { addJobsTypes } from './jobs-types.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { scheduleText } from '../output/schedule-text.ts'
 import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
@@ -38,10 +39,11 @@ interface ListedJob {
 export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
-    .summary('list jobs, pause and resume them')
+    .summary('list jobs, pause and resume them, type their ids')
     .description('Lists jobs, pauses and resumes them, and explains why they did or did not run.')
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
+  addJobsTypes(jobs)
   addWhy(jobs)
   addList(jobs, {
     noun: 'jobs',

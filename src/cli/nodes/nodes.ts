@@ -1,11 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { examples, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
-import type { ListedNode, NodeSettings, NodeSettingsChange } from '../../operations/nodes.ts'
+import type { ListedNode, NodeChoice, NodeSettings, NodeSettingsChange } from '../../operations/nodes.ts'
 import { LIVE_NAMES } from '../../settings/live.ts'
 import { visibleLine } from '../../visible.ts'
 
@@ -25,35 +25,42 @@ export function addNodes(program: Command): void {
   })
   nodes
     .command('settings')
-    .description('Shows the live settings that all nodes share. Changes nothing.')
-    .addHelpText('after', examples(['piko nodes settings', 'piko nodes settings --json']))
-    .action((_options: object, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => print(await app.nodes.settings(), json)),
+    .description('Shows the live settings that all nodes share, or those of one host or node. Changes nothing.')
+    .addOption(onOption())
+    .addHelpText('after', examples(['piko nodes settings', 'piko nodes settings --on worker-3 --json']))
+    .action((options: NodeChoice, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => print(await app.nodes.settings(options), json)),
     )
   nodes
     .command('set')
     .description(
-      `Changes live settings of all nodes, without a restart: ${LIVE_NAMES.join(', ')}. They survive restarts. ` +
-        'An empty value returns to the settings of each node.',
+      `Changes live settings of all nodes, or of one host or node, without a restart: ${LIVE_NAMES.join(', ')}. ` +
+        'They survive restarts, except those of one node. An empty value returns to the settings of each node.',
     )
     .argument('<setting=value...>', 'such as log_level=debug', parseChange)
+    .addOption(onOption())
     .addHelpText(
       'after',
       examples([
         'piko nodes set log_level=debug',
         'piko nodes set concurrency=20 poll_interval=500ms',
+        'piko nodes set log_level=trace --on worker-3',
         'piko nodes set log_level=',
       ]),
     )
-    .action((changes: NodeSettingsChange, _options: object, command: Command) =>
-      withApp(globalOptions(command), async (app, json) => print(await app.nodes.set(changes), json)),
+    .action((changes: NodeSettingsChange, options: NodeChoice, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => print(await app.nodes.set(changes, options), json)),
     )
+}
+
+function onOption(): Option {
+  return new Option('--on <host or node>', 'a host, or the id of one node; default: all nodes')
 }
 
 function print({ version, settings, effectiveFrom }: NodeSettings, json: boolean): void {
   printResult(json, { version, settings, effectiveFrom: effectiveFrom ?? null }, () => {
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${visibleLine(JSON.stringify(value))}`)
-    if (version === 0) return 'No live settings: each node uses its own settings.'
+    if (version === 0) return 'No live settings are saved here.'
     return [`version ${version}, in force from ${instantText(effectiveFrom)}`, ...lines].join('\n')
   })
 }
@@ -73,7 +80,11 @@ function columns(): Column<ListedNode>[] {
     { title: 'pid', cell: ({ pid }) => String(pid) },
     {
       title: 'settings',
-      cell: ({ settingsVersion }) => (settingsVersion === undefined ? '-' : `version ${settingsVersion}`),
+      cell: ({ settingsVersion, ownSettingsVersion }) =>
+        [
+          ...(settingsVersion === undefined ? [] : [`version ${settingsVersion}`]),
+          ...(ownSettingsVersion === undefined ? [] : [`own version ${ownSettingsVersion}`]),
+        ].join(', ') || '-',
     },
     { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
     { title: 'lease until', cell: ({ expiresAt }) => instantText(expiresAt) },

@@ -40,6 +40,8 @@ interface Holding extends LockHolding {
 
 export interface LocksParts extends LoopServiceParts {
   readonly locks: LockStore
+  /** @throws PikoError `USAGE` inside a transaction that the call would wait for */
+  readonly assertOutside: (call: string) => void
 }
 
 /**
@@ -61,6 +63,7 @@ export class Locks extends LoopService {
 
   /** Takes a lock that only one owner on this database can hold at a time. See `NamedLocks`. */
   async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
+    this.#parts.assertOutside('the acquisition of a lock')
     const { ttl = '30s', wait = '30s', signal } = optionsOf('app.locks.acquire', options)
     if (typeof name !== 'string' || !NAME.test(name)) {
       throw new PikoError(
@@ -228,6 +231,7 @@ export class Locks extends LoopService {
   async #release(lock: Lock): Promise<void> {
     const holding = this.#held.get(lock)
     if (!holding) return
+    this.#parts.assertOutside('the release of a lock')
     this.#held.delete(lock)
     try {
       await changing(`the end of lock "${lock.name}"`, LOCK_TABLE, () =>

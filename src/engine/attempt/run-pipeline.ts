@@ -36,7 +36,7 @@ export interface PipelineParts {
   readonly sinks: Pick<SinkPool, 'forRun'>
   readonly store: Pick<Store, 'commit' | 'steps'> & {
     readonly rates: Pick<Store['rates'], 'reserve'>
-    readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes'>
+    readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes' | 'assertOutside'>
   }
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>

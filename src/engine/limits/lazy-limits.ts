@@ -3,9 +3,13 @@ import { toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import type { FleetLimit } from '../../run/fleet-limit.ts'
 import type { RateStore } from '../../store/admission/rate-store.ts'
+import type { Database } from '../../store/connection/database.ts'
 
 interface LimitParts {
-  readonly store: { readonly rates: Pick<RateStore, 'reserve'> }
+  readonly store: {
+    readonly rates: Pick<RateStore, 'reserve'>
+    readonly database: Pick<Database, 'assertOutside'>
+  }
   readonly clock: Clock
   readonly events: Events
 }
@@ -22,7 +26,10 @@ export function lazyLimits({ store, clock, events }: LimitParts): (run: AbortSig
   }
   let limits: ReturnType<typeof open> | undefined
   return (run) => (name, rate, options) => {
-    const limit = async () => (await (limits ??= open())).forRun(name, rate, options ?? {}, run)
+    const limit = async () => {
+      store.database.assertOutside('a limit of the fleet')
+      return (await (limits ??= open())).forRun(name, rate, options ?? {}, run)
+    }
     return {
       take: async (...args) => (await limit()).take(...args),
       tryTake: async (...args) => (await limit()).tryTake(...args),

@@ -8,7 +8,9 @@ import type { ConfigAck, ConfigAckStore } from '../../store/jobs/config-ack-stor
 import {
   type ConfigStore,
   type ConfigVersion,
+  isSettings,
   NODE_SETTINGS,
+  settingsOf,
   type StoredVersion,
 } from '../../store/jobs/config-store.ts'
 import type { Events } from '../../events.ts'
@@ -25,6 +27,7 @@ export interface ConfigWatcherParts extends LoopServiceParts {
   /** Where this node says which versions it uses. Undefined for a process that executes nothing. */
   readonly acks: Pick<ConfigAckStore, 'save'> | undefined
   readonly nodeId: () => string
+  readonly host: string
   readonly registry: Pick<JobRegistry, 'find'>
   readonly live: Pick<LiveSettings, 'pollIntervalMs' | 'apply'>
   readonly events: Events
@@ -136,11 +139,11 @@ export class ConfigWatcher extends LoopService {
     const isReplaceable = this.#versions
       .get(jobId)
       ?.some((used) => !this.#problemOf(used) && (used.id !== id || !isSame(used, stored)))
-    return stored.isByHand || isReplaceable === true || jobId === NODE_SETTINGS
+    return stored.isByHand || isReplaceable === true || isSettings(jobId)
   }
 
   #problemOf({ jobId, config }: StoredVersion): Error | undefined {
-    if (jobId === NODE_SETTINGS) {
+    if (isSettings(jobId)) {
       const read = readLive(config)
       return 'problems' in read
         ? new PikoError('CONFIG_INVALID', problemsText('the settings of nodes', read.problems))
@@ -176,15 +179,28 @@ export class ConfigWatcher extends LoopService {
     return used !== undefined && !this.#problemOf(used)
   }
 
+  /** The subjects of the settings of this node: those of all nodes, of its host, its own. Later ones take precedence. */
+  get #settings(): readonly string[] {
+    const { host, nodeId } = this.#parts
+    return [NODE_SETTINGS, settingsOf(host), settingsOf(nodeId())].filter((subject) => subject !== undefined)
+  }
+
+  #applySettings(): void {
+    const { acks, live } = this.#parts
+    if (!acks) return
+    const inForce = this.#settings.map((subject) => this.#storedInForce(subject)?.config as object | undefined)
+    live.apply(Object.assign({}, ...inForce))
+  }
+
   /** Also notices that a version's time has come. */
   #tellChanges(): void {
+    this.#applySettings()
     for (const jobId of new Set([...this.#versions.keys(), ...this.#used.keys()])) {
       const used = this.#storedInForce(jobId)
       const before = this.#used.get(jobId)
       if (used === before) continue
       this.#used.set(jobId, used)
       if (used && isSame(used, before)) continue
-      if (jobId === NODE_SETTINGS && this.#parts.acks) this.#parts.live.apply(used?.config)
       for (const listener of [...(this.#listeners.get(jobId) ?? [])]) listener()
     }
   }
@@ -211,7 +227,9 @@ export class ConfigWatcher extends LoopService {
   }
 
   #ackOf(jobId: string): ConfigAck {
-    const isRegistered = jobId === NODE_SETTINGS || this.#parts.registry.find(jobId) !== undefined
+    const isRegistered = isSettings(jobId)
+      ? this.#settings.includes(jobId)
+      : this.#parts.registry.find(jobId) !== undefined
     const refused = this.#refused.get(jobId)
     return {
       jobId,

@@ -69,7 +69,6 @@ export class Backfills {
     const jobId = jobIdOf('app.backfills.create', asked)
     const reach = this.#reach()
     const { store, registry } = reach
-    store.database.assertOutside('app.backfills.create')
     const job = registry.get(jobId)
     const given = optionsOf('backfills.create', request)
     const { windows, order, only, parallel, priority, config } = checked(reach, job, given)
@@ -174,7 +173,6 @@ export class Backfills {
   /** Changes the state of a backfill. A repeated change does nothing; a backfill that has ended refuses every change. */
   async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
     const { store, changed } = this.#reach()
-    store.database.assertOutside(`app.backfills.${verb}`)
     const { state } = await rowOf(store, id)
     const change = () => store.backfills.change(id, from, to)
     if (!(await changing(`the ${verb} of backfill ${id}`, 'piko_backfill', change)) && state !== to) {

@@ -77,7 +77,6 @@ export class Batches {
     const jobId = jobIdOf('app.batches.create', asked)
     const options = optionsOf('batches.create', given)
     assertBatch(items, options)
-    store.database.assertOutside('app.batches.create')
     await windowOf(store, registry.get(jobId), undefined)
     const onDone = options.onDone === undefined ? undefined : jobIdOf('onDone of app.batches.create', options.onDone)
     const { key, priority } = options
@@ -176,7 +175,6 @@ export class Batches {
    */
   async cancel(id: number): Promise<BatchStatus> {
     const { store, changed } = this.#reach()
-    store.database.assertOutside('app.batches.cancel')
     await rowOf(store, id)
     const isCancelled = await changing(`the cancel of batch ${id}`, 'piko_batch', () => store.batches.cancel(id))
     if (isCancelled) {
@@ -201,7 +199,6 @@ export class Batches {
   async replay(id: number, options: BatchReplay = {}): Promise<ReplayResult> {
     const { store, changed } = this.#reach()
     const { state = 'failed', dryRun = false } = optionsOf('batches.replay', options)
-    if (!dryRun) store.database.assertOutside('app.batches.replay')
     await rowOf(store, id)
     let count = 0
     let superseded = 0

@@ -117,7 +117,6 @@ export class Runs {
     const runId = typeof which === 'number' ? which : undefined
     const options: CancelOptions = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.cancel', which)
     const { dryRun = false, ...filter } = options
-    if (!dryRun) store.database.assertOutside('app.runs.cancel')
     if (runId !== undefined) await runOf(store, runId)
     assertChosen(filter, 'app.runs.cancel')
     if (dryRun) return store.cancels.preview(filter)
@@ -151,7 +150,6 @@ export class Runs {
     const runId = typeof which === 'number' ? which : undefined
     const options: ReplayOptions = typeof which === 'number' ? { ids: [which] } : optionsOf('runs.replay', which)
     const { dryRun = false, from, ...filter } = options
-    if (!dryRun) store.database.assertOutside('app.runs.replay')
     if (runId !== undefined) await runOf(store, runId)
     assertChosen(filter, 'app.runs.replay')
     if (from !== undefined && filter.ids) await assertStep(store, filter.ids, from)
@@ -175,7 +173,6 @@ export class Runs {
   async prune(options: PruneOptions): Promise<number> {
     const { store, changed } = this.#reach()
     const { olderThan, states = ENDED_STATES, jobId, dryRun = false } = optionsOf('runs.prune', options)
-    store.database.assertOutside('app.runs.prune')
     const filter = { olderThanMs: durationMs(olderThan, 'olderThan of app.runs.prune'), states, jobId }
     let count = 0
     const refused: Refused[] = []

@@ -24,6 +24,17 @@ export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
+/** What a limit of the fleet has counted. */
+export interface LimitStatus {
+  readonly name: string
+  /** How many were taken in the span before the last take, that one included. */
+  readonly taken: number
+  /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
+  readonly lastAt: Date | undefined
+  /** From then on nothing of it matters. */
+  readonly expiresAt: Date
+}
+
 /** Places within rates for claimed runs. */
 export class RateStore {
   readonly #database: Database
@@ -74,5 +85,17 @@ export class RateStore {
     // Loaded at the first use, since most nodes have no such limit.
     const { reservePlaces } = await import('./reserve-places.ts')
     return reservePlaces(this.#database, request, monotonic)
+  }
+
+  /** The limits of the fleet that have counted something, by name. */
+  async limits(limit: number): Promise<LimitStatus[]> {
+    const { listLimits } = await import('./limit-rows.ts')
+    return listLimits(this.#database, limit)
+  }
+
+  /** Forgets what a limit of the fleet has counted. @returns whether there was anything to forget */
+  async reset(name: string): Promise<boolean> {
+    const { resetLimit } = await import('./limit-rows.ts')
+    return resetLimit(this.#database, name)
   }
 }

@@ -33,7 +33,7 @@ export interface LimitAnswer {
 }
 
 /** The limits of the fleet are rates without a job. Their rows expire, and are checked, as the others do. */
-const NO_JOB = ''
+export const NO_JOB = ''
 
 /** Takes places for several callers in one transaction, under the lock of the limit's row. */
 export async function reservePlaces(

@@ -33,7 +33,7 @@ export class OwnTransaction {
     if (!this.#hasOneConnection || !this.isInside) return
     throw new PikoError(
       'USAGE',
-      `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function`,
+      `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function, or make the call outside of it`,
     )
   }
 }

@@ -3,6 +3,7 @@ import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
+import { NODE_SETTINGS } from './config-store.ts'
 
 /** What a node says about the config of one job. */
 export interface ConfigAck {
@@ -85,13 +86,20 @@ export class ConfigAckStore {
     }))
   }
 
-  /** What every node says about one config, by node. */
-  async byNode(jobId: string): Promise<ReadonlyMap<string, number>> {
+  /** The versions of live settings that every node uses, by node and subject. */
+  async settings(): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
     const rows = await this.#database.db
       .selectFrom('piko_config_ack')
-      .select(['node_id', 'version'])
-      .where('job_id', '=', exactId(jobId))
+      .select(['node_id', 'job_id', 'version'])
+      .where('job_id', 'like', `${NODE_SETTINGS}%`)
+      .where('is_registered', '=', 1)
       .execute()
-    return new Map(rows.flatMap(({ node_id, version }) => (version === null ? [] : [[node_id, version]])))
+    const byNode = Map.groupBy(rows, ({ node_id: node }) => node)
+    return new Map(
+      [...byNode].map(([node, its]) => [
+        node,
+        new Map(its.flatMap(({ job_id: subject, version }) => (version === null ? [] : [[subject, version]]))),
+      ]),
+    )
   }
 }

@@ -29,8 +29,21 @@ export interface StoredVersion extends ConfigVersion {
   readonly isByHand: boolean
 }
 
-/** The subject of the settings of nodes. No job has such an id. */
+/** The subject of the settings of all nodes. No job has such an id. */
 export const NODE_SETTINGS = '@node'
+const ONE_NODE = `${NODE_SETTINGS}:`
+const MAX_SUBJECT = 128
+
+/** The subject of the settings of one host or node; undefined if its name is too long. */
+export function settingsOf(hostOrNode: string): string | undefined {
+  const subject = `${ONE_NODE}${hostOrNode}`
+  return subject.length <= MAX_SUBJECT ? subject : undefined
+}
+
+/** Whether a config is one of settings. */
+export function isSettings(jobId: string): boolean {
+  return jobId === NODE_SETTINGS || jobId.startsWith(ONE_NODE)
+}
 
 /** A short summary from which a node sees whether any config has changed. */
 export interface ConfigState {
@@ -57,6 +70,31 @@ export class ConfigStore {
   async save(jobId: string, config: unknown, effectiveFrom?: Date): Promise<ConfigVersion> {
     const text = toJson(config ?? {}, 'config', MAX_CONFIG_BYTES) ?? '{}'
     return this.#add(jobId, () => Promise.resolve(text), effectiveFrom)
+  }
+
+  /**
+   * Adds a version that changes the one in force. Of two simultaneous changes, the second sees the first.
+   *
+   * @param changed gets the newest versions whose time has come, the newest first
+   */
+  async change(
+    jobId: string,
+    changed: (newest: readonly unknown[]) => unknown,
+    effectiveFrom?: Date,
+  ): Promise<ConfigVersion> {
+    const { dialect } = this.#database
+    const textOf = async (trx: Database['db']): Promise<string> => {
+      const rows = await trx
+        .selectFrom('piko_job_config')
+        .select('config')
+        .where('job_id', '=', exactId(jobId))
+        .where('effective_from', '<=', dialect.now())
+        .orderBy('id', 'desc')
+        .limit(MAX_NEWEST)
+        .execute()
+      return toJson(changed(rows.flatMap(readable)), 'config', MAX_CONFIG_BYTES) ?? '{}'
+    }
+    return this.#add(jobId, textOf, effectiveFrom)
   }
 
   /**
@@ -92,7 +130,7 @@ export class ConfigStore {
     const { dialect } = this.#database
     const add = () =>
       this.#database.transaction(async (trx) => {
-        if (jobId !== NODE_SETTINGS) await lockJob(trx, dialect, jobId)
+        if (!isSettings(jobId)) await lockJob(trx, dialect, jobId)
         const { latest } = await trx
           .selectFrom('piko_job_config')
           .select((eb) => eb.fn.max('version').as('latest'))
@@ -208,6 +246,18 @@ export class ConfigStore {
       .$if(except.length > 0, (query) => query.where('id', 'not in', except))
       .orderBy('id')
       .execute()
+  }
+}
+
+/** A change passes over some wrong versions, which people have written. */
+const MAX_NEWEST = 20
+
+function readable({ config }: { readonly config: string }): unknown[] {
+  try {
+    return [fromJson(config)]
+  } catch {
+    // The watcher reports it.
+    return []
   }
 }
 

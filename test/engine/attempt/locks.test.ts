@@ -92,6 +92,7 @@ describeEachStore((fixture) => {
     const clock = new ManualClock()
     const own = await fixture.open()
     const locks = new Locks({
+      assertOutside: () => {},
       ...{ locks: new LockStore(own), clock },
       loops: new LoopHealth({ clock, events: new Events() }),
     })
@@ -131,6 +132,7 @@ describeEachStore((fixture) => {
     [{ name: 'a', wait: 'long' as '1s' }, /wait of a lock is "long"/],
   ])('refuses %j', async ({ name, ...options }, message) => {
     const locks = new Locks({
+      assertOutside: () => {},
       ...{ locks: new LockStore(await fixture.open()), clock: systemClock },
       loops: new LoopHealth({ clock: systemClock, events: new Events() }),
     })

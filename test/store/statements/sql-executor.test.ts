@@ -31,7 +31,7 @@ describe('a call that bypasses trx, inside a transaction on SQLite', () => {
       })
       await expect(work).rejects.toMatchObject({
         code: 'USAGE',
-        message: `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function`,
+        message: `${what} inside a transaction would wait for its own transaction, since SQLite has one connection; use the trx passed to the function, or make the call outside of it`,
       })
       expect(await database.sql.query('SELECT * FROM t')).toEqual([])
     },

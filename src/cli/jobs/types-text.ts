@@ -1,0 +1,67 @@
+import { posix } from 'node:path'
+import { isObject, propertyOf } from '../../errors-read.ts'
+import { isJobDefinition } from '../../job/define-job.ts'
+import type { JobModule } from '../../job/job-source.ts'
+
+/** A job, and how TypeScript finds its types. */
+export interface TypedJob {
+  readonly id: string
+  /** Undefined if no file exports its definition or its spec: only its id is known then. */
+  readonly place: { readonly file: string; readonly name: string } | undefined
+}
+
+const TYPESCRIPT = /\.[cm]?tsx?$/
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
+
+/** Finds for each job the TypeScript file that exports its definition, or a spec with its id. Pure. */
+export function typedJobs(ids: readonly string[], modules: readonly JobModule[]): TypedJob[] {
+  const places = new Map<string, TypedJob['place']>()
+  for (const { file, exports } of modules.filter((one) => TYPESCRIPT.test(one.file))) {
+    for (const [name, value] of namedIn(exports)) {
+      const id = isObject(value) && typeof value !== 'function' ? propertyOf(value, 'id') : undefined
+      if (typeof id !== 'string' || !IDENTIFIER.test(name)) continue
+      // The definition knows what the handler returns; a spec does not.
+      if (isJobDefinition(value) || !places.has(id)) places.set(id, { file, name })
+    }
+  }
+  return ids.toSorted().map((id) => ({ id, place: places.get(id) }))
+}
+
+/** A CommonJS module that was loaded with `import` has its exports one level deeper too. */
+function namedIn(exports: object): [string, unknown][] {
+  const direct = Object.entries(exports) as [string, unknown][]
+  const nested = direct.flatMap(([name, value]) =>
+    (name === 'default' || name === 'module.exports') && isObject(value) && !isJobDefinition(value)
+      ? (Object.entries(value) as [string, unknown][])
+      : [],
+  )
+  return [...direct, ...nested]
+}
+
+/**
+ * The declaration that lets ids complete and be checked. Pure.
+ *
+ * @param folder the folder of the declaration, relative to that of the jobs' files, such as `types`
+ */
+export function typesText(jobs: readonly TypedJob[], folder: string): string {
+  const lines = jobs.map(({ id, place }) => {
+    const type = place ? `typeof import('${relativeTo(folder, place.file)}').${place.name}` : "import('piko').Typed"
+    return `    '${id}': ${type}`
+  })
+  return [
+    '// Written by `piko jobs types`. Run it again after you add, rename or move a job.',
+    "import 'piko'",
+    '',
+    "declare module 'piko' {",
+    '  interface RegisteredJobs {',
+    ...lines,
+    '  }',
+    '}',
+    '',
+  ].join('\n')
+}
+
+function relativeTo(folder: string, file: string): string {
+  const path = posix.relative(folder, file)
+  return path.startsWith('.') ? path : `./${path}`
+}

@@ -1,0 +1,47 @@
+import type { Command } from 'commander'
+import type { LimitStatus } from '../../store/admission/rate-store.ts'
+import { visibleLine } from '../../visible.ts'
+import { examples, globalOptions } from '../global-options.ts'
+import { addList } from '../list-command.ts'
+import { instantText, printResult } from '../output/print-result.ts'
+import type { Column } from '../output/table.ts'
+import { parseLimit } from '../parse/parse-limit.ts'
+import { withApp } from '../with-app.ts'
+
+export function addLimits(program: Command): void {
+  const limits = program
+    .command('limits')
+    .summary('list and reset the rates that all nodes keep together')
+    .description('Shows the rates that all nodes keep together, by ctx.limit and limiter, and resets them.')
+  limits.addHelpText('after', examples(['piko limits list', 'piko limits reset shop-api']))
+  addList(limits, {
+    noun: 'limits',
+    description: 'Lists the limits that have counted something which may still matter, by name. Changes nothing.',
+    examples: ['piko limits list', "piko limits list --json | jq '.limits[] | .name, .taken'"],
+    columns: () => COLUMNS,
+    find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.limits.list(options)),
+    data: (status) => ({ ...status, lastAt: status.lastAt ?? null }),
+  }).option('--limit <count>', 'maximum number of limits to list; default: 100', parseLimit)
+  limits
+    .command('reset')
+    .description(
+      'Forgets what a limit has counted, so its whole rate is free at once. For one span, the called server may see twice the rate.',
+    )
+    .argument('<limit>', 'name of the limit')
+    .addHelpText('after', examples(['piko limits reset shop-api', 'piko limits reset shop-api --json']))
+    .action((name: string, _options: object, command: Command) =>
+      withApp(globalOptions(command), async (app, json) => {
+        const isReset = await app.limits.reset(name)
+        printResult(json, { name, isReset }, () =>
+          isReset ? `${visibleLine(name)} is reset` : `nothing is counted for ${visibleLine(name)}`,
+        )
+      }),
+    )
+}
+
+const COLUMNS: readonly Column<LimitStatus>[] = [
+  { title: 'limit', cell: ({ name }) => visibleLine(name) },
+  { title: 'taken', cell: ({ taken }) => String(taken) },
+  { title: 'last', cell: ({ lastAt }) => instantText(lastAt) },
+  { title: 'until', cell: ({ expiresAt }) => instantText(expiresAt) },
+]

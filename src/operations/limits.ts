@@ -1,0 +1,36 @@
+import { describe, PikoError } from '../errors.ts'
+import { changing } from '../engine/refused-changes.ts'
+import type { LimitStatus } from '../store/admission/rate-store.ts'
+import { optionsOf } from './call-options.ts'
+import type { LimitFilter } from './operation-options.ts'
+import type { Reach } from './reach.ts'
+
+/** The rates that all nodes keep together, by `ctx.limit` and `limiter` of `piko/data`: `app.limits`. */
+export class Limits {
+  readonly #reach: () => Pick<Reach, 'store'>
+
+  constructor(reach: () => Pick<Reach, 'store'>) {
+    this.#reach = reach
+  }
+
+  /** The limits that have counted something which may still matter, by name. @param filter.limit default 100 */
+  async list(filter: LimitFilter = {}): Promise<LimitStatus[]> {
+    const { limit = 100 } = optionsOf('limits.list', filter)
+    return this.#reach().store.rates.limits(limit)
+  }
+
+  /**
+   * Forgets what a limit has counted, so its whole rate is free at once. Use it after a wrong rate, or when the called server has
+   * forgotten too: for one span, that server may see up to twice the rate.
+   *
+   * @returns whether anything was counted
+   * @throws PikoError `USAGE`, `CHANGE_REFUSED`
+   */
+  async reset(name: string): Promise<boolean> {
+    const { store } = this.#reach()
+    if (typeof name !== 'string' || name === '') {
+      throw new PikoError('USAGE', `app.limits.reset got ${describe(name)}; expected the name of a limit`)
+    }
+    return changing(`what limit ${describe(name)} has counted`, 'piko_rate', () => store.rates.reset(name))
+  }
+}

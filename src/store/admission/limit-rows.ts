@@ -1,0 +1,41 @@
+import type { Database } from '../connection/database.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { exactKey, keyOf } from '../values/exact-key.ts'
+import type { LimitStatus } from './rate-store.ts'
+import { storedStarts } from './rate-starts.ts'
+import { NO_JOB } from './reserve-places.ts'
+
+/** The limits that have not expired, by name. */
+export async function listLimits({ db, dialect, broken }: Database, limit: number): Promise<LimitStatus[]> {
+  const rows = await db
+    .selectFrom('piko_rate')
+    .select(['job_id', 'rate_key', 'starts', 'expires_at'])
+    .where('job_id', '=', NO_JOB)
+    .where('expires_at', '>=', dialect.now())
+    .orderBy('rate_key')
+    .limit(limit)
+    .execute()
+  return soundRows(dialect, 'piko_rate', rows, broken.report).map(({ rate_key: key, starts, expires_at: end }) => {
+    // The state of a bucket has the count 0.
+    const takes = storedStarts(starts).filter(([, count]) => count > 0)
+    const last = takes.at(-1)
+    return {
+      name: keyOf(key),
+      taken: takes.reduce((sum, [, count]) => sum + count, 0),
+      lastAt: last && new Date(last[0]),
+      expiresAt: dialect.date(end),
+    }
+  })
+}
+
+/** @returns whether there was anything to forget */
+export async function resetLimit({ db, retry }: Database, name: string): Promise<boolean> {
+  const { numDeletedRows } = await retry(() =>
+    db
+      .deleteFrom('piko_rate')
+      .where('job_id', '=', NO_JOB)
+      .where('rate_key', '=', exactKey(name))
+      .executeTakeFirstOrThrow(),
+  )
+  return numDeletedRows > 0n
+}
