@@ -1,12 +1,19 @@
 // The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
 import { connect, isIP, type Socket } from 'node:net'
-import type { ConnectionOptions } from 'mysql2'
+
+/** What matters here of the options of a connection. */
+interface ServerOptions {
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+  readonly ssl?: string | { readonly verifyIdentity?: boolean | undefined } | undefined
+  readonly keepAliveInitialDelay?: number | undefined
+}
 
 /**
  * Adds a socket that knows the server's IP address, if the certificate must be for that address. On the driver's own socket, TLS learns the
  * host only from a name lookup, which an address does not need. It would then expect a certificate for "localhost".
  */
-export function withPeerName<O extends ConnectionOptions>(options: O): O {
+export function withPeerName<O extends ServerOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options
   if (isIP(host) === 0 || typeof ssl !== 'object' || !ssl.verifyIdentity) return options
   const stream = (): Socket =>

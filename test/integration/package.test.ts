@@ -53,6 +53,17 @@ export async function requests(app: Piko): Promise<number> {
   await app.enqueue('pong')
   // @ts-expect-error which window?
   await app.run('daily')
+  // Ids from the database are unknown to the compiler, and definitions need no id.
+  for (const { id } of await app.jobs.list()) await app.jobs.pause(id)
+  await app.windows.summary(daily)
+  await app.schedules.preview('daily')
+  await app.configs.history(ship)
+  // @ts-expect-error misspelt
+  await app.windows.summary('dialy')
+  // @ts-expect-error misspelt
+  await app.jobs.resume('pong')
+  // @ts-expect-error no job
+  await app.jobs.show(7)
   return (await app.run('ship', { wait: true })).output.parcels
 }
 `
