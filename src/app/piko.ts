@@ -132,7 +132,8 @@ export class Piko {
     this.nodes = new Nodes(reach('nodes'))
     this.resources = new Resources(reach('resources'))
     this.sinks = new Sinks(reach('sinks'))
-    this.shared = new Shared(reach('shared')) as Shared & SharedCall
+    // A handle reads memory, also inside a transaction.
+    this.shared = new Shared(() => this.#ready().node.reach) as Shared & SharedCall
   }
 
   #resourceObserver(): ResourceObserver {
