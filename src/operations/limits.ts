@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 import { changing } from '../engine/refused-changes.ts'
-import type { LimitStatus } from '../store/admission/rate-store.ts'
+import type { LimitStatus } from '../store/admission/limit-rows.ts'
 import { optionsOf } from './call-options.ts'
 import type { LimitFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'

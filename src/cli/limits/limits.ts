@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { LimitStatus } from '../../store/admission/rate-store.ts'
+import type { LimitStatus } from '../../store/admission/limit-rows.ts'
 import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'

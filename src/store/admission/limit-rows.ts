@@ -1,9 +1,19 @@
 import type { Database } from '../connection/database.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
-import type { LimitStatus } from './rate-store.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
+
+/** What a limit of the fleet has counted. */
+export interface LimitStatus {
+  readonly name: string
+  /** How many were taken in the span before the last take, that one included. */
+  readonly taken: number
+  /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
+  readonly lastAt: Date | undefined
+  /** From then on nothing of it matters. */
+  readonly expiresAt: Date
+}
 
 /** The limits that have not expired, by name. */
 export async function listLimits({ db, dialect, broken }: Database, limit: number): Promise<LimitStatus[]> {

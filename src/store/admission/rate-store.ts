@@ -1,6 +1,7 @@
 import type { RateLimit } from '../../run/limits.ts'
 import type { RatePlace } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
+import type { LimitStatus } from './limit-rows.ts'
 import type { LimitAnswer, LimitRequest } from './reserve-places.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
@@ -23,17 +24,6 @@ export interface PlaceDelay extends RateName {
 export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
-
-/** What a limit of the fleet has counted. */
-export interface LimitStatus {
-  readonly name: string
-  /** How many were taken in the span before the last take, that one included. */
-  readonly taken: number
-  /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
-  readonly lastAt: Date | undefined
-  /** From then on nothing of it matters. */
-  readonly expiresAt: Date
-}
 
 /** Places within rates for claimed runs. */
 export class RateStore {
