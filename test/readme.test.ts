@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { compilerComplaints, Snippets } from './support/snippets.ts'
+import { compile } from './support/compiler.ts'
+import { Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
@@ -63,7 +64,7 @@ describe('the README and the pages of docs', () => {
 
   it('show snippets that compile under strict TypeScript', () => {
     expect(
-      compilerComplaints(
+      compile(
         [
           readme,
           async,
@@ -80,7 +81,7 @@ describe('the README and the pages of docs', () => {
           transactions,
           windows,
         ].flatMap(({ files }) => files),
-      ),
+      ).complaints,
     ).toEqual([])
   })
 })

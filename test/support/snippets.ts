@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import ts from 'typescript'
 import { PATIENCE_MS } from './patience.ts'
+import { DECORATOR_FLAGS, SOURCE_FLAGS } from './source-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const execute = promisify(execFile)
@@ -14,6 +14,7 @@ export class Snippets {
   readonly names: readonly string[]
   readonly files: readonly string[]
   readonly #folder: string
+  readonly #flags: readonly string[]
 
   /** @param page path from the root of the repository, such as `docs/jobs.md` */
   constructor(page: string) {
@@ -24,6 +25,8 @@ export class Snippets {
     // Inside the repository and outside of node_modules, so that 'piko' means this package.
     mkdirSync(join(root, '.piko'), { recursive: true })
     this.#folder = mkdtempSync(join(root, '.piko/snippets-'))
+    // Node runs all of TypeScript but decorators, and starts in half the time without the loader for them.
+    this.#flags = snippets.some(({ code }) => /^ *@\w/m.test(code)) ? DECORATOR_FLAGS : SOURCE_FLAGS
     this.names = snippets.map(({ name }) => name)
     this.files = snippets.map(({ name, code }) => {
       const file = join(this.#folder, name)
@@ -33,9 +36,9 @@ export class Snippets {
     })
   }
 
-  /** Runs a file in the folder of the snippets as `npx tsx` does. Rejects unless it exits with 0. */
+  /** Runs a file in the folder of the snippets as `npx tsx` does, faster. Rejects unless it exits with 0. */
   async run(...args: readonly string[]): Promise<string> {
-    const { stdout } = await execute(process.execPath, ['--conditions=piko-source', '--import', 'tsx', ...args], {
+    const { stdout } = await execute(process.execPath, [...this.#flags, ...args], {
       cwd: this.#folder,
       env: { ...process.env, PIKO_LOG_LEVEL: 'warn' },
       timeout: PATIENCE_MS,
@@ -46,18 +49,4 @@ export class Snippets {
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true })
   }
-}
-
-/** The compiler's messages about the files, with the options of this repository. */
-export function compilerComplaints(files: readonly string[]): string[] {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
-    config: { compilerOptions: object }
-  }
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
-  return ts
-    .getPreEmitDiagnostics(ts.createProgram(files, { ...options, noEmit: true }))
-    .map(({ file, start = 0, messageText }) => {
-      const at = file ? `${file.fileName}:${file.getLineAndCharacterOfPosition(start).line + 1}` : ''
-      return `${at}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
-    })
 }

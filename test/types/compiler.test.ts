@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compile } from '../support/compiler.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const run = promisify(execFile)
 
 let out: string
 beforeAll(async () => {
@@ -16,18 +13,10 @@ beforeAll(async () => {
 })
 afterAll(() => rm(out, { recursive: true, force: true }))
 
-async function tsc(...args: readonly string[]): Promise<string> {
-  const bin = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
-  try {
-    return (await run(process.execPath, [bin, ...args], { cwd: root })).stdout
-  } catch (error) {
-    return String((error as { readonly stdout: unknown }).stdout)
-  }
-}
-
 // `npm run check:types` checks decorator-cases.ts with TC39 decorators.
-it('the decorator cases also hold with experimentalDecorators', async () => {
-  expect(await tsc('-p', join(root, 'test/types/tsconfig.legacy.json'), '--noEmit')).toBe('')
+it('the decorator cases also hold with experimentalDecorators', () => {
+  const cases = fileURLToPath(new URL('decorator-cases.ts', import.meta.url))
+  expect(compile([cases], { experimentalDecorators: true }).complaints).toEqual([])
 })
 
 describe('the cost of a job to the type checker', () => {
@@ -56,13 +45,11 @@ describe('the cost of a job to the type checker', () => {
         async run(ctx: ContextOf<typeof spec${index}>) { await ctx.resources.db${index}.query(String(ctx.config.days${index})) }
       }
     `
-    const name = join(out, `jobs-${jobs}`)
-    await writeFile(`${name}.ts`, header + Array.from({ length: jobs }, (_, index) => one(index)).join(''))
-    const config = { extends: join(root, 'tsconfig.json'), files: [`${name}.ts`], include: [] }
-    await writeFile(`${name}.json`, JSON.stringify(config))
-    const diagnostics = await tsc('-p', `${name}.json`, '--noEmit', '--extendedDiagnostics')
-    expect(diagnostics).not.toContain('error TS')
-    return Number(/^Instantiations: +(\d+)$/m.exec(diagnostics)?.[1])
+    const file = join(out, `jobs-${jobs}.ts`)
+    await writeFile(file, header + Array.from({ length: jobs }, (_, index) => one(index)).join(''))
+    const compiled = compile([file])
+    expect(compiled.complaints).toEqual([])
+    return compiled.instantiations
   }
 
   it('stays within its budget, for 50 jobs of each form', async () => {
