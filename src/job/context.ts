@@ -8,6 +8,7 @@ import type { Duration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 import type { Logger } from '../logger.ts'
 import type { SharedDefinition, SharedHandle } from './shared-value.ts'
+import type { ItemAdder, ItemData } from './items/adding.ts'
 import type { Steps } from './steps.ts'
 
 /** How `ctx.lock` takes a lock. */
@@ -33,7 +34,8 @@ export interface HeldLock extends AsyncDisposable {
  * The context of a handler.
  *
  * @typeParam R resources by name, @typeParam C parsed config, @typeParam S sinks by name,
- * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`, @typeParam I parsed input
+ * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`, @typeParam I parsed input,
+ * @typeParam M data of the job's items by kind
  */
 export interface JobContext<
   R extends ResourceMap = Record<never, never>,
@@ -41,6 +43,7 @@ export interface JobContext<
   S extends SinkMap = Record<never, never>,
   W extends Window | undefined = Window | undefined,
   I = unknown,
+  M extends ItemData = Record<never, never>,
 > extends Steps {
   readonly runId: number
   readonly jobId: string
@@ -58,6 +61,8 @@ export interface JobContext<
   readonly input: I
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
+  /** Adds items to the run, for a job with the `items` option. The run ends when they have ended. */
+  readonly items: ItemAdder<M>
   /**
    * Combines timeout, cancel, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `RUN_CANCELLED`, `LEASE_LOST` or
    * `STOPPED`.

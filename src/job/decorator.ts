@@ -4,6 +4,7 @@ import { describe, PikoError } from '../errors.ts'
 import type { BorrowedOf, ResourceMap } from '../resource/resource.ts'
 import type { SinkMap } from '../sink/sink.ts'
 import type { JobContext } from './context.ts'
+import type { ItemData } from './items/adding.ts'
 import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobSpec, WindowOf, WindowsSpec } from './spec.ts'
 
@@ -35,8 +36,9 @@ export type JobMethod<
   W extends WindowsSpec | undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
+  M extends ItemData = Record<never, never>,
 > = (
-  ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>,
+  ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>,
   resources: BorrowedOf<R>,
 ) => z.input<O> | Promise<z.input<O>>
 
@@ -57,16 +59,17 @@ export function job<
   const W extends WindowsSpec | undefined = undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
+  M extends ItemData = Record<never, never>,
   const Zone extends string = string,
   const Cron extends string = string,
->(spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>): JobDecorator<JobMethod<R, C, S, W, I, O>> {
+>(spec: JobSpec<R, C, S, W, I, O, M> & CheckedLiterals<Zone, Cron>): JobDecorator<JobMethod<R, C, S, W, I, O, M>> {
   if (typeof spec !== 'object' || spec === null) {
     throw new PikoError(
       'JOB_INVALID',
       `@job got ${describe(spec)}; expected a spec, such as @job({ id: 'ping', every: '10s' })`,
     )
   }
-  const plain: JobSpec<R, C, S, W, I, O> = spec
+  const plain: JobSpec<R, C, S, W, I, O, M> = spec
   return (target: unknown, context: unknown, descriptor?: PropertyDescriptor): void => {
     if (isTc39(context)) decorateTc39(plain, target, context)
     else decorateLegacy(plain, target, context, descriptor)

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { describe, PikoError } from '../errors.ts'
 import type { ResourceMap } from '../resource/resource.ts'
 import type { SinkMap } from '../sink/sink.ts'
+import type { ItemData } from './items/adding.ts'
 import { orGathered } from './gathering.ts'
 import { readJob } from './policy/policy.ts'
 import type { AsJson, SpecTypes, Typed } from './job-types.ts'
@@ -19,11 +20,12 @@ export function jobSpec<
   const W extends WindowsSpec | undefined = undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
+  M extends ItemData = Record<never, never>,
   const Zone extends string = string,
   const Cron extends string = string,
 >(
-  spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>,
-): JobSpec<R, C, S, W, I, O> & Typed<SpecTypes<C, W, I, AsJson<z.input<O>>>> {
+  spec: JobSpec<R, C, S, W, I, O, M> & CheckedLiterals<Zone, Cron>,
+): JobSpec<R, C, S, W, I, O, M> & Typed<SpecTypes<C, W, I, AsJson<z.input<O>>>> {
   return spec
 }
 
@@ -41,14 +43,15 @@ export function defineJob<
   const W extends WindowsSpec | undefined = undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
+  M extends ItemData = Record<never, never>,
   Out extends z.input<O> = z.input<O>,
   const Zone extends string = string,
   const Cron extends string = string,
 >(
-  spec: JobSpec<R, C, S, W, I, O> & CheckedLiterals<Zone, Cron>,
-  handler: JobHandler<R, C, S, W, Out, I>,
+  spec: JobSpec<R, C, S, W, I, O, M> & CheckedLiterals<Zone, Cron>,
+  handler: JobHandler<R, C, S, W, Out, I, M>,
 ): JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>> {
-  const plain: JobSpec<R, C, S, W, I, O> = spec
+  const plain: JobSpec<R, C, S, W, I, O, M> = spec
   return orGathered(
     () => definitionOf(plain, handler),
     () => definitionOf({ id: 'wrong' }, () => {}),

@@ -47,6 +47,9 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   onUpstreamChange: whatever,
   priority: whatever,
   proof: whatever,
+  items: whatever,
+  tolerate: whatever,
+  limits: whatever,
 }
 
 const WINDOWS: Readonly<Record<keyof WindowsSpec, true>> = {

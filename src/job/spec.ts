@@ -11,6 +11,9 @@ import type { Window } from '../time/window.ts'
 import type { AdmissionLimits, KeyedConcurrency, KeyedRate, Rate } from '../run/limits.ts'
 import type { JobContext } from './context.ts'
 import type { Overlap } from './overlap.ts'
+import type { ItemData } from './items/adding.ts'
+import type { ItemKinds, ItemLimits, ItemTolerance } from './items/item-kind.ts'
+import type { ItemPolicy } from './items/item-policy.ts'
 import type { JobTypes, Typed } from './job-types.ts'
 import type { RetryPolicy, RetrySpec } from '../run/retry.ts'
 import type { OnUpstreamChange, Upstream } from './upstream.ts'
@@ -46,6 +49,7 @@ export interface JobSpec<
   W extends WindowsSpec | undefined = WindowsSpec | undefined,
   I extends z.ZodType = z.ZodType,
   O extends z.ZodType = z.ZodType,
+  M extends ItemData = Record<never, never>,
 > {
   /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
   readonly id: string
@@ -131,6 +135,15 @@ export interface JobSpec<
    * `<id>:proof`, runs then. Its run fails if something is wrong, and has the certificate as its output otherwise. Needs `windows`.
    */
   readonly proof?: string | readonly string[]
+  /**
+   * Small durable units of work that runs of the job own, by the name of their kind: pages, files, keys. The handler adds them with
+   * `ctx.items.add`, and the run ends when all have ended.
+   */
+  readonly items?: ItemKinds<M, R, z.output<C>, S, WindowOf<W>, z.output<I>>
+  /** How many items of a run may fail. Needs `items`. */
+  readonly tolerate?: ItemTolerance
+  /** How many items a run may have. Needs `items`. */
+  readonly limits?: ItemLimits
 }
 
 /** Whether the database can store this priority. */
@@ -143,8 +156,8 @@ export type WindowOf<W> = [W] extends [WindowsSpec] ? Window : undefined
 
 /** The context that a handler of this spec receives. */
 export type ContextOf<Spec> =
-  Spec extends JobSpec<infer R, infer C, infer S, infer W, infer I>
-    ? JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>
+  Spec extends JobSpec<infer R, infer C, infer S, infer W, infer I, infer _O, infer M>
+    ? JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>
     : never
 
 /** The handler of a job. The second argument holds the borrowed resources, as `ctx.resources` does. */
@@ -155,12 +168,13 @@ export type JobHandler<
   W extends WindowsSpec | undefined,
   Out,
   I extends z.ZodType = z.ZodType,
-> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>>, resources: BorrowedOf<R>) => Promise<Out> | Out
+  M extends ItemData = Record<never, never>,
+> = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
 // Erased types: the registry and the engine hold jobs of every shape.
 /* eslint-disable @typescript-eslint/no-explicit-any */
-export type AnyJobSpec = JobSpec<any, any, any, any, any, any>
-export type AnyJobContext = JobContext<any, any, any, any, any>
+export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
+export type AnyJobContext = JobContext<any, any, any, any, any, any>
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 /** A registered handler with its options, immutable, as the engine sees it. All durations in milliseconds. */
@@ -206,6 +220,8 @@ export interface JobPolicy {
   readonly priority: number
   /** When a job of its own proves the ledger; undefined: never. */
   readonly proof: ScheduleSpec | undefined
+  /** Undefined for a job without items. */
+  readonly items: ItemPolicy | undefined
 }
 
 /** A run as key functions see it, for any job. */

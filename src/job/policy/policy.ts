@@ -7,6 +7,7 @@ import { OVERLAPS } from '../overlap.ts'
 import { PolicyChecks } from './policy-checks.ts'
 import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
 import { cronsOf, jitterMsOf, scheduleOf, windowsOf } from './policy-schedule.ts'
+import { readItems } from '../items/read-items.ts'
 import { readSpec } from '../read-spec.ts'
 import { checkedBy } from '../schemas/schema-check.ts'
 import { type AnyJobSpec, isPriority, type JobPolicy } from '../spec.ts'
@@ -61,6 +62,7 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
     onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
     priority: priorityOf(checks),
     proof: proofOf(checks),
+    items: readItems(spec, (problem) => faults.add(problem)),
   })
   faults.throwIfAny()
   return policy

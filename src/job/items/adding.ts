@@ -1,0 +1,45 @@
+import type { Duration } from '../../time/duration.ts'
+
+/** The data of each kind of item of a job, by the name of the kind. */
+export type ItemData = Readonly<Record<string, unknown>>
+
+/** Where an item is unique: within its run, within its job for ever, within its job for a length of time, or nowhere. */
+export type DedupScope = 'run' | 'job' | false | { readonly within: Duration }
+
+/** A value, or a function that returns it for each item. */
+export type PerItem<D, T> = T | ((data: D, index: number) => T)
+
+export interface AddItemOptions<D> {
+  /** Makes an item unique; at most 2,048 characters. Default: the data if it is a text or a number, otherwise none is a duplicate. */
+  readonly key?: PerItem<D, string | number>
+  /** Default: as the kind says. */
+  readonly lane?: PerItem<D, string | undefined>
+  readonly priority?: PerItem<D, number | undefined>
+  /** The item is not claimed before: an instant, or a time from now. Default: now. */
+  readonly due?: PerItem<D, Date | Duration | undefined>
+  readonly depth?: PerItem<D, number | undefined>
+  /** Overrides the kind's `dedup`; `false`: the item is no duplicate, whatever its key. */
+  readonly dedup?: PerItem<D, DedupScope | undefined>
+}
+
+/** Adds items to the run. */
+export interface ItemAdder<M extends ItemData> {
+  /**
+   * Adds items of a kind. In the job's handler, they are stored in transactions of 1,000 while `values` is read, and begin at once. A
+   * restarted handler adds none of them again. In an item's function, they are stored in the transaction that ends the item.
+   *
+   * @param values a list, an iterable or an async generator of JSON values of at most 1 MB each
+   * @returns in the handler, how many are new and how many were known; in an item, all count as new
+   * @throws PikoError `ITEM_INVALID` naming the first wrong value, `USAGE`; `LEASE_LOST` if this node no longer owns the run
+   */
+  add<K extends keyof M & string>(
+    kind: K,
+    values: Iterable<M[K]> | AsyncIterable<M[K]>,
+    options?: AddItemOptions<M[K]>,
+  ): Promise<AddedItems>
+}
+
+export interface AddedItems {
+  readonly added: number
+  readonly duplicates: number
+}

@@ -1,0 +1,108 @@
+import type { Item } from '../../item/item.ts'
+import type { ResourceMap } from '../../resource/resource.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
+import type { Duration } from '../../time/duration.ts'
+import type { Window } from '../../time/window.ts'
+import type { JobContext } from '../context.ts'
+import type { ItemAdder, ItemData } from './adding.ts'
+
+/** What a lane remembers for all nodes. */
+export interface LaneNote {
+  readonly text: string
+  /** How long the note is valid. */
+  readonly ttl: Duration
+  /** The shortest time between two items of the lane. Default: unchanged. */
+  readonly spacing?: Duration | undefined
+}
+
+/** The lane of an item. */
+export interface ItemLane {
+  readonly name: string
+  /**
+   * A text that all nodes share, such as a host's robots.txt. Loaded by one item of the fleet when it is missing or has expired; the others
+   * wait. A failed load is retried by the next caller.
+   *
+   * @param name at most 64 characters
+   */
+  note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
+}
+
+/** A named state that one item at a time holds, such as a session with its cookies. */
+export interface LeasedState<T> {
+  readonly name: string
+  /** JSON, as last saved. */
+  readonly value: T
+  /** How many items have held it before, and how many errors they reported. */
+  readonly uses: number
+  readonly errors: number
+  /** Stores a new value with the end of this item, whatever the end is. */
+  save(value: T): void
+  /** Counts an error with the end of this item. */
+  failed(): void
+  /** No other item gets it: the next one creates another. Takes effect with the end of this item. */
+  retire(): void
+}
+
+export interface LeaseOptions<T> {
+  /** States of this pool that exist at the same time, over all nodes. */
+  readonly size: number
+  /** Creates a state; called once in the fleet for each. What it throws fails the item, and the next item tries again. */
+  readonly create: (name: string, signal: AbortSignal) => Promise<T>
+  /** Only this state, if it is not retired. */
+  readonly name?: string | undefined
+  /** How long to wait for a free one. Default `'30s'`. */
+  readonly wait?: Duration
+}
+
+/** Counts of one name, such as a proxy, fed by the items of all nodes. */
+export interface Score {
+  readonly ok: number
+  readonly failed: number
+  /** Failures since the last success. */
+  readonly failuresInARow: number
+  /** Averages in which the last 20 or so count most: share of successes from 0 to 1, and milliseconds. */
+  readonly successShare: number
+  readonly ms: number | undefined
+  readonly updatedAt: Date
+}
+
+/** The context of an item's function. `fence` is the generation of the run's items: the same for all of them, on all nodes. */
+export interface ItemContext<
+  R extends ResourceMap = Record<never, never>,
+  C = Record<string, unknown>,
+  S extends SinkMap = Record<never, never>,
+  W extends Window | undefined = Window | undefined,
+  I = unknown,
+  M extends ItemData = ItemData,
+> extends Omit<JobContext<R, C, S, W, I>, 'step' | 'stepMap' | 'until' | 'commit' | 'items' | 'onConfigChange'> {
+  readonly item: Item
+  readonly items: ItemAdder<M>
+  readonly lane: ItemLane
+  /** Ends the item as skipped. Nothing of it is written. Throws, so it never returns. */
+  readonly skip: (reason: string) => never
+  /** Puts the item back into the queue until then. Costs no budget. Throws, so it never returns. */
+  readonly retryLater: (when: Date | Duration) => never
+  /**
+   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Sinks are
+   * flushed before.
+   */
+  commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
+  /**
+   * Stores a position (at most 2,000 characters) and the items added so far, with what `fn` writes, in one transaction. The item continues.
+   * The next attempt finds it in `item.position`.
+   *
+   * @throws PikoError `LEASE_LOST` if this node no longer owns the item: nothing is stored
+   */
+  checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
+  /** Keeps bytes for the next attempt and for a replay, if this one fails. The last call counts; `undefined` keeps none. */
+  keep(bytes: Uint8Array | undefined): void
+  /** Adds to the bytes of the run's status. */
+  countBytes(bytes: number): void
+  /** Leases a state of a pool of the job until the item ends. */
+  state<T>(pool: string, options: LeaseOptions<T>): Promise<LeasedState<T>>
+  /** Counts an outcome for a name, stored within about a second. */
+  score(group: string, name: string, outcome: { readonly ok: boolean; readonly ms?: number }): void
+  /** The scores of a group of the job by name, at most two seconds old. */
+  scores(group: string): Promise<ReadonlyMap<string, Score>>
+}

@@ -1,0 +1,71 @@
+import type { ItemRetrySpec } from '../../item/budget.ts'
+import type { Item } from '../../item/item.ts'
+import type { LaneSpec } from '../../item/lane.ts'
+import type { ResourceMap } from '../../resource/resource.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import type { Duration } from '../../time/duration.ts'
+import type { Window } from '../../time/window.ts'
+import type { DedupScope, ItemData } from './adding.ts'
+import type { ItemContext } from './item-context.ts'
+
+/** A kind of item of a job. Without a function it is only `run`. */
+export interface ItemKind<
+  D = unknown,
+  R extends ResourceMap = ResourceMap,
+  C = unknown,
+  S extends SinkMap = SinkMap,
+  W extends Window | undefined = Window | undefined,
+  I = unknown,
+  M extends ItemData = ItemData,
+> {
+  /** Does the work. Resolving ends the item as done, in one transaction with what it added by `ctx.items.add`. */
+  readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I, M>) => unknown
+  /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
+  readonly lane?: (data: D) => string
+  /** Limits of lanes by name, over all nodes; `'*'` is every lane without a name here. Default: no limits. */
+  readonly lanes?: Readonly<Record<string, LaneSpec>>
+  /** Jobs with the same scope share lanes of the same name. Default: the job's id. */
+  readonly laneScope?: string
+  /** Budgets by class of error; `'*'`: every other class. A number is a limit. Default: 3, and 5 for `sink`. */
+  readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
+  /** Smaller items of a lane first, from −32,768 to 32,767. Default 0. */
+  readonly priority?: number
+  /** Longest time of one try. Default: none. */
+  readonly timeout?: Duration
+  /** Default `'run'`. */
+  readonly dedup?: DedupScope
+}
+
+/** The kinds of items of a job. */
+export type ItemKinds<
+  M extends ItemData,
+  R extends ResourceMap,
+  C,
+  S extends SinkMap,
+  W extends Window | undefined,
+  I,
+> = {
+  readonly [K in keyof M]: ItemKind<M[K], R, C, S, W, I, M>
+}
+
+/** How much of a run's items may fail, and how many it may have. */
+export interface ItemTolerance {
+  /** The run succeeds with at most this many dead items: a number, or a share such as `'1%'`. Default 0. */
+  readonly dead?: number | `${number}%`
+}
+
+export interface ItemLimits {
+  /** Items of one run. Further ones are left out and counted as skipped. Default: no limit. */
+  readonly items?: number
+  /** Greatest depth of an item. Deeper ones are left out and counted as skipped. Default: no limit. */
+  readonly depth?: number
+}
+
+// Erased types: the registry and the engine hold kinds of every shape.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+export type AnyItemKind = ItemKind<any, any, any, any, any, any, any>
+export type AnyItemContext = ItemContext<any, any, any, any, any, any>
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
+/** The `items` option of a job, of any shape. */
+export type AnyItemKinds = Readonly<Record<string, AnyItemKind>>

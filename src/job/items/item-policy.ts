@@ -1,0 +1,39 @@
+import type { ItemBudget } from '../../item/budget.ts'
+import type { LaneLimits } from '../../item/lane.ts'
+import type { AnyItemKind } from './item-kind.ts'
+
+/** The items of a job, with every default filled in and every text parsed. */
+export interface ItemPolicy {
+  readonly kinds: ReadonlyMap<string, KindPolicy>
+  /** How many dead items a run may have: a number, or a share from 0 to 1. */
+  readonly tolerated: { readonly count: number } | { readonly share: number }
+  readonly maxItems: number | undefined
+  readonly maxDepth: number | undefined
+}
+
+export interface KindPolicy {
+  readonly name: string
+  readonly kind: AnyItemKind
+  readonly laneScope: string
+  readonly lanes: ReadonlyMap<string, LaneLimits>
+  readonly budgets: ReadonlyMap<string, ItemBudget>
+  readonly priority: number
+  readonly timeoutMs: number | undefined
+  readonly dedup: Dedup
+}
+
+/** The parsed form of `DedupScope`. */
+export type Dedup = 'run' | 'job' | 'none' | { readonly withinMs: number }
+
+/** The limits of a lane by its name. */
+export function limitsOf({ lanes }: KindPolicy, lane: string): LaneLimits {
+  return lanes.get(lane) ?? lanes.get('*') ?? NO_LIMITS
+}
+
+const NO_LIMITS: LaneLimits = { rate: undefined, parallel: undefined }
+
+/** Whether too many items are dead for the run to succeed. */
+export function isTooManyDead({ tolerated }: ItemPolicy, dead: number, total: number): boolean {
+  return dead > ('count' in tolerated ? tolerated.count : Math.floor(tolerated.share * total))
+}
+
