@@ -69,6 +69,8 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
+  /** An item has no tries left. */
+  'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
   /** The target of a sink is down, so its batches go to this host's disk. Once per outage. */
   'sink.spilling': { sink: string; error: Error }
   /** All batches on the disk are at their target again. `rows` came from the disk. */

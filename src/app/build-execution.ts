@@ -15,6 +15,7 @@ import { Recovery } from '../engine/node/recovery.ts'
 import { SharedValues } from '../engine/node/shared-values.ts'
 import { ResourceReport } from '../engine/node/resource-report.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
+import type { Items } from './build-items.ts'
 import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
@@ -36,6 +37,8 @@ export interface Execution {
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
+  /** Undefined for an app without items. */
+  readonly items: Items | undefined
 }
 
 export function buildExecution(parts: NodeParts): Execution {
@@ -70,7 +73,8 @@ export function buildExecution(parts: NodeParts): Execution {
   const electors = new Electors({ locks, clock, events, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
-  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, shared, runLogs, progress })
+  const items = parts.buildItems?.(parts, { nodeId, holdsLease: () => memory.isHeld, prepare, locks, runLogs })
+  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, shared, runLogs, progress, items })
   const dispatcher = new Dispatcher(
     live.polled({
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
@@ -81,13 +85,16 @@ export function buildExecution(parts: NodeParts): Execution {
   const doorbell = new Doorbell({
     ...{ nodeId, clock },
     nodes: () => store.nodes.doorbells(),
-    onRing: () => dispatcher.wake(),
+    onRing: () => {
+      dispatcher.wake()
+      items?.dispatcher.wake()
+    },
     onShared: (topic, version) => shared.told(topic, version),
     listens: role.execute,
     doorbell: settings.piko.doorbell,
     isLocal: parts.store.isLocal,
   })
-  const lease = buildLease(parts, { memory, doorbell, executor })
+  const lease = buildLease(parts, { memory, doorbell, executor, items })
   const recovery = new Recovery({
     ...{ runs: store.runs, nodes: store.nodes, locks: store.locks },
     ...{ nodeId, leaseMs, clock, events, loops },
@@ -108,13 +115,13 @@ export function buildExecution(parts: NodeParts): Execution {
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
     ...{ doorbell, lease, recovery, live, configs, prepare, locks, shared, electors },
-    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal },
+    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'prepare' | 'locks' | 'shared' | 'runLogs' | 'progress'> & {
+  own: Pick<Execution, 'prepare' | 'locks' | 'shared' | 'runLogs' | 'progress' | 'items'> & {
     nodeId: () => string
     memory: LeaseMemory
     live: LiveSettings
@@ -129,6 +136,7 @@ function buildExecutor(
     holdsLease: () => memory.isHeld,
     ...{ registry, store, resources, sinks, locks, shared, prepare, progress, events },
     ...{ clock, loops, nodeId, graceMs },
+    items: own.items?.root,
     get concurrency() {
       return live.concurrency
     },
@@ -140,7 +148,7 @@ function buildExecutor(
 
 function buildLease(
   { store: service, settings, events, loops }: NodeParts,
-  { memory, doorbell, executor }: { memory: LeaseMemory; doorbell: Doorbell; executor: Executor },
+  { memory, doorbell, executor, items }: Pick<Execution, 'doorbell' | 'executor' | 'items'> & { memory: LeaseMemory },
 ): NodeLease {
   const { store } = service
   const { leaseMs, maxBlockMs, endWhenBlocked } = settings.piko
@@ -151,6 +159,9 @@ function buildLease(
     ...{ memory, leaseMs, events, loops },
     block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
     doorbell: () => doorbell.address,
-    onLost: (reason) => executor.abortAll(reason),
+    onLost: (reason) => {
+      executor.abortAll(reason)
+      items?.runner.abortAll(reason)
+    },
   })
 }

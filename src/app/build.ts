@@ -77,7 +77,9 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     classes: execute ? sinkClassesOf(registry) : [],
   }).dependsOn(store)
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
+  const hasItems = execute && [...registry].some(({ policy }) => policy.items)
   const node = new Node({
+    buildItems: hasItems ? (await import('./build-items.ts')).buildItems : undefined,
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
     resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
     testClock: options.clock,

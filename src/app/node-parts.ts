@@ -27,6 +27,8 @@ export interface NodeParts {
   readonly setLogLevel: (level: Settings['piko']['logLevel'] | undefined) => void
   readonly loops: LoopHealth
   readonly role: NodeRole
+  /** Undefined for an app without items. */
+  readonly buildItems: typeof import('./build-items.ts').buildItems | undefined
   /** How long a handler may continue after its signal aborts. */
   readonly graceMs: number
 }

@@ -77,6 +77,7 @@ export class Node {
             execution.executor.dependsOn(parts.store, parts.resources, parts.sinks),
           ]
         : []),
+      ...(execution.items?.services.map((service) => service.dependsOn(execution.lease)) ?? []),
       ...(role.execute && role.plan ? planning.services : []),
       ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.lease)] : []),
     ]

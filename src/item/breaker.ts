@@ -32,7 +32,12 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
     if (isProbe) return { ...CLOSED, opens: state.opens }
     const recent = pushed(state.recent, 0)
     // The next opening is as short as the first once nothing has failed for a while.
-    return { failures: 0, recent, opens: hasFailure(recent) ? state.opens : afterRest(state, recent), openUntil: undefined }
+    return {
+      failures: 0,
+      recent,
+      opens: hasFailure(recent) ? state.opens : afterRest(state, recent),
+      openUntil: undefined,
+    }
   }
   const failures = state.failures + 1
   const recent = pushed(state.recent, 1)
@@ -48,7 +53,7 @@ function afterRest(state: BreakerState, recent: number): number {
 
 function pushed(recent: number, bit: 0 | 1): number {
   const next = recent * 2 + bit
-  return isFull(recent) ? next % 2 ** LAST + 2 ** LAST : next
+  return isFull(recent) ? (next % 2 ** LAST) + 2 ** LAST : next
 }
 
 function isFull(recent: number): boolean {

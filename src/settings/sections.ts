@@ -1,5 +1,6 @@
 import { history } from './sections/history.ts'
 import { http } from './sections/http.ts'
+import { items } from './sections/items.ts'
 import { mysql } from './sections/mysql.ts'
 import { offload } from './sections/offload.ts'
 import { piko } from './sections/piko.ts'
@@ -8,7 +9,7 @@ import { sqlite } from './sections/sqlite.ts'
 import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
-export const SECTIONS = { piko, mysql, sqlite, history, sinks, offload, http }
+export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http }
 
 /** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

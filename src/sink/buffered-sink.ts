@@ -223,7 +223,8 @@ export class BufferedSink implements SinkWriter {
 
   async #clear(): Promise<void> {
     const { sink, routes } = this.#target
-    if (this.#scope.window === undefined || !sink.clear) return
+    // The rows of a window come from all items of its run, so the end of one of them clears nothing.
+    if (this.#scope.window === undefined || this.#scope.itemId !== undefined || !sink.clear) return
     try {
       for (const route of routes.values()) if (!this.#states.get(route)?.hasDelivered) await this.#delivery.clear(route)
     } catch (error) {

@@ -122,6 +122,28 @@ export class SinkPool {
   }
 
   /**
+   * Clears what earlier generations have left of a window, in all sinks of a run whose items have ended.
+   *
+   * @param scope its fence is the generation whose rows stay
+   * @throws PikoError `SINK_FAILED`
+   */
+  async clearOlder(map: SinkMap, scope: Omit<SinkScope, 'sql'>): Promise<void> {
+    this.#assertOpen()
+    const owners = new Set(Object.entries(map).map(([key, sinkClass]) => this.#sinkOf(key, sinkClass)))
+    for (const owned of owners) {
+      const { name, sink, routes } = owned
+      if (!sink.clear) continue
+      await this.#open(owned)
+      const older = { ...scope, sql: this.#parts.env.sql, before: scope.fence }
+      try {
+        for (const route of routes.values()) await sink.clear(older, route.model)
+      } catch (error) {
+        throw failed(name, 'could not clear older generations', error)
+      }
+    }
+  }
+
+  /**
    * Closes every created sink, the newest first. One that fails, or hangs for two seconds, does not prevent the others from closing.
    *
    * @throws PikoError `SINK_FAILED` if sinks fail to close

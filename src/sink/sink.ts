@@ -92,6 +92,8 @@ export interface SinkScope {
   readonly attempt: number
   readonly fence: number
   readonly window: Window | undefined
+  /** The id of the item that writes. Undefined for a handler. A window then has many writers with one fence: use `merge`. */
+  readonly itemId?: number
   readonly signal: AbortSignal
   readonly log: Logger
   readonly sql: SqlDatabase

@@ -25,6 +25,11 @@ export class SinksService extends Service {
     return this.#pool.forRun(map, scope)
   }
 
+  /** See `SinkPool.clearOlder`. */
+  clearOlder(map: SinkMap, scope: Omit<SinkScope, 'sql'>): Promise<void> {
+    return this.#pool.clearOlder(map, scope)
+  }
+
   /** The current pool, for deliveries outside of runs. */
   get pool(): SinkPool {
     return this.#pool

@@ -12,6 +12,7 @@ import type { Database } from './connection/database.ts'
 import { DependencyStore } from './windows/dependency-store.ts'
 import { enqueueIn } from './runs/enqueue-in.ts'
 import type { EnqueueTransaction } from './statements/user-transaction.ts'
+import { ItemStore } from './items/item-store.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { PlanStore } from './jobs/plan-store.ts'
 import { LockStore } from './nodes/lock-store.ts'
@@ -52,6 +53,7 @@ export interface Store {
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
   readonly steps: StepStore
+  readonly items: ItemStore
   readonly progress: ProgressStore
   readonly deadRows: DeadRowStore
   readonly spills: SpillStore
@@ -94,6 +96,7 @@ export function storeOn(database: Database): Store {
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),
     steps: new StepStore(database),
+    items: new ItemStore(database),
     progress: new ProgressStore(database),
     deadRows: new DeadRowStore(database),
     spills: new SpillStore(database),

@@ -1,5 +1,6 @@
 // Long because it lists every table with its columns.
 import type { ColumnType, Generated } from 'kysely'
+import type { ItemTables } from './items/item-tables.ts'
 import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
 import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
@@ -358,7 +359,7 @@ export interface SharedTable {
   created_at: Instant
 }
 
-export interface Tables extends ProofTables {
+export interface Tables extends ProofTables, ItemTables {
   piko_job: JobTable
   piko_generation: GenerationTable
   piko_job_config: JobConfigTable

@@ -200,6 +200,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'batch.changed': { batchId: 3, jobId: 'sync', state: 'running', doneRunId: undefined },
   'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
   'run.settled': settled,
+  'item.dead': { runId: 7, jobId: 'sync', itemId: 9, kind: 'page', key: '/a', class: 'network' },
   'run.lost': { runId: 7, jobId: 'sync', fence: 4 },
   'sink.spilling': { sink: 'orders', error: new Error('refused') },
   'sink.drained': { sink: 'orders', rows: 7, outageMs: 60_000 },

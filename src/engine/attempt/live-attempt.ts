@@ -1,5 +1,6 @@
 import { toError } from '../../errors.ts'
 import type { Claim, RatePlace } from '../../run/run.ts'
+import type { ItemAdder, ItemData } from '../../job/items/adding.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { TableRows } from '../../run/table-rows.ts'
 import type { WrittenRows } from '../../sink/written-rows.ts'
@@ -10,6 +11,18 @@ import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 
 const NO_TABLES: readonly TableRows[] = []
+
+/** The items of an attempt, as its engine sees them. */
+export interface AttemptItems extends ItemAdder<ItemData> {
+  /** The generation of the items. */
+  readonly fence: number
+  /** Whether the run has items, so that its end waits for them. */
+  readonly hasItems: boolean
+  /** What the handler returned when an earlier attempt had added all items; undefined: the handler must be called. */
+  readonly seeded: { readonly output: string | null } | undefined
+  /** Records that the handler has added all items. */
+  end(output: unknown): Promise<void>
+}
 
 /** What the executor passes to each attempt. */
 export interface AttemptParts {
@@ -45,6 +58,10 @@ export class LiveAttempt {
   locks: RunLocks | undefined
   /** The steps of the attempt, if the handler uses any. */
   steps: RunSteps | undefined
+  /** The items that the handler adds, for a job with items. */
+  items: AttemptItems | undefined
+  /** Set while the run waits for its items, without a slot. Ends the wait. */
+  endWait: (() => void) | undefined
   /** The version of the job's config that the handler uses; undefined if none was in force. */
   configVersion: number | undefined
   /** Ends the handler's `ctx.onConfigChange`. */
@@ -53,6 +70,8 @@ export class LiveAttempt {
   progress: ReportedProgress | undefined
   /** A step is not ready: the run comes back after this time. */
   waitMs: number | undefined
+  /** The item whose function runs. Undefined for the handler of a run. */
+  itemId: number | undefined
   sinks: RunSinks | undefined
   /** The rows that its sinks have written to fenced tables for its window. */
   written: WrittenRows | undefined

@@ -19,6 +19,7 @@ export interface RunActions {
   shared<T, I>(attempt: LiveAttempt, definition: SharedDefinition<T, I>): SharedHandle<T, I>
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
   steps(attempt: LiveAttempt): RunSteps
+  items(attempt: LiveAttempt): Context['items']
   onConfigChange(attempt: LiveAttempt, fn: (config: unknown, version: number) => unknown): () => void
 }
 
@@ -92,6 +93,10 @@ export class RunContext implements Context {
 
   get until(): Context['until'] {
     return ((name, fn, options) => this.#actions.steps(this.#attempt).until(name, fn, options)) as Context['until']
+  }
+
+  get items(): Context['items'] {
+    return this.#actions.items(this.#attempt)
   }
 
   get lock(): Context['lock'] {

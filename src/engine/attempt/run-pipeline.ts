@@ -4,6 +4,9 @@ import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'
 import type { Outcome, RatePlace } from '../../run/run.ts'
 import { assertOutput, parseInput } from '../../job/schemas/run-input.ts'
+import { fromJson } from '../../json/json.ts'
+import type { ItemPolicy } from '../../job/items/item-policy.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { FleetLimit } from '../../run/fleet-limit.ts'
 import { withRunSignal } from '../../offload/signal.ts'
@@ -17,7 +20,7 @@ import { storableOutput } from '../../json/storable.ts'
 import type { Clock } from '../../clock.ts'
 import type { Store } from '../../store/store.ts'
 import type { Events } from '../../events.ts'
-import type { LiveAttempt } from './live-attempt.ts'
+import type { AttemptItems, LiveAttempt } from './live-attempt.ts'
 import { listenToConfig } from './config-listener.ts'
 import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
 import type { SharedValues } from '../node/shared-values.ts'
@@ -45,8 +48,19 @@ export interface PipelineParts {
   readonly prepare: PrepareRun
   readonly progress: Pick<RunProgress, 'report'>
   readonly rateGate: RateGate
+  /** The items of runs; undefined: no job has items. */
+  readonly items?: RootParts | undefined
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly abandoned: AbortSignal
+}
+
+/** Connects runs with their items. */
+export interface RootParts {
+  open(attempt: LiveAttempt, policy: ItemPolicy): Promise<AttemptItems>
+  /** Calls `onIdle` once no item of the generation is queued or running. Returns a function that ends the wait. */
+  wait(fence: number, onIdle: () => void): () => void
+  /** The outcome of a run whose items have ended. Never rejects. */
+  outcome(attempt: LiveAttempt, items: AttemptItems, success: Outcome): Promise<Outcome>
 }
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
@@ -89,8 +103,34 @@ export class RunPipeline implements RunActions {
     } catch (error) {
       return { kind: 'failure', error: toError(error), isPermanent: true }
     }
-    if (!isPlain(job)) return this.#whole(attempt, config)
+    const { items } = this.#parts
+    return items && job.policy.items
+      ? this.#withItems(attempt, items, job.policy.items, config)
+      : this.#handled(attempt, config)
+  }
+
+  #handled(attempt: LiveAttempt, config: unknown): Outcome | Promise<Outcome> {
+    if (!isPlain(attempt.job)) return this.#whole(attempt, config)
     return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
+  }
+
+  /** Calls the handler, unless an earlier attempt has added all items. */
+  async #withItems(attempt: LiveAttempt, parts: RootParts, policy: ItemPolicy, config: unknown): Promise<Outcome> {
+    try {
+      attempt.items = await parts.open(attempt, policy)
+      const { seeded } = attempt.items
+      if (seeded) {
+        attempt.isHandled = true
+        return { kind: 'success', output: fromJson(seeded.output) }
+      }
+      const outcome = await this.#handled(attempt, config)
+      if (outcome.kind === 'success') await attempt.items.end(outcome.output)
+      return outcome
+    } catch (thrown) {
+      // The run returns to the queue, and its handler is not blamed.
+      if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
+      return outcomeOf(attempt, toError(thrown))
+    }
   }
 
   /** Whether the run may begin now within its rate. Checked last, right before the handler is called. */
@@ -170,7 +210,9 @@ export class RunPipeline implements RunActions {
       const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {
         ...{ ...scope, window },
         sql: store.database.sql,
-        ...(window && { written: (attempt.written = new WrittenRows(window, fence)) }),
+        ...(attempt.itemId === undefined
+          ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
+          : { itemId: attempt.itemId }),
       })
       attempt.sinks = sinks
     } catch (thrown) {
@@ -250,6 +292,18 @@ export class RunPipeline implements RunActions {
     return this.#limit(attempt.signal)
   }
 
+  items(attempt: LiveAttempt): AttemptItems {
+    if (attempt.items) return attempt.items
+    const { id } = attempt.job
+    throw new PikoError(
+      'USAGE',
+      `job "${id}" has no items; declare them: defineJob({ id: '${id}', items: { … } }, …)`,
+      {
+        details: { jobId: id },
+      },
+    )
+  }
+
   steps(attempt: LiveAttempt): RunSteps {
     return (attempt.steps ??= new RunSteps(attempt, this.#steps))
   }
@@ -264,6 +318,12 @@ export class RunPipeline implements RunActions {
 
   async commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const { claim } = attempt
+    if (attempt.items) {
+      throw new PikoError(
+        'USAGE',
+        `run ${claim.runId} of job "${claim.jobId}" ends when its items have ended, so it can't end with ctx.commit; commit in an item instead`,
+      )
+    }
     if (attempt.commit !== 'none') {
       throw new PikoError(
         'USAGE',

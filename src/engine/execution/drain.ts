@@ -19,6 +19,11 @@ export interface DrainParts {
   readonly onDone: (report: DrainReport) => void
 }
 
+/** Why a stopping node ends a run. */
+export function leaving(): PikoError {
+  return new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted')
+}
+
 /** A drain: lets runs end until the deadline, then returns the rest to the queue without counting their attempts. */
 export class Drain {
   readonly report = new DrainReport()
@@ -55,7 +60,7 @@ export class Drain {
     if (await this.#atMost(plan.abortAtMs, over)) return
     this.#isLeaving = true
     this.#parts.handOver()
-    const reason = new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted')
+    const reason = leaving()
     for (const one of taken.values()) abortTaken(one, reason)
     if (await this.#atMost(plan.giveUpAtMs - plan.abortAtMs, over)) return
     this.#giveUpAll()

@@ -1,3 +1,4 @@
+// Long because it is one state machine: what happens to a claim until its end is stored.
 import { type PikoError, toError } from '../../errors.ts'
 import { runCancelled, runTimedOut } from '../../run/attempt.ts'
 import type { JobRegistry } from '../../job/registry.ts'
@@ -11,11 +12,11 @@ import { LiveAttempt, type AttemptParts } from '../attempt/live-attempt.ts'
 import type { Clock } from '../../clock.ts'
 import { Completer } from './completer.ts'
 import { Deadlines } from './deadlines.ts'
-import { Drain } from './drain.ts'
+import { Drain, leaving } from './drain.ts'
 import { Ending, type SettledRun } from './ending.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { RateGate } from '../claiming/rate-gate.ts'
-import { outcomeOf, type PipelineParts, RunPipeline } from '../attempt/run-pipeline.ts'
+import { outcomeOf, type PipelineParts, type RootParts, RunPipeline } from '../attempt/run-pipeline.ts'
 import { Slots } from './slots.ts'
 import { stopPlan } from './stop-plan.ts'
 import { abortTaken, type ClaimSource, type Taken } from './taken.ts'
@@ -71,6 +72,8 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #onSettled: ((run: SettledRun) => void)[] = []
+  /** Runs that wait for their items, without a slot. */
+  #waiting = 0
   /** The running or finished drain. */
   #drain: Drain | undefined
 
@@ -83,7 +86,7 @@ export class Executor extends Service {
         return parts.concurrency
       },
       clock,
-      kept: () => this.#taken.size,
+      kept: () => this.#taken.size - this.#waiting,
       begin: (taken) => this.#begin(taken),
       giveBack: (taken) => this.#giveBack(taken),
     })
@@ -274,6 +277,12 @@ export class Executor extends Service {
   /** Gives the handler the grace time to end after an abort, then ends its run without it. */
   #waitNoLonger(attempt: LiveAttempt): void {
     if (attempt.isOver) return
+    if (attempt.endWait) {
+      attempt.endWait()
+      const taken = this.#taken.get(attempt.claim.fence)
+      if (taken) this.#over(taken, attempt, outcomeOf(attempt, toError(attempt.abortReason)))
+      return
+    }
     attempt.cancelGrace = this.#deadlines.add(this.#parts.graceMs, () => {
       const taken = this.#taken.get(attempt.claim.fence)
       if (taken && !attempt.isOver) this.#giveUp(taken, attempt)
@@ -287,13 +296,33 @@ export class Executor extends Service {
 
   #over(taken: Taken, attempt: LiveAttempt, outcome: Outcome): void {
     if (attempt.isOver) return
+    const { items } = this.#parts
+    if (items && attempt.items?.hasItems && outcome.kind === 'success' && !attempt.endWait) {
+      this.#awaitItems(taken, attempt, items, outcome)
+      return
+    }
     attempt.isOver = true
     attempt.cancelTimeout?.()
     attempt.cancelGrace?.()
     attempt.stopListening?.()
-    if (!taken.reason) this.#slots.took(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
+    if (attempt.endWait) this.#waiting -= 1
+    else if (!taken.reason) this.#slots.took(Math.max(0, this.#parts.clock.now() - attempt.startedAt))
     this.#ending.settle(taken, attempt, outcome)
+    if (!attempt.endWait) this.#free(taken)
+  }
+
+  /** Frees the slot of a run whose handler has ended, and ends the run once its items have ended. */
+  #awaitItems(taken: Taken, attempt: LiveAttempt, items: RootParts, success: Outcome): void {
+    const own = attempt.items
+    if (!own) return
+    attempt.endWait = items.wait(own.fence, () => {
+      void items.outcome(attempt, own, success).then((outcome) => this.#over(taken, attempt, outcome))
+    })
+    this.#waiting += 1
     this.#free(taken)
+    // A drain does not wait for items: they and the run continue on other nodes.
+    if (this.#drain) attempt.abort(leaving())
+    else if (attempt.abortReason) this.#waitNoLonger(attempt)
   }
 
   #settled(run: SettledRun): void {
@@ -315,7 +344,8 @@ export class Executor extends Service {
 
   #beginDrain(): Drain {
     const { clock, shutdownTimeoutMs, graceMs, events } = this.#parts
-    const drain = new Drain({
+    for (const { attempt } of this.#taken.values()) if (attempt?.endWait) attempt.abort(leaving())
+    return new Drain({
       clock,
       plan: stopPlan(shutdownTimeoutMs, graceMs),
       taken: this.#taken,
@@ -327,7 +357,6 @@ export class Executor extends Service {
       },
       onDone: ({ isWorthTelling, drained }) => isWorthTelling && events.emit('node.drained', drained),
     })
-    return drain
   }
 
   /**

@@ -36,4 +36,3 @@ const NO_LIMITS: LaneLimits = { rate: undefined, parallel: undefined }
 export function isTooManyDead({ tolerated }: ItemPolicy, dead: number, total: number): boolean {
   return dead > ('count' in tolerated ? tolerated.count : Math.floor(tolerated.share * total))
 }
-

@@ -1,7 +1,16 @@
 import { type ItemBudget, type ItemRetrySpec, MAX_CLASS, RETRY_BASE_MS, RETRY_MAX_MS } from '../../item/budget.ts'
 import { type LaneLimits, type LaneSpec, MAX_LANE } from '../../item/lane.ts'
 import { describe, isObject, isWhole } from '../../errors-read.ts'
-import { aFunction, expecting, flag, isList, type OptionChecks, placed, readOptions, wholeNumber } from '../../options.ts'
+import {
+  aFunction,
+  expecting,
+  flag,
+  isList,
+  type OptionChecks,
+  placed,
+  readOptions,
+  wholeNumber,
+} from '../../options.ts'
 import { parseRate, type RateLimit } from '../../run/limits.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
 import { aDuration } from '../../time/duration-check.ts'
@@ -11,8 +20,7 @@ import type { Dedup, ItemPolicy, KindPolicy } from './item-policy.ts'
 const KIND_NAME = /^[\w.-]{1,64}$/
 const SHARE = /^(\d{1,3}(?:\.\d+)?)%$/
 
-const shortText = (most: number) =>
-  expecting(`a text of 1 to ${most} characters`, (value) => isText(value, most))
+const shortText = (most: number) => expecting(`a text of 1 to ${most} characters`, (value) => isText(value, most))
 
 const KIND: OptionChecks<ItemKind> = {
   run: aFunction,
@@ -61,7 +69,9 @@ export function readItems(given: GivenItems, fault: (problem: string) => void): 
     return undefined
   }
   if (!isRecord(given.items) || Object.keys(given.items).length === 0) {
-    fault(`items is ${describe(given.items)}; expected an object of kinds, such as { page: { run: async (item) => … } }`)
+    fault(
+      `items is ${describe(given.items)}; expected an object of kinds, such as { page: { run: async (item) => … } }`,
+    )
     return undefined
   }
   const tolerate = read<ItemTolerance>('tolerate', given.tolerate ?? {}, TOLERATE, "{ dead: '1%' }", fault)
@@ -106,7 +116,8 @@ function readLane(at: string, lane: string, given: unknown, fault: (problem: str
 }
 
 function readBudget(at: string, name: string, given: unknown, fault: (problem: string) => void): ItemBudget {
-  if (!isText(name, MAX_CLASS)) fault(`${at} has a class named ${describe(name)}; expected 1 to ${MAX_CLASS} characters`)
+  if (!isText(name, MAX_CLASS))
+    fault(`${at} has a class named ${describe(name)}; expected 1 to ${MAX_CLASS} characters`)
   const spec = isWhole(given) && given >= 0 ? { limit: given } : given
   const example = "{ limit: 5, base: '1s', max: '1m' }"
   const { limit = 0, base, max, breaker } = read<ItemRetrySpec>(`${at}.${name}`, spec, RETRY, example, fault, ['limit'])

@@ -23,8 +23,15 @@ export type Columns = ReadonlyMap<string, readonly Cell[]>
  * its text is built once, unless it is bound.
  *
  * @param ending such as ` RETURNING id`
+ * @param verb such as `INSERT IGNORE INTO`
  */
-export function bulkInsert(dialect: Dialect, table: string, columns: Columns, ending = ''): CompiledQuery {
+export function bulkInsert(
+  dialect: Dialect,
+  table: string,
+  columns: Columns,
+  ending = '',
+  verb = 'INSERT INTO',
+): CompiledQuery {
   const now = dialect.nowText()
   const values: unknown[] = []
   const isMysql = dialect.name === 'mysql'
@@ -65,7 +72,7 @@ export function bulkInsert(dialect: Dialect, table: string, columns: Columns, en
     text += ')'
   }
   const names = [...shared.keys(), ...differing.keys()].join(',')
-  return CompiledQuery.raw(`INSERT INTO ${table} (${names}) VALUES ${text}${ending}`, values)
+  return CompiledQuery.raw(`${verb} ${table} (${names}) VALUES ${text}${ending}`, values)
 }
 
 /** Turns rows into columns. */

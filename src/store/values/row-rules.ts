@@ -1,6 +1,7 @@
 import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
 import { BATCH_STATES } from '../../run/batch.ts'
+import { ITEM_STATES } from '../../item/item.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
@@ -133,6 +134,38 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       finished_at: MAYBE_INSTANT,
     },
   },
+  piko_item_run: {
+    key: ['fence'],
+    columns: { seeded_at: MAYBE_INSTANT, ended_at: MAYBE_INSTANT, created_at: INSTANT },
+  },
+  piko_item: {
+    key: ['id'],
+    columns: {
+      state: word(ITEM_STATES),
+      due_at: INSTANT,
+      created_at: INSTANT,
+      started_at: MAYBE_INSTANT,
+      finished_at: MAYBE_INSTANT,
+    },
+  },
+  piko_item_body: { key: ['item_id'], columns: {} },
+  piko_item_count: { key: ['fence', 'kind', 'what', 'node_id'], columns: {} },
+  piko_lane: {
+    key: ['id'],
+    columns: {
+      next_at: MAYBE_INSTANT,
+      free_at: MAYBE_INSTANT,
+      open_until: MAYBE_INSTANT,
+      paused_at: MAYBE_INSTANT,
+      factor: AMOUNT,
+    },
+  },
+  piko_lane_note: { key: ['lane_id', 'name'], columns: { expires_at: INSTANT } },
+  piko_item_state: {
+    key: ['job_id', 'pool', 'name'],
+    columns: { used_at: INSTANT, retired_at: MAYBE_INSTANT },
+  },
+  piko_item_score: { key: ['job_id', 'score_group', 'name'], columns: { updated_at: INSTANT } },
   piko_run_progress: {
     key: ['run_id'],
     columns: {

@@ -1,0 +1,100 @@
+import type { Locks } from '../engine/attempt/locks.ts'
+import { type RootParts, RunPipeline } from '../engine/attempt/run-pipeline.ts'
+import type { RunLogs } from '../engine/attempt/run-logs.ts'
+import { RateGate } from '../engine/claiming/rate-gate.ts'
+import { ItemCalls } from '../engine/items/item-calls.ts'
+import { ItemCommits } from '../engine/items/item-commits.ts'
+import { ItemCompleter } from '../engine/items/item-completer.ts'
+import { ItemDispatcher } from '../engine/items/item-dispatcher.ts'
+import { ItemRunner } from '../engine/items/item-runner.ts'
+import { ItemSweeper } from '../engine/items/item-sweeper.ts'
+import { KeptBytes } from '../engine/items/kept-bytes.ts'
+import { LaneIds } from '../engine/items/lane-ids.ts'
+import { LaneWaker } from '../engine/items/lane-waker.ts'
+import { RootItems } from '../engine/items/root-items.ts'
+import { rootOutcome } from '../engine/items/root-end.ts'
+import { RootWaits } from '../engine/items/root-waits.ts'
+import type { PrepareRun } from '../engine/prepare-run.ts'
+import type { Service } from '../service/service.ts'
+import type { NodeParts } from './node-parts.ts'
+
+/** The parts of a node that run the items of runs. Loaded only by an app with items. */
+export interface Items {
+  readonly root: RootParts
+  readonly runner: ItemRunner
+  readonly dispatcher: ItemDispatcher
+  /** In start order. */
+  readonly services: readonly Service[]
+}
+
+export interface ItemsOwn {
+  readonly nodeId: () => string
+  readonly holdsLease: () => boolean
+  readonly prepare: PrepareRun
+  readonly locks: Locks
+  readonly runLogs: RunLogs
+}
+
+export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
+  const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
+  const { store } = parts.store
+  const { nodeId, holdsLease, prepare, locks, runLogs } = own
+  const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
+  const lanes = new LaneIds(store.items)
+  const waker = new LaneWaker({ store: store.items, loops, onWoken: () => dispatcher.wake() })
+  const waits = new RootWaits({ store: store.items, clock, loops })
+  const completer = new ItemCompleter({ store: store.items, lanes, loops, onLanes: (ids) => waker.wake(ids) })
+  const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic: () => clock.monotonic() })
+  const abandoned = new AbortController()
+  const pipeline = new RunPipeline({
+    ...{ resources, sinks, locks, clock, events, prepare },
+    store: {
+      commit: (owner, claim, fn, rules) => commits.commit(owner, claim, fn, rules),
+      ...{ steps: store.steps, rates: store.rates, database: store.database },
+    },
+    progress: { report: () => {} },
+    rateGate: new RateGate({ rates: store.rates, clock, events, holdsLease }),
+    abandoned: abandoned.signal,
+  })
+  const runner: ItemRunner = new ItemRunner({
+    ...{ registry, store: store.items, clock, events, nodeId, holdsLease, graceMs, completer, pipeline, commits },
+    dialect: () => store.database.dialect,
+    runLog: (claim) => runLogs.capture(claim, parts.runLog(claim)),
+    random: Math.random,
+    concurrency: settings.items.concurrency,
+    shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
+    kept: new KeptBytes(store.items, settings.items.bodies),
+    actions: new ItemCalls({ commits }),
+    onFree: () => dispatcher.wake(),
+    onEnded: ({ fence, laneId, isLimited }) => {
+      if (isLimited) waker.wake([laneId])
+      waits.ended([fence])
+    },
+  })
+  const dispatcher = new ItemDispatcher({
+    ...{ store: store.items, runner, nodeId, holdsLease, clock, loops },
+    pollIntervalMs: settings.piko.pollIntervalMs,
+    scopes: [...new Set(policies.flatMap(({ items }) => [...items.kinds.values()].map(({ laneScope }) => laneScope)))],
+    jobIds: policies.map(({ job }) => job.id),
+  })
+  const sweeper = new ItemSweeper({
+    ...{ store: store.items, runner, nodeId, clock, loops },
+    leaseMs: settings.piko.leaseMs,
+    onQueued: () => dispatcher.wake(),
+  })
+  const rootParts = { store: store.items, lanes, waker, clock }
+  return {
+    root: {
+      open: (attempt, policy) => RootItems.open(rootParts, attempt, policy),
+      wait: (fence, onIdle) => waits.add(fence, onIdle),
+      outcome: (attempt, items, success) => rootOutcome({ store: store.items, sinks }, attempt, items, success),
+    },
+    ...{ runner, dispatcher },
+    services: [
+      waits,
+      runner.dependsOn(parts.store, parts.resources, parts.sinks),
+      sweeper.dependsOn(runner),
+      dispatcher.dependsOn(runner),
+    ],
+  }
+}

@@ -1,0 +1,156 @@
+import { PikoError } from '../../errors.ts'
+import type { KindPolicy } from '../../job/items/item-policy.ts'
+import type { JobDefinition } from '../../job/spec.ts'
+import type { Claim } from '../../run/run.ts'
+import type { ItemClaim } from '../../store/items/claim-items.ts'
+import type { HeldItem } from '../../store/items/end-items.ts'
+import type { StateEnd } from '../../store/items/leased-states.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
+import { ItemReader, type PendingItem } from './adding.ts'
+
+/** The most items, and bytes of data, that one item may add. */
+const MAX_ADDED = 100_000
+const MAX_ADDED_BYTES = 64_000_000
+
+/** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
+export class ItemLeave extends Error {
+  readonly how: { readonly skip: string } | { readonly laterMs: number }
+
+  constructor(how: ItemLeave['how']) {
+    super('skip' in how ? `the item was skipped: ${how.skip}` : 'the item returns to the queue')
+    this.how = how
+  }
+}
+
+/** A state that the item holds. */
+export interface HeldState {
+  readonly pool: string
+  readonly name: string
+  value: string | undefined
+  errors: number
+  isRetired: boolean
+}
+
+/** What the function of an item does, before it is stored with the item's end. */
+export class ItemAttempt {
+  readonly item: ItemClaim
+  readonly kind: KindPolicy
+  readonly job: JobDefinition
+  readonly nodeId: string
+  /** The run's claim, in the form that a pipeline needs. Its fence is the generation of the items. */
+  readonly claim: Claim
+  readonly tries: Readonly<Record<string, number>>
+  readonly keptBefore: Uint8Array | undefined
+  live: LiveAttempt | undefined
+  startedAt = 0
+  bytes = 0
+  position: string | undefined
+  /** Undefined: as before; null: nothing. */
+  kept: Uint8Array | null | undefined
+  readonly states: HeldState[] = []
+  /** A transaction of the function has ended the item. */
+  isCommitted = false
+  isOver = false
+  #added: PendingItem[] = []
+  #left = new Map<string, number>()
+  #addedBytes = 0
+  #addedCount = 0
+  readonly #now: () => number
+
+  constructor(parts: {
+    readonly item: ItemClaim
+    readonly kind: KindPolicy
+    readonly job: JobDefinition
+    readonly nodeId: string
+    readonly claim: Claim
+    readonly tries: Readonly<Record<string, number>>
+    readonly kept: Uint8Array | undefined
+    readonly now: () => number
+  }) {
+    this.item = parts.item
+    this.kind = parts.kind
+    this.job = parts.job
+    this.nodeId = parts.nodeId
+    this.claim = parts.claim
+    this.tries = parts.tries
+    this.keptBefore = parts.kept
+    this.position = parts.item.position
+    this.#now = parts.now
+  }
+
+  get held(): HeldItem {
+    const { id, fence, jobId, kind, claims } = this.item
+    return { id, fence, jobId, kind, claims }
+  }
+
+  /** Reads items to add. They are stored with the item's end. Returns how many there are. @throws PikoError `ITEM_INVALID`, `USAGE` */
+  async add(kind: string, values: unknown, options: unknown): Promise<number> {
+    this.assertOpen('items.add')
+    const { policy } = this.job
+    if (!policy.items) return 0
+    const reader = new ItemReader(
+      {
+        ...{ jobId: this.job.id, policy: policy.items, fence: this.item.fence },
+        ...{ parentId: this.item.id, depth: this.item.depth + 1, now: this.#now },
+        unique: () => `${this.item.id}/${this.item.claims}/${this.#addedCount}`,
+      },
+      kind,
+      values,
+      options,
+    )
+    let index = 0
+    const take = (value: unknown): void => {
+      const item = reader.item(value, index)
+      index += 1
+      this.#addedCount += 1
+      if (item) this.#push(item)
+    }
+    if (Symbol.asyncIterator in (values as object))
+      for await (const value of values as AsyncIterable<unknown>) take(value)
+    else for (const value of values as Iterable<unknown>) take(value)
+    for (const [reason, amount] of reader.left) this.#left.set(reason, (this.#left.get(reason) ?? 0) + amount)
+    return index
+  }
+
+  #push(item: PendingItem): void {
+    this.#addedBytes += item.data?.length ?? 0
+    this.#added.push(item)
+    if (this.#added.length <= MAX_ADDED && this.#addedBytes <= MAX_ADDED_BYTES) return
+    throw new PikoError(
+      'ITEM_INVALID',
+      `item ${this.item.id} of job "${this.job.id}" adds more than ${MAX_ADDED} items or ${MAX_ADDED_BYTES} bytes; call ctx.checkpoint between them`,
+      { details: { jobId: this.job.id, itemId: this.item.id } },
+    )
+  }
+
+  /** What it has added since the last checkpoint. */
+  get added(): { readonly items: readonly PendingItem[]; readonly left: ReadonlyMap<string, number> } {
+    return { items: this.#added, left: this.#left }
+  }
+
+  /** What was added before is stored. */
+  addedStored(count: number): void {
+    this.#added = this.#added.slice(count)
+    this.#left = new Map()
+    this.#addedBytes = this.#added.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)
+  }
+
+  stateEnds(): StateEnd[] {
+    return this.states.map(({ pool, name, value, errors, isRetired }) => ({
+      ...{ jobId: this.job.id, pool, name, value, errors, isRetired },
+      ...{ itemId: this.item.id, claims: this.item.claims },
+    }))
+  }
+
+  /** @throws PikoError `USAGE` once the item has ended */
+  assertOpen(call: string): void {
+    if (!this.isCommitted && !this.isOver && !this.live?.isHandled) return
+    throw new PikoError(
+      'USAGE',
+      `ctx.${call} was called after item ${this.item.id} of job "${this.job.id}" had ended`,
+      {
+        details: { jobId: this.job.id, itemId: this.item.id },
+      },
+    )
+  }
+}

@@ -1,0 +1,111 @@
+import { PikoError } from '../../errors.ts'
+import type { Claim } from '../../run/run.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
+import type { CommitRules } from '../../store/runs/commit-run.ts'
+import { ItemLost, type ItemStore } from '../../store/items/item-store.ts'
+import type { EndedItem } from '../../store/items/end-items.ts'
+import { withLanes } from './adding.ts'
+import type { ItemAttempt } from './item-attempt.ts'
+import type { LaneIds } from './lane-ids.ts'
+import type { LaneWaker } from './lane-waker.ts'
+
+export interface ItemCommitsParts {
+  readonly store: Pick<ItemStore, 'commit' | 'checkpoint'>
+  readonly lanes: LaneIds
+  readonly waker: LaneWaker
+  readonly monotonic: () => number
+}
+
+/** The transactions in which an item's function writes on Piko's own database. */
+export class ItemCommits {
+  readonly #parts: ItemCommitsParts
+  readonly #attempts = new Map<Claim, ItemAttempt>()
+
+  constructor(parts: ItemCommitsParts) {
+    this.#parts = parts
+  }
+
+  /** Lets the attempt commit until it is forgotten. */
+  begin(attempt: ItemAttempt): void {
+    this.#attempts.set(attempt.claim, attempt)
+  }
+
+  forget(attempt: ItemAttempt): void {
+    this.#attempts.delete(attempt.claim)
+  }
+
+  /** Ends the item with what `fn` writes. @throws PikoError `LEASE_LOST`, and any error of `fn` */
+  async commit<T>(nodeId: string, claim: Claim, fn: (trx: SqlExecutor) => Promise<T>, rules: CommitRules): Promise<T> {
+    const attempt = this.#attempts.get(claim)
+    if (!attempt) throw lost(claim)
+    let value: T | undefined
+    const { laneIds } = await this.#fenced(attempt, () =>
+      this.#parts.store.commit(
+        nodeId,
+        async (trx) => {
+          value = await fn(trx)
+          rules.isWanted()
+          return this.#ended(attempt)
+        },
+        rules.signal,
+      ),
+    )
+    attempt.isCommitted = true
+    this.#parts.waker.wake(laneIds)
+    return value as T
+  }
+
+  /** Stores a position, and what the item has added so far, with what `fn` writes. */
+  async checkpoint(
+    attempt: ItemAttempt,
+    position: string,
+    fn: ((trx: SqlExecutor) => Promise<unknown>) | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { items: pending, left } = attempt.added
+    const added = await withLanes(pending, (lanes) => this.#parts.lanes.of(lanes))
+    await this.#fenced(attempt, () =>
+      this.#parts.store.checkpoint(
+        attempt.nodeId,
+        { held: attempt.held, position, added, left: new Map(left) },
+        fn,
+        signal,
+      ),
+    )
+    attempt.addedStored(pending.length)
+    attempt.position = position
+    this.#parts.waker.wake(added.map(({ laneId }) => laneId))
+  }
+
+  async #fenced<T>(attempt: ItemAttempt, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write()
+    } catch (error) {
+      throw error instanceof ItemLost ? lost(attempt.claim) : error
+    }
+  }
+
+  async #ended(attempt: ItemAttempt): Promise<EndedItem> {
+    const { items, left } = attempt.added
+    return {
+      held: attempt.held,
+      end: { to: 'done' },
+      added: await withLanes(items, (lanes) => this.#parts.lanes.of(lanes)),
+      left,
+      ms: this.#parts.monotonic() - attempt.startedAt,
+      bytes: attempt.bytes,
+      lane: undefined,
+      states: attempt.stateEnds(),
+      kept: undefined,
+      hadKept: attempt.item.kept !== undefined,
+    }
+  }
+}
+
+function lost({ runId, jobId, fence }: Claim): PikoError {
+  return new PikoError(
+    'LEASE_LOST',
+    `an item of run ${runId} of job "${jobId}" belongs to another node by now: nothing of this transaction was written`,
+    { details: { runId, jobId, fence } },
+  )
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { headline } from '../../errors-read.ts'
+import { isFaultOfItem } from '../../sql/database-faults.ts'
+import type { EndedItem, ItemsEnded } from '../../store/items/end-items.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import { halved } from '../../store/statements/halved.ts'
+import { Batcher } from '../loop/batcher.ts'
+import type { LoopHealth } from '../loop/loop-health.ts'
+import { type PendingItem, withLanes } from './adding.ts'
+import type { LaneIds } from './lane-ids.ts'
+
+/** The end of an item, whose added items have no lanes yet. */
+export interface ItemFinish extends Omit<EndedItem, 'added'> {
+  readonly nodeId: string
+  readonly added: readonly PendingItem[]
+}
+
+/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end as it was. */
+export type ItemStored = 'stored' | 'lost' | 'dead'
+
+const MAX_ENDS = 100
+const RETRY_MS = 200
+
+export interface ItemCompleterParts {
+  readonly store: Pick<ItemStore, 'end'>
+  readonly lanes: LaneIds
+  readonly loops: LoopHealth
+  /** Receives the lanes that have new items. */
+  readonly onLanes: (ids: Iterable<number>) => void
+}
+
+/** Stores the ends of items, many in one transaction. Keeps trying while the database does not answer. */
+export class ItemCompleter {
+  readonly #parts: ItemCompleterParts
+  readonly #batcher: Batcher<ItemFinish, ItemStored>
+  #isAbandoned = false
+
+  constructor(parts: ItemCompleterParts) {
+    this.#parts = parts
+    this.#batcher = new Batcher((ends) => this.#write(ends), { largest: MAX_ENDS })
+  }
+
+  finish(end: ItemFinish, stored: (how: ItemStored) => void): void {
+    this.#batcher.push(end, stored, () => stored('lost'))
+  }
+
+  idle(): Promise<void> {
+    return this.#batcher.idle()
+  }
+
+  /** Stops waiting for a database that does not answer, at the end of a stop. */
+  abandon(): void {
+    this.#isAbandoned = true
+  }
+
+  async #write(ends: readonly ItemFinish[]): Promise<ItemStored[]> {
+    const others = new Map<ItemFinish, ItemStored>()
+    for (const [nodeId, some] of Map.groupBy(ends, (end) => end.nodeId)) {
+      await halved(
+        some,
+        (part) => this.#persist(nodeId, part, others),
+        (end, refusal) => this.#persistDead(nodeId, end, refusal, others),
+        isFaultOfItem,
+      )
+    }
+    return ends.map((end) => others.get(end) ?? 'stored')
+  }
+
+  async #persist(nodeId: string, ends: readonly ItemFinish[], others: Map<ItemFinish, ItemStored>): Promise<void> {
+    const { lost, laneIds } = await this.#retried(() => this.#store(nodeId, ends))
+    for (const end of ends) if (lost.has(end.held.id)) others.set(end, 'lost')
+    this.#parts.onLanes(laneIds)
+  }
+
+  async #store(nodeId: string, ends: readonly ItemFinish[]): Promise<ItemsEnded> {
+    const pending = ends.flatMap(({ added }) => added)
+    const items = await withLanes(pending, (lanes) => this.#parts.lanes.of(lanes))
+    let from = 0
+    const ended = ends.map((end): EndedItem => ({ ...end, added: items.slice(from, (from += end.added.length)) }))
+    return this.#parts.store.end(nodeId, ended)
+  }
+
+  /** The database refuses what the item has written: the item is dead, and nothing else of it is stored. */
+  async #persistDead(
+    nodeId: string,
+    end: ItemFinish,
+    refusal: unknown,
+    others: Map<ItemFinish, ItemStored>,
+  ): Promise<void> {
+    const error = JSON.stringify({
+      name: 'Error',
+      message: `the end of the item could not be stored: ${headline(refusal)}`,
+    })
+    const reduced: ItemFinish = {
+      ...end,
+      ...{ added: [], left: new Map(), kept: undefined, states: [] },
+      end: { to: 'dead', reason: 'error', error, tries: '{}' },
+    }
+    others.set(end, 'dead')
+    const { lost } = await this.#retried(() => this.#store(nodeId, [reduced]))
+    if (lost.size > 0) others.set(end, 'lost')
+  }
+
+  async #retried<T>(write: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      try {
+        const result = await write()
+        if (failures > 1) this.#parts.loops.recovered('item-completer', failures - 1)
+        return result
+      } catch (thrown) {
+        if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
+        this.#parts.loops.failed({ loop: 'item-completer', thrown, retryInMs: RETRY_MS, failures })
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+}

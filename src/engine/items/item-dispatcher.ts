@@ -1,0 +1,58 @@
+import type { ItemStore } from '../../store/items/item-store.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import type { ItemRunner } from './item-runner.ts'
+
+export interface ItemDispatcherParts extends LoopServiceParts {
+  readonly store: Pick<ItemStore, 'claim'>
+  readonly runner: Pick<ItemRunner, 'room' | 'take'>
+  readonly nodeId: () => string
+  readonly holdsLease: () => boolean
+  readonly pollIntervalMs: number
+  /** The scopes of lanes, and the jobs, that this node has code for. */
+  readonly scopes: readonly string[]
+  readonly jobIds: readonly string[]
+}
+
+/** The maximum number of items in one claim. */
+const MAX_CLAIMED = 100
+const FIRST_IDLE_MS = 20
+const MAX_IDLE_MS = 500
+
+/** Claims due items for the free slots of this node, a moment before their places in time. */
+export class ItemDispatcher extends LoopService {
+  readonly #parts: ItemDispatcherParts
+  #idleMs = FIRST_IDLE_MS
+
+  constructor(parts: ItemDispatcherParts) {
+    super('item-dispatcher', parts)
+    this.#parts = parts
+  }
+
+  /** There are new items, or lanes have free places again. */
+  override wake(): void {
+    this.#idleMs = FIRST_IDLE_MS
+    super.wake()
+  }
+
+  protected override async step(): Promise<number> {
+    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, clock } = this.#parts
+    const { room } = runner
+    if (room <= 0) return pollIntervalMs
+    if (!holdsLease()) return FIRST_IDLE_MS
+    const owner = nodeId()
+    const askedAt = clock.monotonic()
+    const { claims, nextInMs } = await store.claim({
+      nodeId: owner,
+      limit: Math.min(room, MAX_CLAIMED),
+      scopes,
+      jobIds,
+    })
+    runner.take(claims, owner, { askedAt, answeredAt: clock.monotonic() })
+    if (claims.length > 0) {
+      this.#idleMs = FIRST_IDLE_MS
+      return 0
+    }
+    this.#idleMs = Math.min(MAX_IDLE_MS, pollIntervalMs, this.#idleMs * 2)
+    return Math.max(1, Math.min(this.#idleMs, nextInMs === undefined || nextInMs <= 0 ? Infinity : nextInMs))
+  }
+}

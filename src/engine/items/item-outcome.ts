@@ -1,0 +1,63 @@
+import { settleFailure } from '../../item/settle-item.ts'
+import type { Outcome } from '../../run/run.ts'
+import { runError } from '../../run/run-error.ts'
+import type { ItemEnd } from '../../store/items/end-items.ts'
+import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
+import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
+
+/** What is stored for the outcome of an item's function. */
+export interface DecidedEnd {
+  readonly end: ItemEnd
+  readonly lane: LaneOutcome | undefined
+}
+
+export interface DecisionParts {
+  readonly random: number
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Whether the lane has something to forget, so that a success is stored. */
+  readonly isTroubled: boolean
+}
+
+/** Decides how an item ends, and what its lane learns from it. Pure. */
+export function endOf(attempt: ItemAttempt, outcome: Outcome, parts: DecisionParts): DecidedEnd {
+  const laneId = attempt.item.lane.id
+  switch (outcome.kind) {
+    case 'success':
+      return {
+        end: { to: 'done' },
+        lane: parts.isTroubled ? { laneId, outcome: 'success', waitMs: undefined } : undefined,
+      }
+    case 'cancelled':
+      return { end: { to: 'cancelled' }, lane: undefined }
+    case 'interrupted':
+    case 'waiting':
+      return { end: { to: 'queued', delayMs: 0 }, lane: undefined }
+    case 'failure':
+    case 'timeout':
+      return failedEnd(attempt, outcome.error, parts)
+  }
+}
+
+function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: DecisionParts): DecidedEnd {
+  const { kind, tries, item } = attempt
+  if (error instanceof ItemLeave) {
+    const { how } = error
+    return 'skip' in how
+      ? { end: { to: 'skipped', reason: how.skip }, lane: undefined }
+      : { end: { to: 'queued', delayMs: how.laterMs }, lane: undefined }
+  }
+  const failure = settleFailure(error, tries, kind.budgets, random, now)
+  const text = JSON.stringify(runError(error))
+  const triesText = JSON.stringify(failure.tries)
+  const isOfLane = failure.breaker || failure.laneWaitMs !== undefined
+  return {
+    end:
+      failure.delayMs === undefined
+        ? { to: 'dead', reason: failure.class.slice(0, 255), error: text, tries: triesText }
+        : { to: 'queued', delayMs: failure.delayMs, tries: triesText, error: text },
+    lane: isOfLane
+      ? { laneId: item.lane.id, outcome: failure.breaker ? 'failure' : 'neutral', waitMs: failure.laneWaitMs }
+      : undefined,
+  }
+}

@@ -1,0 +1,359 @@
+import { isPikoError, PikoError, toError } from '../../errors.ts'
+import type { Events } from '../../events.ts'
+import { isTroubled } from '../../item/breaker.ts'
+import { allowedLateMs } from '../../item/lane.ts'
+import type { JobRegistry } from '../../job/registry.ts'
+import type { JobDefinition } from '../../job/spec.ts'
+import { fromJson } from '../../json/json.ts'
+import { runCancelled, runTimedOut } from '../../run/attempt.ts'
+import type { Claim, Outcome } from '../../run/run.ts'
+import type { StopReason } from '../../service/lifecycle-parts.ts'
+import { Service } from '../../service/service.ts'
+import type { ItemClaim } from '../../store/items/claim-items.ts'
+import type { ItemEnd } from '../../store/items/end-items.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
+import { claimOf } from '../../store/runs/run-row.ts'
+import type { Dialect } from '../../store/connection/dialect.ts'
+import type { Clock } from '../../clock.ts'
+import type { Logger } from '../../logger.ts'
+import { LiveAttempt } from '../attempt/live-attempt.ts'
+import { outcomeOf, type RunPipeline } from '../attempt/run-pipeline.ts'
+import { Deadlines } from '../execution/deadlines.ts'
+import { ItemAttempt } from './item-attempt.ts'
+import { endOf } from './item-outcome.ts'
+import type { ItemCommits } from './item-commits.ts'
+import { type ItemActions, itemContext, itemOf } from './item-context.ts'
+import type { ItemCompleter, ItemStored } from './item-completer.ts'
+import { ItemRuns } from './item-runs.ts'
+import type { KeptBytes } from './kept-bytes.ts'
+
+export interface ItemRunnerParts {
+  readonly registry: JobRegistry
+  readonly store: Pick<ItemStore, 'infos'>
+  readonly dialect: () => Dialect
+  readonly clock: Clock
+  readonly events: Events
+  readonly nodeId: () => string
+  readonly holdsLease: () => boolean
+  readonly runLog: (claim: Claim) => Logger
+  readonly random: () => number
+  readonly concurrency: number
+  readonly graceMs: number
+  readonly shutdownTimeoutMs: number
+  readonly completer: ItemCompleter
+  readonly kept: KeptBytes
+  readonly actions: ItemActions
+  readonly commits: ItemCommits
+  readonly pipeline: RunPipeline
+  /** Called when a slot is free. */
+  readonly onFree: () => void
+  /** Called after ends are stored. */
+  readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
+}
+
+/** An item that this node holds. */
+interface Held {
+  readonly item: ItemClaim
+  readonly nodeId: string
+  attempt: ItemAttempt | undefined
+  live: LiveAttempt | undefined
+  /** Whether it has begun, so that it has a slot. */
+  hasSlot: boolean
+  isOver: boolean
+  cancelTimeout: (() => void) | undefined
+  cancelGrace: (() => void) | undefined
+}
+
+/** When items were claimed, on this node's monotonic clock. */
+export interface ClaimedAt {
+  readonly askedAt: number
+  readonly answeredAt: number
+}
+
+const STOP_MARGIN_MS = 500
+/** The pause before an item that could not be read is tried again. */
+const UNREAD_MS = 1_000
+
+/** Runs claimed items in slots of their own, each from its place in time to its stored end. A stop drains it. */
+export class ItemRunner extends Service {
+  readonly runs: ItemRuns
+  readonly #parts: ItemRunnerParts
+  readonly #held = new Map<number, Held>()
+  readonly #deadlines: Deadlines
+  /** Lanes with something to forget, so that successes of their items are stored. */
+  readonly #troubled = new Set<number>()
+  #used = 0
+  #isStopping = false
+  #onIdle: (() => void) | undefined
+
+  constructor(parts: ItemRunnerParts) {
+    super({ name: 'item-runner' })
+    this.#parts = parts
+    this.runs = new ItemRuns(parts.store, () => parts.clock.monotonic())
+    this.#deadlines = new Deadlines(parts.clock)
+  }
+
+  /** How many more items the node would take now. */
+  get room(): number {
+    return this.#isStopping ? 0 : this.#parts.concurrency - this.#held.size + this.#ending
+  }
+
+  /** Items whose functions have ended and whose ends are being stored: as many as half of the slots do not count. */
+  get #ending(): number {
+    let count = 0
+    for (const held of this.#held.values()) if (held.isOver) count += 1
+    return Math.min(count, this.#parts.concurrency)
+  }
+
+  /** The ids of the items that this node holds. */
+  get held(): ReadonlySet<number> {
+    return new Set(this.#held.keys())
+  }
+
+  get active(): number {
+    return this.#used
+  }
+
+  /** The generations of these items. */
+  get fences(): ReadonlySet<number> {
+    return new Set([...this.#held.values()].map(({ item }) => item.fence))
+  }
+
+  take(items: readonly ItemClaim[], nodeId: string, at: ClaimedAt): void {
+    for (const item of items) {
+      const held: Held = {
+        ...{ item, nodeId, attempt: undefined, live: undefined, hasSlot: false, isOver: false },
+        ...{ cancelTimeout: undefined, cancelGrace: undefined },
+      }
+      this.#held.set(item.id, held)
+      if (isTroubled(item.lane.breaker) || item.lane.factor < 1) this.#troubled.add(item.lane.id)
+      else this.#troubled.delete(item.lane.id)
+      void this.#inTime(held, at)
+    }
+  }
+
+  /** Ends all items early: nothing of them is written, since they belong to another node. */
+  abortAll(reason: Error): void {
+    for (const held of this.#held.values()) this.#abort(held, reason)
+  }
+
+  /** Ends the items of runs that have ended or are being cancelled. */
+  stopEnded(): void {
+    for (const held of this.#held.values()) {
+      const { fence } = held.item
+      if (this.runs.isStopped(fence)) this.#abort(held, runCancelled(this.runs.get(fence)?.run.id))
+    }
+  }
+
+  #abort(held: Held, reason: Error): void {
+    if (held.isOver) return
+    if (held.live) held.live.abort(reason)
+  }
+
+  async #inTime(held: Held, { askedAt, answeredAt }: ClaimedAt): Promise<void> {
+    const { item } = held
+    const { clock } = this.#parts
+    const waitMs = answeredAt + item.inMs - clock.monotonic()
+    if (waitMs > 0) await clock.sleep(waitMs)
+    if (this.#isStopping) return this.#giveBack(held)
+    const lateMs = clock.monotonic() - (askedAt + item.inMs)
+    const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
+    if (lateMs > allowedMs) return this.#giveBack(held)
+    try {
+      await this.#begin(held)
+    } catch {
+      // It has not begun: the database did not answer, or a row of its run can't be read.
+      this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
+    }
+  }
+
+  async #begin(held: Held): Promise<void> {
+    const { item, nodeId } = held
+    const { registry } = this.#parts
+    await this.runs.load([item.fence])
+    const info = this.runs.get(item.fence)
+    if (nodeId !== this.#parts.nodeId()) return this.#drop(held)
+    if (this.runs.isStopped(item.fence) || !info) return this.#end(held, { to: 'cancelled' }, undefined)
+    const job = registry.find(item.jobId)
+    const kind = job?.policy.items?.kinds.get(item.kind)
+    if (!job || !kind || !this.#parts.holdsLease() || this.#isStopping) return this.#giveBack(held)
+    const tries = triesOf(item.tries)
+    const kept = await this.#parts.kept.read(item.id, item.kept)
+    const run = claimOf(info.run, this.#parts.dialect())
+    const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
+    const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
+    const { clock } = this.#parts
+    const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now: () => clock.now() })
+    this.#run(held, attempt)
+  }
+
+  #run(held: Held, attempt: ItemAttempt): void {
+    const { clock, runLog, graceMs } = this.#parts
+    const { kind, claim } = attempt
+    const startedAt = clock.now()
+    const live = new LiveAttempt(claim, held.nodeId, this.#jobOf(attempt), startedAt, {
+      runLog,
+      onAbort: (aborted) => {
+        if (!held.isOver)
+          held.cancelGrace = this.#deadlines.add(graceMs, () =>
+            this.#over(held, outcomeOf(aborted, toError(aborted.abortReason))),
+          )
+      },
+    })
+    live.itemId = attempt.item.id
+    attempt.live = live
+    attempt.startedAt = clock.monotonic()
+    held.attempt = attempt
+    held.live = live
+    held.hasSlot = true
+    this.#used += 1
+    this.#parts.commits.begin(attempt)
+    const { timeoutMs } = kind
+    if (timeoutMs !== undefined)
+      held.cancelTimeout = this.#deadlines.add(timeoutMs, () => live.abort(runTimedOut(claim, timeoutMs)))
+    const outcome = this.#parts.pipeline.run(live)
+    if (outcome instanceof Promise) {
+      void outcome.then(
+        (late) => this.#over(held, late),
+        (thrown: unknown) => this.#over(held, { kind: 'failure', error: toError(thrown) }),
+      )
+    } else this.#over(held, outcome)
+  }
+
+  /** The job of the item's function, in the form that a pipeline runs. */
+  #jobOf(attempt: ItemAttempt): JobDefinition {
+    const { job, kind } = attempt
+    const { actions, holdsLease } = this.#parts
+    const handler: JobDefinition['handler'] = async (base) => {
+      const item = itemOf(attempt)
+      await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
+      // A suspended process must not send rows to sinks: another node may have the item.
+      if (!holdsLease())
+        throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
+    }
+    return { ...job, spec: { ...job.spec, output: undefined }, policy: { ...job.policy, items: undefined }, handler }
+  }
+
+  #over(held: Held, outcome: Outcome): void {
+    if (held.isOver) return
+    const { attempt, live } = held
+    held.cancelTimeout?.()
+    held.cancelGrace?.()
+    if (!attempt || !live) return
+    live.isOver = true
+    attempt.isOver = true
+    if (attempt.isCommitted) return this.#stored(held, 'stored', { to: 'done' })
+    const isLost = isPikoError(live.abortReason, 'LEASE_LOST') || !this.#parts.holdsLease()
+    if (isLost) return this.#drop(held)
+    const { clock, random } = this.#parts
+    const isTroubled = this.#troubled.has(held.item.lane.id)
+    const { end, lane } = endOf(attempt, outcome, { random: random(), now: clock.now(), isTroubled })
+    if (lane && lane.outcome !== 'success') this.#troubled.add(lane.laneId)
+    this.#end(held, end, lane)
+  }
+
+  /** Returns an item that has not begun to the queue. Costs no budget. */
+  #giveBack(held: Held): void {
+    this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
+  }
+
+  #end(held: Held, end: ItemEnd, lane: LaneOutcome | undefined): void {
+    if (held.isOver) return
+    held.isOver = true
+    this.#free(held)
+    const { item, nodeId, attempt } = held
+    const { clock, completer, kept } = this.#parts
+    const isWritten = end.to === 'done'
+    const keepsBytes = attempt && (end.to === 'dead' || end.to === 'queued')
+    void (async () => (keepsBytes ? kept.keep(attempt.kept) : undefined))()
+      .catch(() => undefined)
+      .then((bytes) =>
+        completer.finish(
+          {
+            ...{ nodeId, end, lane, kept: bytes, hadKept: item.kept !== undefined },
+            held: { id: item.id, fence: item.fence, jobId: item.jobId, kind: item.kind, claims: item.claims },
+            added: isWritten && attempt ? attempt.added.items : [],
+            left: isWritten && attempt ? attempt.added.left : new Map<string, number>(),
+            ms: attempt ? clock.monotonic() - attempt.startedAt : 0,
+            bytes: attempt?.bytes ?? 0,
+            states: attempt?.stateEnds() ?? [],
+          },
+          (how) => this.#stored(held, how, end),
+        ),
+      )
+  }
+
+  /** The item belongs to another node: nothing is written. */
+  #drop(held: Held): void {
+    held.isOver = true
+    this.#free(held)
+    this.#stored(held, 'lost', undefined)
+  }
+
+  #free(held: Held): void {
+    if (!held.hasSlot) return
+    held.hasSlot = false
+    this.#used -= 1
+    this.#parts.onFree()
+  }
+
+  #stored(held: Held, how: ItemStored, end: ItemEnd | undefined): void {
+    held.isOver = true
+    this.#free(held)
+    const { item } = held
+    this.#held.delete(item.id)
+    if (held.attempt) this.#parts.commits.forget(held.attempt)
+    const isDead = how === 'dead' || (how === 'stored' && end?.to === 'dead')
+    if (isDead) {
+      this.#parts.events.emit('item.dead', {
+        ...{ runId: this.runs.get(item.fence)?.run.id ?? 0, jobId: item.jobId, itemId: item.id, kind: item.kind },
+        ...{ key: item.key, class: end?.to === 'dead' ? end.reason : 'error' },
+      })
+    }
+    const isLimited =
+      item.lane.parallel !== undefined || item.lane.breaker.openUntil !== undefined || end?.to === 'queued'
+    this.#parts.onEnded({ fence: item.fence, laneId: item.lane.id, isLimited })
+    if (this.#held.size === 0) this.#onIdle?.()
+    this.#parts.onFree()
+  }
+
+  protected override onStart(): void {
+    this.#isStopping = false
+  }
+
+  /** Lets items end until the deadline, then returns the rest to the queue without counting their attempts. */
+  protected override async onStop(why: StopReason): Promise<void> {
+    if (why === 'crash') return
+    this.#isStopping = true
+    const { clock, shutdownTimeoutMs, graceMs, completer } = this.#parts
+    const idle = this.#whenIdle()
+    const abortAt = Math.max(0, shutdownTimeoutMs - graceMs - STOP_MARGIN_MS)
+    if (await within(clock, abortAt, idle)) return
+    this.abortAll(new PikoError('STOPPED', 'this node stops; the item goes back to the queue and is not counted'))
+    if (await within(clock, graceMs + STOP_MARGIN_MS, idle)) return
+    completer.abandon()
+  }
+
+  async #whenIdle(): Promise<void> {
+    if (this.#held.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+}
+
+const MIN_LATE_MS = 100
+
+/** @returns whether the work has ended in time */
+async function within(clock: Clock, ms: number, work: Promise<void>): Promise<boolean> {
+  const done = new AbortController()
+  await Promise.race([work.then(() => done.abort()), clock.sleep(ms, done.signal)])
+  return done.signal.aborted
+}
+
+/** The tries by class. A person may have edited the text. */
+function triesOf(text: string | null): Readonly<Record<string, number>> {
+  const given = fromJson(text)
+  if (typeof given !== 'object' || given === null) return {}
+  return Object.fromEntries(
+    Object.entries(given).filter(([, count]) => Number.isSafeInteger(count) && (count as number) > 0),
+  ) as Record<string, number>
+}

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { propertyOf } from '../../errors-read.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-bytes.ts'
+
+/** Bytes that items keep for their next attempt: small ones in the store, others as files named after their content. */
+export class KeptBytes {
+  readonly #store: Pick<ItemStore, 'storedBytes'>
+  readonly #folder: string
+
+  constructor(store: Pick<ItemStore, 'storedBytes'>, folder: string) {
+    this.#store = store
+    this.#folder = folder
+  }
+
+  /** @param given undefined: as before; null: nothing */
+  async keep(given: Uint8Array | null | undefined): Promise<Kept | undefined> {
+    if (given === undefined) return undefined
+    if (given === null) return { ref: undefined, bytes: undefined }
+    if (given.byteLength <= MAX_STORED_KEPT) return { ref: IN_STORE, bytes: given }
+    const name = createHash('sha256').update(given).digest('hex')
+    const folder = join(this.#folder, name.slice(0, 2))
+    await mkdir(folder, { recursive: true })
+    // Renamed when it is whole, so no reader sees a part of it.
+    const unfinished = join(folder, `${name}.${process.pid}`)
+    await writeFile(unfinished, given)
+    await rename(unfinished, join(folder, name))
+    return { ref: name, bytes: undefined }
+  }
+
+  /** The bytes, or undefined if they are gone: another machine may have the file. */
+  async read(itemId: number, ref: string | undefined): Promise<Uint8Array | undefined> {
+    if (ref === undefined) return undefined
+    if (ref === IN_STORE) return this.#store.storedBytes(itemId)
+    if (!/^[0-9a-f]{64}$/.test(ref)) return undefined
+    try {
+      return new Uint8Array(await readFile(join(this.#folder, ref.slice(0, 2), ref)))
+    } catch (error) {
+      if (propertyOf(error, 'code') === 'ENOENT') return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { LRUCache } from 'lru-cache'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import { laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
+import { chunksOf } from '../../store/statements/chunks.ts'
+
+/** Lanes whose ids a node remembers. */
+const MAX_KNOWN = 50_000
+
+/** The ids of lanes, remembered per process. Creates lanes that are missing. */
+export class LaneIds {
+  readonly #store: Pick<ItemStore, 'ensureLanes'>
+  readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN })
+
+  constructor(store: Pick<ItemStore, 'ensureLanes'>) {
+    this.#store = store
+  }
+
+  /** The id of each lane, by `laneKey`. */
+  async of(lanes: readonly LaneRef[]): Promise<ReadonlyMap<string, number>> {
+    const ids = new Map<string, number>()
+    const missing = new Map<string, LaneRef>()
+    for (const lane of lanes) {
+      const key = laneKey(lane.scope, lane.name)
+      const id = this.#known.get(key)
+      if (id === undefined) missing.set(key, lane)
+      else ids.set(key, id)
+    }
+    for (const some of chunksOf([...missing.values()], MAX_LANES)) {
+      for (const [key, id] of await this.#store.ensureLanes(some)) {
+        this.#known.set(key, id)
+        ids.set(key, id)
+      }
+    }
+    return ids
+  }
+}

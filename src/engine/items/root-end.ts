@@ -1,0 +1,54 @@
+import { PikoError, toError } from '../../errors.ts'
+import { isTooManyDead } from '../../job/items/item-policy.ts'
+import type { Outcome } from '../../run/run.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import type { SinkPool } from '../../sink/sink-pool.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import type { AttemptItems, LiveAttempt } from '../attempt/live-attempt.ts'
+
+export interface RootEndParts {
+  readonly store: Pick<ItemStore, 'counts'>
+  readonly sinks: Pick<SinkPool, 'clearOlder'>
+}
+
+/**
+ * The outcome of a run whose items have ended. A run of a window then clears what older generations have left in its sinks.
+ *
+ * Never rejects.
+ */
+export async function rootOutcome(
+  { store, sinks }: RootEndParts,
+  attempt: LiveAttempt,
+  items: AttemptItems,
+  success: Outcome,
+): Promise<Outcome> {
+  const { job, claim, signal, log } = attempt
+  try {
+    const counts = await store.counts(items.fence)
+    const sumOf = (what: string): number =>
+      counts.reduce((sum, count) => sum + (count.what === what ? count.amount : 0), 0)
+    const [dead, stored] = [sumOf('dead'), sumOf('stored')]
+    if (job.policy.items && isTooManyDead(job.policy.items, dead, stored)) {
+      return { kind: 'failure', error: tooManyDead(attempt, dead, stored), isPermanent: true }
+    }
+    const { runId, jobId, window } = claim
+    if (window) {
+      const map = (job.spec.sinks as SinkMap | undefined) ?? {}
+      await sinks.clearOlder(map, { runId, jobId, window, signal, log, attempt: claim.attempt, fence: items.fence })
+    }
+    return success
+  } catch (thrown) {
+    // The items are done. The run returns to the queue and ends later.
+    if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
+    return { kind: 'failure', error: toError(thrown) }
+  }
+}
+
+function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, stored: number): PikoError {
+  return new PikoError(
+    'ITEMS_DEAD',
+    `${dead} of ${stored} items of run ${runId} of job "${jobId}" are dead, more than it tolerates: look at them with piko items list ${runId} --state dead, and run them again with piko items replay ${runId}`,
+    { details: { runId, jobId, dead, stored } },
+  )
+}

@@ -1,0 +1,140 @@
+import { PikoError } from '../../errors.ts'
+import { toJson } from '../../json/json.ts'
+import type { AddedItems, ItemAdder, ItemData } from '../../job/items/adding.ts'
+import type { ItemPolicy } from '../../job/items/item-policy.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import type { OpenItems } from '../../store/items/item-runs.ts'
+import type { Clock } from '../../clock.ts'
+import type { LiveAttempt } from '../attempt/live-attempt.ts'
+import { ItemReader, type PendingItem, withLanes } from './adding.ts'
+import type { LaneIds } from './lane-ids.ts'
+import type { LaneWaker } from './lane-waker.ts'
+
+/** The maximum number of items, and about the maximum number of bytes, in one transaction. */
+const MAX_SEEDS = 1_000
+const MAX_SEED_BYTES = 4_000_000
+
+export interface RootItemsParts {
+  readonly store: Pick<ItemStore, 'openOf' | 'addSeeds' | 'endSeeds'>
+  readonly lanes: LaneIds
+  readonly waker: LaneWaker
+  readonly clock: Clock
+}
+
+/** The items that the handler of a run adds. */
+export class RootItems implements ItemAdder<ItemData> {
+  readonly #parts: RootItemsParts
+  readonly #attempt: LiveAttempt
+  readonly #policy: ItemPolicy
+  readonly #open: OpenItems | undefined
+  #hasBegun: boolean
+  #calls = 0
+  #failure: Error | undefined
+  readonly #pending = new Set<Promise<unknown>>()
+
+  private constructor(parts: RootItemsParts, attempt: LiveAttempt, policy: ItemPolicy, open: OpenItems | undefined) {
+    this.#parts = parts
+    this.#attempt = attempt
+    this.#policy = policy
+    this.#open = open
+    this.#hasBegun = open !== undefined
+  }
+
+  /** The items of an attempt, with what earlier attempts have added. */
+  static async open(parts: RootItemsParts, attempt: LiveAttempt, policy: ItemPolicy): Promise<RootItems> {
+    return new RootItems(parts, attempt, policy, await parts.store.openOf(attempt.claim.runId))
+  }
+
+  /** The generation: the fence of the claim that began to add items. */
+  get fence(): number {
+    return this.#open?.fence ?? this.#attempt.claim.fence
+  }
+
+  /** Whether an earlier attempt has added all items, so the handler is not called. */
+  get seeded(): OpenItems | undefined {
+    return this.#open?.isSeeded ? this.#open : undefined
+  }
+
+  /** Whether the run has items, so its end waits for them. */
+  get hasItems(): boolean {
+    return this.#hasBegun
+  }
+
+  add(kind: string, values: unknown, options?: unknown): Promise<AddedItems> {
+    const adding = this.#add(kind, values, options)
+    this.#pending.add(adding)
+    const over = (): void => void this.#pending.delete(adding)
+    adding.then(over, (error: unknown) => {
+      // The handler may not have waited for it.
+      this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      over()
+    })
+    return adding
+  }
+
+  /** Records that the handler has added all items, once those it did not wait for are stored. @throws the error of one of them */
+  async end(output: unknown): Promise<void> {
+    await Promise.allSettled([...this.#pending])
+    if (this.#failure) throw this.#failure
+    if (!this.#hasBegun) return
+    const { claim, nodeId } = this.#attempt
+    await this.#parts.store.endSeeds({ nodeId, claim, fence: this.fence, output: toJson(output, 'output') })
+  }
+
+  async #add(kind: string, values: unknown, options: unknown): Promise<AddedItems> {
+    const { claim, isHandled } = this.#attempt
+    if (isHandled) {
+      throw new PikoError('USAGE', `run ${claim.runId} of job "${claim.jobId}" added items after its handler had ended`)
+    }
+    const call = (this.#calls += 1)
+    let index = 0
+    const reader = new ItemReader(
+      {
+        ...{ jobId: claim.jobId, policy: this.#policy, fence: this.fence, parentId: undefined, depth: 0 },
+        now: () => this.#parts.clock.now(),
+        unique: () => `${call}/${index}`,
+      },
+      kind,
+      values,
+      options,
+    )
+    let [batch, bytes]: [PendingItem[], number] = [[], 0]
+    let sum: AddedItems = { added: 0, duplicates: 0 }
+    const store = async (): Promise<void> => {
+      sum = sumOf(sum, await this.#store(reader, batch))
+      batch = []
+      bytes = 0
+    }
+    for await (const value of values as AsyncIterable<unknown>) {
+      this.#attempt.throwIfAborted()
+      const item = reader.item(value, index)
+      index += 1
+      if (!item) continue
+      batch.push(item)
+      bytes += (item.data?.length ?? 0) + item.key.length
+      if (batch.length >= MAX_SEEDS || bytes >= MAX_SEED_BYTES) await store()
+    }
+    if (batch.length > 0 || reader.left.size > 0) await store()
+    return sum
+  }
+
+  async #store(reader: ItemReader, batch: readonly PendingItem[]): Promise<AddedItems> {
+    this.#attempt.throwIfAborted()
+    const { claim, nodeId } = this.#attempt
+    const items = await withLanes(batch, (lanes) => this.#parts.lanes.of(lanes))
+    const left = new Map(reader.left)
+    reader.left.clear()
+    const isFirst = !this.#hasBegun
+    const stored = await this.#parts.store.addSeeds({
+      ...{ nodeId, claim, fence: this.fence, kind: reader.kind },
+      ...{ isFirst, items, left },
+    })
+    this.#hasBegun = true
+    this.#parts.waker.wake(items.map(({ laneId }) => laneId))
+    return stored
+  }
+}
+
+function sumOf(one: AddedItems, other: AddedItems): AddedItems {
+  return { added: one.added + other.added, duplicates: one.duplicates + other.duplicates }
+}

@@ -1,0 +1,17 @@
+import { filePath, integer } from '../setting-types.ts'
+
+/** The items of runs. */
+export const items = {
+  concurrency: integer({
+    key: 'concurrency',
+    default: 50,
+    min: 1,
+    max: 10_000,
+    help: 'How many items this process runs at the same time, beside its runs.',
+  }),
+  bodies: filePath({
+    key: 'bodies',
+    default: '.piko/bodies',
+    help: 'Folder of bytes over 64 KB that failed items keep. Nodes that share it find the bytes of each other.',
+  }),
+}

@@ -1,0 +1,309 @@
+import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import { placesFrom, spacingMs } from '../../item/lane.ts'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import type { ItemTable, LaneTable } from './item-tables.ts'
+import { instantOrNull, laneStateOf, type LaneState } from './lane-rows.ts'
+
+export interface ItemClaimRequest {
+  readonly nodeId: string
+  /** The maximum number of items. */
+  readonly limit: number
+  /** The scopes of lanes that this node has code for. */
+  readonly scopes: readonly string[]
+  /** The jobs that this node has code for. */
+  readonly jobIds: readonly string[]
+}
+
+/** An item that this node holds. */
+export interface ItemClaim {
+  readonly id: number
+  readonly fence: number
+  readonly jobId: string
+  readonly kind: string
+  readonly lane: LaneState
+  readonly priority: number
+  readonly depth: number
+  readonly key: string
+  readonly data: string | null
+  readonly parentId: number | undefined
+  readonly claims: number
+  readonly tries: string | null
+  readonly kept: string | undefined
+  readonly position: string | undefined
+  /** Milliseconds from the claim until its place in time. */
+  readonly inMs: number
+}
+
+export interface ClaimedItems {
+  readonly claims: readonly ItemClaim[]
+  /** Milliseconds until the next lane is due; undefined: none is. */
+  readonly nextInMs: number | undefined
+}
+
+/** The maximum number of lanes in one claim. */
+const MAX_CLAIMED_LANES = 32
+/** A lane is looked at this long before its next free place, so that the place is not lost. */
+const LEAD_MS = 100
+/** A lane without a free place is looked at again after this time, in case the end of its items does not wake it. */
+const FULL_MS = 1_000
+
+const COLUMNS = [
+  'id',
+  'fence',
+  'job_id',
+  'kind',
+  'lane_id',
+  'priority',
+  'due_at',
+  'depth',
+  'item_key',
+  'data',
+  'parent_id',
+  'claims',
+  'tries',
+  'kept',
+  'position',
+] as const
+
+type ItemRow = Pick<Selectable<ItemTable>, (typeof COLUMNS)[number]>
+
+/** A lane with what may be claimed of it. */
+interface OpenLane {
+  readonly lane: LaneState
+  readonly at: readonly number[]
+  readonly spacing: number
+  readonly isFull: boolean
+}
+
+/**
+ * Claims due items of due lanes. Locks the lanes first, so no other node claims items of them at the same time, and skips those that others
+ * have locked. Reads items by lane and state: never an item that has ended.
+ */
+export async function claimItems(database: Database, request: ItemClaimRequest): Promise<ClaimedItems> {
+  return database.transaction((trx) => claimIn(trx, database.dialect, request))
+}
+
+async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: ItemClaimRequest): Promise<ClaimedItems> {
+  const { now, rows } = await lockLanes(trx, dialect, request)
+  const due = rows.filter((row) => row.next_at !== null && dialect.date(row.next_at).getTime() <= now)
+  const later = rows.find((row) => row.next_at !== null && dialect.date(row.next_at).getTime() > now)
+  const nextInMs = later?.next_at ? dialect.date(later.next_at).getTime() - now : undefined
+  if (due.length === 0) return { claims: [], nextInMs }
+  const lanes = due.map((row) => laneStateOf(row, dialect))
+  const open = await openLanes(trx, lanes, now, request.limit)
+  const wanted = open.filter(({ at }) => at.length > 0)
+  const found = wanted.length === 0 ? [] : await dueItems(trx, dialect, request, wanted)
+  const taken = await take(trx, dialect, request, found)
+  const byLane = Map.groupBy(taken, (row) => row.lane_id)
+  const drained = wanted.filter(({ lane, at }) => (byLane.get(lane.id)?.length ?? 0) < at.length)
+  const nextDue = await nextDueOf(
+    trx,
+    dialect,
+    drained.map(({ lane }) => lane.id),
+  )
+  await moveOn(trx, dialect, now, open, byLane, new Set(drained.map(({ lane }) => lane.id)), nextDue)
+  return {
+    claims: open.flatMap(({ lane, at }) =>
+      (byLane.get(lane.id) ?? []).map((row, index) => claimOf(row, lane, (at[index] ?? now) - now)),
+    ),
+    nextInMs: 0,
+  }
+}
+
+/** Due lanes, locked, and one more that tells when the next is due. */
+async function lockLanes(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { scopes }: ItemClaimRequest,
+): Promise<{ readonly now: number; readonly rows: readonly Selectable<LaneTable>[] }> {
+  const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
+  const of = trx
+    .selectFrom(byNext)
+    .selectAll()
+    .where('scope', 'in', [...scopes])
+    .orderBy('next_at')
+    .orderBy('id')
+  const rows = await of
+    .select(dialect.now().as('now'))
+    .where('next_at', '<=', dialect.now())
+    .limit(MAX_CLAIMED_LANES)
+    .modifyEnd(dialect.forUpdateSkipLocked)
+    .execute()
+  const [first] = rows
+  if (first) return { now: dialect.date(first.now).getTime(), rows }
+  const next = await of.select(dialect.now().as('now')).where('next_at', 'is not', null).limit(1).execute()
+  return { now: next[0] ? dialect.date(next[0].now).getTime() : 0, rows: next }
+}
+
+/** How many items of each lane may be claimed, and their places in time. */
+async function openLanes(
+  trx: Transaction<Tables>,
+  lanes: readonly LaneState[],
+  now: number,
+  limit: number,
+): Promise<readonly OpenLane[]> {
+  const counted = lanes.filter(({ parallel, breaker }) => parallel !== undefined || breaker.openUntil !== undefined)
+  const running = await runningOf(
+    trx,
+    counted.map(({ id }) => id),
+  )
+  let left = limit
+  return lanes.map((lane, index) => {
+    const share = Math.ceil(left / (lanes.length - index))
+    // After a pause of the breaker, one item of the whole fleet tries the lane.
+    const parallel = lane.breaker.openUntil === undefined ? (lane.parallel ?? Infinity) : 1
+    const free = Math.max(0, parallel - (running.get(lane.id) ?? 0))
+    const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
+    const { at } = placesFrom(now, lane.freeAt, spacing, Math.min(share, free))
+    left -= at.length
+    return { lane, at, spacing, isFull: free === 0 }
+  })
+}
+
+async function runningOf(trx: Transaction<Tables>, laneIds: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  if (laneIds.length === 0) return new Map()
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select((eb) => ['lane_id', eb.fn.countAll<number>().as('count')])
+    .where('lane_id', 'in', laneIds)
+    .where('state', '=', 'running')
+    .groupBy('lane_id')
+    .execute()
+  return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))
+}
+
+/** The first due items of each lane. The lanes are locked, so an unlocked read finds what no other claim takes. */
+async function dueItems(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { jobIds }: ItemClaimRequest,
+  lanes: readonly OpenLane[],
+): Promise<readonly ItemRow[]> {
+  const columns = sql.join(COLUMNS.map((column) => sql.ref(column)))
+  const parts = lanes.map(
+    ({ lane, at }) => sql`SELECT * FROM (SELECT ${columns} FROM piko_item${dialect.forceIndex('item_lane')}
+      WHERE lane_id = ${sql.lit(lane.id)} AND state = 'queued' AND due_at <= ${dialect.now()}
+      AND job_id IN (${sql.join([...jobIds])})
+      ORDER BY priority, due_at, id LIMIT ${sql.lit(at.length)}) AS ${sql.ref(`lane${lane.id}`)}`,
+  )
+  const { rows } = await sql<ItemRow>`${sql.join(parts, sql` UNION ALL `)}`.execute(trx)
+  return rows
+}
+
+/** Sets items running. Leaves out those that a cancel has ended meanwhile. */
+async function take(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { nodeId }: ItemClaimRequest,
+  found: readonly ItemRow[],
+): Promise<readonly ItemRow[]> {
+  if (found.length === 0) return []
+  const ids = found.map(({ id }) => id)
+  const { numUpdatedRows } = await trx
+    .updateTable('piko_item')
+    .set({ state: 'running', node_id: nodeId, claims: sql`claims + 1`, started_at: dialect.now() })
+    .where(dialect.isAmong(ids))
+    .where(dialect.checkedState, '=', 'queued')
+    .executeTakeFirstOrThrow()
+  if (Number(numUpdatedRows) === found.length) return found
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select(['id', 'claims'])
+    .where(dialect.isAmong(ids))
+    .where('node_id', '=', nodeId)
+    .where(dialect.checkedState, '=', 'running')
+    .execute()
+  const claims = new Map(rows.map((row) => [row.id, row.claims]))
+  return found.filter((row) => claims.get(row.id) === row.claims + 1)
+}
+
+/** When the first queued item of each lane is due, in milliseconds. */
+async function nextDueOf(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  laneIds: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  const next = new Map<number, number>()
+  if (laneIds.length === 0) return next
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select((eb) => ['lane_id', 'priority', eb.fn.min('due_at').as('due_at')])
+    .where('lane_id', 'in', laneIds)
+    .where('state', '=', 'queued')
+    .groupBy(['lane_id', 'state', 'priority'])
+    .execute()
+  for (const { lane_id, due_at } of rows) {
+    const ms = dialect.date(due_at).getTime()
+    next.set(lane_id, Math.min(ms, next.get(lane_id) ?? Infinity))
+  }
+  return next
+}
+
+/** Stores when each lane is looked at next, and its next free place. */
+async function moveOn(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  now: number,
+  open: readonly OpenLane[],
+  byLane: ReadonlyMap<number, readonly ItemRow[]>,
+  drained: ReadonlySet<number>,
+  nextDue: ReadonlyMap<number, number>,
+): Promise<void> {
+  const next: RawBuilder<unknown>[] = []
+  const free: RawBuilder<unknown>[] = []
+  for (const { lane, at, spacing, isFull } of open) {
+    const last = at[(byLane.get(lane.id)?.length ?? 0) - 1]
+    const freeAt = last === undefined || spacing === 0 ? lane.freeAt : last + spacing
+    const nextAt = nextAtOf({ now, freeAt, isFull, isDrained: drained.has(lane.id), dueAt: nextDue.get(lane.id) })
+    next.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(nextAt, dialect)}`)
+    if (freeAt !== lane.freeAt) free.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(freeAt, dialect)}`)
+  }
+  const ids = open.map(({ lane }) => lane.id)
+  await trx
+    .updateTable('piko_lane')
+    .set({
+      next_at: sql`CASE id ${sql.join(next, sql` `)} END`,
+      ...(free.length > 0 && { free_at: sql`CASE id ${sql.join(free, sql` `)} ELSE free_at END` }),
+    })
+    .where(dialect.isAmong(ids))
+    .execute()
+}
+
+/** When a lane is looked at next. Undefined: it rests until it is woken. */
+function nextAtOf(lane: {
+  readonly now: number
+  readonly freeAt: number
+  readonly isFull: boolean
+  readonly isDrained: boolean
+  readonly dueAt: number | undefined
+}): number | undefined {
+  const { now, freeAt, isFull, isDrained, dueAt } = lane
+  if (isFull) return now + FULL_MS
+  const placeAt = Math.max(now, freeAt - LEAD_MS)
+  if (!isDrained) return placeAt
+  if (dueAt === undefined) return undefined
+  // Items that are due but were not claimed belong to jobs that this node does not know.
+  return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
+}
+
+function claimOf(row: ItemRow, lane: LaneState, inMs: number): ItemClaim {
+  return {
+    id: row.id,
+    fence: row.fence,
+    jobId: row.job_id,
+    kind: row.kind,
+    lane,
+    priority: row.priority,
+    depth: row.depth,
+    key: row.item_key,
+    data: row.data,
+    parentId: row.parent_id ?? undefined,
+    claims: row.claims + 1,
+    tries: row.tries,
+    kept: row.kept ?? undefined,
+    position: row.position ?? undefined,
+    inMs: Math.max(0, inMs),
+  }
+}

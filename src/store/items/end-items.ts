@@ -1,0 +1,187 @@
+import { type Kysely, sql, type SqlBool, type Transaction } from 'kysely'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import { CountChanges, countedReason } from './item-counts.ts'
+import { type LaneOutcome, settleLanes } from './settle-lanes.ts'
+import { type StateEnd, endStates } from './leased-states.ts'
+import { insertItems, type NewItem } from './new-item.ts'
+import { type Kept, storeKept } from './kept-bytes.ts'
+
+/** The claim of an item that ends. */
+export interface HeldItem {
+  readonly id: number
+  readonly fence: number
+  readonly jobId: string
+  readonly kind: string
+  readonly claims: number
+}
+
+/** How an item ends. */
+export type ItemEnd =
+  | { readonly to: 'done' }
+  | { readonly to: 'skipped'; readonly reason: string }
+  | { readonly to: 'cancelled' }
+  | { readonly to: 'dead'; readonly reason: string; readonly error: string; readonly tries: string }
+  /** Queued again. `tries` and `error` undefined: the attempt is not counted. */
+  | { readonly to: 'queued'; readonly delayMs: number; readonly tries?: string; readonly error?: string }
+
+export interface EndedItem {
+  readonly held: HeldItem
+  readonly end: ItemEnd
+  readonly added: readonly NewItem[]
+  /** Items that a limit has left out, by reason. */
+  readonly left: ReadonlyMap<string, number>
+  readonly ms: number
+  readonly bytes: number
+  /** What the lane learns from it; undefined: nothing. */
+  readonly lane: LaneOutcome | undefined
+  readonly states: readonly StateEnd[]
+  /** Bytes for the next attempt; undefined: unchanged. */
+  readonly kept: Kept | undefined
+  /** Whether bytes of an earlier attempt are stored. */
+  readonly hadKept: boolean
+}
+
+/** What a batch of ends has done. */
+export interface ItemsEnded {
+  /** The items that this node no longer held. Nothing of them was written. */
+  readonly lost: ReadonlySet<number>
+  /** Lanes with new or requeued items. */
+  readonly laneIds: ReadonlySet<number>
+}
+
+/**
+ * Ends items, with what they added, in one transaction. Every write depends on the node and on the number of claims, so an item that another
+ * node has taken over stays as it is.
+ *
+ * Locks in the order: items by id, new items by print, states, lanes by id.
+ */
+export async function endItems(database: Database, nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
+  const ordered = ends.toSorted((one, other) => one.held.id - other.held.id)
+  return database.transaction((trx) => endIn(trx, database.dialect, nodeId, ordered))
+}
+
+/** The same within a transaction. @param ends ordered by id */
+export async function endIn(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  ends: readonly EndedItem[],
+): Promise<ItemsEnded> {
+  const lost = await writeEnds(trx, dialect, nodeId, ends)
+  const written = lost.size === 0 ? ends : ends.filter(({ held }) => !lost.has(held.id))
+  const counts = new CountChanges()
+  const added = written.flatMap((ended) => ended.added)
+  await storeAdded(trx, dialect, added, counts)
+  for (const ended of written) count(counts, ended)
+  await storeKept(trx, dialect, written)
+  const states = written.flatMap((ended) => ended.states)
+  if (states.length > 0) await endStates(trx, dialect, states)
+  const outcomes = written.flatMap(({ lane }) => lane ?? [])
+  if (outcomes.length > 0) await settleLanes(trx, dialect, outcomes)
+  await counts.store(trx, dialect, nodeId)
+  return { lost, laneIds: new Set(added.map(({ laneId }) => laneId)) }
+}
+
+/** Stores added items and counts them. */
+export async function storeAdded(
+  trx: Kysely<Tables>,
+  dialect: Dialect,
+  added: readonly NewItem[],
+  counts: CountChanges,
+): Promise<{ readonly added: number; readonly duplicates: number }> {
+  let sum = { added: 0, duplicates: 0 }
+  for (const { fence, kind, added: stored, duplicates } of await insertItems(trx, dialect, added)) {
+    counts.add(fence, kind, 'stored', stored)
+    counts.add(fence, kind, 'duplicate', duplicates)
+    sum = { added: sum.added + stored, duplicates: sum.duplicates + duplicates }
+  }
+  return sum
+}
+
+/** Writes the state of each item. Returns the ids of those that this node no longer holds. */
+async function writeEnds(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  ends: readonly EndedItem[],
+): Promise<ReadonlySet<number>> {
+  const lost = new Set<number>()
+  const done = ends.filter(({ end }) => end.to === 'done')
+  for (const some of Map.groupBy(done, ({ held }) => held.claims).values()) {
+    const { numUpdatedRows } = await holding(trx, dialect, nodeId, some)
+      .set({ state: 'done', finished_at: dialect.now(), error: null, reason: null })
+      .executeTakeFirstOrThrow()
+    if (Number(numUpdatedRows) === some.length) continue
+    const ids = await changedAmong(trx, dialect, nodeId, some)
+    for (const { held } of some) if (!ids.has(held.id)) lost.add(held.id)
+  }
+  for (const ended of ends) {
+    if (ended.end.to === 'done') continue
+    const { numUpdatedRows } = await holding(trx, dialect, nodeId, [ended])
+      .set(changesOf(ended, dialect))
+      .executeTakeFirstOrThrow()
+    if (numUpdatedRows === 0n) lost.add(ended.held.id)
+  }
+  return lost
+}
+
+/** The items that the update has just set to done. */
+async function changedAmong(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  nodeId: string,
+  ends: readonly EndedItem[],
+): Promise<ReadonlySet<number>> {
+  const [first] = ends
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select('id')
+    .where(dialect.isAmong(ends.map(({ held }) => held.id)))
+    .where('node_id', '=', nodeId)
+    .where('claims', '=', first?.held.claims ?? -1)
+    .where(dialect.checkedState, '=', 'done')
+    .execute()
+  return new Set(rows.map(({ id }) => id))
+}
+
+function holding(trx: Kysely<Tables>, dialect: Dialect, nodeId: string, ends: readonly EndedItem[]) {
+  return trx
+    .updateTable('piko_item')
+    .where(dialect.isAmong(ends.map(({ held }) => held.id)))
+    .where(sql<SqlBool>`claims = ${sql.lit(ends[0]?.held.claims ?? -1)}`)
+    .where('node_id', '=', nodeId)
+    .where(dialect.checkedState, '=', 'running')
+}
+
+function changesOf({ end, kept }: EndedItem, dialect: Dialect) {
+  const keptRef = kept === undefined ? {} : { kept: kept.ref ?? null }
+  switch (end.to) {
+    case 'done':
+    case 'cancelled':
+      return { state: end.to, finished_at: dialect.now() }
+    case 'skipped':
+      return { state: end.to, finished_at: dialect.now(), reason: end.reason.slice(0, 255) }
+    case 'dead':
+      return {
+        ...{ state: end.to, finished_at: dialect.now(), reason: end.reason, error: end.error, tries: end.tries },
+        ...keptRef,
+      }
+    case 'queued':
+      return {
+        ...{ state: end.to, node_id: null, due_at: end.delayMs > 0 ? dialect.nowPlus(end.delayMs) : dialect.now() },
+        ...(end.tries !== undefined && { tries: end.tries }),
+        ...(end.error !== undefined && { error: end.error }),
+        ...keptRef,
+      }
+  }
+}
+
+function count(counts: CountChanges, { held: { fence, kind }, end, ms, bytes, left }: EndedItem): void {
+  counts.add(fence, kind, 'bytes', bytes)
+  for (const [reason, amount] of left) counts.add(fence, kind, `left:${reason}`, amount)
+  if (end.to === 'queued') return
+  counts.add(fence, kind, 'ms', ms)
+  counts.add(fence, kind, end.to === 'skipped' ? `skipped:${countedReason(end.reason)}` : end.to)
+}

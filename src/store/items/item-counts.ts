@@ -1,0 +1,46 @@
+import { type Kysely, sql } from 'kysely'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+
+/** What is counted of a run's items, by kind. `skipped:` and `left:` are followed by a reason. */
+export type Counted =
+  'stored' | 'done' | 'dead' | 'cancelled' | 'duplicate' | 'bytes' | 'ms' | `skipped:${string}` | `left:${string}`
+
+/** Amounts to add to the counts of runs. */
+export class CountChanges {
+  readonly #amounts = new Map<string, { fence: number; kind: string; what: Counted; amount: number }>()
+
+  add(fence: number, kind: string, what: Counted, amount = 1): void {
+    if (amount === 0) return
+    const key = `${fence} ${kind} ${what}`
+    const known = this.#amounts.get(key)
+    if (known) known.amount += amount
+    else this.#amounts.set(key, { fence, kind, what, amount })
+  }
+
+  /** Adds the amounts to the rows of one node. No other node writes them. */
+  async store(trx: Kysely<Tables>, dialect: Dialect, nodeId: string): Promise<void> {
+    const rows = [...this.#amounts.values()].toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
+    if (rows.length === 0) return
+    const values = rows.map(
+      ({ fence, kind, what, amount }) =>
+        sql`(${sql.lit(fence)}, ${kind}, ${what}, ${nodeId}, ${sql.lit(Math.round(amount))})`,
+    )
+    const adding =
+      dialect.name === 'mysql'
+        ? sql`ON DUPLICATE KEY UPDATE amount = amount + VALUES(amount)`
+        : sql`ON CONFLICT (fence, kind, what, node_id) DO UPDATE SET amount = amount + excluded.amount`
+    await sql`INSERT INTO piko_item_count (fence, kind, what, node_id, amount) VALUES ${sql.join(values)} ${adding}`.execute(
+      trx,
+    )
+  }
+}
+
+function keyOf({ fence, kind, what }: { fence: number; kind: string; what: string }): string {
+  return `${String(fence).padStart(20)} ${kind} ${what}`
+}
+
+/** How a reason is counted: its text before the first colon, so that there are few. */
+export function countedReason(reason: string): string {
+  return (reason.split(':', 1)[0] ?? '').trim().slice(0, 48) || 'other'
+}

@@ -1,0 +1,144 @@
+import { sql, type Transaction } from 'kysely'
+import { PikoError } from '../../errors.ts'
+import type { RunState } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
+import { type ClaimRow, CLAIM_COLUMNS } from '../runs/run-row.ts'
+import { heldRun, type StepOwner } from '../steps/new-step.ts'
+import type { Tables } from '../tables.ts'
+import { CountChanges } from './item-counts.ts'
+import { storeAdded } from './end-items.ts'
+import type { NewItem } from './new-item.ts'
+
+/** The open generation of a run's items. */
+export interface OpenItems {
+  readonly fence: number
+  /** Whether the handler has added all items. */
+  readonly isSeeded: boolean
+  /** What it returned then, as JSON. */
+  readonly output: string | null
+}
+
+/** A run that owns items, as nodes see it that run them. */
+export interface ItemRunInfo {
+  readonly fence: number
+  readonly run: ClaimRow
+  readonly state: RunState
+  readonly isCancelled: boolean
+}
+
+/** The open generation of a run; undefined if its handler has added nothing yet. */
+export async function openItemsOf({ db }: Database, runId: number): Promise<OpenItems | undefined> {
+  const row = await db
+    .selectFrom('piko_item_run')
+    .select(['fence', 'seeded_at', 'output'])
+    .where('run_id', '=', runId)
+    .where('ended_at', 'is', null)
+    .orderBy('fence', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row && { fence: row.fence, isSeeded: row.seeded_at !== null, output: row.output }
+}
+
+export interface Seeds extends StepOwner {
+  /** The generation. */
+  readonly fence: number
+  /** Whether this is the first write of the generation. */
+  readonly isFirst: boolean
+  readonly items: readonly NewItem[]
+  readonly left: ReadonlyMap<string, number>
+  readonly kind: string
+}
+
+/** Stores items that a handler adds. @throws PikoError `LEASE_LOST` if this node no longer owns the run: nothing is written */
+export async function addSeeds(
+  database: Database,
+  seeds: Seeds,
+): Promise<{ readonly added: number; readonly duplicates: number }> {
+  const { dialect } = database
+  return database.transaction(async (trx) => {
+    await assertHeld(trx, database, seeds)
+    if (seeds.isFirst) await begin(trx, database, seeds)
+    const counts = new CountChanges()
+    const stored = await storeAdded(trx, dialect, seeds.items, counts)
+    for (const [reason, amount] of seeds.left) counts.add(seeds.fence, seeds.kind, `left:${reason}`, amount)
+    await counts.store(trx, dialect, seeds.nodeId)
+    return stored
+  })
+}
+
+/** Records that the handler has added all items, and what it returned. @throws PikoError `LEASE_LOST` */
+export async function endSeeds(
+  database: Database,
+  seeds: StepOwner & { readonly fence: number; readonly output: string | null },
+): Promise<void> {
+  const { dialect } = database
+  await database.transaction(async (trx) => {
+    await assertHeld(trx, database, seeds)
+    await trx
+      .updateTable('piko_item_run')
+      .set({ seeded_at: dialect.now(), output: seeds.output })
+      .where('fence', '=', seeds.fence)
+      .execute()
+  })
+}
+
+async function begin(trx: Transaction<Tables>, { dialect }: Database, { fence, claim }: Seeds): Promise<void> {
+  const row = { fence, run_id: claim.runId, job_id: claim.jobId, created_at: dialect.now() }
+  await dialect.insertIgnore(trx.insertInto('piko_item_run').values(row)).execute()
+}
+
+async function assertHeld(trx: Transaction<Tables>, { dialect }: Database, owner: StepOwner): Promise<void> {
+  const { rows } = await heldRun(dialect, owner).execute(trx)
+  if (rows.length > 0) return
+  const { runId, jobId, fence } = owner.claim
+  throw new PikoError(
+    'LEASE_LOST',
+    `run ${runId} of job "${jobId}" is no longer held by the claim with fence ${fence}: its items were not stored`,
+    { details: { runId, jobId, fence } },
+  )
+}
+
+/** Those of these generations that have no queued and no running item. */
+export async function idleItems({ db }: Database, fences: readonly number[]): Promise<number[]> {
+  if (fences.length === 0) return []
+  const has = (state: 'queued' | 'running') =>
+    sql<boolean>`EXISTS (SELECT 1 FROM piko_item WHERE piko_item.fence = piko_item_run.fence AND state = ${sql.lit(state)})`
+  const rows = await db
+    .selectFrom('piko_item_run')
+    .select('fence')
+    .where('fence', 'in', [...fences])
+    .where(sql<boolean>`NOT ${has('queued')}`)
+    .where(sql<boolean>`NOT ${has('running')}`)
+    .execute()
+  return rows.map(({ fence }) => fence)
+}
+
+/** The runs of these generations, as far as they exist. */
+export async function itemRunInfos(database: Database, fences: readonly number[]): Promise<ItemRunInfo[]> {
+  if (fences.length === 0) return []
+  const rows = await database.db
+    .selectFrom('piko_item_run')
+    .innerJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
+    .select(CLAIM_COLUMNS.map((column) => `piko_run.${column}` as const))
+    .select(['piko_item_run.fence', 'piko_run.state', 'piko_run.cancel_requested_at'])
+    .where('piko_item_run.fence', 'in', [...fences])
+    .execute()
+  return rows.map(({ fence, state, cancel_requested_at, ...run }) => ({
+    ...{ fence, run, state },
+    isCancelled: cancel_requested_at !== null,
+  }))
+}
+
+/** Sums of the counts of a generation, by kind and what is counted. */
+export async function itemCounts(
+  { db }: Database,
+  fence: number,
+): Promise<readonly { readonly kind: string; readonly what: string; readonly amount: number }[]> {
+  const rows = await db
+    .selectFrom('piko_item_count')
+    .select((eb) => ['kind', 'what', eb.fn.sum<number>('amount').as('amount')])
+    .where('fence', '=', fence)
+    .groupBy(['kind', 'what'])
+    .execute()
+  return rows.map(({ kind, what, amount }) => ({ kind, what, amount: Number(amount) }))
+}

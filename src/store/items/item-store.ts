@@ -1,0 +1,116 @@
+import type { SqlExecutor } from '../../sql/sql.ts'
+import type { Database } from '../connection/database.ts'
+import { withExecutor } from '../statements/sql-executor.ts'
+import { type ClaimedItems, claimItems, type ItemClaimRequest } from './claim-items.ts'
+import { type Checkpoint, checkpointIn } from './checkpoint-item.ts'
+import { type EndedItem, endIn, endItems, type ItemsEnded } from './end-items.ts'
+import {
+  addSeeds,
+  endSeeds,
+  idleItems,
+  itemCounts,
+  type ItemRunInfo,
+  itemRunInfos,
+  type OpenItems,
+  openItemsOf,
+  type Seeds,
+} from './item-runs.ts'
+import { storedBytes } from './kept-bytes.ts'
+import { ensureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
+import { sweepItems, type Swept, type SweepRequest } from './sweep-items.ts'
+
+/** Items, their lanes, and what belongs to them. */
+export class ItemStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** See `claimItems`. */
+  claim(request: ItemClaimRequest): Promise<ClaimedItems> {
+    return claimItems(this.#database, request)
+  }
+
+  /** See `endItems`. */
+  end(nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
+    return endItems(this.#database, nodeId, ends)
+  }
+
+  /**
+   * Ends an item in a transaction with a user's writes.
+   *
+   * @param fn writes, and returns how the item ends
+   * @returns whether this node still held the item; otherwise nothing was written
+   */
+  async commit(nodeId: string, fn: (trx: SqlExecutor) => Promise<EndedItem>, giveUp: AbortSignal): Promise<ItemsEnded> {
+    const { dialect, transactionMs } = this.#database
+    return this.#database.transaction((trx) =>
+      this.#database.enter(async () => {
+        const ended = await withExecutor(trx, dialect, { ms: transactionMs, giveUp }, fn)
+        const result = await endIn(trx, dialect, nodeId, [ended])
+        if (result.lost.size > 0) throw new ItemLost()
+        return result
+      }),
+    )
+  }
+
+  /** See `checkpointItem`. @throws ItemLost if this node no longer holds the item: nothing was written */
+  async checkpoint(
+    nodeId: string,
+    checkpoint: Checkpoint,
+    fn: ((trx: SqlExecutor) => Promise<unknown>) | undefined,
+    giveUp: AbortSignal,
+  ): Promise<void> {
+    const { dialect, transactionMs } = this.#database
+    await this.#database.transaction((trx) =>
+      this.#database.enter(async () => {
+        if (fn) await withExecutor(trx, dialect, { ms: transactionMs, giveUp }, fn)
+        if (!(await checkpointIn(trx, dialect, nodeId, checkpoint))) throw new ItemLost()
+      }),
+    )
+  }
+
+  ensureLanes(lanes: readonly LaneRef[]): Promise<Map<string, number>> {
+    return this.#database.retry(() => ensureLanes(this.#database.db, this.#database.dialect, lanes))
+  }
+
+  wakeLanes(ids: readonly number[]): Promise<void> {
+    return this.#database.retry(() => wakeLanes(this.#database.db, this.#database.dialect, ids))
+  }
+
+  openOf(runId: number): Promise<OpenItems | undefined> {
+    return openItemsOf(this.#database, runId)
+  }
+
+  addSeeds(seeds: Seeds): ReturnType<typeof addSeeds> {
+    return addSeeds(this.#database, seeds)
+  }
+
+  endSeeds(seeds: Parameters<typeof endSeeds>[1]): Promise<void> {
+    return endSeeds(this.#database, seeds)
+  }
+
+  idle(fences: readonly number[]): Promise<number[]> {
+    return idleItems(this.#database, fences)
+  }
+
+  infos(fences: readonly number[]): Promise<ItemRunInfo[]> {
+    return itemRunInfos(this.#database, fences)
+  }
+
+  counts(fence: number): ReturnType<typeof itemCounts> {
+    return itemCounts(this.#database, fence)
+  }
+
+  sweep(request: SweepRequest): Promise<Swept> {
+    return sweepItems(this.#database, request)
+  }
+
+  storedBytes(itemId: number): Promise<Uint8Array | undefined> {
+    return storedBytes(this.#database, itemId)
+  }
+}
+
+/** Rolls the transaction of an item back that another node has taken over. */
+export class ItemLost extends Error {}

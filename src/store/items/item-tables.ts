@@ -1,0 +1,138 @@
+import type { ColumnType, Generated } from 'kysely'
+import type { ItemState } from '../../item/item.ts'
+
+type Instant = ColumnType<Date | string, Date | string, Date | string>
+type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
+
+/** The items of one run that were added by one generation of its handler. */
+export interface ItemRunTable {
+  /** The fence of the claim that began to add items: the generation. `scope` of its items is the same number. */
+  fence: number
+  run_id: number
+  job_id: string
+  /** The number of its items, kept only for a job that limits it. */
+  stored: Generated<number>
+  /** What the handler returned, as JSON. */
+  output: Generated<string | null>
+  /** When the handler had added all items. It is not called again. */
+  seeded_at: NullableInstant
+  /** When no item of it was queued or running any more, and its run had ended. */
+  ended_at: NullableInstant
+  created_at: Instant
+}
+
+export interface ItemTable {
+  id: Generated<number>
+  fence: number
+  job_id: string
+  kind: string
+  lane_id: number
+  state: ItemState
+  priority: number
+  due_at: Instant
+  depth: number
+  /** Where `print` is unique: the fence, 0 for the whole job, or −1 − the number of a period. */
+  scope: number
+  /** SHA-256 of kind and key. */
+  print: string
+  item_key: string
+  data: string | null
+  parent_id: number | null
+  node_id: string | null
+  /** How often it was claimed: the fence of its end, together with `node_id`. */
+  claims: Generated<number>
+  /** Tries by class of error, as JSON. */
+  tries: Generated<string | null>
+  /** Why it was skipped, or the class of the error of a dead item. */
+  reason: Generated<string | null>
+  error: Generated<string | null>
+  /** `store`, or the SHA-256 of a file. */
+  kept: Generated<string | null>
+  position: Generated<string | null>
+  created_at: Instant
+  started_at: NullableInstant
+  finished_at: NullableInstant
+}
+
+export interface ItemBodyTable {
+  item_id: number
+  body: Uint8Array
+}
+
+/** Counts of a run's items. Each node writes its own rows, so no row is hot. */
+export interface ItemCountTable {
+  fence: number
+  kind: string
+  what: string
+  node_id: string
+  amount: number
+}
+
+/** What items queue behind. How many items of it run is counted from the items. */
+export interface LaneTable {
+  id: Generated<number>
+  scope: string
+  name: string
+  /** When a claim next looks at it. Null: it has no queued item, or is paused. */
+  next_at: NullableInstant
+  /** The first free place in time of its rate; also the end of a wait. */
+  free_at: NullableInstant
+  rate_limit: number | null
+  rate_ms: number | null
+  parallel: number | null
+  /** The shortest time between two items, from a note. */
+  delay_ms: Generated<number | null>
+  factor: Generated<number>
+  successes: Generated<number>
+  failures: Generated<number>
+  recent: Generated<number>
+  opens: Generated<number>
+  open_until: NullableInstant
+  paused_at: NullableInstant
+}
+
+export interface LaneNoteTable {
+  lane_id: number
+  name: string
+  note: string
+  expires_at: Instant
+}
+
+/** A state that one item at a time holds. */
+export interface ItemStateTable {
+  job_id: string
+  pool: string
+  name: string
+  /** Null until it has been created. */
+  state: string | null
+  uses: Generated<number>
+  errors: Generated<number>
+  /** The item that holds it, and the item's claims. */
+  item_id: number | null
+  claims: number | null
+  used_at: Instant
+  retired_at: NullableInstant
+}
+
+export interface ItemScoreTable {
+  job_id: string
+  score_group: string
+  name: string
+  ok: number
+  failed: number
+  failures: number
+  success_share: number
+  ms: number | null
+  updated_at: Instant
+}
+
+export interface ItemTables {
+  piko_item_run: ItemRunTable
+  piko_item: ItemTable
+  piko_item_body: ItemBodyTable
+  piko_item_count: ItemCountTable
+  piko_lane: LaneTable
+  piko_lane_note: LaneNoteTable
+  piko_item_state: ItemStateTable
+  piko_item_score: ItemScoreTable
+}

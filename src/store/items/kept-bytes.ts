@@ -1,0 +1,55 @@
+import { sql, type Transaction } from 'kysely'
+import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+
+/** The largest bytes that the store keeps. Larger ones are files. */
+export const MAX_STORED_KEPT = 65_536
+
+/** `piko_item.kept` of bytes in the store. */
+export const IN_STORE = 'store'
+
+/** Bytes of an item for its next attempt. */
+export interface Kept {
+  /** `store`, or the name of a file; undefined: nothing is kept any more. */
+  readonly ref: string | undefined
+  /** The bytes, if the store keeps them. */
+  readonly bytes: Uint8Array | undefined
+}
+
+interface Keeper {
+  readonly held: { readonly id: number }
+  readonly end: { readonly to: string }
+  readonly kept: Kept | undefined
+  readonly hadKept: boolean
+}
+
+/** Stores the bytes of items that go on, and deletes those of items that need them no more. */
+export async function storeKept(trx: Transaction<Tables>, dialect: Dialect, ends: readonly Keeper[]): Promise<void> {
+  const gone = ends.filter(({ end, kept, hadKept }) => hadKept && (isOver(end.to) || kept !== undefined))
+  if (gone.length > 0) {
+    await trx
+      .deleteFrom('piko_item_body')
+      .where(
+        'item_id',
+        'in',
+        gone.map(({ held }) => held.id),
+      )
+      .execute()
+  }
+  for (const { held, end, kept } of ends) {
+    if (!kept?.bytes || isOver(end.to)) continue
+    const values = sql`INTO piko_item_body (item_id, body) VALUES (${held.id}, ${Buffer.from(kept.bytes)})`
+    await (dialect.name === 'mysql' ? sql`REPLACE ${values}` : sql`INSERT OR REPLACE ${values}`).execute(trx)
+  }
+}
+
+function isOver(to: string): boolean {
+  return to === 'done' || to === 'skipped' || to === 'cancelled'
+}
+
+/** The bytes that the store keeps of an item. */
+export async function storedBytes({ db }: Database, itemId: number): Promise<Uint8Array | undefined> {
+  const row = await db.selectFrom('piko_item_body').select('body').where('item_id', '=', itemId).executeTakeFirst()
+  return row && new Uint8Array(row.body)
+}

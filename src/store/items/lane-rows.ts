@@ -1,0 +1,135 @@
+import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
+import type { BreakerState } from '../../item/breaker.ts'
+import type { LaneLimits } from '../../item/lane.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import type { LaneTable } from './item-tables.ts'
+
+/** A lane to use: its name and the limits that the code gives it. */
+export interface LaneRef extends LaneLimits {
+  readonly scope: string
+  readonly name: string
+}
+
+/** A lane as a claim sees it. Instants are milliseconds of the database's clock. */
+export interface LaneState extends LaneLimits {
+  readonly id: number
+  readonly name: string
+  readonly freeAt: number
+  readonly delayMs: number | undefined
+  readonly factor: number
+  readonly successes: number
+  readonly breaker: BreakerState
+}
+
+export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneState {
+  return {
+    id: row.id,
+    name: row.name,
+    rate: row.rate_limit === null || row.rate_ms === null ? undefined : { limit: row.rate_limit, perMs: row.rate_ms },
+    parallel: row.parallel ?? undefined,
+    freeAt: msOf(row.free_at, dialect) ?? 0,
+    delayMs: row.delay_ms ?? undefined,
+    factor: row.factor,
+    successes: row.successes,
+    breaker: {
+      failures: row.failures,
+      recent: row.recent,
+      opens: row.opens,
+      openUntil: msOf(row.open_until, dialect),
+    },
+  }
+}
+
+function msOf(value: Date | string | null, dialect: Dialect): number | undefined {
+  return value === null ? undefined : dialect.date(value).getTime()
+}
+
+/** An instant of a lane to store; null stays null. */
+export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuilder<Date | null> {
+  return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
+}
+
+/**
+ * The ids of lanes by scope and name. Creates missing ones, and updates limits that the code has changed.
+ *
+ * @returns keyed by `laneKey`
+ */
+export async function ensureLanes(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  lanes: readonly LaneRef[],
+): Promise<Map<string, number>> {
+  const wanted = new Map(lanes.map((lane) => [laneKey(lane.scope, lane.name), lane]))
+  let rows = await readLanes(db, [...wanted.values()])
+  const known = new Set(rows.map(({ scope, name }) => laneKey(scope, name)))
+  const missing = [...wanted].filter(([key]) => !known.has(key)).map(([, lane]) => lane)
+  if (missing.length > 0) {
+    const values = missing
+      .toSorted((one, other) => (laneKey(one.scope, one.name) < laneKey(other.scope, other.name) ? -1 : 1))
+      .map(({ scope, name, rate, parallel }) => ({
+        ...{ scope, name, rate_limit: rate?.limit ?? null, rate_ms: rate?.perMs ?? null },
+        parallel: parallel ?? null,
+      }))
+    await dialect.insertIgnore(db.insertInto('piko_lane').values(values)).execute()
+    rows = await readLanes(db, [...wanted.values()])
+  }
+  for (const row of rows) {
+    const lane = wanted.get(laneKey(row.scope, row.name))
+    if (!lane) continue
+    const limits = {
+      rate_limit: lane.rate?.limit ?? null,
+      rate_ms: lane.rate?.perMs ?? null,
+      parallel: lane.parallel ?? null,
+    }
+    const isSame =
+      limits.rate_limit === row.rate_limit && limits.rate_ms === row.rate_ms && limits.parallel === row.parallel
+    if (!isSame) await db.updateTable('piko_lane').set(limits).where('id', '=', row.id).execute()
+  }
+  return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, name), id]))
+}
+
+export function laneKey(scope: string, name: string): string {
+  return `${scope}\0${name}`
+}
+
+/** The maximum number of lanes in one statement. */
+export const MAX_LANES = 500
+
+function readLanes(db: Kysely<Tables>, lanes: readonly LaneRef[]) {
+  return db
+    .selectFrom('piko_lane')
+    .select(['id', 'scope', 'name', 'rate_limit', 'rate_ms', 'parallel'])
+    .where((eb) =>
+      eb.or(
+        [...Map.groupBy(lanes, ({ scope }) => scope)].map(([scope, some]) =>
+          eb.and([
+            eb('scope', '=', scope),
+            eb(
+              'name',
+              'in',
+              some.map(({ name }) => name),
+            ),
+          ]),
+        ),
+      ),
+    )
+    .execute()
+}
+
+/**
+ * Lets claims look at lanes that have new items or a free place. Called after the transaction that made them visible: a claim that has not
+ * seen them may have set the lane to rest just before.
+ */
+export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
+  const now = dialect.now()
+  const either = dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`)
+  const at = dialect.later(either, now)
+  await db
+    .updateTable('piko_lane')
+    .set({ next_at: at })
+    .where(dialect.isAmong(ids))
+    .where('paused_at', 'is', null)
+    .where((eb) => eb.or([eb('next_at', 'is', null), eb('next_at', '>', at)]))
+    .execute()
+}

@@ -1,0 +1,75 @@
+import type { Transaction } from 'kysely'
+import { afterOutcome, type BreakerState } from '../../item/breaker.ts'
+import { slowed, speedUp } from '../../item/lane.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import { instantOrNull, laneStateOf, type LaneState } from './lane-rows.ts'
+
+/** What the end of an item says about its lane. */
+export interface LaneOutcome {
+  readonly laneId: number
+  /** `failure`: the breaker counts it. `neutral`: only the wait matters. */
+  readonly outcome: 'success' | 'failure' | 'neutral'
+  /** The lane waits this long, and its rate is halved. */
+  readonly waitMs: number | undefined
+}
+
+interface Changing extends LaneState {
+  readonly waitsUntil: number | undefined
+}
+
+/** Stores what ends of items say about their lanes: waits, rates and breakers. Called only for lanes with something to store. */
+export async function settleLanes(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  outcomes: readonly LaneOutcome[],
+): Promise<void> {
+  const byLane = Map.groupBy(outcomes, ({ laneId }) => laneId)
+  const rows = await trx
+    .selectFrom('piko_lane')
+    .selectAll()
+    .select(dialect.now().as('now'))
+    .where(dialect.isAmong([...byLane.keys()]))
+    .orderBy('id')
+    .modifyEnd(dialect.forUpdate)
+    .execute()
+  for (const row of rows) {
+    const now = dialect.date(row.now).getTime()
+    const before: Changing = { ...laneStateOf(row, dialect), waitsUntil: undefined }
+    const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
+    const { openUntil } = after.breaker
+    const freeAt = Math.max(after.freeAt, after.waitsUntil ?? 0)
+    const blockedUntil = Math.max(openUntil ?? 0, after.waitsUntil ?? 0)
+    const isClosedNow = before.breaker.openUntil !== undefined && openUntil === undefined
+    await trx
+      .updateTable('piko_lane')
+      .set({
+        ...{ factor: after.factor, successes: after.successes },
+        ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
+        open_until: instantOrNull(openUntil, dialect),
+        ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
+        // A resting lane stays at rest: it is woken by the items that return to it.
+        ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
+        ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
+      })
+      .where('id', '=', row.id)
+      .execute()
+  }
+}
+
+function settled(lane: Changing, { outcome, waitMs }: LaneOutcome, now: number): Changing {
+  const breaker: BreakerState =
+    outcome === 'neutral' ? lane.breaker : afterOutcome(lane.breaker, outcome === 'success', now)
+  const counted =
+    outcome === 'success' ? speedUp(lane.factor, lane.successes + 1) : { factor: lane.factor, successes: 0 }
+  if (waitMs === undefined) return { ...lane, ...counted, breaker }
+  // Items that were under way together are refused together: the lane is slowed once.
+  const isWaiting = lane.waitsUntil !== undefined || lane.freeAt > now + waitMs / 2
+  return {
+    ...lane,
+    breaker,
+    successes: 0,
+    factor: isWaiting ? lane.factor : slowed(lane.factor),
+    waitsUntil: Math.max(lane.waitsUntil ?? 0, now + waitMs),
+  }
+}
