@@ -1,3 +1,4 @@
+// Long because it is one state machine: what happens to an item from its claim to its stored end.
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import { isTroubled } from '../../item/breaker.ts'

@@ -8,7 +8,10 @@ import type { Window } from '../../time/window.ts'
 import type { DedupScope, ItemData } from './adding.ts'
 import type { ItemContext } from './item-context.ts'
 
-/** A kind of item of a job. Without a function it is only `run`. */
+/**
+ * A kind of item of a job. TypeScript infers `ctx`; write the type of the data: `run: async (item: Item<Page>, ctx) => …` and
+ * `lane: (page: Page) => page.host`.
+ */
 export interface ItemKind<
   D = unknown,
   R extends ResourceMap = ResourceMap,
@@ -16,10 +19,9 @@ export interface ItemKind<
   S extends SinkMap = SinkMap,
   W extends Window | undefined = Window | undefined,
   I = unknown,
-  M extends ItemData = ItemData,
 > {
   /** Does the work. Resolving ends the item as done, in one transaction with what it added by `ctx.items.add`. */
-  readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I, M>) => unknown
+  readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
   /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
   readonly lane?: (data: D) => string
   /** Limits of lanes by name, over all nodes; `'*'` is every lane without a name here. Default: no limits. */
@@ -45,7 +47,7 @@ export type ItemKinds<
   W extends Window | undefined,
   I,
 > = {
-  readonly [K in keyof M]: ItemKind<M[K], R, C, S, W, I, M>
+  readonly [K in keyof M]: ItemKind<M[K], R, C, S, W, I>
 }
 
 /** How much of a run's items may fail, and how many it may have. */
@@ -63,7 +65,7 @@ export interface ItemLimits {
 
 // Erased types: the registry and the engine hold kinds of every shape.
 /* eslint-disable @typescript-eslint/no-explicit-any */
-export type AnyItemKind = ItemKind<any, any, any, any, any, any, any>
+export type AnyItemKind = ItemKind<any, any, any, any, any, any>
 export type AnyItemContext = ItemContext<any, any, any, any, any, any>
 /* eslint-enable @typescript-eslint/no-explicit-any */
 

@@ -17,7 +17,7 @@ describeEachStore((store) => {
               const next = [item.data * 2 + 1, item.data * 2 + 2, Math.floor(item.data / 2)].filter((n) => n < 1_000)
               await ctx.items.add('node', next)
             },
-            lane: (n) => (n % 2 === 0 ? 'even' : 'odd'),
+            lane: (n: number) => (n % 2 === 0 ? 'even' : 'odd'),
             lanes: { odd: { parallel: 8 }, even: { rate: '100000/s' } },
           },
         },
