@@ -68,6 +68,6 @@ export function itemFaultOf(error: unknown): ItemFault | undefined {
 function afterMs(after: Duration | Date | undefined): number | undefined {
   if (after === undefined) return undefined
   if (!(after instanceof Date)) return cappedDurationMs(after, 'retryAfter of an ItemError', MAX_STORED_MS)
-  const ms = after.getTime() - Date.now()
+  const ms = after.getTime() - new Date().getTime()
   return Number.isNaN(ms) ? undefined : Math.max(0, Math.min(ms, MAX_STORED_MS))
 }

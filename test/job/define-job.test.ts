@@ -136,7 +136,7 @@ describe('defineJob refuses', () => {
     [
       { id: 'a', shop: 'eu' },
       'job "a": unknown option "shop"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, input, output, ' +
-        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority, proof',
+        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority, proof, items, tolerate, limits',
     ],
     [
       { id: 'a', overlap: 'queue' },

@@ -71,6 +71,7 @@ describe('sources', () => {
       },
       sqlite: { path: '.piko/piko.db' },
       sinks: { spillDir: '.piko/spill', keepDeadMs: 7_776_000_000 },
+      items: { concurrency: 50, bodies: '.piko/bodies' },
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       history: {
         runLogs: 'info',
@@ -336,7 +337,7 @@ describe('problems', () => {
     expect(problems().map(({ key, expected }) => [key, expected])).toEqual([
       ['piko.watermelon', 'no such key; docs/settings.md lists all'],
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
-      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, offload, http'],
+      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http'],
     ])
   })
 

@@ -100,7 +100,7 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
 
 function laterMs(when: unknown): number {
   if (when instanceof Date && !Number.isNaN(when.getTime()))
-    return Math.min(MAX_STORED_MS, Math.max(0, when.getTime() - Date.now()))
+    return Math.min(MAX_STORED_MS, Math.max(0, when.getTime() - new Date().getTime()))
   if (typeof when === 'string') return cappedDurationMs(when, 'retryLater', MAX_STORED_MS)
   throw usage(`retryLater got ${describe(when)}; expected a Date, or a time from now such as '10s'`)
 }

@@ -1,4 +1,5 @@
 // Long because it is one state machine: what happens to an item from its claim to its stored end.
+import { isWhole } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import { isTroubled } from '../../item/breaker.ts'
@@ -353,8 +354,9 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
 /** The tries by class. A person may have edited the text. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
-  if (typeof given !== 'object' || given === null) return {}
-  return Object.fromEntries(
-    Object.entries(given).filter(([, count]) => Number.isSafeInteger(count) && (count as number) > 0),
-  ) as Record<string, number>
+  const tries: Record<string, number> = {}
+  if (typeof given !== 'object' || given === null) return tries
+  for (const [name, count] of Object.entries(given) as [string, unknown][])
+    if (isWhole(count) && count > 0) tries[name] = count
+  return tries
 }
