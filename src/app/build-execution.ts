@@ -73,7 +73,7 @@ export function buildExecution(parts: NodeParts): Execution {
   const electors = new Electors({ locks, clock, events, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
-  const items = parts.buildItems?.(parts, { nodeId, holdsLease: () => memory.isHeld, prepare, locks, runLogs })
+  const items = parts.buildItems?.(parts, { nodeId, holdsLease: () => memory.isHeld, prepare, locks, shared, runLogs })
   const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, shared, runLogs, progress, items })
   const dispatcher = new Dispatcher(
     live.polled({

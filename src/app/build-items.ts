@@ -15,6 +15,7 @@ import { RootItems } from '../engine/items/root-items.ts'
 import { rootOutcome } from '../engine/items/root-end.ts'
 import { RootWaits } from '../engine/items/root-waits.ts'
 import type { PrepareRun } from '../engine/prepare-run.ts'
+import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { Service } from '../service/service.ts'
 import type { NodeParts } from './node-parts.ts'
 
@@ -32,13 +33,14 @@ export interface ItemsOwn {
   readonly holdsLease: () => boolean
   readonly prepare: PrepareRun
   readonly locks: Locks
+  readonly shared: SharedValues
   readonly runLogs: RunLogs
 }
 
 export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, holdsLease, prepare, locks, runLogs } = own
+  const { nodeId, holdsLease, prepare, locks, shared, runLogs } = own
   const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
   const lanes = new LaneIds(store.items)
   const waker = new LaneWaker({ store: store.items, loops, onWoken: () => dispatcher.wake() })
@@ -47,7 +49,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic: () => clock.monotonic() })
   const abandoned = new AbortController()
   const pipeline = new RunPipeline({
-    ...{ resources, sinks, locks, clock, events, prepare },
+    ...{ resources, sinks, locks, shared, clock, events, prepare },
     store: {
       commit: (owner, claim, fn, rules) => commits.commit(owner, claim, fn, rules),
       ...{ steps: store.steps, rates: store.rates, database: store.database },

@@ -64,6 +64,7 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
     get lane() {
       return actions.lane(attempt)
     },
+    shared: (definition) => base.shared(definition),
     lock: (name, options) => base.lock(name, options),
     map: (values, fn, options) => base.map(values, fn, options),
     progress: () => {},
