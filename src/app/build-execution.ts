@@ -15,7 +15,7 @@ import { Recovery } from '../engine/node/recovery.ts'
 import { SharedValues } from '../engine/node/shared-values.ts'
 import { ResourceReport } from '../engine/node/resource-report.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
-import type { Items } from './build-items.ts'
+import type { Items } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 

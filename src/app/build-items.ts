@@ -1,6 +1,4 @@
-import type { Locks } from '../engine/attempt/locks.ts'
-import { type RootParts, RunPipeline } from '../engine/attempt/run-pipeline.ts'
-import type { RunLogs } from '../engine/attempt/run-logs.ts'
+import { RunPipeline } from '../engine/attempt/run-pipeline.ts'
 import { RateGate } from '../engine/claiming/rate-gate.ts'
 import { ItemCalls } from '../engine/items/item-calls.ts'
 import { ItemCommits } from '../engine/items/item-commits.ts'
@@ -14,28 +12,8 @@ import { LaneWaker } from '../engine/items/lane-waker.ts'
 import { RootItems } from '../engine/items/root-items.ts'
 import { rootOutcome } from '../engine/items/root-end.ts'
 import { RootWaits } from '../engine/items/root-waits.ts'
-import type { PrepareRun } from '../engine/prepare-run.ts'
-import type { SharedValues } from '../engine/node/shared-values.ts'
-import type { Service } from '../service/service.ts'
+import type { Items, ItemsOwn } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
-
-/** The parts of a node that run the items of runs. Loaded only by an app with items. */
-export interface Items {
-  readonly root: RootParts
-  readonly runner: ItemRunner
-  readonly dispatcher: ItemDispatcher
-  /** In start order. */
-  readonly services: readonly Service[]
-}
-
-export interface ItemsOwn {
-  readonly nodeId: () => string
-  readonly holdsLease: () => boolean
-  readonly prepare: PrepareRun
-  readonly locks: Locks
-  readonly shared: SharedValues
-  readonly runLogs: RunLogs
-}
 
 export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
 import type { Events } from '../events.ts'
 import type { JobRegistry } from '../job/registry.ts'
+import type { Items, ItemsOwn } from './items-parts.ts'
 import type { Logger } from '../logger.ts'
 import type { ResourcesService } from '../resource/resources-service.ts'
 import type { Claim } from '../run/run.ts'
@@ -28,7 +29,7 @@ export interface NodeParts {
   readonly loops: LoopHealth
   readonly role: NodeRole
   /** Undefined for an app without items. */
-  readonly buildItems: typeof import('./build-items.ts').buildItems | undefined
+  readonly buildItems: ((parts: NodeParts, own: ItemsOwn) => Items) | undefined
   /** How long a handler may continue after its signal aborts. */
   readonly graceMs: number
 }

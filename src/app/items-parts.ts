@@ -1,0 +1,26 @@
+import type { Locks } from '../engine/attempt/locks.ts'
+import type { RootParts } from '../engine/attempt/run-pipeline.ts'
+import type { RunLogs } from '../engine/attempt/run-logs.ts'
+import type { ItemDispatcher } from '../engine/items/item-dispatcher.ts'
+import type { ItemRunner } from '../engine/items/item-runner.ts'
+import type { SharedValues } from '../engine/node/shared-values.ts'
+import type { PrepareRun } from '../engine/prepare-run.ts'
+import type { Service } from '../service/service.ts'
+
+/** The parts of a node that run the items of runs. Loaded only by an app with items. */
+export interface Items {
+  readonly root: RootParts
+  readonly runner: ItemRunner
+  readonly dispatcher: ItemDispatcher
+  /** In start order. */
+  readonly services: readonly Service[]
+}
+
+export interface ItemsOwn {
+  readonly nodeId: () => string
+  readonly holdsLease: () => boolean
+  readonly prepare: PrepareRun
+  readonly locks: Locks
+  readonly shared: SharedValues
+  readonly runLogs: RunLogs
+}
