@@ -10,8 +10,9 @@ export interface EventMap {
   'node.stopped': { nodeId: string }
   /**
    * A stopping node has ended all runs that were running when the stop began. `givenBack` runs are queued again and their attempts are not
-   * counted. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The ends of `leftBehind`
-   * runs are not stored, so another node recovers them. `runs` names the runs left behind, otherwise those still running: `sync_orders 17`.
+   * counted. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The outcomes of
+   * `leftBehind` runs are not stored, so another node recovers them. `runs` names the runs left behind, otherwise those still running:
+   * `sync_orders 17`.
    */
   'node.drained': {
     ended: number
@@ -51,9 +52,9 @@ export interface EventMap {
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
-   * An attempt ended and its end is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, its
-   * handler did not end within the grace time after its signal aborted, and still runs. `isUntried`: the handler was not called, because no
-   * place within the rate of the job was free in time.
+   * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, its
+   * handler did not end within the grace time after its signal aborted, and still runs. `isUntried`: the handler was not called, because
+   * its job had reached its rate limit.
    */
   'run.settled': {
     runId: number
@@ -73,11 +74,11 @@ export interface EventMap {
   'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
   /** The target of a sink is down, so its batches go to this host's disk. Once per outage. */
   'sink.spilling': { sink: string; error: Error }
-  /** All batches on the disk are at their target again. `rows` came from the disk. */
+  /** All batches on disk have reached their target. `rows` came from disk. */
   'sink.drained': { sink: string; rows: number; outageMs: number }
-  /** Batches that an ended process left on this host now belong to this node. */
+  /** This node takes over the batches that a process left on this host when it ended. */
   'sink.adopted': { sink: string; segments: number; bytes: number }
-  /** A segment on the disk is damaged. `file` keeps it; its sound batches were delivered. */
+  /** A segment on disk is damaged. `file` keeps it; its sound batches were delivered. */
   'sink.damaged': { sink: string; file: string; problems: readonly string[]; lostBytes: number }
   /** The target holds rows of a newer run, so a batch from the disk was dropped. */
   'sink.superseded': { sink: string; jobId: string; runId: number; rows: number; error: Error }

@@ -43,7 +43,7 @@ class LoopTurn {
 /** Shared by all code on this thread's event loop. */
 export const loopTurn = new LoopTurn()
 
-/** The number of items between two looks at the clock. */
+/** The number of items between two readings of the clock. */
 const SLICE = 50
 
 /** Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn. */

@@ -204,15 +204,15 @@ export class Piko {
   }
 
   /**
-   * Stops claiming and lets runs end until the deadline (`[piko] shutdown_timeout`). The remaining runs return to the queue; their attempt
-   * does not count. Then everything closes in reverse order. The app accepts requests until the last run has ended.
+   * Stops claiming and waits for runs until the deadline (`[piko] shutdown_timeout`). The remaining runs return to the queue; their
+   * attempts do not count. Then everything closes in reverse order. The app accepts requests until the last run has ended.
    *
    * Also resolves after a failed start. A start under way gets up to 5 s; after that it rejects with `STOPPED`.
    *
    * Settles at the latest 5 s after the deadline, whatever hangs.
    *
-   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose ends could not be stored; errors of what
-   * failed to close
+   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose outcomes could not be stored; the errors of
+   * everything that failed to close
    */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#parts.stopping.within(this.#stop(), () => this.#running?.root))
@@ -285,7 +285,7 @@ export class Piko {
     return this.#stopped !== undefined || this.#running?.root.shouldStop === true
   }
 
-  /** Runs that began on this node and whose ends are not stored yet. */
+  /** Runs that began on this node and whose outcomes are not stored yet. */
   get runsUnderWay(): readonly { readonly runId: number; readonly jobId: string }[] {
     return this.#running?.node.runsUnderWay ?? []
   }

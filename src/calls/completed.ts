@@ -14,7 +14,7 @@ export interface CompletedOptions {
   readonly signal?: AbortSignal
 }
 
-/** The end of one call. */
+/** The result of one call. */
 export type Completed<T, U> = { readonly index: number; readonly item: T } & PromiseSettledResult<U>
 
 const FORM = {
@@ -72,7 +72,7 @@ async function* inOrderOfEnds<T, U>(
   }
 }
 
-/** Starts calls, and keeps the ends that the loop has not taken yet. */
+/** Starts calls, and keeps the results that the loop has not taken yet. */
 class Calls<T, U> {
   readonly #fn: ItemCall<T, U>
   readonly #signal: AbortSignal

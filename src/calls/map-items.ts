@@ -81,7 +81,7 @@ function stopIf(stopOn: NonNullable<MapOptions['stopOn']>, thrown: unknown, link
   }
 }
 
-/** The call for one item, with its retries, its time limit and its place within the rate. */
+/** The call for one item, with its retries, its time limit and its wait for the rate. */
 function itemCall<T, U>(
   fn: ItemCall<T, U>,
   { rate, retry, timeout }: MapOptions,

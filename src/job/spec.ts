@@ -37,7 +37,7 @@ export interface WindowsSpec {
    * `'all'`. The others are recorded as skipped.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'
-  /** How many windows may run at the same time, over all nodes. Default 1. */
+  /** How many windows may run at the same time, across all nodes. Default 1. */
   readonly parallel?: number
 }
 
@@ -108,13 +108,13 @@ export interface JobSpec<
    */
   readonly overlap?: Overlap
   /**
-   * How many runs of this job may run at the same time, over all nodes; or `{ limit, key }`: how many runs with the same key. Default: no
+   * How many runs of this job may run at the same time, across all nodes; or `{ limit, key }`: how many runs with the same key. Default: no
    * limit (for windows see `windows.parallel`).
    */
   readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
   /**
-   * How many attempts of this job may begin within a length of time, over all nodes: `'100/m'`; or `{ rate, key }`: for each key. Includes
-   * retries. Default: no limit.
+   * How many attempts of this job may begin within a length of time, across all nodes: `'100/m'`; or `{ rate, key }`: for each key.
+   * Includes retries. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /**
@@ -131,7 +131,7 @@ export interface JobSpec<
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /**
-   * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. A job of its own,
+   * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. An extra job,
    * `<id>:proof`, runs then. Its run fails if something is wrong, and has the certificate as its output otherwise. Needs `windows`.
    */
   readonly proof?: string | readonly string[]
@@ -218,7 +218,7 @@ export interface JobPolicy {
   readonly dependsOn: readonly string[]
   readonly onUpstreamChange: OnUpstreamChange
   readonly priority: number
-  /** When a job of its own proves the ledger; undefined: never. */
+  /** The schedule of the extra job that proves the ledger; undefined: there is none. */
   readonly proof: ScheduleSpec | undefined
   /** Undefined for a job without items. */
   readonly items: ItemPolicy | undefined

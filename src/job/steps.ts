@@ -26,11 +26,11 @@ export interface StepMapOptions<T> extends StepOptions {
   readonly concurrency?: number
 }
 
-/** How `ctx.until` looks. */
+/** How `ctx.until` waits. */
 export interface UntilOptions {
-  /** The run comes back this long after a look that was not ready. */
+  /** How long after a call that was not ready the run returns. */
   readonly every: Duration
-  /** The longest wait since the first look, over all attempts. Default: no limit. */
+  /** The longest wait since the first call, across all attempts. Default: no limit. */
   readonly for?: Duration
 }
 
@@ -85,7 +85,7 @@ export interface Steps {
   ): Promise<PromiseSettledResult<U>[]>
   /**
    * Waits for something that takes minutes or hours, without a slot. Calls `fn`. A result that is ready (anything but `false`, `null`,
-   * `undefined`, `0` and an empty text) is remembered as a step. Otherwise this attempt ends, uncounted, and the run comes back after
+   * `undefined`, `0` and an empty text) is remembered as a step. Otherwise this attempt ends, uncounted, and the run returns after
    * `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
    *
    * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`, or after 65,000 claims of the run

@@ -14,7 +14,7 @@ export interface HeldNamedLock {
   readonly expiresAt: Date
 }
 
-/** Locks over all nodes, for work outside jobs: `app.locks`. A handler has `ctx.lock`. */
+/** Locks across all nodes, for work outside jobs: `app.locks`. A handler has `ctx.lock`. */
 export class NamedLocks {
   readonly #reach: () => Pick<Reach, 'store' | 'locks'>
 

@@ -20,7 +20,7 @@ export interface ReplayParts extends Pick<Reach, 'store' | 'locks' | 'sinks'> {
 
 const PAGE = 100
 
-/** Delivers dead rows again. One replay of a sink at a time, over all nodes: two would deliver rows twice. */
+/** Delivers dead rows again. One replay of a sink at a time, across all nodes: two would deliver rows twice. */
 export async function replayDead(parts: ReplayParts, filter: DeadRowFilter): Promise<ReplayedDead> {
   const { store } = parts
   const names = filter.sink === undefined ? (await store.deadRows.counts()).map(({ sink }) => sink) : [filter.sink]

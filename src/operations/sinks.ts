@@ -14,7 +14,7 @@ export interface SinkStatus {
   /** Rows that its target refused. */
   readonly deadRows: number
   readonly oldestDead: Date | undefined
-  /** Rows on the disks of all hosts, not yet at the target. */
+  /** Rows that all hosts keep on disk, not yet at the target. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
   /** The hosts that have them. */
@@ -91,7 +91,7 @@ export class Sinks {
   }
 }
 
-/** Refuses an empty filter: somebody forgot to fill it. */
+/** Refuses an empty filter, which is a mistake. */
 function chosenBy(call: 'sinks.replay' | 'sinks.drop', filter: DeadRowFilter): DeadRowFilter {
   const { sink, jobId, runId, ids } = optionsOf(call, filter)
   if (sink === undefined && jobId === undefined && runId === undefined && ids === undefined) {

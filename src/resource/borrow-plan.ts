@@ -17,7 +17,7 @@ export interface PlannedValue {
 
 /** What an attempt borrows for one map. */
 export interface BorrowPlan {
-  /** In the order of acquiring: each follows its needs. The order is the same for all attempts of the process. */
+  /** In the order in which they are acquired: each follows those that it needs. The order is the same for all attempts of the process. */
   readonly values: readonly PlannedValue[]
   /** The map's own names. */
   readonly names: readonly (readonly [key: string, source: Source])[]
@@ -28,8 +28,8 @@ export interface BorrowPlan {
 /**
  * Plans what an attempt borrows. Pure.
  *
- * Two names of one map get two values. Everything else shares: a resource that needs `Db` gets the value that the map names as `Db`. The
- * second value of a resource gets the second values of its needs.
+ * If one map names a resource twice, it gets two values. Everything else is shared: a resource that needs `Db` gets the value that the map
+ * itself gets. The second value of a resource uses the second values of the resources that it needs.
  *
  * @throws PikoError `RESOURCE_INVALID` if the attempt borrows more values of a resource than its size
  */

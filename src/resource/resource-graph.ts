@@ -4,7 +4,7 @@ import { Service } from '../service/service.ts'
 import { readResource, resourceInvalid, type ResourceOptions } from './resource-options.ts'
 import type { ResourceClass, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
 
-/** A resource class with what it needs. Needs have a smaller index than what needs them. */
+/** A resource class with the resources that it needs, whose indexes are smaller than its own. */
 export interface ResourceNode {
   readonly resourceClass: ResourceClass
   readonly options: ResourceOptions
@@ -18,7 +18,7 @@ export type Need = readonly [key: string, source: ResourceNode | ServiceClass]
 /** What the longest-lived resources may need must live at least as long. */
 const LIFE: Readonly<Record<ResourceScope, number>> = { attempt: 0, run: 1, process: 2 }
 
-/** The resource classes of a process and what they need, in an order in which each follows its needs. */
+/** The resource classes of a process. Each one follows those that it needs. */
 export class ResourceGraph {
   readonly #nodes = new Map<ResourceClass, ResourceNode>()
   readonly #names = new Set<string>()

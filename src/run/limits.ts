@@ -16,7 +16,7 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
  */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
 
-/** How many runs of a job with the same key may run at the same time, over all nodes. */
+/** How many runs of a job with the same key may run at the same time, across all nodes. */
 export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly limit: number
   readonly key: KeyOf<C, W>

@@ -52,7 +52,10 @@ export interface Run<Out = unknown> {
   readonly cancelRequestedAt: Date | undefined
 }
 
-/** A place within the rate of a job. The handler may begin only between `opensAt` and `closesAt`. All times are in milliseconds. */
+/**
+ * A place in the rate of a job: the right to one start. The handler may begin only between `opensAt` and `closesAt`. All times are in
+ * milliseconds.
+ */
 export interface RatePlace {
   /** Empty if the rate applies to the whole job. */
   readonly key: string

@@ -6,11 +6,11 @@ export interface StepRecord {
   readonly name: string
   /** The attempt that stored the step. */
   readonly attempt: number
-  /** The number of calls of its function; for `ctx.until`, over all attempts. */
+  /** The number of calls of its function; for `ctx.until`, across all attempts. */
   readonly tries: number
   /** How long its function took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
-  /** When `ctx.until` first called its function. Undefined if that call said ready. */
+  /** When `ctx.until` first called its function. Undefined if the first call was ready. */
   readonly waitingSince: Date | undefined
   /** Undefined while `ctx.until` waits. */
   readonly finishedAt: Date | undefined
@@ -44,9 +44,10 @@ export interface WaitPolicy {
 }
 
 /**
- * Milliseconds until the next look of `ctx.until`. Undefined if its time is over. The last look is at the very end of that time. Pure.
+ * Milliseconds until `ctx.until` calls its function again. Undefined if its time is over. The last call is at the very end of that time.
+ * Pure.
  *
- * @param waitedMs the time since the first look, in milliseconds
+ * @param waitedMs the time since the first call, in milliseconds
  */
 export function nextLookMs({ everyMs, forMs }: WaitPolicy, waitedMs: number): number | undefined {
   if (forMs === undefined) return everyMs

@@ -235,7 +235,7 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Starts this service and its children. Resolves when all are running.
    *
-   * @throws the reason of a crash, after everything already started has stopped again; PikoError `STOPPED` when somebody stopped it
+   * @throws the reason of a crash, after everything already started has stopped again; PikoError `STOPPED` when it was stopped
    * meanwhile; `SERVICE_INVALID` when it is neither new nor stopped
    */
   start(): Promise<void> {

@@ -237,7 +237,7 @@ export interface StepTable {
   result: JsonText
   /** How long its function took, in milliseconds, with all tries. */
   ms: number
-  /** The number of calls of its function; for `ctx.until`, over all attempts. */
+  /** The number of calls of its function; for `ctx.until`, across all attempts. */
   tries: number
   /** When `ctx.until` first looked, if it was not ready then. */
   waiting_since: NullableInstant

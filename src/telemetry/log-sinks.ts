@@ -7,7 +7,7 @@ export function logSinks(events: Events, log: Logger): (() => void)[] {
   const rowsOf = (count: number): string => (count === 1 ? '1 row' : `${count} rows`)
   return [
     events.on('sink.spilling', ({ sink, error }) => {
-      const words = `the target of sink ${sink} is down; its batches go to the disk until it is back`
+      const words = `the target of sink ${sink} is down; its batches go to disk until it is back`
       log.error({ piko_event: 'sink.spilling', sink, err: error }, words)
     }),
     events.on('sink.drained', ({ sink, rows, outageMs }) => {
@@ -15,11 +15,11 @@ export function logSinks(events: Events, log: Logger): (() => void)[] {
       log.info({ piko_event: 'sink.drained', sink, rows, outage_ms: Math.round(outageMs) }, words)
     }),
     events.on('sink.adopted', ({ sink, segments, bytes }) => {
-      const words = `an ended process has left ${bytes} bytes of sink ${sink} on the disk; this node delivers them`
+      const words = `a process that has ended left ${bytes} bytes of sink ${sink} on disk; this node delivers them`
       log.warn({ piko_event: 'sink.adopted', sink, segments, bytes }, words)
     }),
     events.on('sink.damaged', ({ sink, file, problems, lostBytes }) => {
-      const words = `a segment of sink ${sink} on the disk is damaged, and about ${lostBytes} bytes are lost; its other batches were delivered`
+      const words = `a segment of sink ${sink} on disk is damaged, and about ${lostBytes} bytes are lost; its other batches were delivered`
       log.error(
         { piko_event: 'sink.damaged', sink, file, problems: problems.slice(0, 10), lost_bytes: lostBytes },
         words,

@@ -295,12 +295,12 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {
-    const why = isUntried ? 'run was not started: no place within the rate of its job was free' : ENDED.interrupted
+    const why = isUntried ? 'run was not started: its job has reached its rate limit' : ENDED.interrupted
     log[isGivenUp ? 'warn' : 'info'](fields, `${why}; it is queued again${stillRuns}`)
   } else if (outcome === 'waiting' && state === 'queued') {
     log[isGivenUp ? 'warn' : 'info'](
       fields,
-      `${ENDED.waiting} and looks again in ${formatMs(retryInMs ?? 0)}${stillRuns}`,
+      `${ENDED.waiting} and continues in ${formatMs(retryInMs ?? 0)}${stillRuns}`,
     )
   } else if (state === 'queued') {
     const next = retryInMs ? `retrying in ${formatMs(retryInMs)}` : 'retrying immediately'

@@ -36,7 +36,7 @@ export class Metrics {
   readonly #durations: TalliedHistogram<'job_id'>
   readonly #lateness: TalliedHistogram
   readonly #waits: TalliedHistogram<'resource'>
-  /** Ends of runs since the last scrape, by status and job. */
+  /** Attempts that ended since the last scrape, by status and job. */
   readonly #ends = new Map<string, Map<string, number>>()
   readonly #leader: Gauge<'host'>
   readonly #skipped: Counter<'job_id' | 'reason'>

@@ -33,8 +33,8 @@ export function dateProblem(date: string): string | undefined {
 }
 
 /**
- * The only rule for instants of windows and ranges: an instant as {@link readInstant} takes it, or a date, which is the instant at which
- * the day begins in the zone. An instant stays an instant. Pure.
+ * Reads an instant of a window or a range: either an instant as in {@link readInstant}, or a date, which means the beginning of that day in
+ * the zone. All such inputs are read here. Pure.
  */
 export function readMoment(value: unknown, timezone: string): InstantReading {
   const date = writtenDate(value)

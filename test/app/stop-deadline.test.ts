@@ -250,7 +250,7 @@ describe('a stop while the database does not answer', () => {
     const error = await rejected(app.stop())
     expect(await drained).toMatchObject({ ended: 0, givenBack: 0, leftBehind: 1, runs: [`a ${run.id}`] })
     expect(error.code).toBe('STOP_INCOMPLETE')
-    expect(error.message).toContain(`of 1 runs could not be stored: a ${run.id}`)
+    expect(error.message).toContain(`of 1 run could not be stored: a ${run.id}`)
   })
 })
 

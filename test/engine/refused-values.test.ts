@@ -36,7 +36,7 @@ describe('a value that the database refuses', () => {
       for (const { error, input } of runs) {
         if (!String(input).startsWith('poison')) continue
         expect(error).toMatchObject({ code: 'RUN_UNSTORABLE' })
-        expect(error?.message).toContain('its end as succeeded could not be stored')
+        expect(error?.message).toContain('its outcome "succeeded" could not be stored')
         expect(error?.message).toContain(REFUSAL)
       }
       await expect(app.run('echo', { input: 'later', wait: true })).resolves.toMatchObject({ state: 'succeeded' })
@@ -65,7 +65,9 @@ describe('a value that the database refuses', () => {
       expect(runs.every(({ state }) => state === 'succeeded')).toBe(true)
       expect(await lost).toMatchObject({ runId: cursed })
       await eventually(() =>
-        expect(failures.map(({ error }) => error.message).join()).toContain(`no end of run ${cursed} of job "cursed"`),
+        expect(failures.map(({ error }) => error.message).join()).toContain(
+          `the outcome of run ${cursed} of job "cursed" could not be stored`,
+        ),
       )
       await expect(app.run('fine', { wait: true })).resolves.toMatchObject({ state: 'succeeded' })
     })

@@ -260,7 +260,7 @@ describe('logEvents', () => {
     ],
     [
       'info',
-      'run was not started: no place within the rate of its job was free; it is queued again',
+      'run was not started: its job has reached its rate limit; it is queued again',
       { outcome: 'interrupted', state: 'queued', isUntried: true },
     ],
   ] as const)('says at level %s: %s', (level, msg, change) => {

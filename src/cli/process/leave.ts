@@ -1,6 +1,6 @@
 import { say } from '../../say.ts'
 
-/** Two seconds in looks: a machine that gives the process no time makes the looks late, and the wait longer. */
+/** Two seconds, divided into checks: on an overloaded machine the checks are late, so the wait is longer. */
 const LOOK_MS = 100
 const MAX_LOOKS = 20
 

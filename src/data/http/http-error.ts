@@ -4,7 +4,7 @@ import { type ErrorCode, PikoError } from '../../errors.ts'
 /**
  * Why a request failed.
  *
- * - `network`: no whole answer came: DNS, connection, TLS, reset, time limit, a damaged body
+ * - `network`: no complete response: DNS, connection, TLS, reset, time limit, a damaged body
  * - `throttled`: 429, or 503 with a `Retry-After`
  * - `server`: any other 5xx, 408 or 425
  * - `blocked`: 401, 403 or 407

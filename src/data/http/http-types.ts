@@ -35,7 +35,7 @@ export interface HttpOptions {
    * redirected to. A function is called before each attempt, for example to get a token.
    */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
-  /** Requests to one origin that are sent at the same time, each on a connection of its own. Others wait in line. Default 10. */
+  /** The maximum number of simultaneous requests to one origin, each on its own connection. Others wait in order. Default 10. */
   readonly connections?: number
   /** Longest time of one attempt, from sending it until its whole body is read, without waiting for a connection. Default `'30s'`. */
   readonly timeout?: Duration

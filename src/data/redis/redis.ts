@@ -105,7 +105,7 @@ class Connection {
   readonly #isForeign: boolean
   #lastError: unknown
 
-  /** @param isForeign whether somebody else has opened it, and closes it */
+  /** @param isForeign whether other code has opened it, and closes it */
   constructor(client: Client, isForeign: boolean) {
     this.client = client
     this.#isForeign = isForeign

@@ -42,7 +42,7 @@ interface OpenFile {
   rows: number
 }
 
-/** A shorter window may share its day with others. Days of 23 hours exist. */
+/** The shortest day has 23 hours, because clocks change. A shorter window may share its day, and so its file, with other windows. */
 const MIN_DAY_MS = 23 * 3_600_000
 
 /**

@@ -14,7 +14,10 @@ import { ParquetEncoder } from './parquet-encoder.ts'
 export type ParquetType = ColumnKind['is']
 
 export interface ParquetOptions<M extends RowModel> extends Omit<FileSinkOptions<M>, 'compress'> {
-  /** The types of columns that the schema does not show, or of all columns for a class: `{ id: 'integer', raw: 'bytes' }`. */
+  /**
+   * Types of columns that the schema does not reveal. For a model that is a class, the types of all columns: `{ id: 'integer', raw: 'bytes'
+   * }`.
+   */
   readonly types?: Readonly<Partial<Record<keyof RowOf<M> & string, ParquetType>>>
   /** The compression inside of the file. Default `snappy`. */
   readonly codec?: 'none' | 'snappy' | 'gzip' | 'zstd'

@@ -68,7 +68,7 @@ export class LiveAttempt {
   stopListening: (() => void) | undefined
   /** What the handler has reported with `ctx.progress`, if anything. */
   progress: ReportedProgress | undefined
-  /** A step is not ready: the run comes back after this time. */
+  /** A step is not ready: the run returns after this time. */
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined
@@ -79,7 +79,7 @@ export class LiveAttempt {
   tables: readonly TableRows[] = NO_TABLES
   /** The value of `ctx.input`. */
   input: unknown
-  /** The attempt's place within a rate. */
+  /** The attempt's place in its job's rate. */
   place: RatePlace | undefined
   /** Removes the attempt's timeout. */
   cancelTimeout: (() => void) | undefined

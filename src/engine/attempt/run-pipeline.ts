@@ -229,7 +229,7 @@ export class RunPipeline implements RunActions {
     }
     try {
       return await this.#pass(attempt, begin, async () => {
-        await leave(new PikoError('STOPPED', 'the run goes back to the queue: no place within its rate is free'))
+        await leave(new PikoError('STOPPED', 'the run goes back to the queue: its job has reached its rate limit'))
         return withoutTurn(attempt)
       })
     } catch (thrown) {

@@ -231,7 +231,7 @@ export class Dispatcher extends LoopService {
     return this.#leftOut.at(now)
   }
 
-  /** Hands the claims to the executor. If a run's place within a rate opens in a moment, the run needs no slot until then. */
+  /** Hands the claims to the executor. A run whose rate lets it begin only in a moment needs no slot until then. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#parts.clock.monotonic()
     const early = new Map<number, Claim[]>()
@@ -258,7 +258,7 @@ export class Dispatcher extends LoopService {
 
   /**
    * Claims runs that will be due in a moment. If many runs share a due time, the last one would otherwise wait for the claims of all
-   * others. A run of a job with limits is not claimed before its time, and neither is any run of a lower priority.
+   * others. A run of a job with limits is not claimed before it is due, and neither is any run of a lower priority.
    *
    * @param now the database's time, at this moment
    */

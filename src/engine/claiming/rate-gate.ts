@@ -9,7 +9,8 @@ import type { Clock } from '../../clock.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
 /**
- * A run that gets no place within this time, in milliseconds, returns to the queue, because it holds a slot and resources that others need.
+ * A run that may not begin within this time, in milliseconds, returns to the queue: while it waits, it holds a slot and resources that
+ * others need.
  */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
@@ -19,13 +20,13 @@ export interface RateGateParts {
   readonly rates: Pick<RateStore, 'exchange'>
   readonly clock: Clock
   readonly events: Events
-  /** Whether this node certainly holds its lease. */
+  /** Whether this node is sure that it still holds its lease. */
   readonly holdsLease: () => boolean
 }
 
 /**
- * Runs that missed their places within a rate wait here. They were claimed in time, but their resources or the event loop delayed them. All
- * late runs of one turn of the event loop exchange their places in one transaction.
+ * Runs that are too late for their place in their job's rate wait here. They were claimed in time, but their resources or the event loop
+ * delayed them. All late runs of one turn of the event loop exchange their places in one transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts

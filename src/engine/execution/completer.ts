@@ -33,7 +33,7 @@ export interface CompleterParts {
 }
 
 /**
- * Writes the ends of runs, many per statement, guarded by their fences. Keeps trying while the database does not answer. If the node's
+ * Writes the outcomes of runs, many per statement, guarded by their fences. Keeps trying while the database does not answer. If the node's
  * lease ends meanwhile, another node runs the work again, and the database refuses the late write.
  */
 export class Completer {
@@ -128,7 +128,7 @@ export class Completer {
 }
 
 function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: unknown): PikoError {
-  const end = transition.to === 'queued' ? 'its next attempt' : `its end as ${transition.to}`
+  const end = transition.to === 'queued' ? 'its next attempt' : `its outcome "${transition.to}"`
   return new PikoError(
     'RUN_UNSTORABLE',
     `${end} could not be stored: ${headline(refusal)}; the run has failed instead. Check what its handler returns, its error and its retry times`,
@@ -139,7 +139,7 @@ function unstorable({ runId, jobId }: Claim, transition: Transition, refusal: un
 function dropped({ runId, jobId }: Claim, refusal: unknown): PikoError {
   return new PikoError(
     'RUN_UNSTORABLE',
-    `no end of run ${runId} of job "${jobId}" could be stored: ${headline(refusal)}; it stays running, is not executed again here, and its end is retried every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
+    `the outcome of run ${runId} of job "${jobId}" could not be stored: ${headline(refusal)}; the run stays running, is not executed again here, and this node tries to store its outcome every minute. Check its rows in piko_run, piko_window and piko_attempt, and triggers on these tables`,
     { cause: toError(refusal), details: { runId, jobId } },
   )
 }

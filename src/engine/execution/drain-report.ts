@@ -51,9 +51,10 @@ export class DrainReport {
     const { leftBehind, runs } = this.drained
     if (leftBehind === 0) return
     const names = leftBehind > runs.length ? `${runs.join(', ')} and ${leftBehind - runs.length} more` : runs.join(', ')
+    const count = leftBehind === 1 ? '1 run' : `${leftBehind} runs`
     throw new PikoError(
       'STOP_INCOMPLETE',
-      `the ends of ${leftBehind} runs could not be stored: ${names}; another node recovers these runs when this node's lease ends`,
+      `the outcome of ${count} could not be stored: ${names}; when this node's lease ends, another node takes over`,
       { details: { leftBehind, runs } },
     )
   }

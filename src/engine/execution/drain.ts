@@ -8,7 +8,7 @@ import { abortTaken, type Taken } from './taken.ts'
 export interface DrainParts {
   readonly clock: Clock
   readonly plan: StopPlan
-  /** Claims whose ends are not stored yet, by fence. */
+  /** Claims whose outcomes are not stored yet, by fence. */
   readonly taken: ReadonlyMap<number, Taken>
   /** Returns all claims that have not begun. */
   readonly handOver: () => void
@@ -24,7 +24,7 @@ export function leaving(): PikoError {
   return new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted')
 }
 
-/** A drain: lets runs end until the deadline, then returns the rest to the queue without counting their attempts. */
+/** A drain: waits for runs until the deadline, then returns the rest to the queue without counting their attempts. */
 export class Drain {
   readonly report = new DrainReport()
   /** Resolves when every run has ended or is left behind. */

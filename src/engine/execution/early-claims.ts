@@ -8,14 +8,14 @@ interface Group<T> {
   readonly over: AbortController
 }
 
-/** Keeps claims that were taken early until their time comes. */
+/** Keeps claims that were taken early until they are due. */
 export class EarlyClaims<T> {
   readonly #clock: Clock
   readonly #onDue: (item: T) => void
   readonly #groups = new Set<Group<T>>()
   #size = 0
 
-  /** @param onDue receives each claim when its time has come, never before */
+  /** @param onDue receives each claim when it is due, never earlier */
   constructor(clock: Clock, onDue: (item: T) => void) {
     this.#clock = clock
     this.#onDue = onDue
@@ -25,7 +25,7 @@ export class EarlyClaims<T> {
     return this.#size
   }
 
-  /** @param ms milliseconds until their time */
+  /** @param ms milliseconds until they are due */
   add(items: readonly T[], ms: number): void {
     const group = { items, dueAt: this.#clock.monotonic() + ms, over: new AbortController() }
     this.#groups.add(group)

@@ -18,7 +18,7 @@ export interface EndingParts {
   readonly completer: Completer
   readonly events: Events
   readonly clock: Clock
-  /** Whether this node certainly holds its lease. */
+  /** Whether this node is sure that it still holds its lease. */
   readonly holdsLease: () => boolean
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number

@@ -39,7 +39,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
    * no run would be.
    */
   readonly onDeadline: (ms: number | undefined) => void
-  /** Whether this node certainly holds its lease. */
+  /** Whether this node is sure that it still holds its lease. */
   readonly holdsLease: () => boolean
   readonly runLog: (claim: Claim) => Logger
   readonly shutdownTimeoutMs: Settings['piko']['shutdownTimeoutMs']
@@ -131,7 +131,7 @@ export class Executor extends Service {
     )
   }
 
-  /** The runs that have begun and whose ends are not yet stored. */
+  /** The runs that have begun and whose outcomes are not stored yet. */
   get underWay(): RunUnderWay[] {
     return [...this.#taken.values()].flatMap(({ claim: { runId, jobId }, attempt }) =>
       attempt ? { runId, jobId } : [],
@@ -173,12 +173,12 @@ export class Executor extends Service {
     return this.#slots.used
   }
 
-  /** The number of claims taken whose ends are not yet stored. */
+  /** The number of claims that were taken and whose outcomes are not stored yet. */
   get active(): number {
     return this.#taken.size
   }
 
-  /** The fences of all claims whose ends are not yet stored. Includes claims whose ends the database refuses. */
+  /** The fences of all claims whose outcomes are not stored yet, including those whose outcomes the database refuses. */
   get held(): ReadonlySet<number> {
     return new Set([...this.#taken.keys(), ...this.#completer.unstored])
   }
@@ -195,9 +195,9 @@ export class Executor extends Service {
   }
 
   /**
-   * Executes early claims once their time has come.
+   * Executes early claims once they are due.
    *
-   * @param ms milliseconds until their time
+   * @param ms milliseconds until they are due
    */
   takeEarly(claims: readonly Claim[], ms: number, nodeId: string, source: ClaimSource): void {
     const kept = claims.map((claim) => this.#keep(claim, nodeId, source))
@@ -360,10 +360,10 @@ export class Executor extends Service {
   }
 
   /**
-   * Lets runs end until the deadline, then returns the rest to the queue without counting their attempts. After a crash of this service the
-   * runs continue unless the whole app stops, since a restart would not replace anything they need.
+   * Waits for runs until the deadline, then returns the rest to the queue without counting their attempts. After a crash of this service,
+   * its runs continue unless the whole app stops: a restart replaces nothing that they need.
    *
-   * @throws PikoError `STOP_INCOMPLETE` if ends could not be stored
+   * @throws PikoError `STOP_INCOMPLETE` if outcomes could not be stored
    */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash' && !this.#drain) return

@@ -5,17 +5,17 @@ import type { Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
 import type { Taken } from './taken.ts'
 
-/** The maximum number of early claims that wait for their time. */
+/** The maximum number of early claims that wait until they are due. */
 const MAX_EARLY = 10_000
 
-/** The maximum number of claims that a node keeps per slot: those that wait, run, or have ends not yet stored. */
+/** The maximum number of claims that a node keeps per slot: those that wait, run, or have an outcome that is not stored yet. */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
   /** The maximum number of handlers that run at the same time. */
   readonly concurrency: Settings['piko']['concurrency']
   readonly clock: Clock
-  /** The number of claims that this node has taken and whose ends are not yet stored. */
+  /** The number of claims that this node has taken and whose outcomes are not stored yet. */
   readonly kept: () => number
   readonly begin: (taken: Taken) => void
   readonly giveBack: (taken: Taken) => void
@@ -46,7 +46,7 @@ export class Slots {
     return this.#pace.isBusy
   }
 
-  /** How many claims the node would take now. Includes a limit for ends that a slow database has not stored yet. */
+  /** How many claims the node would take now. Fewer while a slow database has not stored the outcomes of others. */
   get room(): number {
     const { concurrency, kept } = this.#parts
     // As many claims may wait as the node has slots.
@@ -59,7 +59,7 @@ export class Slots {
     return Math.min(this.room, this.#parts.concurrency - this.#used - this.#waiting.size)
   }
 
-  /** How many runs the node would claim early. Until their time they occupy no slot. */
+  /** How many runs the node would claim early. They occupy no slot until they are due. */
   get roomForEarly(): number {
     const most = Math.min(this.#waiting.soonOver(this.#parts.concurrency), MAX_EARLY)
     return most - this.#used - this.#waiting.size - this.#early.size
@@ -71,7 +71,7 @@ export class Slots {
     else this.#waiting.push(taken)
   }
 
-  /** @param ms milliseconds until their time */
+  /** @param ms milliseconds until they are due */
   takeEarly(early: readonly Taken[], ms: number): void {
     this.#early.add(early, ms)
   }

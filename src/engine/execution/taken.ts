@@ -4,7 +4,7 @@ import type { LiveAttempt } from '../attempt/live-attempt.ts'
 
 /** The source of claims. */
 export interface ClaimSource {
-  /** Called when a handler has ended, so there may be room for more claims. The end of its run is not stored yet. */
+  /** Called when a handler has ended, so there may be room for more claims. The outcome of its run is not stored yet. */
   onFree(): void
   /** Called when the end of the attempt is stored or refused. */
   onEnded(claim: Claim): void

@@ -17,7 +17,7 @@ import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LiveSettings } from './live-settings.ts'
 
-/** The number of polls for work between two looks for a new config. */
+/** The number of polls for work between two checks for a new config. */
 const POLLS = 2
 /** Rows that a person edits in place have no new version, so the versions in force are read again after this time. */
 const EDITS_MS = 10_000
@@ -58,10 +58,10 @@ export class ConfigWatcher extends LoopService {
   #versions: ReadonlyMap<string, readonly StoredVersion[]> = new Map()
   /** The newest refused version of each job. */
   #refused: ReadonlyMap<string, Refused> = new Map()
-  /** What was in force at the last look. */
+  /** What was in force at the last check. */
   readonly #used = new Map<string, StoredVersion | undefined>()
   readonly #listeners = new Map<string, Set<() => void>>()
-  /** What this node has said, as text, and under which id. */
+  /** The last acknowledgement of this node for each job, as text. */
   readonly #acked = new Map<string, string>()
   #ackedAs = ''
 
@@ -192,7 +192,7 @@ export class ConfigWatcher extends LoopService {
     live.apply(Object.assign({}, ...inForce))
   }
 
-  /** Also notices that a version's time has come. */
+  /** Also notices when a version takes effect. */
   #tellChanges(): void {
     this.#applySettings()
     for (const jobId of new Set([...this.#versions.keys(), ...this.#used.keys()])) {

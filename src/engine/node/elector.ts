@@ -20,7 +20,7 @@ export interface ElectorOptions {
  * What a leader does in its term.
  *
  * @param signal aborts when the term ends: the lease was lost, or the elector stops
- * @param epoch grows with each term, over all nodes: refuse a write with a smaller one
+ * @param epoch grows with each term, across all nodes: refuse a write with a smaller one
  */
 export type LeaderWork = (signal: AbortSignal, epoch: number) => unknown
 
@@ -34,7 +34,7 @@ const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
 /** A follower tries again after at most this time. */
 const MAX_RETRY_MS = 1_000
-/** How long a stop waits for the work of a leader. Then the lease ends by itself. */
+/** How long a stop waits for the leader's functions. After that it does not release the lease, which then expires. */
 const MAX_WORK_MS = 4_000
 
 /** One term of leadership on this process. */
@@ -54,9 +54,9 @@ export class Elector extends LoopService {
   readonly #ttlMs: number
   readonly #works = new Set<LeaderWork>()
   #term: Term | undefined
-  /** The works under way. A work of the next term begins only after they have ended. */
+  /** The running calls of `lead` functions. In the next term a function is called only after its earlier call has ended. */
   readonly #under = new Map<LeaderWork, Promise<void>>()
-  /** No attempt to lead before this time, after a work has failed. */
+  /** After a failed call, this process does not try to lead before this time. */
   #pausedUntil = -Infinity
   #change = Promise.withResolvers<boolean>()
 
@@ -169,18 +169,20 @@ export class Elector extends LoopService {
     })
   }
 
-  /** The work of a leader has failed, so another process should try. */
+  /** A function of the leader has failed, so another process should try. */
   async #failed(term: Term, error: Error): Promise<void> {
-    // After the end of its term, a work may fail as it likes.
+    // After the end of its term, a failure changes nothing.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
         this.log.debug({ err: error }, 'a leader ended')
       return
     }
-    this.log.error({ err: error }, `the work of the leader of "${this.#elector}" failed, so it steps down`)
+    this.log.error({ err: error }, `the leader of "${this.#elector}" failed, so this process steps down`)
     this.#pausedUntil = this.#parts.clock.monotonic() + this.#ttlMs
     this.#end(term, error)
-    await term.lock.release().catch((thrown: unknown) => this.log.warn({ err: toError(thrown) }, 'its lease runs out'))
+    await term.lock.release().catch((thrown: unknown) => {
+      this.log.warn({ err: toError(thrown) }, `the lease of "${this.#elector}" could not be released and will expire`)
+    })
   }
 
   async #worksEnd(): Promise<boolean> {

@@ -18,7 +18,7 @@ import {
 export class LeaseMemory {
   readonly shared: HeartbeatMemory = new BigInt64Array(new SharedArrayBuffer(BYTES))
 
-  /** Whether this node certainly holds the lease. */
+  /** Whether this node is sure that it still holds the lease. */
   get isHeld(): boolean {
     return process.hrtime.bigint() < Atomics.load(this.shared, TRUSTED_UNTIL)
   }

@@ -10,7 +10,7 @@ export interface BackfillRequest {
    */
   readonly from: WindowInput
   readonly to: WindowInput
-  /** How many windows may be under way at the same time, over all nodes. Default: `windows.parallel` of the job. */
+  /** How many windows may be under way at the same time, across all nodes. Default: `windows.parallel` of the job. */
   readonly parallel?: number
   /** Which window runs first. Default `'oldest'`. */
   readonly order?: BackfillOrder

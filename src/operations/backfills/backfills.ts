@@ -46,7 +46,7 @@ const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancel
 
 type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollIntervalMs' | 'changed'>
 
-/** Ranges of windows that run in the background, over all nodes and through restarts: `app.backfills`. */
+/** Ranges of windows that run in the background, on all nodes and through restarts: `app.backfills`. */
 export class Backfills {
   readonly #reach: () => BackfillReach
 
@@ -55,7 +55,7 @@ export class Backfills {
   }
 
   /**
-   * Runs the windows of a range: those that are missing, those that failed, or all. It works in the background, over all nodes and through
+   * Runs the windows of a range: those that are missing, those that failed, or all. It works in the background, on all nodes and through
    * restarts, after live work.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job or a range without windows
@@ -117,7 +117,7 @@ export class Backfills {
   }
 
   /**
-   * Starts no further run, on any node; runs under way continue to their ends. Does nothing to a paused backfill.
+   * Starts no further run, on any node; runs under way continue until they end. Does nothing to a paused backfill.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
    */

@@ -59,8 +59,8 @@ export class Batches {
 
   /**
    * Stores many runs of one job as one object. All items are checked before anything is stored. The runs are stored in slices of up to
-   * 1,000, and may begin at once. If the process dies in between, the batch stays `creating`: a call with the same key stores the rest, and
-   * `onDone` never runs early.
+   * 1,000, and may begin immediately. If the process dies in between, the batch stays `creating`: a call with the same key stores the rest,
+   * and `onDone` never runs early.
    *
    * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options; `JOB_UNKNOWN`,
    * `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows

@@ -20,8 +20,8 @@ export interface RunWaiterParts extends LoopServiceParts {
 }
 
 /**
- * Waits for runs to settle on any node. Ends on this node are known immediately; one shared poll finds the ends on other nodes. Any number
- * of waiters costs one query per poll and 500 runs.
+ * Waits for runs to settle on any node. Outcomes on this node are known immediately; one shared poll finds those on other nodes. Any
+ * number of waiters costs one query per poll and 500 runs.
  */
 export class RunWaiter extends LoopService {
   readonly #parts: RunWaiterParts

@@ -214,7 +214,7 @@ async function assertStep({ steps }: Store, ids: readonly number[], name: string
   })
 }
 
-/** Refuses an empty filter: somebody forgot to fill it. Nobody means to change every run. */
+/** Refuses an empty filter: it is a mistake, since nobody wants to change every run. */
 function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
   const { ids, jobId, state } = filter
   if (ids === undefined && jobId === undefined && state === undefined) {

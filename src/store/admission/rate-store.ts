@@ -66,7 +66,7 @@ export class RateStore {
   }
 
   /**
-   * Takes places within a limit of the fleet.
+   * Takes places in a limit that all nodes share.
    *
    * @param monotonic the node's clock
    * @throws PikoError `COMMIT_UNKNOWN`: places may be taken; they are lost time, and no more

@@ -14,7 +14,7 @@ export interface NewBackfill {
   readonly to: Date
   readonly order: BackfillOrder
   readonly only: BackfillOnly
-  /** How many windows may run at the same time, over all nodes. */
+  /** How many windows may run at the same time, across all nodes. */
   readonly parallel: number
   readonly priority: number
   /** Override of the job's config for its runs. */

@@ -73,7 +73,7 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** The record of a claim's end; none for a success, and none for a look of `ctx.until`, which may be one of thousands. */
+/** The record of a claim's end. A success has none, and neither has a wait of `ctx.until`, which may end thousands of claims. */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim

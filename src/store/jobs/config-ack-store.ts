@@ -21,7 +21,7 @@ export interface NodeConfig {
   readonly nodeId: string
   readonly host: string
   readonly pid: number
-  /** The version that it uses; undefined if it has not said so yet, or uses none. */
+  /** The version that it uses; undefined if it uses none, or has not reported one yet. */
   readonly version: number | undefined
   readonly refused: ConfigAck['refused']
 }
@@ -66,7 +66,7 @@ export class ConfigAckStore {
     }
   }
 
-  /** The live nodes that run the job, the oldest first. A node that has not said anything yet is one of them. */
+  /** The live nodes that run the job, oldest first, including nodes that have not reported a version yet. */
   async list(jobId: string): Promise<NodeConfig[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db

@@ -3,7 +3,7 @@ export type HeartbeatMemory = BigInt64Array
 
 /** The node gives up its lease at this instant; 0: never. */
 export const DEADLINE = 0
-/** The node certainly holds the lease until this instant; 0: it is lost. */
+/** The node is sure to hold the lease until this instant; 0: the lease is lost. */
 export const TRUSTED_UNTIL = 1
 /** Increases while the event loop turns. */
 export const BEATS = 2

@@ -17,5 +17,5 @@ export function claimsIn({ runId, fence }: { readonly runId: number; readonly fe
   return fence - runId * FENCE_FACTOR
 }
 
-/** A wait takes a claim for each look. It ends before the claims are used up, and leaves some for retries, replays and lost nodes. */
+/** `ctx.until` uses one claim for each call. It gives up before all claims are used: retries, replays and lost nodes need some. */
 export const MAX_CLAIMS_OF_WAITS = 65_000

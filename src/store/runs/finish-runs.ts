@@ -121,7 +121,7 @@ interface SameVersions {
   readonly versions: ReadonlyMap<string, number | undefined>
 }
 
-/** One statement writes the ends of one group. There is one group, except for a moment after a version has changed. */
+/** One statement writes the outcomes of one group. There is only one group, except shortly after a config version has changed. */
 function byVersions(finishes: readonly Finish[]): SameVersions[] {
   if (finishes.length === 0) return []
   if (finishes.every(({ configVersion }) => configVersion === undefined)) return [{ finishes, versions: NO_VERSIONS }]

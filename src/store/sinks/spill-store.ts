@@ -18,7 +18,7 @@ export interface SpilledRows {
   readonly spilledAt: Date
 }
 
-/** What changed since the last change of a run, sink and host. */
+/** What to add to the counts of a run, sink and host. */
 export interface SpillChange {
   readonly runId: number
   readonly jobId: string
@@ -44,7 +44,7 @@ const COLUMNS = [
   'changed_at',
 ]
 
-/** Counts of rows on the disks of hosts. */
+/** The numbers of rows that each host keeps on disk. */
 export class SpillStore {
   readonly #database: Database
 

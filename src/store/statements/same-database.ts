@@ -9,7 +9,7 @@ import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 /** Runs a statement in the user's transaction and returns its rows. */
 export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
 
-/** A number of the same type as ids, and the values that identify a database. */
+/** Selects this number with the type of an id: the driver of the transaction must return it unchanged. */
 const NUMBER = 7
 const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
 const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"

@@ -1,7 +1,7 @@
 import { loopTurn } from '../../loop-turn.ts'
 import { chunksOf } from './chunks.ts'
 
-/** The number of texts that are sorted or merged between two looks at the clock. */
+/** The number of texts that are sorted or merged between two readings of the clock. */
 const SLICE = 2_000
 
 /** Sorts many texts like `sort`, in slices with turns of the event loop in between. A few texts are sorted in the current turn. */

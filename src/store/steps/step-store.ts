@@ -56,7 +56,7 @@ interface StoredRow extends StepName, Pick<Selectable<StepTable>, 'tries' | 'wai
   readonly small: string | null
 }
 
-/** Results of parts of handlers, remembered by name over the attempts of a run. */
+/** Results of parts of handlers, kept by name across the attempts of a run. */
 export class StepStore {
   readonly #database: Database
   readonly #maxTogetherBytes: number

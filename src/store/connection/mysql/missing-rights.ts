@@ -42,7 +42,7 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** The ones among them that statements of Piko's daily work may meet. */
+/** Those of them that statements of a running node may get. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
 /** All the rights that a node needs. */

@@ -13,7 +13,7 @@ export interface MysqlOptions {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The largest number of connections. Further borrowers wait in line. */
+  /** The maximum number of connections. Further borrowers wait, first in, first out. */
   readonly poolSize: number
   /** A connection older than this is replaced at its next use, or closed while idle. 0 or less: never. */
   readonly poolRecycleMs: number

@@ -15,7 +15,7 @@ const MAX_LOCKED_MS = 10_000
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 100
 
-/** The line for the connection. A caller that waits leaves it, so that others can read meanwhile. */
+/** The queue of callers for the connection. A caller that waits for a lock leaves the queue, so others can read in the meantime. */
 export interface ConnectionLine {
   leave(): void
   enter(): Promise<void>

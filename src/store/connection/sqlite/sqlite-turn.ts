@@ -12,7 +12,7 @@ const MAX_HELD_MS = 5_000
  */
 export class SqliteTurn {
   static readonly #byPath = new Map<string, SqliteTurn>()
-  /** The callers in line; each function gives its caller the turn. */
+  /** The waiting callers, the first one first; each function gives its caller the turn. */
   readonly #waiting = new Set<() => void>()
   /** When the holder got the turn; undefined while it is free. */
   #takenAt: number | undefined
@@ -26,8 +26,8 @@ export class SqliteTurn {
   }
 
   /**
-   * Resolves with a function that returns the turn. A caller waits in line for as long as the line moves. If a holder never finishes, the
-   * caller continues without the turn.
+   * Resolves with a function that returns the turn. A caller waits for as long as the callers before it get their turns. If a holder never
+   * finishes, the caller continues without the turn.
    */
   async take(): Promise<() => void> {
     if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}
@@ -40,7 +40,7 @@ export class SqliteTurn {
     }
   }
 
-  /** Passes the turn directly to the next in line, so that nobody else takes it in between. */
+  /** Passes the turn directly to the caller that waits longest, so that no other takes it in between. */
   #passOn(): void {
     const [next] = this.#waiting
     this.#takenAt = next ? performance.now() : undefined

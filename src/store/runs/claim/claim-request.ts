@@ -6,7 +6,8 @@ import type { RefusedRate } from '../../admission/rate-windows.ts'
 import type { Blocked } from '../../admission/blocked.ts'
 
 /**
- * Requests runs that are not due yet and start at their time. Excludes jobs with limits, whose limits would count these runs as running.
+ * Requests runs that are not due yet; they start when they are due. Excludes jobs with limits, whose limits would count these runs as
+ * running.
  */
 export interface EarlyRequest {
   /** Only runs that are due within this many milliseconds. */
@@ -27,9 +28,9 @@ export interface ClaimRequest {
   readonly share?: Share | undefined
   /** Ids of runs that must not be claimed. */
   readonly without?: ReadonlySet<number> | undefined
-  /** The limits over all nodes, for the jobs that have limits. */
+  /** The limits across all nodes, for the jobs that have limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
-  /** The node's clock in milliseconds, which decides whether places within a rate are valid. Default: the process's monotonic clock. */
+  /** The node's clock in milliseconds, which decides whether places in a rate are valid. Default: the process's monotonic clock. */
   readonly monotonic?: (() => number) | undefined
 }
 
