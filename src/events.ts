@@ -80,7 +80,7 @@ export interface EventMap {
   'sink.adopted': { sink: string; segments: number; bytes: number }
   /** A segment on disk is damaged. `file` keeps it; its sound batches were delivered. */
   'sink.damaged': { sink: string; file: string; problems: readonly string[]; lostBytes: number }
-  /** The target holds rows of a newer run, so a batch from the disk was dropped. */
+  /** The target holds rows of a newer run, so a batch from disk was dropped. */
   'sink.superseded': { sink: string; jobId: string; runId: number; rows: number; error: Error }
   /** The target refused rows, which are now dead letters. `reason` is that of the first one. */
   'sink.dead': { sink: string; jobId: string; runId: number; rows: number; reason: string }

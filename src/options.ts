@@ -100,7 +100,7 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
 /** The known name that a wrong one probably means. Ignores case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
-  // Longer names are not typing mistakes, and comparing them takes long.
+  // Longer names are not typing mistakes, and comparing them would take too long.
   if (plain.length > 64) return undefined
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))

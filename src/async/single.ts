@@ -118,7 +118,7 @@ class Kept<T> {
   readonly #ttlMs: number
   readonly #max: number
   readonly #clock: Clock
-  /** In the order of their ends, since all are kept equally long. */
+  /** In the order in which they expire, since all are kept for the same time. */
   readonly #results = new Map<unknown, { readonly value: T; readonly until: number }>()
 
   constructor(ttlMs: number, max: number, clock: Clock) {

@@ -32,7 +32,7 @@ const formFor = (fns: unknown) => ({
 
 /**
  * Calls all functions at the same time and returns the result of the first that succeeds; with `count`, the results of the first `count`, in
- * the order of their ends. Then the signals of the others abort, and `first` waits until they have ended.
+ * the order in which they succeed. Then the signals of the others abort, and `first` waits until they have ended.
  *
  * @throws AggregateError with the errors, in the order of `fns`, as soon as too many have failed
  * @throws the reason of `options.signal` once it has aborted and the functions have ended

@@ -39,7 +39,7 @@ function addDirection(parent: Command, direction: Direction, description: string
     .description(description)
     .option(
       '--to <version>',
-      `version to end at; default: ${direction === 'up' ? 'the latest' : 'one below the current'}`,
+      `version to migrate to; default: ${direction === 'up' ? 'the latest' : 'one below the current'}`,
       parseVersion,
     )
     .addHelpText('after', examples(lines))

@@ -89,7 +89,7 @@ export interface JobContext<
    */
   lock(name: string, options?: RunLockOptions): Promise<HeldLock>
   /**
-   * A rate that all nodes keep together: `await ctx.limit('api', '5/s').take()`. In any span of the rate's length, all nodes together take no
+   * A rate limit that all nodes share: `await ctx.limit('api', '5/s').take()`. In any span of the rate's length, all nodes together take no
    * more than the larger of its count and `burst`.
    *
    * @throws PikoError `USAGE`
@@ -103,9 +103,9 @@ export interface JobContext<
    */
   shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
   /**
-   * Reports the progress of the run: the event `run.progress`, a log line at debug level, and the last report is stored within about a
-   * second, where `app.runs.show` and `piko runs show` find it, with rate and ETA. Costs nothing to call often. Never throws: a report
-   * with a `done` or `total` that is no number of 0 or more is left out, with a warning in the run's log.
+   * Reports the progress of the run. Emits `run.progress` and logs a line at debug level. The last report is stored within about a second;
+   * `app.runs.show` and `piko runs show` show it with rate and ETA. Costs nothing to call often. Never throws: a report whose `done` or
+   * `total` is not a number of 0 or more is left out, with a warning in the run's log.
    *
    * @param total an estimate; `done` may exceed it
    * @param message at most 500 characters are stored, without secrets

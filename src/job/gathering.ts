@@ -17,7 +17,7 @@ export async function faultsDuring(load: () => Promise<unknown>): Promise<readon
   return faults
 }
 
-/** The result of `define`. While faults are gathered, a fault returns `otherwise` instead of throwing. */
+/** Returns the result of `define`. While faults are gathered, records a fault and returns the result of `otherwise` instead of throwing. */
 export function orGathered<T>(define: () => T, otherwise: () => T): T {
   if (!gather) return define()
   try {

@@ -13,8 +13,8 @@ export function resourcesOf(job: JobDefinition): ResourceMap | undefined {
 /**
  * Checks that each job can get its resources.
  *
- * @throws PikoError `RESOURCE_INVALID` for wrong options, a cycle, a need that lives shorter, and a size smaller than what one run borrows;
- * one error names all
+ * @throws PikoError `RESOURCE_INVALID` for wrong options, a cycle, a resource that needs one with a shorter lifetime, and a size smaller
+ * than what one run borrows; one error names all
  */
 export function assertResources(jobs: Iterable<JobDefinition>): void {
   const graph = new ResourceGraph()

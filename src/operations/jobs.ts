@@ -49,9 +49,9 @@ export class Jobs {
   }
 
   /**
-   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, it
-   * takes the instant as the start of a window, otherwise as the tick at which a window is due, otherwise as an instant within a window,
-   * and says which. `'2025-06-15'` means the beginning of that day in the job's zone.
+   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows,
+   * the instant is the start of a window if one starts then, otherwise the tick at which one is due, otherwise an instant within one. The
+   * answer says which. `'2025-06-15'` means the beginning of that day in the job's zone.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */

@@ -71,7 +71,7 @@ export class Sinks {
    * Delivers dead rows again through their sinks, one by one, and deletes those that the target accepts. A row that it refuses stays, with
    * the new reason. An outage ends the replay.
    *
-   * @returns how many rows were delivered, refused, and left because they are incomplete or their sink or route is gone
+   * @returns how many rows were delivered, refused, and kept because they are incomplete or their sink or route is gone
    * @throws PikoError `USAGE` for a filter that names no rows or a sink of no registered job, `SINK_FAILED` if the target is down,
    * `LOCK_BUSY` if another replay of the sink is under way
    */

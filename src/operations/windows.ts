@@ -43,7 +43,7 @@ export class Windows {
   }
 
   /**
-   * Proves a job's ledger: its windows tile without gap or overlap, each succeeded window was ended by one claim, and the rows of its
+   * Proves a job's ledger. Its windows tile without gap or overlap. Each succeeded window was ended by one claim, and the rows of its
    * fenced tables are those that this claim has written. Changes nothing.
    *
    * @throws PikoError `JOB_UNKNOWN`, `WINDOW_UNKNOWN` for a job without windows, `USAGE`

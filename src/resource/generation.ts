@@ -117,7 +117,7 @@ export class Generation {
     if (this.#isRetired && this.#borrowers === 0) this.#parts.onUnused(this)
   }
 
-  /** Whether it can serve: undefined, or why not. Never rejects. */
+  /** Checks whether it can serve. Resolves with undefined if it can, otherwise with the reason. Never rejects. */
   async check(): Promise<Error | undefined> {
     const { resource, clock } = this.#parts
     try {

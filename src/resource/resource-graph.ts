@@ -15,7 +15,7 @@ export interface ResourceNode {
 /** An entry of a resource map. */
 export type Need = readonly [key: string, source: ResourceNode | ServiceClass]
 
-/** What the longest-lived resources may need must live at least as long. */
+/** A resource may need only resources with the same number or a larger one: they live at least as long. */
 const LIFE: Readonly<Record<ResourceScope, number>> = { attempt: 0, run: 1, process: 2 }
 
 /** The resource classes of a process. Each one follows those that it needs. */
@@ -30,7 +30,8 @@ export class ResourceGraph {
   /**
    * The entries of a map.
    *
-   * @throws PikoError `RESOURCE_INVALID` for a value that is no class, wrong options, a cycle, or a need that lives shorter
+   * @throws PikoError `RESOURCE_INVALID` for a value that is no class, wrong options, a cycle, or a resource that needs one with a shorter
+   * lifetime
    */
   needsOf(map: ResourceMap): Need[] {
     return this.#needs(map, [])
@@ -95,7 +96,7 @@ function assertLives({ name, scope }: ResourceOptions, needs: readonly Need[]): 
   const problems = needs.flatMap(([key, need]) => {
     if (!isNode(need) || LIFE[need.options.scope] >= LIFE[scope]) return []
     const words = `its scope is "${scope}", and it needs ${need.options.name} as ${key}, whose scope is "${need.options.scope}"`
-    return `${words}; a need must last at least as long`
+    return `${words}; it can only need resources that live at least as long`
   })
   if (problems.length > 0) throw resourceInvalid(name, problems)
 }

@@ -29,7 +29,7 @@ export interface Borrower {
   /** Aborts with the reason on timeout, cancel, lost lease and shutdown; stop waiting then. */
   readonly signal: AbortSignal
   readonly log: Logger
-  /** A rate that all nodes keep together; its waits end with the run. See `ctx.limit`. */
+  /** A rate limit that all nodes share; its waits end with the run. See `ctx.limit`. */
   readonly limit: FleetLimit
 }
 

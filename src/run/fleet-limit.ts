@@ -1,6 +1,6 @@
 import type { Rate } from './limits.ts'
 
-/** How a limit of the fleet is shared. */
+/** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
    * How many may be taken at the same moment. Default: the count of the rate. A smaller burst spreads the takes evenly. A larger one lets a
@@ -15,8 +15,8 @@ export interface FleetTakeOptions {
 }
 
 /**
- * A rate that all nodes of the database keep together. In any span of the rate's length, no more are taken than the larger of its count and
- * `burst`, by the database's clock.
+ * A rate limit that all nodes of the database share. In any span of the rate's length, all nodes together take no more than the larger of
+ * its count and `burst`, by the database's clock.
  */
 export interface FleetLimiter {
   /**

@@ -108,7 +108,7 @@ export type Outcome =
    * time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
-  /** A step waits for something: the attempt is taken back, and the run is due again after this time. */
+  /** A step waits for something: the attempt does not count, and the run is due again after this time. */
   | { readonly kind: 'waiting'; readonly afterMs: number }
 
 /** The change that Piko stores for an outcome. */
@@ -116,7 +116,7 @@ export type Transition =
   /** `tables`: the rows that the attempt has in fenced tables. */
   | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false` takes the attempt back. `at` takes precedence over `delayMs`. `isWaiting`: the history leaves the attempt out. */
+  /** `counted: false`: the attempt does not count. `at` takes precedence over `delayMs`. `isWaiting`: the history omits the attempt. */
   | {
       readonly to: 'queued'
       readonly delayMs: number

@@ -47,8 +47,8 @@ export interface SqlDatabase extends SqlExecutor {
    * Runs `fn` in a transaction. Commits if `fn` resolves and rolls back if it rejects. Use `trx` inside `fn`. On MySQL, other calls of the
    * database use another connection and are not part of the transaction. SQLite has only one connection, which the transaction holds.
    *
-   * Rolls back, and refuses every later call of `trx`, if `fn` takes longer than its timeout, or if it is called in a handler whose run is
-   * timed out, cancelled, lost or stopped.
+   * Rolls back, and refuses every later call of `trx`, if `fn` takes longer than its timeout. In a handler it does the same when the run
+   * times out, is cancelled, lost or stopped.
    *
    * @throws PikoError `TRANSACTION_TIMEOUT`; in a handler also the reason why its run ends; `USAGE` on SQLite, from calls inside `fn` that
    * bypass `trx`

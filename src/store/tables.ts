@@ -100,7 +100,7 @@ export interface RunTable {
   /** The run's key for `concurrency.key` and `rate.key`; null: no key limits it. */
   concurrency_key: string | null
   rate_key: string | null
-  /** The backfill that drives it. */
+  /** The backfill that it belongs to. */
   backfill_id: Generated<number | null>
   /** Set when a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
@@ -146,7 +146,7 @@ export interface WindowTable {
   /** The run that owns the window; only that run settles it. Null for a skipped window. */
   run_id: number | null
   fence: number | null
-  /** The last backfill that has driven it. */
+  /** The last backfill that it belonged to. */
   backfill_id: Generated<number | null>
   /** The job and the instant that a waiting window is known to wait for. Null until a node has checked. */
   wait_job: Generated<string | null>

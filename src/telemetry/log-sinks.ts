@@ -11,7 +11,7 @@ export function logSinks(events: Events, log: Logger): (() => void)[] {
       log.error({ piko_event: 'sink.spilling', sink, err: error }, words)
     }),
     events.on('sink.drained', ({ sink, rows, outageMs }) => {
-      const words = `the target of sink ${sink} has received all ${rowsOf(rows)} from the disk, after ${formatMs(outageMs)}`
+      const words = `the target of sink ${sink} is back after ${formatMs(outageMs)} and has received all ${rowsOf(rows)} from disk`
       log.info({ piko_event: 'sink.drained', sink, rows, outage_ms: Math.round(outageMs) }, words)
     }),
     events.on('sink.adopted', ({ sink, segments, bytes }) => {
@@ -26,7 +26,7 @@ export function logSinks(events: Events, log: Logger): (() => void)[] {
       )
     }),
     events.on('sink.superseded', ({ sink, jobId, runId, rows, error }) => {
-      const words = `${rowsOf(rows)} of sink ${sink} from the disk were dropped, because a newer run has written their window`
+      const words = `${rowsOf(rows)} of sink ${sink} from disk were dropped, because a newer run has written their window`
       log.warn({ piko_event: 'sink.superseded', sink, job_id: jobId, run_id: runId, rows, err: error }, words)
     }),
     events.on('sink.dead', ({ sink, jobId, runId, rows, reason }) => {

@@ -151,7 +151,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.error({ piko_event: 'shared.refused', topic, version, in_force: inForce, err: error }, words)
     }),
     events.on('elector.changed', ({ elector, isLeader, epoch }) => {
-      const words = isLeader ? `this process leads ${elector}` : `this process no longer leads ${elector}`
+      const words = `this process ${isLeader ? 'is now' : 'is no longer'} the leader of elector ${elector}`
       log.info({ piko_event: 'elector.changed', elector, epoch }, words)
     }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {

@@ -177,7 +177,7 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  /** A prom-client histogram here has no labels, and so few lines. */
+  /** A prom-client histogram has no labels here, so it has only a few lines. */
   #textOf(name: string): Promise<string> {
     const metric = this.#registry.getSingleMetric(name)
     if (metric instanceof TalliedHistogram) return metric.text()
@@ -186,7 +186,7 @@ export class Metrics {
       : metricText(metric)
   }
 
-  /** Simultaneous scrapes share the pending ends, so each end is counted once. */
+  /** Each attempt that ended is counted once, even if scrapes overlap: they share the map. */
   async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
       await inTurns([...byJob.keys()], (jobIds) => {
@@ -201,7 +201,9 @@ export class Metrics {
   }
 }
 
-/** A run that is `queued` again is a retry, unless the attempt was taken back: the node stops, the rate has no place, or a step waits. */
+/**
+ * A run that is `queued` again is a retry, unless the attempt does not count: its node stops, its rate limit is reached, or a step waits.
+ */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
   return outcome === 'interrupted' || outcome === 'waiting' ? outcome : 'retried'

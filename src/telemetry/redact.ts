@@ -16,8 +16,8 @@ const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
 
 /**
- * A copy of a log line's fields. It hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …), turns errors into data
- * with their chain of causes, and replaces values that are too deep or too many with a note. Never changes fields in place. Marks fields
+ * Copies a log line's fields. Hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …). Turns errors into data, with
+ * their chain of causes. Replaces values that are too deep or too many with a note. Never changes fields in place. Marks fields
  * that throw when read.
  */
 export function redactFields(fields: object): Record<string, unknown> {

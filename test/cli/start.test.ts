@@ -175,7 +175,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
     expect(stderr).not.toContain('s3cr3t')
   })
 
-  it('is logged when it is an exception; the node lets its runs end and exits with 1', async () => {
+  it('is logged when it is an exception; the node waits for its runs and exits with code 1', async () => {
     const project = new Project({
       'jobs.mjs': `
 import { writeFileSync } from 'node:fs'
@@ -189,7 +189,7 @@ export const slow = defineJob({ id: 'slow', ${once} }, async () => {
     const { code, stderr } = await project.piko(['start', '--no-http'])
     expect(code).toBe(1)
     expect(project.has('done')).toBe(true)
-    expect(stderr).toContain('uncaught exception; the node lets its runs end and exits with 1')
+    expect(stderr).toContain('uncaught exception; the node waits for its runs and exits with code 1')
     expect(stderr).toContain('thrown at mysql://u:[redacted]@h/db')
     expect(stderr).toContain('run succeeded')
     expect(stderr).toContain('node stopped')

@@ -127,7 +127,7 @@ describeEachStore((fixture) => {
       })
       const lines = await app.runs.logs(id)
       expect(lines.map(({ level, message }) => [level, message])).toEqual(
-        Array(2).fill(['error', 'the function of ctx.onConfigChange failed; the run continues']),
+        Array(2).fill(['error', 'the function given to ctx.onConfigChange failed; the run continues']),
       )
       await app.configs.set('work', { pages: 5 })
       expect(seen).toHaveLength(2)

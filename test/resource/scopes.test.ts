@@ -230,7 +230,7 @@ describe('the registration refuses', () => {
     const Db = defineResource({ name: 'db', ...plain })
     const Api = defineResource({ name: 'api', scope: 'process', resources: { db: Db }, ...plain })
     expect(registering({ api: Api })).toThrow(
-      'resource api: its scope is "process", and it needs db as db, whose scope is "attempt"; a need must last at least as long',
+      'resource api: its scope is "process", and it needs db as db, whose scope is "attempt"; it can only need resources that live at least as long',
     )
     class Wrong extends Resource<number> {
       static override readonly size = 0

@@ -84,8 +84,8 @@ function addCreate(backfill: Command): void {
   backfill
     .command('create')
     .description(
-      'Creates a backfill of the windows that are over and lie wholly within --from and --to. Running nodes drive it, after live ' +
-        'work and across restarts. --dry-run lists the exact windows and changes nothing.',
+      'Creates a backfill of the windows that are over and lie wholly within --from and --to. Running nodes execute it, after ' +
+        'ordinary runs. It survives restarts. --dry-run lists the exact windows and changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .requiredOption(
@@ -188,8 +188,8 @@ function addBackfillList(backfill: Command): void {
       ),
     data: dataOf,
   })
-    .option('--job <id>', 'only those of this job')
-    .addOption(new Option('--state <state>', 'only those in this state').choices(BACKFILL_STATES))
+    .option('--job <id>', 'only backfills of this job')
+    .addOption(new Option('--state <state>', 'only backfills in this state').choices(BACKFILL_STATES))
     .option('--limit <count>', 'maximum number of backfills to show', parseLimit, 100)
 }
 

@@ -14,7 +14,7 @@ export function catchStrayErrors(log: Logger, onUncaught: (error: Error) => void
   }
   const onException = (thrown: unknown): void => {
     const error = toError(thrown)
-    log.error({ err: error }, 'uncaught exception; the node lets its runs end and exits with 1')
+    log.error({ err: error }, 'uncaught exception; the node waits for its runs and exits with code 1')
     onUncaught(error)
   }
   process.on('unhandledRejection', onRejection).on('uncaughtException', onException)

@@ -105,7 +105,7 @@ async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLog
 }
 
 /**
- * Waits for the end of the run. A signal stops the app, which lets a run under way end or returns it to the queue.
+ * Waits for the end of the run. A signal stops the app, which waits for a run in progress or returns it to the queue.
  *
  * @throws InterruptedError when the app has stopped before the run ended
  */

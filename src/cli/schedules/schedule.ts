@@ -41,7 +41,7 @@ export function addSchedule(program: Command): void {
     .command('schedules')
     .alias('schedule')
     .summary('show schedules, set them at run time')
-    .description('Shows schedules, and overrides at run time those declared in code.')
+    .description('Shows the schedules of jobs. Overrides a schedule declared in code, without a deploy.')
     .addHelpText(
       'after',
       examples([
@@ -54,9 +54,9 @@ export function addSchedule(program: Command): void {
   addClear(schedule)
   withScheduleOptions(schedule.command('preview'), 'instead of a job: ')
     .description(
-      'Shows the next ticks of a job of the project, or of a schedule given on the command line: in UTC and in local time, with ' +
-        'marks for clock changes and the windows that end at the ticks. A schedule set at run time takes precedence over the one ' +
-        'in the code. Changes nothing.',
+      'Shows the next ticks of a job, or of a schedule given on the command line, in UTC and in local time. Marks clock changes, ' +
+        'and shows the windows that end at the ticks. A schedule set at run time takes precedence over the one in the code. ' +
+        'Changes nothing.',
     )
     .argument('[job]', 'id of a job')
     .option('--code', 'for a job: show the schedule in the code, without reading the database')

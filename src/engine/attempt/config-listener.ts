@@ -20,7 +20,7 @@ export function listenToConfig(
   if (typeof fn !== 'function')
     throw new PikoError('USAGE', `ctx.onConfigChange got ${describe(fn)}; expected a function (config, version) => …`)
   const failed = (thrown: unknown): void =>
-    attempt.log.error({ err: toError(thrown) }, 'the function of ctx.onConfigChange failed; the run continues')
+    attempt.log.error({ err: toError(thrown) }, 'the function given to ctx.onConfigChange failed; the run continues')
   const off = prepare.onChange(job.id, () => {
     const version = prepare.versionOf(job.id)
     if (attempt.isOver || version === undefined) return
@@ -30,7 +30,7 @@ export function listenToConfig(
     } catch (thrown) {
       attempt.log.warn(
         { err: toError(thrown) },
-        `version ${version} of the config does not fit this run; it keeps its config`,
+        `version ${version} of the config does not fit this run, which keeps its config`,
       )
       return
     }

@@ -132,6 +132,6 @@ export class RateGate {
 function limitOf({ job }: LiveAttempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
   // The claim used the same definition.
-  if (!limit) throw new TypeError(`job "${job.id}" has a place within a rate but no rate`)
+  if (!limit) throw new TypeError(`job "${job.id}" has a place in a rate but no rate`)
   return limit
 }

@@ -57,7 +57,7 @@ export class Completer {
     this.#batcher.push({ nodeId, claim, transition, configVersion }, stored, () => stored('lost'))
   }
 
-  /** The fences of claims whose ends the database refuses. Their runs were executed and must not be executed again. */
+  /** The fences of claims whose outcomes the database refuses. Their runs were executed and must not be executed again. */
   get unstored(): Iterable<number> {
     return this.#unstored.fences
   }

@@ -101,7 +101,7 @@ export class ItemRunner extends Service {
     return this.#isStopping ? 0 : this.#parts.concurrency - this.#held.size + this.#ending
   }
 
-  /** Items whose functions have ended and whose ends are being stored: as many as half of the slots do not count. */
+  /** Items whose functions have ended and whose outcomes are being stored: as many as half of the slots do not count. */
   get #ending(): number {
     let count = 0
     for (const held of this.#held.values()) if (held.isOver) count += 1

@@ -192,7 +192,10 @@ export class ConfigWatcher extends LoopService {
     live.apply(Object.assign({}, ...inForce))
   }
 
-  /** Also notices when a version takes effect. */
+  /**
+   * Applies the settings, and tells the listeners of each job whose config has changed: a version was read, or its `effectiveFrom` has
+   * passed.
+   */
   #tellChanges(): void {
     this.#applySettings()
     for (const jobId of new Set([...this.#versions.keys(), ...this.#used.keys()])) {
@@ -205,7 +208,7 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Says which versions this node uses, if that has changed. */
+  /** Reports which versions this node uses, if that has changed. */
   async #acknowledge(): Promise<void> {
     const { acks, nodeId } = this.#parts
     if (!acks) return

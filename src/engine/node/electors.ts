@@ -18,7 +18,7 @@ export class Electors extends Service {
     const elector = new Elector(name, options, this.#parts)
     this.#known.set(name, elector)
     void this.#start(elector, known).catch((error: unknown) =>
-      this.log.error({ err: error }, 'an elector did not start'),
+      this.log.error({ err: error }, `elector "${name}" did not start`),
     )
     return elector
   }

@@ -29,7 +29,7 @@ interface Rest {
   readonly until: number
 }
 
-/** Drives backfills to their ends, on the leader. Keeps some windows of each in the queue. */
+/** Advances all backfills until they end, on the leader. Keeps some windows of each in the queue. */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
   /** The pauses of backfills with enough waiting windows, by id. */

@@ -45,7 +45,7 @@ export interface LeasedState<T> {
 }
 
 export interface LeaseOptions<T> {
-  /** States of this pool that exist at the same time, over all nodes. */
+  /** States of this pool that exist at the same time, across all nodes. */
   readonly size: number
   /** Creates a state; called once in the fleet for each. What it throws fails the item, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>

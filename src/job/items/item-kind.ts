@@ -24,7 +24,7 @@ export interface ItemKind<
   readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
   /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
   readonly lane?: (data: D) => string
-  /** Limits of lanes by name, over all nodes; `'*'` is every lane without a name here. Default: no limits. */
+  /** Limits of lanes by name, across all nodes; `'*'` is every lane without a name here. Default: no limits. */
   readonly lanes?: Readonly<Record<string, LaneSpec>>
   /** Jobs with the same scope share lanes of the same name. Default: the job's id. */
   readonly laneScope?: string

@@ -32,7 +32,7 @@ export interface LimitAnswer {
   readonly retryInMs: number | undefined
 }
 
-/** The limits of the fleet are rates without a job. Their rows expire, and are checked, as the others do. */
+/** Limits that all nodes share are rates without a job. Their rows expire and are checked as those of jobs. */
 export const NO_JOB = ''
 
 /** Takes places for several callers in one transaction, under the lock of the limit's row. */

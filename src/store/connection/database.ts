@@ -38,7 +38,10 @@ export interface Database {
   readonly sql: SqlDatabase
   /** The largest JSON, in bytes, that a run's input or output may have. Also known while the database is closed. */
   readonly maxValueBytes: number
-  /** The files that the path of an SQLite database led to when it was opened. Empty for a server or an in-memory database. */
+  /**
+   * The files to which the path of an SQLite database led when it was opened: the database and its WAL. Empty for a server or an in-memory
+   * database.
+   */
   readonly files: readonly OpenedFile[]
   /** Collects the reports of rows that readers skip because they can't be read. */
   readonly broken: BrokenRows
@@ -48,16 +51,16 @@ export interface Database {
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
    * rejects.
    *
-   * Runs the whole of `fn` again, after random waits, after a deadlock, a lock timeout, a busy file or a connection that breaks before the
-   * commit is sent. Contention is retried for at least 10 s, a broken connection at most 8 times. `fn` must therefore not have effects
-   * outside the database.
+   * Runs the whole of `fn` again after a deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent. Waits
+   * for a random time before each repeat. Contention is retried for at least 10 s, a broken connection at most 8 times. `fn` must therefore
+   * not have effects outside the database.
    *
    * @throws PikoError `COMMIT_UNKNOWN` if the connection broke after the commit was sent
    */
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** Retries one statement in the same way, but not after a lost connection: the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
-  /** The longest time that the function of `ctx.commit` or of a step with a transaction may take, in milliseconds. */
+  /** The longest time that the function given to `ctx.commit`, or to a step with a transaction, may take, in milliseconds. */
   readonly transactionMs: number
   /** Runs the body of a user's transaction, so that calls which bypass its `trx` are recognized. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>

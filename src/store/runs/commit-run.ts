@@ -27,8 +27,8 @@ export interface CommitRules {
  * Stores the user's writes, the run's completion and its window's state in one transaction. It runs again after a deadlock, a lock timeout,
  * a busy file, or a connection that broke before the commit was sent.
  *
- * Locks the run's row last. If it locked it first and the process were suspended during `fn`, the run could not be recovered for as long as
- * the server keeps the connection.
+ * Locks the run's row last. If the process is suspended during `fn`, another node can still recover the run. Otherwise it would have
+ * to wait until the server closes the connection.
  *
  * If the answer to the commit is lost, reads the run's row until the database answers, since the commit may have arrived.
  *

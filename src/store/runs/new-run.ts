@@ -21,7 +21,7 @@ export interface NewRun {
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
-  /** The backfill that drives it. */
+  /** The backfill that it belongs to. */
   readonly backfillId?: number | undefined
   /** Why a tick does not run; its row is stored as `skipped`. */
   readonly skipped?: string | undefined

@@ -1,6 +1,6 @@
 import type { SqlFile } from '../../../sql/sql.ts'
 
-/** What a `LOAD DATA LOCAL INFILE` statement reads, and the number of warnings that it led to. */
+/** What a `LOAD DATA LOCAL INFILE` statement reads, and the number of warnings that it caused. */
 export interface LocalFile {
   readonly chunks: SqlFile
   warnings: number

@@ -148,8 +148,8 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   /**
-   * A thread costs more than the checkpoint of a small transaction. On a busy machine small transactions may take long, but rarely this
-   * long.
+   * A thread costs more than the checkpoint of a small transaction. On a busy machine a small transaction is slow, but rarely this
+   * slow.
    */
   get #isLarge(): boolean {
     return (this.#connection?.changed ?? 0) >= LARGE_ROWS || performance.now() - this.#begunAt >= LONG_MS
