@@ -4,7 +4,6 @@ export type {
   BatchOptions,
   HeadersToSend,
   Http,
-  HttpMethod,
   HttpOptions,
   HttpRequest,
   HttpRequestOptions,
@@ -14,8 +13,9 @@ export type {
   HttpStream,
   QueryValue,
   RetriedKind,
-  TlsOptions,
 } from './http/http-types.ts'
+export type { TlsOptions } from '../http-client/agents.ts'
+export type { HttpMethod } from '../http-client/sent.ts'
 export { mysql, type MysqlResource } from './mysql/mysql.ts'
 export type { Isolation, MysqlOptions, MysqlTls } from './mysql/mysql-options.ts'
 export type { MysqlRun } from './mysql/mysql-source.ts'

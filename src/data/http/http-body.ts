@@ -1,33 +1,11 @@
 import { pipeline, type Readable, Transform } from 'node:stream'
 import { checkedBy } from '../../job/schemas/schema-check.ts'
 import type { Plan } from './http-plan.ts'
+import { tooLarge } from '../../http-client/read-all.ts'
 import type { HttpHeaders } from './http-error.ts'
-
-/** A body larger than its limit. */
-export class TooLarge extends Error {}
 
 /** A body that is not what was expected. The message has no part of the body. */
 export class WrongBody extends Error {}
-
-/**
- * Reads a body until its end, or until it is larger than the limit.
- *
- * @throws TooLarge, any error of the stream
- */
-export async function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    bytes += piece.byteLength
-    if (bytes > maxBytes) throw tooLarge(maxBytes)
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces)
-}
-
-function tooLarge(maxBytes: number): TooLarge {
-  return new TooLarge(`has a body of more than ${maxBytes} bytes`)
-}
 
 /** A body that ends at the limit, or with what `translate` makes of its error. Destroying it destroys the body. */
 export function bodyStream(body: Readable, maxBytes: number, translate: (thrown: unknown) => Error): Readable {

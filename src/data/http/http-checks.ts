@@ -15,8 +15,9 @@ import {
   type OptionChecks,
   wholeNumber,
 } from '../../options.ts'
-import type { HttpMethod, HttpOptions, HttpRequest, HttpRetry, RetriedKind } from './http-types.ts'
-import { readUrl, shownUrl } from './http-url.ts'
+import type { HttpMethod } from '../../http-client/sent.ts'
+import { readUrl, shownUrl } from '../../http-client/url.ts'
+import type { HttpOptions, HttpRequest, HttpRetry, RetriedKind } from './http-types.ts'
 
 const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 export const RETRIED_KINDS: readonly RetriedKind[] = ['network', 'throttled', 'server']

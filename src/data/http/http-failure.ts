@@ -3,12 +3,13 @@ import { messageOf, propertyOf } from '../../errors-read.ts'
 import { redactText } from '../../run/redact.ts'
 import { RetryLaterError, retryTimingOf } from '../../run/retry-errors.ts'
 import { formatMs } from '../../time/duration.ts'
-import { UnknownEncoding } from './decoded.ts'
-import { TooLarge, WrongBody } from './http-body.ts'
+import { UnknownEncoding } from '../../http-client/decoded.ts'
+import { TimeIsUp } from '../../http-client/exchange.ts'
+import { TooLarge } from '../../http-client/read-all.ts'
+import { isRedirect } from '../../http-client/redirected.ts'
+import { WrongBody } from './http-body.ts'
 import { type FailedAnswer, HttpError, type HttpErrorKind, type HttpErrorParts, statusText } from './http-error.ts'
 import type { Try } from './http-plan.ts'
-import { isRedirect } from './redirected.ts'
-import { TimeIsUp } from './transport.ts'
 
 /** The error to throw for one of undici, of a stream or of a decoder. */
 export function failureOf(thrown: unknown, tried: Try, answer?: FailedAnswer): PikoError {

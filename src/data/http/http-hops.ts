@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream'
 import { wrongCall } from '../../call-options.ts'
 import { describe } from '../../errors.ts'
-import { ACCEPT_ENCODING, decoded } from './decoded.ts'
+import { ACCEPT_ENCODING, decoded } from '../../http-client/decoded.ts'
+import type { Reply } from '../../http-client/exchange.ts'
+import { isRedirect, redirected } from '../../http-client/redirected.ts'
+import type { Sent } from '../../http-client/sent.ts'
 import { readBeginning } from './http-body.ts'
 import { someHeaders } from './http-checks.ts'
 import { HttpError } from './http-error.ts'
 import { failureOf, statusFailure } from './http-failure.ts'
-import { lowerCased, type Sent, type Try } from './http-plan.ts'
+import { lowerCased, type Try } from './http-plan.ts'
 import type { HttpOptions, HttpResponse } from './http-types.ts'
-import { isRedirect, redirected } from './redirected.ts'
-import type { Reply, Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
 
 type Head = Pick<HttpResponse, 'status' | 'headers' | 'cookies' | 'url'>
 

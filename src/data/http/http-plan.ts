@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
 import { wrongCall } from '../../call-options.ts'
 import { propertyOf } from '../../errors-read.ts'
+import type { HttpMethod, Sent } from '../../http-client/sent.ts'
+import { basicAuth, readUrl, shownUrl } from '../../http-client/url.ts'
 import { readOptions } from '../../options.ts'
 import { policyOf, type RetryPolicy } from '../../run/retry.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
 import { REQUEST_CHECKS, RETRIED_KINDS } from './http-checks.ts'
 import type {
   HeadersToSend,
-  HttpMethod,
   HttpOptions,
   HttpRequest,
   HttpRequestOptions,
@@ -15,7 +16,6 @@ import type {
   QueryValue,
   RetriedKind,
 } from './http-types.ts'
-import { basicAuth, queryText, readUrl, shownUrl } from './http-url.ts'
 
 const DEFAULT_RETRY: HttpRetry = { limit: 3 }
 const DEFAULT_TIMEOUT: Duration = '30s'
@@ -25,15 +25,6 @@ const DEFAULT_MAX_BYTES = 10_000_000
 
 /** Methods that have the same effect if the server executes them twice (RFC 9110, section 9.2.2). */
 const IDEMPOTENT: ReadonlySet<HttpMethod> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'])
-
-/** One request as it is sent. */
-export interface Sent {
-  readonly method: HttpMethod
-  readonly url: URL
-  /** By their names in lower case. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array | Readable | undefined
-}
 
 /** A checked request with all defaults. */
 export interface Plan {
@@ -172,4 +163,10 @@ function pairsOf(values: Readonly<Record<string, QueryValue | readonly QueryValu
       },
     ),
   )
+}
+
+/** The text of a value in a query or a form; undefined if it is left out. */
+function queryText(value: QueryValue): string | undefined {
+  if (value === null || value === undefined) return undefined
+  return value instanceof Date ? value.toISOString() : String(value)
 }

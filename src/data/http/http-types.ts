@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
-import type { ConnectionOptions } from 'node:tls'
 import type { output, ZodType } from 'zod'
+import type { TlsOptions } from '../../http-client/agents.ts'
+import type { HttpMethod } from '../../http-client/sent.ts'
 import type { RetrySpec } from '../../run/retry.ts'
 import type { Duration } from '../../time/duration.ts'
 import type { HttpError, HttpErrorKind, HttpHeaders } from './http-error.ts'
@@ -18,11 +19,6 @@ export interface HttpRetry extends RetrySpec {
 
 /** Headers to send. An undefined one is left out. */
 export type HeadersToSend = Readonly<Record<string, string | undefined>>
-
-export type TlsOptions = Pick<
-  ConnectionOptions,
-  'ca' | 'cert' | 'key' | 'passphrase' | 'pfx' | 'servername' | 'rejectUnauthorized' | 'minVersion' | 'ciphers'
->
 
 /** How a client sends its requests. Those with the same name in a request replace them. */
 export interface HttpOptions {
@@ -56,8 +52,6 @@ export interface HttpOptions {
   /** Options of TLS connections. */
   readonly tls?: TlsOptions
 }
-
-export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
 
 export type QueryValue = string | number | bigint | boolean | Date | null | undefined
 

@@ -1,30 +1,11 @@
-import type { Readable } from 'node:stream'
 import type { Agent } from 'undici'
-import { after } from '../../calls/timeout.ts'
 import { PikoError } from '../../errors.ts'
+import { openAgent } from '../../http-client/agents.ts'
+import { exchange, type ExchangeLimits, type Reply } from '../../http-client/exchange.ts'
+import type { Sent } from '../../http-client/sent.ts'
 import { Semaphore } from '../../resource/semaphore.ts'
 import { LinkedSignal } from '../../signals/linked-signal.ts'
-import { untilAborted } from '../../signals/until-aborted.ts'
 import type { HttpOptions } from './http-types.ts'
-import type { Sent } from './http-plan.ts'
-
-export interface ExchangeLimits {
-  readonly timeoutMs: number
-  readonly idleMs: number
-}
-
-/** What a server answered, before its body is read or decoded. */
-export interface Reply {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Must be read to its end, or destroyed. */
-  readonly body: Readable
-  /** Ends the limit `timeoutMs`: the reader of the body takes its own time. */
-  readonly untimed: () => void
-}
-
-/** The reason for which a request is ended after its time. */
-export class TimeIsUp extends Error {}
 
 export interface TransportOptions {
   readonly connections: number
@@ -52,32 +33,9 @@ export class Transport {
    * @throws TimeIsUp, the reason of the signal, PikoError `STOPPED`, or an error of undici
    */
   async exchange(sent: Sent, limits: ExchangeLimits, parent: AbortSignal): Promise<Reply> {
-    const linked = new LinkedSignal(parent, this.#closing.signal)
-    const { signal } = linked
-    const leave = await this.#take(sent.url.origin, signal, () => linked.release())
-    const cancel = after(limits.timeoutMs, () => linked.abort(new TimeIsUp()))
-    const end = (): void => {
-      cancel()
-      linked.release()
-      leave()
-    }
-    try {
-      signal.throwIfAborted()
-      const asked = this.#send(sent, limits, signal)
-      // The place is free only once undici has given the connection up, which may be later than the abort.
-      asked.then(
-        ({ body }) => {
-          // A body that is destroyed reports an error even if nobody reads it.
-          body.on('error', () => {})
-          body.once('close', end)
-        },
-        () => end(),
-      )
-      return { ...(await untilAborted(asked, signal)), untimed: cancel }
-    } catch (error) {
-      if (signal.aborted) throw signal.reason
-      throw error
-    }
+    const signals = [parent, this.#closing.signal]
+    const released = await this.#take(sent.url.origin, signals)
+    return exchange(sent, { open: () => (this.#agent ??= openAgent(this.#options)), limits, signals, released })
   }
 
   /** Ends every request with `STOPPED`, and closes the connections. */
@@ -87,44 +45,17 @@ export class Transport {
     if (agent.status === 'fulfilled') await agent.value?.destroy()
   }
 
-  async #send(sent: Sent, { idleMs }: ExchangeLimits, signal: AbortSignal): Promise<Omit<Reply, 'untimed'>> {
-    const agent = await (this.#agent ??= this.#open())
-    const { url, method, headers, body } = sent
-    const answer = await agent.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method,
-      headers,
-      ...(body !== undefined && { body }),
-      headersTimeout: idleMs,
-      bodyTimeout: idleMs,
-      signal,
-    })
-    return { status: answer.statusCode, headers: answer.headers, body: answer.body }
-  }
-
-  async #open(): Promise<Agent> {
-    // Loaded at the first request: most processes need no HTTP client.
-    const undici = await import('undici')
-    const { connections, connectTimeoutMs, tls } = this.#options
-    // HTTP/2 would send many requests over one connection, so that a limit of connections would limit nothing.
-    return new undici.Agent({ connections, allowH2: false, connect: { ...tls, timeout: connectTimeoutMs } })
-  }
-
-  /** Takes a place of an origin. The result returns it, once. */
-  async #take(origin: string, signal: AbortSignal, failed: () => void): Promise<() => void> {
+  /** Takes a place of an origin. The result returns it. */
+  async #take(origin: string, signals: readonly AbortSignal[]): Promise<() => void> {
     const places = this.#places.get(origin) ?? new Semaphore(this.#options.connections)
     this.#places.set(origin, places)
+    const linked = new LinkedSignal(...signals)
     try {
-      await places.acquire(signal)
-    } catch (error) {
-      failed()
-      throw error
+      await places.acquire(linked.signal)
+    } finally {
+      linked.release()
     }
-    let isTaken = true
     return () => {
-      if (!isTaken) return
-      isTaken = false
       places.release()
       // A crawler sees many origins.
       if (places.active === 0 && places.waiting === 0) this.#places.delete(origin)

@@ -4,7 +4,8 @@ import { RefusedRowsError } from '../../sink/delivery/refused-rows.ts'
 import type { RowModel, SinkBatch, SinkClass, SinkRules } from '../../sink/sink.ts'
 import { HttpClient } from '../http/http.ts'
 import { HttpError } from '../http/http-error.ts'
-import type { HeadersToSend, HttpMethod, HttpOptions } from '../http/http-types.ts'
+import type { HttpMethod } from '../../http-client/sent.ts'
+import type { HeadersToSend, HttpOptions } from '../http/http-types.ts'
 import { jsonText } from './json-text.ts'
 
 export interface HttpSinkOptions<M extends RowModel> extends Omit<SinkRules, 'key'> {

@@ -1,7 +1,6 @@
-import { describe } from '../../errors.ts'
-import { safely } from '../../errors-read.ts'
-import { redactText } from '../../run/redact.ts'
-import type { QueryValue } from './http-types.ts'
+import { describe } from '../errors.ts'
+import { safely } from '../errors-read.ts'
+import { redactText } from '../run/redact.ts'
 
 const MAX_SHOWN_PATH = 200
 
@@ -34,10 +33,4 @@ export function basicAuth({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined
   const decoded = (part: string): string => safely(() => decodeURIComponent(part), part)
   return `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
-}
-
-/** The text of a value in a query or a form; undefined if it is left out. */
-export function queryText(value: QueryValue): string | undefined {
-  if (value === null || value === undefined) return undefined
-  return value instanceof Date ? value.toISOString() : String(value)
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import type { Sent } from './http-plan.ts'
-import { readUrl } from './http-url.ts'
+import type { Sent } from './sent.ts'
+import { readUrl } from './url.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 

@@ -1,0 +1,89 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { after } from '../calls/timeout.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
+import type { Sent } from './sent.ts'
+
+export interface ExchangeLimits {
+  readonly timeoutMs: number
+  readonly idleMs: number
+}
+
+/** What a server answered, before its body is read or decoded. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Must be read to its end, or destroyed. */
+  readonly body: Readable
+  /** Ends the limit `timeoutMs`: the reader of the body takes its own time. */
+  readonly untimed: () => void
+}
+
+/** The reason for which a request is ended after its time. */
+export class TimeIsUp extends Error {}
+
+export interface ExchangeOptions {
+  /** May load undici first: the time limit includes it. */
+  readonly open: () => Promise<Dispatcher>
+  readonly limits: ExchangeLimits
+  /** Each of them ends the request. */
+  readonly signals: readonly (AbortSignal | undefined)[]
+  /** Called once, when the request no longer holds its connection. */
+  readonly released?: () => void
+}
+
+/**
+ * Sends a request once. The time limit and the signals also end the body.
+ *
+ * @throws TimeIsUp, the reason of a signal, or an error of undici
+ */
+export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Reply> {
+  const { open, limits, signals, released = () => {} } = options
+  const linked = new LinkedSignal(...signals)
+  const { signal } = linked
+  const cancel = after(limits.timeoutMs, () => linked.abort(new TimeIsUp()))
+  const end = (): void => {
+    cancel()
+    linked.release()
+    released()
+  }
+  const asked = signal.aborted ? Promise.reject<Asked>(signal.reason as Error) : ask(sent, open, limits, signal)
+  // The connection is free only once undici has given it up, which may be later than the abort.
+  asked.then(
+    ({ body }) => {
+      // A body that is destroyed reports an error even if nobody reads it.
+      body.on('error', () => {})
+      body.once('close', end)
+    },
+    () => end(),
+  )
+  try {
+    return { ...(await untilAborted(asked, signal)), untimed: cancel }
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw error
+  }
+}
+
+type Asked = Omit<Reply, 'untimed'>
+
+async function ask(
+  { url, method, headers, body }: Sent,
+  open: ExchangeOptions['open'],
+  { idleMs }: ExchangeLimits,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const dispatcher = await open()
+  const answer = await dispatcher.request({
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+    headersTimeout: idleMs,
+    bodyTimeout: idleMs,
+    signal,
+  })
+  return { status: answer.statusCode, headers: answer.headers, body: answer.body }
+}
