@@ -15,12 +15,28 @@ export async function optionalPackage<T>(name: string, what: string, load: () =>
   try {
     return await load()
   } catch (thrown) {
-    const isMissing =
-      MISSING.includes(propertyOf(thrown, 'code')) && String(propertyOf(thrown, 'message')).includes(name)
-    if (!isMissing) throw thrown
-    throw new PikoError('PACKAGE_MISSING', `${what} needs the package ${name}; install it: npm install ${name}`, {
-      cause: thrown,
-      details: { package: name },
-    })
+    throw orMissing(name, what, thrown)
   }
+}
+
+/**
+ * {@link optionalPackage} for a package that a synchronous function needs.
+ *
+ * @throws PikoError `PACKAGE_MISSING` that names the package to install
+ */
+export function optionalPackageNow<T>(name: string, what: string, load: () => T): T {
+  try {
+    return load()
+  } catch (thrown) {
+    throw orMissing(name, what, thrown)
+  }
+}
+
+function orMissing(name: string, what: string, thrown: unknown): unknown {
+  const isMissing = MISSING.includes(propertyOf(thrown, 'code')) && String(propertyOf(thrown, 'message')).includes(name)
+  if (!isMissing) return thrown
+  return new PikoError('PACKAGE_MISSING', `${what} needs the package ${name}; install it: npm install ${name}`, {
+    cause: thrown,
+    details: { package: name },
+  })
 }

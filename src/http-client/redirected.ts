@@ -16,8 +16,13 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
+/** Whether a status asks for another request. */
+export function isRedirectStatus(status: number): boolean {
+  return REDIRECTS.has(status)
+}
+
 export function isRedirect(status: number, location: string | undefined): location is string {
-  return location !== undefined && REDIRECTS.has(status)
+  return location !== undefined && isRedirectStatus(status)
 }
 
 /** The request that a redirect asks for (RFC 9110, section 15.4), or why it can't be sent. Pure. */

@@ -1,6 +1,5 @@
-import type { Agent } from 'undici'
 import { PikoError } from '../../errors.ts'
-import { openAgent } from '../../http-client/agents.ts'
+import { type Dispatcher, openAgent } from '../../http-client/agents.ts'
 import { exchange, type ExchangeLimits, type Reply } from '../../http-client/exchange.ts'
 import type { Sent } from '../../http-client/sent.ts'
 import { Semaphore } from '../../resource/semaphore.ts'
@@ -21,7 +20,7 @@ export class Transport {
   readonly #options: TransportOptions
   readonly #places = new Map<string, Semaphore>()
   readonly #closing = new AbortController()
-  #agent: Promise<Agent> | undefined
+  #agent: Promise<Dispatcher> | undefined
 
   constructor(options: TransportOptions) {
     this.#options = options

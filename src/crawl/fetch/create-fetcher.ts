@@ -1,0 +1,174 @@
+import { CrawlError, type FailureClass } from '../crawl-error.ts'
+import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloader } from '../downloader.ts'
+import type { CrawlDownloaders, Fetched, Fetcher, FetchFleet, FetchScope, Streamed } from '../fetcher.ts'
+import { Proxies } from '../proxies/proxies.ts'
+import type { ReadyRequest } from '../request/request.ts'
+import { Robots } from '../robots/robots.ts'
+import { type HeldSession, type NamedProxy, Sessions } from '../sessions/sessions.ts'
+import type { FetchSpec } from './fetch-spec.ts'
+import { DEFAULT_LIMITS, DEFAULT_USER_AGENT } from './fetch-defaults.ts'
+import { openLoader } from './http-downloader.ts'
+import type { HttpLoader } from './http-loader.ts'
+
+export interface FetchOptions extends FetchSpec {
+  /** The id of the crawl's job. */
+  readonly crawl: string
+  readonly downloaders?: CrawlDownloaders
+  readonly limits?: Partial<DownloadLimits>
+}
+
+/** Opens what a crawl loads with in this process. @param options checked ones */
+export function createFetcher(options: FetchOptions): Fetcher {
+  return new CrawlFetcher(options)
+}
+
+type Outcome = 'done' | 'skipped' | FailureClass
+
+/** What a request holds while it is under way. */
+interface Held {
+  readonly scope: DownloadScope
+  readonly session: HeldSession | undefined
+  readonly end: (outcome: Outcome, ms: number) => void
+}
+
+class CrawlFetcher implements Fetcher {
+  readonly #options: FetchOptions
+  readonly #limits: DownloadLimits
+  readonly #userAgent: string
+  /** For robots.txt and logins, and for a crawl without a downloader of its own. */
+  readonly #loader: HttpLoader = openLoader()
+  readonly #robots: Robots | undefined
+  readonly #proxies: Proxies | undefined
+  readonly #sessions: Sessions | undefined
+
+  constructor(options: FetchOptions) {
+    this.#options = options
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const { crawl, userAgent = DEFAULT_USER_AGENT, session: spec, proxies } = options
+    this.#limits = limits
+    this.#userAgent = userAgent
+    if (options.robots !== false) this.#robots = new Robots({ userAgent, loader: this.#loader, limits })
+    if (proxies) this.#proxies = new Proxies(proxies)
+    if (spec)
+      this.#sessions = new Sessions({
+        crawl,
+        spec,
+        loader: this.#loader,
+        base: { limits, userAgent },
+        proxyFor: async (name, fleet) => this.#proxies?.pick('', name, fleet, new AbortController().signal),
+      })
+  }
+
+  streams(request: ReadyRequest): boolean {
+    return 'stream' in this.#downloaderOf(request)
+  }
+
+  async fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched> {
+    const downloader = this.#downloaderOf(request)
+    if ('stream' in downloader) throw new CrawlError(`${downloader.name} sends many messages`, { class: 'client' })
+    const held = await this.#hold(request, scope)
+    const since = performance.now()
+    let answer: Answer
+    try {
+      answer = await downloader.download(request, held.scope)
+    } catch (thrown) {
+      held.end(outcomeOf(thrown), performance.now() - since)
+      throw thrown
+    }
+    return {
+      answer,
+      session: held.session?.session.name,
+      release: async (outcome) => held.end(outcome, answer.ms),
+    }
+  }
+
+  async stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed> {
+    const downloader = this.#downloaderOf(request)
+    if (!('stream' in downloader)) throw new CrawlError(`${downloader.name} sends no messages`, { class: 'client' })
+    const held = await this.#hold(request, scope)
+    const since = performance.now()
+    return {
+      messages: downloader.stream(request, held.scope, from),
+      session: held.session?.session.name,
+      release: async (outcome) => held.end(outcome, performance.now() - since),
+    }
+  }
+
+  /** Asks robots.txt, and takes a session and a proxy. */
+  async #hold(request: ReadyRequest, { fleet, signal, log, attempt, failures }: FetchScope): Promise<Held> {
+    const { host } = hostOf(request)
+    const admit = await this.#admitted(request, fleet, signal)
+    const wasBlocked = (failures.blocked ?? 0) > 0
+    const session =
+      this.#sessions && request.session !== null
+        ? await this.#sessions.lease(wasBlocked ? undefined : request.session, fleet)
+        : undefined
+    const proxy = session?.proxy ?? (await this.#proxies?.pick(host, undefined, fleet, signal))
+    return {
+      session,
+      scope: {
+        signal,
+        log,
+        attempt,
+        limits: this.#limits,
+        userAgent: this.#userAgent,
+        session: session?.session,
+        proxy: proxy?.proxy,
+        admit,
+      },
+      end: (outcome, ms) => {
+        session?.end(outcome)
+        if (proxy) this.#proxies?.report(host, proxy, outcome, ms, fleet)
+      },
+    }
+  }
+
+  /** @returns asks the same of each redirect */
+  async #admitted(
+    request: ReadyRequest,
+    fleet: FetchFleet,
+    signal: AbortSignal,
+  ): Promise<((url: string) => Promise<void>) | undefined> {
+    const robots = this.#robots
+    if (!robots) return undefined
+    const { host, origin } = hostOf(request)
+    const proxy: NamedProxy | undefined = await this.#proxies?.pick(host, undefined, fleet, signal)
+    const asker = { lane: fleet.lane, origin, scope: { signal, proxy: proxy?.proxy } }
+    const admit = (url: string): Promise<void> => robots.admit(url, asker)
+    await admit(request.url.replace(/^ws/i, 'http'))
+    return admit
+  }
+
+  #downloaderOf({ downloader: name }: ReadyRequest): Downloader | StreamDownloader {
+    const { downloaders } = this.#options
+    const found = downloaders?.byName[name ?? downloaders.default]
+    if (found) return found
+    if (name === undefined || name === this.#default.name) return this.#default
+    throw new CrawlError(`the crawl has no downloader named "${name}"`, { class: 'client' })
+  }
+
+  readonly #default: Downloader = {
+    name: 'http',
+    download: (request, scope) => this.#loader.load(request, scope),
+  }
+
+  async close(): Promise<void> {
+    const { byName = {} } = this.#options.downloaders ?? {}
+    await Promise.all([this.#loader.close(), ...Object.values(byName).map((one) => one.close?.())])
+  }
+}
+
+function hostOf(request: ReadyRequest): { readonly host: string; readonly origin: string } {
+  const url = URL.parse(request.url)
+  if (url && /^(?:https?|wss?):$/.test(url.protocol)) {
+    const origin = url.origin === 'null' ? `${url.protocol.replace('ws', 'http')}//${url.host}` : url.origin
+    return { host: url.host, origin: origin.replace(/^ws/, 'http') }
+  }
+  const scheme = url ? ` has the scheme "${url.protocol}"` : ' is no absolute URL'
+  throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })
+}
+
+/** What a failed download was. Other errors, such as a cancelled run's, say nothing about session and proxy. */
+function outcomeOf(thrown: unknown): Outcome {
+  return thrown instanceof CrawlError ? thrown.class : 'skipped'
+}

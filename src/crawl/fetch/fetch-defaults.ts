@@ -1,0 +1,11 @@
+import type { DownloadLimits } from '../downloader.ts'
+
+/** How a crawl introduces itself if its spec does not say. */
+export const DEFAULT_USER_AGENT = 'piko'
+
+export const DEFAULT_LIMITS: DownloadLimits = {
+  bytes: 10_000_000,
+  headerBytes: 64 * 1_024,
+  private: false,
+  idleMs: 10_000,
+}

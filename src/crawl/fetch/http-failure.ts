@@ -1,0 +1,96 @@
+import { STATUS_CODES } from 'node:http'
+import { systemClock } from '../../clock.ts'
+import { isPikoError } from '../../errors.ts'
+import { messageOf, propertyOf } from '../../errors-read.ts'
+import { UnknownEncoding } from '../../http-client/decoded.ts'
+import { TimeIsUp } from '../../http-client/exchange.ts'
+import { AddressRefused } from '../../http-client/public-address.ts'
+import { TooLarge } from '../../http-client/read-all.ts'
+import { redactText } from '../../run/redact.ts'
+import { RetryLaterError, retryTimingOf } from '../../run/retry-errors.ts'
+import { formatMs } from '../../time/duration.ts'
+import { CrawlError, type FailureClass } from '../crawl-error.ts'
+import type { Answer } from '../downloader.ts'
+import type { ReadyRequest } from '../request/request.ts'
+
+/** A request whose failure is described. */
+export interface Failing {
+  readonly request: ReadyRequest
+  readonly idleMs: number
+  /** The method and the URL of the current hop, without secrets. */
+  readonly shown: string
+  /** Host and port of the proxy. */
+  readonly proxy: string | undefined
+}
+
+/** The error for one of undici, of a stream or of a decoder. */
+export function failureOf(thrown: unknown, failing: Failing): Error {
+  if (isPikoError(thrown)) return thrown
+  const { shown, proxy } = failing
+  const made = (kind: FailureClass, problem: string, cause?: unknown): CrawlError =>
+    new CrawlError(`${shown} ${problem}`, { class: kind, cause, details: { ...(proxy !== undefined && { proxy }) } })
+  const refused = addressRefusal(thrown)
+  if (refused) return made('address', `is refused: ${refused.message}`)
+  if (thrown instanceof TooLarge) return made('size', `${thrown.message}; raise limits.bytes`)
+  if (thrown instanceof UnknownEncoding) return made('client', thrown.message)
+  if (propertyOf(thrown, 'code') === 'UND_ERR_HEADERS_OVERFLOW') return made('size', 'has headers that are too large')
+  const late = lateness(thrown, failing)
+  if (late !== undefined) return made('network', late)
+  const through = proxy === undefined ? '' : ` through the proxy ${proxy}`
+  // The cause may show the proxy's password.
+  return made('network', `failed${through}: ${redactText(messageOf(thrown))}`, proxy === undefined ? thrown : undefined)
+}
+
+/** undici may wrap the error of a name's resolution. */
+function addressRefusal(thrown: unknown): AddressRefused | undefined {
+  for (let error = thrown, depth = 0; error !== undefined && depth < 4; error = propertyOf(error, 'cause'), depth++)
+    if (error instanceof AddressRefused) return error
+  return undefined
+}
+
+function lateness(thrown: unknown, { request, idleMs }: Failing): string | undefined {
+  if (thrown instanceof TimeIsUp) return `did not end within ${formatMs(request.timeoutMs)}`
+  switch (propertyOf(thrown, 'code')) {
+    case 'UND_ERR_HEADERS_TIMEOUT':
+      return `got no answer for ${formatMs(idleMs)}`
+    case 'UND_ERR_BODY_TIMEOUT':
+      return `got no further byte for ${formatMs(idleMs)}`
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return 'could not connect in time'
+    default:
+      return undefined
+  }
+}
+
+/** The error for a status that the request does not accept. */
+export function statusFailure(answer: Answer, { shown, proxy }: Failing): CrawlError {
+  const { status, headers } = answer
+  const retryAfterMs = waitOf(headers['retry-after'])
+  return new CrawlError(`${shown} answered ${statusText(status)}`, {
+    class: classOf(status, retryAfterMs !== undefined),
+    status,
+    retryAfterMs,
+    answer,
+    details: { ...(proxy !== undefined && { proxy }) },
+  })
+}
+
+/** The class of a status from 400. Pure. */
+export function classOf(status: number, saysWhen: boolean): FailureClass {
+  if (status === 429 || (status === 503 && saysWhen)) return 'throttled'
+  if (status >= 500 || status === 408 || status === 425) return 'server'
+  return status === 401 || status === 403 || status === 407 ? 'blocked' : 'client'
+}
+
+/** A `Retry-After` in milliseconds from now; undefined without a usable one. */
+function waitOf(header: string | undefined): number | undefined {
+  const timing = retryTimingOf(RetryLaterError.fromHeader(header, ''))
+  if (!timing) return undefined
+  return 'afterMs' in timing ? timing.afterMs : Math.max(0, timing.at.getTime() - systemClock.now())
+}
+
+/** `404 Not Found`, without the server's own words. */
+function statusText(status: number): string {
+  const words = STATUS_CODES[status]
+  return words === undefined ? String(status) : `${status} ${words}`
+}

@@ -1,0 +1,213 @@
+import type { Readable } from 'node:stream'
+import { decoded } from '../../http-client/decoded.ts'
+import { exchange, type Reply } from '../../http-client/exchange.ts'
+import { readAll } from '../../http-client/read-all.ts'
+import { isRedirectStatus } from '../../http-client/redirected.ts'
+import type { Sent } from '../../http-client/sent.ts'
+import { CrawlError } from '../crawl-error.ts'
+import type { Answer, DownloadScope, HttpHeaders } from '../downloader.ts'
+import type { ReadyRequest } from '../request/request.ts'
+import type { HttpAgents } from './http-agents.ts'
+import { type Failing, failureOf, statusFailure } from './http-failure.ts'
+import { firstHop, nextHop, refusePrivate, shownHop, withCookies } from './http-hop.ts'
+
+/** The largest body of a redirect that is read, so that its connection can be used again. */
+const MAX_REDIRECT_BYTES = 16_384
+/** Longest part of the body of a failed request that is kept. */
+const MAX_FAILED_BYTES = 1_048_576
+
+/** An answer whose body was not read yet. */
+interface Opened {
+  readonly reply: Reply
+  readonly url: string
+  readonly headers: HttpHeaders
+  readonly failing: Failing
+  readonly since: number
+}
+
+/** The part of a scope that loading needs. */
+export type LoadScope = Omit<DownloadScope, 'log' | 'attempt'>
+
+/** What becomes of a body that is larger than the limit. */
+export type Excess = 'fail' | 'cut'
+
+/** Sends requests, follows their redirects and reads their bodies within the limits of each. */
+export class HttpLoader {
+  readonly #agents: HttpAgents
+
+  constructor(agents: HttpAgents) {
+    this.#agents = agents
+  }
+
+  /**
+   * Loads a whole answer.
+   *
+   * @throws CrawlError, the reason of the signal
+   */
+  async load(request: ReadyRequest, scope: LoadScope, excess: Excess = 'fail'): Promise<Answer> {
+    const opened = await this.#open(request, scope)
+    return readInto(opened, scope, async (body) => {
+      const { bytes: limit } = scope.limits
+      return ownBytes(excess === 'fail' ? await readAll(body, limit) : await readBeginning(body, limit))
+    })
+  }
+
+  /**
+   * Hands the decompressed body over while it arrives. The time limit of the request ends with the headers.
+   *
+   * @throws CrawlError, the reason of the signal
+   */
+  async *pieces(request: ReadyRequest, scope: LoadScope): AsyncGenerator<Buffer, void> {
+    const opened = await this.#open(request, scope)
+    if (!isAccepted(opened)) await readInto(opened, scope, async () => new Uint8Array())
+    opened.reply.untimed()
+    try {
+      let bytes = 0
+      for await (const piece of (await bodyOf(opened)) as AsyncIterable<Buffer>) {
+        bytes += piece.byteLength
+        if (bytes > scope.limits.bytes)
+          throw new CrawlError(`${opened.failing.shown} has more than ${scope.limits.bytes} bytes`, { class: 'size' })
+        yield piece
+      }
+    } catch (thrown) {
+      scope.signal.throwIfAborted()
+      throw failureOf(thrown, opened.failing)
+    } finally {
+      opened.reply.body.destroy()
+    }
+  }
+
+  async #open(request: ReadyRequest, scope: LoadScope): Promise<Opened> {
+    const since = performance.now()
+    const seen = new Set<string>()
+    let sent = firstHop(request, scope)
+    for (let hops = 0; ; hops++) {
+      const failing = { request, idleMs: scope.limits.idleMs, shown: shownHop(sent), proxy: scope.proxy?.label }
+      const leftMs = request.timeoutMs - (performance.now() - since)
+      const reply = await this.#exchange(sent, failing, scope, leftMs)
+      scope.session?.storeCookies(sent.url.href, cookiesOf(reply))
+      const headers = headersOf(reply)
+      if (!isRedirectStatus(reply.status) || request.redirects === 0)
+        return { reply, url: sent.url.href, headers, failing, since }
+      await drained(reply.body)
+      seen.add(hopKey(sent, scope))
+      sent = nextHop(sent, reply.status, headers['location'])
+      const problem =
+        hops === request.redirects
+          ? `has more than ${request.redirects} redirects`
+          : // A login may send the request to itself, but then with a cookie.
+            seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
+      if (problem !== false)
+        throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
+      await scope.admit?.(sent.url.href)
+    }
+  }
+
+  async #exchange(sent: Sent, failing: Failing, scope: LoadScope, leftMs: number): Promise<Reply> {
+    try {
+      refusePrivate(sent, scope)
+      return await exchange(withCookies(sent, scope), {
+        open: () => this.#agents.for(scope),
+        limits: { timeoutMs: Math.max(1, leftMs), idleMs: scope.limits.idleMs },
+        signals: [scope.signal],
+      })
+    } catch (thrown) {
+      scope.signal.throwIfAborted()
+      throw failureOf(thrown, failing)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#agents.close()
+  }
+}
+
+/** Two requests with the same key get the same answer. */
+function hopKey(sent: Sent, scope: LoadScope): string {
+  const { method, url, headers } = withCookies(sent, scope)
+  return JSON.stringify([method, url.href, headers['cookie']])
+}
+
+function isAccepted({ reply: { status }, failing }: Opened): boolean {
+  return status < 400 || failing.request.accept.includes(status)
+}
+
+function bodyOf({ reply, headers }: Opened): Promise<Readable> {
+  return decoded(reply.body, headers['content-encoding'])
+}
+
+/** @throws CrawlError for a status that is not accepted, or a body that can't be read; the reason of the signal */
+async function readInto(
+  opened: Opened,
+  scope: LoadScope,
+  read: (body: Readable) => Promise<Uint8Array>,
+): Promise<Answer> {
+  const { reply, url, headers, failing, since } = opened
+  const answerWith = (bytes: Uint8Array): Answer => ({
+    url,
+    status: reply.status,
+    headers,
+    bytes,
+    ms: performance.now() - since,
+    isCached: false,
+  })
+  const isWanted = isAccepted(opened)
+  let bytes: Uint8Array
+  try {
+    const body = await bodyOf(opened)
+    bytes = isWanted ? await read(body) : ownBytes(await readBeginning(body, MAX_FAILED_BYTES))
+  } catch (thrown) {
+    scope.signal.throwIfAborted()
+    if (isWanted) throw failureOf(thrown, failing)
+    bytes = new Uint8Array()
+  } finally {
+    reply.body.destroy()
+  }
+  scope.signal.throwIfAborted()
+  if (!isWanted) throw statusFailure(answerWith(bytes), failing)
+  return answerWith(bytes)
+}
+
+/** The beginning of a body, whatever happens while it is read. */
+async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      pieces.push(piece)
+      bytes += piece.byteLength
+      if (bytes >= maxBytes) break
+    }
+  } catch {
+    // What came before is kept.
+  }
+  return Buffer.concat(pieces).subarray(0, maxBytes)
+}
+
+/** Bytes with a buffer of their own: a step may hand it over to a thread. */
+function ownBytes(bytes: Buffer): Uint8Array {
+  return Uint8Array.from(bytes)
+}
+
+async function drained(body: Readable): Promise<void> {
+  try {
+    await readAll(body, MAX_REDIRECT_BYTES)
+  } catch {
+    // Its connection is not used again.
+    body.destroy()
+  }
+}
+
+function cookiesOf({ headers }: Reply): readonly string[] {
+  const cookies = headers['set-cookie'] ?? []
+  return Array.isArray(cookies) ? cookies : [cookies]
+}
+
+function headersOf({ headers }: Reply): HttpHeaders {
+  const { 'set-cookie': _cookies, ...others } = headers
+  return Object.fromEntries(
+    Object.entries(others).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value] as const],
+    ),
+  )
+}

@@ -1,0 +1,107 @@
+import type { CheerioAPI } from 'cheerio'
+import type { output, ZodType } from 'zod'
+import { safely } from '../../errors-read.ts'
+import { shownUrl } from '../../http-client/url.ts'
+import { checkedBy } from '../../job/schemas/schema-check.ts'
+import { CrawlError } from '../crawl-error.ts'
+import type { Answer, HttpHeaders } from '../downloader.ts'
+import type { Page, PageMessage } from '../page.ts'
+import type { ReadyRequest } from '../request/request.ts'
+import { decodeText } from './charset.ts'
+import { loadCheerio } from './cheerio.ts'
+
+/** What a step receives of an answer. Text and document are made when they are asked for, once. */
+export function createPage(request: ReadyRequest, answer: Answer, attempt: number, message?: PageMessage): Page {
+  return new AnswerPage(request, answer, attempt, message)
+}
+
+const MAX_PROBLEMS = 10
+const XML_TYPE = /^(?:text\/xml|application\/(?!xhtml)(?:[^;]*\+)?xml)\s*(?:;|$)/i
+
+class AnswerPage implements Page {
+  readonly url: string
+  readonly request: ReadyRequest
+  readonly status: number
+  readonly headers: HttpHeaders
+  readonly bytes: Uint8Array
+  readonly isCached: boolean
+  readonly ms: number
+  readonly attempt: number
+  declare readonly message?: PageMessage
+  #text: string | undefined
+  #document: CheerioAPI | undefined
+
+  constructor(request: ReadyRequest, answer: Answer, attempt: number, message: PageMessage | undefined) {
+    this.request = request
+    this.url = answer.url
+    this.status = answer.status
+    this.headers = answer.headers
+    this.bytes = answer.bytes
+    this.isCached = answer.isCached
+    this.ms = answer.ms
+    this.attempt = attempt
+    if (message) this.message = message
+  }
+
+  text(): string {
+    this.#text ??= decodeText(this.bytes, this.headers['content-type'] ?? '')
+    return this.#text
+  }
+
+  json(): unknown
+  json<S extends ZodType>(schema: S): output<S>
+  json(schema?: ZodType): unknown {
+    const value = this.#parsed()
+    if (!schema) return value
+    const answer = checkedBy(schema, value)
+    if (!answer.issues) return answer.data
+    const problems = answer.issues.map(({ path, message }) => `${path.map(String).join('.') || 'the body'}: ${message}`)
+    throw this.#unreadable(`is refused by the schema: ${problems.slice(0, MAX_PROBLEMS).join('; ')}`)
+  }
+
+  #parsed(): unknown {
+    try {
+      return JSON.parse(this.text()) as unknown
+    } catch {
+      // The parser's message shows a part of the body, and logs must not.
+      throw this.#unreadable('is no JSON')
+    }
+  }
+
+  #unreadable(problem: string): CrawlError {
+    const shown = shownUrl(new URL(this.url))
+    return new CrawlError(`the body of ${shown} ${problem}`, { class: 'parse', status: this.status })
+  }
+
+  html(): CheerioAPI
+  html(selector: string): ReturnType<CheerioAPI>
+  html(selector?: string): CheerioAPI | ReturnType<CheerioAPI> {
+    const document = (this.#document ??= this.#parse())
+    return selector === undefined ? document : document(selector)
+  }
+
+  #parse(): CheerioAPI {
+    const load = loadCheerio('page.html()')
+    // The rules of HTML would lose the text of a feed's <link>.
+    return XML_TYPE.test(this.headers['content-type'] ?? '') ? load(this.text(), { xml: true }) : load(this.text())
+  }
+
+  links(selector = 'a[href]'): string[] {
+    const base = this.#base()
+    const found = new Set<string>()
+    for (const element of this.html(selector)) {
+      const href = 'attribs' in element ? element.attribs['href'] : undefined
+      const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
+      if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
+      url.hash = ''
+      found.add(url.href)
+    }
+    return [...found]
+  }
+
+  /** What relative links are resolved against: the first `<base href>`, if it is usable. */
+  #base(): string {
+    const href = this.html('base[href]').first().attr('href')
+    return href === undefined ? this.url : safely(() => new URL(href, this.url).href, this.url)
+  }
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { systemClock } from '../../clock.ts'
+import { headline } from '../../errors-read.ts'
+import { redactText } from '../../run/redact.ts'
+import { durationMs } from '../../time/duration.ts'
+import { CrawlError, type FailureClass } from '../crawl-error.ts'
+import type { FetchFleet } from '../fetcher.ts'
+import type { NamedProxy } from '../sessions/sessions.ts'
+import { chosen, NEW_SCORE, type ProxyScore, scored } from './proxy-score.ts'
+import { isProxyUrl, MAX_PROXIES, type ProxyPool } from './proxy-spec.ts'
+
+const GROUP = 'proxy'
+const DEFAULT_REFRESH = '5m'
+const DEFAULT_ERRORS = 3
+const DEFAULT_BAN = '10m'
+const MAX_HOSTS = 1_000
+/** Requests after which a process trusts its own count more than that of the fleet. */
+const OWN_REQUESTS = 5
+const BLOCKED_TO_RISE = 3
+const DONE_TO_FALL = 50
+
+/** Failures that may be the proxy's. */
+const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled', 'server'])
+/** Failures that, again and again, keep a proxy from a host. */
+const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
+/** Ends that say nothing about the proxy, because nothing was sent. */
+const UNSENT: ReadonlySet<string> = new Set<FailureClass>(['robots', 'address'])
+
+interface Known extends NamedProxy {
+  readonly tier: number
+}
+
+/** How a host has treated the proxies lately. */
+interface Host {
+  readonly failures: Map<string, number>
+  readonly bannedUntil: Map<string, number>
+  tier: number
+  blockedInARow: number
+  doneInARow: number
+}
+
+/** Chooses proxies by how they did. The fleet shares the scores; each process keeps the bans by host. */
+export class Proxies {
+  readonly #pool: ProxyPool
+  readonly #banMs: number
+  readonly #hosts = new LRUCache<string, Host>({ max: MAX_HOSTS })
+  readonly #scores = new Map<string, ProxyScore>()
+  #known: readonly Known[] = []
+  #loadedAt = -Infinity
+  #loading: Promise<void> | undefined
+
+  constructor(pool: ProxyPool) {
+    this.#pool = pool
+    this.#banMs = durationMs(pool.ban?.time ?? DEFAULT_BAN)
+    if (pool.urls) this.#known = knownOf([pool.urls])
+    if (pool.tiers) this.#known = knownOf(pool.tiers)
+  }
+
+  /**
+   * A proxy for a request.
+   *
+   * @param host of the URL
+   * @param name a session's own proxy, as long as the pool has it
+   * @throws CrawlError of class `network` if there is none
+   */
+  async pick(host: string, name: string | undefined, fleet: FetchFleet, signal: AbortSignal): Promise<NamedProxy> {
+    await this.#refreshed(signal)
+    const sticky = name === undefined ? undefined : this.#known.find((one) => one.name === name)
+    if (sticky) return sticky
+    const shared = await fleet.scores(GROUP)
+    const score = (one: Known): ProxyScore => {
+      const own = this.#scores.get(one.name)
+      if (own && own.requests >= OWN_REQUESTS) return own
+      const other = shared.get(one.name)
+      return other ? { ...other, requests: other.ok + other.failed } : (own ?? NEW_SCORE)
+    }
+    const found = chosen(this.#candidates(host), score, Math.random())
+    if (found) return found
+    throw new CrawlError('the crawl has no proxy', { class: 'network' })
+  }
+
+  /** Counts how a request through a proxy ended. */
+  report(
+    host: string,
+    { name }: NamedProxy,
+    outcome: 'done' | 'skipped' | FailureClass,
+    ms: number,
+    fleet: FetchFleet,
+  ): void {
+    if (UNSENT.has(outcome)) return
+    const isOk = !FAILED.has(outcome)
+    this.#scores.set(name, scored(this.#scores.get(name) ?? NEW_SCORE, isOk, ms))
+    fleet.score(GROUP, name, { ok: isOk, ms })
+    const at = this.#hostOf(host)
+    const failures = BANNING.has(outcome) ? (at.failures.get(name) ?? 0) + 1 : 0
+    at.failures.set(name, failures)
+    if (failures >= (this.#pool.ban?.errors ?? DEFAULT_ERRORS)) {
+      at.failures.delete(name)
+      at.bannedUntil.set(name, systemClock.now() + this.#banMs)
+    }
+    this.#moveTier(at, outcome)
+  }
+
+  /** A host that blocks gets better proxies; one that has long been friendly gets cheaper ones. */
+  #moveTier(at: Host, outcome: string): void {
+    const highest = (this.#pool.tiers?.length ?? 1) - 1
+    at.blockedInARow = outcome === 'blocked' ? at.blockedInARow + 1 : 0
+    at.doneInARow = outcome === 'done' ? at.doneInARow + 1 : 0
+    if (at.blockedInARow >= BLOCKED_TO_RISE && at.tier < highest)
+      Object.assign(at, { tier: at.tier + 1, blockedInARow: 0 })
+    if (at.doneInARow >= DONE_TO_FALL && at.tier > 0) Object.assign(at, { tier: at.tier - 1, doneInARow: 0 })
+  }
+
+  /** The proxies of a host's tier that it does not ban. If it bans all, the one whose ban ends first. */
+  #candidates(host: string): readonly Known[] {
+    const { tier, bannedUntil } = this.#hostOf(host)
+    const ofTier = this.#known.filter((one) => one.tier === tier)
+    const now = systemClock.now()
+    const until = ({ name }: Known): number => bannedUntil.get(name) ?? 0
+    const free = ofTier.filter((one) => until(one) <= now)
+    return free.length > 0 ? free : ofTier.toSorted((a, b) => until(a) - until(b)).slice(0, 1)
+  }
+
+  #hostOf(host: string): Host {
+    const known = this.#hosts.get(host)
+    if (known) return known
+    const made: Host = { failures: new Map(), bannedUntil: new Map(), tier: 0, blockedInARow: 0, doneInARow: 0 }
+    this.#hosts.set(host, made)
+    return made
+  }
+
+  /** Asks the provider if it is time, once for all who wait. */
+  async #refreshed(signal: AbortSignal): Promise<void> {
+    const { provider, refresh = DEFAULT_REFRESH } = this.#pool
+    if (!provider || performance.now() - this.#loadedAt < durationMs(refresh)) return
+    this.#loading ??= this.#load(provider, signal).finally(() => (this.#loading = undefined))
+    // Proxies from before serve until the new ones are there.
+    if (this.#known.length === 0) await this.#loading
+    else this.#loading.catch(() => {})
+  }
+
+  async #load(provider: NonNullable<ProxyPool['provider']>, signal: AbortSignal): Promise<void> {
+    try {
+      const given: unknown = await provider(signal)
+      const urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
+      if (urls.length > 0) this.#known = knownOf([urls])
+      this.#loadedAt = performance.now()
+    } catch (thrown) {
+      // The text of the provider may show a password.
+      throw new CrawlError(`the proxies' provider failed: ${redactText(headline(thrown))}`, { class: 'network' })
+    }
+  }
+}
+
+function knownOf(tiers: readonly (readonly string[])[]): Known[] {
+  return tiers.flatMap((urls, tier) =>
+    [...new Set(urls)].map((url) => ({ name: nameOf(url), tier, proxy: { url, label: new URL(url).host } })),
+  )
+}
+
+/** The name that rows have of a proxy. */
+function nameOf(url: string): string {
+  return createHash('sha256').update(url).digest('hex').slice(0, 32)
+}

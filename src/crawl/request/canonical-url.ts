@@ -1,0 +1,63 @@
+/** Query parameters that name a campaign and not a page, for `dedup.ignore`. */
+export const TRACKING_PARAMETERS: readonly string[] = ['utm_*', 'fbclid', 'gclid']
+
+const UNRESERVED = /^[\w.~-]$/
+const ESCAPE = /%([\dA-Fa-f]{2})/g
+
+/**
+ * The same text for URLs that name the same page: parsed as browsers do, without fragment and default port, percent-encoding normalised,
+ * the query sorted by name; parameters of the same name keep their order. Applying it twice changes nothing.
+ *
+ * @param url absolute
+ * @param ignore names of query parameters to leave out; `*` stands for any characters
+ * @returns the URL itself if it can't be parsed
+ */
+export function canonicalUrl(url: string, ignore: readonly string[] = []): string {
+  const parsed = parsedUrl(url)
+  if (!parsed) return url
+  parsed.hash = ''
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
+  parsed.pathname = normalEscapes(parsed.pathname)
+  parsed.search = sortedQuery(parsed.search.slice(1), ignore)
+  return parsed.href
+}
+
+/** The parts of an absolute URL, or undefined if it is none. */
+export function parsedUrl(url: string, base?: string): URL | undefined {
+  return URL.parse(url, base) ?? undefined
+}
+
+/** Decodes what needs no escape, and writes every other escape in upper case. */
+function normalEscapes(text: string): string {
+  return text.replaceAll(ESCAPE, (whole, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return UNRESERVED.test(character) ? character : whole.toUpperCase()
+  })
+}
+
+function sortedQuery(query: string, ignore: readonly string[]): string {
+  return query
+    .split('&')
+    .filter((part) => part !== '')
+    .map((part) => normalEscapes(part))
+    .map((part) => ({ part, name: part.split('=', 1)[0] ?? '' }))
+    .filter(({ name }) => !ignore.some((pattern) => matchesName(pattern, name)))
+    .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+    .map(({ part }) => part)
+    .join('&')
+}
+
+/** Whether a name fits a pattern whose `*` stands for any characters. */
+function matchesName(pattern: string, name: string): boolean {
+  const [first = '', ...others] = pattern.split('*')
+  const last = others.pop()
+  if (last === undefined) return name === first
+  if (!name.startsWith(first)) return false
+  let from = first.length
+  for (const part of others) {
+    const at = name.indexOf(part, from)
+    if (at === -1) return false
+    from = at + part.length
+  }
+  return name.length - last.length >= from && name.endsWith(last)
+}

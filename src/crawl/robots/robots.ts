@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { systemClock } from '../../clock.ts'
+import { headline } from '../../errors-read.ts'
+import type { ItemLane, LaneNote } from '../../job/items/item-context.ts'
+import { CrawlError } from '../crawl-error.ts'
+import type { DownloadLimits } from '../downloader.ts'
+import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
+import type { ReadyRequest } from '../request/request.ts'
+import { readAnswer, type RobotsAnswer, RobotsRules } from './robots-rules.ts'
+
+/** RFC 9309, section 2.5: a parser must read at least this much. */
+const MAX_ROBOTS_BYTES = 500 * 1_024
+const MAX_REDIRECTS = 5
+const ROBOTS_TIMEOUT_MS = 30_000
+const VALID_MS = 24 * 3_600_000
+/** How long nothing is allowed before a robots.txt that could not be read is asked for again. */
+const UNREACHABLE_MS = 30_000
+const MAX_KEPT_HOSTS = 1_000
+const MAX_KEPT_CHARS = 50_000_000
+
+export interface RobotsOptions {
+  readonly userAgent: string
+  readonly loader: HttpLoader
+  /** Those of the crawl; of them, the size of a body does not apply. */
+  readonly limits: DownloadLimits
+}
+
+/** Who asks. */
+export interface RobotsAsker {
+  readonly lane: ItemLane
+  /** The origin whose lane it is. Its `crawl-delay` is that of the lane. */
+  readonly origin: string
+  readonly scope: Pick<LoadScope, 'signal' | 'proxy'>
+}
+
+interface Kept {
+  readonly answer: RobotsAnswer
+  readonly rules: RobotsRules | undefined
+}
+
+/**
+ * Asks hosts what a crawler may load (RFC 9309). A robots.txt is loaded once a day by one node of the fleet, and kept with the host's lane.
+ * With a 4xx everything is allowed. With a 5xx, or without an answer, nothing is, for half a minute.
+ */
+export class Robots {
+  readonly #options: RobotsOptions
+  readonly #kept = new LRUCache<string, Kept>({
+    max: MAX_KEPT_HOSTS,
+    maxSize: MAX_KEPT_CHARS,
+    sizeCalculation: ({ answer }) => 1 + (answer.text?.length ?? 0),
+  })
+
+  constructor(options: RobotsOptions) {
+    this.#options = options
+  }
+
+  /** @throws CrawlError of class `robots` if the URL may not be loaded; `network` or `server` if its robots.txt could not be read */
+  async admit(url: string, asker: RobotsAsker): Promise<void> {
+    const { origin } = new URL(url)
+    const { answer, rules } = await this.#rulesOf(origin, asker)
+    if (answer.unreachable !== undefined)
+      throw new CrawlError(`${origin}/robots.txt ${answer.unreachable}, so nothing of the host may be loaded yet`, {
+        class: answer.unreachable.startsWith('answered') ? 'server' : 'network',
+        retryAfterMs: Math.max(1_000, answer.until - systemClock.now()),
+      })
+    if (rules && !rules.isAllowed(url)) throw new CrawlError(`${origin}/robots.txt disallows it`, { class: 'robots' })
+  }
+
+  async #rulesOf(origin: string, asker: RobotsAsker): Promise<Kept> {
+    const known = this.#kept.get(origin)
+    if (known && known.answer.until > systemClock.now()) return known
+    const stored = await asker.lane.note(noteName(origin, asker), (signal) => this.#note(origin, asker, signal))
+    const answer = readAnswer(stored)
+    const rules = answer.text === null ? undefined : new RobotsRules(origin, answer.text, this.#options.userAgent)
+    const kept = { answer, rules }
+    this.#kept.set(origin, kept)
+    return kept
+  }
+
+  async #note(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<LaneNote> {
+    const answer = await this.#load(origin, { ...asker.scope, signal })
+    const rules = answer.text === null ? undefined : new RobotsRules(origin, answer.text, this.#options.userAgent)
+    const delayMs = origin === asker.origin ? rules?.delayMs : undefined
+    return {
+      text: JSON.stringify(answer),
+      ttl: `${Math.max(1, answer.until - systemClock.now())}ms`,
+      ...(delayMs !== undefined && { spacing: `${Math.ceil(delayMs)}ms` }),
+    }
+  }
+
+  async #load(origin: string, from: RobotsAsker['scope']): Promise<RobotsAnswer> {
+    const { userAgent, loader, limits } = this.#options
+    const scope: LoadScope = {
+      ...from,
+      userAgent,
+      session: undefined,
+      limits: { ...limits, bytes: MAX_ROBOTS_BYTES },
+    }
+    const until = systemClock.now() + VALID_MS
+    try {
+      const { bytes } = await loader.load(robotsRequest(origin), scope, 'cut')
+      // RFC 9309: UTF-8. Other bytes are no part of a rule.
+      return { text: new TextDecoder().decode(bytes), until }
+    } catch (thrown) {
+      from.signal.throwIfAborted()
+      if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
+      const status = thrown instanceof CrawlError ? thrown.status : undefined
+      const unreachable = status === undefined ? `can't be read: ${headline(thrown)}` : `answered ${status}`
+      return { text: null, unreachable, until: systemClock.now() + UNREACHABLE_MS }
+    }
+  }
+}
+
+/** Whether a host has no robots.txt. One that redirects without end counts as absent (RFC 9309, section 2.3.1.2). */
+function isAbsent(error: CrawlError): boolean {
+  return error.class === 'redirect' || (error.status !== undefined && error.status >= 400 && error.status < 500)
+}
+
+function robotsRequest(origin: string): ReadyRequest {
+  return {
+    url: `${origin}/robots.txt`,
+    step: '',
+    method: 'GET',
+    headers: { accept: 'text/plain,*/*;q=0.8' },
+    timeoutMs: ROBOTS_TIMEOUT_MS,
+    redirects: MAX_REDIRECTS,
+    accept: [],
+  }
+}
+
+/** Notes have short names. A host that a redirect leads to is noted in the lane of the item. */
+function noteName(origin: string, asker: RobotsAsker): string {
+  if (origin === asker.origin) return `robots ${new URL(origin).protocol}`
+  return `robots ${createHash('sha256').update(origin).digest('hex').slice(0, 32)}`
+}

@@ -1,0 +1,174 @@
+import type {
+  Intrinsics,
+  QuickJSContext,
+  QuickJSHandle,
+  QuickJSRuntime,
+  QuickJSWASMModule,
+  Scope,
+} from 'quickjs-emscripten'
+import { systemClock } from '../../clock.ts'
+import { safely } from '../../errors-read.ts'
+import { optionalPackage } from '../../optional-package.ts'
+import { clockAt, PRELUDE } from './sandbox-prelude.ts'
+
+/** One evaluation, as the thread receives it. */
+export interface SandboxTask {
+  readonly source: string
+  /** The function of the source to call; undefined: the value of its last statement is the result. */
+  readonly name: string | undefined
+  /** The JSON text of the list of arguments. */
+  readonly args: string
+  readonly memoryBytes: number
+  /** When it must have ended, in milliseconds since the epoch. */
+  readonly deadline: number
+  /** It has at least this long once it begins, because a thread may start first. */
+  readonly leastMs: number
+  /** What the source sees as the time; undefined: it has no `Date`. */
+  readonly nowMs: number | undefined
+  /** Receives when the evaluation has to have ended, in milliseconds since the epoch, as soon as it begins. */
+  readonly endsAt: Float64Array<SharedArrayBuffer>
+}
+
+export type SandboxReply =
+  | { readonly kind: 'done'; readonly json: string }
+  | { readonly kind: 'time' | 'memory' | 'output' | 'pending' }
+  | { readonly kind: 'error'; readonly name: string; readonly message: string; readonly stack: string }
+
+/** The stack of the engine lies in that of the thread, which must stay larger. */
+const STACK_BYTES = 256 * 1_024
+const MAX_OUTPUT_CHARS = 10_000_000
+
+type Library = Pick<typeof import('quickjs-emscripten'), 'Scope' | 'newQuickJSWASMModule'>
+
+let library: Promise<{ readonly quickjs: QuickJSWASMModule; readonly scopes: Library['Scope'] }> | undefined
+
+async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly scopes: Library['Scope'] }> {
+  const { newQuickJSWASMModule, Scope: scopes } = await optionalPackage(
+    'quickjs-emscripten',
+    'sandbox.call()',
+    () => import('quickjs-emscripten'),
+  )
+  return { quickjs: await newQuickJSWASMModule(), scopes }
+}
+
+/** Runs in a thread of its own. Each task has a new engine, so nothing of one is left for the next. */
+export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
+  library ??= load()
+  const { quickjs, scopes } = await library
+  const endsAt = Math.max(task.deadline, systemClock.now() + task.leastMs)
+  task.endsAt[0] = endsAt
+  const runtime = quickjs.newRuntime()
+  runtime.setMemoryLimit(task.memoryBytes)
+  runtime.setMaxStackSize(STACK_BYTES)
+  runtime.setInterruptHandler(() => systemClock.now() > endsAt)
+  try {
+    return scopes.withScope((scope) => evaluateIn(runtime, scope, task))
+  } catch (thrown) {
+    if (systemClock.now() > endsAt) return { kind: 'time' }
+    if (thrown instanceof Ended) return thrown.reply
+    return { kind: 'memory' }
+  } finally {
+    dispose(runtime)
+  }
+}
+
+/** An engine that ran out of memory may not be able to clean up. The next task then begins with a new library. */
+function dispose(runtime: QuickJSRuntime): void {
+  try {
+    runtime.dispose()
+  } catch {
+    library = undefined
+  }
+}
+
+/** How an evaluation ended early. */
+class Ended extends Error {
+  readonly reply: SandboxReply
+
+  constructor(reply: SandboxReply) {
+    super(reply.kind)
+    this.reply = reply
+  }
+}
+
+function evaluateIn(
+  runtime: QuickJSRuntime,
+  scope: Scope,
+  { source, name, args, nowMs, endsAt }: SandboxTask,
+): SandboxReply {
+  const context = scope.manage(runtime.newContext({ intrinsics: intrinsics(nowMs !== undefined) }))
+  const vm = new Vm(context, scope)
+  if (nowMs !== undefined) vm.run(clockAt(nowMs))
+  const value = vm.run(source)
+  if (name === undefined) vm.step('value', value)
+  else vm.step('call', vm.run(`(${name})`), context.newString(args))
+  const jobs = runtime.executePendingJobs()
+  if (jobs.error) scope.manage(jobs.error)
+  const end = vm.step('end')
+  if (context.typeof(end) !== 'string') return { kind: systemClock.now() > (endsAt[0] ?? 0) ? 'time' : 'pending' }
+  const text = context.getString(end)
+  if (text.length > MAX_OUTPUT_CHARS) return { kind: 'output' }
+  return text.startsWith('done') ? { kind: 'done', json: text.slice(4) } : errorReply(text.slice(5))
+}
+
+/** The language, without the clock and without what reaches out of it. */
+function intrinsics(hasDate: boolean): Intrinsics {
+  return {
+    BaseObjects: true,
+    Date: hasDate,
+    Eval: true,
+    StringNormalize: true,
+    RegExp: true,
+    RegExpCompiler: true,
+    JSON: true,
+    Proxy: true,
+    MapSet: true,
+    TypedArrays: true,
+    Promise: true,
+    BigInt: true,
+  }
+}
+
+class Vm {
+  readonly #context: QuickJSContext
+  readonly #scope: Scope
+  readonly #prelude: QuickJSHandle
+
+  constructor(context: QuickJSContext, scope: Scope) {
+    this.#context = context
+    this.#scope = scope
+    this.#prelude = this.#value(context.evalCode(PRELUDE))
+  }
+
+  /** @throws Ended */
+  run(code: string): QuickJSHandle {
+    return this.#value(this.#context.evalCode(code, 'sandbox.js'))
+  }
+
+  /** @throws Ended */
+  step(step: string, ...args: readonly QuickJSHandle[]): QuickJSHandle {
+    const name = this.#scope.manage(this.#context.newString(step))
+    return this.#value(this.#context.callFunction(this.#prelude, this.#context.undefined, name, ...args))
+  }
+
+  #value(result: ReturnType<QuickJSContext['evalCode']>): QuickJSHandle {
+    if (!result.error) return this.#scope.manage(result.value)
+    const error = this.#scope.manage(result.error)
+    const name = this.#scope.manage(this.#context.newString('describe'))
+    const described = this.#context.callFunction(this.#prelude, this.#context.undefined, name, error)
+    if (described.error) {
+      this.#scope.manage(described.error)
+      throw new Ended({ kind: 'memory' })
+    }
+    throw new Ended(errorReply(this.#context.getString(this.#scope.manage(described.value))))
+  }
+}
+
+function errorReply(json: string): SandboxReply {
+  const none = { name: 'Error', message: '', stack: '' }
+  const error = { ...none, ...safely(() => JSON.parse(json) as Partial<typeof none>, none) }
+  if (error.name === 'InternalError' && error.message === 'interrupted') return { kind: 'time' }
+  if (error.name === 'InternalError' && /^(?:out of memory|string too long)$/.test(error.message))
+    return { kind: 'memory' }
+  return { kind: 'error', ...error }
+}

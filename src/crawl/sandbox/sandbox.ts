@@ -1,0 +1,168 @@
+import { wrongCall } from '../../call-options.ts'
+import { readCall } from '../../calls/call-checks.ts'
+import { systemClock } from '../../clock.ts'
+import { describe, isPikoError, PikoError } from '../../errors.ts'
+import { safely } from '../../errors-read.ts'
+import { memoryBytes, type MemorySize } from '../../offload/pool/memory-size.ts'
+import { offload } from '../../offload/offload.ts'
+import { anAbortSignal, expecting, isList, type OptionCheck, type OptionChecks } from '../../options.ts'
+import { redactText } from '../../run/redact.ts'
+import { LinkedSignal } from '../../signals/linked-signal.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import { type Duration, durationMs } from '../../time/duration.ts'
+import { type InstantInput, readInstant } from '../../time/instant.ts'
+import type { SandboxReply, SandboxTask } from './sandbox-thread.ts'
+
+export interface SandboxOptions {
+  /** Longest time, in which a thread may have to start. Default `'1s'`. */
+  readonly timeout?: Duration
+  /** Most memory of the source, from `'1MB'` to `'1GB'`. Default `'32MB'`. */
+  readonly memory?: MemorySize
+  /** What the source sees as the time. Default: it has no `Date`. */
+  readonly now?: InstantInput
+  /** Ends the call with its reason. */
+  readonly signal?: AbortSignal
+}
+
+const MAX_SOURCE_CHARS = 10_000_000
+const MAX_ARGS_CHARS = 10_000_000
+/** How long after its time a source is ended by force, because its engine does not always look at the clock. */
+const GRACE_MS = 100
+const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(?:\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u
+
+const aMemory: OptionCheck = expecting("a size from '1MB' to '1GB'", (value) => {
+  const bytes = memoryBytes(value) ?? 0
+  return bytes >= 1e6 && bytes <= 1.1e9
+})
+const anInstant: OptionCheck = (value) => {
+  const reading = readInstant(value)
+  return 'date' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
+}
+const aSource = expecting(
+  `the text of a script of at most ${MAX_SOURCE_CHARS} characters`,
+  (value) => typeof value === 'string' && value.length <= MAX_SOURCE_CHARS,
+)
+const aName: OptionCheck = (value) =>
+  value === undefined || (typeof value === 'string' && value.length <= 200 && NAME.test(value))
+    ? undefined
+    : `is ${describe(value)}; expected the name of a function, such as "sign"`
+
+const FORM = {
+  call: 'sandbox.call',
+  checks: {
+    timeout: aDuration(1, 600_000),
+    memory: aMemory,
+    now: anInstant,
+    signal: anAbortSignal,
+  } satisfies OptionChecks<SandboxOptions>,
+  example: "{ timeout: '1s', memory: '32MB' }",
+}
+
+const thread = offload<typeof import('./sandbox-thread.ts')>(new URL('./sandbox-thread.ts', import.meta.url))
+
+/**
+ * Runs the JavaScript of a page, such as the function that signs its requests, in an engine of its own inside a thread. The source has no
+ * process, no network, no timers, and no clock but the one it is given; nothing of one call is left for the next. Needs the package
+ * `quickjs-emscripten`.
+ */
+export const sandbox = {
+  /**
+   * Evaluates a source, then calls one of its functions.
+   *
+   * @param name the function; undefined: the result is the value of the source's last statement
+   * @param args JSON values
+   * @returns the result as JSON keeps it; of a promise, its value
+   * @throws PikoError `SANDBOX_TIMEOUT`, `SANDBOX_MEMORY`; `SANDBOX_FAILED` for an error of the source, `PACKAGE_MISSING`, `USAGE`
+   * @example
+   * const signature = await sandbox.call<string>(script, 'sign', [path, token], { timeout: '1s', memory: '32MB' })
+   */
+  async call<T = unknown>(
+    source: string,
+    name?: string,
+    args: readonly unknown[] = [],
+    options: SandboxOptions = {},
+  ): Promise<T> {
+    const begun = systemClock.now()
+    const checked = readCall<SandboxOptions>(FORM, { source: [source, aSource], name: [name, aName] }, options)
+    const { timeout = '1s', memory = '32MB', now, signal } = checked
+    const timeoutMs = durationMs(timeout)
+    const reading = now === undefined ? undefined : readInstant(now)
+    const task: SandboxTask = {
+      source,
+      name,
+      args: argsText(args),
+      memoryBytes: memoryBytes(memory) ?? 0,
+      deadline: begun + timeoutMs,
+      leastMs: timeoutMs / 2,
+      nowMs: reading && 'date' in reading ? reading.date.getTime() : undefined,
+      endsAt: new Float64Array(new SharedArrayBuffer(8)),
+    }
+    const shown = name === undefined ? 'the source' : `${name}()`
+    const linked = new LinkedSignal(signal)
+    const cancel = forced(task, () => linked.abort(tooLong(shown, timeout)))
+    try {
+      const reply = await thread.$with({ signal: linked.signal }).evaluate(task)
+      return valueOf(reply, shown, { timeout, memory }) as T
+    } catch (thrown) {
+      throw isPikoError(thrown, 'OFFLOAD_MEMORY') ? tooLarge(shown, memory) : thrown
+    } finally {
+      cancel()
+      linked.release()
+    }
+  },
+}
+
+/** Calls `end` once the evaluation is over its time. It may wait for a thread first, however long. */
+function forced({ endsAt, deadline }: SandboxTask, end: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const look = (): void => {
+    const begun = endsAt[0] ?? 0
+    const leftMs = begun === 0 ? GRACE_MS : begun + GRACE_MS - systemClock.now()
+    if (leftMs <= 0) end()
+    else timer = setTimeout(look, leftMs)
+  }
+  timer = setTimeout(look, Math.max(0, deadline - systemClock.now()))
+  return () => clearTimeout(timer)
+}
+
+function argsText(args: readonly unknown[]): string {
+  const text = isList(args) ? safely(() => JSON.stringify(args), undefined) : undefined
+  if (text === undefined) throw wrongCall('sandbox.call', [`args is ${describe(args)}; expected a list of JSON values`])
+  if (text.length <= MAX_ARGS_CHARS) return text
+  throw wrongCall('sandbox.call', [`args has ${text.length} characters of JSON; expected at most ${MAX_ARGS_CHARS}`])
+}
+
+function valueOf(
+  reply: SandboxReply,
+  shown: string,
+  { timeout, memory }: Required<Pick<SandboxOptions, 'timeout' | 'memory'>>,
+): unknown {
+  switch (reply.kind) {
+    case 'done':
+      return reply.json === '' ? undefined : (JSON.parse(reply.json) as unknown)
+    case 'time':
+      throw tooLong(shown, timeout)
+    case 'memory':
+      throw tooLarge(shown, memory)
+    case 'output':
+      throw new PikoError('SANDBOX_MEMORY', `${shown} returned more than 10 million characters of JSON; return less`)
+    case 'pending':
+      throw new PikoError(
+        'SANDBOX_FAILED',
+        `${shown} returned a promise that never settles; a sandbox has no timers and no network`,
+      )
+    case 'error': {
+      const { name, message, stack } = reply
+      const details = { name, message, stack }
+      throw new PikoError('SANDBOX_FAILED', `${shown} threw ${redactText(`${name}: ${message}`)}`, { details })
+    }
+  }
+}
+
+function tooLong(shown: string, timeout: Duration): PikoError {
+  return new PikoError('SANDBOX_TIMEOUT', `${shown} did not end within ${timeout}; raise timeout if it may take longer`)
+}
+
+function tooLarge(shown: string, memory: MemorySize): PikoError {
+  return new PikoError('SANDBOX_MEMORY', `${shown} needs more than ${memory} of memory; raise memory if it may`)
+}

@@ -1,0 +1,70 @@
+import { isObject, safely } from '../../errors-read.ts'
+import type { DownloadSession } from '../downloader.ts'
+import type { Cookies } from './cookies.ts'
+
+/** A session as it is stored. */
+export interface SessionValue {
+  /** The jar's own text. */
+  readonly cookies: string
+  /** Headers by origin. */
+  readonly headers: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** The name of its proxy: a hash, never a URL. */
+  readonly proxy?: string | undefined
+}
+
+/** A session during one request, or during its login. */
+export class CrawlSession implements DownloadSession {
+  readonly name: string
+  readonly proxy: string | undefined
+  readonly #cookies: Cookies
+  readonly #headers: Map<string, Readonly<Record<string, string>>>
+  #hasNewHeaders = false
+
+  constructor(name: string, value: SessionValue, jars: (text: string) => Cookies) {
+    this.name = name
+    this.proxy = value.proxy
+    this.#cookies = safely(() => jars(value.cookies), undefined) ?? jars('')
+    this.#headers = new Map(Object.entries(value.headers))
+  }
+
+  headersFor(url: string): Readonly<Record<string, string>> {
+    return this.#headers.get(new URL(url).origin) ?? {}
+  }
+
+  setHeaders(origin: string, headers: Readonly<Record<string, string>>): void {
+    this.#hasNewHeaders = true
+    const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+    this.#headers.set(origin, { ...this.#headers.get(origin), ...Object.fromEntries(lower) })
+  }
+
+  cookiesFor(url: string): string | undefined {
+    return this.#cookies.for(url)
+  }
+
+  storeCookies(url: string, cookies: readonly string[]): void {
+    this.#cookies.store(url, cookies)
+  }
+
+  get hasChanged(): boolean {
+    return this.#hasNewHeaders || this.#cookies.hasChanged
+  }
+
+  get value(): SessionValue {
+    return {
+      cookies: this.#cookies.text(),
+      headers: Object.fromEntries(this.#headers),
+      ...(this.proxy !== undefined && { proxy: this.proxy }),
+    }
+  }
+}
+
+/** A stored value, whatever is stored. */
+export function readSession(value: unknown): SessionValue {
+  if (!isObject(value)) return { cookies: '', headers: {} }
+  const { cookies, headers, proxy } = value as Partial<SessionValue>
+  return {
+    cookies: typeof cookies === 'string' ? cookies : '',
+    headers: isObject(headers) ? headers : {},
+    ...(typeof proxy === 'string' && { proxy }),
+  }
+}

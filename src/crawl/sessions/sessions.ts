@@ -1,0 +1,155 @@
+import { wrongCall } from '../../call-options.ts'
+import { isPikoError } from '../../errors.ts'
+import { headline } from '../../errors-read.ts'
+import { readUrl } from '../../http-client/url.ts'
+import type { LeasedState } from '../../job/items/item-context.ts'
+import { CrawlError, type FailureClass } from '../crawl-error.ts'
+import type { DownloadProxy } from '../downloader.ts'
+import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
+import type { FetchFleet } from '../fetcher.ts'
+import type { Page } from '../page.ts'
+import { createPage } from '../page/create-page.ts'
+import { newItem, type RequestRules } from '../request/ready-request.ts'
+import type { CrawlBody } from '../request/request.ts'
+import { cookieJars } from './cookies.ts'
+import { CrawlSession, readSession, type SessionValue } from './session.ts'
+import type { LoginHttp, LoginRequest, NewSession, SessionSpec } from './session-spec.ts'
+
+const POOL = 'session'
+const DEFAULT_SIZE = 20
+const DEFAULT_ERRORS = 3
+/** Failures that may be the session's: an account that is slowed down, a proxy that is gone. */
+const ERRORS: ReadonlySet<string> = new Set<FailureClass>(['network', 'throttled', 'server'])
+
+export interface SessionsOptions {
+  readonly crawl: string
+  readonly spec: SessionSpec
+  readonly loader: HttpLoader
+  /** What all requests of the crawl share. */
+  readonly base: Pick<LoadScope, 'limits' | 'userAgent'>
+  /** The proxy of a new session, and the one of a name. */
+  readonly proxyFor: (name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
+}
+
+/** A proxy by the name that is stored of it. */
+export interface NamedProxy {
+  readonly name: string
+  readonly proxy: DownloadProxy
+}
+
+/** A session that one item holds. */
+export interface HeldSession {
+  readonly session: CrawlSession
+  readonly proxy: NamedProxy | undefined
+  /** Stores its cookies with the item's end, and retires it if it is used up. */
+  end(outcome: 'done' | 'skipped' | FailureClass): void
+}
+
+/** Leases the sessions of a crawl, which all nodes share. */
+export class Sessions {
+  readonly #options: SessionsOptions
+  readonly #jars = cookieJars()
+
+  constructor(options: SessionsOptions) {
+    this.#options = options
+    // Whoever leases a session gets the error.
+    this.#jars.catch(() => {})
+  }
+
+  /**
+   * @param name only this one, if it is not retired; undefined for any
+   * @throws CrawlError of the login, PikoError `PACKAGE_MISSING`
+   */
+  async lease(name: string | undefined, fleet: FetchFleet): Promise<HeldSession> {
+    const { spec, proxyFor } = this.#options
+    const jars = await this.#jars
+    const state: LeasedState<SessionValue> = await fleet.state<SessionValue>(POOL, {
+      size: spec.size ?? DEFAULT_SIZE,
+      create: (created: string, signal: AbortSignal) => this.#create(created, fleet, signal),
+      ...(name !== undefined && { name }),
+      ...(spec.wait !== undefined && { wait: spec.wait }),
+    })
+    const session = new CrawlSession(state.name, readSession(state.value), jars)
+    const proxy = session.proxy === undefined ? undefined : await proxyFor(session.proxy, fleet)
+    return { session, proxy, end: (outcome) => this.#end(state, session, outcome) }
+  }
+
+  #end(state: LeasedState<SessionValue>, session: CrawlSession, outcome: 'done' | 'skipped' | FailureClass): void {
+    const { uses = Infinity, errors = DEFAULT_ERRORS } = this.#options.spec.retireAfter ?? {}
+    const isError = ERRORS.has(outcome)
+    if (session.hasChanged) state.save(session.value)
+    if (isError) state.failed()
+    if (outcome === 'blocked' || state.uses + 1 >= uses || state.errors + Number(isError) >= errors) state.retire()
+  }
+
+  async #create(name: string, fleet: FetchFleet, signal: AbortSignal): Promise<SessionValue> {
+    const { spec, loader, base, proxyFor } = this.#options
+    const proxy = await proxyFor(undefined, fleet)
+    const empty: SessionValue = { cookies: '', headers: {}, ...(proxy && { proxy: proxy.name }) }
+    const session = new CrawlSession(name, empty, await this.#jars)
+    if (!spec.login) return session.value
+    const scope: LoadScope = { ...base, signal, session, proxy: proxy?.proxy }
+    const login = new Login(this.#options.crawl, session, loader, scope)
+    try {
+      await spec.login(login, login)
+    } catch (thrown) {
+      signal.throwIfAborted()
+      if (isPikoError(thrown)) throw thrown
+      const message = `the login of session "${name}" failed: ${headline(thrown)}`
+      throw new CrawlError(message, { class: 'blocked', cause: thrown })
+    }
+    return session.value
+  }
+}
+
+/** What the `login` of a crawl receives, as both of its arguments. */
+class Login implements LoginHttp, NewSession {
+  readonly name: string
+  readonly signal: AbortSignal
+  readonly #rules: RequestRules
+  readonly #session: CrawlSession
+  readonly #loader: HttpLoader
+  readonly #scope: LoadScope
+  readonly #asked = new Set<string>()
+
+  constructor(crawl: string, session: CrawlSession, loader: HttpLoader, scope: LoadScope) {
+    this.name = session.name
+    this.signal = scope.signal
+    const step = { request: {}, priority: 0, downloader: undefined }
+    this.#rules = { crawl: `${crawl}, login`, steps: new Map([['login', step]]), ignore: [] }
+    this.#session = session
+    this.#loader = loader
+    this.#scope = scope
+  }
+
+  async request(request: LoginRequest): Promise<Page> {
+    const { request: ready } = newItem(request, this.#rules, undefined)
+    const answer = await this.#loader.load(ready, this.#scope)
+    this.#asked.add(new URL(ready.url).origin)
+    return createPage(ready, answer, 1)
+  }
+
+  get(url: string | URL, options: Omit<LoginRequest, 'url' | 'method' | 'body'> = {}): Promise<Page> {
+    return this.request({ ...options, url, method: 'GET' })
+  }
+
+  post(
+    url: string | URL,
+    body?: CrawlBody,
+    options: Omit<LoginRequest, 'url' | 'method' | 'body'> = {},
+  ): Promise<Page> {
+    return this.request({ ...options, url, method: 'POST', ...(body !== undefined && { body }) })
+  }
+
+  send(headers: Readonly<Record<string, string>>, origin?: string | URL): void {
+    if (origin === undefined) {
+      if (this.#asked.size === 0)
+        throw wrongCall('session.send', ['origin is missing, and the login has asked none yet'])
+      for (const asked of this.#asked) this.#session.setHeaders(asked, headers)
+      return
+    }
+    const reading = readUrl(origin)
+    if ('problem' in reading) throw wrongCall('session.send', [`origin ${reading.problem}`])
+    this.#session.setHeaders(reading.url.origin, headers)
+  }
+}

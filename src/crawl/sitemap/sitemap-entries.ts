@@ -1,0 +1,98 @@
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { isPikoError } from '../../errors.ts'
+import { messageOf } from '../../errors-read.ts'
+import { shownUrl } from '../../http-client/url.ts'
+import { CrawlError } from '../crawl-error.ts'
+import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
+import type { ReadyRequest } from '../request/request.ts'
+import { RobotsRules } from '../robots/robots-rules.ts'
+import { type Located, SitemapScanner } from './sitemap-scanner.ts'
+
+/**
+ * The entries of one sitemap while it arrives. Those of a robots.txt are its `Sitemap` lines.
+ *
+ * @throws CrawlError, the reason of the signal
+ */
+export async function* sitemapEntries(url: URL, loader: HttpLoader, scope: LoadScope): AsyncGenerator<Located, void> {
+  const text = textOf(unzipped(loader.pieces(requestFor(url, scope), scope), url, scope.limits.bytes))
+  if (!url.pathname.endsWith('/robots.txt')) return yield* entriesIn(text)
+  let whole = ''
+  for await (const piece of text) whole += piece
+  for (const loc of new RobotsRules(url.origin, whole, scope.userAgent).sitemaps)
+    yield { kind: 'sitemap', loc, lastmod: undefined }
+}
+
+function requestFor(url: URL, { limits }: LoadScope): ReadyRequest {
+  return {
+    url: url.href,
+    step: '',
+    method: 'GET',
+    headers: { accept: 'application/xml,text/xml,text/plain,*/*;q=0.8' },
+    timeoutMs: limits.idleMs,
+    redirects: 10,
+    accept: [],
+  }
+}
+
+/** A sitemap is often a gzip file, which is not the same as a compressed answer. */
+async function* unzipped(
+  pieces: AsyncGenerator<Buffer, void>,
+  url: URL,
+  maxBytes: number,
+): AsyncGenerator<Buffer, void> {
+  const first = await pieces.next()
+  if (first.done === true) return
+  const all = following(first.value, pieces)
+  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) return yield* all
+  const source = Readable.from(all, { objectMode: false })
+  const plain = pipeline(source, createGunzip(), () => {})
+  let bytes = 0
+  try {
+    for await (const piece of plain as AsyncIterable<Buffer>) {
+      bytes += piece.byteLength
+      if (bytes > maxBytes) throw new CrawlError(`${shownUrl(url)} has more than ${maxBytes} bytes`, { class: 'size' })
+      yield piece
+    }
+  } catch (thrown) {
+    if (isPikoError(thrown)) throw thrown
+    throw new CrawlError(`${shownUrl(url)} can't be decompressed: ${messageOf(thrown)}`, {
+      class: 'client',
+      cause: thrown,
+    })
+  }
+}
+
+async function* following<T>(first: T, rest: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+  yield first
+  yield* rest
+}
+
+async function* textOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<string, void> {
+  const decoder = new TextDecoder()
+  for await (const piece of pieces) yield decoder.decode(piece, { stream: true })
+  yield decoder.decode()
+}
+
+async function* entriesIn(pieces: AsyncIterable<string>): AsyncGenerator<Located, void> {
+  let scanner: SitemapScanner | LineScanner | undefined
+  for await (const piece of pieces) {
+    const text = scanner ? piece : piece.trimStart()
+    if (text === '') continue
+    // The first character decides between XML and text.
+    scanner ??= text.startsWith('<') ? new SitemapScanner() : new LineScanner()
+    yield* scanner.write(text)
+  }
+  if (scanner instanceof LineScanner) yield* scanner.write('\n')
+}
+
+/** A sitemap of the text format: one URL on each line. */
+class LineScanner {
+  #rest = '';
+
+  *write(piece: string): Generator<Located, void> {
+    const lines = (this.#rest + piece).split(/\r\n|\r|\n/)
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) if (line.trim() !== '') yield { kind: 'url', loc: line.trim(), lastmod: undefined }
+  }
+}

@@ -1,0 +1,129 @@
+import { readCall } from '../../calls/call-checks.ts'
+import { describe } from '../../errors.ts'
+import { safely } from '../../errors-read.ts'
+import { readUrl, shownUrl } from '../../http-client/url.ts'
+import { anAbortSignal, aText, flag, type OptionCheck, type OptionChecks } from '../../options.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import { type Duration, durationMs } from '../../time/duration.ts'
+import { type InstantInput, readInstant } from '../../time/instant.ts'
+import { CrawlError } from '../crawl-error.ts'
+import { DEFAULT_LIMITS, DEFAULT_USER_AGENT } from '../fetch/fetch-defaults.ts'
+import { openLoader } from '../fetch/http-downloader.ts'
+import type { LoadScope } from '../fetch/http-loader.ts'
+import { type ChangedWithin, isWithin } from './lastmod.ts'
+import { sitemapEntries } from './sitemap-entries.ts'
+
+export interface SitemapOptions {
+  /** Only pages that were changed at this instant or later, and those without a `lastmod`. Default: all. */
+  readonly since?: InstantInput
+  /** Only pages that were changed before, and those without a `lastmod`. Default: all. */
+  readonly until?: InstantInput
+  /** The step of each request. */
+  readonly step?: string
+  /** Whether private addresses may be asked. Default false. */
+  readonly private?: boolean
+  readonly userAgent?: string
+  /** Longest time without a byte from the server. Default `'30s'`. */
+  readonly timeout?: Duration
+  /** Ends the reading with its reason. */
+  readonly signal?: AbortSignal
+}
+
+/** A page of a sitemap as a request of a crawl. */
+export interface SitemapPage {
+  readonly url: string
+  readonly step?: string
+  /** `lastmod` as the sitemap has it; null without one. */
+  readonly data: { readonly lastmod: string | null }
+}
+
+/** The protocol's limits: bytes of one sitemap without compression, and sitemaps of one index. */
+const MAX_SITEMAP_BYTES = 50 * 1_024 * 1_024
+const MAX_SITEMAPS = 50_000
+/** An index may name another one. */
+const MAX_DEPTH = 3
+
+const anInstant: OptionCheck = (value) => {
+  const reading = readInstant(value)
+  return 'date' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
+}
+const aUrl: OptionCheck = (value) => {
+  const reading = readUrl(value)
+  return 'problem' in reading ? reading.problem : undefined
+}
+
+const FORM = {
+  call: 'sitemap',
+  checks: {
+    since: anInstant,
+    until: anInstant,
+    step: aText,
+    private: flag,
+    userAgent: aText,
+    timeout: aDuration(1, 2 ** 31 - 1),
+    signal: anAbortSignal,
+  } satisfies OptionChecks<SitemapOptions>,
+  example: '{ since: window.start }',
+}
+
+/**
+ * Reads the pages of a sitemap while it arrives: XML, text, compressed or not, an index of sitemaps, or the `Sitemap` lines of a robots.txt.
+ * A sitemap of an index that was not changed since `since` is not loaded.
+ *
+ * @throws PikoError `USAGE` naming all problems
+ * @throws CrawlError for a sitemap that can't be loaded, or has more than 50 MB
+ * @example
+ * seeds: ({ window, signal }) => sitemap('https://shop.example/sitemap.xml', { since: window.start, step: 'detail', signal })
+ */
+export function sitemap(url: string | URL, options: SitemapOptions = {}): AsyncGenerator<SitemapPage, void> {
+  const { since, until, ...checked } = readCall<SitemapOptions>(FORM, { url: [url, aUrl] }, options)
+  const { step, timeout = '30s', userAgent = DEFAULT_USER_AGENT, private: isPrivate = false } = checked
+  const scope: LoadScope = {
+    signal: checked.signal ?? new AbortController().signal,
+    limits: { ...DEFAULT_LIMITS, bytes: MAX_SITEMAP_BYTES, private: isPrivate, idleMs: durationMs(timeout) },
+    userAgent,
+    session: undefined,
+    proxy: undefined,
+  }
+  const within: ChangedWithin = { sinceMs: msOf(since), untilMs: msOf(until) }
+  return pagesOf(new URL(url), scope, within, step)
+}
+
+function msOf(instant: InstantInput | undefined): number | undefined {
+  const reading = readInstant(instant)
+  return 'date' in reading ? reading.date.getTime() : undefined
+}
+
+async function* pagesOf(
+  root: URL,
+  scope: LoadScope,
+  within: ChangedWithin,
+  step: string | undefined,
+): AsyncGenerator<SitemapPage, void> {
+  const loader = openLoader()
+  const known = new Set([root.href])
+  const open = [{ url: root, depth: 0 }]
+  try {
+    for (let next = open.shift(); next; next = open.shift()) {
+      for await (const { kind, loc, lastmod } of sitemapEntries(next.url, loader, scope)) {
+        const url = safely(() => new URL(loc), undefined)
+        if (!url || !/^https?:$/.test(url.protocol)) continue
+        // A sitemap has changed when one of its pages has, and may have older ones.
+        if (!isWithin(lastmod, kind === 'url' ? within : { ...within, untilMs: undefined })) continue
+        if (kind === 'url') {
+          yield { url: url.href, ...(step !== undefined && { step }), data: { lastmod: lastmod ?? null } }
+        } else if (next.depth < MAX_DEPTH && !known.has(url.href)) {
+          known.add(url.href)
+          if (known.size > MAX_SITEMAPS) throw tooMany(root)
+          open.push({ url, depth: next.depth + 1 })
+        }
+      }
+    }
+  } finally {
+    await loader.close()
+  }
+}
+
+function tooMany(root: URL): CrawlError {
+  return new CrawlError(`${shownUrl(root)} names more than ${MAX_SITEMAPS} sitemaps`, { class: 'size' })
+}

@@ -1,0 +1,157 @@
+import type { LookupFunction } from 'node:net'
+import { readCall } from '../../calls/call-checks.ts'
+import { describe } from '../../errors.ts'
+import type { TlsOptions } from '../../http-client/agents.ts'
+import { MessageSocket, SocketBroken, type SocketMessage } from '../../http-client/message-socket.ts'
+import { publicLookup } from '../../http-client/public-address.ts'
+import {
+  aFunction,
+  aTable,
+  expecting,
+  listOf,
+  oneOf,
+  type OptionCheck,
+  type OptionChecks,
+  readOptions,
+  wholeNumber,
+} from '../../options.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import { type Duration, durationMs } from '../../time/duration.ts'
+import { CrawlError } from '../crawl-error.ts'
+import type { DownloadScope, StreamDownloader, StreamMessage } from '../downloader.ts'
+import { failureOf } from '../fetch/http-failure.ts'
+import { firstHop, refusePrivate, shownHop, withCookies } from '../fetch/http-hop.ts'
+import type { ReadyRequest } from '../request/request.ts'
+
+export interface SocketOptions {
+  /**
+   * Texts that are sent after the connection has opened. A function gets the number of messages that are stored already, so that it can
+   * ask for those that follow.
+   */
+  readonly send?: readonly string[] | ((from: number) => readonly string[])
+  readonly protocols?: readonly string[]
+  /** When the item is done. A close by the server always ends it. Default: 30 seconds without a message. */
+  readonly until?: SocketUntil
+  /**
+   * What a connection sends after a crash. `'skip'`: the same messages from the first one, and those that are stored are passed over.
+   * `'continue'`: only what comes next. Default `'skip'`, and `'continue'` if `send` is a function.
+   */
+  readonly resume?: 'skip' | 'continue'
+  /** Longest time to open a connection. Default `'10s'`. */
+  readonly connectTimeout?: Duration
+  readonly tls?: TlsOptions
+  /** Resolves the names of hosts instead of the system. */
+  readonly lookup?: LookupFunction
+}
+
+export interface SocketUntil {
+  /** Messages of the item, over all its connections. Default: no limit. */
+  readonly messages?: number
+  /** Longest time without a message. Default `'30s'`. */
+  readonly idle?: Duration
+  /** Longest time of one connection. Default: that of the step. */
+  readonly time?: Duration
+}
+
+const someTexts = listOf(
+  'texts',
+  expecting('a text', (value) => typeof value === 'string'),
+)
+const UNTIL: OptionChecks<SocketUntil> = {
+  messages: wholeNumber(1),
+  idle: aDuration(1, 2 ** 31 - 1),
+  time: aDuration(1, 2 ** 31 - 1),
+}
+const anEnd: OptionCheck = (value) => {
+  const { problems } = readOptions(value, UNTIL, '{ messages: 10_000 }')
+  return problems.length === 0 ? undefined : `is ${describe(value)}: ${problems.join('; ')}`
+}
+
+const FORM = {
+  call: 'socket',
+  checks: {
+    send: (value) => (typeof value === 'function' ? undefined : someTexts(value)),
+    protocols: someTexts,
+    until: anEnd,
+    resume: oneOf('skip', 'continue'),
+    connectTimeout: aDuration(1, 2 ** 31 - 1),
+    tls: aTable,
+    lookup: aFunction,
+  } satisfies OptionChecks<SocketOptions>,
+  example: '{ send: [\'{"subscribe":"prices"}\'], until: { messages: 10_000 } }',
+}
+
+/**
+ * Reads the messages of a WebSocket, `ws:` or `wss:`. Each message is a page of its own: the step is called for one after the other, and the
+ * server waits meanwhile. After a crash the item continues behind the last message that was stored.
+ *
+ * @throws PikoError `USAGE` naming all problems
+ * @example
+ * live: { downloader: socket({ send: ['{"subscribe":"prices"}'], until: { messages: 10_000, idle: '30s' } }), parse: … }
+ */
+export function socket(options: SocketOptions = {}): StreamDownloader {
+  return new SocketDownloader(readCall<SocketOptions>(FORM, {}, options))
+}
+
+class SocketDownloader implements StreamDownloader {
+  readonly name = 'socket'
+  readonly #options: SocketOptions
+
+  constructor(options: SocketOptions) {
+    this.#options = options
+  }
+
+  async *stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncGenerator<StreamMessage, void> {
+    const { send = [], until = {}, resume = typeof send === 'function' ? 'continue' : 'skip' } = this.#options
+    const { messages = Infinity, idle = '30s', time } = until
+    const endsAt = time === undefined ? Infinity : performance.now() + durationMs(time)
+    if (from >= messages) return
+    const shown = shownHop(firstHop(asHttp(request), scope))
+    try {
+      const open = await this.#open(request, scope)
+      try {
+        for (const text of typeof send === 'function' ? send(from) : send) open.send(text)
+        let number = resume === 'skip' ? 0 : from
+        while (number < messages) {
+          const message = await open.next(
+            Math.min(durationMs(idle), Math.max(0, endsAt - performance.now())),
+            scope.signal,
+          )
+          if (message === 'closed' || message === 'idle') return
+          number += 1
+          if (number > from || resume === 'continue') yield message satisfies SocketMessage
+          if (performance.now() >= endsAt) return
+        }
+      } finally {
+        await open.close()
+      }
+    } catch (thrown) {
+      scope.signal.throwIfAborted()
+      if (thrown instanceof SocketBroken) throw new CrawlError(`${shown}: ${thrown.message}`, { class: 'network' })
+      throw failureOf(thrown, { request, idleMs: scope.limits.idleMs, shown, proxy: undefined })
+    }
+  }
+
+  async #open(request: ReadyRequest, scope: DownloadScope): Promise<MessageSocket> {
+    const { protocols = [], connectTimeout = '10s', tls, lookup } = this.#options
+    const sent = withCookies(firstHop(asHttp(request), scope), scope)
+    if (scope.proxy) throw new CrawlError(`${shownHop(sent)}: socket() can't use a proxy`, { class: 'client' })
+    refusePrivate(sent, scope)
+    const { accept: _accept, 'accept-encoding': _encoding, ...headers } = sent.headers
+    const url = new URL(sent.url)
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+    return MessageSocket.open(url, {
+      headers,
+      protocols,
+      connectTimeoutMs: durationMs(connectTimeout),
+      tls,
+      lookup: scope.limits.private ? lookup : publicLookup(lookup),
+      maxBytes: scope.limits.bytes,
+    })
+  }
+}
+
+/** The request as one of HTTP, with whose rules a WebSocket opens. */
+function asHttp(request: ReadyRequest): ReadyRequest {
+  return { ...request, url: request.url.replace(/^ws/i, 'http') }
+}

@@ -1,0 +1,191 @@
+import type { LookupFunction, Socket } from 'node:net'
+import type { Agent, buildConnector, WebSocket } from 'undici'
+import { messageOf } from '../errors-read.ts'
+import type { TlsOptions } from './agents.ts'
+import { TooLarge } from './read-all.ts'
+
+/** A message of a WebSocket. */
+export interface SocketMessage {
+  readonly bytes: Uint8Array
+  readonly isBinary: boolean
+}
+
+export interface MessageSocketOptions {
+  readonly headers: Readonly<Record<string, string>>
+  readonly protocols: readonly string[]
+  readonly connectTimeoutMs: number
+  readonly tls: TlsOptions | undefined
+  /** Resolves the names of hosts. The connection goes to the address that it gives. */
+  readonly lookup: LookupFunction | undefined
+  /** Largest message in bytes, after decompression. */
+  readonly maxBytes: number
+}
+
+/** A connection that ended otherwise than by the closing handshake. */
+export class SocketBroken extends Error {}
+
+/** What is read ahead before the server has to wait. */
+const MAX_AHEAD_MESSAGES = 1_000
+const MAX_AHEAD_BYTES = 4_000_000
+
+/** The connection below a WebSocket, which can be made to wait. */
+class Connection {
+  current: Socket | undefined
+  #isEndedThere = false
+
+  follow(socket: Socket): void {
+    this.current = socket
+    const endedThere = (): void => void (this.#isEndedThere = true)
+    socket.once('end', endedThere).once('error', endedThere)
+  }
+
+  /** Whether this side ended it, and the server had no part in it. */
+  isEndedHere(): boolean {
+    return this.current?.destroyed === true && !this.#isEndedThere
+  }
+}
+
+/** How a wait for a message ended. */
+export type Received = SocketMessage | 'closed' | 'idle'
+
+/** The messages of a WebSocket in their order. A server that sends faster than they are read has to wait. */
+export class MessageSocket {
+  readonly #socket: WebSocket
+  readonly #agent: Agent
+  readonly #connection: Connection
+  readonly #waiting: SocketMessage[] = []
+  readonly #opened: Promise<void>
+  #bytes = 0
+  #isPaused = false
+  #end: 'closed' | Error | undefined
+  #wake: () => void = () => {}
+
+  private constructor(socket: WebSocket, agent: Agent, connection: Connection) {
+    this.#socket = socket
+    this.#agent = agent
+    this.#connection = connection
+    socket.binaryType = 'arraybuffer'
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#opened = promise
+    // Who opens it gets the error.
+    promise.catch(() => {})
+    socket.addEventListener('open', () => resolve())
+    socket.addEventListener('message', ({ data }) => this.#received(data as string | ArrayBuffer))
+    socket.addEventListener('error', (event) => this.#failed((event as { readonly error?: unknown }).error, reject))
+    socket.addEventListener('close', ({ code, reason, wasClean }) => {
+      this.#end ??= wasClean ? 'closed' : new SocketBroken(`the connection broke (${code}${reason && `: ${reason}`})`)
+      reject(this.#end === 'closed' ? new SocketBroken('the server closed the connection') : this.#end)
+      this.#wake()
+    })
+  }
+
+  /**
+   * Connects. Loads undici.
+   *
+   * @throws an error of undici or of the lookup; SocketBroken
+   */
+  static async open(url: URL, options: MessageSocketOptions): Promise<MessageSocket> {
+    const undici = await import('undici')
+    const { headers, protocols, connectTimeoutMs, tls, lookup, maxBytes } = options
+    const connection = new Connection()
+    const plain = undici.buildConnector({
+      ...tls,
+      ...(lookup && { lookup }),
+      timeout: connectTimeoutMs,
+      allowH2: false,
+    })
+    let refused: Error | undefined
+    const connect: buildConnector.connector = (wanted, callback) =>
+      plain(wanted, (error, socket) => {
+        if (error) {
+          refused = error
+          return callback(error, null)
+        }
+        if (socket) connection.follow(socket)
+        callback(null, socket)
+      })
+    const agent = new undici.Agent({ connect, allowH2: false, webSocket: { maxPayloadSize: maxBytes } })
+    const socket = new undici.WebSocket(url, { dispatcher: agent, headers, protocols: [...protocols] })
+    const opened = new MessageSocket(socket, agent, connection)
+    try {
+      await opened.#opened
+      return opened
+    } catch (error) {
+      await opened.close()
+      // undici reports only that it did not open.
+      throw refused ?? error
+    }
+  }
+
+  send(text: string): void {
+    this.#socket.send(text)
+  }
+
+  /**
+   * The next message, as soon as it is there.
+   *
+   * @throws SocketBroken, the reason of the signal
+   */
+  async next(idleMs: number, signal: AbortSignal): Promise<Received> {
+    const found = this.#take()
+    if (found) return found
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, idleMs)
+    this.#wake = resolve
+    signal.addEventListener('abort', this.#wake, { once: true })
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', this.#wake)
+    }
+    signal.throwIfAborted()
+    return this.#take() ?? 'idle'
+  }
+
+  #take(): SocketMessage | 'closed' | undefined {
+    const message = this.#waiting.shift()
+    if (!message) {
+      if (this.#end instanceof Error) throw this.#end
+      return this.#end
+    }
+    this.#bytes -= message.bytes.byteLength
+    if (this.#isPaused && this.#waiting.length < MAX_AHEAD_MESSAGES / 2 && this.#bytes < MAX_AHEAD_BYTES / 2) {
+      this.#isPaused = false
+      this.#connection.current?.resume()
+    }
+    return message
+  }
+
+  #received(data: string | ArrayBuffer): void {
+    const isBinary = typeof data !== 'string'
+    const bytes = isBinary ? new Uint8Array(data) : Uint8Array.from(Buffer.from(data))
+    this.#waiting.push({ bytes, isBinary })
+    this.#bytes += bytes.byteLength
+    if (this.#waiting.length >= MAX_AHEAD_MESSAGES || this.#bytes >= MAX_AHEAD_BYTES) {
+      this.#isPaused = true
+      this.#connection.current?.pause()
+    }
+    this.#wake()
+  }
+
+  #failed(error: unknown, reject: (error: Error) => void): void {
+    // undici does not say why it ended a connection itself. Of its reasons, an enemy can cause only the size of a message.
+    const broken = this.#connection.isEndedHere()
+      ? new TooLarge('sends a message that is too large')
+      : new SocketBroken(`the connection broke: ${messageOf(error)}`)
+    this.#end ??= broken
+    reject(broken)
+    this.#wake()
+  }
+
+  /** Ends the connection, whatever its state. */
+  async close(): Promise<void> {
+    this.#end ??= 'closed'
+    this.#waiting.length = 0
+    this.#connection.current?.resume()
+    this.#socket.close()
+    await this.#agent.destroy()
+    this.#connection.current?.destroy()
+  }
+}

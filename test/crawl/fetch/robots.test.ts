@@ -1,0 +1,110 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
+import { createFetcher, type FetchOptions } from '../../../src/crawl/fetch/create-fetcher.ts'
+import type { Fetcher } from '../../../src/crawl/fetcher.ts'
+import { productToken, RobotsRules } from '../../../src/crawl/robots/robots-rules.ts'
+import { rejected } from '../../support/thrown.ts'
+import { requestFor, serve } from './fetching.ts'
+import { LocalFleet } from './fleet.ts'
+
+const BOT = 'acme-bot/2.1 (+https://acme.test/bot)'
+
+function fetcherWith(options: Partial<FetchOptions> = {}): Fetcher {
+  const made = createFetcher({ crawl: 'shop', userAgent: BOT, limits: { private: true }, ...options })
+  onTestFinished(() => made.close())
+  return made
+}
+
+describe('the rules of a robots.txt', () => {
+  it('are those for the crawler by its name, without regard to case and version', () => {
+    expect(['acme-bot (+https://a.test/)', 'acme-bot/1.0', 'acme-bot'].map(productToken)).toEqual([
+      'acme-bot',
+      'acme-bot',
+      'acme-bot',
+    ])
+    const text =
+      'User-agent: *\nDisallow: /\n\nUser-agent: ACME-Bot/1.0\nDisallow: /private\nAllow: /private/open\nDisallow: /*.pdf$\nCrawl-delay: 2.5'
+    const rules = new RobotsRules('https://shop.test', text, BOT)
+    const allowed = (path: string): boolean => rules.isAllowed(`https://shop.test${path}`)
+    expect(['/', '/private/open/1', '/a.pdf?x'].map(allowed)).toEqual([true, true, true])
+    expect(['/private', '/private/1', '/privately', '/a/b.pdf'].map(allowed)).toEqual([false, false, false, false])
+    expect(rules.delayMs).toBe(2_500)
+    const others = new RobotsRules('https://shop.test', text, 'other-bot')
+    expect([others.isAllowed('https://shop.test/a'), others.isAllowed('https://shop.test/robots.txt')]).toEqual([
+      false,
+      true,
+    ])
+    const long = new RobotsRules(
+      'https://shop.test',
+      `User-agent: *\nDisallow: /${'*a'.repeat(100_000)}\nDisallow: /b`,
+      BOT,
+    )
+    expect([long.isAllowed('https://shop.test/a'), long.isAllowed('https://shop.test/b')]).toEqual([true, false])
+  })
+})
+
+describe('a crawl', () => {
+  it('asks robots.txt once for the fleet, and keeps its delay with the lane', async () => {
+    const robots = 'User-agent: *\nDisallow: /private\nCrawl-delay: 2'
+    const site = await serve((request) => (request.path === '/to-private' ? { redirect: '/private/x' } : 'page'), {
+      robots,
+    })
+    const fleet = new LocalFleet()
+    const [one, other] = [fetcherWith(), fetcherWith()]
+    for (const fetcher of [one, other, one]) {
+      const item = fleet.item()
+      const fetched = await fetcher.fetch(requestFor(site.url('/a')), fleet.scope(item.fleet))
+      expect(fetched.answer.status).toBe(200)
+    }
+    for (const path of ['/private', '/private/deep', '/to-private']) {
+      const failure = await rejected(one.fetch(requestFor(site.url(path)), fleet.scope(fleet.item().fleet)))
+      expect((failure as CrawlError).class).toBe('robots')
+    }
+    expect(site.count('/robots.txt')).toBe(1)
+    expect(site.requests.filter(({ path }) => path.startsWith('/private'))).toEqual([])
+    expect(fleet.notes.map(({ note }) => note.spacing)).toEqual(['2000ms'])
+    expect(site.requests[0]?.headers['user-agent']).toBe(BOT)
+  })
+
+  it.each([
+    { robots: 404, class: undefined },
+    { robots: 403, class: undefined },
+    { robots: 503, class: 'server' },
+    { robots: 500, class: 'server' },
+  ])(
+    'may load everything without a robots.txt, and nothing as long as it can’t be read: $robots',
+    async ({ robots, class: failed }) => {
+      const site = await serve({ '/': 'page' }, { robots })
+      const fleet = new LocalFleet()
+      const fetcher = fetcherWith()
+      for (let tries = 0; tries < 2; tries++) {
+        const end = await fetcher.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet)).then(
+          () => undefined,
+          (error: unknown) => (error as CrawlError).class,
+        )
+        expect(end).toBe(failed)
+      }
+      expect(site.count('/')).toBe(failed === undefined ? 2 : 0)
+      expect(site.count('/robots.txt')).toBe(1)
+    },
+  )
+
+  it('follows five redirects of a robots.txt, reads 500 KB of it, and loads without asking if it is so declared', async () => {
+    const large = `User-agent: *\nDisallow: /first\n${'# filler\n'.repeat(60_000)}Disallow: /last`
+    const target = await serve((request) => {
+      const step = Number(request.path.slice(2))
+      if (step >= 1 && step < 5) return { redirect: `/r${step + 1}` }
+      return step === 5 ? { body: large } : 'page'
+    })
+    const redirecting = await serve({ '/first': 'page', '/last': 'page' }, { robots: { redirect: target.url('/r1') } })
+    const fleet = new LocalFleet()
+    const fetcher = fetcherWith()
+    const load = (path: string) => fetcher.fetch(requestFor(redirecting.url(path)), fleet.scope(fleet.item().fleet))
+    expect(((await rejected(load('/first'))) as CrawlError).class).toBe('robots')
+    expect((await load('/last')).answer.status).toBe(200)
+    const bold = fetcherWith({ robots: false })
+    expect(
+      (await bold.fetch(requestFor(redirecting.url('/first')), fleet.scope(fleet.item().fleet))).answer.status,
+    ).toBe(200)
+  })
+})

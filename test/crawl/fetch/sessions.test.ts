@@ -1,0 +1,244 @@
+import { once } from 'node:events'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
+import { createFetcher, type FetchOptions } from '../../../src/crawl/fetch/create-fetcher.ts'
+import { fetchProblems } from '../../../src/crawl/fetch/fetch-spec.ts'
+import type { Fetcher } from '../../../src/crawl/fetcher.ts'
+import { chosen, NEW_SCORE, type ProxyScore, scored } from '../../../src/crawl/proxies/proxy-score.ts'
+import { rejected } from '../../support/thrown.ts'
+import { requestFor, serve } from './fetching.ts'
+import { LocalFleet } from './fleet.ts'
+
+function fetcherWith(options: Partial<FetchOptions>): Fetcher {
+  const made = createFetcher({ crawl: 'shop', robots: false, limits: { private: true }, ...options })
+  onTestFinished(() => made.close())
+  return made
+}
+
+/** Loads a page as an item does; resolves to its status or the class of its failure. */
+async function load(
+  fetcher: Fetcher,
+  fleet: LocalFleet,
+  url: string,
+  session?: string | null,
+): Promise<number | string> {
+  const item = fleet.item()
+  try {
+    const request = requestFor(url, session === undefined ? {} : { session })
+    const fetched = await fetcher.fetch(request, fleet.scope(item.fleet))
+    await fetched.release('done')
+    return fetched.answer.status
+  } catch (error) {
+    return (error as CrawlError).class
+  } finally {
+    item.end()
+  }
+}
+
+describe('sessions', () => {
+  it('log in once each, keep their cookies and headers, and retire after a 403', async () => {
+    const site = await serve((request) => {
+      if (request.path === '/token') return { body: { token: 't1' }, login: true }
+      if (request.path === '/count') {
+        const seen = Number(/seen=(\d+)/.exec(request.headers.cookie ?? '')?.[1] ?? 0)
+        return { body: `${seen}`, login: true, headers: { 'set-cookie': `seen=${seen + 1}; Path=/` } }
+      }
+      return { body: request.headers.authorization ?? 'none', login: true }
+    })
+    const fleet = new LocalFleet()
+    const session: FetchOptions['session'] = {
+      size: 2,
+      login: async (http, made) => {
+        await http.post(site.url('/login'), { form: { user: 'a', password: 'secret' } })
+        const { token } = (await http.get(site.url('/token'))).json() as { token: string }
+        made.send({ Authorization: `Bearer ${token}` })
+      },
+    }
+    const nodes = [fetcherWith({ session }), fetcherWith({ session })] as const
+    const ends = await Promise.all(nodes.map((node) => load(node, fleet, site.url('/count'))))
+    expect(ends).toEqual([200, 200])
+    for (let count = 0; count < 10; count++) await load(nodes[count % 2 === 0 ? 0 : 1], fleet, site.url('/count'))
+    expect(site.logins).toBe(2)
+    expect(site.requests.filter(({ path }) => path === '/count').map(({ headers }) => headers.authorization)).toEqual(
+      Array.from({ length: 12 }, () => 'Bearer t1'),
+    )
+    // A jar counts on, whichever node uses it.
+    const seen = site.requests
+      .filter(({ path }) => path === '/count')
+      .map(({ headers }) => /seen=(\d+)/.exec(headers.cookie ?? '')?.[1])
+    expect(seen.at(-1)).toBe('10')
+    site.endSessions()
+    expect(await load(nodes[0], fleet, site.url('/count'))).toBe('blocked')
+    expect(await load(nodes[0], fleet, site.url('/count'))).toBe('blocked')
+    expect(await load(nodes[0], fleet, site.url('/count'))).toBe(200)
+    expect(site.logins).toBe(3)
+    expect([...fleet.states.values()].map(({ isRetired }) => isRetired)).toEqual([true, true, false])
+  })
+
+  it('send their cookies and headers to no other host, and none without a session', async () => {
+    const other = await serve({ '/': 'other' })
+    const site = await serve({
+      '/': { body: 'x', headers: { 'set-cookie': 'a=b' } },
+      '/away': { redirect: other.url('/') },
+    })
+    const fleet = new LocalFleet()
+    const fetcher = fetcherWith({
+      session: { size: 1, login: (_http, made) => made.send({ 'x-token': 't' }, site.origin) },
+    })
+    const otherHost = other.url('/').replace('127.0.0.1', 'localhost')
+    await load(fetcher, fleet, site.url('/'))
+    await load(fetcher, fleet, site.url('/away'))
+    await load(fetcher, fleet, otherHost)
+    await load(fetcher, fleet, site.url('/'), null)
+    expect(site.requests.map(({ headers }) => [headers.cookie, headers['x-token']])).toEqual([
+      [undefined, 't'],
+      ['a=b', 't'],
+      [undefined, undefined],
+    ])
+    expect(other.requests.map(({ headers }) => headers['x-token'])).toEqual([undefined, undefined])
+    expect(other.requests[1]?.headers.cookie).toBeUndefined()
+  })
+
+  it('retire after their uses and errors, and a failed login fails the item alone', async () => {
+    const site = await serve((request) => (request.path === '/500' ? { status: 500 } : 'page'))
+    const fleet = new LocalFleet()
+    const used = fetcherWith({ session: { size: 1, retireAfter: { uses: 3, errors: 2 } } })
+    for (let count = 0; count < 7; count++) expect(await load(used, fleet, site.url('/'))).toBe(200)
+    expect(fleet.created).toBe(3)
+    for (let count = 0; count < 2; count++) expect(await load(used, fleet, site.url('/500'))).toBe('server')
+    await load(used, fleet, site.url('/'))
+    expect(fleet.created).toBe(4)
+    const failing = fetcherWith({
+      session: {
+        login: () => {
+          throw new Error('no account')
+        },
+      },
+    })
+    const failure = await rejected(failing.fetch(requestFor(site.url('/')), fleet.scope(new LocalFleet().item().fleet)))
+    expect([failure.message, (failure as CrawlError).class]).toEqual([
+      'the login of session "session-1" failed: Error: no account',
+      'blocked',
+    ])
+  })
+})
+
+/** A forwarding proxy that fails as often as it is told to. */
+async function proxyServer(
+  fails: () => boolean,
+): Promise<{ readonly url: string; readonly count: () => number; readonly authorized: Set<string | undefined> }> {
+  let count = 0
+  const authorized = new Set<string | undefined>()
+  const server = createServer((request, response) => {
+    count += 1
+    authorized.add(request.headers['proxy-authorization'])
+    if (fails()) return void response.socket?.destroy()
+    const { 'proxy-authorization': _own, ...headers } = request.headers
+    const onward = httpRequest(request.url ?? '', { method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    onward.on('error', () => response.destroy())
+    request.pipe(onward)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return {
+    url: `http://user:geheim@127.0.0.1:${(server.address() as AddressInfo).port}`,
+    count: () => count,
+    authorized,
+  }
+}
+
+describe('proxies', () => {
+  it('that work get the requests, and no error, score or row shows a password', async () => {
+    const site = await serve(() => 'page')
+    const dead = 'http://user:geheim@127.0.0.1:9'
+    const good = await proxyServer(() => false)
+    let turn = 0
+    const flaky = await proxyServer(() => turn++ % 10 < 3)
+    const fleet = new LocalFleet()
+    const fetcher = fetcherWith({ proxies: { urls: [dead, flaky.url, good.url] } })
+    const shown: string[] = []
+    let before = 0
+    for (let count = 0; count < 400; count++) {
+      if (count === 200) before = good.count()
+      for (let tries = 0; tries < 6; tries++) {
+        const item = fleet.item()
+        const end = await fetcher
+          .fetch(requestFor(site.url(`/${count}`)), fleet.scope(item.fleet))
+          .catch((error: unknown) => error as CrawlError)
+        item.end()
+        if (end instanceof Error) shown.push(JSON.stringify([end.message, end.stack, end.details, String(end.cause)]))
+        else {
+          await end.release('done')
+          break
+        }
+        expect(tries).toBeLessThan(5)
+      }
+    }
+    expect((good.count() - before) / 200).toBeGreaterThan(0.85)
+    expect(new Set(site.requests.map(({ path }) => path)).size).toBe(400)
+    expect(good.authorized).toEqual(new Set([`Basic ${Buffer.from('user:geheim').toString('base64')}`]))
+    expect(site.requests.some(({ headers }) => 'proxy-authorization' in headers)).toBe(false)
+    expect(shown.length).toBeGreaterThan(0)
+    expect(JSON.stringify([shown, fleet.scored, fleet.notes])).not.toContain('geheim')
+  })
+
+  it('of a provider are asked for again, and a higher tier serves a host that blocks', async () => {
+    const site = await serve((request) => ({ status: request.headers['via-good'] === undefined ? 200 : 200 }))
+    const cheap = await proxyServer(() => false)
+    const dear = await proxyServer(() => false)
+    const provided = fetcherWith({ proxies: { provider: async () => [cheap.url, 'nonsense'] } })
+    const fleet = new LocalFleet()
+    expect(await load(provided, fleet, site.url('/'))).toBe(200)
+    expect(cheap.count()).toBe(1)
+    const none = fetcherWith({
+      proxies: {
+        provider: () => {
+          throw new Error('http://user:geheim@x')
+        },
+      },
+    })
+    const failure = await rejected(none.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet)))
+    expect([(failure as CrawlError).class, failure.message.includes('geheim')]).toEqual(['network', false])
+    const blocking = await serve(() => ({ status: 403 }))
+    const tiered = fetcherWith({ proxies: { tiers: [[cheap.url], [dear.url]] } })
+    for (let count = 0; count < 4; count++) await load(tiered, fleet, blocking.url('/'))
+    expect([cheap.count(), dear.count()]).toEqual([4, 1])
+  })
+
+  it('are chosen by their success first, and share the work by their speed', () => {
+    const after = (isOk: (n: number) => boolean, ms: number): ProxyScore =>
+      Array.from({ length: 100 }, (_, n) => n).reduce((score, n) => scored(score, isOk(n), ms), NEW_SCORE)
+    const scores = { good: after(() => true, 40), flaky: after((n) => n % 10 > 2, 20), slow: after(() => true, 2_000) }
+    const share = (name: string, of: readonly (keyof typeof scores)[]): number =>
+      Array.from({ length: 1_000 }, (_, n) => chosen(of, (one) => scores[one], n / 1_000)).filter((one) => one === name)
+        .length / 1_000
+    expect(share('good', ['good', 'flaky'])).toBeGreaterThan(0.85)
+    expect(share('good', ['good', 'slow'])).toBeGreaterThan(0.9)
+    expect(share('good', ['good', 'good'])).toBe(1)
+    expect(chosen([], () => NEW_SCORE, 0.5)).toBeUndefined()
+  })
+})
+
+describe('the parts of a spec', () => {
+  it('are checked all at once, without showing a password', () => {
+    const problems = fetchProblems({
+      userAgent: '',
+      robots: 'yes',
+      session: { sise: 3, login: 1, retireAfter: { uses: 0 } },
+      proxies: { urls: ['geheim'], tiers: [['http://user:geheim@a.test'], ['ftp://geheim']], ban: { errors: 0 } },
+    })
+    expect(problems).toHaveLength(8)
+    expect(problems.join()).not.toContain('geheim')
+    expect(
+      fetchProblems({ userAgent: 'a', robots: true, session: {}, proxies: { urls: ['socks5://a.test:1080'] } }),
+    ).toEqual([])
+  })
+})
